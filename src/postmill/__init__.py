@@ -1,0 +1,59 @@
+"""Postmill: background work for Python on one Postgres.
+
+Public names load lazily (PEP 562): importing the package must stay cheap for child processes and for ``--help``.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from postmill.client import AsyncClient, Client
+    from postmill.model.errors import PostmillError
+    from postmill.model.message import Message
+    from postmill.model.outcome import Completed, Dead, Retry, Snooze
+    from postmill.model.retry import RetryPolicy
+    from postmill.handlers import Context, EdgeWorker, Worker, worker
+
+_HOMES = {
+    "AsyncClient": "postmill.client",
+    "Client": "postmill.client",
+    "Completed": "postmill.model.outcome",
+    "Context": "postmill.handlers",
+    "Dead": "postmill.model.outcome",
+    "EdgeWorker": "postmill.handlers",
+    "Message": "postmill.model.message",
+    "PostmillError": "postmill.model.errors",
+    "Retry": "postmill.model.outcome",
+    "RetryPolicy": "postmill.model.retry",
+    "Snooze": "postmill.model.outcome",
+    "Worker": "postmill.handlers",
+    "worker": "postmill.handlers",
+}
+
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Completed",
+    "Context",
+    "Dead",
+    "EdgeWorker",
+    "Message",
+    "PostmillError",
+    "Retry",
+    "RetryPolicy",
+    "Snooze",
+    "Worker",
+    "worker",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'postmill' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,1 @@
+"""What an application imports to send messages, on its own connection or on the caller's."""

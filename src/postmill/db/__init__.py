@@ -1,0 +1,1 @@
+"""Connections, and everything the product itself executes on them."""

@@ -1,0 +1,125 @@
+"""Every error Postmill raises on purpose: what happened, why, what to try.
+
+One root, few leaves. ``code`` is stable and documented in ``docs/reference/errors.md``; a test fails when one is missing.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class PostmillError(Exception):
+    """The root. ``str(error)`` is the three sentences; the parts are attributes."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.what, self.why, self.hint) if part)
+
+
+class InvalidOption(PostmillError):
+    """An option, setting or argument has a value that the rules do not allow, or an unknown name."""
+
+    code = "invalid-option"
+
+
+class InvalidQueueName(InvalidOption):
+    """The queue name does not follow ``^[a-z0-9_][a-z0-9_-]{0,46}$``."""
+
+    code = "invalid-queue-name"
+
+
+class InvalidAddress(InvalidOption):
+    """The database address can't be read as one."""
+
+    code = "invalid-address"
+
+
+class InvalidHandler(InvalidOption):
+    """The function given as a handler can't be called with a message."""
+
+    code = "invalid-handler"
+
+
+class InvalidPayload(PostmillError):
+    """A message's payload is not JSON, does not fit the handler's annotation, or can't be stored."""
+
+    code = "invalid-payload"
+
+
+class PayloadTooLarge(InvalidPayload):
+    """A message is larger than the limit for one message."""
+
+    code = "payload-too-large"
+
+
+class NotFound(PostmillError):
+    """The named thing does not exist."""
+
+    code = "not-found"
+
+
+class QueueNotFound(NotFound):
+    """No queue of that name."""
+
+    code = "queue-not-found"
+
+
+class Refused(PostmillError):
+    """Not done, because it would destroy or conflict with something; says how to insist where that is allowed."""
+
+    code = "refused"
+
+
+class AlreadyStarted(Refused):
+    """A worker was started twice in one process."""
+
+    code = "already-started"
+
+
+class LeaseLost(PostmillError):
+    """The message is leased to somebody else by now, so nothing was changed. A normal result of a fence, not a bug."""
+
+    code = "lease-lost"
+
+
+class DatabaseUnavailable(PostmillError):
+    """The database can't be reached, is starting, or refuses more connections."""
+
+    code = "database-unavailable"
+
+
+class LoginFailed(DatabaseUnavailable):
+    """The database answered and refused the user, the password or the database name."""
+
+    code = "login-failed"
+
+
+class SchemaMissing(PostmillError):
+    """The database has no Postmill schema, or one that is older than this code."""
+
+    code = "schema-missing"
+
+
+class SchemaTooNew(PostmillError):
+    """The database's schema was made by a newer Postmill; running old code on it is refused."""
+
+    code = "schema-too-new"
+
+
+class EmbeddedError(PostmillError):
+    """The embedded Postgres can't be started, attached to or stopped."""
+
+    code = "embedded"
+
+
+class TimedOut(PostmillError):
+    """What was waited for did not happen in time."""
+
+    code = "timed-out"

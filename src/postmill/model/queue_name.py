@@ -1,0 +1,57 @@
+"""Which queue names we create, and how a queue's tables are named in SQL text.
+
+A queue name reaches SQL text only through :class:`QueueShape`, whose names are quoted here; never from a user's string.
+pgmq itself allows more (``MyQueue``) and lower-cases tables but not its registry, so two names can share a table:
+such queues of other clients are read, not created.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from postmill.model.errors import InvalidQueueName
+
+RULE = re.compile(r"[a-z0-9_][a-z0-9_-]{0,46}")
+
+
+def validated(name: str) -> str:
+    """``name`` itself, or :class:`InvalidQueueName`: 1 to 47 of a-z, 0-9, _ and -, not starting with -."""
+    if isinstance(name, str) and RULE.fullmatch(name):
+        return name
+    raise InvalidQueueName(
+        f"{name!r} is not a queue name that Postmill creates.",
+        why="A name has 1 to 47 characters out of a-z, 0-9, _ and -, and does not start with -.",
+        hint="Choose another name, e.g. 'emails' or 'resize-images'.",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class QueueShape:
+    """What the tables of one queue look like on this server (they differ between pgmq versions)."""
+
+    name: str
+    relation: int
+    """OID of the queue's table: another one means that the queue was dropped and created again."""
+    has_headers: bool = True
+    has_last_read_at: bool = True
+    is_partitioned: bool = False
+
+    @property
+    def queue(self) -> str:
+        """The queue's table, quoted for SQL text."""
+        return f"pgmq.{_quoted('q_' + self.name.lower())}"
+
+    @property
+    def archive(self) -> str:
+        """The archive's table, quoted for SQL text."""
+        return f"pgmq.{_quoted('a_' + self.name.lower())}"
+
+    @property
+    def sequence(self) -> str:
+        """The sequence that gives message ids, quoted for SQL text."""
+        return f"pgmq.{_quoted('q_' + self.name.lower() + '_msg_id_seq')}"
+
+
+def _quoted(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'

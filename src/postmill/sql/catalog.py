@@ -1,0 +1,70 @@
+"""Finds SQL by name. The text lives in the ``.sql`` files beside this module; nothing here knows what it means.
+
+A statement is one file. ``{queue}``, ``{archive}`` and ``{sequence}`` stand for a queue's tables. A line that ends in
+``--? name`` is kept only when the flag ``name`` is set (a column that older pgmq versions lack, a variant of one statement).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postmill.model.queue_name import QueueShape
+
+_OPTIONAL = re.compile(r"^(?P<text>.*?)\s*--\? (?P<negated>!?)(?P<flag>[a-z_]+)\s*$")
+_COMMENT = re.compile(r"^\s*--(?!\?).*$")
+
+
+@cache
+def statement(name: str, *flags: str) -> str:
+    """The named statement with the optional lines of ``flags``, without its header comment.
+
+    Raises ``LookupError`` when there is no such file: a bug, not a user's mistake.
+    """
+    return "\n".join(_kept(_read(f"statements/{name}.sql"), frozenset(flags)))
+
+
+@cache
+def queue_statement(name: str, shape: QueueShape, *flags: str) -> str:
+    """The named statement for one queue's tables; columns that this queue lacks are left out."""
+    present = set(flags)
+    present.update(flag for flag in ("headers", "last_read_at", "partitioned") if _has(shape, flag))
+    text = statement(name, *sorted(present))
+    return (
+        text.replace("{queue}", shape.queue)
+        .replace("{archive}", shape.archive)
+        .replace("{sequence}", shape.sequence)
+    )
+
+
+def scripts(folder: str) -> list[tuple[str, str]]:
+    """All ``.sql`` files of ``migrations``, ``functions``, ``views`` or ``compat`` as (stem, text), by name."""
+    root = files(__package__) / folder
+    names = sorted(entry.name for entry in root.iterdir() if entry.name.endswith(".sql"))
+    return [(name.removesuffix(".sql"), _read(f"{folder}/{name}")) for name in names]
+
+
+def _has(shape: QueueShape, flag: str) -> bool:
+    return shape.is_partitioned if flag == "partitioned" else bool(getattr(shape, f"has_{flag}"))
+
+
+def _kept(text: str, flags: frozenset[str]) -> Iterator[str]:
+    for line in text.splitlines():
+        optional = _OPTIONAL.match(line)
+        if optional is not None:
+            if (optional["flag"] in flags) != bool(optional["negated"]):
+                yield optional["text"]
+        elif line.strip() and not _COMMENT.match(line):
+            yield line
+
+
+def _read(path: str) -> str:
+    try:
+        return (files(__package__) / path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise LookupError(f"no SQL file {path}") from None
