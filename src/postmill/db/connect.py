@@ -1,0 +1,148 @@
+"""One plain connection for tools and the sync side, and the driver's errors in our words.
+
+Every connection is autocommit: a transaction is always written out where it is meant. Does not start servers, does
+not retry, and does not know which tables there are.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import psycopg
+from psycopg.rows import dict_row
+
+from postmill.model.errors import (
+    DatabaseUnavailable,
+    InvalidAddress,
+    InvalidPayload,
+    LoginFailed,
+    PostmillError,
+    QueueNotFound,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postmill.model.address import Address
+
+Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
+"""A connection of ours: autocommit, ``$1`` parameters, rows as dicts."""
+
+CONNECT_TIMEOUT_S = 10
+
+_NOT_YET = re.compile(
+    r"starting up|shutting down|recovery|not yet accepting|too many|remaining connection slots|reserved"
+)
+_FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
+
+
+def connect(address: Address, *, application_name: str = "postmill", options: str = "") -> Connection:
+    """A connection to ``address``; the caller closes it (it is a context manager).
+
+    ``options`` are libpq's, for example ``-c statement_timeout=5s``; a pooler refuses them, so they are left out
+    there. Raises :class:`LoginFailed` when the server refuses the user, :class:`DatabaseUnavailable` when it can't
+    be reached, :class:`InvalidAddress` when libpq knows no such parameter.
+    """
+    extra: dict[str, Any] = {} if address.pooled or not options else {"options": options}
+    if "connect_timeout" not in address.url:
+        extra["connect_timeout"] = CONNECT_TIMEOUT_S
+    with translated(address):
+        return psycopg.Connection[dict[str, Any]].connect(
+            address.url,
+            autocommit=True,
+            prepare_threshold=None if address.pooled else 5,
+            cursor_factory=psycopg.RawCursor,
+            row_factory=dict_row,
+            fallback_application_name=application_name,
+            **extra,
+        )
+
+
+@contextmanager
+def translated(address: Address) -> Iterator[None]:
+    """Turns the driver's errors into ours; an error that is no expected one of a database passes through."""
+    try:
+        yield
+    except psycopg.errors.SyntaxError:
+        raise  # ours: a bug
+    except psycopg.errors.UndefinedTable as error:
+        if "pgmq.q_" in str(error) or "pgmq.a_" in str(error):
+            raise QueueNotFound(
+                _first_line(error), hint="`postmill queue list` shows those there are."
+            ) from error
+        raise
+    except psycopg.ProgrammingError as error:
+        if error.sqlstate is None:
+            raise _invalid_parameter(error) from error
+        raise _statement_failed(error) from error
+    except psycopg.errors.UntranslatableCharacter as error:
+        raise InvalidPayload(
+            "The payload can't be stored: it contains the character NUL (\\u0000).",
+            why="PostgreSQL's jsonb can't hold it.",
+            hint="Remove it, or encode the text, for example as base64.",
+        ) from error
+    except psycopg.OperationalError as error:
+        raise _unavailable(error, address) from error
+    except psycopg.Error as error:
+        raise _statement_failed(error) from error
+
+
+def _unavailable(error: psycopg.OperationalError, address: Address) -> PostmillError:
+    """libpq gives no SQLSTATE for a refused login; what the server said follows FATAL."""
+    refusal = _FATAL.search(str(error))
+    if refusal is None or _NOT_YET.search(refusal["text"]):
+        return DatabaseUnavailable(
+            f"The database at {address.masked} can't be reached{_configured(address)}.",
+            why=_sentence(refusal["text"] if refusal else _first_line(error)),
+            hint="Check host and port, and that the server runs. `postmill doctor` tries each step.",
+        )
+    return LoginFailed(
+        f"The database at {address.masked} refused the login{_configured(address)}.",
+        why=_sentence(refusal["text"]),
+        hint=_login_hint(refusal["text"]),
+    )
+
+
+def _login_hint(refusal: str) -> str:
+    if "password" in refusal:
+        return "Check user and password. Special characters in it must be percent-encoded: a % itself is %25."
+    if "database" in refusal:
+        return "Create the database with createdb, or correct its name at the end of the address."
+    return "Check the user in the address and the server's pg_hba.conf."
+
+
+def _invalid_parameter(error: psycopg.Error) -> InvalidAddress:
+    return InvalidAddress(
+        "The database address can't be used.",
+        why=_sentence(_first_line(error)),
+        hint="Parameters after the ? are those of libpq, such as sslmode or connect_timeout.",
+    )
+
+
+def _statement_failed(error: psycopg.Error) -> PostmillError:
+    diagnostic = error.diag
+    hint = diagnostic.message_hint or ""
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        hint = (
+            hint or "Grant it to the user in the address, or use the database's owner. See `postmill doctor`."
+        )
+    return PostmillError(
+        _sentence(diagnostic.message_primary or _first_line(error)),
+        why=diagnostic.message_detail or f"The database answered with SQLSTATE {error.sqlstate}.",
+        hint=hint,
+    )
+
+
+def _configured(address: Address) -> str:
+    return f" (from {address.source})" if address.source else ""
+
+
+def _first_line(error: psycopg.Error) -> str:
+    return str(error).partition("\n")[0].strip() or type(error).__name__
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text[:1].upper() + text[1:].rstrip(".") + "."
