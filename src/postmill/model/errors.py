@@ -113,6 +113,12 @@ class SchemaTooNew(PostmillError):
     code = "schema-too-new"
 
 
+class MigrationFailed(PostmillError):
+    """A step of ``postmill migrate`` could not be done; it left nothing behind, and the steps before it stay."""
+
+    code = "migration-failed"
+
+
 class EmbeddedError(PostmillError):
     """The embedded Postgres can't be started, attached to or stopped."""
 

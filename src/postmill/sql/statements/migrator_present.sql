@@ -1,0 +1,9 @@
+-- Whether the migrator's own tables are here, and which schemas are taken. One row.
+-- Called by postmill.db.migrate before any other reading. Takes no locks. Errors: none.
+select
+    exists (
+        select from pg_catalog.pg_class as class
+        join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
+        where namespace.nspname = 'postmill' and class.relname = 'migrations'
+    ) as installed,
+    (select array_agg(namespace.nspname::text) from pg_catalog.pg_namespace as namespace) as schemas

@@ -1,0 +1,22 @@
+-- What the table of each queue looks like, or of queue $1 only (null: all); read from the catalogue, so nothing of the
+-- queue itself is locked or needs a privilege. A queue that is registered but has no table is left out.
+-- Called by postmill.db.pgmq (psycopg) and the engine (asyncpg). Takes no locks. Errors: undefined_table without pgmq.
+select
+    meta.queue_name::text as queue_name,
+    class.oid as relation,
+    class.relkind = 'p' as is_partitioned,
+    exists (
+        select from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid = class.oid and attribute.attname = 'headers' and not attribute.attisdropped
+    ) as has_headers,
+    exists (
+        select from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid = class.oid and attribute.attname = 'last_read_at' and not attribute.attisdropped
+    ) as has_last_read_at
+from pgmq.meta as meta
+join pg_catalog.pg_class as class
+    on class.relname = lower('q_' || meta.queue_name) and class.relkind in ('r', 'p')
+join pg_catalog.pg_namespace as namespace
+    on namespace.oid = class.relnamespace and namespace.nspname = 'pgmq'
+where $1::text is null or meta.queue_name = $1::text
+order by meta.queue_name
