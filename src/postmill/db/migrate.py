@@ -1,8 +1,9 @@
 """Brings a database to the schema that this code needs, and takes it away again.
 
-Three layers, each installed in its own transaction under one advisory lock: pgmq's own SQL where there is no pgmq; the
-numbered migrations, each once and for ever; then functions, views and facades, again whenever their text changed. What
-is printed by :func:`pending_sql` is the very text that :func:`migrate` runs. Never touches a queue or another's pgmq.
+Three layers, each step in its own transaction under one advisory lock: pgmq's own SQL where there is no pgmq;
+the numbered migrations, each once and for ever; then functions, views and facades, again whenever their text
+changed. :func:`pending_sql` prints the very text that :func:`migrate` runs. Never touches a queue, nor a pgmq that
+somebody else installed.
 """
 
 from __future__ import annotations
@@ -51,9 +52,9 @@ class Report:
 
 
 def migrate(connection: psycopg.Connection[Any]) -> Report:
-    """Install or upgrade; safe to run at any time, by any number of processes at once: one works, the others wait.
+    """Install or upgrade; safe at any time and by any number of processes at once: one works, the others wait.
 
-    ``connection`` must be in autocommit mode. A step that fails leaves nothing behind and the steps before it stay.
+    ``connection`` must be in autocommit mode. A step that fails leaves nothing behind; the steps before it stay.
     Raises :class:`SchemaTooNew`, :class:`MigrationFailed`, :class:`Refused` (a pgmq that can't be used).
     """
     _check_connection(connection)
@@ -79,9 +80,9 @@ def pending_sql(connection: psycopg.Connection[Any]) -> str:
 def check_version(connection: psycopg.Connection[Any]) -> None:
     """Refuse to work on a schema that this code does not fit.
 
-    Raises :class:`SchemaMissing` when something this code needs is not installed, :class:`SchemaTooNew` when the database
-    has a migration that this code does not know. A function whose text differs is no reason to refuse: in a rolling
-    deployment the newer release has already replaced it.
+    Raises :class:`SchemaMissing` when something this code needs is not installed, :class:`SchemaTooNew` when the
+    database has a migration that this code does not know. A function whose text differs is no reason to refuse:
+    in a rolling deployment the newer release has already replaced it.
     """
     with _errors_in_words(connection):
         installed = _installed(connection)
@@ -109,13 +110,12 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
             return Report(())
         if not force:
             _check_no_dead_letters(connection, installed)
-        facades = [
-            name.removeprefix("compat/") for name in installed.components if name.startswith("compat/")
-        ]
-        for schema in sorted(facades):
+        facades = sorted(name for name in installed.components if name.startswith("compat/"))
+        for facade in facades:
+            schema = facade.removeprefix("compat/")
             _execute(connection, statement("uninstall_facade").replace("{schema}", schema))
         _execute(connection, statement("uninstall"))
-    return Report(("uninstall", *(f"compat/{schema}" for schema in sorted(facades))))
+    return Report((*facades, "schema postmill"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _pending_migrations(installed: _Installed | None) -> list[Step]:
 def _pending_scripts(
     connection: psycopg.Connection[Any], installed: _Installed | None, *, again: bool
 ) -> list[Step]:
-    """Functions, views and facades, as one step: those whose text changed, or all of them after a migration."""
+    """Functions, views and facades as one step: those whose text changed, or all after a migration."""
     known = {} if installed is None else installed.components
     taken = _schemas(connection)
     texts = [
