@@ -1,7 +1,7 @@
 """One plain connection for tools and the sync side, and the driver's errors in our words.
 
-Every connection is autocommit: a transaction is always written out where it is meant. Does not start servers, does
-not retry, and does not know which tables there are.
+Every connection is autocommit: a transaction is always written out where it is meant. Does not start servers,
+does not retry, and does not know which tables there are.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
 def connect(address: Address, *, application_name: str = "postmill", options: str = "") -> Connection:
     """A connection to ``address``; the caller closes it (it is a context manager).
 
-    ``options`` are libpq's, for example ``-c statement_timeout=5s``; a pooler refuses them, so they are left out
-    there. Raises :class:`LoginFailed` when the server refuses the user, :class:`DatabaseUnavailable` when it can't
-    be reached, :class:`InvalidAddress` when libpq knows no such parameter.
+    ``options`` are libpq's, for example ``-c statement_timeout=5s``; a pooler refuses them, so they are left
+    out there. Raises :class:`LoginFailed` when the server refuses the user, :class:`DatabaseUnavailable` when
+    it can't be reached, :class:`InvalidAddress` when libpq knows no such parameter.
     """
     extra: dict[str, Any] = {} if address.pooled or not options else {"options": options}
     if "connect_timeout" not in address.url:
@@ -140,7 +140,10 @@ def _configured(address: Address) -> str:
 
 
 def _first_line(error: psycopg.Error) -> str:
-    return str(error).partition("\n")[0].strip() or type(error).__name__
+    line = str(error).partition("\n")[0].strip()
+    return (
+        line.removeprefix("connection failed: ").removeprefix("connection is bad: ") or type(error).__name__
+    )
 
 
 def _sentence(text: str) -> str:

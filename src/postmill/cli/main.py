@@ -1,0 +1,102 @@
+"""The ``postmill`` command: its groups, its global options, and how it ends.
+
+Imports nothing heavy: ``postmill --help`` is measured by ``benchmarks/startup.py``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from postmill.cli.exit_codes import Exit
+from postmill.cli.failure import report
+from postmill.cli.lazy import LazyGroup
+from postmill.cli.options import global_options
+from postmill.cli.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "init": ("postmill.cli.init:init", "Start a project: postmill.toml and an example worker."),
+    "dev": ("postmill.cli.dev:dev", "Database, schema and workers in one, reloading on change."),
+    "worker": ("postmill.cli.worker:worker", "Run workers, and list those that run."),
+    "send": ("postmill.cli.send:send", "Send messages to a queue."),
+    "queue": ("postmill.cli.queue:queue", "List, create, pause, purge and drop queues."),
+    "message": ("postmill.cli.message:message", "List, show and cancel messages."),
+    "dead": ("postmill.cli.dead:dead", "List, show and replay dead letters."),
+    "migrate": ("postmill.cli.migrate:migrate", "Install or upgrade Postmill's schema."),
+    "db": ("postmill.cli.db:db", "Start, stop and open the embedded Postgres."),
+    "doctor": ("postmill.cli.doctor:doctor", "Check the database and say how to fix what is wrong."),
+    "bench": ("postmill.cli.bench:bench", "Measure throughput and latency on your database."),
+}
+
+
+class Root(LazyGroup):
+    """The outermost group: every error ends here, in words and with its exit code."""
+
+    def main(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = "postmill",
+        **extra: Any,
+    ) -> NoReturn:
+        """Runs one command and exits with one of :class:`Exit`."""
+        session = Session()
+        extra |= {"standalone_mode": False, "obj": session}
+        try:
+            super().main(args, prog_name, **extra)
+            status = Exit.OK
+        except click.exceptions.Exit as ending:
+            sys.exit(ending.exit_code)
+        except click.exceptions.NoArgsIsHelpError as error:
+            click.echo(error.format_message(), err=True)
+            status = Exit.USAGE
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted.", err=True)
+            status = Exit.INTERRUPTED
+        except BrokenPipeError:
+            # The reader (head, less) has gone: nothing is wrong, but the interpreter must not flush again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = Exit.OK
+        except Exception as error:
+            status = report(error, debug=session.debug, addresses=session.addresses())
+        sys.exit(status)
+
+
+def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        click.echo(f"postmill {version('postmill')}")
+        context.exit()
+
+
+@click.group(
+    "postmill",
+    cls=Root,
+    lazy=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+)
+@global_options
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Version."
+)
+def root() -> None:
+    """Background work for Python on one Postgres.
+
+    Without a database address the project's own Postgres is used and started when needed.
+    """
+
+
+def main() -> NoReturn:
+    """The console script."""
+    root.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""Options that several commands share. The global ones are taken before and after the command's name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from postmill.cli.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Decorator = Callable[["AnyCallable"], "AnyCallable"]
+
+AnyCallable = TypeVar("AnyCallable", bound="Callable[..., Any]")
+
+
+def _session(context: click.Context) -> Session:
+    return context.ensure_object(Session)
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None and parameter.name:
+        _session(context).options[parameter.name] = value
+
+
+def _project(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        _session(context).project = value
+
+
+def _debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _session(context).debug = True
+
+
+def _quiet(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        _session(context).output.quiet = True
+
+
+def _format(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and parameter.name:
+        _session(context).output.choose(parameter.name)
+
+
+def global_options(function: AnyCallable) -> AnyCallable:
+    """``--db-url --data --project --debug --quiet``, on every command."""
+    for option in reversed(_GLOBAL):
+        function = option(function)
+    return function
+
+
+_GLOBAL = (
+    click.option(
+        "--db-url",
+        metavar="URL",
+        expose_value=False,
+        callback=_remember,
+        help="Database address, postgresql://user:password@host:5432/database. Better in POSTMILL_DB_URL.",
+    ),
+    click.option(
+        "--data",
+        metavar="DIR",
+        expose_value=False,
+        callback=_remember,
+        help="Folder of the embedded Postgres (default: .postmill in the project).",
+    ),
+    click.option(
+        "--project",
+        metavar="DIR",
+        expose_value=False,
+        callback=_project,
+        help="Project folder (default: the nearest with a postmill.toml, else this one).",
+    ),
+    click.option(
+        "--debug", is_flag=True, expose_value=False, callback=_debug, help="Add the traceback to an error."
+    ),
+    click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=_quiet,
+        help="Only data and errors, no notes.",
+    ),
+)
+
+json_option = click.option(
+    "--json", is_flag=True, expose_value=False, callback=_format, help="Print one JSON document."
+)
+jsonl_option = click.option(
+    "--jsonl", is_flag=True, expose_value=False, callback=_format, help="Print one JSON object a line."
+)
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would be done, and to how many.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many rows."
+)
