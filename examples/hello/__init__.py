@@ -1,0 +1,1 @@
+"""The smallest worker: run it with ``postmill dev examples/hello``."""
