@@ -33,7 +33,9 @@ class Stuck(Exception):  # noqa: N818 - the state of the crawl
 def main() -> int:
     """Crawl this Python's library, served as web pages on loopback, with a worker on Postgres."""
     options = _options()
-    console = Console(force_terminal=False if options.plain else None)
+    console = Console(
+        force_terminal=False if options.plain else None, markup=False, highlight=False, soft_wrap=True
+    )
     try:
         crawl(console, pages=options.pages, own_worker=not options.no_worker)
     except KeyboardInterrupt:
@@ -53,13 +55,11 @@ def crawl(console: Console, *, pages: int, own_worker: bool) -> None:
         connection = stack.enter_context(app.connection(settings))
         connection.execute("select postmill.create_queue('pages')")
         first = stack.enter_context(processes.site(pages))
-        console.print(
-            f"The site is {first}, the database {_shown(connection)}.", highlight=False, soft_wrap=True
-        )
+        console.print(f"The site is {first}, the database {_shown(connection)}.")
         account.start(connection, first)
         worker = None
         if own_worker:
-            console.print(f"The worker's log is {log}.", highlight=False, soft_wrap=True)
+            console.print(f"The worker's log is {log}.")
             worker = stack.enter_context(processes.worker(log))
         ended = _watch(console, connection, worker)
         summary.show(console, ended, account.dead_letters(connection), commands=Path(sys.executable).parent)
@@ -92,9 +92,7 @@ def _shown(connection: Connection[Any]) -> str:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.scraper", description=main.__doc__)
     parser.add_argument("--pages", type=int, default=1500, help="at most this many pages (default: 1500)")
-    parser.add_argument(
-        "--no-worker", action="store_true", help="one runs already: postmill dev examples/scraper"
-    )
+    parser.add_argument("--no-worker", action="store_true", help="one runs already (postmill dev)")
     parser.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")
     return parser.parse_args()
 

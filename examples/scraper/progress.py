@@ -50,7 +50,7 @@ class _PlainLines:
     def __call__(self, account: Account) -> None:
         if time.monotonic() >= self._next or account.ended:
             self._next = time.monotonic() + PLAIN_LINE_EVERY
-            self._console.print(in_words(account), highlight=False)
+            self._console.print(in_words(account))
 
 
 def _drawn(account: Account) -> Table:

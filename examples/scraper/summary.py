@@ -36,10 +36,10 @@ def show(console: Console, account: Account, letters: list[Letter], *, commands:
     for letter in letters:
         tries = f"{letter.attempts} attempt{'s' if letter.attempts > 1 else ''}"
         table.add_row(urlsplit(letter.url).path, tries, letter.reason.partition("\n")[0])
-    console.print(table, highlight=False)
+    console.print(table)
     console.print("\nWhat to try next")
     for command, purpose in NEXT:
-        console.print(f"  {_typed(commands)}{command}\n      {purpose}", highlight=False, soft_wrap=True)
+        console.print(f"  {_typed(commands)}{command}\n      {purpose}")
 
 
 def _typed(commands: Path) -> str:
