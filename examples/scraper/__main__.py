@@ -12,9 +12,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from examples.scraper import account, processes, progress, summary
 from rich.console import Console
 
+from examples.scraper import account, processes, progress, summary
 from postmill import PostmillError, app
 
 if TYPE_CHECKING:

@@ -67,7 +67,7 @@ def start(connection: Connection[Any], first: str) -> None:
     with connection.transaction():
         connection.execute(_text("schema.sql"))
         connection.execute("truncate scraper.pages, scraper.definitions")
-        connection.execute("select pgmq.purge_queue('pages')")
+        connection.execute("select postmill.purge_queue('pages')")
         connection.execute("insert into scraper.pages (url) values ($1)", [first])
         connection.execute("select postmill.send('pages', jsonb_build_object('url', $1::text))", [first])
 

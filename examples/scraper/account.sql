@@ -6,6 +6,7 @@ with page as (
     from scraper.pages p
     left join postmill.dead_letters d
            on d.queue_name = 'pages' and d.message ->> 'url' = p.url and d.died_at >= p.sent_at
+          and d.replayed_at is null
 )
 select count(*)                                                as sent,
        count(done_at)                                          as done,

@@ -17,8 +17,9 @@ from rich.text import Text
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from examples.scraper.account import Account
     from rich.console import Console
+
+    from examples.scraper.account import Account
 
 LOOK_EVERY = 0.2  # seconds
 PLAIN_LINE_EVERY = 1.0  # seconds

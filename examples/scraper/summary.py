@@ -9,8 +9,9 @@ from urllib.parse import urlsplit
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from examples.scraper.account import Account, Letter
     from rich.console import Console
+
+    from examples.scraper.account import Account, Letter
 
 NEXT = (
     ("postmill dead list", "the pages that were given up; `postmill dead replay pages` tries them again"),

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import httpx
-from examples.scraper.reading import Definition, UnreadableError, definitions, links
 
+from examples.scraper.reading import Definition, UnreadableError, definitions, links
 from postmill import Context, Dead, Retry, worker
 
 if TYPE_CHECKING:
@@ -44,15 +44,17 @@ async def fetch(page: Page, ctx: Context) -> None:
     async with ctx.transaction() as tx:
         await follow(tx, found)
         await keep(tx, page.url, defined)
-        await tx.execute(
+        known = await tx.fetchval(
             "update scraper.pages set done_at = clock_timestamp(),"
-            " attempts = $2, waited_ms = $3, links = $4, bytes = $5 where url = $1",
+            " attempts = $2, waited_ms = $3, links = $4, bytes = $5 where url = $1 returning true",
             page.url,
             ctx.attempt,
             waited.total_seconds() * 1000 if ctx.attempt == 1 else None,
             len(found) if is_folder else None,
             len(response.content),
         )
+        if not known:  # and the exception takes back what was written above
+            raise Dead("a newer crawl has begun")
     # Now all of it is committed: the findings, the messages for the links, and this message's completion.
 
 

@@ -1,0 +1,1 @@
+"""Workers to run, read and change; each is a test too."""
