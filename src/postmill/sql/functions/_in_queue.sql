@@ -1,0 +1,29 @@
+-- A page of the messages that are in the queue's own table, newest first; see messages() for the arguments.
+-- `headers` is read through to_jsonb(), since older pgmq has no such column.
+-- Called by messages. Takes no locks. Errors: PM001.
+create or replace function postmill._in_queue(
+    queue text, only_state text, max_rows integer, only_id bigint, before_id bigint
+) returns table (
+    msg_id bigint, state text, read_ct integer, enqueued_at timestamptz, vt timestamptz, worker_id uuid,
+    message jsonb, headers jsonb
+)
+language plpgsql stable
+set search_path = ''
+as $$
+begin
+    return query execute format(
+        'select * from (
+             select message.msg_id, postmill._state(message.read_ct, message.vt, receipt.worker_id) as state,
+                 message.read_ct, message.enqueued_at, message.vt,
+                 case when message.vt > statement_timestamp() then receipt.worker_id end,
+                 message.message, nullif(to_jsonb(message) -> ''headers'', ''null'')
+             from %s as message
+             left join postmill._receipts($1) as receipt using (msg_id, read_ct)
+             where ($4 is null or message.msg_id = $4) and ($5 is null or message.msg_id < $5)
+         ) as message
+         where $2 is null or state = $2
+         order by msg_id desc limit $3',
+        postmill._queue_table(queue))
+    using queue, only_state, max_rows, only_id, before_id;
+end
+$$;

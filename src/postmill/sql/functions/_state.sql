@@ -1,0 +1,13 @@
+-- The state of a message that is in its queue; `holder` is the worker whose receipt has the message's read_ct, or null.
+-- Called by queue_stats and messages. Takes no locks. Errors: none. A plain SQL function without settings of its own, so
+-- that it is inlined into the scan.
+create or replace function postmill._state(read_ct integer, vt timestamptz, holder uuid) returns text
+language sql stable
+as $$
+    select case
+        when vt <= statement_timestamp() then 'ready'
+        when holder is not null then 'running'
+        when read_ct > 0 then 'retrying'
+        else 'scheduled'
+    end;
+$$;

@@ -1,0 +1,25 @@
+-- Drops a queue with its archive and all that is kept about it: receipts, failures, results, cancellations, dead letters.
+-- Refused while dead letters wait to be replayed, unless `force`. Messages that wait or run are gone with the table.
+-- Called by people and the command line. Locks: pgmq's advisory lock, ACCESS EXCLUSIVE on the queue's tables, our rows.
+-- Errors: PM001 no such queue, PM005 dead letters, insufficient_privilege for anyone but the owner of its table.
+create or replace function postmill.drop_queue(name text, force boolean default false) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    letters bigint;
+begin
+    perform postmill._queue_table(drop_queue.name);
+    select count(*) into letters
+    from postmill.dead_letters where queue_name = drop_queue.name and replayed_at is null;
+    if letters > 0 and not force then
+        raise exception 'queue % has % dead letters that nobody has replayed', quote_literal(drop_queue.name), letters
+            using errcode = 'PM005',
+                  hint = 'Replay them, or insist: postmill.drop_queue(' || quote_literal(drop_queue.name) || ', force => true)';
+    end if;
+    perform pgmq.drop_queue(queue_name => drop_queue.name);
+    perform postmill._forget_queue(drop_queue.name);
+    delete from postmill.failures where queue_name = drop_queue.name;
+    delete from postmill.dead_letters where queue_name = drop_queue.name;
+end
+$$;

@@ -1,0 +1,35 @@
+-- Deletes every message of a queue that is not running, and returns how many. Unlike pgmq.purge_queue it does not truncate
+-- the table under messages that workers hold. Archive and dead letters stay. A message that another client has read and
+-- not yet finished counts as waiting.
+-- Called by people and the command line. Locks: the queue's rows in msg_id order, 10,000 at a time; rows that somebody has
+-- locked are left alone, since they are being claimed. Errors: PM001.
+create or replace function postmill.purge_queue(name text) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    relation regclass := postmill._queue_table(purge_queue.name);
+    after_id bigint := 0;
+    ids      bigint[];
+    gone     bigint;
+    total    bigint := 0;
+begin
+    loop
+        execute format(
+            'select array(select msg_id from %s where msg_id > $1 order by msg_id limit 10000 for update skip locked)',
+            relation) into ids using after_id;
+        exit when ids = '{}';
+        -- A statement of its own: it sees the receipts of claims that were committed before we got the rows.
+        execute format(
+            'delete from %s as message where msg_id = any ($1)
+             and not exists (select from postmill._receipts($2) as receipt
+                 where receipt.msg_id = message.msg_id and receipt.read_ct = message.read_ct
+                   and message.vt > clock_timestamp())',
+            relation) using ids, purge_queue.name;
+        get diagnostics gone = row_count;
+        total := total + gone;
+        after_id := ids[cardinality(ids)];
+    end loop;
+    return total;
+end
+$$;

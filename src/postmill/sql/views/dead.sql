@@ -1,0 +1,6 @@
+-- Dead letters, newest first by letter_id: the message, why it died, and what became of it.
+create or replace view postmill.dead as
+select
+    letter_id, queue_name, msg_id, attempts, kind, reason, error_type, traceback, message, headers,
+    enqueued_at, died_at, replayed_at, replayed_as, replayed_by
+from postmill.dead_letters;
