@@ -1,0 +1,116 @@
+"""Who the server runs as. Postgres refuses to run as root, so root hands it to a user without privileges.
+
+Must not change the permissions of any folder it did not make.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+from postmill.model.errors import EmbeddedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CANDIDATES = ("postmill", "nobody")
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the system other than ourselves."""
+
+    uid: int
+    gid: int
+
+
+class Identity(TypedDict, total=False):
+    """The part of ``subprocess.Popen``'s options that says who runs the child."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def server_account(cluster: Path) -> Account | None:
+    """Who runs the server of this cluster; None means ourselves.
+
+    Root keeps to the owner a cluster already has. Raises ``EmbeddedError`` where root has nobody to hand it to, and
+    where the cluster belongs to another user and we are not root.
+    """
+    owner = cluster.stat() if cluster.exists() else None
+    if os.geteuid() != 0:
+        if owner is not None and owner.st_uid != os.geteuid():
+            raise EmbeddedError(
+                f"The database in {cluster} belongs to another user.",
+                why=f"It is {name_of(owner.st_uid)}'s, and this process runs as {name_of(os.geteuid())}.",
+                hint=f"Run as {name_of(owner.st_uid)} or as root, or choose another folder with --data.",
+            )
+        return None
+    if owner is not None and owner.st_uid != 0:
+        return Account(owner.st_uid, owner.st_gid)
+    return _unprivileged()
+
+
+def _unprivileged() -> Account:
+    for name in CANDIDATES:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise EmbeddedError(
+        "The embedded Postgres can't be started as root here.",
+        why=f"Postgres refuses to run as root, and the system has no user named {' or '.join(CANDIDATES)}.",
+        hint="Add one (`useradd --system postmill`) or run as a normal user.",
+    )
+
+
+def identity(account: Account | None) -> Identity:
+    """Options that make ``subprocess`` run a child as that account."""
+    if account is None:
+        return {}
+    return {"user": account.uid, "group": account.gid, "extra_groups": []}
+
+
+def name_of(uid: int) -> str:
+    """The user's name, or its number where it has none."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def can_use(account: Account | None, path: Path, mode: int = os.R_OK | os.X_OK) -> bool:
+    """Whether the account may use this path, asked of the kernel as that account: parents, ACLs and all.
+
+    Forks, so only for a process without threads.
+    """
+    if account is None:
+        return os.access(path, mode)
+    child = os.fork()
+    if child == 0:
+        answer = 1
+        try:
+            os.setgroups([])
+            os.setgid(account.gid)
+            os.setuid(account.uid)
+            answer = 0 if os.access(path, mode) else 1
+        finally:
+            os._exit(answer)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def give(path: Path, account: Account | None) -> None:
+    """Make the account the owner of something we have just made."""
+    if account is not None:
+        os.chown(path, account.uid, account.gid)
+
+
+def inherit_owner(path: Path) -> None:
+    """Root working in somebody's folder leaves its files to that owner, who comes back later without root."""
+    owner = path.parent.stat()
+    if os.geteuid() == 0 and owner.st_uid != path.stat().st_uid:
+        os.chown(path, owner.st_uid, owner.st_gid)

@@ -1,0 +1,55 @@
+"""Addresses of the embedded server: where its socket lies, and the URI that libpq and asyncpg both read.
+
+Must not start or look for a server.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from pathlib import Path
+from urllib.parse import quote
+
+USER = "postgres"
+DATABASE = "postmill"
+PORT = 5432
+_LONGEST_SOCKET = 103  # bytes: sun_path has 104 on macOS and 108 on Linux, with a zero at the end
+
+
+def socket_file(folder: Path, port: int) -> Path:
+    """The name Postgres gives its socket."""
+    return folder / f".s.PGSQL.{port}"
+
+
+def fits(folder: Path, port: int) -> bool:
+    """Whether a socket in this folder can be used by every client: short enough, and no comma (a list to libpq)."""
+    return len(os.fsencode(socket_file(folder, port))) <= _LONGEST_SOCKET and "," not in str(folder)
+
+
+def short_folder(port: int, roots: tuple[str, ...] | None = None) -> Path:
+    """A new private folder (mode 0700) with a path short enough for a socket.
+
+    Raises ``FileNotFoundError`` where no temporary folder is short enough.
+    """
+    for root in roots or (tempfile.gettempdir(), "/tmp", "/var/tmp"):  # noqa: S108 - mkdtemp makes it private
+        if fits(Path(root) / "postmill-12345678", port) and os.access(root, os.W_OK):
+            return Path(tempfile.mkdtemp(prefix="postmill-", dir=root))
+    raise FileNotFoundError("no temporary folder with a short enough path")
+
+
+def socket_url(folder: Path, port: int) -> str:
+    """The URI over the unix socket. Everything but ``/`` is percent-encoded: ``+`` is a blank to some readers."""
+    return f"postgresql://{USER}@/{DATABASE}?host={quote(str(folder), safe='/')}&port={port}"
+
+
+def tcp_url(port: int, password: str) -> str:
+    """The URI over 127.0.0.1, with the password in it: for a secret place, never for a log."""
+    return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{DATABASE}"
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,42 @@
+"""Turn what Postgres or the system complained about into words a user can act on. Pure."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+from postmill.model.errors import EmbeddedError
+
+_WORDS = re.compile(r"(?:FATAL|PANIC|ERROR|error|fatal|could not)[^\n]*")
+_HINTS = (
+    ("No space left on device", "Free some space, or choose a folder on another disk with --data."),
+    ("Disk quota exceeded", "Free some space, or choose a folder on another disk with --data."),
+    ("Read-only file system", "Choose a folder that can be written with --data."),
+    ("Permission denied", "Choose a folder that belongs to you with --data."),
+    ("unrecognized configuration parameter", "Correct the name under [db.settings] in postmill.toml."),
+    ("invalid value for parameter", "Correct the value under [db.settings] in postmill.toml."),
+    ("Address already in use", "Another program has the port; start again and another one is taken."),
+    ("could not create shared memory", "Give the container more shared memory (docker run --shm-size=256m)."),
+    ("could not resize shared memory", "Give the container more shared memory (docker run --shm-size=256m)."),
+)
+
+
+def complaint(what: str, output: str) -> EmbeddedError:
+    """The error for a program that failed, with the last complaint of its output as the reason."""
+    found = _WORDS.findall(output)
+    why = found[-1].strip() if found else output.strip()[-300:]
+    fatal = [line for line in found if line.startswith(("FATAL", "PANIC"))]
+    return EmbeddedError(what, why=fatal[-1].strip() if fatal else why, hint=_hint(output))
+
+
+def refused_by_system(what: str, error: OSError) -> EmbeddedError:
+    """The error for a folder or file the operating system would not let us use."""
+    reason = error.strerror or str(error)
+    named = f"{error.filename}: {reason}" if error.filename else reason
+    return EmbeddedError(
+        what, why=f"{named}.", hint=_hint(reason) or _hint(errno.errorcode.get(error.errno or 0, ""))
+    )
+
+
+def _hint(text: str) -> str:
+    return next((hint for sign, hint in _HINTS if sign in text), "")

@@ -1,0 +1,282 @@
+"""Use, keep, stop and look at the embedded server of a folder: what the rest of Postmill calls.
+
+The server belongs to no caller: all who have it open share it, and it stops after the last one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import postmill
+from postmill.embedded import configuration
+from postmill.embedded.complaint import refused_by_system
+from postmill.embedded.folder import ControlFolder, State, read_state
+from postmill.embedded.locks import FileLock, is_held
+from postmill.embedded.supervisor_options import KEEP, RELEASE, STOP, Options
+from postmill.model.errors import EmbeddedError, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+_OTHERS_S = 150.0
+_STOP_S = 70.0
+_POLL_S = 0.003
+
+
+class Server:
+    """A share in a running embedded server. Close it, or use it as a context manager; the last share stops it."""
+
+    def __init__(self, control: ControlFolder, share: FileLock, state: State) -> None:
+        self._control = control
+        self._share = share
+        self._state = state
+
+    @property
+    def url(self) -> str:
+        """The libpq URI over the unix socket."""
+        return self._state.url
+
+    @property
+    def tcp_url(self) -> str | None:
+        """The URI over 127.0.0.1 with its password; None unless it was started with ``tcp=True``."""
+        return self._state.tcp_url
+
+    @property
+    def data_dir(self) -> Path:
+        """The folder the server was opened with."""
+        return self._control.path
+
+    @property
+    def version(self) -> str:
+        """PostgreSQL's version, such as ``18.6``."""
+        return self._state.version
+
+    @property
+    def pid(self) -> int:
+        """The process id of the Postgres server now; another one after a crash and restart."""
+        return (read_state(self._control.state) or self._state).server_pid
+
+    def close(self) -> None:
+        """Give up the share; the last one waits until the server has stopped. May be called twice."""
+        if self._share.fileno < 0:
+            return
+        if self._share.try_exclusive() and _say(self._control, RELEASE):
+            _wait_until_gone(self._control, _STOP_S)
+        self._share.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known about the server of a folder. ``state`` is None when it does not run."""
+
+    data_dir: Path
+    state: State | None
+
+    @property
+    def running(self) -> bool:
+        """Whether a supervisor is alive for this folder."""
+        return self.state is not None
+
+
+def open_server(
+    data_dir: Path | str | None = None,
+    *,
+    settings: Mapping[str, str] | None = None,
+    throwaway: bool = False,
+    tcp: bool = False,
+    binaries: Path | None = None,
+) -> Server:
+    """Attach to the server of ``data_dir``, starting it if it does not run; making the database if there is none.
+
+    ``throwaway``: without fsync, and deleted after its last user; needs no ``data_dir``. ``tcp``: also listen on
+    127.0.0.1 with a password. ``binaries``: the ``bin`` folder of a Postgres. Settings count only for the one who
+    starts it. Raises ``EmbeddedError`` in words for whatever is wrong with folder, programs or server, and
+    ``InvalidOption`` for a setting that can't be given.
+    """
+    options = Options(
+        settings={name: str(value) for name, value in (settings or {}).items()},
+        throwaway=throwaway,
+        tcp=tcp,
+        binaries=str(binaries) if binaries else None,
+    )
+    if data_dir is None:
+        if not throwaway:
+            raise EmbeddedError("An embedded server needs a folder for its data.", hint="Give data_dir.")
+        data_dir = _temporary_folder()
+    return open_with(Path(data_dir), options)
+
+
+def open_with(data_dir: Path, options: Options) -> Server:
+    """``open_server`` with all options in one value."""
+    configuration.check(options.settings, throwaway=options.throwaway)
+    control = ControlFolder(data_dir.absolute())
+    try:
+        share = _take_share(control)
+    except OSError as error:
+        raise refused_by_system(
+            f"The embedded Postgres can't use the folder {control.path}.", error
+        ) from error
+    try:
+        return Server(control, share, _attach_or_start(control, options))
+    except BaseException:
+        share.close()
+        raise
+
+
+def start_detached(
+    data_dir: Path,
+    *,
+    settings: Mapping[str, str] | None = None,
+    tcp: bool = False,
+    binaries: Path | None = None,
+) -> Status:
+    """Start the server, or attach to it, and keep it up without users until ``stop``. Raises like ``open_server``."""
+    with open_server(data_dir, settings=settings, tcp=tcp, binaries=binaries) as server:
+        control = ControlFolder(server.data_dir)
+        _say(control, KEEP)
+        while (state := read_state(control.state)) is not None and not state.kept:
+            time.sleep(_POLL_S)
+        return status(data_dir)
+
+
+def stop(data_dir: Path, *, force: bool = False) -> bool:
+    """Stop the server of the folder, kept or not. Returns whether one was running.
+
+    Raises ``Refused`` when others use it and ``force`` is false, ``EmbeddedError`` when it does not go.
+    """
+    control = ControlFolder(data_dir.absolute())
+    if not status(data_dir).running:
+        return False
+    users = FileLock(control.users)
+    try:
+        if not users.try_exclusive() and not force:
+            raise Refused(
+                f"The database in {control.path} is in use, so it was not stopped.",
+                why="Other processes of this project are connected through it.",
+                hint="Stop them first, or insist with --yes: their connections are then cut.",
+            )
+        if _say(control, STOP):
+            _wait_until_gone(control, _STOP_S)
+    finally:
+        users.close()
+    return True
+
+
+def status(data_dir: Path) -> Status:
+    """Look at the server of the folder without touching it. Never raises for one that does not run."""
+    control = ControlFolder(data_dir.absolute())
+    return Status(control.path, read_state(control.state) if is_held(control.supervisor) else None)
+
+
+def _take_share(control: ControlFolder) -> FileLock:
+    """A shared lock on the users file. Waits for a server that is stopping, which may delete the folder."""
+    deadline = time.monotonic() + _OTHERS_S
+    while True:
+        control.make()
+        try:
+            share = FileLock(control.users)
+            share.shared(_OTHERS_S)
+        except FileNotFoundError:
+            if time.monotonic() > deadline:
+                raise
+            continue
+        return share
+
+
+def _attach_or_start(control: ControlFolder, options: Options) -> State:
+    starting = FileLock(control.starting)
+    try:
+        starting.exclusive(_OTHERS_S)
+        state = status(control.path).state
+        if state is None:
+            return _start(control, options)
+        if options.tcp and state.tcp_url is None:
+            raise EmbeddedError(
+                f"The database in {control.path} already runs, without TCP.",
+                hint="Stop it (postmill db stop) and start it again with TCP.",
+            )
+        return state
+    finally:
+        starting.close()
+
+
+def _start(control: ControlFolder, options: Options) -> State:
+    """Start the supervisor and hear how it went."""
+    package_root = str(Path(postmill.__file__).parent.parent)
+    search = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
+    with control.log.open("ab") as log:
+        child = subprocess.run(
+            [sys.executable, "-P", "-m", "postmill.embedded.supervisor", str(control.path)],
+            input=options.dumps(),
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": search},
+            start_new_session=True,
+            check=False,
+        )
+    return _understand(child.stdout, control)
+
+
+def _understand(answer: str, control: ControlFolder) -> State:
+    try:
+        report = json.loads(answer)
+    except ValueError:
+        raise EmbeddedError(
+            "The supervisor of the embedded Postgres ended without a word.", hint=f"See {control.log}"
+        ) from None
+    if "error" in report:
+        what, why, hint = report["error"]
+        raise EmbeddedError(what, why=why, hint=hint)
+    return State(**report["ready"])
+
+
+def _say(control: ControlFolder, command: bytes) -> bool:
+    """Send the supervisor a command. False when there is none to hear it."""
+    try:
+        pipe = os.open(control.control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(pipe, command)
+    except BrokenPipeError:
+        return False
+    finally:
+        os.close(pipe)
+    return True
+
+
+def _wait_until_gone(control: ControlFolder, timeout_s: float) -> None:
+    """Wait for the supervisor to end; one that turns out to be kept is left alone."""
+    deadline = time.monotonic() + timeout_s
+    while is_held(control.supervisor):
+        state = read_state(control.state)
+        if state is not None and state.kept:
+            return
+        if time.monotonic() > deadline:
+            raise EmbeddedError("The embedded Postgres did not stop.", hint=f"See {control.log}")
+        time.sleep(_POLL_S)
+
+
+def _temporary_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="postmill-"))
+    folder.chmod(0o711)
+    return folder

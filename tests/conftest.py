@@ -1,0 +1,80 @@
+"""Fixtures every test may use: a database of its own on a server that the whole run shares, or a server of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import asyncpg
+import psycopg
+import pytest
+import pytest_asyncio
+from psycopg.rows import dict_row
+
+from tests import servers
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from psycopg.rows import DictRow
+
+    from postmill.embedded import Server
+    from postmill.embedded.binaries import Binaries
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--postgres", type=int, default=18, metavar="VERSION", help="major version to test on: 15 to 18"
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres_binaries(request: pytest.FixtureRequest) -> Binaries:
+    """The programs of the version that ``--postgres`` names."""
+    return servers.binaries_of(request.config.getoption("--postgres"))
+
+
+@pytest.fixture(scope="session")
+def shared_server(postgres_binaries: Binaries) -> Iterator[Server]:
+    """The server of the whole run, with the migrated template database."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    with servers.shared_server(run, postgres_binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def database_url(shared_server: Server) -> Iterator[str]:
+    """The address of a migrated database that only this test uses."""
+    with servers.cloned_database(shared_server.url) as url:
+        yield url
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[psycopg.Connection[DictRow]]:
+    """A connection to the test's database: autocommit, rows as dicts, ``$1`` placeholders."""
+    with psycopg.connect(
+        database_url, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor
+    ) as connection:
+        yield connection
+
+
+@pytest_asyncio.fixture
+async def adb(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """An asyncpg connection to the test's database."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+def server(postgres_binaries: Binaries) -> Iterator[servers.PrivateServer]:
+    """A running, migrated server of this test's own, to be hurt."""
+    private = servers.PrivateServer(postgres_binaries)
+    try:
+        private.start()
+        private.migrate()
+        yield private
+    finally:
+        private.close()

