@@ -5,7 +5,10 @@ The only file that knows every part. It wires; it decides nothing that a part be
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import sys
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +20,7 @@ from postmill.model.errors import InvalidOption, NotFound
 from postmill.model.settings import EMBEDDED, FILE_NAME, Settings, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from postmill.db.connect import Connection
     from postmill.model.address import Address
@@ -77,6 +80,29 @@ def bare_connection(settings: Settings) -> Iterator[tuple[Address, Connection]]:
     """The address and an open connection to it, whatever is or is not in the database."""
     with database(settings) as where, connect(where) as opened, translated(where):
         yield where, opened
+
+
+def prepare(settings: Settings, where: Address) -> None:
+    """Connects once to see that the database is there and has our schema, as :func:`connection` does."""
+    with connect(where) as opened, translated(where):
+        ensure_schema(settings, opened)
+
+
+def run_workers(settings: Settings, targets: Sequence[str]) -> None:
+    """Runs the workers named ``module:name`` in this process until it is told to stop.
+
+    The working folder is importable, as with ``python -m``. Raises ``InvalidHandler`` for a bad target, and what
+    :func:`connection` raises.
+    """
+    from postmill.engine import run
+    from postmill.handlers import load
+
+    sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
+    workers = [load(target) for target in targets]
+    with database(settings) as where:
+        prepare(settings, where)
+        log = logging.getLogger("postmill")
+        asyncio.run(run.run_workers(workers, database=where, settings=settings, log=log))
 
 
 def ensure_schema(settings: Settings, opened: Connection) -> None:

@@ -40,8 +40,15 @@ class Output:
         if not self.quiet:
             click.echo(text, err=True)
 
-    def rows(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str = "") -> None:
-        """A list of things: ``columns`` of it for people, everything as JSON."""
+    def rows(
+        self,
+        rows: Iterable[Mapping[str, Any]],
+        columns: Sequence[str],
+        *,
+        empty: str = "",
+        heading: bool = True,
+    ) -> None:
+        """A list of things: ``columns`` for people, everything as JSON; ``empty`` is said of none."""
         if self.form == "jsonl":
             for row in rows:
                 click.echo(encoded(row))
@@ -51,10 +58,10 @@ class Output:
             click.echo(encoded(found))
         elif not found:
             self.note(empty)
-        elif sys.stdout.isatty():
+        elif sys.stdout.isatty() and heading:
             _print_table(found, columns)
         else:
-            _print_tabs(found, columns)
+            _print_tabs(found, columns, heading=heading)
 
     def one(self, thing: Mapping[str, Any]) -> None:
         """One thing: a line a field for people, one object as JSON."""
@@ -80,7 +87,12 @@ def encoded(value: Any) -> str:
     """``value`` as JSON, with dates in ISO 8601."""
     import orjson
 
-    return orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # an integer beyond 64 bit, which jsonb can hold
+        import json
+
+        return json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -103,8 +115,9 @@ def _escaped(value: Any) -> str:
     return escape(_shown(value))
 
 
-def _print_tabs(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    click.echo("\t".join(columns))
+def _print_tabs(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, heading: bool) -> None:
+    if heading:
+        click.echo("\t".join(columns))
     for row in rows:
         click.echo("\t".join(_one_line(_shown(row.get(column))) for column in columns))
 

@@ -16,10 +16,14 @@ from psycopg.rows import dict_row
 from postmill.model.errors import (
     DatabaseUnavailable,
     InvalidAddress,
+    InvalidOption,
     InvalidPayload,
+    InvalidQueueName,
     LoginFailed,
+    NotFound,
     PostmillError,
     QueueNotFound,
+    Refused,
 )
 
 if TYPE_CHECKING:
@@ -31,6 +35,16 @@ Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
 """A connection of ours: autocommit, ``$1`` parameters, rows as dicts."""
 
 CONNECT_TIMEOUT_S = 10
+
+_BY_SQLSTATE: dict[str, type[PostmillError]] = {
+    "PM001": QueueNotFound,
+    "PM002": InvalidQueueName,
+    "PM003": InvalidOption,
+    "PM004": InvalidOption,
+    "PM005": Refused,
+    "PM006": NotFound,
+}
+"""What our SQL functions raise; each function's header says which."""
 
 _NOT_YET = re.compile(
     r"starting up|shutting down|recovery|not yet accepting|too many|remaining connection slots|reserved"
@@ -67,12 +81,6 @@ def translated(address: Address) -> Iterator[None]:
         yield
     except psycopg.errors.SyntaxError:
         raise  # ours: a bug
-    except psycopg.errors.UndefinedTable as error:
-        if "pgmq.q_" in str(error) or "pgmq.a_" in str(error):
-            raise QueueNotFound(
-                _first_line(error), hint="`postmill queue list` shows those there are."
-            ) from error
-        raise
     except psycopg.ProgrammingError as error:
         if error.sqlstate is None:
             raise _invalid_parameter(error) from error
@@ -84,7 +92,9 @@ def translated(address: Address) -> Iterator[None]:
             hint="Remove it, or encode the text, for example as base64.",
         ) from error
     except psycopg.OperationalError as error:
-        raise _unavailable(error, address) from error
+        if error.sqlstate is None or error.sqlstate[:2] in {"08", "57"}:
+            raise _unavailable(error, address) from error
+        raise _statement_failed(error) from error
     except psycopg.Error as error:
         raise _statement_failed(error) from error
 
@@ -128,9 +138,11 @@ def _statement_failed(error: psycopg.Error) -> PostmillError:
         hint = (
             hint or "Grant it to the user in the address, or use the database's owner. See `postmill doctor`."
         )
-    return PostmillError(
+    kind = _BY_SQLSTATE.get(error.sqlstate or "")
+    return (kind or PostmillError)(
         _sentence(diagnostic.message_primary or _first_line(error)),
-        why=diagnostic.message_detail or f"The database answered with SQLSTATE {error.sqlstate}.",
+        why=diagnostic.message_detail
+        or ("" if kind else f"The database answered with SQLSTATE {error.sqlstate}."),
         hint=hint,
     )
 

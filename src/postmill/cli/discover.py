@@ -1,0 +1,99 @@
+"""Finds the workers that a folder's files define, by reading them: nothing is imported, nothing runs.
+
+A worker is a module-level function decorated with ``worker`` (or ``postmill.worker``), or a module-level name
+bound to a call of it.
+"""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from postmill.model.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "tests", "venv"})
+MOST_FILES = 2000
+"""More Python files than this under a folder: somebody meant another folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A worker as ``postmill worker run`` takes it, and the folder its module is imported from."""
+
+    name: str
+    """``module:name``."""
+    root: Path
+
+
+def targets(place: Path) -> list[Target]:
+    """The workers defined in the file ``place``, or in the Python files under the folder ``place``.
+
+    Hidden folders, virtual environments and tests are left out. A file that does not parse has none.
+    Raises :class:`NotFound` when there is no such place.
+    """
+    if not place.exists():
+        raise NotFound(f"There is no file or folder {place}.", hint="postmill init makes an example worker.")
+    files = [place] if place.is_file() else sorted(_python_files(place))[:MOST_FILES]
+    return [Target(f"{module}:{name}", root) for path in files for name, module, root in _workers(path)]
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            if not (entry.name.startswith(".") or entry.name in SKIPPED or (entry / "pyvenv.cfg").exists()):
+                yield from _python_files(entry)
+        elif entry.suffix == ".py":
+            yield entry
+
+
+def _workers(path: Path) -> Iterator[tuple[str, str, Path]]:
+    try:
+        source = path.read_bytes()
+        tree = ast.parse(source) if b"postmill" in source and b"worker" in source else None
+    except (OSError, SyntaxError, ValueError):
+        return
+    if tree is not None and _imports_postmill(tree):
+        module, root = _module_of(path.absolute())
+        for name in _bound(tree):
+            yield name, module, root
+
+
+def _imports_postmill(tree: ast.Module) -> bool:
+    names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+    return any(name == "postmill" or name.startswith("postmill.") for name in names)
+
+
+def _bound(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if any(_is_worker(decorator) for decorator in node.decorator_list):
+                yield node.name
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _is_worker(node.value):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _is_worker(node: ast.expr) -> bool:
+    called = node.func if isinstance(node, ast.Call) else node
+    if isinstance(called, ast.Call):  # worker(queue="q")(function)
+        return _is_worker(called)
+    if isinstance(called, ast.Attribute):
+        return (
+            called.attr == "worker" and isinstance(called.value, ast.Name) and called.value.id == "postmill"
+        )
+    return isinstance(called, ast.Name) and called.id == "worker"
+
+
+def _module_of(path: Path) -> tuple[str, Path]:
+    """The dotted name of a file and the folder that must be on the import path for it."""
+    parts = [] if path.name == "__init__.py" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").exists():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts), folder

@@ -1,0 +1,99 @@
+"""Log lines people read: one line an event, as text or as one JSON object.
+
+An event is a record of the logger ``postmill`` whose message is the event and whose ``extra`` is
+``{"fields": {...}}``; a record without fields gets the same form. Must not decide what is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+from postmill.model.address import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PALETTE = (36, 32, 35, 34, 33, 96, 92, 95, 94, 93)
+_RED, _DIM = 31, 2
+_LEAD = ("worker", "function", "queue")
+"""Fields that name who speaks: they stand before the event, the others after it."""
+
+
+def configure(level: str, form: str, *, stream: TextIO | None = None, colour: bool | None = None) -> None:
+    """Sends the records of ``postmill`` to ``stream`` (stderr): ``form`` is ``text`` or ``json``.
+
+    ``colour`` None means: on a terminal, unless ``NO_COLOR`` is set. Replaces what an earlier call set up.
+    """
+    target = sys.stderr if stream is None else stream
+    with_colour = may_colour(target) if colour is None else colour
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(JsonLines() if form == "json" else TextLines(colour=with_colour))
+    logger = logging.getLogger("postmill")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False
+
+
+def may_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether colours are wanted on ``stream``: a terminal, no ``NO_COLOR``, no ``TERM=dumb``."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+class JsonLines(logging.Formatter):
+    """One object a line: ``at``, ``level``, ``event`` and the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        import orjson
+
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return mask(orjson.dumps(line, default=str).decode())
+
+
+class TextLines(logging.Formatter):
+    """``12:34:56.789 scrape tasks  completed msg_id=7 attempt=1 duration_ms=12``."""
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__()
+        self.colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line, and its traceback below when it has one."""
+        fields = _fields(record)
+        lead = " ".join(str(fields.pop(name)) for name in _LEAD if name in fields)
+        at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
+        event = self._coloured(record.getMessage(), _RED if record.levelno >= logging.WARNING else 0)
+        tail = "".join(f" {name}={_value(value)}" for name, value in fields.items())
+        who = self._coloured(f"{lead:<16} ", _colour_of(lead)) if lead else ""
+        line = f"{self._coloured(at, _DIM)} {who}{event}{tail}"
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return mask(line)
+
+    def _coloured(self, text: str, colour: int) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self.colour and colour else text
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return dict(getattr(record, "fields", {}))
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    return repr(text) if " " in text or "\n" in text or not text else text
+
+
+def _colour_of(name: str) -> int:
+    """The same colour for the same name in every run."""
+    return _PALETTE[sum(name.encode()) % len(_PALETTE)]
