@@ -1,0 +1,104 @@
+"""Runs a client's statements on asyncpg: on a pool of its own, or on the caller's connection or pool."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+
+from postmill.client.executor import is_atomic
+from postmill.client.failures import translated
+from postmill.model.address import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from asyncpg.pool import PoolConnectionProxy
+
+    from postmill.client.sending import Statement
+
+    Connection: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
+
+MAX_CONNECTIONS = 4
+"""Of an ``AsyncClient`` with an address. They are opened when sends overlap, never in advance."""
+CONNECT_TIMEOUT_S = 10.0
+
+
+class CallersConnection:
+    """One connection that belongs to the caller; a transaction of the caller stays the caller's."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def run(self, statements: Iterator[Statement]) -> list[int]:
+        return await _run(self._connection, statements)
+
+    async def close(self) -> None:
+        """Nothing here is ours."""
+
+
+class CallersPool:
+    """The caller's pool: a connection is taken for each call."""
+
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+        self._pool = pool
+
+    async def run(self, statements: Iterator[Statement]) -> list[int]:
+        async with self._pool.acquire() as connection:
+            return await _run(connection, statements)
+
+    async def close(self) -> None:
+        """Nothing here is ours."""
+
+
+class OwnPool:
+    """A pool for one address, opened at the first use."""
+
+    def __init__(self, url: str) -> None:
+        self._address = parse(url)
+        self._pool: asyncpg.Pool[Any] | None = None
+        self._opening = asyncio.Lock()
+
+    async def run(self, statements: Iterator[Statement]) -> list[int]:
+        pool = await self._opened()
+        with translated(""):
+            connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
+        try:
+            return await _run(connection, statements)
+        finally:
+            await pool.release(connection)
+
+    async def close(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
+
+    async def _opened(self) -> asyncpg.Pool[Any]:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._address.url,
+                    min_size=0,
+                    max_size=MAX_CONNECTIONS,
+                    statement_cache_size=0 if self._address.pooled else 100,
+                    reset=_keep,
+                    timeout=CONNECT_TIMEOUT_S,
+                    server_settings=None if self._address.pooled else {"application_name": "postmill"},
+                )
+        return self._pool
+
+
+async def _keep(_: object) -> None:
+    """Instead of asyncpg's reset, a round trip a send: our statements leave nothing in a session."""
+
+
+async def _run(connection: Connection, statements: Iterator[Statement]) -> list[int]:
+    atomic, statements = is_atomic(statements)
+    results: list[int] = []
+    async with nullcontext() if atomic else connection.transaction():
+        for text, arguments, queue in statements:
+            with translated(queue):
+                results += [row[0] for row in await connection.fetch(text, *arguments)]
+    return results

@@ -1,0 +1,115 @@
+"""Runs a client's statements on psycopg 3: on a connection of its own, or on the caller's."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.rows import scalar_row
+
+from postmill.client.executor import is_atomic
+from postmill.client.failures import translated
+from postmill.model.address import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postmill.client.sending import Statement
+
+    Connection: TypeAlias = psycopg.Connection[Any]
+    AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
+
+CONNECT_TIMEOUT_S = 10
+
+
+class CallersConnection:
+    """One connection that belongs to the caller; a transaction of the caller stays the caller's."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def run(self, statements: Iterator[Statement]) -> list[int]:
+        return _run(self._connection, statements)
+
+    def close(self) -> None:
+        """Nothing here is ours."""
+
+
+class OwnConnection:
+    """A connection for one address: opened at the first use, and again when it broke. Threads take turns."""
+
+    def __init__(self, url: str) -> None:
+        self._address = parse(url)
+        self._connection: Connection | None = None
+        self._turn = Lock()
+
+    def run(self, statements: Iterator[Statement]) -> list[int]:
+        with self._turn:
+            return _run(self._opened(), statements)
+
+    def close(self) -> None:
+        with self._turn:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _opened(self) -> Connection:
+        if self._connection is None or self._connection.closed:
+            with translated(""):
+                self._connection = psycopg.connect(
+                    self._address.url,
+                    autocommit=True,
+                    prepare_threshold=None if self._address.pooled else 5,
+                    connect_timeout=CONNECT_TIMEOUT_S,
+                    fallback_application_name="postmill",
+                )
+        return self._connection
+
+
+class CallersAsyncConnection:
+    """As :class:`CallersConnection`, for psycopg's ``AsyncConnection``."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def run(self, statements: Iterator[Statement]) -> list[int]:
+        atomic, statements = is_atomic(statements)
+        results: list[int] = []
+        cursor = psycopg.AsyncRawCursor(self._connection, row_factory=scalar_row)
+        if not atomic and _would_commit(self._connection):
+            await cursor.execute("")
+        async with nullcontext() if atomic else self._connection.transaction():
+            for text, arguments, queue in statements:
+                with translated(queue):
+                    await cursor.execute(text.encode(), arguments)
+                    results += await cursor.fetchall()
+        return results
+
+    async def close(self) -> None:
+        """Nothing here is ours."""
+
+
+def _run(connection: Connection, statements: Iterator[Statement]) -> list[int]:
+    atomic, statements = is_atomic(statements)
+    results: list[int] = []
+    cursor = psycopg.RawCursor(connection, row_factory=scalar_row)
+    if not atomic and _would_commit(connection):
+        cursor.execute("")
+    with nullcontext() if atomic else connection.transaction():
+        for text, arguments, queue in statements:
+            with translated(queue):
+                cursor.execute(text.encode(), arguments)
+                results += cursor.fetchall()
+    return results
+
+
+def _would_commit(connection: Connection | AsyncConnection) -> bool:
+    """Whether ``connection.transaction()`` would commit what is the caller's to commit.
+
+    It does when it opens the transaction itself. On a connection without autocommit an empty statement
+    opens the caller's transaction first, and ours becomes a savepoint in it.
+    """
+    return not connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE

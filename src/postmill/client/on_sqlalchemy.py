@@ -1,0 +1,87 @@
+"""Runs a client's statements inside the caller's SQLAlchemy transaction. Imports no SQLAlchemy."""
+
+from __future__ import annotations
+
+import re
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from postmill.client.executor import is_atomic
+from postmill.client.failures import translated
+from postmill.model.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postmill.client.sending import Statement
+
+_PLACEHOLDER = re.compile(r"\$(\d)")
+
+
+class CallersConnection:
+    """A SQLAlchemy ``Connection``."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def run(self, statements: Iterator[Statement]) -> list[int]:
+        return _run(self._connection, statements)
+
+    def close(self) -> None:
+        """Nothing here is ours."""
+
+
+class CallersSession(CallersConnection):
+    """A SQLAlchemy ``Session``: its current connection is asked for at each call."""
+
+    def run(self, statements: Iterator[Statement]) -> list[int]:
+        return _run(self._connection.connection(), statements)
+
+
+class CallersAsyncConnection:
+    """A SQLAlchemy ``AsyncConnection``: it runs our synchronous code on its asynchronous driver."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def run(self, statements: Iterator[Statement]) -> list[int]:
+        results: list[int] = await self._connection.run_sync(_run, statements)
+        return results
+
+    async def close(self) -> None:
+        """Nothing here is ours."""
+
+
+class CallersAsyncSession(CallersAsyncConnection):
+    """A SQLAlchemy ``AsyncSession``: its current connection is asked for at each call."""
+
+    async def run(self, statements: Iterator[Statement]) -> list[int]:
+        connection = await self._connection.connection()
+        results: list[int] = await connection.run_sync(_run, statements)
+        return results
+
+
+def _run(connection: Any, statements: Iterator[Statement]) -> list[int]:
+    atomic, statements = is_atomic(statements)
+    results: list[int] = []
+    with nullcontext() if atomic else connection.begin_nested():
+        for text, arguments, queue in statements:
+            with translated(queue):
+                result = connection.exec_driver_sql(
+                    *_in_style(text, arguments, connection.dialect.paramstyle)
+                )
+                results += result.scalars().all()
+    return results
+
+
+def _in_style(text: str, arguments: tuple[object, ...], style: str) -> tuple[str, Any]:
+    """The statement with the placeholders that SQLAlchemy's driver expects."""
+    if style == "numeric_dollar":
+        return text, arguments
+    if style == "pyformat":
+        named = {f"p{number}": argument for number, argument in enumerate(arguments, start=1)}
+        return _PLACEHOLDER.sub(r"%(p\1)s", text.replace("%", "%%")), named
+    raise InvalidOption(
+        f"This SQLAlchemy connection's driver writes parameters in the style {style!r}.",
+        hint="Use postgresql+psycopg, postgresql+psycopg2 or postgresql+asyncpg.",
+    )

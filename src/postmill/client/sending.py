@@ -1,0 +1,116 @@
+"""From arguments to statements: the whole meaning of sending, without I/O, for both clients."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from math import isfinite
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from postmill.model.errors import InvalidOption, InvalidPayload, InvalidQueueName
+from postmill.model.payload import to_json
+from postmill.model.queue_name import QueueShape, validated
+from postmill.sql.catalog import queue_statement, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+Delay: TypeAlias = float | timedelta | None
+"""Seconds, or a timedelta."""
+Headers: TypeAlias = "Mapping[str, object] | None"
+
+MAX_DELAY = timedelta(days=36_525)
+"""A hundred years: more is a mistake in the unit."""
+
+# One statement carries many messages, and a bounded amount of memory on both sides. Measured with 100-byte
+# payloads: 1,000 messages a statement are about a tenth slower than 5,000, and 20,000 are no faster.
+BATCH_MESSAGES = 5_000
+BATCH_BYTES = 8 * 1024 * 1024
+
+_FORBIDDEN_IN_NAMES = frozenset("\0{}\"$;'")
+
+
+class Statement(NamedTuple):
+    """SQL text with ``$1`` placeholders, the arguments to bind, and the queue to name when it fails."""
+
+    text: str
+    arguments: tuple[object, ...]
+    queue: str
+
+
+def one(queue: str, payload: object, *, delay: Delay, run_at: datetime | None, headers: Headers) -> Statement:
+    """The statement that sends one message."""
+    text = _text("send", queue, headers)
+    return Statement(text, (to_json(payload).decode(), *_extras(delay, run_at, headers)), queue)
+
+
+def many(
+    queue: str, payloads: Iterable[object], *, delay: Delay, run_at: datetime | None, headers: Headers
+) -> Iterator[Statement]:
+    """The statements that send many messages, in order; each is built only when it is asked for."""
+    text = _text("send_many", queue, headers)
+    extras = _extras(delay, run_at, headers)
+    return (Statement(text, (b"\n".join(lines).decode(), *extras), queue) for lines in _batches(payloads))
+
+
+def creation(queue: str) -> Statement:
+    """The statement that creates a queue if it is missing."""
+    return Statement(statement("send_create_queue"), (validated(queue),), queue)
+
+
+def _batches(payloads: Iterable[object]) -> Iterator[list[bytes]]:
+    lines: list[bytes] = []
+    room = BATCH_BYTES
+    for payload in payloads:
+        line = to_json(payload)
+        if lines and (len(lines) >= BATCH_MESSAGES or len(line) > room):
+            yield lines
+            lines, room = [], BATCH_BYTES
+        lines.append(line)
+        room -= len(line)
+    if lines:
+        yield lines
+
+
+def _text(name: str, queue: str, headers: Headers) -> str:
+    # Not `validated`: queues that other clients made under odd names can be sent to. These characters pgmq
+    # refuses too.
+    if not queue or _FORBIDDEN_IN_NAMES.intersection(queue):
+        raise InvalidQueueName(f"{queue!r} is not the name of a queue.")
+    return queue_statement(name, QueueShape(queue, relation=0, has_headers=headers is not None))
+
+
+def _extras(delay: Delay, run_at: datetime | None, headers: Headers) -> tuple[object, ...]:
+    if delay is not None and run_at is not None:
+        raise InvalidOption("delay and run_at were both given.", hint="Give one of them.")
+    when = (_moment(run_at), _seconds(delay))
+    return when if headers is None else (*when, _headers_text(headers))
+
+
+def _moment(run_at: datetime | None) -> str | None:
+    if run_at is None:
+        return None
+    if run_at.utcoffset() is None:
+        raise InvalidOption(
+            f"run_at is {run_at!r}, which is no moment in time.",
+            why="A datetime without a time zone means something else on every machine.",
+            hint="Give one with a time zone, e.g. datetime(2030, 1, 1, 9, tzinfo=timezone.utc).",
+        )
+    return run_at.isoformat()
+
+
+def _seconds(delay: Delay) -> float:
+    if delay is None:
+        return 0.0
+    seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
+    if not isfinite(seconds) or not 0 <= seconds <= MAX_DELAY.total_seconds():
+        raise InvalidOption(f"delay is {delay!r}; it lies between 0 and {MAX_DELAY.days:,} days.")
+    return float(seconds)
+
+
+def _headers_text(headers: Headers) -> str:
+    text = to_json(headers).decode()
+    if not text.startswith("{"):
+        raise InvalidPayload(
+            f"The headers are a {type(headers).__name__}; they are a JSON object.", hint="Give a dict."
+        )
+    return text
