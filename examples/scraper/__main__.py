@@ -37,17 +37,17 @@ def main() -> int:
         force_terminal=False if options.plain else None, markup=False, highlight=False, soft_wrap=True
     )
     try:
-        crawl(console, pages=options.pages, own_worker=not options.no_worker)
+        ended = crawl(console, pages=options.pages, own_worker=not options.no_worker)
     except KeyboardInterrupt:
         console.print("Interrupted. Run it again for a fresh crawl.")
         return 130
     except (PostmillError, Stuck) as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
+    return 0 if ended.exact else 1
 
 
-def crawl(console: Console, *, pages: int, own_worker: bool) -> None:
+def crawl(console: Console, *, pages: int, own_worker: bool) -> account.Account:
     """One crawl from the site's first page to the summary. Raises ``Stuck`` when it stops making progress."""
     settings = app.load_settings({})
     log = settings.project_dir / ".postmill" / "scraper.log"
@@ -63,6 +63,7 @@ def crawl(console: Console, *, pages: int, own_worker: bool) -> None:
             worker = stack.enter_context(processes.worker(log))
         ended = _watch(console, connection, worker)
         summary.show(console, ended, account.dead_letters(connection), commands=Path(sys.executable).parent)
+        return ended
 
 
 def _watch(console: Console, connection: Connection[Any], worker: Popen[bytes] | None) -> account.Account:

@@ -25,7 +25,7 @@ class Account:
     both: int
     links: int
     bytes: int
-    attempts: int
+    retries: int
     functions: int
     classes: int
     p50_ms: float | None
@@ -49,8 +49,9 @@ class Account:
         return self.sent == self.done + self.dead and self.both == 0
 
     @property
-    def retries(self) -> int:
-        return self.attempts - self.sent
+    def attempts(self) -> int:
+        """Of the pages that have come to an end."""
+        return self.settled + self.retries
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 -- A page's links are sent in the transaction that makes it done, so "all are done or dead" can't be seen too early.
 with page as (
     select p.*, d.letter_id, d.attempts as attempts_of_dead, d.reason,
-           extract(epoch from coalesce(p.done_at, d.died_at) - min(p.sent_at) over ()) as ended_s
+           extract(epoch from coalesce(p.done_at, d.died_at) - min(p.sent_at) over ())::float8 as ended_s
     from scraper.pages p
     left join postmill.dead_letters d
            on d.queue_name = 'pages' and d.message ->> 'url' = p.url and d.died_at >= p.sent_at
@@ -17,7 +17,8 @@ select count(*)                                                as sent,
                           and letter_id is not null)           as both,
        coalesce(sum(links), 0)                                 as links,
        coalesce(sum(bytes), 0)                                 as bytes,
-       coalesce(sum(coalesce(attempts, attempts_of_dead)), 0)  as attempts,
+       coalesce(sum(coalesce(attempts, attempts_of_dead) - 1),
+                0)                                             as retries,
        (select count(*) from scraper.definitions
         where kind = 'function')                               as functions,
        (select count(*) from scraper.definitions

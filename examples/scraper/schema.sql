@@ -14,7 +14,7 @@ create table if not exists scraper.pages (
 
 -- What the Python files define.
 create table if not exists scraper.definitions (
-    url     text not null references scraper.pages on delete cascade,
+    url     text not null,
     kind    text not null,
     name    text not null,
     line    integer not null,

@@ -51,7 +51,10 @@ def _typed(commands: Path) -> str:
 
 def _lines(account: Account) -> list[tuple[str, str]]:
     return [
-        ("pages", f"{account.sent:,} sent = {account.done:,} done + {account.dead:,} dead; none lost"),
+        (
+            "pages",
+            f"{account.sent:,} sent = {account.done:,} done + {account.dead:,} dead; {_verdict(account)}",
+        ),
         ("links", f"{account.links:,} on the folders' pages"),
         (
             "found",
@@ -64,6 +67,10 @@ def _lines(account: Account) -> list[tuple[str, str]]:
             f"p50 {account.p50_ms or 0:,.0f} ms, p95 {account.p95_ms or 0:,.0f} ms (they wait in line)",
         ),
     ]
+
+
+def _verdict(account: Account) -> str:
+    return "none lost, none twice" if account.exact else "THIS DOES NOT ADD UP"
 
 
 def _speed(account: Account) -> str:

@@ -30,7 +30,7 @@ http = httpx.AsyncClient(timeout=None, follow_redirects=True)
 @worker(
     queue="pages",
     max_concurrent=16,
-    timeout=2.0,
+    timeout=3.0,
     retry=Retry.exponential(max_attempts=4, base=0.5, max=10),
 )
 async def fetch(page: Page, ctx: Context) -> None:
@@ -42,8 +42,6 @@ async def fetch(page: Page, ctx: Context) -> None:
     found = links(page.url, response.text) if is_folder else []
     defined = [] if is_folder else await read(response)
     async with ctx.transaction() as tx:
-        await follow(tx, found)
-        await keep(tx, page.url, defined)
         known = await tx.fetchval(
             "update scraper.pages set done_at = clock_timestamp(),"
             " attempts = $2, waited_ms = $3, links = $4, bytes = $5 where url = $1 returning true",
@@ -53,8 +51,10 @@ async def fetch(page: Page, ctx: Context) -> None:
             len(found) if is_folder else None,
             len(response.content),
         )
-        if not known:  # and the exception takes back what was written above
+        if not known:
             raise Dead("a newer crawl has begun")
+        await follow(tx, found)
+        await keep(tx, page.url, defined)
     # Now all of it is committed: the findings, the messages for the links, and this message's completion.
 
 

@@ -1,0 +1,161 @@
+"""The demo, small: every page that is sent ends done or dead, exactly once, even when workers are killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from examples.scraper import account, sitemap, trouble
+from examples.scraper.site import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    import psycopg
+
+ROOT = Path(__file__).parents[2]
+PAGES = 60
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # one page hangs until it has used up its attempts
+
+
+class Project:
+    """An empty project folder whose commands use the test's database."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
+        self.environment = os.environ | {
+            "PYTHONPATH": str(ROOT),
+            "POSTMILL_DB_URL": database_url,
+            "NO_COLOR": "1",
+        }
+
+    def start(self, *arguments: str, **extra: Any) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", *arguments]
+        process = subprocess.Popen(command, cwd=self.folder, env=self.environment, text=True, **extra)
+        self.started.append(process)
+        return process
+
+    def start_worker(self) -> subprocess.Popen[str]:
+        return self.start("postmill.cli.main", "worker", "run", "examples.scraper.worker:fetch")
+
+    def run(self, *arguments: str) -> str:
+        """What the command printed; fails with all of its output when it fails."""
+        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        output, _ = process.communicate()
+        assert process.returncode == 0, output
+        return output
+
+
+@pytest.fixture
+def project(tmp_path: Path, database_url: str) -> Iterator[Project]:
+    created = Project(tmp_path, database_url)
+    yield created
+    for process in created.started:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def dead_paths(db: psycopg.Connection[dict[str, Any]]) -> set[str]:
+    return {urlsplit(letter.url).path for letter in account.dead_letters(db)}
+
+
+def in_queue(db: psycopg.Connection[dict[str, Any]], table: str) -> int:
+    row = db.execute(f"select count(*) from pgmq.{table}").fetchone()
+    assert row is not None
+    return int(row["count"])
+
+
+def test_the_demo_accounts_for_every_page(project: Project, db: psycopg.Connection[dict[str, Any]]) -> None:
+    output = project.run("examples.scraper", "--pages", str(PAGES))
+
+    end = account.take(db)
+    assert (end.sent, end.waiting, end.both) == (PAGES, 0, 0)
+    assert end.exact
+    assert dead_paths(db) == trouble.HOPELESS
+    assert in_queue(db, "q_pages") == 0
+    assert in_queue(db, "a_pages") == end.done
+    assert end.functions > 0
+    assert f"{PAGES} sent = {end.done} done + {end.dead} dead; none lost" in output
+    assert "404 Not Found" in output
+
+
+def test_odd_encodings_are_read_and_attempts_are_counted(
+    project: Project, db: psycopg.Connection[dict[str, Any]]
+) -> None:
+    project.run("examples.scraper", "--pages", "15")
+
+    found = db.execute(
+        "select url, summary from scraper.definitions where name = 'greet' order by url"
+    ).fetchall()
+    assert [row["summary"] for row in found] == ["Grüße, señor."] * 2
+    attempts = {
+        urlsplit(row["url"]).path.removeprefix(trouble.FOLDER): row["attempts"]
+        for row in db.execute("select url, attempts from scraper.pages where attempts > 1").fetchall()
+    }
+    assert attempts == {"hangs-once.py": 2, "busy-twice.py": 3, "cut-short-once.py": 2}
+    assert {letter.attempts for letter in account.dead_letters(db)} == {1, 4}
+
+
+def test_a_second_run_is_a_fresh_crawl(project: Project, db: psycopg.Connection[dict[str, Any]]) -> None:
+    db.execute("select postmill.create_queue('pages')")
+    account.start(db, "http://127.0.0.1:1/left-over")
+    project.run("examples.scraper", "--pages", "15")
+    assert account.take(db).sent == 15
+    assert dead_paths(db) == trouble.HOPELESS
+
+
+@pytest.fixture
+def site() -> Iterator[str]:
+    with serving(sitemap.build(sitemap.this_python(), pages=300)) as running:
+        yield running.url
+
+
+def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
+    project: Project, db: psycopg.Connection[dict[str, Any]], site: str
+) -> None:
+    db.execute("select postmill.create_queue('pages')")
+    account.start(db, site)
+    announce_ends(db)
+    for killed_after in (20, 120):
+        worker = project.start_worker()
+        wait_until_ended(db, killed_after)
+        worker.kill()
+        worker.wait()
+    worker = project.start_worker()
+    wait_until_ended(db, 300)
+    worker.terminate()
+    assert worker.wait() == 0
+
+    end = account.take(db)
+    assert (end.sent, end.exact) == (300, True)
+    assert dead_paths(db) == trouble.HOPELESS
+    doubled = db.execute(
+        "select url, name, line, count(*) from scraper.definitions"
+        " group by url, kind, name, line, summary having count(*) > 1"
+    ).fetchall()
+    assert doubled == []
+
+
+def announce_ends(db: psycopg.Connection[dict[str, Any]]) -> None:
+    """Have the database notify this connection whenever a page ends."""
+    db.execute(
+        "create function announce() returns trigger language plpgsql as"
+        " $$ begin perform pg_notify('ended', ''); return null; end $$"
+    )
+    for table in ("scraper.pages", "postmill.dead_letters"):
+        db.execute(f"create trigger announce after insert or update on {table} execute function announce()")
+    db.execute("listen ended")
+
+
+def wait_until_ended(db: psycopg.Connection[dict[str, Any]], pages: int) -> None:
+    while account.take(db).settled < pages:
+        next(db.notifies(stop_after=1))
