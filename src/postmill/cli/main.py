@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from postmill.cli.exit_codes import Exit
-from postmill.cli.failure import report
 from postmill.cli.lazy import LazyGroup
 from postmill.cli.options import global_options
 from postmill.cli.session import Session
@@ -48,10 +47,8 @@ class Root(LazyGroup):
         session = Session()
         extra |= {"standalone_mode": False, "obj": session}
         try:
-            super().main(args, prog_name, **extra)
-            status = Exit.OK
-        except click.exceptions.Exit as ending:
-            sys.exit(ending.exit_code)
+            ending = super().main(args, prog_name, **extra)
+            status = Exit(ending) if isinstance(ending, int) else Exit.OK
         except click.exceptions.NoArgsIsHelpError as error:
             click.echo(error.format_message(), err=True)
             status = Exit.USAGE
@@ -63,6 +60,8 @@ class Root(LazyGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             status = Exit.OK
         except Exception as error:
+            from postmill.cli.failure import report
+
             status = report(error, debug=session.debug, addresses=session.addresses())
         sys.exit(status)
 
@@ -95,6 +94,9 @@ def root() -> None:
 
 def main() -> NoReturn:
     """The console script."""
+    from postmill.cli import command_line
+
+    command_line.hide_passwords()
     root.main()
 
 

@@ -51,8 +51,8 @@ def send(
     """Send JSON to QUEUE and print the message's id.
 
     A file is sent as a whole or not at all, in one transaction: a line that is not JSON (the error names it)
-    or a lost connection leaves nothing behind. The ids are printed once all is committed. A header's value is a
-    string unless it reads as JSON.
+    or a lost connection leaves nothing behind. The ids are printed once all is committed. A header's value is
+    a string unless it reads as JSON.
     """
     _check_source(payload, source)
     extra = _headers(headers)

@@ -1,0 +1,22 @@
+-- What the connected user may not do of what workers and tools do: one row a missing privilege.
+-- Called by doctor. Takes no locks. Errors: none.
+select wanted
+from (
+    select 'USAGE on schema pgmq' as wanted, has_schema_privilege(to_regnamespace('pgmq'), 'USAGE') as granted
+    union all
+    select 'CREATE on schema pgmq', has_schema_privilege(to_regnamespace('pgmq'), 'CREATE')
+    union all
+    select 'USAGE on schema postmill', has_schema_privilege(to_regnamespace('postmill'), 'USAGE')
+    union all
+    select 'SELECT, INSERT, UPDATE, DELETE on ' || relation.oid::regclass,
+        has_table_privilege(relation.oid, 'SELECT') and has_table_privilege(relation.oid, 'INSERT')
+        and has_table_privilege(relation.oid, 'UPDATE') and has_table_privilege(relation.oid, 'DELETE')
+    from pg_class as relation
+    where relation.relkind in ('r', 'p')
+      and (relation.relnamespace = to_regnamespace('postmill')
+           or relation.relnamespace = to_regnamespace('pgmq') and relation.relname like 'q\_%')
+      and relation.relname not in ('components', 'migrations')
+) as needed
+where granted is false
+order by wanted
+limit 20
