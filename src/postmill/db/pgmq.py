@@ -1,7 +1,8 @@
 """pgmq on this server: is it here, what do its queues look like, and the SQL that installs it.
 
-A pgmq that is here already, as an extension or from plain SQL, is used as it is; nothing in this module changes
-one. Its shape is read from the catalogue: version strings are never compared. Installing is the migrator's work.
+A pgmq that is here already, as an extension or from plain SQL, is used as it is; nothing in this module
+changes one. Its shape is read from the catalogue: version strings are never compared. Installing is the
+migrator's work.
 """
 
 from __future__ import annotations
