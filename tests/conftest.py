@@ -1,4 +1,4 @@
-"""Fixtures every test may use: a database of its own on a server that the whole run shares, or a server of its own."""
+"""Fixtures every test may use: a database of its own on a server the whole run shares, or a server of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import psycopg
 import pytest
 import pytest_asyncio
 from psycopg.rows import dict_row
-
 from tests import servers
 
 if TYPE_CHECKING:

@@ -1,6 +1,7 @@
 """Postgres servers for tests: the one all tests share, and private ones that a test may hurt.
 
-A private server is driven directly, without the supervisor, because a fault test needs a server that stays down.
+A private server is driven directly, without the supervisor, because a fault test needs a server that stays
+down.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import pytest
 from psycopg import sql
 
 from postmill.db.migrate import migrate
-from postmill.embedded import address, binaries, configuration, initdb, open_server
 from postmill.embedded import account as accounts
+from postmill.embedded import address, binaries, configuration, initdb, open_server
 from postmill.embedded.folder import Home
 from postmill.embedded.process import environment, is_ready
 
@@ -39,7 +40,7 @@ WHEELS = {
 }
 DEBIAN = "/usr/lib/postgresql/{}/bin"
 SETTINGS = {"autovacuum": "off", "max_connections": "300"}
-"""Statistics and dead rows stay as a test leaves them; 300 connections serve every worker of a parallel run."""
+"""Statistics and dead rows stay as a test leaves them; 300 connections serve all workers of a run."""
 
 _TEMPLATE_LOCK = 7001
 
@@ -62,7 +63,7 @@ def _wheel_folder(major: int) -> Path | None:
 
 @contextmanager
 def shared_server(run: str, found: Binaries) -> Iterator[Server]:
-    """The server of this test run: whichever worker comes first starts it, the last one out stops and deletes it."""
+    """The server of this test run: the first worker starts it, the last one out stops and deletes it."""
     folder = Path(tempfile.gettempdir()) / f"postmill-tests-{run}-{found.major}"
     with open_server(folder, throwaway=True, settings=SETTINGS, binaries=found.bin) as server:
         make_template(server.url)
@@ -70,7 +71,7 @@ def shared_server(run: str, found: Binaries) -> Iterator[Server]:
 
 
 def make_template(url: str) -> None:
-    """Migrate the template database, once for all workers: the first does it, the others wait for its lock."""
+    """Migrate the template database, once for all workers: the first does it, the others wait."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_TEMPLATE_LOCK])
         made = connection.execute("SELECT FROM pg_database WHERE datname = %s AND datistemplate", [TEMPLATE])
@@ -114,7 +115,7 @@ class PrivateServer:
         self.folder = Path(tempfile.mkdtemp(prefix="postmill-private-"))
         self.folder.chmod(0o711)
         self._home = Home(self.folder)
-        self._account = accounts.server_account(self._home.cluster)
+        self._account = accounts.server_account(self._home.cluster, self.folder)
         self._child: subprocess.Popen[bytes] | None = None
         self._lifeline = self._hold_lifeline()
         self._home.sockets.mkdir(mode=0o700)
@@ -161,7 +162,7 @@ class PrivateServer:
             assert self._child.poll() is None, self.log
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop it: ``smart`` waits for sessions, ``fast`` ends them, ``immediate`` is a crash, ``kill`` is kill -9."""
+        """Stop it: ``smart`` waits for sessions, ``fast`` ends them, ``immediate`` crashes, ``kill`` is -9."""
         signals = {
             "smart": signal.SIGTERM,
             "fast": signal.SIGINT,

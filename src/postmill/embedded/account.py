@@ -34,10 +34,11 @@ class Identity(TypedDict, total=False):
     extra_groups: list[int]
 
 
-def server_account(cluster: Path) -> Account | None:
-    """Who runs the server of this cluster; None means ourselves.
+def server_account(cluster: Path, control: Path) -> Account | None:
+    """Who runs the server of this cluster, in the folder ``control``; None means ourselves.
 
-    Root keeps to the owner a cluster already has. Raises ``EmbeddedError`` where root has nobody to hand it to, and
+    Root keeps to the owner the cluster already has, then to the owner of the folder, so that a user's
+    project stays usable without root. Raises ``EmbeddedError`` where root has nobody to hand it to, and
     where the cluster belongs to another user and we are not root.
     """
     owner = cluster.stat() if cluster.exists() else None
@@ -51,7 +52,17 @@ def server_account(cluster: Path) -> Account | None:
         return None
     if owner is not None and owner.st_uid != 0:
         return Account(owner.st_uid, owner.st_gid)
-    return _unprivileged()
+    return _owner_of(control) or _unprivileged()
+
+
+def _owner_of(folder: Path) -> Account | None:
+    """The folder's owner, if that is a user initdb accepts: not root, and with a passwd entry."""
+    owner = folder.stat().st_uid
+    try:
+        entry = pwd.getpwuid(owner)
+    except KeyError:
+        return None
+    return Account(entry.pw_uid, entry.pw_gid) if owner != 0 else None
 
 
 def _unprivileged() -> Account:

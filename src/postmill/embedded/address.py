@@ -23,7 +23,7 @@ def socket_file(folder: Path, port: int) -> Path:
 
 
 def fits(folder: Path, port: int) -> bool:
-    """Whether a socket in this folder can be used by every client: short enough, and no comma (a list to libpq)."""
+    """Whether every client can use a socket in this folder: short enough, and no comma (a list to libpq)."""
     return len(os.fsencode(socket_file(folder, port))) <= _LONGEST_SOCKET and "," not in str(folder)
 
 
@@ -38,8 +38,18 @@ def short_folder(port: int, roots: tuple[str, ...] | None = None) -> Path:
     raise FileNotFoundError("no temporary folder with a short enough path")
 
 
+def forget(folder: Path) -> None:
+    """Remove a socket folder with its sockets, and nothing else: its name was read from a file."""
+    for socket_or_lock in folder.glob(".s.PGSQL.*"):
+        socket_or_lock.unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError:
+        return  # not there, or not only sockets in it
+
+
 def socket_url(folder: Path, port: int) -> str:
-    """The URI over the unix socket. Everything but ``/`` is percent-encoded: ``+`` is a blank to some readers."""
+    """The URI over the unix socket; all but ``/`` is percent-encoded, as ``+`` is a blank to some readers."""
     return f"postgresql://{USER}@/{DATABASE}?host={quote(str(folder), safe='/')}&port={port}"
 
 

@@ -1,6 +1,7 @@
 """Find the Postgres programs: the one place that knows where they come from.
 
-Order: the pinned wheel, the second wheel with the same data format, a system Postgres. Must not start a server.
+In this order: the pinned wheel, a second wheel with the same data format, a system Postgres.
+Must not start a server.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def in_wheel(package: str, folder: str) -> Path | None:
 
 
 def _on_system() -> Path | None:
-    """What ``pg_config`` says, else where PATH has the server. Debian keeps the server off PATH, so ask first."""
+    """What ``pg_config`` says, else where PATH has the server. Debian keeps it off PATH, so ask first."""
     config = shutil.which("pg_config")
     if config is not None:
         answer = subprocess.run([config, "--bindir"], capture_output=True, text=True, check=False)

@@ -5,10 +5,13 @@ Durability is not for sale: only a throw-away server runs without fsync.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from postmill.model.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 LAPTOP: Mapping[str, str] = {
     "shared_buffers": "256MB",
@@ -43,7 +46,7 @@ DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 
 
 def check(settings: Mapping[str, str], *, throwaway: bool) -> None:
-    """Raises ``InvalidOption`` for a setting that the supervisor needs for itself, or that gives up durability."""
+    """Raises ``InvalidOption`` for a setting the supervisor needs for itself, or that gives up durability."""
     for name, value in settings.items():
         if name.lower() in OURS:
             raise InvalidOption(
@@ -58,7 +61,7 @@ def check(settings: Mapping[str, str], *, throwaway: bool) -> None:
         ):
             raise InvalidOption(
                 f"The embedded server's setting {name!r} can't be {value!r}.",
-                why="A crash would lose or corrupt queued work; only throw-away servers for tests may do that.",
+                why="A crash could lose or corrupt queued work; only throw-away servers may risk that.",
                 hint="Remove it from [db.settings], or use a Postgres of your own with POSTMILL_DB_URL.",
             )
 

@@ -1,7 +1,7 @@
 """What lies where in the folder of an embedded server, and what the server has written down about itself.
 
-The control folder (``.postmill``) belongs to whoever calls; the home holds the cluster. They are the same folder
-unless root's server user can't reach it. Must not start anything.
+The control folder (``.postmill``) belongs to whoever calls; the home holds the cluster. They are the same
+folder unless root's server user can't reach it. Must not start anything.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from postmill.embedded.account import inherit_owner
 
 @dataclass(frozen=True)
 class ControlFolder:
-    """The files through which openers and the supervisor meet. Names only; nothing is made by asking for one."""
+    """The files through which openers and the supervisor meet. Asking for a name makes nothing."""
 
     path: Path
 
@@ -64,6 +64,11 @@ class ControlFolder:
     def password(self) -> Path:
         """The superuser's password for TCP, mode 0600."""
         return self.path / "password"
+
+    @property
+    def throwaway(self) -> Path:
+        """Its presence marks a database that is deleted after use."""
+        return self.path / "throwaway"
 
     @property
     def location(self) -> Path:

@@ -1,4 +1,4 @@
-"""Make a cluster, all or nothing: it is built beside its place and gets its name when it is complete and on disk.
+"""Make a cluster, all or nothing: it gets its name when it is complete and on disk.
 
 Must not start a server that takes connections.
 """
@@ -6,7 +6,6 @@ Must not start a server that takes connections.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from typing import TYPE_CHECKING
 
@@ -27,14 +26,14 @@ _FAST = ("-c", "fsync=off", "-c", "log_checkpoints=off", "-c", "shared_buffers=1
 def create(binaries: Binaries, home: Home, account: Account | None, password: Path, *, durable: bool) -> None:
     """Make the cluster of ``home`` with its database, and write the superuser's password to ``password``.
 
-    A killed earlier attempt left only ``home.unfinished``, which is removed first. With ``durable`` all of it is on
-    the disk before it gets its name. Raises ``EmbeddedError`` or ``OSError``.
+    A killed earlier attempt left only ``home.unfinished``, which is removed first. With ``durable`` all of
+    it is on the disk before it gets its name. Raises ``EmbeddedError`` or ``OSError``.
     """
     shutil.rmtree(home.unfinished, ignore_errors=True)
     home.unfinished.mkdir(mode=0o700)
     give(home.unfinished, account)
     cluster = home.unfinished / "cluster"
-    secret = secrets.token_urlsafe(24)
+    secret = os.urandom(24).hex()
     password_for_initdb = home.unfinished / "password"
     _write_secret(password_for_initdb, secret)
     give(password_for_initdb, account)
@@ -51,7 +50,7 @@ def create(binaries: Binaries, home: Home, account: Account | None, password: Pa
 
 
 def _initdb(binaries: Binaries, cluster: Path, password: Path) -> list[str]:
-    """No sync yet: one at the end covers the database too. The built-in C.UTF-8 is the same on every system."""
+    """No sync yet: one at the end covers the database too. The built-in C.UTF-8 is the same everywhere."""
     locale = ["--locale=C"]
     if binaries.major >= 17:
         locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]

@@ -1,7 +1,7 @@
 """File locks that the kernel drops by itself when their holder dies, however it dies.
 
-Only ``flock``: it belongs to the open file, so a child can inherit it, and it holds across containers that share a
-folder, where process ids mean nothing. Must not know what the locks are for.
+Only ``flock``: it belongs to the open file, so a child can inherit it, and it holds across containers that
+share a folder, where process ids mean nothing. Must not know what the locks are for.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _RETRY_S = 0.005
 class FileLock:
     """An open lock file. ``fileno`` may be handed to a child, which then holds the lock too.
 
-    Raises ``OSError`` where the file can't be opened, and ``TimeoutError`` where the lock is not free in time.
+    Raises ``OSError`` where the file can't be opened, ``TimeoutError`` where the lock is not free in time.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,16 +36,20 @@ class FileLock:
         return self._file
 
     def shared(self, timeout_s: float) -> None:
-        """Hold the lock together with others; waits at most ``timeout_s`` seconds for an exclusive holder to go."""
+        """Hold the lock together with others; waits at most ``timeout_s`` for an exclusive holder to go."""
         self._wait(fcntl.LOCK_SH, timeout_s)
 
     def exclusive(self, timeout_s: float) -> None:
-        """Hold the lock alone; waits at most ``timeout_s`` seconds for the others to go."""
+        """Hold the lock alone; waits at most ``timeout_s`` for the others to go."""
         self._wait(fcntl.LOCK_EX, timeout_s)
 
     def try_exclusive(self) -> bool:
-        """Hold the lock alone if nobody else has it now. A shared lock held before is LOST where this fails."""
+        """Hold the lock alone if nobody else has it now. If that fails, a shared lock held before is LOST."""
         return self._try(fcntl.LOCK_EX)
+
+    def try_shared(self) -> bool:
+        """Hold the lock together with others unless somebody has it alone now."""
+        return self._try(fcntl.LOCK_SH)
 
     def release(self) -> None:
         """Let go of the lock and keep the file open."""
@@ -72,7 +76,7 @@ class FileLock:
         return True
 
     def _is_the_one_on_disk(self) -> bool:
-        """A throw-away folder may have been deleted while we waited: a lock on a deleted file guards nothing."""
+        """A throw-away folder may be gone by the time we get the lock; a deleted file guards nothing."""
         try:
             on_disk = self.path.stat()
         except FileNotFoundError:
@@ -91,7 +95,7 @@ def is_held(path: Path) -> bool:
         return False
     lock = FileLock(path)
     try:
-        return not lock._try(fcntl.LOCK_SH)  # noqa: SLF001 - the same module
+        return not lock.try_shared()
     finally:
         lock.close()
 

@@ -1,4 +1,4 @@
-"""Everything between an empty folder and a server that may start: home, lock, version, stale pid file, sockets.
+"""What lies between a folder and a server that may start: home, lock, version, stale pid file, sockets.
 
 Runs in the supervisor, before the server. Each refusal is an ``EmbeddedError``. Must not start the server.
 """
@@ -6,10 +6,9 @@ Runs in the supervisor, before the server. Each refusal is an ``EmbeddedError``.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
+import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,31 +23,25 @@ if TYPE_CHECKING:
     from postmill.embedded.binaries import Binaries
     from postmill.embedded.folder import ControlFolder
 
-SYSTEM_FOLDER = Path("/var/lib/postmill")
 _ORPHAN_S = 15.0
 
 
-def settle_home(control: ControlFolder, account: Account | None, system: Path, *, throwaway: bool) -> Home:
-    """The folder for the cluster: the control folder, or a system place where the account can't reach that.
+def settle_home(control: ControlFolder, account: Account | None, system: Path) -> Home:
+    """The folder for the cluster: the control folder, or one under ``system`` where it can't be reached.
 
-    What is chosen is written to ``control.location`` and kept from then on.
+    What is chosen is written to ``control.location`` and kept from then on. Raises ``EmbeddedError`` when the
+    written place is gone or not one of ours.
     """
     home = control.home()
+    if control.location.exists() and not _is_ours(home.path):
+        raise EmbeddedError(
+            f"The data folder {home.path} can't be used.",
+            why=f"{control.location} names it, but it is missing or was not made by Postmill.",
+            hint=f"Bring it back, or remove {control.location} to begin with an empty database.",
+        )
     if account is None or accounts.can_use(account, home.path, os.X_OK):
         return home
-    if control.location.exists():
-        raise EmbeddedError(
-            f"The data folder {home.path} can't be reached.",
-            why=f"{control.location} names it, and {accounts.name_of(account.uid)} may not enter it.",
-            hint=f"Give that folder back, or remove {control.location} to begin with an empty database.",
-        )
-    if throwaway:
-        system = Path(tempfile.gettempdir())
-    system.mkdir(mode=0o711, parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f"postmill-{control.path.parent.name}-", dir=system))
-    place.chmod(0o711)
-    control.location.write_text(f"{place}\n")
-    return Home(place)
+    return _elsewhere(control, system)
 
 
 def lock_home(home: Home) -> FileLock:
@@ -63,65 +56,98 @@ def lock_home(home: Home) -> FileLock:
         lock.close()
         raise EmbeddedError(
             f"The data folder {home.path} is in use.",
-            why="A Postgres outside of this project's reach holds its lock: in another container or a copied project.",
+            why="A Postgres that this project can't see holds its lock: in another container, or of a copy.",
             hint="Stop that one first. Two servers on one folder would destroy it.",
         ) from error
     return lock
 
 
 def check_cluster(home: Home, binaries: Binaries) -> bool:
-    """Whether there is a cluster already. Refuses one of another major version and a folder that is not ours."""
+    """Whether there is a cluster. Refuses one of another major version and a folder that is not ours."""
     if (home.path / "PG_VERSION").exists():
         raise EmbeddedError(
             f"{home.path} is a data folder of Postgres itself, not one of Postmill's.",
-            hint="Choose another folder with --data, or start that Postgres and give its address in POSTMILL_DB_URL.",
+            why="Postmill keeps its database in a folder of its own making.",
+            hint="Choose another with --data, or start that Postgres and set POSTMILL_DB_URL.",
         )
+    if not home.cluster.exists():
+        return False
     try:
         major = (home.cluster / "PG_VERSION").read_text().strip()
     except FileNotFoundError:
-        if home.cluster.exists():
-            raise EmbeddedError(
-                f"The folder {home.cluster} was not made by Postmill.",
-                why="It has no PG_VERSION, so it is no database.",
-                hint="Move it away, or choose another folder with --data.",
-            ) from None
-        return False
+        raise EmbeddedError(
+            f"The folder {home.cluster} was not made by Postmill.",
+            why="It has no PG_VERSION, so it is no database.",
+            hint="Move it away, or choose another folder with --data.",
+        ) from None
     if major != str(binaries.major):
         raise EmbeddedError(
-            f"The database in {home.cluster} was made by PostgreSQL {major}; this is PostgreSQL {binaries.major}.",
-            why="Postgres can't read the files of another major version.",
-            hint=f"Dump it with the {major} programs (pg_dump) and load it into a new folder, or use pg_upgrade.",
+            f"PostgreSQL {binaries.major} can't open the database in {home.cluster}.",
+            why=f"PostgreSQL {major} made it, and no major version reads the files of another.",
+            hint=f"Dump it with PostgreSQL {major}'s pg_dump and load it into a new folder, or use pg_upgrade.",
         )
     return True
 
 
-def clear_stale_pid(home: Home) -> None:
-    """Remove the pid file of a server that is gone; Postgres would refuse to start if the pid has been reused.
+def check_durability(control: ControlFolder, home: Home, *, throwaway: bool) -> None:
+    """Never mix the two kinds: a throw-away cluster is deleted in the end, and may not survive a crash."""
+    marked = control.throwaway.exists()
+    if throwaway and not marked:
+        if home.cluster.exists():
+            raise EmbeddedError(
+                f"{control.path} holds a database that is not throw-away.",
+                why="It would be deleted at the end.",
+                hint="Choose an empty folder.",
+            )
+        control.throwaway.touch()
+    elif marked and not throwaway:
+        raise EmbeddedError(
+            f"{control.path} holds a throw-away database.",
+            why="It was made for a test and is not safe against crashes.",
+            hint=f"Choose another folder, or delete it: rm -r '{control.path}'",
+        )
 
-    Only with ``home.lock`` held. Refuses when the pid is a Postgres working in this very folder (started by hand).
+
+def clear_stale_pid(home: Home) -> None:
+    """Remove the pid file of a dead server: Postgres refuses to start if the pid is somebody's by now.
+
+    Only with ``home.lock`` held. Refuses when the pid is a Postgres on this very folder, started by hand.
     """
-    file = home.cluster / "postmaster.pid"
     pid = _recorded_pid(home)
-    if pid and _works_in(pid, home.cluster):
+    if pid and _serves(pid, home.cluster):
         raise EmbeddedError(
             f"A Postgres (pid {pid}) already runs on {home.cluster}.",
             why="It was not started by Postmill.",
             hint=f"Stop it: pg_ctl stop -D '{home.cluster}'",
         )
-    file.unlink(missing_ok=True)
+    (home.cluster / "postmaster.pid").unlink(missing_ok=True)
 
 
 def settle_sockets(home: Home, account: Account | None, port: int) -> Path:
     """A private folder for the socket: in the home if its path is short enough, else a temporary one."""
     folder = home.sockets
     if address.fits(folder, port):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(mode=0o700)
+        address.forget(folder)
+        folder.mkdir(mode=0o700, exist_ok=True)
     else:
         folder = address.short_folder(port)
     folder.chmod(0o700)
     accounts.give(folder, account)
     return folder
+
+
+def _elsewhere(control: ControlFolder, system: Path) -> Home:
+    """A new folder under ``system``, named after the project; never one that another project left."""
+    system.mkdir(mode=0o711, parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=f"postmill-{control.path.parent.name}-", dir=system))
+    place.chmod(0o711)
+    control.location.write_text(f"{place}\n")
+    return Home(place)
+
+
+def _is_ours(place: Path) -> bool:
+    """Whether this is a folder we made; its path was read from a file in the project."""
+    return place.name.startswith("postmill-") and place.is_dir() and place.stat().st_uid == os.geteuid()
 
 
 def _recorded_pid(home: Home) -> int:
@@ -131,20 +157,22 @@ def _recorded_pid(home: Home) -> int:
         return 0
 
 
-def _works_in(pid: int, cluster: Path) -> bool:
-    """Whether the process is a Postgres whose working folder is this cluster (Postgres changes into it)."""
-    process = Path("/proc") / str(pid)
-    if not process.exists():
-        return False
-    try:
-        return (process / "cwd").resolve(strict=True) == cluster.resolve()
-    except OSError:
-        return False
+def _serves(pid: int, cluster: Path) -> bool:
+    """Whether the process is a Postgres on this cluster: it makes the cluster its working folder.
+
+    Where the system does not tell the working folder (macOS), its name must do.
+    """
+    if Path("/proc/self/cwd").exists():
+        try:
+            return Path(f"/proc/{pid}/cwd").resolve(strict=True) == cluster.resolve()
+        except OSError:
+            return False
+    named = subprocess.run(["ps", "-p", str(pid), "-o", "comm="], capture_output=True, text=True, check=False)
+    return "postgres" in named.stdout
 
 
 def _stop_orphan(home: Home) -> None:
     """Ask a server whose supervisor is gone to stop; on Linux the kernel already has."""
     pid = _recorded_pid(home)
-    if pid and _works_in(pid, home.cluster):
+    if pid and _serves(pid, home.cluster):
         os.kill(pid, signal.SIGINT)
-        time.sleep(0)

@@ -36,8 +36,8 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C"}
 
 
-def run(command: list[str], account: Account | None, text: str | None = None) -> str:
-    """Run one program to its end as the server's user. Returns stderr; raises ``EmbeddedError`` when it fails."""
+def run(command: list[str], account: Account | None, text: str | None = None) -> None:
+    """Run one program to its end as the server's user. Raises ``EmbeddedError`` when it fails."""
     done = subprocess.run(
         command,
         input=text,
@@ -51,7 +51,6 @@ def run(command: list[str], account: Account | None, text: str | None = None) ->
     )
     if done.returncode != 0:
         raise complaint("The embedded Postgres could not be set up.", done.stderr)
-    return done.stderr
 
 
 class PostgresProcess:
@@ -70,7 +69,7 @@ class PostgresProcess:
         return self._child.pid if self._child else 0
 
     def start(self, settings: Mapping[str, str], inherited_lock: int) -> None:
-        """Start and return when the server takes connections. Raises ``EmbeddedError`` with the log's last words."""
+        """Return when the server takes connections. Raises ``EmbeddedError`` with the log's last words."""
         seen = self._log.stat().st_size if self._log.exists() else 0
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with self._log.open("ab") as log:
@@ -132,7 +131,7 @@ def is_ready(cluster: Path, pid: int) -> bool:
 
 
 def _stop_with_parent() -> Callable[[], None] | None:
-    """On Linux the kernel tells Postgres to stop when its supervisor is killed; elsewhere the next opener does."""
+    """On Linux the kernel stops Postgres when its supervisor is killed; elsewhere the next opener does."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None)

@@ -5,18 +5,14 @@ The server belongs to no caller: all who have it open share it, and it stops aft
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import postmill
-from postmill.embedded import configuration
+from postmill.embedded import configuration, launch
 from postmill.embedded.complaint import refused_by_system
 from postmill.embedded.folder import ControlFolder, State, read_state
 from postmill.embedded.locks import FileLock, is_held
@@ -28,12 +24,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _OTHERS_S = 150.0
-_STOP_S = 70.0
+_STOP_S = 200.0
 _POLL_S = 0.003
 
 
 class Server:
-    """A share in a running embedded server. Close it, or use it as a context manager; the last share stops it."""
+    """A share in a running server. Close it, or use it as a context manager; the last stops the server."""
 
     def __init__(self, control: ControlFolder, share: FileLock, state: State) -> None:
         self._control = control
@@ -66,12 +62,14 @@ class Server:
         return (read_state(self._control.state) or self._state).server_pid
 
     def close(self) -> None:
-        """Give up the share; the last one waits until the server has stopped. May be called twice."""
+        """Give up the share; the last one returns when the server has stopped. May be called twice."""
         if self._share.fileno < 0:
             return
-        if self._share.try_exclusive() and _say(self._control, RELEASE):
-            _wait_until_gone(self._control, _STOP_S)
-        self._share.close()
+        try:
+            if self._share.try_exclusive() and _say(self._control, RELEASE):
+                _wait_until_gone(self._control)
+        finally:
+            self._share.close()
 
     def __enter__(self) -> Self:
         return self
@@ -84,15 +82,11 @@ class Server:
 
 @dataclass(frozen=True)
 class Status:
-    """What is known about the server of a folder. ``state`` is None when it does not run."""
+    """The server of a folder. ``state`` is None when it does not run, and while it starts or stops."""
 
     data_dir: Path
+    running: bool
     state: State | None
-
-    @property
-    def running(self) -> bool:
-        """Whether a supervisor is alive for this folder."""
-        return self.state is not None
 
 
 def open_server(
@@ -103,12 +97,12 @@ def open_server(
     tcp: bool = False,
     binaries: Path | None = None,
 ) -> Server:
-    """Attach to the server of ``data_dir``, starting it if it does not run; making the database if there is none.
+    """Attach to the server of ``data_dir``; start it if it does not run, make its database if there is none.
 
-    ``throwaway``: without fsync, and deleted after its last user; needs no ``data_dir``. ``tcp``: also listen on
-    127.0.0.1 with a password. ``binaries``: the ``bin`` folder of a Postgres. Settings count only for the one who
-    starts it. Raises ``EmbeddedError`` in words for whatever is wrong with folder, programs or server, and
-    ``InvalidOption`` for a setting that can't be given.
+    ``throwaway``: without fsync, and deleted after its last user; needs no ``data_dir``. ``tcp``: also
+    listen on 127.0.0.1, with a password. ``binaries``: the ``bin`` folder of a Postgres. Settings and
+    binaries count only for the one who starts it. Raises ``EmbeddedError`` in words for whatever is wrong
+    with folder, programs or server, and ``InvalidOption`` for a setting that can't be given.
     """
     options = Options(
         settings={name: str(value) for name, value in (settings or {}).items()},
@@ -116,11 +110,13 @@ def open_server(
         tcp=tcp,
         binaries=str(binaries) if binaries else None,
     )
-    if data_dir is None:
-        if not throwaway:
-            raise EmbeddedError("An embedded server needs a folder for its data.", hint="Give data_dir.")
-        data_dir = _temporary_folder()
-    return open_with(Path(data_dir), options)
+    if data_dir is None and not throwaway:
+        raise EmbeddedError(
+            "The embedded Postgres needs a folder.",
+            why="No data_dir was given.",
+            hint="Give one, or throwaway=True.",
+        )
+    return open_with(Path(data_dir) if data_dir is not None else _temporary_folder(), options)
 
 
 def open_with(data_dir: Path, options: Options) -> Server:
@@ -129,15 +125,15 @@ def open_with(data_dir: Path, options: Options) -> Server:
     control = ControlFolder(data_dir.absolute())
     try:
         share = _take_share(control)
+        try:
+            return Server(control, share, _attach_or_start(control, options))
+        except BaseException:
+            share.close()
+            raise
     except OSError as error:
         raise refused_by_system(
             f"The embedded Postgres can't use the folder {control.path}.", error
         ) from error
-    try:
-        return Server(control, share, _attach_or_start(control, options))
-    except BaseException:
-        share.close()
-        raise
 
 
 def start_detached(
@@ -147,7 +143,7 @@ def start_detached(
     tcp: bool = False,
     binaries: Path | None = None,
 ) -> Status:
-    """Start the server, or attach to it, and keep it up without users until ``stop``. Raises like ``open_server``."""
+    """Start or attach, and keep the server up without users until ``stop``. Raises like ``open_server``."""
     with open_server(data_dir, settings=settings, tcp=tcp, binaries=binaries) as server:
         control = ControlFolder(server.data_dir)
         _say(control, KEEP)
@@ -169,20 +165,21 @@ def stop(data_dir: Path, *, force: bool = False) -> bool:
         if not users.try_exclusive() and not force:
             raise Refused(
                 f"The database in {control.path} is in use, so it was not stopped.",
-                why="Other processes of this project are connected through it.",
-                hint="Stop them first, or insist with --yes: their connections are then cut.",
+                why="Other processes of this project are connected to it.",
+                hint="Stop them first, or insist with --yes: that cuts their connections.",
             )
         if _say(control, STOP):
-            _wait_until_gone(control, _STOP_S)
+            _wait_until_gone(control)
     finally:
         users.close()
     return True
 
 
 def status(data_dir: Path) -> Status:
-    """Look at the server of the folder without touching it. Never raises for one that does not run."""
+    """Look at the server of the folder without touching it."""
     control = ControlFolder(data_dir.absolute())
-    return Status(control.path, read_state(control.state) if is_held(control.supervisor) else None)
+    running = is_held(control.supervisor)
+    return Status(control.path, running, read_state(control.state) if running else None)
 
 
 def _take_share(control: ControlFolder) -> FileLock:
@@ -204,49 +201,40 @@ def _attach_or_start(control: ControlFolder, options: Options) -> State:
     starting = FileLock(control.starting)
     try:
         starting.exclusive(_OTHERS_S)
-        state = status(control.path).state
+        state = _settled(control)
         if state is None:
-            return _start(control, options)
-        if options.tcp and state.tcp_url is None:
-            raise EmbeddedError(
-                f"The database in {control.path} already runs, without TCP.",
-                hint="Stop it (postmill db stop) and start it again with TCP.",
-            )
+            return launch.start_supervisor(control, options)
+        _check_attachable(control, state, options)
         return state
     finally:
         starting.close()
 
 
-def _start(control: ControlFolder, options: Options) -> State:
-    """Start the supervisor and hear how it went."""
-    package_root = str(Path(postmill.__file__).parent.parent)
-    search = os.pathsep.join(filter(None, (package_root, os.environ.get("PYTHONPATH"))))
-    with control.log.open("ab") as log:
-        child = subprocess.run(
-            [sys.executable, "-P", "-m", "postmill.embedded.supervisor", str(control.path)],
-            input=options.dumps(),
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            cwd="/",
-            env={**os.environ, "PYTHONPATH": search},
-            start_new_session=True,
-            check=False,
-        )
-    return _understand(child.stdout, control)
+def _settled(control: ControlFolder) -> State | None:
+    """The running server, or None when there is none; waits while one is starting or stopping."""
+    deadline = time.monotonic() + _OTHERS_S
+    while (now := status(control.path)).running and now.state is None:
+        if time.monotonic() > deadline:
+            raise EmbeddedError(
+                "The embedded Postgres neither started nor stopped in time.", hint=f"See {control.log}"
+            )
+        time.sleep(_POLL_S)
+    return now.state
 
 
-def _understand(answer: str, control: ControlFolder) -> State:
-    try:
-        report = json.loads(answer)
-    except ValueError:
+def _check_attachable(control: ControlFolder, state: State, options: Options) -> None:
+    if options.tcp and state.tcp_url is None:
         raise EmbeddedError(
-            "The supervisor of the embedded Postgres ended without a word.", hint=f"See {control.log}"
-        ) from None
-    if "error" in report:
-        what, why, hint = report["error"]
-        raise EmbeddedError(what, why=why, hint=hint)
-    return State(**report["ready"])
+            f"The database in {control.path} already runs, without TCP.",
+            why="A running Postgres can't be told to listen.",
+            hint="Stop it (postmill db stop), then start it with TCP.",
+        )
+    if state.throwaway != options.throwaway:
+        raise EmbeddedError(
+            f"The database in {control.path} already runs, as {'' if state.throwaway else 'no '}throw-away.",
+            why="A throw-away database is deleted after use; the two kinds don't mix.",
+            hint="Choose another folder.",
+        )
 
 
 def _say(control: ControlFolder, command: bytes) -> bool:
@@ -264,9 +252,9 @@ def _say(control: ControlFolder, command: bytes) -> bool:
     return True
 
 
-def _wait_until_gone(control: ControlFolder, timeout_s: float) -> None:
+def _wait_until_gone(control: ControlFolder) -> None:
     """Wait for the supervisor to end; one that turns out to be kept is left alone."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + _STOP_S
     while is_held(control.supervisor):
         state = read_state(control.state)
         if state is not None and state.kept:

@@ -1,4 +1,4 @@
-"""What an opener tells the supervisor: the options it starts with, and the commands on its pipe. Values only."""
+"""What an opener tells the supervisor: the options it starts with, and the commands on its pipe."""
 
 from __future__ import annotations
 
