@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from examples.scraper.account import Account, Letter
 
 NEXT = (
-    ("postmill dead list", "the pages that were given up; `postmill dead replay pages` tries them again"),
+    ("postmill dead list pages", "every page that was given up; `postmill dead show` tells one's story"),
     (
         "postmill db psql",
         "then: select name, summary from scraper.definitions where kind = 'class' limit 20;",
