@@ -13,14 +13,14 @@ as $$
 begin
     return query execute format(
         'select * from (
-             select message.msg_id, postmill._state(message.read_ct, message.vt, receipt.worker_id) as state,
-                 message.read_ct, message.enqueued_at, message.vt,
-                 case when message.vt > statement_timestamp() then receipt.worker_id end,
-                 message.message, nullif(to_jsonb(message) -> ''headers'', ''null'')
-             from %s as message
+             select queued.msg_id, postmill._state(queued.read_ct, queued.vt, receipt.worker_id) as state,
+                 queued.read_ct, queued.enqueued_at, queued.vt,
+                 case when queued.vt > statement_timestamp() then receipt.worker_id end,
+                 queued.message, nullif(to_jsonb(queued) -> ''headers'', ''null'')
+             from %s as queued
              left join postmill._receipts($1) as receipt using (msg_id, read_ct)
-             where ($4 is null or message.msg_id = $4) and ($5 is null or message.msg_id < $5)
-         ) as message
+             where ($4 is null or queued.msg_id = $4) and ($5 is null or queued.msg_id < $5)
+         ) as queued
          where $2 is null or state = $2
          order by msg_id desc limit $3',
         postmill._queue_table(queue))

@@ -6,7 +6,7 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-    relation regclass := to_regclass(format('pgmq.%I', lower('q_' || queue)));
+    relation regclass := to_regclass(format('pgmq.%I', lower('q_' || coalesce(queue, ''))));
 begin
     if relation is null then
         raise exception 'there is no queue %', coalesce(quote_literal(queue), 'null')

@@ -20,9 +20,9 @@ begin
         ) then 'cancelled' else 'not found' end;
     end if;
     execute format(
-        'select exists (select from %s as message
+        'select exists (select from %s as queued
              join postmill._receipts($1) as receipt using (msg_id, read_ct)
-             where message.msg_id = $2 and message.vt > clock_timestamp())',
+             where queued.msg_id = $2 and queued.vt > clock_timestamp())',
         relation) into running using queue, cancel.msg_id;
     if running then
         insert into postmill.cancellations (queue_name, msg_id) values (queue, cancel.msg_id)
@@ -31,8 +31,9 @@ begin
         return 'requested';
     end if;
     execute format(
-        'with gone as (delete from %s as message where msg_id = $2 returning to_jsonb(message) -> ''headers'' as headers,
-             message.message, message.enqueued_at)
+        'with gone as (
+             delete from %s as queued where msg_id = $2
+             returning message, to_jsonb(queued) -> ''headers'' as headers, enqueued_at)
          insert into postmill.cancellations (queue_name, msg_id, cancelled_at, message, headers, enqueued_at)
          select $1, $2, clock_timestamp(), message, nullif(headers, ''null''), enqueued_at from gone
          on conflict on constraint cancellations_pkey do update

@@ -21,10 +21,10 @@ begin
         exit when ids = '{}';
         -- A statement of its own: it sees the receipts of claims that were committed before we got the rows.
         execute format(
-            'delete from %s as message where msg_id = any ($1)
+            'delete from %s as queued where msg_id = any ($1)
              and not exists (select from postmill._receipts($2) as receipt
-                 where receipt.msg_id = message.msg_id and receipt.read_ct = message.read_ct
-                   and message.vt > clock_timestamp())',
+                 where receipt.msg_id = queued.msg_id and receipt.read_ct = queued.read_ct
+                   and queued.vt > clock_timestamp())',
             relation) using ids, purge_queue.name;
         get diagnostics gone = row_count;
         total := total + gone;

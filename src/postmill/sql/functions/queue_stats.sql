@@ -35,10 +35,10 @@ begin
                  count(*) filter (where state = ''retrying''), count(*) filter (where state = ''scheduled''), count(*),
                  clock_timestamp() - min(vt) filter (where state = ''ready'')
              from (
-                 select message.vt, postmill._state(message.read_ct, message.vt, receipt.worker_id) as state
-                 from %s as message
+                 select queued.vt, postmill._state(queued.read_ct, queued.vt, receipt.worker_id) as state
+                 from %s as queued
                  left join postmill._receipts($1) as receipt using (msg_id, read_ct)
-             ) as message',
+             ) as queued',
             postmill._queue_table(queue_name))
         into ready, running, retrying, scheduled, total, oldest_ready_age using queue_name;
         select count(*) into dead from postmill.dead_letters as letter

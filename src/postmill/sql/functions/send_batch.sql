@@ -23,7 +23,8 @@ begin
         raise exception '% headers for % messages', cardinality(headers), cardinality(messages)
             using errcode = 'PM003', hint = 'Give one entry a message, null where a message has none.';
     elsif exists (select from unnest(headers) as header where jsonb_typeof(header) <> 'object') then
-        raise exception 'each entry of headers must be a JSON object or null' using errcode = 'PM003';
+        raise exception 'each entry of headers must be a JSON object or null'
+            using errcode = 'PM003', hint = 'For example: ''{"tenant": "acme"}''::jsonb.';
     end if;
     if cardinality(messages) = 0 then
         return;

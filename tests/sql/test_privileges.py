@@ -1,0 +1,85 @@
+"""What a role may do that owns nothing: nothing, and what the documentation says to grant."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests.sql.asking import Database, column, rows, value
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "sql-functions.md"
+
+
+def grants(heading: str) -> str:
+    """The first SQL block under a heading of the reference, for role stranger and the test's queue."""
+    found = re.search(rf"^#+ {heading}$.*?```sql\n(.*?)```", REFERENCE.read_text(), re.DOTALL | re.MULTILINE)
+    assert found, heading
+    return found[1].replace("my_role", "stranger").replace("q_emails", '"q_re-size"')
+
+
+def test_nothing_is_open_to_everybody(db: Database) -> None:
+    open_functions = rows(
+        db,
+        "select oid::regprocedure from pg_proc where pronamespace = 'postmill'::regnamespace "
+        "and has_function_privilege('public', oid, 'execute')",
+    )
+    open_tables = rows(
+        db,
+        "select oid::regclass from pg_class where relnamespace in ('postmill'::regnamespace,
+        'edge_worker'::regnamespace) " "and relkind in ('r', 'v') and has_table_privilege('public', oid,
+        'select')",
+    )
+    assert (open_functions, open_tables) == ([], [])
+
+
+def test_a_stranger_is_refused(db: Database, queue: str, stranger: Database) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        stranger.execute(b"select postmill.send('re-size', '1')")
+
+
+def test_the_grants_for_a_sender_are_enough_and_not_more(
+    db: Database, queue: str, stranger: Database
+) -> None:
+    db.execute(b"select postmill.create_queue('private')")
+    db.execute(grants("A role that only sends").encode())
+
+    assert value(stranger, "select postmill.send('re-size', '1', headers => '{}')") == 1
+    assert column(stranger, "select postmill.send_batch('re-size', array['1']::jsonb[])") == [2]
+
+    for forbidden in (
+        "select postmill.send('private', '1')",
+        "select postmill.purge_queue('re-size')",
+        'select message from pgmq."q_re-size"',
+        "select * from postmill.workers",
+    ):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            stranger.execute(forbidden.encode())
+
+
+def test_the_grants_for_a_reader_are_enough_and_not_more(
+    db: Database, queue: str, stranger: Database
+) -> None:
+    db.execute(b"select postmill.send('re-size', '1')")
+    db.execute(grants("A role that only looks").encode())
+
+    assert value(stranger, "select ready from postmill.queue_stats('re-size')") == 1
+    assert column(stranger, "select state from postmill.messages('re-size')") == ["ready"]
+    for view in ("dead", "failed_attempts", "cancelled", "active_workers", "inactive_workers"):
+        assert rows(stranger, f"select * from postmill.{view}") == []
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        stranger.execute(b"select postmill.cancel('re-size', 1)")
+
+
+def test_only_the_trigger_function_runs_as_its_owner_and_every_function_pins_its_search_path(
+    db: Database,
+) -> None:
+    functions = rows(
+        db,
+        "select proname, prosecdef, proconfig from pg_proc where pronamespace = 'postmill'::regnamespace",
+    )
+    assert [each["proname"] for each in functions if each["prosecdef"]] == ["wake"]
+    # _state is plain SQL without settings so that it is inlined into scans.
+    unpinned = [each["proname"] for each in functions if each["proconfig"] != ['search_path=""']]
+    assert unpinned == ["_state"]

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from tests.sql.asking import Database, bury, claim, column, refused, row, value
+
+
+def test_counts_every_state(db: Database, queue: str) -> None:
+    db.execute(b"select postmill.send_batch('re-size', array_fill('1'::jsonb, array[10]))")
+    db.execute(b"select postmill.send('re-size', '1', delay => '1 hour')")
+    claim(db, queue, 1, 2, 3)
+    db.execute(
+        b"update pgmq.\"q_re-size\" set read_ct = 1, vt = vt + interval '1 hour' where msg_id in (4, 5)"
+    )
+    bury(db, queue, 99)
+
+    stats = row(
+        db, "select ready, running, retrying, scheduled, dead, total from postmill.queue_stats('re-size')"
+    )
+
+    assert stats == {"ready": 5, "running": 3, "retrying": 2, "scheduled": 1, "dead": 1, "total": 11}
+
+
+def test_age_is_how_long_the_oldest_ready_message_has_been_due(db: Database, queue: str) -> None:
+    assert value(db, "select oldest_ready_age from postmill.queue_stats('re-size')") is None
+    db.execute(b"select postmill.send('re-size', '1', run_at => clock_timestamp() - interval '1 hour')")
+    db.execute(b"select postmill.send('re-size', '1', run_at => clock_timestamp() + interval '1 hour')")
+    assert value(
+        db, "select oldest_ready_age between '1 hour' and '1 hour 1 min' from postmill.queue_stats('re-size')"
+    )
+
+
+def test_an_expired_lease_is_ready(db: Database, queue: str) -> None:
+    db.execute(b"select postmill.send('re-size', '1')")
+    claim(db, queue, 1)
+    db.execute(b'update pgmq."q_re-size" set vt = clock_timestamp()')
+    assert row(db, "select ready, running from postmill.queue_stats()") == {"ready": 1, "running": 0}
+
+
+def test_every_queue_by_name_also_those_of_others(db: Database, queue: str, foreign: str) -> None:
+    assert column(db, "select queue_name from postmill.queue_stats()") == ["re-size", "theirs"]
+    assert column(db, "select owned from postmill.queue_stats()") == [True, False]
+
+
+def test_living_workers_and_pause(db: Database, queue: str) -> None:
+    db.execute(
+        b"insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent,
+        stopped_at) " b"values ('re-size', 'f', 'h', 1, '0', 1, null), ('re-size', 'f', 'h', 2, '0', 1,
+        now()), ('x', 'f', 'h', 3, '0', 1, null)"
+    )
+    db.execute(b"select postmill.pause('re-size', 'lunch')")
+    stats = row(
+        db,
+        "select workers, pause_reason, paused_at is not null as paused from postmill.queue_stats('re-size')",
+    )
+    assert stats == {"workers": 1, "pause_reason": "lunch", "paused": True}
+
+
+def test_a_registered_queue_without_a_table_is_left_out(db: Database, queue: str, foreign: str) -> None:
+    db.execute(b"drop table pgmq.q_theirs")
+    assert column(db, "select queue_name from postmill.queue_stats()") == ["re-size"]
+
+
+def test_refuses_a_queue_that_is_not_there(db: Database) -> None:
+    with refused("PM001", "there is no queue 'nope'"):
+        db.execute(b"select postmill.queue_stats('nope')")

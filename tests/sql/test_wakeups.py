@@ -1,0 +1,94 @@
+"""enable_wakeups, disable_wakeups and the trigger function wake."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.sql.asking import Database, heard, refused, rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def listening(db: Database, queue: str, connect: Callable[[], Database]) -> Database:
+    """A worker's connection that waits for the queue."""
+    db.execute(b"insert into postmill.listeners values ('re-size', gen_random_uuid())")
+    session = connect()
+    session.execute(b'listen "postmill.re-size"')
+    return session
+
+
+def test_a_message_wakes_who_listens(db: Database, listening: Database) -> None:
+    db.execute(b"select pgmq.send('re-size', '1')")
+    assert heard(listening, "re-size") == [""]
+
+
+def test_many_rows_wake_once(db: Database, listening: Database) -> None:
+    with db.transaction():
+        db.execute(b"select postmill.send_batch('re-size', array_fill('1'::jsonb, array[50]))")
+        with db.cursor().copy(b'copy pgmq."q_re-size" (vt, message) from stdin') as copy:
+            for _ in range(50):
+                copy.write_row(("now", "1"))
+    # One a statement; equal notifications of a transaction are one.
+    assert heard(listening, "re-size") == [""]
+
+
+def test_silent_when_nobody_waits(db: Database, listening: Database) -> None:
+    db.execute(b"delete from postmill.listeners")
+    db.execute(b"select pgmq.send('re-size', '1')")
+    assert heard(listening, "re-size") == []
+
+
+def test_silent_for_a_send_that_is_rolled_back(db: Database, listening: Database) -> None:
+    with db.transaction(force_rollback=True):
+        db.execute(b"select pgmq.send('re-size', '1')")
+    assert heard(listening, "re-size") == []
+
+
+def test_silent_for_claims_and_completions(db: Database, listening: Database) -> None:
+    db.execute(b"select pgmq.send('re-size', '1')")
+    assert heard(listening, "re-size") == [""]
+    db.execute(b"select pgmq.read('re-size', 30, 1)")
+    db.execute(b"select pgmq.archive('re-size', 1)")
+    assert heard(listening, "re-size") == []
+
+
+def test_a_stranger_who_may_only_insert_wakes_too(
+    db: Database, listening: Database, stranger: Database
+) -> None:
+    # The trigger reads a private table: as the stranger, every send of another client would fail.
+    db.execute(b"grant usage on schema pgmq to stranger")
+    db.execute(b'grant insert on pgmq."q_re-size" to stranger')
+    stranger.execute(b"insert into pgmq.\"q_re-size\" (vt, message) values (now(), '1')")
+    assert heard(listening, "re-size") == [""]
+
+
+def test_disable_takes_the_trigger_off_and_enable_puts_it_back(db: Database, queue: str) -> None:
+    triggers = "select tgname from pg_trigger where tgrelid = 'pgmq.\"q_re-size\"'::regclass"
+    db.execute(b"select postmill.disable_wakeups('re-size')")
+    db.execute(b"select postmill.disable_wakeups('re-size')")
+    assert rows(db, triggers) == []
+    db.execute(b"select postmill.enable_wakeups('re-size')")
+    db.execute(b"select postmill.enable_wakeups('re-size')")
+    assert len(rows(db, triggers)) == 1
+
+
+def test_the_owner_of_a_foreign_queue_may_opt_in(db: Database, foreign: str) -> None:
+    db.execute(b"select postmill.enable_wakeups('theirs')")
+    assert rows(db, "select from pg_trigger where tgrelid = 'pgmq.q_theirs'::regclass")
+
+
+def test_nobody_else_may(db: Database, foreign: str, stranger: Database) -> None:
+    db.execute(b"grant usage on schema pgmq, postmill to stranger")
+    db.execute(b"grant execute on all functions in schema postmill to stranger")
+    db.execute(b"grant all on pgmq.q_theirs, postmill.queues to stranger")
+    with refused("PM005", "is not ours"):
+        stranger.execute(b"select postmill.enable_wakeups('theirs')")
+
+
+@pytest.mark.parametrize("function", ["enable_wakeups", "disable_wakeups"])
+def test_refuses_a_queue_that_is_not_there(db: Database, function: str) -> None:
+    with refused("PM001", "there is no queue 'nope'"):
+        db.execute(f"select postmill.{function}('nope')".encode())
