@@ -55,15 +55,20 @@ class Root(LazyGroup):
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
             status = Exit.INTERRUPTED
-        except BrokenPipeError:
-            # The reader (head, less) has gone: nothing is wrong, but the interpreter must not flush again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            status = Exit.OK
         except Exception as error:
             from postmill.cli.failure import report
 
             status = report(error, debug=session.debug, addresses=session.addresses())
         sys.exit(status)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """As click's; a reader that has gone (head, less) is no error."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # What is still buffered must go somewhere when the interpreter flushes it at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return Exit.OK
 
 
 def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:

@@ -1,0 +1,147 @@
+"""`postmill doctor`: each thing it looks at, made wrong once; every finding comes with its fix."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from postmill.db import checks
+
+if TYPE_CHECKING:
+    import pytest
+    from tests.acceptance.conftest import Cli
+
+    Database = psycopg.Connection[dict[str, Any]]
+
+
+def finding(cli: Cli, check: str, *arguments: str) -> dict[str, str]:
+    """The one finding of ``check``."""
+    (found,) = (row for row in cli("doctor", "--json", *arguments).json if row["check"] == check)
+    return dict(found)
+
+
+def test_a_healthy_database_passes_everything(cli: Cli) -> None:
+    answer = cli("doctor", "--json", "--strict")
+    assert answer.code == 0
+    assert {row["status"] for row in answer.json} == {"pass"}
+    assert {row["check"] for row in answer.json} == {"address", *checks.CHECKS, *checks.CHECKS_OF_SCHEMA}
+
+
+def test_one_line_a_check_and_silence_with_quiet(cli: Cli) -> None:
+    lines = cli("doctor").out.splitlines()
+    assert len(lines) == 1 + len(checks.CHECKS) + len(checks.CHECKS_OF_SCHEMA)
+    quiet = cli("doctor", "-q")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+
+
+def test_a_queue_without_a_worker_is_a_warning(cli: Cli) -> None:
+    cli("send", "tasks", "1", "--create")
+    assert cli("doctor", "-q").code == 0
+    strict = cli("doctor", "-q", "--strict")
+    assert strict.code == 8
+    assert "no worker for tasks (1 ready)" in strict.out
+    assert "fix: postmill worker run" in strict.out
+
+
+def test_a_paused_queue_with_work_is_a_warning(cli: Cli) -> None:
+    cli("send", "tasks", "1", "--create")
+    cli("queue", "pause", "tasks")
+    found = finding(cli, "queues")
+    assert (found["status"], found["fix"]) == ("warn", "postmill queue resume tasks")
+
+
+def test_dead_letters_are_a_warning(cli: Cli, db: Database) -> None:
+    cli("queue", "create", "tasks")
+    db.execute(
+        "insert into postmill.dead_letters (queue_name, msg_id, read_ct, enqueued_at, attempts, kind, reason)"
+        " values ('tasks', 1, 1, now(), 1, 'error', 'x')"
+    )
+    found = finding(cli, "dead letters")
+    assert (found["status"], found["found"]) == ("warn", "1 in tasks")
+
+
+def test_an_old_transaction_is_named(cli: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "LONG_TRANSACTION_S", 0.0)
+    with psycopg.connect(database_url, application_name="forgotten") as holder:
+        holder.execute("set transaction isolation level repeatable read")
+        holder.execute("select count(*) from pgmq.meta")
+        rows = checks_of(database_url)
+        assert any("forgotten" in row["name"] and row["kind"] == "transaction" for row in rows)
+        found = finding(cli, "vacuum")
+    assert found["status"] == "warn"
+    assert found["fix"]
+
+
+def checks_of(url: str) -> list[dict[str, Any]]:
+    """What the statement behind the check returns; other tests of this run may hold transactions too."""
+    from psycopg.rows import dict_row
+
+    from postmill.sql.catalog import statement
+
+    with psycopg.connect(url, row_factory=dict_row) as connection:
+        return connection.execute(statement("check_horizon").encode()).fetchall()
+
+
+def test_a_missing_schema_is_exit_6(cli: Cli, db: Database) -> None:
+    db.execute("drop schema postmill cascade")
+    answer = cli("doctor", "--json")
+    assert answer.code == 6
+    found = {row["check"]: row for row in answer.json}
+    assert found["schema"]["status"] == "fail"
+    assert "postmill migrate" in found["schema"]["fix"]
+    assert "queues" not in found
+
+
+def test_an_unreachable_database_is_exit_5(cli_without_database: Cli) -> None:
+    answer = cli_without_database("doctor", "-q", "--db-url", "postgresql://u:hunter2@127.0.0.1:1/db")
+    assert answer.code == 5
+    assert "fail" in answer.out
+    assert "hunter2" not in answer.out
+
+
+def test_a_bad_address_is_exit_2(cli_without_database: Cli) -> None:
+    answer = cli_without_database("doctor", "--json", "--db-url", "postgresql://u:a@b@h/db")
+    assert answer.code == 2
+    assert answer.json[0]["status"] == "fail"
+
+
+def test_missing_privileges_are_listed(cli: Cli, db: Database, database_url: str) -> None:
+    role = f"guest_{db.info.dbname}"
+    db.execute(f"create role {role} login")
+    try:
+        found = finding(cli, "privileges", "--db-url", database_url.replace("//postgres@", f"//{role}@"))
+    finally:
+        db.execute(f"drop role {role}")
+    assert found["status"] == "fail"
+    assert "USAGE on schema postmill" in found["found"]
+    assert role in found["fix"]
+
+
+def test_a_pooler_without_a_direct_address_can_not_listen(cli: Cli, database_url: str) -> None:
+    """The address says pooler; the server behind it is the same."""
+    separator = "&" if "?" in database_url else "?"
+    pooled = f"{database_url}{separator}pgbouncer=true"
+    found = finding(cli, "listen", "--db-url", pooled)
+    assert (found["status"], "POSTMILL_LISTEN_URL" in found["fix"]) == ("warn", True)
+    assert finding(cli, "pooler", "--db-url", pooled)["status"] == "pass"
+
+
+def test_a_pooler_that_the_address_does_not_name_is_found() -> None:
+    """Each statement is answered by another server process, as behind a pooler in transaction mode."""
+
+    class Scattered:
+        pid = 0
+
+        def execute(self, text: str, _: Any) -> Scattered:
+            self.pid += 1
+            return self
+
+        def fetchall(self) -> list[dict[str, Any]]:
+            return [{"pid": self.pid, "mark": ""}]
+
+    from postmill.model.address import parse
+
+    found = checks.pooler(Scattered(), parse("postgresql://h/db"))  # type: ignore[arg-type]
+    assert found.status == "fail"
+    assert "pgbouncer=true" in found.fix

@@ -1,0 +1,77 @@
+"""Which workers `postmill dev` finds in a folder, without importing anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from postmill.cli.discover import targets
+from postmill.model.errors import NotFound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SOURCE = """
+raise SystemExit("imported")
+import postmill
+from postmill import worker
+tasks = worker(queue="tasks")
+
+@worker
+def bare(page): ...
+
+@worker(queue="a")
+async def called(page): ...
+
+@postmill.worker(queue="b")
+async def qualified(page): ...
+
+bound = worker(queue="c")(print)
+
+@other.worker
+def somebody_elses(page): ...
+
+def nested():
+    @worker
+    def inner(page): ...
+"""
+
+
+def test_every_way_to_define_a_worker_is_found(tmp_path: Path) -> None:
+    (tmp_path / "jobs.py").write_text(SOURCE)
+    found = targets(tmp_path / "jobs.py")
+    assert sorted(target.name for target in found) == [
+        "jobs:bare",
+        "jobs:bound",
+        "jobs:called",
+        "jobs:qualified",
+        "jobs:tasks",
+    ]
+    assert {target.root for target in found} == {tmp_path}
+
+
+def test_a_package_is_imported_from_its_root(tmp_path: Path) -> None:
+    package = tmp_path / "shop" / "jobs"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").touch()
+    (package / "mail.py").write_text("from postmill import worker\n@worker\ndef send(x): ...\n")
+    (target,) = targets(package)
+    assert (target.name, target.root) == ("shop.jobs.mail:send", tmp_path)
+
+
+def test_foreign_folders_and_broken_files_are_left_out(tmp_path: Path) -> None:
+    source = "from postmill import worker\n@worker\ndef send(x): ...\n"
+    for name in (".venv", "env", "tests", "__pycache__"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "jobs.py").write_text(source)
+    (tmp_path / "env" / "pyvenv.cfg").touch()
+    (tmp_path / "broken.py").write_text(source + "def (")
+    (tmp_path / "other.py").write_text(source.replace("postmill", "celery"))
+    assert targets(tmp_path) == []
+
+
+def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(NotFound):
+        targets(tmp_path / "nowhere")

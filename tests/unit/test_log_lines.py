@@ -1,0 +1,65 @@
+"""Log lines: one line an event, readable as text, one object as JSON, no password in either."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+
+import pytest
+
+from postmill.cli.log_lines import JsonLines, TextLines, may_colour
+
+
+def record(event: str, level: int = logging.INFO, **fields: object) -> logging.LogRecord:
+    made = logging.LogRecord("postmill", level, __file__, 1, event, (), None)
+    made.fields = fields
+    return made
+
+
+def test_text_names_who_what_and_the_rest() -> None:
+    line = TextLines(colour=False).format(
+        record("completed", worker="scrape", queue="tasks", msg_id=7, duration_ms=12)
+    )
+    at, _, rest = line.partition(" ")
+    assert len(at) == len("12:34:56.789")
+    assert rest.split() == ["scrape", "tasks", "completed", "msg_id=7", "duration_ms=12"]
+
+
+def test_json_is_one_object_with_the_fields() -> None:
+    line = JsonLines().format(record("retrying", logging.WARNING, queue="tasks", delay_s=3.0, reason="a\nb"))
+    told = json.loads(line)
+    assert "\n" not in line
+    assert (told["event"], told["level"], told["queue"], told["delay_s"]) == (
+        "retrying",
+        "warning",
+        "tasks",
+        3.0,
+    )
+
+
+def test_a_value_with_spaces_stays_one_value() -> None:
+    assert (
+        TextLines(colour=False).format(record("dead", reason="no\nluck")).endswith(r"dead reason='no\nluck'")
+    )
+
+
+@pytest.mark.parametrize("form", [TextLines(colour=False), JsonLines()])
+def test_addresses_are_masked(form: logging.Formatter) -> None:
+    assert "hunter2" not in form.format(record("lost", error="postgresql://u:hunter2@h/db is down"))
+
+
+def test_the_same_function_has_the_same_colour_and_errors_are_red() -> None:
+    lines = TextLines(colour=True)
+    first, second = (lines.format(record("completed", worker="scrape")) for _ in range(2))
+    assert first[first.index(" ") :] == second[second.index(" ") :]
+    assert "\x1b[31mdead\x1b[0m" in lines.format(record("dead", logging.ERROR))
+
+
+def test_no_colour_off_a_terminal_or_when_it_is_not_wanted() -> None:
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    assert may_colour(terminal, {})
+    assert not may_colour(terminal, {"NO_COLOR": "1"})
+    assert not may_colour(terminal, {"TERM": "dumb"})
+    assert not may_colour(io.StringIO(), {})
