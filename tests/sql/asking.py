@@ -70,16 +70,19 @@ def bury(db: Database, queue: str, msg_id: int, payload: str = '{"n": 1}', heade
         db,
         "insert into postmill.dead_letters "
         "(queue_name, msg_id, read_ct, enqueued_at, message, headers, attempts, kind, reason) "
-        "values ($1, $2, 3, clock_timestamp(), $3::jsonb, $4::jsonb, 3, 'error', 'it broke') returning
-        letter_id", queue, msg_id, payload, headers,
+        "values ($1, $2, 3, clock_timestamp(), $3::jsonb, $4::jsonb, 3, 'error', 'it broke') "
+        "returning letter_id",
+        queue,
+        msg_id,
+        payload,
+        headers,
     )
     return letter
 
 
 @contextmanager
 def refused(code: str, says: str) -> Iterator[None]:
-    """Expect an error of ours: its SQLSTATE, a part of its message, and that it comes with advice or a
-    reason."""
+    """Expect an error of ours: its SQLSTATE, a part of its message, and advice or a reason beside it."""
     with pytest.raises(psycopg.Error, match=says) as caught:
         yield
     assert caught.value.sqlstate == code

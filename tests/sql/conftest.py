@@ -50,8 +50,7 @@ def connect(database_url: str) -> Iterator[Callable[[], psycopg.Connection[DictR
 def stranger(
     db: psycopg.Connection[DictRow], connect: Callable[[], psycopg.Connection[DictRow]]
 ) -> Iterator[psycopg.Connection[DictRow]]:
-    """A session of the role ``stranger``, who owns nothing. Roles are the server's, so tests share it under
-    a lock."""
+    """A session of the role ``stranger``, who owns nothing. One test at a time: roles are shared."""
     with connect() as keeper:
         keeper.execute(b"select pg_advisory_lock(hashtext('role stranger'))")
         keeper.execute(b"do $$ begin create role stranger; exception when duplicate_object then null; end $$")

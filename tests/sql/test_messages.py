@@ -70,8 +70,8 @@ def test_payload_headers_and_result(db: Database, queue: str) -> None:
     db.execute(b"insert into postmill.results (queue_name, msg_id, result) values ('re-size', 1, '42')")
     found = row(
         db,
-        "select message, headers, result, finished_at is not null as finished from postmill.messages('re-
-        size')",
+        "select message, headers, result, finished_at is not null as finished "
+        "from postmill.messages('re-size')",
     )
     assert found == {"message": {"n": 1}, "headers": {"h": 1}, "result": 42, "finished": True}
 

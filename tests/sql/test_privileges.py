@@ -27,9 +27,9 @@ def test_nothing_is_open_to_everybody(db: Database) -> None:
     )
     open_tables = rows(
         db,
-        "select oid::regclass from pg_class where relnamespace in ('postmill'::regnamespace,
-        'edge_worker'::regnamespace) " "and relkind in ('r', 'v') and has_table_privilege('public', oid,
-        'select')",
+        "select oid::regclass from pg_class where relkind in ('r', 'v') "
+        "and relnamespace in ('postmill'::regnamespace, 'edge_worker'::regnamespace) "
+        "and has_table_privilege('public', oid, 'select')",
     )
     assert (open_functions, open_tables) == ([], [])
 

@@ -42,9 +42,11 @@ def test_every_queue_by_name_also_those_of_others(db: Database, queue: str, fore
 
 def test_living_workers_and_pause(db: Database, queue: str) -> None:
     db.execute(
-        b"insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent,
-        stopped_at) " b"values ('re-size', 'f', 'h', 1, '0', 1, null), ('re-size', 'f', 'h', 2, '0', 1,
-        now()), ('x', 'f', 'h', 3, '0', 1, null)"
+        b"insert into postmill.workers "
+        b"(queue_name, function_name, hostname, pid, version, max_concurrent, stopped_at) values "
+        b"('re-size', 'f', 'h', 1, '0', 1, null), "
+        b"('re-size', 'f', 'h', 2, '0', 1, now()), "
+        b"('other', 'f', 'h', 3, '0', 1, null)"
     )
     db.execute(b"select postmill.pause('re-size', 'lunch')")
     stats = row(

@@ -17,8 +17,8 @@ def test_one_moment_holds_for_all(db: Database, queue: str) -> None:
 
 def test_headers_go_one_by_one_and_may_be_missing(db: Database, queue: str) -> None:
     db.execute(
-        b"select postmill.send_batch('re-size', array['1', '2']::jsonb[], headers => array['{\"k\": 1}',
-        null]::jsonb[])"
+        b"select postmill.send_batch('re-size', array['1', '2']::jsonb[], "
+        b"headers => array['{\"k\": 1}', null]::jsonb[])"
     )
     assert column(db, 'select headers from pgmq."q_re-size" order by msg_id') == [{"k": 1}, None]
 

@@ -1,5 +1,4 @@
-"""deprecate_worker, and the views active_workers and inactive_workers with their twins in schema
-edge_worker."""
+"""deprecate_worker, and the views active_workers and inactive_workers with their twins in edge_worker."""
 
 from __future__ import annotations
 
@@ -12,10 +11,10 @@ def workers(db: Database) -> None:
     """One that beats, one that fell silent, one that stopped: pids 1, 2 and 3."""
     db.execute(
         b"insert into postmill.workers "
-        b"(queue_name, function_name, hostname, pid, version, max_concurrent, last_heartbeat_at, stopped_at)
-        values " b"('q', 'f', 'h', 1, '0', 1, clock_timestamp(), null), " b"('q', 'f', 'h', 2, '0', 1,
-        clock_timestamp() - interval '7 seconds', null), " b"('q', 'f', 'h', 3, '0', 1, clock_timestamp(),
-        clock_timestamp())"
+        b"(queue_name, function_name, hostname, pid, version, max_concurrent, last_heartbeat_at, stopped_at) "
+        b"values ('q', 'f', 'h', 1, '0', 1, clock_timestamp(), null), "
+        b"('q', 'f', 'h', 2, '0', 1, clock_timestamp() - interval '7 seconds', null), "
+        b"('q', 'f', 'h', 3, '0', 1, clock_timestamp(), clock_timestamp())"
     )
 
 

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from tests.sql.asking import Database, column, rows, value
+
+from postmill.db import pgmq
+from postmill.db.migrate import check_version, migrate, pending_sql
+from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing, SchemaTooNew
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postmill.embedded.binaries import Binaries
+
+STEPS = ("migrator", "pgmq", "migrations/0001_pre_tables", "functions and views")
+
+
+def test_an_empty_database_gets_everything_and_a_second_time_nothing(empty: Database) -> None:
+    assert migrate(empty).steps == STEPS
+    check_version(empty)
+    assert migrate(empty).steps == ()
+    assert pending_sql(empty) == ""
+    empty.execute(b"select postmill.create_queue('works')")
+    assert value(empty, "select postmill.send('works', '1')") == 1
+
+
+def test_writes_down_which_pgmq_it_brought(empty: Database) -> None:
+    migrate(empty)
+    bundle = pgmq.bundle()
+    stamp = rows(empty, "select version, sha256 from postmill.components where name = 'pgmq'")
+    assert stamp == [{"version": bundle.version, "sha256": bundle.sha256}]
+
+
+def test_five_at_once_do_the_work_of_one(connect: Callable[[], Database]) -> None:
+    sessions = [connect() for _ in range(5)]
+    with ThreadPoolExecutor(5) as pool:
+        reports = list(pool.map(migrate, sessions))
+    assert sorted(step for report in reports for step in report.steps) == sorted(STEPS)
+
+
+def test_at_once_also_where_a_role_reads_from_one_snapshot(
+    empty: Database, connect: Callable[[], Database]
+) -> None:
+    # Repeatable read would take its snapshot before it waits for the lock, and do everything twice.
+    empty.execute(
+        f"alter database {empty.info.dbname} set default_transaction_isolation = 'repeatable read'".encode()
+    )
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(migrate, [connect() for _ in range(3)]))
+    assert sorted(step for report in reports for step in report.steps) == sorted(STEPS)
+
+
+def test_the_owner_of_the_database_needs_no_more_rights(owner: Database) -> None:
+    assert value(owner, "select not rolsuper from pg_roles where rolname = current_user")
+    assert migrate(owner).steps == STEPS
+    owner.execute(b"select postmill.create_queue('works')")
+    assert value(owner, "select postmill.send('works', '1')") == 1
+    assert column(owner, "select ready from postmill.queue_stats()") == [1]
+
+
+def test_without_the_right_to_create_it_says_what_to_grant(
+    empty: Database, connect: Callable[[], Database]
+) -> None:
+    session = connect()
+    session.execute(b"set role pg_monitor")
+    with pytest.raises(MigrationFailed, match="grant create on database"):
+        migrate(session)
+    assert value(empty, "select to_regnamespace('postmill')") is None
+
+
+def test_a_read_only_server_is_named(empty: Database) -> None:
+    empty.execute(b"set default_transaction_read_only = on")
+    with pytest.raises(MigrationFailed, match="does not accept changes"):
+        migrate(empty)
+
+
+def test_a_failing_step_leaves_nothing_and_says_why(empty: Database) -> None:
+    migrate_up_to_pgmq = "create schema pgmq; create type pgmq.queue_record as (x int)"
+    empty.execute(migrate_up_to_pgmq.encode())
+    with pytest.raises(MigrationFailed, match="already exists"):
+        migrate(empty)
+    assert value(empty, "select to_regclass('pgmq.meta')") is None
+
+
+def test_wants_autocommit(empty_url: str) -> None:
+    with psycopg.connect(empty_url) as connection, pytest.raises(InvalidOption, match="autocommit"):
+        migrate(connection)
+
+
+def test_the_printed_sql_does_the_same_under_psql(
+    empty: Database, empty_url: str, postgres_binaries: Binaries
+) -> None:
+    psql = postgres_binaries.program("psql")
+    command = [psql, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", empty_url]
+    subprocess.run(command, input=pending_sql(empty), text=True, check=True, capture_output=True)
+    check_version(empty)
+    assert migrate(empty).steps == ()
+
+
+def test_a_changed_function_is_applied_again_and_keeps_its_grants(empty: Database) -> None:
+    migrate(empty)
+    empty.execute(b"grant execute on function postmill.now to pg_monitor")
+    empty.execute(b"update postmill.components set sha256 = 'older' where name = 'functions/now'")
+    empty.execute(
+        b"create or replace function postmill.now() returns timestamptz "
+        b"language sql as 'select null::timestamptz'"
+    )
+
+    check_version(empty)  # In a rolling deployment the other release's text is no reason to refuse.
+    assert migrate(empty).steps == ("functions and views",)
+
+    assert value(empty, "select postmill.now() is not null")
+    assert value(empty, "select has_function_privilege('pg_monitor', 'postmill.now()', 'execute')")
+
+
+def test_after_a_migration_all_functions_are_applied_again(empty: Database) -> None:
+    # As after an upgrade that stopped between the two steps.
+    migrate(empty)
+    empty.execute(b"delete from postmill.migrations")
+    empty.execute(
+        b"drop table postmill.queues, postmill.workers, postmill.claims, postmill.failures, "
+        b"postmill.dead_letters, postmill.results, postmill.cancellations, postmill.listeners cascade"
+    )
+    printed = pending_sql(empty)
+    assert "create or replace function postmill.send(" in printed
+    with pytest.raises(SchemaMissing, match="0001_pre_tables"):
+        check_version(empty)
+    assert migrate(empty).steps == ("migrations/0001_pre_tables", "functions and views")
+    assert column(empty, "select pid from postmill.active_workers") == []
+
+
+def test_a_newer_schema_is_refused_and_left_alone(empty: Database) -> None:
+    migrate(empty)
+    empty.execute(
+        b"insert into postmill.migrations (number, name, sha256) values (9999, '9999_pre_future', 'x')"
+    )
+    empty.execute(b"update postmill.components set sha256 = 'newer'")
+    for operation in (migrate, check_version, pending_sql):
+        with pytest.raises(SchemaTooNew, match="9999_pre_future"):
+            operation(empty)
+    assert column(empty, "select distinct sha256 from postmill.components") == ["newer"]
+
+
+def test_a_migration_whose_text_changed_is_refused(empty: Database) -> None:
+    migrate(empty)
+    empty.execute(b"update postmill.migrations set sha256 = 'another'")
+    with pytest.raises(MigrationFailed, match="0001_pre_tables is not the one"):
+        migrate(empty)
+
+
+@pytest.mark.parametrize("removed", ["functions/send", "views/dead"])
+def test_check_version_names_what_is_missing(empty: Database, removed: str) -> None:
+    with pytest.raises(SchemaMissing, match="no Postmill schema"):
+        check_version(empty)
+    migrate(empty)
+    empty.execute(b"delete from postmill.components where name = $1", [removed])
+    with pytest.raises(SchemaMissing, match=removed):
+        check_version(empty)
+
+
+def test_a_schema_edge_worker_of_somebody_else_is_left_alone(empty: Database) -> None:
+    empty.execute(b"create schema edge_worker; create table edge_worker.workers (mine int)")
+    migrate(empty)
+    check_version(empty)
+    assert migrate(empty).steps == ()
+    assert column(empty, "select relname from pg_class where relnamespace = 'edge_worker'::regnamespace") == [
+        "workers"
+    ]
+
+
+def test_a_pgmq_too_old_is_refused_in_words(empty: Database) -> None:
+    empty.execute(b"create schema pgmq; create type pgmq.message_record as (msg_id bigint, message jsonb)")
+    with pytest.raises(Refused, match="enqueued_at, read_ct, vt"):
+        migrate(empty)
