@@ -1,0 +1,77 @@
+"""Where a benchmark takes place: a queue of its own, dropped afterwards, also on Ctrl-C."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import asyncpg
+
+from postmill.client import AsyncClient
+from postmill.model.queue_name import QueueShape
+from postmill.sql.catalog import queue_statement, statement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from postmill.model.address import Address
+
+    Connection: TypeAlias = asyncpg.Connection[Any]
+
+PREFIX = "postmill_bench_"
+
+
+@dataclass(frozen=True, slots=True)
+class Arena:
+    """The queue, and a connection of the benchmark's own to it."""
+
+    address: Address
+    shape: QueueShape
+    connection: Connection
+
+    def sql(self, name: str) -> str:
+        """The named statement for this queue."""
+        return queue_statement(name, self.shape)
+
+    async def empty(self) -> None:
+        """Make the queue and its archive as new."""
+        await self.connection.execute(self.sql("bench_empty"))
+
+    async def fill(self, messages: int, payload_bytes: int) -> None:
+        """Exactly so many messages, with statistics and hint bits set."""
+        await self.empty()
+        await self.connection.execute(self.sql("bench_fill"), messages, payload_bytes)
+        await self.connection.execute(self.sql("bench_vacuum"))
+
+
+@asynccontextmanager
+async def arena(address: Address) -> AsyncIterator[Arena]:
+    """A throw-away queue. Its name starts with ``postmill_bench_``, should a ``kill -9`` leave one behind."""
+    queue = PREFIX + token_hex(6)
+    connection = await connect(address)
+    try:
+        await AsyncClient(connection).create_queue(queue)
+        [row] = await connection.fetch(statement("queue_shape"), queue)
+        shape = QueueShape(
+            queue, row["relation"], row["has_headers"], row["has_last_read_at"], row["is_partitioned"]
+        )
+        yield Arena(address, shape, connection)
+    finally:
+        # What was interrupted may have left the connection in the middle of something.
+        connection.terminate()
+        await _drop(address, queue)
+
+
+async def connect(address: Address) -> Connection:
+    """A plain asyncpg connection."""
+    return await asyncpg.connect(address.url, statement_cache_size=0 if address.pooled else 100)
+
+
+async def _drop(address: Address, queue: str) -> None:
+    connection = await connect(address)
+    try:
+        await connection.execute(statement("bench_drop"), queue)
+    finally:
+        await connection.close()

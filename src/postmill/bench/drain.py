@@ -1,0 +1,99 @@
+"""``bench drain``: how fast a worker whose handler does nothing empties a queue, beside the raw limit."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal
+
+from postmill.bench import raw
+from postmill.bench.arena import arena
+from postmill.bench.environment import environment
+from postmill.bench.report import Report
+from postmill.bench.rounds import alternate
+from postmill.bench.workers import running
+from postmill.handlers.worker import worker
+from postmill.model.errors import PostmillError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postmill.bench.arena import Arena
+    from postmill.engine.settlement import Settlement
+    from postmill.handlers.worker import Worker
+    from postmill.model.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DrainOptions:
+    """``batch``: messages given to the handler in one call; None calls it once a message."""
+
+    messages: int = 200_000
+    payload_bytes: int = 100
+    on_success: Literal["delete", "archive"] = "delete"
+    batch: int | None = None
+    rounds: int = 5
+
+
+async def drain(address: Address, options: DrainOptions, say: Callable[[str], None]) -> Report:
+    """Raw and worker take turns on the same messages; the medians are compared."""
+    async with arena(address) as place:
+        around = await environment(place.connection)
+
+        async def limit() -> float:
+            await place.fill(options.messages, options.payload_bytes)
+            return await raw.drain(place)
+
+        async def work() -> float:
+            await place.fill(options.messages, options.payload_bytes)
+            return await _work(place, options)
+
+        reference, value = await alternate(options.rounds, limit, work, say)
+    return Report(
+        bench="drain",
+        unit="messages/s",
+        value=value,
+        reference_name="claim 500, delete by id, one asyncpg connection",
+        reference=reference,
+        settings=asdict(options),
+        environment=around,
+    )
+
+
+async def _work(place: Arena, options: DrainOptions) -> float:
+    """From the moment the worker may claim to the last settled message; connecting does not count."""
+    left = options.messages
+    done = asyncio.Event()
+
+    def settled(_: Settlement, ids: list[int]) -> None:
+        nonlocal left
+        left -= len(ids)
+        if left <= 0:
+            done.set()
+
+    async with running(place.address, _nothing(place.shape.name, options)) as engine:
+        engine.workers[0].settler.on_settled.append(settled)
+        began = perf_counter()
+        await done.wait()
+        took_s = perf_counter() - began
+    if await place.connection.fetchval(place.sql("bench_left")):
+        raise PostmillError("Messages were left in the queue.", why="Something else works on it.")
+    return options.messages / took_s
+
+
+def _nothing(queue: str, options: DrainOptions) -> Worker:
+    """The handler: takes the decoded payload, does nothing. Everything else is the worker's default."""
+    if options.batch is None:
+
+        @worker(queue=queue, on_success=options.on_success)
+        async def nothing(payload: dict[str, Any]) -> None:
+            pass
+
+        return nothing
+
+    @worker(queue=queue, on_success=options.on_success, batch=options.batch)
+    async def nothing_at_all(payloads: list[dict[str, Any]]) -> None:
+        pass
+
+    return nothing_at_all

@@ -1,0 +1,57 @@
+"""What a benchmark found, and the one shape it is printed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """One benchmark's result beside its reference, both measured in the same run."""
+
+    bench: str
+    unit: str
+    value: float
+    reference_name: str
+    reference: float
+    settings: Mapping[str, object]
+    environment: Mapping[str, object]
+    percentiles: Mapping[str, float] = field(default_factory=dict)
+    """Only for latencies: ``p50_ms`` and so on."""
+
+    @property
+    def ratio(self) -> float:
+        """``value`` over ``reference``: higher is better for a rate, lower for a latency."""
+        return self.value / self.reference
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON object."""
+        return {
+            "bench": self.bench,
+            "value": _rounded(self.value),
+            "unit": self.unit,
+            **{name: _rounded(value) for name, value in self.percentiles.items()},
+            "reference": {"name": self.reference_name, "value": _rounded(self.reference)},
+            "ratio": round(self.ratio, 3),
+            "settings": dict(self.settings),
+            "environment": dict(self.environment),
+        }
+
+    def rows(self) -> list[dict[str, str]]:
+        """The table for people."""
+        numbers = [
+            (self.bench, f"{_rounded(self.value):,} {self.unit}"),
+            *((name, f"{_rounded(value):,}") for name, value in self.percentiles.items()),
+            (self.reference_name, f"{_rounded(self.reference):,} {self.unit}"),
+            ("ratio", f"{self.ratio:.2f}"),
+        ]
+        return [{"measure": name, "result": number} for name, number in numbers]
+
+
+def _rounded(value: float) -> float:
+    """A rate to the message, a latency to the microsecond."""
+    return round(value) if value >= 1000 else round(value, 3)
