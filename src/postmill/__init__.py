@@ -25,7 +25,7 @@ _HOMES = {
     "EdgeWorker": "postmill.handlers",
     "Message": "postmill.model.message",
     "PostmillError": "postmill.model.errors",
-    "Retry": "postmill.model.outcome",
+    "Retry": "postmill.model.retry",
     "RetryPolicy": "postmill.model.retry",
     "Snooze": "postmill.model.outcome",
     "Worker": "postmill.handlers",

@@ -1,1 +1,12 @@
-"""What a user writes: the `@worker` decorator, tasks, the context a handler is given, the EdgeWorker facade."""
+"""What a user writes: the ``@worker`` decorator, tasks, the context a handler is given, the EdgeWorker
+facade.
+"""
+
+from __future__ import annotations
+
+from postmill.handlers.context import Context, Transaction
+from postmill.handlers.edge_worker import EdgeWorker
+from postmill.handlers.loading import load
+from postmill.handlers.worker import Task, Worker, worker
+
+__all__ = ["Context", "EdgeWorker", "Task", "Transaction", "Worker", "load", "worker"]

@@ -1,6 +1,7 @@
 """Every error Postmill raises on purpose: what happened, why, what to try.
 
-One root, few leaves. ``code`` is stable and documented in ``docs/reference/errors.md``; a test fails when one is missing.
+One root, few leaves. ``code`` is stable and documented in ``docs/reference/errors.md``; a test fails when one
+is missing.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class QueueNotFound(NotFound):
 
 
 class Refused(PostmillError):
-    """Not done, because it would destroy or conflict with something; says how to insist where that is allowed."""
+    """Not done, because it would destroy or conflict with something; says how to insist where that is
+    allowed.
+    """
 
     code = "refused"
 
@@ -84,7 +87,9 @@ class AlreadyStarted(Refused):
 
 
 class LeaseLost(PostmillError):
-    """The message is leased to somebody else by now, so nothing was changed. A normal result of a fence, not a bug."""
+    """The message is leased to somebody else by now, so nothing was changed. A normal result of a fence, not
+    a bug.
+    """
 
     code = "lease-lost"
 

@@ -1,8 +1,8 @@
 """Which queue names we create, and how a queue's tables are named in SQL text.
 
-A queue name reaches SQL text only through :class:`QueueShape`, whose names are quoted here; never from a user's string.
-pgmq itself allows more (``MyQueue``) and lower-cases tables but not its registry, so two names can share a table:
-such queues of other clients are read, not created.
+A queue name reaches SQL text only through :class:`QueueShape`, whose names are quoted here; never from a
+user's string. pgmq itself allows more (``MyQueue``) and lower-cases tables but not its registry, so two names
+can share a table: such queues of other clients are read, not created.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ RULE = re.compile(r"[a-z0-9_][a-z0-9_-]{0,46}")
 
 def validated(name: str) -> str:
     """``name`` itself, or :class:`InvalidQueueName`: 1 to 47 of a-z, 0-9, _ and -, not starting with -."""
-    if isinstance(name, str) and RULE.fullmatch(name):
+    if RULE.fullmatch(name):
         return name
     raise InvalidQueueName(
         f"{name!r} is not a queue name that Postmill creates.",

@@ -1,0 +1,129 @@
+"""One asyncpg connection for one kind of statement: opened when needed, used by one at a time, replaced when
+it breaks.
+
+A lane does not retry and does not wait: whoever uses it knows what a failure means. Every call has a time
+limit, so a half-open connection is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from postmill.db.outage import breaks_connection
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from postmill.model.address import Address
+
+    OnConnect = Callable[[asyncpg.Connection], Awaitable[None]]
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+class Lane:
+    """A connection that one service's statements share. Raises what asyncpg raises; see ``db.outage``."""
+
+    def __init__(self, address: Address, name: str, *, timeout_s: float = 10.0) -> None:
+        self._address = address
+        self._name = name
+        self._timeout_s = timeout_s
+        self._connection: asyncpg.Connection | None = None
+        self._busy = asyncio.Lock()
+        self._on_connect: list[OnConnect] = []
+
+    def on_connect(self, action: OnConnect) -> None:
+        """Run ``action`` on each new connection before anybody uses it."""
+        self._on_connect.append(action)
+
+    async def fetchrow(self, text: str, *args: object) -> Any:
+        """The first row of a statement, or None."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(text, *args, timeout=self._timeout_s)
+
+    async def fetch(self, text: str, *args: object) -> list[Any]:
+        """All rows of a statement."""
+        async with self.connection() as connection:
+            return await connection.fetch(text, *args, timeout=self._timeout_s)
+
+    async def execute(self, text: str, *args: object) -> None:
+        """A statement without an answer."""
+        async with self.connection() as connection:
+            await connection.execute(text, *args, timeout=self._timeout_s)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """The connection for several statements, nobody else between them. Behind a pooler, in one
+        transaction.
+        """
+        async with self._busy:
+            connection = await self._open()
+            try:
+                if self._address.pooled:
+                    async with connection.transaction():
+                        await connection.execute(statement("session_pins", "local"), timeout=self._timeout_s)
+                        yield connection
+                else:
+                    yield connection
+            except BaseException as error:
+                if breaks_connection(error) or isinstance(error, asyncio.CancelledError):
+                    self._drop()
+                raise
+
+    async def close(self) -> None:
+        """Close the connection, if there is one; the lane can be used again."""
+        async with self._busy:
+            connection, self._connection = self._connection, None
+            if connection is not None and not connection.is_closed():
+                try:
+                    await connection.close(timeout=2)
+                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    connection.terminate()
+
+    async def _open(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            connection = await connect(self._address, self._name)
+            try:
+                for action in self._on_connect:
+                    await action(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+
+async def connect(address: Address, name: str) -> asyncpg.Connection:
+    """A connection with the plans of hot statements pinned (directly), or without any session state (behind a
+    pooler).
+    """
+    connection = await asyncpg.connect(
+        address.url,
+        timeout=CONNECT_TIMEOUT_S,
+        statement_cache_size=0 if address.pooled else 100,
+        server_settings={"application_name": f"postmill {name}"},
+    )
+    if not address.pooled:
+        await connection.execute(statement("session_pins", "session"), timeout=CONNECT_TIMEOUT_S)
+    return connection
+
+
+async def is_pooled(address: Address) -> bool:
+    """Whether something stands between us and the server: it gives another process id at login than the
+    server's own.
+    """
+    connection = await asyncpg.connect(address.url, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
+    try:
+        return bool(await connection.fetchval(statement("backend_pid")) != connection.get_server_pid())
+    finally:
+        await connection.close(timeout=2)

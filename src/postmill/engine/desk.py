@@ -1,0 +1,93 @@
+"""What the engine does for a running handler: connections, a transaction that completes the message, a longer
+lease.
+
+One for each worker. Fenced like everything else: what a handler writes in its transaction is kept only if the
+message was still its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from postmill.model.errors import LeaseLost, Refused
+from postmill.model.message import State
+from postmill.sql.catalog import queue_statement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from uuid import UUID
+
+    from postmill.db.borrowed import Borrowed, HandlerConnections
+    from postmill.engine.attempt import Attempt
+    from postmill.engine.journal import Journal
+    from postmill.engine.ledger import Ledger
+    from postmill.engine.settlement import Statements
+    from postmill.model.message import Message
+
+
+class Desk:
+    """The services of one worker to its handlers."""
+
+    def __init__(
+        self,
+        worker_id: UUID,
+        connections: HandlerConnections,
+        statements: Statements,
+        ledger: Ledger,
+        journal: Journal,
+    ) -> None:
+        self.worker_id = worker_id
+        self.connections = connections
+        self.journal = journal
+        self._statements = statements
+        self._ledger = ledger
+
+    @asynccontextmanager
+    async def transaction(self, attempt: Attempt) -> AsyncIterator[Borrowed]:
+        """A transaction that completes the message when it commits.
+
+        Raises :class:`LeaseLost` (and rolls back) when somebody else has the message by now, and
+        :class:`Refused` when a transaction of this attempt has completed it already.
+        """
+        if attempt.completed_in_transaction:
+            raise Refused(
+                "This message is completed already.",
+                why="An earlier ctx.transaction() of the same attempt has committed, and completed it.",
+                hint="Put everything into one ctx.transaction(), or use ctx.db for what came after.",
+            )
+        message = attempt.message
+        try:
+            async with self.connections.acquire() as connection, connection.transaction():
+                yield connection
+                for sending in attempt.sends or ():
+                    await connection.fetch(sending.text, *sending.arguments)
+                await self._complete(connection, message)
+        except BaseException:
+            if message.state == State.SETTLING:
+                message.state = State.HELD
+            raise
+        attempt.completed_in_transaction = True
+
+    async def complete_with_sends(self, attempt: Attempt) -> None:
+        """Complete the message together with what its handler asked to send."""
+        async with self.transaction(attempt):
+            pass
+
+    async def _complete(self, connection: Borrowed, message: Message) -> None:
+        text = queue_statement("complete", self._statements.shape, *self._statements.complete_flags)
+        while True:
+            sent = message.vt
+            message.state = State.SETTLING
+            settled = await connection.fetchval(text, [message.msg_id], [message.read_ct], [sent], [])
+            if settled:
+                return
+            while message.msg_id in self._ledger.renewing:  # noqa: ASYNC110 - a thread clears it
+                await asyncio.sleep(0.005)
+            if message.vt == sent:
+                raise LeaseLost(
+                    f"Message {message.msg_id} of {message.queue} is not ours any more.",
+                    why="Its lease ended, and another worker or client has it.",
+                    hint="Nothing was written.",
+                )

@@ -1,0 +1,216 @@
+"""One attempt from claimed message to outcome: bind, run under a time limit, and turn whatever comes out into
+a value.
+
+Decides nothing about when or how often; settles nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from postmill.engine.attempt import Attempt
+from postmill.model.errors import InvalidPayload, LeaseLost
+from postmill.model.events import Event
+from postmill.model.outcome import (
+    CANCELLED,
+    COMPLETED,
+    LOST,
+    RELEASED,
+    SETTLED,
+    Cancelled,
+    Completed,
+    Dead,
+    Failed,
+    Lost,
+    Outcome,
+    Released,
+    Retry,
+    Settled,
+    Snooze,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from postmill.engine.desk import Desk
+    from postmill.engine.handler import Handler
+    from postmill.engine.slot import Slot
+    from postmill.model.message import Message
+
+TRACEBACK_LIMIT = 8_000
+"""Characters of a traceback that are kept: its end, where the cause stands."""
+
+_ABANDONED: dict[str, Outcome] = {"shutdown": RELEASED, "lease_lost": LOST, "cancelled": CANCELLED}
+
+
+class Executor:
+    """Runs the handler of one worker."""
+
+    def __init__(self, handler: Handler, desk: Desk) -> None:
+        self._handler = handler
+        self._desk = desk
+        self._options = handler.options
+        self._timeout_s = self._options.timeout_s
+        self._keep_results = self._options.keep_results
+
+    def verdict_before(self, message: Message) -> Outcome | None:
+        """What becomes of a message that must not be run again; None for one that may."""
+        if message.failures == 0 and message.lost_leases == 0:
+            return None
+        if self._options.retry.exhausted(message.failures):
+            reason = f"failed {message.failures} of {self._options.retry.max_attempts} attempts"
+        elif message.lost_leases >= self._options.max_deliveries:
+            reason = f"{message.lost_leases} deliveries ended without an outcome (max_deliveries)"
+        else:
+            return None
+        return Failed("", "", reason, None, None, reason=reason)
+
+    async def run(self, message: Message, slot: Slot) -> Outcome:
+        """Run the handler on one message. Never raises; a cancellation of the slot itself ends in an outcome
+        too.
+        """
+        message.started = time.monotonic()
+        attempt = Attempt(message, self._desk)
+        slot.attempts = (attempt,)
+        if self._timeout_s is not None:
+            attempt.limit(self._timeout_s, slot.cancel)
+        try:
+            result = await self._handler.bind(message, attempt)
+            if attempt.sends is not None and not attempt.completed_in_transaction:
+                await self._desk.complete_with_sends(attempt)
+        except BaseException as error:
+            return self._outcome_of(error, message, attempt, slot)
+        finally:
+            if attempt.timer is not None:
+                attempt.timer.cancel()
+        if attempt.completed_in_transaction:
+            return SETTLED
+        return COMPLETED if result is None else self._returned(result, message)
+
+    async def run_batch(self, messages: Sequence[Message], slot: Slot) -> list[Outcome]:
+        """Run a batch handler: one outcome a message; None from the handler means that all are completed."""
+        attempts = tuple(Attempt(message, self._desk) for message in messages)
+        now = time.monotonic()
+        for message in messages:
+            message.started = now
+        slot.attempts = attempts
+        if self._timeout_s is not None:
+            attempts[0].limit(self._timeout_s, slot.cancel)
+        try:
+            result = await self._handler.bind_batch(messages, attempts)
+            outcomes = self._batch_outcomes(result, messages)
+        except BaseException as error:
+            return [
+                self._outcome_of(error, message, attempt, slot)
+                for message, attempt in zip(messages, attempts, strict=True)
+            ]
+        finally:
+            if attempts[0].timer is not None:
+                attempts[0].timer.cancel()
+        return outcomes
+
+    def _batch_outcomes(self, result: Any, messages: Sequence[Message]) -> list[Outcome]:
+        if result is None:
+            return [COMPLETED] * len(messages)
+        if not isinstance(result, list | tuple) or len(result) != len(messages):
+            raise TypeError(
+                f"a batch handler returns None or a list of {len(messages)} outcomes, one a message;"
+                f" got {type(result).__name__}"
+            )
+        return [self._judged(item, message) for item, message in zip(result, messages, strict=True)]
+
+    def _judged(self, item: Any, message: Message) -> Outcome:
+        if isinstance(item, Failed | Snooze | Cancelled | Released | Lost | Settled):
+            return item
+        if isinstance(item, BaseException):
+            return self._failed(item, message)
+        return self._returned(item.result if isinstance(item, Completed) else item, message)
+
+    def _returned(self, result: Any, message: Message) -> Outcome:
+        """What a handler returned; outcomes may also be returned instead of raised."""
+        if isinstance(result, Retry | Dead | Snooze):
+            return result if isinstance(result, Snooze) else self._failed(result, message)
+        value = result.result if isinstance(result, Completed) else result
+        if not self._keep_results or value is None:
+            return COMPLETED
+        try:
+            return Completed(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode())
+        except (TypeError, ValueError) as error:
+            self._desk.journal.say(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=str(error))
+            return COMPLETED
+
+    def _outcome_of(self, error: BaseException, message: Message, attempt: Attempt, slot: Slot) -> Outcome:
+        if attempt.completed_in_transaction:
+            self._desk.journal.say(
+                Event.HOOK_FAILED,
+                error=error,
+                msg_id=message.msg_id,
+                reason="raised after the message was completed",
+            )
+            return SETTLED
+        if isinstance(error, asyncio.CancelledError) and slot.reason is not None:
+            if slot.reason == "timeout":
+                return self._failed(
+                    TimeoutError(f"still running after {self._timeout_s} s"), message, "timeout"
+                )
+            return _ABANDONED[slot.reason]
+        if isinstance(error, LeaseLost):
+            return LOST
+        if isinstance(error, Snooze):
+            return error
+        return self._failed(error, message)
+
+    def _failed(self, error: BaseException, message: Message, kind: str | None = None) -> Failed:
+        kind = kind or _kind_of(error)
+        verdict = self._verdict(error, message, kind)
+        return Failed(
+            kind,
+            type(error).__name__,
+            _storable(str(error)),
+            None if kind in {"timeout", "invalid_payload"} else _traceback(error),
+            None if isinstance(verdict, Dead) else verdict,
+            time.monotonic() - message.started,
+            _storable(verdict.reason) if isinstance(verdict, Dead) else "",
+        )
+
+    def _verdict(self, error: BaseException, message: Message, kind: str) -> float | Dead:
+        if isinstance(error, Dead):
+            return Dead(error.reason or "the handler said so")
+        if kind == "invalid_payload" and self._options.on_invalid == "dead":
+            return Dead(f"invalid payload: {error}")
+        try:
+            return self._options.retry.decide(message.attempt, error, random.random)
+        except Exception as broken:
+            self._desk.journal.say(
+                Event.HOOK_FAILED, error=broken, msg_id=message.msg_id, reason="the retry rule raised"
+            )
+            return 60.0
+
+
+def _kind_of(error: BaseException) -> str:
+    if isinstance(error, InvalidPayload):
+        return "invalid_payload"
+    return "crash" if isinstance(error, ChildCrashed) else "error"
+
+
+class ChildCrashed(Exception):
+    """The process that ran the handler died: its exit code or signal is the message."""
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds neither NUL nor lone surrogates."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")[:TRACEBACK_LIMIT]
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        text = "".join(traceback.format_exception(error, limit=-30))
+    except Exception:
+        text = f"{type(error).__name__} (its traceback can't be shown)"
+    return _storable(text[-TRACEBACK_LIMIT:])

@@ -1,0 +1,35 @@
+"""What the engine runs. It is given a handler and never looks inside: not at functions, annotations, hosts or
+flows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Sequence
+
+    from postmill.engine.attempt import Attempt
+    from postmill.model.message import Message
+    from postmill.model.worker_options import WorkerOptions
+
+
+class Handler(Protocol):
+    """A user's code, ready to be run by a worker."""
+
+    @property
+    def name(self) -> str:
+        """What the worker's row and log lines call it."""
+
+    @property
+    def options(self) -> WorkerOptions:
+        """How it wants to be run."""
+
+    def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
+        """The call for one message, not begun. Raises ``InvalidPayload`` when the payload does not fit."""
+
+    def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """The call for several messages at once; used only when ``options.batch`` is set."""
+
+    def close(self) -> None:
+        """Let go of threads and processes."""

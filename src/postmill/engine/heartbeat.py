@@ -1,0 +1,248 @@
+"""Keeps workers alive in the database, on a thread and a connection of its own: a handler that blocks the
+event loop loses no lease.
+
+Every third of a lease: renew what is held. Every five seconds: a sign of life, which brings back cancel
+requests and an operator's wish that the worker should drain; give back what the worker was never told of;
+give back what other, dead workers held. The thread talks to the event loop only through
+``call_soon_threadsafe``, and reads the ledger.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import socket
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from postmill.db.lane import Lane
+from postmill.engine.outage import Outage, Patience
+from postmill.model.events import Event
+from postmill.model.message import State
+from postmill.sql.catalog import queue_statement, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from uuid import UUID
+
+    import asyncpg
+
+    from postmill.engine.journal import Journal
+    from postmill.engine.ledger import Ledger
+    from postmill.model.address import Address
+    from postmill.model.message import Message
+    from postmill.model.queue_name import QueueShape
+    from postmill.model.worker_options import WorkerOptions
+
+PERIOD_S = 5.0
+GRACE_S = 6.0
+"""A worker judges others by their heartbeats only after it has itself been connected for so long."""
+
+
+@dataclass(slots=True)
+class Patient:
+    """One worker as the heartbeat sees it. The callbacks are called on the event loop."""
+
+    worker_id: UUID
+    function_name: str
+    version: str
+    options: WorkerOptions
+    shape: QueueShape
+    ledger: Ledger
+    journal: Journal
+    running_ids: Callable[[], list[int]]
+    on_lost: Callable[[Message], None]
+    on_cancel: Callable[[int], None]
+    on_deprecated: Callable[[], None]
+    let_go: bool = False
+    """The event loop has been blocked for too long: nothing is renewed any more."""
+
+    @property
+    def lock_key(self) -> int:
+        """The session advisory lock that shows the worker is alive."""
+        return self.worker_id.int >> 65
+
+
+class Heartbeat:
+    """The thread. ``start`` returns when the workers are announced; ``stop`` when their end is noted."""
+
+    def __init__(self, address: Address, patients: Sequence[Patient]) -> None:
+        self._address = address
+        self._patients = patients
+        self._loop = asyncio.get_running_loop()
+        self._announced = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="postmill heartbeat", daemon=True)
+        self._own_loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._reason = ""
+        self._lease_s = min(patient.options.lease_s for patient in patients)
+        self.loop_seen = time.monotonic()
+        """When the event loop last had a turn."""
+        self._ticker: asyncio.TimerHandle | None = None
+
+    async def start(self, timeout_s: float | None = None) -> None:
+        """Begin, and wait until the workers are announced in the database."""
+        self._tick()
+        self._thread.start()
+        await asyncio.wait_for(self._announced.wait(), timeout_s)
+
+    async def stop(self, reason: str, timeout_s: float = 5.0) -> None:
+        """Write down the workers' end and close the connection; give up after ``timeout_s``."""
+        self._reason = reason
+        if self._ticker is not None:
+            self._ticker.cancel()
+        if self._own_loop is not None and self._stop is not None:
+            with suppress(RuntimeError):  # its loop has ended already
+                self._own_loop.call_soon_threadsafe(self._stop.set)
+        await asyncio.to_thread(self._thread.join, timeout_s)
+
+    def _tick(self) -> None:
+        self.loop_seen = time.monotonic()
+        self._ticker = self._loop.call_later(0.25, self._tick)
+
+    def _run(self) -> None:
+        asyncio.run(self._main())
+
+    async def _main(self) -> None:
+        self._own_loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+        lane = Lane(self._address, "heartbeat", timeout_s=max(1.0, self._lease_s / 2))
+        lane.on_connect(self._announce)
+        patience = Patience(Outage(self._patients[0].journal))
+        patience.hurry = self._stop
+        beat_at = 0.0
+        while not self._stop.is_set():
+            started = time.monotonic()
+            try:
+                await self._renew(lane)
+                if started >= beat_at:
+                    await self._beat(lane)
+                    beat_at = started + PERIOD_S * (0.9 + 0.2 * random.random())  # noqa: S311 - spreads the workers
+                patience.worked()
+                self._call(self._announced.set)
+            except Exception as error:
+                await patience.failed(error)
+                continue
+            pause = min(self._lease_s / 3, PERIOD_S, max(0.0, beat_at - time.monotonic()))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause)
+        await self._say_goodbye(lane)
+
+    async def _announce(self, connection: asyncpg.Connection) -> None:
+        self._connected_at = time.monotonic()
+        for patient in self._patients:
+            held = not self._address.pooled and await connection.fetchval(
+                statement("worker_lock"), patient.lock_key, timeout=5
+            )
+            await connection.execute(
+                statement("worker_start"),
+                patient.worker_id,
+                patient.options.queue,
+                patient.function_name,
+                socket.gethostname(),
+                os.getpid(),
+                patient.version,
+                patient.options.max_concurrent,
+                patient.lock_key if held else None,
+                timeout=5,
+            )
+
+    async def _renew(self, lane: Lane) -> None:
+        blocked_s = time.monotonic() - self.loop_seen
+        for patient in self._patients:
+            if blocked_s > patient.options.max_blocked_s:
+                await self._let_go(lane, patient, blocked_s)
+                continue
+            patient.let_go = False
+            due = patient.ledger.older_than(time.monotonic() - patient.options.lease_s / 4)
+            if due:
+                await self._renew_messages(lane, patient, due)
+
+    async def _renew_messages(self, lane: Lane, patient: Patient, messages: list[Message]) -> None:
+        messages.sort(key=lambda message: message.msg_id)
+        by_id = {message.msg_id: message for message in messages}
+        sent_at = time.monotonic()
+        patient.ledger.renewing = frozenset(by_id)
+        try:
+            rows = await lane.fetch(
+                queue_statement("renew", patient.shape),
+                [message.msg_id for message in messages],
+                [message.read_ct for message in messages],
+                [message.vt for message in messages],
+                timedelta(seconds=patient.options.lease_s),
+            )
+            for row in rows:
+                message = by_id[row["msg_id"]]
+                if row["vt"] is not None:
+                    patient.ledger.renewed(message, row["vt"], sent_at)
+                elif not row["held"] and message.state == State.HELD:
+                    self._call(patient.on_lost, message)
+        finally:
+            patient.ledger.renewing = frozenset()
+
+    async def _beat(self, lane: Lane) -> None:
+        for patient in self._patients:
+            running = patient.running_ids()
+            row = await lane.fetchrow(
+                statement("worker_heartbeat"), patient.worker_id, len(running), patient.options.queue, running
+            )
+            if not row["known"]:
+                async with lane.connection() as connection:
+                    await self._announce(connection)
+            if row["deprecated"]:
+                self._call(patient.on_deprecated)
+            for msg_id in row["cancelled"]:
+                self._call(patient.on_cancel, msg_id)
+            await self._give_back_unknown(lane, patient)
+        if time.monotonic() - self._connected_at > GRACE_S:
+            await self._rescue(lane)
+
+    async def _give_back_unknown(self, lane: Lane, patient: Patient) -> None:
+        """Claims that were committed while their connection was cut: this worker was never told of them."""
+        known = patient.ledger.receipts
+        rows = await lane.fetch(
+            statement("give_back"),
+            patient.worker_id,
+            known,
+            patient.options.lease_s,
+            "lost_lease",
+            "the worker was never told of its claim",
+        )
+        for row in rows:
+            patient.journal.say(
+                Event.CLAIMS_RESCUED, messages=len(row["msg_ids"]), reason="claim without an answer"
+            )
+
+    async def _let_go(self, lane: Lane, patient: Patient, blocked_s: float) -> None:
+        """A loop that hangs will not finish anything: its messages go to others, and the hang counts as an
+        attempt.
+        """
+        if patient.let_go:
+            return
+        reason = f"the event loop was blocked for {blocked_s:.0f} s"
+        await lane.fetch(statement("give_back"), patient.worker_id, [], 0.0, "crash", reason)
+        patient.let_go = True
+        patient.journal.say(Event.WORKER_BLOCKED, blocked_s=round(blocked_s), reason=reason)
+
+    async def _rescue(self, lane: Lane) -> None:
+        for row in await lane.fetch(statement("rescue"), 100):
+            self._patients[0].journal.say(
+                Event.CLAIMS_RESCUED,
+                of_queue=row["queue_name"],
+                dead_worker=str(row["worker_id"])[:8],
+                messages=len(row["msg_ids"]),
+            )
+
+    async def _say_goodbye(self, lane: Lane) -> None:
+        with suppress(Exception):
+            for patient in self._patients:
+                await lane.execute(statement("worker_stop"), patient.worker_id, self._reason)
+        await lane.close()
+
+    def _call(self, action: Callable[..., object], *args: object) -> None:
+        with suppress(RuntimeError):  # the event loop has ended
+            self._loop.call_soon_threadsafe(action, *args)

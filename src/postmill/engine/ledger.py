@@ -1,0 +1,79 @@
+"""What a worker holds: its claims, which of their messages are unsettled, and how old their leases are.
+
+Written by the event loop, read by the heartbeat's thread. Every step is one operation that the interpreter
+does whole, so there is no lock: a thread that reads a moment too late finds a message settled, and leaves it
+alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from postmill.model.message import Claim, Message, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+
+class Ledger:
+    """The unsettled messages of one worker, by claim."""
+
+    def __init__(self) -> None:
+        self._claims: dict[int, Claim] = {}
+        self.renewing: frozenset[int] = frozenset()
+        """Ids whose renewal is on its way to the server at this moment."""
+
+    def opened(self, claim: Claim, messages: list[Message]) -> None:
+        """A claim was made."""
+        claim.messages = messages
+        claim.unsettled = len(messages)
+        self._claims[claim.claim_id] = claim
+
+    def closing(self, messages: Iterable[Message]) -> tuple[list[int], list[int]]:
+        """Count ``messages`` as settled. Receipts that are finished with this, and receipts that only lose
+        messages.
+        """
+        touched: dict[int, Claim] = {}
+        for message in messages:
+            claim = message.claim
+            claim.unsettled -= 1
+            touched[claim.claim_id] = claim
+        finished = [claim_id for claim_id, claim in touched.items() if claim.unsettled <= 0]
+        for claim_id in finished:
+            self._claims.pop(claim_id, None)
+        return finished, [claim_id for claim_id, claim in touched.items() if claim.unsettled > 0]
+
+    def held(self) -> list[Message]:
+        """Every message whose lease must be kept."""
+        return [
+            message
+            for claim in list(self._claims.values())
+            for message in claim.messages
+            if message.state == State.HELD
+        ]
+
+    def older_than(self, monotonic: float) -> list[Message]:
+        """Messages whose lease was last taken or renewed before ``monotonic``."""
+        return [
+            message
+            for claim in list(self._claims.values())
+            if claim.renewed_at < monotonic
+            for message in claim.messages
+            if message.state == State.HELD
+        ]
+
+    def renewed(self, message: Message, vt: datetime, at: float) -> None:
+        """The lease of ``message`` ends at ``vt`` now."""
+        message.vt = vt
+        message.claim.renewed_at = at
+
+    @property
+    def receipts(self) -> list[int]:
+        """Receipts of claims that are not finished."""
+        return list(self._claims)
+
+    @property
+    def unsettled(self) -> int:
+        """Messages held in all."""
+        return sum(claim.unsettled for claim in list(self._claims.values()))

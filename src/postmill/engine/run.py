@@ -1,0 +1,169 @@
+"""Runs workers until they are asked to stop: connections, queues, notifications, heartbeat, and the order in
+which all of it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from postmill.db.borrowed import HandlerConnections
+from postmill.db.lane import Lane, is_pooled
+from postmill.db.outage import is_passing
+from postmill.engine.heartbeat import Heartbeat
+from postmill.engine.journal import Journal
+from postmill.engine.outage import Outage, Patience
+from postmill.engine.wakeups import Wakeups
+from postmill.engine.worker import QueueWorker, find_shape
+from postmill.model.address import Address
+from postmill.model.connections import plan_connections
+from postmill.model.errors import InvalidOption, QueueNotFound
+from postmill.model.events import Event
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from postmill.engine.handler import Handler
+    from postmill.model.queue_name import QueueShape
+
+
+class Engine:
+    """Several workers in one process, on one set of connections. ``start`` and ``stop`` may be said in any
+    order, and again.
+    """
+
+    def __init__(self, handlers: Sequence[Handler], address: Address) -> None:
+        if not handlers:
+            raise InvalidOption(
+                "There is no worker to run.", hint="Name one: postmill worker run module:name"
+            )
+        self._handlers = handlers
+        self._address = address
+        self.workers: list[QueueWorker] = []
+        self._lanes: list[Lane] = []
+        self._connections: HandlerConnections | None = None
+        self._heartbeat: Heartbeat | None = None
+        self._order = asyncio.Lock()
+        self._stopped = False
+        self._force = asyncio.Event()
+        self._ended = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set when every worker claims."""
+
+    async def start(self) -> None:
+        """Connect (waiting for a server that is not there yet), create missing queues, and begin."""
+        async with self._order:
+            if self.workers or self._stopped:
+                return
+            claims, settlements = await self._connect()
+            for handler, shape in zip(self._handlers, await self._shapes(claims), strict=True):
+                assert self._connections is not None  # noqa: S101
+                self.workers.append(QueueWorker(handler, shape, claims, settlements, self._connections))
+            wakeups = self._find_wakeups(claims)
+            self._heartbeat = Heartbeat(
+                self._address, [worker.patient(version("postmill")) for worker in self.workers]
+            )
+            await self._heartbeat.start()
+            notified = wakeups is not None and await self._listening(wakeups)
+            for worker in self.workers:
+                worker.start(notified=notified and worker.handler.options.poller != "poll")
+            self.started.set()
+
+    async def stop(self, reason: str = "shutdown") -> None:
+        """Drain every worker and close every connection. Said twice, the second waits for the first."""
+        self._stopped = True
+        async with self._order:
+            if self._ended.is_set():
+                return
+            await asyncio.gather(*(worker.stop(force=self._force) for worker in self.workers))
+            if self._heartbeat is not None:
+                await self._heartbeat.stop(reason)
+            if self._connections is not None:
+                await self._connections.close()
+            for lane in self._lanes:
+                await lane.close()
+            for worker in self.workers:
+                worker.journal.say(Event.WORKER_STOPPED, reason=reason, settled=worker.settler.settled)
+            self._ended.set()
+
+    def force(self) -> None:
+        """End the grace of a stop that is under way: cancel what still runs."""
+        self._force.set()
+
+    async def wait_deprecated(self) -> None:
+        """Until an operator has deprecated every worker of this process."""
+        for worker in self.workers:
+            await worker.draining.wait()
+
+    @property
+    def running(self) -> int:
+        """Messages that run now."""
+        return sum(worker.dispatcher.running for worker in self.workers)
+
+    async def _connect(self) -> tuple[Lane, Lane]:
+        """The lanes for claims and for settlements, once the server answers."""
+        await self._find_pooler()
+        allowed = max(handler.options.max_pg_connections for handler in self._handlers)
+        plan = plan_connections(allowed, listen_elsewhere=self._address.direct_url is not None)
+        lease_s = min(handler.options.lease_s for handler in self._handlers)
+        claims = Lane(self._address, "claims", timeout_s=max(1.0, lease_s / 2))
+        settlements = Lane(self._address, "settlements", timeout_s=max(1.0, lease_s / 2))
+        self._lanes = [claims, settlements] if plan.settlements_apart else [claims]
+        self._plan = plan
+        shared = settlements if plan.settlements_apart else claims
+        self._connections = HandlerConnections(self._address, plan.handlers, shared)
+        return claims, shared
+
+    async def _find_pooler(self) -> None:
+        """Wait for the server, and find out a pooler that its address does not show."""
+        journal = Journal(function="postmill", queue="*", worker_id=UUID(int=0))
+        patience = Patience(Outage(journal))
+        while not self._address.pooled:
+            try:
+                if await is_pooled(self._address):
+                    self._address = replace(self._address, pooled=True)
+                break
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                await patience.failed(error)
+        patience.worked()
+
+    async def _shapes(self, lane: Lane) -> list[QueueShape]:
+        return [await self._shape(lane, handler.options.queue) for handler in self._handlers]
+
+    async def _shape(self, lane: Lane, queue: str) -> QueueShape:
+        try:
+            return await find_shape(lane, queue)
+        except QueueNotFound:
+            await lane.execute(statement("queue_create"), queue)
+            return await find_shape(lane, queue)
+
+    def _find_wakeups(self, claims: Lane) -> Wakeups | None:
+        """Where to LISTEN: on the claims' connection, on a direct address beside a pooler, or nowhere."""
+        if all(handler.options.poller == "poll" for handler in self._handlers):
+            return None
+        if not self._address.pooled:
+            return Wakeups(claims)
+        if self._address.direct_url is None or not self._plan.listen_apart:
+            self._say_polling("behind a pooler in transaction mode, and no listen_url is given")
+            return None
+        lane = Lane(Address(url=self._address.direct_url), "listen")
+        self._lanes.append(lane)
+        return Wakeups(lane)
+
+    async def _listening(self, wakeups: Wakeups) -> bool:
+        for worker in self.workers:
+            wakeups.subscribe(worker.handler.options.queue, worker.claimer.wake)
+        if await wakeups.works():
+            return True
+        self._say_polling("a notification to ourselves did not arrive")
+        return False
+
+    def _say_polling(self, reason: str) -> None:
+        for worker in self.workers:
+            worker.journal.say(Event.WORKER_POLLING, reason=reason)

@@ -1,0 +1,203 @@
+"""From outcomes to statements: which messages go into which statement, with which arguments. Builds; executes
+nothing.
+
+Within a statement messages stand in order of id, so that every statement locks rows in the same order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from postmill.model.events import Event
+from postmill.model.outcome import Cancelled, Completed, Failed, Lost, Outcome, Released, Snooze
+from postmill.sql.catalog import queue_statement, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from uuid import UUID
+
+    from postmill.model.message import Message
+    from postmill.model.queue_name import QueueShape
+
+Pair = tuple["Message", "Outcome"]
+
+
+@dataclass(slots=True)
+class Settlement:
+    """One statement's worth of messages that end the same way."""
+
+    kind: str
+    event: Event
+    pairs: list[Pair]
+    finished: list[int]
+    """Receipts that are closed with this."""
+    touched: list[int]
+    """Receipts that lose these messages and stay."""
+
+    @property
+    def messages(self) -> list[Message]:
+        """The messages, in order of id."""
+        return [message for message, _ in self.pairs]
+
+    def halves(self) -> tuple[Settlement, Settlement]:
+        """Two smaller ones, to find the message that a statement can't take. Receipts are closed with the
+        second.
+        """
+        middle = len(self.pairs) // 2
+        first = Settlement(self.kind, self.event, self.pairs[:middle], [], [*self.finished, *self.touched])
+        return first, Settlement(self.kind, self.event, self.pairs[middle:], self.finished, self.touched)
+
+
+_KINDS: dict[type, tuple[str, Event]] = {
+    Completed: ("complete", Event.MESSAGE_COMPLETED),
+    Snooze: ("reschedule", Event.MESSAGE_SNOOZED),
+    Released: ("reschedule", Event.MESSAGE_RELEASED),
+    Cancelled: ("cancel", Event.MESSAGE_CANCELLED),
+    Lost: ("close", Event.LEASE_LOST),
+}
+
+
+def kind_of(outcome: Outcome) -> tuple[str, Event]:
+    """The statement that settles an outcome, and the event that follows."""
+    if isinstance(outcome, Failed):
+        if outcome.retry_after_s is None:
+            return "dead_letter", Event.MESSAGE_DEAD
+        return "reschedule", Event.MESSAGE_RETRYING
+    return _KINDS.get(type(outcome), ("close", Event.MESSAGE_COMPLETED))
+
+
+def grouped(
+    pairs: Iterable[Pair], closing: Callable[[Iterable[Message]], tuple[list[int], list[int]]]
+) -> list[Settlement]:
+    """Settlements for ``pairs``: one a kind and event, receipts counted off through ``closing``."""
+    groups: dict[tuple[str, Event], list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(kind_of(pair[1]), []).append(pair)
+    settlements = []
+    for (kind, event), members in groups.items():
+        members.sort(key=lambda pair: pair[0].msg_id)
+        finished, touched = closing(message for message, _ in members)
+        settlements.append(Settlement(kind, event, members, finished, touched))
+    return settlements
+
+
+class Statements:
+    """The statements of one queue for one worker."""
+
+    def __init__(self, shape: QueueShape, worker_id: UUID, *, archive: bool, keep_results: bool) -> None:
+        self.shape = shape
+        self._worker_id = worker_id
+        self.complete_flags = completion_flags(shape, archive=archive)
+        self._keep_results = keep_results
+
+    def call(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+        """The text and the arguments for a settlement."""
+        build: Callable[[Settlement], tuple[str, tuple[Any, ...]]] = getattr(self, f"_{settlement.kind}")
+        return build(settlement)
+
+    def _complete(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+        arguments = (*_tokens(settlement), settlement.finished)
+        if not self._keep_results:
+            return queue_statement("complete", self.shape, *self.complete_flags), arguments
+        results = [_result(outcome) for _, outcome in settlement.pairs]
+        text = queue_statement("complete", self.shape, *self.complete_flags, "results")
+        return text, (*arguments, self.shape.name, results)
+
+    def _reschedule(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+        delays = [delay_s(outcome) for _, outcome in settlement.pairs]
+        return queue_statement("reschedule", self.shape), (
+            *_tokens(settlement),
+            delays,
+            self.shape.name,
+            self._worker_id,
+            settlement.finished,
+            settlement.touched,
+            *_failures(settlement),
+        )
+
+    def _dead_letter(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+        reasons = [outcome.reason for _, outcome in settlement.pairs if isinstance(outcome, Failed)]
+        attempts = [
+            message.attempt if isinstance(outcome, Failed) and outcome.kind else message.failures
+            for message, outcome in settlement.pairs
+        ]
+        return queue_statement("dead_letter", self.shape), (
+            *_tokens(settlement),
+            reasons,
+            self.shape.name,
+            self._worker_id,
+            settlement.finished,
+            settlement.touched,
+            *_failures(settlement),
+            attempts,
+        )
+
+    def _cancel(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+        return queue_statement("cancel_running", self.shape), (
+            *_tokens(settlement),
+            self.shape.name,
+            settlement.finished,
+            settlement.touched,
+        )
+
+    def _close(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+        lost = [message for message, outcome in settlement.pairs if isinstance(outcome, Lost)]
+        return statement("close_receipts"), (
+            [message.msg_id for message in settlement.messages],
+            settlement.finished,
+            settlement.touched,
+            self.shape.name,
+            self._worker_id,
+            [message.msg_id for message in lost if message.started],
+            [message.attempt for message in lost if message.started],
+        )
+
+
+def completion_flags(shape: QueueShape, *, archive: bool) -> tuple[str, ...]:
+    """The optional lines of the completing statement for this queue's columns."""
+    if not archive:
+        return ()
+    flags = ["archive"]
+    if shape.has_headers:
+        flags.append("archive_headers")
+    if shape.has_last_read_at:
+        flags.append("archive_last_read_at")
+    return tuple(flags)
+
+
+def _tokens(settlement: Settlement) -> tuple[list[int], list[int], list[Any]]:
+    messages = settlement.messages
+    return (
+        [message.msg_id for message in messages],
+        [message.read_ct for message in messages],
+        [message.vt for message in messages],
+    )
+
+
+def _failures(settlement: Settlement) -> tuple[list[Any], ...]:
+    rows = [
+        (
+            message.attempt,
+            outcome.kind,
+            outcome.error_type,
+            outcome.error_message,
+            outcome.traceback,
+            outcome.ran_s,
+        )
+        if isinstance(outcome, Failed) and outcome.kind
+        else (None,) * 6
+        for message, outcome in settlement.pairs
+    ]
+    return tuple([row[column] for row in rows] for column in range(6))
+
+
+def delay_s(outcome: Outcome) -> float:
+    """Seconds until the message of a rescheduling outcome is due again."""
+    if isinstance(outcome, Failed):
+        return outcome.retry_after_s or 0.0
+    return outcome.after_s if isinstance(outcome, Snooze) else 0.0
+
+
+def _result(outcome: Outcome) -> str | None:
+    return outcome.result if isinstance(outcome, Completed) else None

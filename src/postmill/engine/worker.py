@@ -1,0 +1,173 @@
+"""One worker: a handler on a queue, with the services that feed it, run it, settle it and keep it alive."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from postmill.engine.claimer import Claimer
+from postmill.engine.desk import Desk
+from postmill.engine.dispatcher import Dispatcher
+from postmill.engine.executor import Executor
+from postmill.engine.heartbeat import Patient
+from postmill.engine.journal import Journal
+from postmill.engine.ledger import Ledger
+from postmill.engine.letters import DeadLetterHook
+from postmill.engine.outage import Outage
+from postmill.engine.settlement import Statements
+from postmill.engine.settler import Settler
+from postmill.model.errors import QueueNotFound
+from postmill.model.events import Event
+from postmill.model.message import State
+from postmill.model.outcome import LOST
+from postmill.model.queue_name import QueueShape
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from postmill.db.borrowed import HandlerConnections
+    from postmill.db.lane import Lane
+    from postmill.engine.handler import Handler
+    from postmill.engine.settlement import Settlement
+    from postmill.model.message import Message
+
+CANCEL_GRACE_S = 5.0
+"""How long a cancelled handler may take to clean up, before it is left behind."""
+FLUSH_S = 10.0
+
+
+class QueueWorker:
+    """A handler at work. Made with a shape already known; see ``engine.run``."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        shape: QueueShape,
+        claims: Lane,
+        settlements: Lane,
+        connections: HandlerConnections,
+    ) -> None:
+        self.handler = handler
+        self.worker_id = uuid4()
+        options = handler.options
+        self.journal = Journal(function=handler.name, queue=options.queue, worker_id=self.worker_id)
+        self.ledger = Ledger()
+        self._claims = claims
+        outage = Outage(self.journal)
+        statements = Statements(
+            shape, self.worker_id, archive=options.on_success == "archive", keep_results=options.keep_results
+        )
+        self.settler = Settler(settlements, statements, self.ledger, self.journal, outage)
+        desk = Desk(self.worker_id, connections, statements, self.ledger, self.journal)
+        self.dispatcher = Dispatcher(options, Executor(handler, desk), self.settler)
+        self.claimer = Claimer(
+            claims,
+            self.worker_id,
+            options,
+            self.dispatcher,
+            self.ledger,
+            self.journal,
+            outage,
+            self._find_shape,
+            self._reshape,
+        )
+        self.draining = asyncio.Event()
+        """Set when an operator has deprecated this worker: it should be stopped."""
+        self._letters = DeadLetterHook(options.on_dead, self.journal)
+        self.settler.on_settled.append(self._after_settlement)
+        self.settler.on_progress = self.dispatcher.hungry.set
+
+    def patient(self, version: str) -> Patient:
+        """What the heartbeat must know of this worker."""
+        return Patient(
+            worker_id=self.worker_id,
+            function_name=self.handler.name,
+            version=version,
+            options=self.handler.options,
+            shape=self.settler.statements.shape,
+            ledger=self.ledger,
+            journal=self.journal,
+            running_ids=self.dispatcher.running_ids,
+            on_lost=self._lost,
+            on_cancel=self._cancel,
+            on_deprecated=self._deprecated,
+        )
+
+    def start(self, *, notified: bool) -> None:
+        """Begin to claim."""
+        self.claimer.notified = notified
+        self.settler.start()
+        self.claimer.start()
+        self.journal.say(Event.WORKER_STARTED, max_concurrent=self.handler.options.max_concurrent)
+
+    async def stop(self, *, force: asyncio.Event) -> None:
+        """Stop claiming, let what runs finish within the grace, cancel the rest, write everything down."""
+        self.dispatcher.close()
+        released = self.dispatcher.take_back()
+        self.journal.say(Event.WORKER_DRAINING, running=self.dispatcher.running, released=released)
+        await self.claimer.stop()
+        self.dispatcher.take_back()
+        self.dispatcher.tell_all("shutdown")
+        await self._quiet_within(self.handler.options.grace_s, force)
+        self.dispatcher.cancel_all("shutdown")
+        await self._quiet_within(CANCEL_GRACE_S, None)
+        await self.settler.drain(FLUSH_S)
+        await self._letters.drain(FLUSH_S)
+        await self.dispatcher.end()
+        self.handler.close()
+
+    async def _quiet_within(self, seconds: float, force: asyncio.Event | None) -> None:
+        waits = [asyncio.ensure_future(self.dispatcher.quiet.wait())]
+        if force is not None:
+            waits.append(asyncio.ensure_future(force.wait()))
+        _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for wait in pending:
+            wait.cancel()
+
+    def _after_settlement(self, settlement: Settlement, settled: list[int]) -> None:
+        if settlement.event in {Event.MESSAGE_RETRYING, Event.MESSAGE_SNOOZED}:
+            for _, outcome in settlement.pairs:
+                self.claimer.due_in(delay_s(outcome))
+        elif settlement.event == Event.MESSAGE_DEAD:
+            self._letters.post(settlement, settled)
+
+    def _lost(self, message: Message) -> None:
+        """The lease is with somebody else: what runs is told and cancelled, what waits is dropped."""
+        if message.state != State.HELD:
+            return
+        self.journal.say_each(Event.LEASE_LOST, [message])
+        slot = self.dispatcher.slot_of(message.msg_id)
+        if slot is not None and self.handler.options.batch is None:
+            slot.cancel("lease_lost")
+        elif self.dispatcher.forget(message):
+            self.settler.add(message, LOST)
+
+    def _cancel(self, msg_id: int) -> None:
+        slot = self.dispatcher.slot_of(msg_id)
+        if slot is not None:
+            slot.cancel("cancelled")
+
+    def _deprecated(self) -> None:
+        if not self.draining.is_set():
+            self.journal.say(Event.WORKER_DEPRECATED)
+            self.draining.set()
+
+    async def _find_shape(self) -> QueueShape:
+        return await find_shape(self._claims, self.handler.options.queue)
+
+    def _reshape(self, shape: QueueShape) -> None:
+        self.settler.statements.shape = shape
+
+
+async def find_shape(lane: Lane, queue: str) -> QueueShape:
+    """The shape of a queue's tables. Raises :class:`QueueNotFound`."""
+    row = await lane.fetchrow(statement("queue_shape"), queue)
+    if row is None:
+        raise QueueNotFound(f"There is no queue {queue!r}.", hint=f"Create it: postmill queue create {queue}")
+    return QueueShape(
+        name=row["queue_name"],
+        relation=row["relation"],
+        has_headers=row["has_headers"],
+        has_last_read_at=row["has_last_read_at"],
+        is_partitioned=row["is_partitioned"],
+    )

@@ -1,0 +1,129 @@
+"""How a handler is called: on the event loop, in a thread, or in a process that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from postmill.handlers.context import Context
+from postmill.model.errors import InvalidHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from postmill.engine.attempt import Attempt
+    from postmill.handlers.signature import Signature
+    from postmill.model.worker_options import WorkerOptions
+
+
+class Call(Protocol):
+    """One way of calling a function."""
+
+    def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+        """The call for one message."""
+
+    def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """The call for several messages at once. The context, if wanted, is that of the first."""
+
+    def close(self) -> None:
+        """Let go of threads and processes."""
+
+
+def calling(function: Callable[..., Any], signature: Signature, options: WorkerOptions) -> Call:
+    """The way to call ``function``. Raises :class:`InvalidHandler` for a coroutine function in a process
+    pool.
+    """
+    if options.executor == "process":
+        if _is_async(function) or signature.wants_context:
+            raise InvalidHandler(
+                "A handler with executor='process' is a plain def with one parameter.",
+                why="It runs in another process, where neither the event loop nor the context is.",
+                hint="Write it as a plain def of the payload; its return value comes back.",
+            )
+        from postmill.handlers.process_pool import InProcess  # noqa: PLC0415 - multiprocessing is not cheap to import
+
+        return InProcess(function, options)
+    if _is_async(function):
+        return OnLoop(function, wants_context=signature.wants_context)
+    return InThread(function, options, wants_context=signature.wants_context)
+
+
+class OnLoop:
+    """``async def``: awaited in the slot's own task."""
+
+    def __init__(self, function: Callable[..., Any], *, wants_context: bool) -> None:
+        self._function = function
+        if wants_context:
+            self.one = self._with_context
+        else:
+            self.one = self._plain
+
+    def _plain(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+        awaitable: Awaitable[Any] = self._function(payload)
+        return awaitable
+
+    def _with_context(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+        awaitable: Awaitable[Any] = self._function(payload, Context(attempt))
+        return awaitable
+
+    def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self.one(payloads, attempts[0])
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class InThread:
+    """A plain ``def``: in a pool of as many threads as the worker has slots. A thread can't be killed: after
+    a time limit it keeps its slot, and its lease is renewed, until it ends.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: WorkerOptions, *, wants_context: bool) -> None:
+        self._function = function
+        self._wants_context = wants_context
+        self._size = options.max_concurrent
+        self._threads: ThreadPoolExecutor | None = None
+
+    def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self._run(payload, attempt)
+
+    def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self._run(payloads, attempts[0])
+
+    def close(self) -> None:
+        """Start nothing more; a thread that still runs is not waited for."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+    async def _run(self, payload: Any, attempt: Attempt) -> Any:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._size, thread_name_prefix="postmill handler")
+        call = (
+            partial(self._function, payload, Context(attempt))
+            if self._wants_context
+            else partial(self._function, payload)
+        )
+        running = asyncio.get_running_loop().run_in_executor(self._threads, call)
+        cancelled: asyncio.CancelledError | None = None
+        while not running.done():
+            try:
+                await asyncio.wait([running])
+            except asyncio.CancelledError as error:
+                cancelled = error
+                if attempt.stopping.reason == "shutdown":
+                    break  # the process ends: the thread is left behind
+        if cancelled is not None:
+            raise cancelled
+        return running.result()
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    target = getattr(function, "func", function)
+    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(type(target).__call__)

@@ -1,0 +1,200 @@
+"""What a handler can ask for beside its payload."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from postmill.client import sending
+from postmill.model.errors import InvalidOption
+from postmill.model.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from contextlib import AbstractAsyncContextManager
+    from datetime import datetime, timedelta
+    from uuid import UUID
+
+    from postmill.db.borrowed import Borrowed
+    from postmill.engine.attempt import Attempt, Stopping
+    from postmill.handlers.worker import Task, Worker
+    from postmill.model.message import Message
+
+
+class Context:
+    """One attempt at one message. Valid until the handler returns."""
+
+    def __init__(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def message(self) -> Message:
+        """The message: ``msg_id``, ``read_ct``, ``enqueued_at``, ``vt``, ``headers``, ``payload``."""
+        return self._attempt.message
+
+    @property
+    def attempt(self) -> int:
+        """1 for the first."""
+        return self._attempt.message.attempt
+
+    @property
+    def queue(self) -> str:
+        """The queue's name."""
+        return self._attempt.message.queue
+
+    @property
+    def worker_id(self) -> UUID:
+        """The worker's row in ``postmill.workers``."""
+        return self._attempt.desk.worker_id
+
+    @property
+    def stopping(self) -> Stopping:
+        """Set, with its reason, when the attempt should come to an end: shutdown, timeout, lease_lost or
+        cancelled.
+        """
+        return self._attempt.stopping
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds until the attempt is cancelled; None without a time limit."""
+        return None if self._attempt.deadline is None else self._attempt.deadline - self._loop.time()
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The process's environment."""
+        return os.environ
+
+    @property
+    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+        """A logger whose lines name the message."""
+        fields = self._attempt.desk.journal.fields
+        return _BoundLog(
+            logging.getLogger("postmill.handler"),
+            {"fields": {**fields, "msg_id": self.message.msg_id, "attempt": self.attempt}},
+        )
+
+    @property
+    def db(self) -> AbstractAsyncContextManager[Borrowed]:
+        """A connection for a while: ``async with ctx.db as connection``. What is done on it is not tied to
+        the message.
+        """
+        return self._attempt.desk.connections.acquire()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction in which the handler's writes and the completion of its message commit together, or
+        not at all.
+
+        Raises ``LeaseLost`` (after rolling back) when the message went to somebody else meanwhile.
+        """
+        async with self._attempt.desk.transaction(self._attempt) as connection:
+            yield Transaction(connection)
+
+    def send(
+        self,
+        queue: str | Worker | Task,
+        payload: object,
+        *,
+        delay: float | timedelta | None = None,
+        run_at: datetime | None = None,
+        headers: Mapping[str, object] | None = None,
+    ) -> None:
+        """Send a message in the transaction that completes this one: if this attempt fails, it was never
+        sent.
+
+        Raises ``InvalidPayload`` and ``InvalidOption`` at once; a missing queue fails the attempt.
+        """
+        name, headers = addressed(queue, headers)
+        if self._attempt.sends is None:
+            self._attempt.sends = []
+        self._attempt.sends.append(sending.one(name, payload, delay=delay, run_at=run_at, headers=headers))
+
+    def progress(self, fraction: float, note: str = "") -> None:
+        """Say how far it is: a log line. ``fraction`` runs from 0 to 1."""
+        if not 0 <= fraction <= 1:
+            raise InvalidOption(f"fraction={fraction!r} is out of range.", why="It runs from 0 to 1.")
+        self._attempt.desk.journal.say(
+            Event.PROGRESS,
+            msg_id=self.message.msg_id,
+            attempt=self.attempt,
+            percent=round(fraction * 100),
+            note=note,
+        )
+
+    def extend(self, seconds: float) -> None:
+        """Put the attempt's time limit off by ``seconds``. The lease needs no extending: it is renewed by
+        itself.
+        """
+        self._attempt.extend(seconds)
+
+    def wait_for(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """For a plain ``def`` handler, which runs in a thread: run ``work`` on the event loop and return its
+        result.
+        """
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+class Transaction:
+    """A transaction of the handler's own, in asyncpg's manner (``$1`` parameters)."""
+
+    def __init__(self, connection: Borrowed) -> None:
+        self.connection = connection
+        """The asyncpg connection itself, for what is not offered here."""
+
+    async def execute(self, sql: str, *args: object) -> str:
+        """Run a statement; returns its status."""
+        status: str = await self.connection.execute(sql, *args)
+        return status
+
+    async def executemany(self, sql: str, rows: Any) -> None:
+        """Run a statement for each of ``rows``."""
+        await self.connection.executemany(sql, rows)
+
+    async def fetch(self, sql: str, *args: object) -> list[Any]:
+        """All rows."""
+        return list(await self.connection.fetch(sql, *args))
+
+    async def fetchrow(self, sql: str, *args: object) -> Any:
+        """The first row, or None."""
+        return await self.connection.fetchrow(sql, *args)
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        """The first column of the first row, or None."""
+        return await self.connection.fetchval(sql, *args)
+
+    async def send(
+        self,
+        queue: str | Worker | Task,
+        payload: object,
+        *,
+        delay: float | timedelta | None = None,
+        run_at: datetime | None = None,
+        headers: Mapping[str, object] | None = None,
+    ) -> int:
+        """Send a message in this transaction; returns its id."""
+        name, headers = addressed(queue, headers)
+        statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=headers)
+        msg_id: int = await self.connection.fetchval(statement.text, *statement.arguments)
+        return msg_id
+
+
+def addressed(
+    target: str | Worker | Task, headers: Mapping[str, object] | None
+) -> tuple[str, Mapping[str, object] | None]:
+    """The queue's name and the headers that reach a worker's task."""
+    if isinstance(target, str):
+        return target, headers
+    task_headers = target.task_headers
+    return target.queue, {**task_headers, **(headers or {})} if task_headers else headers
+
+
+class _BoundLog(logging.LoggerAdapter[logging.Logger]):
+    def process(self, msg: Any, kwargs: Any) -> tuple[Any, Any]:
+        given = kwargs.get("extra") or {}
+        fields = {**(self.extra or {}).get("fields", {}), **given.get("fields", {})}  # type: ignore[dict-item]
+        kwargs["extra"] = {**given, "fields": fields}
+        return msg, kwargs

@@ -1,0 +1,73 @@
+"""From a message's JSON to what a handler's annotation asks for. Raises only ``InvalidPayload``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+
+from postmill.model.errors import InvalidHandler, InvalidPayload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Decode = Callable[[str], Any]
+
+
+_JSON_NAMES = {dict: "object", list: "array"}
+
+
+def decoder(payload_type: Any) -> Decode:
+    """The function that decodes payloads of ``payload_type``: anything msgspec knows (dict, Struct,
+    dataclass, ...) or pydantic.
+
+    Raises :class:`InvalidHandler` for a type that nothing here can decode.
+    """
+    if payload_type in (Any, object, dict, list, None):
+        return _any_of(payload_type)
+    validate = getattr(payload_type, "model_validate_json", None)
+    if validate is not None:
+        return _pydantic(validate)
+    try:
+        decode = msgspec.json.Decoder(payload_type).decode
+    except TypeError as error:
+        raise InvalidHandler(
+            f"A payload can't be decoded to {payload_type!r}.",
+            why=f"{error}.",
+            hint="Annotate it with dict, a dataclass, a msgspec Struct or a pydantic model.",
+        ) from error
+    return _msgspec(decode)
+
+
+def _any_of(payload_type: Any) -> Decode:
+    if payload_type not in (dict, list):
+        return orjson.loads
+
+    def decode(raw: str) -> Any:
+        payload = orjson.loads(raw)
+        if type(payload) is not payload_type:
+            raise InvalidPayload(f"expected a JSON {_JSON_NAMES[payload_type]}, got {type(payload).__name__}")
+        return payload
+
+    return decode
+
+
+def _msgspec(decode: Decode) -> Decode:
+    def checked(raw: str) -> Any:
+        try:
+            return decode(raw)
+        except msgspec.MsgspecError as error:
+            raise InvalidPayload(str(error)) from error
+
+    return checked
+
+
+def _pydantic(validate: Decode) -> Decode:
+    def checked(raw: str) -> Any:
+        try:
+            return validate(raw)
+        except ValueError as error:  # pydantic's ValidationError is one
+            raise InvalidPayload(str(error)) from error
+
+    return checked

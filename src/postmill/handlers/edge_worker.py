@@ -1,0 +1,46 @@
+"""``EdgeWorker.start(handler, ...)``: the one-call form that people know from elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from postmill.handlers.worker import Worker
+from postmill.model.errors import AlreadyStarted
+from postmill.model.worker_options import options_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class EdgeWorker:
+    """One worker for the whole process."""
+
+    _worker: ClassVar[Worker | None] = None
+
+    @classmethod
+    def start(cls, handler: Callable[..., Any], **options: Any) -> None:
+        """Run ``handler`` on a queue until SIGTERM or Ctrl-C: ``EdgeWorker.start(print)`` is enough.
+
+        Options are those of ``@worker``, also under the names of the TypeScript worker (``queueName``,
+        ``maxConcurrent``, ...). Raises :class:`AlreadyStarted` for a second start in the process.
+        """
+        if cls._worker is not None:
+            raise AlreadyStarted(
+                "A worker runs in this process already.",
+                why="EdgeWorker is one worker a process.",
+                hint="Use @worker and `postmill worker run` for several.",
+            )
+        from postmill.handlers.standalone import run_here  # noqa: PLC0415 - the engine, only when it is to run
+
+        cls._worker = Worker(options_from(options), handler)
+        try:
+            run_here([cls._worker])
+        finally:
+            cls._worker = None
+
+    @classmethod
+    def stop(cls) -> None:
+        """Drain the worker and let ``start`` return. May be called from any thread, and when nothing runs."""
+        from postmill.handlers.standalone import stop_here  # noqa: PLC0415
+
+        stop_here()

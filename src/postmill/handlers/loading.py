@@ -1,0 +1,66 @@
+"""Finds a worker by name: ``module:name``, or the path of a file and a name. Imports the user's module,
+nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from postmill.handlers.worker import Worker
+from postmill.model.errors import InvalidHandler
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def load(target: str) -> Worker:
+    """The worker named by ``module:name`` or ``path/to/file.py:name``.
+
+    Raises :class:`InvalidHandler` when the module can't be imported, or has no worker of that name.
+    """
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        raise InvalidHandler(
+            f"{target!r} does not name a worker.",
+            why="It has the form module:name.",
+            hint="For example: postmill worker run worker:greet",
+        )
+    found = getattr(_module(place), name, None)
+    if not isinstance(found, Worker):
+        known = sorted(key for key, value in vars(_module(place)).items() if isinstance(value, Worker))
+        raise InvalidHandler(
+            f"{place} has no worker named {name!r}.",
+            why="There is no such name." if found is None else f"It is a {type(found).__name__}.",
+            hint=f"Workers there: {', '.join(known)}." if known else "Decorate a function with @worker.",
+        )
+    return found
+
+
+def _module(place: str) -> ModuleType:
+    try:
+        return _from_file(Path(place)) if place.endswith(".py") else import_module(place)
+    except ModuleNotFoundError as error:
+        raise InvalidHandler(
+            f"The module {place!r} can't be imported.",
+            why=f"{error}.",
+            hint="Check its name, and that you are in the folder it is imported from.",
+        ) from error
+    except FileNotFoundError as error:
+        raise InvalidHandler(f"There is no file {place}.", hint="Give the path of a Python file.") from error
+
+
+def _from_file(path: Path) -> ModuleType:
+    name = path.stem
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise FileNotFoundError(path)
+    if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
+        return sys.modules[name]
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

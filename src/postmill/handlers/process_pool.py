@@ -1,0 +1,155 @@
+"""Runs a plain function in processes of its own, which can be killed: one message a process at a time.
+
+A process is started when it is needed, kept for the next message, and replaced when it dies or is killed at a
+time limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.reduction import ForkingPickler
+from typing import TYPE_CHECKING, Any
+
+from postmill.engine.executor import ChildCrashed
+from postmill.model.errors import InvalidHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from multiprocessing.connection import Connection
+    from multiprocessing.process import BaseProcess
+
+    from postmill.engine.attempt import Attempt
+    from postmill.model.worker_options import WorkerOptions
+
+_context = multiprocessing.get_context("spawn")
+
+
+class Child:
+    """One process, and the pipe to it."""
+
+    def __init__(self, module: str, name: str) -> None:
+        self._pipe, far_end = _context.Pipe()
+        self._process: BaseProcess = _context.Process(
+            target=_serve, args=(far_end, module, name), daemon=True
+        )
+        self._process.start()
+        far_end.close()
+
+    def call(self, payload: Any) -> Any:
+        """Run the function on ``payload`` there. Raises what it raises, or :class:`ChildCrashed`."""
+        try:
+            self._pipe.send(payload)
+            succeeded, value = self._pipe.recv()
+        except (EOFError, OSError) as error:
+            self._process.join()
+            raise ChildCrashed(_ending(self._process.exitcode)) from error
+        if succeeded:
+            return value
+        raise value
+
+    def kill(self) -> None:
+        """End it at once; whoever waits in :meth:`call` is told."""
+        self._process.kill()
+
+    def close(self) -> None:
+        """End it."""
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can take another message."""
+        return self._process.is_alive()
+
+
+class InProcess:
+    """``executor="process"``: see :class:`postmill.handlers.calling.Call`."""
+
+    def __init__(self, function: Callable[..., Any], options: WorkerOptions) -> None:
+        self._module, self._name = function.__module__, function.__qualname__
+        if "<locals>" in self._name or self._module == "__main__":
+            raise InvalidHandler(
+                f"{self._name} can't be run in another process.",
+                why="The process imports the function by its module and name.",
+                hint="Define it at the top level of an importable module.",
+            )
+        self._idle: list[Child] = []
+        self._busy: set[Child] = set()
+        self._threads = ThreadPoolExecutor(options.max_concurrent, thread_name_prefix="postmill process")
+
+    def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self._run(payload)
+
+    def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self._run(list(payloads))
+
+    def close(self) -> None:
+        """End all processes."""
+        for child in [*self._idle, *self._busy]:
+            child.close()
+        self._idle.clear()
+        self._threads.shutdown(wait=False)
+
+    async def _run(self, payload: Any) -> Any:
+        child = self._idle.pop() if self._idle else Child(self._module, self._name)
+        self._busy.add(child)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, child.call, payload)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            child.kill()
+            await asyncio.wait([running])
+            raise
+        finally:
+            self._busy.discard(child)
+            if running.done() and not running.cancelled() and child.alive:
+                running.exception()  # seen: it is the handler's own, raised above
+                self._idle.append(child)
+
+
+def _ending(exit_code: int | None) -> str:
+    if exit_code is None:
+        return "the process ended"
+    if exit_code < 0:
+        return f"the process was ended by {signal.Signals(-exit_code).name}"
+    return f"the process exited with code {exit_code}"
+
+
+def _serve(pipe: Connection, module: str, name: str) -> None:
+    """The child: import the function, then answer until the pipe closes."""
+    from importlib import import_module  # noqa: PLC0415
+    from operator import attrgetter  # noqa: PLC0415
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    found = attrgetter(name)(import_module(module))
+    function = getattr(getattr(found, "_default", found), "function", found)
+    while True:
+        try:
+            payload = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(_answer(function, payload))
+
+
+def _answer(function: Callable[[Any], Any], payload: Any) -> tuple[bool, Any]:
+    try:
+        answer = (True, function(payload))
+        ForkingPickler.dumps(answer)
+    except BaseException as error:
+        return False, _portable(error)
+    return answer
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error itself if it can be sent, else its name and text."""
+    try:
+        ForkingPickler.dumps(error)
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -1,0 +1,224 @@
+"""``@worker``: a function, or several, on a queue. What it makes is the handler that the engine runs, and it
+can be sent to.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from postmill.handlers.calling import Call, calling
+from postmill.handlers.decoding import decoder
+from postmill.handlers.signature import read_signature
+from postmill.model.errors import InvalidHandler, InvalidPayload
+from postmill.model.worker_options import WorkerOptions, options_from
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from postmill.engine.attempt import Attempt
+    from postmill.model.message import Message
+
+TASK_HEADER = "postmill-task"
+"""The header that names the task of a message; without it the default handler runs."""
+
+
+class Task:
+    """One function on a worker's queue."""
+
+    def __init__(self, owner: Worker, name: str | None, function: Callable[..., Any]) -> None:
+        self._owner = owner
+        self.name = name
+        self.function = function
+        options = owner.options
+        signature = read_signature(function, batch=options.batch is not None)
+        self.decode = decoder(signature.payload_type)
+        self.call: Call = calling(function, signature, options)
+
+    @property
+    def queue(self) -> str:
+        """The queue's name."""
+        return self._owner.queue
+
+    @property
+    def task_headers(self) -> Mapping[str, object]:
+        """The headers by which a message reaches this task."""
+        return {TASK_HEADER: self.name} if self.name is not None else {}
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function itself, as in a test of one's own."""
+        return self.function(*args, **kwargs)
+
+    async def send(
+        self,
+        payload: object,
+        *,
+        delay: float | timedelta | None = None,
+        run_at: datetime | None = None,
+        headers: Mapping[str, object] | None = None,
+        connection: Any = None,
+    ) -> int:
+        """Send a message to this task; returns its id. On ``connection`` (in its transaction) if given, else
+        on one of our own.
+        """
+        from postmill.handlers.sender import sender  # noqa: PLC0415 - a worker that sends nothing needs no client
+
+        merged = {**self.task_headers, **(headers or {})} or None
+        async with sender(self._owner.options, connection) as client:
+            return await client.send(self.queue, payload, delay=delay, run_at=run_at, headers=merged)
+
+
+class Worker:
+    """Functions on one queue, with options. Made by :func:`worker`; run by ``postmill worker run
+    module:name``.
+    """
+
+    def __init__(self, options: WorkerOptions, function: Callable[..., Any] | None = None) -> None:
+        self.options = options
+        self._default: Task | None = None
+        self._tasks: dict[str, Task] = {}
+        self.__name__ = options.queue
+        if function is not None:
+            self._default = Task(self, None, function)
+            self.__name__ = getattr(function, "__name__", type(function).__name__)
+            self.__doc__ = function.__doc__
+
+    @property
+    def name(self) -> str:
+        """What the worker's row and log lines call it: the function's name, or the queue's."""
+        return self.__name__
+
+    @property
+    def queue(self) -> str:
+        """The queue's name."""
+        return self.options.queue
+
+    @property
+    def task_headers(self) -> Mapping[str, object]:
+        """None: a message without a header reaches the default handler."""
+        return {}
+
+    def task(self, function: Callable[..., Any]) -> Task:
+        """Decorator: one more function on this queue, reached by its name.
+
+        Raises :class:`InvalidHandler` when the name is taken, or the function can't take a payload.
+        """
+        if self.options.batch is not None:
+            raise InvalidHandler(
+                "A batch worker has one handler.", why="Messages of different tasks can't share a batch."
+            )
+        name = function.__name__
+        if name in self._tasks:
+            raise InvalidHandler(f"There are two tasks named {name!r} on queue {self.queue!r}.")
+        self._tasks[name] = Task(self, name, function)
+        return self._tasks[name]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the default handler's function itself."""
+        return self._required_default.function(*args, **kwargs)
+
+    async def send(self, payload: object, **options: Any) -> int:
+        """Send a message to the default handler; see :meth:`Task.send`."""
+        return await self._required_default.send(payload, **options)
+
+    def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
+        """See :class:`postmill.engine.handler.Handler`."""
+        task = self._default if not message.has_headers else self._task_of(message)
+        if task is None:
+            raise self._unknown(None)
+        return task.call.one(task.decode(message.raw), attempt)
+
+    def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """See :class:`postmill.engine.handler.Handler`: a misfit payload is an outcome of its own."""
+        return self._run_batch(messages, attempts)
+
+    def close(self) -> None:
+        """Let go of threads and processes."""
+        for task in self._all:
+            task.call.close()
+
+    async def _run_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
+        task = self._required_default
+        outcomes: list[Any] = [None] * len(messages)
+        payloads, places = [], []
+        for place, message in enumerate(messages):
+            try:
+                payloads.append(task.decode(message.raw))
+                places.append(place)
+            except InvalidPayload as error:
+                outcomes[place] = error
+        if not payloads:
+            return outcomes
+        answer = await task.call.batch(payloads, [attempts[place] for place in places])
+        if answer is not None:
+            if not isinstance(answer, list | tuple) or len(answer) != len(payloads):
+                raise TypeError(f"a batch handler returns None or {len(payloads)} outcomes, one a message")
+            for place, outcome in zip(places, answer, strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
+    def _task_of(self, message: Message) -> Task | None:
+        name = message.headers.get(TASK_HEADER)
+        if name is None:
+            return self._default
+        task = self._tasks.get(name) if isinstance(name, str) else None
+        if task is None:
+            raise self._unknown(name)
+        return task
+
+    def _unknown(self, name: object) -> InvalidPayload:
+        known = ", ".join(sorted(self._tasks)) or "none"
+        if name is None:
+            return InvalidPayload(
+                f"the message names no task, and this worker has no default handler (tasks: {known})"
+            )
+        return InvalidPayload(f"unknown task {name!r} (known: {known})")
+
+    @cached_property
+    def _required_default(self) -> Task:
+        if self._default is None:
+            raise InvalidHandler(
+                f"The worker on queue {self.queue!r} has no default handler.",
+                hint="Send to one of its tasks: task.send(...)",
+            )
+        return self._default
+
+    @property
+    def _all(self) -> list[Task]:
+        return [*([self._default] if self._default else []), *self._tasks.values()]
+
+
+@overload
+def worker(function: Callable[..., Any], /) -> Worker: ...
+
+
+@overload
+def worker(*, queue: str = ..., **options: Any) -> WorkerMaker: ...
+
+
+def worker(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """A worker on a queue: ``@worker(queue="tasks", max_concurrent=10)``, or ``tasks =
+    worker(queue="tasks")`` for several tasks.
+
+    Options: ``docs/reference/worker-options.md``. Raises :class:`InvalidOption` or :class:`InvalidHandler` at
+    once.
+    """
+    if function is not None:
+        return Worker(options_from(options), function)
+    return WorkerMaker(options_from(options))
+
+
+class WorkerMaker(Worker):
+    """A worker without a default handler so far: decorate one function, or add tasks."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Decorate the default handler; afterwards, call it."""
+        if self._default is None and len(args) == 1 and not kwargs and _is_function(args[0]):
+            return Worker(self.options, args[0])
+        return super().__call__(*args, **kwargs)
+
+
+def _is_function(value: object) -> bool:
+    return callable(value) and not inspect.isclass(value)

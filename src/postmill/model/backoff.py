@@ -1,0 +1,33 @@
+"""How long to wait before trying an unreachable server again: exponential with full jitter, bounded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Delays in seconds: the first retry is at once, the rest spread over a window that doubles up to
+    ``max_s``.
+    """
+
+    dice: Callable[[], float]
+    base_s: float = 0.05
+    max_s: float = 2.0
+    failures: int = 0
+
+    def next_delay_s(self) -> float:
+        """Count a failure and say how long to wait; the first answer is 0: most cuts are over at once."""
+        self.failures += 1
+        if self.failures == 1:
+            return 0.0
+        window = min(self.max_s, self.base_s * 2.0 ** min(self.failures - 2, 16))
+        return window * (0.5 + 0.5 * self.dice())
+
+    def reset(self) -> None:
+        """It worked: start over next time."""
+        self.failures = 0

@@ -1,0 +1,31 @@
+"""How a worker spends the connections it is allowed: exactly so many, never one more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionPlan:
+    """One connection belongs to the heartbeat's own thread (with renewals and the session lock); the rest are
+    shared so.
+    """
+
+    settlements_apart: bool
+    """Settlements have a connection of their own, and overlap with claims."""
+    listen_apart: bool
+    """LISTEN has a connection of its own; otherwise the claims' connection listens too."""
+    handlers: int
+    """Connections for handlers; 0: they borrow the settlements' one."""
+
+
+def plan_connections(allowed: int, *, listen_elsewhere: bool) -> ConnectionPlan:
+    """Split ``allowed`` (at least 2). ``listen_elsewhere``: LISTEN needs a direct address beside a pooled
+    one.
+    """
+    left = allowed - 2
+    settlements_apart = left > 0
+    left -= settlements_apart
+    listen_apart = listen_elsewhere and left > 0
+    left -= listen_apart
+    return ConnectionPlan(settlements_apart, listen_apart, handlers=left)

@@ -1,0 +1,67 @@
+"""Everything that a worker reports, by name. The same names stand in logs, metrics and docs
+(``docs/reference/events.md``).
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """What happened, in the past tense."""
+
+    WORKER_STARTED = "worker.started"
+    WORKER_DRAINING = "worker.draining"
+    WORKER_STOPPED = "worker.stopped"
+    WORKER_DEPRECATED = "worker.deprecated"
+    WORKER_POLLING = "worker.polling"
+    WORKER_BLOCKED = "worker.blocked"
+    WORKER_FAILED = "worker.failed"
+    DATABASE_LOST = "database.lost"
+    DATABASE_BACK = "database.back"
+    QUEUE_CREATED = "queue.created"
+    QUEUE_PAUSED = "queue.paused"
+    QUEUE_RESUMED = "queue.resumed"
+    QUEUE_MISSING = "queue.missing"
+    MESSAGE_CLAIMED = "message.claimed"
+    MESSAGE_COMPLETED = "message.completed"
+    MESSAGE_RETRYING = "message.retrying"
+    MESSAGE_SNOOZED = "message.snoozed"
+    MESSAGE_DEAD = "message.dead"
+    MESSAGE_CANCELLED = "message.cancelled"
+    MESSAGE_RELEASED = "message.released"
+    LEASE_LOST = "lease.lost"
+    RESULT_NOT_KEPT = "result.not_kept"
+    CLAIMS_RESCUED = "claims.rescued"
+    HOOK_FAILED = "hook.failed"
+    PROGRESS = "message.progress"
+
+
+_DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED}
+_WARNING = {
+    Event.DATABASE_LOST,
+    Event.QUEUE_MISSING,
+    Event.MESSAGE_RETRYING,
+    Event.LEASE_LOST,
+    Event.CLAIMS_RESCUED,
+    Event.WORKER_DEPRECATED,
+}
+_ERROR = {
+    Event.MESSAGE_DEAD,
+    Event.RESULT_NOT_KEPT,
+    Event.HOOK_FAILED,
+    Event.WORKER_BLOCKED,
+    Event.WORKER_FAILED,
+}
+
+
+def _level(event: Event) -> int:
+    if event in _DEBUG:
+        return logging.DEBUG
+    if event in _WARNING:
+        return logging.WARNING
+    return logging.ERROR if event in _ERROR else logging.INFO
+
+
+LEVELS = {event: _level(event) for event in Event}

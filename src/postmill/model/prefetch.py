@@ -1,0 +1,41 @@
+"""How many messages to hold beyond the free slots: enough to hide the claim's round trip, no more.
+
+A handler that takes a second needs none; one that takes a microsecond needs hundreds. So the bound follows
+the rate at which messages were finished lately: about ``WINDOW_S`` of work, never above ``MAX_MESSAGES``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+WINDOW_S = 0.1
+MAX_MESSAGES = 1000
+_SMOOTHING = 0.5
+
+
+@dataclass(slots=True)
+class Prefetch:
+    """The bound now. Fed with what was finished in how many seconds; asked before each claim."""
+
+    batch_size: int | None = None
+    """The user's own limit of messages per claim; None adapts."""
+    rate: float = 0.0
+    """Messages finished per second of work, smoothed."""
+
+    def observe(self, finished: int, elapsed_s: float) -> None:
+        """Take note of ``finished`` messages within ``elapsed_s`` seconds."""
+        if elapsed_s <= 0:
+            return
+        seen = finished / elapsed_s
+        self.rate = seen if self.rate == 0 else self.rate + _SMOOTHING * (seen - self.rate)
+
+    def limit(self) -> int:
+        """Messages to hold beyond the free slots."""
+        return min(MAX_MESSAGES, int(self.rate * WINDOW_S))
+
+    def wanted(self, free_slots: int, waiting: int) -> int:
+        """Messages to claim now, given the free slots and the messages that wait for one already."""
+        wanted = free_slots + self.limit() - waiting
+        if self.batch_size is not None:
+            wanted = min(wanted, self.batch_size)
+        return max(0, wanted)

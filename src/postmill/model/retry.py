@@ -1,0 +1,126 @@
+"""Retry policies: pure rules from (attempt, error) to a delay or the end. The dice are passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from postmill.model.duration import seconds
+from postmill.model.errors import InvalidOption
+from postmill.model.outcome import Dead, Retry
+
+Dice = Callable[[], float]
+"""A number in [0, 1)."""
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """What follows a failed attempt. ``max_attempts`` counts the first attempt too; None leaves the end to
+    the rule.
+    """
+
+    max_attempts: int | None = 6
+    by_exception: Mapping[type[BaseException], RetryPolicy] = field(
+        default_factory=lambda: MappingProxyType({}), kw_only=True
+    )
+
+    def __post_init__(self) -> None:
+        if self.max_attempts is not None and self.max_attempts < 1:
+            raise InvalidOption(
+                f"max_attempts={self.max_attempts} is out of range.",
+                why="The first attempt counts: at least 1.",
+            )
+
+    def delay_s(self, attempt: int, error: BaseException, dice: Dice) -> float | Dead:
+        """Seconds to wait after failed attempt number ``attempt`` (1-based), or :class:`Dead`. Overridden by
+        each rule.
+        """
+        raise NotImplementedError
+
+    def decide(self, attempt: int, error: BaseException, dice: Dice) -> float | Dead:
+        """Seconds until the next attempt, or :class:`Dead` with the reason. A raised ``Retry(after=...)``
+        sets the delay.
+        """
+        policy = self._for(error)
+        if policy.max_attempts is not None and attempt >= policy.max_attempts:
+            return Dead(f"failed {attempt} of {policy.max_attempts} attempts")
+        if isinstance(error, Retry) and error.after_s is not None:
+            return error.after_s
+        return policy.delay_s(attempt, error, dice)
+
+    def exhausted(self, failures: int) -> bool:
+        """Whether a message with so many recorded failures may not be run again at all."""
+        return self.max_attempts is not None and failures >= self.max_attempts
+
+    def on(self, *exceptions: type[BaseException], use: RetryPolicy) -> RetryPolicy:
+        """This policy, but with ``use`` for the given exception types (the most specific one that fits is
+        taken).
+        """
+        table = dict(self.by_exception) | dict.fromkeys(exceptions, use)
+        return replace(self, by_exception=MappingProxyType(table))
+
+    def _for(self, error: BaseException) -> RetryPolicy:
+        for kind in type(error).__mro__:
+            if kind in self.by_exception:
+                return self.by_exception[kind]
+        return self
+
+
+@dataclass(frozen=True)
+class ExponentialRetry(RetryPolicy):
+    """``base * 2 ** (attempt - 1)`` seconds, at most ``max_delay_s``, spread by ``jitter`` either way."""
+
+    base_s: float = 3.0
+    max_delay_s: float = 300.0
+    jitter: float = 0.2
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.jitter <= 1:
+            raise InvalidOption(f"jitter={self.jitter} is out of range.", why="It is a fraction from 0 to 1.")
+
+    def delay_s(self, attempt: int, error: BaseException, dice: Dice) -> float:
+        """See :meth:`RetryPolicy.delay_s`."""
+        exponent = min(attempt - 1, 64)  # beyond it every base has long met its maximum
+        plain = min(self.max_delay_s, self.base_s * 2.0**exponent)
+        return plain * (1 + self.jitter * (2 * dice() - 1))
+
+
+@dataclass(frozen=True)
+class FixedRetry(RetryPolicy):
+    """The same delay each time."""
+
+    delay: float = 3.0
+
+    def delay_s(self, attempt: int, error: BaseException, dice: Dice) -> float:
+        """See :meth:`RetryPolicy.delay_s`."""
+        return self.delay
+
+
+@dataclass(frozen=True)
+class CallableRetry(RetryPolicy):
+    """A user's own rule ``(attempt, error) -> seconds | Dead``."""
+
+    rule: Callable[[int, BaseException], float | Dead] = lambda _attempt, _error: 3.0
+
+    def delay_s(self, attempt: int, error: BaseException, dice: Dice) -> float | Dead:
+        """See :meth:`RetryPolicy.delay_s`."""
+        answer = self.rule(attempt, error)
+        return answer if isinstance(answer, Dead) else seconds(answer, "the retry rule's delay")
+
+
+def policy_from(value: object) -> RetryPolicy:
+    """A policy from what users pass as ``retry=``: a policy, or a callable. Raises :class:`InvalidOption`."""
+    if isinstance(value, RetryPolicy):
+        return value
+    if callable(value) and not isinstance(value, type):
+        return CallableRetry(None, rule=value)
+    raise InvalidOption(
+        f"retry={value!r} is not a retry policy.",
+        hint="Use Retry.exponential(...), Retry.fixed(delay, max_attempts), Retry.none or a function"
+        " (attempt, error) -> seconds.",
+    )
+
+
+Retry.none = FixedRetry(1, 0.0)

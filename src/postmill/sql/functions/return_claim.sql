@@ -1,0 +1,43 @@
+-- End the leases of one receipt whose holder is gone, and record one failed attempt (crash, or lost_lease) for each message that was not claimed again since.
+-- Called by: postmill.rescue, and by a parent whose child died. Returns the ids it gave back. A dropped queue gives back nothing.
+-- Lock order: queue rows by msg_id, failures, and one notification. Errors: none of its own.
+create or replace function postmill.return_claim(
+    queue_name text, worker_id uuid, msg_ids bigint[], read_cts integer[], claimed_at timestamptz,
+    kind text default 'crash', reason text default 'the worker ended while it held this message')
+returns bigint[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+    given_back bigint[];
+begin
+    if to_regclass(format('pgmq.%I', 'q_' || lower(queue_name))) is null then
+        return '{}';
+    end if;
+    execute format(
+        'with held as (
+             select q.msg_id
+               from unnest($1, $2) as t (msg_id, read_ct)
+               join pgmq.%1$I as q on q.msg_id = t.msg_id and q.read_ct = t.read_ct
+              order by q.msg_id
+                for update of q),
+         back as (
+             update pgmq.%1$I as q set vt = clock_timestamp()
+              where q.msg_id = any (array(select msg_id from held))
+             returning q.msg_id, q.enqueued_at),
+         recorded as (
+             insert into postmill.failures (queue_name, msg_id, attempt, worker_id, kind, error_message, started_at)
+             select $3, back.msg_id,
+                    1 + (select count(*) from postmill.failures as f
+                          where f.queue_name = $3 and f.msg_id = back.msg_id and f.kind <> ''lost_lease''
+                            and f.failed_at >= back.enqueued_at),
+                    $4, $6, $7, $5
+               from back)
+         select coalesce(array_agg(msg_id), ''{}'') from back',
+        'q_' || lower(queue_name))
+    into given_back
+    using msg_ids, read_cts, queue_name, worker_id, claimed_at, kind, reason;
+    perform pg_notify('postmill.' || queue_name, '');
+    return given_back;
+end;
+$$;

@@ -1,0 +1,34 @@
+-- Take cancelled messages out of the queue once their handlers have given up.
+-- Called by: engine settler. $1 ids (ascending), $2 their read_ct, $3 their vt, $4 queue, $5 receipts to close, $6 receipts that lose
+-- these ids. Returns the ids it really cancelled. Lock order: queue rows by msg_id, postmill.claims, cancellations.
+with token as (
+    select * from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as t (msg_id, read_ct, vt)
+),
+gone as (
+    delete from {queue} as q
+     using token
+     where q.msg_id = token.msg_id and q.read_ct = token.read_ct and q.vt is not distinct from token.vt
+    returning q.msg_id, q.enqueued_at, q.message
+    , q.headers --? headers
+    , null::jsonb as headers --? !headers
+),
+closed as (
+    delete from postmill.claims where claim_id = any ($5::bigint[])
+),
+trimmed as (
+    update postmill.claims as c
+       set (msg_ids, read_cts) = (
+           select coalesce(array_agg(i), '{}'), coalesce(array_agg(r), '{}')
+             from unnest(c.msg_ids, c.read_cts) as held (i, r)
+            where i <> all ($1::bigint[]))
+     where c.claim_id = any ($6::bigint[])
+),
+noted as (
+    insert into postmill.cancellations (queue_name, msg_id, cancelled_at, message, headers, enqueued_at)
+    select $4::text, msg_id, clock_timestamp(), message, headers, enqueued_at
+      from gone
+    on conflict (queue_name, msg_id) do update
+       set cancelled_at = excluded.cancelled_at, message = excluded.message,
+           headers = excluded.headers, enqueued_at = excluded.enqueued_at
+)
+select coalesce(array_agg(msg_id), '{}') as settled from gone

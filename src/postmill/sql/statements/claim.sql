@@ -1,0 +1,70 @@
+-- Take due messages from one lane of a queue, and leave one receipt for them.
+-- Called by: engine claimer, with one of the flags fast, due, late.
+--   fast: ids above $1, in order.   due: vt after $1 among ids up to $7, in order of vt.   late: ids above $1 up to $7.
+-- $2 at most so many messages, $3 the lease, $4 the worker, $5 the queue, $6 at most so many stored bytes (but always one message).
+-- One row of arrays: decoding it costs a fraction of a row a message. One vt for the whole claim, from the statement's one clock.
+-- Rows are written by ctid, so dead versions cost nothing; a partitioned queue's ctids are ambiguous: there by id.
+-- `complete`: all that was due in the lane is taken (never so while the queue is paused: then nothing is taken).
+-- Lock order: queue rows (skipping locked ones), then postmill.claims. Errors: none of its own.
+with clock as materialized (
+    select clock_timestamp() as now,
+           not exists (select from postmill.queues where queue_name = $5::text and paused_at is not null) as open
+),
+candidate as materialized (
+    select at, msg_id, sum(stored) over (rows unbounded preceding) as bytes, row_number() over () as place
+      from (select ctid as at, msg_id, pg_column_size(message) as stored
+              from {queue}
+             where msg_id > $1::bigint --? fast
+             where vt > $1::timestamptz and msg_id <= $7::bigint --? due
+             where msg_id > $1::bigint and msg_id <= $7::bigint --? late
+               and vt <= (select now from clock)
+               and (select open from clock)
+             order by msg_id --? !due
+             order by vt --? due
+             limit $2::integer
+               for update skip locked) as lane
+),
+claimed as (
+    update {queue} as q
+       set vt = (select now from clock) + $3::interval,
+           last_read_at = (select now from clock), --? last_read_at
+           read_ct = q.read_ct + 1
+     where q.ctid = any (array(select at from candidate where bytes <= $6::bigint or place = 1)) --? !partitioned
+     where q.msg_id = any (array(select msg_id from candidate where bytes <= $6::bigint or place = 1)) --? partitioned
+    returning q.msg_id, q.read_ct, q.vt, q.enqueued_at, q.message, q.headers --? headers
+    returning q.msg_id, q.read_ct, q.vt, q.enqueued_at, q.message, null::jsonb as headers --? !headers
+),
+receipt as (
+    insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts)
+    select $4::uuid, $5::text, array_agg(msg_id), array_agg(read_ct)
+      from claimed
+    having count(*) > 0
+    returning claim_id
+)
+select (select claim_id from receipt) as claim_id,
+       (select now from clock) as now,
+       (select open from clock) and count(*) = (select count(*) from candidate) and count(*) < $2::integer as complete,
+       exists (select from {queue} where msg_id > $1::bigint and msg_id <= $7::bigint) as alive, --? late
+       max(vt) as vt,
+       array_agg(msg_id) as msg_ids,
+       array_agg(read_ct) as read_cts,
+       array_agg((extract(epoch from enqueued_at) * 1000000)::bigint) as enqueued_us,
+       array_agg(coalesce(message::text, 'null')) as messages,
+       case when count(headers) > 0 then array_agg(headers::text) end as headers,
+       case when max(read_ct) > 1 then array_agg(
+           case when read_ct > 1 then
+               (select count(*)::integer
+                  from postmill.failures as f
+                 where f.queue_name = $5::text and f.msg_id = claimed.msg_id
+                   and f.kind <> 'lost_lease' and f.failed_at >= claimed.enqueued_at)
+           else 0 end)
+       end as failures,
+       case when max(read_ct) > 1 then array_agg(
+           case when read_ct > 1 then
+               (select count(*)::integer
+                  from postmill.failures as f
+                 where f.queue_name = $5::text and f.msg_id = claimed.msg_id
+                   and f.kind = 'lost_lease' and f.failed_at >= claimed.enqueued_at)
+           else 0 end)
+       end as lost_leases
+  from claimed

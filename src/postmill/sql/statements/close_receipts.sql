@@ -1,0 +1,18 @@
+-- Let go of receipts whose messages are settled elsewhere: in a handler's own transaction, or lost to another worker. A delivery that
+-- was lost without an outcome is recorded, so that a message that always takes its worker down comes to an end.
+-- Called by: engine settler. $1 ids, $2 receipts to close, $3 receipts that lose these ids, $4 queue, $5 worker, $6 ids to record as
+-- lost leases, $7 their attempt. Lock order: postmill.claims, failures.
+with closed as (
+    delete from postmill.claims where claim_id = any ($2::bigint[])
+),
+trimmed as (
+    update postmill.claims as c
+       set (msg_ids, read_cts) = (
+           select coalesce(array_agg(i), '{}'), coalesce(array_agg(r), '{}')
+             from unnest(c.msg_ids, c.read_cts) as held (i, r)
+            where i <> all ($1::bigint[]))
+     where c.claim_id = any ($3::bigint[])
+)
+insert into postmill.failures (queue_name, msg_id, attempt, worker_id, kind, error_message)
+select $4::text, lost.msg_id, lost.attempt, $5::uuid, 'lost_lease', 'the lease was lost before there was an outcome'
+  from unnest($6::bigint[], $7::integer[]) as lost (msg_id, attempt)

@@ -1,0 +1,40 @@
+-- Finish messages: out of the queue, and with the flag archive into its archive, with results also into postmill.results.
+-- Called by: engine settler, and a handler's own transaction. $1 ids (ascending), $2 their read_ct, $3 their vt, $4 receipts that are
+-- settled to the last message with this, [$5 queue, $6 results as JSON text or null].
+-- Compare-and-set on the token: returns the ids it really finished. `is not distinct from` keeps the plan on the primary key: vt is
+-- the same for a whole claim, so its index would find everything each time. Lock order: queue rows by msg_id, postmill.claims.
+with token as (
+    select * from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as t (msg_id, read_ct, vt)
+),
+gone as (
+    delete from {queue} as q
+     using token
+     where q.msg_id = token.msg_id and q.read_ct = token.read_ct and q.vt is not distinct from token.vt
+    returning q.msg_id
+    , q.read_ct, q.enqueued_at, q.vt, q.message --? archive
+    , q.last_read_at --? archive_last_read_at
+    , q.headers --? archive_headers
+),
+archived as ( --? archive
+    insert into {archive} --? archive
+           (msg_id, read_ct, enqueued_at, vt, message --? archive
+           , last_read_at --? archive_last_read_at
+           , headers --? archive_headers
+           ) --? archive
+    select msg_id, read_ct, enqueued_at, vt, message --? archive
+           , last_read_at --? archive_last_read_at
+           , headers --? archive_headers
+      from gone --? archive
+), --? archive
+kept as ( --? results
+    insert into postmill.results (queue_name, msg_id, result) --? results
+    select $5::text, gone.msg_id, result.value::jsonb --? results
+      from gone join unnest($1::bigint[], $6::text[]) as result (msg_id, value) using (msg_id) --? results
+     where result.value is not null --? results
+    on conflict (queue_name, msg_id) --? results
+        do update set result = excluded.result, completed_at = excluded.completed_at --? results
+), --? results
+closed as (
+    delete from postmill.claims where claim_id = any ($4::bigint[])
+)
+select coalesce(array_agg(msg_id), '{}') as settled from gone

@@ -1,0 +1,47 @@
+-- Move messages to the dead letters, with the record of the failed attempt that ended them.
+-- Called by: engine settler. $1 ids (ascending), $2 their read_ct, $3 their vt, $4 reason, $5 queue, $6 worker, $7 receipts to close,
+-- $8 receipts that lose these ids, $9 attempt, $10 kind, $11 error type, $12 error message, $13 traceback, $14 seconds it ran,
+-- $15 attempts to show in the letter. A null kind leaves no record of a failed attempt (the message was not run again).
+-- Returns id and letter of what it really moved. Lock order: queue rows by msg_id, postmill.claims, failures, dead_letters.
+with token as (
+    select *
+      from unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::text[], $9::integer[], $10::text[], $11::text[],
+                  $12::text[], $13::text[], $14::double precision[], $15::integer[])
+        as t (msg_id, read_ct, vt, reason, attempt, kind, error_type, error_message, traceback, ran_s, attempts)
+),
+gone as (
+    delete from {queue} as q
+     using token
+     where q.msg_id = token.msg_id and q.read_ct = token.read_ct and q.vt is not distinct from token.vt
+    returning q.msg_id, q.read_ct, q.enqueued_at, q.message
+    , q.headers --? headers
+    , null::jsonb as headers --? !headers
+),
+closed as (
+    delete from postmill.claims where claim_id = any ($7::bigint[])
+),
+trimmed as (
+    update postmill.claims as c
+       set (msg_ids, read_cts) = (
+           select coalesce(array_agg(i), '{}'), coalesce(array_agg(r), '{}')
+             from unnest(c.msg_ids, c.read_cts) as held (i, r)
+            where i <> all ($1::bigint[]))
+     where c.claim_id = any ($8::bigint[])
+),
+recorded as (
+    insert into postmill.failures
+           (queue_name, msg_id, attempt, worker_id, kind, error_type, error_message, traceback, started_at)
+    select $5::text, token.msg_id, token.attempt, $6::uuid, token.kind, token.error_type, token.error_message, token.traceback,
+           clock_timestamp() - token.ran_s * interval '1 second'
+      from token join gone using (msg_id)
+     where token.kind is not null
+),
+letter as (
+    insert into postmill.dead_letters
+           (queue_name, msg_id, read_ct, enqueued_at, message, headers, attempts, kind, reason, error_type, traceback)
+    select $5::text, gone.msg_id, gone.read_ct, gone.enqueued_at, gone.message, gone.headers, token.attempts,
+           coalesce(token.kind, 'exhausted'), token.reason, token.error_type, token.traceback
+      from gone join token using (msg_id)
+    returning letter_id, msg_id
+)
+select coalesce(array_agg(msg_id), '{}') as settled, coalesce(array_agg(letter_id), '{}') as letters from letter
