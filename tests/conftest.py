@@ -1,4 +1,4 @@
-"""Fixtures every test may use: a database of its own on a server the whole run shares, or a server of its own."""
+"""Fixtures every test may use: a database of its own on the shared server, or a server of its own."""
 
 from __future__ import annotations
 

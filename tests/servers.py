@@ -162,7 +162,7 @@ class PrivateServer:
             assert self._child.poll() is None, self.log
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop it: ``smart`` waits for sessions, ``fast`` ends them, ``immediate`` crashes, ``kill`` is -9."""
+        """Stop it: ``smart`` waits for sessions, ``fast`` ends them, ``immediate`` crashes; or ``kill``."""
         signals = {
             "smart": signal.SIGTERM,
             "fast": signal.SIGINT,

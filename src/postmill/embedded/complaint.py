@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 
 from postmill.model.errors import EmbeddedError
@@ -23,10 +22,10 @@ _HINTS = (
 
 def complaint(what: str, output: str) -> EmbeddedError:
     """The error for a program that failed, with the last complaint of its output as the reason."""
-    found = _WORDS.findall(output)
-    why = found[-1].strip() if found else output.strip()[-300:]
+    found = [line.strip() for line in _WORDS.findall(output)]
     fatal = [line for line in found if line.startswith(("FATAL", "PANIC"))]
-    return EmbeddedError(what, why=fatal[-1].strip() if fatal else why, hint=_hint(output))
+    why = (fatal or found or [output.strip()[-300:]])[-1]
+    return EmbeddedError(what, why=why, hint=_hint(output, default="Its log (postgres.log) may say more."))
 
 
 def refused_by_system(what: str, error: OSError) -> EmbeddedError:
@@ -34,9 +33,9 @@ def refused_by_system(what: str, error: OSError) -> EmbeddedError:
     reason = error.strerror or str(error)
     named = f"{error.filename}: {reason}" if error.filename else reason
     return EmbeddedError(
-        what, why=f"{named}.", hint=_hint(reason) or _hint(errno.errorcode.get(error.errno or 0, ""))
+        what, why=f"{named}.", hint=_hint(reason, default="Choose another folder with --data.")
     )
 
 
-def _hint(text: str) -> str:
-    return next((hint for sign, hint in _HINTS if sign in text), "")
+def _hint(text: str, default: str) -> str:
+    return next((hint for sign, hint in _HINTS if sign in text), default)

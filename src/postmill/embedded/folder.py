@@ -121,6 +121,7 @@ class State:
     url: str
     tcp_url: str | None
     socket_folder: str
+    port: int
     cluster: str
     started_at: float
     kept: bool

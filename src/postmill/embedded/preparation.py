@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from postmill.embedded.binaries import Binaries
     from postmill.embedded.folder import ControlFolder
 
-_ORPHAN_S = 15.0
+_ORPHAN_S = 60.0
+_UNSEEN_S = 1.0
 
 
 def settle_home(control: ControlFolder, account: Account | None, system: Path) -> Home:
@@ -49,9 +50,8 @@ def lock_home(home: Home) -> FileLock:
     lock = FileLock(home.lock)
     if lock.try_exclusive():
         return lock
-    _stop_orphan(home)
     try:
-        lock.exclusive(_ORPHAN_S)
+        lock.exclusive(_ORPHAN_S if _stop_orphan(home) else _UNSEEN_S)
     except TimeoutError as error:
         lock.close()
         raise EmbeddedError(
@@ -84,7 +84,7 @@ def check_cluster(home: Home, binaries: Binaries) -> bool:
         raise EmbeddedError(
             f"PostgreSQL {binaries.major} can't open the database in {home.cluster}.",
             why=f"PostgreSQL {major} made it, and no major version reads the files of another.",
-            hint=f"Dump it with PostgreSQL {major}'s pg_dump and load it into a new folder, or use pg_upgrade.",
+            hint=f"Dump it with PostgreSQL {major}'s pg_dump, load it into a new folder; or use pg_upgrade.",
         )
     return True
 
@@ -171,8 +171,10 @@ def _serves(pid: int, cluster: Path) -> bool:
     return "postgres" in named.stdout
 
 
-def _stop_orphan(home: Home) -> None:
-    """Ask a server whose supervisor is gone to stop; on Linux the kernel already has."""
+def _stop_orphan(home: Home) -> bool:
+    """Ask a server whose supervisor is gone to stop (on Linux the kernel has). Whether one was seen."""
     pid = _recorded_pid(home)
-    if pid and _serves(pid, home.cluster):
-        os.kill(pid, signal.SIGINT)
+    if not pid or not _serves(pid, home.cluster):
+        return False
+    os.kill(pid, signal.SIGINT)
+    return True

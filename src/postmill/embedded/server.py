@@ -1,31 +1,28 @@
-"""Use, keep, stop and look at the embedded server of a folder: what the rest of Postmill calls.
+"""Open the embedded server of a folder: attach to it, or start it.
 
 The server belongs to no caller: all who have it open share it, and it stops after the last one.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from postmill.embedded import configuration, launch
 from postmill.embedded.complaint import refused_by_system
 from postmill.embedded.folder import ControlFolder, State, read_state
-from postmill.embedded.locks import FileLock, is_held
-from postmill.embedded.supervisor_options import KEEP, RELEASE, STOP, Options
-from postmill.model.errors import EmbeddedError, Refused
+from postmill.embedded.locks import FileLock
+from postmill.embedded.presence import settled, tell_and_wait
+from postmill.embedded.supervisor_options import RELEASE, Options
+from postmill.model.errors import EmbeddedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
 _OTHERS_S = 150.0
-_STOP_S = 200.0
-_POLL_S = 0.003
 
 
 class Server:
@@ -66,8 +63,8 @@ class Server:
         if self._share.fileno < 0:
             return
         try:
-            if self._share.try_exclusive() and _say(self._control, RELEASE):
-                _wait_until_gone(self._control)
+            if self._share.try_exclusive():
+                tell_and_wait(self._control, RELEASE)
         finally:
             self._share.close()
 
@@ -78,15 +75,6 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-@dataclass(frozen=True)
-class Status:
-    """The server of a folder. ``state`` is None when it does not run, and while it starts or stops."""
-
-    data_dir: Path
-    running: bool
-    state: State | None
 
 
 def open_server(
@@ -136,52 +124,6 @@ def open_with(data_dir: Path, options: Options) -> Server:
         ) from error
 
 
-def start_detached(
-    data_dir: Path,
-    *,
-    settings: Mapping[str, str] | None = None,
-    tcp: bool = False,
-    binaries: Path | None = None,
-) -> Status:
-    """Start or attach, and keep the server up without users until ``stop``. Raises like ``open_server``."""
-    with open_server(data_dir, settings=settings, tcp=tcp, binaries=binaries) as server:
-        control = ControlFolder(server.data_dir)
-        _say(control, KEEP)
-        while (state := read_state(control.state)) is not None and not state.kept:
-            time.sleep(_POLL_S)
-        return status(data_dir)
-
-
-def stop(data_dir: Path, *, force: bool = False) -> bool:
-    """Stop the server of the folder, kept or not. Returns whether one was running.
-
-    Raises ``Refused`` when others use it and ``force`` is false, ``EmbeddedError`` when it does not go.
-    """
-    control = ControlFolder(data_dir.absolute())
-    if not status(data_dir).running:
-        return False
-    users = FileLock(control.users)
-    try:
-        if not users.try_exclusive() and not force:
-            raise Refused(
-                f"The database in {control.path} is in use, so it was not stopped.",
-                why="Other processes of this project are connected to it.",
-                hint="Stop them first, or insist with --yes: that cuts their connections.",
-            )
-        if _say(control, STOP):
-            _wait_until_gone(control)
-    finally:
-        users.close()
-    return True
-
-
-def status(data_dir: Path) -> Status:
-    """Look at the server of the folder without touching it."""
-    control = ControlFolder(data_dir.absolute())
-    running = is_held(control.supervisor)
-    return Status(control.path, running, read_state(control.state) if running else None)
-
-
 def _take_share(control: ControlFolder) -> FileLock:
     """A shared lock on the users file. Waits for a server that is stopping, which may delete the folder."""
     deadline = time.monotonic() + _OTHERS_S
@@ -201,25 +143,13 @@ def _attach_or_start(control: ControlFolder, options: Options) -> State:
     starting = FileLock(control.starting)
     try:
         starting.exclusive(_OTHERS_S)
-        state = _settled(control)
+        state = settled(control, _OTHERS_S)
         if state is None:
             return launch.start_supervisor(control, options)
         _check_attachable(control, state, options)
         return state
     finally:
         starting.close()
-
-
-def _settled(control: ControlFolder) -> State | None:
-    """The running server, or None when there is none; waits while one is starting or stopping."""
-    deadline = time.monotonic() + _OTHERS_S
-    while (now := status(control.path)).running and now.state is None:
-        if time.monotonic() > deadline:
-            raise EmbeddedError(
-                "The embedded Postgres neither started nor stopped in time.", hint=f"See {control.log}"
-            )
-        time.sleep(_POLL_S)
-    return now.state
 
 
 def _check_attachable(control: ControlFolder, state: State, options: Options) -> None:
@@ -235,33 +165,6 @@ def _check_attachable(control: ControlFolder, state: State, options: Options) ->
             why="A throw-away database is deleted after use; the two kinds don't mix.",
             hint="Choose another folder.",
         )
-
-
-def _say(control: ControlFolder, command: bytes) -> bool:
-    """Send the supervisor a command. False when there is none to hear it."""
-    try:
-        pipe = os.open(control.control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        os.write(pipe, command)
-    except BrokenPipeError:
-        return False
-    finally:
-        os.close(pipe)
-    return True
-
-
-def _wait_until_gone(control: ControlFolder) -> None:
-    """Wait for the supervisor to end; one that turns out to be kept is left alone."""
-    deadline = time.monotonic() + _STOP_S
-    while is_held(control.supervisor):
-        state = read_state(control.state)
-        if state is not None and state.kept:
-            return
-        if time.monotonic() > deadline:
-            raise EmbeddedError("The embedded Postgres did not stop.", hint=f"See {control.log}")
-        time.sleep(_POLL_S)
 
 
 def _temporary_folder() -> Path:

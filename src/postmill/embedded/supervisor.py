@@ -16,7 +16,7 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -53,7 +53,7 @@ class Supervisor:
     def start(self) -> State:
         """From whatever the folder holds to a server that takes connections.
 
-        Raises ``PostmillError`` or ``OSError``; ``stop`` cleans up after that too.
+        Raises ``PostmillError`` or ``OSError``; ``close`` cleans up after that too.
         """
         self._alive.exclusive(_PREDECESSOR_S)
         self._in_charge = True
@@ -73,7 +73,7 @@ class Supervisor:
             if self._commands in ready and self._obey(os.read(self._commands, 64)):
                 break
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Stop the server and leave the folder as a later start wants it; a throw-away one goes too."""
         if not self._in_charge:
             return
@@ -131,6 +131,7 @@ class Supervisor:
             url=address.socket_url(sockets, port),
             tcp_url=tcp_url,
             socket_folder=str(sockets),
+            port=port,
             cluster=str(self._home.cluster),
             started_at=0.0,
             kept=False,
@@ -166,25 +167,27 @@ def main() -> None:
     control, options = ControlFolder(Path(sys.argv[1])), Options(**json.load(sys.stdin))
     if os.fork() != 0:
         os._exit(0)  # nobody's child: an opener that lives on has no dead child to reap later
-    supervisor = Supervisor(control, options)
     try:
-        _report({"ready": asdict(supervisor.start())})
-        supervisor.run()
+        with closing(Supervisor(control, options)) as supervisor:
+            _report_ready(supervisor.start())
+            supervisor.run()
     except PostmillError as error:
-        _report({"error": [error.what, error.why, error.hint]})
-    except OSError as system_error:
-        refused = refused_by_system(
-            f"The embedded Postgres can't use the folder {control.path}.", system_error
+        _report_failure(error)
+    except OSError as error:
+        _report_failure(
+            refused_by_system(f"The embedded Postgres can't use the folder {control.path}.", error)
         )
-        _report({"error": [refused.what, refused.why, refused.hint]})
-    finally:
-        supervisor.stop()
 
 
-def _report(answer: dict[str, object]) -> None:
+def _report_ready(state: State) -> None:
     """Tell the opener, and let go of its pipe; what comes later goes to the log."""
-    print(json.dumps(answer), flush=True)
+    print(json.dumps({"ready": asdict(state)}), flush=True)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
+def _report_failure(error: PostmillError) -> None:
+    """Tell the opener, or the log if that has its answer. The pipe closes as we end: nothing is left then."""
+    print(json.dumps({"error": [error.what, error.why, error.hint]}), flush=True)
 
 
 def _watch_signals() -> int:

@@ -1,0 +1,113 @@
+"""Whether a server runs for a folder, and how to tell its supervisor something. Must not start one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from postmill.embedded.address import socket_file
+from postmill.embedded.folder import ControlFolder, State, read_state
+from postmill.embedded.locks import FileLock, is_held
+from postmill.embedded.process import is_ready
+from postmill.model.errors import EmbeddedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STOP_S = 200.0
+_POLL_S = 0.003
+
+
+@dataclass(frozen=True)
+class Status:
+    """The server of a folder. ``state`` is None when it does not run, and while it starts or stops."""
+
+    data_dir: Path
+    running: bool
+    state: State | None
+
+
+def status(data_dir: Path) -> Status:
+    """Look at the server of the folder without touching it."""
+    control = ControlFolder(data_dir.absolute())
+    running = is_held(control.supervisor)
+    return Status(control.path, running, read_state(control.state) if running else None)
+
+
+def settled(control: ControlFolder, timeout_s: float) -> State | None:
+    """The server that runs and answers, or None when there is none; waits while it starts, restarts or stops.
+
+    Raises ``EmbeddedError`` after ``timeout_s`` seconds of neither.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (now := status(control.path)).running:
+        if now.state is not None and _answers(now.state):
+            return now.state
+        if time.monotonic() > deadline:
+            raise EmbeddedError(
+                f"The embedded Postgres of {control.path} is there but does not answer.",
+                why=f"It neither started nor stopped within {timeout_s:.0f} s.",
+                hint=f"Its log may say more: {control.log}",
+            )
+        time.sleep(_POLL_S)
+    return None
+
+
+def tell(control: ControlFolder, command: bytes) -> bool:
+    """Send the supervisor a command. False when there is none to hear it."""
+    try:
+        pipe = os.open(control.control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(pipe, command)
+    except BrokenPipeError:
+        return False
+    finally:
+        os.close(pipe)
+    return True
+
+
+def tell_and_wait(control: ControlFolder, command: bytes) -> None:
+    """Tell the supervisor to go, and wait for its end; one that turns out to be kept is left alone.
+
+    Raises ``EmbeddedError`` when it does not go.
+    """
+    alive = FileLock(control.supervisor)  # opened before: a throw-away server deletes the file as it goes
+    try:
+        if tell(control, command):
+            _wait(lambda: alive.try_shared() or _is_kept(control), control)
+    finally:
+        alive.close()
+
+
+def _wait(over: Callable[[], bool], control: ControlFolder) -> None:
+    deadline = time.monotonic() + _STOP_S
+    while not over():
+        if time.monotonic() > deadline:
+            raise EmbeddedError(
+                f"The embedded Postgres of {control.path} did not stop.",
+                hint=f"Its log may say why: {control.log}",
+            )
+        time.sleep(_POLL_S)
+
+
+def _is_kept(control: ControlFolder) -> bool:
+    state = read_state(control.state)
+    return state is not None and state.kept
+
+
+def _answers(state: State) -> bool:
+    """Whether it is ready by its own word, and somebody listens: a killed server can't take its word back."""
+    if not is_ready(Path(state.cluster), state.server_pid):
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(socket_file(Path(state.socket_folder), state.port)))
+        except OSError:
+            return False
+    return True

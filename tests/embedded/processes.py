@@ -1,0 +1,194 @@
+"""Processes around an embedded server: openers that can be killed, other users, and who is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import psycopg
+import pytest
+
+import postmill
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE_S = 60.0
+"""How long a signal may take before a test is given up; no test measures time."""
+
+_OPENER = """
+import json, sys
+from pathlib import Path
+from postmill.embedded.server import open_with
+from postmill.embedded.supervisor_options import Options
+from postmill.model.errors import PostmillError
+asked = json.loads(sys.stdin.readline())
+try:
+    server = open_with(Path(asked.pop("data_dir")), Options(**asked))
+except PostmillError as error:
+    print(json.dumps({"error": [error.what, error.why, error.hint]}), flush=True)
+    sys.exit(1)
+print(json.dumps({"url": server.url, "pid": server.pid}), flush=True)
+sys.stdin.readline()
+server.close()
+"""
+
+
+class Opener:
+    """A process that holds a share of a server until it is told to let go, or killed."""
+
+    def __init__(self, folder: Path, *, user: str | None = None, **options: Any) -> None:
+        python = sys.executable if user is None else python_for(user)
+        self.process = subprocess.Popen(
+            [python, "-c", _OPENER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd="/",
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": _search_path()},
+            start_new_session=True,
+            **_as_user(user),
+        )
+        assert self.process.stdin
+        self.process.stdin.write(json.dumps({"data_dir": str(folder), **options}) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self) -> dict[str, Any]:
+        """What it says once the server is open, or why it is not."""
+        assert self.process.stdout
+        found: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return found
+
+    def url(self) -> str:
+        """The address it got; fails the test when it got none."""
+        found = self.answer()
+        assert "url" in found, found
+        return str(found["url"])
+
+    def kill(self) -> None:
+        """Kill -9, without a chance to clean up."""
+        self.process.kill()
+        self._reap()
+
+    def close(self) -> None:
+        """Let go of the share in good order and end. May be called twice."""
+        if self.process.poll() is None and self.process.stdin and not self.process.stdin.closed:
+            self.process.stdin.close()
+        self._reap()
+
+    def _reap(self) -> None:
+        self.process.wait(PATIENCE_S)
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe and not pipe.closed:
+                pipe.close()
+
+
+def python_for(user: str) -> str:
+    """An interpreter of our version that this user can run; skips the test where ours lies in a closed home."""
+    version = f"python3.{sys.version_info.minor}"
+    for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+        if Path(python).exists() and _runs_as(python, user):
+            return python
+    pytest.skip(f"{user} can't run this {version}")
+
+
+def _runs_as(python: str, user: str) -> bool:
+    """Whether the user gets as far as importing what we need with it."""
+    try:
+        done = subprocess.run(
+            [python, "-c", "import postmill.embedded.supervisor"],
+            env={"PYTHONPATH": _search_path()},
+            cwd="/",
+            capture_output=True,
+            check=False,
+            **_as_user(user),
+        )
+    except PermissionError:
+        return False
+    return done.returncode == 0
+
+
+def _as_user(name: str | None) -> dict[str, Any]:
+    if name is None:
+        return {}
+    entry = pwd.getpwnam(name)
+    return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _search_path() -> str:
+    """The package under test, and its dependencies for an interpreter of another environment."""
+    return os.pathsep.join(
+        [str(Path(postmill.__file__).parent.parent), *(p for p in sys.path if "site-packages" in p)]
+    )
+
+
+def until(condition: Callable[[], object], what: str) -> None:
+    """Wait for a state of the world that sends no signal of its own: a process gone, a file there."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"never happened: {what}"
+        time.sleep(0.002)
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a dead one that nobody has reaped yet does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def processes_of(folder: Path) -> dict[int, str]:
+    """Every process that names the folder in its command line, but us: pid to command line."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if str(folder) in words:
+                found[int(entry.name)] = words
+    return found
+
+
+def supervisor_of(folder: Path) -> int:
+    """The supervisor's process id; 0 when there is none."""
+    return next((pid for pid, words in processes_of(folder).items() if "embedded.supervisor" in words), 0)
+
+
+def kill(pid: int) -> None:
+    """Kill -9 and wait until it is gone."""
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not alive(pid), f"process {pid} gone")
+
+
+def ask(url: str, query: str = "SELECT 1") -> Any:
+    """The first value of a query, by psycopg; None where there is none."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        cursor = connection.execute(query.encode())
+        row = cursor.fetchone() if cursor.description else None
+    return row[0] if row else None
+
+
+async def ask_asyncpg(url: str, query: str = "SELECT 1") -> Any:
+    """The first value of a query, by asyncpg."""
+    connection = await asyncpg.connect(url)
+    try:
+        return await connection.fetchval(query)
+    finally:
+        await connection.close()
+
+
+def delete(folder: Path) -> None:
+    """Remove a test's folder, whoever owns what is in it."""
+    shutil.rmtree(folder, ignore_errors=True)
