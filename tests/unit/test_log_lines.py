@@ -19,7 +19,7 @@ def record(event: str, level: int = logging.INFO, **fields: object) -> logging.L
 
 def test_text_names_who_what_and_the_rest() -> None:
     line = TextLines(colour=False).format(
-        record("completed", worker="scrape", queue="tasks", msg_id=7, duration_ms=12)
+        record("completed", function="scrape", queue="tasks", msg_id=7, duration_ms=12)
     )
     at, _, rest = line.partition(" ")
     assert len(at) == len("12:34:56.789")
@@ -51,7 +51,7 @@ def test_addresses_are_masked(form: logging.Formatter) -> None:
 
 def test_the_same_function_has_the_same_colour_and_errors_are_red() -> None:
     lines = TextLines(colour=True)
-    first, second = (lines.format(record("completed", worker="scrape")) for _ in range(2))
+    first, second = (lines.format(record("completed", function="scrape")) for _ in range(2))
     assert first[first.index(" ") :] == second[second.index(" ") :]
     assert "\x1b[31mdead\x1b[0m" in lines.format(record("dead", logging.ERROR))
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PALETTE = (36, 32, 35, 34, 33, 96, 92, 95, 94, 93)
 _RED, _DIM = 31, 2
-_LEAD = ("worker", "function", "queue")
+_LEAD = ("function", "queue")
 """Fields that name who speaks: they stand before the event, the others after it."""
 
 
@@ -62,7 +62,7 @@ class JsonLines(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """``12:34:56.789 scrape tasks  completed msg_id=7 attempt=1 duration_ms=12``."""
+    """``12:34:56.789 scrape tasks  message.completed worker=1f0c msg_id=7 attempt=1 duration_ms=12``."""
 
     def __init__(self, *, colour: bool) -> None:
         super().__init__()

@@ -87,6 +87,9 @@ _GLOBAL = (
     ),
 )
 
+GLOBAL_OPTIONS = frozenset({"--db-url", "--data", "--project", "--debug", "-q", "--quiet"})
+"""Their names, for those who list a command's own options."""
+
 json_option = click.option(
     "--json", is_flag=True, expose_value=False, callback=_format, help="Print one JSON document."
 )

@@ -1,0 +1,156 @@
+"""The reference is complete: whatever a user can name has its place in docs/reference."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from postmill.cli.exit_codes import Exit, exit_code
+from postmill.cli.main import root
+from postmill.cli.options import GLOBAL_OPTIONS
+from postmill.model import errors
+from postmill.model.events import Event
+from postmill.model.settings import ENVIRONMENT, LOG_FORMATS, LOG_LEVELS, TOML_KEYS
+from postmill.model.worker_options import WorkerOptions
+from postmill.sql.catalog import scripts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
+TABLE = re.compile(r"create (?:unlogged )?table (postmill\.\w+)")
+VIEW = re.compile(r"create (?:or replace )?view (\w+\.\w+)")
+
+
+@cache
+def page(name: str) -> str:
+    """One page of the reference."""
+    return (REFERENCE / name).read_text(encoding="utf-8")
+
+
+@cache
+def whole_reference() -> str:
+    """Every page."""
+    return "\n".join(path.read_text(encoding="utf-8") for path in sorted(REFERENCE.glob("*.md")))
+
+
+def commands(
+    command: click.Command = root, path: str = "postmill", parent: click.Context | None = None
+) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, with its whole name."""
+    context = click.Context(command, info_name=path, parent=parent)
+    if not isinstance(command, click.Group):
+        yield path, command
+        return
+    for name in command.list_commands(context):
+        child = command.get_command(context, name)
+        assert child is not None, f"{path} {name}"
+        yield from commands(child, f"{path} {name}", context)
+
+
+def section(text: str, command: str) -> str:
+    """What the page says about one command: its own heading's section, else its line in its group's table."""
+    heading = re.search(rf"^#+ {command}$(.*?)(?=^#+ |\Z)", text, re.MULTILINE | re.DOTALL)
+    if heading:
+        return heading[1]
+    return "\n".join(line for line in text.splitlines() if line.startswith(f"| `{command}"))
+
+
+def test_every_command_and_every_option_is_in_the_reference() -> None:
+    text = page("cli.md")
+    missing = []
+    for name, command in commands():
+        told = section(text, name)
+        assert told, f"{name} is undocumented"
+        group = section(text, name.rpartition(" ")[0])
+        for parameter in command.params:
+            if isinstance(parameter, click.Option) and not set(parameter.opts) & GLOBAL_OPTIONS:
+                missing += [f"{name} {word}" for word in parameter.opts if f"`{word}" not in told + group]
+    assert missing == []
+
+
+def test_every_global_option_is_in_the_reference() -> None:
+    told = section(page("cli.md"), "Global options")
+    assert [word for word in sorted(GLOBAL_OPTIONS) if f"`{word}" not in told] == []
+
+
+def test_every_command_says_in_one_line_what_it_does() -> None:
+    assert [name for name, command in commands() if not command.help] == []
+
+
+@pytest.mark.parametrize("name", sorted(root.lazy))
+def test_the_summaries_of_lazy_commands_name_commands_that_exist(name: str) -> None:
+    command = root.get_command(click.Context(root), name)
+    assert command is not None
+    assert command.name == name
+
+
+def test_every_error_code_is_in_the_reference_with_its_exit_code() -> None:
+    told = page("errors.md")
+    for kind in every_error():
+        line = f"| `{kind.code}` | `{kind.__name__}` | {int(exit_code(kind('x')))} |"
+        assert line in told, line
+
+
+def every_error(
+    kind: type[errors.PostmillError] = errors.PostmillError,
+) -> Iterator[type[errors.PostmillError]]:
+    yield kind
+    for leaf in kind.__subclasses__():
+        if leaf.__module__ == errors.__name__:
+            yield from every_error(leaf)
+
+
+def test_every_exit_code_is_in_the_reference() -> None:
+    told = section(page("errors.md"), "Exit codes")
+    assert [code for code in Exit if f"| {int(code)} |" not in told] == []
+
+
+def test_every_variable_key_and_choice_is_in_the_reference() -> None:
+    told = page("configuration.md")
+    variables = [name for names in ENVIRONMENT.values() for name in names]
+    keys = [f"[{table}] {key}" for table, keys in TOML_KEYS.items() for key in keys if key != "settings"]
+    assert [
+        word for word in [*variables, *keys, "[db.settings]", *LOG_LEVELS, *LOG_FORMATS] if word not in told
+    ] == []
+
+
+def test_every_worker_option_is_in_the_reference() -> None:
+    told = page("worker-options.md")
+    names = [field.name for field in fields(WorkerOptions)]
+    assert [name for name in names if f"| `{name}` |" not in told] == []
+
+
+def test_every_sql_function_is_in_the_reference() -> None:
+    told = page("sql-functions.md")
+    public = [name for name, _ in scripts("functions") if not name.startswith("_")]
+    assert [name for name in public if f"`{name}(" not in told and f"`{name}`" not in told] == []
+
+
+def test_every_table_is_in_the_reference() -> None:
+    tables = {name for _, text in scripts("migrations") for name in TABLE.findall(text)}
+    assert tables
+    assert [name for name in sorted(tables) if f"`{name}`" not in page("tables.md")] == []
+
+
+def test_every_view_is_in_the_reference() -> None:
+    views = {
+        name for folder in ("views", "compat") for _, text in scripts(folder) for name in VIEW.findall(text)
+    }
+    assert views
+    told = whole_reference()
+    assert [
+        name
+        for name in sorted(views)
+        if f"`{name.removeprefix('postmill.')}`" not in told and f"`{name}`" not in told
+    ] == []
+
+
+def test_every_event_is_in_the_reference() -> None:
+    assert [event for event in Event if f"`{event.value}`" not in page("events.md")] == []
