@@ -1,4 +1,4 @@
-"""Folders for embedded servers: short paths any user can reach, gone after the test with all that ran there."""
+"""Folders for embedded servers: short paths any user can reach, gone after the test."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Opener:
 
 
 def python_for(user: str) -> str:
-    """An interpreter of our version that this user can run; skips the test where ours lies in a closed home."""
+    """An interpreter of our version that this user can run; skips the test where there is none."""
     version = f"python3.{sys.version_info.minor}"
     for python in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         if Path(python).exists() and _runs_as(python, user):
@@ -126,13 +126,12 @@ def _as_user(name: str | None) -> dict[str, Any]:
 
 def _search_path() -> str:
     """The package under test, and its dependencies for an interpreter of another environment."""
-    return os.pathsep.join(
-        [str(Path(postmill.__file__).parent.parent), *(p for p in sys.path if "site-packages" in p)]
-    )
+    packages = (path for path in sys.path if "site-packages" in path)
+    return os.pathsep.join([str(Path(postmill.__file__).parent.parent), *packages])
 
 
 def until(condition: Callable[[], object], what: str) -> None:
-    """Wait for a state of the world that sends no signal of its own: a process gone, a file there."""
+    """Wait for what sends no signal of its own: a process gone, a file there."""
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
