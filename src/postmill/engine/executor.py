@@ -149,7 +149,7 @@ class Executor:
         if attempt.completed_in_transaction:
             self._desk.journal.say(
                 Event.HOOK_FAILED,
-                error=error,
+                exception=error,
                 msg_id=message.msg_id,
                 reason="raised after the message was completed",
             )
@@ -188,7 +188,7 @@ class Executor:
             return self._options.retry.decide(message.attempt, error, random.random)
         except Exception as broken:
             self._desk.journal.say(
-                Event.HOOK_FAILED, error=broken, msg_id=message.msg_id, reason="the retry rule raised"
+                Event.HOOK_FAILED, exception=broken, msg_id=message.msg_id, reason="the retry rule raised"
             )
             return 60.0
 

@@ -29,13 +29,13 @@ class Journal:
         self.fields = {"function": function, "queue": queue, "worker": str(worker_id)[:8]}
         self.listeners: list[Callable[[Event, dict[str, Any]], None]] = []
 
-    def say(self, event: Event, *, error: BaseException | None = None, **fields: Any) -> None:
+    def say(self, event: Event, *, exception: BaseException | None = None, **fields: Any) -> None:
         """One event of the worker itself."""
         for listener in self.listeners:
             listener(event, fields)
         level = LEVELS[event]
         if _LOGGER.isEnabledFor(level):
-            _LOGGER.log(level, event.value, exc_info=error, extra={"fields": {**self.fields, **fields}})
+            _LOGGER.log(level, event.value, exc_info=exception, extra={"fields": {**self.fields, **fields}})
 
     def say_each(self, event: Event, messages: Iterable[Message], **fields: Any) -> None:
         """The same event of several messages: one line each, nothing at all when nobody reads it."""

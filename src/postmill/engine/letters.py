@@ -71,5 +71,5 @@ class DeadLetterHook:
                 await asyncio.to_thread(self._hook, letter)
         except Exception as error:
             self._journal.say(
-                Event.HOOK_FAILED, error=error, msg_id=letter.message.msg_id, reason="on_dead raised"
+                Event.HOOK_FAILED, exception=error, msg_id=letter.message.msg_id, reason="on_dead raised"
             )

@@ -36,7 +36,7 @@ class Outage:
         its traceback.
         """
         if not is_passing(error):
-            self._journal.say(Event.WORKER_FAILED, error=error, reason=f"{type(error).__name__}: {error}")
+            self._journal.say(Event.WORKER_FAILED, exception=error, reason=f"{type(error).__name__}: {error}")
         elif self._since is None:
             self._since = time.monotonic()
             self._journal.say(Event.DATABASE_LOST, reason=f"{type(error).__name__}: {error}".strip())

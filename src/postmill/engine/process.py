@@ -1,17 +1,16 @@
-"""A process whose main job is to run workers: signals in, exit out. One signal drains, a second forces."""
+"""A process whose main job is to run workers: signals in, an end out. One signal drains, a second forces."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from postmill.engine.handler import Handler
     from postmill.model.address import Address
@@ -19,41 +18,84 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def run_until_stopped(
-    handlers: Sequence[Handler], address: Address, *, on_signal: Callable[[int], None] | None = None
-) -> None:
-    """Run ``handlers`` until SIGINT, SIGTERM or an operator's deprecation; a second signal cuts the grace
-    short.
+class Runner:
+    """Handlers that run until somebody asks them to stop."""
 
-    ``on_signal`` is told how many messages still run when the first signal comes.
-    """
-    engine = Engine(handlers, address)
-    asked = asyncio.Event()
-    reason = "shutdown"
+    def __init__(
+        self,
+        handlers: Sequence[Handler],
+        address: Address,
+        *,
+        on_drain: Callable[[Callable[[], int]], None] | None = None,
+    ) -> None:
+        self._handlers = handlers
+        self._address = address
+        self._on_drain = on_drain
+        self._engine: Engine | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked: asyncio.Event | None = None
+        self._asked_early = False
 
-    def stop() -> None:
-        if asked.is_set():
-            engine.force()
-        asked.set()
-        if on_signal is not None:
-            on_signal(engine.running)
+    async def run(self) -> None:
+        """Run until SIGINT, SIGTERM, :meth:`stop` or an operator's deprecation of every worker here."""
+        self._loop = asyncio.get_running_loop()
+        self._asked = asyncio.Event()
+        self._engine = engine = Engine(self._handlers, self._address)
+        if self._asked_early:
+            self._asked.set()
+        with self._signals():
+            starting = asyncio.create_task(engine.start())
+            asked = asyncio.create_task(self._asked.wait())
+            await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+            reason = "shutdown"
+            if not starting.done():
+                starting.cancel()
+            elif starting.exception() is None and not asked.done():
+                reason = await self._until_stopped(engine, asked)
+            asked.cancel()
+            await engine.stop(reason)
+            with suppress(asyncio.CancelledError):
+                await starting
 
-    with _signals(stop):
-        starting = asyncio.create_task(engine.start())
-        wanted = asyncio.create_task(asked.wait())
-        await asyncio.wait({starting, wanted}, return_when=asyncio.FIRST_COMPLETED)
-        if starting.done() and not starting.cancelled() and starting.exception() is None:
-            deprecated = asyncio.create_task(engine.wait_deprecated())
-            await asyncio.wait({deprecated, wanted}, return_when=asyncio.FIRST_COMPLETED)
-            if not asked.is_set():
-                reason = "deprecated"
-            deprecated.cancel()
-        elif not starting.done():
-            starting.cancel()
-        wanted.cancel()
-        with suppress(asyncio.CancelledError):
-            await starting
-        await engine.stop(reason)
+    def stop(self) -> None:
+        """Ask for the end; asked again, cut the grace short."""
+        if self._asked is None or self._engine is None:
+            self._asked_early = True
+            return
+        if self._asked.is_set():
+            self._engine.force()
+        self._asked.set()
+        if self._on_drain is not None:
+            engine = self._engine
+            self._on_drain(lambda: engine.running)
+
+    def stop_from_thread(self) -> None:
+        """:meth:`stop`, from a thread that is not the event loop's."""
+        if self._loop is None:
+            self._asked_early = True
+        else:
+            self._loop.call_soon_threadsafe(self.stop)
+
+    async def _until_stopped(self, engine: Engine, asked: asyncio.Task[bool]) -> str:
+        deprecated = asyncio.create_task(engine.wait_deprecated())
+        await asyncio.wait({deprecated, asked}, return_when=asyncio.FIRST_COMPLETED)
+        deprecated.cancel()
+        return "shutdown" if asked.done() else "deprecated"
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Signals ask for the end. In a thread other than the main one they can't be had."""
+        loop = asyncio.get_running_loop()
+        taken = []
+        for number in _SIGNALS:
+            with suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, self.stop)
+                taken.append(number)
+        try:
+            yield
+        finally:
+            for number in taken:
+                loop.remove_signal_handler(number)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -61,30 +103,8 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     try:
         import uvloop  # noqa: PLC0415 - not on every platform
     except ImportError:
-        asyncio.run(main)
+        factory = None
     else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(main)
-
-
-class _signals:  # noqa: N801 - used as a statement
-    """Call ``action`` for each signal while the block runs. In a thread other than the main one signals can't
-    be had.
-    """
-
-    def __init__(self, action: Callable[[], None]) -> None:
-        self._action = action
-        self._loop = asyncio.get_running_loop()
-        self._set: list[int] = []
-
-    def __enter__(self) -> None:
-        for number in _SIGNALS:
-            with suppress(ValueError, RuntimeError, NotImplementedError):
-                self._loop.add_signal_handler(number, self._action)
-                self._set.append(number)
-
-    def __exit__(self, *_: object) -> None:
-        if sys.is_finalizing():
-            return
-        for number in self._set:
-            self._loop.remove_signal_handler(number)
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)

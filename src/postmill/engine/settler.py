@@ -186,7 +186,7 @@ class Settler(Service):
             settlement.pairs = [(message, Completed())]
             await self._settle(settlement)
             return
-        self._journal.say(Event.WORKER_FAILED, error=error, msg_id=message.msg_id, reason=str(error))
+        self._journal.say(Event.WORKER_FAILED, exception=error, msg_id=message.msg_id, reason=str(error))
         message.state = State.LOST  # its lease runs out, and another attempt follows
 
 

@@ -15,7 +15,7 @@ from postmill.engine.journal import Journal
 from postmill.engine.ledger import Ledger
 from postmill.engine.letters import DeadLetterHook
 from postmill.engine.outage import Outage
-from postmill.engine.settlement import Statements
+from postmill.engine.settlement import Statements, delay_s
 from postmill.engine.settler import Settler
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from postmill.client import AsyncClient
-from postmill.model.errors import InvalidOption
+from postmill.db import project
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,13 +24,15 @@ def use_database(url: str) -> None:
 
 @asynccontextmanager
 async def sender(options: WorkerOptions, connection: Any) -> AsyncIterator[AsyncClient]:
-    """A client on ``connection``, on the worker's ``db_url``, or on the process's database."""
+    """A client on ``connection``, on the worker's ``db_url``, on the database of the workers that run in this
+    process, or on that of the project around the working folder.
+    """
     target = connection if connection is not None else options.db_url or next(iter(_default_url), None)
-    if target is None:
-        raise InvalidOption(
-            "There is no database to send to.",
-            why="The worker has no db_url, and no worker runs in this process.",
-            hint="Use postmill.app.open_client(), give connection=..., or set db_url.",
-        )
-    async with AsyncClient(target) as client:
-        yield client
+    if target is not None:
+        async with AsyncClient(target) as client:
+            yield client
+        return
+    settings = project.load_settings({})
+    with project.database(settings) as where:
+        async with AsyncClient(where.url) as client:
+            yield client
