@@ -1,69 +1,7 @@
-"""Databases without our schema, for tests that install it."""
+"""Fixtures for tests that install our schema."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from uuid import uuid4
+from tests.empty_database import connect, empty, empty_url, owner
 
-import psycopg
-import pytest
-from psycopg.conninfo import make_conninfo
-from psycopg.rows import dict_row
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from psycopg.rows import DictRow
-
-    from postmill.embedded import Server
-
-
-@pytest.fixture
-def empty_url(shared_server: Server) -> Iterator[str]:
-    """The address of an empty database that only this test uses."""
-    name = f"empty_{uuid4().hex[:12]}"
-    with psycopg.connect(shared_server.url, autocommit=True) as connection:
-        connection.execute(f"create database {name} template template0".encode())
-        yield make_conninfo(shared_server.url, dbname=name)
-        connection.execute(f"drop database {name} with (force)".encode())
-
-
-@pytest.fixture
-def connect(empty_url: str) -> Iterator[Callable[[], psycopg.Connection[DictRow]]]:
-    """Sessions on the empty database."""
-    opened: list[psycopg.Connection[DictRow]] = []
-
-    def session() -> psycopg.Connection[DictRow]:
-        opened.append(
-            psycopg.connect(
-                empty_url, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor
-            )
-        )
-        return opened[-1]
-
-    yield session
-    for each in opened:
-        each.close()
-
-
-@pytest.fixture
-def empty(connect: Callable[[], psycopg.Connection[DictRow]]) -> psycopg.Connection[DictRow]:
-    """A session on the empty database."""
-    return connect()
-
-
-@pytest.fixture
-def owner(
-    empty: psycopg.Connection[DictRow], connect: Callable[[], psycopg.Connection[DictRow]]
-) -> Iterator[psycopg.Connection[DictRow]]:
-    """A session of a role that owns the empty database and has no other right."""
-    role = f"owner_{uuid4().hex[:12]}"
-    empty.execute(f"create role {role}; alter database {empty.info.dbname} owner to {role}".encode())
-    session = connect()
-    session.execute(f"set session authorization {role}".encode())
-    yield session
-    session.close()
-    empty.execute(
-        f"alter database {empty.info.dbname} owner to current_user; "
-        f"reassign owned by {role} to current_user; drop owned by {role}; drop role {role}".encode()
-    )
+__all__ = ["connect", "empty", "empty_url", "owner"]

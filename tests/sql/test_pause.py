@@ -10,7 +10,10 @@ from tests.sql.asking import Database, heard, refused, row
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STATE = "select paused_at is not null as paused, pause_reason, paused_by is not null as known from postmill.queues"
+STATE = (
+    "select paused_at is not null as paused, pause_reason, paused_by is not null as known "
+    "from postmill.queues"
+)
 
 
 def test_pause_says_who_and_why_and_tells_the_workers(
