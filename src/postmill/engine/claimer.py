@@ -339,11 +339,11 @@ class Claimer(Service):
 def _messages(queue: str, row: Any, asked_at: float) -> list[Message]:
     """The messages of a claim, in order of id."""
     claim = Claim(row["claim_id"], row["now"], asked_at)
-    vt, ids = row["vt"], row["msg_ids"]
+    vt_us, ids = row["vt_us"], row["msg_ids"]
     nothing = [None] * len(ids)
     zero = [0] * len(ids)
     messages = [
-        Message(queue, msg_id, read_ct, vt, enqueued_us, raw, headers, failures, lost_leases, claim)
+        Message(queue, msg_id, read_ct, vt_us, enqueued_us, raw, headers, failures, lost_leases, claim)
         for msg_id, read_ct, enqueued_us, raw, headers, failures, lost_leases in zip(
             ids,
             row["read_cts"],

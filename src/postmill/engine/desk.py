@@ -78,14 +78,14 @@ class Desk:
     async def _complete(self, connection: Borrowed, message: Message) -> None:
         text = queue_statement("complete", self._statements.shape, *self._statements.complete_flags)
         while True:
-            sent = message.vt
+            sent = message.vt_us
             message.state = State.SETTLING
             settled = await connection.fetchval(text, [message.msg_id], [message.read_ct], [sent], [])
             if settled:
                 return
             while message.msg_id in self._ledger.renewing:  # noqa: ASYNC110 - a thread clears it
                 await asyncio.sleep(0.005)
-            if message.vt == sent:
+            if message.vt_us == sent:
                 raise LeaseLost(
                     f"Message {message.msg_id} of {message.queue} is not ours any more.",
                     why="Its lease ended, and another worker or client has it.",

@@ -172,13 +172,13 @@ class Heartbeat:
                 queue_statement("renew", patient.shape),
                 [message.msg_id for message in messages],
                 [message.read_ct for message in messages],
-                [message.vt for message in messages],
+                [message.vt_us for message in messages],
                 timedelta(seconds=patient.options.lease_s),
             )
             for row in rows:
                 message = by_id[row["msg_id"]]
-                if row["vt"] is not None:
-                    patient.ledger.renewed(message, row["vt"], sent_at)
+                if row["vt_us"] is not None:
+                    patient.ledger.renewed(message, row["vt_us"], sent_at)
                 elif not row["held"] and message.state == State.HELD:
                     self._call(patient.on_lost, message)
         finally:

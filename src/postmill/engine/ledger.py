@@ -13,7 +13,6 @@ from postmill.model.message import Claim, Message, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
 
 
 class Ledger:
@@ -63,9 +62,9 @@ class Ledger:
             if message.state == State.HELD
         ]
 
-    def renewed(self, message: Message, vt: datetime, at: float) -> None:
-        """The lease of ``message`` ends at ``vt`` now."""
-        message.vt = vt
+    def renewed(self, message: Message, vt_us: int, at: float) -> None:
+        """The lease of ``message`` ends at ``vt_us`` now."""
+        message.vt_us = vt_us
         message.claim.renewed_at = at
 
     @property

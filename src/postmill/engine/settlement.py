@@ -166,12 +166,12 @@ def completion_flags(shape: QueueShape, *, archive: bool) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def _tokens(settlement: Settlement) -> tuple[list[int], list[int], list[Any]]:
+def _tokens(settlement: Settlement) -> tuple[list[int], list[int], list[int]]:
     messages = settlement.messages
     return (
         [message.msg_id for message in messages],
         [message.read_ct for message in messages],
-        [message.vt for message in messages],
+        [message.vt_us for message in messages],
     )
 
 

@@ -158,12 +158,12 @@ class Settler(Service):
         """
         if not missed:
             return missed
-        sent = {message.msg_id: message.vt for message, _ in missed}
+        sent = {message.msg_id: message.vt_us for message, _ in missed}
         while self._ledger.renewing.intersection(sent):  # noqa: ASYNC110 - a thread clears it
             await asyncio.sleep(0.005)
         again: list[Pair] = []
         for message, outcome in missed:
-            if message.vt != sent[message.msg_id]:
+            if message.vt_us != sent[message.msg_id]:
                 again.append((message, outcome))
                 continue
             message.state = State.LOST

@@ -57,7 +57,7 @@ class Message:
         "size",
         "started",
         "state",
-        "vt",
+        "vt_us",
     )
 
     def __init__(
@@ -65,7 +65,7 @@ class Message:
         queue: str,
         msg_id: int,
         read_ct: int,
-        vt: datetime,
+        vt_us: int,
         enqueued_us: int,
         raw: str,
         headers: str | None,
@@ -76,7 +76,8 @@ class Message:
         self.queue = queue
         self.msg_id = msg_id
         self.read_ct = read_ct
-        self.vt = vt
+        self.vt_us = vt_us
+        """When the lease ends, in microseconds since 1970 by the server's clock: a token, compared exactly."""
         self._enqueued_us = enqueued_us
         self.raw = raw
         self._headers = headers
@@ -100,6 +101,11 @@ class Message:
     def enqueued_at(self) -> datetime:
         """When the message was sent, by the server's clock (UTC)."""
         return _EPOCH + timedelta(microseconds=self._enqueued_us)
+
+    @property
+    def vt(self) -> datetime:
+        """When the lease ends, by the server's clock (UTC)."""
+        return _EPOCH + timedelta(microseconds=self.vt_us)
 
     @property
     def claimed_at(self) -> datetime:

@@ -45,7 +45,7 @@ select (select claim_id from receipt) as claim_id,
        (select now from clock) as now,
        (select open from clock) and count(*) = (select count(*) from candidate) and count(*) < $2::integer as complete,
        exists (select from {queue} where msg_id > $1::bigint and msg_id <= $7::bigint) as alive, --? late
-       max(vt) as vt,
+       (extract(epoch from max(vt)) * 1000000)::bigint as vt_us,
        array_agg(msg_id) as msg_ids,
        array_agg(read_ct) as read_cts,
        array_agg((extract(epoch from enqueued_at) * 1000000)::bigint) as enqueued_us,

@@ -1,18 +1,18 @@
 -- Move messages to the dead letters, with the record of the failed attempt that ended them.
--- Called by: engine settler. $1 ids (ascending), $2 their read_ct, $3 their vt, $4 reason, $5 queue, $6 worker, $7 receipts to close,
+-- Called by: engine settler. $1 ids (ascending), $2 their read_ct, $3 their vt (µs since 1970), $4 reason, $5 queue, $6 worker, $7 receipts to close,
 -- $8 receipts that lose these ids, $9 attempt, $10 kind, $11 error type, $12 error message, $13 traceback, $14 seconds it ran,
 -- $15 attempts to show in the letter. A null kind leaves no record of a failed attempt (the message was not run again).
 -- Returns id and letter of what it really moved. Lock order: queue rows by msg_id, postmill.claims, failures, dead_letters.
 with token as (
     select *
-      from unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::text[], $9::integer[], $10::text[], $11::text[],
+      from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[], $9::integer[], $10::text[], $11::text[],
                   $12::text[], $13::text[], $14::double precision[], $15::integer[])
-        as t (msg_id, read_ct, vt, reason, attempt, kind, error_type, error_message, traceback, ran_s, attempts)
+        as t (msg_id, read_ct, vt_us, reason, attempt, kind, error_type, error_message, traceback, ran_s, attempts)
 ),
 gone as (
     delete from {queue} as q
      using token
-     where q.msg_id = token.msg_id and q.read_ct = token.read_ct and q.vt is not distinct from token.vt
+     where q.msg_id = token.msg_id and q.read_ct = token.read_ct and q.vt is not distinct from timestamptz 'epoch' + token.vt_us * interval '1 microsecond'
     returning q.msg_id, q.read_ct, q.enqueued_at, q.message
     , q.headers --? headers
     , null::jsonb as headers --? !headers

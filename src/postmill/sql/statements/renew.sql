@@ -1,15 +1,15 @@
 -- Push the leases of everything a worker holds in one queue into the future.
--- Called by: engine heartbeat. $1 ids (ascending), $2 their read_ct, $3 their vt, $4 the lease.
+-- Called by: engine heartbeat. $1 ids (ascending), $2 their read_ct, $3 their vt (µs since 1970), $4 the lease.
 -- Returns each id with its new vt, or null with `held` = true (locked by a settlement at this moment: left alone) or false (the lease
 -- is lost). Lock order: queue rows by msg_id, skipping locked ones, so it never waits for a settlement nor deadlocks with one.
 with wanted as (
-    select * from unnest($1::bigint[], $2::integer[], $3::timestamptz[]) as t (msg_id, read_ct, vt)
+    select * from unnest($1::bigint[], $2::integer[], $3::bigint[]) as t (msg_id, read_ct, vt_us)
 ),
 locked as (
     select q.msg_id
       from wanted
       join {queue} as q on q.msg_id = wanted.msg_id
-     where q.read_ct = wanted.read_ct and q.vt is not distinct from wanted.vt
+     where q.read_ct = wanted.read_ct and q.vt is not distinct from timestamptz 'epoch' + wanted.vt_us * interval '1 microsecond'
      order by q.msg_id
        for update of q skip locked
 ),
@@ -19,9 +19,9 @@ renewed as (
      where q.msg_id = any (array(select msg_id from locked))
     returning q.msg_id, q.vt
 )
-select wanted.msg_id, renewed.vt,
+select wanted.msg_id, (extract(epoch from renewed.vt) * 1000000)::bigint as vt_us,
        exists (select from {queue} as q
                 where q.msg_id = wanted.msg_id and q.read_ct = wanted.read_ct
-                  and q.vt is not distinct from wanted.vt) as held
+                  and q.vt is not distinct from timestamptz 'epoch' + wanted.vt_us * interval '1 microsecond') as held
   from wanted
   left join renewed using (msg_id)

@@ -1,20 +1,20 @@
 -- Put messages back for later: after a failed attempt (with its record), a snooze, or because the worker gives them up.
--- Called by: engine settler. $1 ids (ascending), $2 their read_ct, $3 their vt, $4 seconds until due again, $5 queue, $6 worker,
+-- Called by: engine settler. $1 ids (ascending), $2 their read_ct, $3 their vt (µs since 1970), $4 seconds until due again, $5 queue, $6 worker,
 -- $7 receipts to close, $8 receipts that lose these ids; and for failed attempts, null otherwise: $9 attempt, $10 kind, $11 error type,
 -- $12 error message, $13 traceback, $14 seconds it ran.
 -- read_ct is never lowered: two holders could share a token. Returns the ids it really rescheduled. Lock order: queue rows by msg_id,
 -- postmill.claims by claim_id, postmill.failures.
 with token as (
     select *
-      from unnest($1::bigint[], $2::integer[], $3::timestamptz[], $4::double precision[], $9::integer[], $10::text[], $11::text[],
+      from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::double precision[], $9::integer[], $10::text[], $11::text[],
                   $12::text[], $13::text[], $14::double precision[])
-        as t (msg_id, read_ct, vt, delay_s, attempt, kind, error_type, error_message, traceback, ran_s)
+        as t (msg_id, read_ct, vt_us, delay_s, attempt, kind, error_type, error_message, traceback, ran_s)
 ),
 back as (
     update {queue} as q
        set vt = clock_timestamp() + token.delay_s * interval '1 second'
       from token
-     where q.msg_id = token.msg_id and q.read_ct = token.read_ct and q.vt is not distinct from token.vt
+     where q.msg_id = token.msg_id and q.read_ct = token.read_ct and q.vt is not distinct from timestamptz 'epoch' + token.vt_us * interval '1 microsecond'
     returning q.msg_id
 ),
 closed as (
