@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PATIENCE = 60.0  # seconds without any page coming to an end
 
 
-class Stuck(Exception):  # noqa: N818 - the state of the crawl
+class Stuck(Exception):
     """The crawl does not go on."""
 
 
@@ -92,7 +92,7 @@ def _shown(connection: Connection[Any]) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m examples.scraper", description=main.__doc__)
-    parser.add_argument("--pages", type=int, default=1500, help="at most this many pages (default: 1500)")
+    parser.add_argument("--pages", type=int, default=1200, help="at most this many pages (default: 1200)")
     parser.add_argument("--no-worker", action="store_true", help="one runs already (postmill dev)")
     parser.add_argument("--plain", action="store_true", help="plain lines, also on a terminal")
     return parser.parse_args()

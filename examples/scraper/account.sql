@@ -4,7 +4,7 @@ with page as (
     select p.*, d.letter_id, d.attempts as attempts_of_dead, d.reason,
            extract(epoch from coalesce(p.done_at, d.died_at) - min(p.sent_at) over ())::float8 as ended_s
     from scraper.pages p
-    left join postmill.dead_letters d
+    left join postmill.dead d
            on d.queue_name = 'pages' and d.message ->> 'url' = p.url and d.died_at >= p.sent_at
           and d.replayed_at is null
 )

@@ -136,7 +136,7 @@ def serving(pages: SiteMap, port: int = 0) -> Iterator[Site]:
 def main() -> None:
     """Serve this Python until standard input ends."""
     parser = argparse.ArgumentParser(prog="python -m examples.scraper.site", description=main.__doc__)
-    parser.add_argument("--pages", type=int, default=1500, help="at most this many pages")
+    parser.add_argument("--pages", type=int, default=1200, help="at most this many pages")
     parser.add_argument("--port", type=int, default=0, help="0: a free one")
     options = parser.parse_args()
     pages = sitemap.build(sitemap.this_python(), pages=options.pages)

@@ -60,10 +60,11 @@ async def fetch(page: Page, ctx: Context) -> None:
 
 def refuse(response: httpx.Response) -> None:
     """Sort out what went wrong: come back when the server says so, give up at once, or try again later."""
+    status = f"{response.status_code} {response.reason_phrase}"
     if response.status_code in {429, 503}:
-        raise Retry(after=float(response.headers.get("retry-after", 1)))
+        raise Retry(status, after=float(response.headers.get("retry-after", 1)))
     if response.is_client_error:
-        raise Dead(f"{response.status_code} {response.reason_phrase}")
+        raise Dead(status)
     response.raise_for_status()  # any other error, like a broken connection, is retried by the policy above
 
 
