@@ -13,15 +13,16 @@ from postmill.bench.environment import environment
 from postmill.bench.report import Report
 from postmill.bench.rounds import alternate
 from postmill.bench.workers import running
-from postmill.handlers.worker import worker
+from postmill.handlers import Worker
 from postmill.model.errors import PostmillError
+from postmill.model.events import Event
+from postmill.model.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.bench.arena import Arena
     from postmill.engine.settlement import Settlement
-    from postmill.handlers.worker import Worker
     from postmill.model.address import Address
 
 
@@ -66,9 +67,10 @@ async def _work(place: Arena, options: DrainOptions) -> float:
     left = options.messages
     done = asyncio.Event()
 
-    def settled(_: Settlement, ids: list[int]) -> None:
+    def settled(settlement: Settlement, ids: list[int]) -> None:
         nonlocal left
-        left -= len(ids)
+        if settlement.event is Event.MESSAGE_COMPLETED:
+            left -= len(ids)
         if left <= 0:
             done.set()
 
@@ -84,16 +86,13 @@ async def _work(place: Arena, options: DrainOptions) -> float:
 
 def _nothing(queue: str, options: DrainOptions) -> Worker:
     """The handler: takes the decoded payload, does nothing. Everything else is the worker's default."""
-    if options.batch is None:
+    function = _do_nothing if options.batch is None else _do_nothing_at_once
+    return Worker(WorkerOptions(queue=queue, on_success=options.on_success, batch=options.batch), function)
 
-        @worker(queue=queue, on_success=options.on_success)
-        async def nothing(payload: dict[str, Any]) -> None:
-            pass
 
-        return nothing
+async def _do_nothing(payload: dict[str, Any]) -> None:
+    pass
 
-    @worker(queue=queue, on_success=options.on_success, batch=options.batch)
-    async def nothing_at_all(payloads: list[dict[str, Any]]) -> None:
-        pass
 
-    return nothing_at_all
+async def _do_nothing_at_once(payloads: list[dict[str, Any]]) -> None:
+    pass

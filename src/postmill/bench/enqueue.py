@@ -52,7 +52,7 @@ async def enqueue(address: Address, options: EnqueueOptions, say: Callable[[str]
 
 def payload(number: int, size: int) -> dict[str, object]:
     """A dict whose JSON text has ``size`` bytes, at least 22."""
-    return {"n": number, "pad": "x" * (size - 14 - len(str(number)))}
+    return {"n": number, "pad": "x" * (size - 15 - len(str(number)))}
 
 
 async def _send(place: Arena, payloads: list[dict[str, object]]) -> float:

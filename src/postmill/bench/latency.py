@@ -20,7 +20,7 @@ from postmill.bench.environment import environment
 from postmill.bench.report import Report
 from postmill.bench.workers import running
 from postmill.client import AsyncClient
-from postmill.handlers.worker import worker
+from postmill.handlers import worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,130 @@
+"""Each benchmark runs, prints one JSON document and leaves nothing behind. No figure is judged here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill.bench.enqueue import payload
+from postmill.bench.report import Report
+from postmill.model.payload import to_json
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Db = psycopg.Connection[dict[str, Any]]
+
+POSTMILL = (sys.executable, "-m", "postmill.cli.main")
+KEYS = ["bench", "value", "unit", "reference", "ratio", "settings", "environment"]
+PERCENTILES = ["p50_ms", "p95_ms", "p99_ms"]
+
+
+def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "POSTMILL_DB_URL": url}
+    return subprocess.run(
+        [*POSTMILL, "bench", *arguments],
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+
+
+def left_behind(db: Db) -> list[str]:
+    rows = db.execute(
+        "select queue_name from pgmq.meta union select queue_name from postmill.queues"
+        " union select relname from pg_class where relname like '%postmill_bench%'"
+    ).fetchall()
+    return [row["queue_name"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unit", "extra"),
+    [
+        (["drain", "--messages", "700", "--rounds", "1"], "messages/s", []),
+        (["drain", "--messages", "700", "--rounds", "1", "--on-success", "archive"], "messages/s", []),
+        (["drain", "--messages", "700", "--rounds", "1", "--batch", "50"], "messages/s", []),
+        (["enqueue", "--messages", "6000", "--rounds", "1"], "messages/s", []),
+        (["latency", "--messages", "3", "--rate", "1000"], "ms", ["p50_ms", "p95_ms", "p99_ms"]),
+        (
+            ["latency", "--messages", "3", "--rate", "1000", "--poller", "poll"],
+            "ms",
+            ["p50_ms", "p95_ms", "p99_ms"],
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
+)
+def test_a_benchmark_prints_one_document(
+    arguments: list[str], unit: str, extra: list[str], database_url: str, db: Db
+) -> None:
+    done = run(database_url, *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert sorted(report) == sorted(KEYS + extra)
+    assert (report["bench"], report["unit"]) == (arguments[0], unit)
+    assert report["value"] > 0
+    assert report["reference"]["value"] > 0
+    assert report["reference"]["name"]
+    assert report["ratio"] == pytest.approx(report["value"] / report["reference"]["value"], rel=0.01)
+    assert report["settings"]["messages"] == int(arguments[2])
+    assert report["environment"]["server"]["server_version"]
+    assert left_behind(db) == []
+
+
+def test_without_json_there_is_a_table_with_absolutes_beside_the_ratio(database_url: str) -> None:
+    done = run(database_url, "enqueue", "--messages", "100", "--rounds", "2")
+    lines = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [line[0] for line in lines] == [
+        "measure", "enqueue", "insert of ready JSON, one asyncpg connection", "ratio",
+    ]  # fmt: skip
+    assert lines[1][1].endswith(" messages/s")
+    assert "round 2 of 2" in done.stderr
+
+
+def test_an_interrupted_benchmark_drops_its_queue(database_url: str, db: Db) -> None:
+    with subprocess.Popen(
+        [*POSTMILL, "bench", "latency", "--messages", "1000000"],
+        env={**os.environ, "POSTMILL_DB_URL": database_url},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert "1000000 messages" in process.stderr.readline()
+        assert left_behind(db) != []
+        process.send_signal(signal.SIGINT)
+        _, rest = process.communicate(timeout=60)
+    assert process.returncode == 130, rest
+    assert left_behind(db) == []
+
+
+@pytest.mark.parametrize("size", [22, 100, 5000])
+def test_payloads_have_the_size_that_is_reported(size: int) -> None:
+    assert [len(to_json(payload(number, size))) for number in (0, 12, 1_999_999)] == [size] * 3
+
+
+def test_the_filled_queue_has_the_payloads_that_a_client_would_send(db: Db) -> None:
+    from postmill.model.queue_name import QueueShape  # noqa: PLC0415
+    from postmill.sql.catalog import queue_statement  # noqa: PLC0415
+
+    db.execute("select postmill.create_queue('filled')")
+    db.execute(queue_statement("bench_fill", QueueShape("filled", 0)), (12, 100))
+    found = [row["message"] for row in db.execute("select message from pgmq.q_filled").fetchall()]
+    assert found == [payload(number, 100) for number in range(1, 13)]
+
+
+def test_ratio_is_value_over_reference_and_percentiles_stand_beside_the_value() -> None:
+    report = Report(
+        bench="latency", unit="ms", value=2.0, reference_name="raw", reference=0.5,
+        settings={}, environment={}, percentiles={"p50_ms": 2.0, "p99_ms": 1234.5678},
+    )  # fmt: skip
+    assert report.ratio == 4.0
+    assert report.as_dict()["p99_ms"] == 1235
+    assert tuple(report.rows()[-1].values()) == ("ratio", "4.00")
