@@ -37,6 +37,7 @@ begin
     insert into postmill.queues (queue_name, owned) values (create_queue.name, true);
     -- A queue's rows live for seconds and its table is small, or should be. Vacuum by a count of dead rows, not by a share of
     -- the table, which grows with the very backlog that needs it; and without the pauses meant for large tables.
+    -- fillfactor stays 100: vt is indexed, so a claim is never a HOT update and room left in a page buys nothing.
     execute format(
         'alter table pgmq.%I set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, '
         'autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_scale_factor = 0, '

@@ -1,4 +1,4 @@
--- Dead letters, newest first by letter_id: the message, why it died, and what became of it.
+-- Dead letters: the message, why it died, and what became of it (replayed_at is null while it waits).
 create or replace view postmill.dead as
 select
     letter_id, queue_name, msg_id, attempts, kind, reason, error_type, traceback, message, headers,
