@@ -35,11 +35,16 @@ def shown(console: Console) -> Iterator[Callable[[Account], None]]:
         yield lambda account: live.update(_drawn(account))
 
 
-def in_words(account: Account) -> str:
-    """Where the crawl stands, in one line."""
+def ended(account: Account) -> str:
+    """How many pages have come to an end."""
+    return f"{account.settled} of {account.sent} pages"
+
+
+def found(account: Account) -> str:
+    """What came of them so far."""
     return (
-        f"{account.settled} of {account.sent} pages, {account.functions} functions, "
-        f"{account.classes} classes, {account.retries} retries, {account.dead} dead"
+        f"{account.functions} functions, {account.classes} classes, "
+        f"{account.retries} retries, {account.dead} dead"
     )
 
 
@@ -51,12 +56,13 @@ class _PlainLines:
     def __call__(self, account: Account) -> None:
         if time.monotonic() >= self._next or account.ended:
             self._next = time.monotonic() + PLAIN_LINE_EVERY
-            self._console.print(in_words(account))
+            self._console.print(f"{ended(account)}, {found(account)}")
 
 
 def _drawn(account: Account) -> Table:
     grid = Table.grid(padding=(0, 2))
-    grid.add_row(ProgressBar(total=account.sent, completed=account.settled, width=24), in_words(account))
+    grid.add_row(ProgressBar(total=account.sent, completed=account.settled, width=24), ended(account))
+    grid.add_row("", found(account))
     if account.waiting < 10 and not account.ended:
         grid.add_row("", Text("the last ones wait for another try", style="dim"))
     return grid
