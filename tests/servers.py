@@ -41,6 +41,8 @@ WHEELS = {
 DEBIAN = "/usr/lib/postgresql/{}/bin"
 SETTINGS = {"autovacuum": "off", "max_connections": "300"}
 """Statistics and dead rows stay as a test leaves them; 300 connections serve all workers of a run."""
+SURVIVES_A_CRASH = {"synchronous_commit": "on", "full_page_writes": "on"}
+"""With fsync still off: what was committed outlives a killed server, not a power cut."""
 
 _TEMPLATE_LOCK = 7001
 
@@ -121,7 +123,11 @@ class PrivateServer:
         self._home.sockets.mkdir(mode=0o700)
         accounts.give(self._home.sockets, self._account)
         self._settings = configuration.complete(
-            {**SETTINGS, **(settings or {})}, self._home.sockets, address.PORT, throwaway=True, tcp=False
+            {**SETTINGS, **SURVIVES_A_CRASH, **(settings or {})},
+            self._home.sockets,
+            address.PORT,
+            throwaway=True,
+            tcp=False,
         )
         initdb.create(found, self._home, self._account, self.folder / "password", durable=False)
 
@@ -185,7 +191,8 @@ class PrivateServer:
         if self._lifeline.stdin:
             self._lifeline.stdin.close()
         self._lifeline.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        while self.folder.exists():  # children of a killed server write for a moment longer
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _hold_lifeline(self) -> subprocess.Popen[bytes]:
         script = (

@@ -189,5 +189,6 @@ async def ask_asyncpg(url: str, query: str = "SELECT 1") -> Any:
 
 
 def delete(folder: Path) -> None:
-    """Remove a test's folder, whoever owns what is in it."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove a test's folder. A killed server's own children may write into it for a moment longer."""
+    while folder.exists():
+        shutil.rmtree(folder, ignore_errors=True)

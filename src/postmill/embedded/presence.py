@@ -13,6 +13,7 @@ from postmill.embedded.address import socket_file
 from postmill.embedded.folder import ControlFolder, State, read_state
 from postmill.embedded.locks import FileLock, is_held
 from postmill.embedded.process import is_ready
+from postmill.embedded.supervisor_options import RELEASE
 from postmill.model.errors import EmbeddedError
 
 if TYPE_CHECKING:
@@ -73,14 +74,15 @@ def tell(control: ControlFolder, command: bytes) -> bool:
 
 
 def tell_and_wait(control: ControlFolder, command: bytes) -> None:
-    """Tell the supervisor to go, and wait for its end; one that turns out to be kept is left alone.
+    """Tell the supervisor to go, and wait for its end; after ``RELEASE``, a kept one is left alone.
 
     Raises ``EmbeddedError`` when it does not go.
     """
     alive = FileLock(control.supervisor)  # opened before: a throw-away server deletes the file as it goes
     try:
         if tell(control, command):
-            _wait(lambda: alive.try_shared() or _is_kept(control), control)
+            may_stay = command == RELEASE
+            _wait(lambda: alive.try_shared() or (may_stay and _is_kept(control)), control)
     finally:
         alive.close()
 
