@@ -1,8 +1,7 @@
-"""Takes messages from one queue: the fast lane in order of id, and beside it, with a guaranteed share,
-whatever lies behind.
+"""Decides when to claim how much from which lane, and how long to rest in between.
 
-Which ranges there are to look at is the cursor's knowledge (``model.cursor``); this module asks the database
-and rests in between.
+A worker that is behind claims from the fast lane without a pause, and every ``LOOK_S`` gives the lanes behind
+it their share. One that has caught up rests until a notification, the next due message or the poll floor.
 """
 
 from __future__ import annotations
@@ -10,18 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 
+from postmill.engine.lanes import QueueLanes
 from postmill.engine.outage import Patience
 from postmill.engine.service import Service
-from postmill.model.cursor import Cursor
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
-from postmill.model.message import Claim, Message
-from postmill.sql.catalog import queue_statement, statement
+from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,15 +29,14 @@ if TYPE_CHECKING:
     from postmill.engine.journal import Journal
     from postmill.engine.ledger import Ledger
     from postmill.engine.outage import Outage
+    from postmill.model.message import Claim, Message
     from postmill.model.queue_name import QueueShape
     from postmill.model.worker_options import WorkerOptions
 
 LOOK_S = 0.2
-"""While busy: how often the lanes behind the fast one get their share."""
-PATROL_S = 1.0
-HINT_S = 30.0
+"""How often a busy worker looks behind the fast lane."""
 QUIET_AFTER_BUSY_S = 1.0
-"""Busy for so long, and nobody needs to wake this worker."""
+"""Behind for so long, and nobody needs to wake this worker."""
 _SHARE = 4
 """Each lane behind the fast one may take one in so many of the messages wanted."""
 
@@ -61,6 +57,7 @@ class Claimer(Service):
         on_shape: Callable[[QueueShape], None],
     ) -> None:
         super().__init__()
+        self.lanes = QueueLanes(lane, worker_id, options, find_shape, self._take_over)
         self._lane = lane
         self._worker_id = worker_id
         self._options = options
@@ -68,26 +65,19 @@ class Claimer(Service):
         self._ledger = ledger
         self._journal = journal
         self._patience = Patience(outage)
-        self._find_shape = find_shape
         self._on_shape = on_shape
-        self._lease = timedelta(seconds=options.lease_s)
-        self._shape: QueueShape | None = None
-        self._cursor: Cursor | None = None
         self.notified = False
         """Notifications work: the poll floor is ``max_poll_seconds``."""
         self._woken = asyncio.Event()
-        self._announced_idle = False
+        self._rested = False
+        self._listed = False
+        """The queue's senders know that this worker wants to be woken."""
         self._paused = False
         self._missing = False
-        self._due_waiting = False
         self._rest_s = 0.0
-        self._look_at = self._patrol_at = self._hint_at = 0.0
-        self._busy_since: float | None = None
+        self._look_at = 0.0
+        self._behind_since: float | None = None
         self._observed = (time.monotonic(), 0)
-        self.claims = 0
-        """Claims made."""
-        self.empty_claims = 0
-        """Claims that found nothing."""
 
     def wake(self) -> None:
         """See :class:`Service`: something was sent, or there is room again."""
@@ -99,14 +89,11 @@ class Claimer(Service):
         asyncio.get_running_loop().call_later(delay_s + 0.001, self._due_now)
 
     async def run_once(self) -> bool:
-        """One look or claim. Returns whether more may be waiting."""
+        """One round of claims. Returns whether more may be waiting."""
         try:
             more = await self._work()
-        except asyncpg.UndefinedTableError:
-            await self._queue_is_missing()
-            return False
-        except QueueNotFound:
-            await self._queue_is_missing()
+        except (asyncpg.UndefinedTableError, QueueNotFound):
+            self._queue_is_missing()
             return False
         except Exception as error:
             await self._patience.failed(error)
@@ -117,7 +104,7 @@ class Claimer(Service):
 
     async def rest(self) -> None:
         """Wait for room, a notification, the next due message or the poll floor."""
-        if self._dispatcher.wanted() == 0 and self._cursor is not None:
+        if self._dispatcher.wanted() == 0 and self.lanes.begun:
             self._dispatcher.hungry.clear()
             if self._dispatcher.wanted() == 0:
                 with suppress(TimeoutError):
@@ -125,171 +112,87 @@ class Claimer(Service):
                 return
         with suppress(TimeoutError):
             await asyncio.wait_for(self._woken.wait(), self._rest_s)
-        if not self._woken.is_set():
-            self._look_at = 0.0
-
-    async def write_hint(self) -> None:
-        """Remember for other workers where nothing is alive any more."""
-        if self._cursor is not None and self._shape is not None and self._cursor.floor:
-            await self._lane.execute(
-                statement("cursor_hint_write"), self._options.queue, self._shape.relation, self._cursor.floor
-            )
+        self._rested = self._woken.is_set()
 
     async def _work(self) -> bool:
-        if self._cursor is None or self._shape is None:
+        if not self.lanes.begun:
             await self._begin()
             return True
         self._woken.clear()
         self._observe()
-        now = time.monotonic()
-        if self._dispatcher.wanted() == 0:
-            return False
-        if now >= self._look_at:
-            await self._look(now, idle=False)
-            await self._claim_behind(now)
         wanted = self._dispatcher.wanted()
-        if wanted == 0 or self._cursor is None:
-            return self._cursor is None
-        found, complete = await self._claim_fast(wanted)
-        if found or not (complete or self._paused):
-            self._busy()
+        if wanted == 0:
+            return False
+        if not self._rested and time.monotonic() >= self._look_at:
+            await self._look_behind(wanted)
+            wanted = self._dispatcher.wanted()
+            if wanted == 0 or not self.lanes.begun:
+                return True
+        self._rested = False
+        catch = await self.lanes.fast(wanted)
+        if not catch.complete and not self._paused:
+            self._note_backlog()
             return True
-        return await self._claim_idle()
+        self._behind_since = None
+        if catch.messages and (self._listed or not self.notified):
+            # Caught up. What comes next announces itself; what falls due is looked for soon.
+            self._rest_s = max(0.001, self._look_at - time.monotonic())
+            return False
+        return await self._settle_down()
 
     async def _begin(self) -> None:
-        """Learn the queue's shape and where to start: at a worker's start, and when the queue was dropped and
-        created again.
-        """
-        shape = await self._find_shape()
-        row = await self._lane.fetchrow(statement("cursor_hint_read"), self._options.queue, shape.relation)
-        self._shape = shape
-        self._cursor = Cursor.at(row["hint"], row["now"])
-        self._on_shape(shape)
+        """At a worker's start, and when the queue was dropped and created again."""
+        self._on_shape(await self.lanes.begin())
+        self._listed = False
         if self._missing:
             self._missing = False
             self._journal.say(Event.QUEUE_CREATED, reason="it is back")
 
-    async def _look(self, now: float, *, idle: bool) -> float | None:
-        """Ask how the queue stands. Returns the seconds until the next message falls due, when ``idle``."""
-        assert self._cursor is not None and self._shape is not None  # noqa: S101, PT018
-        cursor, shape = self._cursor, self._shape
-        arguments = (self._options.queue, cursor.due_after) if idle else (self._options.queue,)
-        row = await self._lane.fetchrow(
-            queue_statement("look", shape, *(("idle",) if idle else ())), *arguments
-        )
-        self._look_at = now + LOOK_S
-        if row["relation"] != shape.relation:
-            self._cursor = None
-            self._announced_idle = False
-            return 0.0
-        cursor.looked(row["sequence"], row["writers"] or ())
-        self._due_waiting = True
-        self._note_pause(paused=bool(row["paused"]))
-        due_in_s: float | None = row["due_in_s"]
-        return due_in_s
+    async def _look_behind(self, wanted: int) -> None:
+        await self._look(idle=False)
+        if self.lanes.begun and not self._paused:
+            await self.lanes.behind(max(1, wanted // _SHARE))
 
-    async def _claim_idle(self) -> bool:
-        """The fast lane is empty: look behind, ask to be woken, and find out how long to rest. Returns
-        whether to go on at once.
+    async def _look(self, *, idle: bool) -> float | None:
+        self._look_at = time.monotonic() + LOOK_S
+        glance = await self.lanes.look(idle=idle)
+        if glance.paused != self._paused and not glance.replaced:
+            self._paused = glance.paused
+            self._journal.say(Event.QUEUE_PAUSED if glance.paused else Event.QUEUE_RESUMED)
+        return glance.due_in_s
+
+    async def _settle_down(self) -> bool:
+        """Nothing in the fast lane: ask to be woken, look behind, and find out how long to rest.
+
+        The order matters: who sends after the look finds this worker listed, who sent before it is found by
+        it, and whoever is in between is among the writers that the look names. Returns whether to go on at
+        once.
         """
-        cursor = self._cursor
-        assert cursor is not None  # noqa: S101
-        now = time.monotonic()
-        if await self._claim_behind(now):
-            return True
-        if self.notified and not self._announced_idle and not self._paused:
+        if self.notified and not self._listed:
             await self._lane.execute(statement("listener_add"), self._options.queue, self._worker_id)
-            self._announced_idle = True
-        due_in_s = await self._look(now, idle=True)
-        if self._cursor is not cursor:
+            self._listed = True
+        due_in_s = await self._look(idle=True)
+        if not self.lanes.begun or self._woken.is_set():
             return True
-        wanted = self._dispatcher.wanted()
-        if cursor.sequence > cursor.position and wanted and not self._paused:
-            found, complete = await self._claim_fast(wanted)
-            if found or not complete:
-                return True
-        if await self._claim_behind(now):
-            return True
-        self._busy_since = None
         floor = self._options.max_poll_s if self.notified else self._options.poll_interval_s
-        if cursor.writers:
+        if self.lanes.cursor.writers:
             floor = min(floor, self._options.poll_interval_s)
-        self._rest_s = min(floor, max(0.001, due_in_s)) if due_in_s is not None else floor
-        if due_in_s is not None and due_in_s <= 0:
-            self._rest_s = min(floor, self._options.poll_interval_s)
-        return False
-
-    async def _claim_fast(self, wanted: int) -> tuple[int, bool]:
-        cursor = self._cursor
-        assert cursor is not None  # noqa: S101
-        row = await self._claim("fast", cursor.position, wanted)
-        if row["msg_ids"]:
-            cursor.claimed(max(row["msg_ids"]))
-        if row["complete"]:
-            cursor.drained()
-        return len(row["msg_ids"] or ()), row["complete"]
-
-    async def _claim_behind(self, now: float) -> int:
-        """The lanes behind the fast one, each with its share. Returns how many messages they gave."""
+        self._rest_s = floor if due_in_s is None else min(floor, max(0.001, due_in_s))
+        if self._paused:
+            self._rest_s = floor
+            return False
+        if self.lanes.unseen:
+            wanted = self._dispatcher.wanted()
+            catch = await self.lanes.fast(wanted) if wanted else None
+            if catch is None or catch.messages or not catch.complete:
+                return wanted > 0
         wanted = self._dispatcher.wanted()
-        cursor = self._cursor
-        if cursor is None or self._paused or wanted == 0:
-            return 0
-        share = max(1, wanted // _SHARE)
-        found = 0
-        if self._due_waiting:
-            row = await self._claim("due", cursor.due_after, share, cursor.position)
-            found += len(row["msg_ids"] or ())
-            if row["complete"]:
-                cursor.due_seen(row["now"])
-                self._due_waiting = False
-        late = cursor.late_range
-        if late is not None:
-            row = await self._claim("late", late[0], share, late[1])
-            found += len(row["msg_ids"] or ())
-            if row["complete"]:
-                cursor.late_seen(late)
-        if now >= self._patrol_at:
-            self._patrol_at = now + PATROL_S
-            found += await self._patrol(cursor, share)
-        return found
+        return wanted > 0 and await self.lanes.behind(max(1, wanted // _SHARE)) > 0
 
-    async def _patrol(self, cursor: Cursor, share: int) -> int:
-        step = cursor.patrol_range
-        if step is None:
-            return 0
-        began = time.monotonic()
-        row = await self._claim("late", step[0], share, step[1])
-        elapsed_s = time.monotonic() - began
-        cursor.patrolled(step, alive=row["alive"], exhausted=row["complete"], elapsed_s=elapsed_s)
-        if began >= self._hint_at:
-            self._hint_at = began + HINT_S
-            await self.write_hint()
-        return len(row["msg_ids"] or ())
-
-    async def _claim(self, lane: str, above: object, limit: int, up_to: int | None = None) -> Any:
-        """One claim. Its messages are in the ledger and with the dispatcher when this returns."""
-        assert self._shape is not None  # noqa: S101
-        asked_at = time.monotonic()
-        row = await self._lane.fetchrow(
-            queue_statement("claim", self._shape, lane),
-            above,
-            limit,
-            self._lease,
-            self._worker_id,
-            self._options.queue,
-            self._options.max_claim_bytes,
-            *(() if up_to is None else (up_to,)),
-        )
-        self.claims += 1
-        if row["claim_id"] is None:
-            self.empty_claims += 1
-            return row
-        messages = _messages(self._options.queue, row, asked_at)
-        self._ledger.opened(messages[0].claim, messages)
+    def _take_over(self, claim: Claim, messages: list[Message]) -> None:
+        self._ledger.opened(claim, messages)
         self._journal.say_each(Event.MESSAGE_CLAIMED, messages)
         self._dispatcher.feed(messages)
-        return row
 
     def _observe(self) -> None:
         """Let the prefetch follow the rate at which handlers finish."""
@@ -302,12 +205,13 @@ class Claimer(Service):
         if surplus:
             self._dispatcher.take_back(surplus)
 
-    def _busy(self) -> None:
+    def _note_backlog(self) -> None:
+        """A worker that is behind comes by anyway: its senders need not notify it."""
         now = time.monotonic()
-        if self._busy_since is None:
-            self._busy_since = now
-        elif self._announced_idle and now - self._busy_since > QUIET_AFTER_BUSY_S:
-            self._announced_idle = False
+        if self._behind_since is None:
+            self._behind_since = now
+        elif self._listed and now - self._behind_since > QUIET_AFTER_BUSY_S:
+            self._listed = False
             self._later(
                 self._lane.execute(statement("listener_remove"), self._options.queue, self._worker_id)
             )
@@ -319,45 +223,13 @@ class Claimer(Service):
     def _due_now(self) -> None:
         self._look_at = 0.0
         self.wake()
+        self._rested = False
 
-    def _note_pause(self, *, paused: bool) -> None:
-        if paused != self._paused:
-            self._paused = paused
-            self._journal.say(Event.QUEUE_PAUSED if paused else Event.QUEUE_RESUMED)
-
-    async def _queue_is_missing(self) -> None:
+    def _queue_is_missing(self) -> None:
         if not self._missing:
             self._missing = True
-            self._journal.say(
-                Event.QUEUE_MISSING, reason="the queue was dropped; waiting for it to be created again"
-            )
-        self._cursor = None
+            reason = "the queue was dropped; waiting for it to be created again"
+            self._journal.say(Event.QUEUE_MISSING, reason=reason)
+        self.lanes.forget()
         self._rest_s = 1.0
         self._woken.clear()
-
-
-def _messages(queue: str, row: Any, asked_at: float) -> list[Message]:
-    """The messages of a claim, in order of id."""
-    claim = Claim(row["claim_id"], row["now"], asked_at)
-    vt_us, ids = row["vt_us"], row["msg_ids"]
-    nothing = [None] * len(ids)
-    zero = [0] * len(ids)
-    messages = [
-        Message(queue, msg_id, read_ct, vt_us, enqueued_us, raw, headers, failures, lost_leases, claim)
-        for msg_id, read_ct, enqueued_us, raw, headers, failures, lost_leases in zip(
-            ids,
-            row["read_cts"],
-            row["enqueued_us"],
-            row["messages"],
-            row["headers"] or nothing,
-            row["failures"] or zero,
-            row["lost_leases"] or zero,
-            strict=True,
-        )
-    ]
-    messages.sort(key=_by_id)
-    return messages
-
-
-def _by_id(message: Message) -> int:
-    return message.msg_id

@@ -24,7 +24,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 OVERLAP = timedelta(seconds=1)
@@ -48,6 +48,8 @@ class Cursor:
     """Transactions that hold a write lock on the table -> the id above which theirs lie."""
     patrol_at: int = 0
     patrol_step: int = 20_000
+    _unbroken: int = 0
+    """Every id up to here was claimed by this worker, or is settled for good: nothing can appear behind."""
     _late: tuple[int, int] | None = None
 
     @classmethod
@@ -55,11 +57,18 @@ class Cursor:
         """A new worker's cursor: nothing is alive at or below ``hint``, and whatever it passes falls due
         after ``now``.
         """
-        return cls(position=hint, due_after=now - OVERLAP, floor=hint, sequence=hint, patrol_at=hint)
+        return cls(
+            position=hint, due_after=now - OVERLAP, floor=hint, sequence=hint, patrol_at=hint, _unbroken=hint
+        )
 
-    def claimed(self, highest_id: int) -> None:
-        """The fast lane gave messages up to ``highest_id``."""
-        self.position = max(self.position, highest_id)
+    def claimed(self, ids: Sequence[int]) -> None:
+        """The fast lane gave these messages."""
+        if not ids:
+            return
+        lowest, highest = min(ids), max(ids)
+        if lowest == self._unbroken + 1 and highest - self._unbroken == len(ids):
+            self._unbroken = highest
+        self.position = max(self.position, highest)
 
     def drained(self) -> None:
         """The fast lane has seen all that was visible: what is left up to the last id given out is not due,
@@ -75,7 +84,7 @@ class Cursor:
         """Take in the last id given out, read BEFORE the set of writing transactions."""
         now_writing = set(writers)
         ended = [floor for writer, floor in self.writers.items() if writer not in now_writing]
-        lowest = min([self.sequence, *ended])
+        lowest = max(self._unbroken, min([self.sequence, *ended]))
         self.writers = {writer: self.writers.get(writer, self.sequence) for writer in now_writing}
         self.sequence = max(self.sequence, sequence)
         if lowest < self.position:
@@ -92,6 +101,7 @@ class Cursor:
         """The late range was looked through to its end."""
         if self._late == looked_range:
             self._late = None
+            self._unbroken = max(self._unbroken, min(looked_range[1], self.safe))
 
     @property
     def safe(self) -> int:

@@ -77,7 +77,8 @@ class Message:
         self.msg_id = msg_id
         self.read_ct = read_ct
         self.vt_us = vt_us
-        """When the lease ends, in microseconds since 1970 by the server's clock: a token, compared exactly."""
+        """When the lease ends, in microseconds since 1970 by the server's clock: a token, compared exactly.
+        """
         self._enqueued_us = enqueued_us
         self.raw = raw
         self._headers = headers

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 
 from postmill.model.errors import InvalidQueueName
 
-RULE = re.compile(r"[a-z0-9_][a-z0-9_-]{0,46}")
+RULE = re.compile(r"(?!.*--)[a-z0-9_][a-z0-9_-]{0,46}")
 
 
 def validated(name: str) -> str:
-    """``name`` itself, or :class:`InvalidQueueName`: 1 to 47 of a-z, 0-9, _ and -, not starting with -."""
+    """``name`` itself, or :class:`InvalidQueueName`: 1 to 47 of a-z, 0-9, _ and -, not starting with -, no --."""
     if RULE.fullmatch(name):
         return name
     raise InvalidQueueName(
         f"{name!r} is not a queue name that Postmill creates.",
-        why="A name has 1 to 47 characters out of a-z, 0-9, _ and -, and does not start with -.",
+        why="A name has 1 to 47 characters out of a-z, 0-9, _ and -, does not start with -, and has no -- in it.",
         hint="Choose another name, e.g. 'emails' or 'resize-images'.",
     )
 

@@ -50,8 +50,9 @@ class RetryPolicy:
         return policy.delay_s(attempt, error, dice)
 
     def exhausted(self, failures: int) -> bool:
-        """Whether a message with so many recorded failures may not be run again at all."""
-        return self.max_attempts is not None and failures >= self.max_attempts
+        """Whether a message with so many recorded failures may not be run again at all, whatever failed."""
+        limits = [policy.max_attempts for policy in (self, *self.by_exception.values())]
+        return all(limit is not None and failures >= limit for limit in limits)
 
     def on(self, *exceptions: type[BaseException], use: RetryPolicy) -> RetryPolicy:
         """This policy, but with ``use`` for the given exception types (the most specific one that fits is

@@ -1,0 +1,226 @@
+"""The lanes of one queue, as statements: look, and claim from the fast lane or from one of those behind it.
+
+Keeps the cursor right; decides nothing about when (that is the claimer's).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from postmill.model.cursor import Cursor
+from postmill.model.message import Claim, Message
+from postmill.sql.catalog import queue_statement, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from uuid import UUID
+
+    from postmill.db.lane import Lane
+    from postmill.model.queue_name import QueueShape
+    from postmill.model.worker_options import WorkerOptions
+
+PATROL_S = 1.0
+HINT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What a look has shown."""
+
+    paused: bool
+    replaced: bool
+    """The queue was dropped and created again: begin anew."""
+    due_in_s: float | None
+    """Seconds until the next message falls due; None when none waits, or it was not asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What one claim has given."""
+
+    messages: list[Message]
+    complete: bool
+    """There was no more that was due in the lane."""
+
+
+class QueueLanes:
+    """One worker's way through one queue. Raises what asyncpg raises."""
+
+    def __init__(
+        self,
+        connection: Lane,
+        worker_id: UUID,
+        options: WorkerOptions,
+        find_shape: Callable[[], Awaitable[QueueShape]],
+        on_claim: Callable[[Claim, list[Message]], None],
+    ) -> None:
+        self._connection = connection
+        self._worker_id = worker_id
+        self._queue = options.queue
+        self._max_bytes = options.max_claim_bytes
+        self._lease = timedelta(seconds=options.lease_s)
+        self._find_shape = find_shape
+        self._on_claim = on_claim
+        self._shape: QueueShape | None = None
+        self._cursor: Cursor | None = None
+        self._due_waiting = False
+        self._patrol_at = self._hint_at = 0.0
+        self.claims = 0
+        """Claims made."""
+        self.empty_claims = 0
+        """Claims that found nothing."""
+
+    @property
+    def begun(self) -> bool:
+        """Whether the queue is known."""
+        return self._cursor is not None
+
+    @property
+    def unseen(self) -> bool:
+        """Whether ids were given out that the fast lane has not reached."""
+        return self.cursor.sequence > self.cursor.position
+
+    @property
+    def cursor(self) -> Cursor:
+        """Where this worker has got to. Only after :meth:`begin`."""
+        assert self._cursor is not None  # noqa: S101
+        return self._cursor
+
+    @property
+    def shape(self) -> QueueShape:
+        """The queue's tables. Only after :meth:`begin`."""
+        assert self._shape is not None  # noqa: S101
+        return self._shape
+
+    async def begin(self) -> QueueShape:
+        """Learn the queue's shape and where to start. Raises :class:`QueueNotFound`."""
+        self._shape = await self._find_shape()
+        row = await self._connection.fetchrow(
+            statement("cursor_hint_read"), self._queue, self._shape.relation
+        )
+        self._cursor = Cursor.at(row["hint"], row["now"])
+        return self._shape
+
+    def forget(self) -> None:
+        """The queue is not there any more."""
+        self._cursor = None
+
+    async def look(self, *, idle: bool) -> Glance:
+        """Ask how the queue stands; ``idle`` asks as well when the next message falls due."""
+        cursor = self.cursor
+        arguments = (self._queue, cursor.due_after) if idle else (self._queue,)
+        row = await self._connection.fetchrow(
+            queue_statement("look", self.shape, *(("idle",) if idle else ())), *arguments
+        )
+        if row["relation"] != self.shape.relation:
+            self._cursor = None
+            return Glance(paused=False, replaced=True, due_in_s=None)
+        cursor.looked(row["sequence"], row["writers"] or ())
+        due_in_s = row["due_in_s"]
+        self._due_waiting = not idle or (due_in_s is not None and due_in_s <= 0)
+        if not self._due_waiting:
+            cursor.due_seen(row["now"])
+        return Glance(paused=bool(row["paused"]), replaced=False, due_in_s=due_in_s)
+
+    async def fast(self, wanted: int) -> Catch:
+        """Claim what comes next in order of id."""
+        cursor = self.cursor
+        row = await self._claim("fast", cursor.position, wanted)
+        cursor.claimed(row["msg_ids"] or ())
+        if row["complete"]:
+            cursor.drained()
+        return self._caught(row)
+
+    async def behind(self, share: int) -> int:
+        """Claim from each lane behind the fast one, at most ``share`` from each. Returns how many there were.
+        """
+        found = 0
+        if self._due_waiting:
+            row = await self._claim("due", self.cursor.due_after, share, self.cursor.position)
+            found += len(self._caught(row).messages)
+            if row["complete"]:
+                self.cursor.due_seen(row["now"])
+                self._due_waiting = False
+        late = self.cursor.late_range
+        if late is not None:
+            row = await self._claim("late", late[0], share, late[1])
+            found += len(self._caught(row).messages)
+            if row["complete"]:
+                self.cursor.late_seen(late)
+        return found + await self._patrol(share)
+
+    async def write_hint(self) -> None:
+        """Remember for other workers that nothing is alive at or below the cursor's floor."""
+        if self.cursor.floor:
+            await self._connection.execute(
+                statement("cursor_hint_write"), self._queue, self.shape.relation, self.cursor.floor
+            )
+
+    async def _patrol(self, share: int) -> int:
+        began = time.monotonic()
+        step = self.cursor.patrol_range
+        if step is None or began < self._patrol_at:
+            return 0
+        self._patrol_at = began + PATROL_S
+        row = await self._claim("late", step[0], share, step[1])
+        found = len(self._caught(row).messages)
+        self.cursor.patrolled(
+            step, alive=row["alive"], exhausted=row["complete"], elapsed_s=time.monotonic() - began
+        )
+        if began >= self._hint_at:
+            self._hint_at = began + HINT_S
+            await self.write_hint()
+        return found
+
+    async def _claim(self, lane: str, above: object, limit: int, up_to: int | None = None) -> Any:
+        self.claims += 1
+        return await self._connection.fetchrow(
+            queue_statement("claim", self.shape, lane),
+            above,
+            limit,
+            self._lease,
+            self._worker_id,
+            self._queue,
+            self._max_bytes,
+            *(() if up_to is None else (up_to,)),
+        )
+
+    def _caught(self, row: Any) -> Catch:
+        """Hand the messages of a claim over; called at once, so that no claim is ever held by nobody."""
+        if row["claim_id"] is None:
+            self.empty_claims += 1
+            return Catch([], row["complete"])
+        # Half a lease may have passed before the answer came; the renewal counts from the earliest moment.
+        claim = Claim(row["claim_id"], row["now"], time.monotonic())
+        messages = _messages(self._queue, row, claim)
+        self._on_claim(claim, messages)
+        return Catch(messages, row["complete"])
+
+
+def _messages(queue: str, row: Any, claim: Claim) -> list[Message]:
+    """The messages of a claim, in order of id."""
+    vt_us, ids = row["vt_us"], row["msg_ids"]
+    nothing = [None] * len(ids)
+    zero = [0] * len(ids)
+    messages = [
+        Message(queue, msg_id, read_ct, vt_us, enqueued_us, raw, headers, failures, lost_leases, claim)
+        for msg_id, read_ct, enqueued_us, raw, headers, failures, lost_leases in zip(
+            ids,
+            row["read_cts"],
+            row["enqueued_us"],
+            row["messages"],
+            row["headers"] or nothing,
+            row["failures"] or zero,
+            row["lost_leases"] or zero,
+            strict=True,
+        )
+    ]
+    messages.sort(key=_by_id)
+    return messages
+
+
+def _by_id(message: Message) -> int:
+    return message.msg_id
