@@ -28,7 +28,7 @@ PASSING_SQLSTATES = frozenset(
 """Conditions that pass without anybody changing the statement (names from appendix A of PostgreSQL's manual).
 """
 
-_KEEPS_CONNECTION = frozenset({"25006", "40001", "40P01", "53100", "53200", "55P03", "57014"})
+_KEEPS_CONNECTION = frozenset({"40001", "40P01", "53100", "53200", "55P03", "57014"})
 
 
 def is_passing(error: BaseException) -> bool:

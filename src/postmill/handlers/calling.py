@@ -119,9 +119,9 @@ class InThread:
                 cancelled = error
                 if attempt.stopping.reason == "shutdown":
                     break  # the process ends: the thread is left behind
-        if cancelled is not None:
-            raise cancelled
-        return running.result()
+        if not running.done():
+            raise cancelled or asyncio.CancelledError
+        return running.result()  # also after its time limit: what is done is done, and must not be done again
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

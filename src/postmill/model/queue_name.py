@@ -16,12 +16,12 @@ RULE = re.compile(r"(?!.*--)[a-z0-9_][a-z0-9_-]{0,46}")
 
 
 def validated(name: str) -> str:
-    """``name`` itself, or :class:`InvalidQueueName`: 1 to 47 of a-z, 0-9, _ and -, not starting with -, no --."""
+    """``name`` itself, or :class:`InvalidQueueName`: 1 to 47 of a-z, 0-9, _ and single -, not the first."""
     if RULE.fullmatch(name):
         return name
     raise InvalidQueueName(
         f"{name!r} is not a queue name that Postmill creates.",
-        why="A name has 1 to 47 characters out of a-z, 0-9, _ and -, does not start with -, and has no -- in it.",
+        why="A name has 1 to 47 characters out of a-z, 0-9, _ and -; no - comes first or twice in a row.",
         hint="Choose another name, e.g. 'emails' or 'resize-images'.",
     )
 
