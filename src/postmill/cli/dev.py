@@ -65,7 +65,7 @@ class _Development:
 
     def run(self, *, reload: bool) -> None:
         """Until Ctrl-C or SIGTERM."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)
         self._start()
         try:
@@ -74,13 +74,13 @@ class _Development:
             else:
                 self._wait()
         finally:
-            # Ctrl-C reached the child too (same process group): it drains, and a second one forces it.
             if self.child is not None:
                 self.child.wait()
 
-    def _stop(self, number: int, _: Any) -> None:
+    def _stop(self, _number: int, _frame: Any) -> None:
+        """Each signal is passed on once: the first drains the workers, a second one forces them."""
         self.stopping.set()
-        if number == signal.SIGTERM and self.child is not None:
+        if self.child is not None:
             self.child.terminate()
 
     def _start(self) -> None:
@@ -93,7 +93,10 @@ class _Development:
             )
             return
         self.session.output.note("Workers: " + ", ".join(target.name for target in found))
-        self.child = subprocess.Popen(_command(found), env=self._environment(found))
+        # A process group of its own: Ctrl-C reaches this process alone, which passes it on.
+        self.child = subprocess.Popen(
+            _command(found), env=self._environment(found), stdin=subprocess.DEVNULL, process_group=0
+        )
 
     def _environment(self, found: list[Target]) -> dict[str, str]:
         """The address goes by the environment: a command line can be read by every user of the machine."""

@@ -56,8 +56,8 @@ class JsonLines(logging.Formatter):
             "event": record.getMessage(),
             **_fields(record),
         }
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+        if _has_traceback(record):
+            line["traceback"] = self.formatException(record.exc_info or (None, None, None))
         return mask(orjson.dumps(line, default=str).decode())
 
 
@@ -77,8 +77,8 @@ class TextLines(logging.Formatter):
         tail = "".join(f" {name}={_value(value)}" for name, value in fields.items())
         who = self._coloured(f"{lead:<16} ", _colour_of(lead)) if lead else ""
         line = f"{self._coloured(at, _DIM)} {who}{event}{tail}"
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+        if _has_traceback(record):
+            line += "\n" + self.formatException(record.exc_info or (None, None, None))
         return mask(line)
 
     def _coloured(self, text: str, colour: int) -> str:
@@ -87,6 +87,11 @@ class TextLines(logging.Formatter):
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return dict(getattr(record, "fields", {}))
+
+
+def _has_traceback(record: logging.LogRecord) -> bool:
+    """A record made with ``exc_info=True`` outside of an ``except`` has a tuple of nothing."""
+    return record.exc_info is not None and record.exc_info[1] is not None
 
 
 def _value(value: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -9,8 +11,11 @@ import click
 from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from postmill.cli.session import Session
 
+COUNT_EVERY_S = 1.0
 COLUMNS = (
     "worker",
     "queue",
@@ -44,7 +49,36 @@ def run(session: Session, targets: tuple[str, ...]) -> None:
 
     settings = session.settings
     log_lines.configure(settings.log_level, settings.log_format)
-    app.run_workers(settings, targets)
+    app.run_workers(settings, targets, on_drain=Draining(session.output.note))
+
+
+class Draining:
+    """Says what still runs when somebody asked to stop, and again whenever the number has changed."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._asked = False
+
+    def __call__(self, count: Callable[[], int]) -> None:
+        """At each request to stop: the first drains, another one forces."""
+        if self._asked:
+            self._say("Forcing: what still runs is cancelled and comes back to the queue.")
+            return
+        self._asked = True
+        running = count()
+        self._say(f"Draining: {_messages(running)}." + (" Ctrl-C again to force." if running else ""))
+        threading.Thread(target=self._follow, args=(count, running), daemon=True).start()
+
+    def _follow(self, count: Callable[[], int], last: int) -> None:
+        while last:
+            time.sleep(COUNT_EVERY_S)
+            if (running := count()) != last:
+                last = running
+                self._say(f"Draining: {_messages(running)}.")
+
+
+def _messages(running: int) -> str:
+    return f"{running} message{'' if running == 1 else 's'} still running" if running else "nothing runs"
 
 
 @worker.command("list")
