@@ -64,7 +64,7 @@ def test_python_blocks_load(page: str, source: str, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(("page", "line"), list(commands()))
 def test_commands_exist_with_these_options(page: str, line: str) -> None:
     """Parsed by the command itself, down to its own parameters, and not run."""
-    words = shlex.split(line, comments=True)[1:]
+    words = shlex.split(re.split(r" [|>] ", line)[0], comments=True)[1:]
     command: click.Command = root
     context = click.Context(root, info_name="postmill", resilient_parsing=True)
     while isinstance(command, click.Group):
@@ -79,6 +79,13 @@ def test_links_lead_to_files(page: Path) -> None:
     targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8"))
     missing = [target for target in targets if not (page.parent / target).exists()]
     assert missing == []
+
+
+def test_the_index_lists_every_page() -> None:
+    folder = ROOT / "docs"
+    listed = set(re.findall(r"\]\(([^)#]+)", (folder / "README.md").read_text(encoding="utf-8")))
+    pages = {str(page.relative_to(folder)) for page in folder.glob("*/*.md")}
+    assert pages - listed == set()
 
 
 def test_the_readme_shows_the_worker_that_init_writes() -> None:
