@@ -172,25 +172,32 @@ class Executor:
         return Failed(
             kind,
             type(error).__name__,
-            _storable(str(error)),
+            _said_by(error),
             None if kind in {"timeout", "invalid_payload"} else _traceback(error),
             None if isinstance(verdict, Dead) else verdict,
             time.monotonic() - message.started,
-            _storable(verdict.reason) if isinstance(verdict, Dead) else "",
+            _storable(str(verdict.reason)) if isinstance(verdict, Dead) else "",
         )
 
     def _verdict(self, error: BaseException, message: Message, kind: str) -> float | Dead:
         if isinstance(error, Dead):
-            return Dead(error.reason or "the handler said so")
+            return Dead(str(error.reason or "the handler said so"))
         if kind == "invalid_payload" and self._options.on_invalid == "dead":
-            return Dead(f"invalid payload: {error}")
+            return Dead(f"invalid payload: {_said_by(error)}")
         try:
             return self._options.retry.decide(message.attempt, error, random.random)
-        except Exception as broken:
+        except BaseException as broken:
             self._desk.journal.say(
                 Event.HOOK_FAILED, exception=broken, msg_id=message.msg_id, reason="the retry rule raised"
             )
             return 60.0
+
+
+def _reason(verdict: Dead, error: BaseException) -> str:
+    """Why it is dead; attempts that ran out name the last error."""
+    if isinstance(error, Dead | InvalidPayload):
+        return verdict.reason
+    return f"{verdict.reason}: {type(error).__name__}: {str(error)[:300]}"
 
 
 def _kind_of(error: BaseException) -> str:
@@ -203,6 +210,13 @@ class ChildCrashed(Exception):
     """The process that ran the handler died: its exit code or signal is the message."""
 
 
+def _said_by(error: BaseException) -> str:
+    try:
+        return _storable(str(error))
+    except BaseException:
+        return "(its text can't be shown)"
+
+
 def _storable(text: str) -> str:
     """PostgreSQL's text holds neither NUL nor lone surrogates."""
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")[:TRACEBACK_LIMIT]
@@ -211,6 +225,6 @@ def _storable(text: str) -> str:
 def _traceback(error: BaseException) -> str:
     try:
         text = "".join(traceback.format_exception(error, limit=-30))
-    except Exception:
+    except BaseException:
         text = f"{type(error).__name__} (its traceback can't be shown)"
     return _storable(text[-TRACEBACK_LIMIT:])

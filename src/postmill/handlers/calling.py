@@ -110,7 +110,7 @@ class InThread:
             if self._wants_context
             else partial(self._function, payload)
         )
-        running = asyncio.get_running_loop().run_in_executor(self._threads, call)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, _in_thread, call)
         cancelled: asyncio.CancelledError | None = None
         while not running.done():
             try:
@@ -122,6 +122,14 @@ class InThread:
         if not running.done():
             raise cancelled or asyncio.CancelledError
         return running.result()  # also after its time limit: what is done is done, and must not be done again
+
+
+def _in_thread(call: Callable[[], Any]) -> Any:
+    """A future can't carry ``StopIteration``: its waiter would never be told."""
+    try:
+        return call()
+    except StopIteration as error:
+        raise RuntimeError("the handler raised StopIteration") from error
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
