@@ -2,7 +2,12 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
+PYTEST := $(BIN)/python -m pytest -n auto
 READY  := $(VENV)/.ready
+
+# Tests of our SQL run on every server version; the rest on the embedded one.
+DATABASE_TESTS := tests/sql tests/migration tests/interop tests/plans tests/faults/test_explorer.py tests/faults/test_reference_model.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench test-deps clean
@@ -11,23 +16,33 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -m venv $(VENV) || { echo "no venv: install python3-venv (Debian) or set PYTHON=..." >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev --group test
+	@$(PYTHON) -m venv "$(VENV)" > "$(VENV).log" 2>&1 || { rm -rf "$(VENV)"; $(MAKE) --no-print-directory venv-package \
+	    && $(PYTHON) -m venv "$(VENV)"; }
+	@rm -f "$(VENV).log"
+	@$(PIP) install --upgrade "pip>=25.1"
+	@$(PIP) install --constraint constraints.txt --editable . --group dev --group test
 	@touch $@
+
+# Debian keeps venv in a package of its own.
+.PHONY: venv-package
+venv-package:
+	@{ [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; } || { \
+	    cat "$(VENV).log" >&2; echo "No venv: install Debian's python3-venv as root, or set PYTHON=..." >&2; exit 1; }
+	@apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv > /dev/null
 
 demo: $(READY) ## crawl a real site with a worker on the embedded Postgres
 	@$(BIN)/python -m examples.scraper
 
-test: $(READY) ## every test
-	@$(BIN)/python -m pytest -n auto
+test: $(READY) ## every test; those of the database also on PostgreSQL 17, 16 and 15
+	@$(PYTEST)
+	@for version in 17 16 15; do echo "PostgreSQL $$version:"; $(PYTEST) --postgres=$$version $(DATABASE_TESTS) || exit 1; done
 
 check: $(READY) ## formatting, lint, types, import contracts, fast tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m pytest -n auto -m "not slow"
+	@$(PYTEST) -m "not slow"
 
 bench: $(READY) ## drain, enqueue and latency beside the raw limit
 	@$(BIN)/postmill bench drain

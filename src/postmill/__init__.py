@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from postmill.client import AsyncClient, Client
+    from postmill.handlers import Context, EdgeWorker, Worker, worker
     from postmill.model.errors import PostmillError
     from postmill.model.message import Message
     from postmill.model.outcome import Completed, Dead, Retry, Snooze
     from postmill.model.retry import RetryPolicy
-    from postmill.handlers import Context, EdgeWorker, Worker, worker
 
 _HOMES = {
     "AsyncClient": "postmill.client",

@@ -70,7 +70,8 @@ class Dispatcher:
 
     def surplus(self) -> int:
         """Messages that wait though the handlers have become slow: others could run them meanwhile."""
-        spare = len(self._ready) - (self._options.max_concurrent + 2 * self.prefetch.limit())
+        per_slot = self._options.batch or 1
+        spare = len(self._ready) - (self._options.max_concurrent * per_slot + 2 * self.prefetch.limit())
         return max(0, spare)
 
     def take_back(self, count: int | None = None) -> int:

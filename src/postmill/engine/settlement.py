@@ -6,7 +6,7 @@ Within a statement messages stand in order of id, so that every statement locks 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.events import Event
@@ -34,6 +34,8 @@ class Settlement:
     """Receipts that are closed with this."""
     touched: list[int]
     """Receipts that lose these messages and stay."""
+    sent_vts: list[int] = field(default_factory=list)
+    """The tokens' vt as they were sent: a renewal may move the messages' own while the statement runs."""
 
     @property
     def messages(self) -> list[Message]:
@@ -168,10 +170,11 @@ def completion_flags(shape: QueueShape, *, archive: bool) -> tuple[str, ...]:
 
 def _tokens(settlement: Settlement) -> tuple[list[int], list[int], list[int]]:
     messages = settlement.messages
+    settlement.sent_vts = [message.vt_us for message in messages]
     return (
         [message.msg_id for message in messages],
         [message.read_ct for message in messages],
-        [message.vt_us for message in messages],
+        settlement.sent_vts,
     )
 
 

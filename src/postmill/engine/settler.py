@@ -108,7 +108,12 @@ class Settler(Service):
                 continue
             self._patience.worked()
             missed = self._note(settlement, settled)
-            settlement.pairs = await self._still_ours(missed, uncertain=uncertain)
+            if missed:
+                sent = dict(
+                    zip((message.msg_id for message in settlement.messages), settlement.sent_vts, strict=True)
+                )
+                missed = await self._still_ours(missed, sent, uncertain=uncertain)
+            settlement.pairs = missed
 
     async def _execute(self, settlement: Settlement) -> list[int]:
         for message, _ in settlement.pairs:
@@ -152,14 +157,11 @@ class Settler(Service):
         else:
             self._journal.say_each(settlement.event, landed)
 
-    async def _still_ours(self, missed: list[Pair], *, uncertain: bool) -> list[Pair]:
+    async def _still_ours(self, missed: list[Pair], sent: dict[int, int], *, uncertain: bool) -> list[Pair]:
         """Of what a statement did not find: what a renewal has moved meanwhile, to be tried again. The rest
         is lost, or done before.
         """
-        if not missed:
-            return missed
-        sent = {message.msg_id: message.vt_us for message, _ in missed}
-        while self._ledger.renewing.intersection(sent):  # noqa: ASYNC110 - a thread clears it
+        while self._ledger.renewing.intersection(message.msg_id for message, _ in missed):  # noqa: ASYNC110 - a thread clears it
             await asyncio.sleep(0.005)
         again: list[Pair] = []
         for message, outcome in missed:

@@ -5,8 +5,8 @@ facade.
 from __future__ import annotations
 
 from postmill.handlers.context import Context, Transaction
+from postmill.handlers.decorator import Task, Worker, worker
 from postmill.handlers.edge_worker import EdgeWorker
 from postmill.handlers.loading import load
-from postmill.handlers.worker import Task, Worker, worker
 
 __all__ = ["Context", "EdgeWorker", "Task", "Transaction", "Worker", "load", "worker"]

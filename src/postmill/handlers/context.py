@@ -13,14 +13,14 @@ from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime, timedelta
     from uuid import UUID
 
     from postmill.db.borrowed import Borrowed
     from postmill.engine.attempt import Attempt, Stopping
-    from postmill.handlers.worker import Task, Worker
+    from postmill.handlers.decorator import Task, Worker
     from postmill.model.message import Message
 
 
@@ -165,6 +165,23 @@ class Transaction:
     async def fetchval(self, sql: str, *args: object) -> Any:
         """The first column of the first row, or None."""
         return await self.connection.fetchval(sql, *args)
+
+    async def send_many(
+        self,
+        queue: str | Worker | Task,
+        payloads: Iterable[object],
+        *,
+        delay: float | timedelta | None = None,
+        run_at: datetime | None = None,
+        headers: Mapping[str, object] | None = None,
+    ) -> list[int]:
+        """Send a message for each payload in this transaction; returns their ids in the same order."""
+        name, headers = addressed(queue, headers)
+        ids: list[int] = []
+        for statement in sending.many(name, payloads, delay=delay, run_at=run_at, headers=headers):
+            rows = await self.connection.fetch(statement.text, *statement.arguments)
+            ids.extend(row[0] for row in rows)
+        return ids
 
     async def send(
         self,

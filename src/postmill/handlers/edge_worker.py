@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from postmill.handlers.worker import Worker
+from postmill.handlers.decorator import Worker
 from postmill.model.errors import AlreadyStarted
 from postmill.model.worker_options import options_from
 

@@ -5,13 +5,14 @@ nothing else.
 from __future__ import annotations
 
 import sys
+import traceback
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from postmill.handlers.worker import Worker
-from postmill.model.errors import InvalidHandler
+from postmill.handlers.decorator import Worker
+from postmill.model.errors import InvalidHandler, PostmillError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -51,6 +52,15 @@ def _module(place: str) -> ModuleType:
         ) from error
     except FileNotFoundError as error:
         raise InvalidHandler(f"There is no file {place}.", hint="Give the path of a Python file.") from error
+    except PostmillError:
+        raise  # a worker in it was declared wrongly, and says so itself
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        raise InvalidHandler(
+            f"Importing {place!r} failed: {type(error).__name__}: {error}.",
+            why=f"It was raised in {where.filename}, line {where.lineno}.",
+            hint="Import it with python alone first: python -c 'import ...'.",
+        ) from error
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -13,7 +13,7 @@ from postmill.handlers.sender import use_database
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from postmill.handlers.worker import Worker
+    from postmill.handlers.decorator import Worker
     from postmill.model.settings import Settings
 
 _running: list[Runner] = []

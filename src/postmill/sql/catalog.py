@@ -1,13 +1,15 @@
-"""Finds SQL by name. The text lives in the ``.sql`` files beside this module; nothing here knows what it means.
+"""Finds SQL by name. The text lives in the ``.sql`` files beside this module; nothing here knows what it
+means.
 
-A statement is one file. ``{queue}``, ``{archive}`` and ``{sequence}`` stand for a queue's tables. A line that ends in
-``--? name`` is kept only when the flag ``name`` is set (a column that older pgmq versions lack, a variant of one statement).
+A statement is one file. ``{queue}``, ``{archive}`` and ``{sequence}`` stand for a queue's tables. A line that
+ends in ``--? name`` is kept only when the flag ``name`` is set (a column that older pgmq versions lack, a
+variant of one statement).
 """
 
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from postmill.model.queue_name import QueueShape
 
 _OPTIONAL = re.compile(r"^(?P<text>.*?)\s*--\? (?P<negated>!?)(?P<flag>[a-z_]+)\s*$")
+_TABLE = re.compile(r"\{(?P<table>queue|archive|sequence)\}")
 _COMMENT = re.compile(r"^\s*--(?!\?).*$")
 
 
@@ -29,17 +32,12 @@ def statement(name: str, *flags: str) -> str:
     return "\n".join(_kept(_read(f"statements/{name}.sql"), frozenset(flags)))
 
 
-@cache
+@lru_cache(maxsize=4096)
 def queue_statement(name: str, shape: QueueShape, *flags: str) -> str:
     """The named statement for one queue's tables; columns that this queue lacks are left out."""
     present = set(flags)
     present.update(flag for flag in ("headers", "last_read_at", "partitioned") if _has(shape, flag))
-    text = statement(name, *sorted(present))
-    return (
-        text.replace("{queue}", shape.queue)
-        .replace("{archive}", shape.archive)
-        .replace("{sequence}", shape.sequence)
-    )
+    return _TABLE.sub(lambda place: str(getattr(shape, place["table"])), statement(name, *sorted(present)))
 
 
 def scripts(folder: str) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 -- Take due messages from one lane of a queue, and leave one receipt for them.
 -- Called by: engine claimer, with one of the flags fast, due, late.
 --   fast: ids above $1, in order.   due: vt after $1 among ids up to $7, in order of vt.   late: ids above $1 up to $7.
--- $2 at most so many messages, $3 the lease, $4 the worker, $5 the queue, $6 at most so many stored bytes (but always one message).
+-- $2 at most so many messages, $3 the lease, $4 the worker, $5 the queue, $6 no further message once so many stored bytes are taken.
 -- One row of arrays: decoding it costs a fraction of a row a message. One vt for the whole claim, from the statement's one clock.
 -- Rows are written by ctid, so dead versions cost nothing; a partitioned queue's ctids are ambiguous: there by id.
 -- `complete`: all that was due in the lane is taken (never so while the queue is paused: then nothing is taken).
@@ -11,7 +11,7 @@ with clock as materialized (
            not exists (select from postmill.queues where queue_name = $5::text and paused_at is not null) as open
 ),
 candidate as materialized (
-    select at, msg_id, sum(stored) over (rows unbounded preceding) as bytes, row_number() over () as place
+    select at, msg_id, sum(stored) over (rows unbounded preceding) - stored as bytes_before
       from (select ctid as at, msg_id, pg_column_size(message) as stored
               from {queue}
              where msg_id > $1::bigint --? fast
@@ -29,8 +29,8 @@ claimed as (
        set vt = (select now from clock) + $3::interval,
            last_read_at = (select now from clock), --? last_read_at
            read_ct = q.read_ct + 1
-     where q.ctid = any (array(select at from candidate where bytes <= $6::bigint or place = 1)) --? !partitioned
-     where q.msg_id = any (array(select msg_id from candidate where bytes <= $6::bigint or place = 1)) --? partitioned
+     where q.ctid = any (array(select at from candidate where bytes_before < $6::bigint)) --? !partitioned
+     where q.msg_id = any (array(select msg_id from candidate where bytes_before < $6::bigint)) --? partitioned
     returning q.msg_id, q.read_ct, q.vt, q.enqueued_at, q.message, q.headers --? headers
     returning q.msg_id, q.read_ct, q.vt, q.enqueued_at, q.message, null::jsonb as headers --? !headers
 ),
@@ -48,7 +48,7 @@ select (select claim_id from receipt) as claim_id,
        (extract(epoch from max(vt)) * 1000000)::bigint as vt_us,
        array_agg(msg_id) as msg_ids,
        array_agg(read_ct) as read_cts,
-       array_agg((extract(epoch from enqueued_at) * 1000000)::bigint) as enqueued_us,
+       array_agg((date_part('epoch', enqueued_at) * 1000000)::bigint) as enqueued_us,
        array_agg(coalesce(message::text, 'null')) as messages,
        case when count(headers) > 0 then array_agg(headers::text) end as headers,
        case when max(read_ct) > 1 then array_agg(
