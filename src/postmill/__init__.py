@@ -1,6 +1,6 @@
 """Postmill: background work for Python on one Postgres.
 
-Public names load lazily (PEP 562): importing the package must stay cheap for child processes and for ``--help``.
+Public names load lazily (PEP 562): importing the package stays cheap for child processes and ``--help``.
 """
 
 from __future__ import annotations

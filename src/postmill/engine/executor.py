@@ -176,7 +176,7 @@ class Executor:
             None if kind in {"timeout", "invalid_payload"} else _traceback(error),
             None if isinstance(verdict, Dead) else verdict,
             time.monotonic() - message.started,
-            _storable(str(verdict.reason)) if isinstance(verdict, Dead) else "",
+            _storable(str(_reason(verdict, error))) if isinstance(verdict, Dead) else "",
         )
 
     def _verdict(self, error: BaseException, message: Message, kind: str) -> float | Dead:

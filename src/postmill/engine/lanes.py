@@ -135,7 +135,7 @@ class QueueLanes:
         return self._caught(row)
 
     async def behind(self, share: int) -> int:
-        """Claim from each lane behind the fast one, at most ``share`` from each. Returns how many there were."""
+        """Claim from each lane behind the fast one, at most ``share`` from each. Returns how many."""
         found = 0
         if self._due_waiting:
             row = await self._claim("due", self.cursor.due_after, share, self.cursor.position)

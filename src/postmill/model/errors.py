@@ -119,7 +119,7 @@ class SchemaTooNew(PostmillError):
 
 
 class MigrationFailed(PostmillError):
-    """A step of ``postmill migrate`` could not be done; it left nothing behind, and the steps before it stay."""
+    """A step of ``postmill migrate`` could not be done; it left nothing behind, and earlier steps stay."""
 
     code = "migration-failed"
 

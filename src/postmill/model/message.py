@@ -94,7 +94,7 @@ class Message:
 
     @property
     def attempt(self) -> int:
-        """1 for the first. Counts recorded failures, not ``read_ct``: other clients' reads are no attempts."""
+        """1 for the first. Counts recorded failures, not ``read_ct``: others' reads are no attempts."""
         return self.failures + 1
 
     @property

@@ -90,7 +90,7 @@ CANCELLED = Cancelled()
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """The attempt did not happen (the worker stops, or never started it): the message is ready again at once."""
+    """The attempt did not happen (the worker stops, or never began it): the message is ready at once."""
 
 
 RELEASED = Released()

@@ -25,7 +25,7 @@ Poller = Literal["auto", "notify", "poll"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerOptions:
-    """See ``docs/reference/worker-options.md``. Raises :class:`InvalidOption` when a value breaks its rule."""
+    """See ``docs/reference/worker-options.md``. Raises :class:`InvalidOption` for a bad value."""
 
     queue: str = "tasks"
     max_concurrent: int = 10

@@ -1,1 +1,1 @@
-"""SQL as source: migrations, functions, views and the named statements the Python code binds. Data, not code."""
+"""SQL as source: migrations, functions, views and the named statements Python binds. Data, not code."""

@@ -41,7 +41,7 @@ def queue_statement(name: str, shape: QueueShape, *flags: str) -> str:
 
 
 def scripts(folder: str) -> list[tuple[str, str]]:
-    """All ``.sql`` files of ``migrations``, ``functions``, ``views`` or ``compat`` as (stem, text), by name."""
+    """All ``.sql`` files of ``migrations``, ``functions``, ``views`` or ``compat`` as (stem, text)."""
     root = files(__package__) / folder
     names = sorted(entry.name for entry in root.iterdir() if entry.name.endswith(".sql"))
     return [(name.removesuffix(".sql"), _read(f"{folder}/{name}")) for name in names]
