@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import pytest_asyncio
 from psycopg.rows import dict_row
+
 from tests import servers
 
 if TYPE_CHECKING:

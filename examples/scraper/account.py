@@ -61,12 +61,6 @@ class Letter:
     url: str
     attempts: int
     reason: str
-    last_error: str
-
-    @property
-    def why(self) -> str:
-        """The reason, and what the last of several attempts met."""
-        return f"{self.reason}: {self.last_error}" if self.attempts > 1 and self.last_error else self.reason
 
 
 def start(connection: Connection[Any], first: str) -> None:

@@ -36,7 +36,7 @@ def show(console: Console, account: Account, letters: list[Letter], *, commands:
     table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2))
     for letter in letters:
         tries = f"{letter.attempts} attempt{'s' if letter.attempts > 1 else ''}"
-        table.add_row(urlsplit(letter.url).path, tries, letter.why.partition("\n")[0])
+        table.add_row(urlsplit(letter.url).path, tries, letter.reason.partition("\n")[0])
     console.print(table)
     console.print("\nWhat to try next")
     for command, purpose in NEXT:

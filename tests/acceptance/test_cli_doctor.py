@@ -10,6 +10,7 @@ from postmill.db import checks
 
 if TYPE_CHECKING:
     import pytest
+
     from tests.acceptance.conftest import Cli
 
     Database = psycopg.Connection[dict[str, Any]]

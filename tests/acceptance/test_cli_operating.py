@@ -8,6 +8,7 @@ import pytest
 
 if TYPE_CHECKING:
     import psycopg
+
     from tests.acceptance.conftest import Cli
 
     Database = psycopg.Connection[dict[str, Any]]

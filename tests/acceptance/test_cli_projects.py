@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import psycopg
+
     from tests.acceptance.conftest import Cli
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import psycopg
+
     from tests.acceptance.conftest import Cli
 
     Database = psycopg.Connection[dict[str, Any]]

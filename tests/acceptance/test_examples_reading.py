@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from examples.scraper import trouble
 from examples.scraper.reading import Definition, UnreadableError, definitions, links
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+
 from examples.scraper import account, sitemap, trouble
 from examples.scraper.site import serving
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+
 from examples.scraper import sitemap, trouble
 from examples.scraper.reading import links
 from examples.scraper.site import Site, serving

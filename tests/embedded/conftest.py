@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.embedded.processes import Opener, delete, kill, processes_of
 
 from postmill import embedded
+from tests.embedded.processes import Opener, delete, kill, processes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

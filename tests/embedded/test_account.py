@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.embedded.processes import ask, processes_of, supervisor_of
 
 from postmill.embedded import account as accounts
 from postmill.embedded import binaries, runtime
@@ -17,6 +16,7 @@ from postmill.embedded.presence import status
 from postmill.embedded.server import open_with
 from postmill.embedded.supervisor_options import Options
 from postmill.model.errors import EmbeddedError
+from tests.embedded.processes import ask, processes_of, supervisor_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.embedded.processes import ask
 
 from postmill import embedded
 from postmill.embedded import binaries
 from postmill.model.errors import EmbeddedError
+from tests.embedded.processes import ask
 
 
 def test_the_pinned_wheel_comes_first() -> None:

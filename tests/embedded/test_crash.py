@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from tests.embedded.processes import alive, ask, kill, processes_of, supervisor_of, until
 
 from postmill import embedded
 from postmill.embedded import account as accounts
@@ -17,6 +16,7 @@ from postmill.embedded import address, binaries, configuration
 from postmill.embedded.locks import FileLock
 from postmill.embedded.process import environment, is_ready
 from postmill.model.errors import EmbeddedError
+from tests.embedded.processes import alive, ask, kill, processes_of, supervisor_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

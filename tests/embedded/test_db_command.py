@@ -9,10 +9,10 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.embedded.processes import ask
 
 from postmill import embedded
 from postmill.embedded import binaries
+from tests.embedded.processes import ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,10 +7,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.embedded.processes import alive, ask, kill, processes_of, supervisor_of, until
 
 from postmill import embedded
 from postmill.model.errors import Refused
+from tests.embedded.processes import alive, ask, kill, processes_of, supervisor_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

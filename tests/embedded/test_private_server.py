@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+
 from tests.embedded.processes import PATIENCE_S, alive, ask, until
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.embedded.processes import processes_of
 
 from postmill import embedded
 from postmill.embedded import binaries
 from postmill.model.errors import EmbeddedError, InvalidOption
+from tests.embedded.processes import processes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,8 @@ import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.embedded.processes import alive, ask, kill, processes_of, supervisor_of, until
-
 from postmill import embedded
+from tests.embedded.processes import alive, ask, kill, processes_of, supervisor_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.embedded.processes import ask, ask_asyncpg, processes_of
 
 from postmill import embedded
+from tests.embedded.processes import ask, ask_asyncpg, processes_of
 
 
 @pytest.fixture

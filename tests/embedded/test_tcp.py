@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from tests.embedded.processes import ask, ask_asyncpg
 
 from postmill import embedded
 from postmill.model.errors import EmbeddedError
+from tests.embedded.processes import ask, ask_asyncpg
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.embedded.processes import ask, processes_of, until
 
 from postmill import embedded
 from postmill.model.errors import EmbeddedError
+from tests.embedded.processes import ask, processes_of, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
+
 from tests.sql.asking import Database, column, row, value
 
 if TYPE_CHECKING:

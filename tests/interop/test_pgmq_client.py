@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pgmq import PGMQueue
 from psycopg.conninfo import conninfo_to_dict
+
 from tests.sql.asking import Database, claim, column, row, value
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.interop.pgmq_shapes import RELEASES, Release
-from tests.sql.asking import Database, bury, claim, column, refused, row, value
 
 from postmill.db import pgmq
 from postmill.db.migrate import check_version, migrate
 from postmill.model.errors import QueueNotFound
+from tests.interop.pgmq_shapes import RELEASES, Release
+from tests.sql.asking import Database, bury, claim, column, refused, row, value
 
 if TYPE_CHECKING:
     from postmill.model.queue_name import QueueShape

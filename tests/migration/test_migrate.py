@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from tests.sql.asking import Database, column, rows, value
 
 from postmill.db import pgmq
 from postmill.db.migrate import check_version, migrate, pending_sql
 from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing, SchemaTooNew
+from tests.sql.asking import Database, column, rows, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable

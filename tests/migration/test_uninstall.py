@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.sql.asking import Database, bury, column, rows, value
 
 from postmill.db import pgmq
 from postmill.db.migrate import check_version, migrate, uninstall
 from postmill.model.errors import Refused, SchemaMissing
+from tests.sql.asking import Database, bury, column, rows, value
 
 PGMQ = (
     "select oid::regprocedure::text as name, pg_get_functiondef(oid) as text from pg_proc "

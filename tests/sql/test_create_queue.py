@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.sql.asking import Database, bury, claim, column, refused, row, rows, value
 
 if TYPE_CHECKING:

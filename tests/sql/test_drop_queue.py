@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.sql.asking import Database, bury, claim, fail, refused, rows, value
 
 OURS = ("claims", "failures", "results", "cancellations", "listeners", "dead_letters", "queues")

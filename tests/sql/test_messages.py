@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.sql.asking import Database, bury, claim, column, fail, refused, row, rows, value
 
 STATES = ["scheduled", "ready", "running", "retrying", "completed", "dead", "cancelled"]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from tests.sql.asking import Database, column, rows, value
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "sql-functions.md"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.sql.asking import Database, column, refused, rows, value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from tests.sql.asking import Database, heard, refused, rows
 
 if TYPE_CHECKING:

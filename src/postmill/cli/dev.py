@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from postmill.cli.session import Session
     from postmill.model.address import Address
 
+LOOK_EVERY_MS = 1000
+"""How often to see whether the workers still run."""
 STOP_GRACE_S = 10
 """How long the old workers may finish what they run when a file changed; then they are killed."""
 
@@ -112,10 +114,22 @@ class _Development:
 
     def _watch(self) -> None:
         for changed in _changes(self.place, self.stopping):
+            if not changed:
+                self._revive()
+                continue
             self.session.output.note(f"Changed: {', '.join(sorted(changed))}. Restarting the workers.")
             self._end_child()
             if not self.stopping.is_set():
                 self._start()
+
+    def _revive(self) -> None:
+        """Start workers again that were killed; those that ended by themselves wait for a changed file."""
+        if self.child is None or self.stopping.is_set():
+            return
+        ending = self.child.poll() or 0
+        if ending < 0:
+            self.session.output.note(f"Signal {-ending} ended the workers. Starting them again.")
+            self._start()
 
     def _end_child(self) -> None:
         if self.child is None:
@@ -135,10 +149,18 @@ class _Development:
 
 
 def _changes(place: Path, stopping: threading.Event) -> Iterator[set[str]]:
+    """The files that changed, as they change; every second without a change an empty set."""
     from watchfiles import PythonFilter, watch
 
     watched = place if place.is_dir() else place.parent
-    for changes in watch(watched, watch_filter=PythonFilter(), stop_event=stopping, raise_interrupt=False):
+    for changes in watch(
+        watched,
+        watch_filter=PythonFilter(),
+        stop_event=stopping,
+        raise_interrupt=False,
+        rust_timeout=LOOK_EVERY_MS,
+        yield_on_timeout=True,
+    ):
         yield {os.path.relpath(path) for _, path in changes}
 
 
