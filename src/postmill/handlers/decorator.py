@@ -4,7 +4,6 @@ can be sent to.
 
 from __future__ import annotations
 
-import inspect
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
@@ -211,14 +210,10 @@ def worker(function: Callable[..., Any] | None = None, /, **options: Any) -> Any
 
 
 class WorkerMaker(Worker):
-    """A worker without a default handler so far: decorate one function, or add tasks."""
+    """A worker without a default handler so far: decorate one, or add tasks with :meth:`task`, or both."""
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Decorate the default handler; afterwards, call it."""
-        if self._default is None and len(args) == 1 and not kwargs and _is_function(args[0]):
-            return Worker(self.options, args[0])
-        return super().__call__(*args, **kwargs)
-
-
-def _is_function(value: object) -> bool:
-    return callable(value) and not inspect.isclass(value)
+    def __call__(self, function: Callable[..., Any], /) -> Worker:
+        """Decorate the default handler. The tasks of this queue stay with it."""
+        made = Worker(self.options, function)
+        made._tasks = self._tasks
+        return made
