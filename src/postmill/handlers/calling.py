@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -110,7 +111,9 @@ class InThread:
             if self._wants_context
             else partial(self._function, payload)
         )
-        running = asyncio.get_running_loop().run_in_executor(self._threads, _in_thread, call)
+        running = asyncio.get_running_loop().run_in_executor(
+            self._threads, copy_context().run, _in_thread, call
+        )
         cancelled: asyncio.CancelledError | None = None
         while not running.done():
             try:

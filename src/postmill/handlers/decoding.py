@@ -42,10 +42,10 @@ def decoder(payload_type: Any) -> Decode:
 
 def _any_of(payload_type: Any) -> Decode:
     if payload_type not in (dict, list):
-        return orjson.loads
+        return _loads
 
     def decode(raw: str) -> Any:
-        payload = orjson.loads(raw)
+        payload = _loads(raw)
         if type(payload) is not payload_type:
             raise InvalidPayload(f"expected a JSON {_JSON_NAMES[payload_type]}, got {type(payload).__name__}")
         return payload
@@ -53,11 +53,19 @@ def _any_of(payload_type: Any) -> Decode:
     return decode
 
 
+def _loads(raw: str) -> Any:
+    """jsonb holds numbers and depths that nothing here can: such a payload fits no handler."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise InvalidPayload(str(error)) from error
+
+
 def _msgspec(decode: Decode) -> Decode:
     def checked(raw: str) -> Any:
         try:
             return decode(raw)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise InvalidPayload(str(error)) from error
 
     return checked

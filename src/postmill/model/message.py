@@ -114,8 +114,9 @@ class Message:
 
     @property
     def headers(self) -> dict[str, Any]:
-        """The message's headers; empty when it has none."""
-        return orjson.loads(self._headers) if self._headers else {}
+        """The message's headers; empty when it has none, or something else than an object."""
+        headers = orjson.loads(self._headers) if self._headers else {}
+        return headers if isinstance(headers, dict) else {}
 
     @property
     def has_headers(self) -> bool:

@@ -12,7 +12,7 @@ with clock as materialized (
 ),
 candidate as materialized (
     select at, msg_id, sum(stored) over (rows unbounded preceding) - stored as bytes_before
-      from (select ctid as at, msg_id, pg_column_size(message) as stored
+      from (select ctid as at, msg_id, coalesce(pg_column_size(message), 0) as stored
               from {queue}
              where msg_id > $1::bigint --? fast
              where vt > $1::timestamptz and msg_id <= $7::bigint --? due

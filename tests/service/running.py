@@ -1,0 +1,135 @@
+"""Runs workers inside a test, and waits for what they report: by signals, never by the clock."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from postmill.engine.run import Engine
+from postmill.model.address import Address
+from postmill.model.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from postmill.engine.worker import QueueWorker
+    from postmill.handlers import Worker
+
+GIVE_UP_S = 20.0
+"""Ends a test that would hang; no test measures anything by it."""
+
+ENDS = (
+    Event.MESSAGE_COMPLETED,
+    Event.MESSAGE_RETRYING,
+    Event.MESSAGE_SNOOZED,
+    Event.MESSAGE_DEAD,
+    Event.MESSAGE_CANCELLED,
+    Event.LEASE_LOST,
+)
+"""The ways in which an attempt is seen to end."""
+
+
+class Running:
+    """Workers at work on a test's database, and everything they have said so far."""
+
+    def __init__(self, engine: Engine, db: Any) -> None:
+        self.engine = engine
+        self.db = db
+        """A connection of the test's own."""
+        self.said: list[tuple[Event, dict[str, Any]]] = []
+        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def listen(self) -> None:
+        """Hear every worker from now on; called before any of them had a turn."""
+        for worker in self.engine.workers:
+            worker.journal.listeners.append(self._heard)
+
+    @property
+    def worker(self) -> QueueWorker:
+        """The only worker."""
+        (worker,) = self.engine.workers
+        return worker
+
+    def events(self, *wanted: Event) -> list[dict[str, Any]]:
+        """What was said under these names."""
+        return [fields for event, fields in self.said if event in wanted]
+
+    def ends(self, msg_id: int) -> list[Event]:
+        """How the attempts at one message ended, in order."""
+        return [event for event, fields in self.said if event in ENDS and fields.get("msg_id") == msg_id]
+
+    async def until(self, *wanted: Event, count: int = 1) -> list[dict[str, Any]]:
+        """Wait until events of these names were said ``count`` times in all."""
+        await self.until_true(lambda: len(self.events(*wanted)) >= count)
+        return self.events(*wanted)
+
+    async def until_true(self, condition: Callable[[], bool]) -> None:
+        """Wait for something that can only come true when a worker says something."""
+        async with asyncio.timeout(GIVE_UP_S):
+            while not condition():
+                self._news.clear()
+                await self._news.wait()
+
+    async def send(self, payload: str, queue: str = "tasks", **headers: str) -> int:
+        """Send JSON text the way another client would: with pgmq's own function."""
+        msg_id: int = await self.db.fetchval(
+            "select * from pgmq.send($1, $2::jsonb)"
+            if not headers
+            else "select * from pgmq.send($1, $2::jsonb, jsonb_build_object('postmill-task', $3::text))",
+            queue,
+            payload,
+            *headers.values(),
+        )
+        return msg_id
+
+    async def count(self, table: str) -> int:
+        """Rows of a table, or of anything that can stand after ``from``."""
+        number: int = await self.db.fetchval(f"select count(*) from {table}")
+        return number
+
+    async def account(self, queue: str = "tasks") -> dict[str, int]:
+        """Where the queue's messages are: each is in exactly one place."""
+        return {
+            "queue": await self.count(f"pgmq.q_{queue}"),
+            "archive": await self.count(f"pgmq.a_{queue}"),
+            "dead": await self.count(f"postmill.dead_letters where queue_name = '{queue}'"),
+            "claims": await self.count("postmill.claims"),
+        }
+
+    def _heard(self, event: Event, fields: dict[str, Any]) -> None:
+        self.said.append((event, dict(fields)))
+        try:
+            inside = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            inside = False
+        if inside:
+            self._news.set()
+        else:
+            self._loop.call_soon_threadsafe(self._news.set)
+
+
+@asynccontextmanager
+async def running(url: str, *workers: Worker, begin: bool = True) -> AsyncIterator[Running]:
+    """Start ``workers``, hand them out, and stop them. Their queues exist when this yields."""
+    engine = Engine(workers, Address(url))
+    db = await asyncpg.connect(url)
+    run = Running(engine, db)
+    try:
+        if begin:
+            await engine.start()
+            run.listen()
+        yield run
+    finally:
+        async with asyncio.timeout(GIVE_UP_S):
+            await engine.stop()
+        await db.close()
+
+
+async def finished(run: Running, count: int) -> dict[str, int]:
+    """Wait until ``count`` messages have left the queue for good, and account for all of them."""
+    await run.until(Event.MESSAGE_COMPLETED, Event.MESSAGE_DEAD, Event.MESSAGE_CANCELLED, count=count)
+    return await run.account()
