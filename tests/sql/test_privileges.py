@@ -82,5 +82,5 @@ def test_only_the_trigger_function_runs_as_its_owner_and_every_function_pins_its
     )
     assert [each["proname"] for each in functions if each["prosecdef"]] == ["wake"]
     # _state is plain SQL without settings so that it is inlined into scans.
-    unpinned = [each["proname"] for each in functions if each["proconfig"] != ['search_path=""']]
+    unpinned = [each["proname"] for each in functions if 'search_path=""' not in (each["proconfig"] or [])]
     assert unpinned == ["_state"]

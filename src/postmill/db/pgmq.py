@@ -65,7 +65,7 @@ def is_present(connection: psycopg.Connection[Any]) -> bool:
 
 def shapes(connection: psycopg.Connection[Any]) -> list[QueueShape]:
     """The shape of every queue of this database, by name."""
-    return [_shape(row) for row in _rows(connection, statement("queue_shape"), None)]
+    return [QueueShape.of(row) for row in _rows(connection, statement("queue_shape"), None)]
 
 
 def shape(connection: psycopg.Connection[Any], queue: str) -> QueueShape:
@@ -76,17 +76,7 @@ def shape(connection: psycopg.Connection[Any], queue: str) -> QueueShape:
             f"There is no queue {queue!r} in this database.",
             hint=f"Create it with: postmill queue create {queue}",
         )
-    return _shape(rows[0])
-
-
-def _shape(row: DictRow) -> QueueShape:
-    return QueueShape(
-        name=row["queue_name"],
-        relation=row["relation"],
-        has_headers=row["has_headers"],
-        has_last_read_at=row["has_last_read_at"],
-        is_partitioned=row["is_partitioned"],
-    )
+    return QueueShape.of(rows[0])
 
 
 def _rows(connection: psycopg.Connection[Any], sql: str, *values: object) -> list[DictRow]:

@@ -164,10 +164,4 @@ async def find_shape(lane: Lane, queue: str) -> QueueShape:
     row = await lane.fetchrow(statement("queue_shape"), queue)
     if row is None:
         raise QueueNotFound(f"There is no queue {queue!r}.", hint=f"Create it: postmill queue create {queue}")
-    return QueueShape(
-        name=row["queue_name"],
-        relation=row["relation"],
-        has_headers=row["has_headers"],
-        has_last_read_at=row["has_last_read_at"],
-        is_partitioned=row["is_partitioned"],
-    )
+    return QueueShape.of(row)

@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from postmill.model.errors import InvalidQueueName
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 RULE = re.compile(r"(?!.*--)[a-z0-9_][a-z0-9_-]{0,46}")
 
@@ -36,6 +40,17 @@ class QueueShape:
     has_headers: bool = True
     has_last_read_at: bool = True
     is_partitioned: bool = False
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> QueueShape:
+        """From a row of the statement ``queue_shape``, whichever driver read it."""
+        return cls(
+            name=row["queue_name"],
+            relation=row["relation"],
+            has_headers=row["has_headers"],
+            has_last_read_at=row["has_last_read_at"],
+            is_partitioned=row["is_partitioned"],
+        )
 
     @property
     def queue(self) -> str:

@@ -11,8 +11,19 @@ create table postmill.queues (
     pause_reason      text,
     cursor_hint       bigint not null default 0, -- no claimable message was at or below this id
     cursor_relation   oid,                       -- of which table: a queue dropped and created again restarts its ids
-    archive_retention interval not null default interval '7 days'
+    archive_retention interval,                  -- null: the archive is kept for ever, as that of a queue that is not ours
+    history_retention interval default interval '7 days'  -- failures, results, cancellations, replayed letters; null: for ever
 );
+
+-- Who prunes what next, one row a queue: whoever locks the row has the duty for one batch. Apart from postmill.queues, whose
+-- rows workers update while they claim.
+create table postmill.prunings (
+    queue_name       text primary key,
+    due_at           timestamptz not null default '-infinity',
+    archive_position timestamptz not null default '-infinity', -- how far this sweep has come: dead rows before it are not
+    failure_position bigint not null default 0                 -- walked over again while an old transaction keeps them
+);
+create index prunings_due_at on postmill.prunings (due_at);
 
 -- One row a worker, kept after it stopped.
 create table postmill.workers (
@@ -60,7 +71,7 @@ create table postmill.failures (
     failed_at     timestamptz not null default clock_timestamp()
 );
 create index failures_message on postmill.failures (queue_name, msg_id);
-create index failures_failed_at on postmill.failures (failed_at);
+create index failures_queue on postmill.failures (queue_name, failure_id);
 
 -- Messages that will not be run again, whole, with what is needed to put them back.
 create table postmill.dead_letters (
@@ -83,6 +94,7 @@ create table postmill.dead_letters (
 );
 create index dead_letters_queue on postmill.dead_letters (queue_name, letter_id) where replayed_at is null;
 create index dead_letters_message on postmill.dead_letters (queue_name, msg_id);
+create index dead_letters_replayed on postmill.dead_letters (queue_name, replayed_at) where replayed_at is not null;
 
 -- What handlers returned, when they asked for it to be kept; and messages that were cancelled.
 create table postmill.results (
@@ -92,7 +104,7 @@ create table postmill.results (
     completed_at timestamptz not null default clock_timestamp(),
     primary key (queue_name, msg_id)
 );
-create index results_completed_at on postmill.results (completed_at);
+create index results_completed_at on postmill.results (queue_name, completed_at);
 
 create table postmill.cancellations (
     queue_name   text not null,
@@ -106,6 +118,7 @@ create table postmill.cancellations (
     primary key (queue_name, msg_id)
 );
 create index cancellations_pending on postmill.cancellations (queue_name) where cancelled_at is null;
+create index cancellations_requested_at on postmill.cancellations (queue_name, requested_at);
 
 -- Who wants to be woken when a message is sent. Unlogged: a hint that workers renew; after a crash they write it again.
 create unlogged table postmill.listeners (
