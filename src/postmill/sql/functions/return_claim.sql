@@ -17,10 +17,10 @@ begin
     execute format(
         'with held as (
              select q.msg_id
-               from unnest($1, $2) as t (msg_id, read_ct)
-               join pgmq.%1$I as q on q.msg_id = t.msg_id and q.read_ct = t.read_ct
-              order by q.msg_id
-                for update of q),
+               from (select * from unnest($1, $2) as t (msg_id, read_ct) order by msg_id) as t
+              cross join lateral (
+                    select q.msg_id from pgmq.%1$I as q where q.msg_id = t.msg_id and q.read_ct = t.read_ct for update
+                    ) as q),
          back as (
              update pgmq.%1$I as q set vt = clock_timestamp()
               where q.msg_id = any (array(select msg_id from held))

@@ -1,17 +1,21 @@
 -- Push the leases of everything a worker holds in one queue into the future.
 -- Called by: engine heartbeat. $1 ids (ascending), $2 their read_ct, $3 their vt (µs since 1970), $4 the lease.
 -- Returns each id with its new vt, or null with `held` = true (locked by a settlement at this moment: left alone) or false (the lease
--- is lost). Lock order: queue rows by msg_id, skipping locked ones, so it never waits for a settlement nor deadlocks with one.
+-- is lost). Lock order: queue rows in the order of $1, skipping locked ones, so it never waits for a settlement nor deadlocks with one.
+-- The ids are looked up one by one: joined and then ordered, with sorting switched off, they cost a walk through the whole queue.
 with wanted as (
     select * from unnest($1::bigint[], $2::integer[], $3::bigint[]) as t (msg_id, read_ct, vt_us)
 ),
 locked as (
-    select q.msg_id
+    select held.msg_id
       from wanted
-      join {queue} as q on q.msg_id = wanted.msg_id
-     where q.read_ct = wanted.read_ct and q.vt is not distinct from timestamptz 'epoch' + wanted.vt_us * interval '1 microsecond'
-     order by q.msg_id
-       for update of q skip locked
+     cross join lateral (
+           select q.msg_id
+             from {queue} as q
+            where q.msg_id = wanted.msg_id and q.read_ct = wanted.read_ct
+              and q.vt is not distinct from timestamptz 'epoch' + wanted.vt_us * interval '1 microsecond'
+              for update skip locked
+           ) as held
 ),
 renewed as (
     update {queue} as q
