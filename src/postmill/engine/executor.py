@@ -82,16 +82,15 @@ class Executor:
             attempt.limit(self._timeout_s, slot.cancel)
         try:
             result = await self._handler.bind(message, attempt)
-            if attempt.sends is not None and not attempt.completed_in_transaction:
-                await self._desk.complete_with_sends(attempt)
+            outcome = COMPLETED if result is None else self._returned(result, message)
+            if attempt.sends is not None or attempt.completed_in_transaction:
+                return await self._with_writes(outcome, attempt)
         except BaseException as error:
             return self._outcome_of(error, message, attempt, slot)
         finally:
             if attempt.timer is not None:
                 attempt.timer.cancel()
-        if attempt.completed_in_transaction:
-            return SETTLED
-        return COMPLETED if result is None else self._returned(result, message)
+        return outcome
 
     async def run_batch(self, messages: Sequence[Message], slot: Slot) -> list[Outcome]:
         """Run a batch handler: one outcome a message; None from the handler means that all are completed."""
@@ -105,6 +104,9 @@ class Executor:
         try:
             result = await self._handler.bind_batch(messages, attempts)
             outcomes = self._batch_outcomes(result, messages)
+            for place, attempt in enumerate(attempts):
+                if attempt.sends is not None or attempt.completed_in_transaction:
+                    outcomes[place] = await self._with_writes(outcomes[place], attempt)
         except BaseException as error:
             return [
                 self._outcome_of(error, message, attempt, slot)
@@ -114,6 +116,14 @@ class Executor:
             if attempts[0].timer is not None:
                 attempts[0].timer.cancel()
         return outcomes
+
+    async def _with_writes(self, outcome: Outcome, attempt: Attempt) -> Outcome:
+        """The outcome of a handler that sends, or has completed its message in a transaction of its own."""
+        if not attempt.completed_in_transaction:
+            if not isinstance(outcome, Completed):
+                return outcome
+            await self._desk.complete_with_sends(attempt)
+        return Settled(outcome.result) if isinstance(outcome, Completed) else SETTLED
 
     def _batch_outcomes(self, result: Any, messages: Sequence[Message]) -> list[Outcome]:
         if result is None:
@@ -185,7 +195,8 @@ class Executor:
         if kind == "invalid_payload" and self._options.on_invalid == "dead":
             return Dead(f"invalid payload: {_said_by(error)}")
         try:
-            return self._options.retry.decide(message.attempt, error, random.random)
+            asked_s = error.after_s if isinstance(error, Retry) else None
+            return self._options.retry.decide(message.attempt, error, random.random, asked_s=asked_s)
         except BaseException as broken:
             self._desk.journal.say(
                 Event.HOOK_FAILED, exception=broken, msg_id=message.msg_id, reason="the retry rule raised"

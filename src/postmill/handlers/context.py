@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from postmill.client import sending
 from postmill.model.errors import InvalidOption
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from postmill.db.borrowed import Borrowed
     from postmill.engine.attempt import Attempt, Stopping
-    from postmill.handlers.decorator import Task, Worker
     from postmill.model.message import Message
 
 
@@ -96,7 +95,7 @@ class Context:
 
     def send(
         self,
-        queue: str | Worker | Task,
+        queue: str | Addressee,
         payload: object,
         *,
         delay: float | timedelta | None = None,
@@ -168,7 +167,7 @@ class Transaction:
 
     async def send_many(
         self,
-        queue: str | Worker | Task,
+        queue: str | Addressee,
         payloads: Iterable[object],
         *,
         delay: float | timedelta | None = None,
@@ -185,7 +184,7 @@ class Transaction:
 
     async def send(
         self,
-        queue: str | Worker | Task,
+        queue: str | Addressee,
         payload: object,
         *,
         delay: float | timedelta | None = None,
@@ -199,8 +198,20 @@ class Transaction:
         return msg_id
 
 
+class Addressee(Protocol):
+    """Whoever can be sent to: a worker, or one of its tasks."""
+
+    @property
+    def queue(self) -> str:
+        """The queue's name."""
+
+    @property
+    def task_headers(self) -> Mapping[str, object]:
+        """The headers by which a message reaches it."""
+
+
 def addressed(
-    target: str | Worker | Task, headers: Mapping[str, object] | None
+    target: str | Addressee, headers: Mapping[str, object] | None
 ) -> tuple[str, Mapping[str, object] | None]:
     """The queue's name and the headers that reach a worker's task."""
     if isinstance(target, str):

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from postmill.model.duration import seconds
+from postmill.model.retry import ExponentialRetry, FixedRetry, RetryPolicy
 
 if TYPE_CHECKING:
     from datetime import timedelta
-
-    from postmill.model.retry import RetryPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +32,7 @@ class Retry(Exception):
     :meth:`fixed` and :attr:`none`.
     """
 
-    none: ClassVar[RetryPolicy]
+    none: ClassVar[RetryPolicy] = FixedRetry(1, 0.0)
 
     def __init__(self, reason: str = "", *, after: float | timedelta | None = None) -> None:
         super().__init__(reason)
@@ -51,15 +50,11 @@ class Retry(Exception):
         """Delays of ``base * 2 ** (attempt - 1)``, at most ``max``, each spread by ``jitter`` (a fraction)
         either way.
         """
-        from postmill.model.retry import ExponentialRetry  # noqa: PLC0415 - the policy needs Retry itself
-
         return ExponentialRetry(max_attempts, seconds(base, "base"), seconds(max, "max"), jitter)
 
     @staticmethod
     def fixed(delay: float | timedelta, max_attempts: int = 6) -> RetryPolicy:
         """The same delay (seconds or a ``timedelta``) before each further attempt."""
-        from postmill.model.retry import FixedRetry  # noqa: PLC0415
-
         return FixedRetry(max_attempts, seconds(delay, "delay"))
 
 
@@ -70,14 +65,6 @@ class Snooze(Exception):
         super().__init__(reason)
         self.reason = reason
         self.after_s = seconds(after, "after")
-
-
-class Dead(Exception):
-    """Never run this message again: it goes to the dead letters with ``reason``."""
-
-    def __init__(self, reason: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +93,11 @@ LOST = Lost()
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The handler's own transaction has completed the message already; only its receipt is left to close."""
+    """The handler's own transaction has completed the message already; only its receipt is left to close, and
+    its result to keep.
+    """
+
+    result: Any = None
 
 
 SETTLED = Settled()

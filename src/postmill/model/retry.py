@@ -8,10 +8,17 @@ from types import MappingProxyType
 
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
-from postmill.model.outcome import Dead, Retry
 
 Dice = Callable[[], float]
 """A number in [0, 1)."""
+
+
+class Dead(Exception):
+    """Never run this message again: it goes to the dead letters with ``reason``."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -38,16 +45,17 @@ class RetryPolicy:
         """
         raise NotImplementedError
 
-    def decide(self, attempt: int, error: BaseException, dice: Dice) -> float | Dead:
-        """Seconds until the next attempt, or :class:`Dead` with the reason. A raised ``Retry(after=...)``
-        sets the delay.
+    def decide(
+        self, attempt: int, error: BaseException, dice: Dice, *, asked_s: float | None = None
+    ) -> float | Dead:
+        """Seconds until the next attempt, or :class:`Dead` with the reason.
+
+        ``asked_s`` is the delay that the handler itself asked for: it stands, but the limit of attempts holds.
         """
         policy = self._for(error)
         if policy.max_attempts is not None and attempt >= policy.max_attempts:
             return Dead(f"failed {attempt} of {policy.max_attempts} attempts")
-        if isinstance(error, Retry) and error.after_s is not None:
-            return error.after_s
-        return policy.delay_s(attempt, error, dice)
+        return policy.delay_s(attempt, error, dice) if asked_s is None else asked_s
 
     def exhausted(self, failures: int) -> bool:
         """Whether a message with so many recorded failures may not be run again at all, whatever failed."""
@@ -122,6 +130,3 @@ def policy_from(value: object) -> RetryPolicy:
         hint="Use Retry.exponential(...), Retry.fixed(delay, max_attempts), Retry.none or a function"
         " (attempt, error) -> seconds.",
     )
-
-
-Retry.none = FixedRetry(1, 0.0)
