@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from postmill.handlers import Context, EdgeWorker, Worker, worker
     from postmill.model.errors import PostmillError
     from postmill.model.message import Message
-    from postmill.model.outcome import Completed, Dead, Retry, Snooze
-    from postmill.model.retry import RetryPolicy
+    from postmill.model.outcome import Completed, Retry, Snooze
+    from postmill.model.retry import Dead, RetryPolicy
 
 _HOMES = {
     "AsyncClient": "postmill.client",
     "Client": "postmill.client",
     "Completed": "postmill.model.outcome",
     "Context": "postmill.handlers",
-    "Dead": "postmill.model.outcome",
+    "Dead": "postmill.model.retry",
     "EdgeWorker": "postmill.handlers",
     "Message": "postmill.model.message",
     "PostmillError": "postmill.model.errors",
-    "Retry": "postmill.model.retry",
+    "Retry": "postmill.model.outcome",
     "RetryPolicy": "postmill.model.retry",
     "Snooze": "postmill.model.outcome",
     "Worker": "postmill.handlers",

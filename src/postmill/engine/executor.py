@@ -25,7 +25,6 @@ from postmill.model.outcome import (
     SETTLED,
     Cancelled,
     Completed,
-    Dead,
     Failed,
     Lost,
     Outcome,
@@ -34,6 +33,7 @@ from postmill.model.outcome import (
     Settled,
     Snooze,
 )
+from postmill.model.retry import Dead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

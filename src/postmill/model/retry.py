@@ -50,7 +50,7 @@ class RetryPolicy:
     ) -> float | Dead:
         """Seconds until the next attempt, or :class:`Dead` with the reason.
 
-        ``asked_s`` is the delay that the handler itself asked for: it stands, but the limit of attempts holds.
+        ``asked_s`` is the delay that the handler itself asked for: it stands, but so does the limit.
         """
         policy = self._for(error)
         if policy.max_attempts is not None and attempt >= policy.max_attempts:
