@@ -123,7 +123,7 @@ def test_after_a_migration_all_functions_are_applied_again(empty: Database) -> N
     migrate(empty)
     empty.execute(b"delete from postmill.migrations")
     empty.execute(
-        b"drop table postmill.queues, postmill.workers, postmill.claims, postmill.failures, "
+        b"drop table postmill.queues, postmill.prunings, postmill.workers, postmill.claims, postmill.failures, "
         b"postmill.dead_letters, postmill.results, postmill.cancellations, postmill.listeners cascade"
     )
     printed = pending_sql(empty)

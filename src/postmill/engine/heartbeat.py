@@ -3,7 +3,7 @@ event loop loses no lease.
 
 Every third of a lease: renew what is held. Every five seconds: a sign of life, which brings back cancel
 requests and an operator's wish that the worker should drain; give back what the worker was never told of;
-give back what other, dead workers held. The thread talks to the event loop only through
+give back what other, dead workers held. Now and then: prune. The thread talks to the event loop only through
 ``call_soon_threadsafe``, and reads the ledger.
 """
 
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from postmill.db.lane import Lane
 from postmill.engine.outage import Outage, Patience
+from postmill.engine.pruner import Pruner
 from postmill.model.events import Event
 from postmill.model.message import State
 from postmill.sql.catalog import queue_statement, statement
@@ -114,6 +115,7 @@ class Heartbeat:
         lane.on_connect(self._announce)
         patience = Patience(Outage(self._patients[0].journal))
         patience.hurry = self._stop
+        pruner = Pruner(lane, self._patients[0].journal)
         beat_at = 0.0
         while not self._stop.is_set():
             started = time.monotonic()
@@ -122,12 +124,15 @@ class Heartbeat:
                 if started >= beat_at:
                     await self._beat(lane)
                     beat_at = started + PERIOD_S * (0.9 + 0.2 * random.random())  # noqa: S311 - spreads the workers
-                patience.worked()
                 self._call(self._announced.set)
+                if started >= pruner.due_at:
+                    await pruner.run_once()
+                patience.worked()
             except Exception as error:
                 await patience.failed(error)
                 continue
-            pause = min(self._lease_s / 3, PERIOD_S, max(0.0, beat_at - time.monotonic()))
+            next_at = min(beat_at, pruner.due_at)
+            pause = min(self._lease_s / 3, PERIOD_S, max(0.0, next_at - time.monotonic()))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), pause)
         await self._say_goodbye(lane)

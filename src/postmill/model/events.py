@@ -34,11 +34,12 @@ class Event(StrEnum):
     LEASE_LOST = "lease.lost"
     RESULT_NOT_KEPT = "result.not_kept"
     CLAIMS_RESCUED = "claims.rescued"
+    HISTORY_PRUNED = "history.pruned"
     HOOK_FAILED = "hook.failed"
     PROGRESS = "message.progress"
 
 
-_DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED}
+_DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.HISTORY_PRUNED}
 _WARNING = {
     Event.DATABASE_LOST,
     Event.QUEUE_MISSING,

@@ -1,0 +1,56 @@
+"""Now and then takes a bounded batch of pruning upon itself, on the heartbeat's connection: never in the way
+of claims and settlements, and never for so long that a renewal waits.
+
+Decides when; what is old enough and whose turn it is, the database decides.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from postmill.db.outage import is_passing
+from postmill.model.events import Event
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from postmill.db.lane import Lane
+    from postmill.engine.journal import Journal
+
+BATCH = 5_000
+EVERY_S = 30.0
+"""How often a worker asks whether something is due."""
+SHARE = 0.2
+"""Of the time, while more is waiting: the rest belongs to those who work."""
+AFTER_FAILURE_S = 300.0
+
+
+class Pruner:
+    """The pruning of one process."""
+
+    def __init__(self, lane: Lane, journal: Journal) -> None:
+        self._lane = lane
+        self._journal = journal
+        self.due_at = time.monotonic() + EVERY_S * random.random()  # noqa: S311 - spreads the workers
+        """When to call :meth:`run_once` next, by the monotonic clock."""
+
+    async def run_once(self) -> None:
+        """One batch. Raises only what passes by itself: an outage is the caller's to weather."""
+        began = time.monotonic()
+        try:
+            done = await self._lane.fetchrow(statement("prune"), BATCH)
+        except Exception as error:
+            self.due_at = began + AFTER_FAILURE_S
+            if is_passing(error):
+                raise
+            self._journal.say(Event.WORKER_FAILED, exception=error, reason="pruning failed")
+            return
+        now = time.monotonic()
+        if done is None:
+            self.due_at = now + EVERY_S * (0.9 + 0.2 * random.random())  # noqa: S311
+            return
+        self.due_at = now + (now - began) * (1 / SHARE - 1)
+        counts = {name: done[name] for name in ("archived", "failures", "history", "workers")}
+        if any(counts.values()):
+            self._journal.say(Event.HISTORY_PRUNED, of_queue=done["queue_name"], **counts)

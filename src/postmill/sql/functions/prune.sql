@@ -1,0 +1,78 @@
+-- Deletes a bounded batch of what is older than its queue's retention (set_retention): archived messages, failed attempts,
+-- results, cancellations, replayed letters; and workers gone for seven days. One queue a call, whichever is due, and only when
+-- nobody else prunes it. Time is postmill.now(). Returns one row that says what was done and whether to come back at once;
+-- no row when nothing is due.
+-- Called by: every worker's heartbeat now and then; anyone may. Ends after `max_rows` or 0.2 s, and waits for a lock at most
+-- 0.1 s: a queue that can't be pruned now (locked, no privilege) is tried again in a minute.
+-- Lock order: the queue's row in prunings (skipping locked), then rows of one kind after the other. Errors: none of its own.
+create or replace function postmill.prune(max_rows integer default 5000)
+returns table (queue_name text, archived bigint, failures bigint, history bigint, workers bigint, more boolean)
+language plpgsql
+set search_path = ''
+set lock_timeout = '100ms'
+as $$
+#variable_conflict use_column
+declare
+    page        constant integer := least(max_rows, 500);
+    ends_at     constant timestamptz := clock_timestamp() + interval '0.2 seconds';
+    duty        postmill.prunings;
+    archive_horizon timestamptz;  -- null: nothing of it is old enough, ever
+    history_horizon timestamptz;
+    step        record;
+    more_kinds  boolean[] := array[true, true, true];  -- archive, failures, the rest
+begin
+    begin
+        insert into postmill.prunings (queue_name)
+        select known.queue_name
+        from (select q.queue_name from postmill.queues as q union select w.queue_name from postmill.workers as w) as known
+        where not exists (select from postmill.prunings as p where p.queue_name = known.queue_name)
+        on conflict do nothing;
+    exception when lock_not_available then
+        return;  -- somebody else has just inserted them and prunes
+    end;
+    select p.* into duty from postmill.prunings as p
+    where p.due_at <= clock_timestamp() order by p.due_at limit 1 for update skip locked;
+    if duty.queue_name is null then
+        return;
+    end if;
+    -- Without a row in queues it is a queue of another client, known only by a worker of ours that was there.
+    select postmill.now() - q.archive_retention,
+           postmill.now() - case when q.queue_name is null then interval '7 days' else q.history_retention end
+    into archive_horizon, history_horizon
+    from (select) as always left join postmill.queues as q on q.queue_name = duty.queue_name;
+    queue_name := duty.queue_name;
+    archived := 0; failures := 0; history := 0; workers := 0;
+    begin
+        workers := postmill._prune_workers(page);
+        while true = any (more_kinds) and clock_timestamp() < ends_at and archived + failures + history < max_rows loop
+            if more_kinds[1] then
+                select * into step from postmill._prune_archive(queue_name, archive_horizon, page, duty.archive_position);
+                archived := archived + step.pruned;
+                more_kinds[1] := step.more;
+                duty.archive_position := case when step.more then step.start else '-infinity' end;
+            end if;
+            if more_kinds[2] then
+                select * into step from postmill._prune_failures(queue_name, history_horizon, page, duty.failure_position);
+                failures := failures + step.pruned;
+                more_kinds[2] := step.more;
+                duty.failure_position := case when step.more then step.start else 0 end;
+            end if;
+            if more_kinds[3] then
+                select * into step from postmill._prune_history(queue_name, history_horizon, page);
+                history := history + step.pruned;
+                more_kinds[3] := step.more;
+            end if;
+        end loop;
+    exception
+        when lock_not_available or insufficient_privilege or undefined_table or undefined_column or deadlock_detected then
+            archived := 0; failures := 0; history := 0; workers := 0; more_kinds := array[false];
+            duty.archive_position := '-infinity'; duty.failure_position := 0;
+    end;
+    more := true = any (more_kinds);
+    update postmill.prunings as p
+       set due_at = case when more then clock_timestamp() else clock_timestamp() + interval '1 minute' end,
+           archive_position = duty.archive_position, failure_position = duty.failure_position
+     where p.queue_name = duty.queue_name;
+    return next;
+end
+$$;

@@ -1,0 +1,22 @@
+-- How long a queue keeps what is finished: its archive, failed attempts, results, cancellations and replayed letters. Null: for
+-- ever. Holds for a queue of another client too, once somebody says so here; until then its archive is left alone.
+-- Called by people. Locks: the queue's row in postmill.queues, then the one in postmill.prunings. Errors: PM001 no such queue, PM003 a negative interval.
+create or replace function postmill.set_retention(queue text, retention interval) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    perform postmill._queue_table(queue);
+    if retention < interval '0' then
+        raise exception 'a retention of % is negative', retention
+            using errcode = 'PM003', hint = 'Give an interval such as ''30 days'', or null to keep for ever.';
+    end if;
+    insert into postmill.queues (queue_name, owned, archive_retention, history_retention)
+    values (queue, false, retention, retention)
+    on conflict (queue_name) do update
+    set archive_retention = excluded.archive_retention, history_retention = excluded.history_retention;
+    insert into postmill.prunings (queue_name) values (queue)
+    on conflict (queue_name) do update
+    set due_at = excluded.due_at, archive_position = excluded.archive_position, failure_position = excluded.failure_position;
+end
+$$;
