@@ -33,7 +33,7 @@ from postmill.model.outcome import (
     Settled,
     Snooze,
 )
-from postmill.model.retry import Dead
+from postmill.model.retry import Dead, Exhausted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -186,7 +186,7 @@ class Executor:
             None if kind in {"timeout", "invalid_payload"} else _traceback(error),
             None if isinstance(verdict, Dead) else verdict,
             time.monotonic() - message.started,
-            _storable(str(_reason(verdict, error))) if isinstance(verdict, Dead) else "",
+            _storable(_reason(verdict, error)) if isinstance(verdict, Dead) else "",
         )
 
     def _verdict(self, error: BaseException, message: Message, kind: str) -> float | Dead:
@@ -206,9 +206,9 @@ class Executor:
 
 def _reason(verdict: Dead, error: BaseException) -> str:
     """Why it is dead; attempts that ran out name the last error."""
-    if isinstance(error, Dead | InvalidPayload):
-        return verdict.reason
-    return f"{verdict.reason}: {type(error).__name__}: {str(error)[:300]}"
+    if not isinstance(verdict, Exhausted):
+        return str(verdict.reason)
+    return f"{verdict.reason}: {type(error).__name__}: {_said_by(error)[:300]}"
 
 
 def _kind_of(error: BaseException) -> str:

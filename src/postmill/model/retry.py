@@ -21,6 +21,10 @@ class Dead(Exception):
         self.reason = reason
 
 
+class Exhausted(Dead):
+    """Dead because the attempts are used up: what the last one met is the news."""
+
+
 @dataclass(frozen=True)
 class RetryPolicy:
     """What follows a failed attempt. ``max_attempts`` counts the first attempt too; None leaves the end to
@@ -54,7 +58,7 @@ class RetryPolicy:
         """
         policy = self._for(error)
         if policy.max_attempts is not None and attempt >= policy.max_attempts:
-            return Dead(f"failed {attempt} of {policy.max_attempts} attempts")
+            return Exhausted(f"failed {attempt} of {policy.max_attempts} attempts")
         return policy.delay_s(attempt, error, dice) if asked_s is None else asked_s
 
     def exhausted(self, failures: int) -> bool:
