@@ -123,8 +123,9 @@ def test_after_a_migration_all_functions_are_applied_again(empty: Database) -> N
     migrate(empty)
     empty.execute(b"delete from postmill.migrations")
     empty.execute(
-        b"drop table postmill.queues, postmill.prunings, postmill.workers, postmill.claims, postmill.failures, "
-        b"postmill.dead_letters, postmill.results, postmill.cancellations, postmill.listeners cascade"
+        b"drop table postmill.queues, postmill.prunings, postmill.workers, postmill.claims, "
+        b"postmill.failures, postmill.dead_letters, postmill.results, postmill.cancellations, "
+        b"postmill.listeners cascade"
     )
     printed = pending_sql(empty)
     assert "create or replace function postmill.send(" in printed

@@ -24,6 +24,7 @@ COMMANDS = {
     "dev": ("postmill.cli.dev:dev", "Database, schema and workers in one, reloading on change."),
     "worker": ("postmill.cli.worker:worker", "Run workers, and list those that run."),
     "send": ("postmill.cli.send:send", "Send messages to a queue."),
+    "top": ("postmill.cli.top:top", "Watch queues, workers and failures."),
     "queue": ("postmill.cli.queue:queue", "List, create, pause, purge and drop queues."),
     "message": ("postmill.cli.message:message", "List, show and cancel messages."),
     "dead": ("postmill.cli.dead:dead", "List, show and replay dead letters."),

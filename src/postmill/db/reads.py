@@ -47,6 +47,16 @@ def failures(connection: Connection, queue: str, msg_id: int) -> list[Row]:
     return connection.execute(statement("read_failures"), (queue, msg_id)).fetchall()
 
 
+def top_queues(connection: Connection) -> list[Row]:
+    """Every queue with its counts, and how many messages were sent to it and have left it so far."""
+    return connection.execute(statement("read_top_queues")).fetchall()
+
+
+def latest_failures(connection: Connection, *, limit: int) -> list[Row]:
+    """The latest failed attempts of all queues, newest first."""
+    return connection.execute(statement("read_top_failures"), (limit,)).fetchall()
+
+
 def dead_letters(connection: Connection, queue: str | None, *, limit: int, replayed: bool) -> list[Row]:
     """Dead letters, the latest first; with ``replayed`` also those that were put back."""
     return connection.execute(statement("read_dead_letters"), (queue, limit, replayed)).fetchall()
