@@ -51,7 +51,7 @@ bench: $(READY) ## drain, enqueue and latency beside the raw limit
 
 test-deps: ## Debian packages that only some tests need (as root)
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends postgresql-15
+	apt-get install -y -qq --no-install-recommends postgresql-15 pgbouncer
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .postmill .pytest_cache .mypy_cache .ruff_cache .hypothesis
