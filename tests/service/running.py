@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from postmill.engine.worker import QueueWorker
     from postmill.handlers import Worker
 
-GIVE_UP_S = 20.0
+GIVE_UP_S = 30.0
 """Ends a test that would hang; no test measures anything by it."""
 
 ENDS = (

@@ -132,7 +132,7 @@ async def test_an_invalid_payload_may_be_retried_for_a_rolling_deployment(databa
 
 
 async def test_a_header_names_the_task(database_url: str) -> None:
-    seen = []
+    seen: list[tuple[str, object]] = []
     tasks = worker(queue="tasks")
 
     @tasks.task
@@ -153,8 +153,10 @@ async def test_a_header_names_the_task(database_url: str) -> None:
     assert sorted(seen) == [("fetch", Page("a")), ("parse", {"n": 1})]
     assert [row["reason"] for row in reasons] == [
         "invalid payload: unknown task 'unknown' (known: fetch, parse)",
-        "invalid payload: the message names no task, and this worker has no default handler"
-        " (tasks: fetch, parse)",
+        (
+            "invalid payload: the message names no task, and this worker has no default handler"
+            " (tasks: fetch, parse)"
+        ),
     ]
 
 

@@ -36,28 +36,35 @@ class HandlerConnections:
         self._shared = shared
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._lent = 0
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Borrowed]:
         """A connection for a while. Raises :class:`Refused` for a second one inside the first when that could
         wait for ever.
         """
-        if self._size <= 1 and _borrowing.get():
+        if _borrowing.get() and self._lent >= self._size:
             raise Refused(
-                "This handler holds the worker's only connection for handlers already.",
-                why="ctx.db and ctx.transaction() inside one another need two.",
+                "This handler holds a connection already, and there is no other left for handlers.",
+                why="ctx.db and ctx.transaction() inside one another need two: handlers that hold one each"
+                " could wait for each other for ever.",
                 hint="Raise max_pg_connections, or use the connection you have.",
             )
         token = _borrowing.set(True)
+        self._lent += 1
         try:
             if self._size == 0:
                 async with self._shared.connection() as connection:
-                    yield connection
+                    try:
+                        yield connection
+                    finally:
+                        self._drop_unfinished(connection)
             else:
                 pool = await self._opened()
                 async with pool.acquire() as connection:
                     yield connection
         finally:
+            self._lent -= 1
             _borrowing.reset(token)
 
     async def close(self) -> None:
@@ -65,6 +72,11 @@ class HandlerConnections:
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
+
+    def _drop_unfinished(self, connection: asyncpg.Connection) -> None:
+        """A transaction that a handler left open must not swallow settlements."""
+        if not self._address.pooled and not connection.is_closed() and connection.is_in_transaction():
+            connection.terminate()
 
     async def _opened(self) -> asyncpg.Pool:
         async with self._opening:

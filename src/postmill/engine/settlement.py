@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.events import Event
-from postmill.model.outcome import Cancelled, Completed, Failed, Lost, Outcome, Released, Snooze
+from postmill.model.outcome import Cancelled, Completed, Failed, Lost, Outcome, Released, Settled, Snooze
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
@@ -145,7 +145,9 @@ class Statements:
 
     def _close(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
         lost = [message for message, outcome in settlement.pairs if isinstance(outcome, Lost)]
-        return statement("close_receipts"), (
+        results = [_result(outcome) for _, outcome in settlement.pairs]
+        flags = ("results",) if any(result is not None for result in results) else ()
+        return statement("close_receipts", *flags), (
             [message.msg_id for message in settlement.messages],
             settlement.finished,
             settlement.touched,
@@ -153,6 +155,7 @@ class Statements:
             self._worker_id,
             [message.msg_id for message in lost if message.started],
             [message.attempt for message in lost if message.started],
+            *((results,) if flags else ()),
         )
 
 
@@ -203,4 +206,4 @@ def delay_s(outcome: Outcome) -> float:
 
 
 def _result(outcome: Outcome) -> str | None:
-    return outcome.result if isinstance(outcome, Completed) else None
+    return outcome.result if isinstance(outcome, Completed | Settled) else None

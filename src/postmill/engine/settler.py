@@ -15,7 +15,7 @@ from postmill.engine.service import Service
 from postmill.engine.settlement import Settlement, Statements, grouped
 from postmill.model.events import Event
 from postmill.model.message import State
-from postmill.model.outcome import LOST, Completed, Failed, Lost
+from postmill.model.outcome import LOST, Completed, Failed, Lost, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,9 +183,9 @@ class Settler(Service):
                 await self._settle(half)
             return
         message, outcome = settlement.pairs[0]
-        if isinstance(outcome, Completed) and outcome.result is not None:
+        if isinstance(outcome, Completed | Settled) and outcome.result is not None:
             self._journal.say(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=str(error))
-            settlement.pairs = [(message, Completed())]
+            settlement.pairs = [(message, type(outcome)())]
             await self._settle(settlement)
             return
         self._journal.say(Event.WORKER_FAILED, exception=error, msg_id=message.msg_id, reason=str(error))

@@ -1,8 +1,17 @@
 -- Let go of receipts whose messages are settled elsewhere: in a handler's own transaction, or lost to another worker. A delivery that
 -- was lost without an outcome is recorded, so that a message that always takes its worker down comes to an end.
 -- Called by: engine settler. $1 ids, $2 receipts to close, $3 receipts that lose these ids, $4 queue, $5 worker, $6 ids to record as
--- lost leases, $7 their attempt. Lock order: postmill.claims, failures.
-with closed as (
+-- lost leases, $7 their attempt, [$8 results of $1 as JSON text or null]. Lock order: postmill.claims, results, failures.
+with
+kept as ( --? results
+    insert into postmill.results (queue_name, msg_id, result) --? results
+    select $4::text, msg_id, value::jsonb --? results
+      from unnest($1::bigint[], $8::text[]) as result (msg_id, value) --? results
+     where value is not null --? results
+    on conflict (queue_name, msg_id) --? results
+        do update set result = excluded.result, completed_at = excluded.completed_at --? results
+), --? results
+closed as (
     delete from postmill.claims where claim_id = any ($2::bigint[])
 ),
 trimmed as (
