@@ -1,0 +1,217 @@
+"""A worker's process is killed (SIGKILL) at every step from claim to settlement: what was written stays
+written, what was not is done again by another worker, and each lost attempt is on record.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.faults.account import Account
+from tests.faults.processes import worker_process
+
+if TYPE_CHECKING:
+    from tests.faults.processes import WorkerProcess
+    from tests.faults.scene import Scene
+
+kinds = pytest.mark.parametrize(
+    ("kind", "options", "count"), [("plain", {}, 1), ("batch", {"batch": 3}, 3)], ids=["one", "three"]
+)
+"""One message at a time, and three in one claim, one call and one settlement."""
+
+outcomes = pytest.mark.parametrize(
+    ("outcome", "table"),
+    [("complete", "pgmq.a_tasks"), ("retry", "postmill.failures"), ("dead", "postmill.dead_letters")],
+)
+"""Each outcome, and a table that its statement inserts into."""
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("point", "ran", "crashed"),
+    [
+        ("before it announces itself", 1, False),
+        ("before the claim is sent", 1, False),
+        ("after the claim, before the handler", 1, True),
+        ("after the handler, before its outcome is noted", 2, True),
+        ("before the outcome is sent", 2, True),
+        ("after the outcome is written", 1, False),
+    ],
+)
+async def test_killed_between_two_steps(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    options: dict[str, Any],
+    count: int,
+    point: str,
+    ran: int,
+    crashed: bool,
+) -> None:
+    await scene.send(count)
+    with worker_process(scene.url, kind=kind, point=point, **options) as victim:
+        await victim.stopped()
+        victim.kill()
+        await scene.left_for_dead(victim.pid)
+    assert await scene.finish(monkeypatch) == Account(
+        completed=count, failures={"crash": count} if crashed else {}
+    )
+    assert await scene.runs() == [ran] * count
+
+
+@kinds
+async def test_killed_in_the_handler(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, kind: str, options: dict[str, Any], count: int
+) -> None:
+    await scene.send(count, stop=True)
+    with worker_process(scene.url, kind=kind, **options) as victim:
+        await victim.stopped()
+        victim.kill()
+        await scene.left_for_dead(victim.pid)
+    assert await scene.finish(monkeypatch) == Account(completed=count, failures={"crash": count})
+    assert await scene.runs() == [2] * count
+
+
+@kinds
+@pytest.mark.parametrize("commits", [False, True])
+async def test_killed_while_its_claim_is_on_the_way(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    options: dict[str, Any],
+    count: int,
+    commits: bool,
+) -> None:
+    """A claim that commits after its worker was stopped for ever is a claim for nobody."""
+    await scene.send(count)
+    await scene.shut_gate("postmill.claims")
+    with worker_process(scene.url, kind=kind, **options) as victim:
+        await _die_at_the_gate(scene, victim, commits=commits)
+        await scene.left_for_dead(victim.pid)
+    assert await scene.finish(monkeypatch) == Account(
+        completed=count, failures={"crash": count} if commits else {}
+    )
+    assert await scene.runs() == [1] * count
+
+
+@kinds
+@outcomes
+@pytest.mark.parametrize("commits", [False, True])
+async def test_killed_while_its_settlement_is_on_the_way(
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    options: dict[str, Any],
+    count: int,
+    outcome: str,
+    table: str,
+    commits: bool,
+) -> None:
+    """Whether it committed is all that counts; that nobody read the answer changes nothing."""
+    await scene.send(count, outcome=outcome)
+    await scene.shut_gate(table)
+    with worker_process(scene.url, kind=kind, **options) as victim:
+        await _die_at_the_gate(scene, victim, commits=commits)
+        await scene.left_for_dead(victim.pid)
+    ended = {"dead": count} if outcome == "dead" else {"completed": count}
+    first = {"complete": {}, "retry": {"error": count}, "dead": {"error": count}}[outcome]
+    again = {"crash": count, **({"error": count} if outcome == "dead" else {})}
+    expected = first if commits else again
+    assert await scene.finish(monkeypatch) == Account(**ended, failures=expected)
+    assert await scene.runs() == [1 if commits and outcome != "retry" else 2] * count
+
+
+@pytest.mark.parametrize("commits", [False, True])
+async def test_killed_while_its_handlers_transaction_commits(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, commits: bool
+) -> None:
+    """What the handler wrote and the end of its message are one: exactly once, on either side of the kill."""
+    await scene.send()
+    await scene.shut_gate("pgmq.a_tasks", at_commit=True)
+    with worker_process(scene.url, kind="transaction") as victim:
+        await _die_at_the_gate(scene, victim, commits=commits)
+        await scene.left_for_dead(victim.pid)
+    account = await scene.finish(monkeypatch, "transaction")
+    assert account == Account(completed=1, failures={} if commits else {"crash": 1})
+    assert await scene.db.fetchval("select count(*) from effects") == 1
+
+
+async def test_killed_inside_its_handlers_transaction(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    await scene.send(stop=True)
+    with worker_process(scene.url, kind="transaction") as victim:
+        await victim.stopped()
+        victim.kill()
+        await scene.left_for_dead(victim.pid)
+    assert await scene.finish(monkeypatch, "transaction") == Account(completed=1, failures={"crash": 1})
+    assert await scene.db.fetchval("select count(*) from effects") == 1
+
+
+@pytest.mark.parametrize("commits", [False, True])
+async def test_killed_while_it_rescues(scene: Scene, monkeypatch: pytest.MonkeyPatch, commits: bool) -> None:
+    """A rescue is one transaction: half done, it is not done, and the next worker does it."""
+    await scene.send(stop=True)
+    with worker_process(scene.url) as victim:
+        await victim.stopped()
+        victim.kill()
+        await scene.left_for_dead(victim.pid)
+    await scene.shut_gate("postmill.failures")
+    with worker_process(scene.url, rescues_at_once=True) as rescuer:
+        await _die_at_the_gate(scene, rescuer, commits=commits)
+        await scene.left_for_dead(rescuer.pid)
+    assert await scene.finish(monkeypatch) == Account(completed=1, failures={"crash": 1})
+    assert await scene.runs() == [2]
+
+
+async def test_killed_while_it_renews_its_leases(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    await scene.send(hang=True)
+    with worker_process(scene.url, point="before it renews its leases", visibility_timeout=1) as victim:
+        await victim.stopped()
+        victim.kill()
+        await scene.left_for_dead(victim.pid)
+    account = await scene.finish(monkeypatch)
+    assert account.completed == 1
+    assert account.lost == account.doubled == account.receipts == account.queued == 0
+    assert await scene.runs() == [2]
+
+
+@pytest.mark.parametrize(
+    ("point", "ran"),
+    [
+        ("after the claim, before the handler", 1),
+        ("after the handler, before its outcome is noted", 2),
+        ("before the outcome is sent", 2),
+    ],
+)
+async def test_a_worker_that_was_taken_for_dead_settles_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, point: str, ran: int
+) -> None:
+    """It slept through its rescue. What it then writes carries a token that has passed."""
+    await scene.send()
+    with worker_process(scene.url, point=point) as sleeper:
+        await sleeper.stopped()
+        await scene.until("select pg_postmaster_start_time() < clock_timestamp() - interval '6 s'")
+        await scene.db.execute(
+            "update postmill.workers set last_heartbeat_at = last_heartbeat_at - interval '10 s'"
+        )
+        account = await scene.finish(monkeypatch)
+        assert account == Account(completed=1, failures={"crash": 1})
+        assert await scene.runs() == [ran]
+        sleeper.go_on()
+        sleeper.end()
+        assert await sleeper.exited() == 0
+    assert await scene.account() == account
+
+
+async def _die_at_the_gate(scene: Scene, victim: WorkerProcess, *, commits: bool) -> None:
+    """Kill a worker whose statement waits, and undo the statement; or let it commit, and kill the worker
+    before it has read the answer.
+    """
+    await scene.at_the_gate()
+    if commits:
+        victim.stop()
+        await scene.open_gate()
+        victim.kill()
+    else:
+        victim.kill()
+        await scene.turn_back()
