@@ -1,0 +1,110 @@
+"""Every order of events around a lease, on the real SQL; and again with a mistake put in that must be found.
+
+Each exploration prints what it walked through; a mistake's shortest story is shown with ``pytest -rP``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill.sql.catalog import statement
+from tests.faults.explorer import explore
+from tests.faults.lease_world import OUTCOMES, LeaseWorld
+from tests.faults.protocol import Change, Database, Protocol
+
+if TYPE_CHECKING:
+    from tests.faults.explorer import Exploration
+    from tests.faults.lease_scene import State
+
+VT = r" and q\.vt is not distinct from .*"
+READ_CT = r" and q\.read_ct = token\.read_ct"
+MISTAKES = {
+    "a token without vt": ([Change("complete", VT, "")], "superseded, and did settle"),
+    "settling by id alone": ([Change("complete", READ_CT + VT, "")], "superseded, and did settle"),
+    "retrying by id alone": ([Change("reschedule", READ_CT + VT, "")], "superseded, and did settle"),
+    "burying by id alone": ([Change("dead_letter", READ_CT + VT, "")], "superseded, and did settle"),
+    "renewing by id alone": (
+        [Change("renew", r" and q\.read_ct = .*\n.*(\n *for update)", r"\1")],
+        "superseded, and did renew",
+    ),
+    "a release that lowers read_ct": (
+        [Change("reschedule", r"set vt = ", "set read_ct = q.read_ct - 1, vt = ")],
+        "read_ct of message 1 went down",
+    ),
+    "a rescue that ignores read_ct": (
+        [Change("return_claim", r" and q\.read_ct = t\.read_ct", "")],
+        "was taken from B, as if it were A's",
+    ),
+    "a rescue of the living": (
+        [Change("rescue", r"or w\.last_heartbeat_at < .*", "or true")],
+        "was taken from A, as if it were B's",
+    ),
+    "a rescue that only closes receipts": (
+        [Change("return_claim", r"and q\.read_ct = t\.read_ct", "and false")],
+        "was left with A, who is gone",
+    ),
+    "a retry that leaves its receipt": (
+        [Change("reschedule", r"(where claim_id = any .*)", r"\1 and false")],
+        "was taken from nobody",
+    ),
+    "a claim of what is leased": (
+        [Change("claim", r"and vt <= .*", "")],
+        "while its lease was running",
+    ),
+    "a completion that forgets the archive": (
+        [Change("complete", r"from gone\n\)", "from gone where false)")],
+        r"archived: \[\], and not \[1\]",
+    ),
+}
+
+
+def explored(db: Database, *changes: Change, messages: int = 1, **options: Any) -> Exploration[State]:
+    """The whole world, walked through on a worker's kind of connection in one transaction after the other."""
+    db.execute(b"select postmill.create_queue('lease')")
+    db.execute(statement("session_pins", "session").encode())
+    world = LeaseWorld(Protocol(db, "lease", *changes), **options)
+    with db.pipeline():
+        db.execute(b"begin")
+        found = explore(world, world.start(messages))
+        db.execute(b"rollback")
+    print(found)
+    return found
+
+
+@pytest.mark.parametrize("verbs", [("completes", "retries"), ("buries", "releases")], ids="-".join)
+def test_one_message(db: Database, verbs: tuple[str, ...]) -> None:
+    assert not explored(db, verbs=verbs).violation
+
+
+def test_two_messages_of_one_claim(db: Database) -> None:
+    """Receipts that lose one message and keep another."""
+    assert not explored(db, messages=2, most_reads=1, stranger=False).violation
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_one_message_delivered_three_times(db: Database) -> None:
+    assert not explored(db, most_reads=3).violation
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_two_messages_delivered_twice(db: Database) -> None:
+    assert not explored(db, messages=2, stranger=False).violation
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_found(db: Database, mistake: str) -> None:
+    changes, says = MISTAKES[mistake]
+    found = explored(db, *changes, verbs=tuple(OUTCOMES))
+    assert re.search(says, found.violation)
+
+
+def test_why_read_ct_must_not_go_down(db: Database) -> None:
+    """Two deliveries would have the same (msg_id, read_ct), by which receipts tell them apart."""
+    changes, _ = MISTAKES["a release that lowers read_ct"]
+    found = explored(db, *changes, verbs=("releases",), read_ct_may_fall=True)
+    assert "hold message 1 with the same read_ct 1" in found.violation

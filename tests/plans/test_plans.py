@@ -1,0 +1,190 @@
+"""The hot statements use the intended index and look at a bounded number of pages, whatever a queue is like.
+
+Each runs as on a worker's own connection (prepared, plans pinned for the session) and as behind a pooler
+(planned each time, plans pinned for the transaction).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+from postmill.sql.catalog import queue_statement, statement
+from tests import servers
+from tests.faults.protocol import Protocol
+from tests.plans.explaining import explained, pages_of
+from tests.plans.tables import CONDITIONS, LIVE, OTHERS, WORKER, hot_queue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from postmill.embedded import Server
+    from tests.plans.tables import HotQueue
+
+BATCH = 100
+LEASE = timedelta(seconds=60)
+WORKER_ID = UUID(WORKER)
+GONE = UUID(int=0xDEAD)
+RECEIPT = b"""
+insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts, claimed_at)
+values ($1, 'hot', $2::bigint[], $3::integer[], clock_timestamp() - interval '1 minute')
+"""
+PKEY, VT = "q_hot_pkey", "q_hot_vt_idx"
+Call = tuple[str, "Sequence[object]"]
+
+
+@dataclass(frozen=True)
+class Hot:
+    """A statement over ``BATCH`` messages, how it reads the queue, and what it may cost."""
+
+    call: Callable[[HotQueue], Call]
+    index: str | None
+    pages: int
+    """Pages a message at most."""
+    dead_pages: int = 0
+    """Pages that dead rows may cost in all, on the bloated queue."""
+
+
+def claim(lane: str) -> Callable[[HotQueue], Call]:
+    def call(queue: HotQueue) -> Call:
+        above = queue.due_after if lane == "due" else queue.behind
+        edge = () if lane == "fast" else (queue.behind + LIVE,)
+        text = queue_statement("claim", queue.shape, lane)
+        return text, (above, BATCH, LEASE, WORKER_ID, "hot", 1_000_000, *edge)
+
+    return call
+
+
+def look(*flags: str) -> Callable[[HotQueue], Call]:
+    def call(queue: HotQueue) -> Call:
+        edge = (datetime.now(UTC),) if flags else ()
+        return queue_statement("look", queue.shape, *flags), ("hot", *edge)
+
+    return call
+
+
+def renew(queue: HotQueue) -> Call:
+    return queue_statement("renew", queue.shape), (*queue.tokens(BATCH), LEASE)
+
+
+def complete(*flags: str) -> Callable[[HotQueue], Call]:
+    def call(queue: HotQueue) -> Call:
+        text = queue_statement("complete", queue.shape, *flags)
+        results = ("hot", ["1"] * BATCH) if "results" in flags else ()
+        return text, (*queue.tokens(BATCH), [1, 2, 3], *results)
+
+    return call
+
+
+def failures(kind: str | None) -> list[list[Any]]:
+    columns = [1, kind, kind, kind, kind, 0.5] if kind else [None] * 6
+    return [[column] * BATCH for column in columns]
+
+
+def reschedule(kind: str | None) -> Callable[[HotQueue], Call]:
+    def call(queue: HotQueue) -> Call:
+        text = queue_statement("reschedule", queue.shape)
+        return text, (*queue.tokens(BATCH), [5.0] * BATCH, "hot", WORKER_ID, [1, 2], [3], *failures(kind))
+
+    return call
+
+
+def dead_letter(queue: HotQueue) -> Call:
+    text = queue_statement("dead_letter", queue.shape)
+    why = ["hopeless"] * BATCH
+    return text, (
+        *queue.tokens(BATCH), why, "hot", WORKER_ID, [1, 2], [3], *failures("error"), [1] * BATCH,
+    )  # fmt: skip
+
+
+def cancel_running(queue: HotQueue) -> Call:
+    return queue_statement("cancel_running", queue.shape), (*queue.tokens(BATCH), "hot", [1, 2], [3])
+
+
+def close_receipts(_: HotQueue) -> Call:
+    ids = list(range(1, BATCH + 1))
+    return statement("close_receipts"), (ids, [1, 2], [3], "hot", WORKER_ID, ids, ids)
+
+
+def send(queue: HotQueue) -> Call:
+    return queue_statement("send", queue.shape), ("{}", None, 0.0, None)
+
+
+def send_many(queue: HotQueue) -> Call:
+    return queue_statement("send_many", queue.shape), ("\n".join(["{}"] * BATCH), None, 0.0, None)
+
+
+def worker_heartbeat(_: HotQueue) -> Call:
+    return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", list(range(1, BATCH + 1)))
+
+
+def heartbeat_rescue(_: HotQueue) -> Call:
+    return statement("rescue"), (100,)
+
+
+def give_back(_: HotQueue) -> Call:
+    return statement("give_back"), (GONE, [], 0.0, "crash", "it hangs")
+
+
+HOT = {
+    "claim fast": Hot(claim("fast"), PKEY, 30),
+    "claim due": Hot(claim("due"), VT, 35, dead_pages=2_000),
+    "claim late": Hot(claim("late"), PKEY, 40),
+    "look": Hot(look(), None, 1),
+    "look idle": Hot(look("idle"), VT, 1, dead_pages=30_000),
+    "renew": Hot(renew, PKEY, 60),
+    "complete delete": Hot(complete(), PKEY, 15),
+    "complete archive": Hot(complete("archive", "archive_headers", "archive_last_read_at"), PKEY, 20),
+    "complete results": Hot(complete("results"), PKEY, 25),
+    "retry": Hot(reschedule("error"), PKEY, 40),
+    "release": Hot(reschedule(None), PKEY, 30),
+    "dead_letter": Hot(dead_letter, PKEY, 40),
+    "cancel_running": Hot(cancel_running, PKEY, 25),
+    "close_receipts": Hot(close_receipts, None, 10),
+    "send": Hot(send, None, 1),
+    "send_many": Hot(send_many, None, 10),
+    "worker_heartbeat": Hot(worker_heartbeat, None, 8),
+}
+"""What EXPLAIN can show. While an old transaction is open, ``claim due`` passes all that was leased until a
+moment it looks at (in a second or two), ``look idle`` until the next message falls due; no other grows.
+"""
+CALLED = {"rescue": heartbeat_rescue, "give_back": give_back}
+"""Statements that do their work in functions."""
+
+
+@pytest.fixture(scope="module", params=CONDITIONS)
+def queue(request: pytest.FixtureRequest, shared_server: Server) -> Iterator[HotQueue]:
+    """A queue that all statements of this module run on; each run is rolled back."""
+    with servers.cloned_database(shared_server.url) as url, hot_queue(url, request.param) as queue:
+        yield queue
+
+
+@pytest.mark.parametrize("name", HOT)
+@pytest.mark.parametrize("pins", ["session", "local"])
+def test_plan(queue: HotQueue, pins: str, name: str) -> None:
+    hot = HOT[name]
+    text, arguments = hot.call(queue)
+    plan = explained(queue.db, text, arguments, pins=pins)
+    assert plan.read_whole() <= {"q_hot_msg_id_seq"}
+    assert plan.indexes("q_hot") <= {hot.index}
+    assert plan.sorts == 0
+    assert plan.rows_read("q_hot") <= 6 * BATCH
+    assert plan.buffers <= BATCH * hot.pages + (hot.dead_pages if queue.condition == "bloated" else 0)
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_cost_of_functions(queue: HotQueue, name: str) -> None:
+    """A receipt of 100 messages, of a worker that nobody knows, among those of 500 living ones."""
+    Protocol(queue.db, "hot")
+    ids, read_cts, _ = queue.tokens(BATCH)
+    with queue.db.transaction(force_rollback=True):
+        queue.db.execute(RECEIPT, [GONE, ids, read_cts])
+        text, arguments = CALLED[name](queue)
+        pages, whole_reads = pages_of(queue.db, text, arguments)
+    print(name, queue.condition, pages)
+    assert whole_reads == 0
+    assert pages <= 100 * BATCH + 5 * OTHERS
