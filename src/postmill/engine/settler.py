@@ -117,13 +117,15 @@ class Settler(Service):
 
     async def _execute(self, settlement: Settlement) -> list[int]:
         for message, _ in settlement.pairs:
-            message.state = State.SETTLING
+            if message.state == State.HELD:
+                message.state = State.SETTLING
         try:
             text, arguments = self.statements.call(settlement)
             row = await self._lane.fetchrow(text, *arguments)
         except BaseException:
             for message, _ in settlement.pairs:
-                message.state = State.HELD
+                if message.state == State.SETTLING:
+                    message.state = State.HELD
             raise
         if row is None:  # a statement that only closes receipts
             return [message.msg_id for message, _ in settlement.pairs]
@@ -139,13 +141,16 @@ class Settler(Service):
             ids = set(settled)
             landed = [message for message in settlement.messages if message.msg_id in ids]
             missed = [pair for pair in settlement.pairs if pair[0].msg_id not in ids]
+        news = landed
+        if settlement.event == Event.LEASE_LOST:
+            news = [message for message in landed if message.state != State.LOST]  # the others' loss was said
         for message in landed:
             message.state = State.SETTLED
         self.settled += len(landed)
         if landed:
             for listener in self.on_settled:
                 listener(settlement, settled)
-            self._say(settlement, landed)
+            self._say(settlement, news)
         return missed
 
     def _say(self, settlement: Settlement, landed: list[Message]) -> None:
@@ -168,8 +173,9 @@ class Settler(Service):
             if message.vt_us != sent[message.msg_id]:
                 again.append((message, outcome))
                 continue
+            said = uncertain or message.state == State.LOST or isinstance(outcome, Lost)
             message.state = State.LOST
-            if not uncertain and not isinstance(outcome, Lost):
+            if not said:
                 self._lost(message)
         return again
 

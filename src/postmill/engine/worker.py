@@ -135,6 +135,7 @@ class QueueWorker:
         """The lease is with somebody else: what runs is told and cancelled, what waits is dropped."""
         if message.state != State.HELD:
             return
+        message.state = State.LOST  # said once, and not renewed any more
         self.journal.say_each(Event.LEASE_LOST, [message])
         slot = self.dispatcher.slot_of(message.msg_id)
         if slot is not None and self.handler.options.batch is None:
