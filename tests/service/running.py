@@ -91,6 +91,22 @@ class Running:
         number: int = await self.db.fetchval(f"select count(*) from {table}")
         return number
 
+    async def renewals(self, msg_id: int, times: int, queue: str = "tasks") -> None:
+        """Wait until the lease of a message was pushed further ``times`` times."""
+        text = f"select vt from pgmq.q_{queue} where msg_id = $1"
+        seen = await self.db.fetchval(text, msg_id)
+        for _ in range(times):
+            async with asyncio.timeout(GIVE_UP_S):
+                while (vt := await self.db.fetchval(text, msg_id)) == seen:  # noqa: ASYNC110 - nobody says it
+                    await asyncio.sleep(0.02)
+            seen = vt
+
+    async def let_go(self) -> None:
+        """Wait until no receipt is left: settling a lost message is not worth an event."""
+        async with asyncio.timeout(GIVE_UP_S):
+            while await self.count("postmill.claims"):  # noqa: ASYNC110 - nobody says it
+                await asyncio.sleep(0.02)
+
     async def account(self, queue: str = "tasks") -> dict[str, int]:
         """Where the queue's messages are: each is in exactly one place."""
         return {

@@ -91,7 +91,7 @@ async def test_a_message_that_somebody_took_meanwhile_leaves_nothing_written(
         assert (thief["msg_id"], thief["read_ct"]) == (msg_id, 2)
         row = await run.db.fetchrow("select * from pgmq.q_tasks")
         assert (row["read_ct"], row["vt"]) == (2, thief["vt"])  # the thief's lease is untouched
-        await run.until_true(lambda: run.worker.ledger.unsettled == 0)
+        await run.let_go()
         assert run.ends(msg_id) == [Event.LEASE_LOST]
     assert len(raised) == 1
     assert await notes() == []
