@@ -36,16 +36,20 @@ __all__ = [
 
 
 def run_workers(
-    settings: Settings, targets: Sequence[str], *, on_drain: Callable[[Callable[[], int]], None] | None = None
+    settings: Settings,
+    targets: Sequence[str],
+    *,
+    on_drain: Callable[[Callable[[], int]], None] | None = None,
+    probe: tuple[str, int] | None = None,
 ) -> None:
     """Run the workers named ``module:name`` in this process until it is told to stop.
 
     The working folder is importable, as with ``python -m``. ``on_drain`` is told how many messages still run:
-    at each request to stop, and every second until none does. Raises ``InvalidHandler`` for a bad target, and
-    what :func:`connection` raises.
+    at each request to stop, and every second until none does. ``probe`` is the host and port of the HTTP
+    probe. Raises ``InvalidHandler`` for a bad target, and what :func:`connection` raises.
     """
     from postmill.handlers import load  # noqa: PLC0415 - settings alone need no engine
     from postmill.handlers.standalone import run_here  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
-    run_here([load(target) for target in targets], settings, on_drain=on_drain)
+    run_here([load(target) for target in targets], settings, on_drain=on_drain, probe=probe)

@@ -36,9 +36,22 @@ def worker() -> None:
 
 @worker.command()
 @click.argument("targets", nargs=-1, required=True, metavar="MODULE:NAME...")
+@click.option(
+    "--probe-port",
+    type=click.IntRange(0, 65_535),
+    metavar="PORT",
+    help="Answer /live, /ready and /metrics over HTTP; 0 takes a free port.",
+)
+@click.option(
+    "--probe-host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="HOST",
+    help="Where the probe listens.",
+)
 @global_options
 @click.pass_obj
-def run(session: Session, targets: tuple[str, ...]) -> None:
+def run(session: Session, targets: tuple[str, ...], *, probe_port: int | None, probe_host: str) -> None:
     """Run one or more workers until Ctrl-C or SIGTERM.
 
     MODULE:NAME is an importable module and the worker's name in it, such as worker:greet. Several share one
@@ -49,7 +62,8 @@ def run(session: Session, targets: tuple[str, ...]) -> None:
 
     settings = session.settings
     log_lines.configure(settings.log_level, settings.log_format)
-    app.run_workers(settings, targets, on_drain=Draining(session.output.note))
+    probe = None if probe_port is None else (probe_host, probe_port)
+    app.run_workers(settings, targets, on_drain=Draining(session.output.note), probe=probe)
 
 
 class Draining:

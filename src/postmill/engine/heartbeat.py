@@ -84,6 +84,8 @@ class Heartbeat:
         self._lease_s = min(patient.options.lease_s for patient in patients)
         self.loop_seen = time.monotonic()
         """When the event loop last had a turn."""
+        self.in_touch = False
+        """The database answered when it was last asked."""
         self._ticker: asyncio.TimerHandle | None = None
 
     async def start(self, timeout_s: float | None = None) -> None:
@@ -123,12 +125,14 @@ class Heartbeat:
                 await self._renew(lane)
                 if started >= beat_at:
                     await self._beat(lane)
+                    self.in_touch = True
                     beat_at = started + PERIOD_S * (0.9 + 0.2 * random.random())  # noqa: S311 - spreads the workers
                 self._call(self._announced.set)
                 if started >= pruner.due_at:
                     await pruner.run_once()
                 patience.worked()
             except Exception as error:
+                self.in_touch, beat_at = False, 0.0
                 await patience.failed(error)
                 continue
             next_at = min(beat_at, pruner.due_at)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run import Engine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 
     from postmill.engine.handler import Handler
     from postmill.model.address import Address
@@ -27,10 +27,12 @@ class Runner:
         address: Address,
         *,
         on_drain: Callable[[Callable[[], int]], None] | None = None,
+        probe: tuple[str, int] | None = None,
     ) -> None:
         self._handlers = handlers
         self._address = address
         self._on_drain = on_drain
+        self._probe = probe
         self._engine: Engine | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked: asyncio.Event | None = None
@@ -44,18 +46,22 @@ class Runner:
         if self._asked_early:
             self._asked.set()
         with self._signals():
-            starting = asyncio.create_task(engine.start())
-            asked = asyncio.create_task(self._asked.wait())
-            await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
-            reason = "shutdown"
-            if not starting.done():
-                starting.cancel()
-            elif starting.exception() is None and not asked.done():
-                reason = await self._until_stopped(engine, asked)
-            asked.cancel()
-            await engine.stop(reason)
-            with suppress(asyncio.CancelledError):
-                await starting
+            async with self._observed(engine):
+                await self._run(engine, self._asked)
+
+    async def _run(self, engine: Engine, asked_for: asyncio.Event) -> None:
+        starting = asyncio.create_task(engine.start())
+        asked = asyncio.create_task(asked_for.wait())
+        await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+        reason = "shutdown"
+        if not starting.done():
+            starting.cancel()
+        elif starting.exception() is None and not asked.done():
+            reason = await self._until_stopped(engine, asked)
+        asked.cancel()
+        await engine.stop(reason)
+        with suppress(asyncio.CancelledError):
+            await starting
 
     def stop(self) -> None:
         """Ask for the end; asked again, cut the grace short."""
@@ -81,6 +87,21 @@ class Runner:
         await asyncio.wait({deprecated, asked}, return_when=asyncio.FIRST_COMPLETED)
         deprecated.cancel()
         return "shutdown" if asked.done() else "deprecated"
+
+    @asynccontextmanager
+    async def _observed(self, engine: Engine) -> AsyncIterator[None]:
+        """With the probe, if there is to be one."""
+        if self._probe is None:
+            yield
+            return
+        from postmill.engine.vitals import Vitals  # noqa: PLC0415 - most workers run without a probe
+
+        vitals = Vitals(engine, *self._probe)
+        await vitals.start()
+        try:
+            yield
+        finally:
+            await vitals.stop()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

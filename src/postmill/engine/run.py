@@ -25,7 +25,7 @@ from postmill.model.events import Event
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from postmill.engine.handler import Handler
     from postmill.model.queue_name import QueueShape
@@ -53,6 +53,8 @@ class Engine:
         self._ended = asyncio.Event()
         self.started = asyncio.Event()
         """Set when every worker claims."""
+        self.on_worker: list[Callable[[QueueWorker], None]] = []
+        """Called with each worker before it begins."""
 
     async def start(self) -> None:
         """Connect (waiting for a server that is not there yet), create missing queues, and begin."""
@@ -63,6 +65,9 @@ class Engine:
             for handler, shape in zip(self._handlers, await self._shapes(claims), strict=True):
                 assert self._connections is not None  # noqa: S101
                 self.workers.append(QueueWorker(handler, shape, claims, settlements, self._connections))
+            for greet in self.on_worker:
+                for worker in self.workers:
+                    greet(worker)
             wakeups = self._find_wakeups(claims)
             self._heartbeat = Heartbeat(
                 self._address, [worker.patient(version("postmill")) for worker in self.workers]
@@ -100,6 +105,17 @@ class Engine:
             await worker.draining.wait()
 
     @property
+    def not_ready(self) -> str | None:
+        """Why this process should get no more work just now; None when all is well."""
+        if self._stopped:
+            return "stopping"
+        if not self.started.is_set() or self._heartbeat is None:
+            return "starting"
+        if not self._heartbeat.in_touch:
+            return "the database does not answer"
+        return "deprecated" if all(worker.draining.is_set() for worker in self.workers) else None
+
+    @property
     def running(self) -> int:
         """Messages that run now."""
         return sum(worker.dispatcher.running for worker in self.workers)
@@ -122,7 +138,7 @@ class Engine:
         """Wait for the server, and find out a pooler that its address does not show."""
         journal = Journal(function="postmill", queue="*", worker_id=UUID(int=0))
         patience = Patience(Outage(journal))
-        while not self._address.pooled:
+        while not self._address.pooled and not self._address.stated:
             try:
                 if await is_pooled(self._address):
                     self._address = replace(self._address, pooled=True)

@@ -24,12 +24,14 @@ def run_here(
     settings: Settings | None = None,
     *,
     on_drain: Callable[[Callable[[], int]], None] | None = None,
+    probe: tuple[str, int] | None = None,
 ) -> None:
     """Run ``workers`` until SIGTERM, Ctrl-C, :func:`stop_here` or an operator's deprecation.
 
     Without ``settings``, those of the project around the working folder, with the workers' own ``db_url``
     first. The embedded database is started and migrated when there is no address. ``on_drain`` is told how
-    many messages still run: at each request to stop, and every second until none does.
+    many messages still run: at each request to stop, and every second until none does. ``probe`` is the host
+    and port where HTTP requests about the workers' health are answered.
     """
     if settings is None:
         options = workers[0].options
@@ -37,7 +39,7 @@ def run_here(
     with project.database(settings) as where:
         project.prepare(settings, where)
         use_database(where.url)
-        runner = Runner(workers, where, on_drain=on_drain)
+        runner = Runner(workers, where, on_drain=on_drain, probe=probe)
         _running.append(runner)
         try:
             run(runner.run())

@@ -36,6 +36,7 @@ class Event(StrEnum):
     CLAIMS_RESCUED = "claims.rescued"
     HISTORY_PRUNED = "history.pruned"
     HOOK_FAILED = "hook.failed"
+    PROBE_LISTENING = "probe.listening"
     PROGRESS = "message.progress"
 
 

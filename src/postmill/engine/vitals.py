@@ -1,0 +1,65 @@
+"""What may be asked of a process with workers from outside: whether it is ready, and its numbers. Serves the
+probe; the engine itself does not depend on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from postmill.engine.journal import Journal
+from postmill.metrics.probe import Answer, Probe
+from postmill.metrics.tally import Tally
+from postmill.model.events import Event
+
+if TYPE_CHECKING:
+    from postmill.engine.run import Engine
+    from postmill.engine.worker import QueueWorker
+
+MISSING = b"prometheus-client is not installed: pip install 'postmill[prometheus]'\n"
+
+
+class Vitals:
+    """The probe of one engine, on ``host`` and ``port`` (0 takes a free one). ``start`` before the engine, so
+    that it answers while that waits for a server.
+    """
+
+    def __init__(self, engine: Engine, host: str, port: int) -> None:
+        self._engine = engine
+        self._tallies: list[Tally] = []
+        engine.on_worker.append(self._count)
+        self._probe = Probe(
+            host, port, {"/live": self._live, "/ready": self._ready, "/metrics": self._metrics}
+        )
+
+    async def start(self) -> None:
+        """Listen, and say where. Raises :class:`InvalidOption` when the port can't be had."""
+        url = await self._probe.start()
+        Journal(function="postmill", queue="*", worker_id=UUID(int=0)).say(Event.PROBE_LISTENING, url=url)
+
+    async def stop(self) -> None:
+        """Close the port."""
+        await self._probe.stop()
+
+    def _count(self, worker: QueueWorker) -> None:
+        options = worker.handler.options
+        tally = Tally(
+            options.queue, worker.handler.name, options.max_concurrent, lambda: worker.dispatcher.running
+        )
+        worker.journal.counters.append(tally.count)
+        self._tallies.append(tally)
+
+    def _live(self) -> Answer:
+        return Answer(200, b"live\n")  # that it is answered says all
+
+    def _ready(self) -> Answer:
+        reason = self._engine.not_ready
+        return Answer(200, b"ready\n") if reason is None else Answer(503, f"{reason}\n".encode())
+
+    def _metrics(self) -> Answer:
+        try:
+            from postmill.metrics import prometheus  # noqa: PLC0415 - an extra
+        except ImportError:
+            return Answer(501, MISSING)
+        collector = prometheus.TallyCollector(self._tallies, lambda: self._engine.not_ready is None)
+        return Answer(200, prometheus.exposition([collector]), prometheus.CONTENT_TYPE)

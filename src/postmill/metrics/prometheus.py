@@ -1,0 +1,94 @@
+"""Tallies in Prometheus' text format. Needs ``postmill[prometheus]``; counts nothing itself."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from postmill.metrics.tally import BOUNDS_S, OUTCOMES
+from postmill.model.events import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from prometheus_client.metrics_core import Metric
+
+    from postmill.metrics.tally import Tally
+
+LABELS = ("queue", "worker")
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class TallyCollector(Collector):
+    """Tallies as a collector: register it where your own metrics are, or let :func:`exposition` print it."""
+
+    def __init__(self, tallies: Sequence[Tally], is_ready: Callable[[], bool]) -> None:
+        self._tallies = tallies
+        self._is_ready = is_ready
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of this moment; see ``docs/reference/metrics.md``."""
+        yield GaugeMetricFamily(
+            "postmill_ready", "1 while the workers are announced and the database answers.", self._is_ready()
+        )
+        yield from (self._claimed(), self._settled(), self._durations(), self._events())
+        yield self._gauge(
+            "postmill_messages_running", "Messages that run now.", lambda tally: tally.running()
+        )
+        yield self._gauge("postmill_slots", "Messages that may run at once.", lambda tally: tally.slots)
+
+    def _claimed(self) -> Metric:
+        family = CounterMetricFamily("postmill_messages_claimed", "Messages claimed.", labels=LABELS)
+        for tally in self._tallies:
+            family.add_metric((tally.queue, tally.worker), tally.events[Event.MESSAGE_CLAIMED])
+        return family
+
+    def _settled(self) -> Metric:
+        family = CounterMetricFamily(
+            "postmill_messages_settled", "Messages parted with, by outcome.", labels=(*LABELS, "outcome")
+        )
+        for tally in self._tallies:
+            for event, outcome in OUTCOMES.items():
+                family.add_metric((tally.queue, tally.worker, outcome), tally.events[event])
+        return family
+
+    def _durations(self) -> Metric:
+        family = HistogramMetricFamily(
+            "postmill_attempt_duration_seconds",
+            "From the start of a handler to its written outcome.",
+            labels=LABELS,
+        )
+        names = [*(str(float(bound)) for bound in BOUNDS_S), "+Inf"]
+        for tally in self._tallies:
+            buckets = list(zip(names, accumulate(tally.durations), strict=True))
+            family.add_metric((tally.queue, tally.worker), buckets, tally.total_s)
+        return family
+
+    def _events(self) -> Metric:
+        family = CounterMetricFamily(
+            "postmill_events", "Everything else that workers report.", labels=(*LABELS, "event")
+        )
+        for tally in self._tallies:
+            for event in Event:
+                if event not in OUTCOMES and event != Event.MESSAGE_CLAIMED:
+                    family.add_metric((tally.queue, tally.worker, event.value), tally.events[event])
+        return family
+
+    def _gauge(self, name: str, text: str, value: Callable[[Tally], float]) -> Metric:
+        family = GaugeMetricFamily(name, text, labels=LABELS)
+        for tally in self._tallies:
+            family.add_metric((tally.queue, tally.worker), value(tally))
+        return family
+
+
+def exposition(collectors: Iterable[Collector]) -> bytes:
+    """What a scrape returns: ``collectors``, and what prometheus-client knows of the process."""
+    registry = CollectorRegistry()
+    for collector in (*collectors, PROCESS_COLLECTOR, PLATFORM_COLLECTOR, GC_COLLECTOR):
+        registry.register(collector)
+    return generate_latest(registry)

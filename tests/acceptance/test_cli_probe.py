@@ -1,0 +1,193 @@
+"""`postmill worker run --probe-port`: what orchestrators and Prometheus ask."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.acceptance.test_cli_running import until
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+
+WORKER = """
+import time
+from postmill import Context, Retry, worker
+
+@worker(queue="jobs", retry=Retry.none, grace=30)
+async def work(payload: str, ctx: Context) -> None:
+    if payload == "fail":
+        raise ValueError("asked to")
+    if payload == "wait":
+        await ctx.stopping.wait()
+        await __import__("asyncio").sleep(30)
+    if payload == "block":
+        time.sleep(2)
+"""
+
+
+class Worker:
+    """A worker process with a probe."""
+
+    def __init__(self, child: Any) -> None:
+        self.child = child
+        self.url: str = json.loads(until(child, "probe.listening"))["url"]
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(self.url + path, **options)
+
+    def hangs(self) -> bool:
+        """Ask until there is no answer for half a second."""
+        while True:
+            try:
+                self.get("/live", timeout=0.5)
+            except httpx.ReadTimeout:
+                return True
+
+    def until(self, text: str) -> str:
+        return until(self.child, text)
+
+
+@pytest.fixture
+def start(spawn: Any, tmp_path: Path) -> Any:
+    (tmp_path / "jobs.py").write_text(WORKER)
+
+    def started(**environment: str) -> Worker:
+        child = spawn(
+            "worker",
+            "run",
+            "jobs:work",
+            "--probe-port",
+            "0",
+            env={"POSTMILL_LOG_FORMAT": "json", **environment},
+        )
+        return Worker(child)
+
+    return started
+
+
+def test_it_is_ready_once_it_has_started(cli: Cli, start: Any) -> None:
+    running = start()
+    assert urlsplit(running.url).hostname == "127.0.0.1"
+    running.until("worker.started")
+    assert (running.get("/live").status_code, running.get("/live").text) == (200, "live\n")
+    assert (running.get("/ready").status_code, running.get("/ready").text) == (200, "ready\n")
+
+
+def test_it_counts_what_the_worker_does(cli: Cli, start: Any) -> None:
+    running = start()
+    cli("send", "jobs", '"ok"', "--create")
+    cli("send", "jobs", '"fail"')
+    running.until("message.dead")
+    while 'outcome="completed",queue="jobs",worker="work"} 1.0' not in (text := metrics(running)):
+        running.until("message.completed")
+    for line in (
+        'postmill_messages_claimed_total{queue="jobs",worker="work"} 2.0',
+        'postmill_messages_settled_total{outcome="dead",queue="jobs",worker="work"} 1.0',
+        'postmill_attempt_duration_seconds_count{queue="jobs",worker="work"} 2.0',
+        'postmill_slots{queue="jobs",worker="work"} 10.0',
+        "postmill_ready 1.0",
+        "process_cpu_seconds_total",
+    ):
+        assert line in text
+
+
+def metrics(running: Worker) -> str:
+    answer = running.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    # Label order is prometheus-client's affair: sorted, so that lines can be compared.
+    return "\n".join(sorted_labels(line) for line in answer.text.splitlines())
+
+
+def sorted_labels(line: str) -> str:
+    name, brace, rest = line.partition("{")
+    labels, close, value = rest.rpartition("}")
+    return f"{name}{{{','.join(sorted(labels.split(',')))}}}{value}" if brace and close else line
+
+
+def test_a_worker_that_drains_is_alive_but_not_ready(cli: Cli, start: Any) -> None:
+    running = start()
+    cli("send", "jobs", '"wait"', "--create")
+    while 'postmill_messages_running{queue="jobs",worker="work"} 1.0' not in metrics(running):
+        pass
+    running.child.send_signal(signal.SIGTERM)
+    running.until("worker.draining")
+    assert (running.get("/ready").status_code, running.get("/ready").text) == (503, "stopping\n")
+    assert running.get("/live").status_code == 200
+    running.child.send_signal(signal.SIGTERM)
+    assert running.child.wait() == 0
+
+
+def test_it_answers_while_the_database_is_away(cli_without_database: Cli, start: Any, server: Any) -> None:
+    running = start(POSTMILL_DB_URL=server.url)
+    running.until("worker.started")
+    server.stop("immediate")
+    running.until("database.lost")
+    while running.get("/ready").status_code == 200:
+        pass
+    assert running.get("/ready").text == "the database does not answer\n"
+    assert "postmill_ready 0.0" in metrics(running)
+    server.start()
+    while running.get("/ready").status_code != 200:
+        pass
+
+
+def test_a_handler_that_blocks_the_event_loop_is_seen(cli: Cli, start: Any) -> None:
+    running = start()
+    running.until("worker.started")
+    cli("send", "jobs", '"block"', "--create")
+    assert running.hangs()
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"GET /nothing HTTP/1.1", b"404"),
+        (b"POST /live HTTP/1.1", b"405"),
+        (b"HEAD /ready HTTP/1.1", b"200"),
+        (b"GET /live?full=1 HTTP/1.0", b"200"),
+        (b"nonsense", b"405"),
+        (b"GET", b"405"),
+    ],
+)
+def test_it_serves_little_and_survives_the_rest(
+    cli: Cli, start: Any, request_line: bytes, status: bytes
+) -> None:
+    running = start()
+    running.until("worker.started")
+    assert asked(running.url, request_line + b"\r\n\r\n").split()[1] == status
+    assert asked(running.url, b"GET /live HTTP/1.1\r\nX: " + b"x" * 100_000) == b""
+    assert running.get("/live").status_code == 200
+
+
+def asked(url: str, request: bytes) -> bytes:
+    """What the probe answers to these bytes; nothing when it hangs up."""
+    address = urlsplit(url)
+    with socket.create_connection((str(address.hostname), address.port or 0), timeout=20) as connection:
+        try:
+            connection.sendall(request)
+            return b"".join(iter(lambda: connection.recv(4096), b""))
+        except ConnectionError:
+            return b""
+
+
+def test_a_port_that_is_taken_is_an_error(cli: Cli, start: Any, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        answer = cli("worker", "run", "jobs:work", "--probe-port", port)
+    assert (answer.code, answer.error_code) == (2, "invalid-option")
+
+
+def test_without_prometheus_client_metrics_say_what_to_install(cli: Cli, start: Any, tmp_path: Path) -> None:
+    (tmp_path / "prometheus_client.py").write_text("raise ImportError('not installed')")
+    running = start(PYTHONPATH=str(tmp_path))
+    answer = running.get("/metrics")
+    assert (answer.status_code, "postmill[prometheus]" in answer.text) == (501, True)
