@@ -38,6 +38,8 @@ def is_passing(error: BaseException) -> bool:
         return state in PASSING_SQLSTATES or state.startswith("08")
     if isinstance(error, ValueError):  # asyncpg's own word for an argument it can't encode
         return False
+    if isinstance(error, asyncpg.InternalClientError):  # the session ended between two steps of one statement
+        return True
     return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | EOFError)
 
 
