@@ -31,7 +31,7 @@ class Ledger:
 
     def closing(self, messages: Iterable[Message]) -> tuple[list[int], list[int]]:
         """Count ``messages`` as settled. Receipts that are finished with this, and receipts that only lose
-        messages.
+        messages. Their leases are kept until :meth:`closed`.
         """
         touched: dict[int, Claim] = {}
         for message in messages:
@@ -39,9 +39,12 @@ class Ledger:
             claim.unsettled -= 1
             touched[claim.claim_id] = claim
         finished = [claim_id for claim_id, claim in touched.items() if claim.unsettled <= 0]
-        for claim_id in finished:
-            self._claims.pop(claim_id, None)
         return finished, [claim_id for claim_id, claim in touched.items() if claim.unsettled > 0]
+
+    def closed(self, receipts: Iterable[int]) -> None:
+        """The last outcome of these claims has landed, or was given up."""
+        for claim_id in receipts:
+            self._claims.pop(claim_id, None)
 
     def held(self) -> list[Message]:
         """Every message whose lease must be kept."""
@@ -53,13 +56,15 @@ class Ledger:
         ]
 
     def older_than(self, monotonic: float) -> list[Message]:
-        """Messages whose lease was last taken or renewed before ``monotonic``."""
+        """Messages whose lease was last taken or renewed before ``monotonic``; also those whose outcome is on
+        the way, for it may wait there.
+        """
         return [
             message
             for claim in list(self._claims.values())
             if claim.renewed_at < monotonic
             for message in claim.messages
-            if message.state == State.HELD
+            if message.state <= State.SETTLING
         ]
 
     def renewed(self, message: Message, vt_us: int, at: float) -> None:

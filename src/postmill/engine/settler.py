@@ -68,6 +68,7 @@ class Settler(Service):
         batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
         for settlement in grouped(batch, self._ledger.closing):
             await self._settle(settlement)
+            self._ledger.closed(settlement.finished)
         self.on_progress()
         return bool(self._pending)
 
