@@ -21,7 +21,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from postmill.db.lane import Lane
-from postmill.engine.outage import Outage, Patience
+from postmill.engine.outage import Patience
 from postmill.engine.pruner import Pruner
 from postmill.model.events import Event
 from postmill.model.message import State
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from postmill.engine.journal import Journal
     from postmill.engine.ledger import Ledger
+    from postmill.engine.outage import Outage
     from postmill.model.address import Address
     from postmill.model.message import Message
     from postmill.model.queue_name import QueueShape
@@ -56,6 +57,7 @@ class Patient:
     shape: QueueShape
     ledger: Ledger
     journal: Journal
+    outage: Outage
     running_ids: Callable[[], list[int]]
     on_lost: Callable[[Message], None]
     on_cancel: Callable[[int], None]
@@ -115,7 +117,7 @@ class Heartbeat:
         self._own_loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         lane = Lane(self._address, "heartbeat", timeout_s=max(1.0, self._lease_s / 2))
         lane.on_connect(self._announce)
-        patience = Patience(Outage(self._patients[0].journal))
+        patience = Patience(self._patients[0].outage)
         patience.hurry = self._stop
         pruner = Pruner(lane, self._patients[0].journal)
         beat_at = 0.0

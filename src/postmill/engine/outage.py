@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -19,17 +20,22 @@ if TYPE_CHECKING:
 
 
 class Outage:
-    """Shared by the services of a worker, so that a lost server is one line in the log, not one a service."""
+    """Shared by the services of a worker, so that a lost server is one line in the log, not one a service.
+
+    The heartbeat tells it from its thread, the others from the event loop.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._since: float | None = None
+        self._turn = threading.Lock()
 
     def over(self) -> None:
         """A statement succeeded."""
-        if self._since is not None:
-            lasted, self._since = time.monotonic() - self._since, None
-            self._journal.say(Event.DATABASE_BACK, after_s=round(lasted, 1))
+        with self._turn:
+            since, self._since = self._since, None
+        if since is not None:
+            self._journal.say(Event.DATABASE_BACK, after_s=round(time.monotonic() - since, 1))
 
     def began(self, error: BaseException) -> None:
         """A statement failed. One that can't pass by itself is a bug or a broken schema: said each time, with
@@ -37,8 +43,10 @@ class Outage:
         """
         if not is_passing(error):
             self._journal.say(Event.WORKER_FAILED, exception=error, reason=f"{type(error).__name__}: {error}")
-        elif self._since is None:
-            self._since = time.monotonic()
+            return
+        with self._turn:
+            known, self._since = self._since is not None, self._since or time.monotonic()
+        if not known:
             self._journal.say(Event.DATABASE_LOST, reason=f"{type(error).__name__}: {error}".strip())
 
 

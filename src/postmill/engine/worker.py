@@ -53,7 +53,7 @@ class QueueWorker:
         self.journal = Journal(function=handler.name, queue=options.queue, worker_id=self.worker_id)
         self.ledger = Ledger()
         self._claims = claims
-        outage = Outage(self.journal)
+        self._outage = outage = Outage(self.journal)
         statements = Statements(
             shape, self.worker_id, archive=options.on_success == "archive", keep_results=options.keep_results
         )
@@ -87,6 +87,7 @@ class QueueWorker:
             shape=self.settler.statements.shape,
             ledger=self.ledger,
             journal=self.journal,
+            outage=self._outage,
             running_ids=self.dispatcher.running_ids,
             on_lost=self._lost,
             on_cancel=self._cancel,
