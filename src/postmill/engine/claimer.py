@@ -78,6 +78,7 @@ class Claimer(Service):
         self._look_at = 0.0
         self._behind_since: float | None = None
         self._observed = (time.monotonic(), 0)
+        lane.on_connect(self._unlisted)
 
     def wake(self) -> None:
         """See :class:`Service`: something was sent, or there is room again."""
@@ -188,6 +189,10 @@ class Claimer(Service):
                 return wanted > 0
         wanted = self._dispatcher.wanted()
         return wanted > 0 and await self.lanes.behind(max(1, wanted // _SHARE)) > 0
+
+    async def _unlisted(self, _connection: asyncpg.Connection) -> None:
+        """A new connection: the server may have crashed, and its list of listeners is gone then."""
+        self._listed = False
 
     def _take_over(self, claim: Claim, messages: list[Message]) -> None:
         self._ledger.opened(claim, messages)
