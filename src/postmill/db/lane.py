@@ -87,7 +87,7 @@ class Lane:
 
     async def _open(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            connection = await connect(self._address, self._name)
+            connection = await connect(self._address, self._name, self._timeout_s)
             try:
                 for action in self._on_connect:
                     await action(connection)
@@ -103,13 +103,14 @@ class Lane:
             connection.terminate()
 
 
-async def connect(address: Address, name: str) -> asyncpg.Connection:
+async def connect(address: Address, name: str, timeout_s: float | None = None) -> asyncpg.Connection:
     """A connection with the plans of hot statements pinned (directly), or without any session state (behind a
-    pooler).
+    pooler). ``timeout_s`` holds for every statement that has no limit of its own.
     """
     connection = await asyncpg.connect(
         address.url,
         timeout=CONNECT_TIMEOUT_S,
+        command_timeout=timeout_s,
         statement_cache_size=0 if address.pooled else 100,
         server_settings={"application_name": f"postmill {name}"},
     )
