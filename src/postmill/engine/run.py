@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from postmill.db.borrowed import HandlerConnections
@@ -25,10 +25,12 @@ from postmill.model.events import Event
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from postmill.engine.handler import Handler
     from postmill.model.queue_name import QueueShape
+
+_T = TypeVar("_T")
 
 
 class Engine:
@@ -62,7 +64,7 @@ class Engine:
             if self.workers or self._stopped:
                 return
             claims, settlements = await self._connect()
-            for handler, shape in zip(self._handlers, await self._shapes(claims), strict=True):
+            for handler, shape in zip(self._handlers, await self._once_up(lambda: self._shapes(claims)), strict=True):
                 assert self._connections is not None  # noqa: S101
                 self.workers.append(QueueWorker(handler, shape, claims, settlements, self._connections))
             for greet in self.on_worker:
@@ -135,19 +137,25 @@ class Engine:
         return claims, shared
 
     async def _find_pooler(self) -> None:
-        """Wait for the server, and find out a pooler that its address does not show."""
-        journal = Journal(function="postmill", queue="*", worker_id=UUID(int=0))
-        patience = Patience(Outage(journal))
-        while not self._address.pooled and not self._address.stated:
+        """Find out a pooler that the address does not show."""
+        if self._address.pooled or self._address.stated:
+            return
+        if await self._once_up(lambda: is_pooled(self._address)):
+            self._address = replace(self._address, pooled=True)
+
+    async def _once_up(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """What ``work`` gives, as soon as the database lets it: a worker also starts in an outage."""
+        patience = Patience(Outage(Journal(function="postmill", queue="*", worker_id=UUID(int=0))))
+        while True:
             try:
-                if await is_pooled(self._address):
-                    self._address = replace(self._address, pooled=True)
-                break
+                done = await work()
             except Exception as error:
                 if not is_passing(error):
                     raise
                 await patience.failed(error)
-        patience.worked()
+            else:
+                patience.worked()
+                return done
 
     async def _shapes(self, lane: Lane) -> list[QueueShape]:
         return [await self._shape(lane, handler.options.queue) for handler in self._handlers]
@@ -175,7 +183,7 @@ class Engine:
     async def _listening(self, wakeups: Wakeups) -> bool:
         for worker in self.workers:
             wakeups.subscribe(worker.handler.options.queue, worker.claimer.wake)
-        if await wakeups.works():
+        if await self._once_up(wakeups.works):
             return True
         self._say_polling("a notification to ourselves did not arrive")
         return False
