@@ -81,9 +81,10 @@ class Pooler:
 
     def _configure(self, clients: int) -> None:
         query = parse_qs(self._server.query)
+        host, port = query["host"][0], query.get("port", ["5432"])[0]
         (self.folder / "pgbouncer.ini").write_text(
             "[databases]\n"
-            f"* = host={query['host'][0]} port={query.get('port', ['5432'])[0]} user={self._server.username}\n"
+            f"* = host={host} port={port} user={self._server.username}\n"
             "[pgbouncer]\n"
             f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
             f"pool_mode = transaction\ndefault_pool_size = {self.pool}\nmax_client_conn = {clients}\n"

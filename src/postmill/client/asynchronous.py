@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from postmill.client import sending
 from postmill.client.targets import async_executor
+from postmill.client.tracing import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,8 +49,11 @@ class AsyncClient:
         Raises ``QueueNotFound``, ``InvalidPayload``, ``PayloadTooLarge``, ``InvalidOption``,
         ``DatabaseUnavailable``.
         """
-        statement = sending.one(queue, payload, delay=delay, run_at=run_at, headers=headers)
-        return (await self._executor.run(iter([statement])))[0]
+        with tracing(queue, headers) as send:
+            statement = sending.one(queue, payload, delay=delay, run_at=run_at, headers=send.headers)
+            ids = await self._executor.run(iter([statement]))
+            send.sent(ids)
+        return ids[0]
 
     async def send_many(
         self,
@@ -64,8 +68,11 @@ class AsyncClient:
 
         ``payloads`` may be a generator: it is read in batches. Options and errors as for :meth:`send`.
         """
-        statements = sending.many(queue, payloads, delay=delay, run_at=run_at, headers=headers)
-        return await self._executor.run(statements)
+        with tracing(queue, headers) as send:
+            statements = sending.many(queue, payloads, delay=delay, run_at=run_at, headers=send.headers)
+            ids = await self._executor.run(statements)
+            send.sent(ids, batch=True)
+        return ids
 
     async def create_queue(self, queue: str) -> None:
         """Create the queue if it is missing.

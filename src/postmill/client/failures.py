@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _LOGIN = frozenset({"28000", "28P01", "3D000"})
 _UNAVAILABLE = frozenset({"25006", "53300"})
 _UNAVAILABLE_CLASSES = ("08", "57P")
+_CANT_CONNECT = frozenset(
+    {"psycopg.OperationalError", "asyncpg.exceptions._base.TargetServerAttributeNotMatched"}
+)
 
 
 @contextmanager
@@ -58,7 +61,7 @@ def _is_connection_failure(error: BaseException) -> bool:
     if isinstance(error, OSError):
         return True
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
-    if "psycopg.OperationalError" in names:
+    if names & _CANT_CONNECT:
         return True
     return "asyncpg.exceptions._base.InterfaceError" in names and "closed" in str(error)
 

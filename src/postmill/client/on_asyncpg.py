@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
+from postmill.client.asyncpg_connection import connect, is_behind_pooler
 from postmill.client.executor import is_atomic
 from postmill.client.failures import translated
 from postmill.model.address import parse
@@ -78,16 +79,31 @@ class OwnPool:
     async def _opened(self) -> asyncpg.Pool[Any]:
         async with self._opening:
             if self._pool is None:
-                self._pool = await asyncpg.create_pool(
-                    self._address.url,
-                    min_size=0,
-                    max_size=MAX_CONNECTIONS,
-                    statement_cache_size=0 if self._address.pooled else 100,
-                    reset=_keep,
-                    timeout=CONNECT_TIMEOUT_S,
-                    server_settings=None if self._address.pooled else {"application_name": "postmill"},
-                )
+                pool = await self._open(self._address.pooled)
+                if not self._address.stated and not self._address.pooled and await _is_pooled(pool):
+                    await pool.close()
+                    pool = await self._open(pooled=True)
+                self._pool = pool
         return self._pool
+
+    async def _open(self, pooled: bool) -> asyncpg.Pool[Any]:
+        return await asyncpg.create_pool(
+            self._address.url,
+            connect=connect,
+            min_size=0,
+            max_size=MAX_CONNECTIONS,
+            statement_cache_size=0 if pooled else 100,
+            reset=_keep,
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings={"application_name": "postmill"},
+        )
+
+
+async def _is_pooled(pool: asyncpg.Pool[Any]) -> bool:
+    """A pooler that the address does not show would mix up prepared statements."""
+    with translated(""):
+        async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
+            return await is_behind_pooler(connection)
 
 
 async def _keep(_: object) -> None:

@@ -62,10 +62,11 @@ class OwnConnection:
                 self._connection = psycopg.connect(
                     self._address.url,
                     autocommit=True,
-                    prepare_threshold=None if self._address.pooled else 5,
                     connect_timeout=CONNECT_TIMEOUT_S,
                     fallback_application_name="postmill",
                 )
+                if self._address.pooled or (not self._address.stated and _is_pooled(self._connection)):
+                    self._connection.prepare_threshold = None
         return self._connection
 
 
@@ -104,6 +105,12 @@ def _run(connection: Connection, statements: Iterator[Statement]) -> list[int]:
                 cursor.execute(text.encode(), arguments)
                 results += cursor.fetchall()
     return results
+
+
+def _is_pooled(connection: Connection) -> bool:
+    """A pooler gives another process id at login than the server's own, and mixes up prepared statements."""
+    row = connection.execute("select pg_backend_pid()").fetchone()
+    return row is None or row[0] != connection.info.backend_pid
 
 
 def _would_commit(connection: Connection | AsyncConnection) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from postmill.client import sending
 from postmill.client.targets import sync_executor
+from postmill.client.tracing import tracing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,8 +38,11 @@ class Client:
         headers: Headers = None,
     ) -> int:
         """As :meth:`AsyncClient.send`."""
-        statement = sending.one(queue, payload, delay=delay, run_at=run_at, headers=headers)
-        return self._executor.run(iter([statement]))[0]
+        with tracing(queue, headers) as send:
+            statement = sending.one(queue, payload, delay=delay, run_at=run_at, headers=send.headers)
+            ids = self._executor.run(iter([statement]))
+            send.sent(ids)
+        return ids[0]
 
     def send_many(
         self,
@@ -50,8 +54,11 @@ class Client:
         headers: Headers = None,
     ) -> list[int]:
         """As :meth:`AsyncClient.send_many`."""
-        statements = sending.many(queue, payloads, delay=delay, run_at=run_at, headers=headers)
-        return self._executor.run(statements)
+        with tracing(queue, headers) as send:
+            statements = sending.many(queue, payloads, delay=delay, run_at=run_at, headers=send.headers)
+            ids = self._executor.run(statements)
+            send.sent(ids, batch=True)
+        return ids
 
     def create_queue(self, queue: str) -> None:
         """As :meth:`AsyncClient.create_queue`."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
+from postmill.client import asyncpg_connection
 from postmill.db.lane import CONNECT_TIMEOUT_S
 from postmill.model.errors import Refused
 
@@ -83,6 +84,7 @@ class HandlerConnections:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
                     self._address.url,
+                    connect=asyncpg_connection.connect,
                     min_size=0,
                     max_size=self._size,
                     statement_cache_size=0 if self._address.pooled else 100,

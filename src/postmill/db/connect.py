@@ -66,7 +66,7 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
         return psycopg.Connection[dict[str, Any]].connect(
             address.url,
             autocommit=True,
-            prepare_threshold=None if address.pooled else 5,
+            prepare_threshold=None,  # a pooler that the address does not show would mix them up
             cursor_factory=psycopg.RawCursor,
             row_factory=dict_row,
             fallback_application_name=application_name,

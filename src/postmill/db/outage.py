@@ -40,7 +40,9 @@ def is_passing(error: BaseException) -> bool:
         return False
     if isinstance(error, asyncpg.InternalClientError):  # the session ended between two steps of one statement
         return True
-    return isinstance(error, OSError | TimeoutError | asyncpg.InterfaceError | EOFError)
+    return isinstance(
+        error, OSError | asyncpg.InterfaceError | EOFError | asyncpg.TargetServerAttributeNotMatched
+    )
 
 
 def breaks_connection(error: BaseException) -> bool:

@@ -41,6 +41,8 @@ class Address:
     """A libpq URI that asyncpg and psycopg read alike."""
     pooled: bool = False
     """Behind a pooler in transaction mode: no prepared statements, no LISTEN, no session state."""
+    stated: bool = False
+    """The address says itself whether it is pooled (``pgbouncer=true|false``): nobody need find out."""
     direct_url: str | None = field(default=None, repr=False)
     """A direct address beside a pooled one, for LISTEN only."""
     source: str = ""
@@ -77,7 +79,13 @@ def parse(text: str, *, listen_url: str | None = None, source: str = "") -> Addr
     """
     parts = _parts(text.strip(), source)
     direct = parse(listen_url, source="listen_url").url if listen_url else None
-    return Address(url=_joined(parts), pooled=_is_pooled(parts), direct_url=direct, source=source)
+    return Address(
+        url=_joined(parts),
+        pooled=_is_pooled(parts),
+        stated="pgbouncer" in dict(parts.query),
+        direct_url=direct,
+        source=source,
+    )
 
 
 def mask(text: str, *addresses: str) -> str:
@@ -171,7 +179,7 @@ def _joined(parts: _Parts) -> str:
         userinfo += ":" + quote(parts.password, safe="")
     pairs = [
         f"{quote(name, safe='')}={quote(value, safe='/,:')}"
-        for name, value in parts.query
+        for name, value in (*parts.query, *_primary_only(parts))
         if name != "pgbouncer"
     ]
     return (
@@ -181,6 +189,15 @@ def _joined(parts: _Parts) -> str:
         + (f"/{quote(parts.database, safe='')}" if parts.database or not parts.hosts else "")
         + ("?" + "&".join(pairs) if pairs else "")
     )
+
+
+def _primary_only(parts: _Parts) -> tuple[tuple[str, str], ...]:
+    """Of several hosts the one that takes writes, also after a failover: a standby is of no use here."""
+    query = dict(parts.query)
+    several = "," in parts.hosts or "," in query.get("host", "")
+    if not several or "target_session_attrs" in query:
+        return ()
+    return (("target_session_attrs", "read-write"),)
 
 
 def _invalid(source: str, why: str) -> InvalidAddress:

@@ -1,0 +1,120 @@
+"""What asyncpg must be given to read an address as libpq reads it. Pure: nothing here connects.
+
+asyncpg sends every parameter that it does not know to the server as a setting, and the server refuses the
+connection. So each of libpq's parameters is passed on, translated or left out here. With several hosts there
+is one set of arguments for each, because asyncpg's time limit is for all of them together, and libpq's for
+each: a host that never answers must leave time for the next.
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from postmill.model.errors import InvalidAddress
+
+_PASSED_ON_NAMES = """
+host port dbname user password passfile service sslmode sslcert sslkey sslrootcert sslcrl sslpassword
+sslnegotiation ssl_min_protocol_version ssl_max_protocol_version target_session_attrs krbsrvname gsslib
+"""
+_LEFT_OUT_NAMES = """
+channel_binding client_encoding fallback_application_name gssdelegation gssencmode hostaddr keepalives
+keepalives_count keepalives_idle keepalives_interval load_balance_hosts max_protocol_version
+min_protocol_version oauth_client_id oauth_client_secret oauth_issuer oauth_scope replication requiressl
+scram_client_key scram_server_key servicefile sslcertmode sslcompression sslcrldir sslkeylogfile sslsni
+tcp_user_timeout
+"""
+_PASSED_ON = frozenset(_PASSED_ON_NAMES.split())
+_LEFT_OUT = frozenset(_LEFT_OUT_NAMES.split())
+"""How libpq talks, not to whom. ``channel_binding`` too: providers put it into every address."""
+_PROMISES = ("require_auth", "requirepeer")
+"""Checks of the server that asyncpg does not make: leaving them out would be a lie."""
+_SETTINGS = ("application_name", "options")
+
+
+def arguments(url: str) -> list[dict[str, Any]]:
+    """Keyword arguments for ``asyncpg.connect``, one set for each host, to be tried in this order.
+
+    Always ``dsn`` and ``server_settings``; ``timeout`` in seconds and ``ssl`` where the address asks for it.
+    ``url`` is an address as ``address.parse`` gives it. Raises :class:`InvalidAddress` for a parameter that
+    libpq does not know either, and for one that asyncpg can't honour.
+    """
+    query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    _check(query)
+    shared: dict[str, Any] = {
+        "server_settings": {name: query[name] for name in _SETTINGS if query.get(name)},
+    }
+    timeout_s = _seconds(query)
+    if timeout_s:
+        shared["timeout"] = timeout_s
+    passed = {name: value for name, value in query.items() if name in _PASSED_ON}
+    if query.get("hostaddr") and not passed.get("host") and not _authority(url)[1]:
+        passed["host"] = query["hostaddr"]
+    if passed.get("sslrootcert") == "system":
+        shared["ssl"] = True
+        del passed["sslrootcert"]
+        passed.pop("sslmode", None)
+    return [{"dsn": dsn, **shared} for dsn in _one_for_each_host(url, passed)]
+
+
+def _one_for_each_host(url: str, query: dict[str, str]) -> list[str]:
+    user, hosts = _authority(url)
+    together = query.get("target_session_attrs") == "prefer-standby"
+    if together or "," not in query.get("host", hosts):
+        return [_dsn(url, user, hosts, query)]
+    if "host" not in query:
+        return [_dsn(url, user, host, query) for host in hosts.split(",")]
+    named = query["host"].split(",")
+    ports = query.get("port", "").split(",")
+    ports = ports * len(named) if len(ports) == 1 else ports
+    if len(ports) != len(named):
+        raise InvalidAddress(
+            "The database address can't be read.",
+            why=f"It names {len(named)} hosts and {len(ports)} ports.",
+            hint="Give one port for each host, or one for all.",
+        )
+    each = zip(named, ports, strict=True)
+    return [_dsn(url, user, hosts, {**query, "host": host, "port": port}) for host, port in each]
+
+
+def _authority(url: str) -> tuple[str, str]:
+    """User and password with their @, and the hosts."""
+    user, at, hosts = urlsplit(url).netloc.rpartition("@")
+    return user + at, hosts
+
+
+def _dsn(url: str, user: str, hosts: str, query: dict[str, str]) -> str:
+    database = quote(unquote(urlsplit(url).path.removeprefix("/")), safe="")
+    pairs = urlencode({name: value for name, value in query.items() if value}, quote_via=quote, safe="/,:")
+    return f"postgresql://{user}{hosts}{'/' + database if database else ''}{'?' + pairs if pairs else ''}"
+
+
+def _seconds(query: dict[str, str]) -> float:
+    """The time limit for a host; 0 and below: none is given."""
+    text = query.get("connect_timeout") or "0"
+    if not text.lstrip("-").isdigit():
+        raise InvalidAddress(
+            "The database address can't be used.",
+            why=f"connect_timeout={text} is not a whole number of seconds.",
+        )
+    return max(0.0, float(text))
+
+
+def _check(query: dict[str, str]) -> None:
+    for name, value in query.items():
+        if name in _PROMISES and value:
+            raise InvalidAddress(
+                f"The database address asks for {name}, which can't be kept.",
+                why="asyncpg, which workers and the async client use, does not check it.",
+                hint=f"Leave {name} out; sslmode=verify-full makes sure of the server.",
+            )
+        if name not in {*_PASSED_ON, *_LEFT_OUT, *_SETTINGS, *_PROMISES, "connect_timeout"}:
+            near = get_close_matches(name, [*_PASSED_ON, *_LEFT_OUT, *_SETTINGS, "connect_timeout"], n=1)
+            raise InvalidAddress(
+                "The database address can't be used.",
+                why=f"libpq knows no parameter {name!r}.",
+                hint=f"Did you mean {near[0]!r}?"
+                if near
+                else "Settings of the server go into options: ?options=-csearch_path%3Dapp",
+            )

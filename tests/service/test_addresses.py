@@ -1,0 +1,86 @@
+"""Addresses on a real server: both drivers take libpq's parameters, and find the host that takes writes."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import psycopg
+import pytest
+
+from postmill import AsyncClient, Client
+from postmill.client.asyncpg_connection import connect, is_behind_pooler
+from postmill.db.outage import is_passing
+from postmill.model.address import parse
+from postmill.model.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg.rows import DictRow
+
+LIBPQS = (
+    "keepalives=1&keepalives_idle=30&tcp_user_timeout=1000&channel_binding=prefer&gssencmode=disable"
+    "&connect_timeout=7&client_encoding=utf8&load_balance_hosts=disable&sslmode=prefer&application_name=shop"
+    "&options=-csearch_path%3Dpgmq"
+)
+
+
+@contextmanager
+def silent_host() -> Iterator[str]:
+    """A host that takes the connection and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield "127.0.0.1:{1}".format(*server.getsockname())
+
+
+def with_hosts(url: str, *before: str) -> str:
+    """The address with other hosts, ``name:port``, before its own."""
+    query = {name: values[0] for name, values in parse_qs(urlsplit(url).query).items()}
+    hosts = [host.rpartition(":")[0] for host in before] + [query["host"]]
+    ports = [host.rpartition(":")[2] for host in before] + [query.get("port", "5432")]
+    return f"{url.partition('?')[0]}?host={','.join(hosts)}&port={','.join(ports)}"
+
+
+async def test_libpqs_parameters_mean_the_same_to_both_drivers(database_url: str) -> None:
+    url = parse(f"{database_url}&{LIBPQS}").url
+    asked = "select current_setting('application_name'), current_setting('search_path')"
+    connection = await connect(url, server_settings={"application_name": "ours"})
+    try:
+        assert await connection.fetchrow(asked) == ("shop", "pgmq")
+        assert not await is_behind_pooler(connection)
+    finally:
+        await connection.close()
+    with psycopg.connect(url) as other:
+        assert other.execute(asked.encode()).fetchone() == ("shop", "pgmq")
+
+
+async def test_a_host_that_never_answers_leaves_time_for_the_next(database_url: str) -> None:
+    """asyncpg's own limit is for all hosts together: the second was never tried."""
+    with silent_host() as silent:
+        url = parse(with_hosts(database_url, silent) + "&connect_timeout=1&sslmode=disable").url
+        connection = await connect(url, timeout=1)
+        await connection.close()
+
+
+async def test_a_host_that_takes_no_writes_is_no_primary(
+    database_url: str, db: psycopg.Connection[DictRow]
+) -> None:
+    name = db.info.dbname
+    folder = parse_qs(urlsplit(database_url).query)["host"][0]
+    url = with_hosts(database_url, f"{folder}:{parse_qs(urlsplit(database_url).query)['port'][0]}")
+    db.execute(f'alter database "{name}" set default_transaction_read_only = on'.encode())
+    with pytest.raises(asyncpg.TargetServerAttributeNotMatched) as raised:
+        await connect(parse(url).url)
+    assert is_passing(raised.value)
+    async with AsyncClient(url) as client:
+        with pytest.raises(DatabaseUnavailable):
+            await client.send("tasks", 1)
+    with Client(url) as sync_client, pytest.raises(DatabaseUnavailable):
+        sync_client.send("tasks", 1)
+    db.execute(f'alter database "{name}" reset default_transaction_read_only'.encode())
+    async with AsyncClient(url) as client:
+        await client.create_queue("tasks")
+        assert await client.send("tasks", 1) == 1
