@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from postmill.client import asyncpg_connection
 from postmill.db.outage import breaks_connection
 from postmill.sql.catalog import statement
 
@@ -107,7 +108,7 @@ async def connect(address: Address, name: str, timeout_s: float | None = None) -
     """A connection with the plans of hot statements pinned (directly), or without any session state (behind a
     pooler). ``timeout_s`` holds for every statement that has no limit of its own.
     """
-    connection = await asyncpg.connect(
+    connection = await asyncpg_connection.connect(
         address.url,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=timeout_s,
@@ -120,11 +121,10 @@ async def connect(address: Address, name: str, timeout_s: float | None = None) -
 
 
 async def is_pooled(address: Address) -> bool:
-    """Whether something stands between us and the server: it gives another process id at login than the
-    server's own.
-    """
-    connection = await asyncpg.connect(address.url, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0)
+    """Whether something stands between us and the server, whatever the address looks like."""
+    connection = await asyncpg_connection.connect(address.url, timeout=CONNECT_TIMEOUT_S)
     try:
-        return bool(await connection.fetchval(statement("backend_pid")) != connection.get_server_pid())
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            return await asyncpg_connection.is_behind_pooler(connection)
     finally:
         await connection.close(timeout=2)
