@@ -64,7 +64,8 @@ class Engine:
             if self.workers or self._stopped:
                 return
             claims, settlements = await self._connect()
-            for handler, shape in zip(self._handlers, await self._once_up(lambda: self._shapes(claims)), strict=True):
+            shapes = await self._once_up(lambda: self._shapes(claims))
+            for handler, shape in zip(self._handlers, shapes, strict=True):
                 assert self._connections is not None  # noqa: S101
                 self.workers.append(QueueWorker(handler, shape, claims, settlements, self._connections))
             for greet in self.on_worker:
