@@ -7,10 +7,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postmill import Context, Dead, Retry, Worker
 from postmill.model.worker_options import options_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TABLES = """
 create table runs (msg_id bigint not null, attempt integer not null, pid integer not null);
@@ -50,7 +53,7 @@ def handler(kind: str = "plain", **options: Any) -> Worker:
     """The handler of that name as a worker: one slot, so that every step has one place, and leases that never
     end during a test, unless ``options`` say otherwise.
     """
-    functions = {"plain": plain, "batch": batch, "transaction": transaction}
+    functions: dict[str, Callable[..., Any]] = {"plain": plain, "batch": batch, "transaction": transaction}
     defaults = {"max_concurrent": 1, "visibility_timeout": 60, "retry": Retry.fixed(0, 5)}
     return Worker(options_from({**defaults, **options}), functions[kind])
 

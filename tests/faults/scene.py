@@ -75,6 +75,17 @@ class Scene:
             self._keeper = None
         await self.until(f"select not exists (select {_THERE})")
 
+    @asynccontextmanager
+    async def locked(self, table: str) -> AsyncIterator[None]:
+        """Nobody writes to ``table`` meanwhile: statements that would wait before they touch anything."""
+        other = await asyncpg.connect(self.url)
+        try:
+            async with other.transaction():
+                await other.execute(f"lock table {table} in share mode")
+                yield
+        finally:
+            await other.close()
+
     async def at_the_gate(self) -> int:
         """Wait for a statement to arrive there; returns its server process."""
         await self.until(f"select exists (select {_THERE} and not granted)")
@@ -85,6 +96,16 @@ class Scene:
         """End the session whose statement waits at the gate: nothing of it is kept."""
         await self.end_session(await self.at_the_gate())
         await self.open_gate()
+
+    async def end_sessions(self, name: str = "") -> None:
+        """End the workers' sessions of that name (claims, settlements, heartbeat, handlers), or all."""
+        theirs = (
+            "select pid from pg_stat_activity where datname = current_database()"
+            " and application_name like 'postmill ' || $1 || '%'"
+        )
+        await self.until(f"select exists ({theirs})", name)
+        for row in await self.db.fetch(theirs, name):
+            await self.end_session(row["pid"])
 
     async def end_session(self, pid: int) -> None:
         """End one session, and wait until it is gone."""
