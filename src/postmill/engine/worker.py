@@ -17,6 +17,7 @@ from postmill.engine.letters import DeadLetterHook
 from postmill.engine.outage import Outage
 from postmill.engine.settlement import Statements, delay_s
 from postmill.engine.settler import Settler
+from postmill.metrics.tracing import traced
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
 from postmill.model.message import State
@@ -59,7 +60,7 @@ class QueueWorker:
         )
         self.settler = Settler(settlements, statements, self.ledger, self.journal, outage)
         desk = Desk(self.worker_id, connections, statements, self.ledger, self.journal)
-        self.dispatcher = Dispatcher(options, Executor(handler, desk), self.settler)
+        self.dispatcher = Dispatcher(options, Executor(traced(handler), desk), self.settler)
         self.claimer = Claimer(
             claims,
             self.worker_id,

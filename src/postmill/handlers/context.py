@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from postmill.client import sending
+from postmill.client.tracing import tracing
 from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
 
@@ -110,7 +111,9 @@ class Context:
         name, headers = addressed(queue, headers)
         if self._attempt.sends is None:
             self._attempt.sends = []
-        self._attempt.sends.append(sending.one(name, payload, delay=delay, run_at=run_at, headers=headers))
+        with tracing(name, headers) as send:
+            statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
+            self._attempt.sends.append(statement)
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Say how far it is: a log line. ``fraction`` runs from 0 to 1."""
@@ -193,8 +196,10 @@ class Transaction:
     ) -> int:
         """Send a message in this transaction; returns its id."""
         name, headers = addressed(queue, headers)
-        statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=headers)
-        msg_id: int = await self.connection.fetchval(statement.text, *statement.arguments)
+        with tracing(name, headers) as send:
+            statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
+            msg_id: int = await self.connection.fetchval(statement.text, *statement.arguments)
+            send.sent([msg_id])
         return msg_id
 
 
