@@ -42,11 +42,7 @@ class Running:
         self.said: list[tuple[Event, dict[str, Any]]] = []
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-
-    def listen(self) -> None:
-        """Hear every worker from now on; called before any of them had a turn."""
-        for worker in self.engine.workers:
-            worker.journal.listeners.append(self._heard)
+        engine.on_worker.append(lambda worker: worker.journal.listeners.append(self._heard))
 
     @property
     def worker(self) -> QueueWorker:
@@ -107,6 +103,12 @@ class Running:
             while await self.count("postmill.claims"):  # noqa: ASYNC110 - nobody says it
                 await asyncio.sleep(0.02)
 
+    async def connections(self) -> int:
+        """Connections to this database that are not the test's own."""
+        return await self.count(
+            "pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
     async def account(self, queue: str = "tasks") -> dict[str, int]:
         """Where the queue's messages are: each is in exactly one place."""
         return {
@@ -137,7 +139,6 @@ async def running(url: str, *workers: Worker, begin: bool = True) -> AsyncIterat
     try:
         if begin:
             await engine.start()
-            run.listen()
         yield run
     finally:
         async with asyncio.timeout(GIVE_UP_S):

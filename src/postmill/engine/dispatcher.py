@@ -49,7 +49,9 @@ class Dispatcher:
         """Slots that are busy."""
 
     def feed(self, messages: Iterable[Message]) -> None:
-        """Take over claimed messages, oldest first. Those that must not be run again are settled at once."""
+        """Take over claimed messages, oldest first. Those that must not be run again are settled at once, and
+        those that came too late are given back.
+        """
         ready = self._ready
         for message in messages:
             verdict = self._executor.verdict_before(message)
@@ -57,6 +59,8 @@ class Dispatcher:
                 ready.append(message)
             else:
                 self._settler.add(message, verdict)
+        if self._closed:
+            self.take_back()
         self._low_water = len(ready) // 2 if self.prefetch.limit() else 0
         self._wake_slots()
 

@@ -67,9 +67,11 @@ class DeadLetterHook:
         try:
             if inspect.iscoroutinefunction(self._hook):
                 await self._hook(letter)
-            else:
-                await asyncio.to_thread(self._hook, letter)
-        except Exception as error:
+                return
+            answer = await asyncio.to_thread(self._hook, letter)
+            if inspect.isawaitable(answer):
+                await answer
+        except BaseException as error:  # also SystemExit: in a task it would end the event loop
             self._journal.say(
                 Event.HOOK_FAILED, exception=error, msg_id=letter.message.msg_id, reason="on_dead raised"
             )

@@ -50,6 +50,7 @@ class Engine:
         self._connections: HandlerConnections | None = None
         self._heartbeat: Heartbeat | None = None
         self._order = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._stopped = False
         self._force = asyncio.Event()
         self._ended = asyncio.Event()
@@ -63,27 +64,20 @@ class Engine:
         async with self._order:
             if self.workers or self._stopped:
                 return
-            claims, settlements = await self._connect()
-            shapes = await self._once_up(lambda: self._shapes(claims))
-            for handler, shape in zip(self._handlers, shapes, strict=True):
-                assert self._connections is not None  # noqa: S101
-                self.workers.append(QueueWorker(handler, shape, claims, settlements, self._connections))
-            for greet in self.on_worker:
-                for worker in self.workers:
-                    greet(worker)
-            wakeups = self._find_wakeups(claims)
-            self._heartbeat = Heartbeat(
-                self._address, [worker.patient(version("postmill")) for worker in self.workers]
-            )
-            await self._heartbeat.start()
-            notified = wakeups is not None and await self._listening(wakeups)
-            for worker in self.workers:
-                worker.start(notified=notified and worker.handler.options.poller != "poll")
-            self.started.set()
+            self._starting = asyncio.create_task(self._begin())
+            try:
+                await self._starting
+            except asyncio.CancelledError:
+                if not self._stopped:
+                    raise
 
     async def stop(self, reason: str = "shutdown") -> None:
-        """Drain every worker and close every connection. Said twice, the second waits for the first."""
+        """Drain every worker and close every connection. Said twice, the second waits for the first; a start
+        that is under way is given up.
+        """
         self._stopped = True
+        if self._starting is not None and not self.started.is_set():
+            self._starting.cancel()
         async with self._order:
             if self._ended.is_set():
                 return
@@ -97,6 +91,25 @@ class Engine:
             for worker in self.workers:
                 worker.journal.say(Event.WORKER_STOPPED, reason=reason, settled=worker.settler.settled)
             self._ended.set()
+
+    async def _begin(self) -> None:
+        claims, settlements = await self._connect()
+        shapes = await self._once_up(lambda: self._shapes(claims))
+        for handler, shape in zip(self._handlers, shapes, strict=True):
+            assert self._connections is not None  # noqa: S101
+            self.workers.append(QueueWorker(handler, shape, claims, settlements, self._connections))
+        for greet in self.on_worker:
+            for worker in self.workers:
+                greet(worker)
+        wakeups = self._find_wakeups(claims)
+        self._heartbeat = Heartbeat(
+            self._address, [worker.patient(version("postmill")) for worker in self.workers]
+        )
+        await self._heartbeat.start()
+        notified = wakeups is not None and await self._listening(wakeups)
+        for worker in self.workers:
+            worker.start(notified=notified and worker.handler.options.poller != "poll")
+        self.started.set()
 
     def force(self) -> None:
         """End the grace of a stop that is under way: cancel what still runs."""

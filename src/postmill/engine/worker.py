@@ -153,6 +153,8 @@ class QueueWorker:
     def _deprecated(self) -> None:
         if not self.draining.is_set():
             self.journal.say(Event.WORKER_DEPRECATED)
+            self.dispatcher.close()
+            self.dispatcher.take_back()
             self.draining.set()
 
     async def _find_shape(self) -> QueueShape:
