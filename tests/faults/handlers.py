@@ -27,7 +27,7 @@ stoppable = False
 
 async def plain(payload: dict[str, Any], ctx: Context) -> None:
     """Run, and end as the payload says: its first attempt may fail, or be its last."""
-    await _note_run(ctx, [ctx.message.msg_id])
+    await note_run(ctx, [ctx.message.msg_id])
     _stop_if_told(payload)
     if stoppable and payload.get("hang"):
         await asyncio.Event().wait()
@@ -36,29 +36,42 @@ async def plain(payload: dict[str, Any], ctx: Context) -> None:
 
 async def batch(payloads: list[dict[str, Any]], ctx: Context) -> None:
     """The same for several messages at once; the first payload says what becomes of all."""
-    await _note_run(ctx, [payload["id"] for payload in payloads])
+    await note_run(ctx, [payload["id"] for payload in payloads])
     _stop_if_told(payloads[0])
     _end(payloads[0], ctx)
 
 
 async def transaction(payload: dict[str, Any], ctx: Context) -> None:
     """Complete the message in a transaction of its own."""
-    await _note_run(ctx, [ctx.message.msg_id])
+    await note_run(ctx, [ctx.message.msg_id])
     async with ctx.transaction() as tx:
         await tx.execute("insert into effects values ($1)", ctx.message.msg_id)
         _stop_if_told(payload)
 
 
-def handler(kind: str = "plain", **options: Any) -> Worker:
-    """The handler of that name as a worker: one slot, so that every step has one place, and leases that never
-    end during a test, unless ``options`` say otherwise.
+class Patient:
+    """A handler that waits until it is released."""
+
+    def __init__(self) -> None:
+        self.released = asyncio.Event()
+
+    async def __call__(self, payload: dict[str, Any], ctx: Context) -> None:
+        """Run until the release."""
+        await note_run(ctx, [ctx.message.msg_id])
+        await self.released.wait()
+
+
+def handler(kind: str | Callable[..., Any] = "plain", **options: Any) -> Worker:
+    """A function, or the handler of that name, as a worker: one slot, so that every step has one place, and
+    leases that never end during a test, unless ``options`` say otherwise.
     """
     functions: dict[str, Callable[..., Any]] = {"plain": plain, "batch": batch, "transaction": transaction}
     defaults = {"max_concurrent": 1, "visibility_timeout": 60, "retry": Retry.fixed(0, 5)}
-    return Worker(options_from({**defaults, **options}), functions[kind])
+    return Worker(options_from({**defaults, **options}), functions[kind] if isinstance(kind, str) else kind)
 
 
-async def _note_run(ctx: Context, ids: list[int]) -> None:
+async def note_run(ctx: Context, ids: list[int]) -> None:
+    """Leave a row for each message that begins to run."""
     async with ctx.db as connection:
         await connection.executemany(
             "insert into runs values ($1, $2, $3)", [(msg_id, ctx.attempt, os.getpid()) for msg_id in ids]
