@@ -14,7 +14,7 @@ from postmill.model.outcome import Cancelled, Completed, Failed, Lost, Outcome, 
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from uuid import UUID
 
     from postmill.model.message import Message
@@ -77,11 +77,25 @@ def grouped(
     for pair in pairs:
         groups.setdefault(kind_of(pair[1]), []).append(pair)
     settlements = []
-    for (kind, event), members in groups.items():
-        members.sort(key=lambda pair: pair[0].msg_id)
-        finished, touched = closing(message for message, _ in members)
-        settlements.append(Settlement(kind, event, members, finished, touched))
+    for (kind, event), group in groups.items():
+        for members in _distinct(group):
+            members.sort(key=lambda pair: pair[0].msg_id)
+            finished, touched = closing(message for message, _ in members)
+            settlements.append(Settlement(kind, event, members, finished, touched))
     return settlements
+
+
+def _distinct(pairs: list[Pair]) -> Iterator[list[Pair]]:
+    """``pairs`` so that no id is twice in one statement, which tells messages by id. A worker that lost a
+    message and claimed it again can hold two ends of it at once.
+    """
+    while pairs:
+        first = {pair[0].msg_id: pair for pair in reversed(pairs)}
+        if len(first) == len(pairs):
+            yield pairs
+            return
+        yield list(first.values())
+        pairs = [pair for pair in pairs if first[pair[0].msg_id] is not pair]
 
 
 class Statements:
