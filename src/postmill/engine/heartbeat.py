@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from postmill.db.lane import Lane
 from postmill.engine.outage import Patience
 from postmill.engine.pruner import Pruner
@@ -30,8 +32,6 @@ from postmill.sql.catalog import queue_statement, statement
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
-
-    import asyncpg
 
     from postmill.engine.journal import Journal
     from postmill.engine.ledger import Ledger
@@ -192,6 +192,9 @@ class Heartbeat:
                     patient.ledger.renewed(message, row["vt_us"], sent_at)
                 elif not row["held"] and message.state == State.HELD:
                     self._call(patient.on_lost, message)
+        except asyncpg.UndefinedTableError:  # the queue was dropped; the other workers' leases go on
+            for message in messages:
+                self._call(patient.on_lost, message)
         finally:
             patient.ledger.renewing = frozenset()
 

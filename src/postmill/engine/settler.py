@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from postmill.db.outage import is_passing
 from postmill.engine.outage import Patience
 from postmill.engine.service import Service
@@ -100,6 +102,9 @@ class Settler(Service):
         while settlement.pairs:
             try:
                 settled = await self._execute(settlement)
+            except asyncpg.UndefinedTableError:  # the queue was dropped, and these messages with it
+                settlement = self._without_queue(settlement)
+                continue
             except Exception as error:
                 if not is_passing(error):
                     await self._settle_apart(settlement, error)
@@ -182,6 +187,14 @@ class Settler(Service):
 
     def _lost(self, message: Message) -> None:
         self._journal.say_each(Event.LEASE_LOST, [message])
+
+    def _without_queue(self, settlement: Settlement) -> Settlement:
+        for message in settlement.messages:
+            if message.state != State.LOST:
+                message.state = State.LOST
+                self._lost(message)
+        lost = [(message, LOST) for message in settlement.messages]
+        return Settlement("close", Event.LEASE_LOST, list(lost), settlement.finished, settlement.touched)
 
     async def _settle_apart(self, settlement: Settlement, error: Exception) -> None:
         """One message's data spoils the statement: find it, and settle it without that data."""
