@@ -75,3 +75,22 @@ async def test_a_role_that_may_not_prune_still_works(database_url: str, adb: asy
         await run.send("1")
         assert (await finished(run, 1))["archive"] == 1
         assert run.events(Event.DATABASE_LOST) == []
+
+
+async def test_a_pruning_that_takes_too_long_is_ended_and_disturbs_no_worker(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    # It shares the heartbeat's connection: were that cut, other workers would take this one for dead.
+    @worker(queue="tasks")
+    async def handle(_: int) -> None: ...
+
+    async with running(database_url, handle) as run:
+        await adb.execute("drop function postmill.prune(integer)")
+        await adb.execute(
+            "create function postmill.prune(integer) returns table (queue_name text, archived bigint, "
+            "failures bigint, history bigint, workers bigint, more boolean) "
+            "language sql as 'select null, 0, 0, 0, 0, false from pg_sleep(60)'"
+        )
+        (pruned,) = await run.until(Event.HISTORY_PRUNED)
+        assert "took too long" in pruned["reason"]
+        assert run.events(Event.DATABASE_LOST, Event.WORKER_FAILED, Event.CLAIMS_RESCUED) == []

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
 
 from postmill.db.outage import is_passing
 from postmill.model.events import Event
@@ -24,6 +26,8 @@ EVERY_S = 30.0
 SHARE = 0.2
 """Of the time, while more is waiting: the rest belongs to those who work."""
 AFTER_FAILURE_S = 300.0
+TIMEOUT_S = 5.0
+"""Of a connection that no longer answers; the server itself ends a slow pruning much earlier."""
 
 
 class Pruner:
@@ -39,7 +43,11 @@ class Pruner:
         """One batch. Raises only what passes by itself: an outage is the caller's to weather."""
         began = time.monotonic()
         try:
-            done = await self._lane.fetchrow(statement("prune"), BATCH)
+            done = await self._prune()
+        except asyncpg.QueryCanceledError:
+            self.due_at = began + AFTER_FAILURE_S
+            self._journal.say(Event.HISTORY_PRUNED, reason="took too long, and will be tried again")
+            return
         except Exception as error:
             self.due_at = began + AFTER_FAILURE_S
             if is_passing(error):
@@ -54,3 +62,8 @@ class Pruner:
         counts = {name: done[name] for name in ("archived", "failures", "history", "workers")}
         if any(counts.values()):
             self._journal.say(Event.HISTORY_PRUNED, of_queue=done["queue_name"], **counts)
+
+    async def _prune(self) -> Any:
+        async with self._lane.connection() as connection, connection.transaction():
+            await connection.execute(statement("prune_limit"), timeout=TIMEOUT_S)
+            return await connection.fetchrow(statement("prune"), BATCH, timeout=TIMEOUT_S)
