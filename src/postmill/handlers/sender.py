@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from postmill.client import AsyncClient
 from postmill.db import project
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from postmill.model.worker_options import WorkerOptions
 
@@ -20,6 +20,17 @@ _default_url: list[str] = []
 def use_database(url: str) -> None:
     """Make ``url`` the database to which workers of this process send when nothing else is said."""
     _default_url[:] = [url]
+
+
+@contextmanager
+def sending_to(url: str) -> Iterator[None]:
+    """:func:`use_database` for a while."""
+    before = list(_default_url)
+    use_database(url)
+    try:
+        yield
+    finally:
+        _default_url[:] = before
 
 
 @asynccontextmanager

@@ -1,0 +1,6 @@
+-- Take a message from whoever holds it, as another client does that reads it and is done with it at once: due again, and its
+-- lease is worth nothing. Called by postmill.testing. $1 the queue, $2 the message. Locks: the message's row. Errors: none.
+with taken as (
+    update {queue} set read_ct = read_ct + 1, vt = clock_timestamp() where msg_id = $2::bigint returning msg_id
+)
+select pg_notify('postmill.' || $1::text, '') from taken

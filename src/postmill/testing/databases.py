@@ -1,0 +1,60 @@
+"""Throw-away databases: a server for a whole test run, and a fresh copy of a migrated template for each test.
+
+Works on any server it is given the address of; starts none.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from postmill.db.migrate import migrate
+from postmill.model.address import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TEMPLATE = "postmill_testing_template"
+_LOCK = 7_002
+"""Advisory lock of whoever makes the template; the others wait."""
+
+
+@contextmanager
+def fresh_database(server_url: str) -> Iterator[str]:
+    """The address of a database with Postmill's schema that nobody else uses; dropped afterwards."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        _make_template(connection, server_url)
+        connection.execute(
+            sql.SQL("create database {} template {} strategy file_copy").format(
+                sql.Identifier(name), sql.Identifier(TEMPLATE)
+            )
+        )
+    yield address_of(server_url, name)
+    with psycopg.connect(server_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def address_of(server_url: str, database: str) -> str:
+    """The same server's address with another database, as a URI."""
+    current = conninfo_to_dict(server_url).get("dbname")
+    return parse(server_url).url.replace(f"/{current}", f"/{database}", 1)
+
+
+def _make_template(connection: psycopg.Connection[tuple[object, ...]], server_url: str) -> None:
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
+        known = connection.execute("select from pg_database where datname = %s and datistemplate", [TEMPLATE])
+        if known.rowcount:
+            return
+        with psycopg.connect(server_url, autocommit=True) as maker:
+            maker.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(TEMPLATE)))
+            maker.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
+            with psycopg.connect(address_of(server_url, TEMPLATE), autocommit=True) as template:
+                migrate(template)
+            maker.execute(sql.SQL("alter database {} is_template true").format(sql.Identifier(TEMPLATE)))
