@@ -1,4 +1,6 @@
-"""A queue in the conditions that lead planners astray: empty, never analysed, full, full of dead rows."""
+"""A queue in the conditions that lead planners astray: empty, never analysed, full, full of dead rows, and full
+again after an analyse that found nothing but dead rows.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 Database = psycopg.Connection[dict[str, Any]]
 
-CONDITIONS = ("empty", "never_analysed", "full", "bloated")
+CONDITIONS = ("empty", "never_analysed", "full", "bloated", "misjudged")
 LIVE = 50_000
 DEAD = 50_000
 OTHERS = 500
@@ -84,14 +86,17 @@ def hot_queue(url: str, condition: str) -> Iterator[HotQueue]:
         db.execute(b"select postmill.create_queue('hot')")
         if condition != "empty":
             db.execute(_OTHERS.encode())
-            if condition == "bloated":
+            if condition in {"bloated", "misjudged"}:
                 _make_dead_rows(db, old, due_after)
+            if condition == "misjudged":
+                db.execute(_FILL.encode(), [2, due_after])
+                db.execute(b"analyze")
             db.execute(_FILL.encode(), [LIVE, due_after])
         if condition in {"full", "bloated"}:
             db.execute(b"analyze")
         relation = db.execute(b"select 'pgmq.q_hot'::regclass::oid::bigint as oid").fetchone()
         assert relation is not None
-        behind = DEAD if condition == "bloated" else 0
+        behind = DEAD if condition in {"bloated", "misjudged"} else 0
         yield HotQueue(db, QueueShape("hot", relation["oid"]), condition, behind, due_after)
 
 

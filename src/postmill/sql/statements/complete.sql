@@ -1,15 +1,18 @@
 -- Finish messages: out of the queue, and with the flag archive into its archive, with results also into postmill.results.
 -- Called by: engine settler, and a handler's own transaction. $1 ids (ascending), $2 their read_ct, $3 their vt (µs since 1970), $4 receipts that are
 -- settled to the last message with this, [$5 queue, $6 results as JSON text or null].
--- Compare-and-set on the token: returns the ids it really finished. `is not distinct from` keeps the plan on the primary key: vt is
--- the same for a whole claim, so its index would find everything each time. Lock order: queue rows by msg_id, postmill.claims.
+-- Compare-and-set on the token: returns the ids it really finished. The rows are found by $1 alone and the tokens compared afterwards,
+-- through a hash (`is true` keeps it from becoming a join): a join is planned from statistics, and while an old transaction keeps
+-- dead rows, an analyse that finds the table all but empty makes walking through the whole index look cheap.
+-- Lock order: queue rows by msg_id, postmill.claims. Errors: none of its own.
 with token as (
-    select * from unnest($1::bigint[], $2::integer[], $3::bigint[]) as t (msg_id, read_ct, vt_us)
+    select msg_id, read_ct, timestamptz 'epoch' + vt_us * interval '1 microsecond' as vt
+      from unnest($1::bigint[], $2::integer[], $3::bigint[]) as t (msg_id, read_ct, vt_us)
 ),
 gone as (
     delete from {queue} as q
-     using token
-     where q.msg_id = token.msg_id and q.read_ct = token.read_ct and q.vt is not distinct from timestamptz 'epoch' + token.vt_us * interval '1 microsecond'
+     where q.msg_id = any ($1::bigint[])
+       and ((q.msg_id, q.read_ct, q.vt) in (select msg_id, read_ct, vt from token)) is true
     returning q.msg_id
     , q.read_ct, q.enqueued_at, q.vt, q.message --? archive
     , q.last_read_at --? archive_last_read_at
