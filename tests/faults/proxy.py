@@ -1,0 +1,86 @@
+"""A network between worker and server that can be made bad: slow, silent, cut.
+
+A TCP proxy on 127.0.0.1 to a server's Unix socket. ``mode`` holds for open connections and for new ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import parse_qs, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+Mode = Literal["pass", "silent", "refuse"]
+
+
+class Proxy:
+    """One address in front of one server."""
+
+    def __init__(self, socket: str, user: str, database: str) -> None:
+        self._socket = socket
+        self._login = user, database
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.mode: Mode = "pass"
+        """``silent``: half-open, connections are accepted and nothing is ever answered. ``refuse``: cut."""
+        self.delay_s = 0.0
+        """How long each piece of an answer is held back."""
+
+    @property
+    def url(self) -> str:
+        """The server's address by way of this proxy."""
+        assert self._server is not None
+        port = self._server.sockets[0].getsockname()[1]
+        user, database = self._login
+        return f"postgresql://{user}@127.0.0.1:{port}/{database}?sslmode=disable"
+
+    def reset(self) -> None:
+        """Cut every connection (TCP reset); new ones are made as ``mode`` says."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        if self.mode == "refuse":
+            writer.transport.abort()
+            return
+        with suppress(OSError):
+            from_server, to_server = await asyncio.open_unix_connection(self._socket)
+            self._writers.add(to_server)
+            for source, target, answers in ((reader, to_server, False), (from_server, writer, True)):
+                pump = asyncio.create_task(self._pump(source, target, answers=answers))
+                self._pumps.add(pump)
+                pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, answers: bool
+    ) -> None:
+        with suppress(OSError):
+            while piece := await source.read(65536):
+                if answers and self.delay_s:
+                    await asyncio.sleep(self.delay_s)
+                if self.mode != "silent":
+                    target.write(piece)
+                    await target.drain()
+        target.transport.abort()
+
+
+@asynccontextmanager
+async def proxied(url: str) -> AsyncIterator[Proxy]:
+    """A proxy to the server at ``url``, which listens on a Unix socket."""
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    proxy = Proxy(
+        f"{query['host'][0]}/.s.PGSQL.{query.get('port', ['5432'])[0]}", parts.username or "", parts.path[1:]
+    )
+    proxy._server = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
+    try:
+        yield proxy
+    finally:
+        proxy._server.close()
+        proxy.reset()
+        await asyncio.gather(*proxy._pumps, return_exceptions=True)

@@ -1,0 +1,125 @@
+"""A network that delays, drops, falls silent and resets, between worker and server.
+
+A half-open connection (nobody answers, nobody says so) is noticed within one visibility timeout.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from postmill.engine import heartbeat
+from postmill.model.events import Event
+from tests.faults.account import Account
+from tests.faults.handlers import Patient, handler
+from tests.faults.proxy import proxied
+from tests.faults.test_postgres import outages
+from tests.service.running import running
+
+if TYPE_CHECKING:
+    from tests.faults.proxy import Proxy
+    from tests.faults.scene import Scene
+
+LEASE_S = 3
+
+
+async def test_connections_are_reset_again_and_again(scene: Scene) -> None:
+    """Five times, with messages on the way in both directions."""
+    async with proxied(scene.url) as proxy, running(proxy.url, handler(max_concurrent=5)) as run:
+        for round_ in range(1, 6):
+            await scene.send(20)
+            await run.until(Event.MESSAGE_CLAIMED, count=round_)
+            proxy.reset()
+        await scene.until("select not exists (select from pgmq.q_tasks)")
+        await scene.until("select not exists (select from postmill.claims)")
+    account = await scene.account()
+    assert (account.completed, account.lost, account.doubled, account.receipts) == (100, 0, 0, 0)
+
+
+async def test_a_slow_network_costs_nothing_but_time(scene: Scene) -> None:
+    async with proxied(scene.url) as proxy, running(proxy.url, handler(max_concurrent=5)) as run:
+        proxy.delay_s = 0.03
+        await scene.send(20)
+        await run.until(Event.MESSAGE_COMPLETED, count=20)
+        assert outages(run) == (0, 0)
+    assert await scene.account() == Account(completed=20)
+    assert await scene.runs() == [1] * 20
+
+
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_half_open_connection_is_noticed_within_one_lease(scene: Scene, busy: bool) -> None:
+    """By a worker at rest, and by one whose handlers finish while nobody answers."""
+    patient = Patient()
+    worker = handler(patient, visibility_timeout=LEASE_S)
+    async with proxied(scene.url) as proxy, running(proxy.url, worker) as run:
+        if busy:
+            await scene.send()
+            await scene.until("select exists (select from runs)")
+        proxy.mode = "silent"
+        patient.released.set()
+        async with asyncio.timeout(LEASE_S):
+            await run.until(Event.DATABASE_LOST)
+        proxy.mode = "pass"
+        await scene.send(1 if busy else 2)
+        await scene.until("select count(*) = 2 from pgmq.a_tasks")
+    account = await scene.account()
+    assert (account.completed, account.lost, account.doubled, account.queued) == (2, 0, 0, 0)
+
+
+async def test_a_network_that_is_silent_for_longer_than_a_lease(scene: Scene) -> None:
+    """Another worker, on a good network, takes over; the first one settles nothing afterwards."""
+    patient = Patient()
+    async with proxied(scene.url) as proxy:
+        async with running(proxy.url, handler(patient, visibility_timeout=1)) as run:
+            await scene.send()
+            await scene.until("select exists (select from runs)")
+            proxy.mode = "silent"
+            async with running(scene.url, handler()) as other:
+                await other.until(Event.MESSAGE_COMPLETED)
+            proxy.mode = "pass"
+            patient.released.set()
+            await run.until(Event.DATABASE_BACK)
+            await scene.until("select not exists (select from postmill.claims)")
+        assert run.events(Event.MESSAGE_COMPLETED) == []
+    account = await scene.account()
+    assert (account.completed, account.lost, account.doubled, account.receipts) == (1, 0, 0, 0)
+
+
+async def test_the_answer_to_a_claim_is_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claim is committed, and its worker was never told: it gives the messages back by itself."""
+    monkeypatch.setattr(heartbeat, "PERIOD_S", 0.2)
+    async with proxied(scene.url) as proxy, running(proxy.url, handler(visibility_timeout=2)) as run:
+        await scene.shut_gate("postmill.claims")
+        await scene.send()
+        await _answer_nothing_at_the_gate(scene, proxy)
+        await run.until(Event.MESSAGE_COMPLETED)
+        await scene.until("select not exists (select from postmill.claims)")
+        assert outages(run) == (1, 1)
+    account = await scene.account()
+    assert (account.completed, account.lost, account.doubled, account.receipts) == (1, 0, 0, 0)
+    assert await scene.runs() == [1]
+
+
+async def test_the_answer_to_a_settlement_is_lost(scene: Scene) -> None:
+    """It had landed: nobody runs the message again, and nobody reports it lost."""
+    async with proxied(scene.url) as proxy, running(proxy.url, handler()) as run:
+        await scene.shut_gate("pgmq.a_tasks")
+        await scene.send()
+        await _answer_nothing_at_the_gate(scene, proxy)
+        await scene.send()
+        await run.until(Event.MESSAGE_COMPLETED)
+        assert outages(run) == (1, 1)
+        assert run.events(Event.LEASE_LOST) == []
+    assert await scene.account() == Account(completed=2)
+    assert await scene.runs() == [1, 1]
+
+
+async def _answer_nothing_at_the_gate(scene: Scene, proxy: Proxy) -> None:
+    """The statement that waits there commits, and its connection is cut before the answer gets through."""
+    await scene.at_the_gate()
+    proxy.mode = "silent"
+    await scene.open_gate()
+    proxy.reset()
+    proxy.mode = "pass"
