@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
-from postmill import Dead, Retry, Snooze
 from postmill.model.errors import InvalidOption
+from postmill.model.outcome import Retry, Snooze
 from postmill.model.queue_name import QueueShape
+from postmill.model.retry import Dead
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
