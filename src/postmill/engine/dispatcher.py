@@ -23,6 +23,8 @@ MAX_UNSETTLED = 5_000
 """Finished messages that wait to be written down, before no more are claimed: the database is slower than the
 handlers.
 """
+TURN = 50
+"""Messages whose handlers never wait, before the event loop gets a turn: claims and settlements go on meanwhile."""
 
 
 class Dispatcher:
@@ -61,12 +63,12 @@ class Dispatcher:
                 self._settler.add(message, verdict)
         if self._closed:
             self.take_back()
-        self._low_water = len(ready) // 2 if self.prefetch.limit() else 0
+        self._low_water = self.prefetch.low_water()
         self._wake_slots()
 
     def wanted(self) -> int:
         """How many messages to claim now."""
-        if self._closed or self._settler.pending >= MAX_UNSETTLED or len(self._ready) > self._low_water:
+        if self._closed or self._settler.pending >= MAX_UNSETTLED:
             return 0
         per_slot = self._options.batch or 1
         free = (self._options.max_concurrent - self.running) * per_slot
@@ -157,6 +159,8 @@ class Dispatcher:
                     self.hungry.set()
             if not slot.finished():
                 return
+            if self.finished % TURN == 0:
+                await asyncio.sleep(0)
 
     async def _serve_batch(self, slot: Slot, size: int) -> None:
         messages = [self._ready.popleft() for _ in range(min(size, len(self._ready)))]

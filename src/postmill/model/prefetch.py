@@ -33,9 +33,16 @@ class Prefetch:
         """Messages to hold beyond the free slots."""
         return min(MAX_MESSAGES, int(self.rate * WINDOW_S))
 
+    def low_water(self) -> int:
+        """Messages that wait for a slot, at or below which more are claimed: half of the bound.
+
+        So a claim is always under way while the other half is handled.
+        """
+        return self.limit() // 2
+
     def wanted(self, free_slots: int, waiting: int) -> int:
         """Messages to claim now, given the free slots and the messages that wait for one already."""
-        wanted = free_slots + self.limit() - waiting
-        if self.batch_size is not None:
-            wanted = min(wanted, self.batch_size)
-        return max(0, wanted)
+        if waiting > self.low_water():
+            return 0
+        wanted = max(free_slots - waiting, self.limit() - max(waiting, self.low_water()))
+        return wanted if self.batch_size is None else min(wanted, self.batch_size)
