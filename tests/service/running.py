@@ -35,8 +35,9 @@ ENDS = (
 class Running:
     """Workers at work on a test's database, and everything they have said so far."""
 
-    def __init__(self, engine: Engine, db: Any) -> None:
+    def __init__(self, engine: Engine, url: str, db: Any) -> None:
         self.engine = engine
+        self.url = url
         self.db = db
         """A connection of the test's own."""
         self.said: list[tuple[Event, dict[str, Any]]] = []
@@ -89,19 +90,26 @@ class Running:
 
     async def renewals(self, msg_id: int, times: int, queue: str = "tasks") -> None:
         """Wait until the lease of a message was pushed further ``times`` times."""
-        text = f"select vt from pgmq.q_{queue} where msg_id = $1"
-        seen = await self.db.fetchval(text, msg_id)
+        vt = f"(select vt from pgmq.q_{queue} where msg_id = {msg_id})"
         for _ in range(times):
-            async with asyncio.timeout(GIVE_UP_S):
-                while (vt := await self.db.fetchval(text, msg_id)) == seen:  # noqa: ASYNC110 - nobody says it
-                    await asyncio.sleep(0.02)
-            seen = vt
+            seen = await self.db.fetchval(f"select {vt}::text")
+            await self.true_in_database(f"{vt} > '{seen}'::timestamptz")
+
+    async def true_in_database(self, condition: str) -> None:
+        """Wait for what no worker says, and only the database shows."""
+        async with asyncio.timeout(GIVE_UP_S):
+            while not await self.db.fetchval(f"select {condition}"):  # noqa: ASYNC110 - nobody else says it
+                await asyncio.sleep(0.02)
 
     async def let_go(self) -> None:
         """Wait until no receipt is left: settling a lost message is not worth an event."""
-        async with asyncio.timeout(GIVE_UP_S):
-            while await self.count("postmill.claims"):  # noqa: ASYNC110 - nobody says it
-                await asyncio.sleep(0.02)
+        await self.true_in_database("not exists (select from postmill.claims)")
+
+    async def idle(self, queue: str = "tasks", count: int = 1) -> None:
+        """Wait until the workers of a queue have nothing to do and have asked to be woken."""
+        await self.true_in_database(
+            f"(select count(*) >= {count} from postmill.listeners where queue_name = '{queue}')"
+        )
 
     async def connections(self) -> int:
         """Connections to this database that are not the test's own."""
@@ -135,7 +143,7 @@ async def running(url: str, *workers: Worker, begin: bool = True) -> AsyncIterat
     """Start ``workers``, hand them out, and stop them. Their queues exist when this yields."""
     engine = Engine(workers, Address(url))
     db = await asyncpg.connect(url)
-    run = Running(engine, db)
+    run = Running(engine, url, db)
     try:
         if begin:
             await engine.start()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from postmill.engine.handler import Handler
     from postmill.model.address import Address
 
+LEFT_BEHIND_S = 1.0
+"""How long a task that ignores its cancellation may hold up the end of the process."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -127,5 +129,19 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         factory = None
     else:
         factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    runner = asyncio.Runner(loop_factory=factory)
+    try:
         runner.run(main)
+    finally:
+        if runner.get_loop().run_until_complete(_ended()):
+            runner.close()
+
+
+async def _ended() -> bool:
+    """Cancel what still runs, and say whether it ended: a handler that ignores it must not keep us here."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest, timeout=LEFT_BEHIND_S)
+    return all(task.done() for task in rest)

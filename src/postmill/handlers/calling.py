@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from postmill.handlers.context import Context
+from postmill.handlers.threads import Threads
 from postmill.model.errors import InvalidHandler
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class InThread:
         self._function = function
         self._wants_context = wants_context
         self._size = options.max_concurrent
-        self._threads: ThreadPoolExecutor | None = None
+        self._threads: Threads | None = None
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`Call`."""
@@ -100,39 +100,30 @@ class InThread:
     def close(self) -> None:
         """Start nothing more; a thread that still runs is not waited for."""
         if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
-            self._threads = None
+            self._threads.close()
 
     async def _run(self, payload: Any, attempt: Attempt) -> Any:
-        if self._threads is None:
-            self._threads = ThreadPoolExecutor(self._size, thread_name_prefix="postmill handler")
+        if self._threads is None or self._threads.closed:
+            self._threads = Threads(self._size, "postmill handler")
+        threads = self._threads
         call = (
             partial(self._function, payload, Context(attempt))
             if self._wants_context
             else partial(self._function, payload)
         )
-        running = asyncio.get_running_loop().run_in_executor(
-            self._threads, copy_context().run, _in_thread, call
-        )
+        running = asyncio.wrap_future(threads.submit(partial(copy_context().run, call)))
         cancelled: asyncio.CancelledError | None = None
         while not running.done():
             try:
                 await asyncio.wait([running])
             except asyncio.CancelledError as error:
                 cancelled = error
-                if attempt.stopping.reason == "shutdown":
-                    break  # the process ends: the thread is left behind
+                if attempt.stopping.reason == "shutdown" or threads.closed:
+                    break  # the worker ends: the thread is left behind
         if not running.done():
+            running.cancel()  # nobody waits for it any more
             raise cancelled or asyncio.CancelledError
         return running.result()  # also after its time limit: what is done is done, and must not be done again
-
-
-def _in_thread(call: Callable[[], Any]) -> Any:
-    """A future can't carry ``StopIteration``: its waiter would never be told."""
-    try:
-        return call()
-    except StopIteration as error:
-        raise RuntimeError("the handler raised StopIteration") from error
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

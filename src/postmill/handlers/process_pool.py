@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import pickle
 import signal
-from concurrent.futures import ThreadPoolExecutor
+import traceback
+from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.executor import ChildCrashed
+from postmill.handlers.threads import Threads
 from postmill.model.errors import InvalidHandler
 
 if TYPE_CHECKING:
@@ -79,7 +82,7 @@ class InProcess:
             )
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
-        self._threads = ThreadPoolExecutor(options.max_concurrent, thread_name_prefix="postmill process")
+        self._threads = Threads(options.max_concurrent, "postmill process")
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`Call`."""
@@ -94,12 +97,12 @@ class InProcess:
         for child in [*self._idle, *self._busy]:
             child.close()
         self._idle.clear()
-        self._threads.shutdown(wait=False)
+        self._threads.close()
 
     async def _run(self, payload: Any) -> Any:
         child = self._idle.pop() if self._idle else Child(self._module, self._name)
         self._busy.add(child)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, child.call, payload)
+        running = asyncio.wrap_future(self._threads.submit(partial(child.call, payload)))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
@@ -147,9 +150,14 @@ def _answer(function: Callable[[Any], Any], payload: Any) -> tuple[bool, Any]:
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The error itself if it can be sent, else its name and text."""
+    """The error itself if it survives the way, else its name and text; with its traceback as a note, which
+    would stay behind.
+    """
     try:
-        ForkingPickler.dumps(error)
+        pickle.loads(ForkingPickler.dumps(error))  # noqa: S301 - our own bytes
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+        portable: BaseException = RuntimeError(f"{type(error).__name__}: {error}")
+    else:
+        portable = error
+    portable.add_note("In the handler's process:\n" + "".join(traceback.format_exception(error)).rstrip())
+    return portable

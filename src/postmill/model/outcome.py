@@ -66,6 +66,9 @@ class Snooze(Exception):
         self.reason = reason
         self.after_s = seconds(after, "after")
 
+    def __reduce__(self) -> tuple[type[Snooze], tuple[float, str]]:
+        return type(self), (self.after_s, self.reason)  # it comes back from a handler's process
+
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:

@@ -1,0 +1,128 @@
+"""``executor="process"``: a handler that may hang, exit or crash takes nobody along."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import pytest
+
+from postmill import Retry, worker
+from postmill.model.errors import InvalidHandler
+from postmill.model.events import Event
+from tests.service import in_child
+from tests.service.running import finished, running
+
+
+def in_process(**options: Any) -> Any:
+    return worker(executor="process", **options)(in_child.handle)
+
+
+async def test_it_runs_in_another_process_that_is_kept_for_the_next(database_url: str) -> None:
+    async with running(database_url, in_process(keep_results=True, max_concurrent=1)) as run:
+        for _ in range(3):
+            await run.send('"pid"')
+        assert (await finished(run, 3))["archive"] == 3
+        rows = await run.db.fetch("select result from postmill.results")
+    pids = {json.loads(row["result"]) for row in rows}
+    assert len(pids) == 1
+    assert os.getpid() not in pids
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [("exit", "the process exited with code 3"), ("segfault", "the process was ended by SIGSEGV")],
+)
+async def test_a_child_that_dies_is_a_crash_and_is_replaced(
+    database_url: str, what: str, message: str
+) -> None:
+    async with running(database_url, in_process(retry=Retry.fixed(0, 2), max_concurrent=1)) as run:
+        await run.send(f'"{what}"')
+        await run.send('"pid"')
+        assert await finished(run, 2) == {"queue": 0, "archive": 1, "dead": 1, "claims": 0}
+        rows = await run.db.fetch("select kind, error_message from postmill.failures")
+    assert [tuple(row) for row in rows] == [("crash", message)] * 2
+
+
+async def test_a_child_that_hangs_is_killed_at_its_limit(database_url: str) -> None:
+    async with running(
+        database_url, in_process(retry=Retry.none, timeout=1.5, max_concurrent=1, keep_results=True)
+    ) as run:
+        await run.send('"hang"')
+        await run.send('"pid"')
+        assert await finished(run, 2) == {"queue": 0, "archive": 1, "dead": 1, "claims": 0}
+        assert await run.db.fetchval("select kind from postmill.failures") == "timeout"
+
+
+async def test_a_child_that_hangs_does_not_hold_up_a_stop(database_url: str) -> None:
+    async with running(database_url, in_process(grace=0.1)) as run:
+        await run.send('"hang"')
+        await run.until(Event.MESSAGE_CLAIMED)
+        await run.engine.stop()
+        assert await run.account() == {"queue": 1, "archive": 0, "dead": 0, "claims": 0}
+        assert await run.db.fetchval("select vt <= clock_timestamp() from pgmq.q_tasks")
+
+
+@pytest.mark.parametrize(
+    ("what", "error_type", "text"),
+    [
+        ("error", "ValueError", "in the child"),
+        ("awkward", "RuntimeError", "Awkward: one and two"),
+        ("sys.exit", "SystemExit", "3"),
+    ],
+)
+async def test_an_error_in_the_child_is_recorded_with_its_place(
+    database_url: str, what: str, error_type: str, text: str
+) -> None:
+    async with running(database_url, in_process(retry=Retry.none)) as run:
+        await run.send(f'"{what}"')
+        assert (await finished(run, 1))["dead"] == 1
+        failure = await run.db.fetchrow("select * from postmill.failures")
+    assert (failure["kind"], failure["error_type"], failure["error_message"]) == ("error", error_type, text)
+    assert "in_child.py" in failure["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("what", "event"),
+    [
+        ("retry", Event.MESSAGE_RETRYING),
+        ("snooze", Event.MESSAGE_SNOOZED),
+        ("return snooze", Event.MESSAGE_SNOOZED),
+        ("dead", Event.MESSAGE_DEAD),
+    ],
+)
+async def test_outcomes_cross_the_border(database_url: str, what: str, event: Event) -> None:
+    async with running(database_url, in_process()) as run:
+        msg_id = await run.send(f'"{what}"')
+        await run.until(event)
+        assert run.ends(msg_id) == [event]
+
+
+async def test_a_result_that_can_not_cross_fails_the_attempt_only(database_url: str) -> None:
+    async with running(database_url, in_process(retry=Retry.none, max_concurrent=1)) as run:
+        await run.send('"lock"')
+        await run.send('"pid"')
+        assert await finished(run, 2) == {"queue": 0, "archive": 1, "dead": 1, "claims": 0}
+
+
+async def test_a_batch_in_a_process(database_url: str) -> None:
+    handler = worker(executor="process", batch=10, retry=Retry.none)(in_child.handle_all)
+    async with running(database_url, handler) as run:
+        await run.db.execute("""select pgmq.send_batch('tasks', array['"pid"', '"pid"']::jsonb[])""")
+        assert (await finished(run, 2))["archive"] == 2
+        await run.db.execute("""select pgmq.send_batch('tasks', array['"pid"', '"exit"']::jsonb[])""")
+        assert (await finished(run, 4))["dead"] == 2
+        assert await run.count("postmill.failures where kind = 'crash'") == 2
+
+
+def test_what_can_not_run_there_is_refused_at_once() -> None:
+    def local(payload: str) -> None: ...
+
+    async def coroutine(payload: str) -> None: ...
+
+    def context(payload: str, ctx) -> None: ...  # type: ignore[no-untyped-def]
+
+    for function in (local, coroutine, context, lambda payload: None):
+        with pytest.raises(InvalidHandler):
+            worker(executor="process")(function)
