@@ -29,6 +29,7 @@ async def plain(payload: dict[str, Any], ctx: Context) -> None:
     """Run, and end as the payload says: its first attempt may fail, or be its last."""
     await note_run(ctx, [ctx.message.msg_id])
     _stop_if_told(payload)
+    _exit_if_told(payload)
     if stoppable and payload.get("hang"):
         await asyncio.Event().wait()
     _end(payload, ctx)
@@ -81,6 +82,11 @@ async def note_run(ctx: Context, ids: list[int]) -> None:
 def _stop_if_told(payload: dict[str, Any]) -> None:
     if stoppable and payload.get("stop"):
         os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _exit_if_told(payload: dict[str, Any]) -> None:
+    if stoppable and "exit" in payload:
+        os._exit(payload["exit"])
 
 
 def _end(payload: dict[str, Any], ctx: Context) -> None:
