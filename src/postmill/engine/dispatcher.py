@@ -24,7 +24,9 @@ MAX_UNSETTLED = 5_000
 handlers.
 """
 TURN = 50
-"""Messages whose handlers never wait, before the event loop gets a turn: claims and settlements go on meanwhile."""
+"""Messages in a row before the event loop gets a turn, if their handlers never wait: claims and settlements go
+on meanwhile.
+"""
 
 
 class Dispatcher:
