@@ -24,9 +24,7 @@ MAX_UNSETTLED = 5_000
 handlers.
 """
 TURN = 50
-"""Messages in a row before the event loop gets a turn, if their handlers never wait: claims and settlements go
-on meanwhile.
-"""
+"""Messages in a row before the event loop gets a turn, if their handlers never wait."""
 
 
 class Dispatcher:

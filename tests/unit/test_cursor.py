@@ -1,0 +1,164 @@
+"""The cursor's rules, checked by hand and against every order in which transactions can commit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from postmill.model.cursor import OVERLAP, Cursor
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_new_worker_starts_at_the_hint() -> None:
+    cursor = Cursor.at(1_000, NOW)
+    assert (cursor.position, cursor.floor, cursor.due_after) == (1_000, 1_000, NOW - OVERLAP)
+
+
+def test_an_empty_fast_lane_moves_past_what_is_not_due() -> None:
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(100_000, [])
+    cursor.drained()
+    assert cursor.position == 100_000
+
+
+def test_claims_without_a_gap_leave_nothing_to_look_for_behind() -> None:
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(3, [])
+    cursor.claimed([1, 2, 3])
+    cursor.looked(6, [])
+    cursor.claimed([4, 5, 6])
+    cursor.looked(9, [])
+    assert cursor.late_range is None
+
+
+def test_a_gap_is_looked_at_again_and_only_once() -> None:
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(1, [])
+    cursor.claimed([1, 3])
+    cursor.looked(3, [])
+    late = cursor.late_range
+    assert late == (1, 3)
+    cursor.late_seen(late)
+    cursor.looked(3, [])
+    assert cursor.late_range is None
+
+
+def test_a_writer_that_ended_is_looked_for_from_before_it_was_first_seen() -> None:
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(10, [])
+    cursor.claimed(range(1, 11))
+    cursor.looked(10, [])
+    cursor.looked(15, ["slow"])  # took some id between 11 and 15
+    cursor.claimed([12, 14])
+    cursor.drained()
+    cursor.looked(20, ["slow"])
+    while cursor.late_range is not None:
+        cursor.late_seen(cursor.late_range)
+        cursor.looked(20, ["slow"])
+    assert cursor.safe == 10
+    cursor.looked(20, [])
+    assert cursor.late_range == (10, 15)
+
+
+def test_the_due_lane_looks_back_over_writes_that_commit_late() -> None:
+    cursor = Cursor.at(0, NOW)
+    later = NOW + timedelta(seconds=30)
+    cursor.due_seen(later)
+    assert cursor.due_after == later - OVERLAP
+    cursor.due_seen(NOW)
+    assert cursor.due_after == later - OVERLAP
+
+
+def test_the_floor_rises_over_what_is_dead_and_stops_at_what_is_alive() -> None:
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(50_000, [])
+    cursor.claimed(range(1, 50_001))
+    step = cursor.patrol_range
+    assert step is not None
+    cursor.patrolled(step, alive=False, exhausted=True, elapsed_s=0.005)
+    assert cursor.floor == step[1]
+    alive = cursor.patrol_range
+    assert alive is not None
+    cursor.patrolled(alive, alive=True, exhausted=True, elapsed_s=0.005)
+    assert cursor.floor == step[1]
+
+
+def test_the_floor_waits_for_writers_in_flight() -> None:
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(10, ["slow"])
+    cursor.claimed(range(5, 11))
+    step = cursor.patrol_range
+    assert step is not None
+    cursor.patrolled(step, alive=False, exhausted=True, elapsed_s=0.005)
+    assert cursor.floor == 0
+
+
+def test_the_patrols_step_follows_its_cost() -> None:
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(10_000_000, [])
+    cursor.drained()
+    before = cursor.patrol_step
+    cursor.patrolled((0, 10), alive=True, exhausted=True, elapsed_s=0.001)
+    assert cursor.patrol_step == before * 2
+    cursor.patrolled((10, 20), alive=True, exhausted=True, elapsed_s=0.050)
+    assert cursor.patrol_step == before
+
+
+def test_a_step_that_was_not_finished_is_taken_again() -> None:
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(100, [])
+    cursor.drained()
+    step = cursor.patrol_range
+    assert step is not None
+    cursor.patrolled(step, alive=True, exhausted=False, elapsed_s=0.001)
+    assert cursor.patrol_range == step
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_whatever_the_order_of_commits_every_id_is_seen(data: st.DataObject) -> None:
+    """Transactions take ids, and commit or roll back in any order between claims and looks."""
+    cursor = Cursor.at(0, NOW)
+    given_out, visible, seen = 0, set[int](), set[int]()
+    open_writers: dict[str, list[int]] = {}
+    for number in range(data.draw(st.integers(1, 25), label="steps")):
+        action = data.draw(st.sampled_from(["take", "commit", "roll back", "fast", "look"]), label="action")
+        if action == "take":
+            writer = data.draw(st.sampled_from([f"w{number}", *open_writers]), label="writer")
+            given_out += 1
+            open_writers.setdefault(writer, []).append(given_out)
+        elif action in {"commit", "roll back"} and open_writers:
+            writer = data.draw(st.sampled_from(sorted(open_writers)), label="ended")
+            ids = open_writers.pop(writer)
+            if action == "commit":
+                visible.update(ids)
+        elif action == "fast":
+            _fast(cursor, visible, seen, data.draw(st.integers(1, 3), label="wanted"))
+        elif action == "look":
+            cursor.looked(given_out, open_writers)
+            _late(cursor, visible, seen)
+    visible.update(*open_writers.values())
+    for _ in range(2):  # the writers' end is noticed at the next look; what follows needs one more
+        cursor.looked(given_out, [])
+        _late(cursor, visible, seen)
+        _fast(cursor, visible, seen, len(visible) + 1)
+    assert seen == visible
+
+
+def _fast(cursor: Cursor, visible: set[int], seen: set[int], wanted: int) -> None:
+    ahead = sorted(each for each in visible - seen if each > cursor.position)
+    caught = ahead[:wanted]
+    seen.update(caught)
+    cursor.claimed(caught)
+    if len(caught) < wanted:
+        cursor.drained()
+
+
+def _late(cursor: Cursor, visible: set[int], seen: set[int]) -> None:
+    late = cursor.late_range
+    if late is not None:
+        seen.update(each for each in visible if late[0] < each <= late[1])
+        cursor.late_seen(late)
