@@ -10,7 +10,8 @@ READY  := $(VENV)/.ready
 DATABASE_TESTS := tests/sql tests/migration tests/interop tests/plans tests/faults/test_explorer.py tests/faults/test_reference_model.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench test-deps clean
+.PHONY: help demo test check bench soak test-deps clean
+MINUTES ?= 10
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ bench: $(READY) ## drain, enqueue and latency beside the raw limit
 	@$(BIN)/postmill bench drain
 	@$(BIN)/postmill bench enqueue
 	@$(BIN)/postmill bench latency
+
+soak: $(READY) ## workers under random faults for MINUTES (10), and an exact account
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
 test-deps: ## Debian packages that only some tests need (as root)
 	apt-get update -qq
