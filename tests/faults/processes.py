@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +24,18 @@ class WorkerProcess:
     """One process that runs ``tests.faults.worker_process``."""
 
     def __init__(self, url: str, **options: Any) -> None:
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - closed in close()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.worker_process", url, orjson.dumps(options).decode()],
             cwd=ROOT,
-            stderr=subprocess.PIPE,
+            stderr=self._said,
         )
+
+    @property
+    def said(self) -> str:
+        """What it has written to its standard error: warnings, and what ended it."""
+        self._said.seek(0)
+        return self._said.read().decode()
 
     @property
     def pid(self) -> int:
@@ -39,8 +47,7 @@ class WorkerProcess:
         _, status = await asyncio.to_thread(os.waitpid, self.pid, os.WUNTRACED)
         if not os.WIFSTOPPED(status):
             self._process.returncode = os.waitstatus_to_exitcode(status)
-            assert self._process.stderr is not None
-            raise AssertionError(self._process.stderr.read().decode())
+            raise AssertionError(self.said)
 
     def stop(self) -> None:
         """Stop it wherever it is."""
@@ -66,8 +73,7 @@ class WorkerProcess:
     def close(self) -> None:
         """Leave nothing behind. May be called twice."""
         self.kill()
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+        self._said.close()
 
 
 @contextmanager

@@ -59,4 +59,4 @@ async def _lose_ids(scene: Scene, count: int) -> None:
 
 async def _keep_sending(scene: Scene, enough: asyncio.Event) -> None:
     while not enough.is_set():
-        await scene.send(20)
+        await scene.send(5)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from postmill import Retry
 from postmill.db.lane import Lane
 from postmill.engine import heartbeat
 from postmill.engine.dispatcher import Dispatcher
@@ -74,6 +75,8 @@ def main() -> None:
     handlers.stoppable = True
     url, options = sys.argv[1], orjson.loads(sys.argv[2])
     _set_clock(options.pop("clock_off_s", 0.0))
+    if "retry" in options:
+        options["retry"] = Retry.fixed(*options["retry"])
     point = options.pop("point", None)
     if point is not None:
         POINTS[point]()
