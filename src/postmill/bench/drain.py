@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict, dataclass
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from postmill.bench import raw
 from postmill.bench.arena import arena
 from postmill.bench.environment import environment
 from postmill.bench.report import Report
 from postmill.bench.rounds import alternate
-from postmill.bench.workers import running
-from postmill.handlers import Worker
+from postmill.bench.workers import Tally, nothing, running
 from postmill.model.errors import PostmillError
-from postmill.model.events import Event
-from postmill.model.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.bench.arena import Arena
-    from postmill.engine.settlement import Settlement
     from postmill.model.address import Address
 
 
@@ -64,35 +59,12 @@ async def drain(address: Address, options: DrainOptions, say: Callable[[str], No
 
 async def _work(place: Arena, options: DrainOptions) -> float:
     """From the moment the worker may claim to the last settled message; connecting does not count."""
-    left = options.messages
-    done = asyncio.Event()
-
-    def settled(settlement: Settlement, ids: list[int]) -> None:
-        nonlocal left
-        if settlement.event is Event.MESSAGE_COMPLETED:
-            left -= len(ids)
-        if left <= 0:
-            done.set()
-
-    async with running(place.address, _nothing(place.shape.name, options)) as engine:
-        engine.workers[0].settler.on_settled.append(settled)
+    handler = nothing(place.shape.name, options.on_success, options.batch)
+    async with running(place.address, handler) as engine:
+        tally = Tally(engine)
         began = perf_counter()
-        await done.wait()
+        await tally.reach(options.messages)
         took_s = perf_counter() - began
     if await place.connection.fetchval(place.sql("bench_left")):
         raise PostmillError("Messages were left in the queue.", why="Something else works on it.")
     return options.messages / took_s
-
-
-def _nothing(queue: str, options: DrainOptions) -> Worker:
-    """The handler: takes the decoded payload, does nothing. Everything else is the worker's default."""
-    function = _do_nothing if options.batch is None else _do_nothing_at_once
-    return Worker(WorkerOptions(queue=queue, on_success=options.on_success, batch=options.batch), function)
-
-
-async def _do_nothing(payload: dict[str, Any]) -> None:
-    pass
-
-
-async def _do_nothing_at_once(payloads: list[dict[str, Any]]) -> None:
-    pass

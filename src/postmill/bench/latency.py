@@ -57,7 +57,7 @@ async def latency(address: Address, options: LatencyOptions, say: Callable[[str]
         value=percentiles["p50_ms"],
         reference_name="LISTEN/NOTIFY round trip, p50",
         reference=_percentiles(trips)["p50_ms"],
-        percentiles=percentiles,
+        figures=percentiles,
         settings=asdict(options),
         environment=around,
     )

@@ -20,8 +20,8 @@ class Report:
     reference: float
     settings: Mapping[str, object]
     environment: Mapping[str, object]
-    percentiles: Mapping[str, float] = field(default_factory=dict)
-    """Only for latencies: ``p50_ms`` and so on."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """What else was measured, by name with its unit: ``p50_ms`` and so on."""
 
     @property
     def ratio(self) -> float:
@@ -34,7 +34,7 @@ class Report:
             "bench": self.bench,
             "value": _rounded(self.value),
             "unit": self.unit,
-            **{name: _rounded(value) for name, value in self.percentiles.items()},
+            **{name: _rounded(value) for name, value in self.figures.items()},
             "reference": {"name": self.reference_name, "value": _rounded(self.reference)},
             "ratio": round(self.ratio, 3),
             "settings": dict(self.settings),
@@ -45,7 +45,7 @@ class Report:
         """The table for people."""
         numbers = [
             (self.bench, f"{_rounded(self.value):,} {self.unit}"),
-            *((name, f"{_rounded(value):,}") for name, value in self.percentiles.items()),
+            *((name, f"{_rounded(value):,}") for name, value in self.figures.items()),
             (self.reference_name, f"{_rounded(self.reference):,} {self.unit}"),
             ("ratio", f"{self.ratio:.2f}"),
         ]

@@ -100,6 +100,101 @@ def latency_command(session: Session, /, **options: Any) -> None:
     _run(session, lambda where, say: latency(where, LatencyOptions(**options), say))
 
 
+@bench.command("pinned")
+@click.option(
+    "--case",
+    type=click.Choice(["steady", "burst", "dead", "waiting"]),
+    default="steady",
+    show_default=True,
+    help="What the pinned queue has to bear.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 86_400),
+    default=120,
+    show_default=True,
+    help="How long messages are sent.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(1, 1_000_000),
+    default=5_000,
+    show_default=True,
+    help="Messages a second.",
+)
+@click.option(
+    "--messages",
+    type=click.IntRange(1),
+    help="In the burst (default 100000), dead at the start (1000000), delayed (100000).",
+)
+@_payload_bytes
+@json_option
+@global_options
+@click.pass_obj
+def pinned_command(session: Session, /, **options: Any) -> None:
+    """The worker's pace while an old transaction keeps vacuum from removing any row."""
+    from postmill.bench.pinned import PinnedOptions, pinned
+
+    _run(session, lambda where, say: pinned(where, PinnedOptions(**options), say))
+
+
+@bench.command("depth")
+@click.option(
+    "--depths",
+    default="1000,100000,1000000",
+    show_default=True,
+    callback=lambda _context, _parameter, value: _numbers(value),
+    help="Messages that wait, separated by commas.",
+)
+@click.option(
+    "--batch", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Messages a claim."
+)
+@click.option(
+    "--claims", type=click.IntRange(1), default=100, show_default=True, help="Claims at each depth."
+)
+@_payload_bytes
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=3,
+    show_default=True,
+    help="Measure all depths so often; medians are compared.",
+)
+@json_option
+@global_options
+@click.pass_obj
+def depth_command(session: Session, /, **options: Any) -> None:
+    """The cost of a claim with few and with many messages waiting."""
+    from postmill.bench.depth import DepthOptions, depth
+
+    _run(session, lambda where, say: depth(where, DepthOptions(**options), say))
+
+
+@bench.command("cost")
+@click.option(
+    "--messages", type=click.IntRange(1), default=50_000, show_default=True, help="Messages a measurement."
+)
+@_payload_bytes
+@json_option
+@global_options
+@click.pass_obj
+def cost_command(session: Session, /, **options: Any) -> None:
+    """Write-ahead log, dead rows and statements of one message."""
+    from postmill.bench.cost import CostOptions, cost
+
+    _run(session, lambda where, say: cost(where, CostOptions(**options), say))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.replace("_", "").split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 1000,100000.") from None
+    if min(numbers) < 1:
+        raise click.BadParameter("Each must be at least 1.")
+    return numbers
+
+
 def _run(session: Session, bench: Bench) -> None:
     import asyncio
 

@@ -37,6 +37,8 @@ class Lane:
         self._connection: asyncpg.Connection | None = None
         self._busy = asyncio.Lock()
         self._on_connect: list[OnConnect] = []
+        self.statements = 0
+        """Statements sent, apart from those that open a connection and those run in :meth:`connection`."""
 
     def on_connect(self, action: OnConnect) -> None:
         """Run ``action`` on each new connection before anybody uses it."""
@@ -45,16 +47,19 @@ class Lane:
     async def fetchrow(self, text: str, *args: object) -> Any:
         """The first row of a statement, or None."""
         async with self.connection() as connection:
+            self.statements += 1
             return await connection.fetchrow(text, *args, timeout=self._timeout_s)
 
     async def fetch(self, text: str, *args: object) -> list[Any]:
         """All rows of a statement."""
         async with self.connection() as connection:
+            self.statements += 1
             return await connection.fetch(text, *args, timeout=self._timeout_s)
 
     async def execute(self, text: str, *args: object) -> None:
         """A statement without an answer."""
         async with self.connection() as connection:
+            self.statements += 1
             await connection.execute(text, *args, timeout=self._timeout_s)
 
     @asynccontextmanager

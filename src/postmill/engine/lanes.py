@@ -72,6 +72,8 @@ class QueueLanes:
         """Claims made."""
         self.empty_claims = 0
         """Claims that found nothing."""
+        self.claiming_s = 0.0
+        """Seconds spent waiting for claims."""
 
     @property
     def begun(self) -> bool:
@@ -175,8 +177,8 @@ class QueueLanes:
         return found
 
     async def _claim(self, lane: str, above: object, limit: int, up_to: int | None = None) -> Any:
-        self.claims += 1
-        return await self._connection.fetchrow(
+        began = time.monotonic()
+        row = await self._connection.fetchrow(
             queue_statement("claim", self.shape, lane),
             above,
             limit,
@@ -186,6 +188,9 @@ class QueueLanes:
             self._max_bytes,
             *(() if up_to is None else (up_to,)),
         )
+        self.claims += 1
+        self.claiming_s += time.monotonic() - began
+        return row
 
     def _caught(self, row: Any) -> Catch:
         """Hand the messages of a claim over; called at once, so that no claim is ever held by nobody."""

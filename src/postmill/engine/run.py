@@ -121,6 +121,11 @@ class Engine:
             await worker.draining.wait()
 
     @property
+    def statements(self) -> int:
+        """Statements sent so far to claim and to settle; not those of the heartbeat and of handlers."""
+        return sum(lane.statements for lane in self._lanes)
+
+    @property
     def not_ready(self) -> str | None:
         """Why this process should get no more work just now; None when all is well."""
         if self._stopped:
