@@ -45,6 +45,12 @@ def is_passing(error: BaseException) -> bool:
     )
 
 
+def refuses_login(error: BaseException) -> bool:
+    """Whether the server did not let us in: no statement was sent. Says nothing about whether that passes."""
+    state = str(getattr(error, "sqlstate", "") or "")
+    return state.startswith("28") or state == "3D000"  # invalid_authorization, invalid_catalog_name
+
+
 def breaks_connection(error: BaseException) -> bool:
     """Whether the connection that raised it should not be used again."""
     return is_passing(error) and str(getattr(error, "sqlstate", "")) not in _KEEPS_CONNECTION

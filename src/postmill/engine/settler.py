@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from postmill.db.outage import is_passing
+from postmill.db.outage import is_passing, refuses_login
 from postmill.engine.outage import Patience
 from postmill.engine.service import Service
 from postmill.engine.settlement import Settlement, Statements, grouped
@@ -106,7 +106,7 @@ class Settler(Service):
                 settlement = self._without_queue(settlement)
                 continue
             except Exception as error:
-                if not is_passing(error):
+                if not is_passing(error) and not refuses_login(error):
                     await self._settle_apart(settlement, error)
                     return
                 uncertain = True
