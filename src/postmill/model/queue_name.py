@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 RULE = re.compile(r"(?!.*--)[a-z0-9_][a-z0-9_-]{0,46}")
 
 
-def validated(name: str) -> str:
+def validated(name: object) -> str:
     """``name`` itself, or :class:`InvalidQueueName`: 1 to 47 of a-z, 0-9, _ and single -, not the first."""
-    if RULE.fullmatch(name):
+    if isinstance(name, str) and RULE.fullmatch(name):
         return name
     raise InvalidQueueName(
         f"{name!r} is not a queue name that Postmill creates.",

@@ -155,6 +155,9 @@ def _without_retry_pair(given: Mapping[str, Any], values: dict[str, Any]) -> dic
     limits = [rest.pop(name) for name in _RETRY_LIMIT if name in rest]
     if not delays and not limits:
         return rest
+    for said in (delays, limits):
+        if len(said) > 1:
+            raise InvalidOption("retryDelay or retryLimit is said twice.", hint="Give one of the two names.")
     if "retry" in rest:
         raise InvalidOption(
             "'retry' and retryDelay/retryLimit contradict each other.", hint="Give one of them."

@@ -1,0 +1,105 @@
+"""What a handler's parameters ask for."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from postmill import Context  # noqa: TC001 - the annotations are read
+from postmill.handlers.signature import read_signature
+from postmill.model.errors import InvalidHandler
+
+
+@dataclass
+class Page:
+    url: str
+
+
+def plain(page: Page) -> None: ...
+def with_context(page: Page, ctx: Context) -> None: ...
+def unannotated(page, ctx): ...  # type: ignore[no-untyped-def]
+def with_default(page: Page, depth: int = 3) -> None: ...
+def context_with_default(page: Page, ctx: Context | None = None) -> None: ...
+def keyword(page: Page, *, depth: int = 3) -> None: ...
+def positional_only(page: Page, ctx: Context, /) -> None: ...
+def variadic(*pages: Page) -> None: ...
+
+
+class Handler:
+    def __call__(self, page: Page, ctx: Context) -> None: ...
+
+    def method(self, page: Page) -> None: ...
+
+    @classmethod
+    def of_class(cls, page: Page, ctx: Context) -> None: ...
+
+    @staticmethod
+    def static(page: Page) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("function", "payload_type", "wants_context"),
+    [
+        (plain, Page, False),
+        (with_context, Page, True),
+        (unannotated, Any, True),
+        (with_default, Page, False),
+        (keyword, Page, False),
+        (positional_only, Page, True),
+        (variadic, Any, False),
+        (Handler(), Page, True),
+        (Handler().method, Page, False),
+        (Handler.of_class, Page, True),
+        (Handler.static, Page, False),
+        (functools.partial(with_default, depth=4), Page, False),
+        (print, Any, False),
+        (len, Any, False),
+        (lambda payload: payload, Any, False),
+    ],
+)
+def test_payload_and_context(function: Any, payload_type: object, wants_context: bool) -> None:
+    signature = read_signature(function, batch=False)
+    assert (signature.payload_type, signature.wants_context) == (payload_type, wants_context)
+
+
+@pytest.mark.parametrize("annotation", [list[Page], Sequence[Page], tuple[Page, ...]])
+def test_a_batch_handlers_payload_is_the_item_of_its_list(annotation: Any) -> None:
+    def handle(pages, ctx):  # type: ignore[no-untyped-def]
+        pass
+
+    handle.__annotations__["pages"] = annotation
+    assert read_signature(handle, batch=True).payload_type is Page
+
+
+def test_a_batch_handler_without_an_item_type_takes_anything() -> None:
+    def handle(pages: list) -> None: ...  # type: ignore[type-arg]
+
+    assert read_signature(handle, batch=True).payload_type is Any
+
+
+def needs_three(page: Page, ctx: Context, more: int) -> None: ...
+def needs_keyword(page: Page, *, depth: int) -> None: ...
+def nothing() -> None: ...
+def only_keyword(*, page: Page) -> None: ...
+def unknown_type(page: Missing) -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("function", "says"),
+    [
+        (needs_three, "more"),
+        (needs_keyword, "depth"),
+        (nothing, "no parameter"),
+        (only_keyword, "no parameter"),
+        (unknown_type, "Missing"),
+        (3, "can't be called"),
+        (None, "can't be called"),
+    ],
+)
+def test_what_can_not_take_a_payload_is_refused(function: Any, says: str) -> None:
+    with pytest.raises(InvalidHandler, match=says):
+        read_signature(function, batch=False)

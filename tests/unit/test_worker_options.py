@@ -1,0 +1,130 @@
+"""A worker's options: checked when they are given, under every name that people bring."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from postmill import Retry
+from postmill.model.errors import InvalidOption, InvalidQueueName
+from postmill.model.retry import FixedRetry
+from postmill.model.worker_options import WorkerOptions, options_from
+
+
+def test_the_defaults_are_those_of_the_reference() -> None:
+    options = WorkerOptions()
+    assert (options.queue, options.max_concurrent, options.max_pg_connections) == ("tasks", 10, 4)
+    assert (options.max_poll_s, options.poll_interval_s, options.lease_s) == (5, 0.2, 10)
+    assert (options.timeout_s, options.grace_s, options.max_blocked_s) == (None, 30, 60)
+    assert (options.on_success, options.on_invalid, options.poller) == ("archive", "dead", "auto")
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "value"),
+    [
+        ({"queueName": "a"}, "queue", "a"),
+        ({"queue_name": "a"}, "queue", "a"),
+        ({"maxConcurrent": 3}, "max_concurrent", 3),
+        ({"maxPgConnections": 3}, "max_pg_connections", 3),
+        ({"batchSize": 3}, "batch_size", 3),
+        ({"maxPollSeconds": 3}, "max_poll_s", 3),
+        ({"pollIntervalMs": 30}, "poll_interval_s", 0.03),
+        ({"visibilityTimeout": 3}, "lease_s", 3),
+        ({"connectionString": "postgresql://h/d"}, "db_url", "postgresql://h/d"),
+        ({"retryLimit": 0}, "retry", FixedRetry(1, 3.0)),
+        ({"retryDelay": 7}, "retry", FixedRetry(6, 7.0)),
+        ({"retryDelay": 7, "retryLimit": 2}, "retry", FixedRetry(3, 7.0)),
+        ({"retry_delay": 7, "retry_limit": 2}, "retry", FixedRetry(3, 7.0)),
+    ],
+)
+def test_names_people_bring(given: dict[str, Any], field: str, value: object) -> None:
+    assert getattr(options_from(given), field) == value
+
+
+def test_durations_are_seconds_or_timedeltas() -> None:
+    options = options_from({"visibility_timeout": timedelta(minutes=1), "timeout": 2, "grace": 0})
+    assert (options.lease_s, options.timeout_s, options.grace_s) == (60, 2, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_concurrent", 0),
+        ("max_concurrent", 10_001),
+        ("max_concurrent", True),
+        ("max_concurrent", 1.5),
+        ("max_concurrent", "10"),
+        ("max_concurrent", None),
+        ("max_pg_connections", 1),
+        ("batch_size", 0),
+        ("batch", 0),
+        ("poll_interval_ms", 0),
+        ("max_deliveries", 0),
+        ("max_claim_bytes", 1_023),
+        ("visibility_timeout", 0.9),
+        ("visibility_timeout", -1),
+        ("visibility_timeout", math.nan),
+        ("visibility_timeout", math.inf),
+        ("visibility_timeout", "10s"),
+        ("visibility_timeout", timedelta(days=40_000)),
+        ("timeout", 0),
+        ("grace", -1),
+        ("max_blocked", "1"),
+        ("on_success", "keep"),
+        ("on_invalid", "ignore"),
+        ("poller", "listen"),
+        ("executor", "thread"),
+        ("keep_results", "yes"),
+        ("retry", 3),
+        ("on_dead", "print"),
+        ("retryLimit", -1),
+        ("retryLimit", 2.5),
+        ("retryDelay", -1),
+    ],
+)
+def test_a_value_that_breaks_its_rule_is_refused_by_name(name: str, value: object) -> None:
+    with pytest.raises(InvalidOption, match=name):
+        options_from({name: value})
+
+
+@pytest.mark.parametrize("queue", ["", "Tasks", "a b", "a.b", "x" * 48, "-a", None, 3, "tä"])
+def test_a_queues_name_follows_its_rule(queue: object) -> None:
+    with pytest.raises(InvalidQueueName):
+        options_from({"queue": queue})
+
+
+@pytest.mark.parametrize(
+    ("typo", "meant"), [("max_concurent", "max_concurrent"), ("queueNme", "queueName"), ("retrys", "retry")]
+)
+def test_an_unknown_name_is_refused_with_the_nearest_known_one(typo: str, meant: str) -> None:
+    with pytest.raises(InvalidOption, match=f"Did you mean '{meant}'"):
+        options_from({typo: 1})
+
+
+def test_a_name_far_from_all_others_is_answered_with_the_list() -> None:
+    with pytest.raises(InvalidOption, match=r"Known: .*max_concurrent"):
+        options_from({"zzz": 1})
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"queue": "a", "queueName": "b"},
+        {"maxConcurrent": 1, "max_concurrent": 2},
+        {"retry": Retry.none, "retryLimit": 3},
+        {"retryDelay": 3, "retry_delay": 4},
+        {"retryLimit": 3, "retry_limit": 4},
+    ],
+)
+def test_an_option_said_twice_is_refused(given: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOption):
+        options_from(given)
+
+
+def test_options_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        WorkerOptions().queue = "other"  # type: ignore[misc]
