@@ -136,6 +136,23 @@ async def test_a_worker_is_started_during_an_outage(server: PrivateServer, own: 
     assert await own.account() == Account(completed=1)
 
 
+async def test_a_login_that_is_refused_for_a_while(own: Scene) -> None:
+    """As when a password is changed on one side first. The finished handler's outcome is kept meanwhile."""
+    await own.db.execute("create role app superuser login")
+    patient = Patient()
+    async with running(own.url.replace("//postgres@", "//app@"), handler(patient)) as run:
+        await own.send()
+        await own.until("select exists (select from runs)")
+        await own.db.execute("alter role app nologin")
+        await own.end_sessions()
+        patient.released.set()
+        await run.until(Event.WORKER_FAILED, count=6)
+        await own.db.execute("alter role app login")
+        await run.until(Event.MESSAGE_COMPLETED)
+    assert await own.account() == Account(completed=1)
+    assert await own.runs() == [1]
+
+
 async def test_a_worker_finds_no_connection_left(
     postgres_binaries: Binaries, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -189,7 +206,8 @@ async def test_the_disk_is_full(
             await scene.until("select count(*) = 200 from runs")
             _fill(small_disk)
             patient.released.set()
-            await run.until(Event.DATABASE_LOST)
+            (lost,) = await run.until(Event.DATABASE_LOST)
+            assert "DiskFull" in lost["reason"]
             (small_disk / "filler").unlink()
             await run.until(Event.MESSAGE_COMPLETED, count=200)
             await run.until(Event.DATABASE_BACK)
