@@ -57,8 +57,8 @@ class Exploration(Generic[S]):
         return f"{explored}: {self.violation}\n{told}"
 
 
-def explore(world: World[S], start: S) -> Exploration[S]:
-    """Visit every state that can be reached from ``start``."""
+def explore(world: World[S], start: S, deepest: int) -> Exploration[S]:
+    """Visit every state that can be reached from ``start`` in at most ``deepest`` steps."""
     found: Exploration[S] = Exploration(states=1)
     came_from: dict[S, tuple[S, str] | None] = {start: None}
     seen = {world.alike(start)}
@@ -66,7 +66,7 @@ def explore(world: World[S], start: S) -> Exploration[S]:
     while waiting:
         state, depth = waiting.popleft()
         found.depth = max(found.depth, depth)
-        for step in world.steps(state):
+        for step in world.steps(state) if depth < deepest else ():
             found.steps += 1
             try:
                 after = world.take(state, step)

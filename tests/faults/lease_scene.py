@@ -105,7 +105,7 @@ class Scene:
     rows: dict[int, LiveRow] = field(default_factory=dict)
     tokens: list[LiveToken] = field(default_factory=list)
     receipts: dict[int, Receipt] = field(default_factory=dict)
-    ended: dict[str, list[int]] = field(default_factory=lambda: {"archived": [], "dead": []})
+    ended: dict[str, list[int]] = field(default_factory=lambda: {"archived": [], "dead": [], "cancelled": []})
     """What this step has taken out of the queue, and where it must be now."""
 
     @classmethod

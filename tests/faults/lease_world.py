@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from postmill.model.message import Claim, Message
-from postmill.model.outcome import COMPLETED, RELEASED, Failed, Outcome
+from postmill.model.outcome import CANCELLED, COMPLETED, RELEASED, Failed, Outcome
 from tests.faults.explorer import Violation
 from tests.faults.lease_scene import (
     NOBODY,
@@ -37,10 +37,11 @@ WAIT_S = WAIT_US / 1e6
 IDS = {"A": UUID(int=0xA), "B": UUID(int=0xB), "C": UUID(int=0xC)}
 NAMES = {worker_id: name for name, worker_id in IDS.items()}
 
-ENDED = {"completes": "archived", "buries": "dead"}
+ENDED = {"completes": "archived", "buries": "dead", "cancels": "cancelled"}
 OUTCOMES: dict[str, Outcome] = {
     "completes": COMPLETED,
     "releases": RELEASED,
+    "cancels": CANCELLED,
     "retries": Failed("error", "ValueError", "no", None, retry_after_s=WAIT_S),
     "buries": Failed("error", "ValueError", "no", None, retry_after_s=None, reason="hopeless"),
 }
@@ -69,6 +70,7 @@ READ = """
 select array(select array[msg_id, read_ct, (extract(epoch from vt) * 1000000)::bigint] from {queue}) as rows,
        array(select msg_id from {archive}) as archived,
        array(select msg_id from postmill.dead_letters) as dead,
+       array(select msg_id from postmill.cancellations where cancelled_at is not null) as cancelled,
        array(select jsonb_build_array(claim_id, worker_id, msg_ids, read_cts)
                from postmill.claims) as receipts
 """

@@ -105,7 +105,9 @@ def _pages(node: Node) -> int:
 
 
 def _rows(node: Node) -> int:
-    seen = node["Actual Rows"] + sum(node.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Index Recheck"))
+    seen = node["Actual Rows"] + sum(
+        node.get(f"Rows Removed by {why}", 0) for why in ("Filter", "Index Recheck")
+    )
     return int(seen * node["Actual Loops"])
 
 

@@ -1,5 +1,5 @@
-"""A queue in the conditions that lead planners astray: empty, never analysed, full, full of dead rows, and full
-again after an analyse that found nothing but dead rows.
+"""A queue in the conditions that lead planners astray: empty, never analysed, full, full of dead rows, and
+full again after an analyse that found nothing but dead rows.
 """
 
 from __future__ import annotations

@@ -33,6 +33,7 @@ RECEIPT = b"""
 insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts, claimed_at)
 values ($1, 'hot', $2::bigint[], $3::integer[], clock_timestamp() - interval '1 minute')
 """
+IDS = list(range(1, BATCH + 1))
 PKEY, VT = "q_hot_pkey", "q_hot_vt_idx"
 Call = tuple[str, "Sequence[object]"]
 
@@ -61,7 +62,7 @@ def claim(lane: str) -> Callable[[HotQueue], Call]:
 
 def look(*flags: str) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
-        edge = (datetime.now(UTC),) if flags else ()
+        edge = (datetime.now(UTC), WORKER_ID) if flags else ()
         return queue_statement("look", queue.shape, *flags), ("hot", *edge)
 
     return call
@@ -106,8 +107,7 @@ def cancel_running(queue: HotQueue) -> Call:
 
 
 def close_receipts(_: HotQueue) -> Call:
-    ids = list(range(1, BATCH + 1))
-    return statement("close_receipts"), (ids, [1, 2], [3], "hot", WORKER_ID, ids, ids)
+    return statement("close_receipts"), (IDS, [1, 2], [3], "hot", WORKER_ID, IDS, IDS)
 
 
 def send(queue: HotQueue) -> Call:
@@ -119,7 +119,7 @@ def send_many(queue: HotQueue) -> Call:
 
 
 def worker_heartbeat(_: HotQueue) -> Call:
-    return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", list(range(1, BATCH + 1)))
+    return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", IDS, IDS, 60.0)
 
 
 def heartbeat_rescue(_: HotQueue) -> Call:
