@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill.model.events import Event
 from tests.faults.account import Account
+from tests.faults.handlers import Patient, handler
 from tests.faults.processes import worker_process
 
 if TYPE_CHECKING:
@@ -173,6 +175,29 @@ async def test_killed_while_it_renews_its_leases(scene: Scene, monkeypatch: pyte
     assert account.completed == 1
     assert account.lost == account.doubled == account.receipts == account.queued == 0
     assert await scene.runs() == [2]
+
+
+async def test_a_worker_that_was_taken_for_dead_takes_nothing_from_its_successor(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wakes up and writes its outcome while the next attempt runs: that one alone counts."""
+    await scene.send()
+    successor = Patient()
+    with worker_process(scene.url, point="before the outcome is sent") as sleeper:
+        await sleeper.stopped()
+        await scene.until("select pg_postmaster_start_time() < clock_timestamp() - interval '6 s'")
+        await scene.db.execute(
+            "update postmill.workers set last_heartbeat_at = last_heartbeat_at - interval '10 s'"
+        )
+        async with scene.survivor(monkeypatch, handler(successor)) as run:
+            await scene.until("select count(*) = 2 from runs")
+            sleeper.go_on()
+            sleeper.end()
+            assert await sleeper.exited() == 0
+            assert await scene.account() == Account(queued=1, receipts=1, failures={"crash": 1})
+            successor.released.set()
+            await run.until(Event.MESSAGE_COMPLETED)
+    assert await scene.account() == Account(completed=1, failures={"crash": 1})
 
 
 @pytest.mark.parametrize(

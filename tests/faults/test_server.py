@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from postmill.engine import heartbeat
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import Patient, handler
@@ -68,8 +69,11 @@ async def test_a_restart(server: PrivateServer, own: Scene, mode: str) -> None:
     assert await own.runs() == [1] * 25
 
 
-async def test_an_outage_of_seconds(server: PrivateServer, own: Scene) -> None:
+async def test_an_outage_of_seconds(
+    server: PrivateServer, own: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Three handlers finish while there is no server: their outcomes are written when it is back."""
+    monkeypatch.setattr(heartbeat, "PERIOD_S", 0.2)  # it tells of the outage too, in the same line
     patient = Patient()
     async with running(own.url, handler(patient, max_concurrent=3)) as run:
         await own.send(3)
