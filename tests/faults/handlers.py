@@ -55,11 +55,18 @@ class Patient:
 
     def __init__(self) -> None:
         self.released = asyncio.Event()
+        self.waiting = 0
 
     async def __call__(self, payload: dict[str, Any], ctx: Context) -> None:
         """Run until the release."""
         await note_run(ctx, [ctx.message.msg_id])
+        self.waiting += 1
         await self.released.wait()
+
+    async def until_waiting(self, count: int) -> None:
+        """Until so many calls wait, and use no connection."""
+        while self.waiting < count:  # noqa: ASYNC110 - a test's own few turns of the loop
+            await asyncio.sleep(0.01)
 
 
 def handler(kind: str | Callable[..., Any] = "plain", **options: Any) -> Worker:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     [
         ("segfault", "crash"),
         ("leave", "crash"),
-        ("never_end", "timeout"),
+        pytest.param("never_end", "timeout", marks=pytest.mark.slow),
         ("eat_memory", "error"),
         ("recurse", "error"),
         ("shout", None),

@@ -48,6 +48,7 @@ async def test_a_slow_network_costs_nothing_but_time(scene: Scene) -> None:
     assert await scene.runs() == [1] * 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("busy", [False, True])
 async def test_a_half_open_connection_is_noticed_within_one_lease(scene: Scene, busy: bool) -> None:
     """By a worker at rest, and by one whose handlers finish while nobody answers."""
@@ -56,7 +57,7 @@ async def test_a_half_open_connection_is_noticed_within_one_lease(scene: Scene, 
     async with proxied(scene.url) as proxy, running(proxy.url, worker) as run:
         if busy:
             await scene.send()
-            await scene.until("select exists (select from runs)")
+            await patient.until_waiting(1)
         proxy.mode = "silent"
         patient.released.set()
         async with asyncio.timeout(LEASE_S):
@@ -74,7 +75,7 @@ async def test_a_network_that_is_silent_for_longer_than_a_lease(scene: Scene) ->
     async with proxied(scene.url) as proxy:
         async with running(proxy.url, handler(patient, visibility_timeout=1)) as run:
             await scene.send()
-            await scene.until("select exists (select from runs)")
+            await patient.until_waiting(1)
             proxy.mode = "silent"
             async with running(scene.url, handler()) as other:
                 await other.until(Event.MESSAGE_COMPLETED)

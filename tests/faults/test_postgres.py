@@ -96,6 +96,7 @@ def _ended(run: Running) -> int:
     return len({fields["msg_id"] for fields in run.events(Event.MESSAGE_COMPLETED)})
 
 
+@pytest.mark.slow
 async def test_a_settlement_that_waits_longer_than_a_lease_keeps_its_message(scene: Scene) -> None:
     """A finished handler is not a failed one: while its outcome can't be written, its lease is renewed."""
     async with running(scene.url, handler(visibility_timeout=1)) as run:

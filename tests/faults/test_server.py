@@ -57,7 +57,7 @@ async def test_a_restart(server: PrivateServer, own: Scene, mode: str) -> None:
     patient = Patient()
     async with running(own.url, handler(patient, max_concurrent=3)) as run:
         await own.send(20)
-        await own.until("select count(*) = 3 from runs")
+        await patient.until_waiting(3)
         server.restart(mode)
         await _again(own)
         patient.released.set()
@@ -77,7 +77,7 @@ async def test_an_outage_of_seconds(
     patient = Patient()
     async with running(own.url, handler(patient, max_concurrent=3)) as run:
         await own.send(3)
-        await own.until("select count(*) = 3 from runs")
+        await patient.until_waiting(3)
         server.stop("fast")
         patient.released.set()
         await run.until(Event.DATABASE_LOST)
@@ -146,7 +146,7 @@ async def test_a_login_that_is_refused_for_a_while(own: Scene) -> None:
     patient = Patient()
     async with running(own.url.replace("//postgres@", "//app@"), handler(patient)) as run:
         await own.send()
-        await own.until("select exists (select from runs)")
+        await patient.until_waiting(1)
         await own.db.execute("alter role app nologin")
         await own.end_sessions()
         patient.released.set()
@@ -207,7 +207,7 @@ async def test_the_disk_is_full(
         patient = Patient()
         async with running(scene.url, handler(patient, max_concurrent=200)) as run:
             await scene.send(200, noise=[os.urandom(4000).hex() for _ in range(2)])
-            await scene.until("select count(*) = 200 from runs")
+            await patient.until_waiting(200)
             _fill(small_disk)
             patient.released.set()
             (lost,) = await run.until(Event.DATABASE_LOST)
