@@ -7,9 +7,12 @@ import os
 import sys
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postmill import Dead, Retry, Snooze
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Awkward(Exception):
@@ -37,7 +40,7 @@ def _exit() -> None:
     os._exit(3)
 
 
-_ACTIONS = {
+_ACTIONS: dict[str, Callable[[], Any]] = {
     "pid": os.getpid,
     "exit": _exit,
     "sys.exit": lambda: sys.exit(3),

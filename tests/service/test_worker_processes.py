@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,14 @@ from postmill.model.errors import InvalidHandler
 from postmill.model.events import Event
 from tests.service import in_child
 from tests.service.running import finished, running
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child finds what its parent's path has."""
+    monkeypatch.syspath_prepend(str(ROOT))
 
 
 def in_process(**options: Any) -> Any:
@@ -104,6 +114,18 @@ async def test_a_result_that_can_not_cross_fails_the_attempt_only(database_url: 
         await run.send('"lock"')
         await run.send('"pid"')
         assert await finished(run, 2) == {"queue": 0, "archive": 1, "dead": 1, "claims": 0}
+
+
+async def test_a_module_that_the_child_can_not_import_is_an_error_that_says_so(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = in_process(retry=Retry.none)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(ROOT))])
+    async with running(database_url, handler) as run:
+        await run.send('"pid"')
+        assert (await finished(run, 1))["dead"] == 1
+        failure = await run.db.fetchrow("select kind, error_type, error_message from postmill.failures")
+    assert tuple(failure) == ("error", "ModuleNotFoundError", "No module named 'tests'")
 
 
 async def test_a_batch_in_a_process(database_url: str) -> None:

@@ -130,14 +130,21 @@ def _serve(pipe: Connection, module: str, name: str) -> None:
     from operator import attrgetter  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    found = attrgetter(name)(import_module(module))
-    function = getattr(getattr(found, "_default", found), "function", found)
+    try:
+        found = attrgetter(name)(import_module(module))
+        function = getattr(getattr(found, "_default", found), "function", found)
+    except BaseException as error:
+        function = partial(_raise, error)  # said as the failure of each message, not as a crash
     while True:
         try:
             payload = pipe.recv()
         except EOFError:
             return
         pipe.send(_answer(function, payload))
+
+
+def _raise(error: BaseException, _payload: Any) -> Any:
+    raise error
 
 
 def _answer(function: Callable[[Any], Any], payload: Any) -> tuple[bool, Any]:
