@@ -1,4 +1,4 @@
-"""A span for each send, and its trace context in the message's headers, so that the handler's span can follow.
+"""A span for each send, and its trace context in the headers, so that the handler's span can follow.
 
 Does nothing, and imports nothing, unless the application has set an OpenTelemetry tracer provider. Names are
 those of the semantic conventions for messaging.
