@@ -73,10 +73,10 @@ def explained(db: Database, text: str, arguments: Sequence[object], *, pins: str
     with db.transaction(force_rollback=True):
         db.execute(statement("session_pins", pins).encode())
         if pins == "session":
+            db.execute(b"deallocate all")  # a rollback keeps what an earlier failure has left prepared
             db.execute(f"prepare hot as {text}".encode())
             call = sql.SQL("execute hot ({})").format(sql.SQL(", ").join(map(sql.Literal, arguments)))
             found = db.execute(_EXPLAIN.encode() + call.as_bytes(db)).fetchone()
-            db.execute(b"deallocate hot")
         else:
             found = db.execute((_EXPLAIN + text).encode(), arguments).fetchone()
     assert found is not None

@@ -62,7 +62,7 @@ def claim(lane: str) -> Callable[[HotQueue], Call]:
 
 def look(*flags: str) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
-        edge = (datetime.now(UTC), WORKER_ID) if flags else ()
+        edge = (datetime.now(UTC),) if flags else ()
         return queue_statement("look", queue.shape, *flags), ("hot", *edge)
 
     return call
@@ -119,7 +119,7 @@ def send_many(queue: HotQueue) -> Call:
 
 
 def worker_heartbeat(_: HotQueue) -> Call:
-    return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", IDS, IDS, 60.0)
+    return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", IDS)
 
 
 def heartbeat_rescue(_: HotQueue) -> Call:
@@ -131,7 +131,7 @@ def give_back(_: HotQueue) -> Call:
 
 
 HOT = {
-    "claim fast": Hot(claim("fast"), PKEY, 30),
+    "claim fast": Hot(claim("fast"), PKEY, 40),
     "claim due": Hot(claim("due"), VT, 35, dead_pages=2_000),
     "claim late": Hot(claim("late"), PKEY, 40),
     "look": Hot(look(), None, 1),
