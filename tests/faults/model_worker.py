@@ -76,7 +76,7 @@ class ModelWorker:
         """See how the queue stands."""
         row = self._db.execute(
             queue_statement("look", self._protocol.shape, "idle").encode(),
-            [self._protocol.queue, self.cursor.due_after, self.id],
+            [self._protocol.queue, self.cursor.due_after],
         ).fetchone()
         assert row is not None
         self.cursor.looked(row["sequence"], row["writers"] or ())

@@ -254,12 +254,9 @@ class SideBySide(RuleBasedStateMachine):
     def heartbeat(self, number: int) -> None:
         worker = self.workers[number]
         running = [message.msg_id for message in worker.held]
-        self._wait_beyond(receipt.claimed_at + LEASE_US for receipt in self.model.receipts.values())
-        answer = self.protocol.beat(worker.id, running, worker.ledger.receipts, LEASE_S)
+        answer = self.protocol.beat(worker.id, running)
         asked = {msg_id for msg_id, done in self.model.cancellations.items() if not done}
         assert answer["known"]
-        forgotten = self.model.forgotten(str(worker.id), worker.ledger.receipts, LEASE_US, self.now)
-        assert answer["unknown_claims"] == bool(forgotten)
         assert set(answer["cancelled"]) == asked & set(running)
         known = self.model.workers[str(worker.id)]
         known.last_heartbeat_at, known.stopped = self.now, False

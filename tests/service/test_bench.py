@@ -195,8 +195,8 @@ def test_payloads_have_the_size_that_is_reported(size: int) -> None:
 
 
 def test_the_filled_queue_has_the_payloads_that_a_client_would_send(db: Db) -> None:
-    from postmill.model.queue_name import QueueShape  # noqa: PLC0415
-    from postmill.sql.catalog import queue_statement  # noqa: PLC0415
+    from postmill.model.queue_name import QueueShape
+    from postmill.sql.catalog import queue_statement
 
     db.execute("select postmill.create_queue('filled')")
     db.execute(queue_statement("bench_fill", QueueShape("filled", 0)), (12, 100))

@@ -24,15 +24,15 @@ class Wakeups:
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        self._actions: dict[str, Callable[[], None]] = {}
+        self._actions: dict[str, list[Callable[[], None]]] = {}
         self._echo: asyncio.Event | None = None
         self._on_cut: list[Callable[[], None]] = []
         lane.on_connect(self._listen)
 
     def subscribe(self, queue: str, action: Callable[[], None]) -> None:
         """Call ``action`` when something is sent to ``queue``, by our trigger or by pgmq's own."""
-        self._actions[f"postmill.{queue}"] = action
-        self._actions[f"pgmq.q_{queue.lower()}.INSERT"] = action
+        for channel in (f"postmill.{queue}", f"pgmq.q_{queue.lower()}.INSERT"):
+            self._actions.setdefault(channel, []).append(action)
         self._on_cut.append(action)
 
     async def works(self) -> bool:
@@ -58,8 +58,8 @@ class Wakeups:
         if channel == "postmill.echo":
             if self._echo is not None:
                 self._echo.set()
-        elif channel in self._actions:
-            self._actions[channel]()
+        for action in self._actions.get(channel, ()):
+            action()
 
     def _cut(self, _connection: Any) -> None:
         """The connection has ended: whoever rests gets up, and opens the next one."""
