@@ -55,9 +55,8 @@ class Wakeups:
         return (*self._actions, "postmill.echo")
 
     def _heard(self, _connection: Any, _pid: int, channel: str, _payload: object) -> None:
-        if channel == "postmill.echo":
-            if self._echo is not None:
-                self._echo.set()
+        if channel == "postmill.echo" and self._echo is not None:
+            self._echo.set()
         for action in self._actions.get(channel, ()):
             action()
 
