@@ -36,7 +36,7 @@ demo: $(READY) ## crawl a real site with a worker on the embedded Postgres
 
 test: $(READY) ## every test; those of the database also on PostgreSQL 17, 16 and 15
 	@$(PYTEST)
-	@for version in 17 16 15; do echo "PostgreSQL $$version:"; $(PYTEST) --postgres=$$version $(DATABASE_TESTS) || exit 1; done
+	@for version in 17 16 15; do echo "PostgreSQL $$version:"; $(PYTEST) -m "not slow" --postgres=$$version $(DATABASE_TESTS) || exit 1; done
 
 check: $(READY) ## formatting, lint, types, import contracts, fast tests
 	@$(BIN)/ruff format --check .
