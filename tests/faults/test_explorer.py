@@ -100,12 +100,6 @@ def test_one_message_delivered_three_times(db: Database) -> None:
     assert not explored(db, most_reads=3).violation
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_two_messages_delivered_twice(db: Database) -> None:
-    assert not explored(db, messages=2, deepest=6).violation
-
-
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_is_found(db: Database, mistake: str) -> None:
     changes, says = MISTAKES[mistake]

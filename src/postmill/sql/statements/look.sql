@@ -17,7 +17,7 @@ select to_regclass('{queue}')::oid::bigint as relation,
        select array_agg(virtualtransaction) as writers
          from pg_catalog.pg_locks
         where id.last is not null and granted and mode = 'RowExclusiveLock' and locktype = 'relation'
-          and pid <> pg_backend_pid()
+          and pid is distinct from pg_backend_pid()
           and database = (select oid from pg_catalog.pg_database where datname = current_database())
           and relation = to_regclass('{queue}')
        ) as writing
