@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -77,7 +78,9 @@ def test_what_names_no_worker_is_refused(cli: Cli, project: Path, target: str) -
     assert (answer.code, answer.error_code) == (2, "invalid-handler")
 
 
-def test_a_worker_needs_the_schema(cli: Cli, db: Any, project: Path) -> None:
+def test_a_worker_needs_the_schema(cli: Cli, db: Any, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs in this process, where another test's module of that name may be loaded."""
+    monkeypatch.delitem(sys.modules, "jobs", raising=False)
     db.execute("drop schema postmill cascade")
     answer = cli("worker", "run", "jobs:greet")
     assert (answer.code, answer.error_code) == (6, "schema-missing")

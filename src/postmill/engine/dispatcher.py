@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ MAX_UNSETTLED = 5_000
 """Finished messages that wait to be written down, before no more are claimed: the database is slower than the
 handlers.
 """
+PATIENCE_S = 1.0
+"""How long too many messages may wait, without any being added, before they are given back."""
 TURN = 50
 """Messages in a row before the event loop gets a turn, if their handlers never wait."""
 
@@ -39,6 +42,7 @@ class Dispatcher:
         self._idle: list[Slot] = []
         self._closed = False
         self._low_water = 0
+        self._fed_at = 0.0
         self.prefetch = Prefetch(options.batch_size)
         self.finished = 0
         """Messages that have run to an outcome."""
@@ -64,6 +68,7 @@ class Dispatcher:
         if self._closed:
             self.take_back()
         self._low_water = self.prefetch.low_water()
+        self._fed_at = time.monotonic()
         self._wake_slots()
 
     def wanted(self) -> int:
@@ -77,6 +82,8 @@ class Dispatcher:
     def surplus(self) -> int:
         """Messages that wait though the handlers have become slow: others could run them meanwhile."""
         per_slot = self._options.batch or 1
+        if time.monotonic() - self._fed_at < PATIENCE_S:
+            return 0
         spare = len(self._ready) - (self._options.max_concurrent * per_slot + 2 * self.prefetch.limit())
         return max(0, spare)
 
