@@ -115,8 +115,8 @@ class QueueWorker:
         await self._quiet_within(CANCEL_GRACE_S, None)
         await self.settler.drain(FLUSH_S)
         await self._letters.drain(FLUSH_S)
-        await self.dispatcher.end()
         self.handler.close()
+        await self.dispatcher.end()
 
     async def _quiet_within(self, seconds: float, force: asyncio.Event | None) -> None:
         waits = [asyncio.ensure_future(self.dispatcher.quiet.wait())]
