@@ -84,13 +84,13 @@ async def test_a_pruning_that_takes_too_long_is_ended_and_disturbs_no_worker(
     @worker(queue="tasks")
     async def handle(_: int) -> None: ...
 
+    await adb.execute(
+        "drop function postmill.prune(integer); "
+        "create function postmill.prune(integer) returns table (queue_name text, archived bigint, "
+        "failures bigint, history bigint, workers bigint, more boolean) "
+        "language sql as 'select null, 0, 0, 0, 0, false from pg_sleep(60)'"
+    )
     async with running(database_url, handle) as run:
-        await adb.execute("drop function postmill.prune(integer)")
-        await adb.execute(
-            "create function postmill.prune(integer) returns table (queue_name text, archived bigint, "
-            "failures bigint, history bigint, workers bigint, more boolean) "
-            "language sql as 'select null, 0, 0, 0, 0, false from pg_sleep(60)'"
-        )
         (pruned,) = await run.until(Event.HISTORY_PRUNED)
         assert "took too long" in pruned["reason"]
         assert run.events(Event.DATABASE_LOST, Event.WORKER_FAILED, Event.CLAIMS_RESCUED) == []
