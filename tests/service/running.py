@@ -139,9 +139,13 @@ class Running:
 
 
 @asynccontextmanager
-async def running(url: str, *workers: Worker, begin: bool = True) -> AsyncIterator[Running]:
-    """Start ``workers``, hand them out, and stop them. Their queues exist when this yields."""
-    engine = Engine(workers, Address(url))
+async def running(
+    url: str, *workers: Worker, begin: bool = True, address: Address | None = None
+) -> AsyncIterator[Running]:
+    """Start ``workers``, hand them out, and stop them. Their queues exist when this yields. ``address``: the
+    workers' own way to the database at ``url``.
+    """
+    engine = Engine(workers, address or Address(url))
     db = await asyncpg.connect(url)
     run = Running(engine, url, db)
     try:

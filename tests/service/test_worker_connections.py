@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from postmill import Context, worker
+from postmill.model.address import Address
 from postmill.model.events import Event
 from tests.service.running import Running, finished, running
 
@@ -28,17 +29,19 @@ async def highest_count(run: Running, stop: asyncio.Event) -> int:
     return highest
 
 
+async def uses_every_service(number: int, ctx: Context) -> None:
+    """A transaction, or a connection."""
+    if number % 2:
+        async with ctx.transaction() as tx:
+            await tx.fetchval("select pg_sleep(0.001)")
+        return
+    async with ctx.db as connection:
+        await connection.fetchval("select 1")
+
+
 @pytest.mark.parametrize("allowed", [2, 3, 4, 6])
 async def test_no_more_connections_than_allowed(database_url: str, allowed: int) -> None:
-    @worker(max_pg_connections=allowed, max_concurrent=20)
-    async def handle(number: int, ctx: Context) -> None:
-        if number % 2:
-            async with ctx.transaction() as tx:
-                await tx.fetchval("select pg_sleep(0.001)")
-            return
-        async with ctx.db as connection:
-            await connection.fetchval("select 1")
-
+    handle = worker(max_pg_connections=allowed, max_concurrent=20)(uses_every_service)
     async with running(database_url, handle) as run:
         stop = asyncio.Event()
         watching = asyncio.create_task(highest_count(run, stop))
@@ -49,6 +52,26 @@ async def test_no_more_connections_than_allowed(database_url: str, allowed: int)
         assert await watching == allowed
         await run.let_go()
         assert (await run.account())["archive"] == 200
+
+
+@pytest.mark.parametrize("allowed", [2, 3, 4, 6])
+async def test_a_direct_address_for_listen_counts_too(database_url: str, allowed: int) -> None:
+    """LISTEN takes the third connection, before settlements have one of their own; with two there is none."""
+    busy = worker(max_pg_connections=allowed, max_concurrent=20, poll_interval_ms=20)(uses_every_service)
+    address = Address(database_url, pooled=True, stated=True, direct_url=database_url)
+    async with running(database_url, busy, address=address) as run:
+        stop = asyncio.Event()
+        watching = asyncio.create_task(highest_count(run, stop))
+        for number in range(200):
+            await run.send(str(number))
+        await run.until(Event.MESSAGE_COMPLETED, count=200)
+        listening = await run.count(
+            "pg_stat_activity where datname = current_database() and application_name = 'postmill listen'"
+        )
+        stop.set()
+        assert await watching == allowed
+        assert listening == (allowed > 2)
+        assert len(run.events(Event.WORKER_POLLING)) == (allowed == 2)
 
 
 @pytest.mark.parametrize("allowed", [2, 4])

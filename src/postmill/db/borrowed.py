@@ -1,18 +1,25 @@
 """Connections that handlers borrow: a pool of what the worker has left, or, when nothing is left, the
 settlements' own connection.
+
+A handler gets one that works. While there is none to be had (an outage, a server or a pooler that is full) it
+waits: that is the worker's trouble, and no failure of the message.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import random
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
 from postmill.client import asyncpg_connection
 from postmill.db.lane import CONNECT_TIMEOUT_S
+from postmill.db.outage import is_passing
+from postmill.model.backoff import Backoff
 from postmill.model.errors import Refused
 
 if TYPE_CHECKING:
@@ -25,7 +32,18 @@ if TYPE_CHECKING:
 
 Borrowed: TypeAlias = "asyncpg.Connection | PoolConnectionProxy"
 
+CHECK_AFTER_S = 1.0
+"""A connection that has rested for longer is tried before a handler gets it: it may have been cut without a
+word.
+"""
+
 _borrowing: ContextVar[bool] = ContextVar("postmill_borrowing", default=False)
+
+
+class _Connection(asyncpg.Connection):
+    """Knows when the server last answered on it."""
+
+    heard_at: float
 
 
 class HandlerConnections:
@@ -37,12 +55,13 @@ class HandlerConnections:
         self._shared = shared
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
+        self._closed = False
         self._lent = 0
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[Borrowed]:
-        """A connection for a while. Raises :class:`Refused` for a second one inside the first when that could
-        wait for ever.
+        """A connection for a while; waits until one can be had. Raises :class:`Refused` for a second one
+        inside the first when that could wait for ever, and what asyncpg raises for what waiting won't mend.
         """
         if _borrowing.get() and self._lent >= self._size:
             raise Refused(
@@ -54,25 +73,66 @@ class HandlerConnections:
         token = _borrowing.set(True)
         self._lent += 1
         try:
-            if self._size == 0:
-                async with self._shared.connection() as connection:
-                    try:
-                        yield connection
-                    finally:
-                        self._drop_unfinished(connection)
-            else:
-                pool = await self._opened()
-                async with pool.acquire() as connection:
-                    yield connection
+            async with AsyncExitStack() as stack:
+                yield await self._patiently(stack)
         finally:
             self._lent -= 1
             _borrowing.reset(token)
 
     async def close(self) -> None:
         """Close all of them; what a handler still holds is cut."""
+        self._closed = True
         if self._pool is not None:
             self._pool.terminate()
             self._pool = None
+
+    async def _patiently(self, stack: AsyncExitStack) -> Borrowed:
+        """Borrow as soon as the database lets us. ``stack`` gives it back."""
+        backoff = Backoff(random.random)
+        while True:
+            try:
+                return await stack.enter_async_context(self._from_pool() if self._size else self._from_lane())
+            except Exception as error:
+                if self._closed or not is_passing(error):
+                    raise
+            await asyncio.sleep(backoff.next_delay_s())
+
+    @asynccontextmanager
+    async def _from_lane(self) -> AsyncIterator[Borrowed]:
+        async with self._shared.connection() as connection:
+            try:
+                yield connection
+            finally:
+                self._drop_unfinished(connection)
+
+    @asynccontextmanager
+    async def _from_pool(self) -> AsyncIterator[Borrowed]:
+        pool = await self._opened()
+        connection = await pool.acquire()
+        try:
+            await self._check(connection)
+            yield connection
+        finally:
+            await self._give_back(pool, connection)
+
+    async def _check(self, connection: PoolConnectionProxy) -> None:
+        """Raise, and drop the connection, when nobody answers on it any more."""
+        heard_at: float = connection.heard_at  # type: ignore[attr-defined]  # the proxy passes it on
+        if time.monotonic() - heard_at < CHECK_AFTER_S:
+            return
+        try:
+            await connection.execute("", timeout=CONNECT_TIMEOUT_S)
+        except BaseException:
+            connection.terminate()
+            raise
+
+    async def _give_back(self, pool: asyncpg.Pool, connection: PoolConnectionProxy) -> None:
+        """What the handler did on it is done: that it can't be tidied up any more is no news to anybody."""
+        try:
+            await pool.release(connection, timeout=CONNECT_TIMEOUT_S)
+        except Exception as error:
+            if not is_passing(error):
+                raise
 
     def _drop_unfinished(self, connection: asyncpg.Connection) -> None:
         """A transaction that a handler left open must not swallow settlements."""
@@ -85,6 +145,9 @@ class HandlerConnections:
                 self._pool = await asyncpg.create_pool(
                     self._address.url,
                     connect=asyncpg_connection.connect,
+                    connection_class=_Connection,
+                    init=_heard,
+                    reset=self._reset,
                     min_size=0,
                     max_size=self._size,
                     statement_cache_size=0 if self._address.pooled else 100,
@@ -93,3 +156,13 @@ class HandlerConnections:
                     server_settings={"application_name": "postmill handlers"},
                 )
             return self._pool
+
+    async def _reset(self, connection: asyncpg.Connection) -> None:
+        """Nothing of one handler's session reaches the next. A pooler's sessions are not ours to reset."""
+        if not self._address.pooled:
+            await connection.execute(connection.get_reset_query())
+        await _heard(connection)
+
+
+async def _heard(connection: Any) -> None:
+    connection.heard_at = time.monotonic()

@@ -88,7 +88,7 @@ def privileges(connection: Connection, _: Address) -> Finding:
 
 def listen(connection: Connection, address: Address) -> Finding:
     """A notification sent on one connection arrives on another."""
-    if address.listen_url is None:
+    if address.listen_url is None or (address.direct_url is None and _is_pooled(connection, address)):
         fix = "Set listen_url (POSTMILL_LISTEN_URL) to a direct address; until then workers poll."
         return Finding("listen", "warn", "not possible through this pooler", fix)
     channel = f"postmill_doctor_{uuid4().hex}"
@@ -106,18 +106,31 @@ def listen(connection: Connection, address: Address) -> Finding:
 
 
 def pooler(connection: Connection, address: Address) -> Finding:
-    """Sessions keep their state, or the address says that they do not."""
+    """What stands in between, and that the address says nothing wrong about it."""
     if address.pooled:
         return Finding(
             "pooler", "pass", "transaction mode, by the address: no prepared statements, no LISTEN"
         )
+    if _is_pooled(connection, address):
+        return Finding("pooler", "pass", "found one, and take it for transaction mode: no LISTEN on it")
+    if address.stated and not _keeps_sessions(connection):
+        fix = "Take pgbouncer=false out of the address's parameters."
+        return Finding("pooler", "fail", "in transaction mode, and the address says there is none", fix)
+    return Finding("pooler", "pass", "none, or one that keeps sessions")
+
+
+def _is_pooled(connection: Connection, address: Address) -> bool:
+    """As workers and clients find out: a pooler gives another process id at login than the server's own."""
+    if address.pooled or address.stated:
+        return address.pooled
+    return bool(_rows(connection, "check_session")[0]["pid"] != connection.info.backend_pid)
+
+
+def _keeps_sessions(connection: Connection) -> bool:
     mark = uuid4().hex
     _rows(connection, "check_session_mark", mark)
     seen = [_rows(connection, "check_session")[0] for _ in range(5)]
-    if len({row["pid"] for row in seen}) > 1 or any(row["mark"] != mark for row in seen):
-        fix = "Add pgbouncer=true to the address's parameters, or connect to the database directly."
-        return Finding("pooler", "fail", "a pooler in transaction mode that the address does not name", fix)
-    return Finding("pooler", "pass", "none, or one that keeps sessions")
+    return len({row["pid"] for row in seen}) == 1 and all(row["mark"] == mark for row in seen)
 
 
 def clock(connection: Connection, _: Address) -> Finding:

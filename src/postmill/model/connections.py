@@ -21,11 +21,12 @@ class ConnectionPlan:
 
 def plan_connections(allowed: int, *, listen_elsewhere: bool) -> ConnectionPlan:
     """Split ``allowed`` (at least 2). ``listen_elsewhere``: LISTEN needs a direct address beside a pooled
-    one.
+    one; it comes first, because it saves each message a poll interval, where settlements of their own save it
+    a round trip.
     """
     left = allowed - 2
-    settlements_apart = left > 0
-    left -= settlements_apart
     listen_apart = listen_elsewhere and left > 0
     left -= listen_apart
+    settlements_apart = left > 0
+    left -= settlements_apart
     return ConnectionPlan(settlements_apart, listen_apart, handlers=left)

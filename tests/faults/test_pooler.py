@@ -1,0 +1,192 @@
+"""Workers and clients behind PgBouncer in transaction mode. It knows no prepared statements, and two
+statements in a row may reach two different server sessions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill import AsyncClient, Client, Context, Dead, Retry, Snooze, worker
+from postmill.model.address import parse
+from postmill.model.events import Event
+from tests.faults.pooler import Pooler, pooler
+from tests.service.running import Running, running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    import asyncpg
+
+    from postmill.handlers import Worker
+
+
+@pytest.fixture
+def pooled(database_url: str) -> Iterator[Pooler]:
+    """PgBouncer in front of the test's database."""
+    with pooler(database_url) as made:
+        yield made
+        assert "ERROR" not in made.log
+        assert "WARNING" not in made.log
+
+
+@asynccontextmanager
+async def behind(
+    pooled: Pooler, database_url: str, *workers: Worker, listen: bool = False
+) -> AsyncIterator[Running]:
+    """Workers that know the pooler's address only, as if it were a server's."""
+    address = parse(pooled.url, listen_url=database_url if listen else None)
+    assert not address.pooled
+    async with running(database_url, *workers, address=address) as run:
+        yield run
+        assert run.events(Event.WORKER_FAILED, Event.DATABASE_LOST, Event.LEASE_LOST) == []
+
+
+ENDINGS = ("complete", "retry", "dead", "snooze", "transaction", "db", "send")
+
+
+@worker(keep_results=True, max_concurrent=20, retry=Retry.fixed(0, 3))
+async def every_ending(ending: str, ctx: Context) -> dict[str, Any]:
+    """End as the payload says, through every service of the context."""
+    if ending == "retry" and ctx.attempt == 1:
+        raise RuntimeError("not the first time")
+    if ending == "dead":
+        raise Dead("as told")
+    if ending == "snooze" and ctx.message.read_ct == 1:
+        raise Snooze(0)
+    if ending == "transaction":
+        async with ctx.transaction() as tx:
+            await tx.send("next", await tx.fetchval("select $1::integer", ctx.message.msg_id))
+    if ending == "db":
+        async with ctx.db as connection:
+            await connection.execute("select pgmq.send('next', to_jsonb($1::bigint))", ctx.message.msg_id)
+    if ending == "send":
+        ctx.send("next", ctx.message.msg_id)
+    return {"ending": ending}
+
+
+async def test_every_way_to_end(database_url: str, pooled: Pooler) -> None:
+    times = 20
+    async with behind(pooled, database_url, every_ending) as run:
+        await run.db.execute("select postmill.create_queue('next')")
+        for ending in ENDINGS * times:
+            await run.send(f'"{ending}"')
+        await run.until(Event.MESSAGE_COMPLETED, Event.MESSAGE_DEAD, count=len(ENDINGS) * times)
+        await run.let_go()
+        assert await run.account() == {"queue": 0, "archive": 6 * times, "dead": times, "claims": 0}
+        sent = await run.db.fetch("select message::text::bigint as id from pgmq.q_next order by 1")
+        third = [n + 1 for n in range(len(ENDINGS) * times) if ENDINGS[n % len(ENDINGS)] in ENDINGS[4:]]
+        assert [row["id"] for row in sent] == third
+        assert await run.count("postmill.results") == 6 * times
+        kinds = await run.db.fetch("select kind, count(*) from postmill.failures group by kind")
+        assert {row["kind"]: row["count"] for row in kinds} == {"error": 2 * times}
+
+
+async def test_a_batch_of_messages(database_url: str, pooled: Pooler) -> None:
+    @worker(batch=10, on_success="delete")
+    async def add(numbers: list[int], ctx: Context) -> list[Any]:
+        async with ctx.db as connection:
+            assert await connection.fetchval("select sum(n) from unnest($1::int[]) as n", numbers) == sum(
+                numbers
+            )
+        return [Dead("odd") if number % 2 else None for number in numbers]
+
+    async with behind(pooled, database_url, add) as run:
+        for number in range(50):
+            await run.send(str(number))
+        await run.until(Event.MESSAGE_COMPLETED, Event.MESSAGE_DEAD, count=50)
+        await run.let_go()
+        assert await run.account() == {"queue": 0, "archive": 0, "dead": 25, "claims": 0}
+
+
+@pytest.mark.parametrize("poller", ["auto", "notify"])
+async def test_it_finds_out_by_itself_and_says_so_once(
+    database_url: str, pooled: Pooler, poller: str
+) -> None:
+    @worker(poller=poller, poll_interval_ms=20, max_poll_seconds=60)
+    async def handle(number: int) -> None:
+        pass
+
+    async with behind(pooled, database_url, handle) as run:
+        for number in range(1, 4):
+            await run.send("1")
+            await run.until(Event.MESSAGE_COMPLETED, count=number)
+        (said,) = run.events(Event.WORKER_POLLING)
+        assert "listen_url" in said["reason"]
+        assert await run.count("postmill.listeners") == 0
+        assert await run.count("postmill.workers where lock_key is not null") == 0
+
+
+async def test_with_a_direct_address_beside_it_notifications_come(database_url: str, pooled: Pooler) -> None:
+    """Its poll floor is a minute away, and the test ends long before."""
+
+    @worker(max_poll_seconds=60, poll_interval_ms=60_000)
+    async def handle(number: int) -> None:
+        pass
+
+    async with behind(pooled, database_url, handle, listen=True) as run:
+        for number in range(1, 6):
+            await run.idle()
+            await run.send("1")
+            await run.until(Event.MESSAGE_COMPLETED, count=number)
+        assert run.events(Event.WORKER_POLLING) == []
+
+
+async def test_a_lease_is_renewed_and_a_running_message_cancelled(database_url: str, pooled: Pooler) -> None:
+    """Renewals, signs of life and cancel requests go through it too."""
+
+    @worker(visibility_timeout=1)
+    async def handle(number: int, ctx: Context) -> None:
+        await asyncio.Event().wait()
+
+    async with behind(pooled, database_url, handle) as run:
+        msg_id = await run.send("1")
+        await run.renewals(msg_id, 3)
+        await run.db.execute("select postmill.cancel('tasks', $1)", msg_id)
+        await run.until(Event.MESSAGE_CANCELLED)
+        await run.let_go()
+        assert (await run.account())["queue"] == 0
+
+
+async def test_a_stop_gives_back_what_has_not_begun(database_url: str, pooled: Pooler) -> None:
+    busy = asyncio.Event()
+    leave = asyncio.Event()
+
+    @worker(max_concurrent=1, batch_size=10)
+    async def handle(number: int, ctx: Context) -> None:
+        busy.set()
+        await leave.wait()
+
+    async with behind(pooled, database_url, handle) as run:
+        for number in range(10):
+            await run.send(str(number))
+        await busy.wait()
+        stopping = asyncio.create_task(run.engine.stop())
+        await run.until(Event.WORKER_DRAINING)
+        leave.set()
+        await stopping
+        assert await run.account() == {"queue": 9, "archive": 1, "dead": 0, "claims": 0}
+        assert await run.count("postmill.workers where stop_reason = 'shutdown'") == 1
+
+
+async def test_the_async_client(adb: asyncpg.Connection, pooled: Pooler) -> None:
+    """Sends that overlap, a batch in several statements, and a queue made on the way."""
+    async with AsyncClient(pooled.url) as client:
+        await client.create_queue("tasks")
+        await asyncio.gather(*(client.send("tasks", {"n": n}, headers={"n": n}) for n in range(50)))
+        ids = await client.send_many("tasks", range(12_000))
+    assert len(ids) == 12_000
+    assert await adb.fetchval("select count(distinct msg_id) from pgmq.q_tasks") == 12_050
+
+
+async def test_the_sync_client(adb: asyncpg.Connection, pooled: Pooler) -> None:
+    """More sends than it takes a driver to prepare a statement by itself."""
+    with Client(pooled.url) as client:
+        client.create_queue("tasks")
+        for number in range(20):
+            client.send("tasks", {"n": number}, delay=number)
+        assert len(client.send_many("tasks", range(12_000))) == 12_000
+    assert await adb.fetchval("select count(distinct msg_id) from pgmq.q_tasks") == 12_020
