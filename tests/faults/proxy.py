@@ -24,6 +24,7 @@ class Proxy:
         self._login = user, database
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._forgotten: set[asyncio.StreamWriter] = set()
         self._pumps: set[asyncio.Task[None]] = set()
         self.mode: Mode = "pass"
         """``silent``: half-open, connections are accepted and nothing is ever answered. ``refuse``: cut."""
@@ -42,6 +43,10 @@ class Proxy:
         """Cut every connection (TCP reset); new ones are made as ``mode`` says."""
         for writer in self._writers:
             writer.transport.abort()
+
+    def forget(self) -> None:
+        """Let every connection of this moment become half-open; new ones are made as ``mode`` says."""
+        self._forgotten |= self._writers
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
@@ -63,7 +68,7 @@ class Proxy:
             while piece := await source.read(65536):
                 if answers and self.delay_s:
                     await asyncio.sleep(self.delay_s)
-                if self.mode != "silent":
+                if self.mode != "silent" and target not in self._forgotten:
                     target.write(piece)
                     await target.drain()
         target.transport.abort()

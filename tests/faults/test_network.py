@@ -6,11 +6,15 @@ A half-open connection (nobody answers, nobody says so) is noticed within one vi
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
+from postmill import Context  # noqa: TC001 - read from the annotation
+from postmill.db import borrowed
 from postmill.engine import heartbeat
+from postmill.model.address import Address
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import Patient, handler
@@ -67,6 +71,41 @@ async def test_a_half_open_connection_is_noticed_within_one_lease(scene: Scene, 
         await scene.until("select count(*) = 2 from pgmq.a_tasks")
     account = await scene.account()
     assert (account.completed, account.lost, account.doubled, account.queued) == (2, 0, 0, 0)
+
+
+@pytest.mark.parametrize("resting", [True, False], ids=["resting", "in use"])
+async def test_no_handler_waits_for_ever_on_a_half_open_connection(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, resting: bool
+) -> None:
+    """One that has rested is tried before a handler gets it; one in use is given up when the attempt is."""
+    monkeypatch.setattr(borrowed, "CHECK_AFTER_S", 0.0)
+    monkeypatch.setattr(borrowed, "CONNECT_TIMEOUT_S", 0.2)
+    first, forgotten = asyncio.Event(), asyncio.Event()
+
+    async def twice(payload: object, ctx: Context) -> None:
+        async with AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(ctx.db)
+            await connection.fetchval("select 1")
+            if resting:
+                await stack.aclose()
+            first.set()
+            await forgotten.wait()
+            if resting:
+                connection = await stack.enter_async_context(ctx.db)
+            await connection.fetchval("select 2")
+
+    options = {"visibility_timeout": 1, "timeout": None if resting else 0.5}
+    async with proxied(scene.url) as proxy:
+        address = Address(proxy.url)
+        async with running(scene.url, handler(twice, **options), address=address) as run:
+            await scene.send()
+            await first.wait()
+            proxy.forget()
+            forgotten.set()
+            await run.until(Event.MESSAGE_COMPLETED)
+    account = await scene.account()
+    assert (account.completed, account.lost, account.doubled) == (1, 0, 0)
+    assert account.failures == ({} if resting else {"timeout": 1})
 
 
 async def test_a_network_that_is_silent_for_longer_than_a_lease(scene: Scene) -> None:

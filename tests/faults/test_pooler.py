@@ -5,23 +5,28 @@ statements in a row may reach two different server sessions.
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from postmill import AsyncClient, Client, Context, Dead, Retry, Snooze, worker
 from postmill.model.address import parse
 from postmill.model.events import Event
+from tests.faults.account import Account
 from tests.faults.pooler import Pooler, pooler
-from tests.service.running import Running, running
+from tests.faults.processes import worker_process
+from tests.service.running import GIVE_UP_S, Running, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    import asyncpg
-
     from postmill.handlers import Worker
+    from tests.faults.processes import WorkerProcess
+    from tests.faults.scene import Scene
 
 
 @pytest.fixture
@@ -190,3 +195,122 @@ async def test_the_sync_client(adb: asyncpg.Connection, pooled: Pooler) -> None:
             client.send("tasks", {"n": number}, delay=number)
         assert len(client.send_many("tasks", range(12_000))) == 12_000
     assert await adb.fetchval("select count(distinct msg_id) from pgmq.q_tasks") == 12_020
+
+
+async def test_a_full_pooler_is_no_failure_of_a_handler(database_url: str) -> None:
+    """It lets the heartbeat and the claims in, and nobody else: handlers wait until there is room."""
+    asking = asyncio.Event()
+
+    @worker(max_pg_connections=4, max_concurrent=5)
+    async def handle(number: int, ctx: Context) -> None:
+        asking.set()
+        async with ctx.db as connection:
+            await connection.fetchval("select 1")
+
+    with pooler(database_url, clients=4) as pooled:
+        strangers = [await asyncpg.connect(pooled.url, statement_cache_size=0) for _ in range(2)]
+        async with running(database_url, handle, address=parse(pooled.url)) as run:
+            for number in range(20):
+                await run.send(str(number))
+            await asking.wait()
+            async with asyncio.timeout(GIVE_UP_S):
+                while "no more connections allowed" not in pooled.log:  # noqa: ASYNC110 - it says it only there
+                    await asyncio.sleep(0.01)
+            assert run.events(Event.MESSAGE_COMPLETED) == []
+            for stranger in strangers:
+                await stranger.close()
+            await run.until(Event.MESSAGE_COMPLETED, count=20)
+            assert await run.count("postmill.failures") == 0
+
+
+PROCESSES = 3
+CONNECTIONS = 4
+POOL = 6
+ROUNDS = 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pooling", [True, False], ids=["pooler", "direct"])
+async def test_a_storm_of_kills_opens_no_session_too_many(scene: Scene, pooling: bool) -> None:
+    """Workers die with fast handlers at work and others take their place: the server's sessions stay within
+    the pool, or within the workers' limits, no handler meets an error, and every message ends once.
+    """
+    options = {"kind": "fast", "max_concurrent": 100, "max_pg_connections": CONNECTIONS, "retry": [0, 50]}
+    with ExitStack() as stack:
+        url, most = scene.url, PROCESSES * CONNECTIONS
+        if pooling:
+            url = stack.enter_context(pooler(scene.url, pool=POOL, clients=most)).url
+            most = POOL
+        start = partial(worker_process, url, rescues_at_once=True, **options)
+        workers = [stack.enter_context(start()) for _ in range(PROCESSES)]
+        async with counted_sessions(scene) as counted:
+            for _ in range(ROUNDS):
+                victim = await caught_at_work(scene, workers)
+                victim.kill()
+                workers.remove(victim)
+                await judged_dead(scene, victim.pid, pooling=pooling)
+                workers.append(stack.enter_context(start()))
+            await scene.until("select not exists (select from pgmq.q_tasks)")
+            await scene.until("select not exists (select from postmill.claims)")
+        assert 0 < max(counted) <= most
+    account = await scene.account()
+    assert set(account.failures) <= {"crash", "lost_lease"}
+    assert replace(account, failures={}) == Account(completed=len(scene.sent))
+
+
+async def caught_at_work(scene: Scene, workers: list[WorkerProcess]) -> WorkerProcess:
+    """One that holds messages, just now: there are always some to be had."""
+    by_pid = {each.pid: each for each in workers}
+    while True:
+        if await scene.db.fetchval("select count(*) < 1000 from pgmq.q_tasks"):
+            await scene.send(1_000)
+        pid = await scene.db.fetchval(
+            "select pid from postmill.claims join postmill.workers using (worker_id)"
+            " where pid = any ($1::int[]) order by random() limit 1",
+            list(by_pid),
+        )
+        if pid is not None:
+            return by_pid[pid]
+
+
+async def judged_dead(scene: Scene, pid: int, *, pooling: bool) -> None:
+    """Nobody need wait six seconds for its rescue. Without a pooler its own sessions are gone first."""
+    if not pooling:
+        await scene.until(
+            "select not exists (select from postmill.workers"
+            " where pid = $1 and postmill.lock_is_held(lock_key))",
+            pid,
+        )
+        await scene.until(f"select {SESSIONS} <= {(PROCESSES - 1) * CONNECTIONS}")
+    await scene.db.execute(
+        "update postmill.workers set last_heartbeat_at = last_heartbeat_at - interval '10 s' where pid = $1",
+        pid,
+    )
+
+
+SESSIONS = (
+    "(select count(*) from pg_stat_activity where datname = current_database()"
+    " and application_name <> 'test' and pid <> pg_backend_pid())"
+)
+"""Sessions that are neither the test's nor its watcher's."""
+
+
+@asynccontextmanager
+async def counted_sessions(scene: Scene) -> AsyncIterator[list[int]]:
+    """How many sessions there are, again and again until the end."""
+    counted: list[int] = []
+    await scene.db.execute("set application_name = 'test'")
+    watcher = await asyncpg.connect(scene.url, server_settings={"application_name": "test"})
+
+    async def watch() -> None:
+        while True:
+            counted.append(await watcher.fetchval(f"select {SESSIONS}"))
+
+    watching = asyncio.create_task(watch())
+    try:
+        yield counted
+        assert not watching.done()
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+        await watcher.close()

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from postmill import Context, worker
+from postmill.db import borrowed
 from postmill.model.address import Address
 from postmill.model.events import Event
 from tests.service.running import Running, finished, running
@@ -72,6 +73,24 @@ async def test_a_direct_address_for_listen_counts_too(database_url: str, allowed
         assert await watching == allowed
         assert listening == (allowed > 2)
         assert len(run.events(Event.WORKER_POLLING)) == (allowed == 2)
+
+
+@pytest.mark.parametrize("pooled", [False, True])
+async def test_a_connection_that_has_rested_is_tried_first(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, pooled: bool
+) -> None:
+    monkeypatch.setattr(borrowed, "CHECK_AFTER_S", 0.0)
+
+    @worker(max_pg_connections=4)
+    async def handle(number: int, ctx: Context) -> None:
+        for _ in range(3):
+            async with ctx.db as connection:
+                await connection.fetchval("select 1")
+
+    async with running(database_url, handle, address=Address(database_url, pooled=pooled)) as run:
+        await run.send("1")
+        await run.until(Event.MESSAGE_COMPLETED)
+        assert await run.count("postmill.failures") == 0
 
 
 @pytest.mark.parametrize("allowed", [2, 4])

@@ -121,7 +121,7 @@ class HandlerConnections:
         if time.monotonic() - heard_at < CHECK_AFTER_S:
             return
         try:
-            await connection.execute("", timeout=CONNECT_TIMEOUT_S)
+            await connection.execute("select", timeout=CONNECT_TIMEOUT_S)
         except BaseException:
             connection.terminate()
             raise
