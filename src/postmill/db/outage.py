@@ -4,6 +4,8 @@ the error only.
 
 from __future__ import annotations
 
+import re
+
 import asyncpg
 
 PASSING_SQLSTATES = frozenset(
@@ -28,6 +30,9 @@ PASSING_SQLSTATES = frozenset(
 """Conditions that pass without anybody changing the statement (names from appendix A of PostgreSQL's manual).
 """
 
+_FULL = re.compile(r"max client(s| connections) reached", re.IGNORECASE)
+"""Supavisor's words for it, as XX000, which is an internal error elsewhere."""
+
 _KEEPS_CONNECTION = frozenset({"40001", "40P01", "53100", "53200", "55P03", "57014"})
 
 
@@ -35,6 +40,8 @@ def is_passing(error: BaseException) -> bool:
     """Whether the same statement may succeed later: an outage, an overload, a lock."""
     if isinstance(error, asyncpg.PostgresError):
         state = str(getattr(error, "sqlstate", "") or "")
+        if state == "XX000":
+            return _FULL.search(str(error)) is not None
         return state in PASSING_SQLSTATES or state.startswith("08")
     if isinstance(error, ValueError):  # asyncpg's own word for an argument it can't encode
         return False
