@@ -74,14 +74,19 @@ class ModelWorker:
 
     def look(self) -> dict[str, Any]:
         """See how the queue stands."""
+        late = self.cursor.late_range or (0, 0)
         row = self._db.execute(
             queue_statement("look", self._protocol.shape, "idle").encode(),
-            [self._protocol.queue, self.cursor.due_after],
+            [self._protocol.queue, self.cursor.due_after, self.cursor.position, *late],
         ).fetchone()
         assert row is not None
-        self.cursor.looked(row["sequence"], row["writers"] or ())
-        if row["due_in_s"] is None or row["due_in_s"] > 0:
+        if not row["behind"]:
             self.cursor.due_seen(row["now"])
+        if not row["late"]:
+            self.cursor.late_seen(late)
+        if row["ahead_age_s"] is None:
+            self.cursor.drained()
+        self.cursor.looked(row["sequence"], row["writers"] or ())
         return row
 
     def learn(self, row: dict[str, Any]) -> None:

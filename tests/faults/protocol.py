@@ -93,9 +93,11 @@ class Protocol:
         """Give back what gone workers hold: queue, worker and ids, one row a receipt."""
         return self.db.execute(statement("rescue").encode(), [100]).fetchall()
 
-    def beat(self, worker_id: UUID, running: list[int]) -> dict[str, Any]:
-        """A worker's sign of life, with what it runs."""
-        arguments = (worker_id, len(running), self.queue, running)
+    def beat(
+        self, worker_id: UUID, running: list[int], receipts: list[int], lease_s: float
+    ) -> dict[str, Any]:
+        """A worker's sign of life, with what it runs and the receipts it knows of."""
+        arguments = (worker_id, len(running), self.queue, running, receipts, lease_s)
         return self._row("worker_heartbeat", statement("worker_heartbeat"), arguments)
 
     def _row(self, name: str, text: str, arguments: Sequence[object]) -> dict[str, Any]:

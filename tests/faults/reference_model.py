@@ -114,9 +114,11 @@ class Model:
     # claiming
 
     def candidates(self, lane: str, above: int, up_to: int | None, now: int) -> list[Row]:
+        """What a claim may take from a lane, in the lane's order."""
+        return [] if self.paused else self.due(lane, above, up_to, now)
+
+    def due(self, lane: str, above: int, up_to: int | None, now: int) -> list[Row]:
         """What is due in a lane, in the lane's order."""
-        if self.paused:
-            return []
         last = self.sequence if up_to is None else up_to
         due = [row for row in self.rows.values() if row.vt <= now and row.msg_id <= last]
         if lane == "due":

@@ -135,8 +135,13 @@ class SideBySide(RuleBasedStateMachine):
             self._claimed(worker, lane, edges, limit, fitting, told=told)
 
     def _looked(self, worker: ModelWorker) -> None:
-        edge = microseconds(worker.cursor.due_after)
+        edge, position = microseconds(worker.cursor.due_after), worker.cursor.position
+        late = worker.cursor.late_range or (0, 0)
         row = worker.look()
+        now = microseconds(row["now"])
+        assert (row["ahead_age_s"] is not None) == bool(self.model.due("fast", position, None, now))
+        assert row["behind"] == bool(self.model.due("due", edge, position, now))
+        assert row["late"] == bool(self.model.due("late", *late, now))
         assert row["sequence"] == self.model.sequence
         assert set(row["writers"] or ()) == set(self.virtual.values())
         assert bool(row["paused"]) == self.model.paused
@@ -254,10 +259,13 @@ class SideBySide(RuleBasedStateMachine):
     def heartbeat(self, number: int) -> None:
         worker = self.workers[number]
         running = [message.msg_id for message in worker.held]
-        answer = self.protocol.beat(worker.id, running)
+        self._wait_beyond(receipt.claimed_at + LEASE_US for receipt in self.model.receipts.values())
+        keep = worker.ledger.receipts
+        answer = self.protocol.beat(worker.id, running, keep, float(LEASE_S))
         asked = {msg_id for msg_id, done in self.model.cancellations.items() if not done}
         assert answer["known"]
         assert set(answer["cancelled"]) == asked & set(running)
+        assert answer["forgotten"] == bool(self.model.forgotten(str(worker.id), keep, LEASE_US, self.now))
         known = self.model.workers[str(worker.id)]
         known.last_heartbeat_at, known.stopped = self.now, False
 

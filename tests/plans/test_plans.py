@@ -43,7 +43,7 @@ class Hot:
     """A statement over ``BATCH`` messages, how it reads the queue, and what it may cost."""
 
     call: Callable[[HotQueue], Call]
-    index: str | None
+    indexes: set[str]
     pages: int
     """Pages a message at most."""
     dead_pages: int = 0
@@ -60,10 +60,14 @@ def claim(lane: str) -> Callable[[HotQueue], Call]:
     return call
 
 
+def wake_another(queue: HotQueue) -> Call:
+    return queue_statement("wake_another", queue.shape), ("hot", WORKER_ID, queue.behind)
+
+
 def look(*flags: str) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
-        edge = (datetime.now(UTC),) if flags else ()
-        return queue_statement("look", queue.shape, *flags), ("hot", *edge)
+        late = (queue.behind, queue.behind + LIVE)
+        return queue_statement("look", queue.shape, *flags), ("hot", datetime.now(UTC), queue.behind, *late)
 
     return call
 
@@ -119,7 +123,7 @@ def send_many(queue: HotQueue) -> Call:
 
 
 def worker_heartbeat(_: HotQueue) -> Call:
-    return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", IDS)
+    return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", IDS, [], 10.0)
 
 
 def heartbeat_rescue(_: HotQueue) -> Call:
@@ -131,23 +135,24 @@ def give_back(_: HotQueue) -> Call:
 
 
 HOT = {
-    "claim fast": Hot(claim("fast"), PKEY, 40),
-    "claim due": Hot(claim("due"), VT, 35, dead_pages=2_000),
-    "claim late": Hot(claim("late"), PKEY, 40),
-    "look": Hot(look(), None, 1),
-    "look idle": Hot(look("idle"), VT, 1, dead_pages=30_000),
-    "renew": Hot(renew, PKEY, 60),
-    "complete delete": Hot(complete(), PKEY, 20),
-    "complete archive": Hot(complete("archive", "archive_headers", "archive_last_read_at"), PKEY, 25),
-    "complete results": Hot(complete("results"), PKEY, 30),
-    "retry": Hot(reschedule("error"), PKEY, 40),
-    "release": Hot(reschedule(None), PKEY, 40),
-    "dead_letter": Hot(dead_letter, PKEY, 50),
-    "cancel_running": Hot(cancel_running, PKEY, 25),
-    "close_receipts": Hot(close_receipts, None, 10),
-    "send": Hot(send, None, 1),
-    "send_many": Hot(send_many, None, 10),
-    "worker_heartbeat": Hot(worker_heartbeat, None, 8),
+    "claim fast": Hot(claim("fast"), {PKEY}, 40),
+    "claim due": Hot(claim("due"), {VT}, 35, dead_pages=2_000),
+    "claim late": Hot(claim("late"), {PKEY}, 40),
+    "look": Hot(look(), {PKEY, VT}, 3, dead_pages=3_000),
+    "look idle": Hot(look("idle"), {PKEY, VT}, 4, dead_pages=30_000),
+    "wake_another": Hot(wake_another, {PKEY}, 1, dead_pages=3_000),
+    "renew": Hot(renew, {PKEY}, 60),
+    "complete delete": Hot(complete(), {PKEY}, 20),
+    "complete archive": Hot(complete("archive", "archive_headers", "archive_last_read_at"), {PKEY}, 25),
+    "complete results": Hot(complete("results"), {PKEY}, 30),
+    "retry": Hot(reschedule("error"), {PKEY}, 40),
+    "release": Hot(reschedule(None), {PKEY}, 40),
+    "dead_letter": Hot(dead_letter, {PKEY}, 50),
+    "cancel_running": Hot(cancel_running, {PKEY}, 40),
+    "close_receipts": Hot(close_receipts, set(), 10),
+    "send": Hot(send, set(), 1),
+    "send_many": Hot(send_many, set(), 10),
+    "worker_heartbeat": Hot(worker_heartbeat, set(), 8),
 }
 """What EXPLAIN can show. While an old transaction is open, ``claim due`` passes all that was leased until a
 moment it looks at (in a second or two), ``look idle`` until the next message falls due; no other grows.
@@ -170,7 +175,7 @@ def test_plan(queue: HotQueue, pins: str, name: str) -> None:
     text, arguments = hot.call(queue)
     plan = explained(queue.db, text, arguments, pins=pins)
     assert plan.read_whole() <= {"q_hot_msg_id_seq"}
-    assert plan.indexes("q_hot") <= {hot.index}
+    assert plan.indexes("q_hot") <= hot.indexes
     assert plan.sorts == 0
     assert plan.rows_read("q_hot") <= 6 * BATCH
     assert plan.buffers <= BATCH * hot.pages + (hot.dead_pages if queue.behind else 0)

@@ -13,6 +13,7 @@ from contextlib import (
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import asyncpg
 import psycopg
@@ -272,13 +273,20 @@ def test_run_at_is_that_moment_whatever_the_session_says(db: Db, database_url: s
 
 
 def test_a_waiting_worker_is_woken_by_single_and_bulk_sends(db: Db, database_url: str) -> None:
-    db.execute("insert into postmill.listeners values ('jobs', gen_random_uuid())")
-    db.execute('listen "postmill.jobs"')
+    worker = uuid4()
+    db.execute(
+        "insert into postmill.workers"
+        " (worker_id, queue_name, function_name, hostname, pid, version, max_concurrent)"
+        " values ($1, 'jobs', 'f', 'here', 1, '1', 1)",
+        [worker],
+    )
+    db.execute("insert into postmill.listeners values ('jobs', $1)", [worker])
+    db.execute(f'listen "postmill.worker.{worker}"')
     with Client(database_url) as client:
         client.send("jobs", 1)
-        assert next(db.notifies(timeout=30, stop_after=1)).channel == "postmill.jobs"
+        assert next(db.notifies(timeout=30, stop_after=1)).payload == "call"
         client.send_many("jobs", [2, 3])
-        assert next(db.notifies(timeout=30, stop_after=1)).channel == "postmill.jobs"
+        assert next(db.notifies(timeout=30, stop_after=1)).payload == "call"
 
 
 def test_queues_made_by_pgmq_before_headers(db: Db, database_url: str) -> None:

@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
+from postmill.sql.catalog import statement
 from tests.sql.asking import Database, heard, refused, rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+WORKER = "11111111-1111-1111-1111-111111111111"
+CHANNEL = f"worker.{WORKER}"
+
+
 @pytest.fixture
 def listening(db: Database, queue: str, connect: Callable[[], Database]) -> Database:
     """A worker's connection that waits for the queue."""
-    db.execute(b"insert into postmill.listeners values ('re-size', gen_random_uuid())")
+    wait(db, WORKER)
     session = connect()
-    session.execute(b'listen "postmill.re-size"')
+    session.execute(f'listen "postmill.{CHANNEL}"'.encode())
     return session
+
+
+def wait(db: Database, worker_id: str, silent: str = "0 s") -> None:
+    """A worker wants to be called; its last sign of life was so long ago."""
+    db.execute(
+        b"insert into postmill.workers (worker_id, queue_name, function_name, hostname, pid, version,"
+        b" max_concurrent, last_heartbeat_at)"
+        b" values ($1, 're-size', 'f', 'here', 1, '1', 1, clock_timestamp() - $2::interval)",
+        [worker_id, silent],
+    )
+    db.execute(b"insert into postmill.listeners values ('re-size', $1)", [worker_id])
 
 
 def test_a_message_wakes_who_listens(db: Database, listening: Database) -> None:
     db.execute(b"select pgmq.send('re-size', '1')")
-    assert heard(listening, "re-size") == [""]
+    assert heard(listening, CHANNEL) == ["call"]
 
 
 def test_many_rows_wake_once(db: Database, listening: Database) -> None:
@@ -33,27 +51,58 @@ def test_many_rows_wake_once(db: Database, listening: Database) -> None:
             for _ in range(50):
                 copy.write_row(("now", "1"))
     # One a statement; equal notifications of a transaction are one.
-    assert heard(listening, "re-size") == [""]
+    assert heard(listening, CHANNEL) == ["call"]
+
+
+def test_of_many_one_is_called_and_one_stands_by(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    workers = [f"{number:032x}" for number in range(10)]
+    session = connect()
+    for worker in workers:
+        wait(db, worker)
+        session.execute(f'listen "postmill.worker.{UUID(worker)}"'.encode())
+    session.execute(b"listen done")
+    with db.transaction():
+        for _ in range(3):
+            db.execute(b"select pgmq.send('re-size', '1')")
+    db.execute(b"notify done")
+    heard_by_all = takewhile(lambda notice: notice.channel != "done", session.notifies())
+    assert sorted(notice.payload for notice in heard_by_all) == ["call", "stand by"]
+
+
+def test_who_is_gone_is_not_called(db: Database, listening: Database) -> None:
+    db.execute(b"update postmill.workers set stopped_at = clock_timestamp()")
+    wait(db, "22222222-2222-2222-2222-222222222222", silent="7 s")
+    db.execute(b"select pgmq.send('re-size', '1')")
+    assert heard(listening, CHANNEL) == []
+
+
+def test_who_leaves_calls_another(db: Database, listening: Database) -> None:
+    leaving = UUID(int=2)
+    wait(db, str(leaving))
+    db.execute(statement("listener_remove").encode(), ["re-size", leaving])
+    assert heard(listening, CHANNEL) == ["call"]
 
 
 def test_silent_when_nobody_waits(db: Database, listening: Database) -> None:
     db.execute(b"delete from postmill.listeners")
     db.execute(b"select pgmq.send('re-size', '1')")
-    assert heard(listening, "re-size") == []
+    assert heard(listening, CHANNEL) == []
 
 
 def test_silent_for_a_send_that_is_rolled_back(db: Database, listening: Database) -> None:
     with db.transaction(force_rollback=True):
         db.execute(b"select pgmq.send('re-size', '1')")
-    assert heard(listening, "re-size") == []
+    assert heard(listening, CHANNEL) == []
 
 
 def test_silent_for_claims_and_completions(db: Database, listening: Database) -> None:
     db.execute(b"select pgmq.send('re-size', '1')")
-    assert heard(listening, "re-size") == [""]
+    assert heard(listening, CHANNEL) == ["call"]
     db.execute(b"select pgmq.read('re-size', 30, 1)")
     db.execute(b"select pgmq.archive('re-size', 1)")
-    assert heard(listening, "re-size") == []
+    assert heard(listening, CHANNEL) == []
 
 
 def test_a_stranger_who_may_only_insert_wakes_too(
@@ -63,7 +112,7 @@ def test_a_stranger_who_may_only_insert_wakes_too(
     db.execute(b"grant usage on schema pgmq to stranger")
     db.execute(b'grant insert on pgmq."q_re-size" to stranger')
     stranger.execute(b"insert into pgmq.\"q_re-size\" (vt, message) values (now(), '1')")
-    assert heard(listening, "re-size") == [""]
+    assert heard(listening, CHANNEL) == ["call"]
 
 
 def test_disable_takes_the_trigger_off_and_enable_puts_it_back(db: Database, queue: str) -> None:

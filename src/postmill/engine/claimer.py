@@ -1,12 +1,15 @@
 """Decides when to claim how much from which lane, and how long to rest in between.
 
 A worker that is behind claims from the fast lane without a pause, and every ``LOOK_S`` gives the lanes behind
-it their share. One that has caught up rests until a notification, the next due message or the poll floor.
+it their share. One that has caught up rests until it is called, something falls due or the poll floor, and
+then claims only what a look has shown, or what it was called for. Of many workers that rest, a send calls
+one; whoever can't take all there is calls another.
 """
 
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -18,7 +21,7 @@ from postmill.engine.outage import Patience
 from postmill.engine.service import Service
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
-from postmill.sql.catalog import statement
+from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from postmill.db.lane import Lane
     from postmill.engine.dispatcher import Dispatcher
     from postmill.engine.journal import Journal
+    from postmill.engine.lanes import Look
     from postmill.engine.ledger import Ledger
     from postmill.engine.outage import Outage
     from postmill.model.message import Claim, Message
@@ -35,8 +39,16 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 """How often a busy worker looks behind the fast lane."""
+FOLLOW_S = 0.5
+"""How soon one that was called and has caught up looks whether something was left behind."""
+FRESH_S = 0.05
+"""A message sent so lately is another worker's, which was called for it."""
+STAND_BY_S = 0.2
+"""How long another worker, which was called, is waited for."""
+SPREAD_S = 0.005
+"""Workers that know when a message falls due look one after the other, so far apart on average."""
 QUIET_AFTER_BUSY_S = 1.0
-"""Behind for so long, and nobody needs to wake this worker."""
+"""Behind for so long, and nobody needs to call this worker."""
 _SHARE = 4
 """Each lane behind the fast one may take one in so many of the messages wanted."""
 
@@ -59,35 +71,76 @@ class Claimer(Service):
         super().__init__()
         self.lanes = QueueLanes(lane, worker_id, options, find_shape, self._take_over)
         self._lane = lane
-        self._worker_id = worker_id
+        self.worker_id = worker_id
         self._options = options
         self._dispatcher = dispatcher
         self._ledger = ledger
         self._journal = journal
         self._patience = Patience(outage)
         self._on_shape = on_shape
-        self.notified = False
-        """Notifications work: the poll floor is ``max_poll_seconds``."""
+        self._notified = False
         self._woken = asyncio.Event()
-        self._rested = False
+        self._called = False
+        """Something was sent: claim without a look."""
+        self._in_doubt = False
+        """Called during a claim: for what that took, or for something that a look will show."""
         self._listed = False
-        """The queue's senders know that this worker wants to be woken."""
+        """The queue's senders know that this worker wants to be called."""
         self._paused = False
         self._missing = False
-        self._rest_s = 0.0
         self._look_at = 0.0
+        """When to look again, by the monotonic clock."""
+        self._stand_by: asyncio.TimerHandle | None = None
+        self._filled = False
+        """The last claim took all it could."""
         self._behind_since: float | None = None
         self._observed = (time.monotonic(), 0)
         lane.on_connect(self._unlisted)
 
+    @property
+    def notified(self) -> bool:
+        """Whether notifications reach this worker: then its poll floor is ``max_poll_seconds``."""
+        return self._notified
+
+    @notified.setter
+    def notified(self, notified: bool) -> None:
+        self._notified = notified
+        self.cut_off()
+
     def wake(self) -> None:
-        """See :class:`Service`: something was sent, or there is room again."""
+        """See :class:`Service`."""
         self._woken.set()
         self._dispatcher.hungry.set()
 
-    def due_in(self, delay_s: float) -> None:
-        """A message of ours falls due in ``delay_s``: rest no longer than that."""
-        asyncio.get_running_loop().call_later(delay_s + 0.001, self._due_now)
+    def call(self) -> None:
+        """Something was sent, and this worker was chosen to claim it."""
+        self._called = True
+        self.wake()
+
+    def stand_by(self) -> None:
+        """Something was sent, and another worker was called: look later, in case that one is gone."""
+        if self._stand_by is None or self._stand_by.when() < asyncio.get_running_loop().time():
+            self._stand_by = self.look_in(STAND_BY_S)
+
+    def look_in(self, delay_s: float) -> asyncio.TimerHandle:
+        """In so many seconds there may be something for this worker: rest no longer than that."""
+        return asyncio.get_running_loop().call_later(delay_s, self.look_now)
+
+    def look_now(self) -> None:
+        """The queue has changed: rest no longer."""
+        self._look_at = 0.0
+        self.wake()
+
+    def cut_off(self) -> None:
+        """What was sent meanwhile is not known: notifications have begun, or have ended."""
+        self._listed = False
+        self.look_now()
+
+    async def hand_over(self) -> None:
+        """Let another worker have what this one was called for. Said last, when it claims no more."""
+        if self._listed:
+            with suppress(Exception):  # whoever stands by comes anyway
+                await self._leave()
 
     async def run_once(self) -> bool:
         """One round of claims. Returns whether more may be waiting."""
@@ -104,7 +157,7 @@ class Claimer(Service):
         return more
 
     async def rest(self) -> None:
-        """Wait for room, a notification, the next due message or the poll floor."""
+        """Wait for room, a call, the next due message or the poll floor."""
         if self._dispatcher.wanted() == 0 and self.lanes.begun:
             self._dispatcher.hungry.clear()
             if self._dispatcher.wanted() == 0:
@@ -112,34 +165,25 @@ class Claimer(Service):
                     await asyncio.wait_for(self._dispatcher.hungry.wait(), LOOK_S)
                 return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), self._rest_s)
-        self._rested = self._woken.is_set()
+            await asyncio.wait_for(self._woken.wait(), self._look_at - time.monotonic())
 
     async def _work(self) -> bool:
         if not self.lanes.begun:
             await self._begin()
             return True
         self._woken.clear()
+        called, self._called = self._called, False
         self._observe()
         wanted = self._dispatcher.wanted()
         if wanted == 0:
+            if called:
+                await self._pass_on()
             return False
-        if not self._rested and time.monotonic() >= self._look_at:
-            await self._look_behind(wanted)
-            wanted = self._dispatcher.wanted()
-            if wanted == 0 or not self.lanes.begun:
-                return True
-        self._rested = False
-        catch = await self.lanes.fast(wanted)
-        if not catch.complete and not self._paused:
-            self._note_backlog()
-            return True
-        self._behind_since = None
-        if catch.messages and (self._listed or not self.notified):
-            # Caught up. What comes next announces itself; what falls due is looked for soon.
-            self._rest_s = max(0.001, self._look_at - time.monotonic())
-            return False
-        return await self._settle_down()
+        if self._behind_since is not None:
+            return await self._catch_up(wanted)
+        if called:
+            return await self._claim(wanted)
+        return self._has_to_look() and await self._look_around()
 
     async def _begin(self) -> None:
         """At a worker's start, and when the queue was dropped and created again."""
@@ -149,46 +193,93 @@ class Claimer(Service):
             self._missing = False
             self._journal.say(Event.QUEUE_CREATED, reason="it is back")
 
-    async def _look_behind(self, wanted: int) -> None:
-        await self._look(idle=False)
-        if self.lanes.begun and not self._paused:
+    async def _catch_up(self, wanted: int) -> bool:
+        """Behind: claim without a pause, and now and then from the lanes behind the fast one."""
+        if self._has_to_look():
+            await self._look(idle=False)
+            if not self.lanes.begun or self._paused:
+                return self._caught_up()
             await self.lanes.behind(max(1, wanted // _SHARE))
+            wanted = self._dispatcher.wanted()
+        return wanted > 0 and await self._claim(wanted)
 
-    async def _look(self, *, idle: bool) -> float | None:
-        self._look_at = time.monotonic() + LOOK_S
-        glance = await self.lanes.look(idle=idle)
-        if glance.paused != self._paused and not glance.replaced:
-            self._paused = glance.paused
-            self._journal.say(Event.QUEUE_PAUSED if glance.paused else Event.QUEUE_RESUMED)
-        return glance.due_in_s
+    async def _claim(self, wanted: int) -> bool:
+        """From the fast lane. Returns whether to go on at once."""
+        claimed = await self.lanes.fast(wanted)
+        if claimed.messages and not claimed.complete:
+            self._note_backlog()
+            return True
+        self._in_doubt, self._called = self._called, False
+        if claimed.messages and (self._listed or not self._notified) and not self._in_doubt:
+            # What comes next announces itself; what was left behind is looked for soon.
+            self._look_at = min(self._look_at, time.monotonic() + (FOLLOW_S if self._notified else LOOK_S))
+        else:
+            self._look_at = 0.0
+        return self._caught_up()
 
-    async def _settle_down(self) -> bool:
-        """Nothing in the fast lane: ask to be woken, look behind, and find out how long to rest.
+    async def _look_around(self) -> bool:
+        """Ask to be called, look, claim what there is, and find out how long to rest.
 
         The order matters: who sends after the look finds this worker listed, who sent before it is found by
         it, and whoever is in between is among the writers that the look names. Returns whether to go on at
         once.
         """
-        if self.notified and not self._listed:
-            await self._lane.execute(statement("listener_add"), self._options.queue, self._worker_id)
+        if self._notified and not self._listed:
+            await self._lane.execute(statement("listener_add"), self._options.queue, self.worker_id)
             self._listed = True
-        due_in_s = await self._look(idle=True)
-        if not self.lanes.begun or self._woken.is_set():
+        in_doubt, self._in_doubt = self._in_doubt, False
+        look = await self._look(idle=True)
+        if not self.lanes.begun or self._called:
             return True
-        floor = self._options.max_poll_s if self.notified else self._options.poll_interval_s
-        if self.lanes.cursor.writers:
-            floor = min(floor, self._options.poll_interval_s)
-        self._rest_s = floor if due_in_s is None else min(floor, max(0.001, due_in_s))
-        if self._paused:
-            self._rest_s = floor
-            return False
-        if self.lanes.unseen:
-            wanted = self._dispatcher.wanted()
-            catch = await self.lanes.fast(wanted) if wanted else None
-            if catch is None or catch.messages or not catch.complete:
-                return wanted > 0
+        self._look_at = time.monotonic() + self._rest_s(look)
+        self._filled = self._filled and look.ahead_age_s is not None
         wanted = self._dispatcher.wanted()
-        return wanted > 0 and await self.lanes.behind(max(1, wanted // _SHARE)) > 0
+        if wanted == 0:
+            self._look_at = 0.0  # as soon as there is room
+        if self._paused or wanted == 0:
+            return False
+        found = await self.lanes.behind(max(1, wanted // _SHARE)) > 0
+        if found:
+            self._look_at = 0.0
+        wanted = self._dispatcher.wanted()
+        if look.ahead_age_s is not None and wanted and (in_doubt or not self._is_anothers(look)):
+            return await self._claim(wanted)
+        return found
+
+    async def _look(self, *, idle: bool) -> Look:
+        self._look_at = time.monotonic() + LOOK_S
+        look = await self.lanes.look(idle=idle)
+        if look.paused != self._paused and not look.replaced:
+            self._paused = look.paused
+            self._journal.say(Event.QUEUE_PAUSED if look.paused else Event.QUEUE_RESUMED)
+        return look
+
+    def _rest_s(self, look: Look) -> float:
+        """How long to rest after a look by an idle worker."""
+        floor = self._options.max_poll_s if self._notified else self._options.poll_interval_s
+        if self._paused:
+            return floor
+        if self.lanes.cursor.writers or self.lanes.cursor.late_range:
+            floor = min(floor, FOLLOW_S if self._notified else LOOK_S)
+        if look.due_in_s is None:
+            return floor
+        if look.due_in_s <= 0:  # claimed now, unless somebody else holds it or is about to claim it
+            return min(floor, LOOK_S)
+        others = max(0, look.waiting - 1)
+        return min(floor, look.due_in_s + 0.001 + random.random() * SPREAD_S * others)  # noqa: S311
+
+    def _is_anothers(self, look: Look) -> bool:
+        """Whether what comes next was sent a moment ago: whoever was called for it is about to claim it."""
+        fresh = look.ahead_age_s is not None and look.ahead_age_s < FRESH_S
+        return self._notified and look.waiting > 1 and fresh
+
+    def _has_to_look(self) -> bool:
+        return time.monotonic() >= self._look_at
+
+    def _caught_up(self) -> bool:
+        """Returns whether to look at once."""
+        self._filled, self._behind_since = False, None
+        return self._has_to_look()
 
     async def _unlisted(self, _connection: asyncpg.Connection) -> None:
         """A new connection: the server may have crashed, and its list of listeners is gone then."""
@@ -211,24 +302,40 @@ class Claimer(Service):
             self._dispatcher.take_back(surplus)
 
     def _note_backlog(self) -> None:
-        """A worker that is behind comes by anyway: its senders need not notify it."""
+        """It took all it could. Once, and there may be more; twice in a row, and another may help. One that
+        stays behind comes by anyway: nobody need call it.
+        """
         now = time.monotonic()
-        if self._behind_since is None:
+        if not self._filled:
+            self._filled, self._look_at = True, 0.0
+            if self._dispatcher.wanted() == 0:
+                self._call_another()
+        elif self._behind_since is None:
             self._behind_since = now
+            self._call_another()
         elif self._listed and now - self._behind_since > QUIET_AFTER_BUSY_S:
-            self._listed = False
-            self._later(
-                self._lane.execute(statement("listener_remove"), self._options.queue, self._worker_id)
-            )
+            self._later(self._leave())
+
+    def _call_another(self) -> None:
+        if self._notified:
+            text = queue_statement("wake_another", self.lanes.shape)
+            position = self.lanes.cursor.position
+            self._later(self._lane.execute(text, self._options.queue, self.worker_id, position))
+
+    async def _pass_on(self) -> None:
+        """Called, and there is no room: another may have it, or this worker looks as soon as there is."""
+        self._look_at = 0.0
+        if self._listed:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        """Not to be called until this worker rests again."""
+        self._listed = False
+        await self._lane.execute(statement("listener_remove"), self._options.queue, self.worker_id)
 
     def _later(self, work: Awaitable[None]) -> None:
         self._errand = asyncio.ensure_future(work)
         self._errand.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-    def _due_now(self) -> None:
-        self._look_at = 0.0
-        self.wake()
-        self._rested = False
 
     def _queue_is_missing(self) -> None:
         if not self._missing:
@@ -236,5 +343,6 @@ class Claimer(Service):
             reason = "the queue was dropped; waiting for it to be created again"
             self._journal.say(Event.QUEUE_MISSING, reason=reason)
         self.lanes.forget()
-        self._rest_s = 1.0
+        self._behind_since = None
+        self._look_at = time.monotonic() + 1.0
         self._woken.clear()

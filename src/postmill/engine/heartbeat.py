@@ -202,7 +202,13 @@ class Heartbeat:
         for patient in self._patients:
             running = patient.running_ids()
             row = await lane.fetchrow(
-                statement("worker_heartbeat"), patient.worker_id, len(running), patient.options.queue, running
+                statement("worker_heartbeat"),
+                patient.worker_id,
+                len(running),
+                patient.options.queue,
+                running,
+                patient.ledger.receipts,
+                patient.options.lease_s,
             )
             if not row["known"]:
                 async with lane.connection() as connection:
@@ -211,11 +217,12 @@ class Heartbeat:
                 self._call(patient.on_deprecated)
             for msg_id in row["cancelled"]:
                 self._call(patient.on_cancel, msg_id)
-            await self._give_back_unknown(lane, patient)
+            if row["forgotten"]:
+                await self._give_back_forgotten(lane, patient)
         if time.monotonic() - self._connected_at > GRACE_S:
             await self._rescue(lane)
 
-    async def _give_back_unknown(self, lane: Lane, patient: Patient) -> None:
+    async def _give_back_forgotten(self, lane: Lane, patient: Patient) -> None:
         """Claims that were committed while their connection was cut: this worker was never told of them."""
         known = patient.ledger.receipts
         rows = await lane.fetch(

@@ -22,23 +22,27 @@ if TYPE_CHECKING:
     from postmill.model.queue_name import QueueShape
     from postmill.model.worker_options import WorkerOptions
 
-PATROL_S = 1.0
+PATROL_S = 5.0
 HINT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
-    """What a look has shown."""
+class Look:
+    """How a queue stands."""
 
     paused: bool
     replaced: bool
     """The queue was dropped and created again: begin anew."""
+    ahead_age_s: float | None
+    """Seconds since the first message that is due in the fast lane was sent; None when there is none."""
     due_in_s: float | None
     """Seconds until the next message falls due; None when none waits, or it was not asked."""
+    waiting: int
+    """Workers of the queue that want to be called; 0 when it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class Catch:
+class Claimed:
     """What one claim has given."""
 
     messages: list[Message]
@@ -66,7 +70,7 @@ class QueueLanes:
         self._on_claim = on_claim
         self._shape: QueueShape | None = None
         self._cursor: Cursor | None = None
-        self._due_waiting = False
+        self._due_waiting = self._late_waiting = False
         self._patrol_at = self._hint_at = 0.0
         self.claims = 0
         """Claims made."""
@@ -79,11 +83,6 @@ class QueueLanes:
     def begun(self) -> bool:
         """Whether the queue is known."""
         return self._cursor is not None
-
-    @property
-    def unseen(self) -> bool:
-        """Whether ids were given out that the fast lane has not reached."""
-        return self.cursor.sequence > self.cursor.position
 
     @property
     def cursor(self) -> Cursor:
@@ -110,47 +109,48 @@ class QueueLanes:
         """The queue is not there any more."""
         self._cursor = None
 
-    async def look(self, *, idle: bool) -> Glance:
-        """Ask how the queue stands; ``idle`` asks as well when the next message falls due."""
-        cursor = self.cursor
-        arguments = (self._queue, cursor.due_after) if idle else (self._queue,)
+    async def look(self, *, idle: bool) -> Look:
+        """Ask how the queue stands; ``idle`` asks as well about the fast lane and what falls due next."""
+        cursor, late = self.cursor, self.cursor.late_range or (0, 0)
         row = await self._connection.fetchrow(
-            queue_statement("look", self.shape, *(("idle",) if idle else ())), *arguments
+            queue_statement("look", self.shape, *(("idle",) if idle else ())),
+            self._queue,
+            cursor.due_after,
+            cursor.position,
+            *late,
         )
-        if row["relation"] != self.shape.relation:
+        replaced = row["relation"] != self.shape.relation
+        if replaced:
             self._cursor = None
-            return Glance(paused=False, replaced=True, due_in_s=None)
-        cursor.looked(row["sequence"], row["writers"] or ())
-        due_in_s = row["due_in_s"]
-        self._due_waiting = not idle or (due_in_s is not None and due_in_s <= 0)
-        if not self._due_waiting:
-            cursor.due_seen(row["now"])
-        return Glance(paused=bool(row["paused"]), replaced=False, due_in_s=due_in_s)
+        else:
+            self._take_in(row, late)
+        return Look(bool(row["paused"]), replaced, row["ahead_age_s"], row["due_in_s"], row["waiting"])
 
-    async def fast(self, wanted: int) -> Catch:
+    async def fast(self, wanted: int) -> Claimed:
         """Claim what comes next in order of id."""
         cursor = self.cursor
         row = await self._claim("fast", cursor.position, wanted)
         cursor.claimed(row["msg_ids"] or ())
         if row["complete"]:
             cursor.drained()
-        return self._caught(row)
+        return self._handed_over(row)
 
     async def behind(self, share: int) -> int:
-        """Claim from each lane behind the fast one, at most ``share`` from each. Returns how many."""
+        """Claim at most ``share`` from each lane behind the fast one that has something. Returns how many."""
         found = 0
         if self._due_waiting:
             row = await self._claim("due", self.cursor.due_after, share, self.cursor.position)
-            found += len(self._caught(row).messages)
+            found += len(self._handed_over(row).messages)
             if row["complete"]:
                 self.cursor.due_seen(row["now"])
                 self._due_waiting = False
         late = self.cursor.late_range
-        if late is not None:
+        if self._late_waiting and late is not None:
             row = await self._claim("late", late[0], share, late[1])
-            found += len(self._caught(row).messages)
+            found += len(self._handed_over(row).messages)
             if row["complete"]:
                 self.cursor.late_seen(late)
+                self._late_waiting = False
         return found + await self._patrol(share)
 
     async def write_hint(self) -> None:
@@ -160,6 +160,20 @@ class QueueLanes:
                 statement("cursor_hint_write"), self._queue, self.shape.relation, self.cursor.floor
             )
 
+    def _take_in(self, row: Any, late: tuple[int, int]) -> None:
+        """What a look has shown. It saw the lanes before its own sequence and writers were read, so these
+        count for the next look.
+        """
+        cursor = self.cursor
+        self._due_waiting, self._late_waiting = row["behind"], row["late"]
+        if not self._due_waiting:
+            cursor.due_seen(row["now"])
+        if not self._late_waiting:
+            cursor.late_seen(late)
+        if row["ahead_age_s"] is None:
+            cursor.drained()
+        cursor.looked(row["sequence"], row["writers"] or ())
+
     async def _patrol(self, share: int) -> int:
         began = time.monotonic()
         step = self.cursor.patrol_range
@@ -167,7 +181,7 @@ class QueueLanes:
             return 0
         self._patrol_at = began + PATROL_S
         row = await self._claim("late", step[0], share, step[1])
-        found = len(self._caught(row).messages)
+        found = len(self._handed_over(row).messages)
         self.cursor.patrolled(
             step, alive=row["alive"], exhausted=row["complete"], elapsed_s=time.monotonic() - began
         )
@@ -192,16 +206,16 @@ class QueueLanes:
         self.claiming_s += time.monotonic() - began
         return row
 
-    def _caught(self, row: Any) -> Catch:
+    def _handed_over(self, row: Any) -> Claimed:
         """Hand the messages of a claim over; called at once, so that no claim is ever held by nobody."""
         if row["claim_id"] is None:
             self.empty_claims += 1
-            return Catch([], row["complete"])
+            return Claimed([], row["complete"])
         # Half a lease may have passed before the answer came; the renewal counts from the earliest moment.
         claim = Claim(row["claim_id"], row["now"], time.monotonic())
         messages = _messages(self._queue, row, claim)
         self._on_claim(claim, messages)
-        return Catch(messages, row["complete"])
+        return Claimed(messages, row["complete"])
 
 
 def _messages(queue: str, row: Any, claim: Claim) -> list[Message]:

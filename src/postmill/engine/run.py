@@ -15,6 +15,7 @@ from postmill.db.lane import Lane, is_pooled
 from postmill.db.outage import is_passing
 from postmill.engine.heartbeat import Heartbeat
 from postmill.engine.journal import Journal
+from postmill.engine.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.outage import Outage, Patience
 from postmill.engine.wakeups import Wakeups
 from postmill.engine.worker import QueueWorker, find_shape
@@ -49,6 +50,7 @@ class Engine:
         self._lanes: list[Lane] = []
         self._connections: HandlerConnections | None = None
         self._heartbeat: Heartbeat | None = None
+        self._listener: Listener | None = None
         self._order = asyncio.Lock()
         self._starting: asyncio.Task[None] | None = None
         self._stopped = False
@@ -84,6 +86,8 @@ class Engine:
             await asyncio.gather(*(worker.stop(force=self._force) for worker in self.workers))
             if self._heartbeat is not None:
                 await self._heartbeat.stop(reason)
+            if self._listener is not None:
+                await self._listener.stop()
             if self._connections is not None:
                 await self._connections.close()
             for lane in self._lanes:
@@ -101,14 +105,13 @@ class Engine:
         for greet in self.on_worker:
             for worker in self.workers:
                 greet(worker)
-        wakeups = self._find_wakeups(claims)
         self._heartbeat = Heartbeat(
             self._address, [worker.patient(version("postmill")) for worker in self.workers]
         )
         await self._heartbeat.start()
-        notified = wakeups is not None and await self._listening(wakeups)
+        await self._listen(claims)
         for worker in self.workers:
-            worker.start(notified=notified and worker.handler.options.poller != "poll")
+            worker.start()
         self.started.set()
 
     def force(self) -> None:
@@ -186,27 +189,23 @@ class Engine:
             await lane.execute(statement("queue_create"), queue)
             return await find_shape(lane, queue)
 
-    def _find_wakeups(self, claims: Lane) -> Wakeups | None:
-        """Where to LISTEN: on the claims' connection, on a direct address beside a pooler, or nowhere."""
-        if all(handler.options.poller == "poll" for handler in self._handlers):
-            return None
+    async def _listen(self, claims: Lane) -> None:
+        """On the claims' connection, on a direct address beside a pooler, or not at all."""
+        workers = [worker for worker in self.workers if worker.handler.options.poller != "poll"]
+        if not workers:
+            return
         if not self._address.pooled:
-            return Wakeups(claims)
-        if self._address.direct_url is None or not self._plan.listen_apart:
-            self._say_polling("behind a pooler in transaction mode, and no listen_url is given")
-            return None
-        lane = Lane(Address(url=self._address.direct_url), "listen")
-        self._lanes.append(lane)
-        return Wakeups(lane)
-
-    async def _listening(self, wakeups: Wakeups) -> bool:
-        for worker in self.workers:
-            wakeups.subscribe(worker.handler.options.queue, worker.claimer.wake)
-        if await self._once_up(wakeups.works):
-            return True
-        self._say_polling("a notification to ourselves did not arrive")
-        return False
-
-    def _say_polling(self, reason: str) -> None:
-        for worker in self.workers:
-            worker.journal.say(Event.WORKER_POLLING, reason=reason)
+            wakeups = Wakeups(claims)
+            for worker in workers:
+                wakeups.subscribe(worker.claimer, worker.handler.options.queue)
+            if not await self._once_up(wakeups.begin):
+                say_polling(workers, NO_ECHO)
+                return
+            for worker in workers:
+                worker.claimer.notified = True
+        elif self._address.direct_url is None or not self._plan.listen_apart:
+            say_polling(workers, "behind a pooler in transaction mode, and no listen_url is given")
+        else:
+            self._listener = Listener(Address(url=self._address.direct_url), workers)
+            await self._listener.run_once()
+            self._listener.start()

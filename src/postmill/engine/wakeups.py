@@ -10,35 +10,48 @@ from typing import TYPE_CHECKING, Any
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     import asyncpg
 
     from postmill.db.lane import Lane
+    from postmill.engine.claimer import Claimer
 
 ROUND_TRIP_S = 2.0
+_ECHO = "postmill.echo"
 
 
 class Wakeups:
-    """Listens for several queues on one lane's connection, again after each reconnect."""
+    """Listens for several workers on one lane's connection, again after each reconnect."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        self._actions: dict[str, list[Callable[[], None]]] = {}
-        self._echo: asyncio.Event | None = None
-        self._on_cut: list[Callable[[], None]] = []
+        self._actions: dict[str, list[Callable[[object], object]]] = {}
+        self._echo = asyncio.Event()
+        self.on_cut: list[Callable[[], object]] = []
+        """Called when the connection has ended."""
         lane.on_connect(self._listen)
 
-    def subscribe(self, queue: str, action: Callable[[], None]) -> None:
-        """Call ``action`` when something is sent to ``queue``, by our trigger or by pgmq's own."""
-        for channel in (f"postmill.{queue}", f"pgmq.q_{queue.lower()}.INSERT"):
-            self._actions.setdefault(channel, []).append(action)
-        self._on_cut.append(action)
+    def subscribe(self, claimer: Claimer, queue: str) -> None:
+        """Tell ``claimer`` of what is sent to ``queue``, by our trigger or by pgmq's, which calls all, and of
+        whatever else happens to it.
+        """
+        told = {"call": claimer.call, "stand by": claimer.stand_by}.get
+        self._on(
+            f"postmill.worker.{claimer.worker_id}", lambda payload: told(str(payload), claimer.look_now)()
+        )
+        self._on(f"pgmq.q_{queue.lower()}.INSERT", lambda _: claimer.call())
+        self._on(f"postmill.{queue}", lambda _: claimer.look_now())
+        self.on_cut.append(claimer.cut_off)
 
-    async def works(self) -> bool:
+    async def begin(self) -> bool:
+        """Listen, on a new connection, for every worker subscribed. Returns whether notifications come."""
+        await self._lane.close()
+        return await self.check()
+
+    async def check(self) -> bool:
         """Whether a notification sent now comes back. False behind a pooler, whatever it calls itself."""
-        self._echo = asyncio.Event()
-        await self._lane.close()  # the next connection listens to every queue subscribed by now
+        self._echo.clear()
         await self._lane.execute(statement("notify_echo"))
         try:
             await asyncio.wait_for(self._echo.wait(), ROUND_TRIP_S)
@@ -46,21 +59,21 @@ class Wakeups:
             return False
         return True
 
+    def _on(self, channel: str, action: Callable[[object], object]) -> None:
+        self._actions.setdefault(channel, []).append(action)
+
     async def _listen(self, connection: asyncpg.Connection) -> None:
-        for channel in self._channels():
+        for channel in (*self._actions, _ECHO):
             await connection.add_listener(channel, self._heard)
         connection.add_termination_listener(self._cut)
 
-    def _channels(self) -> Iterable[str]:
-        return (*self._actions, "postmill.echo")
-
-    def _heard(self, _connection: Any, _pid: int, channel: str, _payload: object) -> None:
-        if channel == "postmill.echo" and self._echo is not None:
+    def _heard(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
+        if channel == _ECHO:
             self._echo.set()
         for action in self._actions.get(channel, ()):
-            action()
+            action(payload)
 
     def _cut(self, _connection: Any) -> None:
         """The connection has ended: whoever rests gets up, and opens the next one."""
-        for action in self._on_cut:
+        for action in self.on_cut:
             action()

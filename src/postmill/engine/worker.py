@@ -95,9 +95,8 @@ class QueueWorker:
             on_deprecated=self._deprecated,
         )
 
-    def start(self, *, notified: bool) -> None:
+    def start(self) -> None:
         """Begin to claim."""
-        self.claimer.notified = notified
         self.settler.start()
         self.claimer.start()
         self.journal.say(Event.WORKER_STARTED, max_concurrent=self.handler.options.max_concurrent)
@@ -108,6 +107,7 @@ class QueueWorker:
         released = self.dispatcher.take_back()
         self.journal.say(Event.WORKER_DRAINING, running=self.dispatcher.running, released=released)
         await self.claimer.stop()
+        await self.claimer.hand_over()
         self.dispatcher.take_back()
         self.dispatcher.tell_all("shutdown")
         await self._quiet_within(self.handler.options.grace_s, force)
@@ -129,7 +129,7 @@ class QueueWorker:
     def _after_settlement(self, settlement: Settlement, settled: list[int]) -> None:
         if settlement.event in {Event.MESSAGE_RETRYING, Event.MESSAGE_SNOOZED}:
             for _, outcome in settlement.pairs:
-                self.claimer.due_in(delay_s(outcome))
+                self.claimer.look_in(delay_s(outcome) + 0.001)
         elif settlement.event == Event.MESSAGE_DEAD:
             self._letters.post(settlement, settled)
 

@@ -1,17 +1,33 @@
--- What a worker must know of a queue between claims: is it there, paused, how far its ids have gone, who is writing, what falls due.
--- Called by: engine claimer. $1 the queue, $2 (flag idle) the due lane's edge.
+-- What a worker must know of a queue between claims: is it there, paused, how far its ids have gone, who is writing, and whether a
+-- claim would find something. Called by: engine claimer. $1 the queue, $2 the due lane's edge, $3 the cursor's position,
+-- $4 and $5 the late lane's ids (above, up to).
 -- The sequence is read BEFORE the locks (the lateral reference forces it): a writer that is not seen here has ids above it only.
--- `due_in_s`: seconds until the next message behind or ahead falls due; null when none waits. Asked by idle workers only: under a
--- pinned horizon it walks dead index entries. Lock order: none. Errors: undefined_table when the queue was dropped.
+-- `behind` and `late`: something is due in that lane. Asked by idle workers only (flag idle; under a pinned horizon these walk dead
+-- index entries): `ahead_age_s`: seconds since the first message that is due in the fast lane was sent; `due_in_s`: seconds until the next message falls due, null when none
+-- waits; `waiting`: how many workers want to be called.
+-- Lock order: none. Errors: undefined_table when the queue was dropped.
 select to_regclass('{queue}')::oid::bigint as relation,
        clock_timestamp() as now,
        (select paused_at is not null from postmill.queues where queue_name = $1::text) as paused,
        id.last as sequence,
        writing.writers,
+       exists (select from (select from {queue}
+                             where vt > $2::timestamptz and vt <= (select clock_timestamp()) and msg_id <= $3::bigint
+                             order by vt limit 1) as first) as behind,
+       exists (select from (select from {queue}
+                             where msg_id > $4::bigint and msg_id <= $5::bigint and vt <= (select clock_timestamp())
+                             order by msg_id limit 1) as first) as late,
+       (select extract(epoch from clock_timestamp() - enqueued_at)::double precision --? idle
+          from {queue} where msg_id > $3::bigint and vt <= (select clock_timestamp()) order by msg_id limit 1) --? idle
+       0::double precision --? !idle
+       as ahead_age_s,
        (select extract(epoch from vt - clock_timestamp())::double precision --? idle
           from {queue} where vt > $2::timestamptz order by vt limit 1) --? idle
        null::double precision --? !idle
-       as due_in_s
+       as due_in_s,
+       (select count(*) from postmill.listeners where queue_name = $1::text) --? idle
+       0::bigint --? !idle
+       as waiting
   from (select case when is_called then last_value else 0 end as last from {sequence} offset 0) as id
  cross join lateral (
        select array_agg(virtualtransaction) as writers

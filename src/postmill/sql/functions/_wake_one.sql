@@ -1,0 +1,24 @@
+-- Calls one waiting worker of a queue, and asks a second to stand by in case the first is gone: were all of them called, all but
+-- one would find nothing. The channel is the worker's own. Which two it is changes twenty times a second, by the transaction's
+-- start: sends that follow each other closely call the same worker, which takes several at once, and the statements of one
+-- transaction make equal notifications, which are sent once.
+-- Called by wake, and by workers that leave something to others; `asking` is the worker that asks, which is not called.
+-- Takes no locks. Errors: none.
+create or replace function postmill._wake_one(queue text, asking uuid default null) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if not exists (select from postmill.listeners where queue_name = queue) then
+        return;
+    end if;
+    perform pg_notify('postmill.worker.' || chosen.worker_id, case chosen.turn when 1 then 'call' else 'stand by' end)
+       from (select l.worker_id,
+                    row_number() over (order by uuid_hash_extended(l.worker_id, (extract(epoch from now()) * 20)::bigint)) as turn
+               from postmill.listeners as l
+               join postmill.workers as w using (worker_id)
+              where l.queue_name = queue and l.worker_id is distinct from asking
+                and w.stopped_at is null and w.last_heartbeat_at > clock_timestamp() - interval '6 seconds') as chosen
+      where chosen.turn <= 2;
+end
+$$;
