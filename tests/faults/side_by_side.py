@@ -345,7 +345,8 @@ class SideBySide(RuleBasedStateMachine):
         for name, db in (("db", self.db), *((name, self.connections[name]) for name in self.virtual)):
             ids = list(self.model.rows if name == "db" else self.model.unseen[name])
             db.execute(
-                f"update {self.protocol.shape.queue} set vt = vt - $1::bigint * interval '1 us' "
+                f"update {self.protocol.shape.queue} set vt = vt - $1::bigint * interval '1 us', "
+                "enqueued_at = enqueued_at - $1::bigint * interval '1 us' "
                 "where msg_id = any ($2::bigint[])".encode(),
                 [by_us, ids],
             )

@@ -149,7 +149,10 @@ async def test_a_claim_that_the_worker_was_never_told_of_is_given_back(
         await run.db.execute("select postmill.pause('tasks')")
         await run.until(Event.QUEUE_PAUSED)
         await run.send("{}")
-        await run.db.execute("update pgmq.q_tasks set read_ct = 1, vt = now() + interval '1 hour'")
+        await run.db.execute(
+            "update pgmq.q_tasks set read_ct = 1, vt = now() + interval '1 hour',"
+            " enqueued_at = now() - interval '1 minute'"
+        )
         await run.db.execute(
             "insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts, claimed_at)"
             " values ($1, 'tasks', '{1}', '{1}', now() - interval '10 seconds')",

@@ -2,7 +2,9 @@
 -- A worker is gone when it was stopped, when its session lock is free (and it has been silent for a second: a cut connection comes
 -- back at once), or when its heartbeat is older than 6 s. While the server itself is younger than 6 s nobody is judged.
 -- Called by: every worker, with its heartbeat; anyone may. At most `max_claims` receipts a call.
--- Lock order: postmill.workers, postmill.claims (skipping locked), queue rows by msg_id, failures. Errors: none of its own.
+-- Lock order: postmill.claims by claim_id (skipping locked), postmill.workers, queue rows (never waiting for one: a settlement locks its
+-- rows before its receipt, and the two would wait for each other), failures. A receipt with a locked row is left for the next call.
+-- Errors: none of its own.
 create or replace function postmill.rescue(max_claims integer default 100)
 returns table (queue_name text, worker_id uuid, msg_ids bigint[])
 language plpgsql
@@ -35,8 +37,10 @@ begin
         queue_name := receipt.queue_name;
         worker_id := receipt.worker_id;
         msg_ids := postmill.return_claim(receipt.queue_name, receipt.worker_id, receipt.msg_ids, receipt.read_cts, receipt.claimed_at);
-        delete from postmill.claims as c where c.claim_id = receipt.claim_id;
-        return next;
+        if msg_ids is not null then
+            delete from postmill.claims as c where c.claim_id = receipt.claim_id;
+            return next;
+        end if;
     end loop;
 end;
 $$;

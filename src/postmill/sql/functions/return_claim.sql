@@ -1,6 +1,9 @@
 -- End the leases of one receipt whose holder is gone, and record one failed attempt (crash, or lost_lease) for each message that was not claimed again since.
--- Called by: postmill.rescue, and by a parent whose child died. Returns the ids it gave back. A dropped queue gives back nothing.
--- Lock order: queue rows by msg_id, failures, and one notification. Errors: none of its own.
+-- A message younger than the receipt is another one: ids start again in a queue that was dropped and created again.
+-- Called by: postmill.rescue, and by a worker for receipts of its own (statement give_back). Returns the ids it gave back; null when
+-- somebody holds the lock of one of the rows, a settlement perhaps: then nothing is done. A dropped queue gives back nothing.
+-- Lock order: queue rows by msg_id, never waiting for one (the caller may hold the receipt, which settlements lock after their rows),
+-- failures, and one notification. Errors: none of its own.
 create or replace function postmill.return_claim(
     queue_name text, worker_id uuid, msg_ids bigint[], read_cts integer[], claimed_at timestamptz,
     kind text default 'crash', reason text default 'the worker ended while it held this message')
@@ -19,7 +22,9 @@ begin
              select q.msg_id
                from (select * from unnest($1, $2) as t (msg_id, read_ct) order by msg_id) as t
               cross join lateral (
-                    select q.msg_id from pgmq.%1$I as q where q.msg_id = t.msg_id and q.read_ct = t.read_ct for update
+                    select q.msg_id from pgmq.%1$I as q
+                     where q.msg_id = t.msg_id and q.read_ct = t.read_ct and q.enqueued_at <= $5
+                       for update nowait
                     ) as q),
          back as (
              update pgmq.%1$I as q set vt = clock_timestamp()
@@ -39,5 +44,8 @@ begin
     using msg_ids, read_cts, queue_name, worker_id, claimed_at, kind, reason;
     perform pg_notify('postmill.' || queue_name, '');
     return given_back;
+exception
+    when lock_not_available then
+        return null;
 end;
 $$;

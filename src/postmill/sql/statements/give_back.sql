@@ -1,6 +1,7 @@
 -- A worker gives back claims of its own that it no longer works on: it never learned of them (the connection was cut while the claim
 -- committed), or its event loop hangs. Called by: engine heartbeat. $1 worker, $2 receipts to keep, $3 only receipts older than so many
--- seconds, $4 kind of failure to record, $5 the reason. Lock order: as postmill.return_claim, then postmill.claims.
+-- seconds, $4 kind of failure to record, $5 the reason. A receipt with a locked row is left for the next time.
+-- Lock order: as postmill.return_claim, then postmill.claims.
 with mine as (
     select c.claim_id, c.queue_name,
            postmill.return_claim(c.queue_name, c.worker_id, c.msg_ids, c.read_cts, c.claimed_at, $4::text, $5::text) as msg_ids
@@ -12,5 +13,5 @@ with mine as (
 )
 delete from postmill.claims as c
  using mine
- where c.claim_id = mine.claim_id
+ where c.claim_id = mine.claim_id and mine.msg_ids is not null
 returning mine.queue_name, mine.msg_ids
