@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +15,10 @@ import pytest
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.main import root
 from postmill.cli.options import GLOBAL_OPTIONS
+from postmill.engine import settler
 from postmill.model import errors
 from postmill.model.events import Event
+from postmill.model.outcome import Failed, Snooze
 from postmill.model.settings import ENVIRONMENT, LOG_FORMATS, LOG_LEVELS, TOML_KEYS
 from postmill.model.worker_options import WorkerOptions
 from postmill.sql.catalog import scripts
@@ -154,3 +157,45 @@ def test_every_view_is_in_the_reference() -> None:
 
 def test_every_event_is_in_the_reference() -> None:
     assert [event for event in Event if f"`{event.value}`" not in page("events.md")] == []
+
+
+def test_every_event_has_the_fields_that_the_reference_names() -> None:
+    documented = {event: own_fields(event) for event in Event}
+    said, open_ended = fields_said()
+    assert {
+        event: names - documented[event] for event, names in said.items() if names - documented[event]
+    } == {}
+    closed = [event for event in Event if event not in open_ended]
+    assert {event: documented[event] for event in closed} == {event: said[event] for event in closed}
+
+
+def test_how_a_message_ends_is_said_as_the_reference_has_it() -> None:
+    failed = Failed("error", "ValueError", "no", None, retry_after_s=3.0)
+    assert set(settler._details(failed)) == own_fields(Event.MESSAGE_RETRYING)
+    assert set(settler._details(replace(failed, retry_after_s=None))) == own_fields(Event.MESSAGE_DEAD)
+    assert set(settler._details(Snooze(3))) == own_fields(Event.MESSAGE_SNOOZED)
+
+
+def own_fields(event: Event) -> set[str]:
+    """What the last column of its row names."""
+    (row,) = (line for line in page("events.md").splitlines() if line.startswith(f"| `{event.value}` |"))
+    return set(re.findall(r"`(\w+)`", row.rsplit("|", 2)[1]))
+
+
+def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
+    """The fields that the code gives to each event, apart from those every message has; and the events whose
+    fields it puts together elsewhere.
+    """
+    said: dict[Event, set[str]] = {event: set() for event in Event}
+    open_ended = {Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED}
+    for path in Path(settler.__file__).parents[1].rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(call, ast.Call) or not re.search(r"\.say(_each)?$", ast.unparse(call.func)):
+                continue
+            names = {each.arg for each in call.keywords}
+            for name in re.findall(r"\bEvent\.(\w+)", ast.unparse(call.args[0])):
+                event = Event[name]
+                said[event] |= {each for each in names if each} - {"exception", "msg_id", "attempt"}
+                if None in names:
+                    open_ended.add(event)
+    return said, open_ended
