@@ -139,7 +139,8 @@ class Model:
 
     def lost(self, msg_id: int) -> int:
         """Deliveries that ended without an outcome."""
-        return sum(each.msg_id == msg_id and each.kind == "lost_lease" for each in self.failures)
+        ended = ("lost_lease", "crash")
+        return sum(each.msg_id == msg_id and each.kind in ended for each in self.failures)
 
     # settling: each returns what it really did
 

@@ -30,8 +30,8 @@ LEASE = timedelta(seconds=60)
 WORKER_ID = UUID(WORKER)
 GONE = UUID(int=0xDEAD)
 RECEIPT = b"""
-insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts, claimed_at)
-values ($1, 'hot', $2::bigint[], $3::integer[], clock_timestamp() - interval '1 minute')
+insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts)
+values ($1, 'hot', $2::bigint[], $3::integer[])
 """
 IDS = list(range(1, BATCH + 1))
 PKEY, VT = "q_hot_pkey", "q_hot_vt_idx"

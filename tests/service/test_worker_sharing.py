@@ -114,6 +114,34 @@ async def test_a_message_that_kills_its_workers_comes_to_an_end(
     assert runs == []
 
 
+async def test_crashes_end_also_under_a_rule_that_never_does(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can ask a callable about a worker that died: such a message killed workers for ever."""
+    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
+    monkeypatch.setattr("postmill.engine.heartbeat.GRACE_S", 0.0)
+    attempts = []
+
+    @worker(retry=lambda attempt, error: 0, max_deliveries=2, max_poll_seconds=60)
+    async def handle(number: int, ctx: Context) -> None:
+        attempts.append(ctx.attempt)
+        if ctx.attempt < 5:
+            raise RuntimeError
+
+    async with running(database_url, handle, begin=False) as run:
+        await run.db.execute("select postmill.create_queue('tasks')")
+        deadly, failing = await run.send("1"), await run.send("2")
+        for _ in range(2):
+            await a_dead_worker(run, deadly)
+            await run.db.execute("select postmill.rescue()")
+        await run.engine.start()
+        assert await finished(run, 2) == {"queue": 0, "archive": 1, "dead": 1, "claims": 0}
+        (dead,) = run.events(Event.MESSAGE_DEAD)
+        assert (dead["msg_id"], "max_deliveries" in dead["reason"]) == (deadly, True)
+        assert run.ends(failing)[-1] == Event.MESSAGE_COMPLETED
+    assert attempts == [1, 2, 3, 4, 5]
+
+
 async def test_a_living_worker_is_not_robbed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
     monkeypatch.setattr("postmill.engine.heartbeat.GRACE_S", 0.0)

@@ -85,7 +85,7 @@ class Message:
         self.failures = failures
         """Recorded failures that count as attempts."""
         self.lost_leases = lost_leases
-        """Deliveries that ended without an outcome: bounded separately."""
+        """Deliveries that ended without an outcome, by a crash or a lost lease: bounded separately."""
         self.claim = claim
         self.size = len(raw)
         self.state = State.HELD

@@ -64,7 +64,7 @@ select (select claim_id from receipt) as claim_id,
                (select count(*)::integer
                   from postmill.failures as f
                  where f.queue_name = $5::text and f.msg_id = claimed.msg_id
-                   and f.kind = 'lost_lease' and f.failed_at >= claimed.enqueued_at)
+                   and f.kind in ('lost_lease', 'crash') and f.failed_at >= claimed.enqueued_at)
            else 0 end)
        end as lost_leases
   from claimed
