@@ -11,6 +11,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from postmill.engine.settlement import array_literal
 from postmill.model.errors import LeaseLost, Refused
 from postmill.model.message import State
 from postmill.sql.catalog import queue_statement
@@ -80,7 +81,8 @@ class Desk:
         while True:
             sent = message.vt_us
             message.state = State.SETTLING
-            settled = await connection.fetchval(text, [message.msg_id], [message.read_ct], [sent], [])
+            token = (array_literal([part]) for part in (message.msg_id, message.read_ct, sent))
+            settled = await connection.fetchval(text, *token, [])
             if settled:
                 return
             while message.msg_id in self._ledger.renewing:  # noqa: ASYNC110 - a thread clears it

@@ -62,11 +62,13 @@ _KINDS: dict[type, tuple[str, Event]] = {
 
 def kind_of(outcome: Outcome) -> tuple[str, Event]:
     """The statement that settles an outcome, and the event that follows."""
+    if type(outcome) in _KINDS:
+        return _KINDS[type(outcome)]
     if isinstance(outcome, Failed):
         if outcome.retry_after_s is None:
             return "dead_letter", Event.MESSAGE_DEAD
         return "reschedule", Event.MESSAGE_RETRYING
-    return _KINDS.get(type(outcome), ("close", Event.MESSAGE_COMPLETED))
+    return "close", Event.MESSAGE_COMPLETED
 
 
 def grouped(
@@ -113,7 +115,7 @@ class Statements:
         return build(settlement)
 
     def _complete(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-        arguments = (*_tokens(settlement), settlement.finished)
+        arguments = (*map(array_literal, _tokens(settlement)), settlement.finished)
         if not self._keep_results:
             return queue_statement("complete", self.shape, *self.complete_flags), arguments
         results = [_result(outcome) for _, outcome in settlement.pairs]
@@ -183,6 +185,11 @@ def completion_flags(shape: QueueShape, *, archive: bool) -> tuple[str, ...]:
     if shape.has_last_read_at:
         flags.append("archive_last_read_at")
     return tuple(flags)
+
+
+def array_literal(numbers: Iterable[int]) -> str:
+    """The text of a PostgreSQL array."""
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def _tokens(settlement: Settlement) -> tuple[list[int], list[int], list[int]]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
+import msgspec
 import orjson
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,58 +40,30 @@ class Claim:
         self.unsettled = 0
 
 
-class Message:
+class Message(msgspec.Struct, eq=False):
     """A claimed message. ``(msg_id, read_ct, vt)`` is the lease's token: every later write is a
     compare-and-set on it.
+
+    A struct of msgspec because there is one for every message: making it takes a third of the time.
     """
 
-    __slots__ = (
-        "_enqueued_us",
-        "_headers",
-        "claim",
-        "failures",
-        "lost_leases",
-        "msg_id",
-        "queue",
-        "raw",
-        "read_ct",
-        "size",
-        "started",
-        "state",
-        "vt_us",
-    )
-
-    def __init__(
-        self,
-        queue: str,
-        msg_id: int,
-        read_ct: int,
-        vt_us: int,
-        enqueued_us: int,
-        raw: str,
-        headers: str | None,
-        failures: int,
-        lost_leases: int,
-        claim: Claim,
-    ) -> None:
-        self.queue = queue
-        self.msg_id = msg_id
-        self.read_ct = read_ct
-        self.vt_us = vt_us
-        """When the lease ends, in microseconds since 1970 by the server's clock: a token, compared exactly.
-        """
-        self._enqueued_us = enqueued_us
-        self.raw = raw
-        self._headers = headers
-        self.failures = failures
-        """Recorded failures that count as attempts."""
-        self.lost_leases = lost_leases
-        """Deliveries that ended without an outcome, by a crash or a lost lease: bounded separately."""
-        self.claim = claim
-        self.size = len(raw)
-        self.state = State.HELD
-        self.started = 0.0
-        """When this attempt began, by the worker's monotonic clock; 0 while it waits."""
+    queue: str
+    msg_id: int
+    read_ct: int
+    vt_us: int
+    """When the lease ends, in microseconds since 1970 by the server's clock: a token, compared exactly."""
+    enqueued_us: int
+    raw: str
+    """The payload's JSON."""
+    raw_headers: str | None
+    failures: int
+    """Recorded failures that count as attempts."""
+    lost_leases: int
+    """Deliveries that ended without an outcome: bounded separately."""
+    claim: Claim
+    state: State = State.HELD
+    started: float = 0.0
+    """When this attempt began, by the worker's monotonic clock; 0 while it waits."""
 
     @property
     def attempt(self) -> int:
@@ -100,7 +73,7 @@ class Message:
     @property
     def enqueued_at(self) -> datetime:
         """When the message was sent, by the server's clock (UTC)."""
-        return _EPOCH + timedelta(microseconds=self._enqueued_us)
+        return _EPOCH + timedelta(microseconds=self.enqueued_us)
 
     @property
     def vt(self) -> datetime:
@@ -115,13 +88,13 @@ class Message:
     @property
     def headers(self) -> dict[str, Any]:
         """The message's headers; empty when it has none, or something else than an object."""
-        headers = orjson.loads(self._headers) if self._headers else {}
+        headers = orjson.loads(self.raw_headers) if self.raw_headers else {}
         return headers if isinstance(headers, dict) else {}
 
     @property
     def has_headers(self) -> bool:
         """Whether there are headers at all, without decoding them."""
-        return self._headers is not None
+        return self.raw_headers is not None
 
     @property
     def payload(self) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WINDOW_S = 0.1
-MAX_MESSAGES = 1000
+MAX_MESSAGES = 2000
 _SMOOTHING = 0.5
 
 
