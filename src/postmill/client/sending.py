@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from postmill.model.errors import InvalidOption, InvalidPayload, InvalidQueueName
+from postmill.model.errors import InvalidOption, InvalidPayload
 from postmill.model.payload import to_json
-from postmill.model.queue_name import QueueShape, validated
+from postmill.model.queue_name import QueueShape, usable, validated
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ MAX_DELAY = timedelta(days=36_525)
 # payloads: 1,000 messages a statement are about a tenth slower than 5,000, and 20,000 are no faster.
 BATCH_MESSAGES = 5_000
 BATCH_BYTES = 8 * 1024 * 1024
-
-_FORBIDDEN_IN_NAMES = frozenset("\0{}\"$;'")
 
 
 class Statement(NamedTuple):
@@ -72,11 +70,8 @@ def _batches(payloads: Iterable[object]) -> Iterator[list[bytes]]:
 
 
 def _text(name: str, queue: str, headers: Headers) -> str:
-    # Not `validated`: queues that other clients made under odd names can be sent to. These characters pgmq
-    # refuses too.
-    if not queue or _FORBIDDEN_IN_NAMES.intersection(queue):
-        raise InvalidQueueName(f"{queue!r} is not the name of a queue.")
-    return queue_statement(name, QueueShape(queue, relation=0, has_headers=headers is not None))
+    # Not `validated`: queues that other clients made under odd names can be sent to.
+    return queue_statement(name, QueueShape(usable(queue), relation=0, has_headers=headers is not None))
 
 
 def _extras(delay: Delay, run_at: datetime | None, headers: Headers) -> tuple[object, ...]:

@@ -23,6 +23,7 @@ from postmill.model.address import Address
 from postmill.model.connections import plan_connections
 from postmill.model.errors import InvalidOption, QueueNotFound
 from postmill.model.events import Event
+from postmill.model.queue_name import validated
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -186,7 +187,7 @@ class Engine:
         try:
             return await find_shape(lane, queue)
         except QueueNotFound:
-            await lane.execute(statement("queue_create"), queue)
+            await lane.execute(statement("queue_create"), validated(queue))
             return await find_shape(lane, queue)
 
     async def _listen(self, claims: Lane) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 RULE = re.compile(r"(?!.*--)[a-z0-9_][a-z0-9_-]{0,46}")
+_NOBODYS = re.compile(r"[\0{}\"$;']|--")
+"""In nobody's queue names: most of it pgmq refuses too."""
 
 
 def validated(name: object) -> str:
@@ -30,6 +32,16 @@ def validated(name: object) -> str:
     )
 
 
+def usable(name: object) -> str:
+    """``name`` itself, when some pgmq client may have given it to a queue; or :class:`InvalidQueueName`."""
+    if isinstance(name, str) and name and not _NOBODYS.search(name):
+        return name
+    raise InvalidQueueName(
+        f"{name!r} is not the name of a queue.",
+        why="It is empty, or has in it what no queue's name has: a quotation mark, a brace, $, ; or --.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class QueueShape:
     """What the tables of one queue look like on this server (they differ between pgmq versions)."""
@@ -40,6 +52,8 @@ class QueueShape:
     has_headers: bool = True
     has_last_read_at: bool = True
     is_partitioned: bool = False
+    id_sequence: str = ""
+    """The sequence that gives message ids, quoted for SQL text; empty: the one of the usual name."""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> QueueShape:
@@ -50,6 +64,7 @@ class QueueShape:
             has_headers=row["has_headers"],
             has_last_read_at=row["has_last_read_at"],
             is_partitioned=row["is_partitioned"],
+            id_sequence=row["id_sequence"] or "",
         )
 
     @property
@@ -65,7 +80,7 @@ class QueueShape:
     @property
     def sequence(self) -> str:
         """The sequence that gives message ids, quoted for SQL text."""
-        return f"pgmq.{_quoted('q_' + self.name.lower() + '_msg_id_seq')}"
+        return self.id_sequence or f"pgmq.{_quoted('q_' + self.name.lower() + '_msg_id_seq')}"
 
 
 def _quoted(identifier: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
-from postmill.model.queue_name import validated
+from postmill.model.queue_name import usable
 from postmill.model.retry import ExponentialRetry, FixedRetry, RetryPolicy, policy_from
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class WorkerOptions:
     listen_url: str | None = None
 
     def __post_init__(self) -> None:
-        validated(self.queue)
+        usable(self.queue)
         for name, low, high in _RANGES:
             _in_range(name, getattr(self, name), low, high)
         for name, choices in _CHOICES:

@@ -12,7 +12,19 @@ select
     exists (
         select from pg_catalog.pg_attribute as attribute
         where attribute.attrelid = class.oid and attribute.attname = 'last_read_at' and not attribute.attisdropped
-    ) as has_last_read_at
+    ) as has_last_read_at,
+    (
+        -- Found by what owns it: the sequence of a table that was renamed, or restored beside another, has another name.
+        select format('%I.%I', sequence_schema.nspname, sequence.relname)
+        from pg_catalog.pg_depend as owned
+        join pg_catalog.pg_attribute as attribute
+            on attribute.attrelid = owned.refobjid and attribute.attnum = owned.refobjsubid and attribute.attname = 'msg_id'
+        join pg_catalog.pg_class as sequence on sequence.oid = owned.objid and sequence.relkind = 'S'
+        join pg_catalog.pg_namespace as sequence_schema on sequence_schema.oid = sequence.relnamespace
+        where owned.classid = 'pg_catalog.pg_class'::regclass and owned.refclassid = 'pg_catalog.pg_class'::regclass
+          and owned.refobjid = class.oid and owned.deptype in ('a', 'i')
+        limit 1
+    ) as id_sequence
 from pgmq.meta as meta
 join pg_catalog.pg_class as class
     on class.relname = lower('q_' || meta.queue_name) and class.relkind in ('r', 'p')

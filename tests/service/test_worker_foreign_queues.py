@@ -1,0 +1,68 @@
+"""Queues that other pgmq clients made: worked on as they are, whatever they are called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill import Client, Dead, Retry, worker
+from postmill.model.errors import InvalidQueueName
+from postmill.model.events import Event
+from tests.service.running import running
+
+if TYPE_CHECKING:
+    import asyncpg
+
+    from postmill.handlers import Worker
+
+ODD = "Mails & Co. (ä)"
+
+
+def endings(queue: str) -> Worker:
+    """A worker whose messages end as their payload says."""
+    failed = set()
+
+    @worker(queue=queue, keep_results=True, retry=Retry.fixed(0, 3), poller="poll", poll_interval_ms=20)
+    async def end(ending: str) -> Any:
+        if ending == "dead":
+            raise Dead("as told")
+        if ending == "retry" and ending not in failed:
+            failed.add(ending)
+            raise RuntimeError
+        return ending
+
+    return end
+
+
+@pytest.mark.parametrize("queue", [ODD, "MyQueue", "-", "x.y.z", "pgmq"])
+async def test_a_queue_with_an_odd_name_is_worked_on(
+    database_url: str, adb: asyncpg.Connection, queue: str
+) -> None:
+    """Every outcome."""
+    await adb.execute("select pgmq.create($1)", queue)
+    async with running(database_url, endings(queue)) as run:
+        with Client(database_url) as client:
+            for ending in ("complete", "retry", "dead"):
+                client.send(queue, ending)
+        await run.until(Event.MESSAGE_COMPLETED, Event.MESSAGE_DEAD, count=3)
+        await run.let_go()
+        rows = await adb.fetch("select state from postmill.messages($1) order by msg_id", queue)
+        assert [row["state"] for row in rows] == ["completed", "completed", "dead"]
+        assert await run.count("postmill.results") == 2
+
+
+async def test_a_missing_queue_with_an_odd_name_is_not_created(database_url: str) -> None:
+    with pytest.raises(InvalidQueueName, match="creates"):
+        async with running(database_url, endings(ODD)):
+            pass
+
+
+async def test_the_sequence_of_the_ids_may_have_any_name(database_url: str, adb: asyncpg.Connection) -> None:
+    """As after a rename or a restore; the worker said each second that the queue was missing."""
+    await adb.execute("select pgmq.create('tasks')")
+    await adb.execute('alter sequence pgmq.q_tasks_msg_id_seq rename to "Ids of Tasks"')
+    async with running(database_url, endings("tasks")) as run:
+        await run.send('"complete"')
+        await run.until(Event.MESSAGE_COMPLETED)
+        assert run.events(Event.QUEUE_MISSING) == []
