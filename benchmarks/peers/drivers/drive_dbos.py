@@ -1,0 +1,72 @@
+"""DBOS: a queue of workflows without steps."""
+
+import asyncio
+import logging
+import time
+from contextlib import asynccontextmanager
+
+import sqlalchemy
+from dbos import DBOS, DBOSClient
+from protocol import drive
+
+SETTINGS = "polling_interval_sec=0.01, sys_db_pool_size=20; bulk: enqueue_in_transaction, 500 a transaction"
+OPTIONS = {"queue_name": "peers", "workflow_name": "work"}
+
+
+def launch(url, **options):
+    logging.disable(logging.WARNING)
+    DBOS(config={"name": "peers", "system_database_url": url, "run_admin_server": False, **options})
+
+
+async def install(url):
+    launch(url)
+    await asyncio.to_thread(DBOS.launch)
+    await asyncio.to_thread(DBOS.destroy)
+
+
+class Sender:
+    batch = 500
+
+    def __init__(self, client, connection):
+        self._client = client
+        self._connection = connection
+
+    async def many(self, payloads):
+        for item in payloads:
+            self._client.enqueue_in_transaction(self._connection, OPTIONS, item)
+        self._connection.commit()
+
+    async def one(self, payload):
+        self._client.enqueue_in_transaction(self._connection, OPTIONS, payload)
+        at = time.monotonic()
+        self._connection.commit()
+        return at
+
+
+@asynccontextmanager
+async def sender(url):
+    client = DBOSClient(system_database_url=url)
+    with sqlalchemy.create_engine(url.replace("postgresql:", "postgresql+psycopg:")).connect() as connection:
+        yield Sender(client, connection)
+
+
+async def work(task, handle):
+    options = {"sys_db_pool_size": 20} if task["tuned"] else {}
+    launch(task["url"], **options)
+
+    @DBOS.workflow(name="work")
+    async def handler(payload):
+        await handle(payload["n"])
+
+    def start():
+        DBOS.launch()
+        if task["tuned"]:
+            DBOS.register_queue("peers", polling_interval_sec=0.01)
+        else:
+            DBOS.register_queue("peers", worker_concurrency=task["concurrency"])
+
+    await asyncio.to_thread(start)
+    await asyncio.Event().wait()
+
+
+drive("dbos", SETTINGS, install, sender, work)

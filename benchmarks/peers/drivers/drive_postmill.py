@@ -1,0 +1,66 @@
+"""Postmill: the client, and a worker as ``postmill worker run`` runs it."""
+
+import asyncio
+import time
+from contextlib import asynccontextmanager
+
+import asyncpg
+import psycopg
+from protocol import drive
+
+from postmill.bench.workers import running
+from postmill.client import AsyncClient
+from postmill.db.migrate import migrate
+from postmill.handlers import worker
+from postmill.model.address import Address
+
+SETTINGS = "on_success=delete, otherwise defaults; bulk: AsyncClient.send_many"
+QUEUE = "peers"
+
+
+async def install(url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        migrate(connection)
+        connection.execute("select postmill.create_queue(%s)", [QUEUE])
+
+
+class Sender:
+    batch = 20_000
+
+    def __init__(self, connection):
+        self._connection = connection
+        self._client = AsyncClient(connection)
+
+    async def many(self, payloads):
+        await self._client.send_many(QUEUE, payloads)
+
+    async def one(self, payload):
+        transaction = self._connection.transaction()
+        await transaction.start()
+        await self._client.send(QUEUE, payload)
+        at = time.monotonic()
+        await transaction.commit()
+        return at
+
+
+@asynccontextmanager
+async def sender(url):
+    connection = await asyncpg.connect(url)
+    try:
+        yield Sender(connection)
+    finally:
+        await connection.close()
+
+
+async def work(task, handle):
+    options = {"on_success": "delete"} if task["tuned"] else {"max_concurrent": task["concurrency"]}
+
+    @worker(queue=QUEUE, **options)
+    async def handler(payload: dict):
+        await handle(payload["n"])
+
+    async with running(Address(url=task["url"]), handler):
+        await asyncio.Event().wait()
+
+
+drive("postmill", SETTINGS, install, sender, work)

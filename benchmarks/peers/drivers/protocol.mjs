@@ -1,0 +1,84 @@
+// protocol.py for Node: the same roles, the same lines. Packages are those of the working folder.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const TELL_EVERY_MS = 100;
+const TICK_MS = 20;
+const FOREVER = new Promise(() => {});
+
+export const load = createRequire(join(process.cwd(), "driver.js"));
+export const clock = () => Number(process.hrtime.bigint()) / 1e9;
+export const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+
+const payload = (number, size) => ({ n: number, pad: "x".repeat(size - 15 - String(number).length) });
+const payloads = (first, count, size) => Array.from({ length: count }, (_, place) => payload(first + place, size));
+
+async function enqueue(sender, task) {
+  const all = payloads(0, task.messages, task.payload_bytes);
+  const began = clock();
+  for (let begin = 0; begin < all.length; begin += sender.batch) {
+    await sender.many(all.slice(begin, begin + sender.batch));
+  }
+  tell({ took_s: clock() - began });
+}
+
+async function send(sender, task) {
+  for (let number = 0; number < task.messages; number += 1) {
+    await sleep(1000 / task.rate);
+    tell({ sent: number, at: await sender.one(payload(number, task.payload_bytes)) });
+  }
+}
+
+async function produce(sender, task) {
+  const began = clock();
+  let sent = 0;
+  for (let now = began; now < began + task.seconds; now = clock()) {
+    const due = Math.floor((now - began) * task.rate) - sent;
+    for (let begin = 0; begin < due; begin += sender.batch) {
+      const size = Math.min(sender.batch, due - begin);
+      await sender.many(payloads(sent, size, task.payload_bytes));
+      sent += size;
+    }
+    tell({ sent, at: clock() });
+    await sleep(TICK_MS);
+  }
+  tell({ done: sent });
+}
+
+function counting(goal) {
+  let count = 0;
+  setInterval(() => tell({ count, at: clock() }), TELL_EVERY_MS);
+  return async () => {
+    count += 1;
+    if (count === 1) tell({ first: clock() });
+    if (count === goal) tell({ reached: clock() });
+  };
+}
+
+const handlers = {
+  count: counting,
+  stamp: () => async (number) => tell({ started: number, at: clock() }),
+  hang: () => (number) => {
+    tell({ started: number, at: clock() });
+    return FOREVER;
+  },
+};
+
+export async function drive(name, settings, { install, sender, work }) {
+  const [line] = await new Promise((resolve) => createInterface(process.stdin).once("line", (text) => resolve([text])));
+  const task = JSON.parse(line);
+  if (task.role === "install") {
+    await install(task.url);
+    const about = readFileSync(join("node_modules", name, "package.json"), "utf8");
+    tell({ version: JSON.parse(about).version, settings });
+  } else if (task.role === "work") {
+    await work(task, handlers[task.handler](task.goal));
+    await FOREVER;
+  } else {
+    await { enqueue, send, produce }[task.role](await sender(task.url), task);
+  }
+  process.exit(0);
+}

@@ -1,0 +1,142 @@
+"""What runner and driver say to each other: a JSON task on stdin, a JSON object a line on stdout.
+
+A driver runs in the environment of the system that it drives, so nothing but the standard library (and
+uvloop, where it is) may be imported here. ``protocol.mjs`` is the same for Node. Times are seconds of the
+machine's monotonic clock, which all its processes share. The roles of a task:
+
+``install``
+    makes tables and queue; tells ``version`` and ``settings``
+``enqueue``
+    sends ``messages`` in bulk; tells ``took_s``
+``send``
+    sends ``messages`` one by one at ``rate`` a second; tells of each its number, ``sent``, and as ``at`` the
+    time just before its transaction was committed
+``produce``
+    sends at ``rate`` a second for ``seconds``; tells what is ``sent`` so far, and in the end ``done``
+``work``
+    works until it is killed. With ``handler`` ``count`` it does nothing with a message, and tells when it
+    had the ``first``, now and then the ``count``, and when ``goal`` was ``reached``; ``stamp`` tells the
+    number of each message ``started``; ``hang`` does as well, and never returns
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import threading
+import time
+from importlib.metadata import version
+
+TELL_EVERY_S = 0.1
+TICK_S = 0.02
+"""A producer sends so often what has become due since."""
+
+
+def tell(**line):
+    """One line to the runner."""
+    print(json.dumps(line), flush=True)
+
+
+def payload(number, size):
+    """A message of ``size`` bytes of JSON."""
+    return {"n": number, "pad": "x" * (size - 15 - len(str(number)))}
+
+
+def drive(package, settings, install, sender, work):
+    """Read the task and do it.
+
+    ``sender(url)`` is an asynchronous context manager of a sender with a ``batch`` size, ``many(payloads)``
+    and ``one(payload)``, which returns the time just before its commit. ``work(task, handle)`` awaits
+    ``handle(number)`` for each message. ``settings`` says in words what is not default.
+    """
+    task = json.loads(sys.stdin.readline())
+    roles = {"enqueue": _enqueue, "send": _send, "produce": _produce}
+
+    async def do():
+        if task["role"] == "install":
+            await install(task["url"])
+            tell(version=version(package), settings=settings)
+        elif task["role"] == "work":
+            await work(task, _handler(task))
+        else:
+            async with sender(task["url"]) as sending:
+                await roles[task["role"]](sending, task)
+
+    _run(do())
+
+
+def _run(main):
+    try:
+        import uvloop  # noqa: PLC0415 - not every environment has it
+    except ImportError:
+        asyncio.run(main)
+    else:
+        uvloop.run(main)
+
+
+async def _enqueue(sending, task):
+    payloads = [payload(number, task["payload_bytes"]) for number in range(task["messages"])]
+    began = time.monotonic()
+    for begin in range(0, len(payloads), sending.batch):
+        await sending.many(payloads[begin : begin + sending.batch])
+    tell(took_s=time.monotonic() - began)
+
+
+async def _send(sending, task):
+    for number in range(task["messages"]):
+        await asyncio.sleep(1 / task["rate"])
+        at = await sending.one(payload(number, task["payload_bytes"]))
+        tell(sent=number, at=at)
+
+
+async def _produce(sending, task):
+    sent, began = 0, time.monotonic()
+    while (now := time.monotonic()) < began + task["seconds"]:
+        due = int((now - began) * task["rate"]) - sent
+        for begin in range(0, due, sending.batch):
+            size = min(sending.batch, due - begin)
+            await sending.many([payload(sent + number, task["payload_bytes"]) for number in range(size)])
+            sent += size
+        tell(sent=sent, at=time.monotonic())
+        await asyncio.sleep(TICK_S)
+    tell(done=sent)
+
+
+def _handler(task):
+    return {"count": _counting, "stamp": _stamping, "hang": _hanging}[task["handler"]](task.get("goal"))
+
+
+def _counting(goal):
+    count = 0
+
+    async def handle(_number):
+        nonlocal count
+        count += 1
+        if count == 1:
+            tell(first=time.monotonic())
+        if count == goal:
+            tell(reached=time.monotonic())
+
+    def report():
+        while True:
+            time.sleep(TELL_EVERY_S)
+            tell(count=count, at=time.monotonic())
+
+    threading.Thread(target=report, daemon=True).start()
+    return handle
+
+
+def _stamping(_goal):
+    async def handle(number):
+        tell(started=number, at=time.monotonic())
+
+    return handle
+
+
+def _hanging(_goal):
+    async def handle(number):
+        tell(started=number, at=time.monotonic())
+        await asyncio.Event().wait()
+
+    return handle

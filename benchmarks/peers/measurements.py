@@ -1,0 +1,206 @@
+"""The five measurements, the same for every peer. Each returns figures by name, with the unit in the name.
+
+A driver is believed about when a handler began; whether everything is settled is asked of the database.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from statistics import quantiles
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from benchmarks.peers.databases import database
+from benchmarks.peers.process import Driver, DriverFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.peers.environments import Environment
+    from benchmarks.peers.peer import Peer
+
+Figures = dict[str, float | None]
+
+PATIENCE_S = 120.0
+"""For anything that should take seconds."""
+WARM_UP = 10
+"""First messages of a latency run, which are not counted."""
+PINNED_SHARE = 0.7
+IN_FLIGHT = 100
+LOOK_EVERY_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """``messages``: at most so many a round. ``seconds``: how long the horizon is pinned."""
+
+    messages: int = 1_000_000
+    payload_bytes: int = 100
+    rounds: int = 3
+    latency_messages: int = 300
+    latency_rate: float = 50.0
+    pinned_rate: float = 5_000.0
+    seconds: float = 30.0
+    give_up_s: float = 90.0
+
+
+class Bench:
+    """One peer on one server, in a new database for every measurement."""
+
+    def __init__(self, peer: Peer, environment: Environment, server: str, options: Options) -> None:
+        self._peer = peer
+        self._environment = environment
+        self._server = server
+        self._options = options
+
+    def about(self) -> dict[str, str]:
+        """The peer's version and settings; also tells whether it can be installed at all."""
+        with database(self._server, f"peers_{self._peer.name}") as url:
+            return self._install(url)
+
+    def throughput(self) -> Figures:
+        """Messages a second: bulk enqueue into an empty queue, then a worker that empties it."""
+        with self._database() as url:
+            return {"enqueue": self._enqueue(url, self._messages), "drain": self._drain(url, self._messages)}
+
+    def latency(self) -> Figures:
+        """From just before the commit of one message to the start of its handler, on an idle worker."""
+        options = self._options
+        count = WARM_UP + options.latency_messages
+        with self._database() as url, self._driver(url, "work", handler="stamp") as worker:
+            time.sleep(3)  # it has connected, listens and waits
+            with self._driver(url, "send", messages=count, rate=options.latency_rate) as sender:
+                sent = {line["sent"]: line["at"] for line in sender.until("sent", PATIENCE_S, count)}
+                started = {line["started"]: line["at"] for line in worker.until("started", PATIENCE_S, count)}
+        found = [1000 * (started[number] - sent[number]) for number in range(WARM_UP, count)]
+        cuts = quantiles(found, n=100, method="inclusive")
+        return {f"p{percent}_ms": cuts[percent - 1] for percent in (50, 95, 99)}
+
+    def pinned(self, drain_per_s: float) -> Figures:
+        """A steady load while a transaction pins the vacuum horizon; then, still pinned, a backlog to drain.
+
+        ``drain_per_s`` is the peer's own unpinned rate; the load is 70 % of it where that is less than what
+        was asked for.
+        """
+        rate = min(self._options.pinned_rate, PINNED_SHARE * drain_per_s)
+        with self._database() as url, _pin(url):
+            figures = self._steady(url, rate)
+            with suppress(DriverFailed):
+                messages = max(1, self._messages // 2)
+                self._enqueue(url, messages)
+                drained = self._drain(url, messages)
+                figures |= {"drain_per_s": drained, "drain_kept": drained / drain_per_s}
+        return figures
+
+    def crash(self) -> Figures:
+        """Seconds from SIGKILL, with 100 messages in flight, until another worker has handled all of them.
+
+        None when that takes longer than ``give_up_s``. Default settings, but for 100 messages at once.
+        """
+        with self._database() as url:
+            self._enqueue(url, IN_FLIGHT)
+            with self._driver(url, "work", handler="hang", tuned=False) as worker:
+                worker.until("started", PATIENCE_S, IN_FLIGHT)
+                killed = worker.kill()
+            with self._driver(url, "work", handler="count", goal=IN_FLIGHT, tuned=False) as worker:
+                time.sleep(max(0, killed + self._options.give_up_s - time.monotonic()))
+                reached = [line["reached"] for line in worker.lines if "reached" in line]
+        return {"s": reached[0] - killed if reached else None}
+
+    @property
+    def _messages(self) -> int:
+        return min(self._peer.messages, self._options.messages)
+
+    def _driver(self, url: str, role: str, **task: Any) -> Driver:
+        defaults = {"tuned": True, "concurrency": IN_FLIGHT, "payload_bytes": self._options.payload_bytes}
+        return Driver(self._environment, {"role": role, "url": url, **defaults, **task})
+
+    @contextmanager
+    def _database(self) -> Iterator[str]:
+        with database(self._server, f"peers_{self._peer.name}") as url:
+            self._install(url)
+            yield url
+
+    def _install(self, url: str) -> dict[str, str]:
+        with self._driver(url, "install") as driver:
+            [about] = driver.until("version", PATIENCE_S)
+            driver.wait_for_end()
+        return about
+
+    def _enqueue(self, url: str, messages: int) -> float:
+        with self._driver(url, "enqueue", messages=messages) as driver:
+            [line] = driver.until("took_s", PATIENCE_S)
+        return float(messages / line["took_s"])
+
+    def _drain(self, url: str, messages: int) -> float:
+        """From the first handler's start until the database has nothing unfinished."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("vacuum analyze")
+            connection.execute("checkpoint")
+        with self._driver(url, "work", handler="count", goal=messages) as worker:
+            [line] = worker.until("first", PATIENCE_S)
+            worker.until("reached", PATIENCE_S)
+            finished = self._finished(url, time.monotonic() + PATIENCE_S)
+        return float(messages / (finished - line["first"]))
+
+    def _finished(self, url: str, deadline: float) -> float:
+        """When nothing was unfinished any more. Raises ``TimeoutError``."""
+        with psycopg.connect(url, autocommit=True) as connection:
+            while True:
+                [unfinished] = connection.execute(self._peer.unfinished).fetchone() or [True]
+                if not unfinished:
+                    return time.monotonic()
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+                time.sleep(LOOK_EVERY_S)
+
+    def _steady(self, url: str, rate: float) -> Figures:
+        """The load, and what was left to do when it ended; returns once that is done."""
+        seconds = self._options.seconds
+        with self._driver(url, "work", handler="count") as worker:
+            time.sleep(3)
+            with self._driver(url, "produce", rate=rate, seconds=seconds) as producer:
+                [done] = producer.until("done", seconds + PATIENCE_S)
+            ended = time.monotonic()
+            sent = [(line["at"], line["sent"]) for line in producer.lines if "at" in line]
+            began = sent[0][0]
+            with suppress(TimeoutError):  # a backlog that takes longer is a figure too
+                self._finished(url, ended + self._options.give_up_s / 3)
+            handled = [(line["at"], line["count"]) for line in worker.lines if "count" in line]
+        third = seconds / 3
+        first = _at(handled, began + third) - _at(handled, began)
+        last = _at(handled, ended) - _at(handled, ended - third)
+        backlog = done["done"] - _at(handled, ended)
+        return {
+            "offered_per_s": rate,
+            "sent_per_s": done["done"] / (ended - began),
+            "rate_kept": last / first if first else None,
+            "backlog": backlog,
+            "backlog_s": backlog / rate,
+        }
+
+
+def _at(counts: list[tuple[float, float]], moment: float) -> float:
+    """The count at a moment, between the lines that were told before and after it."""
+    before, after = (0.0, 0.0), None
+    for at, count in counts:
+        if at > moment:
+            after = (at, count)
+            break
+        before = (at, count)
+    if after is None or before == (0.0, 0.0):
+        return before[1]
+    return before[1] + (after[1] - before[1]) * (moment - before[0]) / (after[0] - before[0])
+
+
+@contextmanager
+def _pin(url: str) -> Iterator[None]:
+    """An idle transaction with a snapshot and an id of its own."""
+    with psycopg.connect(url) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.execute("select pg_current_xact_id()")
+        yield
+        connection.rollback()

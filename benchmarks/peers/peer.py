@@ -1,0 +1,29 @@
+"""What is known of each system before it runs: ``peers.toml``."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """One system: its driver, its environment, and a query that says whether anything is unfinished."""
+
+    name: str
+    title: str
+    driver: str
+    messages: int
+    unfinished: str
+    requirements: str | None = None
+    needs_python: str | None = None
+    """The oldest Python that will do, where that is newer than Postmill's own."""
+
+
+def all_peers() -> dict[str, Peer]:
+    """Every peer by its name, in the order of the file."""
+    found = tomllib.loads((HERE / "peers.toml").read_text())
+    return {name: Peer(name=name, **values) for name, values in found.items()}
