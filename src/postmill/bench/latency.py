@@ -1,31 +1,33 @@
 """``bench latency``: from the commit of a send to the start of its handler on an idle worker.
 
-The sender's connection and the worker are in one process, so one clock (``perf_counter``) serves both: it
-is read just before COMMIT is sent, and first thing in the handler. The commit itself, with its flush to
-disk, is therefore part of the latency, as it is part of the raw round trip of a notification that is
-measured beside it.
+The sender is a process of its own. The clock (``perf_counter``, the same for all processes of a machine) is
+read when the sender sends its COMMIT, when the server has confirmed it, and first thing in the handler. The
+value counts from the confirmation: from then on there is a message. What the commit itself takes, with its
+flush to disk, is the sender's; it is told beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
+from asyncio.subprocess import PIPE
 from dataclasses import asdict, dataclass
 from statistics import quantiles
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 from postmill.bench import raw
-from postmill.bench.arena import arena, connect
+from postmill.bench.arena import arena
 from postmill.bench.environment import environment
 from postmill.bench.report import Report
 from postmill.bench.workers import running
-from postmill.client import AsyncClient
 from postmill.handlers import worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from postmill.bench.arena import Arena, Connection
+    from postmill.bench.arena import Arena
     from postmill.model.address import Address
 
 WARM_UP = 10
@@ -47,50 +49,65 @@ async def latency(address: Address, options: LatencyOptions, say: Callable[[str]
     async with arena(address) as place:
         around = await environment(place.connection)
         say(f"{options.messages} messages at {options.rate:g}/s")
-        found = await _sends(place, options)
+        committing, committed, started = await _sends(place, options)
         say(f"{options.messages} raw notifications at {options.rate:g}/s")
         trips = await raw.round_trips(address, place.shape.name, options.messages, 1 / options.rate)
-    percentiles = _percentiles(found)
+    percentiles = _percentiles([start - commit for commit, start in zip(committed, started, strict=True)])
+    with_commit = [start - commit for commit, start in zip(committing, started, strict=True)]
     return Report(
         bench="latency",
         unit="ms",
         value=percentiles["p50_ms"],
         reference_name="LISTEN/NOTIFY round trip, p50",
         reference=_percentiles(trips)["p50_ms"],
-        figures=percentiles,
+        figures={**percentiles, "p50_with_commit_ms": _percentiles(with_commit)["p50_ms"]},
         settings=asdict(options),
         environment=around,
     )
 
 
-async def _sends(place: Arena, options: LatencyOptions) -> list[float]:
-    started: asyncio.Queue[float] = asyncio.Queue()
+async def _sends(place: Arena, options: LatencyOptions) -> tuple[list[float], list[float], list[float]]:
+    """When each message's COMMIT was sent, when it was confirmed, and when its handler started."""
+    count = WARM_UP + options.messages
+    started: dict[int, float] = {}
+    all_started = asyncio.Event()
 
     @worker(queue=place.shape.name, on_success="delete", poller=options.poller)
-    async def note(_: object) -> None:
-        started.put_nowait(perf_counter())
+    async def note(number: int) -> None:
+        started[number] = perf_counter()
+        if len(started) == count:
+            all_started.set()
 
-    sender = await connect(place.address)
+    task = {
+        "url": place.address.url,
+        "queue": place.shape.name,
+        "messages": count,
+        "period_s": 1 / options.rate,
+    }
+    async with running(place.address, note):
+        moments = await _sent(task)
+        async with asyncio.timeout(LOST_AFTER_S):
+            await all_started.wait()
+    moments = moments[WARM_UP:]
+    return (
+        [committing for committing, _ in moments],
+        [committed for _, committed in moments],
+        [started[number] for number in range(WARM_UP, count)],
+    )
+
+
+async def _sent(task: dict[str, object]) -> list[list[float]]:
+    """Run the sender to its end: its two moments for each message."""
+    sender = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "postmill.bench.sender", stdin=PIPE, stdout=PIPE
+    )
     try:
-        async with running(place.address, note):
-            found = [
-                await _one(place, sender, started, 1 / options.rate)
-                for _ in range(WARM_UP + options.messages)
-            ]
-            return found[WARM_UP:]
+        output, _ = await sender.communicate(json.dumps(task).encode() + b"\n")
     finally:
-        sender.terminate()
-
-
-async def _one(place: Arena, sender: Connection, started: asyncio.Queue[float], pause_s: float) -> float:
-    await asyncio.sleep(pause_s)
-    transaction = sender.transaction()
-    await transaction.start()
-    await AsyncClient(sender).send(place.shape.name, {"sent": True})
-    committing = perf_counter()
-    await transaction.commit()
-    async with asyncio.timeout(LOST_AFTER_S):
-        return await started.get() - committing
+        if sender.returncode is None:
+            sender.kill()
+            await sender.wait()
+    return [json.loads(line) for line in output.splitlines()]
 
 
 def _percentiles(seconds: list[float]) -> dict[str, float]:
