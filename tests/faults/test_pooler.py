@@ -197,7 +197,9 @@ async def test_the_sync_client(adb: asyncpg.Connection, pooled: Pooler) -> None:
     assert await adb.fetchval("select count(distinct msg_id) from pgmq.q_tasks") == 12_020
 
 
-async def test_a_full_pooler_is_no_failure_of_a_handler(database_url: str) -> None:
+async def test_a_full_pooler_is_no_failure_of_a_handler(
+    database_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """It lets the heartbeat and the claims in, and nobody else: handlers wait until there is room."""
     asking = asyncio.Event()
 
@@ -221,6 +223,9 @@ async def test_a_full_pooler_is_no_failure_of_a_handler(database_url: str) -> No
                 await stranger.close()
             await run.until(Event.MESSAGE_COMPLETED, count=20)
             assert await run.count("postmill.failures") == 0
+    log = [(record.getMessage(), getattr(record, "fields", {})) for record in caplog.records]
+    (reason,) = (said["reason"] for event, said in log if event == "database.lost" and said["queue"] == "*")
+    assert "max_client_conn" in reason
 
 
 PROCESSES = 3

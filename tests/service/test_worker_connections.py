@@ -72,7 +72,8 @@ async def test_a_direct_address_for_listen_counts_too(database_url: str, allowed
         stop.set()
         assert await watching == allowed
         assert listening == (allowed > 2)
-        assert len(run.events(Event.WORKER_POLLING)) == (allowed == 2)
+        polling = [fields["reason"] for fields in run.events(Event.WORKER_POLLING)]
+        assert ["max_pg_connections" in reason for reason in polling] == [True] * (allowed == 2)
 
 
 @pytest.mark.parametrize("pooled", [False, True])

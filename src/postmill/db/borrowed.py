@@ -12,7 +12,7 @@ import random
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import asyncpg
 
@@ -40,6 +40,14 @@ word.
 _borrowing: ContextVar[bool] = ContextVar("postmill_borrowing", default=False)
 
 
+class Outage(Protocol):
+    """Who tells people that there is no connection to be had, once, and once that there is."""
+
+    def began(self, error: BaseException) -> None: ...
+
+    def over(self) -> None: ...
+
+
 class _Connection(asyncpg.Connection):
     """Knows when the server last answered on it."""
 
@@ -49,10 +57,11 @@ class _Connection(asyncpg.Connection):
 class HandlerConnections:
     """At most ``size`` connections, opened when needed. With ``size`` 0 handlers take turns on ``shared``."""
 
-    def __init__(self, address: Address, size: int, shared: Lane) -> None:
+    def __init__(self, address: Address, size: int, shared: Lane, outage: Outage) -> None:
         self._address = address
         self._size = size
         self._shared = shared
+        self._outage = outage
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._closed = False
@@ -91,11 +100,16 @@ class HandlerConnections:
         backoff = Backoff(random.random)
         while True:
             try:
-                return await stack.enter_async_context(self._from_pool() if self._size else self._from_lane())
+                lent = await stack.enter_async_context(self._from_pool() if self._size else self._from_lane())
             except Exception as error:
                 if self._closed or not is_passing(error):
                     raise
-            await asyncio.sleep(backoff.next_delay_s())
+                self._outage.began(error)
+                await asyncio.sleep(backoff.next_delay_s())
+            else:
+                if backoff.failures:
+                    self._outage.over()
+                return lent
 
     @asynccontextmanager
     async def _from_lane(self) -> AsyncIterator[Borrowed]:

@@ -1,10 +1,10 @@
 """Keeps workers alive in the database, on a thread and a connection of its own: a handler that blocks the
 event loop loses no lease.
 
-Every third of a lease: renew what is held. Every five seconds: a sign of life, which brings back cancel
-requests and an operator's wish that the worker should drain; give back what the worker was never told of;
-give back what other, dead workers held. Now and then: prune. The thread talks to the event loop only through
-``call_soon_threadsafe``, and reads the ledger.
+Every third of a lease: renew what is held. At least every five seconds: a sign of life, which brings back
+cancel requests and an operator's wish that the worker should drain; give back what the worker was never told
+of; give back what other, dead workers held. Now and then: prune. The thread talks to the event loop only
+through ``call_soon_threadsafe``, and reads the ledger.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ if TYPE_CHECKING:
     from postmill.model.worker_options import WorkerOptions
 
 PERIOD_S = 5.0
-GRACE_S = 6.0
+"""A sign of life comes at least so often."""
+SILENT_S = 6.0
+"""Who has been silent for longer is taken for dead (``postmill.rescue``)."""
+GRACE_S = SILENT_S
 """A worker judges others by their heartbeats only after it has itself been connected for so long."""
 
 
@@ -69,6 +72,13 @@ class Patient:
     def lock_key(self) -> int:
         """The session advisory lock that shows the worker is alive."""
         return self.worker_id.int >> 65
+
+
+def next_beat_s(dice: float) -> float:
+    """Seconds until the next sign of life is due; ``dice`` from 0 to 1 spreads the workers. It may be late by
+    a renewal and a pruning, which have the connection before it, and must come within ``SILENT_S``.
+    """
+    return PERIOD_S * (0.8 + 0.1 * dice)
 
 
 class Heartbeat:
@@ -128,7 +138,7 @@ class Heartbeat:
                 if started >= beat_at:
                     await self._beat(lane)
                     self.in_touch = True
-                    beat_at = started + PERIOD_S * (0.9 + 0.2 * random.random())  # noqa: S311 - spreads the workers
+                    beat_at = started + next_beat_s(random.random())  # noqa: S311
                 self._call(self._announced.set)
                 if started >= pruner.due_at:
                     await pruner.run_once()

@@ -156,7 +156,7 @@ class Engine:
         self._lanes = [claims, settlements] if plan.settlements_apart else [claims]
         self._plan = plan
         shared = settlements if plan.settlements_apart else claims
-        self._connections = HandlerConnections(self._address, plan.handlers, shared)
+        self._connections = HandlerConnections(self._address, plan.handlers, shared, _outage())
         return claims, shared
 
     async def _find_pooler(self) -> None:
@@ -168,7 +168,7 @@ class Engine:
 
     async def _once_up(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """What ``work`` gives, as soon as the database lets it: a worker also starts in an outage."""
-        patience = Patience(Outage(Journal(function="postmill", queue="*", worker_id=UUID(int=0))))
+        patience = Patience(_outage())
         while True:
             try:
                 done = await work()
@@ -204,9 +204,16 @@ class Engine:
                 return
             for worker in workers:
                 worker.claimer.notified = True
-        elif self._address.direct_url is None or not self._plan.listen_apart:
+        elif self._address.direct_url is None:
             say_polling(workers, "behind a pooler in transaction mode, and no listen_url is given")
+        elif not self._plan.listen_apart:
+            say_polling(workers, "max_pg_connections leaves no connection for listen_url: it takes 3")
         else:
             self._listener = Listener(Address(url=self._address.direct_url), workers)
             await self._listener.run_once()
             self._listener.start()
+
+
+def _outage() -> Outage:
+    """One that no single worker of this process has."""
+    return Outage(Journal(function="postmill", queue="*", worker_id=UUID(int=0)))
