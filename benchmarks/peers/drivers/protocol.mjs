@@ -68,8 +68,9 @@ const handlers = {
 };
 
 export async function drive(name, settings, { install, sender, work }) {
-  const [line] = await new Promise((resolve) => createInterface(process.stdin).once("line", (text) => resolve([text])));
-  const task = JSON.parse(line);
+  const lines = createInterface(process.stdin);
+  lines.once("close", () => process.exit(1)); // the runner has ended
+  const task = JSON.parse(await new Promise((resolve) => lines.once("line", resolve)));
   if (task.role === "install") {
     await install(task.url);
     const about = readFileSync(join("node_modules", name, "package.json"), "utf8");

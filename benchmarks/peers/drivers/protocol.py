@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import threading
 import time
@@ -51,6 +52,7 @@ def drive(package, settings, install, sender, work):
     ``handle(number)`` for each message. ``settings`` says in words what is not default.
     """
     task = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_the_runner, daemon=True).start()
     roles = {"enqueue": _enqueue, "send": _send, "produce": _produce}
 
     async def do():
@@ -64,6 +66,13 @@ def drive(package, settings, install, sender, work):
                 await roles[task["role"]](sending, task)
 
     _run(do())
+
+
+def _end_with_the_runner():
+    """However the runner ends, its end of our stdin closes."""
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 def _run(main):
