@@ -28,7 +28,8 @@ async function enqueue(sender, task) {
 async function send(sender, task) {
   for (let number = 0; number < task.messages; number += 1) {
     await sleep(1000 / task.rate);
-    tell({ sent: number, at: await sender.one(payload(number, task.payload_bytes)) });
+    const committing = await sender.one(payload(number, task.payload_bytes));
+    tell({ sent: number, committing, committed: clock() });
   }
 }
 

@@ -9,8 +9,8 @@ machine's monotonic clock, which all its processes share. The roles of a task:
 ``enqueue``
     sends ``messages`` in bulk; tells ``took_s``
 ``send``
-    sends ``messages`` one by one at ``rate`` a second; tells of each its number, ``sent``, and as ``at`` the
-    time just before its transaction was committed
+    sends ``messages`` one by one at ``rate`` a second; tells of each its number, ``sent``, when it asked for
+    the commit, ``committing``, and when that was confirmed, ``committed``
 ``produce``
     sends at ``rate`` a second for ``seconds``; tells what is ``sent`` so far, and in the end ``done``
 ``work``
@@ -96,7 +96,7 @@ async def _send(sending, task):
     for number in range(task["messages"]):
         await asyncio.sleep(1 / task["rate"])
         at = await sending.one(payload(number, task["payload_bytes"]))
-        tell(sent=number, at=at)
+        tell(sent=number, committing=at, committed=time.monotonic())
 
 
 async def _produce(sending, task):
