@@ -90,6 +90,30 @@ async def test_every_way_to_end(database_url: str, pooled: Pooler) -> None:
         assert {row["kind"]: row["count"] for row in kinds} == {"error": 2 * times}
 
 
+@pytest.mark.parametrize("allowed", [2, 4])
+async def test_what_a_handler_does_on_its_connection_is_its_own(
+    database_url: str, pooled: Pooler, allowed: int
+) -> None:
+    """Also where it borrows the settlements' one: a statement that fails spoils no other, and one that worked
+    stays when the handler fails.
+    """
+
+    @worker(max_pg_connections=allowed, retry=Retry.none)
+    async def handle(number: int, ctx: Context) -> None:
+        async with ctx.db as connection:
+            with pytest.raises(asyncpg.DivisionByZeroError):
+                await connection.fetchval("select 1 / ($1::integer - 1)", number)
+            await connection.execute("select pgmq.send('next', '1')")
+            raise RuntimeError
+
+    async with behind(pooled, database_url, handle) as run:
+        await run.db.execute("select postmill.create_queue('next')")
+        await run.send("1")
+        await run.until(Event.MESSAGE_DEAD)
+        assert await run.db.fetchval("select error_type from postmill.dead_letters") == "RuntimeError"
+        assert await run.count("pgmq.q_next") == 1
+
+
 async def test_a_batch_of_messages(database_url: str, pooled: Pooler) -> None:
     @worker(batch=10, on_success="delete")
     async def add(numbers: list[int], ctx: Context) -> list[Any]:

@@ -113,11 +113,11 @@ class HandlerConnections:
 
     @asynccontextmanager
     async def _from_lane(self) -> AsyncIterator[Borrowed]:
-        async with self._shared.connection() as connection:
+        async with self._shared.connection(pinned=False) as connection:
             try:
                 yield connection
             finally:
-                self._drop_unfinished(connection)
+                _drop_unfinished(connection)
 
     @asynccontextmanager
     async def _from_pool(self) -> AsyncIterator[Borrowed]:
@@ -148,11 +148,6 @@ class HandlerConnections:
             if not is_passing(error):
                 raise
 
-    def _drop_unfinished(self, connection: asyncpg.Connection) -> None:
-        """A transaction that a handler left open must not swallow settlements."""
-        if not self._address.pooled and not connection.is_closed() and connection.is_in_transaction():
-            connection.terminate()
-
     async def _opened(self) -> asyncpg.Pool:
         async with self._opening:
             if self._pool is None:
@@ -176,6 +171,12 @@ class HandlerConnections:
         if not self._address.pooled:
             await connection.execute(connection.get_reset_query())
         await _heard(connection)
+
+
+def _drop_unfinished(connection: asyncpg.Connection) -> None:
+    """A transaction that a handler left open must not swallow settlements."""
+    if not connection.is_closed() and connection.is_in_transaction():
+        connection.terminate()
 
 
 async def _heard(connection: Any) -> None:

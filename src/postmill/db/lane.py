@@ -63,14 +63,14 @@ class Lane:
             await connection.execute(text, *args, timeout=self._timeout_s)
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+    async def connection(self, *, pinned: bool = True) -> AsyncIterator[asyncpg.Connection]:
         """The connection for several statements, nobody else between them. Behind a pooler, in one
-        transaction.
+        transaction, where their plans are to be ``pinned``.
         """
         async with self._busy:
             connection = await self._open()
             try:
-                if self._address.pooled:
+                if self._address.pooled and pinned:
                     async with connection.transaction():
                         await connection.execute(statement("session_pins", "local"), timeout=self._timeout_s)
                         yield connection
