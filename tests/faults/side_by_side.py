@@ -265,6 +265,9 @@ class SideBySide(RuleBasedStateMachine):
         asked = {msg_id for msg_id, done in self.model.cancellations.items() if not done}
         assert answer["known"]
         assert set(answer["cancelled"]) == asked & set(running)
+        assert answer["others_hold"] == any(
+            receipt.worker != str(worker.id) for receipt in self.model.receipts.values()
+        )
         assert answer["forgotten"] == bool(self.model.forgotten(str(worker.id), keep, LEASE_US, self.now))
         known = self.model.workers[str(worker.id)]
         known.last_heartbeat_at, known.stopped = self.now, False

@@ -61,12 +61,12 @@ def left_behind(db: Db) -> list[str]:
         (
             ["latency", "--messages", "3", "--rate", "1000"],
             "ms",
-            ["p50_ms", "p95_ms", "p99_ms", "p50_with_commit_ms"],
+            PERCENTILES,
         ),
         (
             ["latency", "--messages", "3", "--rate", "1000", "--poller", "poll"],
             "ms",
-            ["p50_ms", "p95_ms", "p99_ms", "p50_with_commit_ms"],
+            PERCENTILES,
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from postmill.model.prefetch import MAX_MESSAGES, WINDOW_S, Prefetch
+import pytest
+
+from postmill.model.prefetch import CREDIT, MAX_MESSAGES, WINDOW_S, Prefetch
 
 
 def fed(rate: float) -> Prefetch:
@@ -57,3 +59,15 @@ def test_no_time_passed_is_no_news() -> None:
     prefetch = fed(rate=500)
     prefetch.observe(1_000, 0.0)
     assert prefetch.limit() == 50
+
+
+def test_time_without_messages_does_not_count() -> None:
+    prefetch = Prefetch()
+    prefetch.observe(100, 1.0, starved_s=0.9)
+    assert prefetch.rate == pytest.approx(1000)
+
+
+def test_a_worker_that_waited_all_the_time_is_not_believed_to_be_infinitely_fast() -> None:
+    prefetch = Prefetch()
+    prefetch.observe(10, 1.0, starved_s=1.0)
+    assert prefetch.rate == 10 * CREDIT

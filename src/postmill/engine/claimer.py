@@ -41,10 +41,15 @@ LOOK_S = 0.2
 """How often a busy worker looks behind the fast lane."""
 FOLLOW_S = 0.5
 """How soon one that was called and has caught up looks whether something was left behind."""
+OVERTAKEN = 100
+"""Who is called looks again at so many ids: senders at the same time commit in another order than that of
+their ids."""
 FRESH_S = 0.05
 """A message sent so lately is another worker's, which was called for it."""
 STAND_BY_S = 0.2
 """How long another worker, which was called, is waited for."""
+HELP_S = 0.005
+"""How long a worker that has taken all it could is still without room, before it calls another."""
 SPREAD_S = 0.005
 """Workers that know when a message falls due look one after the other, so far apart on average."""
 QUIET_AFTER_BUSY_S = 1.0
@@ -94,7 +99,7 @@ class Claimer(Service):
         self._filled = False
         """The last claim took all it could."""
         self._behind_since: float | None = None
-        self._observed = (time.monotonic(), 0)
+        self._observed = (time.monotonic(), 0, 0.0)
         lane.on_connect(self._unlisted)
 
     @property
@@ -182,7 +187,7 @@ class Claimer(Service):
         if self._behind_since is not None:
             return await self._catch_up(wanted)
         if called:
-            return await self._claim(wanted)
+            return await self._claim(wanted, again=OVERTAKEN)
         return self._has_to_look() and await self._look_around()
 
     async def _begin(self) -> None:
@@ -203,9 +208,9 @@ class Claimer(Service):
             wanted = self._dispatcher.wanted()
         return wanted > 0 and await self._claim(wanted)
 
-    async def _claim(self, wanted: int) -> bool:
+    async def _claim(self, wanted: int, *, again: int = 0) -> bool:
         """From the fast lane. Returns whether to go on at once."""
-        claimed = await self.lanes.fast(wanted)
+        claimed = await self.lanes.fast(wanted, again=again)
         if claimed.messages and not claimed.complete:
             self._note_backlog()
             return True
@@ -292,11 +297,12 @@ class Claimer(Service):
 
     def _observe(self) -> None:
         """Let the prefetch follow the rate at which handlers finish."""
-        since, finished = self._observed
+        since, finished, starved_s = self._observed
         now = time.monotonic()
         if now - since >= 0.02:
-            self._dispatcher.prefetch.observe(self._dispatcher.finished - finished, now - since)
-            self._observed = (now, self._dispatcher.finished)
+            seen = (now, self._dispatcher.finished, self._dispatcher.starved_s(now))
+            self._dispatcher.prefetch.observe(seen[1] - finished, now - since, seen[2] - starved_s)
+            self._observed = seen
         surplus = self._dispatcher.surplus()
         if surplus:
             self._dispatcher.take_back(surplus)
@@ -308,16 +314,20 @@ class Claimer(Service):
         now = time.monotonic()
         if not self._filled:
             self._filled, self._look_at = True, 0.0
-            if self._dispatcher.wanted() == 0:
-                self._call_another()
+            self._call_soon()
         elif self._behind_since is None:
             self._behind_since = now
-            self._call_another()
+            self._call_soon()
         elif self._listed and now - self._behind_since > QUIET_AFTER_BUSY_S:
             self._later(self._leave())
 
-    def _call_another(self) -> None:
+    def _call_soon(self) -> None:
         if self._notified:
+            asyncio.get_running_loop().call_later(HELP_S, self._call_another)
+
+    def _call_another(self) -> None:
+        """Unless there is room again. Workers that are fast would only cost each other time."""
+        if self.lanes.begun and self._dispatcher.wanted() == 0 and not self._dispatcher.prefetch.full:
             text = queue_statement("wake_another", self.lanes.shape)
             position = self.lanes.cursor.position
             self._later(self._lane.execute(text, self._options.queue, self.worker_id, position))

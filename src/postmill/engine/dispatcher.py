@@ -43,6 +43,8 @@ class Dispatcher:
         self._closed = False
         self._low_water = 0
         self._fed_at = 0.0
+        self._starved_s = 0.0
+        self._dry_since: float | None = time.monotonic()
         self.prefetch = Prefetch(options.batch_size)
         self.finished = 0
         """Messages that have run to an outcome."""
@@ -69,7 +71,14 @@ class Dispatcher:
             self.take_back()
         self._low_water = self.prefetch.low_water()
         self._fed_at = time.monotonic()
+        if ready and self._dry_since is not None:
+            self._starved_s += self._fed_at - self._dry_since
+            self._dry_since = None
         self._wake_slots()
+
+    def starved_s(self, now: float) -> float:
+        """Seconds until ``now`` (by the monotonic clock) in which there was nothing to run."""
+        return self._starved_s + (0.0 if self._dry_since is None else now - self._dry_since)
 
     def wanted(self) -> int:
         """How many messages to claim now."""
@@ -146,6 +155,8 @@ class Dispatcher:
     async def _serve(self, slot: Slot) -> None:
         while not self._closed:
             if not self._ready:
+                if self.running == 0 and self._dry_since is None:
+                    self._dry_since = time.monotonic()
                 self._idle.append(slot)
                 await slot.wait_for_work()
                 continue

@@ -45,6 +45,8 @@ PERIOD_S = 5.0
 """A sign of life comes at least so often."""
 SILENT_S = 6.0
 """Who has been silent for longer is taken for dead (``postmill.rescue``)."""
+TICK_S = 1.0
+"""How often the event loop shows that it has a turn."""
 GRACE_S = SILENT_S
 """A worker judges others by their heartbeats only after it has itself been connected for so long."""
 
@@ -118,7 +120,7 @@ class Heartbeat:
 
     def _tick(self) -> None:
         self.loop_seen = time.monotonic()
-        self._ticker = self._loop.call_later(0.25, self._tick)
+        self._ticker = self._loop.call_later(TICK_S, self._tick)
 
     def _run(self) -> None:
         asyncio.run(self._main())
@@ -209,6 +211,7 @@ class Heartbeat:
             patient.ledger.renewing = frozenset()
 
     async def _beat(self, lane: Lane) -> None:
+        others_hold = False
         for patient in self._patients:
             running = patient.running_ids()
             row = await lane.fetchrow(
@@ -229,7 +232,8 @@ class Heartbeat:
                 self._call(patient.on_cancel, msg_id)
             if row["forgotten"]:
                 await self._give_back_forgotten(lane, patient)
-        if time.monotonic() - self._connected_at > GRACE_S:
+            others_hold = others_hold or row["others_hold"]
+        if others_hold and time.monotonic() - self._connected_at > GRACE_S:
             await self._rescue(lane)
 
     async def _give_back_forgotten(self, lane: Lane, patient: Patient) -> None:

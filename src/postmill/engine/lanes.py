@@ -126,10 +126,10 @@ class QueueLanes:
             self._take_in(row, late)
         return Look(bool(row["paused"]), replaced, row["ahead_age_s"], row["due_in_s"], row["waiting"])
 
-    async def fast(self, wanted: int) -> Claimed:
-        """Claim what comes next in order of id."""
+    async def fast(self, wanted: int, *, again: int = 0) -> Claimed:
+        """Claim what comes next in order of id. ``again``: so many ids behind it are looked at as well."""
         cursor = self.cursor
-        row = await self._claim("fast", cursor.position, wanted)
+        row = await self._claim("fast", max(0, cursor.position - again), wanted)
         cursor.claimed(row["msg_ids"] or ())
         if row["complete"]:
             cursor.drained()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from postmill.engine.journal import Journal
 
 BATCH = 5_000
-EVERY_S = 30.0
+EVERY_S = 60.0
 """How often a worker asks whether something is due."""
 SHARE = 0.2
 """Of the time, while more is waiting: the rest belongs to those who work."""

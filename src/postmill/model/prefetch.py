@@ -2,6 +2,8 @@
 
 A handler that takes a second needs none; one that takes a microsecond needs hundreds. So the bound follows
 the rate at which messages were finished lately: about ``WINDOW_S`` of work, never above ``MAX_MESSAGES``.
+Time without messages does not count: of many workers that share a queue each could do more than it got, and
+small claims would cost all of them more.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WINDOW_S = 0.1
+CREDIT = 20.0
+"""Nobody is believed to be more than so many times as fast as it has been."""
 MAX_MESSAGES = 2000
 _SMOOTHING = 0.5
 
@@ -22,16 +26,23 @@ class Prefetch:
     rate: float = 0.0
     """Messages finished per second of work, smoothed."""
 
-    def observe(self, finished: int, elapsed_s: float) -> None:
-        """Take note of ``finished`` messages within ``elapsed_s`` seconds."""
+    def observe(self, finished: int, elapsed_s: float, starved_s: float = 0.0) -> None:
+        """Take note of ``finished`` messages within ``elapsed_s`` seconds, ``starved_s`` of which there were
+        none to work on.
+        """
         if elapsed_s <= 0:
             return
-        seen = finished / elapsed_s
+        seen = finished / max(elapsed_s - starved_s, elapsed_s / CREDIT)
         self.rate = seen if self.rate == 0 else self.rate + _SMOOTHING * (seen - self.rate)
 
     def limit(self) -> int:
         """Messages to hold beyond the free slots."""
         return min(MAX_MESSAGES, int(self.rate * WINDOW_S))
+
+    @property
+    def full(self) -> bool:
+        """Whether the handlers are so fast that no larger claims would help them."""
+        return self.limit() == MAX_MESSAGES
 
     def low_water(self) -> int:
         """Messages that wait for a slot, at or below which more are claimed: half of the bound.

@@ -1,5 +1,5 @@
 -- Calls one waiting worker of a queue, and asks a second to stand by in case the first is gone: were all of them called, all but
--- one would find nothing. The channel is the worker's own. Which two it is changes twenty times a second, by the transaction's
+-- one would find nothing. The channel is the worker's own. Which two it is changes twice a second, by the transaction's
 -- start: sends that follow each other closely call the same worker, which takes several at once, and the statements of one
 -- transaction make equal notifications, which are sent once.
 -- Called by wake, and by workers that leave something to others; `asking` is the worker that asks, which is not called.
@@ -14,7 +14,7 @@ begin
     end if;
     perform pg_notify('postmill.worker.' || chosen.worker_id, case chosen.turn when 1 then 'call' else 'stand by' end)
        from (select l.worker_id,
-                    row_number() over (order by uuid_hash_extended(l.worker_id, (extract(epoch from now()) * 20)::bigint)) as turn
+                    row_number() over (order by uuid_hash_extended(l.worker_id, (extract(epoch from now()) * 2)::bigint)) as turn
                from postmill.listeners as l
                join postmill.workers as w using (worker_id)
               where l.queue_name = queue and l.worker_id is distinct from asking
