@@ -168,7 +168,7 @@ async def test_big_payloads_are_claimed_a_few_at_a_time(database_url: str) -> No
         opened = run.worker.ledger.opened
 
         def spy(claim: Any, messages: Any) -> None:
-            claims.append(sum(message.size for message in messages))
+            claims.append(sum(len(message.raw) for message in messages))
             opened(claim, messages)
 
         run.worker.ledger.opened = spy  # type: ignore[method-assign]
