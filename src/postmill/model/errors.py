@@ -48,6 +48,12 @@ class InvalidHandler(InvalidOption):
     code = "invalid-handler"
 
 
+class InvalidFunction(InvalidOption):
+    """A function's name, file or table of settings does not follow the rules."""
+
+    code = "invalid-function"
+
+
 class InvalidPayload(PostmillError):
     """A message's payload is not JSON, does not fit the handler's annotation, or can't be stored."""
 

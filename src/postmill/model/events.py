@@ -38,6 +38,17 @@ class Event(StrEnum):
     HOOK_FAILED = "hook.failed"
     PROBE_LISTENING = "probe.listening"
     PROGRESS = "message.progress"
+    FUNCTION_BOOTED = "function.booted"
+    FUNCTION_BOOT_FAILED = "function.boot_failed"
+    FUNCTION_BROKEN = "function.broken"
+    FUNCTION_UNCAUGHT = "function.uncaught"
+    FUNCTION_RETIRED = "function.retired"
+    FUNCTION_WARNED = "function.warned"
+    FUNCTION_SHUTDOWN = "function.shutdown"
+    FUNCTION_CHANGED = "function.changed"
+    FUNCTION_LOG = "function.log"
+    FUNCTION_LOG_DROPPED = "function.log_dropped"
+    ISOLATES_LOST = "isolates.lost"
 
 
 _DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.HISTORY_PRUNED}
@@ -48,6 +59,8 @@ _WARNING = {
     Event.LEASE_LOST,
     Event.CLAIMS_RESCUED,
     Event.WORKER_DEPRECATED,
+    Event.FUNCTION_WARNED,
+    Event.FUNCTION_LOG_DROPPED,
 }
 _ERROR = {
     Event.MESSAGE_DEAD,
@@ -55,6 +68,10 @@ _ERROR = {
     Event.HOOK_FAILED,
     Event.WORKER_BLOCKED,
     Event.WORKER_FAILED,
+    Event.FUNCTION_BOOT_FAILED,
+    Event.FUNCTION_BROKEN,
+    Event.FUNCTION_UNCAUGHT,
+    Event.ISOLATES_LOST,
 }
 
 

@@ -14,6 +14,8 @@ from typing import Any
 
 from postmill.model import address
 from postmill.model.errors import InvalidOption
+from postmill.model.function_settings import FunctionSettings, RuntimeSettings
+from postmill.model.function_tables import function_settings, runtime_settings
 
 FILE_NAME = "postmill.toml"
 EMBEDDED = "embedded"
@@ -36,6 +38,9 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "log_format": ("POSTMILL_LOG_FORMAT",),
 }
 """The variables of each setting, first found wins. An empty variable counts as unset."""
+
+FUNCTION_TABLES = ("runtime", "functions")
+"""Tables of the function host, read by ``model.function_tables``."""
 
 _IN_TOML = {
     "db_url": ("db", "url"),
@@ -62,6 +67,9 @@ class Settings:
     log_format: str = "text"
     source: str = EMBEDDED
     """Where the database's address came from: an option, a variable, ``postmill.toml`` or ``embedded``."""
+    runtime: RuntimeSettings = RuntimeSettings()  # noqa: RUF009 - frozen
+    functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
+    """Functions that have a table of their own, by slug."""
 
     @property
     def is_embedded(self) -> bool:
@@ -97,6 +105,7 @@ def resolve(
     _check_toml(toml)
     found = {name: _first(name, options, environ, toml) for name in ENVIRONMENT}
     db_url, listen_url, data = found["db_url"], found["listen_url"], found["data"]
+    runtime = runtime_settings(toml.get("runtime", {}))
     settings = Settings(
         project_dir=project_dir,
         data_dir=project_dir / Path(data.value if data else ".postmill").expanduser(),
@@ -108,6 +117,8 @@ def resolve(
         log_level=_choice(found["log_level"], LOG_LEVELS, "info", "log level"),
         log_format=_choice(found["log_format"], LOG_FORMATS, "text", "log format"),
         source=db_url.source if db_url else EMBEDDED,
+        runtime=runtime,
+        functions=function_settings(toml.get("functions", {}), runtime),
     )
     _ = settings.address  # refuses a bad address here, where its source is known
     return settings
@@ -155,10 +166,13 @@ def _choice(found: _Found | None, allowed: tuple[str, ...], default: str, what: 
 def _check_toml(toml: Mapping[str, Any]) -> None:
     for table, keys in toml.items():
         known = TOML_KEYS.get(table)
-        if known is None:
-            raise _unknown(f"[{table}]" if isinstance(keys, Mapping) else table, table, tuple(TOML_KEYS))
+        if known is None and table not in FUNCTION_TABLES:
+            shown = f"[{table}]" if isinstance(keys, Mapping) else table
+            raise _unknown(shown, table, (*TOML_KEYS, *FUNCTION_TABLES))
         if not isinstance(keys, Mapping):
             raise _wrong_type(table, "a table")
+        if known is None:
+            continue
         for key, value in keys.items():
             if key not in known:
                 raise _unknown(f"{key} in [{table}]", key, tuple(known))

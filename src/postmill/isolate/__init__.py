@@ -1,0 +1,4 @@
+"""The child side of functions: loads one in a process of its own, serves it, reports and obeys.
+
+Imports nothing of the parent side.
+"""

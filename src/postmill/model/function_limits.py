@@ -1,0 +1,139 @@
+"""How much an isolate may use, why one ends, and what is to be done at each point of a limit.
+
+Pure: what was used is measured elsewhere and passed in. A soft point retires (nothing new, what runs may
+finish), the hard point kills.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from postmill.model.errors import InvalidOption
+
+MEBIBYTE = 1024 * 1024
+WALL_CLOCK_SOFT = 0.5
+"""Share of the wall clock limit after which an isolate is retired."""
+WARN_AT = 0.9
+"""Share of the wall clock and memory limits at which user code is told that the end is near."""
+
+
+class EndReason(StrEnum):
+    """Why an isolate ended: the same word in rows, logs and errors."""
+
+    EARLY_DROP = "EarlyDrop"
+    """It was retired, and had finished all it held before a hard limit."""
+    WALL_CLOCK = "WallClockTime"
+    CPU_TIME = "CPUTime"
+    MEMORY = "Memory"
+    EVENT_LOOP_COMPLETED = "EventLoopCompleted"
+    """It had nothing left to do and ended by itself."""
+    TERMINATION_REQUESTED = "TerminationRequested"
+    STARTUP_FAILURE = "StartupFailure"
+    CRASH = "Crash"
+
+
+WARNINGS = {
+    EndReason.WALL_CLOCK: "wall_clock",
+    EndReason.CPU_TIME: "cpu",
+    EndReason.MEMORY: "memory",
+    EndReason.EARLY_DROP: "early_drop",
+    EndReason.TERMINATION_REQUESTED: "termination",
+}
+"""What ``on_beforeunload`` is given as the reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one isolate may use; 0 turns a limit off. Raises :class:`InvalidOption` for a bad value."""
+
+    wall_clock_s: float = 400.0
+    cpu_soft_s: float = 0.0
+    cpu_hard_s: float = 0.0
+    """Seconds of CPU; under the policy ``per_request`` counted for each request."""
+    memory_mb: float = 512.0
+    """Mebibytes in RAM of the isolate and the processes it has started."""
+    requests: int = 0
+    """Requests after which an isolate is retired."""
+    idle_s: float = 0.0
+    """Seconds without a request after which an isolate is retired."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e9:
+                raise InvalidOption(
+                    f"{field.name}={value!r} is not a limit.",
+                    why="A limit is a number from 0, which turns it off, to 1,000,000,000.",
+                )
+        if self.cpu_hard_s and self.cpu_soft_s > self.cpu_hard_s:
+            raise InvalidOption(
+                f"cpu_soft_s={self.cpu_soft_s} is above cpu_hard_s={self.cpu_hard_s}.",
+                why="An isolate is retired at the soft point and killed at the hard one.",
+            )
+        if self.memory_mb and self.memory_mb < 64:
+            raise InvalidOption(
+                f"memory_mb={self.memory_mb} is too small.",
+                why="Python and the libraries that every isolate shares take up to 64 MiB.",
+            )
+
+
+PROFILES = {
+    "default": Limits(),
+    "supabase": Limits(cpu_soft_s=1.0, cpu_hard_s=2.0, memory_mb=256.0),
+}
+"""Limits by the name that ``[runtime] profile`` can take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What an isolate has used so far."""
+
+    age_s: float
+    """Since it was ready to serve."""
+    cpu_s: float = 0.0
+    memory_bytes: int = 0
+    requests: int = 0
+    idle_s: float = 0.0
+    """Since its last request ended; 0 while one runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be done with an isolate now. ``retire`` and ``warn`` are said again as long as they hold."""
+
+    kill: EndReason | None = None
+    retire: bool = False
+    warn: EndReason | None = None
+
+
+def judge(usage: Usage, limits: Limits) -> Verdict:
+    """What the limits ask for at this moment. A kill outweighs the rest."""
+    kill = _over(usage, limits)
+    if kill is not None:
+        return Verdict(kill=kill)
+    warn = _near(usage, limits)
+    spent = bool(limits.requests) and usage.requests >= limits.requests
+    idle = bool(limits.idle_s) and usage.idle_s >= limits.idle_s
+    half_life = bool(limits.wall_clock_s) and usage.age_s >= limits.wall_clock_s * WALL_CLOCK_SOFT
+    return Verdict(retire=warn is not None or spent or idle or half_life, warn=warn)
+
+
+def _over(usage: Usage, limits: Limits) -> EndReason | None:
+    if limits.memory_mb and usage.memory_bytes > limits.memory_mb * MEBIBYTE:
+        return EndReason.MEMORY
+    if limits.cpu_hard_s and usage.cpu_s >= limits.cpu_hard_s:
+        return EndReason.CPU_TIME
+    if limits.wall_clock_s and usage.age_s >= limits.wall_clock_s:
+        return EndReason.WALL_CLOCK
+    return None
+
+
+def _near(usage: Usage, limits: Limits) -> EndReason | None:
+    if limits.memory_mb and usage.memory_bytes > limits.memory_mb * MEBIBYTE * WARN_AT:
+        return EndReason.MEMORY
+    if limits.cpu_soft_s and usage.cpu_s >= limits.cpu_soft_s:
+        return EndReason.CPU_TIME
+    if limits.wall_clock_s and usage.age_s >= limits.wall_clock_s * WARN_AT:
+        return EndReason.WALL_CLOCK
+    return None
