@@ -95,6 +95,11 @@ class Worker:
         return self.options.queue
 
     @property
+    def module(self) -> str | None:
+        """Where its first function was defined; None while it has none."""
+        return next((task.function.__module__ for task in self._all), None)
+
+    @property
     def task_headers(self) -> Mapping[str, object]:
         """None: a message without a header reaches the default handler."""
         return {}

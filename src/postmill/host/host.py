@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from postmill.host.claims import Claims
+from postmill.host.discovery import Source, discover
+from postmill.host.exchange import Exchange
+from postmill.host.instance import Instance, State
+from postmill.host.journal import FunctionJournal
+from postmill.host.launcher import Launcher, launcher
+from postmill.host.pool import Pool
+from postmill.host.reload import changes
+from postmill.host.supervisor import Supervisor
+from postmill.model.errors import InvalidFunction
+from postmill.model.events import Event
+from postmill.model.function_failures import FunctionNotFound, ResponseTimeout
+from postmill.model.function_limits import EndReason
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from postmill.host.exchange import Receive, Scope, Send
     from postmill.model.address import Address
     from postmill.model.function_settings import FunctionSettings, RuntimeSettings
 
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
+_BY_ITSELF = (EndReason.EARLY_DROP, EndReason.EVENT_LOOP_COMPLETED)
+"""Ends after which a worker holds nothing any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +60,182 @@ class Host:
         functions: Mapping[str, FunctionSettings],
         environment: Mapping[str, str],
         address: Address | None,
+        *,
+        make_launcher: Callable[[Sequence[str], Callable[[], None]], Launcher] = launcher,
     ) -> None:
         """``functions``: those with settings of their own; the others are found in ``folder``.
         ``environment``: given to every isolate, and the only thing given. ``address``: the database of
         workers.
         """
+        self.journal = FunctionJournal()
+        self._folder = folder.absolute()
+        self._runtime = runtime
+        self._configured = functions
+        self._environment = {**environment, **_database(address)}
+        self._pools: dict[str, Pool] = {}
+        self._launcher = make_launcher(runtime.preload, self._isolates_lost)
+        self._claims = Claims(address, self.journal) if address is not None else None
+        self._supervisor = Supervisor(lambda: self._pools.values())
+        self._order = asyncio.Lock()
+        self._started = False
+        self._watching: asyncio.Task[None] | None = None
+        self._unwatch = asyncio.Event()
 
-    async def start(self) -> None:
-        """Start the zygote and look for functions; starts no function yet."""
+    async def start(self, *, reload: bool = False) -> None:
+        """Find the functions and be ready to start them; with ``reload``, follow changes of their files.
+
+        Raises :class:`InvalidFunction` for a folder or a table that breaks the rules.
+        """
+        async with self._order:
+            if self._started:
+                return
+            self._adopt(discover(self._folder, self._runtime, self._configured))
+            await self._launcher.start()
+            self._supervisor.start()
+            self._started = True
+            if reload:
+                self._watching = asyncio.create_task(self._watch())
 
     async def start_workers(self) -> None:
         """Start every function, so that the workers among them run (``postmill dev``)."""
+        starts = (self._start_once(pool) for pool in self._pools.values() if pool.source.settings.enabled)
+        await asyncio.gather(*starts)
 
     async def stop(self, grace_s: float | None = None) -> None:
-        """Retire every isolate, wait up to ``grace_s``, kill what is left."""
+        """Retire every isolate, wait up to ``grace_s`` seconds, kill what is left."""
+        async with self._order:
+            if not self._started:
+                return
+            self._started = False
+            self._unwatch.set()
+            if self._watching is not None:
+                await asyncio.wait({self._watching})
+            await self._supervisor.stop()
+            grace_s = self._runtime.grace_s if grace_s is None else grace_s
+            await asyncio.gather(*(pool.stop(grace_s) for pool in self._pools.values()))
+            await self._launcher.stop()
+            if self._claims is not None:
+                await self._claims.close()
 
     def functions(self) -> Sequence[FunctionInfo]:
         """Every function, by slug."""
-        raise NotImplementedError
+        return [_info(pool) for _, pool in sorted(self._pools.items())]
 
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one ASGI exchange (``http`` or ``websocket``) on an instance of the function.
 
         Before the response has started, raises a :class:`FunctionFailure`; after it, :class:`ResponseCut`.
+        A worker is started by any request, and the answer says whether it ran already.
         """
-        raise NotImplementedError
+        pool = self._pool(slug)
+        was_running = any(instance.state == State.READY for instance in pool.instances)
+        instance = await pool.take()
+        if instance.kind == "worker":
+            instance.left()
+            pool.wanted = True
+            await _answer_for_worker(send, instance, "running" if was_running else "started")
+            return
+        try:
+            exchange = Exchange(instance, scope, receive, send)
+        except BaseException:
+            instance.left()
+            raise
+        try:
+            await exchange.run(self._runtime.response_timeout_s)
+        except ResponseTimeout:
+            pool.run(pool.replace(instance, "response timeout"))  # it may hang altogether
+            raise
 
     async def stop_function(self, slug: str) -> None:
-        """Retire every instance of a function; a worker stays stopped until its next request."""
+        """End every instance of a function; a worker stays stopped until its next request."""
+        await self._pool(slug).end_instances(self._runtime.grace_s)
+
+    def _pool(self, slug: str) -> Pool:
+        pool = self._pools.get(slug)
+        if pool is None or not pool.source.settings.enabled:
+            raise FunctionNotFound("There is no function of that name.")
+        return pool
+
+    async def _start_once(self, pool: Pool) -> None:
+        with suppress(Exception):  # said in the log; the next request or round tries again
+            instance = await pool.take()
+            instance.left()
+            pool.wanted = instance.kind == "worker"
+
+    def _adopt(self, found: Mapping[str, Source]) -> list[Pool]:
+        """Add pools for new functions, take out those that are gone. Returns what was taken out."""
+        for slug, source in found.items():
+            if slug not in self._pools:
+                self._pools[slug] = Pool(source, self._runtime, self.journal, self._make, self._on_death)
+        return [self._pools.pop(slug) for slug in set(self._pools) - set(found)]
+
+    def _make(self, source: Source, on_change: Callable[[], None]) -> Instance:
+        return Instance(source, self._folder, self._environment, self._launcher, self.journal, on_change)
+
+    async def _on_death(self, instance: Instance, reason: EndReason) -> None:
+        if self._claims is not None and instance.worker_ids and reason not in _BY_ITSELF:
+            await self._claims.give_back(instance.slug, instance.worker_ids, reason.value)
+
+    async def _watch(self) -> None:
+        async for changed in changes(self._folder, self._unwatch):
+            try:
+                await self._follow(changed)
+            except InvalidFunction as error:
+                self.journal.say(Event.FUNCTION_BOOT_FAILED, error=str(error))
+
+    async def _follow(self, changed: set[Path]) -> None:
+        """Roll the functions that a change concerns: one's own files, or shared ones for all."""
+        before = dict(self._pools)
+        found = discover(self._folder, self._runtime, self._configured)
+        gone = self._adopt(found)
+        shared = [path for path in changed if not any(source.concerns(path) for source in found.values())]
+        rolled = [
+            pool
+            for slug, pool in before.items()
+            if slug in found and (shared or any(found[slug].concerns(path) for path in changed))
+        ]
+        self.journal.say(
+            Event.FUNCTION_CHANGED,
+            files=sorted(os.path.relpath(path, self._folder) for path in changed),
+            functions=[pool.slug for pool in rolled],
+        )
+        await asyncio.gather(
+            *(pool.roll(found[pool.slug]) for pool in rolled),
+            *(pool.stop(self._runtime.grace_s) for pool in gone),
+        )
+
+    def _isolates_lost(self) -> None:
+        self.journal.say(Event.ISOLATES_LOST)
+
+
+def _database(address: Address | None) -> dict[str, str]:
+    if address is None:
+        return {}
+    given = {"POSTMILL_DB_URL": address.url, "SUPABASE_DB_URL": address.url}
+    if address.direct_url:
+        given["POSTMILL_LISTEN_URL"] = address.direct_url
+    return given
+
+
+def _info(pool: Pool) -> FunctionInfo:
+    running = [instance for instance in pool.instances if instance.state == State.READY]
+    if not pool.source.settings.enabled:
+        state = "disabled"
+    elif running:
+        state = "running"
+    elif pool.serving:
+        state = "starting"
+    else:
+        state = "broken" if pool.breaker.is_broken else "idle"
+    return FunctionInfo(pool.slug, pool.source.settings, pool.kind, state, len(running))
+
+
+async def _answer_for_worker(send: Send, instance: Instance, status: str) -> None:
+    told: dict[str, Any] = {
+        "status": status,
+        "workerId": instance.execution_id,
+        "functionName": instance.slug,
+    }
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": orjson.dumps(told), "more_body": False})

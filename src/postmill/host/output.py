@@ -1,0 +1,146 @@
+"""Reads what an isolate prints and logs, line by line; a flood is counted instead of kept.
+
+The pipe is always read, so that nobody blocks on printing; memory stays bounded by ``LONGEST``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from postmill.isolate.output import MARK
+from postmill.model.events import Event
+
+if TYPE_CHECKING:
+    from postmill.host.journal import FunctionJournal
+
+LONGEST = 64 * 1024
+"""Bytes of one line; what is longer is cut."""
+PER_SECOND = 256 * 1024
+"""Bytes of output of one isolate that are kept in a second."""
+_MARK = MARK.encode()
+
+
+class _Record(msgspec.Struct):
+    level: int
+    event: str
+    logger: str
+    fields: dict[str, Any]
+
+
+class Output(asyncio.Protocol):
+    """One pipe of one isolate."""
+
+    def __init__(self, journal: FunctionJournal, function: str, execution_id: str, stream: str) -> None:
+        self._journal = journal
+        self._who = (function, execution_id)
+        self._stream = stream
+        self._rest = b""
+        self._left = PER_SECOND
+        self._since = time.monotonic()
+        self._dropped_lines = 0
+        self._dropped_bytes = 0
+        self._transport: asyncio.BaseTransport | None = None
+        self.ended = asyncio.Event()
+        """Set at the end of the pipe."""
+
+    async def attach(self, descriptor: int) -> None:
+        """Begin to read from ``descriptor``, which belongs to this object from now on."""
+        loop = asyncio.get_running_loop()
+        await loop.connect_read_pipe(lambda: self, os.fdopen(descriptor, "rb", buffering=0))
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See :class:`asyncio.Protocol`."""
+        self._transport = transport
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """See :class:`asyncio.Protocol`."""
+        if self._rest:
+            self._line(self._rest)
+        self._say_dropped()
+        self.ended.set()
+
+    def data_received(self, data: bytes) -> None:
+        """See :class:`asyncio.Protocol`."""
+        now = time.monotonic()
+        if now - self._since >= 1:
+            self._say_dropped()
+            self._since, self._left = now, PER_SECOND
+        if len(data) > self._left:
+            self._drop(data)
+            return
+        self._left -= len(data)
+        *lines, rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._line(line)
+        if len(rest) > LONGEST:
+            self._line(rest)
+            rest = b""
+        self._rest = rest
+
+    def _drop(self, data: bytes) -> None:
+        """The cheapest way to be rid of it; a line that was begun stays cut."""
+        self._left = 0
+        self._dropped_bytes += len(data)
+        self._dropped_lines += data.count(b"\n")
+        if self._rest:
+            self._line(self._rest)
+            self._rest = b""
+
+    def _say_dropped(self) -> None:
+        if self._dropped_bytes:
+            function, execution_id = self._who
+            self._journal.say(
+                Event.FUNCTION_LOG_DROPPED,
+                function=function,
+                execution_id=execution_id,
+                stream=self._stream,
+                lines=self._dropped_lines,
+                bytes=self._dropped_bytes,
+            )
+            self._dropped_bytes = self._dropped_lines = 0
+
+    def _line(self, line: bytes) -> None:
+        if line.startswith(_MARK):
+            try:
+                record = msgspec.json.decode(line[len(_MARK) :], type=_Record)
+            except msgspec.MsgspecError:
+                pass  # cut, or printed by user code: a line like any other
+            else:
+                self._record(record)
+                return
+        text = line[:LONGEST].decode("utf-8", "replace").rstrip("\r")
+        if text:
+            function, execution_id = self._who
+            self._journal.say(
+                Event.FUNCTION_LOG,
+                function=function,
+                execution_id=execution_id,
+                stream=self._stream,
+                line=text,
+            )
+
+    def _record(self, record: _Record) -> None:
+        """What the isolate has logged: our own events under their name, anything else as a line."""
+        function, execution_id = self._who
+        if record.event in Event and record.logger.startswith("postmill"):
+            if record.event == Event.FUNCTION_UNCAUGHT:
+                self._journal.say(
+                    Event.FUNCTION_UNCAUGHT, function=function, execution_id=execution_id, **record.fields
+                )
+                return
+            self._journal.write(record.level, record.event, function, execution_id, record.fields)
+            return
+        fields = {"logger": record.logger, "line": record.event, **record.fields}
+        level = record.level if record.level >= logging.DEBUG else logging.DEBUG
+        self._journal.write(level, Event.FUNCTION_LOG.value, function, execution_id, fields)

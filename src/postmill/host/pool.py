@@ -1,0 +1,244 @@
+"""The instances of one function: which one serves a request, when another is started, when it is given up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from postmill.host.instance import Instance, State
+from postmill.model.breaker import Breaker
+from postmill.model.events import Event
+from postmill.model.function_failures import BootFailed, NoCapacity
+from postmill.model.function_limits import EndReason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any
+
+    from postmill.host.discovery import Source
+    from postmill.host.journal import FunctionJournal
+    from postmill.model.function_settings import RuntimeSettings
+
+STABLE_S = 5.0
+"""A worker that crashes sooner counts as one that failed to start."""
+
+
+class Pool:
+    """One function. Its instances are made by ``make``."""
+
+    def __init__(
+        self,
+        source: Source,
+        runtime: RuntimeSettings,
+        journal: FunctionJournal,
+        make: Callable[[Source, Callable[[], None]], Instance],
+        on_death: Callable[[Instance, EndReason], Awaitable[None]],
+    ) -> None:
+        self.source = source
+        self.instances: list[Instance] = []
+        self.kind: str | None = None
+        self.wanted = False
+        """It is a worker that should be kept running."""
+        self.breaker = Breaker()
+        self._runtime = runtime
+        self._journal = journal
+        self._make = make
+        self._on_death = on_death
+        self._waiting: deque[asyncio.Future[Instance]] = deque()
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._failure: BootFailed | None = None
+        self._closed = False
+
+    @property
+    def slug(self) -> str:
+        """The function's name."""
+        return self.source.settings.slug
+
+    @property
+    def serving(self) -> list[Instance]:
+        """Instances that serve, or will."""
+        return [instance for instance in self.instances if instance.state in (State.STARTING, State.READY)]
+
+    async def take(self) -> Instance:
+        """A place on an instance. Raises :class:`BootFailed` or :class:`NoCapacity`."""
+        instance = self._free()
+        if instance is not None:
+            if instance.in_flight > 1:
+                self._start_if_room()
+        else:
+            instance = await self._wait_for_place()
+        return instance
+
+    def keep(self) -> None:
+        """Start what is missing of a worker; called again and again."""
+        if not self.wanted or self._closed or not self.breaker.may_try(time.monotonic()):
+            return
+        while self._start_if_room():
+            pass
+
+    async def replace(self, instance: Instance, why: str) -> None:
+        """Retire ``instance`` once another one serves in its place; while that fails, keep it."""
+        if instance.replacing or instance.state != State.READY:
+            return
+        instance.replacing = True
+        if self._needs_successor(instance) and not await self._start():
+            await asyncio.sleep(self.breaker.pause_s)
+            instance.replacing = False
+            return
+        instance.retire(why)
+
+    async def roll(self, source: Source) -> None:
+        """New settings or new files: new instances up, old ones drained."""
+        self.source = source
+        self.breaker.worked()
+        old = list(self.serving)
+        for instance in old:
+            await self.replace(instance, "changed")
+
+    async def stop(self, grace_s: float) -> None:
+        """End every instance."""
+        self._closed = True
+        self.wanted = False
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(NoCapacity("The host is stopping."))
+        await asyncio.gather(*(instance.stop(grace_s) for instance in list(self.instances)))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def end_instances(self, grace_s: float) -> None:
+        """End what runs now; the next request starts it again."""
+        self.wanted = False
+        await asyncio.gather(*(instance.stop(grace_s) for instance in list(self.instances)))
+
+    def run(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do something in the background, ended with the pool."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    def _free(self) -> Instance | None:
+        """The least busy instance that takes a request; a place on it is taken with this."""
+        best: Instance | None = None
+        for instance in self.instances:
+            if instance.is_free and (best is None or instance.in_flight < best.in_flight):
+                best = instance
+        if best is not None:
+            best.in_flight += 1
+        return best
+
+    async def _wait_for_place(self) -> Instance:
+        now = time.monotonic()
+        if self.breaker.refuses(now) and self._failure is not None and not self.serving:
+            raise self._failure
+        wait_s = self._runtime.capacity_wait_s
+        if not any(instance.state == State.READY for instance in self.instances):
+            wait_s += self._runtime.boot_timeout_s
+        waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._start_if_room()
+        try:
+            async with asyncio.timeout(wait_s):
+                return await waiter
+        except BaseException as error:
+            self._forget(waiter)
+            if isinstance(error, TimeoutError):
+                raise NoCapacity(
+                    f"Every instance of the function was busy for {self._runtime.capacity_wait_s:g} s.",
+                    hint="Raise instances or concurrency in its table.",
+                ) from None
+            raise
+
+    def _forget(self, waiter: asyncio.Future[Instance]) -> None:
+        """Nobody waits any more: give back a place that has just been given."""
+        if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+            waiter.result().left()
+        elif waiter in self._waiting:
+            self._waiting.remove(waiter)
+
+    def _start_if_room(self) -> bool:
+        if self._closed or len(self.serving) >= self.source.settings.instances:
+            return False
+        self.run(self._boot(self._add()))
+        return True
+
+    async def _start(self) -> bool:
+        """One more instance, also beyond their number. Returns whether it serves."""
+        return not self._closed and await self._boot(self._add())
+
+    def _add(self) -> Instance:
+        instance = self._make(self.source, self._changed)
+        self.instances.append(instance)
+        self.run(self._bury(instance))
+        return instance
+
+    async def _boot(self, instance: Instance) -> bool:
+        try:
+            await instance.start(self._runtime.boot_timeout_s)
+        except BootFailed as failure:
+            self._failed(failure)
+            return False
+        self.kind = instance.kind
+        if self.kind == "worker":
+            await asyncio.wait(
+                {asyncio.ensure_future(instance.claiming.wait()), instance.ended},
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        else:
+            self.breaker.worked()
+        self._changed()
+        return instance.state == State.READY
+
+    def _needs_successor(self, instance: Instance) -> bool:
+        """What nobody has asked for since it was started need not be replaced before somebody does."""
+        if instance.kind == "worker":
+            return self.wanted
+        return instance.requests > 0 and self.source.settings.policy != "oneshot"
+
+    async def _bury(self, instance: Instance) -> None:
+        reason = await asyncio.shield(instance.ended)
+        self.instances.remove(instance)
+        crashed = reason in (EndReason.CRASH, EndReason.STARTUP_FAILURE)
+        if instance.kind == "worker":
+            if crashed and instance.lived_s < STABLE_S:
+                self._count_failure()
+            else:
+                self.breaker.worked()
+        await self._on_death(instance, reason)
+        self._changed()
+
+    def _failed(self, failure: BootFailed) -> None:
+        self._failure = failure
+        self._count_failure()
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(failure)
+
+    def _count_failure(self) -> None:
+        self.breaker.failed(time.monotonic())
+        if self.breaker.is_broken:
+            self._journal.say(
+                Event.FUNCTION_BROKEN,
+                function=self.slug,
+                failures=self.breaker.failures,
+                pause_s=self.breaker.pause_s,
+            )
+
+    def _changed(self) -> None:
+        """An instance has become ready or free, or has ended: serve who waits."""
+        while self._waiting:
+            if self._waiting[0].done():
+                self._waiting.popleft()
+                continue
+            instance = self._free()
+            if instance is None:
+                self._start_if_room()
+                return
+            self._waiting.popleft().set_result(instance)

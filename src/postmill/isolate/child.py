@@ -1,0 +1,128 @@
+"""A process becomes an isolate: what it is told, its environment and limits, the function, the exit.
+
+Called in a fork of the zygote, or executed: ``python -m postmill.isolate.child <descriptor>``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+import traceback
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from postmill.isolate import output, process
+from postmill.isolate.frames import HEAD, Boot, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postmill.isolate.loading import BootError
+
+PRELOADED = (
+    "asyncio",
+    "uvloop",
+    "orjson",
+    "asyncpg",
+    "starlette.applications",
+    "starlette.requests",
+    "starlette.responses",
+    "starlette.routing",
+    "starlette.websockets",
+    "postmill.handlers",
+    "postmill.engine.run",
+    "postmill.isolate.isolate",
+    "postmill.isolate.loading",
+)
+"""What every isolate needs, imported once in the zygote."""
+
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
+"""Variables of the host that its isolates have too."""
+FAILED = 1
+
+
+def main(descriptor: int) -> NoReturn:
+    """The isolate's whole life. Ends the process itself: threads that hang are not waited for."""
+    status = FAILED
+    try:
+        sock = socket.socket(fileno=descriptor)
+        boot = _told(sock)
+        _become(boot)
+        status = _serve(boot, sock)
+    except BaseException:
+        with suppress(Exception):
+            traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+        os._exit(status)
+
+
+def _told(sock: socket.socket) -> Boot:
+    """The first frame. Only it is read: what follows belongs to the event loop."""
+    length, kind, _ = HEAD.unpack(_exactly(sock, HEAD.size))
+    if kind != Kind.BOOT:
+        raise RuntimeError(f"the host began with frame {kind}")
+    return msgspec.msgpack.decode(_exactly(sock, length), type=Boot)
+
+
+def _exactly(sock: socket.socket, size: int) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = sock.recv(size - len(data))
+        if not piece:
+            os._exit(0)  # the host has changed its mind
+        data += piece
+    return data
+
+
+def _become(boot: Boot) -> None:
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    os.environ.clear()
+    os.environ.update(inherited | boot.env)
+    os.chdir(boot.folder)
+    output.configure(boot.env.get("POSTMILL_LOG_LEVEL", "info"))
+    process.limit(boot.memory_bytes, boot.cpu_s)
+
+
+def _serve(boot: Boot, sock: socket.socket) -> int:
+    from postmill.isolate import loading, workers  # noqa: PLC0415 - the zygote has them; it must not need them
+
+    workers.know_database()
+    try:
+        entry = loading.load(Path(boot.path), Path(boot.folder))
+    except loading.BootError as error:
+        _say_failed(sock, error)
+        return FAILED
+    from postmill.isolate.isolate import Isolate  # noqa: PLC0415
+
+    async def live() -> None:
+        await Isolate(boot, entry).run(sock)
+
+    runner = asyncio.Runner(loop_factory=_loop_factory())
+    runner.run(live())
+    return 0
+
+
+def _say_failed(sock: socket.socket, error: BootError) -> None:
+    payload = msgspec.msgpack.encode(error.trouble)
+    sock.sendall(HEAD.pack(len(payload), Kind.BOOT_FAILED, 0) + payload)
+
+
+def _loop_factory() -> Callable[[], Any] | None:
+    try:
+        return import_module("uvloop").new_event_loop  # type: ignore[no-any-return]
+    except ImportError:
+        return None
+
+
+if __name__ == "__main__":
+    os.setsid() if os.getpgrp() != os.getpid() else None
+    main(int(sys.argv[1]))

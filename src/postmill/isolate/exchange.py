@@ -1,0 +1,133 @@
+"""One ASGI exchange inside the isolate: frames become the application's messages, and back."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from postmill.isolate.frames import Kind, Opening, Start, Trouble
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import MutableMapping
+
+    from starlette.types import ASGIApp
+
+    from postmill.isolate.stream import Stream
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_message = msgspec.msgpack.Decoder().decode
+_FORBIDDEN = frozenset(b"\r\n\0")
+
+
+class ClientGone(OSError):
+    """Nobody is there any more to send to."""
+
+
+class Exchange:
+    """One request, or one WebSocket."""
+
+    def __init__(self, stream: Stream, opening: Opening, state: dict[str, Any]) -> None:
+        self.stream = stream
+        self.scope = _scope(opening, state)
+        self.task: asyncio.Task[None] | None = None
+        self._is_http = opening.type == "http"
+        self._body_taken = False
+        self._started = False
+        self._complete = False
+
+    async def run(self, application: ASGIApp) -> None:
+        """Run the application to its end, and say how it ended. Raises nothing of the application's."""
+        try:
+            await application(self.scope, self._receive, self._send)
+        except ClientGone:
+            pass
+        except MemoryError:
+            self.stream.say(Kind.EXHAUSTED)
+        except Exception as error:
+            self.stream.say(Kind.RAISED, _encode(_trouble(error)))
+        except BaseException as error:
+            if not self.stream.failed:  # not cancelled because the client is gone
+                self.stream.say(Kind.RAISED, _encode(_trouble(error)))
+        finally:
+            self.stream.say(Kind.END)
+
+    async def _receive(self) -> MutableMapping[str, Any]:
+        try:
+            if not self._is_http:
+                message: dict[str, Any] = _decode_message((await self.stream.take())[1])
+                return message
+            if not self._body_taken:
+                kind, body = await self.stream.take()
+                self._body_taken = kind == Kind.LAST_BODY
+                return {"type": "http.request", "body": body, "more_body": not self._body_taken}
+            await self.stream.take()
+        except ClientGone:
+            pass
+        return (
+            {"type": "http.disconnect"} if self._is_http else {"type": "websocket.disconnect", "code": 1006}
+        )
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        if self.stream.failed:
+            raise ClientGone("the client is gone")
+        kind = message["type"]
+        if not self._is_http:
+            await self.stream.send_message(_encode(_websocket_message(kind, message)))
+        elif kind == "http.response.start" and not self._started:
+            self._started = True
+            self.stream.say(Kind.START, _encode(_start(message)))
+        elif kind == "http.response.body" and self._started and not self._complete:
+            more = bool(message.get("more_body"))
+            self._complete = not more
+            await self.stream.send_body(bytes(message.get("body", b"")), more=more)
+        else:
+            raise RuntimeError(f"the application sent {kind!r} out of order")
+
+
+def _scope(opening: Opening, state: dict[str, Any]) -> dict[str, Any]:
+    scope: dict[str, Any] = {
+        "type": opening.type,
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": opening.http_version,
+        "scheme": opening.scheme,
+        "path": opening.path,
+        "raw_path": opening.raw_path,
+        "query_string": opening.query_string,
+        "root_path": opening.root_path,
+        "headers": opening.headers,
+        "client": opening.client,
+        "server": opening.server,
+        "state": {**state, **opening.state},
+    }
+    if opening.type == "http":
+        scope["method"] = opening.method
+    else:
+        scope["subprotocols"] = opening.subprotocols
+    return scope
+
+
+def _start(message: MutableMapping[str, Any]) -> Start:
+    status = message["status"]
+    if not isinstance(status, int) or not 100 <= status <= 999:
+        raise ValueError(f"{status!r} is no HTTP status")
+    headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+    for name, value in headers:
+        if not name or not _FORBIDDEN.isdisjoint(name) or not _FORBIDDEN.isdisjoint(value):
+            raise ValueError(f"the header {name!r} has a character that no header can have")
+    return Start(int(status), headers)
+
+
+def _websocket_message(kind: str, message: MutableMapping[str, Any]) -> dict[str, Any]:
+    if not kind.startswith("websocket."):
+        raise RuntimeError(f"the application sent {kind!r} on a WebSocket")
+    plain = dict(message)
+    if "headers" in plain:
+        plain["headers"] = [(bytes(name), bytes(value)) for name, value in plain["headers"]]
+    return plain
+
+
+def _trouble(error: BaseException) -> Trouble:
+    return Trouble(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))

@@ -1,0 +1,139 @@
+"""What the host and an isolate say to each other: kinds of frames, their contents, and their form in bytes.
+
+A frame is a head (length, kind, stream) and a payload. Stream 0 is the isolate itself, every other number one
+ASGI exchange. Bodies travel as they are; everything else is msgpack. Knows no sockets.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct as Layout
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HEAD = Layout("<IBI")
+LARGEST = 64 * 1024 * 1024
+"""Bytes in one frame; a head that says more is no frame of ours."""
+WINDOW = 256 * 1024
+"""Bytes of body that may be under way in one direction of one exchange, not yet taken by the other side."""
+CHUNK = 64 * 1024
+
+
+class Kind(IntEnum):
+    """What a frame says. The host opens, the isolate answers; bodies, messages and grants go both ways."""
+
+    BOOT = 1
+    BOOTED = 2
+    BOOT_FAILED = 3
+    OPEN = 4
+    START = 5
+    BODY = 6
+    LAST_BODY = 7
+    MESSAGE = 8
+    """An ASGI message of a WebSocket."""
+    GRANT = 9
+    """So many bytes were taken: as many may follow."""
+    RESET = 10
+    """The client is gone, or the host waits no longer."""
+    END = 11
+    """The application has returned."""
+    RAISED = 12
+    PENDING = 13
+    """How much ``wait_until`` work there is."""
+    RETIRE = 14
+    WARN = 15
+    STOP = 16
+    WORKERS = 17
+    """The ids under which an isolate's workers claim."""
+    EXHAUSTED = 18
+    """An allocation failed."""
+    CLAIMING = 19
+    """The workers of an isolate are at work."""
+
+
+class Boot(msgspec.Struct, frozen=True):
+    """All that an isolate is told before it imports anything of the user's."""
+
+    slug: str
+    path: str
+    folder: str
+    """Where shared code is."""
+    execution_id: str
+    env: dict[str, str]
+    memory_bytes: int
+    cpu_s: float
+    """CPU seconds after which the kernel ends the process; 0: none."""
+    grace_s: float
+    """How long what runs may go on after a worker is retired; its end is decided by the host."""
+
+
+class Booted(msgspec.Struct, frozen=True):
+    """An isolate is ready."""
+
+    kind: str
+    """``handler``, ``app`` or ``worker``."""
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """What user code raised."""
+
+    summary: str
+    traceback: str
+
+
+class Opening(msgspec.Struct, array_like=True):
+    """The scope of an exchange: what ASGI says of a connection, without what only one process can hold."""
+
+    type: str
+    method: str
+    path: str
+    raw_path: bytes | None
+    query_string: bytes
+    root_path: str
+    headers: list[tuple[bytes, bytes]]
+    scheme: str
+    http_version: str
+    client: tuple[str, int | None] | None
+    server: tuple[str, int | None] | None
+    subprotocols: list[str]
+    state: dict[str, Any]
+    """Plain values that the gateway adds (who the caller is)."""
+
+
+class Start(msgspec.Struct, array_like=True):
+    """The beginning of a response."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+
+
+class BrokenFrame(Exception):
+    """Bytes that are no frame: somebody else wrote into the channel."""
+
+
+class Framer:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """The frames that are whole by now: kind, stream, payload. Raises :class:`BrokenFrame`."""
+        if self._rest:
+            data = self._rest + data
+        at, size = 0, len(data)
+        while size - at >= HEAD.size:
+            length, kind, stream = HEAD.unpack_from(data, at)
+            if length > LARGEST:
+                raise BrokenFrame(f"a frame of {length} bytes")
+            end = at + HEAD.size + length
+            if end > size:
+                break
+            payload = data[at + HEAD.size : end]
+            at = end
+            yield kind, stream, payload
+        self._rest = data[at:] if at else data

@@ -1,0 +1,66 @@
+"""Makes an ASGI application of ``handler(request) -> Response``."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+def application(handler: Callable[..., Any]) -> ASGIApp:
+    """An ASGI application that answers each request with what ``handler`` returns.
+
+    A plain ``def`` runs in a thread. WebSockets are refused: they need an ``app``.
+    """
+    wants_request = _takes_one(handler)
+    is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+
+    async def answer(request: Request) -> Response:
+        args = (request,) if wants_request else ()
+        try:
+            returned = await handler(*args) if is_async else await asyncio.to_thread(handler, *args)
+            if inspect.isawaitable(returned):
+                returned = await returned
+        except HTTPException as error:
+            return JSONResponse({"detail": error.detail}, error.status_code, dict(error.headers or {}))
+        return as_response(returned)
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await receive()
+            await send({"type": "websocket.close", "code": 1003, "reason": "a handler takes no WebSocket"})
+            return
+        response = await answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    return run
+
+
+def as_response(returned: object) -> Response:
+    """The response that a handler's return value stands for. Raises TypeError for what stands for none."""
+    if isinstance(returned, Response):
+        return returned
+    if isinstance(returned, dict | list):
+        return JSONResponse(returned)
+    if isinstance(returned, str):
+        return PlainTextResponse(returned)
+    raise TypeError(
+        f"the handler returned {type(returned).__name__}; it must return a Response, a dict, a list or a str"
+    )
+
+
+def _takes_one(handler: Callable[..., Any]) -> bool:
+    """A handler may leave out the request."""
+    try:
+        return bool(inspect.signature(handler).parameters)
+    except (TypeError, ValueError):
+        return True

@@ -1,0 +1,136 @@
+"""One function at work in a process of its own: serves exchanges, reports, and does what the host says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from postmill.isolate.channel import Channel
+from postmill.isolate.exchange import ClientGone, Exchange
+from postmill.isolate.frames import Booted, Kind, Opening
+from postmill.isolate.handler import application
+from postmill.isolate.lifespan import Lifespan
+from postmill.isolate.lifetime import lifetime
+from postmill.isolate.loading import BootError
+from postmill.isolate.stream import Stream
+from postmill.isolate.workers import Workers
+
+if TYPE_CHECKING:
+    import socket
+
+    from postmill.isolate.frames import Boot
+    from postmill.isolate.loading import Entry
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_opening = msgspec.msgpack.Decoder(Opening).decode
+
+
+class Isolate:
+    """From boot to exit."""
+
+    def __init__(self, boot: Boot, entry: Entry) -> None:
+        self._boot = boot
+        self._entry = entry
+        self._exchanges: dict[int, Exchange] = {}
+        self._lifespan: Lifespan | None = None
+        self._workers: Workers | None = None
+        self._ending = asyncio.Event()
+        self._retired = asyncio.Event()
+        self._channel = Channel(self._on_frame, self._on_lost)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._application = application(entry.target) if entry.kind == "handler" else entry.target
+
+    async def run(self, sock: socket.socket) -> None:
+        """Until the host says stop, or the workers have ended."""
+        lifetime.loop = asyncio.get_running_loop()
+        lifetime.on_pending = lambda count: self._channel.send(Kind.PENDING, 0, count.to_bytes(4, "little"))
+        await self._channel.attach(sock)
+        try:
+            await self._boot_up()
+        except BootError as error:
+            self._channel.send(Kind.BOOT_FAILED, 0, _encode(error.trouble))
+        else:
+            await (self._work(self._workers) if self._workers is not None else self._ending.wait())
+            await lifetime.tell(lifetime.unload)
+            if self._lifespan is not None:
+                await self._lifespan.stop()
+        self._ending.set()
+        self._channel.close()
+        await asyncio.sleep(0)
+
+    async def _boot_up(self) -> None:
+        if self._entry.kind == "app":
+            self._lifespan = Lifespan(self._application)
+            await self._lifespan.start()
+        elif self._entry.kind == "worker":
+            self._workers = Workers(self._entry.target, self._boot.grace_s, self._tell_ids)
+        self._channel.send(Kind.BOOTED, 0, _encode(Booted(self._entry.kind)))
+
+    async def _work(self, workers: Workers) -> None:
+        """Run the workers until they are retired, stopped or deprecated. Raises what ends the engine."""
+        starting = asyncio.create_task(workers.start())
+        ends = [asyncio.create_task(event.wait()) for event in (self._ending, self._retired)]
+        await asyncio.wait({starting, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            self._channel.send(Kind.CLAIMING)
+            deprecated = asyncio.create_task(workers.until_deprecated())
+            await asyncio.wait({deprecated, *ends}, return_when=asyncio.FIRST_COMPLETED)
+        stopping = asyncio.create_task(workers.stop("retired" if self._retired.is_set() else "shutdown"))
+        await asyncio.wait({stopping, ends[0]}, return_when=asyncio.FIRST_COMPLETED)
+        if self._ending.is_set():
+            workers.force()
+        await stopping
+
+    def _tell_ids(self, ids: list[str]) -> None:
+        self._channel.send(Kind.WORKERS, 0, _encode(ids))
+
+    def _on_frame(self, kind: int, number: int, payload: bytes) -> None:
+        if kind == Kind.OPEN:
+            self._open(number, payload)
+        elif number:
+            exchange = self._exchanges.get(number)
+            if exchange is None:
+                return  # it has ended meanwhile
+            if kind == Kind.RESET:
+                self._reset(exchange)
+            else:
+                exchange.stream.arrived(kind, payload)
+        elif kind == Kind.WARN:
+            self._begin(lifetime.tell(lifetime.before_unload, payload.decode()))
+        elif kind == Kind.RETIRE:
+            self._retired.set()
+        elif kind == Kind.STOP:
+            self._ending.set()
+
+    def _open(self, number: int, payload: bytes) -> None:
+        state = self._lifespan.state if self._lifespan is not None else {}
+        exchange = Exchange(Stream(self._channel, number), _decode_opening(payload), state)
+        self._exchanges[number] = exchange
+        exchange.task = asyncio.create_task(exchange.run(self._application))
+        exchange.task.add_done_callback(partial(self._close, number))
+
+    def _close(self, number: int, _task: asyncio.Task[None]) -> None:
+        del self._exchanges[number]
+
+    def _reset(self, exchange: Exchange) -> None:
+        """The client is gone: an application is told and decides itself, a handler is cancelled."""
+        exchange.stream.fail(ClientGone("the client is gone"))
+        if self._entry.kind == "handler" and exchange.task is not None:
+            exchange.task.cancel()
+
+    def _begin(self, work: object) -> None:
+        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _on_lost(self, error: BaseException | None) -> None:
+        """Without its host an isolate has no reason to be; nobody is left to be told."""
+        if not self._ending.is_set():
+            logging.getLogger("postmill").warning("the channel to the host is lost: %s", error)
+            os._exit(1)

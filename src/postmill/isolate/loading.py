@@ -1,0 +1,100 @@
+"""Finds out what a function's file is: a ``handler``, an ASGI ``app``, or workers. Imports it, nothing else."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from postmill.handlers.decorator import Worker
+from postmill.isolate.frames import Trouble
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is to be run."""
+
+    kind: str
+    """``handler``, ``app`` or ``worker``."""
+    target: Any
+    """The function, the ASGI application, or a list of workers."""
+
+
+class BootError(Exception):
+    """The function can't be started; ``trouble`` says why."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.summary)
+        self.trouble = trouble
+
+
+def load(path: Path, folder: Path) -> Entry:
+    """Import the file ``path`` and find its entry point; ``folder`` is where shared code is.
+
+    Raises :class:`BootError`. Both folders go to the end of the import path: a function may be called
+    ``queue`` or ``email`` without hiding the standard library's module.
+    """
+    sys.path += [str(place) for place in dict.fromkeys((path.parent, folder)) if str(place) not in sys.path]
+    try:
+        module = _imported(path)
+    except BaseException as error:  # also SystemExit: the isolate must say why it ends
+        raise BootError(_trouble(error, path)) from error
+    return _entry(module, path)
+
+
+def _imported(path: Path) -> ModuleType:
+    name = path.stem if path.stem not in sys.modules else f"function_{path.stem}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python file")
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _entry(module: ModuleType, path: Path) -> Entry:
+    app, handler = getattr(module, "app", None), getattr(module, "handler", None)
+    workers = list(
+        {id(value): value for value in vars(module).values() if _is_worker_of(value, module)}.values()
+    )
+    found = []
+    if workers:
+        found.append(Entry("worker", workers))
+    if callable(app) and not isinstance(app, Worker):
+        found.append(Entry("app", app))
+    elif callable(handler) and not isinstance(handler, Worker):
+        found.append(Entry("handler", handler))
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise BootError(
+            Trouble(f"{path.name} has both a worker and an HTTP entry point; put them into two files.", "")
+        )
+    raise BootError(
+        Trouble(
+            f"{path.name} has no entry point: define `async def handler(request)`, "
+            "an ASGI application named `app`, or a function decorated with @worker.",
+            "",
+        )
+    )
+
+
+def _is_worker_of(value: object, module: ModuleType) -> bool:
+    """Workers that were imported from elsewhere, to send to them, are not this function's."""
+    if not isinstance(value, Worker):
+        return False
+    return value.module == module.__name__
+
+
+def _trouble(error: BaseException, path: Path) -> Trouble:
+    return Trouble(
+        f"{path.name} can't be imported: {type(error).__name__}: {error}".rstrip(": "),
+        "".join(traceback.format_exception(error)),
+    )

@@ -1,0 +1,85 @@
+"""What a process does to itself before it runs user code: its own session, its own limits, nothing inherited.
+
+Linux calls that Python has no name for are made through the C library and left out elsewhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_ROOM_BYTES = 1024 * 1024 * 1024
+"""Private memory beyond the limit that may be reserved (stacks of threads) without being used."""
+
+_libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every descendant that loses its own."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def die_with_parent() -> None:
+    """Be killed when the parent ends."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def detach(channel: int, stdout: int, stderr: int, parent: int) -> int:
+    """In a fresh fork: leave the parent's session, take over the three descriptors, close all others.
+
+    Returns the descriptor of the channel.
+    """
+    os.setsid()
+    die_with_parent()
+    if os.getppid() != parent:
+        os._exit(1)  # it was gone before we could ask to be told
+    adopt_orphans()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (stdout, 1), (stderr, 2)):
+        os.dup2(source, target)
+    kept = 3
+    os.dup2(channel, kept, inheritable=False)
+    os.closerange(kept + 1, _highest_descriptor())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    return kept
+
+
+def limit(memory_bytes: int, cpu_s: float) -> None:
+    """Let the kernel refuse what would be far beyond a limit before anybody can measure it. 0: no limit."""
+    _set(resource.RLIMIT_CORE, 0, 0)
+    if memory_bytes and sys.platform == "linux":
+        most = _private_bytes() + 2 * memory_bytes + _ROOM_BYTES
+        _set(resource.RLIMIT_DATA, most, most)
+    if cpu_s:
+        _set(resource.RLIMIT_CPU, int(cpu_s) + 2, int(cpu_s) + 3)
+
+
+def _set(what: int, soft: int, hard: int) -> None:
+    with suppress(ValueError, OSError):  # an administrator's own limit is lower
+        resource.setrlimit(what, (soft, hard))
+
+
+def _private_bytes() -> int:
+    """What counts against RLIMIT_DATA already."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines():
+        if line.startswith("VmData:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def _highest_descriptor() -> int:
+    """One above the highest descriptor that can be open."""
+    with suppress(OSError, ValueError):
+        return max(int(name) for name in os.listdir("/proc/self/fd")) + 1  # noqa: PTH208 - names only
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(soft, 1 << 20)

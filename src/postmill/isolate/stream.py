@@ -1,0 +1,117 @@
+"""One exchange on a channel, seen from either side: what has arrived, and how much may still be sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+from postmill.isolate.frames import CHUNK, LARGEST, WINDOW, BrokenFrame, Kind
+
+if TYPE_CHECKING:
+    from postmill.isolate.channel import Channel
+
+_COUNTED = frozenset({Kind.BODY, Kind.LAST_BODY, Kind.MESSAGE})
+
+
+class Stream:
+    """Frames in order of arrival, and credit: each side sends only as much body as the other has room for."""
+
+    __slots__ = (
+        "_arrived",
+        "_channel",
+        "_credit",
+        "_failure",
+        "_news",
+        "_room",
+        "_taken",
+        "_untaken",
+        "number",
+    )
+
+    def __init__(self, channel: Channel, number: int) -> None:
+        self.number = number
+        self._channel = channel
+        self._arrived: deque[tuple[int, bytes]] = deque()
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._credit = WINDOW
+        self._untaken = 0
+        self._taken = 0
+        self._failure: BaseException | None = None
+
+    def arrived(self, kind: int, payload: bytes) -> None:
+        """A frame came. Raises :class:`BrokenFrame` when the other side ignores its credit."""
+        if kind == Kind.GRANT:
+            self._credit += int.from_bytes(payload, "little")
+            self._room.set()
+            return
+        if kind in _COUNTED:
+            self._untaken += len(payload)
+            if self._untaken > WINDOW + LARGEST:
+                raise BrokenFrame("more body than there is room for")
+        self._arrived.append((kind, payload))
+        self._news.set()
+
+    async def take(self) -> tuple[int, bytes]:
+        """The next frame. Raises what :meth:`fail` was given, once nothing is left."""
+        while not self._arrived:
+            if self._failure is not None:
+                raise self._failure
+            self._news.clear()
+            await self._news.wait()
+        kind, payload = self._arrived.popleft()
+        if payload and kind in _COUNTED:
+            self._grant(len(payload))
+        return kind, payload
+
+    async def send_body(self, body: bytes, *, more: bool) -> None:
+        """Send a piece of body, waiting for room. Raises what :meth:`fail` was given."""
+        while len(body) > min(self._credit, CHUNK):
+            await self._wait_for_room()
+            size = min(self._credit, CHUNK, len(body))
+            self._send(Kind.BODY, body[:size])
+            body = body[size:]
+        if self._failure is not None:
+            raise self._failure
+        if body or not more:
+            self._send(Kind.BODY if more else Kind.LAST_BODY, body)
+
+    async def send_message(self, payload: bytes) -> None:
+        """Send a message of a WebSocket, waiting until there is any room at all."""
+        await self._wait_for_room()
+        self._send(Kind.MESSAGE, payload)
+
+    def say(self, kind: Kind, payload: bytes = b"") -> None:
+        """Send a frame that needs no room."""
+        self._channel.send(kind, self.number, payload)
+
+    def fail(self, error: BaseException) -> None:
+        """Nothing more will come, and nothing more be sent: whoever waits is told."""
+        if self._failure is None:
+            self._failure = error
+            self._news.set()
+            self._room.set()
+
+    @property
+    def failed(self) -> bool:
+        """Whether :meth:`fail` was called."""
+        return self._failure is not None
+
+    def _send(self, kind: Kind, payload: bytes) -> None:
+        self._credit -= len(payload)
+        self._channel.send(kind, self.number, payload)
+
+    async def _wait_for_room(self) -> None:
+        while self._credit <= 0 and self._failure is None:
+            self._room.clear()
+            await self._room.wait()
+        if self._failure is not None:
+            raise self._failure
+
+    def _grant(self, size: int) -> None:
+        self._untaken -= size
+        self._taken += size
+        if self._taken >= WINDOW // 2:
+            self._channel.send(Kind.GRANT, self.number, self._taken.to_bytes(8, "little"))
+            self._taken = 0

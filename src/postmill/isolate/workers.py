@@ -1,0 +1,66 @@
+"""Workers inside an isolate: the engine claims, renews and settles here, until the host says otherwise."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from postmill.engine.run import Engine
+from postmill.handlers.sender import use_database
+from postmill.isolate.frames import Trouble
+from postmill.isolate.loading import BootError
+from postmill.model import address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from postmill.handlers.decorator import Worker
+
+DATABASE = "POSTMILL_DB_URL"
+LISTEN = "POSTMILL_LISTEN_URL"
+
+
+def know_database() -> None:
+    """Let ``task.send(...)`` of any function send to the project's database."""
+    if url := os.environ.get(DATABASE):
+        use_database(url)
+
+
+class Workers:
+    """The workers of one function."""
+
+    def __init__(
+        self, workers: Sequence[Worker], grace_s: float, on_known: Callable[[list[str]], None]
+    ) -> None:
+        """``on_known`` is told the ids under which the workers will claim, before they do."""
+        url = os.environ.get(DATABASE)
+        if not url:
+            raise BootError(Trouble("A worker needs a database, and none is configured.", ""))
+        for worker in workers:
+            worker.options = replace(worker.options, grace=grace_s)
+        where = address.parse(url, listen_url=os.environ.get(LISTEN) or None, source=DATABASE)
+        self._engine = Engine(workers, where)
+        self._on_known = on_known
+        self._known: list[str] = []
+        self._engine.on_worker.append(lambda worker: self._know(str(worker.worker_id)))
+
+    async def start(self) -> None:
+        """Until every worker claims. Waits for a database that is not there."""
+        await self._engine.start()
+
+    async def until_deprecated(self) -> None:
+        """Until an operator has asked every worker here to drain."""
+        await self._engine.wait_deprecated()
+
+    async def stop(self, reason: str) -> None:
+        """Claim nothing more, finish what runs, write everything down, close every connection."""
+        await self._engine.stop(reason)
+
+    def force(self) -> None:
+        """Cancel what still runs."""
+        self._engine.force()
+
+    def _know(self, worker_id: str) -> None:
+        self._known.append(worker_id)
+        self._on_known(self._known)

@@ -1,0 +1,202 @@
+"""The process that isolates are forked from: ``python -m postmill.isolate.zygote <descriptor>``.
+
+It was executed afresh with an environment of its own, so neither that nor its memory holds anything of the
+host; it has imported what every isolate needs, has one thread, and runs no user code. It obeys one socket
+(start, kill), tells of every end, and ends what an ended isolate leaves behind: orphans become its children,
+whatever session they have fled to. When the host is gone, it ends everything and itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+import msgspec
+
+from postmill.isolate import child, process
+
+ORPHANS_S = 1.0
+"""How long an end is not told because orphans of it still have to be ended."""
+_LOOK_AGAIN_MS = 5
+_FULL = 64 * 1024
+
+
+class Order(msgspec.Struct):
+    """The host wants an isolate started (three descriptors come along: channel, stdout, stderr) or killed."""
+
+    isolate: int
+    kill: bool = False
+
+
+class Report(msgspec.Struct, omit_defaults=True):
+    """An isolate was started, or has ended. Isolate 0 is the zygote, which is ready."""
+
+    isolate: int
+    pid: int
+    status: int | None = None
+    """As ``waitpid`` gives it; None: it runs."""
+    cpu_s: float = 0.0
+    max_rss_bytes: int = 0
+
+
+class Zygote:
+    """The loop over orders and ends."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._pids: dict[int, int] = {}
+        """Isolates that run, by process."""
+        self._ended: list[tuple[float, Report]] = []
+        self._woken, self._wake = socket.socketpair()
+
+    def run(self) -> None:
+        """Until the host is gone."""
+        self._listen_to_ends()
+        self._tell(Report(0, os.getpid()))
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        poll.register(self._woken, select.POLLIN)
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll(_LOOK_AGAIN_MS if self._ended else None)}
+            if self._woken.fileno() in ready:
+                self._woken.recv(4096)
+            self._reap()
+            if self._control.fileno() in ready and not self._obey():
+                break
+        self._end_all()
+
+    def _listen_to_ends(self) -> None:
+        self._woken.setblocking(False)
+        self._wake.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # the host decides
+
+    def _obey(self) -> bool:
+        """One order. False when nobody is there to give one."""
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, _FULL, 3)
+        except ConnectionError:
+            return False
+        if not data:
+            return False
+        order = msgspec.json.decode(data, type=Order)
+        if order.kill:
+            self._kill(order.isolate)
+        else:
+            self._start(order.isolate, descriptors)
+        return True
+
+    def _start(self, isolate: int, descriptors: list[int]) -> None:
+        parent = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                signal.set_wakeup_fd(-1)
+                child.main(process.detach(descriptors[0], descriptors[1], descriptors[2], parent))
+            finally:
+                os._exit(70)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        self._pids[pid] = isolate
+        self._tell(Report(isolate, pid))
+
+    def _kill(self, isolate: int) -> None:
+        for pid, number in self._pids.items():
+            if number == isolate:
+                _kill_group(pid)
+
+    def _reap(self) -> None:
+        """Take every end there is; tell those that leave nothing behind, or could not be cleaned up after."""
+        while (pid := _next_ended()) is not None:
+            if pid in self._pids:
+                _kill_group(pid)  # before its number can be given to another
+            _, status, usage = os.wait4(pid, 0)
+            isolate = self._pids.pop(pid, None)
+            if isolate is not None:
+                cpu_s = usage.ru_utime + usage.ru_stime
+                report = Report(isolate, pid, status, cpu_s, usage.ru_maxrss * 1024)
+                self._ended.append((time.monotonic() + ORPHANS_S, report))
+        if not self._ended:
+            return
+        clean = not self._end_orphans()
+        now = time.monotonic()
+        for until, report in self._ended:
+            if clean or now >= until:
+                self._tell(report)
+        self._ended = [] if clean else [(until, report) for until, report in self._ended if now < until]
+
+    def _end_orphans(self) -> bool:
+        """Kill every child that is no isolate: what a dead one has left. Returns whether there was any."""
+        orphans = [pid for pid in _children() if pid not in self._pids]
+        for pid in orphans:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return bool(orphans)
+
+    def _end_all(self) -> None:
+        for pid in self._pids:
+            _kill_group(pid)
+        while True:
+            self._end_orphans()
+            try:
+                pid, _ = os.waitpid(-1, 0)
+            except ChildProcessError:
+                return
+            self._pids.pop(pid, None)
+
+    def _tell(self, report: Report) -> None:
+        with suppress(OSError):  # the host is gone: the next read says so
+            self._control.send(msgspec.json.encode(report))
+
+
+def _next_ended() -> int | None:
+    with suppress(ChildProcessError):
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return ended.si_pid if ended is not None else None
+    return None
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)  # not yet the leader of a group
+
+
+def _children() -> list[int]:
+    """Living and ended children of this process."""
+    own = str(os.getpid())
+    found = []
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - names only
+        if entry.isdigit():
+            with suppress(OSError, IndexError):
+                stat = Path(f"/proc/{entry}/stat").read_text(encoding="ascii", errors="replace")
+                if stat.rpartition(")")[2].split()[1] == own:
+                    found.append(int(entry))
+    return found
+
+
+def main() -> None:
+    """The zygote's whole life."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    process.adopt_orphans()
+    for module in (*child.PRELOADED, *sys.argv[2:]):
+        with suppress(ImportError):
+            import_module(module)
+    gc.collect()
+    gc.freeze()
+    Zygote(control).run()
+
+
+if __name__ == "__main__":
+    main()
