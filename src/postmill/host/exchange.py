@@ -1,4 +1,4 @@
-"""One ASGI exchange between the gateway and an isolate: what the client sends goes in, the answer comes out."""
+"""One ASGI exchange between the gateway and an isolate: what the client sends goes in, the answer out."""
 
 from __future__ import annotations
 

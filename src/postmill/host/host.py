@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,7 +74,7 @@ class Host:
         self._pools: dict[str, Pool] = {}
         self._launcher = make_launcher(runtime.preload, self._isolates_lost)
         self._claims = Claims(address, self.journal) if address is not None else None
-        self._supervisor = Supervisor(lambda: self._pools.values())
+        self._supervisor = Supervisor(self._pools.values)
         self._order = asyncio.Lock()
         self._started = False
         self._watching: asyncio.Task[None] | None = None
@@ -196,7 +195,7 @@ class Host:
         ]
         self.journal.say(
             Event.FUNCTION_CHANGED,
-            files=sorted(os.path.relpath(path, self._folder) for path in changed),
+            files=sorted(_shown(path, self._folder) for path in changed),
             functions=[pool.slug for pool in rolled],
         )
         await asyncio.gather(
@@ -206,6 +205,10 @@ class Host:
 
     def _isolates_lost(self) -> None:
         self.journal.say(Event.ISOLATES_LOST)
+
+
+def _shown(path: Path, folder: Path) -> str:
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
 def _database(address: Address | None) -> dict[str, str]:

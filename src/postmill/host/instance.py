@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
@@ -120,6 +120,13 @@ class Instance:
         self._ready_at = self._idle_since = time.monotonic()
         self.state = State.READY
         self._say(Event.FUNCTION_BOOTED, kind=self.kind, boot_ms=round((self._ready_at - began) * 1000, 1))
+
+    async def until_claiming(self) -> None:
+        """Until its workers are at work, or it has ended."""
+        claiming = asyncio.create_task(self.claiming.wait())
+        ends: set[asyncio.Future[Any]] = {claiming, self.ended}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        claiming.cancel()
 
     @property
     def is_free(self) -> bool:
@@ -350,5 +357,5 @@ class Instance:
         self._say(Event.FUNCTION_BOOT_FAILED, error=text, traceback=traceback)
         return BootFailed("The function could not be started.", reason=EndReason.STARTUP_FAILURE, why=text)
 
-    def _say(self, event: Event, **fields: object) -> None:
+    def _say(self, event: Event, **fields: Any) -> None:
         self._journal.say(event, function=self.slug, execution_id=self.execution_id, **fields)

@@ -61,9 +61,10 @@ class Process:
 
     def end(self, ending: Ending) -> None:
         """It is gone."""
-        for future in (self.pid, self.ended):
-            if not future.done():
-                future.set_result(0) if future is self.pid else future.set_result(ending)  # type: ignore[arg-type]
+        if not self.pid.done():
+            self.pid.set_result(0)
+        if not self.ended.done():
+            self.ended.set_result(ending)
 
 
 class Launcher(Protocol):
@@ -112,7 +113,7 @@ class ForkLauncher:
                 start_new_session=True,
             )
             theirs.close()
-            ours.setblocking(False)
+            ours.settimeout(0)
             self._control = ours
             self._ready = loop.create_future()
             loop.add_reader(ours, self._read)
@@ -125,7 +126,7 @@ class ForkLauncher:
         number = self._last
         process = self._processes[number] = Process(lambda: self._tell(Order(number, kill=True)))
         self._tell(Order(number), [channel.fileno(), stdout, stderr])
-        await asyncio.wait({process.pid, process.ended}, return_when=asyncio.FIRST_COMPLETED)
+        await process.pid
         return process
 
     async def stop(self) -> None:
@@ -245,5 +246,7 @@ def _wait(zygote: subprocess.Popen[bytes]) -> None:
 
 
 def launcher(preload: Sequence[str], on_lost: Callable[[], None]) -> Launcher:
-    """The best way on this platform. On macOS a fork of a process that has loaded system libraries may crash."""
+    """The best way on this platform. On macOS a forked process may crash in the
+    system's own libraries.
+    """
     return ForkLauncher(preload, on_lost) if sys.platform == "linux" else SpawnLauncher()

@@ -24,6 +24,7 @@ LONGEST = 64 * 1024
 PER_SECOND = 256 * 1024
 """Bytes of output of one isolate that are kept in a second."""
 _MARK = MARK.encode()
+_EVENTS = frozenset(event.value for event in Event)
 
 
 class _Record(msgspec.Struct):
@@ -133,7 +134,7 @@ class Output(asyncio.Protocol):
     def _record(self, record: _Record) -> None:
         """What the isolate has logged: our own events under their name, anything else as a line."""
         function, execution_id = self._who
-        if record.event in Event and record.logger.startswith("postmill"):
+        if record.event in _EVENTS and record.logger.startswith("postmill"):
             if record.event == Event.FUNCTION_UNCAUGHT:
                 self._journal.say(
                     Event.FUNCTION_UNCAUGHT, function=function, execution_id=execution_id, **record.fields

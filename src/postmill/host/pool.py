@@ -186,10 +186,7 @@ class Pool:
             return False
         self.kind = instance.kind
         if self.kind == "worker":
-            await asyncio.wait(
-                {asyncio.ensure_future(instance.claiming.wait()), instance.ended},
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            await instance.until_claiming()
         else:
             self.breaker.worked()
         self._changed()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchfiles import Change, DefaultFilter, awatch
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator
 
 QUIET_MS = 200

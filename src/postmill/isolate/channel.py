@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from postmill.isolate.frames import HEAD, BrokenFrame, Framer
 
@@ -27,7 +27,7 @@ class Channel(asyncio.Protocol):
 
     async def attach(self, sock: socket.socket) -> None:
         """Begin to speak on ``sock``, which belongs to the channel from now on."""
-        sock.setblocking(False)
+        sock.settimeout(0)
         await self._loop.create_connection(lambda: self, sock=sock)
 
     def send(self, kind: int, stream: int = 0, payload: bytes = b"") -> None:
@@ -49,8 +49,7 @@ class Channel(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See :class:`asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by class
 
     def data_received(self, data: bytes) -> None:
         """See :class:`asyncio.Protocol`."""

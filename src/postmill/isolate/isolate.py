@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -22,6 +22,7 @@ from postmill.isolate.workers import Workers
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Coroutine
 
     from postmill.isolate.frames import Boot
     from postmill.isolate.loading import Entry
@@ -124,8 +125,8 @@ class Isolate:
         if self._entry.kind == "handler" and exchange.task is not None:
             exchange.task.cancel()
 
-    def _begin(self, work: object) -> None:
-        task = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -40,7 +40,8 @@ class Lifespan:
             return
         self._answer = asyncio.get_running_loop().create_future()
         self._events.put_nowait("lifespan.shutdown")
-        await asyncio.wait({self._task, self._answer}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {self._task, self._answer}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
 
     async def _run(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}

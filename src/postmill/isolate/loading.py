@@ -1,4 +1,4 @@
-"""Finds out what a function's file is: a ``handler``, an ASGI ``app``, or workers. Imports it, nothing else."""
+"""Finds out what a function's file is: a ``handler``, an ASGI ``app``, or workers. Imports it, no more."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import sys
 import traceback
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from postmill.handlers.decorator import Worker
 from postmill.isolate.frames import Trouble
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import ModuleType
 
 

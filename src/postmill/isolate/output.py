@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from contextlib import suppress
+from typing import TextIO
 
 MARK = "\x1e"
 """The first character of a line that is a record: JSON with ``level``, ``event``, ``fields``, ``logger``."""
@@ -37,8 +38,11 @@ class Records(logging.Handler):
 
 def configure(level: str) -> None:
     """Send every logger's records from ``level`` on to the host, and print line by line."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = _writer(1), _writer(2)  # those of the zygote believe to be its own files
     root = logging.getLogger()
     root.handlers[:] = [Records()]
     root.setLevel(logging.getLevelNamesMapping().get(level.upper(), logging.INFO))
+
+
+def _writer(descriptor: int) -> TextIO:
+    return open(descriptor, "w", 1, "utf-8", "backslashreplace", closefd=False)

@@ -74,8 +74,8 @@ class Zygote:
         self._end_all()
 
     def _listen_to_ends(self) -> None:
-        self._woken.setblocking(False)
-        self._wake.setblocking(False)
+        self._woken.settimeout(0)
+        self._wake.settimeout(0)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
