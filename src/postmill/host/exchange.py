@@ -44,6 +44,7 @@ class Exchange:
         self._is_http = scope["type"] == "http"
         self._started = False
         self._complete = False
+        self._body_sent = False
         self._feeding: asyncio.Task[None] | None = None
         self._stream: Stream = instance.open(_encode(_opening(scope)))
 
@@ -55,6 +56,7 @@ class Exchange:
         timers = [loop.call_later(timeout_s, self._too_late, timeout_s)] if timeout_s else []
         if self._is_http and _BODY_HEADERS.isdisjoint(name for name, _ in self._scope["headers"]):
             self._stream.say(Kind.LAST_BODY)
+            self._body_sent = True
             timers.append(loop.call_later(WATCH_AFTER_S, self._feed))
         else:
             self._feed()
@@ -114,7 +116,9 @@ class Exchange:
                 message = await self._receive()
                 if message["type"] != "http.request":
                     break
-                await self._stream.send_body(message.get("body", b""), more=message.get("more_body", False))
+                if not self._body_sent:
+                    self._body_sent = not message.get("more_body", False)
+                    await self._stream.send_body(message.get("body", b""), more=not self._body_sent)
             except (FunctionFailure, _Gone):
                 return
         self._stream.fail(_Gone())

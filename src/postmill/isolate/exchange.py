@@ -45,14 +45,14 @@ class Exchange:
         except ClientGone:
             pass
         except MemoryError:
-            self.stream.say(Kind.EXHAUSTED)
+            self.stream.say(Kind.EXHAUSTED)  # no end: the host ends the whole isolate
+            return
         except Exception as error:
             self.stream.say(Kind.RAISED, _encode(_trouble(error)))
         except BaseException as error:
             if not self.stream.failed:  # not cancelled because the client is gone
                 self.stream.say(Kind.RAISED, _encode(_trouble(error)))
-        finally:
-            self.stream.say(Kind.END)
+        self.stream.say(Kind.END)
 
     async def _receive(self) -> MutableMapping[str, Any]:
         try:
@@ -63,7 +63,8 @@ class Exchange:
                 kind, body = await self.stream.take()
                 self._body_taken = kind == Kind.LAST_BODY
                 return {"type": "http.request", "body": body, "more_body": not self._body_taken}
-            await self.stream.take()
+            while True:
+                await self.stream.take()  # until the client is gone: after the body nothing else comes
         except ClientGone:
             pass
         return (

@@ -67,15 +67,16 @@ class Stream:
 
     async def send_body(self, body: bytes, *, more: bool) -> None:
         """Send a piece of body, waiting for room. Raises what :meth:`fail` was given."""
-        while len(body) > min(self._credit, CHUNK):
+        at = 0
+        while len(body) - at > min(self._credit, CHUNK):
             await self._wait_for_room()
-            size = min(self._credit, CHUNK, len(body))
-            self._send(Kind.BODY, body[:size])
-            body = body[size:]
+            size = min(self._credit, CHUNK, len(body) - at)
+            self._send(Kind.BODY, body[at : at + size])
+            at += size
         if self._failure is not None:
             raise self._failure
-        if body or not more:
-            self._send(Kind.BODY if more else Kind.LAST_BODY, body)
+        if at < len(body) or not more:
+            self._send(Kind.BODY if more else Kind.LAST_BODY, body[at:] if at else body)
 
     async def send_message(self, payload: bytes) -> None:
         """Send a message of a WebSocket, waiting until there is any room at all."""

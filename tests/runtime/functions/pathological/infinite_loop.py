@@ -1,0 +1,6 @@
+"""Uses all the CPU it can get and never gives the event loop a turn."""
+
+
+async def handler():
+    while True:
+        pass
