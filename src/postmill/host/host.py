@@ -145,6 +145,11 @@ class Host:
             pool.run(pool.replace(instance, "response timeout"))  # it may hang altogether
             raise
 
+    async def recycle(self, slug: str) -> None:
+        """Replace every instance of a function: the new one is up before the old one takes nothing more."""
+        pool = self._pool(slug)
+        await pool.roll(pool.source)
+
     async def stop_function(self, slug: str) -> None:
         """End every instance of a function; a worker stays stopped until its next request."""
         await self._pool(slug).end_instances(self._runtime.grace_s)

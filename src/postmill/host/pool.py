@@ -185,11 +185,11 @@ class Pool:
             self._failed(failure)
             return False
         self.kind = instance.kind
+        self._changed()
         if self.kind == "worker":
             await instance.until_claiming()
         else:
             self.breaker.worked()
-        self._changed()
         return instance.state == State.READY
 
     def _needs_successor(self, instance: Instance) -> bool:
@@ -236,6 +236,7 @@ class Pool:
                 continue
             instance = self._free()
             if instance is None:
-                self._start_if_room()
+                if not self.breaker.refuses(time.monotonic()):
+                    self._start_if_room()
                 return
             self._waiting.popleft().set_result(instance)

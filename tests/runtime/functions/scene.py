@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import shutil
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,9 +72,7 @@ class Scene:
     def events(self, event: Event, function: str | None = None) -> list[dict[str, Any]]:
         """What was said under a name."""
         return [
-            fields
-            for said, fields in self.said
-            if said == event and function in (None, fields["function"])
+            fields for said, fields in self.said if said == event and function in (None, fields["function"])
         ]
 
     async def until(self, event: Event, function: str | None = None, count: int = 1) -> list[dict[str, Any]]:
@@ -125,10 +124,7 @@ async def hosting(
 
     ``settings`` by slug, with underscores; ``limits`` are those of every function that says nothing else.
     """
-    folder.mkdir(exist_ok=True)
-    for name in (*names, "healthy"):
-        source = (PATHOLOGICAL / f"{name}.py").read_text(encoding="utf-8")
-        (folder / f"{name}.py").write_text(source, encoding="utf-8")
+    copy_functions(folder, PATHOLOGICAL, *names, "healthy")
     runtime = runtime or RuntimeSettings(limits=limits or Limits())
     configured = {
         slug: FunctionSettings(slug=slug, **{"limits": runtime.limits, **given})
@@ -156,15 +152,22 @@ class Traces:
     descriptors: int
 
 
+def copy_functions(folder: Path, source: Path, *names: str) -> None:
+    """Put functions where a host finds them."""
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        shutil.copy(source / f"{name}.py", folder)
+
+
 def traces() -> Traces:
     """Children of this process, dead ones too, and its open descriptors."""
-    return Traces(frozenset(children()), len(os.listdir("/proc/self/fd")))
+    return Traces(frozenset(children()), len(list(Path("/proc/self/fd").iterdir())))
 
 
 async def nothing_remains(before: Traces) -> None:
-    """No process, zombie, socket or pipe more than before. Descriptors are closed in the loop's next turns."""
+    """No process, zombie, socket or pipe more than before. A loop closes descriptors in its next turns."""
     async with asyncio.timeout(GIVE_UP_S):
-        while traces().descriptors > before.descriptors:
+        while traces().descriptors > before.descriptors:  # noqa: ASYNC110 - nobody says it
             await asyncio.sleep(0.01)
     assert traces().children <= before.children
 
@@ -173,12 +176,12 @@ def children(parent: int | None = None) -> list[int]:
     """Living and dead children of a process, of this one by default."""
     wanted = str(parent or os.getpid())
     found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
             with suppress(OSError):
-                stat = Path(f"/proc/{entry}/stat").read_text(encoding="utf-8", errors="replace")
+                stat = (entry / "stat").read_text(encoding="utf-8", errors="replace")
                 if stat.rpartition(")")[2].split()[1] == wanted:
-                    found.append(int(entry))
+                    found.append(int(entry.name))
     return found
 
 

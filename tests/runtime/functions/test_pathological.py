@@ -70,7 +70,7 @@ async def test_whoever_passes_a_limit_is_stopped_by_name(
 
 
 async def test_who_does_not_answer_in_time_is_told_so_and_replaced(tmp_path: Path) -> None:
-    runtime = RuntimeSettings(response_timeout_s=0.5)
+    runtime = RuntimeSettings(response_timeout_s=0.5, grace_s=0.2)
     async with hosting(tmp_path / "f", "blocks_loop", runtime=runtime) as scene:
         failure = await fails(scene, "blocks_loop", ResponseTimeout, b"block=1")
         assert (failure.status, failure.code) == (504, "IDLE_TIMEOUT")
@@ -119,7 +119,7 @@ async def test_a_function_that_cuts_itself_off_has_died(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("slug", ["raises_at_import", "exits_at_import", "slow_import"])
 async def test_what_can_not_be_started_is_a_boot_error(slug: str, tmp_path: Path) -> None:
-    async with hosting(tmp_path / "f", slug, runtime=RuntimeSettings(boot_timeout_s=2)) as scene:
+    async with hosting(tmp_path / "f", slug, runtime=RuntimeSettings(boot_timeout_s=1)) as scene:
         failure = await fails(scene, slug, BootFailed)
         assert (failure.status, failure.code) == (503, "BOOT_ERROR")
         assert "secret detail" not in failure.what
@@ -136,7 +136,8 @@ async def test_the_log_says_why_a_function_can_not_be_imported(tmp_path: Path) -
 
 
 async def test_a_slow_import_is_waited_for(tmp_path: Path) -> None:
-    async with hosting(tmp_path / "f", "slow_import") as scene:
+    settings = {"slow_import": {"env": {"IMPORT_S": "0.3"}}}
+    async with hosting(tmp_path / "f", "slow_import", settings=settings) as scene:
         answer = asyncio.create_task(scene.call("slow_import"))
         await healthy(scene)
         assert (await answer).body == b"at last"

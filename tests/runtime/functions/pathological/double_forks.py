@@ -1,4 +1,4 @@
-"""Makes itself a daemon the classic way: fork, a session of its own, fork again; with its output still open."""
+"""Makes itself a daemon the classic way: fork, a session of its own, fork again; its output stays open."""
 
 import os
 import time

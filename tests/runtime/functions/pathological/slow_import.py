@@ -1,8 +1,9 @@
-"""Takes longer to import than anybody waits."""
+"""Takes its time to be imported."""
 
+import os
 import time
 
-time.sleep(10)
+time.sleep(float(os.environ.get("IMPORT_S", "10")))
 
 
 async def handler():

@@ -1,0 +1,204 @@
+"""Workers in isolates: they claim and settle there; the host keeps them running, replaces them without a gap,
+and returns at once what a dead one held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import orjson
+import pytest
+
+from postmill.model.address import Address
+from postmill.model.events import Event
+from postmill.model.function_failures import BootFailed
+from postmill.model.function_limits import EndReason
+from tests.runtime.functions.scene import GIVE_UP_S, Scene, copy_functions, hosting, is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+OTHERS = """
+    select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()
+"""
+"""Connections to a test's database that are not its own."""
+WORKING = Path(__file__).parent / "working"
+
+
+class Desk:
+    """The database of a test."""
+
+    def __init__(self, scene: Scene, db: asyncpg.Connection[Any]) -> None:
+        self.scene = scene
+        self.db = db
+
+    async def send(self, queue: str, count: int = 1, payload: object = "x") -> None:
+        """Messages, sent the way another client would."""
+        text = orjson.dumps(payload).decode()
+        await self.db.execute(
+            "select pgmq.send($1, $2::jsonb) from generate_series(1, $3)", queue, text, count
+        )
+
+    async def value(self, sql: str) -> Any:
+        """One value."""
+        return await self.db.fetchval(f"select {sql}")
+
+    async def until(self, condition: str) -> None:
+        """Wait for what only the database shows."""
+        async with asyncio.timeout(GIVE_UP_S):
+            while not await self.value(condition):  # noqa: ASYNC110 - nobody else says it
+                await asyncio.sleep(0.02)
+
+    async def started(self, slug: str) -> dict[str, Any]:
+        """What the function's URL answers."""
+        answer: dict[str, Any] = orjson.loads((await self.scene.call(slug, method="POST")).body)
+        return answer
+
+    async def claiming(self, slug: str) -> None:
+        """Start a worker, and wait until it is at work."""
+        await self.started(slug)
+        await self.until("exists (select from postmill.listeners)")
+
+
+@asynccontextmanager
+async def working(folder: Path, url: str, *names: str, **options: Any) -> AsyncIterator[Desk]:
+    """A host with the worker functions ``names`` on the database ``url``."""
+    copy_functions(folder, WORKING, *names)
+    db = await asyncpg.connect(url)
+    try:
+        await db.execute("create table runs (msg_id bigint, pid int); create table gates (name text)")
+        async with hosting(folder, *options.pop("broken", ()), address=Address(url), **options) as scene:
+            yield Desk(scene, db)
+        assert await db.fetchval(OTHERS) == 0
+    finally:
+        await db.close()
+
+
+async def test_a_request_starts_a_worker_and_the_next_one_finds_it(tmp_path: Path, database_url: str) -> None:
+    async with working(tmp_path / "f", database_url, "tally") as desk:
+        first, second = await desk.started("tally"), await desk.started("tally")
+        assert (first["status"], second["status"]) == ("started", "running")
+        assert first["workerId"] == second["workerId"]
+        assert first["functionName"] == "tally"
+        await desk.claiming("tally")
+        await desk.send("tally", 20, payload=1)
+        await desk.until("(select count(*) from pgmq.a_tally) = 20")
+        assert await desk.value("count(*) from runs") == 20
+
+
+async def test_what_a_killed_worker_held_is_returned_and_counted(tmp_path: Path, database_url: str) -> None:
+    async with working(tmp_path / "f", database_url, "waits") as desk:
+        await desk.claiming("waits")
+        await desk.send("waits", payload="gate")
+        await desk.until("exists (select from runs)")
+        os.kill(await desk.value("pid from runs"), signal.SIGKILL)
+        (said,) = await desk.scene.until(Event.FUNCTION_SHUTDOWN, "waits")
+        assert (said["reason"], said["exit"]) == (EndReason.CRASH, "signal 9")
+        assert said["memory_bytes"] > 0
+        await desk.until("(select count(*) from runs) = 2")
+        assert await desk.value("array_agg(kind) from postmill.failures") == ["crash"]
+        assert "Crash" in await desk.value("error_message from postmill.failures")
+        await desk.db.execute("insert into gates values ('gate')")
+        await desk.until("(select count(*) from pgmq.a_waits) = 1")
+
+
+async def test_a_worker_that_exits_in_its_handler_loses_no_message(tmp_path: Path, database_url: str) -> None:
+    """Also those it had claimed a moment before, and never run."""
+    async with working(tmp_path / "f", database_url, "dies_once") as desk:
+        await desk.value("postmill.create_queue('dies_once')")
+        await desk.send("dies_once", 10)
+        await desk.started("dies_once")
+        await desk.until("(select count(*) from pgmq.a_dies_once) = 10")
+        assert await desk.value("count(*) from postmill.claims") == 0
+        assert await desk.value("count(*) from postmill.dead_letters") == 0
+
+
+async def test_a_running_message_outlasts_its_workers_replacement(tmp_path: Path, database_url: str) -> None:
+    async with working(tmp_path / "f", database_url, "waits") as desk:
+        await desk.claiming("waits")
+        await desk.send("waits", payload="slow")
+        await desk.until("exists (select from runs)")
+        old = await desk.value("pid from runs")
+        await desk.scene.host.recycle("waits")
+        assert is_alive(old)
+        await desk.db.execute("insert into gates values ('fast')")
+        await desk.send("waits", payload="fast")
+        await desk.until("(select count(*) from pgmq.a_waits) = 1")
+        await desk.db.execute("insert into gates values ('slow')")
+        (said,) = await desk.scene.until(Event.FUNCTION_SHUTDOWN, "waits")
+        assert (said["reason"], said["exit"]) == (EndReason.EARLY_DROP, "exit 0")
+        assert await desk.value("count(*) from pgmq.a_waits") == 2
+        assert await desk.value("count(*) from runs") == 2
+        assert await desk.value("count(*) from postmill.failures") == 0
+
+
+async def test_twenty_replacements_under_load_run_no_message_twice(tmp_path: Path, database_url: str) -> None:
+    async with working(tmp_path / "f", database_url, "tally") as desk:
+        await desk.claiming("tally")
+        sender = await asyncpg.connect(database_url)
+        stop = asyncio.Event()
+
+        async def send() -> int:
+            sent = 0
+            while not stop.is_set():
+                await sender.execute("select pgmq.send('tally', '1'::jsonb) from generate_series(1, 10)")
+                sent += 10
+                await asyncio.sleep(0.01)
+            return sent
+
+        sending = asyncio.create_task(send())
+        try:
+            for _ in range(20):
+                await desk.scene.host.recycle("tally")
+        finally:
+            stop.set()
+            sent = await sending
+            await sender.close()
+        ends = await desk.scene.until(Event.FUNCTION_SHUTDOWN, "tally", 20)
+        assert {said["reason"] for said in ends} == {EndReason.EARLY_DROP}
+        await desk.until(f"(select count(*) from pgmq.a_tally) = {sent}")
+        assert await desk.value("count(*) from runs") == sent
+        assert await desk.value("count(distinct msg_id) from runs") == sent
+        assert await desk.value("count(distinct pid) from runs") > 10
+        assert await desk.value("count(*) from postmill.failures") == 0
+
+
+async def test_a_worker_that_keeps_dying_is_given_time(tmp_path: Path, database_url: str) -> None:
+    options = {"broken": ("crash_loop",)}
+    async with working(tmp_path / "f", database_url, **options) as desk:
+        assert (await desk.started("crash_loop"))["status"] == "started"
+        said = await desk.scene.until(Event.FUNCTION_BROKEN, "crash_loop")
+        assert said[0]["failures"] == 5
+        assert {end["reason"] for end in desk.scene.events(Event.FUNCTION_SHUTDOWN, "crash_loop")} == {
+            EndReason.CRASH
+        }
+        states = {info.slug: info.state for info in desk.scene.host.functions()}
+        assert states["crash_loop"] == "broken"
+        assert (await desk.scene.call("healthy")).status == 200
+
+
+async def test_a_worker_that_was_stopped_stays_stopped_until_somebody_asks(
+    tmp_path: Path, database_url: str
+) -> None:
+    async with working(tmp_path / "f", database_url, "tally") as desk:
+        await desk.scene.host.start_workers()
+        assert (await desk.started("tally"))["status"] == "running"
+        await desk.scene.host.stop_function("tally")
+        (said,) = await desk.scene.until(Event.FUNCTION_SHUTDOWN, "tally")
+        assert (said["reason"], said["exit"]) == (EndReason.TERMINATION_REQUESTED, "exit 0")
+        assert not [info for info in desk.scene.host.functions() if info.slug == "tally" and info.instances]
+        assert (await desk.started("tally"))["status"] == "started"
+
+
+async def test_without_a_database_a_worker_is_a_boot_error(tmp_path: Path) -> None:
+    copy_functions(tmp_path / "f", WORKING, "tally")
+    async with hosting(tmp_path / "f") as scene:
+        with pytest.raises(BootFailed) as caught:
+            await scene.call("tally")
+        assert "database" in caught.value.why
