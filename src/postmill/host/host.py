@@ -93,6 +93,8 @@ class Host:
             self._supervisor.start()
             self._started = True
             if reload:
+                # Two versions of one size within a second would share their bytecode.
+                self._environment["PYTHONDONTWRITEBYTECODE"] = "1"
                 self._watching = asyncio.create_task(self._watch())
 
     async def start_workers(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import socket
 import time
-from enum import StrEnum
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -43,13 +43,13 @@ FOREVER_S = 86_400.0
 _LIMITS = (EndReason.WALL_CLOCK, EndReason.CPU_TIME, EndReason.MEMORY)
 
 
-class State(StrEnum):
+class State(IntEnum):
     """Where an isolate is in its life; it only moves forward."""
 
-    STARTING = "starting"
-    READY = "ready"
-    RETIRED = "retired"
-    ENDED = "ended"
+    STARTING = 0
+    READY = 1
+    RETIRED = 2
+    ENDED = 3
 
 
 class Instance:
@@ -116,10 +116,18 @@ class Instance:
             if self._process is None:
                 self.state = State.ENDED
                 self.ended.set_result(EndReason.STARTUP_FAILURE)
+            self.state = max(self.state, State.RETIRED)
             raise failure from None
+        except BootFailed:
+            self.state = max(self.state, State.RETIRED)
+            raise
         self._ready_at = self._idle_since = time.monotonic()
         self.state = State.READY
         self._say(Event.FUNCTION_BOOTED, kind=self.kind, boot_ms=round((self._ready_at - began) * 1000, 1))
+
+    async def until_started(self) -> None:
+        """Until it is ready to serve, or has failed."""
+        await asyncio.wait({self._booted})
 
     async def until_claiming(self) -> None:
         """Until its workers are at work, or it has ended."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from postmill.host.discovery import Source
     from postmill.host.journal import FunctionJournal
+    from postmill.model.function_failures import FunctionFailure
     from postmill.model.function_settings import RuntimeSettings
 
 STABLE_S = 5.0
@@ -95,15 +96,14 @@ class Pool:
         self.breaker.worked()
         old = list(self.serving)
         for instance in old:
+            await instance.until_started()
             await self.replace(instance, "changed")
 
     async def stop(self, grace_s: float) -> None:
         """End every instance."""
         self._closed = True
         self.wanted = False
-        for waiter in self._waiting:
-            if not waiter.done():
-                waiter.set_exception(NoCapacity("The host is stopping."))
+        self._refuse(NoCapacity("The host is stopping."))
         await asyncio.gather(*(instance.stop(grace_s) for instance in list(self.instances)))
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
@@ -213,6 +213,10 @@ class Pool:
     def _failed(self, failure: BootFailed) -> None:
         self._failure = failure
         self._count_failure()
+        self._refuse(failure)
+
+    def _refuse(self, failure: FunctionFailure) -> None:
+        """Nobody who waits will get a place."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -236,7 +240,9 @@ class Pool:
                 continue
             instance = self._free()
             if instance is None:
-                if not self.breaker.refuses(time.monotonic()):
+                if self._failure is not None and self.breaker.refuses(time.monotonic()):
+                    self._refuse(self._failure)
+                else:
                     self._start_if_room()
                 return
             self._waiting.popleft().set_result(instance)

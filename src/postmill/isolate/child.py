@@ -87,6 +87,7 @@ def _become(boot: Boot) -> None:
     inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
     os.environ.clear()
     os.environ.update(inherited | boot.env)
+    sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     os.chdir(boot.folder)
     output.configure(boot.env.get("POSTMILL_LOG_LEVEL", "info"))
     process.limit(boot.memory_bytes, boot.cpu_s)

@@ -37,22 +37,29 @@ class Exchange:
         self._body_taken = False
         self._started = False
         self._complete = False
+        self._exhausted = False
 
     async def run(self, application: ASGIApp) -> None:
-        """Run the application to its end, and say how it ended. Raises nothing of the application's."""
+        """Run the application to its end, and say what went wrong. Raises nothing of the application's."""
         try:
             await application(self.scope, self._receive, self._send)
         except ClientGone:
             pass
         except MemoryError:
-            self.stream.say(Kind.EXHAUSTED)  # no end: the host ends the whole isolate
-            return
+            self._exhausted = True
+            self.stream.say(Kind.EXHAUSTED)
         except Exception as error:
             self.stream.say(Kind.RAISED, _encode(_trouble(error)))
         except BaseException as error:
             if not self.stream.failed:  # not cancelled because the client is gone
                 self.stream.say(Kind.RAISED, _encode(_trouble(error)))
-        self.stream.say(Kind.END)
+
+    def end(self) -> None:
+        """Say that it is over, also when it was cancelled before it began. Out of memory, it is not: the host
+        ends the whole isolate.
+        """
+        if not self._exhausted:
+            self.stream.say(Kind.END)
 
     async def _receive(self) -> MutableMapping[str, Any]:
         try:

@@ -117,7 +117,7 @@ class Isolate:
         exchange.task.add_done_callback(partial(self._close, number))
 
     def _close(self, number: int, _task: asyncio.Task[None]) -> None:
-        del self._exchanges[number]
+        self._exchanges.pop(number).end()
 
     def _reset(self, exchange: Exchange) -> None:
         """The client is gone: an application is told and decides itself, a handler is cancelled."""

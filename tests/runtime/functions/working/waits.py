@@ -13,5 +13,5 @@ async def waits(payload: str, ctx: Context) -> None:
             "insert into runs (msg_id, pid) values ($1, $2)", ctx.message.msg_id, os.getpid()
         )
         opened = "select exists (select from gates where name = $1)"
-        while not await connection.fetchval(opened, payload):  # noqa: ASYNC110
+        while not await connection.fetchval(opened, payload):
             await asyncio.sleep(0.02)

@@ -1,0 +1,5 @@
+"""A plain function, without a request."""
+
+
+def handler():
+    return "hello"
