@@ -1,0 +1,158 @@
+"""What the headers of a request prove. Pure: headers, what is trusted and the time in, a verdict out.
+
+Never raises, never logs, and compares keys in constant time. Whatever it does not understand is refused.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+import jwt
+
+from postmill.auth.keys import ALGORITHM, ProjectKeys
+
+if TYPE_CHECKING:
+    from jwt.types import Options
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
+LEEWAY_S = 5.0
+"""How far the clock of whoever signed may be ahead of ours."""
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+_OWN_CHECKS: Options = {
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+"""Only the signature is PyJWT's to check: it reads the clock, and we are given the time."""
+
+
+class Reason(StrEnum):
+    """Why a request was refused: the ``code`` of its answer."""
+
+    NO_AUTH_HEADER = "UNAUTHORIZED_NO_AUTH_HEADER"
+    INVALID_JWT_FORMAT = "UNAUTHORIZED_INVALID_JWT_FORMAT"
+    LEGACY_JWT = "UNAUTHORIZED_LEGACY_JWT"
+    UNSUPPORTED_ALGORITHM = "UNAUTHORIZED_UNSUPPORTED_TOKEN_ALGORITHM"
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """What signatures and keys are measured by."""
+
+    keys: ProjectKeys
+    public_keys: Sequence[jwt.PyJWK] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The request proves ``role``; ``claims`` are those of its token, empty for a plain key."""
+
+    role: str
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The request proves nothing."""
+
+    reason: Reason
+
+
+def authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Allowed | Refused:
+    """The verdict on ``headers`` (names in lower case, as ASGI has them) at ``now_s``, seconds since 1970.
+
+    A bearer token decides alone, also when it is bad and the ``apikey`` beside it is good: somebody whose
+    session has expired must not go on as a stranger. Two different values of one header are refused.
+    """
+    try:
+        return _authenticate(headers, trusted, now_s)
+    except Exception:  # parsers of other people's text: what surprises us stays outside
+        return Refused(Reason.INVALID_JWT_FORMAT)
+
+
+def _authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Allowed | Refused:
+    authorization, api_key = _only(headers, b"authorization"), _only(headers, b"apikey")
+    scheme, _, token = authorization.strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return _bearer(token.strip(), trusted, now_s)
+    if api_key:
+        return _known_key(api_key.strip(), trusted.keys) or Refused(Reason.INVALID_JWT_FORMAT)
+    return Refused(Reason.INVALID_JWT_FORMAT if authorization.strip() else Reason.NO_AUTH_HEADER)
+
+
+def _only(headers: Headers, wanted: bytes) -> str:
+    """The value of a header that may come once; raises ``ValueError`` for two that differ."""
+    values = {value for name, value in headers if name == wanted}
+    if len(values) > 1:
+        raise ValueError("two values")
+    return values.pop().decode("ascii") if values else ""
+
+
+def _bearer(token: str, trusted: Trusted, now_s: float) -> Allowed | Refused:
+    if token.startswith("sb_"):
+        return _known_key(token, trusted.keys) or Refused(Reason.INVALID_JWT_FORMAT)
+    if not _JWT.fullmatch(token):
+        return Refused(Reason.INVALID_JWT_FORMAT)
+    header = jwt.get_unverified_header(token)
+    candidates = _candidates(header, trusted)
+    if candidates is None:
+        return Refused(Reason.UNSUPPORTED_ALGORITHM)
+    for key in candidates:
+        claims = _claims(token, key, header["alg"])
+        if claims is not None:
+            return _in_force(claims, now_s)
+    return Refused(Reason.LEGACY_JWT)
+
+
+def _known_key(given: str, keys: ProjectKeys) -> Allowed | None:
+    """Compares with every key, whichever fits, so that the time taken tells nothing."""
+    fits = [role for key, role in keys.roles() if hmac.compare_digest(given.encode(), key.encode())]
+    return Allowed(fits[0]) if fits else None
+
+
+def _candidates(header: Mapping[str, Any], trusted: Trusted) -> list[Any] | None:
+    """The keys that may have signed, chosen by the algorithm and never by the token's word alone; None when
+    nothing here could have.
+    """
+    algorithm = header.get("alg")
+    if algorithm == ALGORITHM:
+        return [trusted.keys.jwt_secret]
+    if algorithm not in PUBLIC_KEY_ALGORITHMS or not trusted.public_keys:
+        return None
+    kind = "RSA" if algorithm == "RS256" else "EC"
+    of_kind = [key for key in trusted.public_keys if key.key_type == kind]
+    return [key for key in of_kind if header.get("kid") in {None, key.key_id}]
+
+
+def _claims(token: str, key: Any, algorithm: str) -> Mapping[str, Any] | None:
+    try:
+        claims: Mapping[str, Any] = jwt.decode(token, key, [algorithm], options=_OWN_CHECKS)
+    except jwt.InvalidSignatureError:
+        return None
+    return claims
+
+
+def _in_force(claims: Mapping[str, Any], now_s: float) -> Allowed | Refused:
+    """Whether the token holds now; one without ``exp`` holds for ever."""
+    expires, begins = claims.get("exp"), claims.get("nbf")
+    # Written so that what is no number, or NaN, fails.
+    if expires is not None and not _number(expires) > now_s:
+        return Refused(Reason.LEGACY_JWT)
+    if begins is not None and not _number(begins) <= now_s + LEEWAY_S:
+        return Refused(Reason.LEGACY_JWT)
+    role = claims.get("role")
+    return Allowed(role if isinstance(role, str) and role else "anon", claims)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float("nan")

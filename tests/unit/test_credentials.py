@@ -1,0 +1,228 @@
+"""What headers prove: every row of the table, and generated text that never gets in."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from postmill.auth import jwks, keys
+from postmill.auth.credentials import Allowed, Reason, Refused, Trusted, authenticate
+from postmill.model.errors import InvalidOption
+
+NOW = 1_800_000_000.0
+KEYS = keys.make(NOW)
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def key_set() -> bytes:
+    """Both public keys, beside a symmetric one and one of a kind we don't take."""
+    published = [
+        {
+            **jwt.algorithms.RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True),
+            "kid": "r",
+            "alg": "RS256",
+        },
+        {**jwt.algorithms.ECAlgorithm.to_jwk(EC_KEY.public_key(), as_dict=True), "kid": "e", "alg": "ES256"},
+        {"kty": "oct", "k": base64.urlsafe_b64encode(b"x" * 32).decode(), "kid": "o"},
+        {"kty": "RSA", "n": "?", "e": "AQAB"},
+    ]
+    return json.dumps({"keys": published}).encode()
+
+
+TRUSTED = Trusted(KEYS, jwks.parse(key_set()))
+
+
+def token(
+    algorithm: str = "HS256", key: object = KEYS.jwt_secret, kid: str | None = None, **claims: object
+) -> str:
+    """A token for a user, valid for a minute unless ``claims`` say otherwise."""
+    content = {"role": "authenticated", "sub": "ada", "exp": NOW + 60} | claims
+    return jwt.encode(content, key, algorithm, headers={"kid": kid} if kid else None)  # type: ignore[arg-type]
+
+
+def verdict(authorization: str | None = None, apikey: str | None = None) -> Allowed | Refused:
+    headers = [(b"host", b"x")]
+    headers += [(b"authorization", authorization.encode())] if authorization is not None else []
+    headers += [(b"apikey", apikey.encode())] if apikey is not None else []
+    return authenticate(headers, TRUSTED, NOW)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "key", "kid"),
+    [
+        ("HS256", KEYS.jwt_secret, None),
+        ("HS256", KEYS.jwt_secret, "anything"),
+        ("RS256", RSA_KEY, "r"),
+        ("RS256", RSA_KEY, None),
+        ("ES256", EC_KEY, "e"),
+    ],
+)
+def test_a_token_that_we_can_verify_gets_in_with_its_claims(
+    algorithm: str, key: object, kid: str | None
+) -> None:
+    allowed = verdict("Bearer " + token(algorithm, key, kid))
+    assert isinstance(allowed, Allowed)
+    assert (allowed.role, allowed.claims["sub"]) == ("authenticated", "ada")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+@pytest.mark.parametrize(("name", "role"), [("anon", "anon"), ("service_role", "service_role")])
+def test_the_tokens_of_the_project_get_in(scheme: str, name: str, role: str) -> None:
+    allowed = verdict(f"{scheme} {getattr(KEYS, name)}")
+    assert isinstance(allowed, Allowed)
+    assert allowed.role == role
+
+
+@pytest.mark.parametrize(("key", "role"), KEYS.roles())
+def test_every_key_gets_in_as_apikey(key: str, role: str) -> None:
+    assert verdict(apikey=key) == Allowed(role)
+
+
+@pytest.mark.parametrize(("key", "role"), [(KEYS.publishable, "anon"), (KEYS.secret, "service_role")])
+def test_the_new_keys_get_in_as_bearer(key: str, role: str) -> None:
+    assert verdict(f"Bearer {key}") == Allowed(role)
+
+
+OTHER = keys.make(NOW)
+UNSIGNED = "eyJhbGciOiJub25lIn0.e30."
+
+
+@pytest.mark.parametrize(
+    ("authorization", "apikey", "reason"),
+    [
+        (None, None, Reason.NO_AUTH_HEADER),
+        ("", "", Reason.NO_AUTH_HEADER),
+        ("Bearer", None, Reason.INVALID_JWT_FORMAT),
+        ("Bearer x", None, Reason.INVALID_JWT_FORMAT),
+        ("Bearer a.b.c", None, Reason.INVALID_JWT_FORMAT),
+        ("Bearer " + token() + "x y", None, Reason.INVALID_JWT_FORMAT),
+        ("Basic YTpi", None, Reason.INVALID_JWT_FORMAT),
+        (token(), None, Reason.INVALID_JWT_FORMAT),
+        (None, "x", Reason.INVALID_JWT_FORMAT),
+        (None, token(), Reason.INVALID_JWT_FORMAT),
+        (None, OTHER.secret, Reason.INVALID_JWT_FORMAT),
+        (None, KEYS.jwt_secret, Reason.INVALID_JWT_FORMAT),
+        ("Bearer " + OTHER.secret, None, Reason.INVALID_JWT_FORMAT),
+        ("Bearer " + KEYS.secret[:-1], None, Reason.INVALID_JWT_FORMAT),
+        ("Bearer " + OTHER.anon, None, Reason.LEGACY_JWT),
+        ("Bearer " + token(exp=NOW), None, Reason.LEGACY_JWT),
+        ("Bearer " + token(exp="never"), None, Reason.LEGACY_JWT),
+        ("Bearer " + token(exp=True), None, Reason.LEGACY_JWT),
+        ("Bearer " + token(exp=float("nan")), None, Reason.LEGACY_JWT),
+        ("Bearer " + token(nbf=NOW + 60), None, Reason.LEGACY_JWT),
+        ("Bearer " + token("RS256", RSA_KEY, "e"), None, Reason.LEGACY_JWT),
+        ("Bearer " + token("RS256", RSA_KEY, "gone"), None, Reason.LEGACY_JWT),
+        ("Bearer " + token("HS512"), None, Reason.UNSUPPORTED_ALGORITHM),
+        ("Bearer " + token("RS512", RSA_KEY), None, Reason.UNSUPPORTED_ALGORITHM),
+        ("Bearer " + UNSIGNED, None, Reason.INVALID_JWT_FORMAT),
+        ("Bearer " + UNSIGNED + "eHg", None, Reason.UNSUPPORTED_ALGORITHM),
+        ("Bearer " + token(exp=NOW - 1), KEYS.anon, Reason.LEGACY_JWT),
+    ],
+)
+def test_everything_else_stays_out(authorization: str | None, apikey: str | None, reason: Reason) -> None:
+    assert verdict(authorization, apikey) == Refused(reason)
+
+
+def test_another_scheme_leaves_the_word_to_the_apikey() -> None:
+    assert verdict("Basic YTpi", KEYS.anon) == Allowed("anon")
+
+
+def test_without_published_keys_their_algorithms_are_unsupported() -> None:
+    headers = [(b"authorization", b"Bearer " + token("RS256", RSA_KEY, "r").encode())]
+    assert authenticate(headers, Trusted(KEYS), NOW) == Refused(Reason.UNSUPPORTED_ALGORITHM)
+
+
+def test_two_values_of_one_header_prove_nothing() -> None:
+    good = (b"apikey", KEYS.anon.encode())
+    assert authenticate([good, (b"apikey", b"x")], TRUSTED, NOW) == Refused(Reason.INVALID_JWT_FORMAT)
+    assert authenticate([good, good], TRUSTED, NOW) == Allowed("anon")
+
+
+def test_a_token_signed_with_a_published_key_as_if_it_were_the_secret_stays_out() -> None:
+    """Algorithm confusion: a public key is no secret, whatever the header calls it."""
+    published = RSA_KEY.public_key().public_numbers().n.to_bytes(256)
+    assert verdict("Bearer " + token("HS256", published, "r")) == Refused(Reason.LEGACY_JWT)
+
+
+def test_a_token_nested_beyond_any_parser_is_refused() -> None:
+    deep = base64.urlsafe_b64encode(b"[" * 40_000).rstrip(b"=").decode()
+    assert verdict(f"Bearer {deep}.{deep}.{deep}") == Refused(Reason.INVALID_JWT_FORMAT)
+
+
+SEGMENT = st.one_of(
+    st.binary(max_size=40),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        max_leaves=5,
+    ).map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries(
+        {"alg": st.sampled_from(["HS256", "RS256", "ES256", "none", "HS512", 1, None])},
+        optional={
+            "kid": st.sampled_from(["r", "e", "o", 1, None, []]),
+            "crit": st.just(["exp"]),
+            "b64": st.booleans(),
+        },
+    ).map(lambda value: json.dumps(value).encode()),
+)
+FORGED = st.lists(SEGMENT, min_size=2, max_size=4).map(
+    lambda parts: b".".join(base64.urlsafe_b64encode(part).rstrip(b"=") for part in parts)
+)
+VALUE = st.one_of(
+    st.binary(max_size=60),
+    st.tuples(
+        st.sampled_from([b"", b"Bearer ", b"bearer  ", b"Basic "]), st.binary(max_size=60) | FORGED
+    ).map(b"".join),
+)
+
+
+@given(st.lists(st.tuples(st.sampled_from([b"authorization", b"apikey"]), VALUE), max_size=3))
+@example([(b"authorization", b"Bearer sb_secret_")])
+@example([(b"authorization", b"Bearer \xff\xfe.a.b")])
+def test_generated_headers_never_get_in_and_never_raise(headers: list[tuple[bytes, bytes]]) -> None:
+    assert isinstance(authenticate(headers, TRUSTED, NOW), Refused)
+
+
+@given(st.integers(0, len(KEYS.anon) - 1), st.characters(codec="ascii"))
+def test_a_key_with_one_other_character_never_gets_in(position: int, other: str) -> None:
+    changed = KEYS.anon[:position] + other + KEYS.anon[position + 1 :]
+    if changed.strip() != KEYS.anon:
+        assert isinstance(verdict(apikey=changed), Refused)
+        assert isinstance(verdict(f"Bearer {changed}"), Refused) or _same_bits(changed)
+
+
+def _same_bits(changed: str) -> bool:
+    """The last character of base64 carries bits that nobody reads: such a token is the same token."""
+    return changed[:-1] == KEYS.anon[:-1]
+
+
+def test_no_key_is_shown_by_repr() -> None:
+    shown = repr(TRUSTED) + str(KEYS)
+    assert not any(key in shown for key in (KEYS.jwt_secret, *(key for key, _ in KEYS.roles())))
+
+
+def test_the_tokens_say_who_made_them_and_hold_for_years() -> None:
+    claims = jwt.decode(
+        KEYS.anon, KEYS.jwt_secret, ["HS256"], options={"verify_exp": False, "verify_iat": False}
+    )
+    assert claims["role"] == "anon"
+    assert claims["exp"] - time.time() > 365 * 24 * 3600
+
+
+def test_a_secret_that_can_be_guessed_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="too short"):
+        keys.make(NOW, "short")
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"keys": 1}', b"\xff"])
+def test_what_is_no_key_set_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - whatever the reader of JSON says
+        jwks.parse(content)

@@ -1,0 +1,146 @@
+"""Files with keys and secrets: private, whole, and silent about what they hold."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from postmill.auth import env_file, jwks, key_file, keys
+from postmill.auth.secret_store import FILE_NAME, Secrets
+from postmill.model.errors import InvalidOption, NotFound, Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LONG = "s" * 40
+
+
+def test_keys_are_made_once_in_a_private_file(tmp_path: Path) -> None:
+    made = key_file.create(tmp_path / "new")
+    path = tmp_path / "new" / "keys.json"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert key_file.load(tmp_path / "new", {}) == made
+    assert key_file.load_or_make(tmp_path / "new", {}) == made
+    with pytest.raises(Refused, match="already"):
+        key_file.create(tmp_path / "new")
+
+
+def test_keys_nobody_made_are_made_for_development_only(tmp_path: Path) -> None:
+    assert key_file.load(tmp_path, {}) is None
+    assert key_file.load_or_make(tmp_path, {}) == key_file.load(tmp_path, {})
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"jwt_secret": 1}', "{"])
+def test_a_broken_key_file_is_named_and_nothing_of_it_shown(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "keys.json"
+    path.write_text(content)
+    path.chmod(0o600)
+    with pytest.raises(Refused, match=r"keys\.json"):
+        key_file.load(tmp_path, {})
+
+
+def test_a_key_file_that_others_can_read_is_not_used(tmp_path: Path) -> None:
+    key_file.create(tmp_path)
+    (tmp_path / "keys.json").chmod(0o640)
+    with pytest.raises(Refused, match="chmod 600"):
+        key_file.load(tmp_path, {})
+
+
+def test_the_environment_comes_first(tmp_path: Path) -> None:
+    kept = key_file.create(tmp_path)
+    given = key_file.load(tmp_path, {"POSTMILL_SECRET_KEY": "sb_secret_mine", "POSTMILL_ANON_KEY": ""})
+    assert given is not None
+    assert (given.secret, given.anon) == ("sb_secret_mine", kept.anon)
+    other = key_file.load(tmp_path, {"POSTMILL_JWT_SECRET": LONG})
+    assert other is not None
+    assert other.jwt_secret == LONG
+    assert other.anon != kept.anon
+
+
+def test_a_secret_in_the_environment_is_enough(tmp_path: Path) -> None:
+    found = key_file.load(tmp_path, {"POSTMILL_JWT_SECRET": LONG})
+    assert found is not None
+    assert not (tmp_path / "keys.json").exists()
+    with pytest.raises(NotFound, match="POSTMILL_JWT_SECRET"):
+        key_file.load(tmp_path, {"POSTMILL_ANON_KEY": "x"})
+    with pytest.raises(InvalidOption, match="too short"):
+        key_file.load(tmp_path, {"POSTMILL_JWT_SECRET": "short"})
+
+
+def test_secrets_are_kept_listed_by_digest_and_forgotten(tmp_path: Path) -> None:
+    store = Secrets(tmp_path)
+    assert store.values() == {}
+    store.set({"API_KEY": "hush", "OTHER": ""})
+    store.set({"API_KEY": "quiet"})
+    assert store.values() == {"API_KEY": "quiet", "OTHER": ""}
+    assert (tmp_path / FILE_NAME).stat().st_mode & 0o777 == 0o600
+    shown = store.fingerprints()
+    assert [each.name for each in shown] == ["API_KEY", "OTHER"]
+    assert "quiet" not in repr(shown)
+    with pytest.raises(NotFound, match="NOWHERE"):
+        store.unset(["OTHER", "NOWHERE"])
+    store.unset(["OTHER"])
+    assert list(store.values()) == ["API_KEY"]
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SUPABASE_URL", "postmill_x", "SB_REGION", "PATH", "HOME", "LD_PRELOAD", "1A", "A B", "", "A=B", "Ä"],
+)
+def test_names_of_the_host_and_of_nothing_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidOption):
+        Secrets(tmp_path).set({"GOOD": "1", name: "x"})
+    assert Secrets(tmp_path).values() == {}
+
+
+def test_a_nul_can_be_in_no_environment(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="NUL"):
+        Secrets(tmp_path).set({"A": "x\0y"})
+
+
+def test_an_env_file_is_read_as_people_write_it() -> None:
+    text = """
+# a comment
+PLAIN=one two  # trailing
+export EXPORTED = spaced
+EMPTY=
+SINGLE='a # b \\n "c"'
+DOUBLE="line\\nnext \\"q\\" \\\\"  # comment
+KEY="-----BEGIN
+middle
+-----END"
+HASH=a#b
+"""
+    assert env_file.parse(text, ".env") == {
+        "PLAIN": "one two",
+        "EXPORTED": "spaced",
+        "EMPTY": "",
+        "SINGLE": 'a # b \\n "c"',
+        "DOUBLE": 'line\nnext "q" \\',
+        "KEY": "-----BEGIN\nmiddle\n-----END",
+        "HASH": "a#b",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("A=1\nnonsense", "line 2"), ('A="open', "line 1"), ("SB_X=1", "reserved"), ("=x", "line 1")],
+)
+def test_a_line_that_is_none_is_named(text: str, told: str) -> None:
+    with pytest.raises(InvalidOption, match=told):
+        env_file.parse(text, ".env")
+
+
+def test_a_key_set_is_read_from_a_file_or_a_safe_address_only(tmp_path: Path) -> None:
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": []}))
+    for source in ("missing.json", "jwks.json", "http://example.com/jwks", "file:///etc/passwd"):
+        with pytest.raises(InvalidOption, match=source.partition("://")[0]):
+            jwks.fetch(source, tmp_path)
+
+
+def test_keys_differ_from_each_other_and_each_time() -> None:
+    made = [*keys.make(1.0).roles(), *keys.make(1.0).roles()]
+    assert len({key for key, _ in made}) == 8
