@@ -49,6 +49,7 @@ class Event(StrEnum):
     FUNCTION_LOG = "function.log"
     FUNCTION_LOG_DROPPED = "function.log_dropped"
     ISOLATES_LOST = "isolates.lost"
+    REQUEST_FAILED = "request.failed"
 
 
 _DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.HISTORY_PRUNED}
@@ -72,6 +73,7 @@ _ERROR = {
     Event.FUNCTION_BROKEN,
     Event.FUNCTION_UNCAUGHT,
     Event.ISOLATES_LOST,
+    Event.REQUEST_FAILED,
 }
 
 

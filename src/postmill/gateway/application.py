@@ -1,0 +1,121 @@
+"""The gateway as an ASGI application: from a path to a function, or to a platform error.
+
+Decides who gets in and what a failure looks like; what runs, and where, is the host's to know.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Protocol
+
+from postmill.auth.credentials import Refused, Trusted, authenticate
+from postmill.gateway import platform_errors, routing
+from postmill.gateway.control import Control
+from postmill.gateway.exchange import Exchange
+from postmill.gateway.platform_errors import METHODS, PlatformError
+from postmill.model.events import Event
+from postmill.model.function_failures import FunctionFailure, ResponseCut
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from postmill.gateway.asgi import Receive, Scope, Send
+    from postmill.host.host import FunctionInfo
+
+_LOGGER = logging.getLogger("postmill")
+GOING_AWAY = 1011
+"""What a WebSocket is closed with when its function is gone (RFC 6455, 7.4.1)."""
+
+
+class Functions(Protocol):
+    """What the gateway asks of the host."""
+
+    def functions(self) -> Sequence[FunctionInfo]:
+        """Every function, by slug."""
+
+    async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run one exchange. Raises ``FunctionFailure`` before its answer has begun, ``ResponseCut`` after."""
+
+    async def stop_function(self, slug: str) -> None:
+        """Retire every instance of a function."""
+
+
+class Gateway:
+    """``trusted`` is asked for at each request, so that keys can be changed while it runs."""
+
+    def __init__(
+        self,
+        host: Functions,
+        trusted: Callable[[], Trusted],
+        *,
+        max_body_bytes: int,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._host = host
+        self._trusted = trusted
+        self._max_body_bytes = max_body_bytes
+        self._clock = clock
+        self._control = Control(host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One exchange, ``http`` or ``websocket``. Raises only to say that the connection must be cut."""
+        exchange = Exchange(scope, receive, send, max_body_bytes=self._max_body_bytes)
+        try:
+            problem = await self._answered(scope, exchange)
+        except FunctionFailure as failure:
+            problem = platform_errors.of_failure(failure)
+        except ResponseCut as cut:
+            problem = platform_errors.of_failure(cut.failure)
+        except Exception as error:  # a bug of ours: the caller gets an answer, the log the truth
+            _LOGGER.error(Event.REQUEST_FAILED, exc_info=error, extra={"fields": {"path": scope["path"]}})
+            problem = platform_errors.INTERNAL
+        await self._end(scope, exchange, problem)
+
+    async def _answered(self, scope: Scope, exchange: Exchange) -> PlatformError | None:
+        """Lets somebody answer; returns the error to answer with when nobody may."""
+        path = scope["path"]
+        if path.startswith(routing.CONTROL) or path in self._control.probes:
+            return await self._control.answer(scope, exchange, self._verdict(scope))
+        route = routing.find(path)
+        if route is None:
+            return platform_errors.NOT_FOUND
+        method = scope.get("method", "GET")
+        if method not in METHODS:
+            return platform_errors.METHOD_NOT_ALLOWED
+        refusal = self._refusal(route.slug, method, scope) or _too_large(exchange)
+        if refusal is not None:
+            return refusal
+        inner = {**scope, "root_path": route.root_path}
+        await self._host.handle(route.slug, inner, exchange.receive, exchange.send)
+        return None
+
+    def _refusal(self, slug: str, method: str, scope: Scope) -> PlatformError | None:
+        """Why this caller may not call this function; preflights never carry credentials and need none."""
+        function = next((each for each in self._host.functions() if each.slug == slug), None)
+        if function is None or not function.settings.enabled:
+            return PlatformError(404, platform_errors.NOT_FOUND.code, f"There is no function {slug}.")
+        if method == "OPTIONS" or not function.settings.verify_jwt:
+            return None
+        verdict = self._verdict(scope)
+        return platform_errors.unauthorized(verdict.reason) if isinstance(verdict, Refused) else None
+
+    def _verdict(self, scope: Scope) -> object:
+        return authenticate(scope["headers"], self._trusted(), self._clock())
+
+    async def _end(self, scope: Scope, exchange: Exchange, problem: PlatformError | None) -> None:
+        """Says what is left to say. A response that has begun and not ended is cut by returning."""
+        if isinstance(exchange.failure, FunctionFailure):
+            problem = platform_errors.of_failure(exchange.failure)
+        elif exchange.failure is not None:
+            problem = exchange.failure
+        if not exchange.started:
+            await exchange.refuse(problem or platform_errors.INTERNAL)
+        elif problem is not None and scope["type"] == "websocket":
+            with suppress(ResponseCut):  # it may be closed already
+                await exchange.send({"type": "websocket.close", "code": GOING_AWAY, "reason": problem.code})
+
+
+def _too_large(exchange: Exchange) -> PlatformError | None:
+    return platform_errors.PAYLOAD_TOO_LARGE if exchange.announces_too_much else None

@@ -1,0 +1,90 @@
+"""The host's own routes: whether it lives and is ready, which functions there are, and how to stop one.
+
+Everything but the probes needs the service role.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from postmill.auth.credentials import Allowed, Refused
+from postmill.gateway import platform_errors
+from postmill.gateway.routing import CONTROL
+from postmill.model.function_slug import RULE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from postmill.gateway.application import Functions
+    from postmill.gateway.asgi import Scope
+    from postmill.gateway.exchange import Exchange
+    from postmill.gateway.platform_errors import PlatformError
+    from postmill.host.host import FunctionInfo
+
+SERVICE_ROLE = "service_role"
+
+
+class Control:
+    """Answers under ``/control/v1/``."""
+
+    probes = ("/live", "/ready")
+
+    def __init__(self, host: Functions) -> None:
+        self._host = host
+
+    async def answer(self, scope: Scope, exchange: Exchange, verdict: object) -> PlatformError | None:
+        """Answers, or returns the error to answer with."""
+        path, method = scope["path"], scope.get("method", "")
+        if path in self.probes:
+            await _respond(exchange, {"status": "ok"})
+            return None
+        if isinstance(verdict, Refused):
+            return platform_errors.unauthorized(verdict.reason)
+        if not isinstance(verdict, Allowed) or verdict.role != SERVICE_ROLE:
+            return platform_errors.FORBIDDEN
+        action = self._action(method, path.removeprefix(CONTROL).split("/"))
+        if action is None:
+            return platform_errors.NOT_FOUND
+        await _respond(exchange, await action())
+        return None
+
+    def _action(self, method: str, parts: list[str]) -> Callable[[], Awaitable[Any]] | None:
+        match method, parts:
+            case "GET", ["functions"]:
+                return self._list
+            case "POST", ["functions", slug, "stop"] if self._knows(slug):
+                return lambda: self._stop(slug)
+        return None
+
+    def _knows(self, slug: str) -> bool:
+        return bool(RULE.fullmatch(slug)) and any(each.slug == slug for each in self._host.functions())
+
+    async def _list(self) -> list[dict[str, Any]]:
+        return [described(each) for each in self._host.functions()]
+
+    async def _stop(self, slug: str) -> dict[str, str]:
+        await self._host.stop_function(slug)
+        return {"status": "stopped", "functionName": slug}
+
+
+def described(function: FunctionInfo) -> dict[str, Any]:
+    """A function as people and programs are shown it. Its environment stays inside."""
+    settings = function.settings
+    return {
+        "function": function.slug,
+        "kind": function.kind,
+        "state": function.state,
+        "instances": function.instances,
+        "verify_jwt": settings.verify_jwt,
+        "policy": settings.policy,
+        "limits": asdict(settings.limits),
+    }
+
+
+async def _respond(exchange: Exchange, content: Any) -> None:
+    body = json.dumps(content).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
+    await exchange.send({"type": "http.response.body", "body": body, "more_body": False})

@@ -1,0 +1,137 @@
+"""One request and its answer, watched: how much comes in, whether what goes out can be sent at all, and
+whether it has begun. Knows no function, no credentials, no routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+
+from postmill.gateway.platform_errors import PAYLOAD_TOO_LARGE, PlatformError
+from postmill.model.function_failures import HandlerRaised, ResponseCut
+
+if TYPE_CHECKING:
+    from postmill.gateway.asgi import Message, Receive, Scope, Send
+
+_STARTS = {"http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start"}
+_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_HOP_BY_HOP = {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+"""Headers that concern one connection, which is ours and not the function's."""
+_WITHOUT_BODY = {204, 304}
+_REGION = re.compile(rb"[A-Za-z0-9-]{1,40}")
+LINGER_S = 1.0
+"""How long a body that is too large is still read, so that its sender gets to read the answer."""
+
+
+class Exchange:
+    """``receive`` and ``send`` for whoever answers, over those of the server."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._left = max_body_bytes
+        self._region = region(scope)
+        self._bodyless = False
+        self.started = False
+        """Whether anything was answered."""
+        self.failure: PlatformError | HandlerRaised | None = None
+        """What is to be answered whatever becomes of the function."""
+
+    @property
+    def announces_too_much(self) -> bool:
+        """Whether the request says itself that its body is above the limit."""
+        length = _header(self._scope, b"content-length")
+        return length is not None and length.isdigit() and int(length[:20]) > self._left
+
+    async def receive(self) -> Message:
+        """The server's next message. Once the body is above the limit, the caller seems to have gone."""
+        if self.failure is not None:
+            return {"type": "http.disconnect"}
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                self.failure = PlatformError(
+                    413, PAYLOAD_TOO_LARGE.code, PAYLOAD_TOO_LARGE.message, reached=True, closing=True
+                )
+                return {"type": "http.disconnect"}
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Passes on what can be sent. Raises ``HandlerRaised`` for an answer that no client could read, and
+        :class:`ResponseCut` when that shows only after its start.
+        """
+        if message["type"] == "http.response.start":
+            message = self._checked(message)
+        elif self._bodyless and message["type"] == "http.response.body":
+            message = {**message, "body": b""}
+        self.started = self.started or message["type"] in _STARTS
+        try:
+            await self._send(message)
+        except RuntimeError as error:  # the server's word for a body that does not fit its length
+            raise ResponseCut(HandlerRaised("The response is not what its headers said.")) from error
+
+    async def refuse(self, problem: PlatformError) -> None:
+        """Answers with ``problem``, and ends the exchange."""
+        kind = "http" if self._scope["type"] == "http" else "websocket.http"
+        if kind != "http" and "websocket.http.response" not in self._scope.get("extensions", {}):
+            self.started = True
+            await self._send({"type": "websocket.close", "code": 1008, "reason": problem.code})
+            return
+        body = problem.body()
+        headers = problem.headers(body) + self._region
+        self.started = True
+        await self._send({"type": f"{kind}.response.start", "status": problem.status, "headers": headers})
+        await self._send({"type": f"{kind}.response.body", "body": body, "more_body": problem.closing})
+        if problem.closing:
+            await self._linger()
+            await self._send({"type": f"{kind}.response.body", "body": b"", "more_body": False})
+
+    async def _linger(self) -> None:
+        """A connection that is closed on unread bytes is reset, and the answer on it lost."""
+        try:
+            async with asyncio.timeout(LINGER_S):
+                while (await self._receive()).get("more_body"):
+                    pass
+        except TimeoutError:
+            return
+
+    def _checked(self, message: Message) -> Message:
+        status, headers = message.get("status"), [*message.get("headers", ())]
+        if self.failure is None and not (_is_status(status) and all(map(_is_header, headers))):
+            self.failure = HandlerRaised("The function's response has a status or a header that is none.")
+        if self.failure is not None:
+            raise HandlerRaised("The response is not taken.")
+        kept = [(name.lower(), value) for name, value in headers if name.lower() not in _HOP_BY_HOP]
+        self._bodyless = status in _WITHOUT_BODY
+        if self._bodyless:
+            kept = [(name, value) for name, value in kept if name != b"content-length"]
+        return {**message, "headers": kept + self._region}
+
+
+def region(scope: Scope) -> list[tuple[bytes, bytes]]:
+    """The region the caller asked for, as the header that echoes it; nothing when it asked for none."""
+    asked = _header(scope, b"x-region")
+    if asked is None:
+        found = re.search(rb"(?:^|&)forceFunctionRegion=([^&]*)", scope.get("query_string", b""))
+        asked = found[1] if found else b""
+    return [(b"x-sb-edge-region", asked)] if _REGION.fullmatch(asked) else []
+
+
+def _header(scope: Scope, wanted: bytes) -> bytes | None:
+    found: bytes | None = next((value for name, value in scope["headers"] if name == wanted), None)
+    return found
+
+
+def _is_status(status: object) -> bool:
+    return isinstance(status, int) and 200 <= status <= 599
+
+
+def _is_header(header: Any) -> bool:
+    name, value = header
+    if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+        return False
+    return name.lower() != b"content-length" or bool(re.fullmatch(rb"[0-9]{1,18}", value))

@@ -1,0 +1,100 @@
+"""What Postmill itself answers when a function does not: one JSON form, with the headers clients look for.
+
+Pure. Holds no cause: a traceback goes to the log, never to the caller.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from postmill.auth.credentials import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from postmill.model.function_failures import FunctionFailure
+
+METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
+"""What a function can be called with."""
+
+CORS_HEADERS: Sequence[tuple[bytes, bytes]] = (
+    (b"access-control-allow-origin", b"*"),
+    (
+        b"access-control-allow-headers",
+        b"authorization, x-client-info, apikey, content-type, x-region",
+    ),
+    (b"access-control-allow-methods", ", ".join(METHODS).encode()),
+    (b"access-control-expose-headers", b"sb-error-code, x-relay-error, x-sb-edge-region"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformError:
+    """One answer that is not the function's."""
+
+    status: int
+    code: str
+    message: str
+    reached: bool = False
+    """Whether the function may have seen the request."""
+    closing: bool = False
+    """Whether the connection ends after it."""
+
+    def body(self) -> bytes:
+        """A JSON object whose values are all strings; older clients break on anything else."""
+        fields = {"code": self.code, "message": self.message, "msg": self.message, "error": self.message}
+        return json.dumps(fields).encode()
+
+    def headers(self, body: bytes) -> list[tuple[bytes, bytes]]:
+        """Those of the answer with this body."""
+        told = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode()),
+            (b"sb-error-code", self.code.encode()),
+            *CORS_HEADERS,
+        ]
+        if not self.reached:
+            told.append((b"x-relay-error", b"true"))
+        if self.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            told.append((b"allow", ", ".join(METHODS).encode()))
+        if self.closing:
+            told.append((b"connection", b"close"))
+        return told
+
+    def raw(self) -> bytes:
+        """The whole answer, for a connection on which no request could be read."""
+        body = self.body()
+        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}".encode()]
+        lines += [name + b": " + value for name, value in self.headers(body)]
+        return b"\r\n".join([*lines, b"", body])
+
+
+NOT_FOUND = PlatformError(404, "NOT_FOUND", "There is nothing at this address.")
+METHOD_NOT_ALLOWED = PlatformError(405, "METHOD_NOT_ALLOWED", f"The method is none of {', '.join(METHODS)}.")
+PAYLOAD_TOO_LARGE = PlatformError(413, "PAYLOAD_TOO_LARGE", "The request's body is too large.", closing=True)
+BAD_REQUEST = PlatformError(400, "BAD_REQUEST", "The request is no valid HTTP/1.1.", closing=True)
+HEADERS_TOO_LARGE = PlatformError(431, "HEADERS_TOO_LARGE", "The request's head is too large.", closing=True)
+HEADERS_TOO_SLOW = PlatformError(408, "REQUEST_TIMEOUT", "The request's head took too long.", closing=True)
+TOO_MANY_CONNECTIONS = PlatformError(503, "CAPACITY", "There are too many connections.", closing=True)
+FORBIDDEN = PlatformError(403, "FORBIDDEN", "This needs the service role.")
+INTERNAL = PlatformError(500, "INTERNAL", "Postmill did not expect this; its log says more.", reached=True)
+
+_UNAUTHORIZED = {
+    Reason.NO_AUTH_HEADER: "There is neither an Authorization nor an apikey header.",
+    Reason.INVALID_JWT_FORMAT: "The credentials are neither a JWT nor a key of this project.",
+    Reason.LEGACY_JWT: "The JWT has expired, or it was not signed with a key of this project.",
+    Reason.UNSUPPORTED_ALGORITHM: "The JWT's algorithm is not one that this project verifies.",
+}
+
+
+def unauthorized(reason: Reason) -> PlatformError:
+    """The answer to credentials that prove nothing."""
+    return PlatformError(401, reason.value, _UNAUTHORIZED[reason])
+
+
+def of_failure(failure: FunctionFailure) -> PlatformError:
+    """The answer for what happened to the function."""
+    return PlatformError(failure.status, failure.code, failure.what, reached=failure.reached)

@@ -1,0 +1,81 @@
+"""A host of functions that live in the test itself, for what is the gateway's alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from postmill.host.host import FunctionInfo
+from postmill.model.function_failures import FunctionFailure, FunctionNotFound
+from postmill.model.function_settings import FunctionSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from postmill.gateway.asgi import Receive, Scope, Send
+
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class StandInHost:
+    """What the gateway asks of a host, without processes."""
+
+    def __init__(self, **apps: App) -> None:
+        self.apps = apps
+        self.settings: dict[str, FunctionSettings] = {}
+        self.stopped: list[str] = []
+        self.calls: list[Scope] = []
+
+    def functions(self) -> Sequence[FunctionInfo]:
+        return [
+            FunctionInfo(slug, self.settings.get(slug, FunctionSettings(slug=slug)), "app", "running", 1)
+            for slug in sorted(self.apps)
+        ]
+
+    async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if slug not in self.apps:
+            raise FunctionNotFound(f"There is no function {slug}.")
+        self.calls.append(scope)
+        await self.apps[slug](scope, receive, send)
+
+    async def stop_function(self, slug: str) -> None:
+        self.stopped.append(slug)
+
+
+async def answer(send: Send, body: bytes = b"ok", status: int = 200, *headers: tuple[bytes, bytes]) -> None:
+    """A whole response."""
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+async def hello(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """Answers at once."""
+    await answer(send, b"hello", 200, (b"content-type", b"text/plain"))
+
+
+async def echo(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the body, and with the number of its messages."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    await answer(send, body)
+
+
+def failing(failure: FunctionFailure | Exception) -> Any:
+    """A function that comes to this end."""
+
+    async def app(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise failure
+
+    return app
+
+
+async def websocket_echo(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends every text back."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "text": message["text"]})
