@@ -39,9 +39,9 @@ def limits() -> ConnectionLimits:
 async def url(host: stand_in.StandInHost, limits: ConnectionLimits) -> AsyncIterator[str]:
     """The address of a running gateway."""
     app = Gateway(host, lambda: Trusted(KEYS), max_body_bytes=MOST_BYTES)
-    server = GatewayServer(app, "127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES)
+    server = GatewayServer("127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES)
     try:
-        yield await server.start()
+        yield await server.start(app)
     finally:
         await server.stop(0.1)
 

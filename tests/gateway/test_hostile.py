@@ -193,10 +193,10 @@ def standing() -> Iterator[Standing]:
         max_body_bytes=MOST_BYTES,
     )
     limits = ConnectionLimits(head_bytes=8192)
-    server = GatewayServer(app, "127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES)
+    server = GatewayServer("127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES)
 
     async def serve() -> None:
-        found.append(await server.start())
+        found.append(await server.start(app))
         ready.set()
 
     def run() -> None:

@@ -1,6 +1,6 @@
-"""``postmill dev``: database, schema and workers in one terminal, reloading on change.
+"""``postmill dev``: database, schema, functions and workers in one terminal, reloading on change.
 
-The workers run in a child process (``postmill worker run``) that is replaced when a file changes; this one
+Functions and workers run in two child processes, ``postmill serve`` and ``postmill worker run``; this one
 holds the database, watches and waits. It imports none of the user's code.
 """
 
@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from postmill.cli.dev_child import Child
 from postmill.cli.options import global_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from postmill.cli.discover import Target
     from postmill.cli.session import Session
@@ -37,10 +36,11 @@ STOP_GRACE_S = 10
 @global_options
 @click.pass_obj
 def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
-    """Run everything for development: database, schema and the workers found in PATH.
+    """Run everything for development: database, schema, and the functions and workers found in PATH.
 
-    PATH is a file or a folder (default: the project's). A change of a Python file under it restarts the
-    workers; what they were running is finished first, or comes back. Ctrl-C drains and stops; twice forces.
+    PATH is a file or a folder (default: the project's). Functions are in its folder named functions, or it is
+    that folder. A changed Python file replaces its function, or restarts the workers; what they were running
+    is finished first, or comes back. Ctrl-C drains and stops; twice forces.
     """
     from postmill import app
     from postmill.cli import dev_lock
@@ -56,51 +56,61 @@ def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
 
 
 class _Development:
-    """The child process with the workers, and what makes it start again."""
+    """The child processes, and what makes them start again."""
 
     def __init__(self, session: Session, place: Path, address: Address) -> None:
         self.session = session
         self.place = place
         self.address = address
-        self.child: subprocess.Popen[bytes] | None = None
+        self.functions = _functions_in(place, session.settings.runtime.folder)
+        self.workers_child = Child("the workers")
+        self.functions_child = Child("the functions")
+        self.children = (self.functions_child, self.workers_child)
         self.stopping = threading.Event()
 
     def run(self, *, reload: bool) -> None:
         """Until Ctrl-C or SIGTERM."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)
-        self._start()
+        if self.functions is not None:
+            self._serve(self.functions, reload=reload)
+        self._start_workers()
         try:
             if reload:
                 self._watch()
             else:
                 self._wait()
         finally:
-            if self.child is not None:
-                self.child.wait()
+            for child in self.children:
+                child.wait()
 
     def _stop(self, _number: int, _frame: Any) -> None:
-        """Each signal is passed on once: the first drains the workers, a second one forces them."""
+        """Each signal is passed on once: the first drains, a second one forces."""
         self.stopping.set()
-        if self.child is not None:
-            self.child.terminate()
+        for child in self.children:
+            child.terminate()
 
-    def _start(self) -> None:
+    def _serve(self, folder: Path, *, reload: bool) -> None:
+        arguments = [str(folder), "--project", str(self.session.settings.project_dir)]
+        arguments += ["--reload"] if reload else []
+        variables = folder / ".env"
+        arguments += ["--env-file", str(variables)] if variables.is_file() else []
+        self.functions_child.start(["serve", *arguments], self._environment())
+
+    def _start_workers(self) -> None:
         from postmill.cli import discover
 
-        found = discover.targets(self.place)
-        if not found:
+        found = discover.targets(self.place, leave_out=self.functions)
+        if found:
+            names = [target.name for target in found]
+            self.session.output.note("Workers: " + ", ".join(names))
+            self.workers_child.start(["worker", "run", *names], self._environment(found))
+        elif self.functions is None:
             self.session.output.note(
                 f"No worker in {self.place} yet: postmill init makes an example. Waiting."
             )
-            return
-        self.session.output.note("Workers: " + ", ".join(target.name for target in found))
-        # A process group of its own: Ctrl-C reaches this process alone, which passes it on.
-        self.child = subprocess.Popen(
-            _command(found), env=self._environment(found), stdin=subprocess.DEVNULL, process_group=0
-        )
 
-    def _environment(self, found: list[Target]) -> dict[str, str]:
+    def _environment(self, found: Sequence[Target] = ()) -> dict[str, str]:
         """The address goes by the environment: a command line can be read by every user of the machine."""
         environment = dict(os.environ)
         settings = self.session.settings
@@ -116,39 +126,43 @@ class _Development:
         for changed in _changes(self.place, self.stopping):
             if not changed:
                 self._revive()
-                continue
-            self.session.output.note(f"Changed: {', '.join(sorted(changed))}. Restarting the workers.")
-            self._end_child()
-            if not self.stopping.is_set():
-                self._start()
+            elif not self.stopping.is_set():
+                self._follow(changed)
+
+    def _follow(self, changed: set[Path]) -> None:
+        """Functions follow their files by themselves, unless they could not even start."""
+        ours = self.functions
+        others = {path for path in changed if ours is None or not path.is_relative_to(ours.absolute())}
+        if ours is not None and others != changed and not self.functions_child.runs:
+            self._serve(ours, reload=True)
+        if others:
+            shown = ", ".join(sorted(os.path.relpath(path) for path in others))
+            self.session.output.note(f"Changed: {shown}. Restarting the workers.")
+            self.workers_child.end(STOP_GRACE_S)
+            self._start_workers()
 
     def _revive(self) -> None:
-        """Start workers again that were killed; those that ended by themselves wait for a changed file."""
-        if self.child is None or self.stopping.is_set():
-            return
-        ending = self.child.poll() or 0
-        if ending < 0:
-            self.session.output.note(f"Signal {-ending} ended the workers. Starting them again.")
-            self._start()
-
-    def _end_child(self) -> None:
-        if self.child is None:
-            return
-        self.child.terminate()
-        try:
-            self.child.wait(STOP_GRACE_S)
-        except subprocess.TimeoutExpired:
-            self.child.kill()
-            self.child.wait()
-        self.child = None
+        """Start again what was killed; what ended by itself waits for a changed file."""
+        for child in self.children:
+            if not self.stopping.is_set() and (number := child.killed_by) is not None:
+                self.session.output.note(f"Signal {number} ended {child.name}. Starting them again.")
+                child.start_again()
 
     def _wait(self) -> None:
         while not self.stopping.wait(0.2):
-            if self.child is None or self.child.poll() is not None:
+            if not any(child.runs for child in self.children):
                 return
 
 
-def _changes(place: Path, stopping: threading.Event) -> Iterator[set[str]]:
+def _functions_in(place: Path, name: str) -> Path | None:
+    """The folder of functions that ``place`` is or has."""
+    inside = place / name
+    if inside.is_dir():
+        return inside
+    return place if place.is_dir() and place.absolute().name == Path(name).name else None
+
+
+def _changes(place: Path, stopping: threading.Event) -> Iterator[set[Path]]:
     """The files that changed, as they change; every second without a change an empty set."""
     from watchfiles import PythonFilter, watch
 
@@ -161,8 +175,4 @@ def _changes(place: Path, stopping: threading.Event) -> Iterator[set[str]]:
         rust_timeout=LOOK_EVERY_MS,
         yield_on_timeout=True,
     ):
-        yield {os.path.relpath(path) for _, path in changes}
-
-
-def _command(found: list[Target]) -> list[str]:
-    return [sys.executable, "-m", "postmill.cli.main", "worker", "run", *(target.name for target in found)]
+        yield {Path(path) for _, path in changes}

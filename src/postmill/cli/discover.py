@@ -30,23 +30,26 @@ class Target:
     root: Path
 
 
-def targets(place: Path) -> list[Target]:
+def targets(place: Path, *, leave_out: Path | None = None) -> list[Target]:
     """The workers defined in the file ``place``, or in the Python files under the folder ``place``.
 
-    Hidden folders, virtual environments and tests are left out. A file that does not parse has none.
+    Hidden folders, virtual environments, tests and the folder ``leave_out`` are left out. A file that does
+    not parse has none.
     Raises :class:`NotFound` when there is no such place.
     """
     if not place.exists():
         raise NotFound(f"There is no file or folder {place}.", hint="postmill init makes an example worker.")
-    files = [place] if place.is_file() else sorted(_python_files(place))[:MOST_FILES]
+    files = [place] if place.is_file() else sorted(_python_files(place, leave_out))[:MOST_FILES]
     return [Target(f"{module}:{name}", root) for path in files for name, module, root in _workers(path)]
 
 
-def _python_files(folder: Path) -> Iterator[Path]:
+def _python_files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+    if folder == leave_out:
+        return
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             if not (entry.name.startswith(".") or entry.name in SKIPPED or (entry / "pyvenv.cfg").exists()):
-                yield from _python_files(entry)
+                yield from _python_files(entry, leave_out)
         elif entry.suffix == ".py":
             yield entry
 

@@ -54,10 +54,10 @@ async def greet(payload: dict[str, Any], ctx: Context) -> None:
 @global_options
 @click.pass_obj
 def init(session: Session, folder: Path) -> None:
-    """Start a project: postmill.toml and an example worker.
+    """Start a project: postmill.toml, an example worker and keys.
 
-    Writes postmill.toml and worker.py into FOLDER (default: this one) and adds .postmill/ to its .gitignore.
-    Existing files are never overwritten.
+    Writes postmill.toml, worker.py and .postmill/keys.json into FOLDER (default: this one) and adds
+    .postmill/ to its .gitignore. Existing files are never overwritten.
     """
     files = {folder / "postmill.toml": TOML, folder / "worker.py": WORKER}
     taken = [str(path) for path in files if path.exists()]
@@ -71,8 +71,20 @@ def init(session: Session, folder: Path) -> None:
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")
     _ignore(folder / ".gitignore")
-    session.output.rows([{"file": str(path)} for path in [*files, folder / ".gitignore"]], ("file",))
+    written = [*files, folder / ".gitignore", *_keys(folder / ".postmill")]
+    session.output.rows([{"file": str(path)} for path in written], ("file",))
     session.output.note("Next: postmill dev" if folder == Path() else f"Next: cd {folder} && postmill dev")
+
+
+def _keys(folder: Path) -> list[Path]:
+    """The keys that functions are called with, unless there are some."""
+    from postmill.auth import key_file
+
+    path = folder / key_file.FILE_NAME
+    if path.exists():
+        return []
+    key_file.create(folder)
+    return [path]
 
 
 def _ignore(path: Path) -> None:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "init": ("postmill.cli.init:init", "Start a project: postmill.toml and an example worker."),
-    "dev": ("postmill.cli.dev:dev", "Database, schema and workers in one, reloading on change."),
+    "dev": ("postmill.cli.dev:dev", "Database, schema, functions and workers in one, reloading on change."),
+    "serve": ("postmill.cli.serve:serve", "Serve a folder of functions over HTTP."),
+    "functions": ("postmill.cli.functions:functions", "Make, serve, list, stop and delete functions."),
+    "secrets": ("postmill.cli.secret:secrets", "Set, list and unset the secrets of functions."),
+    "keys": ("postmill.cli.keys:keys", "Show this project's keys."),
+    "logs": ("postmill.cli.logs:logs", "Show and follow the log of functions."),
     "worker": ("postmill.cli.worker:worker", "Run workers, and list those that run."),
     "send": ("postmill.cli.send:send", "Send messages to a queue."),
     "top": ("postmill.cli.top:top", "Watch queues, workers and failures."),

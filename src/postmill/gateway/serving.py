@@ -44,21 +44,56 @@ class GatewayServer:
 
     def __init__(
         self,
-        app: Gateway,
         host: str,
         port: int,
         *,
         limits: ConnectionLimits = ConnectionLimits(),  # noqa: B008 - frozen
         max_message_bytes: int,
     ) -> None:
-        self._socket: socket.socket | None = None
         self._host, self._port = host, port
+        self._limits = limits
+        self._max_message_bytes = max_message_bytes
+        self._socket: socket.socket | None = None
+        self._server: Server | None = None
         self._task: asyncio.Task[None] | None = None
-        config = uvicorn.Config(
+
+    def listen(self) -> str:
+        """Take the port; returns the URL. Who connects waits until :meth:`start`.
+
+        Raises :class:`InvalidOption` when the port can't be had.
+        """
+        if self._socket is None:
+            self._socket = bind(self._host, self._port)
+        return url_of(self._socket)
+
+    async def start(self, app: Gateway) -> str:
+        """Serve; returns the URL. Raises as :meth:`listen`."""
+        url = self.listen()
+        if self._server is None and self._socket is not None:
+            self._server = Server(self._config(app))
+            self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="gateway")
+        return url
+
+    def stop_accepting(self) -> None:
+        """Close the port; requests that run go on."""
+        if self._server is not None:
+            self._server.should_exit = True
+        elif self._socket is not None:
+            self._socket.close()
+
+    async def stop(self, grace_s: float) -> None:
+        """Close the port, wait up to ``grace_s`` for what runs, then cut it off."""
+        self.stop_accepting()
+        if self._server is not None and self._task is not None:
+            self._server.config.timeout_graceful_shutdown = math.ceil(grace_s)
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _config(self, app: Gateway) -> uvicorn.Config:
+        return uvicorn.Config(
             app,
-            http=bounded(limits),
+            http=bounded(self._limits),
             ws="websockets-sansio",
-            ws_max_size=max_message_bytes,
+            ws_max_size=self._max_message_bytes,
             lifespan="off",
             log_config=None,
             log_level="critical",
@@ -68,25 +103,6 @@ class GatewayServer:
             timeout_keep_alive=KEEP_ALIVE_S,
             backlog=BACKLOG,
         )
-        self._server = Server(config)
-
-    async def start(self) -> str:
-        """Listen; returns the URL. Raises :class:`InvalidOption` when the port can't be had."""
-        if self._socket is None:
-            self._socket = bind(self._host, self._port)
-            self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]), name="gateway")
-        return url_of(self._socket)
-
-    def stop_accepting(self) -> None:
-        """Close the port; requests that run go on."""
-        self._server.should_exit = True
-
-    async def stop(self, grace_s: float) -> None:
-        """Close the port, wait up to ``grace_s`` for what runs, then cut it off."""
-        self._server.config.timeout_graceful_shutdown = math.ceil(grace_s)
-        self.stop_accepting()
-        if self._task is not None:
-            await asyncio.gather(self._task, return_exceptions=True)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -57,20 +57,21 @@ class Host:
         folder: Path,
         runtime: RuntimeSettings,
         functions: Mapping[str, FunctionSettings],
-        environment: Mapping[str, str],
+        environment: Mapping[str, str] | Callable[[], Mapping[str, str]],
         address: Address | None,
         *,
         make_launcher: Callable[[Sequence[str], Callable[[], None]], Launcher] = launcher,
     ) -> None:
         """``functions``: those with settings of their own; the others are found in ``folder``.
-        ``environment``: given to every isolate, and the only thing given. ``address``: the database of
-        workers.
+        ``environment``: given to every isolate, and the only thing given; a callable is asked for each.
+        ``address``: the database of workers.
         """
         self.journal = FunctionJournal()
         self._folder = folder.absolute()
         self._runtime = runtime
         self._configured = functions
-        self._environment = {**environment, **_database(address)}
+        self._environment = environment if callable(environment) else lambda: environment
+        self._database = _database(address)
         self._pools: dict[str, Pool] = {}
         self._launcher = make_launcher(runtime.preload, self._isolates_lost)
         self._claims = Claims(address, self.journal) if address is not None else None
@@ -176,7 +177,8 @@ class Host:
         return [self._pools.pop(slug) for slug in set(self._pools) - set(found)]
 
     def _make(self, source: Source, on_change: Callable[[], None]) -> Instance:
-        return Instance(source, self._folder, self._environment, self._launcher, self.journal, on_change)
+        environment = {**self._environment(), **self._database}
+        return Instance(source, self._folder, environment, self._launcher, self.journal, on_change)
 
     async def _on_death(self, instance: Instance, reason: EndReason) -> None:
         if self._claims is not None and instance.worker_ids and reason not in _BY_ITSELF:

@@ -50,6 +50,7 @@ class Event(StrEnum):
     FUNCTION_LOG_DROPPED = "function.log_dropped"
     ISOLATES_LOST = "isolates.lost"
     REQUEST_FAILED = "request.failed"
+    KEYS_STALE = "keys.stale"
 
 
 _DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.HISTORY_PRUNED}
@@ -61,6 +62,7 @@ _WARNING = {
     Event.CLAIMS_RESCUED,
     Event.WORKER_DEPRECATED,
     Event.FUNCTION_WARNED,
+    Event.KEYS_STALE,
     Event.FUNCTION_LOG_DROPPED,
 }
 _ERROR = {

@@ -40,6 +40,8 @@ class RuntimeSettings:
     grace_s: float = 3.0
     """How long what runs may go on after a stop or a change of files was asked for."""
     max_body_mb: float = 20.0
+    jwks: str = ""
+    """File or ``https://`` address of the public keys whose tokens are taken; empty: none."""
 
     def __post_init__(self) -> None:
         _in_range("port", self.port, 0, 65_535)

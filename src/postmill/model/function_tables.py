@@ -30,6 +30,7 @@ RUNTIME_KEYS: Mapping[str, Any] = {
     "capacity_wait_s": _NUMBER,
     "grace_s": _NUMBER,
     "max_body_mb": _NUMBER,
+    "jwks": str,
     "limits": dict,
 }
 FUNCTION_KEYS: Mapping[str, Any] = {

@@ -1,0 +1,51 @@
+"""The variables that every function finds: where the project is, its keys, and the user's secrets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from postmill.auth import env_file
+from postmill.auth.secret_store import Secrets
+from postmill.model.errors import NotFound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from postmill.auth.keys import ProjectKeys
+
+
+def of_project(url: str, keys: ProjectKeys) -> dict[str, str]:
+    """What the host sets, under the names people know from elsewhere. ``url``: where functions are served."""
+    return {
+        "SUPABASE_URL": url,
+        "SUPABASE_ANON_KEY": keys.anon,
+        "SUPABASE_SERVICE_ROLE_KEY": keys.service_role,
+        "POSTMILL_URL": url,
+        "POSTMILL_PUBLISHABLE_KEY": keys.publishable,
+        "POSTMILL_SECRET_KEY": keys.secret,
+    }
+
+
+class Environment:
+    """What a function that starts now is given. Read anew each time, so that a secret set while the host runs
+    reaches the next process.
+    """
+
+    def __init__(self, given: dict[str, str], kept: Path, file: Path | None) -> None:
+        """``kept`` is the folder with the project's secrets; those in the ``.env`` file ``file`` win."""
+        self._given = given
+        self._secrets = Secrets(kept)
+        self._file = file
+
+    def __call__(self) -> dict[str, str]:
+        """Everything. Raises ``Refused``, ``NotFound`` or ``InvalidOption`` for a file that can't be used."""
+        return {**self._secrets.values(), **self._from_file(), **self._given}
+
+    def _from_file(self) -> dict[str, str]:
+        if self._file is None:
+            return {}
+        try:
+            text = self._file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise NotFound(f"{self._file} can't be read.", why=f"{error}.") from error
+        return env_file.parse(text, str(self._file))

@@ -1,0 +1,67 @@
+"""A process that ``postmill dev`` holds: another ``postmill`` command. Decides nothing about when it runs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Child:
+    """One at a time. ``name`` is what people call it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started: tuple[Sequence[str], Mapping[str, str]] = ((), {})
+
+    @property
+    def runs(self) -> bool:
+        """Whether it runs now."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def killed_by(self) -> int | None:
+        """The signal that ended it; None while it runs and when it ended by itself."""
+        ending = self._process.poll() if self._process is not None else None
+        return -ending if ending is not None and ending < 0 else None
+
+    def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Run ``postmill`` with ``arguments``."""
+        self._started = (arguments, environment)
+        # A process group of its own: Ctrl-C reaches this process alone, which passes it on.
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "postmill.cli.main", *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            process_group=0,
+        )
+
+    def start_again(self) -> None:
+        """As it was started last."""
+        self.start(*self._started)
+
+    def terminate(self) -> None:
+        """Ask for its end."""
+        if self._process is not None:
+            self._process.terminate()
+
+    def end(self, grace_s: float) -> None:
+        """Ask for its end, and kill it when that takes longer than ``grace_s``."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(grace_s)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def wait(self) -> None:
+        """Until it has ended."""
+        if self._process is not None:
+            self._process.wait()

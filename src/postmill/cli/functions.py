@@ -1,0 +1,128 @@
+"""``postmill functions``: the files of a folder of functions, and what runs of them."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postmill.cli.options import global_options, json_option, jsonl_option, yes_option
+from postmill.cli.serve import serve
+from postmill.model.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from postmill.cli.session import Session
+
+COLUMNS = ("function", "file", "kind", "state", "instances", "verify_jwt")
+TEMPLATES = ("handler", "app", "stream", "background", "worker")
+
+
+@click.group(no_args_is_help=True)
+def functions() -> None:
+    """Make, serve, list, stop and delete functions."""
+
+
+functions.add_command(serve)
+
+
+@functions.command()
+@click.argument("name")
+@click.option(
+    "--template",
+    type=click.Choice(TEMPLATES),
+    default="handler",
+    show_default=True,
+    help="What the file begins as.",
+)
+@global_options
+@click.pass_obj
+def new(session: Session, name: str, template: str) -> None:
+    """Make the function NAME: a file in the folder of functions that works as it is."""
+    from postmill.cli.function_templates import text_of
+    from postmill.model.function_slug import validated
+
+    folder = _folder(session)
+    path = folder / f"{validated(name)}.py"
+    if path.exists() or (folder / name).exists():
+        raise Refused(f"{name} is there already in {folder}.", why="new never overwrites.")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text_of(template, name), encoding="utf-8")
+    click.echo(path)
+    session.output.note("Next: postmill dev")
+
+
+@functions.command("list")
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def list_functions(session: Session) -> None:
+    """List the functions of this project; those that are served now with their state."""
+    from postmill.cli import served
+
+    sources = _sources(session)
+    alive = served.ask(session.settings.project_dir, "GET", "functions") or []
+    states = {row["function"]: row for row in alive}
+    rows = [_row(slug, source, states.get(slug)) for slug, source in sources.items()]
+    session.output.rows(rows, COLUMNS, empty="There is no function yet: postmill functions new hello.")
+
+
+@functions.command()
+@click.argument("name")
+@global_options
+@click.pass_obj
+def stop(session: Session, name: str) -> None:
+    """Stop every process of the function NAME gracefully. Its next request starts it again."""
+    from postmill.cli import served
+
+    if served.ask(session.settings.project_dir, "POST", f"functions/{name}/stop") is None:
+        raise NotFound("No functions of this project are served now.", hint="postmill dev serves them.")
+    session.output.note(f"Stopped: {name}.")
+
+
+@functions.command()
+@click.argument("name")
+@yes_option
+@global_options
+@click.pass_obj
+def delete(session: Session, name: str, *, yes: bool) -> None:
+    """Delete the files of the function NAME."""
+    source = _sources(session).get(name)
+    if source is None:
+        raise NotFound(f"There is no function {name}.", hint="postmill functions list shows them.")
+    folder = _folder(session).absolute()
+    whole = source.path.name == "main.py" and source.path.parent != folder
+    target: Path = source.path.parent if whole else source.path
+    session.output.confirm(f"This deletes {target}{' and all in it' if whole else ''}.", yes=yes)
+    if whole:
+        shutil.rmtree(target)
+    else:
+        target.unlink()
+    session.output.note(f"Deleted: {target}.")
+    if name in session.settings.functions:
+        session.output.note(f"postmill.toml still has its table [functions.{name}].")
+
+
+def _folder(session: Session) -> Path:
+    return session.settings.project_dir / session.settings.runtime.folder
+
+
+def _sources(session: Session) -> Any:
+    from postmill.host.discovery import discover
+
+    return discover(_folder(session).absolute(), session.settings.runtime, session.settings.functions)
+
+
+def _row(slug: str, source: Any, alive: dict[str, Any] | None) -> dict[str, Any]:
+    row = {
+        "function": slug,
+        "file": str(source.path),
+        "kind": None,
+        "state": "not served" if source.settings.enabled else "disabled",
+        "instances": 0,
+        "verify_jwt": source.settings.verify_jwt,
+    }
+    return row | (alive or {})

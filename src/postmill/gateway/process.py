@@ -1,0 +1,108 @@
+"""A process whose main job is to serve functions: signals in, an end out.
+
+The first signal closes the port and drains, a second one forces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from postmill.gateway.application import Gateway
+    from postmill.gateway.serving import GatewayServer
+    from postmill.gateway.trust import Trust
+    from postmill.host.host import Host
+
+CUT_S = 1.0
+"""How long connections may take to notice that their function has gone."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class ServingProcess:
+    """A host and its gateway, until somebody asks for the end."""
+
+    def __init__(
+        self,
+        host: Host,
+        app: Gateway,
+        server: GatewayServer,
+        trust: Trust,
+        *,
+        grace_s: float,
+        reload: bool,
+        start_all: bool,
+        on_listening: Callable[[], None],
+        on_stop: Callable[[bool], None],
+    ) -> None:
+        """``on_listening`` is called once functions can be called; ``on_stop`` at each request to stop, with
+        whether it forces.
+        """
+        self._host = host
+        self._app = app
+        self._server = server
+        self._trust = trust
+        self._grace_s = grace_s
+        self._reload = reload
+        self._start_all = start_all
+        self._on_listening = on_listening
+        self._on_stop = on_stop
+        self._asked = asyncio.Event()
+        self._forced = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until SIGINT or SIGTERM. Raises what keeps the host or the gateway from starting."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.stop)
+        try:
+            await self._serve()
+        finally:
+            await self._end()
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+    def stop(self) -> None:
+        """Ask for the end; asked again, cut the grace short."""
+        forcing = self._asked.is_set()
+        self._on_stop(forcing)
+        if forcing:
+            self._forced.set()
+        self._asked.set()
+
+    async def _serve(self) -> None:
+        await self._trust.start()
+        await self._host.start(reload=self._reload)
+        await self._server.start(self._app)
+        self._on_listening()
+        asked = asyncio.create_task(self._asked.wait())
+        if self._start_all:
+            starting = asyncio.create_task(self._host.start_workers())
+            await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                await asyncio.gather(starting, return_exceptions=True)
+        await asked
+
+    async def _end(self) -> None:
+        """Close the port; let what runs finish; then end every isolate, which cuts what still streams."""
+        self._server.stop_accepting()
+        await self._unless_forced(self._host.stop(self._grace_s))
+        if self._forced.is_set():
+            await self._host.stop(0)
+        await self._unless_forced(self._server.stop(CUT_S))
+        await self._trust.stop()
+
+    async def _unless_forced(self, work: Coroutine[None, None, None]) -> None:
+        working = asyncio.create_task(work)
+        forced = asyncio.create_task(self._forced.wait())
+        await asyncio.wait({working, forced}, return_when=asyncio.FIRST_COMPLETED)
+        forced.cancel()
+        if not working.done():
+            working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
