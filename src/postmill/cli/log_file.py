@@ -8,13 +8,14 @@ import json
 import logging
 import os
 import time
+from contextlib import ExitStack
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any, TextIO
 
 from postmill.cli.log_lines import JsonLines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
 MOST_BYTES = 10 * 1024 * 1024
@@ -35,36 +36,41 @@ def keep(project: Path) -> None:
     logging.getLogger("postmill").addHandler(handler)
 
 
-def read(project: Path, *, function: str | None, last: int, follow: bool) -> Iterator[dict[str, Any]]:
+def read(
+    project: Path, *, function: str | None, last: int, follow: bool
+) -> Generator[dict[str, Any], None, None]:
     """The last lines, oldest first; with ``follow``, then those that come, for ever.
 
     Survives the file being rotated or not there yet. ``function`` leaves out the lines of all others.
     """
     path = path_in(project)
-    lines = [line for line in _existing(path) if _wanted(line, function)]
-    yield from lines[-last:] if last else ()
-    if follow:
-        yield from (line for line in _coming(path) if _wanted(line, function))
+    with ExitStack() as opened:
+        rotated, current = _opened(path.with_name(path.name + ".1")), _opened(path)
+        there = []
+        for file in (rotated, current):
+            if file is not None:
+                there += [line for line in _parsed(opened.enter_context(file)) if _wanted(line, function)]
+        yield from there[-last:] if last else ()
+        if follow:
+            yield from (line for line in _coming(path, current) if _wanted(line, function))
 
 
-def _existing(path: Path) -> Iterator[dict[str, Any]]:
-    for each in (path.with_name(path.name + ".1"), path):
-        if each.exists():
-            with each.open(encoding="utf-8", errors="replace") as file:
-                yield from _parsed(file)
+def _opened(path: Path) -> TextIO | None:
+    try:
+        return path.open(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
 
 
-def _coming(path: Path) -> Iterator[dict[str, Any]]:
-    """What is written from now on."""
-    position = path.stat().st_size if path.exists() else 0
+def _coming(path: Path, file: TextIO | None) -> Iterator[dict[str, Any]]:
+    """What is written from now on: to ``file``, then to those that take its place."""
     while True:
-        if not path.exists():
+        if file is not None:
+            with file:
+                yield from _until_rotated(path, file)
+        else:
             time.sleep(LOOK_EVERY_S)
-            continue
-        with path.open(encoding="utf-8", errors="replace") as file:
-            file.seek(position)
-            yield from _until_rotated(path, file)
-        position = 0
+        file = _opened(path)
 
 
 def _until_rotated(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:

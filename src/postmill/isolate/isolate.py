@@ -17,6 +17,7 @@ from postmill.isolate.handler import application
 from postmill.isolate.lifespan import Lifespan
 from postmill.isolate.lifetime import lifetime
 from postmill.isolate.loading import BootError
+from postmill.isolate.mounting import mounted
 from postmill.isolate.stream import Stream
 from postmill.isolate.workers import Workers
 
@@ -44,7 +45,7 @@ class Isolate:
         self._retired = asyncio.Event()
         self._channel = Channel(self._on_frame, self._on_lost)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._application = application(entry.target) if entry.kind == "handler" else entry.target
+        self._application = application(entry.target) if entry.kind == "handler" else mounted(entry.target)
 
     async def run(self, sock: socket.socket) -> None:
         """Until the host says stop, or the workers have ended."""

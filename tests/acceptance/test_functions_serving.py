@@ -1,0 +1,296 @@
+"""Functions as their users have them: `postmill serve` as a process, called over HTTP."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from tests.serving import Serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+
+ECHO = '''
+import os
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+async def handler(request):
+    """What arrived, and what the function knows of the world."""
+    return JSONResponse({
+        "method": request.method,
+        "path": request.url.path,
+        "query": request.url.query,
+        "headers": dict(request.headers),
+        "body": (await request.body()).decode(),
+        "environment": dict(os.environ),
+    })
+'''
+ENDLESS = """
+import asyncio
+from starlette.responses import StreamingResponse
+
+async def ticks():
+    yield "data: first\\n\\n"
+    await asyncio.Event().wait()
+
+async def handler(request):
+    return StreamingResponse(ticks(), media_type="text/event-stream")
+"""
+TROUBLE = """
+import os
+from starlette.responses import StreamingResponse
+
+async def broken_stream():
+    yield b"half"
+    raise RuntimeError("PRIVATE")
+
+async def handler(request):
+    match request.query_params["how"]:
+        case "raise":
+            raise RuntimeError("PRIVATE")
+        case "exit":
+            os._exit(3)
+        case "junk":
+            return object()
+        case "stream":
+            return StreamingResponse(broken_stream())
+"""
+WORKER = """
+from postmill import Context, worker
+
+@worker(queue="jobs")
+async def work(payload: dict, ctx: Context) -> None:
+    ctx.log.info("WORKED %s", payload["number"])
+"""
+APP = """
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+async def index(request):
+    return PlainTextResponse("index")
+
+async def deeper(request):
+    return PlainTextResponse("item " + request.path_params["name"])
+
+app = Starlette(routes=[Route("/", index, methods=["GET", "POST"]), Route("/items/{name}", deeper)])
+"""
+TOML = """
+[runtime]
+port = 0
+max_body_mb = 0.1
+
+[functions.open]
+verify_jwt = false
+
+[functions.off]
+enabled = false
+
+[functions.echo.env]
+GREETING = "hello"
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with one function of each kind that the tests need."""
+    monkeypatch.setenv("POSTMILL_DB_URL", database_url)
+    (tmp_path / "postmill.toml").write_text(TOML)
+    folder = tmp_path / "functions"
+    folder.mkdir()
+    sources = {"echo": ECHO, "endless": ENDLESS, "trouble": TROUBLE, "jobs": WORKER, "app": APP}
+    sources |= {"open": ECHO, "off": ECHO, "_shared": "", "unimportable": "import nothing_like_it\n"}
+    for name, text in sources.items():
+        (folder / f"{name}.py").write_text(text)
+    return tmp_path
+
+
+@pytest.fixture
+def serving(project: Path) -> Iterator[Serving]:
+    """The project, served; functions start at their first request."""
+    with Serving(project, "serve", "--on-demand") as running:
+        yield running
+
+
+def platform_error(response: httpx.Response) -> tuple[int, str, str | None]:
+    """The status, the code and the relay header of an error in the documented form."""
+    body = response.json()
+    assert set(body) == {"code", "message", "msg", "error"}
+    assert body["code"] == response.headers["sb-error-code"]
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "PRIVATE" not in response.text
+    return response.status_code, body["code"], response.headers.get("x-relay-error")
+
+
+def test_a_request_reaches_its_function_whole(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    response = serving.client.put("echo/sub/path?a=1&b=%20", content=b"body", headers={"x-mine": "1"})
+    assert response.status_code == 200, response.text
+    seen = response.json()
+    assert (seen["method"], seen["path"], seen["query"]) == (
+        "PUT",
+        "/functions/v1/echo/sub/path",
+        "a=1&b=%20",
+    )
+    assert (seen["body"], seen["headers"]["x-mine"]) == ("body", "1")
+
+
+def test_a_function_knows_its_project_and_nothing_of_the_host(
+    project: Path, monkeypatch: pytest.MonkeyPatch, cli_without_database: Cli
+) -> None:
+    monkeypatch.setenv("HOST_SECRET", "hush")
+    cli_without_database("secrets", "set", "API_KEY=one", "--project", str(project))
+    (project / "variables").write_text("FROM_FILE=yes\n")
+    with Serving(project, "serve", "--on-demand", "--env-file", "variables") as serving:
+        known = serving.client.get("echo").json()["environment"]
+        assert known["SUPABASE_URL"] == serving.url
+        assert known["SUPABASE_ANON_KEY"] == serving.keys.anon
+        assert known["SUPABASE_SERVICE_ROLE_KEY"] == serving.keys.service_role
+        assert known["SUPABASE_DB_URL"] == os.environ["POSTMILL_DB_URL"]
+        assert (known["API_KEY"], known["GREETING"], known["FROM_FILE"]) == ("one", "hello", "yes")
+        assert known["SB_EXECUTION_ID"]
+        assert "HOST_SECRET" not in known
+        assert not any(serving.keys.jwt_secret in value for value in known.values())
+        cli_without_database("secrets", "set", "API_KEY=two", "--project", str(project))
+        assert cli_without_database("functions", "stop", "echo").code == 0
+        assert serving.client.get("echo").json()["environment"]["API_KEY"] == "two"
+        for key in (serving.keys.jwt_secret, *(key for key, _ in serving.keys.roles()), "hush"):
+            assert key not in serving.log
+
+
+def test_an_app_is_at_home_at_its_address(serving: Serving) -> None:
+    assert serving.client.post("app").text == "index"
+    assert serving.client.get("app/").text == "index"
+    assert serving.client.get("app/items/one").text == "item one"
+    assert serving.client.get("app/nowhere").status_code == 404
+    assert "sb-error-code" not in serving.client.get("app/nowhere").headers
+
+
+def test_each_failure_has_its_answer(serving: Serving) -> None:
+    assert platform_error(serving.client.get("nobody")) == (404, "NOT_FOUND", "true")
+    assert platform_error(serving.client.get("off")) == (404, "NOT_FOUND", "true")
+    assert platform_error(serving.client.get("_shared")) == (404, "NOT_FOUND", "true")
+    assert platform_error(serving.client.get("unimportable")) == (503, "BOOT_ERROR", "true")
+    assert platform_error(serving.client.get("trouble?how=raise")) == (500, "EDGE_FUNCTION_ERROR", None)
+    assert platform_error(serving.client.get("trouble?how=junk")) == (500, "EDGE_FUNCTION_ERROR", None)
+    assert platform_error(serving.client.get("trouble?how=exit")) == (500, "WORKER_ERROR", None)
+    with pytest.raises(httpx.RemoteProtocolError):
+        serving.client.get("trouble?how=stream")
+    large = serving.client.post("echo", content=b"x" * 200_000)
+    assert platform_error(large) == (413, "PAYLOAD_TOO_LARGE", "true")
+    stranger = httpx.get(f"{serving.functions}/echo")
+    assert platform_error(stranger) == (401, "UNAUTHORIZED_NO_AUTH_HEADER", "true")
+    assert httpx.get(f"{serving.functions}/open").status_code == 200
+    assert "PRIVATE" in serving.log  # the traceback is told to whoever runs the host
+
+
+def test_a_worker_is_started_by_a_request_and_stopped_by_a_command(
+    serving: Serving, cli_without_database: Cli
+) -> None:
+    started = serving.client.post("jobs").json()
+    assert (started["status"], started["functionName"]) == ("started", "jobs")
+    assert serving.client.get("jobs").json() == started | {"status": "running"}
+    cli_without_database("send", "jobs", '{"number": 7}', "--create")
+    serving.said("WORKED 7")
+    listed = {row["function"]: row for row in cli_without_database("functions", "list", "--json").json}
+    assert (listed["jobs"]["kind"], listed["jobs"]["state"], listed["jobs"]["instances"]) == (
+        "worker",
+        "running",
+        1,
+    )
+    assert listed["off"]["state"] == "disabled"
+    assert cli_without_database("functions", "stop", "jobs").code == 0
+    listed = {row["function"]: row for row in cli_without_database("functions", "list", "--json").json}
+    assert listed["jobs"]["state"] == "idle"
+    assert cli_without_database("functions", "stop", "nobody").code == 3
+
+
+def test_the_log_can_be_read_from_another_terminal(
+    serving: Serving, cli_without_database: Cli, spawn: Any
+) -> None:
+    serving.client.get("trouble?how=raise")
+    told = cli_without_database("logs", "--jsonl", "--function", "trouble").out.splitlines()
+    lines = [json.loads(line) for line in told]
+    assert {line["function"] for line in lines} == {"trouble"}
+    assert "function.booted" in {line["event"] for line in lines}
+    assert "function.booted" in cli_without_database("logs").out
+    follower = spawn("logs", "-f", "-n", "1", "--jsonl")
+    follower.stdout.readline()
+    serving.client.get("echo")
+    for text in follower.stdout:
+        line = json.loads(text)
+        if (line["event"], line.get("function")) == ("function.booted", "echo"):
+            break
+    follower.send_signal(signal.SIGINT)
+    assert follower.wait() == 130
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_with_idle_streams_open(serving: Serving, how: signal.Signals) -> None:
+    """The port is closed, the streams are cut without a proper end, and the exit code is 0."""
+    with serving.client.stream("GET", "endless") as first, serving.client.stream("GET", "endless") as second:
+        chunks = [each.iter_bytes() for each in (first, second)]
+        assert [next(each) for each in chunks] == [b"data: first\n\n"] * 2
+        assert serving.stop(how) == 0
+        for each in chunks:
+            with pytest.raises(httpx.RemoteProtocolError):
+                next(each)
+    serving.said("Stopping")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(serving.url)
+
+
+def test_a_second_signal_forces(project: Path) -> None:
+    toml = (project / "postmill.toml").read_text()
+    (project / "postmill.toml").write_text(toml.replace("port = 0", "port = 0\ngrace_s = 1000"))
+    with (
+        Serving(project, "serve", "--on-demand") as serving,
+        serving.client.stream("GET", "endless") as response,
+    ):
+        next(response.iter_bytes())
+        serving.process.terminate()
+        serving.said("Stopping")
+        assert serving.process.poll() is None
+        assert serving.stop() == 0
+        serving.said("Forcing")
+
+
+def test_what_runs_may_finish(project: Path) -> None:
+    (project / "functions" / "slow.py").write_text(
+        "import asyncio\nasync def handler(request):\n"
+        "    print('RUNNING', flush=True)\n    await asyncio.sleep(1)\n    return 'finished'\n"
+    )
+    import threading
+
+    with Serving(project, "serve", "--on-demand") as serving:
+        answers: list[str] = []
+        caller = threading.Thread(target=lambda: answers.append(serving.client.get("slow").text))
+        caller.start()
+        serving.said("RUNNING")
+        assert serving.stop() == 0
+        caller.join()
+        assert answers == ["finished"]
+
+
+def test_an_address_that_others_reach_needs_keys_of_ones_own(
+    project: Path, cli_without_database: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = cli_without_database("serve", "--host", "0.0.0.0")
+    assert (answer.code, answer.error_code) == (4, "refused")
+    assert not (project / ".postmill" / "keys.json").exists()
+    monkeypatch.setenv("POSTMILL_JWT_SECRET", "short")
+    assert cli_without_database("serve", "--host", "0.0.0.0").code == 2
+
+
+def test_a_port_that_is_taken_is_named(serving: Serving, cli_without_database: Cli) -> None:
+    port = serving.url.rpartition(":")[2]
+    answer = cli_without_database("serve", "--port", port)
+    assert (answer.code, answer.error_code) == (2, "invalid-option")
+    assert port in answer.err
