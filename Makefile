@@ -5,6 +5,8 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
 PYTEST := $(BIN)/python -m pytest -n auto
 READY  := $(VENV)/.ready
+CLIENTS := $(VENV)/clients
+SUPABASE_PY := 2.30.0 2.34.1
 
 # Tests of our SQL run on every server version; the rest on the embedded one.
 DATABASE_TESTS := tests/sql tests/migration tests/interop tests/plans tests/faults/test_explorer.py tests/faults/test_reference_model.py
@@ -53,9 +55,22 @@ bench: $(READY) ## drain, enqueue and latency beside the raw limit
 soak: $(READY) ## workers under random faults for MINUTES (10), and an exact account
 	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
 
-test-deps: ## Debian packages that only some tests need (as root)
+test-deps: ## what only some tests need: Debian packages (as root), other people's clients
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends postgresql-15 pgbouncer
+	apt-get install -y -qq --no-install-recommends postgresql-15 pgbouncer curl
+	command -v npm > /dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
+	$(MAKE) --no-print-directory $(CLIENTS)/.ready
+
+# Clients that call functions, each in an environment of its own, so that none meets our own packages.
+$(CLIENTS)/.ready: $(READY) tests/clients/package.json
+	@mkdir -p $(CLIENTS)/node
+	@for version in $(SUPABASE_PY); do \
+	    $(PYTHON) -m venv $(CLIENTS)/supabase-$$version \
+	    && $(CLIENTS)/supabase-$$version/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	        supabase==$$version || exit 1; done
+	@cp tests/clients/package.json $(CLIENTS)/node/
+	@npm install --prefix $(CLIENTS)/node --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
 
 clean: ## remove what the other targets made
 	rm -rf $(VENV) .postmill .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -66,7 +66,8 @@ def list_functions(session: Session) -> None:
     sources = _sources(session)
     alive = served.ask(session.settings.project_dir, "GET", "functions") or []
     states = {row["function"]: row for row in alive}
-    rows = [_row(slug, source, states.get(slug)) for slug, source in sources.items()]
+    rows = [_row(slug, source, states.pop(slug, None)) for slug, source in sources.items()]
+    rows += [{"file": None, **row} for row in states.values()]  # served from another folder
     session.output.rows(rows, COLUMNS, empty="There is no function yet: postmill functions new hello.")
 
 
