@@ -27,10 +27,16 @@ PAGES = [
         "CONTRIBUTING.md",
         "docs/README.md",
         "docs/tutorial/first-worker.md",
+        "docs/tutorial/first-function.md",
         "docs/tutorial/the-demo.md",
         "docs/howto/write-a-worker.md",
         "docs/howto/retries-and-dead-letters.md",
         "docs/howto/exactly-once-writes.md",
+        "docs/howto/fastapi-apps.md",
+        "docs/howto/function-secrets.md",
+        "docs/howto/function-limits.md",
+        "docs/howto/move-an-edge-worker.md",
+        "docs/howto/deploy-functions.md",
         "docs/explanation/dependencies.md",
     )
 ]

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+from postmill.auth import environment, key_file, keys
+from postmill.auth.credentials import Reason
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.main import root
 from postmill.cli.options import GLOBAL_OPTIONS
 from postmill.engine import settler
+from postmill.gateway import platform_errors
+from postmill.gateway.platform_errors import PlatformError
+from postmill.isolate.child import INHERITED
 from postmill.model import errors
 from postmill.model.events import Event
+from postmill.model.function_failures import FunctionFailure
+from postmill.model.function_limits import PROFILES, WARNINGS, EndReason
+from postmill.model.function_settings import POLICIES
+from postmill.model.function_tables import FUNCTION_KEYS, LIMIT_KEYS, RUNTIME_KEYS
 from postmill.model.outcome import Failed, Snooze
 from postmill.model.settings import ENVIRONMENT, LOG_FORMATS, LOG_LEVELS, TOML_KEYS
 from postmill.model.worker_options import WorkerOptions
@@ -199,3 +208,32 @@ def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
                 if None in names:
                     open_ended.add(event)
     return said, open_ended
+
+
+def test_every_setting_of_functions_is_in_the_reference() -> None:
+    told = page("functions.md")
+    keys = {*RUNTIME_KEYS, *FUNCTION_KEYS, *LIMIT_KEYS}
+    assert [key for key in sorted(keys) if f"| `{key}` |" not in told] == []
+    choices = [*POLICIES, *PROFILES]
+    assert [word for word in choices if f"`{word}`" not in told and f'`"{word}"`' not in told] == []
+
+
+def test_every_platform_error_is_in_the_reference_with_its_status() -> None:
+    told = page("functions.md")
+    known = [each for each in vars(platform_errors).values() if isinstance(each, PlatformError)]
+    known += [platform_errors.unauthorized(reason) for reason in Reason]
+    known += [platform_errors.of_failure(kind("x")) for kind in FunctionFailure.__subclasses__()]
+    assert [each.code for each in known if f"| {each.status} | `{each.code}` |" not in told] == []
+
+
+def test_every_end_and_every_warning_is_in_the_reference() -> None:
+    told = page("functions.md")
+    assert [reason for reason in EndReason if f"| `{reason.value}` |" not in told] == []
+    assert [word for word in WARNINGS.values() if f"`{word}`" not in told] == []
+
+
+def test_every_variable_of_functions_is_in_the_reference() -> None:
+    told = page("functions.md")
+    given = environment.of_project("http://x", keys.make(1.0))
+    variables = [*given, *key_file.ENVIRONMENT.values(), *INHERITED]
+    assert [name for name in variables if f"`{name}`" not in told] == []
