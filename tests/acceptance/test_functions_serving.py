@@ -212,6 +212,16 @@ def test_a_worker_is_started_by_a_request_and_stopped_by_a_command(
     assert cli_without_database("functions", "stop", "nobody").code == 3
 
 
+def test_an_edge_worker_is_run_by_the_host(project: Path, cli_without_database: Cli) -> None:
+    text = "from postmill import EdgeWorker\n\nasync def work(payload):\n    print('DONE', payload)\n\n"
+    text += "EdgeWorker.start(work, queueName='edge', maxConcurrent=2)\n"
+    (project / "functions" / "edge.py").write_text(text)
+    with Serving(project, "serve", "--on-demand") as serving:
+        assert serving.client.post("edge").json()["status"] == "started"
+        cli_without_database("send", "edge", "7", "--create")
+        serving.said("DONE 7")
+
+
 def test_the_log_can_be_read_from_another_terminal(
     serving: Serving, cli_without_database: Cli, spawn: Any
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from postmill.handlers.decorator import Worker
@@ -9,30 +10,37 @@ from postmill.model.errors import AlreadyStarted
 from postmill.model.worker_options import options_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class EdgeWorker:
     """One worker for the whole process."""
 
     _worker: ClassVar[Worker | None] = None
+    _registered: ClassVar[list[Worker] | None] = None
 
     @classmethod
     def start(cls, handler: Callable[..., Any], **options: Any) -> None:
         """Run ``handler`` on a queue until SIGTERM or Ctrl-C: ``EdgeWorker.start(print)`` is enough.
 
+        While the function host loads a file it returns at once, and the host runs the worker.
+
         Options are those of ``@worker``, also under the names of the TypeScript worker (``queueName``,
         ``maxConcurrent``, ...). Raises :class:`AlreadyStarted` for a second start in the process.
         """
-        if cls._worker is not None:
+        if cls._worker is not None or cls._registered:
             raise AlreadyStarted(
                 "A worker runs in this process already.",
                 why="EdgeWorker is one worker a process.",
                 hint="Use @worker and `postmill worker run` for several.",
             )
+        made = Worker(options_from(options), handler)
+        if cls._registered is not None:
+            cls._registered.append(made)
+            return
         from postmill.handlers.standalone import run_here  # noqa: PLC0415 - the engine, only when it is to run
 
-        cls._worker = Worker(options_from(options), handler)
+        cls._worker = made
         try:
             run_here([cls._worker])
         finally:
@@ -44,3 +52,14 @@ class EdgeWorker:
         from postmill.handlers.standalone import stop_here  # noqa: PLC0415
 
         stop_here()
+
+    @classmethod
+    @contextmanager
+    def registering(cls) -> Iterator[list[Worker]]:
+        """Meanwhile ``start`` only adds to this list: whoever loads the file runs what is in it."""
+        registered: list[Worker] = []
+        cls._registered = registered
+        try:
+            yield registered
+        finally:
+            cls._registered = None

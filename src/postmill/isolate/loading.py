@@ -9,6 +9,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from typing import TYPE_CHECKING, Any
 
 from postmill.handlers.decorator import Worker
+from postmill.handlers.edge_worker import EdgeWorker
 from postmill.isolate.frames import Trouble
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ def load(path: Path, folder: Path) -> Entry:
     """
     sys.path += [str(place) for place in dict.fromkeys((path.parent, folder)) if str(place) not in sys.path]
     try:
-        module = _imported(path)
+        with EdgeWorker.registering() as registered:
+            module = _imported(path)
     except BaseException as error:  # also SystemExit: the isolate must say why it ends
         raise BootError(_trouble(error, path)) from error
-    return _entry(module, path)
+    return _entry(module, path, registered)
 
 
 def _imported(path: Path) -> ModuleType:
@@ -59,11 +61,10 @@ def _imported(path: Path) -> ModuleType:
     return module
 
 
-def _entry(module: ModuleType, path: Path) -> Entry:
+def _entry(module: ModuleType, path: Path, registered: list[Worker]) -> Entry:
     app, handler = getattr(module, "app", None), getattr(module, "handler", None)
-    workers = list(
-        {id(value): value for value in vars(module).values() if _is_worker_of(value, module)}.values()
-    )
+    declared = [value for value in vars(module).values() if _is_worker_of(value, module)]
+    workers = list({id(value): value for value in (*declared, *registered)}.values())
     found = []
     if workers:
         found.append(Entry("worker", workers))
