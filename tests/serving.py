@@ -26,7 +26,14 @@ LISTENING = re.compile(r"Postmill: functions at (?P<url>\S+)/functions/v1/")
 class Serving:
     """Runs a `postmill` command that serves functions; knows its URL and keys, and what it has said."""
 
-    def __init__(self, project: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        project: Path,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        listening: bool = True,
+    ) -> None:
+        """Waits until functions can be called, unless ``listening`` is False: then :meth:`find` does."""
         self.project = project
         command = [sys.executable, "-m", "postmill.cli.main", *arguments]
         self.process = subprocess.Popen(
@@ -43,20 +50,22 @@ class Serving:
         self._ended = False
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
-        try:
-            found = LISTENING.search(self.said("Postmill: functions at"))
-            assert found is not None
-            self.url = found["url"]
-            keys = key_file.load(project / ".postmill", {})
-            assert keys is not None
-            self.keys = keys
-        except BaseException:
-            self.close()
-            raise
+        if listening:
+            try:
+                self.find()
+            except BaseException:
+                self.close()
+                raise
+
+    def find(self) -> None:
+        """Wait until functions can be called."""
+        found = LISTENING.search(self.said("Postmill: functions at"))
+        keys = key_file.load(self.project / ".postmill", {})
+        assert found is not None
+        assert keys is not None
+        self.url, self.keys = found["url"], keys
         self.functions = f"{self.url}/functions/v1"
-        self.client = httpx.Client(
-            base_url=f"{self.functions}/", headers={"apikey": self.keys.anon}, timeout=60
-        )
+        self.client = httpx.Client(base_url=f"{self.functions}/", headers={"apikey": keys.anon}, timeout=60)
 
     def said(self, text: str, *, times: int = 1) -> str:
         """The line with ``text`` in it, once it was said ``times`` times; fails when the process ends."""

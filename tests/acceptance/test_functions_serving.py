@@ -8,7 +8,9 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.serving import Serving
 
@@ -210,6 +212,49 @@ def test_a_worker_is_started_by_a_request_and_stopped_by_a_command(
     listed = {row["function"]: row for row in cli_without_database("functions", "list", "--json").json}
     assert listed["jobs"]["state"] == "idle"
     assert cli_without_database("functions", "stop", "nobody").code == 3
+
+
+def test_tokens_of_a_published_key_set_get_in(project: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    public = jwt.algorithms.ECAlgorithm.to_jwk(private.public_key(), as_dict=True)
+    (project / "published.json").write_text(json.dumps({"keys": [{**public, "kid": "1"}]}))
+    toml = (project / "postmill.toml").read_text()
+    (project / "postmill.toml").write_text(toml.replace("[runtime]", '[runtime]\njwks = "published.json"'))
+    token = jwt.encode({"role": "authenticated"}, private, "ES256", headers={"kid": "1"})
+    with Serving(project, "serve", "--on-demand") as serving:
+        headers = {"authorization": f"Bearer {token}"}
+        assert httpx.get(f"{serving.functions}/echo", headers=headers).status_code == 200
+        changed = {"authorization": f"Bearer {token[:-8]}AAAAAAAA"}
+        refused = httpx.get(f"{serving.functions}/echo", headers=changed)
+        assert platform_error(refused) == (401, "UNAUTHORIZED_LEGACY_JWT", "true")
+
+
+def test_a_changed_file_replaces_its_function(project: Path) -> None:
+    path = project / "functions" / "version.py"
+    path.write_text("async def handler():\n    return 'one'\n")
+    with Serving(project, "serve", "--on-demand", "--reload") as serving:
+        assert serving.client.get("version").text == "one"
+        path.write_text("async def handler():\n    return 'two'\n")
+        while serving.client.get("version").text == "one":
+            pass
+        assert serving.client.get("version").text == "two"
+        (project / "functions" / "added.py").write_text("async def handler():\n    return 'added'\n")
+        while serving.client.get("added").status_code == 404:
+            pass
+        assert serving.client.get("added").text == "added"
+
+
+def test_dev_serves_functions_once_they_can_be(project: Path) -> None:
+    """A table without its file keeps the host from starting; the next change starts it."""
+    toml = (project / "postmill.toml").read_text()
+    (project / "postmill.toml").write_text(toml + "[functions.later]\nverify_jwt = false\n")
+    with Serving(project, "dev", listening=False) as serving:
+        serving.said("later.py")
+        (project / "functions" / "later.py").write_text("async def handler():\n    return 'here'\n")
+        serving.find()
+        assert serving.client.get("later").text == "here"
+        serving.said("worker.started")
+        assert serving.stop() == 0
 
 
 def test_an_edge_worker_is_run_by_the_host(project: Path, cli_without_database: Cli) -> None:

@@ -16,6 +16,7 @@ import click
 
 from postmill.cli.dev_child import Child
 from postmill.cli.options import global_options
+from postmill.model.settings import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -130,11 +131,9 @@ class _Development:
                 self._follow(changed)
 
     def _follow(self, changed: set[Path]) -> None:
-        """Functions follow their files by themselves, unless they could not even start."""
+        """Functions follow their files by themselves; workers are started again."""
         ours = self.functions
         others = {path for path in changed if ours is None or not path.is_relative_to(ours.absolute())}
-        if ours is not None and others != changed and not self.functions_child.runs:
-            self._serve(ours, reload=True)
         if others:
             shown = ", ".join(sorted(os.path.relpath(path) for path in others))
             self.session.output.note(f"Changed: {shown}. Restarting the workers.")
@@ -147,6 +146,11 @@ class _Development:
             if not self.stopping.is_set() and (number := child.killed_by) is not None:
                 self.session.output.note(f"Signal {number} ended {child.name}. Starting them again.")
                 child.start_again()
+        host = self.functions_child
+        if self.functions is not None and not self.stopping.is_set() and not host.runs:
+            settings_file = self.session.settings.project_dir / FILE_NAME
+            if _changed_at(settings_file, self.functions) > host.started_at:
+                host.start_again()
 
     def _wait(self) -> None:
         while not self.stopping.wait(0.2):
@@ -160,6 +164,12 @@ def _functions_in(place: Path, name: str) -> Path | None:
     if inside.is_dir():
         return inside
     return place if place.is_dir() and place.absolute().name == Path(name).name else None
+
+
+def _changed_at(settings_file: Path, folder: Path) -> float:
+    """When one of the files was changed last, in seconds since 1970."""
+    files = [settings_file, *folder.rglob("*.py")]
+    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
 
 
 def _changes(place: Path, stopping: threading.Event) -> Iterator[set[Path]]:

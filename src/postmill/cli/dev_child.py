@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ class Child:
         self.name = name
         self._process: subprocess.Popen[bytes] | None = None
         self._started: tuple[Sequence[str], Mapping[str, str]] = ((), {})
+        self.started_at = 0.0
+        """When it was started last, in seconds since 1970."""
 
     @property
     def runs(self) -> bool:
@@ -32,6 +35,7 @@ class Child:
     def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Run ``postmill`` with ``arguments``."""
         self._started = (arguments, environment)
+        self.started_at = time.time()
         # A process group of its own: Ctrl-C reaches this process alone, which passes it on.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "postmill.cli.main", *arguments],
