@@ -71,7 +71,7 @@ class Host:
         self._runtime = runtime
         self._configured = functions
         self._environment = environment if callable(environment) else lambda: environment
-        self._database = _database(address)
+        self._own = _database(address)
         self._pools: dict[str, Pool] = {}
         self._launcher = make_launcher(runtime.preload, self._isolates_lost)
         self._claims = Claims(address, self.journal) if address is not None else None
@@ -95,7 +95,7 @@ class Host:
             self._started = True
             if reload:
                 # Two versions of one size within a second would share their bytecode.
-                self._environment["PYTHONDONTWRITEBYTECODE"] = "1"
+                self._own["PYTHONDONTWRITEBYTECODE"] = "1"
                 self._watching = asyncio.create_task(self._watch())
 
     async def start_workers(self) -> None:
@@ -177,7 +177,7 @@ class Host:
         return [self._pools.pop(slug) for slug in set(self._pools) - set(found)]
 
     def _make(self, source: Source, on_change: Callable[[], None]) -> Instance:
-        environment = {**self._environment(), **self._database}
+        environment = {**self._environment(), **self._own}
         return Instance(source, self._folder, environment, self._launcher, self.journal, on_change)
 
     async def _on_death(self, instance: Instance, reason: EndReason) -> None:
