@@ -37,7 +37,7 @@ class Exchange:
         self._body_taken = False
         self._started = False
         self._complete = False
-        self._exhausted = False
+        self._ended = False
 
     async def run(self, application: ASGIApp) -> None:
         """Run the application to its end, and say what went wrong. Raises nothing of the application's."""
@@ -46,19 +46,21 @@ class Exchange:
         except ClientGone:
             pass
         except MemoryError:
-            self._exhausted = True
+            self._ended = True
             self.stream.say(Kind.EXHAUSTED)
         except Exception as error:
             self.stream.say(Kind.RAISED, _encode(_trouble(error)))
         except BaseException as error:
             if not self.stream.failed:  # not cancelled because the client is gone
                 self.stream.say(Kind.RAISED, _encode(_trouble(error)))
+        self.end()
 
     def end(self) -> None:
         """Say that it is over, also when it was cancelled before it began. Out of memory, it is not: the host
         ends the whole isolate.
         """
-        if not self._exhausted:
+        if not self._ended:
+            self._ended = True
             self.stream.say(Kind.END)
 
     async def _receive(self) -> MutableMapping[str, Any]:
