@@ -90,6 +90,14 @@ def test_a_benchmark_prints_one_document(
     assert left_behind(db) == []
 
 
+SERVERS = [
+    "cold_start_p50_ms",
+    "added_p50_ms",
+    "idle_uss_mb",
+    "rps_ratio",
+    "rps_ratio_two_instances",
+    *(f"{server}_{name}" for server in ("uvicorn", "one", "two") for name in ("p50_ms", "requests_per_s")),
+]
 CLAIM_TIMES = [f"claim_ms_{part}" for part in range(1, 13)]
 WAYS = [
     f"{way}_{name}"
@@ -115,6 +123,11 @@ WAYS = [
             ["claim_ms_at_20", "claim_ms_at_400"],
         ),
         (["cost", "--messages", "700"], "bytes of WAL/message", WAYS),
+        (
+            ["functions", "--requests", "10", "--seconds", "0.2", "--rounds", "1", "--cold-starts", "2"],
+            "requests/s",
+            SERVERS,
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )

@@ -185,6 +185,44 @@ def cost_command(session: Session, /, **options: Any) -> None:
     _run(session, lambda where, say: cost(where, CostOptions(**options), say))
 
 
+@bench.command("functions")
+@click.option(
+    "--requests",
+    type=click.IntRange(10),
+    default=1000,
+    show_default=True,
+    help="Requests, one by one.",
+)
+@click.option(
+    "--clients", type=click.IntRange(1, 1000), default=16, show_default=True, help="Clients of the load."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 600),
+    default=3,
+    show_default=True,
+    help="Load on each server.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=3,
+    show_default=True,
+    help="Measure all servers so often; medians are compared.",
+)
+@click.option(
+    "--cold-starts", type=click.IntRange(1, 1000), default=20, show_default=True, help="Functions to start."
+)
+@json_option
+@global_options
+@click.pass_obj
+def functions_command(session: Session, /, **options: Any) -> None:
+    """The function host beside plain uvicorn: cold start, added latency, requests a second, memory."""
+    from postmill.bench.functions import FunctionsOptions, functions
+
+    _run(session, lambda where, say: functions(where, FunctionsOptions(**options), say))
+
+
 def _numbers(text: str) -> tuple[int, ...]:
     try:
         numbers = tuple(int(part) for part in text.replace("_", "").split(","))

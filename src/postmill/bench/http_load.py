@@ -1,0 +1,111 @@
+"""HTTP requests for a benchmark: one kept-alive connection a client, and as little work as possible.
+
+Understands only what the benchmark's own application answers: a status line and a body with its length.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LENGTH = b"content-length:"
+_END = b"\r\n\r\n"
+
+
+class Client(asyncio.Protocol):
+    """One connection that repeats one request."""
+
+    def __init__(self, request: bytes) -> None:
+        self._request = request
+        self._transport: asyncio.Transport | None = None
+        self._answer: asyncio.Future[None] | None = None
+        self._heard = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See :class:`asyncio.Protocol`."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See :class:`asyncio.Protocol`."""
+        self._heard += data
+        head, end, body = self._heard.partition(_END)
+        if end and self._answer is not None and not self._answer.done():
+            at = head.lower().find(_LENGTH)
+            length = int(head[at + len(_LENGTH) :].split(b"\r\n", 1)[0])
+            if len(body) >= length:
+                self._heard = b""
+                self._finish(head)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See :class:`asyncio.Protocol`."""
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(exc or ConnectionResetError("the server has closed the connection"))
+
+    async def call(self) -> None:
+        """One request and its whole answer. Raises ``RuntimeError`` for an answer that is not 200."""
+        assert self._transport is not None  # noqa: S101
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(self._request)
+        await self._answer
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _finish(self, head: bytes) -> None:
+        assert self._answer is not None  # noqa: S101
+        if b" 200 " in head.split(b"\r\n", 1)[0] + b" ":
+            self._answer.set_result(None)
+        else:
+            self._answer.set_exception(RuntimeError(head.decode("latin-1")))
+
+
+async def open_client(url: str, headers: Mapping[str, str]) -> Client:
+    """A connection to the server of ``url``, ready to ask for it."""
+    parts = urlsplit(url)
+    lines = [f"GET {parts.path or '/'} HTTP/1.1", f"host: {parts.netloc}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    request = ("\r\n".join(lines) + "\r\n\r\n").encode()
+    loop = asyncio.get_running_loop()
+    _, client = await loop.create_connection(lambda: Client(request), parts.hostname or "", parts.port or 80)
+    return client
+
+
+async def latencies(url: str, headers: Mapping[str, str], count: int) -> list[float]:
+    """How long each of ``count`` requests took, one after the other on one connection, in seconds."""
+    client = await open_client(url, headers)
+    try:
+        found = []
+        for _ in range(count):
+            began = time.perf_counter()
+            await client.call()
+            found.append(time.perf_counter() - began)
+        return found
+    finally:
+        client.close()
+
+
+async def rate(url: str, headers: Mapping[str, str], clients: int, seconds: float) -> float:
+    """Requests a second that ``clients`` get answered together, each sending its next one at once."""
+    opened = [await open_client(url, headers) for _ in range(clients)]
+    answered = 0
+
+    async def repeat(client: Client, until: float) -> None:
+        nonlocal answered
+        while time.perf_counter() < until:
+            await client.call()
+            answered += 1
+
+    try:
+        began = time.perf_counter()
+        await asyncio.gather(*(repeat(client, began + seconds) for client in opened))
+        return answered / (time.perf_counter() - began)
+    finally:
+        for client in opened:
+            client.close()
