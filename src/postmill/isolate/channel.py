@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+TOGETHER = 12
+"""Frames that are written at once without waiting for the end of the turn: the other side can begin meanwhile."""
+
+
 class Channel(asyncio.Protocol):
-    """One end. What is sent within one turn of the event loop is written at once, at its end."""
+    """One end. What is sent within one turn of the event loop is written together."""
 
     def __init__(
         self, on_frame: Callable[[int, int, bytes], None], on_lost: Callable[[BaseException | None], None]
@@ -35,6 +39,8 @@ class Channel(asyncio.Protocol):
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append(HEAD.pack(len(payload), kind, stream) + payload)
+        if len(self._waiting) >= TOGETHER:
+            self._flush()
 
     def close(self) -> None:
         """End it; what was said so far is still written."""
