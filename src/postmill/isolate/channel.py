@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 TOGETHER = 12
-"""Frames that are written at once without waiting for the end of the turn: the other side can begin meanwhile."""
+"""Frames that do not wait for the end of the turn: the other side can begin meanwhile."""
 
 
 class Channel(asyncio.Protocol):
