@@ -24,6 +24,7 @@ from tests.gateway.conftest import KEYS, MOST_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from postmill.gateway.asgi import Receive, Scope, Send
     from tests.gateway.stand_in import StandInHost
 
 IMPATIENT = ConnectionLimits(head_bytes=8192, head_s=0.2)
@@ -145,18 +146,45 @@ async def test_pipelined_requests_are_answered_in_order(url: str, host: StandInH
 
 
 @pytest.mark.parametrize("limits", [FEW])
-async def test_more_connections_than_allowed_are_told_so(url: str) -> None:
-    """When some have gone there is room again."""
+async def test_silent_connections_make_room_for_new_ones(url: str) -> None:
     address = httpx.URL(url)
-    opened = [await asyncio.open_connection(address.host, address.port) for _ in range(FEW.connections)]
-    heard = await talk(url, b"")
-    assert statuses(heard) == [503]
-    assert b'"CAPACITY"' in heard
-    for _, writer in opened:
+
+    async def opened() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(address.host, address.port)
+
+    async def serves(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        writer.write(GET + b"\r\n")
+        return statuses(await reader.readuntil(b"0\r\n\r\n")) == [200]
+
+    older = [await opened() for _ in range(FEW.connections)]
+    assert await serves(*older[0])
+    newer = [await opened() for _ in range(FEW.connections)]
+    assert all([await serves(*each) for each in newer])
+    assert await older[0][0].read() == b""  # it had its answer, and would take more for the next one
+    for reader, _ in older[1:]:
+        heard = await reader.read()
+        assert (statuses(heard), b'"CAPACITY"' in heard) == ([503], True)
+    for _, writer in (*older, *newer):
         writer.close()
-        await writer.wait_closed()
-    while not await still_serves(url):  # until the gateway has seen them go
-        pass
+
+
+@pytest.mark.parametrize("limits", [FEW])
+async def test_when_all_are_busy_one_more_is_told_so(url: str, host: StandInHost) -> None:
+    release, arrived = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def busy(_scope: Scope, _receive: Receive, send: Send) -> None:
+        arrived.release()
+        await release.wait()
+        await stand_in.answer(send)
+
+    host.apps["busy"] = busy
+    request = b"GET /functions/v1/busy HTTP/1.1\r\nConnection: close\r\n" + KEY + b"\r\n"
+    callers = [asyncio.create_task(talk(url, request)) for _ in range(FEW.connections)]
+    for _ in callers:
+        await arrived.acquire()
+    assert statuses(await talk(url, GET + b"\r\n")) == [503]
+    release.set()
+    assert [statuses(heard) for heard in await asyncio.gather(*callers)] == [[200]] * FEW.connections
 
 
 async def test_a_body_that_nobody_wants_is_not_read_to_its_end(url: str) -> None:
@@ -239,7 +267,7 @@ HEADER = st.tuples(
         ["authorization", "apikey", "x-region", "content-type", "expect", "upgrade", "connection"]
     )
     | st.from_regex(rb"[a-z][a-z-]{0,10}", fullmatch=True).filter(lambda name: name not in {b"host", b"te"}),
-    st.binary(max_size=30).map(lambda raw: bytes(byte for byte in raw if byte >= 32 and byte != 127)),
+    st.binary(max_size=30).map(lambda raw: bytes(byte for byte in raw if byte >= 32 and byte != 127).strip()),
 )
 
 

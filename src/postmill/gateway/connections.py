@@ -24,7 +24,7 @@ class ConnectionLimits:
     """Bounds for strangers; an honest client never meets one."""
 
     connections: int = 4096
-    """At a time; one more is told so and closed."""
+    """At a time; for one more the one that has been silent for longest is closed."""
     head_bytes: int = 64 * 1024
     """Request line and headers."""
     head_s: float = 10.0
@@ -35,17 +35,22 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection. Use :func:`bounded`."""
 
     limits: ClassVar[ConnectionLimits]
+    silent: ClassVar[dict[BoundedProtocol, None]]
+    """Connections on which no request runs, longest first."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Takes the connection, or tells it that there are too many."""
+        """Takes the connection. When there are too many, one goes for it that is silent; when none is, it
+        is told so and closed itself.
+        """
         self._head_timer: asyncio.TimerHandle | None = None
         self._head_size = 0
         self._in_head = True
         full = len(self.connections) >= self.limits.connections
         super().connection_made(transport)
         if full:
-            self._turn_away(platform_errors.TOO_MANY_CONNECTIONS)
-        else:
+            leaving = next(iter(self.silent), self)
+            leaving._turn_away(platform_errors.TOO_MANY_CONNECTIONS)
+        if not transport.is_closing():
             self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -76,9 +81,16 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stop_waiting()
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size > self.limits.head_bytes:
+            self._in_head = True
             self._turn_away(platform_errors.HEADERS_TOO_LARGE)
             return
         super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """A request is done; the connection is silent until the next one."""
+        super().on_response_complete()
+        if not self.transport.is_closing() and self.cycle.response_complete:
+            self.silent[self] = None
 
     def send_400_response(self, msg: str) -> None:
         """In our form; uvicorn's own is plain text."""
@@ -86,14 +98,25 @@ class BoundedProtocol(HttpToolsProtocol):
             self._turn_away(platform_errors.BAD_REQUEST)
 
     def _turn_away(self, problem: PlatformError) -> None:
-        self.transport.write(problem.raw())
+        self._stop_waiting()
+        if self._is_asked:
+            self.transport.write(problem.raw())
         self.transport.close()
+
+    @property
+    def _is_asked(self) -> bool:
+        """Whether what is written now would be taken for the answer to the request at hand."""
+        if self._in_head:
+            return self.cycle is None or self.cycle.response_complete
+        return self.cycle is not None and not self.cycle.response_started
 
     def _wait_for_head(self) -> None:
         self._stop_waiting()
+        self.silent[self] = None
         self._head_timer = self.loop.call_later(self.limits.head_s, self._too_slow)
 
     def _stop_waiting(self) -> None:
+        self.silent.pop(self, None)
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
@@ -105,4 +128,4 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def bounded(limits: ConnectionLimits) -> type[Any]:
     """The protocol with ``limits``, as uvicorn wants it: a class."""
-    return type("Bounded", (BoundedProtocol,), {"limits": limits})
+    return type("Bounded", (BoundedProtocol,), {"limits": limits, "silent": {}})
