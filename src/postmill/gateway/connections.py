@@ -106,9 +106,10 @@ class BoundedProtocol(HttpToolsProtocol):
     @property
     def _is_asked(self) -> bool:
         """Whether what is written now would be taken for the answer to the request at hand."""
+        cycle: Any = self.cycle  # None before the first request, whatever its type says
         if self._in_head:
-            return self.cycle is None or self.cycle.response_complete
-        return self.cycle is not None and not self.cycle.response_started
+            return cycle is None or bool(cycle.response_complete)
+        return cycle is not None and not cycle.response_started
 
     def _wait_for_head(self) -> None:
         self._stop_waiting()
