@@ -55,6 +55,11 @@ def verdict(authorization: str | None = None, apikey: str | None = None) -> Allo
     return authenticate(headers, TRUSTED, NOW)
 
 
+def unkeyed(value: object) -> str:
+    """What names a case: keys are others in every process, and the processes of a run must agree."""
+    return value.name if isinstance(value, Reason) else "value"
+
+
 @pytest.mark.parametrize(
     ("algorithm", "key", "kid"),
     [
@@ -64,6 +69,7 @@ def verdict(authorization: str | None = None, apikey: str | None = None) -> Allo
         ("RS256", RSA_KEY, None),
         ("ES256", EC_KEY, "e"),
     ],
+    ids=unkeyed,
 )
 def test_a_token_that_we_can_verify_gets_in_with_its_claims(
     algorithm: str, key: object, kid: str | None
@@ -81,12 +87,14 @@ def test_the_tokens_of_the_project_get_in(scheme: str, name: str, role: str) -> 
     assert allowed.role == role
 
 
-@pytest.mark.parametrize(("key", "role"), KEYS.roles())
+@pytest.mark.parametrize(("key", "role"), KEYS.roles(), ids=unkeyed)
 def test_every_key_gets_in_as_apikey(key: str, role: str) -> None:
     assert verdict(apikey=key) == Allowed(role)
 
 
-@pytest.mark.parametrize(("key", "role"), [(KEYS.publishable, "anon"), (KEYS.secret, "service_role")])
+@pytest.mark.parametrize(
+    ("key", "role"), [(KEYS.publishable, "anon"), (KEYS.secret, "service_role")], ids=unkeyed
+)
 def test_the_new_keys_get_in_as_bearer(key: str, role: str) -> None:
     assert verdict(f"Bearer {key}") == Allowed(role)
 
@@ -126,6 +134,7 @@ UNSIGNED = "eyJhbGciOiJub25lIn0.e30."
         ("Bearer " + UNSIGNED + "eHg", None, Reason.UNSUPPORTED_ALGORITHM),
         ("Bearer " + token(exp=NOW - 1), KEYS.anon, Reason.LEGACY_JWT),
     ],
+    ids=unkeyed,
 )
 def test_everything_else_stays_out(authorization: str | None, apikey: str | None, reason: Reason) -> None:
     assert verdict(authorization, apikey) == Refused(reason)
