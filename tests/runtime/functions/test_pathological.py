@@ -51,6 +51,18 @@ async def ended(scene: Scene, slug: str) -> EndReason:
     return EndReason((await scene.until(Event.FUNCTION_SHUTDOWN, slug))[0]["reason"])
 
 
+async def reasons(scene: Scene, slug: str, wanted: EndReason) -> list[str]:
+    """Why processes of the function have ended, once one has for the ``wanted`` reason: its replacement may have
+    come to an end of its own before.
+    """
+    count = 1
+    while True:
+        found = [said["reason"] for said in await scene.until(Event.FUNCTION_SHUTDOWN, slug, count)]
+        if wanted in found:
+            return found
+        count = len(found) + 1
+
+
 @pytest.mark.parametrize(
     ("slug", "query", "limits", "reason"),
     [
@@ -66,11 +78,7 @@ async def test_whoever_passes_a_limit_is_stopped_by_name(
     async with hosting(tmp_path / "f", slug, settings={slug: {"limits": limits}}) as scene:
         failure = await fails(scene, slug, LimitReached, query)
         assert (failure.status, failure.code, failure.reason) == (546, "WORKER_LIMIT", reason)
-        while reason not in {said["reason"] for said in scene.events(Event.FUNCTION_SHUTDOWN, slug)}:
-            # Its replacement may have come to an end as well, of its own.
-            await scene.until(
-                Event.FUNCTION_SHUTDOWN, slug, len(scene.events(Event.FUNCTION_SHUTDOWN, slug)) + 1
-            )
+        assert reason in await reasons(scene, slug, reason)
 
 
 async def test_who_does_not_answer_in_time_is_told_so_and_replaced(tmp_path: Path) -> None:
