@@ -52,8 +52,8 @@ async def ended(scene: Scene, slug: str) -> EndReason:
 
 
 async def reasons(scene: Scene, slug: str, wanted: EndReason) -> list[str]:
-    """Why processes of the function have ended, once one has for the ``wanted`` reason: its replacement may have
-    come to an end of its own before.
+    """Why processes of the function have ended, once one has for the ``wanted`` reason: its replacement may
+    have come to an end of its own before.
     """
     count = 1
     while True:
