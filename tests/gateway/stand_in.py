@@ -26,10 +26,11 @@ class StandInHost:
         self.calls: list[Scope] = []
 
     def functions(self) -> Sequence[FunctionInfo]:
-        return [
-            FunctionInfo(slug, self.settings.get(slug, FunctionSettings(slug=slug)), "app", "running", 1)
-            for slug in sorted(self.apps)
-        ]
+        found = ((slug, self.settings_of(slug)) for slug in sorted(self.apps))
+        return [FunctionInfo(slug, settings, "app", "running", 1) for slug, settings in found if settings]
+
+    def settings_of(self, slug: str) -> FunctionSettings | None:
+        return self.settings.get(slug, FunctionSettings(slug=slug)) if slug in self.apps else None
 
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         if slug not in self.apps:

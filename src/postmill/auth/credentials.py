@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 Headers = Sequence[tuple[bytes, bytes]]
 
 PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
+LONGEST_KEPT = 4096
+"""Characters of a token up to which its verdict is remembered."""
 LEEWAY_S = 5.0
 """How far the clock of whoever signed may be ahead of ours."""
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
@@ -50,7 +53,7 @@ class Trusted:
     """What signatures and keys are measured by."""
 
     keys: ProjectKeys
-    public_keys: Sequence[jwt.PyJWK] = ()
+    public_keys: tuple[jwt.PyJWK, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +104,27 @@ def _only(headers: Headers, wanted: bytes) -> str:
 def _bearer(token: str, trusted: Trusted, now_s: float) -> Allowed | Refused:
     if token.startswith("sb_"):
         return _known_key(token, trusted.keys) or Refused(Reason.INVALID_JWT_FORMAT)
+    verify = _verified if len(token) <= LONGEST_KEPT else _verified.__wrapped__
+    found = verify(token, trusted)
+    return Refused(found) if isinstance(found, Reason) else _in_force(found, now_s)
+
+
+@lru_cache(maxsize=1024)
+def _verified(token: str, trusted: Trusted) -> Mapping[str, Any] | Reason:
+    """The claims of a token that somebody we trust has signed. Remembered: an application sends the same one
+    again and again, and signatures are slow.
+    """
     if not _JWT.fullmatch(token):
-        return Refused(Reason.INVALID_JWT_FORMAT)
+        return Reason.INVALID_JWT_FORMAT
     header = jwt.get_unverified_header(token)
     candidates = _candidates(header, trusted)
     if candidates is None:
-        return Refused(Reason.UNSUPPORTED_ALGORITHM)
+        return Reason.UNSUPPORTED_ALGORITHM
     for key in candidates:
         claims = _claims(token, key, header["alg"])
         if claims is not None:
-            return _in_force(claims, now_s)
-    return Refused(Reason.LEGACY_JWT)
+            return claims
+    return Reason.LEGACY_JWT
 
 
 def _known_key(given: str, keys: ProjectKeys) -> Allowed | None:

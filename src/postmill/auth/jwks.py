@@ -14,7 +14,6 @@ import jwt
 from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 TIMEOUT_S = 5.0
@@ -22,7 +21,7 @@ MOST_BYTES = 1024 * 1024
 _LOOPBACK = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
 
 
-def fetch(source: str, base: Path) -> Sequence[jwt.PyJWK]:
+def fetch(source: str, base: Path) -> tuple[jwt.PyJWK, ...]:
     """The keys at ``source``, a path (relative to ``base``) or an ``https://`` address. Blocks: up to
     :data:`TIMEOUT_S` for an address.
 
@@ -39,12 +38,12 @@ def fetch(source: str, base: Path) -> Sequence[jwt.PyJWK]:
     return keys
 
 
-def parse(content: bytes) -> Sequence[jwt.PyJWK]:
+def parse(content: bytes) -> tuple[jwt.PyJWK, ...]:
     """The RSA and EC keys of a set; others are left out. Raises ``ValueError`` when it is no set."""
     document = json.loads(content)
     match document:
         case {"keys": [*entries]}:
-            return [key for key in map(_key, entries) if key is not None]
+            return tuple(key for key in map(_key, entries) if key is not None)
     raise ValueError("it is no JSON object with a list of keys")
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from postmill.gateway.asgi import Receive, Scope, Send
     from postmill.host.host import FunctionInfo
+    from postmill.model.function_settings import FunctionSettings
 
 _LOGGER = logging.getLogger("postmill")
 GOING_AWAY = 1011
@@ -34,6 +35,9 @@ class Functions(Protocol):
 
     def functions(self) -> Sequence[FunctionInfo]:
         """Every function, by slug."""
+
+    def settings_of(self, slug: str) -> FunctionSettings | None:
+        """Those of one function; None when there is none of that name."""
 
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one exchange. Raises ``FunctionFailure`` before its answer has begun, ``ResponseCut`` after."""
@@ -93,10 +97,10 @@ class Gateway:
 
     def _refusal(self, slug: str, method: str, scope: Scope) -> PlatformError | None:
         """Why this caller may not call this function; preflights never carry credentials and need none."""
-        function = next((each for each in self._host.functions() if each.slug == slug), None)
-        if function is None or not function.settings.enabled:
+        settings = self._host.settings_of(slug)
+        if settings is None or not settings.enabled:
             return PlatformError(404, platform_errors.NOT_FOUND.code, f"There is no function {slug}.")
-        if method == "OPTIONS" or not function.settings.verify_jwt:
+        if method == "OPTIONS" or not settings.verify_jwt:
             return None
         verdict = self._verdict(scope)
         return platform_errors.unauthorized(verdict.reason) if isinstance(verdict, Refused) else None

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from postmill.auth.credentials import Allowed, Refused
 from postmill.gateway import platform_errors
 from postmill.gateway.routing import CONTROL
-from postmill.model.function_slug import RULE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -59,7 +58,7 @@ class Control:
         return None
 
     def _knows(self, slug: str) -> bool:
-        return bool(RULE.fullmatch(slug)) and any(each.slug == slug for each in self._host.functions())
+        return self._host.settings_of(slug) is not None
 
     async def _list(self) -> list[dict[str, Any]]:
         return [described(each) for each in self._host.functions()]

@@ -123,6 +123,11 @@ class Host:
         """Every function, by slug."""
         return [_info(pool) for _, pool in sorted(self._pools.items())]
 
+    def settings_of(self, slug: str) -> FunctionSettings | None:
+        """Those of one function; None when there is none of that name."""
+        pool = self._pools.get(slug)
+        return None if pool is None else pool.source.settings
+
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one ASGI exchange (``http`` or ``websocket``) on an instance of the function.
 
