@@ -69,8 +69,9 @@ async def test_a_restart(server: PrivateServer, own: Scene, mode: str) -> None:
     assert await own.runs() == [1] * 25
 
 
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.slow)])
 async def test_an_outage_of_seconds(
-    server: PrivateServer, own: Scene, monkeypatch: pytest.MonkeyPatch
+    server: PrivateServer, own: Scene, monkeypatch: pytest.MonkeyPatch, seconds: int
 ) -> None:
     """Three handlers finish while there is no server: their outcomes are written when it is back."""
     monkeypatch.setattr(heartbeat, "PERIOD_S", 0.2)  # it tells of the outage too, in the same line
@@ -81,7 +82,7 @@ async def test_an_outage_of_seconds(
         server.stop("fast")
         patient.released.set()
         await run.until(Event.DATABASE_LOST)
-        await asyncio.sleep(3)  # the length of the outage
+        await asyncio.sleep(seconds)
         server.start()
         await run.until(Event.MESSAGE_COMPLETED, count=3)
         await run.until(Event.DATABASE_BACK)
