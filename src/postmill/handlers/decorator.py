@@ -99,6 +99,10 @@ class Worker:
         """Where its first function was defined; None while it has none."""
         return next((task.function.__module__ for task in self._all), None)
 
+    def is_part_of(self, other: Worker) -> bool:
+        """Whether ``other`` runs everything that this one does: the same tasks, and a default handler too."""
+        return self is not other and self._tasks is other._tasks and self._default is None
+
     @property
     def task_headers(self) -> Mapping[str, object]:
         """None: a message without a header reaches the default handler."""

@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from postmill.host.output import Output
+from postmill.host.usage import measure
 from postmill.isolate.channel import Channel
 from postmill.isolate.frames import Boot, Booted, Kind, Trouble
 from postmill.isolate.stream import Stream
@@ -78,8 +79,6 @@ class Instance:
         """Its replacement is on the way."""
         self.ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self.pid = 0
-        self.cpu_base_s = 0.0
-        """CPU that was used before the request that counts began."""
         self._source = source
         self._folder = folder
         self._environment = environment
@@ -89,6 +88,8 @@ class Instance:
         self._streams: dict[int, Stream] = {}
         self._numbers = 0
         self._pending = 0
+        self._cpu_before_s = 0.0
+        """Used before the request that counts began."""
         self._process: Process | None = None
         self._channel = Channel(self._on_frame, self._on_lost)
         self._booted: asyncio.Future[Booted] = asyncio.get_running_loop().create_future()
@@ -150,6 +151,8 @@ class Instance:
         """Begin an exchange; ``in_flight`` was counted by who chose this instance."""
         self._numbers += 1
         self.requests += 1
+        if self.settings.policy == "per_request" and (used := measure(self.pid)) is not None:
+            self._cpu_before_s = used.cpu_s
         stream = self._streams[self._numbers] = Stream(self._channel, self._numbers)
         if self.state == State.ENDED:
             stream.fail(self.failure())
@@ -208,7 +211,7 @@ class Instance:
         now = time.monotonic()
         return Usage(
             age_s=now - self._ready_at,
-            cpu_s=measured.cpu_s - self.cpu_base_s,
+            cpu_s=measured.cpu_s - self._cpu_before_s,
             memory_bytes=measured.memory_bytes,
             requests=self.requests,
             idle_s=0.0

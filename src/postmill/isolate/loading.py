@@ -64,7 +64,8 @@ def _imported(path: Path) -> ModuleType:
 def _entry(module: ModuleType, path: Path, registered: list[Worker]) -> Entry:
     app, handler = getattr(module, "app", None), getattr(module, "handler", None)
     declared = [value for value in vars(module).values() if _is_worker_of(value, module)]
-    workers = list({id(value): value for value in (*declared, *registered)}.values())
+    found_once = {id(value): value for value in (*declared, *registered)}.values()
+    workers = [each for each in found_once if not any(each.is_part_of(other) for other in found_once)]
     found = []
     if workers:
         found.append(Entry("worker", workers))

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from postmill.model.events import Event
-from postmill.model.function_failures import BootFailed, HandlerRaised, NoCapacity
+from postmill.model.function_failures import BootFailed, HandlerRaised, LimitReached, NoCapacity
 from postmill.model.function_limits import EndReason, Limits
 from postmill.model.function_settings import RuntimeSettings
 from tests.runtime.functions.scene import Scene, copy_functions, hosting, scope
@@ -225,6 +225,16 @@ async def test_per_request_means_one_at_a_time(functions: Callable[..., Path], t
         (tmp_path / "gate").touch()
         pids = [orjson.loads((await request).body)["pid"] for request in requests]
         assert len(set(pids)) == 2
+
+
+async def test_per_request_counts_the_cpu_of_each_request(functions: Callable[..., Path]) -> None:
+    settings = {"burns": {"policy": "per_request", "limits": Limits(cpu_hard_s=0.6)}}
+    async with hosting(functions("burns"), settings=settings) as scene:
+        pids = {(await scene.call("burns")).body for _ in range(3)}
+        assert len(pids) == 1
+        with pytest.raises(LimitReached) as caught:
+            await scene.call("burns", query=b"forever")
+        assert caught.value.reason == EndReason.CPU_TIME
 
 
 async def test_oneshot_means_a_process_for_each_request(functions: Callable[..., Path]) -> None:

@@ -169,6 +169,30 @@ async def test_twenty_replacements_under_load_run_no_message_twice(tmp_path: Pat
         assert await desk.value("count(*) from postmill.failures") == 0
 
 
+async def test_a_worker_made_in_two_steps_is_one(tmp_path: Path, database_url: str) -> None:
+    async with working(tmp_path / "f", database_url, "two_in_one") as desk:
+        await desk.claiming("two_in_one")
+        assert await desk.value("count(*) from postmill.workers") == 1
+        await desk.send("two_in_one", 5)
+        task = """select pgmq.send('two_in_one', '"x"', '{"postmill-task": "other"}'::jsonb)"""
+        await desk.db.execute(task)
+        await desk.until("(select count(*) from pgmq.a_two_in_one) = 6")
+
+
+async def test_a_storm_of_kills_leaves_no_connection(tmp_path: Path, database_url: str) -> None:
+    """The server ends the sessions of dead workers: no more are there than one living worker needs."""
+    async with working(tmp_path / "f", database_url, "waits") as desk:
+        await desk.claiming("waits")
+        one_worker = await desk.db.fetchval(OTHERS)
+        killed = [0]
+        for _ in range(3):
+            fresh = f"from postmill.workers where pid <> all (array{killed})"
+            await desk.until(f"exists (select {fresh})")
+            killed.append(await desk.value(f"pid {fresh}"))
+            os.kill(killed[-1], signal.SIGKILL)
+        await desk.until(f"({OTHERS}) <= {one_worker + 1}")  # and one that returns claims
+
+
 async def test_a_worker_that_keeps_dying_is_given_time(tmp_path: Path, database_url: str) -> None:
     options = {"broken": ("crash_loop",)}
     async with working(tmp_path / "f", database_url, **options) as desk:
