@@ -131,7 +131,8 @@ async def test_a_function_that_cuts_itself_off_has_died(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("slug", ["raises_at_import", "exits_at_import", "slow_import"])
 async def test_what_can_not_be_started_is_a_boot_error(slug: str, tmp_path: Path) -> None:
-    async with hosting(tmp_path / "f", slug, runtime=RuntimeSettings(boot_timeout_s=1)) as scene:
+    runtime = RuntimeSettings(boot_timeout_s=3 if slug == "slow_import" else 30)
+    async with hosting(tmp_path / "f", slug, runtime=runtime) as scene:
         failure = await fails(scene, slug, BootFailed)
         assert (failure.status, failure.code) == (503, "BOOT_ERROR")
         assert "secret detail" not in failure.what

@@ -1,9 +1,11 @@
-"""A worker that dies as soon as it is started."""
+"""A worker that dies soon after it was started, again and again."""
 
 import os
 import threading
+import time
 
 from postmill import worker
+from postmill.isolate.lifetime import lifetime
 
 
 @worker(queue="crash_loop")
@@ -11,4 +13,11 @@ async def crash(payload):
     """Never gets that far."""
 
 
-threading.Timer(0.05, os._exit, [9]).start()
+def die():
+    while lifetime.loop is None:  # still importing
+        time.sleep(0.01)
+    time.sleep(0.3)
+    os._exit(9)
+
+
+threading.Thread(target=die, daemon=True).start()
