@@ -19,6 +19,7 @@ from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.pooler import Pooler, pooler
 from tests.faults.processes import worker_process
+from tests.faults.proxy import proxied
 from tests.service.running import GIVE_UP_S, Running, running
 
 if TYPE_CHECKING:
@@ -162,6 +163,45 @@ async def test_with_a_direct_address_beside_it_notifications_come(database_url: 
             await run.send("1")
             await run.until(Event.MESSAGE_COMPLETED, count=number)
         assert run.events(Event.WORKER_POLLING) == []
+
+
+@worker(max_poll_seconds=60, poll_interval_ms=20)
+async def woken_or_polling(number: int) -> None:
+    """A poll floor of a minute with notifications, of a moment without."""
+
+
+async def test_a_direct_address_that_is_a_pooler_too(database_url: str, pooled: Pooler) -> None:
+    """LISTEN there would be heard by whoever has that session next."""
+    address = parse(pooled.url, listen_url=pooled.url)
+    async with running(database_url, woken_or_polling, address=address) as run:
+        for number in range(1, 4):
+            await run.send("1")
+            await run.until(Event.MESSAGE_COMPLETED, count=number)
+        (said,) = run.events(Event.WORKER_POLLING)
+        assert "pooler" in said["reason"]
+
+
+async def test_a_direct_address_that_comes_and_goes(database_url: str, pooled: Pooler) -> None:
+    """Work goes on without it, and is called again when it is back; each loss is said once."""
+    async with proxied(database_url) as direct:
+        direct.mode = "refuse"
+        address = parse(pooled.url, listen_url=direct.url)
+        async with running(database_url, woken_or_polling, address=address) as run:
+            for lost in (1, 2):
+                await run.send("1")
+                await run.until(Event.MESSAGE_COMPLETED, count=2 * lost - 1)
+                await run.until(Event.WORKER_POLLING, count=lost)
+                direct.mode = "pass"
+                async with asyncio.timeout(GIVE_UP_S):
+                    while not run.worker.claimer.notified:  # noqa: ASYNC110 - good news is not said
+                        await asyncio.sleep(0.01)
+                await run.idle()
+                await run.send("1")
+                await run.until(Event.MESSAGE_COMPLETED, count=2 * lost)
+                direct.mode = "refuse"
+                direct.reset()
+            await run.until(Event.WORKER_POLLING, count=3)
+            assert run.events(Event.DATABASE_LOST) == []
 
 
 async def test_a_lease_is_renewed_and_a_running_message_cancelled(database_url: str, pooled: Pooler) -> None:

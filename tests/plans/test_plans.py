@@ -67,7 +67,9 @@ def wake_another(queue: HotQueue) -> Call:
 def look(*flags: str) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
         late = (queue.behind, queue.behind + LIVE)
-        return queue_statement("look", queue.shape, *flags), ("hot", datetime.now(UTC), queue.behind, *late)
+        rest = () if flags else (0, WORKER_ID)
+        edges = (datetime.now(UTC), queue.behind, *late, *rest)
+        return queue_statement("look", queue.shape, *flags), ("hot", *edges)
 
     return call
 

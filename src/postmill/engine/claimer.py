@@ -50,6 +50,8 @@ STAND_BY_S = 0.2
 """How long another worker, which was called, is waited for."""
 HELP_S = 0.005
 """How long a worker that has taken all it could is still without room, before it calls another."""
+ENOUGH = 2
+"""So many fast workers empty a queue as quickly as more of them would."""
 SPREAD_S = 0.005
 """Workers that know when a message falls due look one after the other, so far apart on average."""
 QUIET_AFTER_BUSY_S = 1.0
@@ -201,12 +203,21 @@ class Claimer(Service):
     async def _catch_up(self, wanted: int) -> bool:
         """Behind: claim without a pause, and now and then from the lanes behind the fast one."""
         if self._has_to_look():
-            await self._look(idle=False)
+            look = await self._look(idle=False)
             if not self.lanes.begun or self._paused:
                 return self._caught_up()
+            if look.rivals >= ENOUGH and self._notified and self._dispatcher.prefetch.full:
+                return await self._step_back()
             await self.lanes.behind(max(1, wanted // _SHARE))
             wanted = self._dispatcher.wanted()
         return wanted > 0 and await self._claim(wanted)
+
+    async def _step_back(self) -> bool:
+        """Others are at it who are as fast: one more would only lengthen their way past claimed rows."""
+        self._caught_up()
+        await self._ask_to_be_called()
+        self._look_at = time.monotonic() + self._options.max_poll_s
+        return False
 
     async def _claim(self, wanted: int, *, again: int = 0) -> bool:
         """From the fast lane. Returns whether to go on at once."""
@@ -229,14 +240,13 @@ class Claimer(Service):
         it, and whoever is in between is among the writers that the look names. Returns whether to go on at
         once.
         """
-        if self._notified and not self._listed:
-            await self._lane.execute(statement("listener_add"), self._options.queue, self.worker_id)
-            self._listed = True
+        await self._ask_to_be_called()
         in_doubt, self._in_doubt = self._in_doubt, False
         look = await self._look(idle=True)
         if not self.lanes.begun or self._called:
             return True
-        self._look_at = time.monotonic() + self._rest_s(look)
+        # Woken during the look (a cut, a rescue, a resumed queue): what it did not show is looked for again.
+        self._look_at = 0.0 if self._woken.is_set() else time.monotonic() + self._rest_s(look)
         self._filled = self._filled and look.ahead_age_s is not None
         wanted = self._dispatcher.wanted()
         if wanted == 0:
@@ -250,6 +260,11 @@ class Claimer(Service):
         if look.ahead_age_s is not None and wanted and (in_doubt or not self._is_anothers(look)):
             return await self._claim(wanted)
         return found
+
+    async def _ask_to_be_called(self) -> None:
+        if self._notified and not self._listed:
+            await self._lane.execute(statement("listener_add"), self._options.queue, self.worker_id)
+            self._listed = True
 
     async def _look(self, *, idle: bool) -> Look:
         self._look_at = time.monotonic() + LOOK_S

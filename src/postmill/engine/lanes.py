@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PATROL_S = 5.0
 HINT_S = 30.0
+RIVALS_CLAIMS = 100
+"""How many claims before its own last a busy worker looks at, to see who else is at work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class Look:
     """Seconds until the next message falls due; None when none waits, or it was not asked."""
     waiting: int
     """Workers of the queue that want to be called; 0 when it was not asked."""
+    rivals: int
+    """Workers before this one, in order of their ids, that claim now; 0 when it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class QueueLanes:
         self._on_claim = on_claim
         self._shape: QueueShape | None = None
         self._cursor: Cursor | None = None
+        self._receipt = 0
         self._due_waiting = self._late_waiting = False
         self._patrol_at = self._hint_at = 0.0
         self.claims = 0
@@ -118,13 +123,21 @@ class QueueLanes:
             cursor.due_after,
             cursor.position,
             *late,
+            *(() if idle else (self._receipt - RIVALS_CLAIMS, self._worker_id)),
         )
         replaced = row["relation"] != self.shape.relation
         if replaced:
             self._cursor = None
         else:
             self._take_in(row, late)
-        return Look(bool(row["paused"]), replaced, row["ahead_age_s"], row["due_in_s"], row["waiting"])
+        return Look(
+            bool(row["paused"]),
+            replaced,
+            row["ahead_age_s"],
+            row["due_in_s"],
+            row["waiting"],
+            row["rivals"],
+        )
 
     async def fast(self, wanted: int, *, again: int = 0) -> Claimed:
         """Claim what comes next in order of id. ``again``: so many ids behind it are looked at as well."""
@@ -212,6 +225,7 @@ class QueueLanes:
             self.empty_claims += 1
             return Claimed([], row["complete"])
         # Half a lease may have passed before the answer came; the renewal counts from the earliest moment.
+        self._receipt = row["claim_id"]
         claim = Claim(row["claim_id"], row["now"], time.monotonic())
         messages = _messages(self._queue, row, claim)
         self._on_claim(claim, messages)

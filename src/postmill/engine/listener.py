@@ -79,7 +79,7 @@ class Listener(Service):
 
     async def _trouble(self) -> str | None:
         """Why notifications don't arrive; None when they do."""
-        if self._works is None and await is_pooled(self._address):
+        if not self._works and await is_pooled(self._address):
             return "the listen_url is a pooler too"
         arrive = await (self._wakeups.check() if self._works else self._wakeups.begin())
         return None if arrive else NO_ECHO

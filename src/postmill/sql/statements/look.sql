@@ -1,10 +1,10 @@
 -- What a worker must know of a queue between claims: is it there, paused, how far its ids have gone, who is writing, and whether a
 -- claim would find something. Called by: engine claimer. $1 the queue, $2 the due lane's edge, $3 the cursor's position,
--- $4 and $5 the late lane's ids (above, up to).
+-- $4 and $5 the late lane's ids (above, up to), and of a busy worker (not idle) $6 a receipt made not long ago, $7 the worker.
 -- The sequence is read BEFORE the locks (the lateral reference forces it): a writer that is not seen here has ids above it only.
 -- `behind` and `late`: something is due in that lane. Asked by idle workers only (flag idle; under a pinned horizon these walk dead
 -- index entries): `ahead_age_s`: seconds since the first message that is due in the fast lane was sent; `due_in_s`: seconds until the next message falls due, null when none
--- waits; `waiting`: how many workers want to be called.
+-- waits; `waiting`: how many workers want to be called. Asked by busy ones: `rivals`: workers of a lower id that claimed in the last second.
 -- Lock order: none. Errors: undefined_table when the queue was dropped.
 select to_regclass('{queue}')::oid::bigint as relation,
        clock_timestamp() as now,
@@ -27,7 +27,12 @@ select to_regclass('{queue}')::oid::bigint as relation,
        as due_in_s,
        (select count(*) from postmill.listeners where queue_name = $1::text) --? idle
        0::bigint --? !idle
-       as waiting
+       as waiting,
+       (select count(distinct worker_id) from postmill.claims --? !idle
+         where claim_id > $6::bigint and queue_name = $1::text and worker_id < $7::uuid --? !idle
+           and claimed_at > clock_timestamp() - interval '1 second') --? !idle
+       0::bigint --? idle
+       as rivals
   from (select case when is_called then last_value else 0 end as last from {sequence} offset 0) as id
  cross join lateral (
        select array_agg(virtualtransaction) as writers
