@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,11 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from postmill.auth.keys import ProjectKeys
+    from postmill.gateway.process import ServingProcess
+    from postmill.gateway.serving import GatewayServer
     from postmill.host.host import FunctionInfo
     from postmill.model.address import Address
     from postmill.model.settings import Settings
 
 __all__ = [
+    "Serving",
     "bare_connection",
     "connection",
     "database",
@@ -63,63 +67,90 @@ def run_workers(
     run_here([load(target) for target in targets], settings, on_drain=on_drain, probe=probe)
 
 
-def serve_functions(
-    settings: Settings,
-    where: Address | None,
-    folder: Path,
-    *,
-    env_file: Path | None,
-    reload: bool,
-    start_all: bool,
-    on_listening: Callable[[str, ProjectKeys, Sequence[FunctionInfo]], None],
-    on_stop: Callable[[bool], None],
-) -> None:
-    """Serve the functions of ``folder`` until SIGINT or SIGTERM; ``where`` is the database of their workers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """How functions are to be served."""
 
-    ``env_file`` is a ``.env`` file whose variables they get. ``start_all`` starts every function instead of
-    waiting for its first request, as workers need it. ``on_listening`` is told the URL, the keys and the
-    functions once they can be called; ``on_stop`` is called at each request to stop, with whether it forces.
+    folder: Path
+    env_file: Path | None
+    """A ``.env`` file whose variables they get."""
+    reload: bool
+    """Whether a changed file replaces its function."""
+    start_all: bool
+    """Whether every function is started at once, as workers need it, or at its first request."""
+    on_listening: Callable[[str, Sequence[FunctionInfo]], None]
+    """Told the URL and the functions once they can be called."""
+    on_stop: Callable[[bool], None]
+    """Called at each request to stop, with whether it forces."""
+
+
+def serve_functions(settings: Settings, where: Address | None, how: Serving) -> None:
+    """Serve functions until SIGINT or SIGTERM; ``where`` is the database of their workers.
 
     Raises ``Refused`` for an address that others can reach without keys made on purpose, and
     ``InvalidOption`` for a port that can't be had or a setting that can't be used.
     """
-    from postmill.auth import key_file  # noqa: PLC0415 - workers alone need none of this
-    from postmill.auth.environment import Environment, of_project  # noqa: PLC0415
-    from postmill.engine.process import run  # noqa: PLC0415
+    from postmill.engine.process import run  # noqa: PLC0415 - workers alone need none of this
     from postmill.gateway import serving  # noqa: PLC0415
+
+    runtime = settings.runtime
+    keys = _keys(settings)
+    server = serving.GatewayServer(
+        runtime.host,
+        runtime.port,
+        limits=serving.raise_connection_limit(),
+        max_message_bytes=_most_bytes(settings),
+    )
+    url = server.listen()
+
+    async def serve() -> None:
+        await _serving_process(settings, where, how, server, url, keys).run()
+
+    run(serve())
+
+
+def _keys(settings: Settings) -> ProjectKeys:
+    """The project's keys; on an address that only this machine can reach, new ones when there are none."""
+    from postmill.auth import key_file  # noqa: PLC0415
+    from postmill.gateway.serving import check_exposure  # noqa: PLC0415
+
+    kept = settings.project_dir / KEYS_FOLDER
+    given = key_file.load(kept, os.environ)
+    check_exposure(settings.runtime.host, keys_given=given is not None)
+    return given or key_file.create(kept)
+
+
+def _serving_process(
+    settings: Settings,
+    where: Address | None,
+    how: Serving,
+    server: GatewayServer,
+    url: str,
+    keys: ProjectKeys,
+) -> ServingProcess:
+    from postmill.auth.environment import Environment, of_project  # noqa: PLC0415
     from postmill.gateway.application import Gateway  # noqa: PLC0415
     from postmill.gateway.process import ServingProcess  # noqa: PLC0415
     from postmill.gateway.trust import Trust  # noqa: PLC0415
     from postmill.host.host import Host  # noqa: PLC0415
 
-    runtime, kept = settings.runtime, settings.project_dir / KEYS_FOLDER
-    given = key_file.load(kept, os.environ)
-    serving.check_exposure(runtime.host, keys_given=given is not None)
-    keys = given or key_file.create(kept)
-    most_bytes = int(runtime.max_body_mb * 1024 * 1024)
-    server = serving.GatewayServer(
-        runtime.host,
-        runtime.port,
-        limits=serving.raise_connection_limit(),
-        max_message_bytes=most_bytes,
-    )
-    url = server.listen()
-    environment = Environment(of_project(url, keys), kept, env_file)
+    runtime = settings.runtime
+    environment = Environment(of_project(url, keys), settings.project_dir / KEYS_FOLDER, how.env_file)
     environment()  # a file that can't be used is told now, and not at the first request
-    host = Host(folder, runtime, settings.functions, environment, where)
+    host = Host(how.folder, runtime, settings.functions, environment, where)
     trust = Trust(keys, runtime.jwks, settings.project_dir)
+    return ServingProcess(
+        host,
+        Gateway(host, trust, max_body_bytes=_most_bytes(settings)),
+        server,
+        trust,
+        grace_s=runtime.grace_s,
+        reload=how.reload,
+        start_all=how.start_all,
+        on_listening=lambda: how.on_listening(url, host.functions()),
+        on_stop=how.on_stop,
+    )
 
-    async def serve() -> None:
-        await ServingProcess(
-            host,
-            Gateway(host, trust, max_body_bytes=most_bytes),
-            server,
-            trust,
-            grace_s=runtime.grace_s,
-            reload=reload,
-            start_all=start_all,
-            on_listening=lambda: on_listening(url, keys, host.functions()),
-            on_stop=on_stop,
-        ).run()
 
-    run(serve())
+def _most_bytes(settings: Settings) -> int:
+    return int(settings.runtime.max_body_mb * 1024 * 1024)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from postmill.cli.options import global_options
+from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from postmill.auth.keys import ProjectKeys
     from postmill.cli.session import Session
     from postmill.host.host import FunctionInfo
     from postmill.model.settings import Settings
@@ -53,29 +53,24 @@ def serve(
     from postmill import app
     from postmill.cli import log_file, log_lines, served
     from postmill.gateway.first_process import stand_in_as_first
-    from postmill.model.errors import NotFound
 
     settings = _with_address(session.settings, host, port)
-    place = folder or settings.project_dir / settings.runtime.folder
-    if not place.is_dir():
-        raise NotFound(f"There is no folder {place}.", hint="postmill functions new hello makes a function.")
+    announcement = Announcement(session, settings.project_dir)
+    how = app.Serving(
+        folder=_existing(folder or settings.project_dir / settings.runtime.folder),
+        env_file=env_file,
+        reload=reload,
+        start_all=not on_demand,
+        on_listening=announcement.made,
+        on_stop=announcement.stopping,
+    )
     stand_in_as_first()
     log_lines.configure(settings.log_level, settings.log_format)
     log_file.keep(settings.project_dir)
-    announcement = Announcement(session, settings.project_dir)
     try:
         with app.database(settings) as where:
             app.prepare(settings, where)
-            app.serve_functions(
-                settings,
-                where,
-                place,
-                env_file=env_file,
-                reload=reload,
-                start_all=not on_demand,
-                on_listening=announcement.made,
-                on_stop=announcement.stopping,
-            )
+            app.serve_functions(settings, where, how)
     finally:
         served.forget(settings.project_dir)
 
@@ -87,7 +82,7 @@ class Announcement:
         self._output = session.output
         self._project = project
 
-    def made(self, url: str, _keys: ProjectKeys, functions: Sequence[FunctionInfo]) -> None:
+    def made(self, url: str, functions: Sequence[FunctionInfo]) -> None:
         """Functions can be called at ``url``."""
         from postmill.cli import served
 
@@ -114,6 +109,12 @@ def curl_line(url: str, function: FunctionInfo, project: Path) -> str:
         return at
     where = "" if project == Path.cwd() else f" --project {project}"
     return f'{at} -H "apikey: $(postmill keys show{where})"'
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {folder}.", hint="postmill functions new hello makes a function.")
+    return folder
 
 
 def _with_address(settings: Settings, host: str | None, port: int | None) -> Settings:
