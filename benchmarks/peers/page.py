@@ -1,6 +1,7 @@
 """Writes ``docs/explanation/compared.md`` and its plots from the document of a run.
 
-``python -m benchmarks.peers.page out.json``. Needs matplotlib, which nothing else here does. The
+``python -m benchmarks.peers.page out.json``. Of several documents, the later ones replace what they measured
+of the first. Needs matplotlib, which nothing else here does. The
 page's words are its template, ``page.md``; every figure comes from the document.
 """
 
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.peers.peer import HERE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Found = dict[str, Any]
 
@@ -172,5 +173,16 @@ def _bar(column: Column, peer: Found, document: Found) -> tuple[float, str]:
     return value, label
 
 
+def together(documents: Sequence[Found]) -> Found:
+    """The first document, with what the others measured in the place of its own."""
+    first, *others = documents
+    peers = {
+        name: peer | {what: found for other in others for what, found in other["peers"].get(name, {}).items()}
+        for name, peer in first["peers"].items()
+    }
+    loads = ", ".join(str(document["environment"]["load_1m"]) for document in documents)
+    return first | {"peers": peers, "environment": first["environment"] | {"load_1m": loads}}
+
+
 if __name__ == "__main__":
-    write(json.loads(Path(sys.argv[1]).read_text()))
+    write(together([json.loads(Path(name).read_text()) for name in sys.argv[1:]]))

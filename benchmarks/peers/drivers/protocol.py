@@ -35,8 +35,8 @@ TICK_S = 0.02
 
 
 def tell(**line):
-    """One line to the runner."""
-    print(json.dumps(line), flush=True)
+    """One line to the runner, in one piece: two threads tell."""
+    os.write(1, json.dumps(line).encode() + b"\n")
 
 
 def payload(number, size):
