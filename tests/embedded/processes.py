@@ -142,7 +142,7 @@ def alive(pid: int) -> bool:
     """Whether the process runs; a dead one that nobody has reaped yet does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # it ended before, or while it was read
         return False
 
 
