@@ -60,7 +60,17 @@ def test_a_writer_that_ended_is_looked_for_from_before_it_was_first_seen() -> No
         cursor.looked(20, ["slow"])
     assert cursor.safe == 10
     cursor.looked(20, [])
-    assert cursor.late_range == (10, 15)
+    assert cursor.late_range == (10, 14)  # 15 is still ahead
+
+
+def test_ids_that_are_not_committed_yet_stay_ahead() -> None:
+    # Passed by, a transaction of 100,000 messages was claimed a few at a time from behind.
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(50_000, ["large"])
+    cursor.drained()
+    cursor.looked(100_000, [])
+    assert cursor.position == 0
+    assert cursor.late_range is None
 
 
 def test_the_due_lane_looks_back_over_writes_that_commit_late() -> None:

@@ -71,10 +71,10 @@ class Cursor:
         self.position = max(self.position, highest)
 
     def drained(self) -> None:
-        """The fast lane has seen all that was visible: what is left up to the last id given out is not due,
-        or not committed.
+        """The fast lane has seen all that was visible: what is left up to the last id given out is not due.
+        Ids that a writer may still commit stay ahead: a large transaction is then claimed in order.
         """
-        self.position = max(self.position, self.sequence)
+        self.position = max(self.position, self.safe)
 
     def due_seen(self, now: datetime) -> None:
         """The due lane has seen all that was due at ``now`` (the server's clock)."""
