@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
-from asyncio.subprocess import PIPE
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import quantiles
 from time import perf_counter
@@ -25,7 +26,7 @@ from postmill.bench.workers import running
 from postmill.handlers import worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from postmill.bench.arena import Arena
     from postmill.model.address import Address
@@ -97,17 +98,21 @@ async def _sends(place: Arena, options: LatencyOptions) -> tuple[list[float], li
 
 
 async def _sent(task: dict[str, object]) -> list[list[float]]:
-    """Run the sender to its end: its two moments for each message."""
-    sender = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "postmill.bench.sender", stdin=PIPE, stdout=PIPE
-    )
-    try:
-        output, _ = await sender.communicate(json.dumps(task).encode() + b"\n")
-    finally:
-        if sender.returncode is None:
-            sender.kill()
-            await sender.wait()
+    """Run the sender to its end: its two moments for each message. Cancelled, it ends the sender."""
+    with _sender() as sender:
+        output, _ = await asyncio.to_thread(sender.communicate, json.dumps(task) + "\n")
     return [json.loads(line) for line in output.splitlines()]
+
+
+@contextmanager
+def _sender() -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "postmill.bench.sender"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _percentiles(seconds: list[float]) -> dict[str, float]:

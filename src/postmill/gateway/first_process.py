@@ -20,28 +20,30 @@ def stand_in_as_first() -> None:
 
 
 def become_reaper() -> None:
-    """Go on in a child; this process reaps, passes signals on, and exits as the child does."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
+    """Go on in a child; this process reaps, passes signals on, and exits as the child does.
+
+    It waits for signals, and has no handlers: between a handler and the next wait a signal would be lost.
+    """
+    waited_for = {*_PASSED_ON, signal.SIGCHLD}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, waited_for)
     child = os.fork()
     if child == 0:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
-    for number in _PASSED_ON:
-        signal.signal(number, lambda received, _frame: _pass_on(child, received))
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
     sys.stdout.flush()
-    os._exit(_reap_until(child))
+    while (code := _reaped(child)) is None:
+        number = signal.sigwait(waited_for)
+        if number != signal.SIGCHLD:
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
+    os._exit(code)
 
 
-def _pass_on(child: int, number: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(child, number)
-
-
-def _reap_until(child: int) -> int:
-    """The exit code of ``child``, as a shell would say it; every other process is reaped on the way."""
-    while True:
-        pid, status = os.wait()
-        if pid == child:
-            code = os.waitstatus_to_exitcode(status)
-            return code if code >= 0 else 128 - code
+def _reaped(child: int) -> int | None:
+    """Reap whoever has ended. The exit code of ``child`` once it has, as a shell would say it."""
+    with suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
+            if ended[0] == child:
+                code = os.waitstatus_to_exitcode(ended[1])
+                return code if code >= 0 else 128 - code
+    return None
