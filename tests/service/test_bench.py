@@ -189,9 +189,15 @@ def test_without_json_there_is_a_table_with_absolutes_beside_the_ratio(database_
     assert "round 2 of 2" in done.stderr
 
 
+def _heeds_interrupts() -> None:
+    """Also where a shell has started the tests in the background, and with that ignores them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_benchmark_drops_its_queue(database_url: str, db: Db) -> None:
     with subprocess.Popen(
         [*POSTMILL, "bench", "latency", "--messages", "1000000"],
+        preexec_fn=_heeds_interrupts,  # noqa: PLW1509 - nothing else runs before exec
         env={**os.environ, "POSTMILL_DB_URL": database_url},
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
