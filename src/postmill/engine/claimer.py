@@ -43,7 +43,8 @@ FOLLOW_S = 0.5
 """How soon one that was called and has caught up looks whether something was left behind."""
 OVERTAKEN = 100
 """Who is called looks again at so many ids: senders at the same time commit in another order than that of
-their ids."""
+their ids.
+"""
 FRESH_S = 0.05
 """A message sent so lately is another worker's, which was called for it."""
 STAND_BY_S = 0.2
@@ -342,7 +343,9 @@ class Claimer(Service):
 
     def _call_another(self) -> None:
         """Unless there is room again. Workers that are fast would only cost each other time."""
-        if self.lanes.begun and self._dispatcher.wanted() == 0 and not self._dispatcher.prefetch.full:
+        if self._stopping or not self.lanes.begun:  # a statement now would open a closed connection again
+            return
+        if self._dispatcher.wanted() == 0 and not self._dispatcher.prefetch.full:
             text = queue_statement("wake_another", self.lanes.shape)
             position = self.lanes.cursor.position
             self._later(self._lane.execute(text, self._options.queue, self.worker_id, position))
