@@ -262,7 +262,8 @@ async def test_a_caller_that_leaves_is_told_to_the_function(
     host.apps["waiting"] = waiting
     async with client.stream("POST", "/functions/v1/waiting") as response:
         await anext(response.aiter_bytes())
-    await asyncio.wait_for(gone.wait(), 30)
+    async with asyncio.timeout(30):
+        await gone.wait()
 
 
 @pytest.mark.parametrize(

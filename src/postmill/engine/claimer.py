@@ -170,10 +170,12 @@ class Claimer(Service):
             self._dispatcher.hungry.clear()
             if self._dispatcher.wanted() == 0:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._dispatcher.hungry.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await self._dispatcher.hungry.wait()
                 return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), self._look_at - time.monotonic())
+            async with asyncio.timeout(self._look_at - time.monotonic()):
+                await self._woken.wait()
 
     async def _work(self) -> bool:
         if not self.lanes.begun:

@@ -106,7 +106,8 @@ class Heartbeat:
         """Begin, and wait until the workers are announced in the database."""
         self._tick()
         self._thread.start()
-        await asyncio.wait_for(self._announced.wait(), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            await self._announced.wait()
 
     async def stop(self, reason: str, timeout_s: float = 5.0) -> None:
         """Write down the workers' end and close the connection; give up after ``timeout_s``."""
@@ -152,7 +153,8 @@ class Heartbeat:
             next_at = min(beat_at, pruner.due_at)
             pause = min(self._lease_s / 3, PERIOD_S, max(0.0, next_at - time.monotonic()))
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
         await self._say_goodbye(lane)
 
     async def _announce(self, connection: asyncpg.Connection) -> None:

@@ -66,7 +66,8 @@ class Listener(Service):
         """Until the connection ends, or it is time to see after it."""
         with suppress(TimeoutError):
             pause_s = CHECK_S if self._works else self._backoff.next_delay_s()
-            await asyncio.wait_for(self._news.wait(), pause_s)
+            async with asyncio.timeout(pause_s):
+                await self._news.wait()
 
     def wake(self) -> None:
         """See :class:`Service`: the connection has ended."""

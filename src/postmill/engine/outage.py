@@ -68,4 +68,5 @@ class Patience:
         """Note the failure and wait: a worker never ends by itself because of its database."""
         self._outage.began(error)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.hurry.wait(), self._backoff.next_delay_s())
+            async with asyncio.timeout(self._backoff.next_delay_s()):
+                await self.hurry.wait()

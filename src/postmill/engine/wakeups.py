@@ -54,7 +54,8 @@ class Wakeups:
         self._echo.clear()
         await self._lane.execute(statement("notify_echo"))
         try:
-            await asyncio.wait_for(self._echo.wait(), ROUND_TRIP_S)
+            async with asyncio.timeout(ROUND_TRIP_S):
+                await self._echo.wait()
         except TimeoutError:
             return False
         return True

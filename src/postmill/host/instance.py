@@ -302,7 +302,8 @@ class Instance:
     async def _finish_output(self) -> None:
         for output in self._outputs:
             try:
-                await asyncio.wait_for(output.ended.wait(), OUTPUT_S)
+                async with asyncio.timeout(OUTPUT_S):
+                    await output.ended.wait()
             except TimeoutError:
                 output.close()
 

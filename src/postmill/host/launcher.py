@@ -117,7 +117,8 @@ class ForkLauncher:
             self._control = ours
             self._ready = loop.create_future()
             loop.add_reader(ours, self._read)
-            await asyncio.wait_for(asyncio.shield(self._ready), READY_S)
+            async with asyncio.timeout(READY_S):
+                await asyncio.shield(self._ready)
 
     async def launch(self, channel: socket.socket, stdout: int, stderr: int) -> Process:
         """See :class:`Launcher`."""

@@ -45,7 +45,8 @@ class Lifetime:
             try:
                 answer = listener(*args)
                 if inspect.isawaitable(answer):
-                    await asyncio.wait_for(answer, LISTENER_S)
+                    async with asyncio.timeout(LISTENER_S):
+                        await answer
             except Exception as error:
                 say_uncaught(error, "a listener")
 

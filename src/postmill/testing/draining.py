@@ -106,7 +106,8 @@ class Queues:
                 if active == 0 and delays == "skip":
                     await self._make_due(connection)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._recorder.news.wait(), LOOK_S)
+                    async with asyncio.timeout(LOOK_S):
+                        await self._recorder.news.wait()
         finally:
             await connection.close()
 
