@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from postmill.auth.keys import ProjectKeys
     from postmill.gateway.process import ServingProcess
     from postmill.gateway.serving import GatewayServer
-    from postmill.host.host import FunctionInfo
+    from postmill.host.function_info import FunctionInfo
     from postmill.model.address import Address
     from postmill.model.settings import Settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from postmill.host.host import FunctionInfo
+from postmill.host.function_info import FunctionInfo
 from postmill.model.function_failures import FunctionFailure, FunctionNotFound
 from postmill.model.function_settings import FunctionSettings
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from postmill.cli.session import Session
-    from postmill.host.host import FunctionInfo
+    from postmill.host.function_info import FunctionInfo
     from postmill.model.settings import Settings
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from postmill.gateway.asgi import Receive, Scope, Send
-    from postmill.host.host import FunctionInfo
+    from postmill.host.function_info import FunctionInfo
     from postmill.model.function_settings import FunctionSettings
 
 _LOGGER = logging.getLogger("postmill")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from postmill.gateway.asgi import Scope
     from postmill.gateway.exchange import Exchange
     from postmill.gateway.platform_errors import PlatformError
-    from postmill.host.host import FunctionInfo
+    from postmill.host.function_info import FunctionInfo
 
 SERVICE_ROLE = "service_role"
 

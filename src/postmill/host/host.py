@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -12,6 +11,7 @@ import orjson
 from postmill.host.claims import Claims
 from postmill.host.discovery import Source, discover
 from postmill.host.exchange import Exchange
+from postmill.host.function_info import FunctionInfo, info_of
 from postmill.host.instance import Instance, State
 from postmill.host.journal import FunctionJournal
 from postmill.host.launcher import Launcher, launcher
@@ -33,20 +33,6 @@ if TYPE_CHECKING:
 
 _BY_ITSELF = (EndReason.EARLY_DROP, EndReason.EVENT_LOOP_COMPLETED)
 """Ends after which a worker holds nothing any more."""
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionInfo:
-    """One function as it is now."""
-
-    slug: str
-    settings: FunctionSettings
-    kind: str | None
-    """``handler``, ``app`` or ``worker``; None until it has been started once."""
-    state: str
-    """``disabled``, ``idle`` (no process), ``starting``, ``running`` or ``broken`` (it keeps failing)."""
-    instances: int
-    """Processes that serve it now."""
 
 
 class Host:
@@ -121,7 +107,7 @@ class Host:
 
     def functions(self) -> Sequence[FunctionInfo]:
         """Every function, by slug."""
-        return [_info(pool) for _, pool in sorted(self._pools.items())]
+        return [info_of(pool) for _, pool in sorted(self._pools.items())]
 
     def settings_of(self, slug: str) -> FunctionSettings | None:
         """Those of one function; None when there is none of that name."""
@@ -232,19 +218,6 @@ def _database(address: Address | None) -> dict[str, str]:
     if address.direct_url:
         given["POSTMILL_LISTEN_URL"] = address.direct_url
     return given
-
-
-def _info(pool: Pool) -> FunctionInfo:
-    running = [instance for instance in pool.instances if instance.state == State.READY]
-    if not pool.source.settings.enabled:
-        state = "disabled"
-    elif running:
-        state = "running"
-    elif pool.serving:
-        state = "starting"
-    else:
-        state = "broken" if pool.breaker.is_broken else "idle"
-    return FunctionInfo(pool.slug, pool.source.settings, pool.kind, state, len(running))
 
 
 async def _answer_for_worker(send: Send, instance: Instance, status: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 import time
 from enum import IntEnum
@@ -12,20 +11,16 @@ from uuid import uuid4
 
 import msgspec
 
-from postmill.host.output import Output
+from postmill.host.ends import End, failure_of, reason_of
+from postmill.host.isolate_process import IsolateProcess
+from postmill.host.startup import Startup, boot_of
+from postmill.host.traffic import Traffic
 from postmill.host.usage import measure
 from postmill.isolate.channel import Channel
-from postmill.isolate.frames import Boot, Booted, Kind, Trouble
-from postmill.isolate.stream import Stream
+from postmill.isolate.frames import Kind, Trouble
 from postmill.model.events import Event
-from postmill.model.function_failures import (
-    BootFailed,
-    FunctionDied,
-    FunctionFailure,
-    HandlerRaised,
-    LimitReached,
-)
-from postmill.model.function_limits import MEBIBYTE, WARNINGS, EndReason, Usage
+from postmill.model.function_failures import BootFailed, HandlerRaised
+from postmill.model.function_limits import WARNINGS, EndReason, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,15 +28,12 @@ if TYPE_CHECKING:
 
     from postmill.host.discovery import Source
     from postmill.host.journal import FunctionJournal
-    from postmill.host.launcher import Ending, Launcher, Process
+    from postmill.host.launcher import Ending, Launcher
     from postmill.host.usage import Measured
+    from postmill.isolate.stream import Stream
 
 UNLOAD_S = 5.0
 """How long an isolate may take to exit after everything it held is done."""
-OUTPUT_S = 0.5
-"""How long the end of an isolate's output is waited for."""
-FOREVER_S = 86_400.0
-_LIMITS = (EndReason.WALL_CLOCK, EndReason.CPU_TIME, EndReason.MEMORY)
 
 
 class State(IntEnum):
@@ -73,62 +65,41 @@ class Instance:
         self.worker_ids: list[str] = []
         self.claiming = asyncio.Event()
         """Set when its workers are at work."""
-        self.in_flight = 0
-        self.requests = 0
         self.replacing = False
         """Its replacement is on the way."""
         self.ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
-        self.pid = 0
-        self._source = source
-        self._folder = folder
-        self._environment = environment
-        self._launcher = launcher
+        self._boot = boot_of(source, folder, environment, self.execution_id)
         self._journal = journal
         self._on_change = on_change
-        self._streams: dict[int, Stream] = {}
-        self._numbers = 0
-        self._pending = 0
         self._cpu_before_s = 0.0
         """Used before the request that counts began."""
-        self._process: Process | None = None
+        self._process = IsolateProcess(launcher, journal, self.slug, self.execution_id)
         self._channel = Channel(self._on_frame, self._on_lost)
-        self._booted: asyncio.Future[Booted] = asyncio.get_running_loop().create_future()
-        self._outputs: list[Output] = []
+        self.traffic = Traffic(self._channel)
+        self._startup = Startup(self._say)
         self._killed_for: EndReason | None = None
         self._asked_to_end = False
         self._stopping = False
         self._warned: set[EndReason] = set()
         self._ready_at = 0.0
-        self._idle_since = 0.0
         self._life: asyncio.Task[None] | None = None
 
     async def start(self, timeout_s: float) -> None:
         """Until it is ready to serve. Raises :class:`BootFailed`."""
         began = time.monotonic()
+        await self._launch_within(timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._launch()
-                self.kind = (await asyncio.shield(self._booted)).kind
-        except TimeoutError:
-            failure = self._boot_failed(f"It was not ready after {timeout_s:g} s.", "")
-            self._booted.set_exception(failure)
-            self._booted.exception()  # seen
-            self.kill(EndReason.STARTUP_FAILURE)
-            if self._process is None:
-                self.state = State.ENDED
-                self.ended.set_result(EndReason.STARTUP_FAILURE)
-            self.state = max(self.state, State.RETIRED)
-            raise failure from None
+            self.kind = await self._startup.kind()
         except BootFailed:
             self.state = max(self.state, State.RETIRED)
             raise
-        self._ready_at = self._idle_since = time.monotonic()
-        self.state = State.READY
+        self._ready_at = self.traffic.idle_since = time.monotonic()
+        self.state = max(self.state, State.READY)  # it may have ended already
         self._say(Event.FUNCTION_BOOTED, kind=self.kind, boot_ms=round((self._ready_at - began) * 1000, 1))
 
     async def until_started(self) -> None:
         """Until it is ready to serve, or has failed."""
-        await asyncio.wait({self._booted})
+        await self._startup.until_decided()
 
     async def until_claiming(self) -> None:
         """Until its workers are at work, or it has ended."""
@@ -138,9 +109,14 @@ class Instance:
         claiming.cancel()
 
     @property
+    def pid(self) -> int:
+        """Its process; 0 as long as there is none."""
+        return self._process.pid
+
+    @property
     def is_free(self) -> bool:
         """Whether it takes another request."""
-        return self.state == State.READY and self.in_flight < self.settings.at_a_time
+        return self.state == State.READY and self.traffic.in_flight < self.settings.at_a_time
 
     @property
     def lived_s(self) -> float:
@@ -148,23 +124,15 @@ class Instance:
         return time.monotonic() - self._ready_at if self._ready_at else 0.0
 
     def open(self, opening: bytes) -> Stream:
-        """Begin an exchange; ``in_flight`` was counted by who chose this instance."""
-        self._numbers += 1
-        self.requests += 1
+        """Begin an exchange; its place was taken by who chose this instance."""
         if self.settings.policy == "per_request" and (used := measure(self.pid)) is not None:
             self._cpu_before_s = used.cpu_s
-        stream = self._streams[self._numbers] = Stream(self._channel, self._numbers)
-        if self.state == State.ENDED:
-            stream.fail(self.failure())
-        stream.say(Kind.OPEN, opening)
-        return stream
+        return self.traffic.open(opening)
 
     def left(self) -> None:
         """One exchange less."""
-        self.in_flight -= 1
-        if self.in_flight == 0:
-            self._idle_since = time.monotonic()
-        if self.settings.policy == "oneshot" and self.requests:
+        self.traffic.left()
+        if self.settings.policy == "oneshot" and self.traffic.requests:
             self.retire("oneshot")
         self._stop_if_done()
         self._on_change()
@@ -190,8 +158,7 @@ class Instance:
         """End it at once."""
         if self._killed_for is None and not self.ended.done():
             self._killed_for = reason
-            if self._process is not None:
-                self._process.kill()
+            self._process.kill()
 
     async def stop(self, grace_s: float) -> None:
         """Let what runs finish within the grace, then end it. Returns when it is gone."""
@@ -213,69 +180,47 @@ class Instance:
             age_s=now - self._ready_at,
             cpu_s=measured.cpu_s - self._cpu_before_s,
             memory_bytes=measured.memory_bytes,
-            requests=self.requests,
-            idle_s=0.0
-            if self.in_flight or self._pending or self.kind == "worker"
-            else now - self._idle_since,
+            requests=self.traffic.requests,
+            idle_s=now - self.traffic.idle_since if self._is_idle else 0.0,
         )
 
-    def failure(self) -> FunctionFailure:
-        """What a request is told whose isolate has ended."""
-        reason = self._killed_for or EndReason.CRASH
-        if reason in _LIMITS:
-            return LimitReached(f"The function was stopped at a limit: {reason}.", reason=reason)
-        return FunctionDied("The function's process ended before it had answered.", reason=reason)
+    @property
+    def _is_idle(self) -> bool:
+        """Whether it has nothing to do; a worker always has."""
+        return self.traffic.is_quiet and self.kind != "worker"
+
+    async def _launch_within(self, timeout_s: float) -> None:
+        """Until the start has succeeded or failed."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._launch()
+                await self._startup.until_decided()
+        except TimeoutError:
+            self._startup.fail(f"It was not ready after {timeout_s:g} s.")
+            self.kill(EndReason.STARTUP_FAILURE)
+            if not self._process.is_launched:
+                self.state = State.ENDED
+                self.ended.set_result(EndReason.STARTUP_FAILURE)
 
     async def _launch(self) -> None:
         ours, theirs = socket.socketpair()
-        out_read, out_write = os.pipe()
-        error_read, error_write = os.pipe()
         try:
-            for stream, descriptor in (("stdout", out_read), ("stderr", error_read)):
-                output = Output(self._journal, self.slug, self.execution_id, stream)
-                await output.attach(descriptor)
-                self._outputs.append(output)
             await self._channel.attach(ours)
-            self._channel.send(Kind.BOOT, 0, msgspec.msgpack.encode(self._boot()))
-            self._process = await self._launcher.launch(theirs, out_write, error_write)
+            self._channel.send(Kind.BOOT, 0, msgspec.msgpack.encode(self._boot))
+            await self._process.launch(theirs)
         finally:
             theirs.close()
-            os.close(out_write)
-            os.close(error_write)
-        self.pid = self._process.pid.result()
-        self._life = asyncio.create_task(self._live(self._process))
-        if self._killed_for is not None:
-            self._process.kill()
+        self._life = asyncio.create_task(self._live())
 
-    def _boot(self) -> Boot:
-        limits = self.settings.limits
-        per_request = self.settings.policy == "per_request"
-        return Boot(
-            slug=self.slug,
-            path=str(self._source.path),
-            folder=str(self._folder),
-            execution_id=self.execution_id,
-            env={**self._environment, **self.settings.env, "SB_EXECUTION_ID": self.execution_id},
-            memory_bytes=int(limits.memory_mb * MEBIBYTE),
-            cpu_s=0.0 if per_request else limits.cpu_hard_s,
-            grace_s=limits.wall_clock_s or FOREVER_S,
-        )
-
-    async def _live(self, process: Process) -> None:
+    async def _live(self) -> None:
         """Wait for the end, and tell everybody."""
-        ending = await process.ended
-        reason = self._reason(ending)
-        if self._killed_for is None:
-            self._killed_for = reason
+        ending = await self._process.until_ended()
+        reason = self._killed_for = self._reason(ending)
         self.state = State.ENDED
-        if not self._booted.done():
-            text = f"Its process ended while it was imported ({ending})."
-            self._booted.set_exception(self._boot_failed(text, ""))
-            self._booted.exception()  # seen, also when nobody waits any more
-        for stream in list(self._streams.values()):
-            stream.fail(self.failure())
+        self._startup.fail(f"Its process ended while it was imported ({ending}).")
+        self.traffic.fail(failure_of(reason))
         self._channel.abort()
-        await self._finish_output()
+        await self._process.until_silent()
         self._say(
             Event.FUNCTION_SHUTDOWN,
             reason=reason.value,
@@ -287,32 +232,23 @@ class Instance:
         self._on_change()
 
     def _reason(self, ending: Ending) -> EndReason:
-        if self._killed_for is not None:
-            return self._killed_for
-        if not self._booted.done() or self._booted.exception() is not None:
-            return EndReason.STARTUP_FAILURE
-        if not ending.is_clean or (self._streams and not self._stopping):
-            return EndReason.CRASH
-        if self._asked_to_end:
-            return EndReason.TERMINATION_REQUESTED
-        if self.state == State.RETIRED and self.settings.policy != "oneshot":
-            return EndReason.EARLY_DROP
-        return EndReason.EVENT_LOOP_COMPLETED
-
-    async def _finish_output(self) -> None:
-        for output in self._outputs:
-            try:
-                async with asyncio.timeout(OUTPUT_S):
-                    await output.ended.wait()
-            except TimeoutError:
-                output.close()
+        end = End(
+            killed_for=self._killed_for,
+            booted=self._startup.succeeded,
+            clean=ending.is_clean,
+            left_requests=self.traffic.has_open and not self._stopping,
+            asked_to_end=self._asked_to_end,
+            retired=self.state == State.RETIRED,
+            oneshot=self.settings.policy == "oneshot",
+        )
+        return reason_of(end)
 
     async def _gone_within(self, seconds: float) -> bool:
         await asyncio.wait({self.ended}, timeout=seconds)
         return self.ended.done()
 
     def _stop_if_done(self) -> None:
-        if self.state == State.RETIRED and not self.in_flight and not self._pending and self.kind != "worker":
+        if self.state == State.RETIRED and self._is_idle:
             self._say_stop()
 
     def _say_stop(self) -> None:
@@ -324,14 +260,10 @@ class Instance:
     def _on_frame(self, kind: int, number: int, payload: bytes) -> None:
         if number:
             self._on_stream_frame(kind, number, payload)
-        elif kind == Kind.BOOTED and not self._booted.done():
-            self._booted.set_result(msgspec.msgpack.decode(payload, type=Booted))
-        elif kind == Kind.BOOT_FAILED and not self._booted.done():
-            trouble = msgspec.msgpack.decode(payload, type=Trouble)
-            self._booted.set_exception(self._boot_failed(trouble.summary, trouble.traceback))
-            self._booted.exception()
+        elif kind in (Kind.BOOTED, Kind.BOOT_FAILED):
+            self._startup.heard(kind, payload)
         elif kind == Kind.PENDING:
-            self._pending = int.from_bytes(payload, "little")
+            self.traffic.pending = int.from_bytes(payload, "little")
             self._stop_if_done()
         elif kind == Kind.WORKERS:
             self.worker_ids = msgspec.msgpack.decode(payload, type=list[str])
@@ -339,7 +271,7 @@ class Instance:
             self.claiming.set()
 
     def _on_stream_frame(self, kind: int, number: int, payload: bytes) -> None:
-        stream = self._streams.get(number)
+        stream = self.traffic.find(number)
         if stream is None:
             return
         if kind == Kind.EXHAUSTED:
@@ -352,7 +284,7 @@ class Instance:
             return
         stream.arrived(kind, payload)
         if kind == Kind.END:
-            del self._streams[number]
+            self.traffic.close(number)
             if self._killed_for is None:
                 self.left()
 
@@ -364,10 +296,6 @@ class Instance:
     def _kill_silent(self) -> None:
         if self.state != State.ENDED:
             self.kill(EndReason.CRASH)
-
-    def _boot_failed(self, text: str, traceback: str) -> BootFailed:
-        self._say(Event.FUNCTION_BOOT_FAILED, error=text, traceback=traceback)
-        return BootFailed("The function could not be started.", reason=EndReason.STARTUP_FAILURE, why=text)
 
     def _say(self, event: Event, **fields: Any) -> None:
         self._journal.say(event, function=self.slug, execution_id=self.execution_id, **fields)

@@ -66,7 +66,7 @@ class Pool:
         """A place on an instance. Raises :class:`BootFailed` or :class:`NoCapacity`."""
         instance = self._free()
         if instance is not None:
-            if instance.in_flight > 1:
+            if instance.traffic.in_flight > 1:
                 self._start_if_room()
         else:
             instance = await self._wait_for_place()
@@ -127,10 +127,10 @@ class Pool:
         """The least busy instance that takes a request; a place on it is taken with this."""
         best: Instance | None = None
         for instance in self.instances:
-            if instance.is_free and (best is None or instance.in_flight < best.in_flight):
+            if instance.is_free and (best is None or instance.traffic.in_flight < best.traffic.in_flight):
                 best = instance
         if best is not None:
-            best.in_flight += 1
+            best.traffic.in_flight += 1
         return best
 
     async def _wait_for_place(self) -> Instance:
@@ -196,7 +196,7 @@ class Pool:
         """What nobody has asked for since it was started need not be replaced before somebody does."""
         if instance.kind == "worker":
             return self.wanted
-        return instance.requests > 0 and self.source.settings.policy != "oneshot"
+        return instance.traffic.requests > 0 and self.source.settings.policy != "oneshot"
 
     async def _bury(self, instance: Instance) -> None:
         reason = await asyncio.shield(instance.ended)

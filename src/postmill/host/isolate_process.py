@@ -1,0 +1,80 @@
+"""The process of one isolate: its pipes, its start, its kill, and its end when all it has printed is read.
+
+Knows nothing of what it serves, nor why it is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+from postmill.host.output import Output
+
+if TYPE_CHECKING:
+    import socket
+
+    from postmill.host.journal import FunctionJournal
+    from postmill.host.launcher import Ending, Launcher, Process
+
+OUTPUT_S = 0.5
+"""How long the end of an isolate's output is waited for."""
+
+
+class IsolateProcess:
+    """Made once, launched once."""
+
+    def __init__(
+        self, launcher: Launcher, journal: FunctionJournal, function: str, execution_id: str
+    ) -> None:
+        self.pid = 0
+        """0 as long as there is none."""
+        self._launcher = launcher
+        self._journal = journal
+        self._who = (function, execution_id)
+        self._outputs: list[Output] = []
+        self._process: Process | None = None
+        self._killed = False
+
+    @property
+    def is_launched(self) -> bool:
+        """Whether there is, or was, a process."""
+        return self._process is not None
+
+    async def launch(self, channel: socket.socket) -> None:
+        """Start it with its end of the channel, which the caller closes here."""
+        out_read, out_write = os.pipe()
+        error_read, error_write = os.pipe()
+        try:
+            for stream, descriptor in (("stdout", out_read), ("stderr", error_read)):
+                output = Output(self._journal, *self._who, stream)
+                await output.attach(descriptor)
+                self._outputs.append(output)
+            self._process = await self._launcher.launch(channel, out_write, error_write)
+        finally:
+            os.close(out_write)
+            os.close(error_write)
+        self.pid = self._process.pid.result()
+        if self._killed:
+            self._process.kill()
+
+    def kill(self) -> None:
+        """End it at once; one that is not there yet, as soon as it is."""
+        self._killed = True
+        if self._process is not None:
+            self._process.kill()
+
+    async def until_ended(self) -> Ending:
+        """Until it is gone. Only after :meth:`launch`."""
+        if self._process is None:
+            raise RuntimeError("there is no process yet")
+        return await asyncio.shield(self._process.ended)
+
+    async def until_silent(self) -> None:
+        """Until the rest of its output has been read, or somebody else seems to hold the pipe."""
+        for output in self._outputs:
+            try:
+                async with asyncio.timeout(OUTPUT_S):
+                    await output.ended.wait()
+            except TimeoutError:
+                output.close()
