@@ -13,6 +13,7 @@ from postmill.auth import keys
 from postmill.auth.credentials import Trusted
 from postmill.gateway.application import Gateway
 from postmill.gateway.connections import ConnectionLimits
+from postmill.gateway.pace import Pace
 from postmill.gateway.serving import GatewayServer
 from tests.gateway import stand_in
 
@@ -35,10 +36,16 @@ def limits() -> ConnectionLimits:
     return ConnectionLimits(head_bytes=8192, head_s=100)
 
 
+@pytest.fixture
+def pace() -> Pace:
+    """How slowly a body may come; likewise."""
+    return Pace(within_s=100)
+
+
 @pytest_asyncio.fixture
-async def url(host: stand_in.StandInHost, limits: ConnectionLimits) -> AsyncIterator[str]:
+async def url(host: stand_in.StandInHost, limits: ConnectionLimits, pace: Pace) -> AsyncIterator[str]:
     """The address of a running gateway."""
-    app = Gateway(host, lambda: Trusted(KEYS), max_body_bytes=MOST_BYTES)
+    app = Gateway(host, lambda: Trusted(KEYS), max_body_bytes=MOST_BYTES, pace=pace)
     server = GatewayServer("127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES)
     try:
         yield await server.start(app)

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from postmill.auth.credentials import Trusted
 from postmill.gateway.application import Gateway
 from postmill.gateway.connections import ConnectionLimits
+from postmill.gateway.pace import Pace
 from postmill.gateway.serving import GatewayServer
 from tests.gateway import stand_in
 from tests.gateway.conftest import KEYS, MOST_BYTES
@@ -191,6 +192,52 @@ async def test_a_body_that_nobody_wants_is_not_read_to_its_end(url: str) -> None
     """The answer comes before the body; the sender is cut off in the end."""
     heard = await talk(url, POST + b"Content-Length: 100000000000\r\n\r\n" + b"x" * 200_000)
     assert statuses(heard) == [413]
+
+
+@pytest.mark.parametrize("pace", [Pace(within_s=0)])
+@pytest.mark.parametrize("length", [b"Content-Length: 100000", b"Transfer-Encoding: chunked"])
+async def test_a_body_that_does_not_come_is_not_waited_for(
+    url: str, host: StandInHost, length: bytes
+) -> None:
+    heard = await talk(url, POST + length + b"\r\n\r\n")
+    assert statuses(heard) == [408]
+    head, _, body = heard.partition(b"\r\n\r\n")
+    assert json.loads(body)["code"] == "REQUEST_TIMEOUT"
+    assert b"connection: close" in head
+    assert b"x-relay-error: true" not in head
+    assert len(host.calls) == 1
+    assert await still_serves(url)
+
+
+@pytest.mark.parametrize("pace", [Pace(within_s=0.3)])
+async def test_a_trickle_is_no_progress(url: str) -> None:
+    """One byte after the other would hold a place for ever."""
+    address = httpx.URL(url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    with closing(writer):
+        writer.write(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+        hearing = asyncio.create_task(reader.readuntil(b"}"))
+        while not hearing.done():
+            writer.write(b"1\r\nx\r\n")
+            await asyncio.wait({hearing}, timeout=0.01)
+        assert statuses(hearing.result()) == [408]
+
+
+@pytest.mark.parametrize("pace", [Pace(within_s=0)])
+async def test_once_the_answer_has_begun_both_sides_take_their_time(url: str, host: StandInHost) -> None:
+    async def answers_first(scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+        await send({"type": "http.response.body", "body": (await receive())["body"], "more_body": False})
+
+    host.apps["echo"] = answers_first
+    address = httpx.URL(url)
+    reader, writer = await asyncio.open_connection(address.host, address.port)
+    with closing(writer):
+        writer.write(POST + b"Content-Length: 4\r\n\r\n")
+        assert statuses(await reader.readuntil(b"begun\r\n")) == [200]
+        writer.write(b"last")
+        assert b"last" in await reader.readuntil(b"0\r\n\r\n")
 
 
 async def test_credentials_in_odd_bytes_are_refused(url: str) -> None:

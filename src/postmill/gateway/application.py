@@ -14,6 +14,7 @@ from postmill.auth.credentials import Refused, Trusted, authenticate
 from postmill.gateway import platform_errors, routing
 from postmill.gateway.control import Control
 from postmill.gateway.exchange import Exchange
+from postmill.gateway.pace import Pace
 from postmill.gateway.platform_errors import METHODS, PlatformError
 from postmill.model.events import Event
 from postmill.model.function_failures import FunctionFailure, ResponseCut
@@ -55,17 +56,19 @@ class Gateway:
         trusted: Callable[[], Trusted],
         *,
         max_body_bytes: int,
+        pace: Pace = Pace(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._host = host
         self._trusted = trusted
         self._max_body_bytes = max_body_bytes
+        self._pace = pace
         self._clock = clock
         self._control = Control(host)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One exchange, ``http`` or ``websocket``. Raises only to say that the connection must be cut."""
-        exchange = Exchange(scope, receive, send, max_body_bytes=self._max_body_bytes)
+        exchange = Exchange(scope, receive, send, max_body_bytes=self._max_body_bytes, pace=self._pace)
         try:
             problem = await self._answered(scope, exchange)
         except FunctionFailure as failure:

@@ -8,7 +8,8 @@ import asyncio
 import re
 from typing import TYPE_CHECKING, Any
 
-from postmill.gateway.platform_errors import PAYLOAD_TOO_LARGE, PlatformError
+from postmill.gateway.pace import Pace, PacedBody
+from postmill.gateway.platform_errors import BODY_TOO_SLOW, PAYLOAD_TOO_LARGE, PlatformError
 from postmill.model.function_failures import HandlerRaised, ResponseCut
 
 if TYPE_CHECKING:
@@ -22,17 +23,21 @@ _HOP_BY_HOP = {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encod
 _WITHOUT_BODY = {204, 304}
 _REGION = re.compile(rb"[A-Za-z0-9-]{1,40}")
 LINGER_S = 1.0
-"""How long a body that is too large is still read, so that its sender gets to read the answer."""
+"""How long a body that is not wanted any more is still read, so that its sender gets to read the answer."""
 
 
 class Exchange:
     """``receive`` and ``send`` for whoever answers, over those of the server."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, *, max_body_bytes: int, pace: Pace
+    ) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
         self._left = max_body_bytes
+        self._body = PacedBody(receive, pace)
+        self._has_body_left = scope["type"] == "http"
         self._region = region(scope)
         self._bodyless = False
         self.started = False
@@ -47,11 +52,16 @@ class Exchange:
         return length is not None and length.isdigit() and int(length[:20]) > self._left
 
     async def receive(self) -> Message:
-        """The server's next message. Once the body is above the limit, the caller seems to have gone."""
+        """The server's next message. After a body that is not taken, the caller seems to have gone."""
         if self.failure is not None:
             return {"type": "http.disconnect"}
-        message = await self._receive()
+        try:
+            message = await self._next()
+        except TimeoutError:
+            self.failure = BODY_TOO_SLOW
+            return {"type": "http.disconnect"}
         if message["type"] == "http.request":
+            self._has_body_left = message.get("more_body", False)
             self._left -= len(message.get("body", b""))
             if self._left < 0:
                 self.failure = PlatformError(
@@ -59,6 +69,19 @@ class Exchange:
                 )
                 return {"type": "http.disconnect"}
         return message
+
+    async def _next(self) -> Message:
+        """A body has to come at some pace until the answer begins; then both sides may take their time.
+
+        Raises :class:`TimeoutError` when it does not.
+        """
+        if self._has_body_left and not self.started:
+            try:
+                return await self._body.next()
+            except TimeoutError:
+                if not self.started:
+                    raise
+        return await self._receive()
 
     async def send(self, message: Message) -> None:
         """Passes on what can be sent. Raises ``HandlerRaised`` for an answer that no client could read, and

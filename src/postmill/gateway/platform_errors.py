@@ -78,6 +78,9 @@ PAYLOAD_TOO_LARGE = PlatformError(413, "PAYLOAD_TOO_LARGE", "The request's body 
 BAD_REQUEST = PlatformError(400, "BAD_REQUEST", "The request is no valid HTTP/1.1.", closing=True)
 HEADERS_TOO_LARGE = PlatformError(431, "HEADERS_TOO_LARGE", "The request's head is too large.", closing=True)
 HEADERS_TOO_SLOW = PlatformError(408, "REQUEST_TIMEOUT", "The request's head took too long.", closing=True)
+BODY_TOO_SLOW = PlatformError(
+    408, "REQUEST_TIMEOUT", "The request's body came too slowly.", reached=True, closing=True
+)
 TOO_MANY_CONNECTIONS = PlatformError(503, "CAPACITY", "There are too many connections.", closing=True)
 FORBIDDEN = PlatformError(403, "FORBIDDEN", "This needs the service role.")
 INTERNAL = PlatformError(500, "INTERNAL", "Postmill did not expect this; its log says more.", reached=True)
