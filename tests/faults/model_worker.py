@@ -70,6 +70,8 @@ class ModelWorker:
             )
         elif row["complete"]:
             self._exhausted(lane, edges, row["now"])
+        elif lane == "late":
+            self.cursor.late_claimed((above, up_to or 0), row["msg_ids"] or ())
         return row
 
     def look(self) -> dict[str, Any]:

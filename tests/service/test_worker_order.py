@@ -46,6 +46,33 @@ async def test_two_thousand_messages_due_at_the_same_moment_all_run_once(databas
     assert sorted(seen) == list(range(1, 2001))
 
 
+async def test_what_falls_due_has_all_the_room_when_nothing_is_ahead(database_url: str) -> None:
+    """It had a quarter of it, and a quarter of what was left after that."""
+    go_on = asyncio.Event()
+
+    @worker(max_poll_seconds=60, max_concurrent=40)
+    async def handle(payload: int) -> None:
+        await go_on.wait()
+
+    async with running(database_url, handle) as run:
+        await run.db.execute(
+            "insert into pgmq.q_tasks (vt, message)"
+            " select now() + interval '1 hour', to_jsonb(n) from generate_series(1, 40) as n"
+        )
+        await run.send("41")  # the worker is past them once it has claimed this
+        await run.until(Event.MESSAGE_CLAIMED)
+        go_on.set()
+        await run.until(Event.MESSAGE_COMPLETED)
+        await run.idle()
+        go_on.clear()
+        await run.db.execute("update pgmq.q_tasks set vt = clock_timestamp()")
+        await run.db.execute("select pg_notify('postmill.tasks', '')")
+        await run.until(Event.MESSAGE_CLAIMED, count=41)
+        assert await run.count("postmill.claims") == 1
+        go_on.set()
+        assert (await finished(run, 41))["archive"] == 41
+
+
 async def test_a_message_committed_late_is_found_behind_the_fast_lane(database_url: str) -> None:
     """Its id was taken before those that were claimed meanwhile."""
     seen: list[str] = []

@@ -46,6 +46,33 @@ def test_a_gap_is_looked_at_again_and_only_once() -> None:
     assert cursor.late_range is None
 
 
+def test_a_late_range_is_left_behind_as_far_as_it_was_claimed() -> None:
+    """A thousand messages of one slow transaction were looked through from the first at each claim."""
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(1, [])
+    cursor.claimed([1, 10])
+    cursor.looked(10, [])
+    assert cursor.late_range == (1, 10)
+    cursor.late_claimed((1, 10), [2, 5, 4])
+    assert cursor.late_range == (5, 10)
+    cursor.late_claimed((5, 10), [])  # the queue is paused
+    assert cursor.late_range == (5, 10)
+
+
+def test_a_late_range_goes_back_for_who_was_writing_in_what_was_claimed_of_it() -> None:
+    cursor = Cursor.at(0, NOW)
+    cursor.looked(2, [])
+    cursor.claimed([1, 2])
+    cursor.looked(2, [])
+    cursor.looked(9, ["slow", "slower"])  # took ids between 3 and 9
+    cursor.claimed([9])
+    cursor.looked(9, ["slower"])  # the first has committed 3 to 5
+    assert cursor.late_range == (2, 9)
+    cursor.late_claimed((2, 9), [3, 5])
+    cursor.looked(9, [])  # the other has committed 4
+    assert cursor.late_range == (2, 9)
+
+
 def test_a_writer_that_ended_is_looked_for_from_before_it_was_first_seen() -> None:
     cursor = Cursor.at(0, NOW)
     cursor.looked(10, [])
@@ -135,7 +162,9 @@ def test_whatever_the_order_of_commits_every_id_is_seen(data: st.DataObject) -> 
     given_out, visible, seen = 0, set[int](), set[int]()
     open_writers: dict[str, list[int]] = {}
     for number in range(data.draw(st.integers(1, 25), label="steps")):
-        action = data.draw(st.sampled_from(["take", "commit", "roll back", "fast", "look"]), label="action")
+        action = data.draw(
+            st.sampled_from(["take", "commit", "roll back", "fast", "look", "late"]), label="action"
+        )
         if action == "take":
             writer = data.draw(st.sampled_from([f"w{number}", *open_writers]), label="writer")
             given_out += 1
@@ -149,11 +178,12 @@ def test_whatever_the_order_of_commits_every_id_is_seen(data: st.DataObject) -> 
             _fast(cursor, visible, seen, data.draw(st.integers(1, 3), label="wanted"))
         elif action == "look":
             cursor.looked(given_out, open_writers)
-            _late(cursor, visible, seen)
+        elif action == "late":
+            _late(cursor, visible, seen, data.draw(st.integers(1, 3), label="wanted"))
     visible.update(*open_writers.values())
     for _ in range(2):  # the writers' end is noticed at the next look; what follows needs one more
         cursor.looked(given_out, [])
-        _late(cursor, visible, seen)
+        _late(cursor, visible, seen, len(visible) + 1)
         _fast(cursor, visible, seen, len(visible) + 1)
     assert seen == visible
 
@@ -167,8 +197,12 @@ def _fast(cursor: Cursor, visible: set[int], seen: set[int], wanted: int) -> Non
         cursor.drained()
 
 
-def _late(cursor: Cursor, visible: set[int], seen: set[int]) -> None:
+def _late(cursor: Cursor, visible: set[int], seen: set[int], wanted: int) -> None:
     late = cursor.late_range
     if late is not None:
-        seen.update(each for each in visible if late[0] < each <= late[1])
-        cursor.late_seen(late)
+        caught = sorted(each for each in visible - seen if late[0] < each <= late[1])[:wanted]
+        seen.update(caught)
+        if len(caught) < wanted:
+            cursor.late_seen(late)
+        else:
+            cursor.late_claimed(late, caught)

@@ -58,7 +58,7 @@ SPREAD_S = 0.005
 QUIET_AFTER_BUSY_S = 1.0
 """Behind for so long, and nobody needs to call this worker."""
 _SHARE = 4
-"""Each lane behind the fast one may take one in so many of the messages wanted."""
+"""Each lane behind the fast one may take one in so many of the messages wanted, while there are any ahead."""
 
 
 class Claimer(Service):
@@ -256,7 +256,9 @@ class Claimer(Service):
             self._look_at = 0.0  # as soon as there is room
         if self._paused or wanted == 0:
             return False
-        found = await self.lanes.behind(max(1, wanted // _SHARE)) > 0
+        # With nothing ahead, what lies behind has all the room.
+        shares = max(1, self.lanes.waiting) if look.ahead_age_s is None else _SHARE
+        found = await self.lanes.behind(max(1, wanted // shares)) > 0
         if found:
             self._look_at = 0.0
         wanted = self._dispatcher.wanted()

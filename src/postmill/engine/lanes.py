@@ -148,6 +148,11 @@ class QueueLanes:
             cursor.drained()
         return self._handed_over(row)
 
+    @property
+    def waiting(self) -> int:
+        """How many of the lanes behind the fast one give something now, as far as the last look shows."""
+        return self._due_waiting + self._late_waiting
+
     async def behind(self, share: int) -> int:
         """Claim at most ``share`` from each lane behind the fast one that has something. Returns how many."""
         found = 0
@@ -164,7 +169,9 @@ class QueueLanes:
             if row["complete"]:
                 self.cursor.late_seen(late)
                 self._late_waiting = False
-        return found + await self._patrol(share)
+            else:
+                self.cursor.late_claimed(late, row["msg_ids"] or ())
+        return found + await self._patrol(max(1, share - found))
 
     async def write_hint(self) -> None:
         """Remember for other workers that nothing is alive at or below the cursor's floor."""

@@ -103,6 +103,14 @@ class Cursor:
             self._late = None
             self._unbroken = max(self._unbroken, min(looked_range[1], self.safe))
 
+    def late_claimed(self, looked_range: tuple[int, int], ids: Sequence[int]) -> None:
+        """The late range gave these messages, the lowest that were due in it, and there may be more: what
+        lies beyond them is left. What becomes visible below them from now on had its writer in flight at the
+        last look, or that writer began after it: the next look lowers the range to it either way.
+        """
+        if ids and self._late == looked_range:
+            self._late = (max(ids), looked_range[1])
+
     @property
     def safe(self) -> int:
         """No transaction in flight can still show an id at or below this."""
