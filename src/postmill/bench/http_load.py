@@ -21,9 +21,13 @@ class Client(asyncio.Protocol):
     """One connection that repeats one request."""
 
     def __init__(self, request: bytes) -> None:
+        self.answered = 0
+        """How many answers were 200."""
         self._request = request
         self._transport: asyncio.Transport | None = None
-        self._answer: asyncio.Future[None] | None = None
+        self._repeating = False
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._done.set_result(None)  # nothing was asked yet
         self._heard = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -34,7 +38,7 @@ class Client(asyncio.Protocol):
         """See :class:`asyncio.Protocol`."""
         self._heard += data
         head, end, body = self._heard.partition(_END)
-        if end and self._answer is not None and not self._answer.done():
+        if end and not self._done.done():
             at = head.lower().find(_LENGTH)
             length = int(head[at + len(_LENGTH) :].split(b"\r\n", 1)[0])
             if len(body) >= length:
@@ -43,27 +47,43 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See :class:`asyncio.Protocol`."""
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionResetError("the server has closed the connection"))
+        if not self._done.done():
+            self._done.set_exception(exc or ConnectionResetError("the server has closed the connection"))
 
     async def call(self) -> None:
         """One request and its whole answer. Raises ``RuntimeError`` for an answer that is not 200."""
-        assert self._transport is not None  # noqa: S101
-        self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(self._request)
-        await self._answer
+        self._repeating = False
+        await self._ask()
+
+    async def repeat(self) -> None:
+        """One request after the other, until :meth:`enough`. Raises as :meth:`call`."""
+        self._repeating = True
+        await self._ask()
+
+    def enough(self) -> None:
+        """The request under way is the last one."""
+        self._repeating = False
 
     def close(self) -> None:
         """End the connection."""
         if self._transport is not None:
             self._transport.close()
 
+    async def _ask(self) -> None:
+        assert self._transport is not None  # noqa: S101
+        self._done = asyncio.get_running_loop().create_future()
+        self._transport.write(self._request)
+        await self._done
+
     def _finish(self, head: bytes) -> None:
-        assert self._answer is not None  # noqa: S101
-        if b" 200 " in head.split(b"\r\n", 1)[0] + b" ":
-            self._answer.set_result(None)
+        if b" 200 " not in head.split(b"\r\n", 1)[0] + b" ":
+            self._done.set_exception(RuntimeError(head.decode("latin-1")))
+            return
+        self.answered += 1
+        if self._repeating and self._transport is not None:
+            self._transport.write(self._request)
         else:
-            self._answer.set_exception(RuntimeError(head.decode("latin-1")))
+            self._done.set_result(None)
 
 
 async def open_client(url: str, headers: Mapping[str, str]) -> Client:
@@ -94,18 +114,13 @@ async def latencies(url: str, headers: Mapping[str, str], count: int) -> list[fl
 async def rate(url: str, headers: Mapping[str, str], clients: int, seconds: float) -> float:
     """Requests a second that ``clients`` get answered together, each sending its next one at once."""
     opened = [await open_client(url, headers) for _ in range(clients)]
-    answered = 0
-
-    async def repeat(client: Client, until: float) -> None:
-        nonlocal answered
-        while time.perf_counter() < until:
-            await client.call()
-            answered += 1
-
+    loop = asyncio.get_running_loop()
     try:
         began = time.perf_counter()
-        await asyncio.gather(*(repeat(client, began + seconds) for client in opened))
-        return answered / (time.perf_counter() - began)
+        for client in opened:
+            loop.call_later(seconds, client.enough)
+        await asyncio.gather(*(client.repeat() for client in opened))
+        return sum(client.answered for client in opened) / (time.perf_counter() - began)
     finally:
         for client in opened:
             client.close()

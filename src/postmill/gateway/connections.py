@@ -7,11 +7,12 @@ a request whose head has been read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from postmill.gateway import platform_errors
+from postmill.gateway.corked import CorkedTransport
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,10 +44,10 @@ class BoundedProtocol(HttpToolsProtocol):
         is told so and closed itself.
         """
         self._head_timer: asyncio.TimerHandle | None = None
-        self._head_size = 0
+        self._head_size = self._just_read = 0
         self._in_head = True
         full = len(self.connections) >= self.limits.connections
-        super().connection_made(transport)
+        super().connection_made(cast("asyncio.Transport", CorkedTransport(transport, self.loop)))
         if full:
             leaving = next(iter(self.silent), self)
             leaving._turn_away(platform_errors.TOO_MANY_CONNECTIONS)
@@ -62,25 +63,27 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parses, unless a head grows beyond its bound."""
         if self.transport.is_closing():
             return
+        self._just_read = len(data)
         super().data_received(data)
-        if self._in_head:
+        if self._in_head and not self.transport.is_closing():
             self._head_size += len(data)
-            if self._head_size > self.limits.head_bytes and not self.transport.is_closing():
+            if self._head_size > self.limits.head_bytes:
                 self._turn_away(platform_errors.HEADERS_TOO_LARGE)
+            elif self._head_timer is None:
+                self._wait_for_head()
 
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
         self._in_head = True
         self._head_size = 0
-        self._wait_for_head()
+        self._stop_waiting()  # for its first byte; most heads are whole at once
 
     def on_headers_complete(self) -> None:
         """A head has been read."""
         self._in_head = False
         self._stop_waiting()
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        if size > self.limits.head_bytes:
+        if self._is_head_too_large():
             self._in_head = True
             self._turn_away(platform_errors.HEADERS_TOO_LARGE)
             return
@@ -110,6 +113,13 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head:
             return cycle is None or bool(cycle.response_complete)
         return cycle is not None and not cycle.response_started
+
+    def _is_head_too_large(self) -> bool:
+        """Counted exactly only when what was read could be too much."""
+        if self._head_size + self._just_read <= self.limits.head_bytes:
+            return False
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return size > self.limits.head_bytes
 
     def _wait_for_head(self) -> None:
         self._stop_waiting()

@@ -6,22 +6,26 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from postmill.gateway.pace import Pace, PacedBody
 from postmill.gateway.platform_errors import BODY_TOO_SLOW, PAYLOAD_TOO_LARGE, PlatformError
 from postmill.model.function_failures import HandlerRaised, ResponseCut
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from postmill.gateway.asgi import Message, Receive, Scope, Send
 
 _STARTS = {"http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start"}
-_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
+_is_length = re.compile(rb"[0-9]{1,18}").fullmatch
 _HOP_BY_HOP = {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
 """Headers that concern one connection, which is ours and not the function's."""
 _WITHOUT_BODY = {204, 304}
-_REGION = re.compile(rb"[A-Za-z0-9-]{1,40}")
+_is_region = re.compile(rb"[A-Za-z0-9-]{1,40}").fullmatch
+_forced_region = re.compile(rb"(?:^|&)forceFunctionRegion=([^&]*)").search
 LINGER_S = 1.0
 """How long a body that is not wanted any more is still read, so that its sender gets to read the answer."""
 
@@ -91,7 +95,8 @@ class Exchange:
             message = self._checked(message)
         elif self._bodyless and message["type"] == "http.response.body":
             message = {**message, "body": b""}
-        self.started = self.started or message["type"] in _STARTS
+        if not self.started:
+            self.started = message["type"] in _STARTS
         try:
             await self._send(message)
         except RuntimeError as error:  # the server's word for a body that does not fit its length
@@ -123,38 +128,48 @@ class Exchange:
             return
 
     def _checked(self, message: Message) -> Message:
-        status, headers = message.get("status"), [*message.get("headers", ())]
-        if self.failure is None and not (_is_status(status) and all(map(_is_header, headers))):
+        status = message.get("status")
+        headers = _checked_headers(message.get("headers", ()))
+        if self.failure is None and not (_is_status(status) and headers is not None):
             self.failure = HandlerRaised("The function's response has a status or a header that is none.")
-        if self.failure is not None:
+        if self.failure is not None or headers is None:
             raise HandlerRaised("The response is not taken.")
-        kept = [(name.lower(), value) for name, value in headers if name.lower() not in _HOP_BY_HOP]
         self._bodyless = status in _WITHOUT_BODY
         if self._bodyless:
-            kept = [(name, value) for name, value in kept if name != b"content-length"]
-        return {**message, "headers": kept + self._region}
+            headers = [(name, value) for name, value in headers if name != b"content-length"]
+        return {"type": message["type"], "status": status, "headers": headers + self._region}
 
 
 def region(scope: Scope) -> list[tuple[bytes, bytes]]:
     """The region the caller asked for, as the header that echoes it; nothing when it asked for none."""
     asked = _header(scope, b"x-region")
     if asked is None:
-        found = re.search(rb"(?:^|&)forceFunctionRegion=([^&]*)", scope.get("query_string", b""))
+        found = _forced_region(scope.get("query_string", b""))
         asked = found[1] if found else b""
-    return [(b"x-sb-edge-region", asked)] if _REGION.fullmatch(asked) else []
+    return [(b"x-sb-edge-region", asked)] if _is_region(asked) else []
 
 
 def _header(scope: Scope, wanted: bytes) -> bytes | None:
-    found: bytes | None = next((value for name, value in scope["headers"] if name == wanted), None)
-    return found
+    for name, value in scope["headers"]:
+        if name == wanted:
+            found: bytes = value
+            return found
+    return None
 
 
 def _is_status(status: object) -> bool:
     return isinstance(status, int) and 200 <= status <= 599
 
 
-def _is_header(header: Any) -> bool:
-    name, value = header
-    if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
-        return False
-    return name.lower() != b"content-length" or bool(re.fullmatch(rb"[0-9]{1,18}", value))
+def _checked_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]] | None:
+    """Those of a response that concern the client, their names in lower case; None when one is no header."""
+    kept = []
+    for given, value in headers:
+        name = given.lower()
+        if not (_is_name(name) and _is_value(value)):
+            return None
+        if name == b"content-length" and not _is_length(value):
+            return None
+        if name not in _HOP_BY_HOP:
+            kept.append((name, value))
+    return kept

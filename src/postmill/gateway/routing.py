@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from postmill.model.function_slug import RULE
 
@@ -10,8 +10,7 @@ FUNCTIONS = "/functions/v1/"
 CONTROL = "/control/v1/"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A function's name, and the part of the path by which it was reached."""
 
     slug: str

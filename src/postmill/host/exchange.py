@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from postmill.isolate.frames import Kind, Opening, Start
+from postmill.isolate.frames import Kind, Opening, Response, Start
 from postmill.model.function_failures import FunctionFailure, HandlerRaised, ResponseCut, ResponseTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from postmill.host.instance import Instance
+    from postmill.host.rounds import Rounds
     from postmill.isolate.stream import Stream
 
     Scope = MutableMapping[str, Any]
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 WATCH_AFTER_S = 0.05
-"""A response that takes longer is worth a look whether the client is still there."""
+"""A response that takes longer, up to twice as long, is worth a look whether the client is still there."""
 _encode = msgspec.msgpack.Encoder().encode
 _decode_start = msgspec.msgpack.Decoder(Start).decode
+_decode_response = msgspec.msgpack.Decoder(Response).decode
 _decode = msgspec.msgpack.Decoder().decode
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
 
@@ -44,22 +47,20 @@ class Exchange:
         self._is_http = scope["type"] == "http"
         self._started = False
         self._complete = False
-        self._body_sent = False
         self._feeding: asyncio.Task[None] | None = None
-        self._stream: Stream = instance.open(_encode(_opening(scope)))
+        self._too_late_timer: asyncio.TimerHandle | None = None
+        self._body_sent = self._is_http and _BODY_HEADERS.isdisjoint(name for name, _ in scope["headers"])
+        self._stream: Stream = instance.open(_encode(_opening(scope, has_body=not self._body_sent)))
 
-    async def run(self, timeout_s: float) -> None:
-        """To the end of the response. Raises :class:`FunctionFailure` before it has started, then
-        :class:`ResponseCut`.
+    async def run(self, timeout_s: float, slow: Rounds) -> None:
+        """To the end of the response. ``timeout_s`` (0: none) is for its start; ``slow`` tells of one that takes
+        long. Raises :class:`FunctionFailure` before the response has started, then :class:`ResponseCut`.
         """
-        loop = asyncio.get_running_loop()
-        timers = [loop.call_later(timeout_s, self._too_late, timeout_s)] if timeout_s else []
-        if self._is_http and _BODY_HEADERS.isdisjoint(name for name, _ in self._scope["headers"]):
-            self._stream.say(Kind.LAST_BODY)
-            self._body_sent = True
-            timers.append(loop.call_later(WATCH_AFTER_S, self._feed))
+        watch = partial(self._watch, timeout_s)
+        if self._body_sent:
+            slow.add(watch)
         else:
-            self._feed()
+            watch()
         try:
             await self._relay()
         except _Gone:
@@ -74,23 +75,23 @@ class Exchange:
             self._stream.say(Kind.RESET)
             raise
         finally:
-            for timer in timers:
-                timer.cancel()
+            slow.leave(watch)
+            if self._too_late_timer is not None:
+                self._too_late_timer.cancel()
             if self._feeding is not None:
                 self._feeding.cancel()
 
     async def _relay(self) -> None:
         while not self._complete:
             kind, payload = await self._stream.take()
-            if kind == Kind.START:
-                start = _decode_start(payload)
-                self._started = True
-                message = {"type": "http.response.start", "status": start.status, "headers": start.headers}
-                await self._send(message)
+            if kind == Kind.RESPONSE:
+                response = _decode_response(payload)
+                await self._begin(response)
+                await self._go_on(response.body, more=False)
+            elif kind == Kind.START:
+                await self._begin(_decode_start(payload))
             elif kind in (Kind.BODY, Kind.LAST_BODY):
-                self._complete = kind == Kind.LAST_BODY
-                more = kind == Kind.BODY
-                await self._send({"type": "http.response.body", "body": payload, "more_body": more})
+                await self._go_on(payload, more=kind == Kind.BODY)
             elif kind == Kind.MESSAGE:
                 message = _decode(payload)
                 self._started = True
@@ -98,17 +99,26 @@ class Exchange:
             elif kind == Kind.END:
                 self._ended()
 
+    async def _begin(self, start: Start | Response) -> None:
+        self._started = True
+        await self._send({"type": "http.response.start", "status": start.status, "headers": start.headers})
+
+    async def _go_on(self, body: bytes, *, more: bool) -> None:
+        self._complete = not more
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
     def _ended(self) -> None:
         """The application has returned."""
         if self._is_http or not self._started:
             raise HandlerRaised("The function ended without a whole response.")
         self._complete = True
 
-    def _feed(self) -> None:
-        if self._feeding is None:
-            self._feeding = asyncio.create_task(
-                self._feed_http() if self._is_http else self._feed_websocket()
-            )
+    def _watch(self, timeout_s: float) -> None:
+        """Follow what the client sends, and whether it is still there; and how long the response takes."""
+        self._feeding = asyncio.create_task(self._feed_http() if self._is_http else self._feed_websocket())
+        if timeout_s:
+            loop = asyncio.get_running_loop()
+            self._too_late_timer = loop.call_later(timeout_s, self._too_late, timeout_s)
 
     async def _feed_http(self) -> None:
         while True:
@@ -138,7 +148,7 @@ class Exchange:
             self._stream.fail(ResponseTimeout(f"The function did not answer within {timeout_s:g} s."))
 
 
-def _opening(scope: Scope) -> Opening:
+def _opening(scope: Scope, *, has_body: bool) -> Opening:
     return Opening(
         type=scope["type"],
         method=scope.get("method", "GET"),
@@ -153,4 +163,5 @@ def _opening(scope: Scope) -> Opening:
         server=scope.get("server"),
         subprotocols=list(scope.get("subprotocols", ())),
         state=scope.get("postmill", {}),
+        has_body=has_body,
     )

@@ -10,13 +10,14 @@ import orjson
 
 from postmill.host.claims import Claims
 from postmill.host.discovery import Source, discover
-from postmill.host.exchange import Exchange
+from postmill.host.exchange import WATCH_AFTER_S, Exchange
 from postmill.host.function_info import FunctionInfo, info_of
 from postmill.host.instance import Instance, State
 from postmill.host.journal import FunctionJournal
 from postmill.host.launcher import Launcher, launcher
 from postmill.host.pool import Pool
 from postmill.host.reload import changes
+from postmill.host.rounds import Rounds
 from postmill.host.supervisor import Supervisor
 from postmill.model.errors import InvalidFunction
 from postmill.model.events import Event
@@ -61,6 +62,7 @@ class Host:
         self._pools: dict[str, Pool] = {}
         self._launcher = make_launcher(runtime.preload, self._isolates_lost)
         self._claims = Claims(address, self.journal) if address is not None else None
+        self._slow = Rounds(WATCH_AFTER_S)
         self._supervisor = Supervisor(self._pools.values)
         self._order = asyncio.Lock()
         self._started = False
@@ -121,7 +123,7 @@ class Host:
         A worker is started by any request, and the answer says whether it ran already.
         """
         pool = self._pool(slug)
-        was_running = any(instance.state == State.READY for instance in pool.instances)
+        was_running = pool.kind == "worker" and any(each.state == State.READY for each in pool.instances)
         instance = await pool.take()
         if instance.kind == "worker":
             instance.left()
@@ -134,7 +136,7 @@ class Host:
             instance.left()
             raise
         try:
-            await exchange.run(self._runtime.response_timeout_s)
+            await exchange.run(self._runtime.response_timeout_s, self._slow)
         except ResponseTimeout:
             pool.run(pool.replace(instance, "response timeout"))  # it may hang altogether
             raise

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from postmill.isolate.frames import Kind, Opening, Start, Trouble
+from postmill.isolate.frames import CHUNK, Kind, Opening, Response, Start, Trouble
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import MutableMapping
 
     from starlette.types import ASGIApp
@@ -34,8 +34,12 @@ class Exchange:
         self.scope = _scope(opening, state)
         self.task: asyncio.Task[None] | None = None
         self._is_http = opening.type == "http"
-        self._body_taken = False
-        self._started = False
+        self._has_body = opening.has_body
+        self._more_body = True
+        self._start: Start | None = None
+        """The beginning of the response."""
+        self._told = False
+        """Whether it is on its way."""
         self._complete = False
         self._ended = False
 
@@ -68,10 +72,10 @@ class Exchange:
             if not self._is_http:
                 message: dict[str, Any] = _decode_message((await self.stream.take())[1])
                 return message
-            if not self._body_taken:
-                kind, body = await self.stream.take()
-                self._body_taken = kind == Kind.LAST_BODY
-                return {"type": "http.request", "body": body, "more_body": not self._body_taken}
+            if self._more_body:
+                kind, body = await self.stream.take() if self._has_body else (Kind.LAST_BODY, b"")
+                self._more_body = kind != Kind.LAST_BODY
+                return {"type": "http.request", "body": body, "more_body": self._more_body}
             while True:
                 await self.stream.take()  # until the client is gone: after the body nothing else comes
         except ClientGone:
@@ -86,15 +90,29 @@ class Exchange:
         kind = message["type"]
         if not self._is_http:
             await self.stream.send_message(_encode(_websocket_message(kind, message)))
-        elif kind == "http.response.start" and not self._started:
-            self._started = True
-            self.stream.say(Kind.START, _encode(_start(message)))
-        elif kind == "http.response.body" and self._started and not self._complete:
-            more = bool(message.get("more_body"))
-            self._complete = not more
-            await self.stream.send_body(bytes(message.get("body", b"")), more=more)
+        elif kind == "http.response.start" and self._start is None:
+            self._start = _start(message)
+            asyncio.get_running_loop().call_soon(self._tell_start)
+        elif kind == "http.response.body" and self._start is not None and not self._complete:
+            await self._send_body(bytes(message.get("body", b"")), more=bool(message.get("more_body")))
         else:
             raise RuntimeError(f"the application sent {kind!r} out of order")
+
+    async def _send_body(self, body: bytes, *, more: bool) -> None:
+        self._complete = not more
+        if self._start is not None and self._complete and not self._told and len(body) <= CHUNK:
+            self._told = True
+            whole = Response(self._start.status, self._start.headers, body)
+            self.stream.say(Kind.RESPONSE, _encode(whole))
+        else:
+            self._tell_start()
+            await self.stream.send_body(body, more=more)
+
+    def _tell_start(self) -> None:
+        """At the end of the turn, unless the whole response was there by then: it needs one frame."""
+        if self._start is not None and not self._told:
+            self._told = True
+            self.stream.say(Kind.START, _encode(self._start))
 
 
 def _scope(opening: Opening, state: dict[str, Any]) -> dict[str, Any]:

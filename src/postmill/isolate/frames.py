@@ -53,6 +53,8 @@ class Kind(IntEnum):
     """An allocation failed."""
     CLAIMING = 19
     """The workers of an isolate are at work."""
+    RESPONSE = 20
+    """A whole response at once."""
 
 
 class Boot(msgspec.Struct, frozen=True):
@@ -102,6 +104,8 @@ class Opening(msgspec.Struct, array_like=True):
     subprotocols: list[str]
     state: dict[str, Any]
     """Plain values that the gateway adds (who the caller is)."""
+    has_body: bool
+    """Whether frames with a body follow."""
 
 
 class Start(msgspec.Struct, array_like=True):
@@ -109,6 +113,14 @@ class Start(msgspec.Struct, array_like=True):
 
     status: int
     headers: list[tuple[bytes, bytes]]
+
+
+class Response(msgspec.Struct, array_like=True):
+    """A response whose body was there together with its beginning."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
 
 
 class BrokenFrame(Exception):

@@ -22,10 +22,9 @@ class Stream:
         "_channel",
         "_credit",
         "_failure",
-        "_news",
-        "_room",
         "_taken",
         "_untaken",
+        "_waiters",
         "number",
     )
 
@@ -33,8 +32,7 @@ class Stream:
         self.number = number
         self._channel = channel
         self._arrived: deque[tuple[int, bytes]] = deque()
-        self._news = asyncio.Event()
-        self._room = asyncio.Event()
+        self._waiters: list[asyncio.Future[None]] = []
         self._credit = WINDOW
         self._untaken = 0
         self._taken = 0
@@ -44,22 +42,21 @@ class Stream:
         """A frame came. Raises :class:`BrokenFrame` when the other side ignores its credit."""
         if kind == Kind.GRANT:
             self._credit += int.from_bytes(payload, "little")
-            self._room.set()
+            self._wake()
             return
         if kind in _COUNTED:
             self._untaken += len(payload)
             if self._untaken > WINDOW + LARGEST:
                 raise BrokenFrame("more body than there is room for")
         self._arrived.append((kind, payload))
-        self._news.set()
+        self._wake()
 
     async def take(self) -> tuple[int, bytes]:
         """The next frame. Raises what :meth:`fail` was given, once nothing is left."""
         while not self._arrived:
             if self._failure is not None:
                 raise self._failure
-            self._news.clear()
-            await self._news.wait()
+            await self._change()
         kind, payload = self._arrived.popleft()
         if payload and kind in _COUNTED:
             self._grant(len(payload))
@@ -91,8 +88,7 @@ class Stream:
         """Nothing more will come, and nothing more be sent: whoever waits is told."""
         if self._failure is None:
             self._failure = error
-            self._news.set()
-            self._room.set()
+            self._wake()
 
     @property
     def failed(self) -> bool:
@@ -105,10 +101,21 @@ class Stream:
 
     async def _wait_for_room(self) -> None:
         while self._credit <= 0 and self._failure is None:
-            self._room.clear()
-            await self._room.wait()
+            await self._change()
         if self._failure is not None:
             raise self._failure
+
+    async def _change(self) -> None:
+        """Wait for a frame, room or a failure."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+    def _wake(self) -> None:
+        while self._waiters:
+            waiter = self._waiters.pop()
+            if not waiter.done():
+                waiter.set_result(None)
 
     def _grant(self, size: int) -> None:
         self._untaken -= size

@@ -1,0 +1,37 @@
+"""A look after whatever takes long: one timer for many, most of which are gone before it rings."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Rounds:
+    """What was added and has not left after one to two periods is called, once."""
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._new: dict[Callable[[], None], None] = {}
+        self._waiting: dict[Callable[[], None], None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, action: Callable[[], None]) -> None:
+        """Call ``action``, unless it leaves before."""
+        self._new[action] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._period_s, self._go)
+
+    def leave(self, action: Callable[[], None]) -> None:
+        """It need not be called any more."""
+        if self._new.pop(action, action) is action:
+            self._waiting.pop(action, None)
+
+    def _go(self) -> None:
+        due, self._waiting, self._new = self._waiting, self._new, {}
+        again = self._waiting
+        self._timer = asyncio.get_running_loop().call_later(self._period_s, self._go) if again else None
+        for action in due:
+            action()

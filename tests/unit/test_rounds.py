@@ -1,0 +1,37 @@
+"""One timer for many that mostly leave before it rings."""
+
+from __future__ import annotations
+
+import asyncio
+
+from postmill.host.rounds import Rounds
+
+
+async def test_who_stays_is_called_once_and_who_leaves_is_not() -> None:
+    rounds = Rounds(0.01)
+    called: list[str] = []
+    rang = asyncio.Event()
+
+    def leaver() -> None:
+        called.append("left at once")
+
+    def late_leaver() -> None:
+        called.append("left in the second period")
+
+    def stayer() -> None:
+        called.append("stayed")
+        rang.set()
+
+    for action in (leaver, late_leaver, stayer):
+        rounds.add(action)
+    rounds.leave(leaver)
+    asyncio.get_running_loop().call_later(0.015, rounds.leave, late_leaver)
+    async with asyncio.timeout(30):
+        await rang.wait()
+    rounds.leave(stayer)
+    rounds.leave(stayer)
+    rang.clear()
+    rounds.add(stayer)
+    async with asyncio.timeout(30):
+        await rang.wait()
+    assert called == ["stayed", "stayed"]
