@@ -92,11 +92,12 @@ class Host:
         await asyncio.gather(*starts)
 
     async def stop(self, grace_s: float | None = None) -> None:
-        """Retire every isolate, wait up to ``grace_s`` seconds, kill what is left."""
+        """Retire every isolate, wait up to ``grace_s`` seconds, kill what is left. Cancelled, it may be said
+        again with less grace.
+        """
         async with self._order:
             if not self._started:
                 return
-            self._started = False
             self._unwatch.set()
             if self._watching is not None:
                 await asyncio.wait({self._watching})
@@ -106,6 +107,7 @@ class Host:
             await self._launcher.stop()
             if self._claims is not None:
                 await self._claims.close()
+            self._started = False
 
     def functions(self) -> Sequence[FunctionInfo]:
         """Every function, by slug."""

@@ -105,7 +105,10 @@ class Pool:
         self.wanted = False
         self._refuse(NoCapacity("The host is stopping."))
         await asyncio.gather(*(instance.stop(grace_s) for instance in list(self.instances)))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(
+                self._tasks
+            )  # also when this is cancelled: they return a dead worker's messages
 
     async def end_instances(self, grace_s: float) -> None:
         """End what runs now; the next request starts it again."""
