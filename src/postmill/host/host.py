@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from postmill.host.accounts import accounts_of
 from postmill.host.claims import Claims
 from postmill.host.discovery import Source, discover
 from postmill.host.exchange import WATCH_AFTER_S, Exchange
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from postmill.host.exchange import Receive, Scope, Send
+    from postmill.isolate.frames import Account
     from postmill.model.address import Address
     from postmill.model.function_settings import FunctionSettings, RuntimeSettings
 
@@ -59,6 +61,7 @@ class Host:
         self._configured = functions
         self._environment = environment if callable(environment) else lambda: environment
         self._own = _database(address)
+        self._accounts: Mapping[str, Account] = {}
         self._pools: dict[str, Pool] = {}
         self._launcher = make_launcher(runtime.preload, self._isolates_lost)
         self._claims = Claims(address, self.journal) if address is not None else None
@@ -72,11 +75,14 @@ class Host:
     async def start(self, *, reload: bool = False) -> None:
         """Find the functions and be ready to start them; with ``reload``, follow changes of their files.
 
-        Raises :class:`InvalidFunction` for a folder or a table that breaks the rules.
+        Raises :class:`InvalidFunction` for a folder or a table that breaks the rules, and as ``accounts_of``
+        for a user that functions can't run as.
         """
         async with self._order:
             if self._started:
                 return
+            named = [self._runtime.user, *(each.user for each in self._configured.values())]
+            self._accounts = accounts_of(named)
             self._adopt(discover(self._folder, self._runtime, self._configured))
             await self._launcher.start()
             self._supervisor.start()
@@ -173,7 +179,8 @@ class Host:
 
     def _make(self, source: Source, on_change: Callable[[], None]) -> Instance:
         environment = {**self._environment(), **self._own}
-        return Instance(source, self._folder, environment, self._launcher, self.journal, on_change)
+        account = self._accounts.get(source.settings.user)
+        return Instance(source, self._folder, environment, account, self._launcher, self.journal, on_change)
 
     async def _on_death(self, instance: Instance, reason: EndReason) -> None:
         if self._claims is not None and instance.worker_ids and reason not in _BY_ITSELF:

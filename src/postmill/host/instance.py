@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from postmill.host.journal import FunctionJournal
     from postmill.host.launcher import Ending, Launcher
     from postmill.host.usage import Measured
+    from postmill.isolate.frames import Account
     from postmill.isolate.stream import Stream
 
 UNLOAD_S = 5.0
@@ -53,6 +54,7 @@ class Instance:
         source: Source,
         folder: Path,
         environment: Mapping[str, str],
+        account: Account | None,
         launcher: Launcher,
         journal: FunctionJournal,
         on_change: Callable[[], None],
@@ -68,7 +70,7 @@ class Instance:
         self.replacing = False
         """Its replacement is on the way."""
         self.ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
-        self._boot = boot_of(source, folder, environment, self.execution_id)
+        self._boot = boot_of(source, folder, environment, account, self.execution_id)
         self._journal = journal
         self._on_change = on_change
         self._cpu_before_s = 0.0
@@ -282,7 +284,8 @@ class Instance:
             self._say(Event.FUNCTION_UNCAUGHT, error=trouble.summary, traceback=trouble.traceback)
             stream.fail(HandlerRaised("The function raised an error.", why=trouble.summary))
             return
-        stream.arrived(kind, payload)
+        if not stream.failed:  # what it raised is not forgotten over its end
+            stream.arrived(kind, payload)
         if kind == Kind.END:
             self.traffic.close(number)
             if self._killed_for is None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from postmill.host.discovery import Source
+    from postmill.isolate.frames import Account
 
 FOREVER_S = 86_400.0
 
@@ -64,7 +65,13 @@ class Startup:
         self._booted.exception()  # seen, also when nobody waits any more
 
 
-def boot_of(source: Source, folder: Path, environment: Mapping[str, str], execution_id: str) -> Boot:
+def boot_of(
+    source: Source,
+    folder: Path,
+    environment: Mapping[str, str],
+    account: Account | None,
+    execution_id: str,
+) -> Boot:
     """All that an isolate is told."""
     settings, limits = source.settings, source.settings.limits
     return Boot(
@@ -76,4 +83,5 @@ def boot_of(source: Source, folder: Path, environment: Mapping[str, str], execut
         memory_bytes=int(limits.memory_mb * MEBIBYTE),
         cpu_s=0.0 if settings.policy == "per_request" else limits.cpu_hard_s,
         grace_s=limits.wall_clock_s or FOREVER_S,
+        account=account,
     )

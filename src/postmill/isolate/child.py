@@ -6,6 +6,7 @@ Called in a fork of the zygote, or executed: ``python -m postmill.isolate.child 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 import sys
@@ -18,12 +19,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import msgspec
 
 from postmill.isolate import output, process
-from postmill.isolate.frames import HEAD, Boot, Kind
+from postmill.isolate.frames import HEAD, Account, Boot, Kind, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from postmill.isolate.loading import BootError
 
 PRELOADED = (
     "asyncio",
@@ -47,14 +46,25 @@ INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 FAILED = 1
 
 
+def preload() -> None:
+    """Import what every isolate needs."""
+    for module in PRELOADED:
+        with suppress(ImportError):
+            import_module(module)
+
+
 def main(descriptor: int) -> NoReturn:
     """The isolate's whole life. Ends the process itself: threads that hang are not waited for."""
     status = FAILED
     try:
         sock = socket.socket(fileno=descriptor)
         boot = _told(sock)
-        _become(boot)
-        status = _serve(boot, sock)
+        try:
+            _become(boot)
+        except OSError as error:
+            _say_failed(sock, Trouble(f"its process can't be what it should be: {error}", ""))
+        else:
+            status = _serve(boot, sock)
     except BaseException:
         with suppress(Exception):
             traceback.print_exc()
@@ -84,13 +94,32 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 def _become(boot: Boot) -> None:
-    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    inherited = _inherited(boot.account)
     os.environ.clear()
     os.environ.update(inherited | boot.env)
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
-    os.chdir(boot.folder)
     output.configure(boot.env.get("POSTMILL_LOG_LEVEL", "info"))
     process.limit(boot.memory_bytes, boot.cpu_s)
+    if boot.account is not None:
+        preload()  # our own code, which the account may not be able to read
+        process.change_to(boot.account)
+        _warn_if_python_is_hidden(boot.account)
+    os.chdir(boot.folder)
+
+
+def _inherited(account: Account | None) -> dict[str, str]:
+    """What an isolate has of the host's environment."""
+    given = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    if account is not None:
+        given |= {"HOME": account.home, "USER": account.name, "LOGNAME": account.name}
+    return given
+
+
+def _warn_if_python_is_hidden(account: Account) -> None:
+    """Python takes a module that it may not read for one that is not there."""
+    if not os.access(os.__file__, os.R_OK):
+        text = "%s may not read the modules below %s: it can import what is preloaded, and nothing else"
+        logging.getLogger("postmill").warning(text, account.name, Path(os.__file__).parent)
 
 
 def _serve(boot: Boot, sock: socket.socket) -> int:
@@ -100,7 +129,7 @@ def _serve(boot: Boot, sock: socket.socket) -> int:
     try:
         entry = loading.load(Path(boot.path), Path(boot.folder))
     except loading.BootError as error:
-        _say_failed(sock, error)
+        _say_failed(sock, error.trouble)
         return FAILED
     from postmill.isolate.isolate import Isolate  # noqa: PLC0415
 
@@ -112,8 +141,8 @@ def _serve(boot: Boot, sock: socket.socket) -> int:
     return 0
 
 
-def _say_failed(sock: socket.socket, error: BootError) -> None:
-    payload = msgspec.msgpack.encode(error.trouble)
+def _say_failed(sock: socket.socket, trouble: Trouble) -> None:
+    payload = msgspec.msgpack.encode(trouble)
     sock.sendall(HEAD.pack(len(payload), Kind.BOOT_FAILED, 0) + payload)
 
 

@@ -57,6 +57,16 @@ class Kind(IntEnum):
     """A whole response at once."""
 
 
+class Account(msgspec.Struct, frozen=True):
+    """Whom an isolate runs as."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: list[int]
+    home: str
+
+
 class Boot(msgspec.Struct, frozen=True):
     """All that an isolate is told before it imports anything of the user's."""
 
@@ -71,6 +81,8 @@ class Boot(msgspec.Struct, frozen=True):
     """CPU seconds after which the kernel ends the process; 0: none."""
     grace_s: float
     """How long what runs may go on after a worker is retired; its end is decided by the host."""
+    account: Account | None = None
+    """None: whom the host runs as."""
 
 
 class Booted(msgspec.Struct, frozen=True):

@@ -12,9 +12,15 @@ import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from postmill.isolate.frames import Account
 
 _PR_SET_PDEATHSIG = 1
+_PR_GET_PDEATHSIG = 2
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_NO_NEW_PRIVS = 38
 _ROOM_BYTES = 1024 * 1024 * 1024
 """Private memory beyond the limit that may be reserved (stacks of threads) without being used."""
 
@@ -31,6 +37,13 @@ def die_with_parent() -> None:
     """Be killed when the parent ends."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _dies_with_parent() -> bool:
+    number = ctypes.c_int()
+    if _libc is not None:
+        _libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(number), 0, 0, 0)
+    return bool(number.value)
 
 
 def detach(channel: int, stdout: int, stderr: int, parent: int) -> int:
@@ -52,6 +65,26 @@ def detach(channel: int, stdout: int, stderr: int, parent: int) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     return kept
+
+
+def change_to(account: Account) -> None:
+    """Give up every right but those of ``account``, for good. Raises :class:`OSError` when it can't be done.
+
+    What it executes can't win rights back either, and the kernel forgets with the change of accounts that
+    the process is to end with its parent.
+    """
+    parent, bound = os.getppid(), _dies_with_parent()
+    for printed in (1, 2):
+        os.fchown(printed, account.uid, account.gid)  # for those who open /dev/stdout
+    os.setgroups(account.groups)
+    os.setgid(account.gid)
+    os.setuid(account.uid)
+    if _libc is not None:
+        _libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if bound:
+        die_with_parent()
+        if os.getppid() != parent:
+            os._exit(1)
 
 
 def limit(memory_bytes: int, cpu_s: float) -> None:

@@ -190,7 +190,8 @@ def main() -> None:
     """The zygote's whole life."""
     control = socket.socket(fileno=int(sys.argv[1]))
     process.adopt_orphans()
-    for module in (*child.PRELOADED, *sys.argv[2:]):
+    child.preload()
+    for module in sys.argv[2:]:
         with suppress(ImportError):
             import_module(module)
     gc.collect()

@@ -42,6 +42,8 @@ class RuntimeSettings:
     max_body_mb: float = 20.0
     jwks: str = ""
     """File or ``https://`` address of the public keys whose tokens are taken; empty: none."""
+    user: str = ""
+    """Account that isolates run as; empty: that of the host. Another one needs a host that is root."""
 
     def __post_init__(self) -> None:
         _in_range("port", self.port, 0, 65_535)
@@ -68,6 +70,7 @@ class FunctionSettings:
     """Requests at a time on one instance, under the policy ``per_worker``."""
     policy: Policy = "per_worker"
     limits: Limits = PROFILES["default"]
+    user: str = ""
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:

@@ -31,6 +31,7 @@ RUNTIME_KEYS: Mapping[str, Any] = {
     "grace_s": _NUMBER,
     "max_body_mb": _NUMBER,
     "jwks": str,
+    "user": str,
     "limits": dict,
 }
 FUNCTION_KEYS: Mapping[str, Any] = {
@@ -41,6 +42,7 @@ FUNCTION_KEYS: Mapping[str, Any] = {
     "concurrency": int,
     "policy": str,
     "limits": dict,
+    "user": str,
     "env": dict,
 }
 LIMIT_KEYS: Mapping[str, Any] = {
@@ -72,7 +74,7 @@ def function_settings(tables: Mapping[str, Any], runtime: RuntimeSettings) -> Ma
 
 def defaults(slug: str, runtime: RuntimeSettings) -> FunctionSettings:
     """The settings of a function that has no table. Raises :class:`InvalidFunction` for a bad slug."""
-    return FunctionSettings(slug=slug, policy=runtime.policy, limits=runtime.limits)
+    return FunctionSettings(slug=slug, policy=runtime.policy, limits=runtime.limits, user=runtime.user)
 
 
 def _function(slug: str, table: object, runtime: RuntimeSettings) -> FunctionSettings:
@@ -80,7 +82,7 @@ def _function(slug: str, table: object, runtime: RuntimeSettings) -> FunctionSet
     if not isinstance(table, dict):
         raise _wrong_type(name, dict)
     _check(name, table, FUNCTION_KEYS)
-    values = {"policy": runtime.policy, **table, "slug": slug}
+    values = {"policy": runtime.policy, "user": runtime.user, **table, "slug": slug}
     values["limits"] = _limits(f"{name}.limits", table.get("limits", {}), runtime.limits)
     values["env"] = {key: _as_variable(value) for key, value in table.get("env", {}).items()}
     return FunctionSettings(**values)
