@@ -53,8 +53,8 @@ class Exchange:
         self._stream: Stream = instance.open(_encode(_opening(scope, has_body=not self._body_sent)))
 
     async def run(self, timeout_s: float, slow: Rounds) -> None:
-        """To the end of the response. ``timeout_s`` (0: none) is for its start; ``slow`` tells of one that takes
-        long. Raises :class:`FunctionFailure` before the response has started, then :class:`ResponseCut`.
+        """To the end of the response. ``timeout_s`` (0: none) is for its start; ``slow`` tells of one that
+        takes long. Raises :class:`FunctionFailure` before it has started, then :class:`ResponseCut`.
         """
         watch = partial(self._watch, timeout_s)
         if self._body_sent:
