@@ -248,8 +248,10 @@ class SideBySide(RuleBasedStateMachine):
     def _let_go(self, worker: ModelWorker, message: Message) -> None:
         finished, touched = worker.ledger.closing([message])
         self.protocol.settle(worker.id, [(message, LOST)], finished, touched)
+        receipt = self.model.receipts.get(message.claim.claim_id)
+        if receipt is not None:  # else whoever took it has recorded the end of this delivery
+            self._record(worker, [message], "lost_lease")
         self.model.close(finished, touched, [message.msg_id])
-        self._record(worker, [message], "lost_lease")
 
     def _record(self, worker: ModelWorker, messages: list[Message], kind: str) -> None:
         self.model.failures += [

@@ -113,7 +113,7 @@ def cancel_running(queue: HotQueue) -> Call:
 
 
 def close_receipts(_: HotQueue) -> Call:
-    return statement("close_receipts"), (IDS, [1, 2], [3], "hot", WORKER_ID, IDS, IDS)
+    return statement("close_receipts"), (IDS, [1, 2], [3], "hot", WORKER_ID, IDS, IDS, IDS)
 
 
 def send(queue: HotQueue) -> Call:
@@ -151,7 +151,7 @@ HOT = {
     "release": Hot(reschedule(None), {PKEY}, 40),
     "dead_letter": Hot(dead_letter, {PKEY}, 50),
     "cancel_running": Hot(cancel_running, {PKEY}, 40),
-    "close_receipts": Hot(close_receipts, set(), 10),
+    "close_receipts": Hot(close_receipts, set(), 15),
     "send": Hot(send, set(), 1),
     "send_many": Hot(send_many, set(), 10),
     "worker_heartbeat": Hot(worker_heartbeat, set(), 8),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postmill import Context, Retry, worker
+from postmill import Context, Retry, Snooze, worker
 from postmill.model.events import Event
 from tests.service.running import running
 
@@ -98,6 +98,36 @@ async def test_what_runs_while_its_queue_is_dropped_settles_nothing_of_the_new_o
         assert run.events(Event.WORKER_FAILED) == []
         assert len(run.events(Event.LEASE_LOST)) == 1
     assert sorted(runs) == sorted(["old", "other", *(["new"] if again else [])])
+
+
+@pytest.mark.parametrize("whose", ["postmill", "pgmq"])
+async def test_a_lease_lost_with_a_dropped_queue_is_none_of_the_new_queues(
+    database_url: str, whose: str
+) -> None:
+    """Its message has the same id, and was there already when the loss of the older one was noticed."""
+    deliveries: list[tuple[str, int]] = []
+
+    @worker(visibility_timeout=1, max_poll_seconds=0.2)
+    async def handle(payload: str, ctx: Context) -> None:
+        deliveries.append((payload, ctx.message.lost_leases))
+        if payload == "old":
+            await asyncio.Event().wait()
+        if len(deliveries) == 2:
+            raise Snooze(1000)
+
+    async with running(database_url, handle) as run:
+        await run.send('"old"')
+        await run.until(Event.MESSAGE_CLAIMED)
+        await run.db.execute(f"select {whose}.drop_queue('tasks')")
+        await run.db.execute(f"select {whose}.create{'_queue' * (whose == 'postmill')}('tasks')")
+        assert await run.send('"new"') == 1
+        await run.until(Event.MESSAGE_SNOOZED)
+        await run.until(Event.LEASE_LOST)
+        await run.let_go()
+        await run.db.execute("update pgmq.q_tasks set vt = now()")
+        await run.until(Event.MESSAGE_COMPLETED)
+        assert await run.count("postmill.failures") == (whose == "pgmq")
+    assert deliveries == [("old", 0), ("new", 0), ("new", 0)]
 
 
 async def test_a_handler_that_ends_after_its_queue_was_dropped_is_no_failure(database_url: str) -> None:

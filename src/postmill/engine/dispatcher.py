@@ -12,7 +12,7 @@ from postmill.model.outcome import RELEASED
 from postmill.model.prefetch import Prefetch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from postmill.engine.attempt import StopReason
     from postmill.engine.executor import Executor
@@ -111,10 +111,17 @@ class Dispatcher:
             return False
         return True
 
-    def slot_of(self, msg_id: int) -> Slot | None:
-        """The slot in which a message runs now."""
+    def slot_of(self, message: Message) -> Slot | None:
+        """The slot in which this delivery of a message runs now."""
+        return self._slot_where(lambda running: running is message)
+
+    def slot_of_id(self, msg_id: int) -> Slot | None:
+        """The slot in which a message of this id runs now."""
+        return self._slot_where(lambda running: running.msg_id == msg_id)
+
+    def _slot_where(self, wanted: Callable[[Message], bool]) -> Slot | None:
         for slot in self._slots:
-            if any(attempt.message.msg_id == msg_id for attempt in slot.attempts):
+            if any(wanted(attempt.message) for attempt in slot.attempts):
                 return slot
         return None
 

@@ -171,6 +171,7 @@ class Statements:
             self._worker_id,
             [message.msg_id for message in lost if message.started],
             [message.attempt for message in lost if message.started],
+            [message.claim.claim_id for message in lost if message.started],
             *((results,) if flags else ()),
         )
 

@@ -139,14 +139,14 @@ class QueueWorker:
             return
         message.state = State.LOST  # said once, and not renewed any more
         self.journal.say_each(Event.LEASE_LOST, [message])
-        slot = self.dispatcher.slot_of(message.msg_id)
+        slot = self.dispatcher.slot_of(message)
         if slot is not None and self.handler.options.batch is None:
             slot.cancel("lease_lost")
         elif self.dispatcher.forget(message):
             self.settler.add(message, LOST)
 
     def _cancel(self, msg_id: int) -> None:
-        slot = self.dispatcher.slot_of(msg_id)
+        slot = self.dispatcher.slot_of_id(msg_id)
         if slot is not None:
             slot.cancel("cancelled")
 

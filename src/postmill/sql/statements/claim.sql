@@ -5,6 +5,8 @@
 -- One row of arrays: decoding it costs a fraction of a row a message. One vt for the whole claim, from the statement's one clock.
 -- Rows are written by ctid, so dead versions cost nothing; a partitioned queue's ctids are ambiguous: there by id.
 -- `complete`: all that was due in the lane is taken (never so while the queue is paused: then nothing is taken).
+-- Failures of an older message with the same id (the queue was dropped and created again) don't count; a lost lease may be recorded
+-- long after it began, when the newer message is there already.
 -- Lock order: queue rows (skipping locked ones), then postmill.claims. Errors: none of its own.
 with clock as materialized (
     select clock_timestamp() as now,
@@ -64,7 +66,7 @@ select (select claim_id from receipt) as claim_id,
                (select count(*)::integer
                   from postmill.failures as f
                  where f.queue_name = $5::text and f.msg_id = claimed.msg_id
-                   and f.kind in ('lost_lease', 'crash') and f.failed_at >= claimed.enqueued_at)
+                   and f.kind in ('lost_lease', 'crash') and coalesce(f.started_at, f.failed_at) >= claimed.enqueued_at)
            else 0 end)
        end as lost_leases
   from claimed
