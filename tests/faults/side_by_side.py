@@ -249,7 +249,9 @@ class SideBySide(RuleBasedStateMachine):
         finished, touched = worker.ledger.closing([message])
         self.protocol.settle(worker.id, [(message, LOST)], finished, touched)
         receipt = self.model.receipts.get(message.claim.claim_id)
-        if receipt is not None:  # else whoever took it has recorded the end of this delivery
+        if (
+            receipt is not None and message.msg_id in receipt.held
+        ):  # else whoever took it has recorded the end of this delivery
             self._record(worker, [message], "lost_lease")
         self.model.close(finished, touched, [message.msg_id])
 
