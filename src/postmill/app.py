@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from postmill.auth.keys import ProjectKeys
     from postmill.gateway.process import ServingProcess
+    from postmill.gateway.readiness import Readiness
     from postmill.gateway.serving import GatewayServer
     from postmill.host.function_info import FunctionInfo
     from postmill.model.address import Address
@@ -90,8 +91,10 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
     Raises ``Refused`` for an address that others can reach without keys made on purpose, and
     ``InvalidOption`` for a port that can't be had or a setting that can't be used.
     """
-    from postmill.engine.process import run  # noqa: PLC0415 - workers alone need none of this
+    from postmill.db.answering import Answering  # noqa: PLC0415 - workers alone need none of this
+    from postmill.engine.process import run  # noqa: PLC0415
     from postmill.gateway import serving  # noqa: PLC0415
+    from postmill.gateway.readiness import Readiness  # noqa: PLC0415
 
     runtime = settings.runtime
     keys = _keys(settings)
@@ -104,7 +107,13 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
     url = server.listen()
 
     async def serve() -> None:
-        await _serving_process(settings, where, how, server, url, keys).run()
+        answering = Answering(where) if where is not None else None
+        readiness = Readiness(answering.now if answering is not None else None)
+        try:
+            await _serving_process(settings, where, how, server, url, keys, readiness).run()
+        finally:
+            if answering is not None:
+                await answering.close()
 
     run(serve())
 
@@ -127,6 +136,7 @@ def _serving_process(
     server: GatewayServer,
     url: str,
     keys: ProjectKeys,
+    readiness: Readiness,
 ) -> ServingProcess:
     from postmill.auth.environment import Environment, of_project  # noqa: PLC0415
     from postmill.gateway.application import Gateway  # noqa: PLC0415
@@ -141,9 +151,10 @@ def _serving_process(
     trust = Trust(keys, runtime.jwks, settings.project_dir)
     return ServingProcess(
         host,
-        Gateway(host, trust, max_body_bytes=_most_bytes(settings)),
+        Gateway(host, trust, max_body_bytes=_most_bytes(settings), readiness=readiness),
         server,
         trust,
+        readiness,
         grace_s=runtime.grace_s,
         reload=how.reload,
         start_all=how.start_all,

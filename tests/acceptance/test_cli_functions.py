@@ -51,8 +51,9 @@ def test_delete_asks_and_says_what_is_left(cli_without_database: Cli, tmp_path: 
     assert cli_without_database("functions", "list").out == ""
 
 
-def test_stop_needs_a_host(cli_without_database: Cli) -> None:
-    assert cli_without_database("functions", "stop", "one").code == 3
+@pytest.mark.parametrize("action", ["stop", "recycle"])
+def test_what_runs_can_only_be_told_through_its_host(cli_without_database: Cli, action: str) -> None:
+    assert cli_without_database("functions", action, "one").code == 3
 
 
 def test_serve_needs_a_folder(cli_without_database: Cli) -> None:

@@ -214,6 +214,44 @@ def test_a_worker_is_started_by_a_request_and_stopped_by_a_command(
     assert cli_without_database("functions", "stop", "nobody").code == 3
 
 
+def test_a_function_is_recycled_by_a_command(serving: Serving, cli_without_database: Cli) -> None:
+    """Its processes are new ones; while no new one can be started, the old one stays."""
+
+    def execution() -> str:
+        id_: str = serving.client.get("echo").json()["environment"]["SB_EXECUTION_ID"]
+        return id_
+
+    before = execution()
+    assert cli_without_database("functions", "recycle", "echo").code == 0
+    after = execution()
+    assert after != before
+    path = serving.project / "functions" / "echo.py"
+    path.write_text("import nothing_like_it\n" + path.read_text())
+    refused = cli_without_database("functions", "recycle", "echo")
+    assert (refused.code, "could not be started" in refused.err) == (1, True)
+    assert execution() == after
+    assert cli_without_database("functions", "recycle", "nobody").code == 3
+
+
+def test_it_is_ready_as_long_as_its_database_answers(project: Path, server: Any) -> None:
+    environment = {"POSTMILL_DB_URL": server.url}
+    with Serving(project, "serve", "--on-demand", environment=environment) as serving:
+
+        def ready() -> httpx.Response:
+            return httpx.get(f"{serving.url}/ready")
+
+        assert ready().status_code == 200
+        server.stop("immediate")
+        while ready().status_code == 200:
+            pass
+        assert platform_error(ready()) == (503, "NOT_READY", "true")
+        assert httpx.get(f"{serving.url}/live").status_code == 200
+        assert serving.client.get("echo").status_code == 200  # it needs no database
+        server.start()
+        while ready().status_code != 200:
+            pass
+
+
 def test_tokens_of_a_published_key_set_get_in(project: Path) -> None:
     private = ec.generate_private_key(ec.SECP256R1())
     public = jwt.algorithms.ECAlgorithm.to_jwk(private.public_key(), as_dict=True)

@@ -23,6 +23,7 @@ class StandInHost:
         self.apps = apps
         self.settings: dict[str, FunctionSettings] = {}
         self.stopped: list[str] = []
+        self.recycled: list[str] = []
         self.calls: list[Scope] = []
 
     def functions(self) -> Sequence[FunctionInfo]:
@@ -37,6 +38,9 @@ class StandInHost:
             raise FunctionNotFound(f"There is no function {slug}.")
         self.calls.append(scope)
         await self.apps[slug](scope, receive, send)
+
+    async def recycle(self, slug: str) -> None:
+        self.recycled.append(slug)
 
     async def stop_function(self, slug: str) -> None:
         self.stopped.append(slug)

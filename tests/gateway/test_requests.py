@@ -9,7 +9,10 @@ import httpx
 import pytest
 
 from postmill.auth import keys
+from postmill.auth.credentials import Trusted
+from postmill.gateway.application import Gateway
 from postmill.gateway.platform_errors import METHODS
+from postmill.gateway.readiness import Readiness
 from postmill.model import function_failures as failures
 from postmill.model.function_settings import FunctionSettings
 from tests.gateway import stand_in
@@ -295,7 +298,18 @@ async def test_control_needs_the_service_role(client: httpx.AsyncClient, url: st
             "status"
         ] == "stopped"
         assert host.stopped == ["echo"]
-        for path in ("functions/nobody/stop", "functions/echo/start", "nothing", ""):
+        recycled = await stranger.post("/control/v1/functions/hello/recycle", headers=SERVICE)
+        assert recycled.json() == {"status": "recycled", "functionName": "hello"}
+        assert host.recycled == ["hello"]
+        refused = await stranger.post("/control/v1/functions/hello/recycle")
+        check_error(refused, 401, "UNAUTHORIZED_NO_AUTH_HEADER", relay=True)
+        for path in (
+            "functions/nobody/stop",
+            "functions/nobody/recycle",
+            "functions/echo/start",
+            "nothing",
+            "",
+        ):
             response = await stranger.post(f"/control/v1/{path}", headers=SERVICE)
             check_error(response, 404, "NOT_FOUND", relay=True)
 
@@ -303,4 +317,33 @@ async def test_control_needs_the_service_role(client: httpx.AsyncClient, url: st
 async def test_the_probes_need_nothing(url: str) -> None:
     async with httpx.AsyncClient(base_url=url) as stranger:
         assert (await stranger.get("/live")).json() == {"status": "ok"}
-        assert (await stranger.get("/ready")).status_code == 200
+        assert (await stranger.get("/ready")).json() == {"status": "ok"}
+
+
+async def test_nothing_should_be_sent_where_nothing_is_ready(host: StandInHost) -> None:
+    """Alive all the time, and ready between the start and the end as long as the database answers."""
+    database = {"answers": True}
+
+    async def answers() -> bool:
+        return database["answers"]
+
+    async def told(path: str) -> tuple[int, str]:
+        response = await caller.get(path)
+        return response.status_code, response.json().get("message", "")
+
+    readiness = Readiness(answers)
+    app = Gateway(host, lambda: Trusted(KEYS), max_body_bytes=MOST_BYTES, readiness=readiness)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as caller:
+        check_error(await caller.get("/ready"), 503, "NOT_READY", relay=True)
+        assert await told("/ready") == (503, "Not ready: starting.")
+        readiness.started()
+        assert await told("/ready") == (200, "")
+        database["answers"] = False
+        assert await told("/ready") == (503, "Not ready: the database does not answer.")
+        assert await told("/live") == (200, "")
+        database["answers"] = True
+        assert await told("/ready") == (200, "")
+        readiness.stopping()
+        readiness.started()
+        assert await told("/ready") == (503, "Not ready: stopping.")
+        assert await told("/live") == (200, "")

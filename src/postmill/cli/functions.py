@@ -22,7 +22,7 @@ TEMPLATES = ("handler", "app", "stream", "background", "worker")
 
 @click.group(no_args_is_help=True)
 def functions() -> None:
-    """Make, serve, list, stop and delete functions."""
+    """Make, serve, list, recycle, stop and delete functions."""
 
 
 functions.add_command(serve)
@@ -77,11 +77,22 @@ def list_functions(session: Session) -> None:
 @click.pass_obj
 def stop(session: Session, name: str) -> None:
     """Stop every process of the function NAME gracefully. Its next request starts it again."""
-    from postmill.cli import served
-
-    if served.ask(session.settings.project_dir, "POST", f"functions/{name}/stop") is None:
-        raise NotFound("No functions of this project are served now.", hint="postmill dev serves them.")
+    _tell_host(session, f"functions/{name}/stop", session.settings.runtime.grace_s)
     session.output.note(f"Stopped: {name}.")
+
+
+@functions.command()
+@click.argument("name")
+@global_options
+@click.pass_obj
+def recycle(session: Session, name: str) -> None:
+    """Replace every process of the function NAME: a new one serves before the old one ends, and what that
+    runs may finish. For new secrets, or new versions of what it imports.
+    """
+    settings = session.settings
+    instances = settings.functions[name].instances if name in settings.functions else 1
+    _tell_host(session, f"functions/{name}/recycle", settings.runtime.boot_timeout_s * instances)
+    session.output.note(f"Recycled: {name}.")
 
 
 @functions.command()
@@ -105,6 +116,15 @@ def delete(session: Session, name: str, *, yes: bool) -> None:
     session.output.note(f"Deleted: {target}.")
     if name in session.settings.functions:
         session.output.note(f"postmill.toml still has its table [functions.{name}].")
+
+
+def _tell_host(session: Session, action: str, takes_s: float) -> None:
+    """Have the host that serves this project do something that may take up to ``takes_s``, and a little."""
+    from postmill.cli import served
+
+    project = session.settings.project_dir
+    if served.ask(project, "POST", action, timeout_s=takes_s + served.TIMEOUT_S) is None:
+        raise NotFound("No functions of this project are served now.", hint="postmill dev serves them.")
 
 
 def _folder(session: Session) -> Path:

@@ -31,7 +31,7 @@ def forget(project: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def ask(project: Path, method: str, path: str) -> Any | None:
+def ask(project: Path, method: str, path: str, *, timeout_s: float = TIMEOUT_S) -> Any | None:
     """What the host of this project answers; None when it is not running.
 
     Raises :class:`NotFound` for what it does not know, :class:`PostmillError` for another refusal.
@@ -47,7 +47,7 @@ def ask(project: Path, method: str, path: str) -> Any | None:
         f"{url}/control/v1/{path}", method=method, headers={"apikey": keys.secret}
     )
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
             return json.load(answer)
     except urllib.error.HTTPError as error:
         with error:

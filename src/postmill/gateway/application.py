@@ -16,6 +16,7 @@ from postmill.gateway.control import Control
 from postmill.gateway.exchange import Exchange
 from postmill.gateway.pace import Pace
 from postmill.gateway.platform_errors import METHODS, PlatformError
+from postmill.gateway.readiness import Readiness
 from postmill.model.events import Event
 from postmill.model.function_failures import FunctionFailure, ResponseCut
 
@@ -43,6 +44,9 @@ class Functions(Protocol):
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one exchange. Raises ``FunctionFailure`` before its answer has begun, ``ResponseCut`` after."""
 
+    async def recycle(self, slug: str) -> None:
+        """Replace every instance of a function. Raises ``BootFailed`` when a new one does not start."""
+
     async def stop_function(self, slug: str) -> None:
         """Retire every instance of a function."""
 
@@ -56,6 +60,7 @@ class Gateway:
         trusted: Callable[[], Trusted],
         *,
         max_body_bytes: int,
+        readiness: Readiness | None = None,
         pace: Pace = Pace(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -64,7 +69,7 @@ class Gateway:
         self._max_body_bytes = max_body_bytes
         self._pace = pace
         self._clock = clock
-        self._control = Control(host)
+        self._control = Control(host, readiness or _always())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One exchange, ``http`` or ``websocket``. Raises only to say that the connection must be cut."""
@@ -122,6 +127,12 @@ class Gateway:
         elif problem is not None and scope["type"] == "websocket":
             with suppress(ResponseCut):  # it may be closed already
                 await exchange.send({"type": "websocket.close", "code": GOING_AWAY, "reason": problem.code})
+
+
+def _always() -> Readiness:
+    readiness = Readiness()
+    readiness.started()
+    return readiness
 
 
 def _too_large(exchange: Exchange) -> PlatformError | None:

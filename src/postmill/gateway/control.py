@@ -1,4 +1,5 @@
-"""The host's own routes: whether it lives and is ready, which functions there are, and how to stop one.
+"""The host's own routes: whether it lives and is ready, which functions there are, how to replace the
+processes of one, and how to stop it.
 
 Everything but the probes needs the service role.
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from postmill.gateway.asgi import Scope
     from postmill.gateway.exchange import Exchange
     from postmill.gateway.platform_errors import PlatformError
+    from postmill.gateway.readiness import Readiness
     from postmill.host.function_info import FunctionInfo
 
 SERVICE_ROLE = "service_role"
@@ -30,15 +32,15 @@ class Control:
 
     probes = ("/live", "/ready")
 
-    def __init__(self, host: Functions) -> None:
+    def __init__(self, host: Functions, readiness: Readiness) -> None:
         self._host = host
+        self._readiness = readiness
 
     async def answer(self, scope: Scope, exchange: Exchange, verdict: object) -> PlatformError | None:
-        """Answers, or returns the error to answer with."""
+        """Answers, or returns the error to answer with. Raises ``FunctionFailure`` for what can't be done."""
         path, method = scope["path"], scope.get("method", "")
         if path in self.probes:
-            await _respond(exchange, {"status": "ok"})
-            return None
+            return await self._probe(path, exchange)
         if isinstance(verdict, Refused):
             return platform_errors.unauthorized(verdict.reason)
         if not isinstance(verdict, Allowed) or verdict.role != SERVICE_ROLE:
@@ -49,10 +51,20 @@ class Control:
         await _respond(exchange, await action())
         return None
 
+    async def _probe(self, path: str, exchange: Exchange) -> PlatformError | None:
+        """``/live`` is answered, which says all."""
+        reason = await self._readiness.why_not() if path == "/ready" else None
+        if reason is not None:
+            return platform_errors.not_ready(reason)
+        await _respond(exchange, {"status": "ok"})
+        return None
+
     def _action(self, method: str, parts: list[str]) -> Callable[[], Awaitable[Any]] | None:
         match method, parts:
             case "GET", ["functions"]:
                 return self._list
+            case "POST", ["functions", slug, "recycle"] if self._knows(slug):
+                return lambda: self._recycle(slug)
             case "POST", ["functions", slug, "stop"] if self._knows(slug):
                 return lambda: self._stop(slug)
         return None
@@ -62,6 +74,10 @@ class Control:
 
     async def _list(self) -> list[dict[str, Any]]:
         return [described(each) for each in self._host.functions()]
+
+    async def _recycle(self, slug: str) -> dict[str, str]:
+        await self._host.recycle(slug)
+        return {"status": "recycled", "functionName": slug}
 
     async def _stop(self, slug: str) -> dict[str, str]:
         await self._host.stop_function(slug)

@@ -93,6 +93,11 @@ _UNAUTHORIZED = {
 }
 
 
+def not_ready(reason: str) -> PlatformError:
+    """The answer of ``/ready`` as long as nothing should be sent here."""
+    return PlatformError(503, "NOT_READY", f"Not ready: {reason}.")
+
+
 def unauthorized(reason: Reason) -> PlatformError:
     """The answer to credentials that prove nothing."""
     return PlatformError(401, reason.value, _UNAUTHORIZED[reason])

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from postmill.gateway.application import Gateway
+    from postmill.gateway.readiness import Readiness
     from postmill.gateway.serving import GatewayServer
     from postmill.gateway.trust import Trust
     from postmill.host.host import Host
@@ -32,6 +33,7 @@ class ServingProcess:
         app: Gateway,
         server: GatewayServer,
         trust: Trust,
+        readiness: Readiness,
         *,
         grace_s: float,
         reload: bool,
@@ -46,6 +48,7 @@ class ServingProcess:
         self._app = app
         self._server = server
         self._trust = trust
+        self._readiness = readiness
         self._grace_s = grace_s
         self._reload = reload
         self._start_all = start_all
@@ -68,6 +71,7 @@ class ServingProcess:
 
     def stop(self) -> None:
         """Ask for the end; asked again, cut the grace short."""
+        self._readiness.stopping()
         forcing = self._asked.is_set()
         self._on_stop(forcing)
         if forcing:
@@ -86,6 +90,7 @@ class ServingProcess:
             if not starting.done():
                 starting.cancel()
                 await asyncio.gather(starting, return_exceptions=True)
+        self._readiness.started()
         await asked
 
     async def _end(self) -> None:

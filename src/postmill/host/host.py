@@ -150,9 +150,14 @@ class Host:
             raise
 
     async def recycle(self, slug: str) -> None:
-        """Replace every instance of a function: the new one is up before the old one takes nothing more."""
+        """Replace every instance of a function: the new one is up before the old one takes nothing more, and
+        goes on with what it has. Raises :class:`BootFailed` when a new one does not start; the old one stays.
+        """
         pool = self._pool(slug)
+        old = pool.serving
         await pool.roll(pool.source)
+        if pool.failure is not None and any(each.state == State.READY for each in old):
+            raise pool.failure
 
     async def stop_function(self, slug: str) -> None:
         """End every instance of a function; a worker stays stopped until its next request."""

@@ -49,7 +49,8 @@ class Pool:
         self._on_death = on_death
         self._waiting: deque[asyncio.Future[Instance]] = deque()
         self._tasks: set[asyncio.Task[object]] = set()
-        self._failure: BootFailed | None = None
+        self.failure: BootFailed | None = None
+        """Why an instance could not be started the last time that happened."""
         self._closed = False
 
     @property
@@ -94,6 +95,7 @@ class Pool:
         """New settings or new files: new instances up, old ones drained."""
         self.source = source
         self.breaker.worked()
+        self.failure = None
         old = list(self.serving)
         for instance in old:
             await instance.until_started()
@@ -138,8 +140,8 @@ class Pool:
 
     async def _wait_for_place(self) -> Instance:
         now = time.monotonic()
-        if self.breaker.refuses(now) and self._failure is not None and not self.serving:
-            raise self._failure
+        if self.breaker.refuses(now) and self.failure is not None and not self.serving:
+            raise self.failure
         wait_s = self._runtime.capacity_wait_s
         if not any(instance.state == State.READY for instance in self.instances):
             wait_s += self._runtime.boot_timeout_s
@@ -214,7 +216,7 @@ class Pool:
         self._changed()
 
     def _failed(self, failure: BootFailed) -> None:
-        self._failure = failure
+        self.failure = failure
         self._count_failure()
         self._refuse(failure)
 
@@ -243,8 +245,8 @@ class Pool:
                 continue
             instance = self._free()
             if instance is None:
-                if self._failure is not None and self.breaker.refuses(time.monotonic()):
-                    self._refuse(self._failure)
+                if self.failure is not None and self.breaker.refuses(time.monotonic()):
+                    self._refuse(self.failure)
                 else:
                     self._start_if_room()
                 return
