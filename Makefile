@@ -23,7 +23,7 @@ $(READY): pyproject.toml constraints.txt
 	    && $(PYTHON) -m venv "$(VENV)"; }
 	@rm -f "$(VENV).log"
 	@$(PIP) install --upgrade "pip>=25.1"
-	@$(PIP) install --constraint constraints.txt --editable . --group dev --group test
+	@$(PIP) install --constraint constraints.txt --editable . --group dev --group test --group bench
 	@touch $@
 
 # Debian keeps venv in a package of its own.

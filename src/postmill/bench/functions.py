@@ -7,7 +7,6 @@ machine too.
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -20,10 +19,16 @@ from postmill.bench import http_load
 from postmill.bench.arena import connect
 from postmill.bench.environment import environment
 from postmill.bench.report import Report
-from postmill.bench.servers import framework_server, function_server, idle_unique_mb, plain_server
+from postmill.bench.servers import (
+    framework_server,
+    function_server,
+    has_framework,
+    idle_unique_mb,
+    plain_server,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from postmill.model.address import Address
 
@@ -55,6 +60,19 @@ class Answer:
 def answer():
     return dataclasses.asdict(Answer("world"))
 """
+BUSY = """
+import time
+
+from starlette.responses import JSONResponse
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "http":
+        until = time.thread_time() + 0.001
+        while time.thread_time() < until:
+            pass
+        await JSONResponse({"hello": "world"})(scope, receive, send)
+"""
 FRAMEWORK = """
 def hello(request):
     return {"hello": "world"}
@@ -63,7 +81,7 @@ def hello(request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionsOptions:
-    """``seconds``: of load in each round, on each server."""
+    """``seconds``: of load in each round, on each server; a third of it where functions compute."""
 
     requests: int = 1000
     clients: int = 16
@@ -96,20 +114,25 @@ async def functions(address: Address, options: FunctionsOptions, say: Callable[[
         cold = await _cold_starts(server.url, headers, options.cold_starts)
         idle_mb = idle_unique_mb(server.process.pid)
         plain = stack.enter_context(plain_server(folder / "functions"))
-        sides = [
-            _Side("uvicorn", f"{plain.url}/", {}, [], []),
-            _Side("one", f"{server.url}/functions/v1/one", headers, [], []),
-            _Side("two", f"{server.url}/functions/v1/two", headers, [], []),
-        ]
-        if shutil.which("functions-framework"):
+        sides = [_Side("uvicorn", f"{plain.url}/", {}, [], []), *_ours(("one", "two"), server.url, headers)]
+        if has_framework():
             other = stack.enter_context(framework_server(folder))
             sides.append(_Side("functions_framework", f"{other.url}/", {}, [], []))
+        busy = _ours(("busy_one", "busy_two"), server.url, headers)
         for number in range(options.rounds):
             for side in sides:
                 await _measure(side, options)
                 found = f"{side.p50_ms[-1]:.3f} ms, {side.per_s[-1]:,.0f} requests/s"
                 say(f"round {number + 1}: {side.name} {found}")
-    return _report(options, around, sides, {"cold_start_p50_ms": median(cold), "idle_uss_mb": idle_mb})
+            for side in busy:
+                await _measure_busy(side, options)
+                say(f"round {number + 1}: {side.name} {side.per_s[-1]:,.0f} requests/s")
+    figures = {"cold_start_p50_ms": median(cold), "idle_uss_mb": idle_mb, **_busy_figures(*busy)}
+    return _report(options, around, sides, figures)
+
+
+def _ours(slugs: Sequence[str], url: str, headers: Mapping[str, str]) -> list[_Side]:
+    return [_Side(slug, f"{url}/functions/v1/{slug}", headers, [], []) for slug in slugs]
 
 
 async def _measure(side: _Side, options: FunctionsOptions) -> None:
@@ -117,6 +140,23 @@ async def _measure(side: _Side, options: FunctionsOptions) -> None:
     waits = await http_load.latencies(side.url, side.headers, options.requests)
     side.p50_ms.append(median(waits) * 1000)
     side.per_s.append(await http_load.rate(side.url, side.headers, options.clients, options.seconds))
+
+
+async def _measure_busy(side: _Side, options: FunctionsOptions) -> None:
+    """Requests per second alone; the first ones have every instance started."""
+    seconds = options.seconds / 3
+    await http_load.rate(side.url, side.headers, options.clients, seconds / 3)
+    side.per_s.append(await http_load.rate(side.url, side.headers, options.clients, seconds))
+
+
+def _busy_figures(one: _Side, two: _Side) -> dict[str, float]:
+    """What a second instance brings a function that computes for a millisecond."""
+    alone, both = median(one.per_s), median(two.per_s)
+    return {
+        "rps_two_over_one_busy": both / alone,
+        "busy_one_requests_per_s": alone,
+        "busy_two_requests_per_s": both,
+    }
 
 
 async def _cold_starts(url: str, headers: Mapping[str, str], count: int) -> list[float]:
@@ -163,10 +203,12 @@ def _write(project: Path, cold_starts: int) -> None:
     """The project: functions, and the same application for the others."""
     place = project / "functions"
     place.mkdir()
-    (project / "postmill.toml").write_text("[functions.two]\ninstances = 2\n", encoding="utf-8")
+    tables = "".join(f"[functions.{name}]\ninstances = 2\n" for name in ("two", "busy_two"))
+    (project / "postmill.toml").write_text(tables, encoding="utf-8")
     (project / "main.py").write_text(FRAMEWORK, encoding="utf-8")
     (place / "small.py").write_text(SMALL, encoding="utf-8")
-    for name, source in (("one", APPLICATION), ("two", APPLICATION)):
+    sources = {"one": APPLICATION, "two": APPLICATION, "busy_one": BUSY, "busy_two": BUSY}
+    for name, source in sources.items():
         (place / f"{name}.py").write_text(source, encoding="utf-8")
     for number in range(cold_starts):
         (place / f"cold{number}.py").write_text(COLD, encoding="utf-8")

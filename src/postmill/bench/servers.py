@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,11 +58,16 @@ def plain_server(folder: Path) -> Iterator[RunningServer]:
         yield _listening(port, process)
 
 
+def has_framework() -> bool:
+    """Whether functions-framework is installed beside us."""
+    return find_spec("functions_framework") is not None
+
+
 @contextmanager
 def framework_server(folder: Path) -> Iterator[RunningServer]:
     """Google's functions-framework with the function ``hello`` of ``main.py`` in ``folder``."""
     port = _free_port()
-    command = ["functions-framework", "--target", "hello", "--source", "main.py", "--port", str(port)]
+    command = [sys.executable, "-m", "functions_framework", "--target", "hello", "--port", str(port)]
     with _running(command, folder, dict(os.environ)) as process:
         yield _listening(port, process)
 
