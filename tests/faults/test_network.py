@@ -23,6 +23,7 @@ from tests.faults.test_postgres import outages
 from tests.service.running import running
 
 if TYPE_CHECKING:
+    from postmill.engine.letters import Letter
     from tests.faults.proxy import Proxy
     from tests.faults.scene import Scene
 
@@ -154,6 +155,31 @@ async def test_the_answer_to_a_settlement_is_lost(scene: Scene) -> None:
         assert run.events(Event.LEASE_LOST) == []
     assert await scene.account() == Account(completed=2)
     assert await scene.runs() == [1, 1]
+
+
+async def test_the_answer_to_a_dead_letter_is_lost(scene: Scene) -> None:
+    """It had landed: the hook is called all the same, and once. An older letter of the same id is not it."""
+    letters: list[tuple[int, str]] = []
+    await scene.db.execute(
+        "insert into postmill.dead_letters"
+        " (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)"
+        " select 'tasks', n, 1, now() - interval '1 day', '{}', 1, 'error', 'older'"
+        " from generate_series(1, 2) as n"
+    )
+
+    def hook(letter: Letter) -> None:
+        letters.append((letter.message.msg_id, letter.reason))
+
+    async with proxied(scene.url) as proxy, running(proxy.url, handler(on_dead=hook)) as run:
+        await scene.shut_gate("postmill.dead_letters")
+        await scene.send(outcome="dead")
+        await _answer_nothing_at_the_gate(scene, proxy)
+        await scene.send(outcome="dead")
+        await run.until(Event.MESSAGE_DEAD, count=2)
+        assert run.events(Event.LEASE_LOST) == []
+    assert letters == [(1, "as told"), (2, "as told")]
+    await scene.db.execute("delete from postmill.dead_letters where reason = 'older'")
+    assert (await scene.account()).dead == 2
 
 
 async def _answer_nothing_at_the_gate(scene: Scene, proxy: Proxy) -> None:

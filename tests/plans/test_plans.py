@@ -100,12 +100,14 @@ def reschedule(kind: str | None) -> Callable[[HotQueue], Call]:
     return call
 
 
-def dead_letter(queue: HotQueue) -> Call:
-    text = queue_statement("dead_letter", queue.shape)
-    why = ["hopeless"] * BATCH
-    return text, (
-        *queue.tokens(BATCH), why, "hot", WORKER_ID, [1, 2], [3], *failures("error"), [1] * BATCH,
-    )  # fmt: skip
+def dead_letter(*flags: str) -> Callable[[HotQueue], Call]:
+    def call(queue: HotQueue) -> Call:
+        why, again = ["hopeless"] * BATCH, [[0] * BATCH] * len(flags)
+        return queue_statement("dead_letter", queue.shape, *flags), (
+            *queue.tokens(BATCH), why, "hot", WORKER_ID, [1, 2], [3], *failures("error"), [1] * BATCH, *again,
+        )  # fmt: skip
+
+    return call
 
 
 def cancel_running(queue: HotQueue) -> Call:
@@ -149,7 +151,8 @@ HOT = {
     "complete results": Hot(complete("results"), {PKEY}, 30),
     "retry": Hot(reschedule("error"), {PKEY}, 40),
     "release": Hot(reschedule(None), {PKEY}, 40),
-    "dead_letter": Hot(dead_letter, {PKEY}, 50),
+    "dead_letter": Hot(dead_letter(), {PKEY}, 50),
+    "dead_letter again": Hot(dead_letter("again"), {PKEY}, 60),
     "cancel_running": Hot(cancel_running, {PKEY}, 40),
     "close_receipts": Hot(close_receipts, set(), 15),
     "send": Hot(send, set(), 1),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from postmill import Completed, Context, Dead, Retry, Snooze, worker
+from postmill.model.errors import LeaseLost
 from postmill.model.events import Event
 from tests.service.running import finished, running
 
@@ -120,6 +121,46 @@ async def test_the_context_of_a_batch_is_its_first_messages(database_url: str) -
         sent = await run.db.fetch("select message->>0 as first from pgmq.q_onward order by msg_id")
         assert run.events(Event.LEASE_LOST) == []
     assert [row["first"] for row in sent] == ["transaction", "send"]
+
+
+@pytest.mark.parametrize("how", ["transaction", "send"])
+async def test_a_lease_lost_in_a_batchs_transaction_is_one_messages(database_url: str, how: str) -> None:
+    """All of them were given up as lost, and ran again only when their leases had ended."""
+    go_on = asyncio.Event()
+    seen: list[list[int]] = []
+
+    @worker(batch=10, visibility_timeout=60)
+    async def handle(numbers: list[int], ctx: Context) -> None:
+        seen.append(numbers)
+        if len(seen) == 1:
+            await go_on.wait()
+            if how == "send":
+                ctx.send("tasks", 0)
+                return
+            async with ctx.transaction():
+                pass
+
+    async with running(database_url, handle) as run:
+        await send_numbers(run, 3)
+        await run.until(Event.MESSAGE_CLAIMED, count=3)
+        await run.db.execute("select pgmq.archive('tasks', 1::bigint)")
+        go_on.set()
+        await run.until(Event.MESSAGE_COMPLETED, count=2)
+        assert await run.account() == {"queue": 0, "archive": 3, "dead": 0, "claims": 0}
+        assert len(run.events(Event.MESSAGE_RELEASED)) == (2 if how == "transaction" else 0)
+        kinds = await run.db.fetch("select msg_id, kind from postmill.failures")
+    assert seen == ([[1, 2, 3], [2, 3]] if how == "transaction" else [[1, 2, 3]])
+    assert [tuple(row) for row in kinds] == [(1, "lost_lease")]
+
+
+async def test_a_batch_that_says_by_itself_that_a_lease_is_lost_has_failed(database_url: str) -> None:
+    @worker(batch=10, retry=Retry.none)
+    async def handle(numbers: list[int]) -> None:
+        raise LeaseLost("so it says")
+
+    async with running(database_url, handle) as run:
+        await send_numbers(run, 3)
+        assert (await finished(run, 3)) == {"queue": 0, "archive": 0, "dead": 3, "claims": 0}
 
 
 async def test_a_message_of_a_batch_that_is_lost_takes_none_of_the_others_along(database_url: str) -> None:

@@ -56,7 +56,16 @@ class Stopping:
 class Attempt:
     """Made for each message before its handler; costs nothing until the handler asks for something."""
 
-    __slots__ = ("_stopping", "completed_in_transaction", "deadline", "desk", "message", "sends", "timer")
+    __slots__ = (
+        "_stopping",
+        "completed_in_transaction",
+        "deadline",
+        "desk",
+        "lease_lost",
+        "message",
+        "sends",
+        "timer",
+    )
 
     def __init__(self, message: Message, desk: Desk) -> None:
         self.message = message
@@ -67,6 +76,8 @@ class Attempt:
         """Cancels the attempt at its deadline."""
         self.completed_in_transaction = False
         """A transaction of the handler's own has completed the message."""
+        self.lease_lost = False
+        """A transaction of the handler's own has found that somebody else has the message."""
         self.sends: list[Statement] | None = None
         """Messages to send in the transaction that completes this one."""
         self._stopping: Stopping | None = None

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from postmill.engine.journal import Journal
     from postmill.engine.ledger import Ledger
     from postmill.engine.settlement import Statements
-    from postmill.model.message import Message
 
 
 class Desk:
@@ -64,7 +63,7 @@ class Desk:
                 yield connection
                 for sending in attempt.sends or ():
                     await connection.fetch(sending.text, *sending.arguments)
-                await self._complete(connection, message)
+                await self._complete(connection, attempt)
         except BaseException:
             if message.state == State.SETTLING:
                 message.state = State.HELD
@@ -76,7 +75,8 @@ class Desk:
         async with self.transaction(attempt):
             pass
 
-    async def _complete(self, connection: Borrowed, message: Message) -> None:
+    async def _complete(self, connection: Borrowed, attempt: Attempt) -> None:
+        message = attempt.message
         text = queue_statement("complete", self._statements.shape, *self._statements.complete_flags)
         while True:
             sent = message.vt_us
@@ -88,6 +88,7 @@ class Desk:
             while message.msg_id in self._ledger.renewing:  # noqa: ASYNC110 - a thread clears it
                 await asyncio.sleep(0.005)
             if message.vt_us == sent:
+                attempt.lease_lost = True
                 raise LeaseLost(
                     f"Message {message.msg_id} of {message.queue} is not ours any more.",
                     why="Its lease ended, and another worker or client has it.",

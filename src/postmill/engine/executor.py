@@ -106,7 +106,7 @@ class Executor:
             outcomes = self._batch_outcomes(result, messages)
             for place, attempt in enumerate(attempts):
                 if attempt.sends is not None or attempt.completed_in_transaction:
-                    outcomes[place] = await self._with_writes(outcomes[place], attempt)
+                    outcomes[place] = await self._written(outcomes[place], attempt, slot)
         except BaseException as error:
             return [
                 self._outcome_of(error, message, attempt, slot)
@@ -124,6 +124,13 @@ class Executor:
                 return outcome
             await self._desk.complete_with_sends(attempt)
         return Settled(outcome.result) if isinstance(outcome, Completed) else SETTLED
+
+    async def _written(self, outcome: Outcome, attempt: Attempt, slot: Slot) -> Outcome:
+        """The same for one message of a batch: what goes wrong with it takes none of the others along."""
+        try:
+            return await self._with_writes(outcome, attempt)
+        except Exception as error:
+            return self._outcome_of(error, attempt.message, attempt, slot)
 
     def _batch_outcomes(self, result: Any, messages: Sequence[Message]) -> list[Outcome]:
         if result is None:
@@ -170,11 +177,11 @@ class Executor:
                     TimeoutError(f"still running after {self._timeout_s} s"), message, "timeout"
                 )
             return _ABANDONED[slot.reason]
-        if isinstance(error, LeaseLost):
+        if isinstance(error, LeaseLost) and (attempt.lease_lost or len(slot.attempts) == 1):
             return LOST
-        if isinstance(error, Snooze):
-            return error
-        return self._failed(error, message)
+        if isinstance(error, LeaseLost) and any(other.lease_lost for other in slot.attempts):
+            return RELEASED  # no fault of this message of the batch
+        return error if isinstance(error, Snooze) else self._failed(error, message)
 
     def _failed(self, error: BaseException, message: Message, kind: str | None = None) -> Failed:
         kind = kind or _kind_of(error)

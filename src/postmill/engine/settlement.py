@@ -6,7 +6,7 @@ Within a statement messages stand in order of id, so that every statement locks 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.events import Event
@@ -36,6 +36,8 @@ class Settlement:
     """Receipts that lose these messages and stay."""
     sent_vts: list[int] = field(default_factory=list)
     """The tokens' vt as they were sent: a renewal may move the messages' own while the statement runs."""
+    uncertain: bool = False
+    """It was sent before, and no answer came: it may have landed."""
 
     @property
     def messages(self) -> list[Message]:
@@ -47,8 +49,11 @@ class Settlement:
         second.
         """
         middle = len(self.pairs) // 2
-        first = Settlement(self.kind, self.event, self.pairs[:middle], [], [*self.finished, *self.touched])
-        return first, Settlement(self.kind, self.event, self.pairs[middle:], self.finished, self.touched)
+        first, second = self.pairs[:middle], self.pairs[middle:]
+        return (
+            replace(self, pairs=first, finished=[], touched=[*self.finished, *self.touched]),
+            replace(self, pairs=second),
+        )
 
 
 _KINDS: dict[type, tuple[str, Event]] = {
@@ -140,7 +145,8 @@ class Statements:
             message.attempt if isinstance(outcome, Failed) and outcome.kind else message.failures
             for message, outcome in settlement.pairs
         ]
-        return queue_statement("dead_letter", self.shape), (
+        again = ([message.enqueued_us for message in settlement.messages],) if settlement.uncertain else ()
+        return queue_statement("dead_letter", self.shape, *(("again",) if again else ())), (
             *_tokens(settlement),
             reasons,
             self.shape.name,
@@ -149,6 +155,7 @@ class Statements:
             settlement.touched,
             *_failures(settlement),
             attempts,
+            *again,
         )
 
     def _cancel(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:

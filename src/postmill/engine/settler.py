@@ -98,7 +98,6 @@ class Settler(Service):
         return True
 
     async def _settle(self, settlement: Settlement) -> None:
-        uncertain = False
         while settlement.pairs:
             try:
                 settled = await self._execute(settlement)
@@ -109,7 +108,7 @@ class Settler(Service):
                 if not is_passing(error) and not refuses_login(error):
                     await self._settle_apart(settlement, error)
                     return
-                uncertain = True
+                settlement.uncertain = True
                 await self._patience.failed(error)
                 continue
             self._patience.worked()
@@ -118,7 +117,7 @@ class Settler(Service):
                 sent = dict(
                     zip((message.msg_id for message in settlement.messages), settlement.sent_vts, strict=True)
                 )
-                missed = await self._still_ours(missed, sent, uncertain=uncertain)
+                missed = await self._still_ours(missed, sent, uncertain=settlement.uncertain)
             settlement.pairs = missed
 
     async def _execute(self, settlement: Settlement) -> list[int]:

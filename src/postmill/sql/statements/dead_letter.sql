@@ -1,7 +1,8 @@
 -- Move messages to the dead letters, with the record of the failed attempt that ended them.
 -- Called by: engine settler. $1 ids (ascending), $2 their read_ct, $3 their vt (µs since 1970), $4 reason, $5 queue, $6 worker, $7 receipts to close,
 -- $8 receipts that lose these ids, $9 attempt, $10 kind, $11 error type, $12 error message, $13 traceback, $14 seconds it ran,
--- $15 attempts to show in the letter. A null kind leaves no record of a failed attempt (the message was not run again).
+-- $15 attempts to show in the letter; and said again, when the first answer was lost, $16 when they were sent (µs since 1970): what the
+-- first time has moved counts as moved, a letter of the same delivery. A null kind leaves no record of a failed attempt (the message was not run again).
 -- Returns id and letter of what it really moved. Lock order: queue rows by msg_id, postmill.claims, failures, dead_letters.
 -- `any (array[...])`, not `=`: with an equality the planner may walk through the whole index in order of id instead, which looks
 -- cheap to it when an analyse found the table all but empty.
@@ -47,4 +48,13 @@ letter as (
       from gone join token using (msg_id)
     returning letter_id, msg_id
 )
-select coalesce(array_agg(msg_id), '{}') as settled, coalesce(array_agg(letter_id), '{}') as letters from letter
+select coalesce(array_agg(msg_id), '{}') as settled, coalesce(array_agg(letter_id), '{}') as letters
+  from letter --? !again
+  from (select letter_id, msg_id from letter --? again
+         union all --? again
+        select earlier.letter_id, earlier.msg_id --? again
+          from unnest($1::bigint[], $2::integer[], $16::bigint[]) as sent (msg_id, read_ct, enqueued_us) --? again
+          join postmill.dead_letters as earlier --? again
+            on earlier.queue_name = $5::text and earlier.msg_id = any (array[sent.msg_id]) --? again
+           and earlier.read_ct = sent.read_ct --? again
+           and earlier.enqueued_at = timestamptz 'epoch' + sent.enqueued_us * interval '1 microsecond') as moved --? again
