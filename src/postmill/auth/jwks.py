@@ -6,7 +6,9 @@ Keeps RSA and EC keys only: a symmetric key in a published set would be everybod
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -17,19 +19,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT_S = 5.0
+"""How long an address may take until it answers, and then until its answer is whole."""
 MOST_BYTES = 1024 * 1024
 _LOOPBACK = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
 
 
 def fetch(source: str, base: Path) -> tuple[jwt.PyJWK, ...]:
-    """The keys at ``source``, a path (relative to ``base``) or an ``https://`` address. Blocks: up to
-    :data:`TIMEOUT_S` for an address.
+    """The keys at ``source``, a path (relative to ``base``) or an ``https://`` address. Blocks, at most a few
+    times :data:`TIMEOUT_S`.
 
     Raises :class:`InvalidOption` when it can't be had or holds no key of a kind we take.
     """
     try:
         keys = parse(_read(source, base))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise InvalidOption(
             f"The key set {source} can't be used.", why=f"{type(error).__name__}: {error}."
         ) from error
@@ -59,10 +62,34 @@ def _key(entry: Any) -> jwt.PyJWK | None:
 def _read(source: str, base: Path) -> bytes:
     if "://" not in source:
         return (base / source).read_bytes()
-    if not source.startswith(("https://", *_LOOPBACK)):
-        raise ValueError("an address must begin with https://")
-    with urllib.request.urlopen(source, timeout=TIMEOUT_S) as answer:  # noqa: S310 - the scheme is checked
-        content: bytes = answer.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError("larger than 1 MiB")
+    _check(source)
+    with _OPENER.open(source, timeout=TIMEOUT_S) as answer:
+        return _whole(answer, time.monotonic() + TIMEOUT_S)
+
+
+def _whole(answer: Any, until: float) -> bytes:
+    content = b""
+    while piece := answer.read1(MOST_BYTES):
+        content += piece
+        if len(content) > MOST_BYTES:
+            raise ValueError("larger than 1 MiB")
+        if time.monotonic() > until:
+            raise TimeoutError(f"it took longer than {TIMEOUT_S:g} s")
     return content
+
+
+def _check(address: str) -> None:
+    """Raises ``ValueError`` for an address that somebody on the way could answer for."""
+    if not address.startswith(("https://", *_LOOPBACK)):
+        raise ValueError(f"{address}: an address must begin with https://")
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """What holds for the address holds for the one that it leads to."""
+
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
+        _check(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_OPENER = urllib.request.build_opener(_Redirects)

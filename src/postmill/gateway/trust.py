@@ -24,7 +24,8 @@ _LOGGER = logging.getLogger("postmill")
 class Trust:
     """The project's keys, and the public keys of ``source`` (empty: none) relative to the folder ``base``."""
 
-    def __init__(self, keys: ProjectKeys, source: str, base: Path) -> None:
+    def __init__(self, keys: ProjectKeys, source: str, base: Path, *, refresh_s: float = REFRESH_S) -> None:
+        self._refresh_s = refresh_s
         self._source = source
         self._base = base
         self._trusted = Trusted(keys)
@@ -35,7 +36,7 @@ class Trust:
         return self._trusted
 
     async def start(self) -> None:
-        """Read the key set, and again every ten minutes. Raises :class:`InvalidOption` when it can't be."""
+        """Read the key set, and again every ``refresh_s``. Raises :class:`InvalidOption` when it can't be."""
         if self._source and self._refreshing is None:
             await self.refresh()
             self._refreshing = asyncio.create_task(self._refresh_for_ever())
@@ -53,7 +54,7 @@ class Trust:
 
     async def _refresh_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(REFRESH_S)
+            await asyncio.sleep(self._refresh_s)
             try:
                 await self.refresh()
             except InvalidOption as error:  # those we have stay good
