@@ -25,6 +25,8 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._forgotten: set[asyncio.StreamWriter] = set()
+        self._stuck: set[asyncio.StreamReader] = set()
+        self._newest: asyncio.StreamReader | None = None
         self._pumps: set[asyncio.Task[None]] = set()
         self.mode: Mode = "pass"
         """``silent``: half-open, connections are accepted and nothing is ever answered. ``refuse``: cut."""
@@ -48,8 +50,14 @@ class Proxy:
         """Let every connection of this moment become half-open; new ones are made as ``mode`` says."""
         self._forgotten |= self._writers
 
+    def stick(self) -> None:
+        """Read nothing any more from the newest connection: soon its other end can send nothing."""
+        assert self._newest is not None
+        self._stuck.add(self._newest)
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        self._newest = reader
         if self.mode == "refuse":
             writer.transport.abort()
             return
@@ -66,6 +74,8 @@ class Proxy:
     ) -> None:
         with suppress(OSError):
             while piece := await source.read(65536):
+                if source in self._stuck:
+                    await asyncio.Event().wait()
                 if answers and self.delay_s:
                     await asyncio.sleep(self.delay_s)
                 if self.mode != "silent" and target not in self._forgotten:
@@ -88,4 +98,6 @@ async def proxied(url: str) -> AsyncIterator[Proxy]:
     finally:
         proxy._server.close()
         proxy.reset()
+        for pump in proxy._pumps:
+            pump.cancel()
         await asyncio.gather(*proxy._pumps, return_exceptions=True)

@@ -6,6 +6,7 @@ A half-open connection (nobody answers, nobody says so) is noticed within one vi
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,30 @@ async def test_no_handler_waits_for_ever_on_a_half_open_connection(
     account = await scene.account()
     assert (account.completed, account.lost, account.doubled) == (1, 0, 0)
     assert account.failures == ({} if resting else {"timeout": 1})
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has TCP_USER_TIMEOUT")
+async def test_a_statement_that_nobody_takes_ends_by_itself(scene: Scene) -> None:
+    """It has no time limit, for it may take hours on the server: TCP tells that the peer is gone."""
+    first, stuck = asyncio.Event(), asyncio.Event()
+
+    async def large(payload: object, ctx: Context) -> None:
+        async with ctx.db as connection:
+            length = await connection.prepare("select length($1)")
+            first.set()
+            await stuck.wait()
+            await length.fetchval("x" * 32_000_000)
+
+    async with proxied(scene.url) as proxy:
+        address = Address(f"{proxy.url}&tcp_user_timeout=500")
+        async with running(scene.url, handler(large), address=address) as run:
+            await scene.send()
+            await first.wait()
+            proxy.stick()
+            stuck.set()
+            await run.until(Event.MESSAGE_COMPLETED)
+    account = await scene.account()
+    assert (account.completed, account.lost, account.doubled, account.failures) == (1, 0, 0, {"error": 1})
 
 
 async def test_a_network_that_is_silent_for_longer_than_a_lease(scene: Scene) -> None:

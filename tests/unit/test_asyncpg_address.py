@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postmill.model.address import parse
-from postmill.model.asyncpg_address import arguments
+from postmill.model.asyncpg_address import Silence, arguments, silence
 from postmill.model.errors import InvalidAddress
 
 
@@ -99,3 +99,22 @@ def test_what_can_not_be_honoured_is_refused(text: str, said: str) -> None:
     with pytest.raises(InvalidAddress) as raised:
         given(text)
     assert said in f"{raised.value} {raised.value.why} {raised.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("query", "limit"),
+    [
+        ("", Silence()),
+        ("?keepalives=0", Silence(keepalive=False)),
+        ("?keepalives_idle=60&keepalives_interval=7&keepalives_count=2", Silence(True, 60, 7, 2)),
+        ("?tcp_user_timeout=900&keepalives_idle=0", Silence(user_timeout_ms=900)),
+    ],
+)
+def test_a_peer_that_is_gone_is_noticed_as_the_address_says(query: str, limit: Silence) -> None:
+    assert silence(f"postgresql://h/db{query}") == limit
+
+
+def test_a_time_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InvalidAddress) as raised:
+        silence("postgresql://h/db?tcp_user_timeout=soon")
+    assert "tcp_user_timeout=soon" in raised.value.why

@@ -6,11 +6,12 @@ Knows no statement of ours: whoever opens a connection decides what it is for.
 
 from __future__ import annotations
 
+import socket
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
-from postmill.model.asyncpg_address import arguments
+from postmill.model.asyncpg_address import Silence, arguments, silence
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,9 @@ async def connect(
     """Like ``asyncpg.connect``, for an address as ``address.parse`` gives it; also a pool's ``connect``.
 
     ``timeout``: seconds for each host, unless the address says ``connect_timeout``. What the address itself
-    says wins over ``server_settings``. Raises what asyncpg raises for the last host, and ``InvalidAddress``.
+    says wins over ``server_settings``. TCP itself notices a peer that is gone; a statement on which the
+    server works may take as long as it likes. Raises what asyncpg raises for the last host, and
+    ``InvalidAddress``.
     """
     attempts = arguments(dsn or "")
     for number, given in enumerate(attempts, start=1):
@@ -46,8 +49,26 @@ async def connect(
             if number == len(attempts):
                 raise
         else:
+            _watch(opened, silence(dsn or ""))
             return opened
     raise AssertionError("an address has at least one host")
+
+
+def _watch(connection: asyncpg.Connection[Any], limit: Silence) -> None:
+    """As libpq does. asyncpg has no option for it, and leaves the system's two hours."""
+    wire = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+    if wire is None or wire.family not in {socket.AF_INET, socket.AF_INET6} or not limit.keepalive:
+        return
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    wanted = {
+        "TCP_KEEPIDLE": limit.idle_s,
+        "TCP_KEEPINTVL": limit.interval_s,
+        "TCP_KEEPCNT": limit.count,
+        "TCP_USER_TIMEOUT": limit.user_timeout_ms,
+    }
+    for name, value in wanted.items():
+        if hasattr(socket, name):  # not every system has all of them
+            wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def is_behind_pooler(connection: Connection) -> bool:

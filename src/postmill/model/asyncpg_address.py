@@ -8,6 +8,7 @@ each: a host that never answers must leave time for the next.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
@@ -19,18 +20,50 @@ host port dbname user password passfile service sslmode sslcert sslkey sslrootce
 sslnegotiation ssl_min_protocol_version ssl_max_protocol_version target_session_attrs krbsrvname gsslib
 """
 _LEFT_OUT_NAMES = """
-channel_binding client_encoding fallback_application_name gssdelegation gssencmode hostaddr keepalives
-keepalives_count keepalives_idle keepalives_interval load_balance_hosts max_protocol_version
-min_protocol_version oauth_client_id oauth_client_secret oauth_issuer oauth_scope replication requiressl
-scram_client_key scram_server_key servicefile sslcertmode sslcompression sslcrldir sslkeylogfile sslsni
-tcp_user_timeout
+channel_binding client_encoding fallback_application_name gssdelegation gssencmode hostaddr
+load_balance_hosts max_protocol_version min_protocol_version oauth_client_id oauth_client_secret
+oauth_issuer oauth_scope replication requiressl scram_client_key scram_server_key servicefile sslcertmode
+sslcompression sslcrldir sslkeylogfile sslsni
 """
 _PASSED_ON = frozenset(_PASSED_ON_NAMES.split())
 _LEFT_OUT = frozenset(_LEFT_OUT_NAMES.split())
 """How libpq talks, not to whom. ``channel_binding`` too: providers put it into every address."""
+_WATCHED = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+"""How a peer is noticed that is gone: :func:`silence`."""
 _PROMISES = ("require_auth", "requirepeer")
 """Checks of the server that asyncpg does not make: leaving them out would be a lie."""
 _SETTINGS = ("application_name", "options")
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """When a TCP connection on which nobody answers is given up: 30 s, unless the address says otherwise."""
+
+    keepalive: bool = True
+    idle_s: int = 15
+    """After so much silence the peer is asked whether it is there,"""
+    interval_s: int = 5
+    """again and again so far apart,"""
+    count: int = 3
+    """so often."""
+    user_timeout_ms: int = 30_000
+    """Data that the peer has not taken for so long end the connection."""
+
+
+def silence(url: str) -> Silence:
+    """What libpq's parameters for it say, as far as they are given; 0 and below leave our default, as they
+    leave the system's to libpq. Raises :class:`InvalidAddress` for what is no whole number.
+    """
+    query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
+    asked = {name: _whole_number(query, name) for name in _WATCHED if query.get(name)}
+    default = Silence()
+    return Silence(
+        asked.get("keepalives", 1) != 0,
+        *(
+            asked.get(name, 0) if asked.get(name, 0) > 0 else getattr(default, field)
+            for name, field in zip(_WATCHED[1:], Silence.__slots__[1:], strict=True)
+        ),
+    )
 
 
 def arguments(url: str) -> list[dict[str, Any]]:
@@ -92,13 +125,16 @@ def _dsn(url: str, user: str, hosts: str, query: dict[str, str]) -> str:
 
 def _seconds(query: dict[str, str]) -> float:
     """The time limit for a host; 0 and below: none is given."""
-    text = query.get("connect_timeout") or "0"
+    return max(0.0, float(_whole_number(query, "connect_timeout", " of seconds")))
+
+
+def _whole_number(query: dict[str, str], name: str, unit: str = "") -> int:
+    text = query.get(name) or "0"
     if not text.lstrip("-").isdigit():
         raise InvalidAddress(
-            "The database address can't be used.",
-            why=f"connect_timeout={text} is not a whole number of seconds.",
+            "The database address can't be used.", why=f"{name}={text} is not a whole number{unit}."
         )
-    return max(0.0, float(text))
+    return int(text)
 
 
 def _check(query: dict[str, str]) -> None:
@@ -109,8 +145,9 @@ def _check(query: dict[str, str]) -> None:
                 why="asyncpg, which workers and the async client use, does not check it.",
                 hint=f"Leave {name} out; sslmode=verify-full makes sure of the server.",
             )
-        if name not in {*_PASSED_ON, *_LEFT_OUT, *_SETTINGS, *_PROMISES, "connect_timeout"}:
-            near = get_close_matches(name, [*_PASSED_ON, *_LEFT_OUT, *_SETTINGS, "connect_timeout"], n=1)
+        known = {*_PASSED_ON, *_LEFT_OUT, *_SETTINGS, *_WATCHED, "connect_timeout"}
+        if name not in {*known, *_PROMISES}:
+            near = get_close_matches(name, known, n=1)
             raise InvalidAddress(
                 "The database address can't be used.",
                 why=f"libpq knows no parameter {name!r}.",
