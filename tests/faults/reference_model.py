@@ -67,6 +67,8 @@ class Worker:
 
     last_heartbeat_at: int
     locked: bool | None
+    free_at: int | None = None
+    """When a rescue first found its lock free."""
     stopped: bool = False
 
 
@@ -228,22 +230,35 @@ class Model:
         """Whether a worker is to be rescued from."""
         known = self.workers[worker]
         silent_us = now - known.last_heartbeat_at
-        unlocked = known.locked is False and silent_us > LOCK_GRACE_US
+        unlocked = known.free_at is not None and now - known.free_at > LOCK_GRACE_US
         return known.stopped or silent_us > SILENT_US or unlocked
 
     def judgements(self) -> list[int]:
         """When workers that are silent will have been silent for too long."""
-        limits = {None: SILENT_US, True: SILENT_US, False: LOCK_GRACE_US}
-        return [worker.last_heartbeat_at + limits[worker.locked] for worker in self.workers.values()]
+        silent = [worker.last_heartbeat_at + SILENT_US for worker in self.workers.values()]
+        unlocked = [worker.free_at + LOCK_GRACE_US for worker in self.workers.values() if worker.free_at]
+        return silent + unlocked
 
     def rescue(self, now: int) -> list[tuple[str, list[int]]]:
-        """Worker and messages of each receipt that is given back, oldest first."""
+        """Worker and messages of each receipt that is given back, oldest first. Then locks are looked at."""
         gone = [
             claim_id for claim_id, each in sorted(self.receipts.items()) if self.is_gone(each.worker, now)
         ]
         for claim_id in gone:
             self.workers[self.receipts[claim_id].worker].stopped = True
-        return [(self.receipts[each].worker, self.return_claim(each, now, "crash")) for each in gone]
+        returned = [(self.receipts[each].worker, self.return_claim(each, now, "crash")) for each in gone]
+        for worker in self.suspects():
+            known = self.workers[worker]
+            known.free_at = known.free_at or now
+        return returned
+
+    def suspects(self) -> set[str]:
+        """Workers that hold messages and no lock, and are not judged yet."""
+        holding = {receipt.worker for receipt in self.receipts.values()}
+        return {name for name in holding if self._may_be_gone(self.workers[name])}
+
+    def _may_be_gone(self, worker: Worker) -> bool:
+        return worker.locked is False and not worker.stopped
 
     def give_back(self, worker: str, keep: Iterable[int], older_us: int, now: int) -> list[list[int]]:
         """Messages of each receipt of a worker's own that it does not work on."""
@@ -319,6 +334,8 @@ class Model:
             receipt.claimed_at -= by_us
         for worker in self.workers.values():
             worker.last_heartbeat_at -= by_us
+            if worker.free_at is not None:
+                worker.free_at -= by_us
 
     def _due_at(self, ids: Iterable[int], vt: int) -> None:
         for msg_id in ids:

@@ -119,8 +119,8 @@ class Scene:
                 await asyncio.sleep(_POLL_S)
 
     async def left_for_dead(self, pid: int) -> None:
-        """Wait until the server has noticed the end of a worker's process, and let its last sign of life be
-        long enough ago to be judged by.
+        """Wait until the server has noticed the end of a worker's process, and let it have noticed that long
+        enough ago.
         """
         await self.until(
             "select not exists (select from postmill.workers"
@@ -128,8 +128,7 @@ class Scene:
             pid,
         )
         await self.db.execute(
-            "update postmill.workers set last_heartbeat_at = last_heartbeat_at - interval '1 s'"
-            " where pid = $1",
+            "update postmill.workers set lock_free_at = clock_timestamp() - interval '2 s' where pid = $1",
             pid,
         )
         await self.until("select pg_postmaster_start_time() < clock_timestamp() - interval '6 s'")

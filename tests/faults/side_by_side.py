@@ -274,7 +274,7 @@ class SideBySide(RuleBasedStateMachine):
         )
         assert answer["forgotten"] == bool(self.model.forgotten(str(worker.id), keep, LEASE_US, self.now))
         known = self.model.workers[str(worker.id)]
-        known.last_heartbeat_at, known.stopped = self.now, False
+        known.last_heartbeat_at, known.free_at, known.stopped = self.now, None, False
 
     def given_back(self, number: int) -> None:
         worker = self.workers[number]
@@ -295,7 +295,9 @@ class SideBySide(RuleBasedStateMachine):
         self._wait_beyond(self.model.judgements())
         rows = self.protocol.rescue()
         expected = self.model.rescue(self.now)
-        assert [(str(row["worker_id"]), sorted(row["msg_ids"])) for row in rows] == expected
+        returned = [row for row in rows if row["msg_ids"] is not None]
+        assert [(str(row["worker_id"]), sorted(row["msg_ids"])) for row in returned] == expected
+        assert {str(row["worker_id"]) for row in rows if row not in returned} == self.model.suspects()
 
     # people and strangers
 
@@ -357,7 +359,8 @@ class SideBySide(RuleBasedStateMachine):
                 "where msg_id = any ($2::bigint[])".encode(),
                 [by_us, ids],
             )
-        for table, column in (("claims", "claimed_at"), ("workers", "last_heartbeat_at")):
+        moments = ("claims", "claimed_at"), ("workers", "last_heartbeat_at"), ("workers", "lock_free_at")
+        for table, column in moments:
             self.db.execute(
                 f"update postmill.{table} set {column} = {column} - $1::bigint * interval '1 us' "
                 "where queue_name = $2".encode(),

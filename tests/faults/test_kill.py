@@ -12,6 +12,7 @@ from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import Patient, handler
 from tests.faults.processes import worker_process
+from tests.service.running import running
 
 if TYPE_CHECKING:
     from tests.faults.processes import WorkerProcess
@@ -162,6 +163,20 @@ async def test_killed_while_it_rescues(scene: Scene, monkeypatch: pytest.MonkeyP
         await _die_at_the_gate(scene, rescuer, commits=commits)
         await scene.left_for_dead(rescuer.pid)
     assert await scene.finish(monkeypatch) == Account(completed=1, failures={"crash": 1})
+    assert await scene.runs() == [2]
+
+
+async def test_who_is_started_in_its_place_takes_over(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its start and once more: its next regular sign of life would be too late."""
+    await scene.send(stop=True)
+    with worker_process(scene.url) as victim:
+        await victim.stopped()
+        victim.kill()
+    await scene.until("select pg_postmaster_start_time() < clock_timestamp() - interval '6 s'")
+    monkeypatch.setattr("postmill.engine.heartbeat.next_beat_s", lambda _: 3600.0)
+    async with running(scene.url, handler("plain")):
+        await scene.until("select not exists (select from pgmq.q_tasks)")
+    assert await scene.account() == Account(completed=1, failures={"crash": 1})
     assert await scene.runs() == [2]
 
 

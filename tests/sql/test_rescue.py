@@ -17,16 +17,20 @@ if TYPE_CHECKING:
     import psycopg
 
     Database = psycopg.Connection[dict[str, Any]]
+    GiveBack = Callable[[Database], list[list[int] | None]]
 
 WORKER = "00000000-0000-0000-0000-00000000dead"
 
 
-def rescued(db: Database) -> list[list[int]]:
-    """The messages of each receipt that a rescue gives back."""
+LOCK = 57
+
+
+def rescued(db: Database) -> list[list[int] | None]:
+    """The messages of each receipt that a rescue gives back; None for a worker that may be gone."""
     return [row["msg_ids"] for row in db.execute("select msg_ids from postmill.rescue()").fetchall()]
 
 
-def forgotten(db: Database) -> list[list[int]]:
+def forgotten(db: Database) -> list[list[int] | None]:
     """The same for a worker that gives back receipts which it does not know."""
     arguments = [WORKER, [], 0.0, "lost_lease", "never told"]
     return [row["msg_ids"] for row in db.execute(statement("give_back"), arguments).fetchall()]
@@ -65,7 +69,7 @@ def claimed(db: Database, queue: str) -> int:
 
 @both_ways
 def test_a_receipt_of_a_queue_before_touches_nothing_of_the_next(
-    db: Database, foreign: str, give_back: Callable[[Database], list[list[int]]], kind: str
+    db: Database, foreign: str, give_back: GiveBack, kind: str
 ) -> None:
     """Another client drops and creates the queue: its ids start again, and the same one is being read."""
     claimed(db, foreign)
@@ -84,7 +88,7 @@ def test_a_settlement_on_its_way_is_neither_waited_for_nor_hindered(
     db: Database,
     queue: str,
     connect: Callable[[], Database],
-    give_back: Callable[[Database], list[list[int]]],
+    give_back: GiveBack,
     kind: str,
 ) -> None:
     """It locks its row before its receipt: a rescue that waited with the receipt in hand was a deadlock."""
@@ -99,3 +103,63 @@ def test_a_settlement_on_its_way_is_neither_waited_for_nor_hindered(
     assert give_back(db) == [[msg_id]]
     assert answer(db, "select kind from postmill.failures") == kind
     assert give_back(db) == []
+
+
+@pytest.fixture
+def with_lock(db: Database) -> None:
+    """The worker is on record, heard of a moment ago; its lock is free."""
+    db.execute(
+        "insert into postmill.workers"
+        " (worker_id, queue_name, function_name, hostname, pid, version, max_concurrent, lock_key)"
+        " values ($1, 're-size', '', '', 0, '', 1, $2)",
+        [WORKER, LOCK],
+    )
+
+
+def a_second_passes(db: Database) -> None:
+    """As far as rescues can see."""
+    db.execute("update postmill.workers set lock_free_at = lock_free_at - interval '1 s'")
+
+
+def test_a_free_lock_is_judged_when_it_is_still_free_a_second_later(
+    db: Database, queue: str, with_lock: None
+) -> None:
+    """A cut connection comes back at once, and takes its lock again."""
+    msg_id = claimed(db, queue)
+    assert rescued(db) == [None]
+    assert rescued(db) == [None]
+    a_second_passes(db)
+    assert rescued(db) == [[msg_id]]
+    assert answer(db, "select stop_reason from postmill.workers") == "crash"
+    assert rescued(db) == []
+
+
+def test_who_is_heard_of_again_is_suspected_anew(db: Database, queue: str, with_lock: None) -> None:
+    claimed(db, queue)
+    for sign in ("worker_start", "worker_heartbeat"):
+        assert rescued(db) == [None]
+        a_second_passes(db)
+        arguments = {
+            "worker_start": [WORKER, queue, "", "", 0, "", 1, LOCK],
+            "worker_heartbeat": [WORKER, 0, queue, [], [], 30.0],
+        }
+        db.execute(statement(sign), arguments[sign])
+    assert rescued(db) == [None]
+
+
+def test_who_holds_its_lock_is_not_suspected(
+    db: Database, queue: str, with_lock: None, connect: Callable[[], Database]
+) -> None:
+    claimed(db, queue)
+    worker = connect()
+    worker.execute("select pg_advisory_lock($1)", [LOCK])
+    assert rescued(db) == []
+    worker.close()
+    while rescued(db) == []:
+        time.sleep(0.05)
+    assert rescued(db) == [None]
+
+
+def test_who_holds_nothing_is_not_suspected(db: Database, queue: str, with_lock: None) -> None:
+    assert rescued(db) == []
+    assert answer(db, "select lock_free_at from postmill.workers") is None

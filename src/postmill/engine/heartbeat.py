@@ -48,7 +48,9 @@ SILENT_S = 6.0
 TICK_S = 1.0
 """How often the event loop shows that it has a turn."""
 GRACE_S = SILENT_S
-"""A worker judges others by their heartbeats only after it has itself been connected for so long."""
+"""Who was cut off itself judges others only when it has been back for so long: they may have been as well."""
+SUSPICION_S = 1.1
+"""Workers that may be gone are judged so soon: their locks must have been free for a second."""
 
 
 @dataclass(slots=True)
@@ -101,6 +103,10 @@ class Heartbeat:
         self.in_touch = False
         """The database answered when it was last asked."""
         self._ticker: asyncio.TimerHandle | None = None
+        self._judges_from: float | None = None
+        """By the monotonic clock; None before the first connection."""
+        self._suspects = False
+        """Some of the workers that hold messages may be gone."""
 
     async def start(self, timeout_s: float | None = None) -> None:
         """Begin, and wait until the workers are announced in the database."""
@@ -141,7 +147,8 @@ class Heartbeat:
                 if started >= beat_at:
                     await self._beat(lane)
                     self.in_touch = True
-                    beat_at = started + next_beat_s(random.random())  # noqa: S311
+                    wait_s = SUSPICION_S if self._suspects else next_beat_s(random.random())  # noqa: S311
+                    beat_at = started + wait_s
                 self._call(self._announced.set)
                 if started >= pruner.due_at:
                     await pruner.run_once()
@@ -158,7 +165,8 @@ class Heartbeat:
         await self._say_goodbye(lane)
 
     async def _announce(self, connection: asyncpg.Connection) -> None:
-        self._connected_at = time.monotonic()
+        now = time.monotonic()
+        self._judges_from = now if self._judges_from is None else now + GRACE_S
         for patient in self._patients:
             held = not self._address.pooled and await connection.fetchval(
                 statement("worker_lock"), patient.lock_key, timeout=5
@@ -235,7 +243,8 @@ class Heartbeat:
             if row["forgotten"]:
                 await self._give_back_forgotten(lane, patient)
             others_hold = others_hold or row["others_hold"]
-        if others_hold and time.monotonic() - self._connected_at > GRACE_S:
+        self._suspects = False
+        if others_hold and self._judges_from is not None and time.monotonic() >= self._judges_from:
             await self._rescue(lane)
 
     async def _give_back_forgotten(self, lane: Lane, patient: Patient) -> None:
@@ -267,6 +276,9 @@ class Heartbeat:
 
     async def _rescue(self, lane: Lane) -> None:
         for row in await lane.fetch(statement("rescue"), 100):
+            if row["msg_ids"] is None:
+                self._suspects = True
+                continue
             self._patients[0].journal.say(
                 Event.CLAIMS_RESCUED,
                 of_queue=row["queue_name"],

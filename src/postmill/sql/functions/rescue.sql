@@ -1,6 +1,8 @@
 -- Give back the messages of workers that are gone: each lease ends at once and the crash is a recorded, counted attempt.
--- A worker is gone when it was stopped, when its session lock is free (and it has been silent for a second: a cut connection comes
--- back at once), or when its heartbeat is older than 6 s. While the server itself is younger than 6 s nobody is judged.
+-- A worker is gone when it was stopped, when its session lock has been found free twice, a second apart (a cut connection comes back at
+-- once), or when its heartbeat is older than 6 s. While the server itself is younger than 6 s nobody is judged.
+-- One row a receipt that was given back, then one without messages for each worker whose lock is free for the first time or was a
+-- moment ago: a call in a second judges it.
 -- Called by: every worker, with its heartbeat; anyone may. At most `max_claims` receipts a call.
 -- Lock order: postmill.claims by claim_id (skipping locked), postmill.workers, queue rows (never waiting for one: a settlement locks its
 -- rows before its receipt, and the two would wait for each other), failures. A receipt with a locked row is left for the next call.
@@ -24,9 +26,7 @@ begin
          where w.worker_id is null
             or w.stopped_at is not null
             or w.last_heartbeat_at < clock_timestamp() - interval '6 seconds'
-            or (w.lock_key is not null
-                and w.last_heartbeat_at < clock_timestamp() - interval '1 second'
-                and not postmill.lock_is_held(w.lock_key))
+            or (w.lock_free_at < clock_timestamp() - interval '1 second' and not postmill.lock_is_held(w.lock_key))
          order by c.claim_id
          limit max_claims
            for update of c skip locked
@@ -41,6 +41,10 @@ begin
             delete from postmill.claims as c where c.claim_id = receipt.claim_id;
             return next;
         end if;
+    end loop;
+    msg_ids := null;
+    for queue_name, worker_id in select * from postmill._suspect_workers() loop
+        return next;
     end loop;
 end;
 $$;

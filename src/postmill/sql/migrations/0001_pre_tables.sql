@@ -37,6 +37,7 @@ create table postmill.workers (
     lock_key          bigint,                    -- session advisory lock that the living worker holds; null behind a pooler
     started_at        timestamptz not null default clock_timestamp(),
     last_heartbeat_at timestamptz not null default clock_timestamp(),
+    lock_free_at      timestamptz,               -- when a rescue first found its lock free; null since it was last heard of
     deprecated_at     timestamptz,               -- set by an operator: the worker drains and stops
     stopped_at        timestamptz,
     stop_reason       text,

@@ -5,7 +5,8 @@
 -- it could not reach the server is alive again by this.
 with alive as (
     update postmill.workers
-       set last_heartbeat_at = clock_timestamp(), in_flight = $2::integer, stopped_at = null, stop_reason = null
+       set last_heartbeat_at = clock_timestamp(), lock_free_at = null, in_flight = $2::integer,
+           stopped_at = null, stop_reason = null
      where worker_id = $1::uuid
     returning deprecated_at
 )
