@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from postmill.isolate import orphans
 from postmill.isolate.channel import Channel
 from postmill.isolate.exchange import ClientGone, Exchange
 from postmill.isolate.frames import Booted, Kind, Opening
@@ -52,6 +53,7 @@ class Isolate:
         lifetime.loop = asyncio.get_running_loop()
         lifetime.on_pending = lambda count: self._channel.send(Kind.PENDING, 0, count.to_bytes(4, "little"))
         await self._channel.attach(sock)
+        orphans.look_for_ever()
         try:
             await self._boot_up()
         except BootError as error:

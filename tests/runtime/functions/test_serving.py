@@ -14,7 +14,7 @@ from postmill.model.events import Event
 from postmill.model.function_failures import BootFailed, HandlerRaised, LimitReached, NoCapacity
 from postmill.model.function_limits import EndReason, Limits
 from postmill.model.function_settings import RuntimeSettings
-from tests.runtime.functions.scene import Scene, copy_functions, hosting, scope
+from tests.runtime.functions.scene import Scene, copy_functions, hosting, is_alive, scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -225,6 +225,17 @@ async def test_per_request_means_one_at_a_time(functions: Callable[..., Path], t
         (tmp_path / "gate").touch()
         pids = [orjson.loads((await request).body)["pid"] for request in requests]
         assert len(set(pids)) == 2
+
+
+async def test_daemons_that_have_ended_are_taken_away_while_it_lives(functions: Callable[..., Path]) -> None:
+    """Its own children are left for it to wait for."""
+    async with hosting(functions("leaves_daemons")) as scene:
+        daemons = orjson.loads((await scene.call("leaves_daemons")).body)
+        assert len(daemons) == 3
+        while any(is_alive(pid) for pid in daemons):  # noqa: ASYNC110 - nobody says it
+            await asyncio.sleep(0.01)
+        assert orjson.loads((await scene.call("leaves_daemons", path="/wait")).body) == [3, 3]
+        assert not scene.events(Event.FUNCTION_SHUTDOWN, "leaves_daemons")
 
 
 async def test_per_request_counts_the_cpu_of_each_request(functions: Callable[..., Path]) -> None:

@@ -1,0 +1,44 @@
+"""Takes away the daemons of user code that have ended. An isolate adopts what its children leave behind, so
+that it is measured and killed with it; the dead among them nobody else can wait for.
+
+Never touches a process that user code may still wait for itself: whose session is this one's, or its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import suppress
+from pathlib import Path
+
+LOOK_S = 2.0
+"""How often to look."""
+_STATE, _SESSION = 0, 3
+"""Fields of /proc/<pid>/stat, counted from the state."""
+
+
+def look_for_ever() -> None:
+    """Begin, on the running loop."""
+    reap()
+    asyncio.get_running_loop().call_later(LOOK_S, look_for_ever)
+
+
+def reap() -> None:
+    """Take away every dead child that somebody else has started for certain."""
+    session = str(os.getsid(0))
+    for pid in _children():
+        with suppress(OSError, IndexError):
+            stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+            fields = stat.rpartition(")")[2].split()
+            # A child of ours has our session, or has made its own. In any other it was born there.
+            if fields[_STATE] == "Z" and fields[_SESSION] not in {session, pid}:
+                os.waitpid(int(pid), os.WNOHANG)
+
+
+def _children() -> list[str]:
+    """None where the kernel does not list them."""
+    found: list[str] = []
+    with suppress(OSError):
+        for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - names only
+            found += Path(f"/proc/self/task/{thread}/children").read_text(encoding="ascii").split()
+    return found
