@@ -57,7 +57,7 @@ async def fast(payload: dict[str, Any], ctx: Context) -> None:
             await connection.fetchval("select $1::bigint", payload["id"])
 
 
-class Patient:
+class WaitingHandler:
     """A handler that waits until it is released."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from postmill.model.events import Event
 from tests.faults.account import Account
-from tests.faults.handlers import Patient, handler
+from tests.faults.handlers import WaitingHandler, handler
 from tests.faults.processes import worker_process
 from tests.service.running import running
 
@@ -197,7 +197,7 @@ async def test_a_worker_that_was_taken_for_dead_takes_nothing_from_its_successor
 ) -> None:
     """It wakes up and writes its outcome while the next attempt runs: that one alone counts."""
     await scene.send()
-    successor = Patient()
+    successor = WaitingHandler()
     with worker_process(scene.url, point="before the outcome is sent") as sleeper:
         await sleeper.stopped()
         await scene.until("select pg_postmaster_start_time() < clock_timestamp() - interval '6 s'")

@@ -18,7 +18,7 @@ from postmill.engine import heartbeat
 from postmill.model.address import Address
 from postmill.model.events import Event
 from tests.faults.account import Account
-from tests.faults.handlers import Patient, handler
+from tests.faults.handlers import WaitingHandler, handler
 from tests.faults.proxy import proxied
 from tests.faults.test_postgres import outages
 from tests.service.running import running
@@ -58,14 +58,14 @@ async def test_a_slow_network_costs_nothing_but_time(scene: Scene) -> None:
 @pytest.mark.parametrize("busy", [False, True])
 async def test_a_half_open_connection_is_noticed_within_one_lease(scene: Scene, busy: bool) -> None:
     """By a worker at rest, and by one whose handlers finish while nobody answers."""
-    patient = Patient()
-    worker = handler(patient, visibility_timeout=LEASE_S)
+    waiting = WaitingHandler()
+    worker = handler(waiting, visibility_timeout=LEASE_S)
     async with proxied(scene.url) as proxy, running(proxy.url, worker) as run:
         if busy:
             await scene.send()
-            await patient.until_waiting(1)
+            await waiting.until_waiting(1)
         proxy.mode = "silent"
-        patient.released.set()
+        waiting.released.set()
         async with asyncio.timeout(LEASE_S):
             await run.until(Event.DATABASE_LOST)
         proxy.mode = "pass"
@@ -136,16 +136,16 @@ async def test_a_statement_that_nobody_takes_ends_by_itself(scene: Scene) -> Non
 
 async def test_a_network_that_is_silent_for_longer_than_a_lease(scene: Scene) -> None:
     """Another worker, on a good network, takes over; the first one settles nothing afterwards."""
-    patient = Patient()
+    waiting = WaitingHandler()
     async with proxied(scene.url) as proxy:
-        async with running(proxy.url, handler(patient, visibility_timeout=1)) as run:
+        async with running(proxy.url, handler(waiting, visibility_timeout=1)) as run:
             await scene.send()
-            await patient.until_waiting(1)
+            await waiting.until_waiting(1)
             proxy.mode = "silent"
             async with running(scene.url, handler()) as other:
                 await other.until(Event.MESSAGE_COMPLETED)
             proxy.mode = "pass"
-            patient.released.set()
+            waiting.released.set()
             await run.until(Event.DATABASE_BACK)
             await scene.until("select not exists (select from postmill.claims)")
         assert run.events(Event.MESSAGE_COMPLETED) == []

@@ -19,7 +19,7 @@ import pytest_asyncio
 from postmill.engine import heartbeat
 from postmill.model.events import Event
 from tests.faults.account import Account
-from tests.faults.handlers import Patient, handler
+from tests.faults.handlers import WaitingHandler, handler
 from tests.faults.scene import Scene
 from tests.faults.test_postgres import outages
 from tests.servers import PrivateServer
@@ -54,13 +54,13 @@ async def _again(scene: Scene) -> None:
 @pytest.mark.parametrize("mode", ["fast", "immediate", "kill"])
 async def test_a_restart(server: PrivateServer, own: Scene, mode: str) -> None:
     """Three messages are running, others wait; more are sent afterwards."""
-    patient = Patient()
-    async with running(own.url, handler(patient, max_concurrent=3)) as run:
+    waiting = WaitingHandler()
+    async with running(own.url, handler(waiting, max_concurrent=3)) as run:
         await own.send(20)
-        await patient.until_waiting(3)
+        await waiting.until_waiting(3)
         server.restart(mode)
         await _again(own)
-        patient.released.set()
+        waiting.released.set()
         await own.send(5)
         await run.until(Event.MESSAGE_COMPLETED, count=25)
         lost, back = outages(run)
@@ -75,12 +75,12 @@ async def test_an_outage_of_seconds(
 ) -> None:
     """Three handlers finish while there is no server: their outcomes are written when it is back."""
     monkeypatch.setattr(heartbeat, "PERIOD_S", 0.2)  # it tells of the outage too, in the same line
-    patient = Patient()
-    async with running(own.url, handler(patient, max_concurrent=3)) as run:
+    waiting = WaitingHandler()
+    async with running(own.url, handler(waiting, max_concurrent=3)) as run:
         await own.send(3)
-        await patient.until_waiting(3)
+        await waiting.until_waiting(3)
         server.stop("fast")
-        patient.released.set()
+        waiting.released.set()
         await run.until(Event.DATABASE_LOST)
         await asyncio.sleep(seconds)
         server.start()
@@ -144,13 +144,13 @@ async def test_a_worker_is_started_during_an_outage(server: PrivateServer, own: 
 async def test_a_login_that_is_refused_for_a_while(own: Scene) -> None:
     """As when a password is changed on one side first. The finished handler's outcome is kept meanwhile."""
     await own.db.execute("create role app superuser login")
-    patient = Patient()
-    async with running(own.url.replace("//postgres@", "//app@"), handler(patient)) as run:
+    waiting = WaitingHandler()
+    async with running(own.url.replace("//postgres@", "//app@"), handler(waiting)) as run:
         await own.send()
-        await patient.until_waiting(1)
+        await waiting.until_waiting(1)
         await own.db.execute("alter role app nologin")
         await own.end_sessions()
-        patient.released.set()
+        waiting.released.set()
         await run.until(Event.WORKER_FAILED, count=6)
         await own.db.execute("alter role app login")
         await run.until(Event.MESSAGE_COMPLETED)
@@ -205,12 +205,12 @@ async def test_the_disk_is_full(
     with _server(postgres_binaries, {"min_wal_size": "32MB", "max_wal_size": "64MB"}) as server:
         scene = Scene(server.url, await asyncpg.connect(server.url))
         await scene.prepare()
-        patient = Patient()
-        async with running(scene.url, handler(patient, max_concurrent=200)) as run:
+        waiting = WaitingHandler()
+        async with running(scene.url, handler(waiting, max_concurrent=200)) as run:
             await scene.send(200, noise=[os.urandom(4000).hex() for _ in range(2)])
-            await patient.until_waiting(200)
+            await waiting.until_waiting(200)
             _fill(small_disk)
-            patient.released.set()
+            waiting.released.set()
             (lost,) = await run.until(Event.DATABASE_LOST)
             assert "DiskFull" in lost["reason"]
             (small_disk / "filler").unlink()

@@ -54,7 +54,7 @@ SUSPICION_S = 1.1
 
 
 @dataclass(slots=True)
-class Patient:
+class WatchedWorker:
     """One worker as the heartbeat sees it. The callbacks are called on the event loop."""
 
     worker_id: UUID
@@ -88,16 +88,16 @@ def next_beat_s(dice: float) -> float:
 class Heartbeat:
     """The thread. ``start`` returns when the workers are announced; ``stop`` when their end is noted."""
 
-    def __init__(self, address: Address, patients: Sequence[Patient]) -> None:
+    def __init__(self, address: Address, workers: Sequence[WatchedWorker]) -> None:
         self._address = address
-        self._patients = patients
+        self._workers = workers
         self._loop = asyncio.get_running_loop()
         self._announced = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="postmill heartbeat", daemon=True)
         self._own_loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._reason = ""
-        self._lease_s = min(patient.options.lease_s for patient in patients)
+        self._lease_s = min(worker.options.lease_s for worker in workers)
         self.loop_seen = time.monotonic()
         """When the event loop last had a turn."""
         self.in_touch = False
@@ -136,9 +136,9 @@ class Heartbeat:
         self._own_loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         lane = Lane(self._address, "heartbeat", timeout_s=max(1.0, self._lease_s / 2))
         lane.on_connect(self._announce)
-        patience = Patience(self._patients[0].outage)
+        patience = Patience(self._workers[0].outage)
         patience.hurry = self._stop
-        pruner = Pruner(lane, self._patients[0].journal)
+        pruner = Pruner(lane, self._workers[0].journal)
         beat_at = 0.0
         while not self._stop.is_set():
             started = time.monotonic()
@@ -167,119 +167,119 @@ class Heartbeat:
     async def _announce(self, connection: asyncpg.Connection) -> None:
         now = time.monotonic()
         self._judges_from = now if self._judges_from is None else now + GRACE_S
-        for patient in self._patients:
+        for worker in self._workers:
             held = not self._address.pooled and await connection.fetchval(
-                statement("worker_lock"), patient.lock_key, timeout=5
+                statement("worker_lock"), worker.lock_key, timeout=5
             )
             await connection.execute(
                 statement("worker_start"),
-                patient.worker_id,
-                patient.options.queue,
-                patient.function_name,
+                worker.worker_id,
+                worker.options.queue,
+                worker.function_name,
                 socket.gethostname(),
                 os.getpid(),
-                patient.version,
-                patient.options.max_concurrent,
-                patient.lock_key if held else None,
+                worker.version,
+                worker.options.max_concurrent,
+                worker.lock_key if held else None,
                 timeout=5,
             )
 
     async def _renew(self, lane: Lane) -> None:
         blocked_s = time.monotonic() - self.loop_seen
-        for patient in self._patients:
-            if blocked_s > patient.options.max_blocked_s:
-                await self._let_go(lane, patient, blocked_s)
+        for worker in self._workers:
+            if blocked_s > worker.options.max_blocked_s:
+                await self._let_go(lane, worker, blocked_s)
                 continue
-            patient.let_go = False
-            due = patient.ledger.older_than(time.monotonic() - patient.options.lease_s / 4)
+            worker.let_go = False
+            due = worker.ledger.older_than(time.monotonic() - worker.options.lease_s / 4)
             if due:
-                await self._renew_messages(lane, patient, due)
+                await self._renew_messages(lane, worker, due)
 
-    async def _renew_messages(self, lane: Lane, patient: Patient, messages: list[Message]) -> None:
+    async def _renew_messages(self, lane: Lane, worker: WatchedWorker, messages: list[Message]) -> None:
         messages.sort(key=lambda message: message.msg_id)
         by_id = {message.msg_id: message for message in messages}
         sent_at = time.monotonic()
-        patient.ledger.renewing = frozenset(by_id)
+        worker.ledger.renewing = frozenset(by_id)
         try:
             rows = await lane.fetch(
-                queue_statement("renew", patient.shape),
+                queue_statement("renew", worker.shape),
                 [message.msg_id for message in messages],
                 [message.read_ct for message in messages],
                 [message.vt_us for message in messages],
-                timedelta(seconds=patient.options.lease_s),
+                timedelta(seconds=worker.options.lease_s),
             )
             for row in rows:
                 message = by_id[row["msg_id"]]
                 if row["vt_us"] is not None:
-                    patient.ledger.renewed(message, row["vt_us"], sent_at)
+                    worker.ledger.renewed(message, row["vt_us"], sent_at)
                 elif not row["held"] and message.state == State.HELD:
-                    self._call(patient.on_lost, message)
+                    self._call(worker.on_lost, message)
         except asyncpg.UndefinedTableError:  # the queue was dropped; the other workers' leases go on
             for message in messages:
-                self._call(patient.on_lost, message)
+                self._call(worker.on_lost, message)
         finally:
-            patient.ledger.renewing = frozenset()
+            worker.ledger.renewing = frozenset()
 
     async def _beat(self, lane: Lane) -> None:
         others_hold = False
-        for patient in self._patients:
-            running = patient.running_ids()
+        for worker in self._workers:
+            running = worker.running_ids()
             row = await lane.fetchrow(
                 statement("worker_heartbeat"),
-                patient.worker_id,
+                worker.worker_id,
                 len(running),
-                patient.options.queue,
+                worker.options.queue,
                 running,
-                patient.ledger.receipts,
-                patient.options.lease_s,
+                worker.ledger.receipts,
+                worker.options.lease_s,
             )
             if not row["known"]:
                 async with lane.connection() as connection:
                     await self._announce(connection)
             if row["deprecated"]:
-                self._call(patient.on_deprecated)
+                self._call(worker.on_deprecated)
             for msg_id in row["cancelled"]:
-                self._call(patient.on_cancel, msg_id)
+                self._call(worker.on_cancel, msg_id)
             if row["forgotten"]:
-                await self._give_back_forgotten(lane, patient)
+                await self._give_back_forgotten(lane, worker)
             others_hold = others_hold or row["others_hold"]
         self._suspects = False
         if others_hold and self._judges_from is not None and time.monotonic() >= self._judges_from:
             await self._rescue(lane)
 
-    async def _give_back_forgotten(self, lane: Lane, patient: Patient) -> None:
+    async def _give_back_forgotten(self, lane: Lane, worker: WatchedWorker) -> None:
         """Claims that were committed while their connection was cut: this worker was never told of them."""
-        known = patient.ledger.receipts
+        known = worker.ledger.receipts
         rows = await lane.fetch(
             statement("give_back"),
-            patient.worker_id,
+            worker.worker_id,
             known,
-            patient.options.lease_s,
+            worker.options.lease_s,
             "lost_lease",
             "the worker was never told of its claim",
         )
         for row in rows:
-            patient.journal.say(
+            worker.journal.say(
                 Event.CLAIMS_RESCUED, messages=len(row["msg_ids"]), reason="claim without an answer"
             )
 
-    async def _let_go(self, lane: Lane, patient: Patient, blocked_s: float) -> None:
+    async def _let_go(self, lane: Lane, worker: WatchedWorker, blocked_s: float) -> None:
         """A loop that hangs will not finish anything: its messages go to others, and the hang counts as an
         attempt.
         """
-        if patient.let_go:
+        if worker.let_go:
             return
         reason = f"the event loop was blocked for {blocked_s:.0f} s"
-        await lane.fetch(statement("give_back"), patient.worker_id, [], 0.0, "crash", reason)
-        patient.let_go = True
-        patient.journal.say(Event.WORKER_BLOCKED, blocked_s=round(blocked_s), reason=reason)
+        await lane.fetch(statement("give_back"), worker.worker_id, [], 0.0, "crash", reason)
+        worker.let_go = True
+        worker.journal.say(Event.WORKER_BLOCKED, blocked_s=round(blocked_s), reason=reason)
 
     async def _rescue(self, lane: Lane) -> None:
         for row in await lane.fetch(statement("rescue"), 100):
             if row["msg_ids"] is None:
                 self._suspects = True
                 continue
-            self._patients[0].journal.say(
+            self._workers[0].journal.say(
                 Event.CLAIMS_RESCUED,
                 of_queue=row["queue_name"],
                 dead_worker=str(row["worker_id"])[:8],
@@ -288,8 +288,8 @@ class Heartbeat:
 
     async def _say_goodbye(self, lane: Lane) -> None:
         with suppress(Exception):
-            for patient in self._patients:
-                await lane.execute(statement("worker_stop"), patient.worker_id, self._reason)
+            for worker in self._workers:
+                await lane.execute(statement("worker_stop"), worker.worker_id, self._reason)
         await lane.close()
 
     def _call(self, action: Callable[..., object], *args: object) -> None:

@@ -107,7 +107,7 @@ class Engine:
             for worker in self.workers:
                 greet(worker)
         self._heartbeat = Heartbeat(
-            self._address, [worker.patient(version("postmill")) for worker in self.workers]
+            self._address, [worker.watched(version("postmill")) for worker in self.workers]
         )
         await self._heartbeat.start()
         await self._listen(claims)

@@ -10,7 +10,7 @@ from postmill.engine.claimer import Claimer
 from postmill.engine.desk import Desk
 from postmill.engine.dispatcher import Dispatcher
 from postmill.engine.executor import Executor
-from postmill.engine.heartbeat import Patient
+from postmill.engine.heartbeat import WatchedWorker
 from postmill.engine.journal import Journal
 from postmill.engine.ledger import Ledger
 from postmill.engine.letters import DeadLetterHook
@@ -78,9 +78,9 @@ class QueueWorker:
         self.settler.on_settled.append(self._after_settlement)
         self.settler.on_progress = self.dispatcher.hungry.set
 
-    def patient(self, version: str) -> Patient:
+    def watched(self, version: str) -> WatchedWorker:
         """What the heartbeat must know of this worker."""
-        return Patient(
+        return WatchedWorker(
             worker_id=self.worker_id,
             function_name=self.handler.name,
             version=version,
