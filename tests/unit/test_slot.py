@@ -13,14 +13,14 @@ from postmill.engine.slot import Slot
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from postmill.engine.desk import Desk
+    from postmill.engine.attempt import Services
     from postmill.model.message import Message
 
 color: ContextVar[str] = ContextVar("color", default="none")
 
 
 def an_attempt() -> Attempt:
-    return Attempt(cast("Message", None), cast("Desk", None))
+    return Attempt(cast("Message", None), cast("Services", None))
 
 
 class Bench:

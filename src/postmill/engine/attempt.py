@@ -6,13 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from uuid import UUID
 
     from postmill.client.sending import Statement
-    from postmill.engine.desk import Desk
+    from postmill.db.borrowed import Borrowed, HandlerConnections
+    from postmill.engine.journal import Journal
     from postmill.model.message import Message
 
 StopReason = Literal["shutdown", "timeout", "lease_lost", "cancelled"]
@@ -53,6 +56,25 @@ class Stopping:
                 self._in_loop.set()
 
 
+class Services(Protocol):
+    """What a running handler may ask its worker for; done by ``engine.attempt_services``."""
+
+    @property
+    def worker_id(self) -> UUID:
+        """Whose attempt it is."""
+
+    @property
+    def connections(self) -> HandlerConnections:
+        """To borrow from."""
+
+    @property
+    def journal(self) -> Journal:
+        """The worker's log."""
+
+    def transaction(self, attempt: Attempt) -> AbstractAsyncContextManager[Borrowed]:
+        """A transaction that completes the attempt's message when it commits."""
+
+
 class Attempt:
     """Made for each message before its handler; costs nothing until the handler asks for something."""
 
@@ -60,16 +82,16 @@ class Attempt:
         "_stopping",
         "completed_in_transaction",
         "deadline",
-        "desk",
         "lease_lost",
         "message",
         "sends",
+        "services",
         "timer",
     )
 
-    def __init__(self, message: Message, desk: Desk) -> None:
+    def __init__(self, message: Message, services: Services) -> None:
         self.message = message
-        self.desk = desk
+        self.services = services
         self.deadline: float | None = None
         """When it is cancelled, by the loop's clock."""
         self.timer: asyncio.TimerHandle | None = None

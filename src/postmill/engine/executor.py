@@ -38,7 +38,7 @@ from postmill.model.retry import Dead, Exhausted
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from postmill.engine.desk import Desk
+    from postmill.engine.attempt_services import AttemptServices
     from postmill.engine.handler import Handler
     from postmill.engine.slot import Slot
     from postmill.model.message import Message
@@ -52,9 +52,9 @@ _ABANDONED: dict[str, Outcome] = {"shutdown": RELEASED, "lease_lost": LOST, "can
 class Executor:
     """Runs the handler of one worker."""
 
-    def __init__(self, handler: Handler, desk: Desk) -> None:
+    def __init__(self, handler: Handler, services: AttemptServices) -> None:
         self._handler = handler
-        self._desk = desk
+        self._services = services
         self._options = handler.options
         self._timeout_s = self._options.timeout_s
         self._keep_results = self._options.keep_results
@@ -76,7 +76,7 @@ class Executor:
         too.
         """
         message.started = time.monotonic()
-        attempt = Attempt(message, self._desk)
+        attempt = Attempt(message, self._services)
         slot.attempts = (attempt,)
         if self._timeout_s is not None:
             attempt.limit(self._timeout_s, slot.cancel)
@@ -94,7 +94,7 @@ class Executor:
 
     async def run_batch(self, messages: Sequence[Message], slot: Slot) -> list[Outcome]:
         """Run a batch handler: one outcome a message; None from the handler means that all are completed."""
-        attempts = tuple(Attempt(message, self._desk) for message in messages)
+        attempts = tuple(Attempt(message, self._services) for message in messages)
         now = time.monotonic()
         for message in messages:
             message.started = now
@@ -122,7 +122,7 @@ class Executor:
         if not attempt.completed_in_transaction:
             if not isinstance(outcome, Completed):
                 return outcome
-            await self._desk.complete_with_sends(attempt)
+            await self._services.complete_with_sends(attempt)
         return Settled(outcome.result) if isinstance(outcome, Completed) else SETTLED
 
     async def _written(self, outcome: Outcome, attempt: Attempt, slot: Slot) -> Outcome:
@@ -159,12 +159,12 @@ class Executor:
         try:
             return Completed(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode())
         except (TypeError, ValueError) as error:
-            self._desk.journal.say(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=str(error))
+            self._services.journal.say(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=str(error))
             return COMPLETED
 
     def _outcome_of(self, error: BaseException, message: Message, attempt: Attempt, slot: Slot) -> Outcome:
         if attempt.completed_in_transaction:
-            self._desk.journal.say(
+            self._services.journal.say(
                 Event.HOOK_FAILED,
                 exception=error,
                 msg_id=message.msg_id,
@@ -205,7 +205,7 @@ class Executor:
             asked_s = error.after_s if isinstance(error, Retry) else None
             return self._options.retry.decide(message.attempt, error, random.random, asked_s=asked_s)
         except BaseException as broken:
-            self._desk.journal.say(
+            self._services.journal.say(
                 Event.HOOK_FAILED, exception=broken, msg_id=message.msg_id, reason="the retry rule raised"
             )
             return 60.0

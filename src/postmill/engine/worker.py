@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from postmill.engine.attempt_services import AttemptServices
 from postmill.engine.claimer import Claimer
-from postmill.engine.desk import Desk
 from postmill.engine.dispatcher import Dispatcher
 from postmill.engine.executor import Executor
 from postmill.engine.heartbeat import WatchedWorker
@@ -59,8 +59,8 @@ class QueueWorker:
             shape, self.worker_id, archive=options.on_success == "archive", keep_results=options.keep_results
         )
         self.settler = Settler(settlements, statements, self.ledger, self.journal, outage)
-        desk = Desk(self.worker_id, connections, statements, self.ledger, self.journal)
-        self.dispatcher = Dispatcher(options, Executor(traced(handler), desk), self.settler)
+        services = AttemptServices(self.worker_id, connections, statements, self.ledger, self.journal)
+        self.dispatcher = Dispatcher(options, Executor(traced(handler), services), self.settler)
         self.claimer = Claimer(
             claims,
             self.worker_id,

@@ -49,7 +49,7 @@ class Context:
     @property
     def worker_id(self) -> UUID:
         """The worker's row in ``postmill.workers``."""
-        return self._attempt.desk.worker_id
+        return self._attempt.services.worker_id
 
     @property
     def stopping(self) -> Stopping:
@@ -71,7 +71,7 @@ class Context:
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose lines name the message."""
-        fields = self._attempt.desk.journal.fields
+        fields = self._attempt.services.journal.fields
         return _BoundLog(
             logging.getLogger("postmill.handler"),
             {"fields": {**fields, "msg_id": self.message.msg_id, "attempt": self.attempt}},
@@ -82,7 +82,7 @@ class Context:
         """A connection for a while: ``async with ctx.db as connection``. What is done on it is not tied to
         the message.
         """
-        return self._attempt.desk.connections.acquire()
+        return self._attempt.services.connections.acquire()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -91,7 +91,7 @@ class Context:
 
         Raises ``LeaseLost`` (after rolling back) when the message went to somebody else meanwhile.
         """
-        async with self._attempt.desk.transaction(self._attempt) as connection:
+        async with self._attempt.services.transaction(self._attempt) as connection:
             yield Transaction(connection)
 
     def send(
@@ -119,7 +119,7 @@ class Context:
         """Say how far it is: a log line. ``fraction`` runs from 0 to 1."""
         if not 0 <= fraction <= 1:
             raise InvalidOption(f"fraction={fraction!r} is out of range.", why="It runs from 0 to 1.")
-        self._attempt.desk.journal.say(
+        self._attempt.services.journal.say(
             Event.PROGRESS,
             msg_id=self.message.msg_id,
             attempt=self.attempt,

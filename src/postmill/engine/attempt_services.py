@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from postmill.engine.settlement import Statements
 
 
-class Desk:
+class AttemptServices:
     """The services of one worker to its handlers."""
 
     def __init__(
