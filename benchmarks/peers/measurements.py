@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Figures = dict[str, float | None]
 
-PATIENCE_S = 120.0
+GIVE_UP_S = 120.0
 """For anything that should take seconds."""
 WARM_UP = 10
 """First messages of a latency run, which are not counted."""
@@ -76,8 +76,8 @@ class Bench:
         with self._database() as url, self._driver(url, "work", handler="stamp") as worker:
             time.sleep(3)  # it has connected, listens and waits
             with self._driver(url, "send", messages=count, rate=options.latency_rate) as sender:
-                sent = sender.until("sent", PATIENCE_S, count)
-                started = {line["started"]: line["at"] for line in worker.until("started", PATIENCE_S, count)}
+                sent = sender.until("sent", GIVE_UP_S, count)
+                started = {line["started"]: line["at"] for line in worker.until("started", GIVE_UP_S, count)}
         counted = sent[WARM_UP:]
         found = [1000 * (started[line["sent"]] - line["committed"]) for line in counted]
         whole = [1000 * (started[line["sent"]] - line["committing"]) for line in counted]
@@ -111,7 +111,7 @@ class Bench:
         with self._database() as url:
             self._enqueue(url, IN_FLIGHT)
             with self._driver(url, "work", handler="hang", tuned=False) as worker:
-                worker.until("started", PATIENCE_S, IN_FLIGHT)
+                worker.until("started", GIVE_UP_S, IN_FLIGHT)
                 killed = worker.kill()
             with self._driver(url, "work", handler="count", goal=IN_FLIGHT, tuned=False) as worker:
                 time.sleep(max(0, killed + self._options.give_up_s - time.monotonic()))
@@ -134,13 +134,13 @@ class Bench:
 
     def _install(self, url: str) -> dict[str, str]:
         with self._driver(url, "install") as driver:
-            [about] = driver.until("version", PATIENCE_S)
+            [about] = driver.until("version", GIVE_UP_S)
             driver.wait_for_end()
         return about
 
     def _enqueue(self, url: str, messages: int) -> float:
         with self._driver(url, "enqueue", messages=messages) as driver:
-            [line] = driver.until("took_s", PATIENCE_S)
+            [line] = driver.until("took_s", GIVE_UP_S)
         return float(messages / line["took_s"])
 
     def _drain(self, url: str, messages: int) -> float:
@@ -149,9 +149,9 @@ class Bench:
             connection.execute("vacuum analyze")
             connection.execute("checkpoint")
         with self._driver(url, "work", handler="count", goal=messages) as worker:
-            [line] = worker.until("first", PATIENCE_S)
-            worker.until("reached", PATIENCE_S)
-            finished = self._finished(url, time.monotonic() + PATIENCE_S)
+            [line] = worker.until("first", GIVE_UP_S)
+            worker.until("reached", GIVE_UP_S)
+            finished = self._finished(url, time.monotonic() + GIVE_UP_S)
         return float(messages / (finished - line["first"]))
 
     def _finished(self, url: str, deadline: float) -> float:
@@ -171,7 +171,7 @@ class Bench:
         with self._driver(url, "work", handler="count") as worker:
             time.sleep(3)
             with self._driver(url, "produce", rate=rate, seconds=seconds) as producer:
-                [done] = producer.until("done", seconds + PATIENCE_S)
+                [done] = producer.until("done", seconds + GIVE_UP_S)
             ended = time.monotonic()
             sent = [(line["at"], line["sent"]) for line in producer.lines if "at" in line]
             began = sent[0][0]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Line = dict[str, Any]
 
-PATIENCE_S = 60.0
+GIVE_UP_S = 60.0
 TOLD_OF_AN_ERROR = 2_000
 """Characters of what a driver that failed wrote to stderr."""
 
@@ -79,7 +79,7 @@ class Driver:
     def wait_for_end(self) -> None:
         """Wait until the driver has ended by itself. Raises :class:`DriverFailed` when it has failed."""
         try:
-            code = self._process.wait(PATIENCE_S)
+            code = self._process.wait(GIVE_UP_S)
         except subprocess.TimeoutExpired:
             raise self._failed("does not end") from None
         if code:

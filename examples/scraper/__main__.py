@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-PATIENCE = 60.0  # seconds without any page coming to an end
+GIVE_UP_S = 60.0  # without any page coming to an end
 
 
 class Stuck(Exception):
@@ -77,8 +77,8 @@ def _watch(console: Console, connection: Connection[Any], worker: Popen[bytes] |
                 return now
             if now.settled > settled:
                 settled, since = now.settled, time.monotonic()
-            if time.monotonic() - since > PATIENCE:
-                raise Stuck(f"No page ended for {PATIENCE:.0f} s. Does a worker run?")
+            if time.monotonic() - since > GIVE_UP_S:
+                raise Stuck(f"No page ended for {GIVE_UP_S:.0f} s. Does a worker run?")
             if worker is not None and worker.poll() is not None:
                 raise Stuck("The worker stopped. Its log, named above, says why.")
             time.sleep(progress.LOOK_EVERY)

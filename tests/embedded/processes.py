@@ -22,7 +22,7 @@ import postmill
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE_S = 60.0
+GIVE_UP_S = 60.0
 """How long a signal may take before a test is given up; no test measures time."""
 
 _OPENER = """
@@ -86,7 +86,7 @@ class Opener:
         self._reap()
 
     def _reap(self) -> None:
-        self.process.wait(PATIENCE_S)
+        self.process.wait(GIVE_UP_S)
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe and not pipe.closed:
                 pipe.close()
@@ -132,7 +132,7 @@ def _search_path() -> str:
 
 def until(condition: Callable[[], object], what: str) -> None:
     """Wait for what sends no signal of its own: a process gone, a file there."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + GIVE_UP_S
     while not condition():
         assert time.monotonic() < deadline, f"never happened: {what}"
         time.sleep(0.002)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from tests.embedded.processes import PATIENCE_S, alive, ask, until
+from tests.embedded.processes import GIVE_UP_S, alive, ask, until
 
 if TYPE_CHECKING:
     from tests.servers import PrivateServer
@@ -51,6 +51,6 @@ def test_it_goes_with_a_killed_test_process() -> None:
         assert holder.stdout
         pid, folder = holder.stdout.readline().split()
         holder.send_signal(signal.SIGKILL)
-        holder.wait(PATIENCE_S)
+        holder.wait(GIVE_UP_S)
     until(lambda: not alive(int(pid)), "server gone")
     until(lambda: not Path(folder).exists(), "folder gone")

@@ -83,7 +83,7 @@ class HandlerConnections:
         self._lent += 1
         try:
             async with AsyncExitStack() as stack:
-                yield await self._patiently(stack)
+                yield await self._once_available(stack)
         finally:
             self._lent -= 1
             _borrowing.reset(token)
@@ -95,7 +95,7 @@ class HandlerConnections:
             self._pool.terminate()
             self._pool = None
 
-    async def _patiently(self, stack: AsyncExitStack) -> Borrowed:
+    async def _once_available(self, stack: AsyncExitStack) -> Borrowed:
         """Borrow as soon as the database lets us. ``stack`` gives it back."""
         backoff = Backoff(random.random)
         while True:

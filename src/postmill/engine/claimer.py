@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from postmill.engine.lanes import QueueLanes
-from postmill.engine.outage import Patience
+from postmill.engine.outage import OutageBackoff
 from postmill.engine.service import Service
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
@@ -84,7 +84,7 @@ class Claimer(Service):
         self._dispatcher = dispatcher
         self._ledger = ledger
         self._journal = journal
-        self._patience = Patience(outage)
+        self._backoff = OutageBackoff(outage)
         self._on_shape = on_shape
         self._notified = False
         self._woken = asyncio.Event()
@@ -158,10 +158,10 @@ class Claimer(Service):
             self._queue_is_missing()
             return False
         except Exception as error:
-            await self._patience.failed(error)
+            await self._backoff.failed(error)
             self._look_at = 0.0
             return not self._stopping
-        self._patience.worked()
+        self._backoff.worked()
         return more
 
     async def rest(self) -> None:

@@ -24,7 +24,7 @@ MAX_UNSETTLED = 5_000
 """Finished messages that wait to be written down, before no more are claimed: the database is slower than the
 handlers.
 """
-PATIENCE_S = 1.0
+SURPLUS_AFTER_S = 1.0
 """How long too many messages may wait, without any being added, before they are given back."""
 TURN = 50
 """Messages in a row before the event loop gets a turn, if their handlers never wait."""
@@ -91,7 +91,7 @@ class Dispatcher:
     def surplus(self) -> int:
         """Messages that wait though the handlers have become slow: others could run them meanwhile."""
         per_slot = self._options.batch or 1
-        if time.monotonic() - self._fed_at < PATIENCE_S:
+        if time.monotonic() - self._fed_at < SURPLUS_AFTER_S:
             return 0
         spare = len(self._ready) - (self._options.max_concurrent * per_slot + 2 * self.prefetch.limit())
         return max(0, spare)

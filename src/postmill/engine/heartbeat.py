@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from postmill.db.lane import Lane
-from postmill.engine.outage import Patience
+from postmill.engine.outage import OutageBackoff
 from postmill.engine.pruner import Pruner
 from postmill.model.events import Event
 from postmill.model.message import State
@@ -136,8 +136,8 @@ class Heartbeat:
         self._own_loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         lane = Lane(self._address, "heartbeat", timeout_s=max(1.0, self._lease_s / 2))
         lane.on_connect(self._announce)
-        patience = Patience(self._workers[0].outage)
-        patience.hurry = self._stop
+        backoff = OutageBackoff(self._workers[0].outage)
+        backoff.hurry = self._stop
         pruner = Pruner(lane, self._workers[0].journal)
         beat_at = 0.0
         while not self._stop.is_set():
@@ -152,10 +152,10 @@ class Heartbeat:
                 self._call(self._announced.set)
                 if started >= pruner.due_at:
                     await pruner.run_once()
-                patience.worked()
+                backoff.worked()
             except Exception as error:
                 self.in_touch, beat_at = False, 0.0
-                await patience.failed(error)
+                await backoff.failed(error)
                 continue
             next_at = min(beat_at, pruner.due_at)
             pause = min(self._lease_s / 3, PERIOD_S, max(0.0, next_at - time.monotonic()))

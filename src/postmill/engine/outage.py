@@ -50,7 +50,7 @@ class Outage:
             self._journal.say(Event.DATABASE_LOST, reason=f"{type(error).__name__}: {error}".strip())
 
 
-class Patience:
+class OutageBackoff:
     """One service's waiting: back off after each failure, cut short by ``hurry``."""
 
     def __init__(self, outage: Outage) -> None:

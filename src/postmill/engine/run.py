@@ -16,7 +16,7 @@ from postmill.db.outage import is_passing
 from postmill.engine.heartbeat import Heartbeat
 from postmill.engine.journal import Journal
 from postmill.engine.listener import NO_ECHO, Listener, say_polling
-from postmill.engine.outage import Outage, Patience
+from postmill.engine.outage import Outage, OutageBackoff
 from postmill.engine.wakeups import Wakeups
 from postmill.engine.worker import QueueWorker, find_shape
 from postmill.model.address import Address
@@ -168,16 +168,16 @@ class Engine:
 
     async def _once_up(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """What ``work`` gives, as soon as the database lets it: a worker also starts in an outage."""
-        patience = Patience(_outage())
+        backoff = OutageBackoff(_outage())
         while True:
             try:
                 done = await work()
             except Exception as error:
                 if not is_passing(error):
                     raise
-                await patience.failed(error)
+                await backoff.failed(error)
             else:
-                patience.worked()
+                backoff.worked()
                 return done
 
     async def _shapes(self, lane: Lane) -> list[QueueShape]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from postmill.db.outage import is_passing, refuses_login
-from postmill.engine.outage import Patience
+from postmill.engine.outage import OutageBackoff
 from postmill.engine.service import Service
 from postmill.engine.settlement import Settlement, Statements, grouped
 from postmill.model.events import Event
@@ -45,7 +45,7 @@ class Settler(Service):
         self._lane = lane
         self._ledger = ledger
         self._journal = journal
-        self._patience = Patience(outage)
+        self._backoff = OutageBackoff(outage)
         self._pending: list[Pair] = []
         self._waiting: asyncio.Future[None] | None = None
         self.settled = 0
@@ -109,9 +109,9 @@ class Settler(Service):
                     await self._settle_apart(settlement, error)
                     return
                 settlement.uncertain = True
-                await self._patience.failed(error)
+                await self._backoff.failed(error)
                 continue
-            self._patience.worked()
+            self._backoff.worked()
             missed = self._note(settlement, settled)
             if missed:
                 sent = dict(
