@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from postmill import Retry
-from postmill.db.lane import Lane
+from postmill.db.shared_connection import SharedConnection
 from postmill.engine import heartbeat
 from postmill.engine.dispatcher import Dispatcher
 from postmill.engine.heartbeat import Heartbeat
@@ -52,7 +52,7 @@ def _is_claim(text: str, *_: object) -> bool:
 
 POINTS: dict[str, Callable[[], None]] = {
     "before it announces itself": lambda: _stop_before(Heartbeat, "_announce"),
-    "before the claim is sent": lambda: _stop_before(Lane, "fetchrow", _is_claim),
+    "before the claim is sent": lambda: _stop_before(SharedConnection, "fetchrow", _is_claim),
     "after the claim, before the handler": lambda: _stop_before(Dispatcher, "feed"),
     "after the handler, before its outcome is noted": lambda: _stop_before(Settler, "add"),
     "before the outcome is sent": lambda: _stop_before(Settler, "_execute"),

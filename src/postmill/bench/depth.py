@@ -11,7 +11,7 @@ from uuid import uuid4
 from postmill.bench.arena import arena
 from postmill.bench.environment import environment
 from postmill.bench.report import Report
-from postmill.db.lane import Lane
+from postmill.db.shared_connection import SharedConnection
 from postmill.engine.lanes import QueueLanes
 from postmill.model.worker_options import WorkerOptions
 
@@ -69,9 +69,9 @@ async def _claim_ms(place: Arena, options: DepthOptions) -> float:
     async def shape() -> QueueShape:
         return place.shape
 
-    lane = Lane(place.address, "bench")
+    shared = SharedConnection(place.address, "bench")
     worker = WorkerOptions(queue=place.shape.name)
-    lanes = QueueLanes(lane, uuid4(), worker, shape, lambda _claim, _messages: None)
+    lanes = QueueLanes(shared, uuid4(), worker, shape, lambda _claim, _messages: None)
     times = []
     try:
         await lanes.begin()
@@ -81,5 +81,5 @@ async def _claim_ms(place: Arena, options: DepthOptions) -> float:
                 break
             times.append(perf_counter() - began)
     finally:
-        await lane.close()
+        await shared.close()
     return median(times) * 1000

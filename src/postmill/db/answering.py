@@ -8,7 +8,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from postmill.db.lane import Lane
+from postmill.db.shared_connection import SharedConnection
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Answering:
     """Opens its connection when it is asked first."""
 
     def __init__(self, address: Address) -> None:
-        self._lane = Lane(address, "probe")
+        self._shared = SharedConnection(address, "probe")
         self._order = asyncio.Lock()
         self._good_until = 0.0
         self._answered = False
@@ -39,12 +39,12 @@ class Answering:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._lane.close()
+        await self._shared.close()
 
     async def _ask(self) -> bool:
         try:
             async with asyncio.timeout(PATIENCE_S):
-                await self._lane.fetchrow(statement("check_clock"))
+                await self._shared.fetchrow(statement("check_clock"))
         except Exception:  # whatever it is, it was no answer
             return False
         return True

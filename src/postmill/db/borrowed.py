@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 import asyncpg
 
 from postmill.client import asyncpg_connection
-from postmill.db.lane import CONNECT_TIMEOUT_S
 from postmill.db.outage import is_passing
+from postmill.db.shared_connection import CONNECT_TIMEOUT_S
 from postmill.model.backoff import Backoff
 from postmill.model.errors import Refused
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from asyncpg.pool import PoolConnectionProxy
 
-    from postmill.db.lane import Lane
+    from postmill.db.shared_connection import SharedConnection
     from postmill.model.address import Address
 
 Borrowed: TypeAlias = "asyncpg.Connection | PoolConnectionProxy"
@@ -57,7 +57,7 @@ class _Connection(asyncpg.Connection):
 class HandlerConnections:
     """At most ``size`` connections, opened when needed. With ``size`` 0 handlers take turns on ``shared``."""
 
-    def __init__(self, address: Address, size: int, shared: Lane, outage: Outage) -> None:
+    def __init__(self, address: Address, size: int, shared: SharedConnection, outage: Outage) -> None:
         self._address = address
         self._size = size
         self._shared = shared
@@ -100,7 +100,9 @@ class HandlerConnections:
         backoff = Backoff(random.random)
         while True:
             try:
-                lent = await stack.enter_async_context(self._from_pool() if self._size else self._from_lane())
+                lent = await stack.enter_async_context(
+                    self._from_pool() if self._size else self._from_shared()
+                )
             except Exception as error:
                 if self._closed or not is_passing(error):
                     raise
@@ -112,7 +114,7 @@ class HandlerConnections:
                 return lent
 
     @asynccontextmanager
-    async def _from_lane(self) -> AsyncIterator[Borrowed]:
+    async def _from_shared(self) -> AsyncIterator[Borrowed]:
         async with self._shared.connection(pinned=False) as connection:
             try:
                 yield connection

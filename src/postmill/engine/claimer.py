@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from uuid import UUID
 
-    from postmill.db.lane import Lane
+    from postmill.db.shared_connection import SharedConnection
     from postmill.engine.dispatcher import Dispatcher
     from postmill.engine.journal import Journal
     from postmill.engine.lanes import Look
@@ -66,7 +66,7 @@ class Claimer(Service):
 
     def __init__(
         self,
-        lane: Lane,
+        shared: SharedConnection,
         worker_id: UUID,
         options: WorkerOptions,
         dispatcher: Dispatcher,
@@ -77,8 +77,8 @@ class Claimer(Service):
         on_shape: Callable[[QueueShape], None],
     ) -> None:
         super().__init__()
-        self.lanes = QueueLanes(lane, worker_id, options, find_shape, self._take_over)
-        self._lane = lane
+        self.lanes = QueueLanes(shared, worker_id, options, find_shape, self._take_over)
+        self._shared = shared
         self.worker_id = worker_id
         self._options = options
         self._dispatcher = dispatcher
@@ -103,7 +103,7 @@ class Claimer(Service):
         """The last claim took all it could."""
         self._behind_since: float | None = None
         self._observed = (time.monotonic(), 0, 0.0)
-        lane.on_connect(self._unlisted)
+        shared.on_connect(self._unlisted)
 
     @property
     def notified(self) -> bool:
@@ -268,7 +268,7 @@ class Claimer(Service):
 
     async def _ask_to_be_called(self) -> None:
         if self._notified and not self._listed:
-            await self._lane.execute(statement("listener_add"), self._options.queue, self.worker_id)
+            await self._shared.execute(statement("listener_add"), self._options.queue, self.worker_id)
             self._listed = True
 
     async def _look(self, *, idle: bool) -> Look:
@@ -352,7 +352,7 @@ class Claimer(Service):
         if self._dispatcher.wanted() == 0 and not self._dispatcher.prefetch.full:
             text = queue_statement("wake_another", self.lanes.shape)
             position = self.lanes.cursor.position
-            self._later(self._lane.execute(text, self._options.queue, self.worker_id, position))
+            self._later(self._shared.execute(text, self._options.queue, self.worker_id, position))
 
     async def _pass_on(self) -> None:
         """Called, and there is no room: another may have it, or this worker looks as soon as there is."""
@@ -363,7 +363,7 @@ class Claimer(Service):
     async def _leave(self) -> None:
         """Not to be called until this worker rests again."""
         self._listed = False
-        await self._lane.execute(statement("listener_remove"), self._options.queue, self.worker_id)
+        await self._shared.execute(statement("listener_remove"), self._options.queue, self.worker_id)
 
     def _later(self, work: Awaitable[None]) -> None:
         self._errand = asyncio.ensure_future(work)

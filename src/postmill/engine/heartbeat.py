@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from postmill.db.lane import Lane
+from postmill.db.shared_connection import SharedConnection
 from postmill.engine.outage import OutageBackoff
 from postmill.engine.pruner import Pruner
 from postmill.model.events import Event
@@ -134,18 +134,18 @@ class Heartbeat:
 
     async def _main(self) -> None:
         self._own_loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        lane = Lane(self._address, "heartbeat", timeout_s=max(1.0, self._lease_s / 2))
-        lane.on_connect(self._announce)
+        shared = SharedConnection(self._address, "heartbeat", timeout_s=max(1.0, self._lease_s / 2))
+        shared.on_connect(self._announce)
         backoff = OutageBackoff(self._workers[0].outage)
         backoff.hurry = self._stop
-        pruner = Pruner(lane, self._workers[0].journal)
+        pruner = Pruner(shared, self._workers[0].journal)
         beat_at = 0.0
         while not self._stop.is_set():
             started = time.monotonic()
             try:
-                await self._renew(lane)
+                await self._renew(shared)
                 if started >= beat_at:
-                    await self._beat(lane)
+                    await self._beat(shared)
                     self.in_touch = True
                     wait_s = SUSPICION_S if self._suspects else next_beat_s(random.random())  # noqa: S311
                     beat_at = started + wait_s
@@ -162,7 +162,7 @@ class Heartbeat:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stop.wait()
-        await self._say_goodbye(lane)
+        await self._say_goodbye(shared)
 
     async def _announce(self, connection: asyncpg.Connection) -> None:
         now = time.monotonic()
@@ -184,24 +184,26 @@ class Heartbeat:
                 timeout=5,
             )
 
-    async def _renew(self, lane: Lane) -> None:
+    async def _renew(self, shared: SharedConnection) -> None:
         blocked_s = time.monotonic() - self.loop_seen
         for worker in self._workers:
             if blocked_s > worker.options.max_blocked_s:
-                await self._let_go(lane, worker, blocked_s)
+                await self._let_go(shared, worker, blocked_s)
                 continue
             worker.let_go = False
             due = worker.ledger.older_than(time.monotonic() - worker.options.lease_s / 4)
             if due:
-                await self._renew_messages(lane, worker, due)
+                await self._renew_messages(shared, worker, due)
 
-    async def _renew_messages(self, lane: Lane, worker: WatchedWorker, messages: list[Message]) -> None:
+    async def _renew_messages(
+        self, shared: SharedConnection, worker: WatchedWorker, messages: list[Message]
+    ) -> None:
         messages.sort(key=lambda message: message.msg_id)
         by_id = {message.msg_id: message for message in messages}
         sent_at = time.monotonic()
         worker.ledger.renewing = frozenset(by_id)
         try:
-            rows = await lane.fetch(
+            rows = await shared.fetch(
                 queue_statement("renew", worker.shape),
                 [message.msg_id for message in messages],
                 [message.read_ct for message in messages],
@@ -220,11 +222,11 @@ class Heartbeat:
         finally:
             worker.ledger.renewing = frozenset()
 
-    async def _beat(self, lane: Lane) -> None:
+    async def _beat(self, shared: SharedConnection) -> None:
         others_hold = False
         for worker in self._workers:
             running = worker.running_ids()
-            row = await lane.fetchrow(
+            row = await shared.fetchrow(
                 statement("worker_heartbeat"),
                 worker.worker_id,
                 len(running),
@@ -234,23 +236,23 @@ class Heartbeat:
                 worker.options.lease_s,
             )
             if not row["known"]:
-                async with lane.connection() as connection:
+                async with shared.connection() as connection:
                     await self._announce(connection)
             if row["deprecated"]:
                 self._call(worker.on_deprecated)
             for msg_id in row["cancelled"]:
                 self._call(worker.on_cancel, msg_id)
             if row["forgotten"]:
-                await self._give_back_forgotten(lane, worker)
+                await self._give_back_forgotten(shared, worker)
             others_hold = others_hold or row["others_hold"]
         self._suspects = False
         if others_hold and self._judges_from is not None and time.monotonic() >= self._judges_from:
-            await self._rescue(lane)
+            await self._rescue(shared)
 
-    async def _give_back_forgotten(self, lane: Lane, worker: WatchedWorker) -> None:
+    async def _give_back_forgotten(self, shared: SharedConnection, worker: WatchedWorker) -> None:
         """Claims that were committed while their connection was cut: this worker was never told of them."""
         known = worker.ledger.receipts
-        rows = await lane.fetch(
+        rows = await shared.fetch(
             statement("give_back"),
             worker.worker_id,
             known,
@@ -263,19 +265,19 @@ class Heartbeat:
                 Event.CLAIMS_RESCUED, messages=len(row["msg_ids"]), reason="claim without an answer"
             )
 
-    async def _let_go(self, lane: Lane, worker: WatchedWorker, blocked_s: float) -> None:
+    async def _let_go(self, shared: SharedConnection, worker: WatchedWorker, blocked_s: float) -> None:
         """A loop that hangs will not finish anything: its messages go to others, and the hang counts as an
         attempt.
         """
         if worker.let_go:
             return
         reason = f"the event loop was blocked for {blocked_s:.0f} s"
-        await lane.fetch(statement("give_back"), worker.worker_id, [], 0.0, "crash", reason)
+        await shared.fetch(statement("give_back"), worker.worker_id, [], 0.0, "crash", reason)
         worker.let_go = True
         worker.journal.say(Event.WORKER_BLOCKED, blocked_s=round(blocked_s), reason=reason)
 
-    async def _rescue(self, lane: Lane) -> None:
-        for row in await lane.fetch(statement("rescue"), 100):
+    async def _rescue(self, shared: SharedConnection) -> None:
+        for row in await shared.fetch(statement("rescue"), 100):
             if row["msg_ids"] is None:
                 self._suspects = True
                 continue
@@ -286,11 +288,11 @@ class Heartbeat:
                 messages=len(row["msg_ids"]),
             )
 
-    async def _say_goodbye(self, lane: Lane) -> None:
+    async def _say_goodbye(self, shared: SharedConnection) -> None:
         with suppress(Exception):
             for worker in self._workers:
-                await lane.execute(statement("worker_stop"), worker.worker_id, self._reason)
-        await lane.close()
+                await shared.execute(statement("worker_stop"), worker.worker_id, self._reason)
+        await shared.close()
 
     def _call(self, action: Callable[..., object], *args: object) -> None:
         with suppress(RuntimeError):  # the event loop has ended

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from uuid import UUID
 
-    from postmill.db.lane import Lane
+    from postmill.db.shared_connection import SharedConnection
     from postmill.model.queue_name import QueueShape
     from postmill.model.worker_options import WorkerOptions
 
@@ -59,7 +59,7 @@ class QueueLanes:
 
     def __init__(
         self,
-        connection: Lane,
+        connection: SharedConnection,
         worker_id: UUID,
         options: WorkerOptions,
         find_shape: Callable[[], Awaitable[QueueShape]],

@@ -12,8 +12,8 @@ import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from postmill.db.lane import Lane, is_pooled
 from postmill.db.outage import is_passing
+from postmill.db.shared_connection import SharedConnection, is_pooled
 from postmill.engine.service import Service
 from postmill.engine.wakeups import Wakeups
 from postmill.model.backoff import Backoff
@@ -37,8 +37,8 @@ class Listener(Service):
         super().__init__()
         self._address = direct
         self._workers = workers
-        self._lane = Lane(direct, "listen")
-        self._wakeups = Wakeups(self._lane)
+        self._shared = SharedConnection(direct, "listen")
+        self._wakeups = Wakeups(self._shared)
         for worker in workers:
             self._wakeups.subscribe(worker.claimer, worker.handler.options.queue)
         self._wakeups.on_cut.append(self.wake)
@@ -76,7 +76,7 @@ class Listener(Service):
     async def stop(self) -> None:
         """As :meth:`Service.stop`, and close the connection."""
         await super().stop()
-        await self._lane.close()
+        await self._shared.close()
 
     async def _trouble(self) -> str | None:
         """Why notifications don't arrive; None when they do."""

@@ -17,7 +17,7 @@ from postmill.model.events import Event
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from postmill.db.lane import Lane
+    from postmill.db.shared_connection import SharedConnection
     from postmill.engine.journal import Journal
 
 BATCH = 5_000
@@ -33,8 +33,8 @@ TIMEOUT_S = 5.0
 class Pruner:
     """The pruning of one process."""
 
-    def __init__(self, lane: Lane, journal: Journal) -> None:
-        self._lane = lane
+    def __init__(self, shared: SharedConnection, journal: Journal) -> None:
+        self._shared = shared
         self._journal = journal
         self.due_at = time.monotonic() + EVERY_S * random.random()  # noqa: S311 - spreads the workers
         """When to call :meth:`run_once` next, by the monotonic clock."""
@@ -64,6 +64,6 @@ class Pruner:
             self._journal.say(Event.HISTORY_PRUNED, of_queue=done["queue_name"], **counts)
 
     async def _prune(self) -> Any:
-        async with self._lane.connection() as connection, connection.transaction():
+        async with self._shared.connection() as connection, connection.transaction():
             await connection.execute(statement("prune_limit"), timeout=TIMEOUT_S)
             return await connection.fetchrow(statement("prune"), BATCH, timeout=TIMEOUT_S)

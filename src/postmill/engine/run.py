@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from postmill.db.borrowed import HandlerConnections
-from postmill.db.lane import Lane, is_pooled
 from postmill.db.outage import is_passing
+from postmill.db.shared_connection import SharedConnection, is_pooled
 from postmill.engine.heartbeat import Heartbeat
 from postmill.engine.journal import Journal
 from postmill.engine.listener import NO_ECHO, Listener, say_polling
@@ -48,7 +48,7 @@ class Engine:
         self._handlers = handlers
         self._address = address
         self.workers: list[QueueWorker] = []
-        self._lanes: list[Lane] = []
+        self._shared: list[SharedConnection] = []
         self._connections: HandlerConnections | None = None
         self._heartbeat: Heartbeat | None = None
         self._listener: Listener | None = None
@@ -91,8 +91,8 @@ class Engine:
                 await self._listener.stop()
             if self._connections is not None:
                 await self._connections.close()
-            for lane in self._lanes:
-                await lane.close()
+            for shared in self._shared:
+                await shared.close()
             for worker in self.workers:
                 worker.journal.say(Event.WORKER_STOPPED, reason=reason, settled=worker.settler.settled)
             self._ended.set()
@@ -127,7 +127,7 @@ class Engine:
     @property
     def statements(self) -> int:
         """Statements sent so far to claim and to settle; not those of the heartbeat and of handlers."""
-        return sum(lane.statements for lane in self._lanes)
+        return sum(shared.statements for shared in self._shared)
 
     @property
     def not_ready(self) -> str | None:
@@ -145,15 +145,15 @@ class Engine:
         """Messages that run now."""
         return sum(worker.dispatcher.running for worker in self.workers)
 
-    async def _connect(self) -> tuple[Lane, Lane]:
-        """The lanes for claims and for settlements, once the server answers."""
+    async def _connect(self) -> tuple[SharedConnection, SharedConnection]:
+        """The connections for claims and for settlements, once the server answers."""
         await self._find_pooler()
         allowed = max(handler.options.max_pg_connections for handler in self._handlers)
         plan = plan_connections(allowed, listen_elsewhere=self._address.direct_url is not None)
         lease_s = min(handler.options.lease_s for handler in self._handlers)
-        claims = Lane(self._address, "claims", timeout_s=max(1.0, lease_s / 2))
-        settlements = Lane(self._address, "settlements", timeout_s=max(1.0, lease_s / 2))
-        self._lanes = [claims, settlements] if plan.settlements_apart else [claims]
+        claims = SharedConnection(self._address, "claims", timeout_s=max(1.0, lease_s / 2))
+        settlements = SharedConnection(self._address, "settlements", timeout_s=max(1.0, lease_s / 2))
+        self._shared = [claims, settlements] if plan.settlements_apart else [claims]
         self._plan = plan
         shared = settlements if plan.settlements_apart else claims
         self._connections = HandlerConnections(self._address, plan.handlers, shared, _outage())
@@ -180,17 +180,17 @@ class Engine:
                 backoff.worked()
                 return done
 
-    async def _shapes(self, lane: Lane) -> list[QueueShape]:
-        return [await self._shape(lane, handler.options.queue) for handler in self._handlers]
+    async def _shapes(self, shared: SharedConnection) -> list[QueueShape]:
+        return [await self._shape(shared, handler.options.queue) for handler in self._handlers]
 
-    async def _shape(self, lane: Lane, queue: str) -> QueueShape:
+    async def _shape(self, shared: SharedConnection, queue: str) -> QueueShape:
         try:
-            return await find_shape(lane, queue)
+            return await find_shape(shared, queue)
         except QueueNotFound:
-            await lane.execute(statement("queue_create"), validated(queue))
-            return await find_shape(lane, queue)
+            await shared.execute(statement("queue_create"), validated(queue))
+            return await find_shape(shared, queue)
 
-    async def _listen(self, claims: Lane) -> None:
+    async def _listen(self, claims: SharedConnection) -> None:
         """On the claims' connection, on a direct address beside a pooler, or not at all."""
         workers = [worker for worker in self.workers if worker.handler.options.poller != "poll"]
         if not workers:

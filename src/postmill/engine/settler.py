@@ -22,7 +22,7 @@ from postmill.model.outcome import LOST, Completed, Failed, Lost, Settled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from postmill.db.lane import Lane
+    from postmill.db.shared_connection import SharedConnection
     from postmill.engine.journal import Journal
     from postmill.engine.ledger import Ledger
     from postmill.engine.outage import Outage
@@ -38,11 +38,16 @@ class Settler(Service):
     """The outcomes of one worker on their way to the database."""
 
     def __init__(
-        self, lane: Lane, statements: Statements, ledger: Ledger, journal: Journal, outage: Outage
+        self,
+        shared: SharedConnection,
+        statements: Statements,
+        ledger: Ledger,
+        journal: Journal,
+        outage: Outage,
     ) -> None:
         super().__init__()
         self.statements = statements
-        self._lane = lane
+        self._shared = shared
         self._ledger = ledger
         self._journal = journal
         self._backoff = OutageBackoff(outage)
@@ -126,7 +131,7 @@ class Settler(Service):
                 message.state = State.SETTLING
         try:
             text, arguments = self.statements.call(settlement)
-            row = await self._lane.fetchrow(text, *arguments)
+            row = await self._shared.fetchrow(text, *arguments)
         except BaseException:
             for message, _ in settlement.pairs:
                 if message.state == State.SETTLING:

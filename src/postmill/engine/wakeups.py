@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from postmill.db.lane import Lane
+    from postmill.db.shared_connection import SharedConnection
     from postmill.engine.claimer import Claimer
 
 ROUND_TRIP_S = 2.0
@@ -22,15 +22,15 @@ _ECHO = "postmill.echo"
 
 
 class Wakeups:
-    """Listens for several workers on one lane's connection, again after each reconnect."""
+    """Listens for several workers on one shared connection, again after each reconnect."""
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
+    def __init__(self, shared: SharedConnection) -> None:
+        self._shared = shared
         self._actions: dict[str, list[Callable[[object], object]]] = {}
         self._echo = asyncio.Event()
         self.on_cut: list[Callable[[], object]] = []
         """Called when the connection has ended."""
-        lane.on_connect(self._listen)
+        shared.on_connect(self._listen)
 
     def subscribe(self, claimer: Claimer, queue: str) -> None:
         """Tell ``claimer`` of what is sent to ``queue``, by our trigger or by pgmq's, which calls all, and of
@@ -46,13 +46,13 @@ class Wakeups:
 
     async def begin(self) -> bool:
         """Listen, on a new connection, for every worker subscribed. Returns whether notifications come."""
-        await self._lane.close()
+        await self._shared.close()
         return await self.check()
 
     async def check(self) -> bool:
         """Whether a notification sent now comes back. False behind a pooler, whatever it calls itself."""
         self._echo.clear()
-        await self._lane.execute(statement("notify_echo"))
+        await self._shared.execute(statement("notify_echo"))
         try:
             async with asyncio.timeout(ROUND_TRIP_S):
                 await self._echo.wait()

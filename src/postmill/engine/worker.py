@@ -27,7 +27,7 @@ from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from postmill.db.borrowed import HandlerConnections
-    from postmill.db.lane import Lane
+    from postmill.db.shared_connection import SharedConnection
     from postmill.engine.handler import Handler
     from postmill.engine.settlement import Settlement
     from postmill.model.message import Message
@@ -44,8 +44,8 @@ class QueueWorker:
         self,
         handler: Handler,
         shape: QueueShape,
-        claims: Lane,
-        settlements: Lane,
+        claims: SharedConnection,
+        settlements: SharedConnection,
         connections: HandlerConnections,
     ) -> None:
         self.handler = handler
@@ -164,9 +164,9 @@ class QueueWorker:
         self.settler.statements.shape = shape
 
 
-async def find_shape(lane: Lane, queue: str) -> QueueShape:
+async def find_shape(shared: SharedConnection, queue: str) -> QueueShape:
     """The shape of a queue's tables. Raises :class:`QueueNotFound`."""
-    row = await lane.fetchrow(statement("queue_shape"), queue)
+    row = await shared.fetchrow(statement("queue_shape"), queue)
     if row is None:
         raise QueueNotFound(f"There is no queue {queue!r}.", hint=f"Create it: postmill queue create {queue}")
     return QueueShape.of(row)

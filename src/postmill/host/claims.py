@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from postmill.db.lane import Lane
+from postmill.db.shared_connection import SharedConnection
 from postmill.model.events import Event
 from postmill.sql.catalog import statement
 
@@ -26,7 +26,7 @@ class Claims:
     """One connection, opened when the first isolate dies."""
 
     def __init__(self, address: Address, journal: FunctionJournal) -> None:
-        self._lane = Lane(address, "host")
+        self._shared = SharedConnection(address, "host")
         self._journal = journal
 
     async def give_back(self, function: str, worker_ids: Sequence[str], reason: str) -> None:
@@ -47,12 +47,12 @@ class Claims:
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._lane.close()
+        await self._shared.close()
 
     async def _give_back_once(self, function: str, worker_id: UUID, reason: str) -> None:
-        await self._lane.execute(statement("worker_stop"), worker_id, reason)
+        await self._shared.execute(statement("worker_stop"), worker_id, reason)
         text = f"the worker's process ended: {reason}"
-        rows = await self._lane.fetch(statement("give_back"), worker_id, [], 0.0, "crash", text)
+        rows = await self._shared.fetch(statement("give_back"), worker_id, [], 0.0, "crash", text)
         messages = sum(len(row["msg_ids"]) for row in rows)
         if messages:
             dead = str(worker_id)[:8]

@@ -1,5 +1,5 @@
 -- Pin the plans of the hot statements: always the index, in its order, whatever the statistics of an empty or never analysed table say.
--- Called by: db lane, once a connection (flag session) or, behind a pooler, in each transaction (flag local).
+-- Called by: db shared_connection, once a connection (flag session) or, behind a pooler, in each transaction (flag local).
 set enable_seqscan = off; --? session
 set enable_bitmapscan = off; --? session
 set enable_sort = off; --? session

@@ -1,7 +1,7 @@
 """One asyncpg connection for one kind of statement: opened when needed, used by one at a time, replaced when
 it breaks.
 
-A lane does not retry and does not wait: whoever uses it knows what a failure means. Every call has a time
+It does not retry and does not wait: whoever uses it knows what a failure means. Every call has a time
 limit, so a half-open connection is noticed.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 5.0
 
 
-class Lane:
+class SharedConnection:
     """A connection that one service's statements share. Raises what asyncpg raises; see ``db.outage``."""
 
     def __init__(self, address: Address, name: str, *, timeout_s: float = 10.0) -> None:
@@ -82,7 +82,7 @@ class Lane:
                 raise
 
     async def close(self) -> None:
-        """Close the connection, if there is one; the lane can be used again."""
+        """Close it, if it is open; the next statement opens it again."""
         async with self._busy:
             connection, self._connection = self._connection, None
             if connection is not None and not connection.is_closed():
