@@ -21,11 +21,11 @@ def test_after_a_success_it_starts_over() -> None:
     assert (backoff.failures, backoff.next_delay_s(), backoff.next_delay_s()) == (0, 0, 0.025)
 
 
-@given(dice=st.lists(st.floats(0, 1), min_size=1, max_size=200))
-def test_no_wait_is_longer_than_the_longest(dice: list[float]) -> None:
-    numbers = iter(dice)
+@given(chance=st.lists(st.floats(0, 1), min_size=1, max_size=200))
+def test_no_wait_is_longer_than_the_longest(chance: list[float]) -> None:
+    numbers = iter(chance)
     backoff = Backoff(lambda: next(numbers))
-    for _ in dice:
+    for _ in chance:
         assert 0 <= backoff.next_delay_s() <= backoff.max_s
 
 

@@ -51,15 +51,15 @@ def test_fixed_and_none() -> None:
     base=st.floats(0, 1e6),
     longest=st.floats(0, 1e6),
     jitter=st.floats(0, 1),
-    dice=st.floats(0, 1, exclude_max=True),
+    chance=st.floats(0, 1, exclude_max=True),
 )
 def test_jitter_stays_within_its_fraction(
-    attempt: int, base: float, longest: float, jitter: float, dice: float
+    attempt: int, base: float, longest: float, jitter: float, chance: float
 ) -> None:
     policy = Retry.exponential(max_attempts=10**7, base=base, max=longest, jitter=jitter)
     plain = Retry.exponential(max_attempts=10**7, base=base, max=longest, jitter=0)
     expected = plain.decide(attempt, ERROR, middle)
-    delay = policy.decide(attempt, ERROR, lambda: dice)
+    delay = policy.decide(attempt, ERROR, lambda: chance)
     assert not isinstance(delay, Dead)
     assert not isinstance(expected, Dead)
     assert expected <= longest

@@ -118,7 +118,7 @@ class Claimer(Service):
     def wake(self) -> None:
         """See :class:`Service`."""
         self._woken.set()
-        self._dispatcher.hungry.set()
+        self._dispatcher.wants_more.set()
 
     def call(self) -> None:
         """Something was sent, and this worker was chosen to claim it."""
@@ -167,11 +167,11 @@ class Claimer(Service):
     async def rest(self) -> None:
         """Wait for room, a call, the next due message or the poll floor."""
         if self._dispatcher.wanted() == 0 and self.lanes.begun:
-            self._dispatcher.hungry.clear()
+            self._dispatcher.wants_more.clear()
             if self._dispatcher.wanted() == 0:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_S):
-                        await self._dispatcher.hungry.wait()
+                        await self._dispatcher.wants_more.wait()
                 return
         with suppress(TimeoutError):
             async with asyncio.timeout(self._look_at - time.monotonic()):
@@ -366,8 +366,8 @@ class Claimer(Service):
         await self._shared.execute(statement("listener_remove"), self._options.queue, self.worker_id)
 
     def _later(self, work: Awaitable[None]) -> None:
-        self._errand = asyncio.ensure_future(work)
-        self._errand.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._unawaited = asyncio.ensure_future(work)
+        self._unawaited.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     def _queue_is_missing(self) -> None:
         if not self._missing:

@@ -48,7 +48,7 @@ class Dispatcher:
         self.prefetch = Prefetch(options.batch_size)
         self.finished = 0
         """Messages that have run to an outcome."""
-        self.hungry = asyncio.Event()
+        self.wants_more = asyncio.Event()
         """Set when more messages are wanted."""
         self.quiet = asyncio.Event()
         """Set while nothing runs."""
@@ -181,7 +181,7 @@ class Dispatcher:
                 if self.running == 0:
                     self.quiet.set()
                 if len(self._ready) <= self._low_water:
-                    self.hungry.set()
+                    self.wants_more.set()
             if not slot.finished():
                 return
             if self.finished % TURN == 0:

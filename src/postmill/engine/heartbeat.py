@@ -78,11 +78,11 @@ class WatchedWorker:
         return self.worker_id.int >> 65
 
 
-def next_beat_s(dice: float) -> float:
-    """Seconds until the next sign of life is due; ``dice`` from 0 to 1 spreads the workers. It may be late by
-    a renewal and a pruning, which have the connection before it, and must come within ``SILENT_S``.
+def next_beat_s(chance: float) -> float:
+    """Seconds until the next sign of life is due; ``chance`` from 0 to 1 spreads the workers. It may be
+    late by a renewal and a pruning, which have the connection before it, and must come within ``SILENT_S``.
     """
-    return PERIOD_S * (0.8 + 0.1 * dice)
+    return PERIOD_S * (0.8 + 0.1 * chance)
 
 
 class Heartbeat:
@@ -162,7 +162,7 @@ class Heartbeat:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stop.wait()
-        await self._say_goodbye(shared)
+        await self._note_end(shared)
 
     async def _announce(self, connection: asyncpg.Connection) -> None:
         now = time.monotonic()
@@ -288,7 +288,7 @@ class Heartbeat:
                 messages=len(row["msg_ids"]),
             )
 
-    async def _say_goodbye(self, shared: SharedConnection) -> None:
+    async def _note_end(self, shared: SharedConnection) -> None:
         with suppress(Exception):
             for worker in self._workers:
                 await shared.execute(statement("worker_stop"), worker.worker_id, self._reason)

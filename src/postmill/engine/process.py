@@ -96,14 +96,14 @@ class Runner:
         if self._probe is None:
             yield
             return
-        from postmill.engine.vitals import Vitals  # noqa: PLC0415 - most workers run without a probe
+        from postmill.engine.worker_probe import WorkerProbe  # noqa: PLC0415 - most workers run without a probe
 
-        vitals = Vitals(engine, *self._probe)
-        await vitals.start()
+        probe = WorkerProbe(engine, *self._probe)
+        await probe.start()
         try:
             yield
         finally:
-            await vitals.stop()
+            await probe.stop()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -103,9 +103,9 @@ class Engine:
         for handler, shape in zip(self._handlers, shapes, strict=True):
             assert self._connections is not None  # noqa: S101
             self.workers.append(QueueWorker(handler, shape, claims, settlements, self._connections))
-        for greet in self.on_worker:
+        for tell in self.on_worker:
             for worker in self.workers:
-                greet(worker)
+                tell(worker)
         self._heartbeat = Heartbeat(
             self._address, [worker.watched(version("postmill")) for worker in self.workers]
         )

@@ -76,7 +76,7 @@ class QueueWorker:
         """Set when an operator has deprecated this worker: it should be stopped."""
         self._letters = DeadLetterHook(options.on_dead, self.journal)
         self.settler.on_settled.append(self._after_settlement)
-        self.settler.on_progress = self.dispatcher.hungry.set
+        self.settler.on_progress = self.dispatcher.wants_more.set
 
     def watched(self, version: str) -> WatchedWorker:
         """What the heartbeat must know of this worker."""

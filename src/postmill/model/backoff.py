@@ -15,7 +15,7 @@ class Backoff:
     ``max_s``.
     """
 
-    dice: Callable[[], float]
+    chance: Callable[[], float]
     base_s: float = 0.05
     max_s: float = 2.0
     failures: int = 0
@@ -26,7 +26,7 @@ class Backoff:
         if self.failures == 1:
             return 0.0
         window = min(self.max_s, self.base_s * 2.0 ** min(self.failures - 2, 16))
-        return window * (0.5 + 0.5 * self.dice())
+        return window * (0.5 + 0.5 * self.chance())
 
     def reset(self) -> None:
         """It worked: start over next time."""

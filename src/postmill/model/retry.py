@@ -1,4 +1,4 @@
-"""Retry policies: pure rules from (attempt, error) to a delay or the end. The dice are passed in."""
+"""Retry policies: pure rules from (attempt, error) to a delay or the end. Random numbers are passed in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
 
-Dice = Callable[[], float]
+Chance = Callable[[], float]
 """A number in [0, 1)."""
 
 
@@ -43,14 +43,14 @@ class RetryPolicy:
                 why="The first attempt counts: at least 1.",
             )
 
-    def delay_s(self, attempt: int, error: BaseException, dice: Dice) -> float | Dead:
+    def delay_s(self, attempt: int, error: BaseException, chance: Chance) -> float | Dead:
         """Seconds to wait after failed attempt number ``attempt`` (1-based), or :class:`Dead`. Overridden by
         each rule.
         """
         raise NotImplementedError
 
     def decide(
-        self, attempt: int, error: BaseException, dice: Dice, *, asked_s: float | None = None
+        self, attempt: int, error: BaseException, chance: Chance, *, asked_s: float | None = None
     ) -> float | Dead:
         """Seconds until the next attempt, or :class:`Dead` with the reason.
 
@@ -59,7 +59,7 @@ class RetryPolicy:
         policy = self._for(error)
         if policy.max_attempts is not None and attempt >= policy.max_attempts:
             return Exhausted(f"failed {attempt} of {policy.max_attempts} attempts")
-        return policy.delay_s(attempt, error, dice) if asked_s is None else asked_s
+        return policy.delay_s(attempt, error, chance) if asked_s is None else asked_s
 
     def exhausted(self, failures: int) -> bool:
         """Whether a message with so many recorded failures may not be run again at all, whatever failed."""
@@ -93,11 +93,11 @@ class ExponentialRetry(RetryPolicy):
         if not 0 <= self.jitter <= 1:
             raise InvalidOption(f"jitter={self.jitter} is out of range.", why="It is a fraction from 0 to 1.")
 
-    def delay_s(self, attempt: int, error: BaseException, dice: Dice) -> float:
+    def delay_s(self, attempt: int, error: BaseException, chance: Chance) -> float:
         """See :meth:`RetryPolicy.delay_s`."""
         exponent = min(attempt - 1, 64)  # beyond it every base has long met its maximum
         plain = min(self.max_delay_s, self.base_s * 2.0**exponent)
-        return plain * (1 + self.jitter * (2 * dice() - 1))
+        return plain * (1 + self.jitter * (2 * chance() - 1))
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class FixedRetry(RetryPolicy):
 
     delay: float = 3.0
 
-    def delay_s(self, attempt: int, error: BaseException, dice: Dice) -> float:
+    def delay_s(self, attempt: int, error: BaseException, chance: Chance) -> float:
         """See :meth:`RetryPolicy.delay_s`."""
         return self.delay
 
@@ -117,7 +117,7 @@ class CallableRetry(RetryPolicy):
 
     rule: Callable[[int, BaseException], float | Dead] = lambda _attempt, _error: 3.0
 
-    def delay_s(self, attempt: int, error: BaseException, dice: Dice) -> float | Dead:
+    def delay_s(self, attempt: int, error: BaseException, chance: Chance) -> float | Dead:
         """See :meth:`RetryPolicy.delay_s`."""
         answer = self.rule(attempt, error)
         return answer if isinstance(answer, Dead) else seconds(answer, "the retry rule's delay")

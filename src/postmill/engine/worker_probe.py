@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MISSING = b"prometheus-client is not installed: pip install 'postmill[prometheus]'\n"
 
 
-class Vitals:
+class WorkerProbe:
     """The probe of one engine, on ``host`` and ``port`` (0 takes a free one). ``start`` before the engine, so
     that it answers while that waits for a server.
     """
