@@ -49,9 +49,8 @@ async def test_waiting_messages_keep_their_leases_too(database_url: str) -> None
     async with running(database_url, handle) as run:
         for number in range(20):
             await run.send(str(number))
-        await run.until(Event.MESSAGE_CLAIMED, count=5)
-        held = run.worker.ledger.held()
-        await run.renewals(held[-1].msg_id, 6)
+        claimed = await run.until(Event.MESSAGE_CLAIMED, count=5)
+        await run.renewals(claimed[-1]["msg_id"], 6)
         release.set()
         assert (await finished(run, 20))["archive"] == 20
     assert sorted(runs) == list(range(20))

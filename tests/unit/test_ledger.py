@@ -45,7 +45,6 @@ def test_only_unsettled_messages_of_old_leases_are_renewed() -> None:
     settling.state, settled.state, lost.state = State.SETTLING, State.SETTLED, State.LOST
     assert ledger.older_than(15.0) == [held, settling]
     assert ledger.older_than(5.0) == []
-    assert [message.msg_id for message in ledger.held()] == [1, 5]
 
 
 def test_a_renewal_moves_the_token_and_the_age_of_its_claim() -> None:

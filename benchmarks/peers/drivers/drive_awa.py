@@ -1,11 +1,9 @@
 """Awa: the Python worker on its Rust runtime."""
 
 import asyncio
-import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import asyncpg
+from asyncpg_sender import AsyncpgSender
 from awa import AsyncClient
 from awa.bridge import insert_job
 from protocol import drive
@@ -30,32 +28,18 @@ async def install(url):
     await client.install_queue_storage()
 
 
-class Sender:
+class Sender(AsyncpgSender):
     batch = 5_000
 
-    def __init__(self, client, connection):
-        self._client = client
-        self._connection = connection
+    def __init__(self, connection, url):
+        super().__init__(connection, url)
+        self._client = client_at(url)
 
     async def many(self, payloads):
         await self._client.enqueue_many_copy([Work(**item) for item in payloads], queue="peers")
 
-    async def one(self, payload):
-        transaction = self._connection.transaction()
-        await transaction.start()
-        await insert_job(self._connection, Work(**payload), queue="peers")
-        at = time.monotonic()
-        await transaction.commit()
-        return at
-
-
-@asynccontextmanager
-async def sender(url):
-    connection = await asyncpg.connect(url)
-    try:
-        yield Sender(client_at(url), connection)
-    finally:
-        await connection.close()
+    async def send(self, payload):
+        await insert_job(self.connection, Work(**payload), queue="peers")
 
 
 async def work(task, handle):
@@ -69,4 +53,4 @@ async def work(task, handle):
     await asyncio.Event().wait()
 
 
-drive("awa-pg", SETTINGS, install, sender, work)
+drive("awa-pg", SETTINGS, install, Sender.at, work)

@@ -2,11 +2,10 @@
 
 import asyncio
 import json
-import time
-from contextlib import asynccontextmanager
 
 import asyncpg
 import psycopg
+from asyncpg_sender import AsyncpgSender
 from protocol import drive
 
 from postmill.db.migrate import migrate
@@ -24,33 +23,16 @@ async def install(url):
         connection.execute("select pgmq.create('peers')")
 
 
-class Sender:
+class Sender(AsyncpgSender):
     batch = 5_000
 
-    def __init__(self, connection):
-        self._connection = connection
-
     async def many(self, payloads):
-        await self._connection.fetch(
+        await self.connection.fetch(
             "select pgmq.send_batch('peers', $1::text[]::jsonb[])", [json.dumps(item) for item in payloads]
         )
 
-    async def one(self, payload):
-        transaction = self._connection.transaction()
-        await transaction.start()
-        await self._connection.fetch("select pgmq.send('peers', $1::text::jsonb)", json.dumps(payload))
-        at = time.monotonic()
-        await transaction.commit()
-        return at
-
-
-@asynccontextmanager
-async def sender(url):
-    connection = await asyncpg.connect(url)
-    try:
-        yield Sender(connection)
-    finally:
-        await connection.close()
+    async def send(self, payload):
+        await self.connection.fetch("select pgmq.send('peers', $1::text::jsonb)", json.dumps(payload))
 
 
 async def work(task, handle):
@@ -67,4 +49,4 @@ async def work(task, handle):
         await delete.fetch([row["msg_id"] for row in rows])
 
 
-drive("pgmq", SETTINGS, install, sender, work)
+drive("pgmq", SETTINGS, install, Sender.at, work)

@@ -1,10 +1,9 @@
 """PgQueuer: one queue manager on an asyncpg connection."""
 
 import json
-import time
-from contextlib import asynccontextmanager
 
 import asyncpg
+from asyncpg_sender import AsyncpgSender
 from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
@@ -19,11 +18,11 @@ async def install(url):
     await connection.close()
 
 
-class Sender:
+class Sender(AsyncpgSender):
     batch = 5_000
 
-    def __init__(self, connection):
-        self._connection = connection
+    def __init__(self, connection, url):
+        super().__init__(connection, url)
         self._queries = Queries(AsyncpgDriver(connection))
 
     async def many(self, payloads):
@@ -32,22 +31,8 @@ class Sender:
             ["work"] * count, [json.dumps(item).encode() for item in payloads], [0] * count
         )
 
-    async def one(self, payload):
-        transaction = self._connection.transaction()
-        await transaction.start()
+    async def send(self, payload):
         await self._queries.enqueue("work", json.dumps(payload).encode())
-        at = time.monotonic()
-        await transaction.commit()
-        return at
-
-
-@asynccontextmanager
-async def sender(url):
-    connection = await asyncpg.connect(url)
-    try:
-        yield Sender(connection)
-    finally:
-        await connection.close()
 
 
 async def work(task, handle):
@@ -60,4 +45,4 @@ async def work(task, handle):
     await manager.run(batch_size=1000 if task["tuned"] else 10)
 
 
-drive("pgqueuer", SETTINGS, install, sender, work)
+drive("pgqueuer", SETTINGS, install, Sender.at, work)

@@ -1,11 +1,9 @@
 """Postmill: the client, and a worker as ``postmill worker run`` runs it."""
 
 import asyncio
-import time
-from contextlib import asynccontextmanager
 
-import asyncpg
 import psycopg
+from asyncpg_sender import AsyncpgSender
 from protocol import drive
 
 from postmill.bench.workers import running
@@ -24,32 +22,18 @@ async def install(url):
         connection.execute("select postmill.create_queue(%s)", [QUEUE])
 
 
-class Sender:
+class Sender(AsyncpgSender):
     batch = 20_000
 
-    def __init__(self, connection):
-        self._connection = connection
+    def __init__(self, connection, url):
+        super().__init__(connection, url)
         self._client = AsyncClient(connection)
 
     async def many(self, payloads):
         await self._client.send_many(QUEUE, payloads)
 
-    async def one(self, payload):
-        transaction = self._connection.transaction()
-        await transaction.start()
+    async def send(self, payload):
         await self._client.send(QUEUE, payload)
-        at = time.monotonic()
-        await transaction.commit()
-        return at
-
-
-@asynccontextmanager
-async def sender(url):
-    connection = await asyncpg.connect(url)
-    try:
-        yield Sender(connection)
-    finally:
-        await connection.close()
 
 
 async def work(task, handle):
@@ -63,4 +47,4 @@ async def work(task, handle):
         await asyncio.Event().wait()
 
 
-drive("postmill", SETTINGS, install, sender, work)
+drive("postmill", SETTINGS, install, Sender.at, work)

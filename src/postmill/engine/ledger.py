@@ -46,15 +46,6 @@ class Ledger:
         for claim_id in receipts:
             self._claims.pop(claim_id, None)
 
-    def held(self) -> list[Message]:
-        """Every message whose lease must be kept."""
-        return [
-            message
-            for claim in list(self._claims.values())
-            for message in claim.messages
-            if message.state == State.HELD
-        ]
-
     def older_than(self, monotonic: float) -> list[Message]:
         """Messages whose lease was last taken or renewed before ``monotonic``; also those whose outcome is on
         the way, for it may wait there.
