@@ -63,14 +63,14 @@ class ServingProcess:
         for number in _SIGNALS:
             loop.add_signal_handler(number, self.stop)
         try:
-            await self._serve()
+            await self._unless_forced(self._serve())
         finally:
             await self._end()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
 
     def stop(self) -> None:
-        """Ask for the end; asked again, cut the grace short."""
+        """Ask for the end; asked again, cut the grace short, and a start that does not come to its end."""
         self._readiness.stopping()
         forcing = self._asked.is_set()
         self._on_stop(forcing)

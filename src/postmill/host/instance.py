@@ -18,6 +18,7 @@ from postmill.host.traffic import Traffic
 from postmill.host.usage import measure
 from postmill.isolate.channel import Channel
 from postmill.isolate.frames import Kind, Trouble
+from postmill.model.errors import PostmillError
 from postmill.model.events import Event
 from postmill.model.function_failures import BootFailed, HandlerRaised
 from postmill.model.function_limits import WARNINGS, EndReason, Usage
@@ -198,11 +199,16 @@ class Instance:
                 await self._launch()
                 await self._startup.until_decided()
         except TimeoutError:
-            self._startup.fail(f"It was not ready after {timeout_s:g} s.")
-            self.kill(EndReason.STARTUP_FAILURE)
-            if not self._process.is_launched:
-                self.state = State.ENDED
-                self.ended.set_result(EndReason.STARTUP_FAILURE)
+            self._give_up(f"It was not ready after {timeout_s:g} s.")
+        except (OSError, PostmillError) as error:  # no descriptor is left, or nothing to fork from
+            self._give_up(f"Its process could not be started: {error}")
+
+    def _give_up(self, why: str) -> None:
+        self._startup.fail(why)
+        self.kill(EndReason.STARTUP_FAILURE)
+        if not self._process.is_launched:
+            self.state = State.ENDED
+            self.ended.set_result(EndReason.STARTUP_FAILURE)
 
     async def _launch(self) -> None:
         ours, theirs = socket.socketpair()

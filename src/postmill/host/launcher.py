@@ -20,6 +20,7 @@ import msgspec
 
 from postmill.isolate.child import INHERITED
 from postmill.isolate.zygote import Order, Report
+from postmill.model.errors import PostmillError, TimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,7 +100,7 @@ class ForkLauncher:
         self._order = asyncio.Lock()
 
     async def start(self) -> None:
-        """See :class:`Launcher`."""
+        """See :class:`Launcher`. Raises :class:`PostmillError` when the zygote does not become ready."""
         async with self._order:
             if self._control is not None:
                 return
@@ -117,8 +118,21 @@ class ForkLauncher:
             self._control = ours
             self._ready = loop.create_future()
             loop.add_reader(ours, self._read)
+            await self._until_ready(self._zygote, self._ready)
+
+    async def _until_ready(self, zygote: subprocess.Popen[bytes], ready: asyncio.Future[None]) -> None:
+        try:
             async with asyncio.timeout(READY_S):
-                await asyncio.shield(self._ready)
+                await ready
+        except BaseException as error:  # cancelled, for instance: nothing half started may stay
+            self._close()
+            _end(zygote)
+            if isinstance(error, TimeoutError):
+                raise TimedOut(
+                    f"The process that isolates are forked from was not ready after {READY_S:g} s.",
+                    hint="A module in [runtime] preload may wait for something when it is imported.",
+                ) from error
+            raise
 
     async def launch(self, channel: socket.socket, stdout: int, stderr: int) -> Process:
         """See :class:`Launcher`."""
@@ -180,9 +194,11 @@ class ForkLauncher:
         zygote = self._zygote
         self._close()
         if zygote is not None:
-            zygote.kill()
-            zygote.wait()
+            _end(zygote)
         self._on_lost()
+        if self._ready is not None and not self._ready.done():
+            text = "The process that isolates are forked from has ended before it was ready."
+            self._ready.set_exception(PostmillError(text))
 
     def _close(self) -> None:
         if self._control is not None:
@@ -237,13 +253,17 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, SIGKILL)
 
 
+def _end(zygote: subprocess.Popen[bytes]) -> None:
+    zygote.kill()
+    zygote.wait()
+
+
 def _wait(zygote: subprocess.Popen[bytes]) -> None:
     """The zygote ends everything and itself when its socket closes."""
     try:
         zygote.wait(5)
     except subprocess.TimeoutExpired:
-        zygote.kill()
-        zygote.wait()
+        _end(zygote)
 
 
 def launcher(preload: Sequence[str], on_lost: Callable[[], None]) -> Launcher:

@@ -186,14 +186,22 @@ def _children() -> list[int]:
     return found
 
 
+def _preload(module: str) -> None:
+    """Import a module of the user's. One that can't be is told, and left to the functions that want it."""
+    try:
+        import_module(module)
+    except BaseException as error:  # also SystemExit: it is not this process's to end
+        text = f"postmill: {module} can't be preloaded: {type(error).__name__}: {error}"
+        print(text, file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """The zygote's whole life."""
     control = socket.socket(fileno=int(sys.argv[1]))
     process.adopt_orphans()
     child.preload()
     for module in sys.argv[2:]:
-        with suppress(ImportError):
-            import_module(module)
+        _preload(module)
     gc.collect()
     gc.freeze()
     Zygote(control).run()

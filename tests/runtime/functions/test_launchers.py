@@ -5,18 +5,27 @@ wise.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill.host.launcher import SpawnLauncher
+from postmill.host import launcher as launching
+from postmill.host.host import Host
+from postmill.host.launcher import Process, SpawnLauncher
+from postmill.model.errors import TimedOut
 from postmill.model.events import Event
-from postmill.model.function_failures import FunctionDied, LimitReached
+from postmill.model.function_failures import BootFailed, FunctionDied, LimitReached
 from postmill.model.function_limits import EndReason, Limits
+from postmill.model.function_settings import RuntimeSettings
 from tests.runtime.functions.scene import children, copy_functions, hosting, is_alive
+
+if TYPE_CHECKING:
+    import socket
 
 WORKING = Path(__file__).parent / "working"
 
@@ -51,6 +60,47 @@ async def test_when_the_zygote_is_killed_another_one_takes_its_place(tmp_path: P
         assert (await scene.call("healthy")).status == 200
         reap(isolates)
         assert not any(is_alive(pid) for pid in isolates)
+
+
+async def test_a_process_that_can_not_be_started_is_a_boot_error(tmp_path: Path) -> None:
+    """Once there are descriptors again, the function is served."""
+    with_trouble = Troubled()
+    async with hosting(tmp_path / "f", make_launcher=lambda *_: with_trouble) as scene:
+        with pytest.raises(BootFailed) as caught:
+            await scene.call("healthy")
+        assert "Too many open files" in caught.value.why
+        with_trouble.descriptors = True
+        await scene.host.recycle("healthy")
+        assert (await scene.call("healthy")).status == 200
+
+
+async def test_a_zygote_that_does_not_become_ready_is_told_and_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launching, "READY_S", 0)
+    before = set(children())
+    with pytest.raises(TimedOut, match="preload"):
+        await Host(tmp_path, RuntimeSettings(), {}, {}, None).start()
+    assert set(children()) <= before
+
+
+async def test_a_module_that_can_not_be_preloaded_is_told(tmp_path: Path, capfd: Any) -> None:
+    runtime = RuntimeSettings(preload=("no_such_module", "wave"))
+    async with hosting(tmp_path / "f", runtime=runtime) as scene:
+        assert (await scene.call("healthy")).status == 200
+    assert "no_such_module can't be preloaded: ModuleNotFoundError" in capfd.readouterr().err
+
+
+class Troubled(SpawnLauncher):
+    """Has no descriptors to give."""
+
+    descriptors = False
+
+    async def launch(self, channel: socket.socket, stdout: int, stderr: int) -> Process:
+        """As its parent, when it can."""
+        if not self.descriptors:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return await super().launch(channel, stdout, stderr)
 
 
 async def test_isolates_end_with_a_host_that_is_killed(tmp_path: Path) -> None:
