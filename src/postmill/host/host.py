@@ -15,7 +15,7 @@ from postmill.host.exchange import WATCH_AFTER_S, Exchange
 from postmill.host.function_info import FunctionInfo, info_of
 from postmill.host.instance import Instance, State
 from postmill.host.journal import FunctionJournal
-from postmill.host.launcher import Launcher, launcher
+from postmill.host.launching import launcher
 from postmill.host.pool import Pool
 from postmill.host.reload import changes
 from postmill.host.rounds import Rounds
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from postmill.host.exchange import Receive, Scope, Send
+    from postmill.host.launcher import Launcher
     from postmill.isolate.frames import Account
     from postmill.model.address import Address
     from postmill.model.function_settings import FunctionSettings, RuntimeSettings

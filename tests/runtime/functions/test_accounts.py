@@ -13,7 +13,8 @@ import orjson
 import pytest
 
 from postmill.host.accounts import accounts_of
-from postmill.host.launcher import Launcher, SpawnLauncher, launcher
+from postmill.host.launching import launcher
+from postmill.host.spawn_launcher import SpawnLauncher
 from postmill.model.errors import InvalidOption, Refused
 from postmill.model.events import Event
 from postmill.model.function_failures import BootFailed, HandlerRaised, LimitReached
@@ -23,6 +24,8 @@ from tests.runtime.functions.scene import hosting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from postmill.host.launcher import Launcher
 
 OTHER = pwd.getpwuid(65534) if 65534 in {each.pw_uid for each in pwd.getpwall()} else pwd.getpwall()[-1]
 AS_OTHER = RuntimeSettings(user=OTHER.pw_name)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill.host import launcher as launching
+from postmill.host import fork_launcher
 from postmill.host.host import Host
-from postmill.host.launcher import Process, SpawnLauncher
+from postmill.host.spawn_launcher import SpawnLauncher
 from postmill.model.errors import TimedOut
 from postmill.model.events import Event
 from postmill.model.function_failures import BootFailed, FunctionDied, LimitReached
@@ -26,6 +26,8 @@ from tests.runtime.functions.scene import children, copy_functions, hosting, is_
 
 if TYPE_CHECKING:
     import socket
+
+    from postmill.host.launcher import Process
 
 WORKING = Path(__file__).parent / "working"
 
@@ -77,7 +79,7 @@ async def test_a_process_that_can_not_be_started_is_a_boot_error(tmp_path: Path)
 async def test_a_zygote_that_does_not_become_ready_is_told_and_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(launching, "READY_S", 0)
+    monkeypatch.setattr(fork_launcher, "READY_S", 0)
     before = set(children())
     with pytest.raises(TimedOut, match="preload"):
         await Host(tmp_path, RuntimeSettings(), {}, {}, None).start()
