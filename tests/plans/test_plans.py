@@ -87,6 +87,12 @@ def complete(*flags: str) -> Callable[[HotQueue], Call]:
     return call
 
 
+def held(queue: HotQueue) -> tuple[list[int], ...]:
+    """Tokens, receipts to close and receipts to trim, as the settling statements take them."""
+    ids, read_cts, vts = queue.tokens(BATCH)
+    return ids, [1, 2], [3], read_cts, vts
+
+
 def failures(kind: str | None) -> list[list[Any]]:
     columns = [1, kind, kind, kind, kind, 0.5] if kind else [None] * 6
     return [[column] * BATCH for column in columns]
@@ -95,7 +101,7 @@ def failures(kind: str | None) -> list[list[Any]]:
 def reschedule(kind: str | None) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
         text = queue_statement("reschedule", queue.shape)
-        return text, (*queue.tokens(BATCH), [5.0] * BATCH, "hot", WORKER_ID, [1, 2], [3], *failures(kind))
+        return text, (*held(queue), [5.0] * BATCH, "hot", WORKER_ID, *failures(kind))
 
     return call
 
@@ -104,14 +110,14 @@ def dead_letter(*flags: str) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
         why, again = ["hopeless"] * BATCH, [[0] * BATCH] * len(flags)
         return queue_statement("dead_letter", queue.shape, *flags), (
-            *queue.tokens(BATCH), why, "hot", WORKER_ID, [1, 2], [3], *failures("error"), [1] * BATCH, *again,
+            *held(queue), why, "hot", WORKER_ID, *failures("error"), [1] * BATCH, *again,
         )  # fmt: skip
 
     return call
 
 
 def cancel_running(queue: HotQueue) -> Call:
-    return queue_statement("cancel_running", queue.shape), (*queue.tokens(BATCH), "hot", [1, 2], [3])
+    return queue_statement("cancel_running", queue.shape), (*held(queue), "hot")
 
 
 def close_receipts(_: HotQueue) -> Call:

@@ -130,12 +130,10 @@ class Statements:
     def _reschedule(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
         delays = [delay_s(outcome) for _, outcome in settlement.pairs]
         return queue_statement("reschedule", self.shape), (
-            *_tokens(settlement),
+            *_held(settlement),
             delays,
             self.shape.name,
             self._worker_id,
-            settlement.finished,
-            settlement.touched,
             *_failures(settlement),
         )
 
@@ -147,24 +145,17 @@ class Statements:
         ]
         again = ([message.enqueued_us for message in settlement.messages],) if settlement.uncertain else ()
         return queue_statement("dead_letter", self.shape, *(("again",) if again else ())), (
-            *_tokens(settlement),
+            *_held(settlement),
             reasons,
             self.shape.name,
             self._worker_id,
-            settlement.finished,
-            settlement.touched,
             *_failures(settlement),
             attempts,
             *again,
         )
 
     def _cancel(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-        return queue_statement("cancel_running", self.shape), (
-            *_tokens(settlement),
-            self.shape.name,
-            settlement.finished,
-            settlement.touched,
-        )
+        return queue_statement("cancel_running", self.shape), (*_held(settlement), self.shape.name)
 
     def _close(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
         lost = [message for message, outcome in settlement.pairs if isinstance(outcome, Lost)]
@@ -208,6 +199,12 @@ def _tokens(settlement: Settlement) -> tuple[list[int], list[int], list[int]]:
         [message.read_ct for message in messages],
         settlement.sent_vts,
     )
+
+
+def _held(settlement: Settlement) -> tuple[list[int], ...]:
+    """Tokens and receipts in the order of the statements that share ``settled_receipts``."""
+    ids, read_cts, vts = _tokens(settlement)
+    return ids, settlement.finished, settlement.touched, read_cts, vts
 
 
 def _failures(settlement: Settlement) -> tuple[list[Any], ...]:

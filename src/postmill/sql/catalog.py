@@ -3,7 +3,8 @@ means.
 
 A statement is one file. ``{queue}``, ``{archive}`` and ``{sequence}`` stand for a queue's tables. A line that
 ends in ``--? name`` is kept only when the flag ``name`` is set (a column that older pgmq versions lack, a
-variant of one statement).
+variant of one statement). A line ``--+ name`` stands for the text of ``parts/name.sql``, which several
+statements share.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _OPTIONAL = re.compile(r"^(?P<text>.*?)\s*--\? (?P<negated>!?)(?P<flag>[a-z_]+)\s*$")
 _TABLE = re.compile(r"\{(?P<table>queue|archive|sequence)\}")
+_PART = re.compile(r"^--\+ (?P<part>[a-z_]+)$")
 _COMMENT = re.compile(r"^\s*--(?!\?).*$")
 
 
@@ -53,8 +55,10 @@ def _has(shape: QueueShape, flag: str) -> bool:
 
 def _kept(text: str, flags: frozenset[str]) -> Iterator[str]:
     for line in text.splitlines():
-        optional = _OPTIONAL.match(line)
-        if optional is not None:
+        optional, shared = _OPTIONAL.match(line), _PART.match(line)
+        if shared is not None:
+            yield from _kept(_read(f"parts/{shared['part']}.sql"), flags)
+        elif optional is not None:
             if (optional["flag"] in flags) != bool(optional["negated"]):
                 yield optional["text"]
         elif line.strip() and not _COMMENT.match(line):

@@ -1,10 +1,10 @@
 -- Take cancelled messages out of the queue once their handlers have given up.
--- Called by: engine settler. $1 ids (ascending), $2 their read_ct, $3 their vt (µs since 1970), $4 queue, $5 receipts to close, $6 receipts that lose
--- these ids. Returns the ids it really cancelled. Lock order: queue rows by msg_id, postmill.claims, cancellations.
+-- Called by: engine settler. $1 ids (ascending), $2 receipts to close, $3 receipts that lose these ids, $4 the ids' read_ct, $5 their vt
+-- (µs since 1970), $6 queue. Returns the ids it really cancelled. Lock order: queue rows by msg_id, postmill.claims, cancellations.
 -- `any (array[...])`, not `=`: with an equality the planner may walk through the whole index in order of id instead, which looks
 -- cheap to it when an analyse found the table all but empty.
 with token as (
-    select * from unnest($1::bigint[], $2::integer[], $3::bigint[]) as t (msg_id, read_ct, vt_us)
+    select * from unnest($1::bigint[], $4::integer[], $5::bigint[]) as t (msg_id, read_ct, vt_us)
 ),
 gone as (
     delete from {queue} as q
@@ -15,20 +15,10 @@ gone as (
     , q.headers --? headers
     , null::jsonb as headers --? !headers
 ),
-closed as (
-    delete from postmill.claims where claim_id = any ($5::bigint[])
-),
-trimmed as (
-    update postmill.claims as c
-       set (msg_ids, read_cts) = (
-           select coalesce(array_agg(i), '{}'), coalesce(array_agg(r), '{}')
-             from unnest(c.msg_ids, c.read_cts) as held (i, r)
-            where i <> all ($1::bigint[]))
-     where c.claim_id = any ($6::bigint[])
-),
+--+ settled_receipts
 noted as (
     insert into postmill.cancellations (queue_name, msg_id, cancelled_at, message, headers, enqueued_at)
-    select $4::text, msg_id, clock_timestamp(), message, headers, enqueued_at
+    select $6::text, msg_id, clock_timestamp(), message, headers, enqueued_at
       from gone
     on conflict (queue_name, msg_id) do update
        set cancelled_at = excluded.cancelled_at, message = excluded.message,

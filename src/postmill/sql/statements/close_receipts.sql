@@ -12,18 +12,12 @@ kept as ( --? results
     on conflict (queue_name, msg_id) --? results
         do update set result = excluded.result, completed_at = excluded.completed_at --? results
 ), --? results
-closed as (
-    delete from postmill.claims where claim_id = any ($2::bigint[])
-),
-trimmed as (
-    update postmill.claims as c
-       set (msg_ids, read_cts) = (
-           select coalesce(array_agg(i), '{}'), coalesce(array_agg(r), '{}')
-             from unnest(c.msg_ids, c.read_cts) as held (i, r)
-            where i <> all ($1::bigint[]))
-     where c.claim_id = any ($3::bigint[])
+--+ settled_receipts
+lost as (
+    select lost.msg_id, lost.attempt, receipt.claimed_at
+      from unnest($6::bigint[], $7::integer[], $8::bigint[]) as lost (msg_id, attempt, claim_id)
+      join postmill.claims as receipt on receipt.claim_id = any (array[lost.claim_id]) and lost.msg_id = any (receipt.msg_ids)
 )
 insert into postmill.failures (queue_name, msg_id, attempt, worker_id, kind, error_message, started_at)
-select $4::text, lost.msg_id, lost.attempt, $5::uuid, 'lost_lease', 'the lease was lost before there was an outcome', receipt.claimed_at
-  from unnest($6::bigint[], $7::integer[], $8::bigint[]) as lost (msg_id, attempt, claim_id)
-  join postmill.claims as receipt on receipt.claim_id = any (array[lost.claim_id]) and lost.msg_id = any (receipt.msg_ids)
+select $4::text, msg_id, attempt, $5::uuid, 'lost_lease', 'the lease was lost before there was an outcome', claimed_at
+  from lost

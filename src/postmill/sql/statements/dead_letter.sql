@@ -1,6 +1,6 @@
 -- Move messages to the dead letters, with the record of the failed attempt that ended them.
--- Called by: engine settler. $1 ids (ascending), $2 their read_ct, $3 their vt (µs since 1970), $4 reason, $5 queue, $6 worker, $7 receipts to close,
--- $8 receipts that lose these ids, $9 attempt, $10 kind, $11 error type, $12 error message, $13 traceback, $14 seconds it ran,
+-- Called by: engine settler. $1 ids (ascending), $2 receipts to close, $3 receipts that lose these ids, $4 the ids' read_ct, $5 their vt
+-- (µs since 1970), $6 reason, $7 queue, $8 worker, $9 attempt, $10 kind, $11 error type, $12 error message, $13 traceback, $14 seconds it ran,
 -- $15 attempts to show in the letter; and said again, when the first answer was lost, $16 when they were sent (µs since 1970): what the
 -- first time has moved counts as moved, a letter of the same delivery. A null kind leaves no record of a failed attempt (the message was not run again).
 -- Returns id and letter of what it really moved. Lock order: queue rows by msg_id, postmill.claims, failures, dead_letters.
@@ -8,7 +8,7 @@
 -- cheap to it when an analyse found the table all but empty.
 with token as (
     select *
-      from unnest($1::bigint[], $2::integer[], $3::bigint[], $4::text[], $9::integer[], $10::text[], $11::text[],
+      from unnest($1::bigint[], $4::integer[], $5::bigint[], $6::text[], $9::integer[], $10::text[], $11::text[],
                   $12::text[], $13::text[], $14::double precision[], $15::integer[])
         as t (msg_id, read_ct, vt_us, reason, attempt, kind, error_type, error_message, traceback, ran_s, attempts)
 ),
@@ -21,21 +21,11 @@ gone as (
     , q.headers --? headers
     , null::jsonb as headers --? !headers
 ),
-closed as (
-    delete from postmill.claims where claim_id = any ($7::bigint[])
-),
-trimmed as (
-    update postmill.claims as c
-       set (msg_ids, read_cts) = (
-           select coalesce(array_agg(i), '{}'), coalesce(array_agg(r), '{}')
-             from unnest(c.msg_ids, c.read_cts) as held (i, r)
-            where i <> all ($1::bigint[]))
-     where c.claim_id = any ($8::bigint[])
-),
+--+ settled_receipts
 recorded as (
     insert into postmill.failures
            (queue_name, msg_id, attempt, worker_id, kind, error_type, error_message, traceback, started_at)
-    select $5::text, token.msg_id, token.attempt, $6::uuid, token.kind, token.error_type, token.error_message, token.traceback,
+    select $7::text, token.msg_id, token.attempt, $8::uuid, token.kind, token.error_type, token.error_message, token.traceback,
            clock_timestamp() - token.ran_s * interval '1 second'
       from token join gone using (msg_id)
      where token.kind is not null
@@ -43,7 +33,7 @@ recorded as (
 letter as (
     insert into postmill.dead_letters
            (queue_name, msg_id, read_ct, enqueued_at, message, headers, attempts, kind, reason, error_type, traceback)
-    select $5::text, gone.msg_id, gone.read_ct, gone.enqueued_at, gone.message, gone.headers, token.attempts,
+    select $7::text, gone.msg_id, gone.read_ct, gone.enqueued_at, gone.message, gone.headers, token.attempts,
            coalesce(token.kind, 'exhausted'), token.reason, token.error_type, token.traceback
       from gone join token using (msg_id)
     returning letter_id, msg_id
@@ -53,8 +43,8 @@ select coalesce(array_agg(msg_id), '{}') as settled, coalesce(array_agg(letter_i
   from (select letter_id, msg_id from letter --? again
          union all --? again
         select earlier.letter_id, earlier.msg_id --? again
-          from unnest($1::bigint[], $2::integer[], $16::bigint[]) as sent (msg_id, read_ct, enqueued_us) --? again
+          from unnest($1::bigint[], $4::integer[], $16::bigint[]) as sent (msg_id, read_ct, enqueued_us) --? again
           join postmill.dead_letters as earlier --? again
-            on earlier.queue_name = $5::text and earlier.msg_id = any (array[sent.msg_id]) --? again
+            on earlier.queue_name = $7::text and earlier.msg_id = any (array[sent.msg_id]) --? again
            and earlier.read_ct = sent.read_ct --? again
            and earlier.enqueued_at = timestamptz 'epoch' + sent.enqueued_us * interval '1 microsecond') as moved --? again
