@@ -50,24 +50,24 @@ async def latency(address: Address, options: LatencyOptions, say: Callable[[str]
     async with arena(address) as place:
         around = await environment(place.connection)
         say(f"{options.messages} messages at {options.rate:g}/s")
-        committing, committed, started = await _sends(place, options)
+        committing, committed, started = await sends(place, options)
         say(f"{options.messages} raw notifications at {options.rate:g}/s")
         trips = await raw.round_trips(address, place.shape.name, options.messages, 1 / options.rate)
-    percentiles = _percentiles([start - commit for commit, start in zip(committed, started, strict=True)])
+    measured = percentiles([start - commit for commit, start in zip(committed, started, strict=True)])
     with_commit = [start - commit for commit, start in zip(committing, started, strict=True)]
     return Report(
         bench="latency",
         unit="ms",
-        value=percentiles["p50_ms"],
+        value=measured["p50_ms"],
         reference_name="LISTEN/NOTIFY round trip, p50",
-        reference=_percentiles(trips)["p50_ms"],
-        figures={**percentiles, "p50_with_commit_ms": _percentiles(with_commit)["p50_ms"]},
+        reference=percentiles(trips)["p50_ms"],
+        figures={**measured, "p50_with_commit_ms": percentiles(with_commit)["p50_ms"]},
         settings=asdict(options),
         environment=around,
     )
 
 
-async def _sends(place: Arena, options: LatencyOptions) -> tuple[list[float], list[float], list[float]]:
+async def sends(place: Arena, options: LatencyOptions) -> tuple[list[float], list[float], list[float]]:
     """When each message's COMMIT was sent, when it was confirmed, and when its handler started."""
     count = WARM_UP + options.messages
     started: dict[int, float] = {}
@@ -115,6 +115,6 @@ def _sender() -> Iterator[subprocess.Popen[str]]:
         process.wait()
 
 
-def _percentiles(seconds: list[float]) -> dict[str, float]:
+def percentiles(seconds: list[float]) -> dict[str, float]:
     cuts = quantiles(seconds, n=100, method="inclusive")
     return {f"p{percent}_ms": cuts[percent - 1] * 1000 for percent in (50, 95, 99)}
