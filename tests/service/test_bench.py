@@ -96,7 +96,13 @@ SERVERS = [
     "idle_uss_mb",
     "rps_ratio",
     "rps_ratio_two_instances",
-    *(f"{server}_{name}" for server in ("uvicorn", "one", "two") for name in ("p50_ms", "requests_per_s")),
+    "rps_two_over_one_busy",
+    *(f"{server}_requests_per_s" for server in ("busy_one", "busy_two")),
+    *(
+        f"{server}_{name}"
+        for server in ("uvicorn", "one", "two", "functions_framework")
+        for name in ("p50_ms", "requests_per_s")
+    ),
 ]
 CLAIM_TIMES = [f"claim_ms_{part}" for part in range(1, 13)]
 WAYS = [

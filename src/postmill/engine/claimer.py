@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from postmill.engine.lanes import QueueLanes
+from postmill.engine.listing import Listing
 from postmill.engine.outage import OutageBackoff
 from postmill.engine.service import Service
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
-from postmill.sql.catalog import queue_statement, statement
+from postmill.model.look import LOOK_S, follow_s, rest_s
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,31 +31,23 @@ if TYPE_CHECKING:
     from postmill.db.shared_connection import SharedConnection
     from postmill.engine.dispatcher import Dispatcher
     from postmill.engine.journal import Journal
-    from postmill.engine.lanes import Look
     from postmill.engine.ledger import Ledger
     from postmill.engine.outage import Outage
+    from postmill.model.look import Look
     from postmill.model.message import Claim, Message
     from postmill.model.queue_name import QueueShape
     from postmill.model.worker_options import WorkerOptions
 
-LOOK_S = 0.2
-"""How often a busy worker looks behind the fast lane."""
-FOLLOW_S = 0.5
-"""How soon one that was called and has caught up looks whether something was left behind."""
 OVERTAKEN = 100
 """Who is called looks again at so many ids: senders at the same time commit in another order than that of
 their ids.
 """
-FRESH_S = 0.05
-"""A message sent so lately is another worker's, which was called for it."""
 STAND_BY_S = 0.2
 """How long another worker, which was called, is waited for."""
 HELP_S = 0.005
 """How long a worker that has taken all it could is still without room, before it calls another."""
 ENOUGH = 2
 """So many fast workers empty a queue as quickly as more of them would."""
-SPREAD_S = 0.005
-"""Workers that know when a message falls due look one after the other, so far apart on average."""
 QUIET_AFTER_BUSY_S = 1.0
 """Behind for so long, and nobody needs to call this worker."""
 _SHARE = 4
@@ -78,7 +71,7 @@ class Claimer(Service):
     ) -> None:
         super().__init__()
         self.lanes = QueueLanes(shared, worker_id, options, find_shape, self._take_over)
-        self._shared = shared
+        self._listing = Listing(shared, options.queue, worker_id)
         self.worker_id = worker_id
         self._options = options
         self._dispatcher = dispatcher
@@ -92,8 +85,6 @@ class Claimer(Service):
         """Something was sent: claim without a look."""
         self._in_doubt = False
         """Called during a claim: for what that took, or for something that a look will show."""
-        self._listed = False
-        """The queue's senders know that this worker wants to be called."""
         self._paused = False
         self._missing = False
         self._look_at = 0.0
@@ -103,7 +94,6 @@ class Claimer(Service):
         """The last claim took all it could."""
         self._behind_since: float | None = None
         self._observed = (time.monotonic(), 0, 0.0)
-        shared.on_connect(self._unlisted)
 
     @property
     def notified(self) -> bool:
@@ -141,14 +131,12 @@ class Claimer(Service):
 
     def cut_off(self) -> None:
         """What was sent meanwhile is not known: notifications have begun, or have ended."""
-        self._listed = False
+        self._listing.forget()
         self.look_now()
 
     async def hand_over(self) -> None:
         """Let another worker have what this one was called for. Said last, when it claims no more."""
-        if self._listed:
-            with suppress(Exception):  # whoever stands by comes anyway
-                await self._leave()
+        await self._listing.leave_for_good()
 
     async def run_once(self) -> bool:
         """One round of claims. Returns whether more may be waiting."""
@@ -198,7 +186,7 @@ class Claimer(Service):
     async def _begin(self) -> None:
         """At a worker's start, and when the queue was dropped and created again."""
         self._on_shape(await self.lanes.begin())
-        self._listed = False
+        self._listing.forget()
         if self._missing:
             self._missing = False
             self._journal.say(Event.QUEUE_CREATED, reason="it is back")
@@ -229,9 +217,9 @@ class Claimer(Service):
             self._note_backlog()
             return True
         self._in_doubt, self._called = self._called, False
-        if claimed.messages and (self._listed or not self._notified) and not self._in_doubt:
+        if claimed.messages and (self._listing.listed or not self._notified) and not self._in_doubt:
             # What comes next announces itself; what was left behind is looked for soon.
-            self._look_at = min(self._look_at, time.monotonic() + (FOLLOW_S if self._notified else LOOK_S))
+            self._look_at = min(self._look_at, time.monotonic() + follow_s(notified=self._notified))
         else:
             self._look_at = 0.0
         return self._caught_up()
@@ -262,14 +250,14 @@ class Claimer(Service):
         if found:
             self._look_at = 0.0
         wanted = self._dispatcher.wanted()
-        if look.ahead_age_s is not None and wanted and (in_doubt or not self._is_anothers(look)):
+        left_to_others = self._notified and look.is_anothers and not in_doubt
+        if look.ahead_age_s is not None and wanted and not left_to_others:
             return await self._claim(wanted)
         return found
 
     async def _ask_to_be_called(self) -> None:
-        if self._notified and not self._listed:
-            await self._shared.execute(statement("listener_add"), self._options.queue, self.worker_id)
-            self._listed = True
+        if self._notified:
+            await self._listing.join()
 
     async def _look(self, *, idle: bool) -> Look:
         self._look_at = time.monotonic() + LOOK_S
@@ -281,22 +269,10 @@ class Claimer(Service):
 
     def _rest_s(self, look: Look) -> float:
         """How long to rest after a look by an idle worker."""
-        floor = self._options.max_poll_s if self._notified else self._options.poll_interval_s
-        if self._paused:
-            return floor
-        if self.lanes.cursor.writers or self.lanes.cursor.late_range:
-            floor = min(floor, FOLLOW_S if self._notified else LOOK_S)
-        if look.due_in_s is None:
-            return floor
-        if look.due_in_s <= 0:  # claimed now, unless somebody else holds it or is about to claim it
-            return min(floor, LOOK_S)
-        others = max(0, look.waiting - 1)
-        return min(floor, look.due_in_s + 0.001 + random.random() * SPREAD_S * others)  # noqa: S311
-
-    def _is_anothers(self, look: Look) -> bool:
-        """Whether what comes next was sent a moment ago: whoever was called for it is about to claim it."""
-        fresh = look.ahead_age_s is not None and look.ahead_age_s < FRESH_S
-        return self._notified and look.waiting > 1 and fresh
+        floor_s = self._options.max_poll_s if self._notified else self._options.poll_interval_s
+        expecting = bool(self.lanes.cursor.writers or self.lanes.cursor.late_range)
+        dice = random.random()  # noqa: S311 - spreads workers
+        return rest_s(look, floor_s, notified=self._notified, expecting=expecting, dice=dice)
 
     def _has_to_look(self) -> bool:
         return time.monotonic() >= self._look_at
@@ -305,10 +281,6 @@ class Claimer(Service):
         """Returns whether to look at once."""
         self._filled, self._behind_since = False, None
         return self._has_to_look()
-
-    async def _unlisted(self, _connection: asyncpg.Connection) -> None:
-        """A new connection: the server may have crashed, and its list of listeners is gone then."""
-        self._listed = False
 
     def _take_over(self, claim: Claim, messages: list[Message]) -> None:
         self._ledger.opened(claim, messages)
@@ -338,8 +310,8 @@ class Claimer(Service):
         elif self._behind_since is None:
             self._behind_since = now
             self._call_soon()
-        elif self._listed and now - self._behind_since > QUIET_AFTER_BUSY_S:
-            self._later(self._leave())
+        elif self._listing.listed and now - self._behind_since > QUIET_AFTER_BUSY_S:
+            self._listing.leave_later()
 
     def _call_soon(self) -> None:
         if self._notified:
@@ -350,24 +322,12 @@ class Claimer(Service):
         if self._stopping or not self.lanes.begun:  # a statement now would open a closed connection again
             return
         if self._dispatcher.wanted() == 0 and not self._dispatcher.prefetch.full:
-            text = queue_statement("wake_another", self.lanes.shape)
-            position = self.lanes.cursor.position
-            self._later(self._shared.execute(text, self._options.queue, self.worker_id, position))
+            self._listing.call_another(self.lanes.shape, self.lanes.cursor.position)
 
     async def _pass_on(self) -> None:
         """Called, and there is no room: another may have it, or this worker looks as soon as there is."""
         self._look_at = 0.0
-        if self._listed:
-            await self._leave()
-
-    async def _leave(self) -> None:
-        """Not to be called until this worker rests again."""
-        self._listed = False
-        await self._shared.execute(statement("listener_remove"), self._options.queue, self.worker_id)
-
-    def _later(self, work: Awaitable[None]) -> None:
-        self._unawaited = asyncio.ensure_future(work)
-        self._unawaited.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await self._listing.leave()
 
     def _queue_is_missing(self) -> None:
         if not self._missing:

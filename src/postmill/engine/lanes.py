@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.cursor import Cursor
+from postmill.model.look import Look
 from postmill.model.message import Claim, Message
 from postmill.sql.catalog import queue_statement, statement
 
@@ -26,23 +27,6 @@ PATROL_S = 5.0
 HINT_S = 30.0
 RIVALS_CLAIMS = 100
 """How many claims before its own last a busy worker looks at, to see who else is at work."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """How a queue stands."""
-
-    paused: bool
-    replaced: bool
-    """The queue was dropped and created again: begin anew."""
-    ahead_age_s: float | None
-    """Seconds since the first message that is due in the fast lane was sent; None when there is none."""
-    due_in_s: float | None
-    """Seconds until the next message falls due; None when none waits, or it was not asked."""
-    waiting: int
-    """Workers of the queue that want to be called; 0 when it was not asked."""
-    rivals: int
-    """Workers before this one, in order of their ids, that claim now; 0 when it was not asked."""
 
 
 @dataclass(frozen=True, slots=True)

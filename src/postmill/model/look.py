@@ -1,0 +1,59 @@
+"""What a look at a queue has shown, and how long an idle worker rests after it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOOK_S = 0.2
+"""How often a busy worker looks behind the fast lane, and an idle one if nothing tells it of late commits."""
+FOLLOW_S = 0.5
+"""How soon one that was called and has caught up looks whether something was left behind."""
+FRESH_S = 0.05
+"""A message sent so lately is another worker's, which was called for it."""
+SPREAD_S = 0.005
+"""Workers that know when a message falls due look one after the other, so far apart on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a queue stands."""
+
+    paused: bool
+    replaced: bool
+    """The queue was dropped and created again: begin anew."""
+    ahead_age_s: float | None
+    """Seconds since the first message that is due in the fast lane was sent; None when there is none."""
+    due_in_s: float | None
+    """Seconds until the next message falls due; None when none waits, or it was not asked."""
+    waiting: int
+    """Workers of the queue that want to be called; 0 when it was not asked."""
+    rivals: int
+    """Workers before this one, in order of their ids, that claim now; 0 when it was not asked."""
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether what comes next was sent a moment ago: whoever was called for it is about to claim it."""
+        return self.ahead_age_s is not None and self.ahead_age_s < FRESH_S and self.waiting > 1
+
+
+def rest_s(look: Look, floor_s: float, *, notified: bool, expecting: bool, dice: float) -> float:
+    """Seconds until the next look, at most ``floor_s``.
+
+    ``expecting``: transactions are open whose messages may come late. ``dice`` from 0 to 1 spreads workers
+    that wait for the same message.
+    """
+    if look.paused:
+        return floor_s
+    if expecting:
+        floor_s = min(floor_s, follow_s(notified=notified))
+    if look.due_in_s is None:
+        return floor_s
+    if look.due_in_s <= 0:  # claimed now, unless somebody else holds it or is about to claim it
+        return min(floor_s, LOOK_S)
+    others = max(0, look.waiting - 1)
+    return min(floor_s, look.due_in_s + 0.001 + dice * SPREAD_S * others)
+
+
+def follow_s(*, notified: bool) -> float:
+    """Seconds until a look for what may have been left behind."""
+    return FOLLOW_S if notified else LOOK_S
