@@ -12,7 +12,7 @@ SUPABASE_PY := 2.30.0 2.34.1
 DATABASE_TESTS := tests/sql tests/migration tests/interop tests/plans tests/faults/test_explorer.py tests/faults/test_reference_model.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak test-deps clean
+.PHONY: help demo test check lint bench soak test-deps clean
 MINUTES ?= 10
 
 help: ## show this list
@@ -40,12 +40,14 @@ test: $(READY) ## every test; those of the database also on PostgreSQL 17, 16 an
 	@$(PYTEST)
 	@for version in 17 16 15; do echo "PostgreSQL $$version:"; $(PYTEST) -m "not slow" --postgres=$$version $(DATABASE_TESTS) || exit 1; done
 
-check: $(READY) ## formatting, lint, types, import contracts, fast tests
+check: lint ## formatting, lint, types, import contracts, fast tests
+	@$(PYTEST) -m "not slow"
+
+lint: $(READY) ## what `make check` does before the tests
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(PYTEST) -m "not slow"
 
 bench: $(READY) ## drain, enqueue and latency beside the raw limit
 	@$(BIN)/postmill bench drain
