@@ -46,6 +46,7 @@ _BY_SQLSTATE: dict[str, type[PostmillError]] = {
 }
 """What our SQL functions raise; each function's header says which."""
 
+# What a server says that lets nobody in just now, where it gives no SQLSTATE: the last resort.
 _NOT_YET = re.compile(
     r"starting up|shutting down|recovery|not yet accepting|too many|remaining connection slots|reserved"
 )
@@ -100,25 +101,42 @@ def translated(address: Address) -> Iterator[None]:
 
 
 def _unavailable(error: psycopg.OperationalError, address: Address) -> PostmillError:
-    """libpq gives no SQLSTATE for a refused login; what the server said follows FATAL."""
-    refusal = _FATAL.search(str(error))
-    if refusal is None or _NOT_YET.search(refusal["text"]):
+    """libpq gives no SQLSTATE for a refused login; what the server said follows FATAL, in its language."""
+    fatal = _FATAL.search(str(error))
+    said = fatal["text"] if fatal else _first_line(error)
+    refused, state = _refused(error, address, fatal and fatal["text"])
+    if not refused:
         return DatabaseUnavailable(
             f"The database at {address.masked} can't be reached{_configured(address)}.",
-            why=_sentence(refusal["text"] if refusal else _first_line(error)),
+            why=_sentence(said),
             hint="Check host and port, and that the server runs. `postmill doctor` tries each step.",
         )
     return LoginFailed(
         f"The database at {address.masked} refused the login{_configured(address)}.",
-        why=_sentence(refusal["text"]),
-        hint=_login_hint(refusal["text"]),
+        why=_sentence(said),
+        hint=_login_hint(state, said),
     )
 
 
-def _login_hint(refusal: str) -> str:
-    if "password" in refusal:
+def _refused(error: psycopg.OperationalError, address: Address, said: str | None) -> tuple[bool, str]:
+    """Whether the server does not want us, and the SQLSTATE, if it can be had. Told by the words only when
+    the server gives no state when it is asked again.
+    """
+    if not isinstance(error, psycopg.errors.ConnectionTimeout):
+        # Here, for it brings the other driver, and most processes never come here.
+        from postmill.db.outage import is_passing  # noqa: PLC0415
+        from postmill.db.refusal import refusal  # noqa: PLC0415
+
+        answer = refusal(address)
+        if answer is not None:
+            return not is_passing(answer), str(answer.sqlstate)
+    return said is not None and not _NOT_YET.search(said), ""
+
+
+def _login_hint(state: str, said: str) -> str:
+    if state == "28P01" or (state != "3D000" and "password" in said):
         return "Check user and password. Special characters in it must be percent-encoded: a % itself is %25."
-    if "database" in refusal:
+    if state == "3D000" or "database" in said:
         return "Create the database with createdb, or correct its name at the end of the address."
     return "Check the user in the address and the server's pg_hba.conf."
 
