@@ -48,7 +48,7 @@ class Soak:
     def __init__(self, server: PrivateServer, proxy: Proxy, seed: int) -> None:
         self._server = server
         self._proxy = proxy
-        self._dice = random.Random(seed)
+        self._random = random.Random(seed)
         self._load = random.Random(seed)
         self._workers: list[WorkerProcess] = []
         self._next_id = 0
@@ -108,8 +108,8 @@ class Soak:
             "archive locked for 2 s": self._lock,
         }
         while time.monotonic() < until:
-            await asyncio.sleep(self._dice.uniform(0.2, 2))
-            name = self._dice.choice(list(faults))
+            await asyncio.sleep(self._random.uniform(0.2, 2))
+            name = self._random.choice(list(faults))
             self.faults[name] += 1
             with suppress(*_OUTAGE):
                 await faults[name]()
@@ -119,12 +119,12 @@ class Soak:
         return WorkerProcess(url, kind=KINDS[place], **OPTIONS)
 
     async def _kill(self) -> None:
-        place = self._dice.randrange(len(KINDS))
+        place = self._random.randrange(len(KINDS))
         self._workers[place].close()
         self._workers[place] = self._start(place)
 
     async def _freeze(self) -> None:
-        worker = self._dice.choice(self._workers)
+        worker = self._random.choice(self._workers)
         worker.stop()
         await asyncio.sleep(5)
         worker.go_on()
@@ -140,7 +140,7 @@ class Soak:
         await asyncio.to_thread(self._server.restart, "fast")
 
     async def _crash(self) -> None:
-        await asyncio.to_thread(self._server.restart, self._dice.choice(["immediate", "kill"]))
+        await asyncio.to_thread(self._server.restart, self._random.choice(["immediate", "kill"]))
 
     async def _outage(self) -> None:
         await asyncio.to_thread(self._server.stop, "fast")

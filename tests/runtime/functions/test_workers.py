@@ -31,8 +31,8 @@ OTHERS = """
 WORKING = Path(__file__).parent / "working"
 
 
-class Desk:
-    """The database of a test."""
+class HostDatabase:
+    """The database of a test, and the host whose workers use it."""
 
     def __init__(self, scene: Scene, db: asyncpg.Connection[Any]) -> None:
         self.scene = scene
@@ -67,80 +67,80 @@ class Desk:
 
 
 @asynccontextmanager
-async def working(folder: Path, url: str, *names: str, **options: Any) -> AsyncIterator[Desk]:
+async def working(folder: Path, url: str, *names: str, **options: Any) -> AsyncIterator[HostDatabase]:
     """A host with the worker functions ``names`` on the database ``url``."""
     copy_functions(folder, WORKING, *names)
     db = await asyncpg.connect(url)
     try:
         await db.execute("create table runs (msg_id bigint, pid int); create table gates (name text)")
         async with hosting(folder, *options.pop("broken", ()), address=Address(url), **options) as scene:
-            yield Desk(scene, db)
+            yield HostDatabase(scene, db)
         assert await db.fetchval(OTHERS) == 0
     finally:
         await db.close()
 
 
 async def test_a_request_starts_a_worker_and_the_next_one_finds_it(tmp_path: Path, database_url: str) -> None:
-    async with working(tmp_path / "f", database_url, "tally") as desk:
-        first, second = await desk.started("tally"), await desk.started("tally")
+    async with working(tmp_path / "f", database_url, "tally") as database:
+        first, second = await database.started("tally"), await database.started("tally")
         assert (first["status"], second["status"]) == ("started", "running")
         assert first["workerId"] == second["workerId"]
         assert first["functionName"] == "tally"
-        await desk.claiming("tally")
-        await desk.send("tally", 20, payload=1)
-        await desk.until("(select count(*) from pgmq.a_tally) = 20")
-        assert await desk.value("count(*) from runs") == 20
+        await database.claiming("tally")
+        await database.send("tally", 20, payload=1)
+        await database.until("(select count(*) from pgmq.a_tally) = 20")
+        assert await database.value("count(*) from runs") == 20
 
 
 async def test_what_a_killed_worker_held_is_returned_and_counted(tmp_path: Path, database_url: str) -> None:
-    async with working(tmp_path / "f", database_url, "waits") as desk:
-        await desk.claiming("waits")
-        await desk.send("waits", payload="gate")
-        await desk.until("exists (select from runs)")
-        os.kill(await desk.value("pid from runs"), signal.SIGKILL)
-        (said,) = await desk.scene.until(Event.FUNCTION_SHUTDOWN, "waits")
+    async with working(tmp_path / "f", database_url, "waits") as database:
+        await database.claiming("waits")
+        await database.send("waits", payload="gate")
+        await database.until("exists (select from runs)")
+        os.kill(await database.value("pid from runs"), signal.SIGKILL)
+        (said,) = await database.scene.until(Event.FUNCTION_SHUTDOWN, "waits")
         assert (said["reason"], said["exit"]) == (EndReason.CRASH, "signal 9")
         assert said["memory_bytes"] > 0
-        await desk.until("(select count(*) from runs) = 2")
-        assert await desk.value("array_agg(kind) from postmill.failures") == ["crash"]
-        assert "Crash" in await desk.value("error_message from postmill.failures")
-        await desk.db.execute("insert into gates values ('gate')")
-        await desk.until("(select count(*) from pgmq.a_waits) = 1")
+        await database.until("(select count(*) from runs) = 2")
+        assert await database.value("array_agg(kind) from postmill.failures") == ["crash"]
+        assert "Crash" in await database.value("error_message from postmill.failures")
+        await database.db.execute("insert into gates values ('gate')")
+        await database.until("(select count(*) from pgmq.a_waits) = 1")
 
 
 async def test_a_worker_that_exits_in_its_handler_loses_no_message(tmp_path: Path, database_url: str) -> None:
     """Also those it had claimed a moment before, and never run."""
-    async with working(tmp_path / "f", database_url, "dies_once") as desk:
-        await desk.value("postmill.create_queue('dies_once')")
-        await desk.send("dies_once", 10)
-        await desk.started("dies_once")
-        await desk.until("(select count(*) from pgmq.a_dies_once) = 10")
-        assert await desk.value("count(*) from postmill.claims") == 0
-        assert await desk.value("count(*) from postmill.dead_letters") == 0
+    async with working(tmp_path / "f", database_url, "dies_once") as database:
+        await database.value("postmill.create_queue('dies_once')")
+        await database.send("dies_once", 10)
+        await database.started("dies_once")
+        await database.until("(select count(*) from pgmq.a_dies_once) = 10")
+        assert await database.value("count(*) from postmill.claims") == 0
+        assert await database.value("count(*) from postmill.dead_letters") == 0
 
 
 async def test_a_running_message_outlasts_its_workers_replacement(tmp_path: Path, database_url: str) -> None:
-    async with working(tmp_path / "f", database_url, "waits") as desk:
-        await desk.claiming("waits")
-        await desk.send("waits", payload="slow")
-        await desk.until("exists (select from runs)")
-        old = await desk.value("pid from runs")
-        await desk.scene.host.recycle("waits")
+    async with working(tmp_path / "f", database_url, "waits") as database:
+        await database.claiming("waits")
+        await database.send("waits", payload="slow")
+        await database.until("exists (select from runs)")
+        old = await database.value("pid from runs")
+        await database.scene.host.recycle("waits")
         assert is_alive(old)
-        await desk.db.execute("insert into gates values ('fast')")
-        await desk.send("waits", payload="fast")
-        await desk.until("(select count(*) from pgmq.a_waits) = 1")
-        await desk.db.execute("insert into gates values ('slow')")
-        (said,) = await desk.scene.until(Event.FUNCTION_SHUTDOWN, "waits")
+        await database.db.execute("insert into gates values ('fast')")
+        await database.send("waits", payload="fast")
+        await database.until("(select count(*) from pgmq.a_waits) = 1")
+        await database.db.execute("insert into gates values ('slow')")
+        (said,) = await database.scene.until(Event.FUNCTION_SHUTDOWN, "waits")
         assert (said["reason"], said["exit"]) == (EndReason.EARLY_DROP, "exit 0")
-        assert await desk.value("count(*) from pgmq.a_waits") == 2
-        assert await desk.value("count(*) from runs") == 2
-        assert await desk.value("count(*) from postmill.failures") == 0
+        assert await database.value("count(*) from pgmq.a_waits") == 2
+        assert await database.value("count(*) from runs") == 2
+        assert await database.value("count(*) from postmill.failures") == 0
 
 
 async def test_twenty_replacements_under_load_run_no_message_twice(tmp_path: Path, database_url: str) -> None:
-    async with working(tmp_path / "f", database_url, "tally") as desk:
-        await desk.claiming("tally")
+    async with working(tmp_path / "f", database_url, "tally") as database:
+        await database.claiming("tally")
         sender = await asyncpg.connect(database_url)
         stop = asyncio.Event()
 
@@ -155,69 +155,71 @@ async def test_twenty_replacements_under_load_run_no_message_twice(tmp_path: Pat
         sending = asyncio.create_task(send())
         try:
             for _ in range(20):
-                await desk.scene.host.recycle("tally")
+                await database.scene.host.recycle("tally")
         finally:
             stop.set()
             sent = await sending
             await sender.close()
-        ends = await desk.scene.until(Event.FUNCTION_SHUTDOWN, "tally", 20)
+        ends = await database.scene.until(Event.FUNCTION_SHUTDOWN, "tally", 20)
         assert {said["reason"] for said in ends} == {EndReason.EARLY_DROP}
-        await desk.until(f"(select count(*) from pgmq.a_tally) = {sent}")
-        assert await desk.value("count(*) from runs") == sent
-        assert await desk.value("count(distinct msg_id) from runs") == sent
-        assert await desk.value("count(distinct pid) from runs") > 10
-        assert await desk.value("count(*) from postmill.failures") == 0
+        await database.until(f"(select count(*) from pgmq.a_tally) = {sent}")
+        assert await database.value("count(*) from runs") == sent
+        assert await database.value("count(distinct msg_id) from runs") == sent
+        assert await database.value("count(distinct pid) from runs") > 10
+        assert await database.value("count(*) from postmill.failures") == 0
 
 
 async def test_a_worker_made_in_two_steps_is_one(tmp_path: Path, database_url: str) -> None:
-    async with working(tmp_path / "f", database_url, "two_in_one") as desk:
-        await desk.claiming("two_in_one")
-        assert await desk.value("count(*) from postmill.workers") == 1
-        await desk.send("two_in_one", 5)
+    async with working(tmp_path / "f", database_url, "two_in_one") as database:
+        await database.claiming("two_in_one")
+        assert await database.value("count(*) from postmill.workers") == 1
+        await database.send("two_in_one", 5)
         task = """select pgmq.send('two_in_one', '"x"', '{"postmill-task": "other"}'::jsonb)"""
-        await desk.db.execute(task)
-        await desk.until("(select count(*) from pgmq.a_two_in_one) = 6")
+        await database.db.execute(task)
+        await database.until("(select count(*) from pgmq.a_two_in_one) = 6")
 
 
 async def test_a_storm_of_kills_leaves_no_connection(tmp_path: Path, database_url: str) -> None:
     """The server ends the sessions of dead workers: no more are there than one living worker needs."""
-    async with working(tmp_path / "f", database_url, "waits") as desk:
-        await desk.claiming("waits")
-        one_worker = await desk.db.fetchval(OTHERS)
+    async with working(tmp_path / "f", database_url, "waits") as database:
+        await database.claiming("waits")
+        one_worker = await database.db.fetchval(OTHERS)
         killed = [0]
         for _ in range(3):
             fresh = f"from postmill.workers where pid <> all (array{killed})"
-            await desk.until(f"exists (select {fresh})")
-            killed.append(await desk.value(f"pid {fresh}"))
+            await database.until(f"exists (select {fresh})")
+            killed.append(await database.value(f"pid {fresh}"))
             os.kill(killed[-1], signal.SIGKILL)
-        await desk.until(f"({OTHERS}) <= {one_worker + 1}")  # and one that returns claims
+        await database.until(f"({OTHERS}) <= {one_worker + 1}")  # and one that returns claims
 
 
 async def test_a_worker_that_keeps_dying_is_given_time(tmp_path: Path, database_url: str) -> None:
     options = {"broken": ("crash_loop",)}
-    async with working(tmp_path / "f", database_url, **options) as desk:
-        assert (await desk.started("crash_loop"))["status"] == "started"
-        said = await desk.scene.until(Event.FUNCTION_BROKEN, "crash_loop")
+    async with working(tmp_path / "f", database_url, **options) as database:
+        assert (await database.started("crash_loop"))["status"] == "started"
+        said = await database.scene.until(Event.FUNCTION_BROKEN, "crash_loop")
         assert said[0]["failures"] == 5
-        assert {end["reason"] for end in desk.scene.events(Event.FUNCTION_SHUTDOWN, "crash_loop")} == {
+        assert {end["reason"] for end in database.scene.events(Event.FUNCTION_SHUTDOWN, "crash_loop")} == {
             EndReason.CRASH
         }
-        states = {info.slug: info.state for info in desk.scene.host.functions()}
+        states = {info.slug: info.state for info in database.scene.host.functions()}
         assert states["crash_loop"] == "broken"
-        assert (await desk.scene.call("healthy")).status == 200
+        assert (await database.scene.call("healthy")).status == 200
 
 
 async def test_a_worker_that_was_stopped_stays_stopped_until_somebody_asks(
     tmp_path: Path, database_url: str
 ) -> None:
-    async with working(tmp_path / "f", database_url, "tally") as desk:
-        await desk.scene.host.start_workers()
-        assert (await desk.started("tally"))["status"] == "running"
-        await desk.scene.host.stop_function("tally")
-        (said,) = await desk.scene.until(Event.FUNCTION_SHUTDOWN, "tally")
+    async with working(tmp_path / "f", database_url, "tally") as database:
+        await database.scene.host.start_workers()
+        assert (await database.started("tally"))["status"] == "running"
+        await database.scene.host.stop_function("tally")
+        (said,) = await database.scene.until(Event.FUNCTION_SHUTDOWN, "tally")
         assert (said["reason"], said["exit"]) == (EndReason.TERMINATION_REQUESTED, "exit 0")
-        assert not [info for info in desk.scene.host.functions() if info.slug == "tally" and info.instances]
-        assert (await desk.started("tally"))["status"] == "started"
+        assert not [
+            info for info in database.scene.host.functions() if info.slug == "tally" and info.instances
+        ]
+        assert (await database.started("tally"))["status"] == "started"
 
 
 async def test_without_a_database_a_worker_is_a_boot_error(tmp_path: Path) -> None:
