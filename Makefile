@@ -12,7 +12,8 @@ SUPABASE_PY := 2.30.0 2.34.1
 DATABASE_TESTS := tests/sql tests/migration tests/interop tests/plans tests/faults/test_explorer.py tests/faults/test_reference_model.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint bench soak test-deps clean
+.PHONY: help demo test check lint fast-tests slow-tests database-tests bench soak test-deps clean
+.NOTPARALLEL:
 MINUTES ?= 10
 
 help: ## show this list
@@ -36,18 +37,25 @@ venv-package:
 demo: $(READY) ## crawl a real site with a worker on the embedded Postgres
 	@$(BIN)/python -m examples.scraper
 
-test: $(READY) ## every test; those of the database also on PostgreSQL 17, 16 and 15
-	@$(PYTEST)
-	@for version in 17 16 15; do echo "PostgreSQL $$version:"; $(PYTEST) -m "not slow" --postgres=$$version $(DATABASE_TESTS) || exit 1; done
+# Each kind of test is a target of its own, so that `make check test` runs none twice.
+test: fast-tests slow-tests database-tests ## every test; those of the database also on PostgreSQL 17, 16 and 15
 
-check: lint ## formatting, lint, types, import contracts, fast tests
-	@$(PYTEST) -m "not slow"
+check: lint fast-tests ## formatting, lint, types, import contracts, fast tests
 
-lint: $(READY) ## what `make check` does before the tests
+lint: $(READY)
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+fast-tests: $(READY)
+	@$(PYTEST) -m "not slow"
+
+slow-tests: $(READY)
+	@$(PYTEST) -m slow
+
+database-tests: $(READY)
+	@for version in 17 16 15; do echo "PostgreSQL $$version:"; $(PYTEST) -m "not slow" --postgres=$$version $(DATABASE_TESTS) || exit 1; done
 
 bench: $(READY) ## drain, enqueue and latency beside the raw limit
 	@$(BIN)/postmill bench drain
