@@ -133,6 +133,8 @@ def test_dead_letters_are_replayed_by_id(cli: Cli, db: Database) -> None:
 
 
 def test_replaying_all_asks(cli: Cli, db: Database) -> None:
+    nothing = cli("dead", "replay", "tasks", "--all")
+    assert (nothing.code, "Nothing to replay." in nothing.err) == (0, True)
     letter(db, 11)
     letter(db, 12)
     assert cli("dead", "replay", "tasks", "--all").code == 4

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from typing import TYPE_CHECKING, Any
 
@@ -293,6 +294,26 @@ def test_dev_serves_functions_once_they_can_be(project: Path) -> None:
         assert serving.client.get("later").text == "here"
         serving.said("worker.started")
         assert serving.stop() == 0
+
+
+def test_dev_serves_what_is_made_while_it_runs(
+    project: Path, cli_without_database: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first function of a project, and a worker, which nobody calls and which starts by itself."""
+    shutil.rmtree(project / "functions")
+    (project / "postmill.toml").write_text("[runtime]\nport = 0\n")
+    (project / "worker.py").write_text(WORKER)
+    monkeypatch.chdir(project)
+    with Serving(project, "dev", listening=False) as serving:
+        serving.said("worker.started")
+        cli_without_database("functions", "new", "hello")
+        serving.find()
+        assert serving.client.get("hello").json() == {"message": "Hello, world!"}
+        cli_without_database("functions", "new", "bake", "--template", "worker")
+        cli_without_database("send", "bake", '{"name": "Ada"}', "--create")
+        serving.said("hello, Ada")
+        unknown = cli_without_database("functions", "recycle", "nobody")
+        assert "There is no function nobody." in unknown.err
 
 
 def test_an_edge_worker_is_run_by_the_host(project: Path, cli_without_database: Cli) -> None:

@@ -34,16 +34,21 @@ class StandInHost:
         return self.settings.get(slug, FunctionSettings(slug=slug)) if slug in self.apps else None
 
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
-        if slug not in self.apps:
-            raise FunctionNotFound(f"There is no function {slug}.")
+        self._check(slug)
         self.calls.append(scope)
         await self.apps[slug](scope, receive, send)
 
     async def recycle(self, slug: str) -> None:
+        self._check(slug)
         self.recycled.append(slug)
 
     async def stop_function(self, slug: str) -> None:
+        self._check(slug)
         self.stopped.append(slug)
+
+    def _check(self, slug: str) -> None:
+        if slug not in self.apps:
+            raise FunctionNotFound(f"There is no function {slug}.")
 
 
 async def answer(send: Send, body: bytes = b"ok", status: int = 200, *headers: tuple[bytes, bytes]) -> None:

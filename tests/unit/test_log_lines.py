@@ -44,6 +44,13 @@ def test_a_value_with_spaces_stays_one_value() -> None:
     )
 
 
+def test_a_traceback_stands_below_its_line() -> None:
+    line = TextLines(colour=False).format(
+        record("uncaught", traceback="Traceback:\n  here\n", error="KeyError")
+    )
+    assert line.partition(" ")[2] == "uncaught error=KeyError\nTraceback:\n  here"
+
+
 @pytest.mark.parametrize("form", [TextLines(colour=False), JsonLines()])
 def test_addresses_are_masked(form: logging.Formatter) -> None:
     assert "hunter2" not in form.format(record("lost", error="postgresql://u:hunter2@h/db is down"))

@@ -95,7 +95,7 @@ def replay(
         if dry_run:
             session.output.one({"queue": queue, "replayed": False, "letters": count})
             return
-        if everything:
+        if everything and count:
             session.output.confirm(f"This puts {count} dead letters back into queue {queue}.", yes=yes)
         rows = operations.replay(connection, queue, chosen, edited)
     session.output.rows(rows, ("letter_id", "msg_id"), empty="Nothing to replay.")

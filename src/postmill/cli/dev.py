@@ -63,7 +63,8 @@ class _Development:
         self.session = session
         self.place = place
         self.address = address
-        self.functions = _functions_in(place, session.settings.runtime.folder)
+        self.functions: Path | None = None
+        """Their folder; None as long as there is none."""
         self.workers_child = Child("the workers")
         self.functions_child = Child("the functions")
         self.children = (self.functions_child, self.workers_child)
@@ -73,8 +74,7 @@ class _Development:
         """Until Ctrl-C or SIGTERM."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)
-        if self.functions is not None:
-            self._serve(self.functions, reload=reload)
+        self._serve_if_any(reload=reload)
         self._start_workers()
         try:
             if reload:
@@ -91,7 +91,10 @@ class _Development:
         for child in self.children:
             child.terminate()
 
-    def _serve(self, folder: Path, *, reload: bool) -> None:
+    def _serve_if_any(self, *, reload: bool) -> None:
+        folder = self.functions = _functions_in(self.place, self.session.settings.runtime.folder)
+        if folder is None:
+            return
         arguments = [str(folder), "--project", str(self.session.settings.project_dir)]
         arguments += ["--reload"] if reload else []
         variables = folder / ".env"
@@ -131,7 +134,9 @@ class _Development:
                 self._follow(changed)
 
     def _follow(self, changed: set[Path]) -> None:
-        """Functions follow their files by themselves; workers are started again."""
+        """Functions follow their files by themselves, once there is one; workers are started again."""
+        if self.functions is None:
+            self._serve_if_any(reload=True)
         ours = self.functions
         others = {path for path in changed if ours is None or not path.is_relative_to(ours.absolute())}
         if others:

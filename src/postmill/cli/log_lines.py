@@ -71,6 +71,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line, and its traceback below when it has one."""
         fields = _fields(record)
+        traceback = str(fields.pop("traceback", ""))
         lead = " ".join(str(fields.pop(name)) for name in _LEAD if name in fields)
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
         event = self._coloured(record.getMessage(), _RED if record.levelno >= logging.WARNING else 0)
@@ -78,8 +79,8 @@ class TextLines(logging.Formatter):
         who = self._coloured(f"{lead:<16} ", _colour_of(lead)) if lead else ""
         line = f"{self._coloured(at, _DIM)} {who}{event}{tail}"
         if _has_traceback(record):
-            line += "\n" + self.formatException(record.exc_info or (None, None, None))
-        return mask(line)
+            traceback = self.formatException(record.exc_info or (None, None, None))
+        return mask(f"{line}\n{traceback}".rstrip())
 
     def _coloured(self, text: str, colour: int) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self.colour and colour else text

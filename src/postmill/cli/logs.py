@@ -45,10 +45,7 @@ def _record(line: dict[str, Any]) -> Any:
 
     fields = dict(line)
     at, level, event = fields.pop("at", ""), fields.pop("level", "info"), fields.pop("event", "")
-    traceback = fields.pop("traceback", None)
-    record = logging.makeLogRecord(
-        {"msg": event if traceback is None else f"{event}\n{traceback}", "fields": fields}
-    )
+    record = logging.makeLogRecord({"msg": event, "fields": fields})
     record.levelno = logging.getLevelNamesMapping().get(str(level).upper(), logging.INFO)
     try:
         record.created = datetime.fromisoformat(at).timestamp()

@@ -63,14 +63,11 @@ class Control:
         match method, parts:
             case "GET", ["functions"]:
                 return self._list
-            case "POST", ["functions", slug, "recycle"] if self._knows(slug):
+            case "POST", ["functions", slug, "recycle"]:
                 return lambda: self._recycle(slug)
-            case "POST", ["functions", slug, "stop"] if self._knows(slug):
+            case "POST", ["functions", slug, "stop"]:
                 return lambda: self._stop(slug)
         return None
-
-    def _knows(self, slug: str) -> bool:
-        return self._host.settings_of(slug) is not None
 
     async def _list(self) -> list[dict[str, Any]]:
         return [described(each) for each in self._host.functions()]

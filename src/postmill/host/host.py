@@ -70,6 +70,7 @@ class Host:
         self._supervisor = Supervisor(self._pools.values)
         self._order = asyncio.Lock()
         self._started = False
+        self._starts_all = False
         self._watching: asyncio.Task[None] | None = None
         self._unwatch = asyncio.Event()
 
@@ -94,9 +95,9 @@ class Host:
                 self._watching = asyncio.create_task(self._watch())
 
     async def start_workers(self) -> None:
-        """Start every function, so that the workers among them run (``postmill dev``)."""
-        starts = (self._start_once(pool) for pool in self._pools.values() if pool.source.settings.enabled)
-        await asyncio.gather(*starts)
+        """Start every function, so that the workers among them run; from now on also those that are added."""
+        self._starts_all = True
+        await self._start_unstarted()
 
     async def stop(self, grace_s: float | None = None) -> None:
         """Retire every isolate, wait up to ``grace_s`` seconds, kill what is left. Cancelled, it may be said
@@ -156,7 +157,7 @@ class Host:
         """
         pool = self._pool(slug)
         old = pool.serving
-        await pool.roll(pool.source)
+        await pool.roll(pool.source, "recycled")
         if pool.failure is not None and any(each.state == State.READY for each in old):
             raise pool.failure
 
@@ -167,8 +168,13 @@ class Host:
     def _pool(self, slug: str) -> Pool:
         pool = self._pools.get(slug)
         if pool is None or not pool.source.settings.enabled:
-            raise FunctionNotFound("There is no function of that name.")
+            raise FunctionNotFound(f"There is no function {slug}.")
         return pool
+
+    async def _start_unstarted(self) -> None:
+        """Also those that could not be started so far."""
+        pools = [pool for pool in self._pools.values() if pool.kind is None and pool.source.settings.enabled]
+        await asyncio.gather(*map(self._start_once, pools))
 
     async def _start_once(self, pool: Pool) -> None:
         with suppress(Exception):  # said in the log; the next request or round tries again
@@ -219,6 +225,8 @@ class Host:
             *(pool.roll(found[pool.slug]) for pool in rolled),
             *(pool.stop(self._runtime.grace_s) for pool in gone),
         )
+        if self._starts_all:
+            await self._start_unstarted()
 
     def _isolates_lost(self) -> None:
         self.journal.say(Event.ISOLATES_LOST)

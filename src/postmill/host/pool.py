@@ -91,7 +91,7 @@ class Pool:
             return
         instance.retire(why)
 
-    async def roll(self, source: Source) -> None:
+    async def roll(self, source: Source, why: str = "changed") -> None:
         """New settings or new files: new instances up, old ones drained."""
         self.source = source
         self.breaker.worked()
@@ -99,7 +99,7 @@ class Pool:
         old = list(self.serving)
         for instance in old:
             await instance.until_started()
-            await self.replace(instance, "changed")
+            await self.replace(instance, why)
 
     async def stop(self, grace_s: float) -> None:
         """End every instance."""
@@ -108,9 +108,8 @@ class Pool:
         self._refuse(NoCapacity("The host is stopping."))
         await asyncio.gather(*(instance.stop(grace_s) for instance in list(self.instances)))
         if self._tasks:
-            await asyncio.wait(
-                self._tasks
-            )  # also when this is cancelled: they return a dead worker's messages
+            # Not gathered: cancelled, this ends, and they go on to return a dead worker's messages.
+            await asyncio.wait(self._tasks)
 
     async def end_instances(self, grace_s: float) -> None:
         """End what runs now; the next request starts it again."""
