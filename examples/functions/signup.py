@@ -35,7 +35,10 @@ async def count_visitor(email: str) -> None:
 
 async def handler(request: Request) -> JSONResponse:
     """The caller waits for neither the counter nor the mail."""
-    email = (await request.json())["email"]
+    try:
+        email = (await request.json())["email"]
+    except (ValueError, KeyError, TypeError):
+        return JSONResponse({"error": 'what is wanted is {"email": "..."}'}, status_code=400)
     wait_until(count_visitor(email))
     msg_id = await mail.send("mail", {"to": email, "subject": "Welcome!"})  # in the database before we answer
     return JSONResponse({"status": "accepted", "mail": msg_id}, status_code=202)
