@@ -128,15 +128,15 @@ class _Development:
 
     def _watch(self) -> None:
         for changed in _changes(self.place, self.stopping):
+            if self.functions is None and not self.stopping.is_set():
+                self._serve_if_any(reload=True)
             if not changed:
                 self._revive()
             elif not self.stopping.is_set():
                 self._follow(changed)
 
     def _follow(self, changed: set[Path]) -> None:
-        """Functions follow their files by themselves, once there is one; workers are started again."""
-        if self.functions is None:
-            self._serve_if_any(reload=True)
+        """Functions follow their files by themselves; workers are started again."""
         ours = self.functions
         others = {path for path in changed if ours is None or not path.is_relative_to(ours.absolute())}
         if others:
