@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -10,11 +11,11 @@ import pytest
 import pytest_asyncio
 
 from postmill.auth import keys
-from postmill.auth.credentials import Trusted
 from postmill.gateway.application import Gateway
 from postmill.gateway.connections import ConnectionLimits
 from postmill.gateway.pace import Pace
 from postmill.gateway.serving import GatewayServer
+from postmill.gateway.trust import Trust
 from tests.gateway import stand_in
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 100_000
 KEYS = keys.make(time.time())
+TRUST = Trust(KEYS, "", Path())
 
 
 @pytest.fixture
@@ -45,7 +47,7 @@ def pace() -> Pace:
 @pytest_asyncio.fixture
 async def url(host: stand_in.StandInHost, limits: ConnectionLimits, pace: Pace) -> AsyncIterator[str]:
     """The address of a running gateway."""
-    app = Gateway(host, lambda: Trusted(KEYS), max_body_bytes=MOST_BYTES, pace=pace)
+    app = Gateway(host, TRUST, max_body_bytes=MOST_BYTES, pace=pace)
     server = GatewayServer("127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES)
     try:
         yield await server.start(app)

@@ -14,13 +14,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from postmill.auth.credentials import Trusted
 from postmill.gateway.application import Gateway
 from postmill.gateway.connections import ConnectionLimits
 from postmill.gateway.pace import Pace
 from postmill.gateway.serving import GatewayServer
 from tests.gateway import stand_in
-from tests.gateway.conftest import KEYS, MOST_BYTES
+from tests.gateway.conftest import KEYS, MOST_BYTES, TRUST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -264,7 +263,7 @@ def standing() -> Iterator[Standing]:
     loop = asyncio.new_event_loop()
     app = Gateway(
         stand_in.StandInHost(hello=stand_in.hello, echo=stand_in.echo),
-        lambda: Trusted(KEYS),
+        TRUST,
         max_body_bytes=MOST_BYTES,
     )
     limits = ConnectionLimits(head_bytes=8192)

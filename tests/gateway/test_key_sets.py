@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import threading
@@ -16,6 +17,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from postmill.gateway import trust as trusts
 from postmill.gateway.application import Gateway
 from postmill.gateway.serving import GatewayServer
 from postmill.gateway.trust import Trust
@@ -53,10 +55,16 @@ class Publisher:
 
     def __init__(self) -> None:
         self.answer = b""
+        self.asked = 0
+        self.open = threading.Event()
+        """Cleared, it keeps who asks waiting."""
+        self.open.set()
         publisher = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                publisher.asked += 1
+                publisher.open.wait(60)
                 self.wfile.write(publisher.answer)
 
             def log_message(self, *_: object) -> None:
@@ -94,9 +102,11 @@ def signers() -> dict[str, Signer]:
 
 
 @asynccontextmanager
-async def trusting(host: StandInHost, source: str) -> AsyncIterator[httpx.AsyncClient]:
-    """A caller of a gateway that reads a key set all the time."""
-    trust = Trust(KEYS, source, Path(), refresh_s=0.02)
+async def trusting(
+    host: StandInHost, source: str, *, refresh_s: float = 0.02
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A caller of a gateway that reads a key set all the time, or as often as is said."""
+    trust = Trust(KEYS, source, Path(), refresh_s=refresh_s)
     await trust.start()
     server = GatewayServer("127.0.0.1", 0, max_message_bytes=MOST_BYTES)
     try:
@@ -124,6 +134,34 @@ async def test_keys_come_and_go_as_they_are_published(
         while await status(client, signers["next"]) != 200:
             pass
         assert [await status(client, signers[name]) for name in ("rsa", "ec", "next")] == [401, 200, 200]
+
+
+async def test_an_unknown_key_has_the_set_read_once_for_all_who_name_one(
+    host: StandInHost, publisher: Publisher, signers: dict[str, Signer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trusts, "WAIT_S", 100)
+    monkeypatch.setattr(trusts, "UNKNOWN_KEY_S", 1000)
+    publisher.publish(signers["rsa"])
+    async with trusting(host, publisher.url, refresh_s=1000) as client:
+        publisher.publish(signers["rsa"], signers["ec"])
+        assert set(await asyncio.gather(*(status(client, signers["ec"]) for _ in range(5)))) == {200}
+        publisher.publish(signers["rsa"], signers["ec"], signers["next"])
+        assert set(await asyncio.gather(*(status(client, signers["next"]) for _ in range(5)))) == {401}
+        assert publisher.asked == 2  # at the start, and for the first
+
+
+async def test_nobody_waits_for_a_key_set_that_does_not_come(
+    host: StandInHost, publisher: Publisher, signers: dict[str, Signer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trusts, "WAIT_S", 0.01)
+    publisher.publish(signers["rsa"])
+    async with trusting(host, publisher.url, refresh_s=1000) as client:
+        publisher.publish(signers["rsa"], signers["ec"])
+        publisher.open.clear()
+        assert [await status(client, signers[name]) for name in ("ec", "rsa")] == [401, 200]
+        publisher.open.set()
+        while await status(client, signers["ec"]) != 200:
+            pass
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,13 @@ import httpx
 import pytest
 
 from postmill.auth import keys
-from postmill.auth.credentials import Trusted
 from postmill.gateway.application import Gateway
 from postmill.gateway.platform_errors import METHODS
 from postmill.gateway.readiness import Readiness
 from postmill.model import function_failures as failures
 from postmill.model.function_settings import FunctionSettings
 from tests.gateway import stand_in
-from tests.gateway.conftest import KEYS, MOST_BYTES
+from tests.gateway.conftest import KEYS, MOST_BYTES, TRUST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -332,7 +331,7 @@ async def test_nothing_should_be_sent_where_nothing_is_ready(host: StandInHost) 
         return response.status_code, response.json().get("message", "")
 
     readiness = Readiness(answers)
-    app = Gateway(host, lambda: Trusted(KEYS), max_body_bytes=MOST_BYTES, readiness=readiness)
+    app = Gateway(host, TRUST, max_body_bytes=MOST_BYTES, readiness=readiness)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as caller:
         check_error(await caller.get("/ready"), 503, "NOT_READY", relay=True)
         assert await told("/ready") == (503, "Not ready: starting.")

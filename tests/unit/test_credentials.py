@@ -123,7 +123,8 @@ CASES: dict[str, tuple[str | None, str | None, Reason]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_everything_else_stays_out(case: str) -> None:
     authorization, apikey, reason = CASES[case]
-    assert verdict(authorization, apikey) == Refused(reason)
+    unknown_key = case in {"another key's id", "a key that is gone"}
+    assert verdict(authorization, apikey) == Refused(reason, unknown_key=unknown_key)
 
 
 def test_a_verdict_that_is_remembered_still_ends() -> None:

@@ -69,6 +69,8 @@ class Refused:
     """The request proves nothing."""
 
     reason: Reason
+    unknown_key: bool = False
+    """Its token names a public key that is not among those we have: it may have been published since."""
 
 
 def authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Allowed | Refused:
@@ -109,25 +111,25 @@ def _bearer(token: str, trusted: Trusted, now_s: float) -> Allowed | Refused:
         return _known_key(token, trusted.keys) or Refused(Reason.INVALID_JWT_FORMAT)
     verify = _verified if len(token) <= LONGEST_KEPT else _verified.__wrapped__
     found = verify(token, trusted)
-    return Refused(found) if isinstance(found, Reason) else _in_force(found, now_s)
+    return found if isinstance(found, Refused) else _in_force(found, now_s)
 
 
 @lru_cache(maxsize=1024)
-def _verified(token: str, trusted: Trusted) -> Mapping[str, Any] | Reason:
+def _verified(token: str, trusted: Trusted) -> Mapping[str, Any] | Refused:
     """The claims of a token that somebody we trust has signed. Remembered: an application sends the same one
     again and again, and signatures are slow.
     """
     if not _JWT.fullmatch(token):
-        return Reason.INVALID_JWT_FORMAT
+        return Refused(Reason.INVALID_JWT_FORMAT)
     header = jwt.get_unverified_header(token)
     candidates = _candidates(header, trusted)
     if candidates is None:
-        return Reason.UNSUPPORTED_ALGORITHM
+        return Refused(Reason.UNSUPPORTED_ALGORITHM)
     for key in candidates:
         claims = _claims(token, key, header["alg"])
         if claims is not None:
             return claims
-    return Reason.LEGACY_JWT
+    return Refused(Reason.LEGACY_JWT, unknown_key=not candidates)
 
 
 def _known_key(given: str, keys: ProjectKeys) -> Allowed | None:

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from postmill.auth.credentials import Refused, Trusted, authenticate
+from postmill.auth.credentials import Refused, authenticate
 from postmill.gateway import platform_errors, routing
 from postmill.gateway.control import Control
 from postmill.gateway.exchange import Exchange
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from postmill.gateway.asgi import Receive, Scope, Send
+    from postmill.gateway.trust import Trust
     from postmill.host.function_info import FunctionInfo
     from postmill.model.function_settings import FunctionSettings
 
@@ -52,12 +53,12 @@ class Functions(Protocol):
 
 
 class Gateway:
-    """``trusted`` is asked for at each request, so that keys can be changed while it runs."""
+    """``trust`` is asked at each request, so that keys can be changed while it runs."""
 
     def __init__(
         self,
         host: Functions,
-        trusted: Callable[[], Trusted],
+        trust: Trust,
         *,
         max_body_bytes: int,
         readiness: Readiness | None = None,
@@ -65,7 +66,7 @@ class Gateway:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._host = host
-        self._trusted = trusted
+        self._trust = trust
         self._max_body_bytes = max_body_bytes
         self._pace = pace
         self._clock = clock
@@ -89,32 +90,35 @@ class Gateway:
         """Lets somebody answer; returns the error to answer with when nobody may."""
         path = scope["path"]
         if path.startswith(routing.CONTROL) or path in self._control.probes:
-            return await self._control.answer(scope, exchange, self._verdict(scope))
+            return await self._control.answer(scope, exchange, await self._verdict(scope))
         route = routing.find(path)
         if route is None:
             return platform_errors.NOT_FOUND
         method = scope.get("method", "GET")
         if method not in METHODS:
             return platform_errors.METHOD_NOT_ALLOWED
-        refusal = self._refusal(route.slug, method, scope) or _too_large(exchange)
+        refusal = await self._refusal(route.slug, method, scope) or _too_large(exchange)
         if refusal is not None:
             return refusal
         inner = {**scope, "root_path": route.root_path}
         await self._host.handle(route.slug, inner, exchange.receive, exchange.send)
         return None
 
-    def _refusal(self, slug: str, method: str, scope: Scope) -> PlatformError | None:
+    async def _refusal(self, slug: str, method: str, scope: Scope) -> PlatformError | None:
         """Why this caller may not call this function; preflights never carry credentials and need none."""
         settings = self._host.settings_of(slug)
         if settings is None or not settings.enabled:
             return PlatformError(404, platform_errors.NOT_FOUND.code, f"There is no function {slug}.")
         if method == "OPTIONS" or not settings.verify_jwt:
             return None
-        verdict = self._verdict(scope)
+        verdict = await self._verdict(scope)
         return platform_errors.unauthorized(verdict.reason) if isinstance(verdict, Refused) else None
 
-    def _verdict(self, scope: Scope) -> object:
-        return authenticate(scope["headers"], self._trusted(), self._clock())
+    async def _verdict(self, scope: Scope) -> object:
+        verdict = authenticate(scope["headers"], self._trust(), self._clock())
+        if isinstance(verdict, Refused) and verdict.unknown_key:
+            verdict = authenticate(scope["headers"], await self._trust.renewed(), self._clock())
+        return verdict
 
     async def _end(self, scope: Scope, exchange: Exchange, problem: PlatformError | None) -> None:
         """Says what is left to say. A response that has begun and not ended is cut by returning."""

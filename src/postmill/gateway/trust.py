@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from postmill.auth import jwks
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 
 REFRESH_S = 600.0
 """How often a published key set is read again."""
+UNKNOWN_KEY_S = 30.0
+"""How often it may be read because a token names a key that it did not have."""
+WAIT_S = 1.0
+"""How long such a token waits for that, at most."""
 _LOGGER = logging.getLogger("postmill")
 
 
@@ -30,6 +35,9 @@ class Trust:
         self._base = base
         self._trusted = Trusted(keys)
         self._refreshing: asyncio.Task[None] | None = None
+        self._renewing: asyncio.Task[None] | None = None
+        self._renew_from = 0.0
+        """By the monotonic clock."""
 
     def __call__(self) -> Trusted:
         """What is trusted now."""
@@ -43,19 +51,35 @@ class Trust:
 
     async def stop(self) -> None:
         """Read it no more."""
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            await asyncio.gather(self._refreshing, return_exceptions=True)
+        reading = [task for task in (self._refreshing, self._renewing) if task is not None]
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
 
     async def refresh(self) -> None:
         """Read it once."""
         public_keys = await asyncio.to_thread(jwks.fetch, self._source, self._base)
         self._trusted = Trusted(self._trusted.keys, public_keys)
 
+    async def renewed(self) -> Trusted:
+        """What is trusted after a token has named a key that we don't have. Anybody can name one: the set is
+        read at most once every ``UNKNOWN_KEY_S`` for all of them, and waited for no longer than ``WAIT_S``.
+        """
+        now = time.monotonic()
+        if self._source and now >= self._renew_from:
+            self._renew_from = now + UNKNOWN_KEY_S
+            self._renewing = asyncio.create_task(self._try_to_refresh())
+        if self._renewing is not None:
+            await asyncio.wait({self._renewing}, timeout=WAIT_S)
+        return self._trusted
+
     async def _refresh_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self._refresh_s)
-            try:
-                await self.refresh()
-            except InvalidOption as error:  # those we have stay good
-                _LOGGER.warning(Event.KEYS_STALE, extra={"fields": {"error": str(error)}})
+            await self._try_to_refresh()
+
+    async def _try_to_refresh(self) -> None:
+        try:
+            await self.refresh()
+        except InvalidOption as error:  # those we have stay good
+            _LOGGER.warning(Event.KEYS_STALE, extra={"fields": {"error": str(error)}})
