@@ -54,6 +54,12 @@ class Trusted:
 
     keys: ProjectKeys
     public_keys: tuple[jwt.PyJWK, ...] = ()
+    known: tuple[tuple[bytes, Allowed], ...] = field(init=False, repr=False, compare=False)
+    """Each key that is given as it is, and what it proves."""
+
+    def __post_init__(self) -> None:
+        known = tuple((key.encode(), Allowed(role)) for key, role in self.keys.roles())
+        object.__setattr__(self, "known", known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ def _authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Allowed |
     if scheme.lower() == "bearer":
         return _bearer(token.strip(), trusted, now_s)
     if api_key:
-        return _known_key(api_key.strip(), trusted.keys) or Refused(Reason.INVALID_JWT_FORMAT)
+        return _known_key(api_key.strip(), trusted) or Refused(Reason.INVALID_JWT_FORMAT)
     return Refused(Reason.INVALID_JWT_FORMAT if authorization.strip() else Reason.NO_AUTH_HEADER)
 
 
@@ -108,7 +114,7 @@ def _only(headers: Headers, wanted: bytes) -> str:
 
 def _bearer(token: str, trusted: Trusted, now_s: float) -> Allowed | Refused:
     if token.startswith("sb_"):
-        return _known_key(token, trusted.keys) or Refused(Reason.INVALID_JWT_FORMAT)
+        return _known_key(token, trusted) or Refused(Reason.INVALID_JWT_FORMAT)
     verify = _verified if len(token) <= LONGEST_KEPT else _verified.__wrapped__
     found = verify(token, trusted)
     return found if isinstance(found, Refused) else _in_force(found, now_s)
@@ -132,11 +138,11 @@ def _verified(token: str, trusted: Trusted) -> Mapping[str, Any] | Refused:
     return Refused(Reason.LEGACY_JWT, unknown_key=not candidates)
 
 
-def _known_key(given: str, keys: ProjectKeys) -> Allowed | None:
+def _known_key(given: str, trusted: Trusted) -> Allowed | None:
     """Compares with every key, whichever fits, so that the time taken tells nothing."""
     plain = given.encode()
-    fits = [role for key, role in keys.roles() if hmac.compare_digest(plain, key.encode())]
-    return Allowed(fits[0]) if fits else None
+    fits = [allowed for key, allowed in trusted.known if hmac.compare_digest(plain, key)]
+    return fits[0] if fits else None
 
 
 def _candidates(header: Mapping[str, Any], trusted: Trusted) -> list[Any] | None:
