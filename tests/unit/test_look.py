@@ -12,8 +12,8 @@ FLOOR_S = 5.0
 NOTHING = Look(paused=False, replaced=False, ahead_age_s=None, due_in_s=None, waiting=0, rivals=0)
 
 
-def rest(look: Look, *, notified: bool = True, expecting: bool = False, dice: float = 1.0) -> float:
-    return rest_s(look, FLOOR_S, notified=notified, expecting=expecting, dice=dice)
+def rest(look: Look, *, notified: bool = True, expecting: bool = False, chance: float = 1.0) -> float:
+    return rest_s(look, FLOOR_S, notified=notified, expecting=expecting, chance=chance)
 
 
 def test_with_nothing_to_come_it_rests_up_to_the_poll_floor() -> None:
@@ -27,8 +27,8 @@ def test_it_wakes_up_just_after_a_message_falls_due() -> None:
 
 def test_workers_that_wait_for_the_same_message_are_spread() -> None:
     look = replace(NOTHING, due_in_s=1.0, waiting=4)
-    assert rest(look, dice=0.0) == pytest.approx(1.001)
-    assert rest(look, dice=1.0) == pytest.approx(1.001 + 3 * SPREAD_S)
+    assert rest(look, chance=0.0) == pytest.approx(1.001)
+    assert rest(look, chance=1.0) == pytest.approx(1.001 + 3 * SPREAD_S)
 
 
 def test_what_is_due_and_was_not_claimed_is_looked_for_soon() -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from postmill.host.instance import Instance
-    from postmill.host.rounds import Rounds
+    from postmill.host.shared_timer import SharedTimer
     from postmill.isolate.stream import Stream
 
     Scope = MutableMapping[str, Any]
@@ -52,7 +52,7 @@ class Exchange:
         self._body_sent = self._is_http and _BODY_HEADERS.isdisjoint(name for name, _ in scope["headers"])
         self._stream: Stream = instance.open(_encode(_opening(scope, has_body=not self._body_sent)))
 
-    async def run(self, timeout_s: float, slow: Rounds) -> None:
+    async def run(self, timeout_s: float, slow: SharedTimer) -> None:
         """To the end of the response. ``timeout_s`` (0: none) is for its start; ``slow`` tells of one that
         takes long. Raises :class:`FunctionFailure` before it has started, then :class:`ResponseCut`.
         """

@@ -18,7 +18,7 @@ from postmill.host.journal import FunctionJournal
 from postmill.host.launching import launcher
 from postmill.host.pool import Pool
 from postmill.host.reload import changes
-from postmill.host.rounds import Rounds
+from postmill.host.shared_timer import SharedTimer
 from postmill.host.supervisor import Supervisor
 from postmill.model.errors import InvalidFunction
 from postmill.model.events import Event
@@ -66,7 +66,7 @@ class Host:
         self._pools: dict[str, Pool] = {}
         self._launcher = make_launcher(runtime.preload, self._isolates_lost)
         self._claims = Claims(address, self.journal) if address is not None else None
-        self._slow = Rounds(WATCH_AFTER_S)
+        self._slow = SharedTimer(WATCH_AFTER_S)
         self._supervisor = Supervisor(self._pools.values)
         self._order = asyncio.Lock()
         self._started = False

@@ -1,14 +1,14 @@
-"""One timer for many that mostly leave before it rings."""
+"""One timer for many that mostly leave before it is due."""
 
 from __future__ import annotations
 
 import asyncio
 
-from postmill.host.rounds import Rounds
+from postmill.host.shared_timer import SharedTimer
 
 
 async def test_who_stays_is_called_once_and_who_leaves_is_not() -> None:
-    rounds = Rounds(0.01)
+    timer = SharedTimer(0.01)
     called: list[str] = []
     rang = asyncio.Event()
 
@@ -23,15 +23,15 @@ async def test_who_stays_is_called_once_and_who_leaves_is_not() -> None:
         rang.set()
 
     for action in (leaver, late_leaver, stayer):
-        rounds.add(action)
-    rounds.leave(leaver)
-    asyncio.get_running_loop().call_later(0.015, rounds.leave, late_leaver)
+        timer.add(action)
+    timer.leave(leaver)
+    asyncio.get_running_loop().call_later(0.015, timer.leave, late_leaver)
     async with asyncio.timeout(30):
         await rang.wait()
-    rounds.leave(stayer)
-    rounds.leave(stayer)
+    timer.leave(stayer)
+    timer.leave(stayer)
     rang.clear()
-    rounds.add(stayer)
+    timer.add(stayer)
     async with asyncio.timeout(30):
         await rang.wait()
     assert called == ["stayed", "stayed"]
