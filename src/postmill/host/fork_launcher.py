@@ -79,7 +79,11 @@ class ForkLauncher:
         number = self._last
         process = self._processes[number] = Process(lambda: self._tell(Order(number, kill=True)))
         self._tell(Order(number), [channel.fileno(), stdout, stderr])
-        await process.pid
+        try:
+            await asyncio.shield(process.pid)
+        except asyncio.CancelledError:  # it may be forked all the same, and nobody would know it
+            process.kill()
+            raise
         return process
 
     async def stop(self) -> None:

@@ -43,17 +43,18 @@ class IsolateProcess:
 
     async def launch(self, channel: socket.socket) -> None:
         """Start it with its end of the channel, which the caller closes here."""
-        out_read, out_write = os.pipe()
-        error_read, error_write = os.pipe()
+        writing: list[int] = []
         try:
-            for stream, descriptor in (("stdout", out_read), ("stderr", error_read)):
+            for stream in ("stdout", "stderr"):
+                reading, its_end = os.pipe()
+                writing.append(its_end)
                 output = Output(self._journal, *self._who, stream)
-                await output.attach(descriptor)
+                await output.attach(reading)
                 self._outputs.append(output)
-            self._process = await self._launcher.launch(channel, out_write, error_write)
+            self._process = await self._launcher.launch(channel, *writing)
         finally:
-            os.close(out_write)
-            os.close(error_write)
+            for descriptor in writing:
+                os.close(descriptor)
         self.pid = self._process.pid.result()
         if self._killed:
             self._process.kill()

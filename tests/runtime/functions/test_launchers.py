@@ -8,6 +8,7 @@ import asyncio
 import errno
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,6 @@ from postmill.model.function_settings import RuntimeSettings
 from tests.runtime.functions.scene import children, copy_functions, hosting, is_alive
 
 if TYPE_CHECKING:
-    import socket
-
     from postmill.host.launcher import Process
 
 WORKING = Path(__file__).parent / "working"
@@ -91,6 +90,25 @@ async def test_a_module_that_can_not_be_preloaded_is_told(tmp_path: Path, capfd:
     async with hosting(tmp_path / "f", runtime=runtime) as scene:
         assert (await scene.call("healthy")).status == 200
     assert "no_such_module can't be preloaded: ModuleNotFoundError" in capfd.readouterr().err
+
+
+async def test_a_start_that_was_given_up_leaves_no_process() -> None:
+    """The zygote was too busy; what it forks later would belong to nobody."""
+    before = set(children())
+    launcher = fork_launcher.ForkLauncher((), lambda: None)
+    await launcher.start()
+    (zygote,) = set(children()) - before
+    os.kill(zygote, signal.SIGSTOP)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        launching = asyncio.create_task(launcher.launch(theirs, theirs.fileno(), theirs.fileno()))
+        await asyncio.sleep(0)  # the order is given
+        (process,) = launcher._processes.values()
+        launching.cancel()
+        await asyncio.wait({launching})
+        os.kill(zygote, signal.SIGCONT)
+        assert (await process.ended).status == signal.SIGKILL
+    await launcher.stop()
 
 
 class Troubled(SpawnLauncher):
