@@ -92,6 +92,8 @@ def test_standbys_may_be_preferred_only_among_all_hosts() -> None:
         ("postgresql://h/db?require_auth=scram-sha-256", "asks for require_auth"),
         ("postgresql:///db?host=/tmp&requirepeer=postgres", "asks for requirepeer"),
         ("postgresql://h/db?connect_timeout=soon", "connect_timeout=soon"),
+        ("postgresql://h/db?connect_timeout=--5", "connect_timeout=--5"),
+        ("postgresql://h/db?connect_timeout=%C2%B2", "connect_timeout=²"),
         ("postgresql:///db?host=a,b&port=1,2,3", "2 hosts and 3 ports"),
     ],
 )

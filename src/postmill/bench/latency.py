@@ -116,5 +116,6 @@ def _sender() -> Iterator[subprocess.Popen[str]]:
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:
+    """The 50th, 95th and 99th, in milliseconds."""
     cuts = quantiles(seconds, n=100, method="inclusive")
     return {f"p{percent}_ms": cuts[percent - 1] * 1000 for percent in (50, 95, 99)}

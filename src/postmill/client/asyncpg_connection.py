@@ -38,7 +38,7 @@ async def connect(
     server works may take as long as it likes. Raises what asyncpg raises for the last host, and
     ``InvalidAddress``.
     """
-    attempts = arguments(dsn or "")
+    attempts, limit = arguments(dsn or ""), silence(dsn or "")
     for number, given in enumerate(attempts, start=1):
         settings = {**(server_settings or {}), **given["server_settings"]}
         try:
@@ -49,7 +49,7 @@ async def connect(
             if number == len(attempts):
                 raise
         else:
-            _watch(opened, silence(dsn or ""))
+            _watch(opened, limit)
             return opened
     raise AssertionError("an address has at least one host")
 

@@ -14,7 +14,7 @@ from postmill.sql.catalog import statement
 if TYPE_CHECKING:
     from postmill.model.address import Address
 
-PATIENCE_S = 2.0
+TIMEOUT_S = 2.0
 """How long an answer may take."""
 FRESH_S = 1.0
 """How long it is good."""
@@ -43,7 +43,7 @@ class Answering:
 
     async def _ask(self) -> bool:
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 await self._shared.fetchrow(statement("check_clock"))
         except Exception:  # whatever it is, it was no answer
             return False

@@ -271,8 +271,8 @@ class Claimer(Service):
         """How long to rest after a look by an idle worker."""
         floor_s = self._options.max_poll_s if self._notified else self._options.poll_interval_s
         expecting = bool(self.lanes.cursor.writers or self.lanes.cursor.late_range)
-        dice = random.random()  # noqa: S311 - spreads workers
-        return rest_s(look, floor_s, notified=self._notified, expecting=expecting, dice=dice)
+        chance = random.random()  # noqa: S311 - spreads workers
+        return rest_s(look, floor_s, notified=self._notified, expecting=expecting, chance=chance)
 
     def _has_to_look(self) -> bool:
         return time.monotonic() >= self._look_at

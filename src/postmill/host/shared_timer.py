@@ -1,4 +1,4 @@
-"""A look after whatever takes long: one timer for many, most of which are gone before it rings."""
+"""One timer for many calls, most of which are taken back before they are due."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Rounds:
+class SharedTimer:
     """What was added and has not left after one to two periods is called, once."""
 
     def __init__(self, period_s: float) -> None:

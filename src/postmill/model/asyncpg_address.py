@@ -8,6 +8,7 @@ each: a host that never answers must leave time for the next.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -28,6 +29,7 @@ sslcompression sslcrldir sslkeylogfile sslsni
 _PASSED_ON = frozenset(_PASSED_ON_NAMES.split())
 _LEFT_OUT = frozenset(_LEFT_OUT_NAMES.split())
 """How libpq talks, not to whom. ``channel_binding`` too: providers put it into every address."""
+_is_whole_number = re.compile(r"-?[0-9]{1,9}").fullmatch
 _WATCHED = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
 """How a peer is noticed that is gone: :func:`silence`."""
 _PROMISES = ("require_auth", "requirepeer")
@@ -130,7 +132,7 @@ def _seconds(query: dict[str, str]) -> float:
 
 def _whole_number(query: dict[str, str], name: str, unit: str = "") -> int:
     text = query.get(name) or "0"
-    if not text.lstrip("-").isdigit():
+    if not _is_whole_number(text):
         raise InvalidAddress(
             "The database address can't be used.", why=f"{name}={text} is not a whole number{unit}."
         )

@@ -36,10 +36,10 @@ class Look:
         return self.ahead_age_s is not None and self.ahead_age_s < FRESH_S and self.waiting > 1
 
 
-def rest_s(look: Look, floor_s: float, *, notified: bool, expecting: bool, dice: float) -> float:
+def rest_s(look: Look, floor_s: float, *, notified: bool, expecting: bool, chance: float) -> float:
     """Seconds until the next look, at most ``floor_s``.
 
-    ``expecting``: transactions are open whose messages may come late. ``dice`` from 0 to 1 spreads workers
+    ``expecting``: transactions are open whose messages may come late. ``chance`` from 0 to 1 spreads workers
     that wait for the same message.
     """
     if look.paused:
@@ -51,7 +51,7 @@ def rest_s(look: Look, floor_s: float, *, notified: bool, expecting: bool, dice:
     if look.due_in_s <= 0:  # claimed now, unless somebody else holds it or is about to claim it
         return min(floor_s, LOOK_S)
     others = max(0, look.waiting - 1)
-    return min(floor_s, look.due_in_s + 0.001 + dice * SPREAD_S * others)
+    return min(floor_s, look.due_in_s + 0.001 + chance * SPREAD_S * others)
 
 
 def follow_s(*, notified: bool) -> float:
