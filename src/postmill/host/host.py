@@ -210,7 +210,8 @@ class Host:
         before = dict(self._pools)
         found = discover(self._folder, self._runtime, self._configured)
         gone = self._adopt(found)
-        shared = [path for path in changed if not any(source.concerns(path) for source in found.values())]
+        own = [*found.values(), *(pool.source for pool in gone)]
+        shared = [path for path in changed if not any(source.concerns(path) for source in own)]
         rolled = [
             pool
             for slug, pool in before.items()

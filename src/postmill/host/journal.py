@@ -30,10 +30,12 @@ class FunctionJournal:
             listener(event, named)
 
     def write(self, level: int, text: str, function: str, execution_id: str, fields: dict[str, Any]) -> None:
-        """One record as it is, for instance one that an isolate has made."""
+        """One record, for instance one that an isolate has made: its workers call their handler the function,
+        and here it is the one that they belong to.
+        """
         if not _LOGGER.isEnabledFor(level):
             return
         named = {"function": function} if function else {}
         if execution_id:
             named["execution"] = execution_id[:8]
-        _LOGGER.log(level, text, extra={"fields": {**named, **fields}})
+        _LOGGER.log(level, text, extra={"fields": {**named, **fields, **named}})

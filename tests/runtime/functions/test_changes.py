@@ -74,6 +74,7 @@ async def test_functions_come_and_go(tmp_path: Path) -> None:
         await scene.until(Event.FUNCTION_SHUTDOWN, "healthy")
         with pytest.raises(FunctionNotFound):
             await scene.call("healthy")
+        assert scene.events(Event.FUNCTION_CHANGED)[-1]["functions"] == [], "the others are as they were"
 
 
 async def test_what_runs_is_finished_by_the_old_version(tmp_path: Path) -> None:
