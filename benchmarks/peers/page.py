@@ -67,7 +67,7 @@ COLUMNS = (
     Column("drain while pinned, messages/s", ("pinned", "drain_per_s"), _rate, max, "pinned"),
     Column("of its drain", ("pinned", "drain_kept"), _percent, max),
     Column("backlog after the pinned load, s", ("pinned", "backlog_s"), lambda value: f"{value:.1f}", min),
-    Column("crash, s", ("crash", "s"), lambda value: f"{value:.0f}", min, "crash"),
+    Column("crash, s", ("crash", "s"), lambda value: f"{value:.2g}", min, "crash"),
 )
 
 
