@@ -51,7 +51,7 @@ def new(session: Session, name: str, template: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text_of(template, name), encoding="utf-8")
     click.echo(path)
-    session.output.note("Next: postmill dev")
+    session.output.note("Next: postmill dev; one that runs has it already.")
 
 
 @functions.command("list")
