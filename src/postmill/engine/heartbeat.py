@@ -3,8 +3,8 @@ event loop loses no lease.
 
 Every third of a lease: renew what is held. At least every five seconds: a sign of life, which brings back
 cancel requests and an operator's wish that the worker should drain; give back what the worker was never told
-of; give back what other, dead workers held, after a second look where one may be dead. Now and then: prune. The thread talks to the event loop only
-through ``call_soon_threadsafe``, and reads the ledger.
+of; give back what other, dead workers held, after a second look where one may be dead. Now and then: prune.
+The thread talks to the event loop only through ``call_soon_threadsafe``, and reads the ledger.
 """
 
 from __future__ import annotations
