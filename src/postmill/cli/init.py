@@ -13,7 +13,7 @@ from postmill.model.errors import Refused
 if TYPE_CHECKING:
     from postmill.cli.session import Session
 
-IGNORED = ".postmill/"
+IGNORED = (".postmill/", "functions/.env")
 
 TOML = """\
 # Settings of this project. Every key: docs/reference/configuration.md
@@ -57,7 +57,7 @@ def init(session: Session, folder: Path) -> None:
     """Start a project: postmill.toml, an example worker and keys.
 
     Writes postmill.toml, worker.py and .postmill/keys.json into FOLDER (default: this one) and adds
-    .postmill/ to its .gitignore. Existing files are never overwritten.
+    .postmill/ and functions/.env to its .gitignore. Existing files are never overwritten.
     """
     files = {folder / "postmill.toml": TOML, folder / "worker.py": WORKER}
     taken = [str(path) for path in files if path.exists()]
@@ -89,6 +89,7 @@ def _keys(folder: Path) -> list[Path]:
 
 def _ignore(path: Path) -> None:
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    if IGNORED not in text.splitlines():
+    missing = [line for line in IGNORED if line not in text.splitlines()]
+    if missing:
         separator = "" if not text or text.endswith("\n") else "\n"
-        path.write_text(f"{text}{separator}{IGNORED}\n", encoding="utf-8")
+        path.write_text(text + separator + "\n".join(missing) + "\n", encoding="utf-8")

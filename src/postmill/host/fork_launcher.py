@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from postmill.host.launcher import Ending, Process, clean_environment
+from postmill.host.orders import Orders
 from postmill.isolate.zygote import Order, Report
 from postmill.model.errors import PostmillError, TimedOut
 
@@ -31,6 +32,7 @@ class ForkLauncher:
         self._preload = preload
         self._on_lost = on_lost
         self._control: socket.socket | None = None
+        self._orders: Orders | None = None
         self._zygote: subprocess.Popen[bytes] | None = None
         self._processes: dict[int, Process] = {}
         self._last = 0
@@ -54,6 +56,7 @@ class ForkLauncher:
             theirs.close()
             ours.settimeout(0)
             self._control = ours
+            self._orders = Orders(ours, self._lost)
             self._ready = loop.create_future()
             loop.add_reader(ours, self._read)
             await self._until_ready(self._zygote, self._ready)
@@ -95,14 +98,8 @@ class ForkLauncher:
         await asyncio.to_thread(_wait, zygote)
 
     def _tell(self, order: Order, descriptors: Sequence[int] = ()) -> None:
-        if self._control is None:
-            return
-        try:
-            socket.send_fds(self._control, [msgspec.json.encode(order)], descriptors)
-        except BlockingIOError:  # hundreds of orders at once
-            asyncio.get_running_loop().call_later(0.005, self._tell, order, descriptors)
-        except OSError:
-            self._lost()
+        if self._orders is not None:
+            self._orders.give(order, descriptors)
 
     def _read(self) -> None:
         while self._control is not None:
@@ -146,7 +143,9 @@ class ForkLauncher:
         if self._control is not None:
             asyncio.get_running_loop().remove_reader(self._control)
             self._control.close()
-        self._control = None
+        if self._orders is not None:
+            self._orders.close()
+        self._control = self._orders = None
         processes, self._processes = self._processes, {}
         for process in processes.values():
             process.end(Ending(None))
