@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -66,13 +67,19 @@ async def test_a_payload_is_decoded_to_the_annotation(
     assert seen == [got]
 
 
-@pytest.mark.parametrize("annotation", [dict, Page, Visit, Order, list[int]], ids=str)
-@pytest.mark.parametrize("sent", ['{"url": 3}', "null", '"text"', '["a"]'])
+@pytest.mark.parametrize(
+    ("annotation", "sent"),
+    [
+        *(
+            (annotation, '{"url": 3}') for annotation in (Page, Visit, Order, list[int])
+        ),  # any object fits a dict
+        *product((dict, Page, Visit, Order, list[int]), ("null", '"text"', '["a"]')),
+    ],
+    ids=str,
+)
 async def test_a_payload_that_does_not_fit_is_dead_at_once(
     database_url: str, annotation: Any, sent: str
 ) -> None:
-    if annotation is dict and sent.startswith("{"):
-        pytest.skip("any object fits a dict")
     seen = []
 
     async def handle(payload):  # type: ignore[no-untyped-def]
