@@ -1,5 +1,5 @@
-"""The composition root: from settings to running workers. It wires; it decides nothing that a part below
-could decide.
+"""The composition root: from settings to running workers and served functions. It wires; it decides nothing
+that a part below could decide.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from postmill.db.project import (
     load_settings,
     prepare,
 )
+from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,9 +44,6 @@ __all__ = [
     "run_workers",
     "serve_functions",
 ]
-
-KEYS_FOLDER = ".postmill"
-"""Where a project keeps its keys and secrets."""
 
 
 def run_workers(
@@ -123,7 +121,7 @@ def _keys(settings: Settings) -> ProjectKeys:
     from postmill.auth import key_file  # noqa: PLC0415
     from postmill.gateway.serving import check_exposure  # noqa: PLC0415
 
-    kept = settings.project_dir / KEYS_FOLDER
+    kept = settings.project_dir / STATE_FOLDER
     given = key_file.load(kept, os.environ)
     check_exposure(settings.runtime.host, keys_given=given is not None)
     return given or key_file.create(kept)
@@ -145,7 +143,7 @@ def _serving_process(
     from postmill.host.host import Host  # noqa: PLC0415
 
     runtime = settings.runtime
-    environment = Environment(of_project(url, keys), settings.project_dir / KEYS_FOLDER, how.env_file)
+    environment = Environment(of_project(url, keys), settings.project_dir / STATE_FOLDER, how.env_file)
     environment()  # a file that can't be used is told now, and not at the first request
     host = Host(how.folder, runtime, settings.functions, environment, where)
     trust = Trust(keys, runtime.jwks, settings.project_dir)

@@ -22,14 +22,13 @@ def test_keys_are_made_once_in_a_private_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "keys.json"
     assert path.stat().st_mode & 0o777 == 0o600
     assert key_file.load(tmp_path / "new", {}) == made
-    assert key_file.load_or_make(tmp_path / "new", {}) == made
     with pytest.raises(Refused, match="already"):
         key_file.create(tmp_path / "new")
 
 
 def test_keys_nobody_made_are_made_for_development_only(tmp_path: Path) -> None:
     assert key_file.load(tmp_path, {}) is None
-    assert key_file.load_or_make(tmp_path, {}) == key_file.load(tmp_path, {})
+    assert key_file.create(tmp_path) == key_file.load(tmp_path, {})
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"jwt_secret": 1}', "{"])

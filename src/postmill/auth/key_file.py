@@ -40,11 +40,6 @@ def load(folder: Path, environ: Mapping[str, str]) -> ProjectKeys | None:
     return replace(kept, **given)
 
 
-def load_or_make(folder: Path, environ: Mapping[str, str]) -> ProjectKeys:
-    """:func:`load`, or new keys, written to ``folder``: for development on a loopback address only."""
-    return load(folder, environ) or create(folder)
-
-
 def create(folder: Path) -> ProjectKeys:
     """New keys in ``folder``. Raises :class:`Refused` when there are keys already."""
     path = folder / FILE_NAME

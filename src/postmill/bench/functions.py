@@ -26,6 +26,7 @@ from postmill.bench.servers import (
     idle_unique_mb,
     plain_server,
 )
+from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -195,7 +196,7 @@ def _report(
 
 
 def _credentials(project: Path) -> dict[str, str]:
-    keys = key_file.load(project / ".postmill", {})
+    keys = key_file.load(project / STATE_FOLDER, {})
     return {"apikey": keys.anon} if keys is not None else {}
 
 

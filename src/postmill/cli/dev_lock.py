@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from postmill.model.errors import AlreadyStarted
+from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @contextmanager
 def held(project_dir: Path, database: str) -> Iterator[None]:
     """Holds the project's lock. Raises :class:`AlreadyStarted`, naming the holder, when it is taken."""
-    folder = project_dir / ".postmill"
+    folder = project_dir / STATE_FOLDER
     folder.mkdir(exist_ok=True)
     with (folder / "dev").open("a+", encoding="utf-8") as file:
         try:

@@ -9,6 +9,7 @@ import click
 
 from postmill.cli.options import global_options, json_option
 from postmill.model.errors import Refused
+from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -71,7 +72,7 @@ def init(session: Session, folder: Path) -> None:
     for path, text in files.items():
         path.write_text(text, encoding="utf-8")
     _ignore(folder / ".gitignore")
-    written = [*files, folder / ".gitignore", *_keys(folder / ".postmill")]
+    written = [*files, folder / ".gitignore", *_keys(folder / STATE_FOLDER)]
     session.output.rows([{"file": str(path)} for path in written], ("file",))
     session.output.note("Next: postmill dev" if folder == Path() else f"Next: cd {folder} && postmill dev")
 

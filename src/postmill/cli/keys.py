@@ -9,6 +9,7 @@ import click
 
 from postmill.cli.options import global_options
 from postmill.model.errors import NotFound
+from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -30,10 +31,9 @@ def show(session: Session, name: str) -> None:
 
     The first and the third are for browsers and apps; the others open everything.
     """
-    from postmill import app
     from postmill.auth import key_file
 
-    found = key_file.load(session.settings.project_dir / app.KEYS_FOLDER, os.environ)
+    found = key_file.load(session.settings.project_dir / STATE_FOLDER, os.environ)
     if found is None:
         raise NotFound("This project has no keys yet.", hint="postmill init or postmill dev makes them.")
     click.echo(getattr(found, name))

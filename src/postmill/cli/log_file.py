@@ -8,11 +8,12 @@ import json
 import logging
 import os
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any, TextIO
 
 from postmill.cli.log_lines import JsonLines
+from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -24,16 +25,23 @@ LOOK_EVERY_S = 0.2
 
 def path_in(project: Path) -> Path:
     """Where the log is."""
-    return project / ".postmill" / "logs" / "functions.log"
+    return project / STATE_FOLDER / "logs" / "functions.log"
 
 
-def keep(project: Path) -> None:
-    """Write the records of ``postmill`` there too, from now on. The files are their owner's alone."""
+@contextmanager
+def kept(project: Path) -> Iterator[None]:
+    """Meanwhile the records of ``postmill`` are written there too. The files are their owner's alone."""
     path = path_in(project)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handler = RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=1, encoding="utf-8", delay=True)
     handler.setFormatter(JsonLines())
-    logging.getLogger("postmill").addHandler(handler)
+    logger = logging.getLogger("postmill")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        handler.close()
 
 
 def read(

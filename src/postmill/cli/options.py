@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -96,6 +97,18 @@ json_option = click.option(
 jsonl_option = click.option(
     "--jsonl", is_flag=True, expose_value=False, callback=_format, help="Print one JSON object a line."
 )
+
+
+def env_file_option(help_text: str) -> Callable[[AnyCallable], AnyCallable]:
+    """``--env-file FILE``: a file of NAME=value lines."""
+    return click.option(
+        "--env-file",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help=help_text,
+    )
+
+
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would be done, and to how many.")
 limit_option = click.option(

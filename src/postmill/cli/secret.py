@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli.options import global_options, json_option, jsonl_option
+from postmill.cli.options import env_file_option, global_options, json_option, jsonl_option
 from postmill.model.errors import InvalidOption
+from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from postmill.auth.secret_store import Secrets
     from postmill.cli.session import Session
 
@@ -26,12 +28,7 @@ def secrets() -> None:
 
 @secrets.command("set")
 @click.argument("pairs", nargs=-1, metavar="NAME=VALUE|NAME...")
-@click.option(
-    "--env-file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Also every variable of this .env file.",
-)
+@env_file_option("Also every variable of this .env file.")
 @global_options
 @click.pass_obj
 def set_secrets(session: Session, pairs: tuple[str, ...], env_file: Path | None) -> None:
@@ -73,10 +70,9 @@ def unset(session: Session, names: tuple[str, ...]) -> None:
 
 
 def _store(session: Session) -> Secrets:
-    from postmill import app
     from postmill.auth.secret_store import Secrets
 
-    return Secrets(session.settings.project_dir / app.KEYS_FOLDER)
+    return Secrets(session.settings.project_dir / STATE_FOLDER)
 
 
 def _from_input(name: str) -> str:

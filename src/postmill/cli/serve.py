@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli.options import global_options
+from postmill.cli.options import env_file_option, global_options
 from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
@@ -27,12 +27,7 @@ if TYPE_CHECKING:
 )
 @click.option("--reload", is_flag=True, help="Replace a function when its files change.")
 @click.option("--on-demand", is_flag=True, help="Start no function before its first request.")
-@click.option(
-    "--env-file",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Give functions the variables of this .env file.",
-)
+@env_file_option("Give functions the variables of this .env file.")
 @global_options
 @click.pass_obj
 def serve(
@@ -66,9 +61,8 @@ def serve(
     )
     stand_in_as_first()
     log_lines.configure(settings.log_level, settings.log_format)
-    log_file.keep(settings.project_dir)
     try:
-        with app.database(settings) as where:
+        with log_file.kept(settings.project_dir), app.database(settings) as where:
             app.prepare(settings, where)
             app.serve_functions(settings, where, how)
     finally:

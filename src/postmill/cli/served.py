@@ -9,6 +9,7 @@ import urllib.request
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.errors import NotFound, PostmillError
+from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,14 +20,14 @@ TIMEOUT_S = 10.0
 
 def remember(project: Path, url: str) -> None:
     """Functions are served at ``url`` by this process."""
-    folder = project / ".postmill"
+    folder = project / STATE_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     (folder / FILE).write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
 
 
 def forget(project: Path) -> None:
     """This process serves them no more."""
-    path = project / ".postmill" / FILE
+    path = project / STATE_FOLDER / FILE
     if _read(path).get("pid") == os.getpid():
         path.unlink(missing_ok=True)
 
@@ -36,11 +37,10 @@ def ask(project: Path, method: str, path: str, *, timeout_s: float = TIMEOUT_S) 
 
     Raises :class:`NotFound` for what it does not know, :class:`PostmillError` for another refusal.
     """
-    from postmill import app
     from postmill.auth import key_file
 
-    url = _read(project / ".postmill" / FILE).get("url")
-    keys = key_file.load(project / app.KEYS_FOLDER, os.environ)
+    url = _read(project / STATE_FOLDER / FILE).get("url")
+    keys = key_file.load(project / STATE_FOLDER, os.environ)
     if url is None or keys is None:
         return None
     request = urllib.request.Request(  # noqa: S310 - our own file names the address

@@ -216,11 +216,6 @@ class Settler(Service):
         message.state = State.LOST  # its lease runs out, and another attempt follows
 
 
-def lost_pair(message: Message) -> Pair:
-    """The pair that lets go of a message without writing anything about it."""
-    return message, LOST
-
-
 def _details(outcome: Outcome) -> dict[str, Any]:
     if isinstance(outcome, Failed):
         error = (

@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from postmill.auth.credentials import Refused, authenticate
+from postmill.auth.credentials import Allowed, Refused, authenticate
 from postmill.gateway import platform_errors, routing
 from postmill.gateway.control import Control
 from postmill.gateway.exchange import Exchange
@@ -89,7 +89,9 @@ class Gateway:
     async def _answered(self, scope: Scope, exchange: Exchange) -> PlatformError | None:
         """Lets somebody answer; returns the error to answer with when nobody may."""
         path = scope["path"]
-        if path.startswith(routing.CONTROL) or path in self._control.probes:
+        if path in self._control.probes:
+            return await self._control.probe(path, exchange)
+        if path.startswith(routing.CONTROL):
             return await self._control.answer(scope, exchange, await self._verdict(scope))
         route = routing.find(path)
         if route is None:
@@ -114,7 +116,7 @@ class Gateway:
         verdict = await self._verdict(scope)
         return platform_errors.unauthorized(verdict.reason) if isinstance(verdict, Refused) else None
 
-    async def _verdict(self, scope: Scope) -> object:
+    async def _verdict(self, scope: Scope) -> Allowed | Refused:
         verdict = authenticate(scope["headers"], self._trust(), self._clock())
         if isinstance(verdict, Refused) and verdict.unknown_key:
             verdict = authenticate(scope["headers"], await self._trust.renewed(), self._clock())

@@ -36,14 +36,14 @@ class Control:
         self._host = host
         self._readiness = readiness
 
-    async def answer(self, scope: Scope, exchange: Exchange, verdict: object) -> PlatformError | None:
+    async def answer(
+        self, scope: Scope, exchange: Exchange, verdict: Allowed | Refused
+    ) -> PlatformError | None:
         """Answers, or returns the error to answer with. Raises ``FunctionFailure`` for what can't be done."""
         path, method = scope["path"], scope.get("method", "")
-        if path in self.probes:
-            return await self._probe(path, exchange)
         if isinstance(verdict, Refused):
             return platform_errors.unauthorized(verdict.reason)
-        if not isinstance(verdict, Allowed) or verdict.role != SERVICE_ROLE:
+        if verdict.role != SERVICE_ROLE:
             return platform_errors.FORBIDDEN
         action = self._action(method, path.removeprefix(CONTROL).split("/"))
         if action is None:
@@ -51,7 +51,7 @@ class Control:
         await _respond(exchange, await action())
         return None
 
-    async def _probe(self, path: str, exchange: Exchange) -> PlatformError | None:
+    async def probe(self, path: str, exchange: Exchange) -> PlatformError | None:
         """``/live`` is answered, which says all."""
         reason = await self._readiness.why_not() if path == "/ready" else None
         if reason is not None:

@@ -99,7 +99,7 @@ class Exchange:
             elif kind == Kind.END:
                 self._ended()
 
-    async def _begin(self, start: Start | Response) -> None:
+    async def _begin(self, start: Start) -> None:
         self._started = True
         await self._send({"type": "http.response.start", "status": start.status, "headers": start.headers})
 

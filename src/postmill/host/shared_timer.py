@@ -26,12 +26,12 @@ class SharedTimer:
 
     def leave(self, action: Callable[[], None]) -> None:
         """It need not be called any more."""
-        if self._new.pop(action, action) is action:
-            self._waiting.pop(action, None)
+        self._new.pop(action, None)
+        self._waiting.pop(action, None)
 
     def _go(self) -> None:
         due, self._waiting, self._new = self._waiting, self._new, {}
-        again = self._waiting
-        self._timer = asyncio.get_running_loop().call_later(self._period_s, self._go) if again else None
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._period_s, self._go) if self._waiting else None
         for action in due:
             action()

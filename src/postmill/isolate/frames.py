@@ -127,11 +127,9 @@ class Start(msgspec.Struct, array_like=True):
     headers: list[tuple[bytes, bytes]]
 
 
-class Response(msgspec.Struct, array_like=True):
+class Response(Start, array_like=True):
     """A response whose body was there together with its beginning."""
 
-    status: int
-    headers: list[tuple[bytes, bytes]]
     body: bytes
 
 

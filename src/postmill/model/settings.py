@@ -18,6 +18,8 @@ from postmill.model.function_settings import FunctionSettings, RuntimeSettings
 from postmill.model.function_tables import function_settings, runtime_settings
 
 FILE_NAME = "postmill.toml"
+STATE_FOLDER = ".postmill"
+"""What a project keeps beside it: the embedded server, keys, secrets, logs."""
 EMBEDDED = "embedded"
 """The ``source`` of an address that nobody gave: the project's own Postgres."""
 
@@ -108,7 +110,7 @@ def resolve(
     runtime = runtime_settings(toml.get("runtime", {}))
     settings = Settings(
         project_dir=project_dir,
-        data_dir=project_dir / Path(data.value if data else ".postmill").expanduser(),
+        data_dir=project_dir / Path(data.value if data else STATE_FOLDER).expanduser(),
         db_url=db_url.value if db_url else None,
         listen_url=_checked_listen_url(listen_url),
         db_settings={
