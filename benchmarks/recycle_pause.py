@@ -47,7 +47,7 @@ async def measure(url: str, recycles: int, rate: int) -> dict[str, Any]:
         (Path(folder) / "steady.py").write_text(WORKER, encoding="utf-8")
         host = Host(Path(folder), RuntimeSettings(), {}, {}, Address(url))
         ended = asyncio.Event()
-        host.journal.listeners.append(
+        host.events.listeners.append(
             lambda event, _: ended.set() if event == Event.FUNCTION_SHUTDOWN else None
         )
         await host.start()

@@ -191,7 +191,7 @@ def own_fields(event: Event) -> set[str]:
     return set(re.findall(r"`(\w+)`", row.rsplit("|", 2)[1]))
 
 
-COMMON = {"exception", "msg_id", "attempt", "function", "execution_id"}
+COMMON = {"exception", "msg_id", "attempt", "function", "execution"}
 
 
 def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
@@ -202,13 +202,15 @@ def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
     open_ended = {Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED, Event.FUNCTION_LOG}
     for path in Path(settler.__file__).parents[1].rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(call, ast.Call) or not re.search(r"\._?say(_each)?$", ast.unparse(call.func)):
+            if not isinstance(call, ast.Call) or not re.search(
+                r"\.(emit(_each)?|publish|_say)$", ast.unparse(call.func)
+            ):
                 continue
             names = {each.arg for each in call.keywords}
             for name in re.findall(r"\bEvent\.(\w+)", ast.unparse(call.args[0])):
                 event = Event[name]
                 said[event] |= {each for each in names if each} - COMMON
-                if None in names:
+                if None in names or ast.unparse(call.func).endswith(".publish"):
                     open_ended.add(event)
     return said, open_ended
 

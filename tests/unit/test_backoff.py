@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmill.model.backoff import Backoff
+from postmill.service.backoff import Backoff
 
 
 def test_the_first_retry_is_at_once_and_the_windows_double() -> None:

@@ -19,8 +19,8 @@ import asyncpg
 from postmill.client import asyncpg_connection
 from postmill.db.outage import is_passing
 from postmill.db.shared_connection import CONNECT_TIMEOUT_S
-from postmill.model.backoff import Backoff
 from postmill.model.errors import Refused
+from postmill.service.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from postmill.client.sending import Statement
     from postmill.db.borrowed import Borrowed, HandlerConnections
-    from postmill.engine.journal import Journal
     from postmill.model.message import Message
+    from postmill.service.events import Events
 
 StopReason = Literal["shutdown", "timeout", "lease_lost", "cancelled"]
 
@@ -68,7 +68,7 @@ class Services(Protocol):
         """To borrow from."""
 
     @property
-    def journal(self) -> Journal:
+    def events(self) -> Events:
         """The worker's log."""
 
     def transaction(self, attempt: Attempt) -> AbstractAsyncContextManager[Borrowed]:

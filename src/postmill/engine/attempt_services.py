@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from postmill.db.borrowed import Borrowed, HandlerConnections
     from postmill.engine.attempt import Attempt
-    from postmill.engine.journal import Journal
     from postmill.engine.ledger import Ledger
     from postmill.engine.settlement import Statements
+    from postmill.service.events import Events
 
 
 class AttemptServices:
@@ -36,11 +36,11 @@ class AttemptServices:
         connections: HandlerConnections,
         statements: Statements,
         ledger: Ledger,
-        journal: Journal,
+        events: Events,
     ) -> None:
         self.worker_id = worker_id
         self.connections = connections
-        self.journal = journal
+        self.events = events
         self._statements = statements
         self._ledger = ledger
 

@@ -18,11 +18,11 @@ import asyncpg
 
 from postmill.engine.lanes import QueueLanes
 from postmill.engine.listing import Listing
-from postmill.engine.outage import OutageBackoff
-from postmill.engine.service import Service
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
 from postmill.model.look import LOOK_S, follow_s, rest_s
+from postmill.service.outage import OutageBackoff
+from postmill.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
     from postmill.db.shared_connection import SharedConnection
     from postmill.engine.dispatcher import Dispatcher
-    from postmill.engine.journal import Journal
     from postmill.engine.ledger import Ledger
-    from postmill.engine.outage import Outage
     from postmill.model.look import Look
     from postmill.model.message import Claim, Message
     from postmill.model.queue_name import QueueShape
     from postmill.model.worker_options import WorkerOptions
+    from postmill.service.events import Events
+    from postmill.service.outage import Outage
 
 OVERTAKEN = 100
 """Who is called looks again at so many ids: senders at the same time commit in another order than that of
@@ -64,7 +64,7 @@ class Claimer(Service):
         options: WorkerOptions,
         dispatcher: Dispatcher,
         ledger: Ledger,
-        journal: Journal,
+        events: Events,
         outage: Outage,
         find_shape: Callable[[], Awaitable[QueueShape]],
         on_shape: Callable[[QueueShape], None],
@@ -76,7 +76,7 @@ class Claimer(Service):
         self._options = options
         self._dispatcher = dispatcher
         self._ledger = ledger
-        self._journal = journal
+        self._events = events
         self._backoff = OutageBackoff(outage)
         self._on_shape = on_shape
         self._notified = False
@@ -189,7 +189,7 @@ class Claimer(Service):
         self._listing.forget()
         if self._missing:
             self._missing = False
-            self._journal.say(Event.QUEUE_CREATED, reason="it is back")
+            self._events.emit(Event.QUEUE_CREATED, reason="it is back")
 
     async def _catch_up(self, wanted: int) -> bool:
         """Behind: claim without a pause, and now and then from the lanes behind the fast one."""
@@ -264,7 +264,7 @@ class Claimer(Service):
         look = await self.lanes.look(idle=idle)
         if look.paused != self._paused and not look.replaced:
             self._paused = look.paused
-            self._journal.say(Event.QUEUE_PAUSED if look.paused else Event.QUEUE_RESUMED)
+            self._events.emit(Event.QUEUE_PAUSED if look.paused else Event.QUEUE_RESUMED)
         return look
 
     def _rest_s(self, look: Look) -> float:
@@ -284,7 +284,7 @@ class Claimer(Service):
 
     def _take_over(self, claim: Claim, messages: list[Message]) -> None:
         self._ledger.opened(claim, messages)
-        self._journal.say_each(Event.MESSAGE_CLAIMED, messages)
+        self._events.emit_each(Event.MESSAGE_CLAIMED, messages)
         self._dispatcher.feed(messages)
 
     def _observe(self) -> None:
@@ -333,7 +333,7 @@ class Claimer(Service):
         if not self._missing:
             self._missing = True
             reason = "the queue was dropped; waiting for it to be created again"
-            self._journal.say(Event.QUEUE_MISSING, reason=reason)
+            self._events.emit(Event.QUEUE_MISSING, reason=reason)
         self.lanes.forget()
         self._behind_since = None
         self._look_at = time.monotonic() + 1.0

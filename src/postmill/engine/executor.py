@@ -159,12 +159,12 @@ class Executor:
         try:
             return Completed(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode())
         except (TypeError, ValueError) as error:
-            self._services.journal.say(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=str(error))
+            self._services.events.emit(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=str(error))
             return COMPLETED
 
     def _outcome_of(self, error: BaseException, message: Message, attempt: Attempt, slot: Slot) -> Outcome:
         if attempt.completed_in_transaction:
-            self._services.journal.say(
+            self._services.events.emit(
                 Event.HOOK_FAILED,
                 exception=error,
                 msg_id=message.msg_id,
@@ -205,7 +205,7 @@ class Executor:
             asked_s = error.after_s if isinstance(error, Retry) else None
             return self._options.retry.decide(message.attempt, error, random.random, asked_s=asked_s)
         except BaseException as broken:
-            self._services.journal.say(
+            self._services.events.emit(
                 Event.HOOK_FAILED, exception=broken, msg_id=message.msg_id, reason="the retry rule raised"
             )
             return 60.0

@@ -23,23 +23,23 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from postmill.db.shared_connection import SharedConnection
-from postmill.engine.outage import OutageBackoff
 from postmill.engine.pruner import Pruner
 from postmill.model.events import Event
 from postmill.model.message import State
+from postmill.service.outage import OutageBackoff
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from uuid import UUID
 
-    from postmill.engine.journal import Journal
     from postmill.engine.ledger import Ledger
-    from postmill.engine.outage import Outage
     from postmill.model.address import Address
     from postmill.model.message import Message
     from postmill.model.queue_name import QueueShape
     from postmill.model.worker_options import WorkerOptions
+    from postmill.service.events import Events
+    from postmill.service.outage import Outage
 
 PERIOD_S = 5.0
 """A sign of life comes at least so often."""
@@ -63,7 +63,7 @@ class WatchedWorker:
     options: WorkerOptions
     shape: QueueShape
     ledger: Ledger
-    journal: Journal
+    events: Events
     outage: Outage
     running_ids: Callable[[], list[int]]
     on_lost: Callable[[Message], None]
@@ -138,7 +138,7 @@ class Heartbeat:
         shared.on_connect(self._announce)
         backoff = OutageBackoff(self._workers[0].outage)
         backoff.hurry = self._stop
-        pruner = Pruner(shared, self._workers[0].journal)
+        pruner = Pruner(shared, self._workers[0].events)
         beat_at = 0.0
         while not self._stop.is_set():
             started = time.monotonic()
@@ -261,7 +261,7 @@ class Heartbeat:
             "the worker was never told of its claim",
         )
         for row in rows:
-            worker.journal.say(
+            worker.events.emit(
                 Event.CLAIMS_RESCUED, messages=len(row["msg_ids"]), reason="claim without an answer"
             )
 
@@ -274,14 +274,14 @@ class Heartbeat:
         reason = f"the event loop was blocked for {blocked_s:.0f} s"
         await shared.fetch(statement("give_back"), worker.worker_id, [], 0.0, "crash", reason)
         worker.let_go = True
-        worker.journal.say(Event.WORKER_BLOCKED, blocked_s=round(blocked_s), reason=reason)
+        worker.events.emit(Event.WORKER_BLOCKED, blocked_s=round(blocked_s), reason=reason)
 
     async def _rescue(self, shared: SharedConnection) -> None:
         for row in await shared.fetch(statement("rescue"), 100):
             if row["msg_ids"] is None:
                 self._suspects = True
                 continue
-            self._workers[0].journal.say(
+            self._workers[0].events.emit(
                 Event.CLAIMS_RESCUED,
                 of_queue=row["queue_name"],
                 dead_worker=str(row["worker_id"])[:8],

@@ -13,9 +13,9 @@ from postmill.model.outcome import Failed
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from postmill.engine.journal import Journal
     from postmill.engine.settlement import Settlement
     from postmill.model.message import Message
+    from postmill.service.events import Events
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,9 @@ class DeadLetterHook:
     already.
     """
 
-    def __init__(self, hook: Callable[[Any], Any] | None, journal: Journal) -> None:
+    def __init__(self, hook: Callable[[Any], Any] | None, events: Events) -> None:
         self._hook = hook
-        self._journal = journal
+        self._events = events
         self._running: set[asyncio.Task[None]] = set()
 
     def post(self, settlement: Settlement, settled: list[int]) -> None:
@@ -72,6 +72,6 @@ class DeadLetterHook:
             if inspect.isawaitable(answer):
                 await answer
         except BaseException as error:  # also SystemExit: in a task it would end the event loop
-            self._journal.say(
+            self._events.emit(
                 Event.HOOK_FAILED, exception=error, msg_id=letter.message.msg_id, reason="on_dead raised"
             )

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from postmill.db.outage import is_passing
 from postmill.db.shared_connection import SharedConnection, is_pooled
-from postmill.engine.service import Service
 from postmill.engine.wakeups import Wakeups
-from postmill.model.backoff import Backoff
 from postmill.model.events import Event
+from postmill.service.backoff import Backoff
+from postmill.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ class Listener(Service):
             trouble = await self._trouble()
         except Exception as error:
             if not is_passing(error):
-                self._workers[0].journal.say(
+                self._workers[0].events.emit(
                     Event.WORKER_FAILED, exception=error, reason=f"listen_url: {error}"
                 )
             trouble = f"the listen_url can't be reached: {type(error).__name__}"
@@ -100,4 +100,4 @@ class Listener(Service):
 def say_polling(workers: Sequence[QueueWorker], reason: str) -> None:
     """These workers look by the clock, and why."""
     for worker in workers:
-        worker.journal.say(Event.WORKER_POLLING, reason=reason)
+        worker.events.emit(Event.WORKER_POLLING, reason=reason)

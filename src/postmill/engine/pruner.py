@@ -18,7 +18,7 @@ from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from postmill.db.shared_connection import SharedConnection
-    from postmill.engine.journal import Journal
+    from postmill.service.events import Events
 
 BATCH = 5_000
 EVERY_S = 60.0
@@ -33,9 +33,9 @@ TIMEOUT_S = 5.0
 class Pruner:
     """The pruning of one process."""
 
-    def __init__(self, shared: SharedConnection, journal: Journal) -> None:
+    def __init__(self, shared: SharedConnection, events: Events) -> None:
         self._shared = shared
-        self._journal = journal
+        self._events = events
         self.due_at = time.monotonic() + EVERY_S * random.random()  # noqa: S311 - spreads the workers
         """When to call :meth:`run_once` next, by the monotonic clock."""
 
@@ -46,13 +46,13 @@ class Pruner:
             done = await self._prune()
         except asyncpg.QueryCanceledError:
             self.due_at = began + AFTER_FAILURE_S
-            self._journal.say(Event.HISTORY_PRUNED, reason="took too long, and will be tried again")
+            self._events.emit(Event.HISTORY_PRUNED, reason="took too long, and will be tried again")
             return
         except Exception as error:
             self.due_at = began + AFTER_FAILURE_S
             if is_passing(error):
                 raise
-            self._journal.say(Event.WORKER_FAILED, exception=error, reason="pruning failed")
+            self._events.emit(Event.WORKER_FAILED, exception=error, reason="pruning failed")
             return
         now = time.monotonic()
         if done is None:
@@ -61,7 +61,7 @@ class Pruner:
         self.due_at = now + (now - began) * (1 / SHARE - 1)
         counts = {name: done[name] for name in ("archived", "failures", "history", "workers")}
         if any(counts.values()):
-            self._journal.say(Event.HISTORY_PRUNED, of_queue=done["queue_name"], **counts)
+            self._events.emit(Event.HISTORY_PRUNED, of_queue=done["queue_name"], **counts)
 
     async def _prune(self) -> Any:
         async with self._shared.connection() as connection, connection.transaction():

@@ -8,15 +8,12 @@ import asyncio
 from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
-from uuid import UUID
 
 from postmill.db.borrowed import HandlerConnections
 from postmill.db.outage import is_passing
 from postmill.db.shared_connection import SharedConnection, is_pooled
 from postmill.engine.heartbeat import Heartbeat
-from postmill.engine.journal import Journal
 from postmill.engine.listener import NO_ECHO, Listener, say_polling
-from postmill.engine.outage import Outage, OutageBackoff
 from postmill.engine.wakeups import Wakeups
 from postmill.engine.worker import QueueWorker, find_shape
 from postmill.model.address import Address
@@ -24,6 +21,8 @@ from postmill.model.connections import plan_connections
 from postmill.model.errors import InvalidOption, QueueNotFound
 from postmill.model.events import Event
 from postmill.model.queue_name import validated
+from postmill.service.events import Events
+from postmill.service.outage import Outage, OutageBackoff
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ class Engine:
             for shared in self._shared:
                 await shared.close()
             for worker in self.workers:
-                worker.journal.say(Event.WORKER_STOPPED, reason=reason, settled=worker.settler.settled)
+                worker.events.emit(Event.WORKER_STOPPED, reason=reason, settled=worker.settler.settled)
             self._ended.set()
 
     async def _begin(self) -> None:
@@ -216,4 +215,4 @@ class Engine:
 
 def _outage() -> Outage:
     """One that no single worker of this process has."""
-    return Outage(Journal(function="postmill", queue="*", worker_id=UUID(int=0)))
+    return Outage(Events(function="postmill", queue="*"), is_passing)

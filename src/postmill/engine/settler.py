@@ -12,23 +12,23 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from postmill.db.outage import is_passing, refuses_login
-from postmill.engine.outage import OutageBackoff
-from postmill.engine.service import Service
 from postmill.engine.settlement import Settlement, Statements, grouped
 from postmill.model.events import Event
 from postmill.model.message import State
 from postmill.model.outcome import LOST, Completed, Failed, Lost, Settled
+from postmill.service.outage import OutageBackoff
+from postmill.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.db.shared_connection import SharedConnection
-    from postmill.engine.journal import Journal
     from postmill.engine.ledger import Ledger
-    from postmill.engine.outage import Outage
     from postmill.engine.settlement import Pair
     from postmill.model.message import Message
     from postmill.model.outcome import Outcome
+    from postmill.service.events import Events
+    from postmill.service.outage import Outage
 
 BATCH = 1000
 """Messages in one statement at most."""
@@ -42,14 +42,14 @@ class Settler(Service):
         shared: SharedConnection,
         statements: Statements,
         ledger: Ledger,
-        journal: Journal,
+        events: Events,
         outage: Outage,
     ) -> None:
         super().__init__()
         self.statements = statements
         self._shared = shared
         self._ledger = ledger
-        self._journal = journal
+        self._events = events
         self._backoff = OutageBackoff(outage)
         self._pending: list[Pair] = []
         self._waiting: asyncio.Future[None] | None = None
@@ -168,9 +168,9 @@ class Settler(Service):
             ids = {message.msg_id for message in landed}
             for message, outcome in settlement.pairs:
                 if message.msg_id in ids:
-                    self._journal.say_each(settlement.event, [message], **_details(outcome))
+                    self._events.emit_each(settlement.event, [message], **_details(outcome))
         else:
-            self._journal.say_each(settlement.event, landed)
+            self._events.emit_each(settlement.event, landed)
 
     async def _still_ours(self, missed: list[Pair], sent: dict[int, int], *, uncertain: bool) -> list[Pair]:
         """Of what a statement did not find: what a renewal has moved meanwhile, to be tried again. The rest
@@ -190,7 +190,7 @@ class Settler(Service):
         return again
 
     def _lost(self, message: Message) -> None:
-        self._journal.say_each(Event.LEASE_LOST, [message])
+        self._events.emit_each(Event.LEASE_LOST, [message])
 
     def _without_queue(self, settlement: Settlement) -> Settlement:
         for message in settlement.messages:
@@ -208,11 +208,11 @@ class Settler(Service):
             return
         message, outcome = settlement.pairs[0]
         if isinstance(outcome, Completed | Settled) and outcome.result is not None:
-            self._journal.say(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=str(error))
+            self._events.emit(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=str(error))
             settlement.pairs = [(message, type(outcome)())]
             await self._settle(settlement)
             return
-        self._journal.say(Event.WORKER_FAILED, exception=error, msg_id=message.msg_id, reason=str(error))
+        self._events.emit(Event.WORKER_FAILED, exception=error, msg_id=message.msg_id, reason=str(error))
         message.state = State.LOST  # its lease runs out, and another attempt follows
 
 

@@ -6,15 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from postmill.db.outage import is_passing
 from postmill.engine.attempt_services import AttemptServices
 from postmill.engine.claimer import Claimer
 from postmill.engine.dispatcher import Dispatcher
 from postmill.engine.executor import Executor
 from postmill.engine.heartbeat import WatchedWorker
-from postmill.engine.journal import Journal
 from postmill.engine.ledger import Ledger
 from postmill.engine.letters import DeadLetterHook
-from postmill.engine.outage import Outage
 from postmill.engine.settlement import Statements, delay_s
 from postmill.engine.settler import Settler
 from postmill.metrics.tracing import traced
@@ -23,6 +22,8 @@ from postmill.model.events import Event
 from postmill.model.message import State
 from postmill.model.outcome import LOST
 from postmill.model.queue_name import QueueShape
+from postmill.service.events import Events
+from postmill.service.outage import Outage
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -51,15 +52,15 @@ class QueueWorker:
         self.handler = handler
         self.worker_id = uuid4()
         options = handler.options
-        self.journal = Journal(function=handler.name, queue=options.queue, worker_id=self.worker_id)
+        self.events = Events(function=handler.name, queue=options.queue, worker=str(self.worker_id)[:8])
         self.ledger = Ledger()
         self._claims = claims
-        self._outage = outage = Outage(self.journal)
+        self._outage = outage = Outage(self.events, is_passing)
         statements = Statements(
             shape, self.worker_id, archive=options.on_success == "archive", keep_results=options.keep_results
         )
-        self.settler = Settler(settlements, statements, self.ledger, self.journal, outage)
-        services = AttemptServices(self.worker_id, connections, statements, self.ledger, self.journal)
+        self.settler = Settler(settlements, statements, self.ledger, self.events, outage)
+        services = AttemptServices(self.worker_id, connections, statements, self.ledger, self.events)
         self.dispatcher = Dispatcher(options, Executor(traced(handler), services), self.settler)
         self.claimer = Claimer(
             claims,
@@ -67,14 +68,14 @@ class QueueWorker:
             options,
             self.dispatcher,
             self.ledger,
-            self.journal,
+            self.events,
             outage,
             self._find_shape,
             self._reshape,
         )
         self.draining = asyncio.Event()
         """Set when an operator has deprecated this worker: it should be stopped."""
-        self._letters = DeadLetterHook(options.on_dead, self.journal)
+        self._letters = DeadLetterHook(options.on_dead, self.events)
         self.settler.on_settled.append(self._after_settlement)
         self.settler.on_progress = self.dispatcher.wants_more.set
 
@@ -87,7 +88,7 @@ class QueueWorker:
             options=self.handler.options,
             shape=self.settler.statements.shape,
             ledger=self.ledger,
-            journal=self.journal,
+            events=self.events,
             outage=self._outage,
             running_ids=self.dispatcher.running_ids,
             on_lost=self._lost,
@@ -99,13 +100,13 @@ class QueueWorker:
         """Begin to claim."""
         self.settler.start()
         self.claimer.start()
-        self.journal.say(Event.WORKER_STARTED, max_concurrent=self.handler.options.max_concurrent)
+        self.events.emit(Event.WORKER_STARTED, max_concurrent=self.handler.options.max_concurrent)
 
     async def stop(self, *, force: asyncio.Event) -> None:
         """Stop claiming, let what runs finish within the grace, cancel the rest, write everything down."""
         self.dispatcher.close()
         released = self.dispatcher.take_back()
-        self.journal.say(Event.WORKER_DRAINING, running=self.dispatcher.running, released=released)
+        self.events.emit(Event.WORKER_DRAINING, running=self.dispatcher.running, released=released)
         await self.claimer.stop()
         await self.claimer.hand_over()
         self.dispatcher.take_back()
@@ -138,7 +139,7 @@ class QueueWorker:
         if message.state != State.HELD:
             return
         message.state = State.LOST  # said once, and not renewed any more
-        self.journal.say_each(Event.LEASE_LOST, [message])
+        self.events.emit_each(Event.LEASE_LOST, [message])
         slot = self.dispatcher.slot_of(message)
         if slot is not None and self.handler.options.batch is None:
             slot.cancel("lease_lost")
@@ -152,7 +153,7 @@ class QueueWorker:
 
     def _deprecated(self) -> None:
         if not self.draining.is_set():
-            self.journal.say(Event.WORKER_DEPRECATED)
+            self.events.emit(Event.WORKER_DEPRECATED)
             self.dispatcher.close()
             self.dispatcher.take_back()
             self.draining.set()

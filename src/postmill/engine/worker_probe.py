@@ -5,12 +5,11 @@ probe; the engine itself does not depend on it.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-from postmill.engine.journal import Journal
 from postmill.metrics.probe import Answer, Probe
 from postmill.metrics.tally import Tally
 from postmill.model.events import Event
+from postmill.service.events import Events
 
 if TYPE_CHECKING:
     from postmill.engine.run import Engine
@@ -35,7 +34,7 @@ class WorkerProbe:
     async def start(self) -> None:
         """Listen, and say where. Raises :class:`InvalidOption` when the port can't be had."""
         url = await self._probe.start()
-        Journal(function="postmill", queue="*", worker_id=UUID(int=0)).say(Event.PROBE_LISTENING, url=url)
+        Events(function="postmill", queue="*").emit(Event.PROBE_LISTENING, url=url)
 
     async def stop(self) -> None:
         """Close the port."""
@@ -46,7 +45,7 @@ class WorkerProbe:
         tally = Tally(
             options.queue, worker.handler.name, options.max_concurrent, lambda: worker.dispatcher.running
         )
-        worker.journal.counters.append(tally.count)
+        worker.events.counters.append(tally.count)
         self._tallies.append(tally)
 
     def _live(self) -> Answer:

@@ -71,7 +71,7 @@ class Context:
     @property
     def log(self) -> logging.LoggerAdapter[logging.Logger]:
         """A logger whose lines name the message."""
-        fields = self._attempt.services.journal.fields
+        fields = self._attempt.services.events.fields
         return _BoundLog(
             logging.getLogger("postmill.handler"),
             {"fields": {**fields, "msg_id": self.message.msg_id, "attempt": self.attempt}},
@@ -119,7 +119,7 @@ class Context:
         """Say how far it is: a log line. ``fraction`` runs from 0 to 1."""
         if not 0 <= fraction <= 1:
             raise InvalidOption(f"fraction={fraction!r} is out of range.", why="It runs from 0 to 1.")
-        self._attempt.services.journal.say(
+        self._attempt.services.events.emit(
             Event.PROGRESS,
             msg_id=self.message.msg_id,
             attempt=self.attempt,

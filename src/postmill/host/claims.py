@@ -13,8 +13,8 @@ from postmill.sql.catalog import statement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from postmill.host.journal import FunctionJournal
     from postmill.model.address import Address
+    from postmill.service.events import Events
 
 LOOKS_S = (0.0, 0.2, 0.5)
 """When to look, each after the one before: a claim that the server was making when its worker died is
@@ -25,9 +25,9 @@ committed a moment later.
 class Claims:
     """One connection, opened when the first isolate dies."""
 
-    def __init__(self, address: Address, journal: FunctionJournal) -> None:
+    def __init__(self, address: Address, events: Events) -> None:
         self._shared = SharedConnection(address, "host")
-        self._journal = journal
+        self._events = events
 
     async def give_back(self, function: str, worker_ids: Sequence[str], reason: str) -> None:
         """Mark the workers as gone and return what they hold.
@@ -40,7 +40,7 @@ class Claims:
                 for worker_id in worker_ids:
                     await self._give_back_once(function, UUID(worker_id), reason)
             except Exception as error:
-                self._journal.say(
+                self._events.emit(
                     Event.DATABASE_LOST, function=function, reason=f"{type(error).__name__}: {error}"
                 )
                 return
@@ -56,4 +56,4 @@ class Claims:
         messages = sum(len(row["msg_ids"]) for row in rows)
         if messages:
             dead = str(worker_id)[:8]
-            self._journal.say(Event.CLAIMS_RESCUED, function=function, dead_worker=dead, messages=messages)
+            self._events.emit(Event.CLAIMS_RESCUED, function=function, dead_worker=dead, messages=messages)

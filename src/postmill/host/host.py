@@ -14,7 +14,6 @@ from postmill.host.discovery import Source, discover
 from postmill.host.exchange import WATCH_AFTER_S, Exchange
 from postmill.host.function_info import FunctionInfo, info_of
 from postmill.host.instance import Instance, State
-from postmill.host.journal import FunctionJournal
 from postmill.host.launching import launcher
 from postmill.host.pool import Pool
 from postmill.host.reload import changes
@@ -24,6 +23,7 @@ from postmill.model.errors import InvalidFunction
 from postmill.model.events import Event
 from postmill.model.function_failures import FunctionNotFound, ResponseTimeout
 from postmill.model.function_limits import EndReason
+from postmill.service.events import Events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -56,7 +56,7 @@ class Host:
         ``environment``: given to every isolate, and the only thing given; a callable is asked for each.
         ``address``: the database of workers.
         """
-        self.journal = FunctionJournal()
+        self.events = Events()
         self._folder = folder.absolute()
         self._runtime = runtime
         self._configured = functions
@@ -65,7 +65,7 @@ class Host:
         self._accounts: Mapping[str, Account] = {}
         self._pools: dict[str, Pool] = {}
         self._launcher = make_launcher(runtime.preload, self._isolates_lost)
-        self._claims = Claims(address, self.journal) if address is not None else None
+        self._claims = Claims(address, self.events) if address is not None else None
         self._slow = SharedTimer(WATCH_AFTER_S)
         self._supervisor = Supervisor(self._pools.values)
         self._order = asyncio.Lock()
@@ -186,13 +186,13 @@ class Host:
         """Add pools for new functions, take out those that are gone. Returns what was taken out."""
         for slug, source in found.items():
             if slug not in self._pools:
-                self._pools[slug] = Pool(source, self._runtime, self.journal, self._make, self._on_death)
+                self._pools[slug] = Pool(source, self._runtime, self.events, self._make, self._on_death)
         return [self._pools.pop(slug) for slug in set(self._pools) - set(found)]
 
     def _make(self, source: Source, on_change: Callable[[], None]) -> Instance:
         environment = {**self._environment(), **self._own}
         account = self._accounts.get(source.settings.user)
-        return Instance(source, self._folder, environment, account, self._launcher, self.journal, on_change)
+        return Instance(source, self._folder, environment, account, self._launcher, self.events, on_change)
 
     async def _on_death(self, instance: Instance, reason: EndReason) -> None:
         if self._claims is not None and instance.worker_ids and reason not in _BY_ITSELF:
@@ -203,7 +203,7 @@ class Host:
             try:
                 await self._follow(changed)
             except InvalidFunction as error:
-                self.journal.say(Event.FUNCTION_BOOT_FAILED, error=str(error))
+                self.events.emit(Event.FUNCTION_BOOT_FAILED, error=str(error))
 
     async def _follow(self, changed: set[Path]) -> None:
         """Roll the functions that a change concerns: one's own files, or shared ones for all."""
@@ -217,7 +217,7 @@ class Host:
             for slug, pool in before.items()
             if slug in found and (shared or any(found[slug].concerns(path) for path in changed))
         ]
-        self.journal.say(
+        self.events.emit(
             Event.FUNCTION_CHANGED,
             files=sorted(_shown(path, self._folder) for path in changed),
             functions=[pool.slug for pool in rolled],
@@ -230,7 +230,7 @@ class Host:
             await self._start_unstarted()
 
     def _isolates_lost(self) -> None:
-        self.journal.say(Event.ISOLATES_LOST)
+        self.events.emit(Event.ISOLATES_LOST)
 
 
 def _shown(path: Path, folder: Path) -> str:

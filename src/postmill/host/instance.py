@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from postmill.host.discovery import Source
-    from postmill.host.journal import FunctionJournal
     from postmill.host.launcher import Ending, Launcher
     from postmill.host.usage import Measured
     from postmill.isolate.frames import Account
     from postmill.isolate.stream import Stream
+    from postmill.service.events import Events
 
 UNLOAD_S = 5.0
 """How long an isolate may take to exit after everything it held is done."""
@@ -57,7 +57,7 @@ class Instance:
         environment: Mapping[str, str],
         account: Account | None,
         launcher: Launcher,
-        journal: FunctionJournal,
+        events: Events,
         on_change: Callable[[], None],
     ) -> None:
         self.settings = source.settings
@@ -72,11 +72,11 @@ class Instance:
         """Its replacement is on the way."""
         self.ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
         self._boot = boot_of(source, folder, environment, account, self.execution_id)
-        self._journal = journal
+        self._events = events
         self._on_change = on_change
         self._cpu_before_s = 0.0
         """Used before the request that counts began."""
-        self._process = IsolateProcess(launcher, journal, self.slug, self.execution_id)
+        self._process = IsolateProcess(launcher, events, self.slug, self.execution_id)
         self._channel = Channel(self._on_frame, self._on_lost)
         self.traffic = Traffic(self._channel)
         self._startup = Startup(self._say)
@@ -307,4 +307,4 @@ class Instance:
             self.kill(EndReason.CRASH)
 
     def _say(self, event: Event, **fields: Any) -> None:
-        self._journal.say(event, function=self.slug, execution_id=self.execution_id, **fields)
+        self._events.emit(event, function=self.slug, execution=self.execution_id, **fields)

@@ -14,8 +14,8 @@ from postmill.host.output import Output
 if TYPE_CHECKING:
     import socket
 
-    from postmill.host.journal import FunctionJournal
     from postmill.host.launcher import Ending, Launcher, Process
+    from postmill.service.events import Events
 
 OUTPUT_S = 0.5
 """How long the end of an isolate's output is waited for."""
@@ -24,13 +24,11 @@ OUTPUT_S = 0.5
 class IsolateProcess:
     """Made once, launched once."""
 
-    def __init__(
-        self, launcher: Launcher, journal: FunctionJournal, function: str, execution_id: str
-    ) -> None:
+    def __init__(self, launcher: Launcher, events: Events, function: str, execution_id: str) -> None:
         self.pid = 0
         """0 as long as there is none."""
         self._launcher = launcher
-        self._journal = journal
+        self._events = events
         self._who = (function, execution_id)
         self._outputs: list[Output] = []
         self._process: Process | None = None
@@ -48,7 +46,7 @@ class IsolateProcess:
             for stream in ("stdout", "stderr"):
                 reading, its_end = os.pipe()
                 writing.append(its_end)
-                output = Output(self._journal, *self._who, stream)
+                output = Output(self._events, *self._who, stream)
                 await output.attach(reading)
                 self._outputs.append(output)
             self._process = await self._launcher.launch(channel, *writing)

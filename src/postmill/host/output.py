@@ -17,7 +17,7 @@ from postmill.isolate.output import MARK
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
-    from postmill.host.journal import FunctionJournal
+    from postmill.service.events import Events
 
 LONGEST = 64 * 1024
 """Bytes of one line; what is longer is cut."""
@@ -37,8 +37,8 @@ class _Record(msgspec.Struct):
 class Output(asyncio.Protocol):
     """One pipe of one isolate."""
 
-    def __init__(self, journal: FunctionJournal, function: str, execution_id: str, stream: str) -> None:
-        self._journal = journal
+    def __init__(self, events: Events, function: str, execution_id: str, stream: str) -> None:
+        self._events = events
         self._who = (function, execution_id)
         self._stream = stream
         self._rest = b""
@@ -101,10 +101,10 @@ class Output(asyncio.Protocol):
     def _say_dropped(self) -> None:
         if self._dropped_bytes:
             function, execution_id = self._who
-            self._journal.say(
+            self._events.emit(
                 Event.FUNCTION_LOG_DROPPED,
                 function=function,
-                execution_id=execution_id,
+                execution=execution_id,
                 stream=self._stream,
                 lines=self._dropped_lines,
                 bytes=self._dropped_bytes,
@@ -123,10 +123,10 @@ class Output(asyncio.Protocol):
         text = line[:LONGEST].decode("utf-8", "replace").rstrip("\r")
         if text:
             function, execution_id = self._who
-            self._journal.say(
+            self._events.emit(
                 Event.FUNCTION_LOG,
                 function=function,
-                execution_id=execution_id,
+                execution=execution_id,
                 stream=self._stream,
                 line=text,
             )
@@ -134,14 +134,13 @@ class Output(asyncio.Protocol):
     def _record(self, record: _Record) -> None:
         """What the isolate has logged: our own events under their name, anything else as a line."""
         function, execution_id = self._who
+        whose = {"function": function, "execution": execution_id}
         if record.event in _EVENTS and record.logger.startswith("postmill"):
             if record.event == Event.FUNCTION_UNCAUGHT:
-                self._journal.say(
-                    Event.FUNCTION_UNCAUGHT, function=function, execution_id=execution_id, **record.fields
-                )
+                self._events.publish(Event.FUNCTION_UNCAUGHT, {**record.fields, **whose})
                 return
-            self._journal.write(record.level, record.event, function, execution_id, record.fields)
+            self._events.write(record.level, record.event, {**record.fields, **whose})
             return
-        fields = {"logger": record.logger, "line": record.event, **record.fields}
+        fields = {"logger": record.logger, "line": record.event, **record.fields, **whose}
         level = record.level if record.level >= logging.DEBUG else logging.DEBUG
-        self._journal.write(level, Event.FUNCTION_LOG.value, function, execution_id, fields)
+        self._events.write(level, Event.FUNCTION_LOG.value, fields)

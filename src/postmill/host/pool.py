@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from postmill.host.discovery import Source
-    from postmill.host.journal import FunctionJournal
     from postmill.model.function_failures import FunctionFailure
     from postmill.model.function_settings import RuntimeSettings
+    from postmill.service.events import Events
 
 STABLE_S = 5.0
 """A worker that crashes sooner counts as one that failed to start."""
@@ -33,7 +33,7 @@ class Pool:
         self,
         source: Source,
         runtime: RuntimeSettings,
-        journal: FunctionJournal,
+        events: Events,
         make: Callable[[Source, Callable[[], None]], Instance],
         on_death: Callable[[Instance, EndReason], Awaitable[None]],
     ) -> None:
@@ -44,7 +44,7 @@ class Pool:
         """It is a worker that should be kept running."""
         self.breaker = Breaker()
         self._runtime = runtime
-        self._journal = journal
+        self._events = events
         self._make = make
         self._on_death = on_death
         self._waiting: deque[asyncio.Future[Instance]] = deque()
@@ -229,7 +229,7 @@ class Pool:
     def _count_failure(self) -> None:
         self.breaker.failed(time.monotonic())
         if self.breaker.is_broken:
-            self._journal.say(
+            self._events.emit(
                 Event.FUNCTION_BROKEN,
                 function=self.slug,
                 failures=self.breaker.failures,

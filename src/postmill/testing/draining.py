@@ -76,7 +76,7 @@ class Recorder:
     def hear(self, worker: QueueWorker) -> None:
         """Listen to a worker from now on."""
         queue = worker.handler.options.queue
-        worker.journal.listeners.append(lambda event, fields: self._note(queue, event, fields))
+        worker.events.listeners.append(lambda event, fields: self._note(queue, event, fields))
 
     def _note(self, queue: str, event: Event, fields: dict[str, Any]) -> None:
         outcome = OUTCOMES.get(event)

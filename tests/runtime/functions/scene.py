@@ -46,7 +46,7 @@ class Scene:
         self.host = host
         self.said: list[tuple[Event, dict[str, Any]]] = []
         self._news = asyncio.Event()
-        host.journal.listeners.append(self._heard)
+        host.events.listeners.append(self._heard)
 
     async def call(
         self,

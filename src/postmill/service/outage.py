@@ -11,12 +11,13 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from postmill.db.outage import is_passing
-from postmill.model.backoff import Backoff
 from postmill.model.events import Event
+from postmill.service.backoff import Backoff
 
 if TYPE_CHECKING:
-    from postmill.engine.journal import Journal
+    from collections.abc import Callable
+
+    from postmill.service.events import Events
 
 
 class Outage:
@@ -25,8 +26,9 @@ class Outage:
     The heartbeat tells it from its thread, the others from the event loop.
     """
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, events: Events, is_passing: Callable[[BaseException], bool]) -> None:
+        self._events = events
+        self._is_passing = is_passing
         self._since: float | None = None
         self._turn = threading.Lock()
 
@@ -35,19 +37,19 @@ class Outage:
         with self._turn:
             since, self._since = self._since, None
         if since is not None:
-            self._journal.say(Event.DATABASE_BACK, after_s=round(time.monotonic() - since, 1))
+            self._events.emit(Event.DATABASE_BACK, after_s=round(time.monotonic() - since, 1))
 
     def began(self, error: BaseException) -> None:
         """A statement failed. One that can't pass by itself is a bug or a broken schema: said each time, with
         its traceback.
         """
-        if not is_passing(error):
-            self._journal.say(Event.WORKER_FAILED, exception=error, reason=f"{type(error).__name__}: {error}")
+        if not self._is_passing(error):
+            self._events.emit(Event.WORKER_FAILED, exception=error, reason=f"{type(error).__name__}: {error}")
             return
         with self._turn:
             known, self._since = self._since is not None, self._since or time.monotonic()
         if not known:
-            self._journal.say(Event.DATABASE_LOST, reason=f"{type(error).__name__}: {error}".strip())
+            self._events.emit(Event.DATABASE_LOST, reason=f"{type(error).__name__}: {error}".strip())
 
 
 class OutageBackoff:
