@@ -9,13 +9,17 @@ from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from postmill import AsyncClient, Client, Context, Dead, Retry, Snooze, worker
+from postmill.db.answering import Answering
+from postmill.host.claims import Claims
 from postmill.model.address import parse
 from postmill.model.events import Event
+from postmill.service.events import Events
 from tests.faults.account import Account
 from tests.faults.pooler import Pooler, pooler
 from tests.faults.processes import worker_process
@@ -383,3 +387,24 @@ async def counted_sessions(scene: Scene) -> AsyncIterator[list[int]]:
         watching.cancel()
         await asyncio.wait([watching])
         await watcher.close()
+
+
+async def test_what_the_host_opens_leaves_no_setting_on_shared_sessions(pooled: Pooler) -> None:
+    """An isolate had ended, and other people's queries lost their sequential scans."""
+    claims = Claims(parse(pooled.url), Events())
+    probe = Answering(parse(pooled.url))
+    assert await probe.now()
+    await claims.give_back("f", [str(uuid4())], "crash")
+    others = [await asyncpg.connect(pooled.url, statement_cache_size=0) for _ in range(pooled.pool)]
+    asked = "select pg_backend_pid(), current_setting('enable_seqscan'), current_setting('plan_cache_mode')"
+    transactions = [other.transaction() for other in others]
+    for transaction in transactions:  # held, so that each is on another server session
+        await transaction.start()
+    seen = [tuple((await other.fetch(asked))[0]) for other in others]
+    assert {row[1:] for row in seen} == {("on", "auto")}
+    assert len({row[0] for row in seen}) == pooled.pool
+    for transaction, other in zip(transactions, others, strict=True):
+        await transaction.rollback()
+        await other.close()
+    await claims.close()
+    await probe.close()

@@ -6,15 +6,18 @@ it is gone and one that says it is back.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
+from postmill.model.address import parse
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import handler
 from tests.service.running import running
+from tests.service.test_addresses import counting_silent_host, with_hosts
 
 if TYPE_CHECKING:
     from tests.faults.scene import Scene
@@ -164,6 +167,24 @@ async def test_a_server_that_has_become_read_only_is_waited_for(scene: Scene) ->
         await run.until_true(lambda: len(set(outages(run))) == 1)
     assert await scene.account() == Account(completed=1)
     assert await scene.runs() == [1]
+
+
+async def test_a_promotion_behind_a_dead_first_host(scene: Scene) -> None:
+    """The first host takes connections and says nothing, the second is a standby, then it is promoted. Each
+    try of the first cost 5 s.
+    """
+    with counting_silent_host() as (silent, _):
+        address = parse(with_hosts(scene.url, silent) + "&sslmode=disable")
+        async with running(scene.url, handler(), address=address) as run:
+            await _set(scene, "default_transaction_read_only", "on")
+            await scene.end_sessions()
+            await run.until(Event.DATABASE_LOST)
+            await scene.send()
+            await asyncio.sleep(2)  # the back-off has reached its bound
+            await _set(scene, "default_transaction_read_only", "off")
+            async with asyncio.timeout(3):  # promised: 1 s
+                await run.until(Event.MESSAGE_COMPLETED)
+    assert await scene.account() == Account(completed=1)
 
 
 async def _set(scene: Scene, setting: str, value: str) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
 
 import asyncpg
 import psycopg
@@ -84,3 +87,58 @@ async def test_a_host_that_takes_no_writes_is_no_primary(
     async with AsyncClient(url) as client:
         await client.create_queue("tasks")
         assert await client.send("tasks", 1) == 1
+
+
+@contextmanager
+def counting_silent_host() -> Iterator[tuple[str, list[socket.socket]]]:
+    """A host that takes connections and never answers, and what it took."""
+    taken: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            with suppress(OSError):
+                while True:
+                    taken.append(server.accept()[0])
+
+        taking = threading.Thread(target=take, daemon=True)
+        taking.start()
+        yield "127.0.0.1:{1}".format(*server.getsockname()), taken
+        server.shutdown(socket.SHUT_RDWR)
+        taking.join()
+        for connection in taken:
+            connection.close()
+
+
+async def test_a_dead_first_host_costs_one_connection_and_no_more(database_url: str) -> None:
+    """Every connection waited 5 s for it, again and again: the last good host comes first now."""
+    with counting_silent_host() as (silent, taken):
+        url = parse(with_hosts(database_url, silent) + "&sslmode=disable").url
+        opened = [await connect(url, timeout=60) for _ in range(5)]
+        assert [await one.fetchval("select 1") for one in opened] == [1] * 5
+        for one in opened:
+            await one.close()
+    assert len(taken) == 1
+
+
+async def test_a_host_that_answers_late_is_given_up(database_url: str) -> None:
+    """Both let us in; the second connection must not be left open."""
+    name = f"staggered {uuid4().hex[:8]}"
+    folder = parse_qs(urlsplit(database_url).query)["host"][0]
+    port = parse_qs(urlsplit(database_url).query)["port"][0]
+    url = parse(with_hosts(database_url, f"{folder}:{port}")).url
+    together = await asyncio.gather(
+        *(connect(url, server_settings={"application_name": name}) for _ in range(4))
+    )
+    sessions = "select count(*) from pg_stat_activity where application_name = $1"
+    assert await together[0].fetchval(sessions, name) == 4
+    for one in together:
+        await one.close()
+
+
+async def test_a_refused_login_is_final_with_several_hosts(database_url: str) -> None:
+    """As in libpq: another host is no way round a wrong name."""
+    folder = parse_qs(urlsplit(database_url).query)["host"][0]
+    port = parse_qs(urlsplit(database_url).query)["port"][0]
+    url = with_hosts(database_url, f"{folder}:{port}").replace("?", "_nowhere?", 1)
+    with pytest.raises(asyncpg.InvalidCatalogNameError):
+        await connect(parse(url).url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,7 @@ from postmill.service.backoff import Backoff
 
 def test_the_first_retry_is_at_once_and_the_windows_double() -> None:
     backoff = Backoff(lambda: 1.0)
-    assert [backoff.next_delay_s() for _ in range(9)] == [0, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2, 2]
+    assert [backoff.next_delay_s() for _ in range(9)] == [0, 0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, 0.8]
 
 
 def test_after_a_success_it_starts_over() -> None:
@@ -31,4 +32,4 @@ def test_no_wait_is_longer_than_the_longest(chance: list[float]) -> None:
 
 def test_it_never_overflows() -> None:
     backoff = Backoff(lambda: 0.5, failures=10**6)
-    assert backoff.next_delay_s() == 1.5
+    assert backoff.next_delay_s() == pytest.approx(0.6)

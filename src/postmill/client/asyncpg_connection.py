@@ -6,7 +6,10 @@ Knows no statement of ours: whoever opens a connection decides what it is for.
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
@@ -14,14 +17,23 @@ import asyncpg
 from postmill.model.asyncpg_address import Silence, arguments, silence
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from asyncpg.pool import PoolConnectionProxy
 
     Connection: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
+    Opened: TypeAlias = asyncpg.Connection[Any]
 
 _TRY_NEXT = (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
 """Another host may be better. A refused login is final, as in libpq."""
+
+STAGGER_S = 0.25
+"""The next host is tried beside a host that has not answered for this long. Connection attempt delay of
+RFC 8305, section 5: long enough that a host in reach is not asked in vain, short enough for a failover.
+"""
+
+_last_good: dict[str, int] = {}
+"""The address -> the place of the host that last let this process in. A process has few addresses."""
 
 
 async def connect(
@@ -33,25 +45,71 @@ async def connect(
 ) -> asyncpg.Connection[Any]:
     """Like ``asyncpg.connect``, for an address as ``address.parse`` gives it; also a pool's ``connect``.
 
-    ``timeout``: seconds for each host, unless the address says ``connect_timeout``. What the address itself
-    says wins over ``server_settings``. TCP itself notices a peer that is gone; a statement on which the
-    server works may take as long as it likes. Raises what asyncpg raises for the last host, and
+    ``timeout``: seconds for each host, unless the address says ``connect_timeout``. Of several hosts the one
+    that last let this process in is tried first, and the others follow ``STAGGER_S`` apart. What the address
+    itself says wins over ``server_settings``. TCP itself notices a peer that is gone; a statement on which
+    the server works may take as long as it likes. Raises what asyncpg raises for the last host, and
     ``InvalidAddress``.
     """
-    attempts, limit = arguments(dsn or ""), silence(dsn or "")
-    for number, given in enumerate(attempts, start=1):
+    dsn = dsn or ""
+    attempts, limit = arguments(dsn), silence(dsn)
+    order = sorted(range(len(attempts)), key=lambda place: place != _last_good.get(dsn))
+
+    async def open_at(place: int) -> asyncpg.Connection[Any]:
+        given = attempts[place]
         settings = {**(server_settings or {}), **given["server_settings"]}
-        try:
-            opened: asyncpg.Connection[Any] = await asyncpg.connect(
-                **{"timeout": timeout, **options, **given, "server_settings": settings}
-            )
-        except _TRY_NEXT:
-            if number == len(attempts):
-                raise
-        else:
-            _watch(opened, limit)
-            return opened
-    raise AssertionError("an address has at least one host")
+        opened: asyncpg.Connection[Any] = await asyncpg.connect(
+            **{"timeout": timeout, **options, **given, "server_settings": settings}
+        )
+        _last_good[dsn] = place
+        return opened
+
+    opened = await (open_at(order[0]) if len(order) == 1 else _first_to_open(open_at, order, timeout))
+    _watch(opened, limit)
+    return opened
+
+
+async def _first_to_open(
+    open_at: Callable[[int], Awaitable[Opened]], order: list[int], again_s: float
+) -> Opened:
+    """The first connection of attempts that start one after the other; the others are given up.
+
+    While one host hangs, those that refused are asked again, for ``again_s`` at most: a standby may have been
+    promoted meanwhile.
+    """
+    waiting, refused = deque(order), deque[int]()
+    running: dict[asyncio.Task[Opened], int] = {}
+    again_until = time.monotonic() + again_s
+    failure: BaseException | None = None
+    try:
+        while waiting or running:
+            if waiting:
+                place = waiting.popleft()
+                running[asyncio.ensure_future(open_at(place))] = place
+            pause_s = STAGGER_S if waiting or refused else None
+            done, _ = await asyncio.wait(running, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
+            for ended in done:
+                place, failure = running.pop(ended), ended.exception()
+                if failure is None:
+                    return ended.result()
+                if not isinstance(failure, _TRY_NEXT):
+                    raise failure
+                refused.append(place)
+            if not done and refused and time.monotonic() < again_until:
+                waiting.append(refused.popleft())
+    finally:
+        await _give_up(running)
+    assert failure is not None, "an address has at least one host"  # noqa: S101
+    raise failure
+
+
+async def _give_up(attempts: Iterable[asyncio.Task[Opened]]) -> None:
+    """End attempts that are not needed any more, and what they have opened meanwhile."""
+    for attempt in attempts:
+        attempt.cancel()
+    for late in await asyncio.gather(*attempts, return_exceptions=True):
+        if not isinstance(late, BaseException):
+            late.terminate()
 
 
 def _watch(connection: asyncpg.Connection[Any], limit: Silence) -> None:

@@ -64,7 +64,7 @@ class OwnPool:
 
     async def run(self, statements: Iterator[Statement]) -> list[int]:
         pool = await self._opened()
-        with translated(""):
+        with translated():
             connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
         try:
             return await _run(connection, statements)
@@ -101,7 +101,7 @@ class OwnPool:
 
 async def _is_pooled(pool: asyncpg.Pool[Any]) -> bool:
     """A pooler that the address does not show would mix up prepared statements."""
-    with translated(""):
+    with translated():
         async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
             return await is_behind_pooler(connection)
 

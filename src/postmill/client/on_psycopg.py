@@ -13,6 +13,7 @@ from psycopg.rows import scalar_row
 from postmill.client.executor import is_atomic
 from postmill.client.failures import translated
 from postmill.model.address import parse
+from postmill.model.asyncpg_address import connect_timeout_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +59,11 @@ class OwnConnection:
 
     def _opened(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            with translated(""):
+            with translated():
                 self._connection = psycopg.connect(
                     self._address.url,
                     autocommit=True,
-                    connect_timeout=CONNECT_TIMEOUT_S,
+                    connect_timeout=connect_timeout_s(self._address.url, CONNECT_TIMEOUT_S),
                     fallback_application_name="postmill",
                 )
                 if self._address.pooled or (not self._address.stated and _is_pooled(self._connection)):

@@ -8,48 +8,29 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 from psycopg.rows import dict_row
 
-from postmill.model.errors import (
-    DatabaseUnavailable,
-    InvalidAddress,
-    InvalidOption,
-    InvalidPayload,
-    InvalidQueueName,
-    LoginFailed,
-    NotFound,
-    PostmillError,
-    QueueNotFound,
-    Refused,
-)
+from postmill.client.failures import report_of
+from postmill.model.asyncpg_address import connect_timeout_s
+from postmill.model.database_errors import Report, in_words, login_failed, sentence, unexpected, unreachable
+from postmill.model.errors import InvalidAddress
+from postmill.model.sqlstates import refuses_for_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from postmill.model.address import Address
+    from postmill.model.errors import PostmillError
 
 Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
 """A connection of ours: autocommit, ``$1`` parameters, rows as dicts."""
 
 CONNECT_TIMEOUT_S = 10
 
-_BY_SQLSTATE: dict[str, type[PostmillError]] = {
-    "PM001": QueueNotFound,
-    "PM002": InvalidQueueName,
-    "PM003": InvalidOption,
-    "PM004": InvalidOption,
-    "PM005": Refused,
-    "PM006": NotFound,
-}
-"""What our SQL functions raise; each function's header says which."""
-
-# What a server says that lets nobody in just now, where it gives no SQLSTATE: the last resort.
-_NOT_YET = re.compile(
-    r"starting up|shutting down|recovery|not yet accepting|too many|remaining connection slots|reserved"
-)
 _FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
 
 
@@ -61,8 +42,6 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
     it can't be reached, :class:`InvalidAddress` when libpq knows no such parameter.
     """
     extra: dict[str, Any] = {} if address.pooled or not options else {"options": options}
-    if "connect_timeout" not in address.url:
-        extra["connect_timeout"] = CONNECT_TIMEOUT_S
     with translated(address):
         return psycopg.Connection[dict[str, Any]].connect(
             address.url,
@@ -71,6 +50,7 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
             cursor_factory=psycopg.RawCursor,
             row_factory=dict_row,
             fallback_application_name=application_name,
+            connect_timeout=connect_timeout_s(address.url, CONNECT_TIMEOUT_S),
             **extra,
         )
 
@@ -82,86 +62,49 @@ def translated(address: Address) -> Iterator[None]:
         yield
     except psycopg.errors.SyntaxError:
         raise  # ours: a bug
-    except psycopg.ProgrammingError as error:
-        if error.sqlstate is None:
-            raise _invalid_parameter(error) from error
-        raise _statement_failed(error) from error
-    except psycopg.errors.UntranslatableCharacter as error:
-        raise InvalidPayload(
-            "The payload can't be stored: it contains the character NUL (\\u0000).",
-            why="PostgreSQL's jsonb can't hold it.",
-            hint="Remove it, or encode the text, for example as base64.",
-        ) from error
-    except psycopg.OperationalError as error:
-        if error.sqlstate is None or error.sqlstate[:2] in {"08", "57"}:
-            raise _unavailable(error, address) from error
-        raise _statement_failed(error) from error
     except psycopg.Error as error:
-        raise _statement_failed(error) from error
+        raise _in_our_words(error, address) from error
 
 
-def _unavailable(error: psycopg.OperationalError, address: Address) -> PostmillError:
-    """libpq gives no SQLSTATE for a refused login; what the server said follows FATAL, in its language."""
-    fatal = _FATAL.search(str(error))
-    said = fatal["text"] if fatal else _first_line(error)
-    refused, state = _refused(error, address, fatal and fatal["text"])
-    if not refused:
-        return DatabaseUnavailable(
-            f"The database at {address.masked} can't be reached{_configured(address)}.",
-            why=_sentence(said),
-            hint="Check host and port, and that the server runs. `postmill doctor` tries each step.",
-        )
-    return LoginFailed(
-        f"The database at {address.masked} refused the login{_configured(address)}.",
-        why=_sentence(said),
-        hint=_login_hint(state, said),
-    )
+def _in_our_words(error: psycopg.Error, address: Address) -> PostmillError:
+    report = replace(report_of(error), server=f"The database at {address.masked}{_configured(address)}")
+    if report.state:
+        report = replace(report, message=error.diag.message_primary or report.message)
+    elif isinstance(error, psycopg.OperationalError):
+        return _unavailable(error, replace(report, message=_without_prefix(report.message)), address)
+    elif isinstance(error, psycopg.ProgrammingError):
+        return _invalid_parameter(report)
+    return in_words(report) or unexpected(report)
 
 
-def _refused(error: psycopg.OperationalError, address: Address, said: str | None) -> tuple[bool, str]:
-    """Whether the server does not want us, and the SQLSTATE, if it can be had. Told by the words only when
-    the server gives no state when it is asked again.
+def _unavailable(error: psycopg.OperationalError, report: Report, address: Address) -> PostmillError:
+    """libpq gives no SQLSTATE for a refused login; what the server said follows FATAL, in its language. So
+    the server is asked again; the words tell only when it gives no state then either.
     """
-    if not isinstance(error, psycopg.errors.ConnectionTimeout):
-        # Here, for it brings the other driver, and most processes never come here.
-        from postmill.db.outage import is_passing  # noqa: PLC0415
-        from postmill.db.refusal import refusal  # noqa: PLC0415
-
-        answer = refusal(address)
-        if answer is not None:
-            return not is_passing(answer), str(answer.sqlstate)
-    return said is not None and not _NOT_YET.search(said), ""
-
-
-def _login_hint(state: str, said: str) -> str:
-    if state == "28P01" or (state != "3D000" and "password" in said):
-        return "Check user and password. Special characters in it must be percent-encoded: a % itself is %25."
-    if state == "3D000" or "database" in said:
-        return "Create the database with createdb, or correct its name at the end of the address."
-    return "Check the user in the address and the server's pg_hba.conf."
+    fatal = _FATAL.search(str(error))
+    report = replace(report, message=fatal["text"]) if fatal else report
+    state = "" if isinstance(error, psycopg.errors.ConnectionTimeout) else _state_again(address)
+    if state:
+        report = replace(report, state=state)
+        return in_words(report) or login_failed(report)
+    if fatal and not refuses_for_now(report.message):
+        return login_failed(report)
+    return unreachable(report)
 
 
-def _invalid_parameter(error: psycopg.Error) -> InvalidAddress:
+def _state_again(address: Address) -> str:
+    # Here, for it brings the other driver, and most processes never come here.
+    from postmill.db.refusal import refusal  # noqa: PLC0415
+
+    answer = refusal(address)
+    return str(answer.sqlstate) if answer is not None else ""
+
+
+def _invalid_parameter(report: Report) -> InvalidAddress:
     return InvalidAddress(
         "The database address can't be used.",
-        why=_sentence(_first_line(error)),
+        why=sentence(report.message),
         hint="Parameters after the ? are those of libpq, such as sslmode or connect_timeout.",
-    )
-
-
-def _statement_failed(error: psycopg.Error) -> PostmillError:
-    diagnostic = error.diag
-    hint = diagnostic.message_hint or ""
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        hint = (
-            hint or "Grant it to the user in the address, or use the database's owner. See `postmill doctor`."
-        )
-    kind = _BY_SQLSTATE.get(error.sqlstate or "")
-    return (kind or PostmillError)(
-        _sentence(diagnostic.message_primary or _first_line(error)),
-        why=diagnostic.message_detail
-        or ("" if kind else f"The database answered with SQLSTATE {error.sqlstate}."),
-        hint=hint,
     )
 
 
@@ -169,13 +112,5 @@ def _configured(address: Address) -> str:
     return f" (from {address.source})" if address.source else ""
 
 
-def _first_line(error: psycopg.Error) -> str:
-    line = str(error).partition("\n")[0].strip()
-    return (
-        line.removeprefix("connection failed: ").removeprefix("connection is bad: ") or type(error).__name__
-    )
-
-
-def _sentence(text: str) -> str:
-    text = text.strip()
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+def _without_prefix(line: str) -> str:
+    return line.removeprefix("connection failed: ").removeprefix("connection is bad: ")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -93,6 +94,7 @@ class SharedConnection:
 
     async def _open(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
+            self._address = await with_known_pooler(self._address)
             connection = await connect(self._address, self._name, self._timeout_s)
             try:
                 for action in self._on_connect:
@@ -111,7 +113,8 @@ class SharedConnection:
 
 async def connect(address: Address, name: str, timeout_s: float | None = None) -> asyncpg.Connection:
     """A connection with the plans of hot statements pinned (directly), or without any session state (behind a
-    pooler). ``timeout_s`` holds for every statement that has no limit of its own.
+    pooler). ``timeout_s`` holds for every statement that has no limit of its own. Whether a pooler is there
+    must be known: see :func:`with_known_pooler`.
     """
     connection = await asyncpg_connection.connect(
         address.url,
@@ -125,11 +128,19 @@ async def connect(address: Address, name: str, timeout_s: float | None = None) -
     return connection
 
 
-async def is_pooled(address: Address) -> bool:
-    """Whether something stands between us and the server, whatever the address looks like."""
-    connection = await asyncpg_connection.connect(address.url, timeout=CONNECT_TIMEOUT_S)
+async def with_known_pooler(address: Address) -> Address:
+    """The address, and whether something stands between us and the server, whatever the address looks like.
+    Asks by a connection of its own when that is not known yet: what a session is told behind a pooler stays
+    with a server session that others get.
+    """
+    if address.pooled or address.stated:
+        return address
+    connection = await asyncpg_connection.connect(
+        address.url, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0
+    )
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            return await asyncpg_connection.is_behind_pooler(connection)
+            found = await asyncpg_connection.is_behind_pooler(connection)
     finally:
         await connection.close(timeout=2)
+    return replace(address, pooled=found, stated=True)

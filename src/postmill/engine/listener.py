@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.db.outage import is_passing
-from postmill.db.shared_connection import SharedConnection, is_pooled
+from postmill.db.shared_connection import SharedConnection, with_known_pooler
 from postmill.engine.wakeups import Wakeups
 from postmill.model.events import Event
 from postmill.service.backoff import Backoff
@@ -80,7 +80,7 @@ class Listener(Service):
 
     async def _trouble(self) -> str | None:
         """Why notifications don't arrive; None when they do."""
-        if not self._works and await is_pooled(self._address):
+        if not self._works and (await with_known_pooler(self._address)).pooled:
             return "the listen_url is a pooler too"
         arrive = await (self._wakeups.check() if self._works else self._wakeups.begin())
         return None if arrive else NO_ECHO

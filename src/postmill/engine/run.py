@@ -5,13 +5,12 @@ which all of it ends.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
 from postmill.db.borrowed import HandlerConnections
 from postmill.db.outage import is_passing
-from postmill.db.shared_connection import SharedConnection, is_pooled
+from postmill.db.shared_connection import SharedConnection, with_known_pooler
 from postmill.engine.heartbeat import Heartbeat
 from postmill.engine.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.wakeups import Wakeups
@@ -146,7 +145,7 @@ class Engine:
 
     async def _connect(self) -> tuple[SharedConnection, SharedConnection]:
         """The connections for claims and for settlements, once the server answers."""
-        await self._find_pooler()
+        self._address = await self._once_up(lambda: with_known_pooler(self._address))
         allowed = max(handler.options.max_pg_connections for handler in self._handlers)
         plan = plan_connections(allowed, listen_elsewhere=self._address.direct_url is not None)
         lease_s = min(handler.options.lease_s for handler in self._handlers)
@@ -157,13 +156,6 @@ class Engine:
         shared = settlements if plan.settlements_apart else claims
         self._connections = HandlerConnections(self._address, plan.handlers, shared, _outage())
         return claims, shared
-
-    async def _find_pooler(self) -> None:
-        """Find out a pooler that the address does not show."""
-        if self._address.pooled or self._address.stated:
-            return
-        if await self._once_up(lambda: is_pooled(self._address)):
-            self._address = replace(self._address, pooled=True)
 
     async def _once_up(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """What ``work`` gives, as soon as the database lets it: a worker also starts in an outage."""

@@ -42,7 +42,9 @@ class Address:
     pooled: bool = False
     """Behind a pooler in transaction mode: no prepared statements, no LISTEN, no session state."""
     stated: bool = False
-    """The address says itself whether it is pooled (``pgbouncer=true|false``): nobody need find out."""
+    """Whether it is pooled is known: the address says so itself (``pgbouncer=true|false``), or it was found
+    out.
+    """
     direct_url: str | None = field(default=None, repr=False)
     """A direct address beside a pooled one, for LISTEN only."""
     source: str = ""

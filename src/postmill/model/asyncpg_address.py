@@ -93,6 +93,15 @@ def arguments(url: str) -> list[dict[str, Any]]:
     return [{"dsn": dsn, **shared} for dsn in _one_for_each_host(url, passed)]
 
 
+def connect_timeout_s(url: str, default_s: int) -> int:
+    """libpq's time limit for one host: the address's own, else ``default_s``. Of several hosts each gets 2 s,
+    the least that every libpq honours: a dead one must leave time for the next.
+    """
+    attempts = arguments(url)
+    given = attempts[0].get("timeout")
+    return int(given) if given else default_s if len(attempts) == 1 else min(default_s, 2)
+
+
 def _one_for_each_host(url: str, query: dict[str, str]) -> list[str]:
     user, hosts = _authority(url)
     together = query.get("target_session_attrs") == "prefer-standby"

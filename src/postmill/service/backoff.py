@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Backoff:
     """Delays in seconds: the first retry is at once, the rest spread over a window that doubles up to
-    ``max_s``.
+    ``max_s``. Its default lets a worker have its first message within a second of a promotion.
     """
 
     chance: Callable[[], float]
     base_s: float = 0.05
-    max_s: float = 2.0
+    max_s: float = 0.8
     failures: int = 0
 
     def next_delay_s(self) -> float:

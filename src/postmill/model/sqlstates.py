@@ -1,0 +1,115 @@
+"""What an SQLSTATE means to Postmill. Every other place asks here. Pure: knows no driver.
+
+Names and classes are those of appendix A of PostgreSQL's manual.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+
+class Condition(Enum):
+    """What a database's report says about the server, the statement or the data."""
+
+    DISCONNECTED = "the session has ended"
+    NOT_READY = "the server takes nobody in just now: it starts, stops or recovers"
+    FULL = "the server or the pooler has no connection left"
+    READ_ONLY = "the server takes no writes: it is a standby, or a failover is under way"
+    EXHAUSTED = "the server has no memory, disk or file left"
+    CONTENDED = "another transaction was in the way"
+    TIMED_OUT = "the statement was cancelled, or waited too long for a lock"
+    LOGIN_REFUSED = "the server refused the user, the password or the database"
+    FORBIDDEN = "the role may not do this"
+    SCHEMA_MISSING = "a schema or a function is not there"
+    TABLE_MISSING = "a table is not there"
+    COLUMN_MISSING = "a column is not there"
+    UNSTORABLE = "a value can't be stored as what it is meant to be"
+    TOO_LARGE = "a value is larger than the server can hold"
+    QUEUE_MISSING = "Postmill's own: there is no such queue"
+    INVALID_NAME = "Postmill's own: that can't be a queue's name"
+    INVALID_OPTION = "Postmill's own: an argument breaks a rule"
+    REFUSED = "Postmill's own: it would destroy or conflict with something"
+    NOT_FOUND = "Postmill's own: no such thing"
+    UNEXPECTED = "anything else: a bug, a constraint, a trigger of the user's"
+
+
+_C = Condition
+_STATES: dict[str, Condition] = {
+    "25006": _C.READ_ONLY,  # read_only_sql_transaction
+    "25P03": _C.DISCONNECTED,  # idle_in_transaction_session_timeout
+    "25P04": _C.DISCONNECTED,  # transaction_timeout
+    "26000": _C.DISCONNECTED,  # invalid_sql_statement_name: the session lost its prepared statements
+    "3D000": _C.LOGIN_REFUSED,  # invalid_catalog_name
+    "3F000": _C.SCHEMA_MISSING,  # invalid_schema_name
+    "42883": _C.SCHEMA_MISSING,  # undefined_function
+    "42P01": _C.TABLE_MISSING,  # undefined_table
+    "42703": _C.COLUMN_MISSING,  # undefined_column
+    "42501": _C.FORBIDDEN,  # insufficient_privilege
+    "53300": _C.FULL,  # too_many_connections
+    "55P03": _C.TIMED_OUT,  # lock_not_available
+    "57014": _C.TIMED_OUT,  # query_canceled: also a statement_timeout
+    "57P01": _C.DISCONNECTED,  # admin_shutdown
+    "57P02": _C.DISCONNECTED,  # crash_shutdown
+    "57P03": _C.NOT_READY,  # cannot_connect_now
+    "57P04": _C.DISCONNECTED,  # database_dropped: the next login says what is so
+    "57P05": _C.DISCONNECTED,  # idle_session_timeout
+    "58000": _C.EXHAUSTED,  # system_error
+    "58030": _C.EXHAUSTED,  # io_error
+    "22021": _C.UNSTORABLE,  # character_not_in_repertoire
+    "22P02": _C.UNSTORABLE,  # invalid_text_representation
+    "22P05": _C.UNSTORABLE,  # untranslatable_character
+    "54000": _C.TOO_LARGE,  # program_limit_exceeded
+    "54001": _C.TOO_LARGE,  # statement_too_complex
+    "PM001": _C.QUEUE_MISSING,
+    "PM002": _C.INVALID_NAME,
+    "PM003": _C.INVALID_OPTION,
+    "PM004": _C.INVALID_OPTION,
+    "PM005": _C.REFUSED,
+    "PM006": _C.NOT_FOUND,
+}
+_CLASSES: dict[str, Condition] = {
+    "08": _C.DISCONNECTED,  # connection_exception; PgBouncer says 08P01 also when it is full
+    "28": _C.LOGIN_REFUSED,  # invalid_authorization_specification
+    "40": _C.CONTENDED,  # transaction_rollback
+    "53": _C.EXHAUSTED,  # insufficient_resources
+}
+_POOLER_FULL = re.compile(r"max client(s| connections) reached", re.IGNORECASE)
+"""Supavisor's words. It says them as XX000, which is an internal error elsewhere."""
+
+_NOT_READY = re.compile(
+    r"starting up|shutting down|recovery|not yet accepting|too many|remaining connection slots|reserved"
+)
+"""What a server says when it takes nobody in just now: for libpq, which tells no state of a refused login."""
+
+_PASSING = frozenset(
+    {_C.DISCONNECTED, _C.NOT_READY, _C.FULL, _C.READ_ONLY, _C.EXHAUSTED, _C.CONTENDED, _C.TIMED_OUT}
+)
+_SESSION_SURVIVES = frozenset({_C.CONTENDED, _C.TIMED_OUT})
+
+
+def condition(state: str, text: str = "") -> Condition:
+    """What ``state`` means. ``text`` is the server's message, for reports whose state says too little."""
+    if state == "XX000" and _POOLER_FULL.search(text):
+        return _C.FULL
+    return _STATES.get(state) or _CLASSES.get(state[:2]) or _C.UNEXPECTED
+
+
+def refuses_for_now(text: str) -> bool:
+    """Whether the words of a refused login say that a later one may be let in. The last resort: they come in
+    the server's language.
+    """
+    return _NOT_READY.search(text) is not None
+
+
+def passes(found: Condition) -> bool:
+    """Whether the same statement may succeed later, without anybody changing it."""
+    return found in _PASSING
+
+
+def ends_session(state: str, text: str = "") -> bool:
+    """Whether the session that reported it should not be used again."""
+    found = condition(state, text)
+    if state in {"53100", "53200"}:  # disk_full, out_of_memory: of the statement, not of the session
+        return False
+    return passes(found) and found not in _SESSION_SURVIVES
