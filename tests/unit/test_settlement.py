@@ -34,7 +34,7 @@ class Holder:
 
     def settlements(self) -> list[Settlement]:
         """What is written down."""
-        return grouped(self._outcomes, self._ledger.closing)
+        return list(grouped(self._outcomes, self._ledger.closing))
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ class Dispatcher:
 
     def wanted(self) -> int:
         """How many messages to claim now."""
-        if self._closed or self._settler.pending >= MAX_UNSETTLED:
+        if self._closed or self._settler.queue_refuses or self._settler.pending >= MAX_UNSETTLED:
             return 0
         per_slot = self._options.batch or 1
         free = (self._options.max_concurrent - self.running) * per_slot

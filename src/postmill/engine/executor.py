@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from postmill.engine.attempt import Attempt
-from postmill.model.errors import InvalidPayload, LeaseLost
+from postmill.model.errors import InvalidPayload, LeaseLost, SettlementRefused
 from postmill.model.events import Event
 from postmill.model.outcome import (
     CANCELLED,
@@ -33,6 +33,7 @@ from postmill.model.outcome import (
     Settled,
     Snooze,
 )
+from postmill.model.refusal import in_plain_text
 from postmill.model.retry import Dead, Exhausted
 
 if TYPE_CHECKING:
@@ -70,6 +71,10 @@ class Executor:
         else:
             return None
         return Failed("", "", reason, None, None, reason=reason)
+
+    def refused(self, message: Message, reason: str) -> Failed:
+        """A failed attempt in place of an outcome that the database refuses to write down."""
+        return in_plain_text(self._failed(SettlementRefused(reason), message))
 
     async def run(self, message: Message, slot: Slot) -> Outcome:
         """Run the handler on one message. Never raises; a cancellation of the slot itself ends in an outcome
@@ -192,7 +197,7 @@ class Executor:
             _said_by(error),
             None if kind in {"timeout", "invalid_payload"} else _traceback(error),
             None if isinstance(verdict, Dead) else verdict,
-            time.monotonic() - message.started,
+            time.monotonic() - message.started if message.started else 0.0,
             _storable(_reason(verdict, error)) if isinstance(verdict, Dead) else "",
         )
 

@@ -41,6 +41,11 @@ class Ledger:
         finished = [claim_id for claim_id, claim in touched.items() if claim.unsettled <= 0]
         return finished, [claim_id for claim_id, claim in touched.items() if claim.unsettled > 0]
 
+    def reopened(self, messages: Iterable[Message]) -> None:
+        """Take back what :meth:`closing` counted: these messages are not settled after all."""
+        for message in messages:
+            message.claim.unsettled += 1
+
     def closed(self, receipts: Iterable[int]) -> None:
         """The last outcome of these claims has landed, or was given up."""
         for claim_id in receipts:

@@ -6,7 +6,7 @@ Within a statement messages stand in order of id, so that every statement locks 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.events import Event
@@ -36,24 +36,27 @@ class Settlement:
     """Receipts that lose these messages and stay."""
     sent_vts: list[int] = field(default_factory=list)
     """The tokens' vt as they were sent: a renewal may move the messages' own while the statement runs."""
-    uncertain: bool = False
-    """It was sent before, and no answer came: it may have landed."""
+    new_session: bool = False
+    """It is sent on a session that was opened for it: what a handler did to the last one plays no part."""
+    trial: bool = False
+    """It was refused before and kept since: one row, sent to see whether it is taken now."""
+    waits: int = 0
+    """How often it waited in vain for a lock."""
 
     @property
     def messages(self) -> list[Message]:
         """The messages, in order of id."""
         return [message for message, _ in self.pairs]
 
-    def halves(self) -> tuple[Settlement, Settlement]:
-        """Two smaller ones, to find the message that a statement can't take. Receipts are closed with the
-        second.
-        """
+    @property
+    def uncertain(self) -> bool:
+        """Some of it was sent before, and no answer came: it may have landed."""
+        return any(message.unanswered for message, _ in self.pairs)
+
+    def halves(self) -> tuple[list[Pair], list[Pair]]:
+        """Its messages in two parts, to find the one that a statement can't take."""
         middle = len(self.pairs) // 2
-        first, second = self.pairs[:middle], self.pairs[middle:]
-        return (
-            replace(self, pairs=first, finished=[], touched=[*self.finished, *self.touched]),
-            replace(self, pairs=second),
-        )
+        return self.pairs[:middle], self.pairs[middle:]
 
 
 _KINDS: dict[type, tuple[str, Event]] = {
@@ -62,34 +65,38 @@ _KINDS: dict[type, tuple[str, Event]] = {
     Released: ("reschedule", Event.MESSAGE_RELEASED),
     Cancelled: ("cancel", Event.MESSAGE_CANCELLED),
     Lost: ("close", Event.LEASE_LOST),
+    Settled: ("close", Event.MESSAGE_COMPLETED),
 }
 
 
 def kind_of(outcome: Outcome) -> tuple[str, Event]:
-    """The statement that settles an outcome, and the event that follows."""
-    if type(outcome) in _KINDS:
-        return _KINDS[type(outcome)]
+    """The statement that settles an outcome, and the event that follows. Subclasses are settled as what they
+    extend.
+    """
+    for extended, settled_by in _KINDS.items():
+        if isinstance(outcome, extended):
+            return settled_by
     if isinstance(outcome, Failed):
         if outcome.retry_after_s is None:
             return "dead_letter", Event.MESSAGE_DEAD
         return "reschedule", Event.MESSAGE_RETRYING
-    return "close", Event.MESSAGE_COMPLETED
+    raise TypeError(f"{type(outcome).__name__} is no outcome: the executor makes one of what ends an attempt")
 
 
 def grouped(
     pairs: Iterable[Pair], closing: Callable[[Iterable[Message]], tuple[list[int], list[int]]]
-) -> list[Settlement]:
-    """Settlements for ``pairs``: one a kind and event, receipts counted off through ``closing``."""
+) -> Iterator[Settlement]:
+    """Settlements for ``pairs``: one a kind and event. Receipts are counted off through ``closing`` when the
+    turn of each comes, so that one that was refused before is not counted.
+    """
     groups: dict[tuple[str, Event], list[Pair]] = {}
     for pair in pairs:
         groups.setdefault(kind_of(pair[1]), []).append(pair)
-    settlements = []
     for (kind, event), group in groups.items():
         for members in _distinct(group):
             members.sort(key=lambda pair: pair[0].msg_id)
             finished, touched = closing(message for message, _ in members)
-            settlements.append(Settlement(kind, event, members, finished, touched))
-    return settlements
+            yield Settlement(kind, event, members, finished, touched)
 
 
 def _distinct(pairs: list[Pair]) -> Iterator[list[Pair]]:
@@ -112,12 +119,19 @@ class Statements:
         self.shape = shape
         self._worker_id = worker_id
         self.complete_flags = completion_flags(shape, archive=archive)
+        self.archive = archive
         self._keep_results = keep_results
+        self._builders: dict[str, Callable[[Settlement], tuple[str, tuple[Any, ...]]]] = {
+            "complete": self._complete,
+            "reschedule": self._reschedule,
+            "dead_letter": self._dead_letter,
+            "cancel": self._cancel,
+            "close": self._close,
+        }
 
     def call(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
         """The text and the arguments for a settlement."""
-        build: Callable[[Settlement], tuple[str, tuple[Any, ...]]] = getattr(self, f"_{settlement.kind}")
-        return build(settlement)
+        return self._builders[settlement.kind](settlement)
 
     def _complete(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
         arguments = (*map(array_literal, _tokens(settlement)), settlement.finished)

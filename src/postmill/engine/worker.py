@@ -61,7 +61,9 @@ class QueueWorker:
         )
         self.settler = Settler(settlements, statements, self.ledger, self.events, outage)
         services = AttemptServices(self.worker_id, connections, statements, self.ledger, self.events)
-        self.dispatcher = Dispatcher(options, Executor(traced(handler), services), self.settler)
+        executor = Executor(traced(handler), services)
+        self.settler.as_failed = executor.refused
+        self.dispatcher = Dispatcher(options, executor, self.settler)
         self.claimer = Claimer(
             claims,
             self.worker_id,

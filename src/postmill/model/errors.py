@@ -100,6 +100,12 @@ class LeaseLost(PostmillError):
     code = "lease-lost"
 
 
+class SettlementRefused(PostmillError):
+    """The database refuses to write down how this message ended; it counts as a failed attempt."""
+
+    code = "settlement-refused"
+
+
 class DatabaseUnavailable(PostmillError):
     """The database can't be reached, is starting, or refuses more connections."""
 

@@ -24,6 +24,8 @@ class Event(StrEnum):
     QUEUE_PAUSED = "queue.paused"
     QUEUE_RESUMED = "queue.resumed"
     QUEUE_MISSING = "queue.missing"
+    QUEUE_REFUSING = "queue.refusing"
+    QUEUE_ACCEPTING = "queue.accepting"
     MESSAGE_CLAIMED = "message.claimed"
     MESSAGE_COMPLETED = "message.completed"
     MESSAGE_RETRYING = "message.retrying"
@@ -32,6 +34,7 @@ class Event(StrEnum):
     MESSAGE_CANCELLED = "message.cancelled"
     MESSAGE_RELEASED = "message.released"
     LEASE_LOST = "lease.lost"
+    SETTLEMENT_REFUSED = "settlement.refused"
     RESULT_NOT_KEPT = "result.not_kept"
     CLAIMS_RESCUED = "claims.rescued"
     HISTORY_PRUNED = "history.pruned"
@@ -67,6 +70,8 @@ _WARNING = {
 }
 _ERROR = {
     Event.MESSAGE_DEAD,
+    Event.QUEUE_REFUSING,
+    Event.SETTLEMENT_REFUSED,
     Event.RESULT_NOT_KEPT,
     Event.HOOK_FAILED,
     Event.WORKER_BLOCKED,

@@ -64,6 +64,8 @@ class Message(msgspec.Struct, eq=False):
     state: State = State.HELD
     started: float = 0.0
     """When this attempt began, by the worker's monotonic clock; 0 while it waits."""
+    unanswered: bool = False
+    """Its outcome was sent before, and no answer came: it may have landed."""
 
     @property
     def attempt(self) -> int:
