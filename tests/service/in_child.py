@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import sys
@@ -40,6 +41,15 @@ def _exit() -> None:
     os._exit(3)
 
 
+async def _work() -> str:
+    await asyncio.sleep(0)
+    return "worked"
+
+
+async def _cancelled() -> None:
+    raise asyncio.CancelledError
+
+
 _ACTIONS: dict[str, Callable[[], Any]] = {
     "pid": os.getpid,
     "exit": _exit,
@@ -53,4 +63,8 @@ _ACTIONS: dict[str, Callable[[], Any]] = {
     "dead": lambda: _raise(Dead("never")),
     "lock": threading.Lock,
     "return snooze": lambda: Snooze(3600),
+    "coroutine": _work,
+    "generator": lambda: (number for number in [1]),
+    "map": lambda: map(str, [1]),
+    "cancelled": lambda: asyncio.run(_cancelled()),
 }

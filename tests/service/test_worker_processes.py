@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,57 @@ async def test_a_result_that_can_not_cross_fails_the_attempt_only(database_url: 
         await run.send('"lock"')
         await run.send('"pid"')
         assert await finished(run, 2) == {"queue": 0, "archive": 1, "dead": 1, "claims": 0}
+
+
+async def test_what_can_be_awaited_is_awaited_in_the_child(database_url: str) -> None:
+    async with running(database_url, in_process(keep_results=True)) as run:
+        await run.send('"coroutine"')
+        await run.until(Event.MESSAGE_COMPLETED)
+        assert await run.db.fetchval("select result from postmill.results") == '"worked"'
+
+
+@pytest.mark.parametrize("what", ["generator", "map"])
+async def test_code_that_waits_to_be_run_is_a_failure_in_the_child_too(database_url: str, what: str) -> None:
+    async with running(database_url, in_process(retry=Retry.none)) as run:
+        await run.send(f'"{what}"')
+        assert (await finished(run, 1))["dead"] == 1
+        assert "has not been done" in await run.db.fetchval("select error_message from postmill.failures")
+
+
+async def test_a_handler_that_cancels_itself_spares_the_next_message(database_url: str) -> None:
+    """Its CancelledError was taken for ours: the process was killed, and crashed the next message with it."""
+    async with running(
+        database_url, in_process(retry=Retry.none, max_concurrent=1, keep_results=True)
+    ) as run:
+        for what in ("pid", "cancelled", "pid"):
+            await run.send(f'"{what}"')
+        assert await finished(run, 3) == {"queue": 0, "archive": 2, "dead": 1, "claims": 0}
+        failures = await run.db.fetch("select msg_id, kind, error_type from postmill.failures")
+        pids = await run.db.fetch("select distinct result from postmill.results")
+    assert [tuple(row) for row in failures] == [(2, "error", "CancelledError")]
+    assert len(pids) == 1
+
+
+async def test_a_child_that_died_while_it_was_idle_costs_no_attempt(database_url: str) -> None:
+    """Killed from outside between two messages: the next one was recorded as a crash."""
+    async with running(database_url, in_process(max_concurrent=1, keep_results=True)) as run:
+        await run.send('"pid"')
+        await run.until(Event.MESSAGE_COMPLETED)
+        pid = int(await run.db.fetchval("select result from postmill.results"))
+        os.kill(pid, signal.SIGKILL)
+        await run.send('"pid"')
+        assert (await finished(run, 2))["archive"] == 2
+        assert await run.count("postmill.failures") == 0
+
+
+async def test_it_can_be_started_again_after_its_end(database_url: str) -> None:
+    """A second run of the same worker in one process waited for threads that had ended."""
+    handle = in_process()
+    for number in (1, 2):
+        async with running(database_url, handle) as run:
+            await run.send('"pid"')
+            await run.until(Event.MESSAGE_COMPLETED)
+            assert await run.count("pgmq.a_tasks") == number
 
 
 async def test_a_module_that_the_child_can_not_import_is_an_error_that_says_so(

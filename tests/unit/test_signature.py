@@ -22,6 +22,11 @@ class Page:
 def plain(page: Page) -> None: ...
 def with_context(page: Page, ctx: Context) -> None: ...
 def unannotated(page, ctx): ...  # type: ignore[no-untyped-def]
+def by_its_full_name(page, context): ...  # type: ignore[no-untyped-def]
+def unused(page, _ctx): ...  # type: ignore[no-untyped-def]
+def maybe_context(page: Page, ctx: Context | None) -> None: ...
+def of_another_name(page: Page, job: Context) -> None: ...
+def own_default(page, ctx=None): ...  # type: ignore[no-untyped-def]
 def with_default(page: Page, depth: int = 3) -> None: ...
 def context_with_default(page: Page, ctx: Context | None = None) -> None: ...
 def keyword(page: Page, *, depth: int = 3) -> None: ...
@@ -47,6 +52,12 @@ class Handler:
         (plain, Page, False),
         (with_context, Page, True),
         (unannotated, Any, True),
+        (by_its_full_name, Any, True),
+        (unused, Any, True),
+        (maybe_context, Page, True),
+        (of_another_name, Page, True),
+        (context_with_default, Page, True),
+        (own_default, Any, False),
         (with_default, Page, False),
         (keyword, Page, False),
         (positional_only, Page, True),
@@ -81,6 +92,55 @@ def test_a_batch_handler_without_an_item_type_takes_anything() -> None:
     assert read_signature(handle, batch=True).payload_type is Any
 
 
+def injecting(function: Any) -> Any:
+    """A decorator that gives the handler what it needs beside the payload."""
+
+    @functools.wraps(function)
+    def fill_in(page: Page) -> Any:
+        return function(page, depth=3)
+
+    return fill_in
+
+
+def passing_on(function: Any) -> Any:
+    """A decorator that hands everything on."""
+
+    @functools.wraps(function)
+    def hand_on(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return hand_on
+
+
+def test_a_decorator_that_fills_in_a_parameter_is_believed() -> None:
+    assert not read_signature(injecting(needs_keyword), batch=False).wants_context
+    assert read_signature(injecting(two_parts), batch=False).payload_type is Page
+
+
+def test_through_a_decorator_that_hands_on_the_function_itself_is_seen() -> None:
+    signature = read_signature(passing_on(with_context), batch=False)
+    assert (signature.payload_type, signature.wants_context) == (Page, True)
+
+
+def two_parts(page: Page, depth: int) -> None: ...
+def two_names(order_id, email): ...  # type: ignore[no-untyped-def]
+def context_by_keyword(page: Page, *, ctx: Context) -> None: ...
+def of_contexts(page: Page, more: list[Context]) -> None: ...
+
+
+def generator(page: Page) -> Any:
+    yield page
+
+
+async def async_generator(page: Page) -> Any:
+    yield page
+
+
+class GeneratorHandler:
+    def __call__(self, page: Page) -> Any:
+        yield page
+
+
 def needs_three(page: Page, ctx: Context, more: int) -> None: ...
 def needs_keyword(page: Page, *, depth: int) -> None: ...
 def nothing() -> None: ...
@@ -92,6 +152,15 @@ def unknown_type(page: Missing) -> None: ...  # type: ignore[name-defined]  # no
     ("function", "says"),
     [
         (needs_three, "more"),
+        (two_parts, "depth"),
+        (two_names, "email"),
+        (context_by_keyword, "ctx"),
+        (of_contexts, "more"),
+        (generator, "yield"),
+        (async_generator, "yield"),
+        (functools.partial(generator), "yield"),
+        (GeneratorHandler(), "yield"),
+        (GeneratorHandler().__call__, "yield"),
         (needs_keyword, "depth"),
         (nothing, "no parameter"),
         (only_keyword, "no parameter"),

@@ -82,6 +82,7 @@ class Attempt:
         "_stopping",
         "completed_in_transaction",
         "deadline",
+        "ended",
         "lease_lost",
         "message",
         "sends",
@@ -96,6 +97,8 @@ class Attempt:
         """When it is cancelled, by the loop's clock."""
         self.timer: asyncio.TimerHandle | None = None
         """Cancels the attempt at its deadline."""
+        self.ended = False
+        """The handler has returned or raised: what its context does is refused from now on."""
         self.completed_in_transaction = False
         """A transaction of the handler's own has completed the message."""
         self.lease_lost = False

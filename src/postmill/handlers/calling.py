@@ -6,9 +6,10 @@ import asyncio
 import inspect
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from postmill.handlers.context import Context
+from postmill.handlers.returned import drop, finished, finished_batch
 from postmill.handlers.threads import Threads
 from postmill.model.errors import InvalidHandler
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from postmill.engine.attempt import Attempt
     from postmill.handlers.signature import Signature
     from postmill.model.worker_options import WorkerOptions
+
+    Finish: TypeAlias = Callable[[Any], Awaitable[Any]]
 
 
 class Call(Protocol):
@@ -57,30 +60,35 @@ class OnLoop:
 
     def __init__(self, function: Callable[..., Any], *, wants_context: bool) -> None:
         self._function = function
-        if wants_context:
-            self.one = self._with_context
-        else:
-            self.one = self._plain
+        self._run = self._with_context if wants_context else self._plain
 
-    def _plain(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
-        awaitable: Awaitable[Any] = self._function(payload)
-        return awaitable
-
-    def _with_context(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
-        awaitable: Awaitable[Any] = self._function(payload, Context(attempt))
-        return awaitable
+    def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self._run(payload, attempt, finished)
 
     def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
         """See :class:`Call`."""
-        return self.one(payloads, attempts[0])
+        return self._run(payloads, attempts[0], finished_batch)
 
     def close(self) -> None:
         """Nothing to let go of."""
 
+    async def _plain(self, payload: Any, attempt: Attempt, finish: Finish) -> Any:
+        result = await self._function(payload)
+        return None if result is None else await finish(result)
+
+    async def _with_context(self, payload: Any, attempt: Attempt, finish: Finish) -> Any:
+        try:
+            result = await self._function(payload, Context(attempt))
+            return None if result is None else await finish(result)
+        finally:
+            attempt.ended = True
+
 
 class InThread:
     """A plain ``def``: in a pool of as many threads as the worker has slots. A thread can't be killed: after
-    a time limit it keeps its slot, and its lease is renewed, until it ends.
+    a time limit it keeps its slot, and its lease is renewed, until it ends. What it returns is awaited on the
+    event loop.
     """
 
     def __init__(self, function: Callable[..., Any], options: WorkerOptions, *, wants_context: bool) -> None:
@@ -91,26 +99,31 @@ class InThread:
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`Call`."""
-        return self._run(payload, attempt)
+        return self._run(payload, attempt, finished)
 
     def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
         """See :class:`Call`."""
-        return self._run(payloads, attempts[0])
+        return self._run(payloads, attempts[0], finished_batch)
 
     def close(self) -> None:
         """Start nothing more; a thread that still runs is not waited for."""
         if self._threads is not None:
             self._threads.close()
 
-    async def _run(self, payload: Any, attempt: Attempt) -> Any:
+    async def _run(self, payload: Any, attempt: Attempt, finish: Finish) -> Any:
+        if not self._wants_context:
+            result = await self._in_thread(partial(self._function, payload), attempt)
+            return None if result is None else await finish(result)
+        try:
+            result = await self._in_thread(partial(self._function, payload, Context(attempt)), attempt)
+            return None if result is None else await finish(result)
+        finally:
+            attempt.ended = True
+
+    async def _in_thread(self, call: Callable[[], Any], attempt: Attempt) -> Any:
         if self._threads is None or self._threads.closed:
             self._threads = Threads(self._size, "postmill handler")
         threads = self._threads
-        call = (
-            partial(self._function, payload, Context(attempt))
-            if self._wants_context
-            else partial(self._function, payload)
-        )
         running = asyncio.wrap_future(threads.submit(partial(copy_context().run, call)))
         cancelled: asyncio.CancelledError | None = None
         while not running.done():
@@ -121,9 +134,14 @@ class InThread:
                 if attempt.stopping.reason == "shutdown" or threads.closed:
                     break  # the worker ends: the thread is left behind
         if not running.done():
-            running.cancel()  # nobody waits for it any more
+            running.cancel()  # its result is of no use any more
             raise cancelled or asyncio.CancelledError
-        return running.result()  # also after its time limit: what is done is done, and must not be done again
+        result = (
+            running.result()
+        )  # also after its time limit: what is done is done, and must not be done again
+        if cancelled is not None and drop(result):
+            raise cancelled  # nothing is done yet, and the time to do it is over
+        return result
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from postmill.client import sending
 from postmill.client.tracing import tracing
-from postmill.model.errors import InvalidOption
+from postmill.model.errors import InvalidOption, Refused
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
@@ -80,8 +80,9 @@ class Context:
     @property
     def db(self) -> AbstractAsyncContextManager[Borrowed]:
         """A connection for a while: ``async with ctx.db as connection``. What is done on it is not tied to
-        the message.
+        the message. It is taken back when the block ends: a later call on it raises.
         """
+        self._check_running("db")
         return self._attempt.services.connections.acquire()
 
     @asynccontextmanager
@@ -89,10 +90,13 @@ class Context:
         """A transaction in which the handler's writes and the completion of its message commit together, or
         not at all.
 
-        Raises ``LeaseLost`` (after rolling back) when the message went to somebody else meanwhile.
+        Raises ``LeaseLost`` (after rolling back) when the message went to somebody else meanwhile, and
+        ``Refused`` when the transaction was ended inside the block, or the handler before it.
         """
+        self._check_running("transaction")
         async with self._attempt.services.transaction(self._attempt) as connection:
             yield Transaction(connection)
+            self._check_running("transaction")
 
     def send(
         self,
@@ -108,6 +112,7 @@ class Context:
 
         Raises ``InvalidPayload`` and ``InvalidOption`` at once; a missing queue fails the attempt.
         """
+        self._check_running("send")
         name, headers = addressed(queue, headers)
         if self._attempt.sends is None:
             self._attempt.sends = []
@@ -117,6 +122,7 @@ class Context:
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Say how far it is: a log line. ``fraction`` runs from 0 to 1."""
+        self._check_running("progress")
         if not 0 <= fraction <= 1:
             raise InvalidOption(f"fraction={fraction!r} is out of range.", why="It runs from 0 to 1.")
         self._attempt.services.events.emit(
@@ -131,13 +137,36 @@ class Context:
         """Put the attempt's time limit off by ``seconds``. The lease needs no extending: it is renewed by
         itself.
         """
+        self._check_running("extend")
         self._attempt.extend(seconds)
 
     def wait_for(self, work: Coroutine[Any, Any, Any]) -> Any:
         """For a plain ``def`` handler, which runs in a thread: run ``work`` on the event loop and return its
         result.
         """
+        try:
+            self._check_running("wait_for")
+            self._check_in_thread()
+        except Refused:
+            work.close()
+            raise
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _check_in_thread(self) -> None:
+        if asyncio._get_running_loop() is self._loop:
+            raise Refused(
+                "ctx.wait_for() was called on the event loop.",
+                why="It would wait for work that can only run when it has returned.",
+                hint="Write `await` here; wait_for is for a plain def.",
+            )
+
+    def _check_running(self, name: str) -> None:
+        if self._attempt.ended:
+            raise Refused(
+                f"ctx.{name} was used after the handler had ended.",
+                why=f"The outcome of message {self.message.msg_id} is decided: nothing can be added to it.",
+                hint="Await what the handler starts before it returns; elsewhere use a client of your own.",
+            )
 
 
 class Transaction:

@@ -16,6 +16,7 @@ from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.executor import ChildCrashed
+from postmill.handlers.returned import in_process
 from postmill.handlers.threads import Threads
 from postmill.model.errors import InvalidHandler
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 _context = multiprocessing.get_context("spawn")
 
 
+class NotBegun(ChildCrashed):
+    """The process was dead before it was given the message."""
+
+
 class Child:
     """One process, and the pipe to it."""
 
@@ -40,33 +45,42 @@ class Child:
         )
         self._process.start()
         far_end.close()
+        self._killed = False
+        self.calls = 0
+        """Messages that it has answered."""
 
-    def call(self, payload: Any) -> Any:
-        """Run the function on ``payload`` there. Raises what it raises, or :class:`ChildCrashed`."""
+    def call(self, payload: Any) -> tuple[bool, Any]:
+        """Run the function on ``payload`` there: whether it returned, and its result or its error. Raises
+        :class:`NotBegun` when the process was dead already, and :class:`ChildCrashed` when it dies meanwhile.
+        """
         try:
             self._pipe.send(payload)
-            succeeded, value = self._pipe.recv()
+        except OSError as error:
+            self._process.join()
+            raise NotBegun(_ending(self._process.exitcode)) from error
+        try:
+            answer: tuple[bool, Any] = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._process.join()
             raise ChildCrashed(_ending(self._process.exitcode)) from error
-        if succeeded:
-            return value
-        raise value
+        self.calls += 1
+        return answer
 
     def kill(self) -> None:
         """End it at once; whoever waits in :meth:`call` is told."""
+        self._killed = True
         self._process.kill()
 
     def close(self) -> None:
         """End it."""
-        self._process.kill()
+        self.kill()
         self._process.join()
         self._pipe.close()
 
     @property
     def alive(self) -> bool:
         """Whether it can take another message."""
-        return self._process.is_alive()
+        return not self._killed and self._process.is_alive()
 
 
 class InProcess:
@@ -82,7 +96,8 @@ class InProcess:
             )
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
-        self._threads = Threads(options.max_concurrent, "postmill process")
+        self._size = options.max_concurrent
+        self._threads: Threads | None = None
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`Call`."""
@@ -97,23 +112,52 @@ class InProcess:
         for child in [*self._idle, *self._busy]:
             child.close()
         self._idle.clear()
-        self._threads.close()
+        if self._threads is not None:
+            self._threads.close()
 
     async def _run(self, payload: Any) -> Any:
-        child = self._idle.pop() if self._idle else Child(self._module, self._name)
+        while True:
+            child = self._next_child()
+            try:
+                returned, value = await self._call(child, payload)
+            except NotBegun:
+                if not child.calls:
+                    raise  # it never lived: the next one will not either
+                continue  # it died while it had nothing to do
+            if returned:
+                return value
+            raise value
+
+    def _next_child(self) -> Child:
+        """One that lives; those that died while they were idle are forgotten."""
+        while self._idle:
+            child = self._idle.pop()
+            if child.alive:
+                return child
+            child.close()
+        return Child(self._module, self._name)
+
+    async def _call(self, child: Child, payload: Any) -> tuple[bool, Any]:
+        """What the process answers. It is killed when we are cancelled; a ``CancelledError`` of the handler's
+        own is an answer as any other.
+        """
+        if self._threads is None or self._threads.closed:
+            self._threads = Threads(self._size, "postmill process")
         self._busy.add(child)
         running = asyncio.wrap_future(self._threads.submit(partial(child.call, payload)))
         try:
-            return await asyncio.shield(running)
+            await asyncio.wait([running])
         except asyncio.CancelledError:
             child.kill()
             await asyncio.wait([running])
+            running.exception()  # seen: the process was killed on purpose
             raise
         finally:
             self._busy.discard(child)
-            if running.done() and not running.cancelled() and child.alive:
-                running.exception()  # seen: it is the handler's own, raised above
+            if running.done() and child.alive:
                 self._idle.append(child)
+        answer: tuple[bool, Any] = running.result()
+        return answer
 
 
 def _ending(exit_code: int | None) -> str:
@@ -149,7 +193,7 @@ def _raise(error: BaseException, _payload: Any) -> Any:
 
 def _answer(function: Callable[[Any], Any], payload: Any) -> tuple[bool, Any]:
     try:
-        answer = (True, function(payload))
+        answer = (True, in_process(function(payload)))
         ForkingPickler.dumps(answer)
     except BaseException as error:
         return False, _portable(error)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from postmill.handlers.context import Context
 from postmill.model.errors import InvalidHandler
@@ -16,6 +17,7 @@ from postmill.model.errors import InvalidHandler
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_UNIONS = (Union, UnionType)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -30,55 +32,103 @@ class Signature:
 
 def read_signature(function: Callable[..., Any], *, batch: bool) -> Signature:
     """The signature of ``function``. Raises :class:`InvalidHandler` when it can't take one payload (and a
-    context).
+    context), and when calling it would run nothing.
 
     A builtin whose signature can't be read (``print``) is called with the payload alone.
     """
     if not callable(function):
         raise InvalidHandler(f"{function!r} can't be called.", hint="Give a function of one payload.")
+    _refuse_generator(function)
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = _parameters(function)
     except (TypeError, ValueError):
         return Signature(Any, wants_context=False)
     hints = _hints(function)
     takers = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
-    _check(function, parameters, takers)
+    wants_context = len(takers) > 1 and _is_context(takers[1], hints)
+    _check(function, parameters, takers, wants_context=wants_context)
     payload_type = hints.get(takers[0].name, Any) if takers else Any
-    return Signature(_item_of(payload_type) if batch else payload_type, _wants_context(takers, hints))
+    return Signature(_item_of(payload_type) if batch else payload_type, wants_context)
+
+
+def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """Those of the function that a decorator has wrapped, unless the decorator's own take another number of
+    values: it is the one that is called, and it may fill in the rest.
+    """
+    shown = list(inspect.signature(function).parameters.values())
+    own = list(inspect.signature(function, follow_wrapped=False).parameters.values())
+    if any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in own):
+        return shown
+    return shown if _count(own) == _count(shown) else own
+
+
+def _count(parameters: list[inspect.Parameter]) -> tuple[int, int]:
+    """Values given by place, and values that must be given by name."""
+    by_name = (
+        parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.default is inspect.Parameter.empty
+        for parameter in parameters
+    )
+    return sum(parameter.kind in _POSITIONAL for parameter in parameters), sum(by_name)
+
+
+def _refuse_generator(function: Callable[..., Any]) -> None:
+    """Calling a generator function makes a generator, and runs nothing."""
+    target = getattr(function, "func", function)
+    if not inspect.isroutine(target) and not inspect.isclass(target):
+        target = type(target).__call__
+    if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
+        name = _name(function)
+        raise InvalidHandler(
+            f"{name}() is a generator function: it has a yield.",
+            why="Calling it makes a generator, and none of its lines would run.",
+            hint="Return the result; a batch handler returns a list of outcomes.",
+        )
 
 
 def _check(
-    function: Callable[..., Any], parameters: list[inspect.Parameter], takers: list[inspect.Parameter]
+    function: Callable[..., Any],
+    parameters: list[inspect.Parameter],
+    takers: list[inspect.Parameter],
+    *,
+    wants_context: bool,
 ) -> None:
-    name = getattr(function, "__name__", repr(function))
+    name = _name(function)
     variadic = any(parameter.kind is inspect.Parameter.VAR_POSITIONAL for parameter in parameters)
     if not takers and not variadic:
         raise InvalidHandler(
             f"{name}() has no parameter for the message's payload.",
-            why="A handler is called with the payload, and with the context if it has a second parameter.",
+            why="A handler is called with the payload, and with the context if it asks for it.",
             hint=f"Write it as: async def {name}(payload: dict) -> None",
         )
-    needed = [parameter for parameter in takers if parameter.default is inspect.Parameter.empty]
-    needed_by_name = [
-        parameter
+    filled = takers[: 2 if wants_context else 1]
+    unfilled = [
+        parameter.name
         for parameter in parameters
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.default is inspect.Parameter.empty
+        if parameter.default is inspect.Parameter.empty
+        and parameter.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
+        and parameter not in filled
     ]
-    if len(needed) > 2 or needed_by_name:
-        extra = ", ".join(parameter.name for parameter in [*needed[2:], *needed_by_name])
+    if unfilled:
         raise InvalidHandler(
-            f"{name}() needs more than a payload and a context: {extra}.",
-            why="Nobody is there to give them.",
-            hint="Give these parameters defaults, or bind them with functools.partial.",
+            f"{name}() needs more than a payload and a context: {', '.join(unfilled)}.",
+            why="A handler is called with one payload. A second parameter is the context if it is annotated"
+            " Context, or has no annotation and is named ctx, context or _something.",
+            hint="Take the payload's parts from the payload; annotate the context; give other parameters"
+            " defaults, or bind them with functools.partial.",
         )
 
 
-def _wants_context(takers: list[inspect.Parameter], hints: dict[str, Any]) -> bool:
-    if len(takers) < 2:
-        return False
-    second = takers[1]
-    hint = hints.get(second.name)
-    return hint is Context or (hint is None and second.default is inspect.Parameter.empty)
+def _is_context(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
+    """Whether the context is meant. A default stays, unless the annotation asks for the context."""
+    hint = hints.get(second.name, second.annotation)
+    if hint is inspect.Parameter.empty:
+        named = second.name in {"ctx", "context"} or second.name.startswith("_")
+        return named and second.default is inspect.Parameter.empty
+    return hint is Context or (get_origin(hint) in _UNIONS and Context in get_args(hint))
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return str(getattr(function, "__name__", None) or type(function).__name__)
 
 
 def _item_of(annotation: Any) -> Any:
