@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 
+from postmill import sql
 from postmill.db import pgmq
 from postmill.db.migrate import check_version, migrate, pending_sql
 from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing, SchemaTooNew
@@ -17,7 +19,10 @@ if TYPE_CHECKING:
 
     from postmill.embedded.binaries import Binaries
 
-STEPS = ("migrator", "pgmq", "migrations/0001_pre_tables", "functions and views")
+MIGRATIONS = tuple(
+    f"migrations/{file.stem}" for file in sorted(Path(sql.__file__).parent.glob("migrations/*.sql"))
+)
+STEPS = ("migrator", "pgmq", *MIGRATIONS, "functions and views")
 
 
 def test_an_empty_database_gets_everything_and_a_second_time_nothing(empty: Database) -> None:
@@ -131,7 +136,7 @@ def test_after_a_migration_all_functions_are_applied_again(empty: Database) -> N
     assert "create or replace function postmill.send(" in printed
     with pytest.raises(SchemaMissing, match="0001_pre_tables"):
         check_version(empty)
-    assert migrate(empty).steps == ("migrations/0001_pre_tables", "functions and views")
+    assert migrate(empty).steps == (*MIGRATIONS, "functions and views")
     assert column(empty, "select pid from postmill.active_workers") == []
 
 

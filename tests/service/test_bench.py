@@ -130,6 +130,7 @@ WAYS = [
             ["claim_ms_at_20", "claim_ms_at_400"],
         ),
         (["cost", "--messages", "700"], "bytes of WAL/message", WAYS),
+        (["reads", "--queues", "2", "--messages", "700"], "ms", ["overview_ms", "running_ms"]),
         (
             ["functions", "--requests", "10", "--seconds", "0.2", "--rounds", "1", "--cold-starts", "2"],
             "requests/s",

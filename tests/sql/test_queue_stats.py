@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from tests.sql.asking import Database, bury, claim, column, refused, row, value
 
 
@@ -64,3 +66,55 @@ def test_a_registered_queue_without_a_table_is_left_out(db: Database, queue: str
 def test_refuses_a_queue_that_is_not_there(db: Database) -> None:
     with refused("PM001", "there is no queue 'nope'"):
         db.execute(b"select postmill.queue_stats('nope')")
+
+
+LARGE = (
+    b'insert into pgmq."q_re-size" (vt, read_ct, message)'
+    b" select clock_timestamp() + (case when n % 4 = 0 then 1 else -1 end) * interval '1 hour',"
+    b" (n % 8 = 0)::integer, '{}' from generate_series(1, 100000) as n"
+)
+BLOCKS = (
+    "select sum(pg_stat_get_xact_blocks_fetched(oid)) from pg_class where relnamespace = 'pgmq'::regnamespace"
+)
+
+
+def test_a_large_queue_is_estimated_and_says_so(db: Database, queue: str) -> None:
+    """75,000 are ready, 12,500 each wait for the first time and again; thirty pages hold about 4,000 rows."""
+    db.execute(LARGE)
+    counts = "select ready, retrying, scheduled, exact from postmill.queue_stats('re-size')"
+    found = row(db, counts)
+    assert not found["exact"]
+    assert found["ready"] == pytest.approx(75_000, rel=0.5)
+    assert found["retrying"] == pytest.approx(12_500, rel=0.5)
+    assert found["scheduled"] == pytest.approx(12_500, rel=0.5)
+    exactly = counts.replace("'re-size'", "'re-size', exactly => true")
+    assert row(db, exactly) == {"ready": 75_000, "retrying": 12_500, "scheduled": 12_500, "exact": True}
+
+
+def test_its_cost_does_not_grow_with_the_queue(db: Database, queue: str) -> None:
+    """It counted every message: 4 s for ten million, and the list of queues lives on it."""
+    db.execute(LARGE)
+    claim(db, queue, 1, 2, 3)
+    with db.transaction():
+        before = value(db, BLOCKS)
+        db.execute(b"select postmill.queue_stats()")
+        counted = value(db, BLOCKS)
+        assert column(db, "select msg_id from postmill.messages('re-size', 'running')") == [3, 2, 1]
+        listed = value(db, BLOCKS)
+    assert 0 < counted - before < 200
+    assert 0 < listed - counted < 50
+
+
+def test_few_that_are_left_in_a_large_table_are_counted_exactly(db: Database, queue: str) -> None:
+    """The sample meets none of them."""
+    db.execute(LARGE)
+    db.execute(b'delete from pgmq."q_re-size" where msg_id not in (7, 8, 99999)')
+    found = row(db, "select ready, retrying, scheduled from postmill.queue_stats('re-size')")
+    assert found == {"ready": 2, "retrying": 1, "scheduled": 0}
+
+
+def test_the_pages_of_partitions_are_counted(db: Database, queue: str) -> None:
+    db.execute(b"create table parts (n integer) partition by range (n)")
+    db.execute(b"create table parts_1 partition of parts for values from (0) to (100000)")
+    db.execute(b"insert into parts select generate_series(1, 9999)")
+    assert value(db, "select postmill._pages('parts') = pg_relation_size('parts_1') / 8192")

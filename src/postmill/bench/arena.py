@@ -49,19 +49,29 @@ class Arena:
 @asynccontextmanager
 async def arena(address: Address) -> AsyncIterator[Arena]:
     """A throw-away queue. Its name starts with ``postmill_bench_``, should a ``kill -9`` leave one behind."""
-    queue = PREFIX + token_hex(6)
+    async with made(address, 1) as places:
+        yield places[0]
+
+
+@asynccontextmanager
+async def made(address: Address, queues: int) -> AsyncIterator[list[Arena]]:
+    """Several throw-away queues, on one connection."""
+    names = [PREFIX + token_hex(6) for _ in range(queues)]
     connection = await connect(address)
     try:
-        await AsyncClient(connection).create_queue(queue)
-        [row] = await connection.fetch(statement("queue_shape"), queue)
-        shape = QueueShape(
-            queue, row["relation"], row["has_headers"], row["has_last_read_at"], row["is_partitioned"]
-        )
-        yield Arena(address, shape, connection)
+        yield [Arena(address, await _create(connection, name), connection) for name in names]
     finally:
         # What was interrupted may have left the connection in the middle of something.
         connection.terminate()
-        await _drop(address, queue)
+        await _drop(address, names)
+
+
+async def _create(connection: Connection, queue: str) -> QueueShape:
+    await AsyncClient(connection).create_queue(queue)
+    [row] = await connection.fetch(statement("queue_shape"), queue)
+    return QueueShape(
+        queue, row["relation"], row["has_headers"], row["has_last_read_at"], row["is_partitioned"]
+    )
 
 
 async def connect(address: Address) -> Connection:
@@ -69,9 +79,10 @@ async def connect(address: Address) -> Connection:
     return await asyncpg.connect(address.url, statement_cache_size=0 if address.pooled else 100)
 
 
-async def _drop(address: Address, queue: str) -> None:
+async def _drop(address: Address, queues: list[str]) -> None:
     connection = await connect(address)
     try:
-        await connection.execute(statement("bench_drop"), queue)
+        for queue in queues:
+            await connection.execute(statement("bench_drop"), queue)
     finally:
         await connection.close()

@@ -185,6 +185,23 @@ def cost_command(session: Session, /, **options: Any) -> None:
     _run(session, lambda where, say: cost(where, CostOptions(**options), say))
 
 
+@bench.command("reads")
+@click.option("--queues", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Queues.")
+@click.option(
+    "--messages", type=click.IntRange(1), default=100_000, show_default=True, help="Messages a queue."
+)
+@click.option("--reads", type=click.IntRange(1), default=20, show_default=True, help="Read so often.")
+@_payload_bytes
+@json_option
+@global_options
+@click.pass_obj
+def reads_command(session: Session, /, **options: Any) -> None:
+    """What `queue list` and `message list --state running` cost on large queues."""
+    from postmill.bench.reads import ReadsOptions, reads
+
+    _run(session, lambda where, say: reads(where, ReadsOptions(**options), say))
+
+
 @bench.command("functions")
 @click.option(
     "--requests",

@@ -82,7 +82,7 @@ def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) 
     from postmill.db import operations, reads
 
     with session.database() as connection:
-        stats = reads.queues(connection, name)[0]
+        stats = reads.queues(connection, name, exactly=True)[0]
         if not dry_run:
             question = (
                 f"This drops {name}: {stats['total']} messages, {stats['dead']} dead letters, the archive."
@@ -106,7 +106,7 @@ def purge(session: Session, name: str, *, yes: bool, dry_run: bool) -> None:
     from postmill.db import operations, reads
 
     with session.database() as connection:
-        stats = reads.queues(connection, name)[0]
+        stats = reads.queues(connection, name, exactly=True)[0]
         count = stats["total"] - stats["running"]
         if not dry_run:
             session.output.confirm(f"This deletes {count} messages of queue {name}.", yes=yes)

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import psycopg
 
-from postmill.db import migrate, pgmq
+from postmill.db import migrate, pgmq, reads
 from postmill.db.connect import connect
 from postmill.model.errors import PostmillError
 from postmill.model.finding import Finding
@@ -147,7 +147,7 @@ def clock(connection: Connection, _: Address) -> Finding:
 
 def queues(connection: Connection, _: Address) -> Finding:
     """Queues with messages that nobody takes."""
-    waiting = [row for row in _rows(connection, "read_queues", None) if row["ready"] and not row["workers"]]
+    waiting = [row for row in reads.queues(connection) if row["ready"] and not row["workers"]]
     paused = [row["queue"] for row in waiting if row["paused_at"]]
     lonely = [f"{row['queue']} ({row['ready']} ready)" for row in waiting if not row["paused_at"]]
     if lonely:
@@ -161,7 +161,7 @@ def queues(connection: Connection, _: Address) -> Finding:
 
 def dead_letters(connection: Connection, _: Address) -> Finding:
     """Messages that nobody will run again unless somebody acts."""
-    rows = [row for row in _rows(connection, "read_queues", None) if row["dead"]]
+    rows = _rows(connection, "check_dead_letters")
     if rows:
         found = ", ".join(f"{row['dead']} in {row['queue']}" for row in rows)
         return Finding("dead letters", "warn", found, "postmill dead list, then postmill dead replay")

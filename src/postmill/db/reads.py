@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 
 
-def queues(connection: Connection, queue: str | None = None) -> list[Row]:
-    """Every queue with its counts, or ``queue`` only: the database refuses one that is not there."""
-    return connection.execute(statement("read_queues"), (queue,)).fetchall()
+def queues(connection: Connection, queue: str | None = None, *, exactly: bool = False) -> list[Row]:
+    """Every queue with its counts, or ``queue`` only: the database refuses one that is not there. Counts of
+    large queues are estimates (``exact`` is false) unless ``exactly``, which takes 0.1 s a million messages.
+    """
+    return connection.execute(statement("read_queues"), (queue, exactly)).fetchall()
 
 
 def workers(connection: Connection, *, everyone: bool, limit: int) -> list[Row]:

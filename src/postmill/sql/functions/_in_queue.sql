@@ -1,4 +1,5 @@
 -- A page of the messages that are in the queue's own table, newest first; see messages() for the arguments.
+-- Messages of one state are looked up by id where they are few; otherwise the queue is walked by id.
 -- `headers` is read through to_jsonb(), since older pgmq has no such column.
 -- Called by messages. Takes no locks. Errors: PM001.
 create or replace function postmill._in_queue(
@@ -10,6 +11,8 @@ create or replace function postmill._in_queue(
 language plpgsql stable
 set search_path = ''
 as $$
+declare
+    ids bigint[] := postmill._few_ids(queue, only_state);
 begin
     return query execute format(
         'select * from (
@@ -19,11 +22,11 @@ begin
                  queued.message, nullif(to_jsonb(queued) -> ''headers'', ''null'')
              from %s as queued
              left join postmill._receipts($1) as receipt using (msg_id, read_ct)
-             where ($4 is null or queued.msg_id = $4) and ($5 is null or queued.msg_id < $5)
+             where ($4 is null or queued.msg_id = $4) and ($5 is null or queued.msg_id < $5) %s
          ) as queued
          where $2 is null or state = $2
          order by msg_id desc limit $3',
-        postmill._queue_table(queue))
-    using queue, only_state, max_rows, only_id, before_id;
+        postmill._queue_table(queue), case when ids is not null then 'and queued.msg_id = any ($6)' else '' end)
+    using queue, only_state, max_rows, only_id, before_id, ids;
 end
 $$;

@@ -1,8 +1,9 @@
 -- One row a queue (or `queue` only): how many messages are in which state, the age of the oldest that is ready (how long ago
 -- it became visible), pause, living workers. `total` is what is in the queue's table: ready, running, retrying and scheduled.
--- Called by people, the command line and dashboards. Counts the whole queue: about 0.1 s for a million messages.
--- Takes no locks. Errors: PM001 no such queue.
-create or replace function postmill.queue_stats(queue text default null)
+-- `exact` is false where a figure is an estimate: a large queue is sampled, and at most 10,000 dead letters are counted.
+-- With `exactly` every message is counted: about 0.1 s for a million.
+-- Called by people, the command line and dashboards. Takes no locks. Errors: PM001 no such queue.
+create or replace function postmill.queue_stats(queue text default null, exactly boolean default false)
 returns table (
     queue_name       text,
     ready            bigint,
@@ -15,11 +16,15 @@ returns table (
     paused_at        timestamptz,
     pause_reason     text,
     workers          bigint,
-    owned            boolean
+    owned            boolean,
+    exact            boolean
 )
 language plpgsql stable
 set search_path = ''
 as $$
+declare
+    most_dead bigint := case when exactly then null else 10000 end;
+    oldest    timestamptz;
 begin
     if queue is not null then
         perform postmill._queue_table(queue);
@@ -30,19 +35,17 @@ begin
           and to_regclass(format('pgmq.%I', lower('q_' || meta.queue_name))) is not null
         order by meta.queue_name
     loop
-        execute format(
-            'select count(*) filter (where state = ''ready''), count(*) filter (where state = ''running''),
-                 count(*) filter (where state = ''retrying''), count(*) filter (where state = ''scheduled''), count(*),
-                 clock_timestamp() - min(vt) filter (where state = ''ready'')
-             from (
-                 select queued.vt, postmill._state(queued.read_ct, queued.vt, receipt.worker_id) as state
-                 from %s as queued
-                 left join postmill._receipts($1) as receipt using (msg_id, read_ct)
-             ) as queued',
-            postmill._queue_table(queue_name))
-        into ready, running, retrying, scheduled, total, oldest_ready_age using queue_name;
-        select count(*) into dead from postmill.dead_letters as letter
-        where letter.queue_name = queue_stats.queue_name and letter.replayed_at is null;
+        select depth.ready, depth.running, depth.later_tried, depth.later_new, depth.oldest, depth.exact
+        into ready, running, retrying, scheduled, oldest, exact
+        from postmill._depth(queue_name, exactly) as depth;
+        total := ready + running + retrying + scheduled;
+        oldest_ready_age := clock_timestamp() - oldest;
+        select count(*) into dead from (
+            select from postmill.dead_letters as letter
+            where letter.queue_name = queue_stats.queue_name and letter.replayed_at is null
+            limit most_dead
+        ) as letter;
+        exact := exact and dead is distinct from most_dead;
         select count(*) into workers from postmill.active_workers as worker
         where worker.queue_name = queue_stats.queue_name;
         select row.paused_at, row.pause_reason, coalesce(row.owned, false) into paused_at, pause_reason, owned
