@@ -15,6 +15,7 @@ DATABASE_TESTS := tests/sql tests/migration tests/interop tests/plans tests/faul
 .PHONY: help demo test check lint fast-tests slow-tests database-tests bench soak test-deps clean
 .NOTPARALLEL:
 MINUTES ?= 10
+SEED ?=
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,8 +63,8 @@ bench: $(READY) ## drain, enqueue and latency beside the raw limit
 	@$(BIN)/postmill bench enqueue
 	@$(BIN)/postmill bench latency
 
-soak: $(READY) ## workers under random faults for MINUTES (10), and an exact account
-	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES)
+soak: $(READY) ## workers under random faults for MINUTES (10), drawn by SEED, and an exact account
+	@$(BIN)/python -m benchmarks.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 test-deps: ## what only some tests need: Debian packages (as root), other people's clients
 	apt-get update -qq

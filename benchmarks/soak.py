@@ -1,8 +1,9 @@
 """Workers and producers under random faults for as long as you like, and an exact account at the end.
 
-``make soak MINUTES=10``. The faults are those of ``tests/faults``: workers killed and stopped, sessions
-ended, servers restarted and crashed, networks cut, silent and slow, tables locked. Exits with 1 when a
-message was lost or settled twice. The seed is printed; the same seed draws the same faults.
+``make soak MINUTES=10 SEED=1``. The faults are those of ``tests/faults``: workers killed and frozen, sessions
+ended, servers restarted, crashed and restored from a backup, networks cut, stalled, silent and slow, tables
+and rows locked, settlements refused, other clients that read and move messages. Exits with 1 when a message
+was lost or settled twice. The seed is printed; the same seed draws the same faults.
 """
 
 from __future__ import annotations
@@ -39,7 +40,16 @@ select (message->>'id')::bigint as id, 'queued' as place from pgmq.q_tasks
 """
 _UNFINISHED = "select exists (select from pgmq.q_tasks) or exists (select from postmill.claims)"
 _OUTAGE = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, TimeoutError)
+_REFUSE = """
+create or replace function refuse() returns trigger language plpgsql as $$
+begin
+    if new.msg_id % 7 = 0 then raise exception 'not this one'; end if;
+    return new;
+end $$;
+create or replace trigger refuse before insert on pgmq.a_tasks for each row execute function refuse();
+"""
 GIVE_UP_S = 120.0
+"""To come to an end after the last fault; the longest wait is for the claims of a vanished worker."""
 
 
 class Soak:
@@ -58,6 +68,8 @@ class Soak:
         """Messages whose send got no answer: each may be there, once."""
         self.faults: Counter[str] = Counter()
         self.problems: list[str] = []
+        self._sending = asyncio.Lock()
+        """Held by each send, and by a fault that needs to know that no send is under way."""
 
     async def run(self, seconds: float) -> None:
         """Produce, work and break things for ``seconds``; then repair everything and wait for the end."""
@@ -79,7 +91,8 @@ class Soak:
                 connection = await asyncpg.connect(self._server.url, timeout=2)
                 try:
                     while not enough.is_set():
-                        await self._send(connection, self._load.randint(1, 40))
+                        async with self._sending:
+                            await self._send(connection, self._load.randint(1, 40))
                         await asyncio.sleep(self._load.uniform(0, 0.2))
                 finally:
                     connection.terminate()
@@ -97,7 +110,7 @@ class Soak:
     async def _break_things(self, until: float) -> None:
         faults: dict[str, Callable[[], Awaitable[None]]] = {
             "worker killed": self._kill,
-            "worker stopped for 5 s": self._freeze,
+            "worker frozen": self._freeze,
             "session ended": self._end_session,
             "server restarted": self._restart,
             "server crashed": self._crash,
@@ -106,6 +119,11 @@ class Soak:
             "network silent for 3 s": self._silence,
             "network slow": self._slow,
             "archive locked for 2 s": self._lock,
+            "backup restored": self._restore,
+            "settlements refused": self._refuse,
+            "visibility moved by another client": self._move,
+            "read by another client and rolled back": self._read_in_vain,
+            "row locked by another client": self._lock_row,
         }
         while time.monotonic() < until:
             await asyncio.sleep(self._random.uniform(0.2, 2))
@@ -126,7 +144,7 @@ class Soak:
     async def _freeze(self) -> None:
         worker = self._random.choice(self._workers)
         worker.stop()
-        await asyncio.sleep(5)
+        await asyncio.sleep(self._random.choice([5, 13]))  # below and above the bound of silence
         worker.go_on()
 
     async def _end_session(self) -> None:
@@ -166,6 +184,47 @@ class Soak:
             await db.execute("lock table pgmq.a_tasks in share mode", timeout=5)
             await asyncio.sleep(2)
 
+    async def _restore(self) -> None:
+        """What was sent since the backup is gone, and what was finished since comes back."""
+        async with self._sending:
+            await asyncio.to_thread(self._server.save)
+            saved = dict(self.acknowledged), set(self.unsure)
+        await asyncio.sleep(self._random.uniform(1, 5))
+        async with self._sending:
+            await asyncio.to_thread(self._server.restore)
+            self.acknowledged, self.unsure = saved
+
+    async def _refuse(self) -> None:
+        """Every seventh message can't be archived for a while."""
+        async with self._connected() as db:
+            await db.execute(_REFUSE)
+            await asyncio.sleep(3)
+            await db.execute("drop trigger refuse on pgmq.a_tasks", timeout=30)
+
+    async def _move(self) -> None:
+        async with self._connected() as db:
+            await db.execute(
+                "select pgmq.set_vt('tasks', msg_id, $1) from"
+                " (select msg_id from pgmq.q_tasks order by random() limit 5) as some",
+                self._random.choice([-3600, 0, 2]),
+                timeout=5,
+            )
+
+    async def _read_in_vain(self) -> None:
+        async with self._connected() as db:
+            reading = db.transaction()
+            await reading.start()
+            await db.execute("select pgmq.read('tasks', 3600, 20)", timeout=5)
+            await asyncio.sleep(2)
+            await reading.rollback()
+
+    async def _lock_row(self) -> None:
+        async with self._connected() as db, db.transaction():
+            await db.execute(
+                "select from pgmq.q_tasks order by random() limit 3 for update skip locked", timeout=5
+            )
+            await asyncio.sleep(3)
+
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[asyncpg.Connection]:
         db = await asyncpg.connect(self._server.url, timeout=5)
@@ -177,6 +236,7 @@ class Soak:
     async def _finish(self) -> None:
         """Wait for the workers to come to an end with everything, and check what they leave."""
         async with self._connected() as db:
+            await db.execute("drop trigger if exists refuse on pgmq.a_tasks")
             try:
                 async with asyncio.timeout(GIVE_UP_S):
                     while await db.fetchval(_UNFINISHED):  # noqa: ASYNC110 - a server has no events

@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,11 @@ SETTINGS = {"autovacuum": "off", "max_connections": "300"}
 """Statistics and dead rows stay as a test leaves them; 300 connections serve all workers of a run."""
 SURVIVES_A_CRASH = {"synchronous_commit": "on", "full_page_writes": "on"}
 """With fsync still off: what was committed outlives a killed server, not a power cut."""
+
+STILL_IN_USE = "is still in use"
+"""What a postmaster says of the old one's shared memory, before its advice."""
+OLD_BACKENDS_S = 60.0
+"""A backend notices the death of its postmaster when it waits for its client, or at its next check."""
 
 _TEMPLATE_LOCK = 7001
 
@@ -152,7 +158,17 @@ class PrivateServer:
             migrate(connection)
 
     def start(self) -> None:
-        """Start it; returns when it takes connections."""
+        """Start it; returns when it takes connections. After a kill the new postmaster is refused for as long
+        as one of the old one's backends lives.
+        """
+        until = time.monotonic() + OLD_BACKENDS_S
+        while not self._starts():
+            assert STILL_IN_USE in self.log[-1000:], self.log
+            assert time.monotonic() < until, self.log
+            time.sleep(0.05)
+
+    def _starts(self) -> bool:
+        """Whether it takes connections; if not, it has ended again."""
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "postgres.log").open("ab") as log:
             self._child = subprocess.Popen(
@@ -165,7 +181,10 @@ class PrivateServer:
                 **accounts.identity(self._account),
             )
         while not is_ready(self._home.cluster, self._child.pid):
-            assert self._child.poll() is None, self.log
+            if self._child.poll() is not None:
+                self._child = None
+                return False
+        return True
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it: ``smart`` waits for sessions, ``fast`` ends them, ``immediate`` crashes; or ``kill``."""
@@ -184,6 +203,27 @@ class PrivateServer:
         """Stop and start again."""
         self.stop(mode)
         self.start()
+
+    def save(self) -> None:
+        """Copy its files while it is down, and start it again."""
+        self.stop("fast")
+        shutil.rmtree(self._saved, ignore_errors=True)
+        self._copy(self._home.cluster, self._saved)
+        self.start()
+
+    def restore(self) -> None:
+        """Put the files of the last :meth:`save` in place of today's: what was committed since is gone."""
+        self.stop("immediate")
+        shutil.rmtree(self._home.cluster)
+        self._copy(self._saved, self._home.cluster)
+        self.start()
+
+    @property
+    def _saved(self) -> Path:
+        return self.folder / "saved"
+
+    def _copy(self, source: Path, target: Path) -> None:
+        subprocess.run(["cp", "-a", source, target], check=True)  # owners and modes too
 
     def close(self) -> None:
         """Stop it and delete its files. May be called twice."""
