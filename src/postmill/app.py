@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from postmill.auth.keys import ProjectKeys
     from postmill.gateway.process import ServingProcess
     from postmill.gateway.readiness import Readiness
-    from postmill.gateway.serving import GatewayServer
     from postmill.host.function_info import FunctionInfo
     from postmill.model.address import Address
     from postmill.model.settings import Settings
+    from postmill.web.server import WebServer
 
 __all__ = [
     "Serving",
@@ -91,16 +91,19 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
     """
     from postmill.db.answering import Answering  # noqa: PLC0415 - workers alone need none of this
     from postmill.engine.process import run  # noqa: PLC0415
-    from postmill.gateway import serving  # noqa: PLC0415
+    from postmill.gateway.platform_errors import rendered  # noqa: PLC0415
     from postmill.gateway.readiness import Readiness  # noqa: PLC0415
+    from postmill.web.limits import raise_connection_limit  # noqa: PLC0415
+    from postmill.web.server import WebServer  # noqa: PLC0415
 
     runtime = settings.runtime
     keys = _keys(settings)
-    server = serving.GatewayServer(
+    server = WebServer(
         runtime.host,
         runtime.port,
-        limits=serving.raise_connection_limit(),
+        limits=raise_connection_limit(),
         max_message_bytes=_most_bytes(settings),
+        render=rendered,
     )
     url = server.listen()
 
@@ -119,7 +122,7 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
 def _keys(settings: Settings) -> ProjectKeys:
     """The project's keys; on an address that only this machine can reach, new ones when there are none."""
     from postmill.auth import key_file  # noqa: PLC0415
-    from postmill.gateway.serving import check_exposure  # noqa: PLC0415
+    from postmill.gateway.exposure import check_exposure  # noqa: PLC0415
 
     kept = settings.project_dir / STATE_FOLDER
     given = key_file.load(kept, os.environ)
@@ -131,7 +134,7 @@ def _serving_process(
     settings: Settings,
     where: Address | None,
     how: Serving,
-    server: GatewayServer,
+    server: WebServer,
     url: str,
     keys: ProjectKeys,
     readiness: Readiness,

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from postmill.gateway.connections import ConnectionLimits
-from postmill.gateway.serving import SPARE_DESCRIPTORS
+from postmill.web.limits import SPARE_DESCRIPTORS, ConnectionLimits
 from tests.serving import Serving
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ import pytest_asyncio
 
 from postmill.auth import keys
 from postmill.gateway.application import Gateway
-from postmill.gateway.connections import ConnectionLimits
-from postmill.gateway.pace import Pace
-from postmill.gateway.serving import GatewayServer
+from postmill.gateway.platform_errors import rendered
 from postmill.gateway.trust import Trust
+from postmill.web.limits import ConnectionLimits
+from postmill.web.pace import Pace
+from postmill.web.server import WebServer
 from tests.gateway import stand_in
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def pace() -> Pace:
 async def url(host: stand_in.StandInHost, limits: ConnectionLimits, pace: Pace) -> AsyncIterator[str]:
     """The address of a running gateway."""
     app = Gateway(host, TRUST, max_body_bytes=MOST_BYTES, pace=pace)
-    server = GatewayServer("127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES)
+    server = WebServer("127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES, render=rendered)
     try:
         yield await server.start(app)
     finally:

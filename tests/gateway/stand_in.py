@@ -11,7 +11,7 @@ from postmill.model.function_settings import FunctionSettings
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from postmill.gateway.asgi import Receive, Scope, Send
+    from postmill.web.asgi import Receive, Scope, Send
 
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 

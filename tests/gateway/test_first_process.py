@@ -11,7 +11,7 @@ import pytest
 # A child subreaper inherits orphans as process 1 does, which needs no container to try.
 SUBREAPER = """
 import ctypes, os, signal, sys, time
-from postmill.gateway.first_process import become_reaper
+from postmill.web.pid1 import become_reaper
 ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
 become_reaper()
 """
@@ -59,6 +59,6 @@ def test_a_child_that_was_killed_is_told_as_a_shell_would() -> None:
 
 
 def test_elsewhere_nothing_is_forked() -> None:
-    code = "import os\nfrom postmill.gateway.first_process import stand_in_as_first\n"
+    code = "import os\nfrom postmill.web.pid1 import stand_in_as_first\n"
     code += "before = os.getpid()\nstand_in_as_first()\nassert os.getpid() == before"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -15,16 +15,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from postmill.gateway.application import Gateway
-from postmill.gateway.connections import ConnectionLimits
-from postmill.gateway.pace import Pace
-from postmill.gateway.serving import GatewayServer
+from postmill.gateway.platform_errors import rendered
+from postmill.web.limits import ConnectionLimits
+from postmill.web.pace import Pace
+from postmill.web.server import WebServer
 from tests.gateway import stand_in
 from tests.gateway.conftest import KEYS, MOST_BYTES, TRUST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from postmill.gateway.asgi import Receive, Scope, Send
+    from postmill.web.asgi import Receive, Scope, Send
     from tests.gateway.stand_in import StandInHost
 
 IMPATIENT = ConnectionLimits(head_bytes=8192, head_s=0.2)
@@ -178,7 +179,7 @@ async def test_when_all_are_busy_one_more_is_told_so(url: str, host: StandInHost
         await stand_in.answer(send)
 
     host.apps["busy"] = busy
-    request = b"GET /functions/v1/busy HTTP/1.1\r\nConnection: close\r\n" + KEY + b"\r\n"
+    request = b"GET /functions/v1/busy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + KEY + b"\r\n"
     callers = [asyncio.create_task(talk(url, request)) for _ in range(FEW.connections)]
     for _ in callers:
         await arrived.acquire()
@@ -243,7 +244,9 @@ async def test_credentials_in_odd_bytes_are_refused(url: str) -> None:
     for value in (b"Bearer \xff\xfe", b"\xc3\xa9", b"Bearer " + b"A" * 4000, b"Bearer a.b.c, Bearer d"):
         heard = await talk(
             url,
-            b"GET /functions/v1/hello HTTP/1.1\r\nConnection: close\r\nAuthorization: " + value + b"\r\n\r\n",
+            b"GET /functions/v1/hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: "
+            + value
+            + b"\r\n\r\n",
         )
         assert statuses(heard) == [401], value
 
@@ -267,7 +270,7 @@ def standing() -> Iterator[Standing]:
         max_body_bytes=MOST_BYTES,
     )
     limits = ConnectionLimits(head_bytes=8192)
-    server = GatewayServer("127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES)
+    server = WebServer("127.0.0.1", 0, limits=limits, max_message_bytes=MOST_BYTES, render=rendered)
 
     async def serve() -> None:
         found.append(await server.start(app))

@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from postmill.gateway import trust as trusts
 from postmill.gateway.application import Gateway
-from postmill.gateway.serving import GatewayServer
+from postmill.gateway.platform_errors import rendered
 from postmill.gateway.trust import Trust
 from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
+from postmill.web.server import WebServer
 from tests.gateway.conftest import KEYS, MOST_BYTES
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ async def trusting(
     """A caller of a gateway that reads a key set all the time, or as often as is said."""
     trust = Trust(KEYS, source, Path(), refresh_s=refresh_s)
     await trust.start()
-    server = GatewayServer("127.0.0.1", 0, max_message_bytes=MOST_BYTES)
+    server = WebServer("127.0.0.1", 0, max_message_bytes=MOST_BYTES, render=rendered)
     try:
         url = await server.start(Gateway(host, trust, max_body_bytes=MOST_BYTES))
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:

@@ -20,7 +20,7 @@ from tests.gateway.conftest import KEYS, MOST_BYTES, TRUST
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from postmill.gateway.asgi import Receive, Scope, Send
+    from postmill.web.asgi import Receive, Scope, Send
     from tests.gateway.stand_in import StandInHost
 
 SERVICE = {"authorization": f"Bearer {KEYS.secret}"}
@@ -153,6 +153,7 @@ async def test_a_response_that_fails_after_its_start_is_cut(
         (200, [(b"", b"a")]),
         (200, [(b"content-length", b"-1")]),
         (200, [(b"content-length", b"one")]),
+        (200, [(b"content-length", b"1"), (b"Content-Length", b"2")]),
         (99, []),
         (100, []),
         (1000, []),

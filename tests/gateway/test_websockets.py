@@ -14,7 +14,7 @@ from tests.gateway import stand_in
 from tests.gateway.conftest import KEYS
 
 if TYPE_CHECKING:
-    from postmill.gateway.asgi import Receive, Scope, Send
+    from postmill.web.asgi import Receive, Scope, Send
     from tests.gateway.stand_in import StandInHost
 
 HEADERS = {"apikey": KEYS.anon}

@@ -47,7 +47,7 @@ def serve(
     """
     from postmill import app
     from postmill.cli import log_file, log_lines, served
-    from postmill.gateway.first_process import stand_in_as_first
+    from postmill.web.pid1 import stand_in_as_first
 
     settings = _with_address(session.settings, host, port)
     announcement = Announcement(session, settings.project_dir)

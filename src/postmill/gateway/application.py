@@ -14,19 +14,19 @@ from postmill.auth.credentials import Allowed, Refused, authenticate
 from postmill.gateway import platform_errors, routing
 from postmill.gateway.control import Control
 from postmill.gateway.exchange import Exchange
-from postmill.gateway.pace import Pace
 from postmill.gateway.platform_errors import METHODS, PlatformError
 from postmill.gateway.readiness import Readiness
 from postmill.model.events import Event
 from postmill.model.function_failures import FunctionFailure, ResponseCut
+from postmill.web.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from postmill.gateway.asgi import Receive, Scope, Send
     from postmill.gateway.trust import Trust
     from postmill.host.function_info import FunctionInfo
     from postmill.model.function_settings import FunctionSettings
+    from postmill.web.asgi import Receive, Scope, Send
 
 _LOGGER = logging.getLogger("postmill")
 GOING_AWAY = 1011

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from postmill.gateway.application import Functions
-    from postmill.gateway.asgi import Scope
     from postmill.gateway.exchange import Exchange
     from postmill.gateway.platform_errors import PlatformError
     from postmill.gateway.readiness import Readiness
     from postmill.host.function_info import FunctionInfo
+    from postmill.web.asgi import Scope
 
 SERVICE_ROLE = "service_role"
 

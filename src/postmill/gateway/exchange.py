@@ -4,18 +4,17 @@ whether it has begun. Knows no function, no credentials, no routes.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import TYPE_CHECKING
 
-from postmill.gateway.pace import Pace, PacedBody
 from postmill.gateway.platform_errors import BODY_TOO_SLOW, PAYLOAD_TOO_LARGE, PlatformError
 from postmill.model.function_failures import HandlerRaised, ResponseCut
+from postmill.web.pace import Pace, PacedBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from postmill.gateway.asgi import Message, Receive, Scope, Send
+    from postmill.web.asgi import Message, Receive, Scope, Send
 
 _STARTS = {"http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start"}
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
@@ -26,8 +25,6 @@ _HOP_BY_HOP = {b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encod
 _WITHOUT_BODY = {204, 304}
 _is_region = re.compile(rb"[A-Za-z0-9-]{1,40}").fullmatch
 _forced_region = re.compile(rb"(?:^|&)forceFunctionRegion=([^&]*)").search
-LINGER_S = 1.0
-"""How long a body that is not wanted any more is still read, so that its sender gets to read the answer."""
 
 
 class Exchange:
@@ -113,19 +110,7 @@ class Exchange:
         headers = problem.headers(body) + self._region
         self.started = True
         await self._send({"type": f"{kind}.response.start", "status": problem.status, "headers": headers})
-        await self._send({"type": f"{kind}.response.body", "body": body, "more_body": problem.closing})
-        if problem.closing:
-            await self._linger()
-            await self._send({"type": f"{kind}.response.body", "body": b"", "more_body": False})
-
-    async def _linger(self) -> None:
-        """A connection that is closed on unread bytes is reset, and the answer on it lost."""
-        try:
-            async with asyncio.timeout(LINGER_S):
-                while (await self._receive()).get("more_body"):
-                    pass
-        except TimeoutError:
-            return
+        await self._send({"type": f"{kind}.response.body", "body": body, "more_body": False})
 
     def _checked(self, message: Message) -> Message:
         status = message.get("status")
@@ -163,13 +148,16 @@ def _is_status(status: object) -> bool:
 
 def _checked_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]] | None:
     """Those of a response that concern the client, their names in lower case; None when one is no header."""
-    kept = []
+    kept: list[tuple[bytes, bytes]] = []
+    lengths = set()
     for given, value in headers:
         name = given.lower()
         if not (_is_name(name) and _is_value(value)):
             return None
-        if name == b"content-length" and not _is_length(value):
-            return None
+        if name == b"content-length":
+            lengths.add(value)
+            if not _is_length(value) or len(lengths) > 1:
+                return None
         if name not in _HOP_BY_HOP:
             kept.append((name, value))
     return kept

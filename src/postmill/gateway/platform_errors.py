@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from postmill.model.function_failures import FunctionFailure
+    from postmill.web.refusal import Refusal
 
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 """What a function can be called with."""
@@ -75,13 +76,9 @@ class PlatformError:
 NOT_FOUND = PlatformError(404, "NOT_FOUND", "There is nothing at this address.")
 METHOD_NOT_ALLOWED = PlatformError(405, "METHOD_NOT_ALLOWED", f"The method is none of {', '.join(METHODS)}.")
 PAYLOAD_TOO_LARGE = PlatformError(413, "PAYLOAD_TOO_LARGE", "The request's body is too large.", closing=True)
-BAD_REQUEST = PlatformError(400, "BAD_REQUEST", "The request is no valid HTTP/1.1.", closing=True)
-HEADERS_TOO_LARGE = PlatformError(431, "HEADERS_TOO_LARGE", "The request's head is too large.", closing=True)
-HEADERS_TOO_SLOW = PlatformError(408, "REQUEST_TIMEOUT", "The request's head took too long.", closing=True)
 BODY_TOO_SLOW = PlatformError(
     408, "REQUEST_TIMEOUT", "The request's body came too slowly.", reached=True, closing=True
 )
-TOO_MANY_CONNECTIONS = PlatformError(503, "CAPACITY", "There are too many connections.", closing=True)
 FORBIDDEN = PlatformError(403, "FORBIDDEN", "This needs the service role.")
 INTERNAL = PlatformError(500, "INTERNAL", "Postmill did not expect this; its log says more.", reached=True)
 
@@ -101,6 +98,11 @@ def not_ready(reason: str) -> PlatformError:
 def unauthorized(reason: Reason) -> PlatformError:
     """The answer to credentials that prove nothing."""
     return PlatformError(401, reason.value, _UNAUTHORIZED[reason])
+
+
+def rendered(refusal: Refusal) -> bytes:
+    """The whole answer to what the server refuses before there is a request."""
+    return PlatformError(refusal.status, refusal.code, refusal.message, closing=True).raw()
 
 
 def of_failure(failure: FunctionFailure) -> PlatformError:

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
     from postmill.gateway.application import Gateway
     from postmill.gateway.readiness import Readiness
-    from postmill.gateway.serving import GatewayServer
     from postmill.gateway.trust import Trust
     from postmill.host.host import Host
+    from postmill.web.server import WebServer
 
 CUT_S = 1.0
 """How long connections may take to notice that their function has gone."""
@@ -31,7 +31,7 @@ class ServingProcess:
         self,
         host: Host,
         app: Gateway,
-        server: GatewayServer,
+        server: WebServer,
         trust: Trust,
         readiness: Readiness,
         *,

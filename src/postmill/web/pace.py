@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from postmill.gateway.asgi import Message, Receive
+    from postmill.web.asgi import Message, Receive
 
 
 @dataclass(frozen=True, slots=True)

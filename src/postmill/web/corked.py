@@ -41,6 +41,12 @@ class CorkedTransport:
         if waiting and not self.is_closing():
             self._below.write(b"".join(waiting))
 
+    def write_eof(self) -> None:
+        """Say that nothing more will come; what was said so far is still written."""
+        self.flush()
+        if not self.is_closing():
+            self._below.write_eof()
+
     def close(self) -> None:
         """End it; what was said so far is still written."""
         self.flush()

@@ -1,0 +1,169 @@
+"""One request and its answer as ASGI has them: ``receive`` and ``send`` over a connection.
+
+Knows how an answer is written; where a request ends is the connection's to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from postmill.model.events import Event
+from postmill.web.response_head import CHUNKED, UNTIL_CLOSE, response_head
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postmill.web.asgi import Application, Message, Scope
+    from postmill.web.corked import CorkedTransport
+    from postmill.web.flow import Flow
+
+_LOGGER = logging.getLogger("postmill")
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class RequestCycle:
+    """From the head of a request to the last byte of its answer."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        transport: CorkedTransport,
+        flow: Flow,
+        *,
+        keeps_alive: bool,
+        expects_continue: bool,
+        on_read: Callable[[], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        """``on_read`` is called when the application has taken what had arrived; ``on_end`` once, when the
+        answer is complete or will never be.
+        """
+        self.keeps_alive = keeps_alive
+        """Whether another request may follow."""
+        self.is_started = False
+        """Whether the answer has begun."""
+        self.is_complete = False
+        """Whether the answer is whole."""
+        self.arrived = bytearray()
+        """What the application has not taken yet."""
+        self._scope = scope
+        self._transport = transport
+        self._flow = flow
+        self._expects_continue = expects_continue
+        self._on_read = on_read
+        self._on_end = on_end
+        self._is_gone = False
+        self._is_whole = False
+        self._is_told_whole = False
+        self._changed = asyncio.Event()
+        self._length = 0
+        self._writes_body = True
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether the answer says its end by nothing else."""
+        return self._length == UNTIL_CLOSE
+
+    def feed(self, body: bytes, *, more: bool) -> None:
+        """More of the body has arrived."""
+        self.arrived += body
+        self._is_whole = not more
+        self._changed.set()
+
+    def disconnect(self) -> None:
+        """The client has gone, or is not listened to any more."""
+        self._is_gone = True
+        self._changed.set()
+
+    async def run(self, application: Application) -> None:
+        """The application's turn. What it raises ends the answer where it is."""
+        try:
+            await application(self._scope, self.receive, self.send)
+        except Exception as error:
+            _LOGGER.error(
+                Event.REQUEST_FAILED, exc_info=error, extra={"fields": {"path": self._scope["path"]}}
+            )
+        finally:
+            if not self.is_complete:
+                self._on_end()
+
+    async def receive(self) -> Message:
+        """The next piece of the body; after it, and after the answer, waits for the client to go."""
+        if self._expects_continue and not (self.is_started or self._is_gone):
+            self._expects_continue = False
+            if not (self._is_whole or self.arrived):
+                self._transport.write(_CONTINUE)
+        while not (self._is_gone or self.is_complete or self._has_news):
+            self._changed.clear()
+            await self._changed.wait()
+        if self._is_gone or self.is_complete:
+            return {"type": "http.disconnect"}
+        body, self.arrived = bytes(self.arrived), bytearray()
+        self._is_told_whole = self._is_whole
+        self._on_read()
+        return {"type": "http.request", "body": body, "more_body": not self._is_told_whole}
+
+    @property
+    def _has_news(self) -> bool:
+        return bool(self.arrived) or (self._is_whole and not self._is_told_whole)
+
+    async def send(self, message: Message) -> None:
+        """Write a part of the answer. What a client that has gone would get is dropped.
+
+        Raise ``RuntimeError`` for what can't be sent.
+        """
+        if self._flow.is_paused and not self._is_gone:
+            await self._flow.wait()
+        if self._is_gone:
+            return
+        kind = message["type"]
+        if not self.is_started and kind == "http.response.start":
+            self._start(message)
+        elif self.is_started and not self.is_complete and kind == "http.response.body":
+            self._write_body(message.get("body", b""), more=message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{kind} can't be sent now.")
+
+    def _start(self, message: Message) -> None:
+        # The client may send its body now or leave it out: only the end of the connection says which.
+        undecided = self._expects_continue and not (self._is_whole or self.arrived)
+        head = response_head(
+            message["status"],
+            message.get("headers", ()),
+            method=self._scope["method"],
+            http_version=self._scope["http_version"],
+            keeps_alive=self.keeps_alive and not undecided,
+        )
+        self.is_started = True
+        self.keeps_alive = head.keeps_alive
+        self._length = head.length
+        self._writes_body = self._scope["method"] != "HEAD"
+        self._transport.write(head.raw)
+
+    def _write_body(self, body: bytes, *, more: bool) -> None:
+        if not self._writes_body:
+            pass
+        elif self._length == CHUNKED:
+            self._write_chunk(body, more=more)
+        elif self._length == UNTIL_CLOSE:
+            self._transport.write(body)
+        else:
+            self._write_counted(body, more=more)
+        if not more:
+            self.is_complete = True
+            self._changed.set()
+            self._on_end()
+
+    def _write_chunk(self, body: bytes, *, more: bool) -> None:
+        chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+        self._transport.write(chunk if more else chunk + b"0\r\n\r\n")
+
+    def _write_counted(self, body: bytes, *, more: bool) -> None:
+        if len(body) > self._length:
+            raise RuntimeError("The response is longer than its Content-Length.")
+        self._length -= len(body)
+        self._transport.write(body)
+        if self._length and not more:
+            raise RuntimeError("The response is shorter than its Content-Length.")

@@ -1,0 +1,191 @@
+"""The head of a request: what it asks for, and where its message ends (RFC 9112, sections 2 to 6).
+
+llhttp, with its strict settings, reads the header lines. Where the head ends, what the request line says, how
+the body is framed and whether it is an upgrade is decided here. What two servers could read in two ways is
+refused.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import httptools
+
+from postmill.web.refusal import BAD_REQUEST, HEADERS_TOO_LARGE, METHOD_NOT_ALLOWED, Refused
+
+if TYPE_CHECKING:
+    from postmill.web.limits import ConnectionLimits
+
+END = b"\r\n\r\n"
+CHUNKED = -1
+"""The ``length`` of a body that says itself where it ends."""
+
+_request_line = re.compile(rb"([A-Z][A-Z-]{0,31}) ([\x21-\x7e]+) HTTP/1\.([01])\r\n").match
+_absolute = re.compile(rb"(?i:https?)://([^/?#@]+)([/?].*)?", re.DOTALL).fullmatch
+_host = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?").fullmatch
+_length = re.compile(rb"[0-9]{1,18}").fullmatch
+_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"})
+
+
+@dataclass(slots=True)
+class RequestHead:
+    """A head that every server reads in the same way."""
+
+    method: str
+    path: str
+    """Decoded."""
+    raw_path: bytes
+    query: bytes
+    http_version: str
+    headers: list[tuple[bytes, bytes]]
+    """Names in lower case."""
+    length: int
+    """Bytes of the body, or :data:`CHUNKED`."""
+    keeps_alive: bool
+    """Whether another request may follow on the connection."""
+    expects_continue: bool
+    is_websocket: bool
+
+
+@dataclass(slots=True)
+class _Framing:
+    """The headers that concern the message and not the application."""
+
+    minor: bytes
+    values: dict[bytes, list[bytes]] = field(default_factory=dict)
+
+    def only(self, name: bytes) -> bytes | None:
+        """The value of a header that may come once."""
+        found = self.values.get(name)
+        if found is None:
+            return None
+        if len(found) > 1:
+            raise Refused(BAD_REQUEST)
+        return found[0]
+
+    def tokens(self, name: bytes) -> set[bytes]:
+        """The words of a header that is a list."""
+        return {
+            word.strip(b" \t").lower() for value in self.values.get(name, ()) for word in value.split(b",")
+        }
+
+
+class HeadReader:
+    """Reads one head from pieces of it."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._limits = limits
+        self._raw = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._is_read = False
+        self._parser = httptools.HttpRequestParser(self)
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take the next bytes of the connection. Return those behind the head; None while it is not whole.
+
+        Raise :class:`Refused` as soon as it can be no head.
+        """
+        seam = self._raw[-len(END) + 1 :]
+        found = (seam + data).find(END)
+        end = found + len(END) - len(seam) if found >= 0 else len(data)
+        self._raw += data[:end]
+        if len(self._raw) > self._limits.head_bytes:
+            raise Refused(HEADERS_TOO_LARGE)
+        self._parse(data[:end])
+        return data[end:] if found >= 0 else None
+
+    def _parse(self, piece: bytes) -> None:
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserUpgrade:
+            pass  # what an upgrade is, and what follows it, is not for the parser to say
+        except httptools.HttpParserError as error:
+            cause = error.__context__
+            raise (cause if isinstance(cause, Refused) else Refused(BAD_REQUEST)) from None
+
+    def finish(self) -> RequestHead:
+        """The head, once its last byte was fed. Raise :class:`Refused` for one that can't be taken."""
+        line = _request_line(self._raw)
+        if line is None or not self._is_read:
+            raise Refused(BAD_REQUEST)
+        method, target, minor = line.groups()
+        framing = _Framing(minor)
+        for name, value in self._headers:
+            if name in _FRAMING:
+                framing.values.setdefault(name, []).append(value)
+        return _head(method, _origin_form(method, target, framing), framing, self._headers)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Called by the parser."""
+        if len(self._headers) >= self._limits.headers:
+            raise Refused(HEADERS_TOO_LARGE)
+        self._headers.append((name.lower(), value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser."""
+        if self._is_read:
+            raise Refused(BAD_REQUEST)
+        self._is_read = True
+
+
+def _head(method: bytes, target: bytes, framing: _Framing, headers: list[tuple[bytes, bytes]]) -> RequestHead:
+    raw_path, _, query = target.partition(b"?")
+    path = raw_path.decode("ascii")
+    connection = framing.tokens(b"connection")
+    length = _body_length(framing)
+    is_websocket = _is_websocket(method, framing, connection)
+    if is_websocket and length:
+        raise Refused(BAD_REQUEST)
+    return RequestHead(
+        method=method.decode("ascii"),
+        path=unquote(path) if "%" in path else path,
+        raw_path=raw_path,
+        query=query,
+        http_version=f"1.{framing.minor.decode('ascii')}",
+        headers=headers,
+        length=length,
+        keeps_alive=framing.minor == b"1" and b"close" not in connection and b"upgrade" not in framing.values,
+        expects_continue=framing.minor == b"1" and b"100-continue" in framing.tokens(b"expect"),
+        is_websocket=is_websocket,
+    )
+
+
+def _origin_form(method: bytes, target: bytes, framing: _Framing) -> bytes:
+    """The path and query of ``target`` (RFC 9112, 3.2). A target that names a server must name the one that
+    ``Host`` names.
+    """
+    host = framing.only(b"host")
+    if method == b"CONNECT":
+        raise Refused(METHOD_NOT_ALLOWED)
+    if (host is None and framing.minor == b"1") or (host is not None and not _host(host)) or b"#" in target:
+        raise Refused(BAD_REQUEST)
+    if target.startswith(b"/") or (method == b"OPTIONS" and target == b"*"):
+        return target
+    absolute = _absolute(target)
+    if absolute is None or not _host(absolute[1]) or absolute[1].lower() != (host or absolute[1]).lower():
+        raise Refused(BAD_REQUEST)
+    rest = absolute[2] or b"/"
+    return rest if rest.startswith(b"/") else b"/" + rest
+
+
+def _body_length(framing: _Framing) -> int:
+    """How the body is framed (RFC 9112, 6.3): by one length, or by chunks, and never by both."""
+    length, coding = framing.only(b"content-length"), framing.only(b"transfer-encoding")
+    if coding is not None:
+        if length is not None or framing.minor != b"1" or coding.lower() != b"chunked":
+            raise Refused(BAD_REQUEST)
+        return CHUNKED
+    if length is None:
+        return 0
+    if not _length(length):
+        raise Refused(BAD_REQUEST)
+    return int(length)
+
+
+def _is_websocket(method: bytes, framing: _Framing, connection: set[bytes]) -> bool:
+    """Whether this is the one upgrade that is served. Any other is a request like all, and the last one."""
+    asked = framing.tokens(b"upgrade") == {b"websocket"} and b"upgrade" in connection
+    return asked and method == b"GET" and framing.minor == b"1"

@@ -1,0 +1,62 @@
+"""What the connections of one server have in common: its application, its bounds, and who is there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from postmill.web.asgi import Application
+    from postmill.web.limits import ConnectionLimits
+    from postmill.web.refusal import Render
+
+
+class Peer(Protocol):
+    """A connection, as the server sees it."""
+
+    def shutdown(self) -> None:
+        """End once the request in hand is answered."""
+
+    def abort(self) -> None:
+        """End now."""
+
+
+class SilentPeer(Peer, Protocol):
+    """A connection on which no request runs."""
+
+    def make_room(self) -> None:
+        """End at once, for another connection."""
+
+
+@dataclass(eq=False)
+class Shared:
+    """One of a server."""
+
+    application: Application
+    limits: ConnectionLimits
+    render: Render
+    max_message_bytes: int
+    connections: set[Peer] = field(default_factory=set)
+    silent: dict[SilentPeer, None] = field(default_factory=dict)
+    """Connections on which no request runs, the longest silent first."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a connection or a task has ended."""
+
+    def start(self, work: Coroutine[None, None, None]) -> None:
+        """Run the application for one request."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def leave(self, connection: Peer) -> None:
+        """A connection has ended."""
+        self.connections.discard(connection)
+        self.changed.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        self.changed.set()
