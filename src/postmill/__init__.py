@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from postmill.client import AsyncClient, Client
     from postmill.handlers import Context, EdgeWorker, Worker, worker
-    from postmill.isolate.lifetime import on_beforeunload, on_unload, wait_until
+    from postmill.isolate.lifetime import after_fork, on_beforeunload, on_unload, wait_until
     from postmill.model.errors import PostmillError
     from postmill.model.message import Message
     from postmill.model.outcome import Completed, Retry, Snooze
@@ -30,6 +30,7 @@ _HOMES = {
     "RetryPolicy": "postmill.model.retry",
     "Snooze": "postmill.model.outcome",
     "Worker": "postmill.handlers",
+    "after_fork": "postmill.isolate.lifetime",
     "on_beforeunload": "postmill.isolate.lifetime",
     "on_unload": "postmill.isolate.lifetime",
     "wait_until": "postmill.isolate.lifetime",
@@ -49,6 +50,7 @@ __all__ = [
     "RetryPolicy",
     "Snooze",
     "Worker",
+    "after_fork",
     "on_beforeunload",
     "on_unload",
     "wait_until",

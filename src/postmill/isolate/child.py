@@ -6,10 +6,12 @@ Called in a fork of the zygote, or executed: ``python -m postmill.isolate.child 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import logging
 import os
 import socket
 import sys
+import time
 import traceback
 from contextlib import suppress
 from importlib import import_module
@@ -97,6 +99,8 @@ def _become(boot: Boot) -> None:
     inherited = _inherited(boot.account)
     os.environ.clear()
     os.environ.update(inherited | boot.env)
+    time.tzset()  # TZ is read by the C library when it is told to
+    sys.path[1:1] = filter(None, boot.env.get("PYTHONPATH", "").split(os.pathsep))
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
     output.configure(boot.env.get("POSTMILL_LOG_LEVEL", "info"))
     process.limit(boot.memory_bytes, boot.cpu_s)
@@ -138,6 +142,7 @@ def _serve(boot: Boot, sock: socket.socket) -> int:
 
     runner = asyncio.Runner(loop_factory=_loop_factory())
     runner.run(live())
+    atexit._run_exitfuncs()  # this process ends by itself, and Python's own end is not waited for
     return 0
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import traceback
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from postmill.isolate.frames import CHUNK, Kind, Opening, Response, Start, Trouble
+from postmill.model.error_text import summary_of, traceback_of
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -158,4 +158,4 @@ def _websocket_message(kind: str, message: MutableMapping[str, Any]) -> dict[str
 
 
 def _trouble(error: BaseException) -> Trouble:
-    return Trouble(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
+    return Trouble(summary_of(error), traceback_of(error))

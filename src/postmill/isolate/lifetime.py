@@ -10,6 +10,7 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from postmill.model.error_text import summary_of
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ class Lifetime:
         """Told how much work there is, whenever that changes."""
         self.before_unload: list[Callable[..., Any]] = []
         self.unload: list[Callable[..., Any]] = []
+        self.forked: list[Callable[[], object]] = []
+        """Called in each isolate before its function is loaded."""
         self._tasks: set[asyncio.Future[Any]] = set()
 
     def add(self, work: asyncio.Future[Any]) -> None:
@@ -63,7 +66,7 @@ lifetime = Lifetime()
 
 def say_uncaught(error: BaseException, where: str) -> None:
     """Log what user code raised where no caller is left to be told."""
-    fields = {"where": where, "error": f"{type(error).__name__}: {error}"}
+    fields = {"where": where, "error": summary_of(error)}
     _LOGGER.error(Event.FUNCTION_UNCAUGHT.value, exc_info=error, extra={"fields": fields})
 
 
@@ -100,4 +103,13 @@ def on_beforeunload(listener: _Listener) -> _Listener:
 def on_unload(listener: _Listener) -> _Listener:
     """Call ``listener()`` last of all, before a planned end of the isolate. Also a decorator."""
     lifetime.unload.append(listener)
+    return listener
+
+
+def after_fork(listener: _Listener) -> _Listener:
+    """Call ``listener()`` in each isolate before its function is loaded: for what a preloaded module must not
+    share with other isolates, such as a random generator or a connection. Also a decorator. What it raises
+    fails the start. ``random`` and the global generators of numpy and torch are reseeded without it.
+    """
+    lifetime.forked.append(listener)
     return listener

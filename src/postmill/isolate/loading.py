@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from dataclasses import dataclass
-from importlib.util import module_from_spec, spec_from_file_location
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from postmill.handlers.decorator import Worker
 from postmill.handlers.edge_worker import EdgeWorker
+from postmill.isolate import after_fork
 from postmill.isolate.frames import Trouble
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from types import ModuleType
+from postmill.model.error_text import summary_of, traceback_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +38,46 @@ class BootError(Exception):
 def load(path: Path, folder: Path) -> Entry:
     """Import the file ``path`` and find its entry point; ``folder`` is where shared code is.
 
-    Raises :class:`BootError`. Both folders go to the end of the import path: a function may be called
-    ``queue`` or ``email`` without hiding the standard library's module.
+    Raises :class:`BootError`. The file's folder, ``folder`` and the project's folder around it go to the end
+    of the import path: a function may be called ``queue`` or ``email`` without hiding the standard library's
+    module.
     """
-    sys.path += [str(place) for place in dict.fromkeys((path.parent, folder)) if str(place) not in sys.path]
+    places = [str(place) for place in dict.fromkeys((path.parent, folder, folder.parent))]
+    sys.path += [place for place in places if place not in sys.path]
     try:
+        after_fork.renew()
         with EdgeWorker.registering() as registered:
-            module = _imported(path)
+            module = _imported(path, folder)
     except BaseException as error:  # also SystemExit: the isolate must say why it ends
         raise BootError(_trouble(error, path)) from error
     return _entry(module, path, registered)
 
 
-def _imported(path: Path) -> ModuleType:
+def _imported(path: Path, folder: Path) -> ModuleType:
+    """The file as a module of the package that its folder is, so that relative imports find its neighbours:
+    ``functions/pay/main.py`` is ``functions.pay.main``.
+    """
+    parts = path.relative_to(folder).with_suffix("").parts if path.is_relative_to(folder) else ()
+    if not parts or path.suffix != ".py" or any("." in part for part in parts):
+        return _imported_alone(path)
+    root = folder.name
+    if not _is_package(root, folder):  # another package has that name
+        root = "postmill_functions"
+        sys.modules[root] = package = ModuleType(root)
+        package.__path__ = [str(folder)]
+    return import_module(".".join((root, *parts)))
+
+
+def _is_package(name: str, folder: Path) -> bool:
+    """Whether an import of this name leads to the folder."""
+    if "." in name:
+        return False
+    spec = find_spec(name)
+    places = [] if spec is None else [*(spec.submodule_search_locations or ())]
+    return any(Path(place).resolve() == folder.resolve() for place in places)
+
+
+def _imported_alone(path: Path) -> ModuleType:
     name = path.stem if path.stem not in sys.modules else f"function_{path.stem}"
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -96,7 +123,4 @@ def _is_worker_of(value: object, module: ModuleType) -> bool:
 
 
 def _trouble(error: BaseException, path: Path) -> Trouble:
-    return Trouble(
-        f"{path.name} can't be imported: {type(error).__name__}: {error}".rstrip(": "),
-        "".join(traceback.format_exception(error)),
-    )
+    return Trouble(f"{path.name} can't be imported: {summary_of(error)}", traceback_of(error))

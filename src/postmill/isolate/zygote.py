@@ -22,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from postmill.isolate import child, process
+from postmill.model.error_text import summary_of
 
 ORPHANS_S = 1.0
 """How long an end is not told because orphans of it still have to be ended."""
@@ -191,7 +192,7 @@ def _preload(module: str) -> None:
     try:
         import_module(module)
     except BaseException as error:  # also SystemExit: it is not this process's to end
-        text = f"postmill: {module} can't be preloaded: {type(error).__name__}: {error}"
+        text = f"postmill: {module} can't be preloaded: {summary_of(error)}"
         print(text, file=sys.stderr, flush=True)
 
 
