@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from typing import TYPE_CHECKING
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from postmill import embedded
 from postmill.embedded import account as accounts
 from postmill.embedded import address, binaries, configuration
+from postmill.embedded.folder import read_state
 from postmill.embedded.locks import FileLock
 from postmill.embedded.process import environment, is_ready
 from postmill.model.errors import EmbeddedError
@@ -20,7 +23,6 @@ from tests.embedded.processes import alive, ask, kill, processes_of, supervisor_
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.embedded.processes import Opener
 
@@ -42,6 +44,69 @@ def test_a_killed_server_comes_back_while_old_sessions_end(project: Path) -> Non
             kill(killed)
             with pytest.raises(psycopg.OperationalError):
                 session.execute("SELECT pg_sleep(60)")
+        until(lambda: server.pid not in {0, killed}, "server restarted")
+        assert ask(server.url) == 1
+
+
+def test_a_killed_server_comes_back_after_a_session_that_is_busy(project: Path) -> None:
+    """A busy session does not notice that its server was killed. The new one was refused once beside it, and
+    the supervisor gave up: no database until another command opened it.
+    """
+    busy = "DO $$ BEGIN WHILE clock_timestamp() < now() + interval '2 s' LOOP NULL; END LOOP; END $$"
+    with embedded.open_server(project) as server:
+        killed = server.pid
+        with closing(psycopg.connect(server.url, autocommit=True)) as session:
+            pid = _begin(session, busy)
+            kill(killed)
+            until(lambda: _trouble(project), "the supervisor says what it waits for")
+            assert alive(pid)
+            assert "sessions still run" in _trouble(project)
+        until(lambda: server.pid not in {0, killed}, "server restarted")
+        assert _trouble(project) == ""
+        assert ask(server.url) == 1
+
+
+def test_a_session_that_never_ends_does_not_keep_the_server_down(project: Path) -> None:
+    with embedded.open_server(project) as server:
+        killed = server.pid
+        with closing(psycopg.connect(server.url, autocommit=True)) as session:
+            pid = _begin(session, "DO $$ BEGIN LOOP NULL; END LOOP; END $$")
+            kill(killed)
+            until(lambda: server.pid not in {0, killed}, "server restarted")
+        assert not alive(pid)
+        assert ask(server.url) == 1
+
+
+def test_an_opener_beside_old_sessions_speaks_of_no_container(
+    project: Path, opener: Callable[..., Opener]
+) -> None:
+    """Server and supervisor are killed, a session runs on and holds the lock that both had."""
+    owner = opener(project)
+    url = owner.url()
+    with closing(psycopg.connect(url, autocommit=True)) as session:
+        pid = _begin(session, "DO $$ BEGIN LOOP NULL; END LOOP; END $$")
+        supervisor, server = supervisor_of(project), _recorded(project)
+        os.kill(supervisor, signal.SIGSTOP)
+        kill(server)
+        os.kill(supervisor, signal.SIGKILL)
+        assert alive(pid)
+        with embedded.open_server(project) as again:
+            assert ask(again.url) == 1
+        assert not alive(pid)
+
+
+def test_a_restart_that_is_refused_is_tried_again(project: Path) -> None:
+    """Whatever the reason was: here a pid file that can't be read as long as it is a folder."""
+    with embedded.open_server(project) as server:
+        killed, pid_file = server.pid, project / "postgres" / "postmaster.pid"
+        supervisor = supervisor_of(project)
+        os.kill(supervisor, signal.SIGSTOP)
+        kill(killed)
+        pid_file.unlink()
+        pid_file.mkdir()
+        os.kill(supervisor, signal.SIGCONT)
+        until(lambda: "does not start again" in _trouble(project), "refused once")
+        pid_file.rmdir()
         until(lambda: server.pid not in {0, killed}, "server restarted")
         assert ask(server.url) == 1
 
@@ -127,3 +192,26 @@ def _start_by_hand(project: Path) -> subprocess.Popen[bytes]:
     )
     until(lambda: is_ready(cluster, child.pid), "server started by hand")
     return child
+
+
+def _begin(session: psycopg.Connection[Any], statement: str) -> int:
+    """Have the session run a statement, without waiting for it; returns the session's process id."""
+    pid = session.info.backend_pid
+    session.pgconn.send_query(statement.encode())
+    until(lambda: _is_busy(pid), "the session is busy")
+    return pid
+
+
+def _is_busy(pid: int) -> bool:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").endswith(b" DO")
+
+
+def _trouble(project: Path) -> str:
+    state = read_state(project / "server.json")
+    return state.trouble if state else ""
+
+
+def _recorded(project: Path) -> int:
+    state = read_state(project / "server.json")
+    assert state is not None
+    return state.server_pid

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
@@ -121,7 +122,13 @@ def give(path: Path, account: Account | None) -> None:
 
 
 def inherit_owner(path: Path) -> None:
-    """Root working in somebody's folder leaves its files to that owner, who comes back later without root."""
-    owner = path.parent.stat()
-    if os.geteuid() == 0 and owner.st_uid != path.stat().st_uid:
-        os.chown(path, owner.st_uid, owner.st_gid)
+    """Root working in somebody's folder leaves its files to that owner, who comes back later without root.
+
+    A link is left alone, also a hard one: the owner of the folder may have made it to a file that is root's.
+    """
+    if os.geteuid() != 0:
+        return
+    owner, found = path.parent.stat(), path.lstat()
+    linked = stat.S_ISLNK(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink > 1)
+    if owner.st_uid != found.st_uid and not linked:
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

@@ -39,13 +39,27 @@ def short_folder(port: int, roots: tuple[str, ...] | None = None) -> Path:
 
 
 def forget(folder: Path) -> None:
-    """Remove a socket folder with its sockets, and nothing else: its name was read from a file."""
+    """Remove a socket folder with its sockets, and nothing else: its name was read from a file.
+
+    A socket on which a server listens stays: its server is not the one that left this folder behind.
+    """
+    if any(_is_listened_on(file) for file in folder.glob(".s.PGSQL.*") if file.is_socket()):
+        return
     for socket_or_lock in folder.glob(".s.PGSQL.*"):
         socket_or_lock.unlink(missing_ok=True)
     try:
         folder.rmdir()
     except OSError:
         return  # not there, or not only sockets in it
+
+
+def _is_listened_on(file: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(file))
+        except OSError:
+            return False
+    return True
 
 
 def socket_url(folder: Path, port: int) -> str:

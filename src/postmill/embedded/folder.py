@@ -10,8 +10,10 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from postmill.embedded.account import inherit_owner
+from postmill.model.errors import EmbeddedError
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,20 @@ class ControlFolder:
     path: Path
 
     def make(self) -> None:
-        """Make the folder if it is missing: others may pass through, only we may list it."""
+        """Make the folder if it is missing: others may pass through, only we may list it.
+
+        Raises ``EmbeddedError`` when a link that leads nowhere has its name.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self.path.mkdir()
         except FileExistsError:
+            if self.path.is_symlink() and not self.path.exists():
+                raise EmbeddedError(
+                    f"{self.path} is a link that leads nowhere.",
+                    why=f"It points to {self.path.readlink()}, which is not there.",
+                    hint="Make that folder, or remove the link.",
+                ) from None
             return
         self.path.chmod(0o711)
         inherit_owner(self.path)
@@ -109,10 +120,25 @@ class Home:
         """Where the socket lies, if the path is short enough."""
         return self.path / "socket"
 
+    def seen_by_server(self, sockets: Path) -> Path:
+        """The socket's folder as the server is told it: from its working folder, the cluster, if it lies here.
+        At its end the server deletes its socket by this path, and the project may have been moved meanwhile.
+        """
+        return Path("..") / sockets.name if sockets == self.sockets else sockets
+
+    @property
+    def owner(self) -> Path:
+        """Names the control folder that a home elsewhere belongs to: a copied project must not use it."""
+        return self.path / "project"
+
 
 @dataclass(frozen=True)
 class State:
-    """A running server as its supervisor wrote it down. Valid only while the supervisor's lock is held."""
+    """A running server as its supervisor wrote it down.
+
+    Valid only while the supervisor's lock is held, and only in the folder that it names: a copied project
+    brings a copy of this file along.
+    """
 
     supervisor_pid: int
     server_pid: int
@@ -126,15 +152,47 @@ class State:
     started_at: float
     kept: bool
     throwaway: bool
+    folder: str
+    """The control folder that the server was started for, and what tells it from a copy:"""
+    folder_id: str
+    socket_id: str
+    """The same of the folder with the socket."""
+    trouble: str = ""
+    """Why the server is down at the moment; empty while it is up."""
+
+    def belongs_to(self, control: ControlFolder) -> bool:
+        """Whether this was written for that very folder."""
+        return self.folder_id == identity_of(control.path)
+
+    def is_at_its_path(self) -> bool:
+        """Whether the folder is where it was when the server started."""
+        return self.folder_id == identity_of(Path(self.folder))
 
     def write(self, path: Path) -> None:
         """Put it in place in one step, readable by the owner only: it may carry a password."""
         temporary = path.with_suffix(".new")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        temporary.unlink(missing_ok=True)  # it may be a link that somebody put there
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             json.dump(asdict(self), file, indent=2)
         inherit_owner(temporary)
         temporary.replace(path)
+
+
+def identity_of(folder: Path) -> str:
+    """What tells a folder from every other that exists now, whatever its path; empty when it is not there."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return ""
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def open_log(path: Path) -> BinaryIO:
+    """The log, to be appended to. Never through a link: root may write where others can make one."""
+    return os.fdopen(
+        os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644), "ab"
+    )
 
 
 def read_state(path: Path) -> State | None:

@@ -43,6 +43,7 @@ def stop(data_dir: Path, *, force: bool = False) -> bool:
     control = ControlFolder(data_dir.absolute())
     if not presence.status(data_dir).running:
         return False
+    presence.check_place(control)
     users = FileLock(control.users)
     try:
         if not users.try_exclusive() and not force:

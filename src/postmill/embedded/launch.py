@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import postmill
 from postmill.embedded.account import inherit_owner
-from postmill.embedded.folder import State
+from postmill.embedded.folder import State, open_log
 from postmill.model.errors import EmbeddedError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def start_supervisor(control: ControlFolder, options: Options) -> State:
     A session of its own keeps it from a Ctrl-C in our terminal; ``-P`` keeps the working folder off its path.
     """
     _turn_over_log(control)
-    with control.log.open("ab") as log:
+    with open_log(control.log) as log:
         inherit_owner(control.log)
         starter = subprocess.run(
             [sys.executable, "-P", "-m", "postmill.embedded.supervisor", str(control.path)],

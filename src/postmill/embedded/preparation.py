@@ -9,13 +9,15 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from postmill.embedded import account as accounts
-from postmill.embedded import address
+from postmill.embedded import address, server_processes
 from postmill.embedded.folder import Home
 from postmill.embedded.locks import FileLock
+from postmill.embedded.server_processes import OldSessions
 from postmill.model.errors import EmbeddedError
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 _ORPHAN_S = 60.0
 _UNSEEN_S = 1.0
+_POLL_S = 0.05
 
 
 def settle_home(control: ControlFolder, account: Account | None, system: Path) -> Home:
@@ -40,18 +43,25 @@ def settle_home(control: ControlFolder, account: Account | None, system: Path) -
             why=f"{control.location} names it, but it is missing or was not made by Postmill.",
             hint=f"Bring it back, or remove {control.location} to begin with an empty database.",
         )
+    if control.location.exists():
+        _take_possession(control, home)
     if account is None or accounts.can_use(account, home.path, os.X_OK):
         return home
     return _elsewhere(control, system)
 
 
 def lock_home(home: Home) -> FileLock:
-    """Take the lock that the server inherits. An orphan of a killed supervisor is told to stop first."""
+    """Take the lock that the server inherits. An orphan of a killed supervisor is told to stop first, and
+    sessions that outlived their server are waited for.
+    """
     lock = FileLock(home.lock)
     if lock.try_exclusive():
         return lock
     try:
-        lock.exclusive(_ORPHAN_S if _stop_orphan(home) else _UNSEEN_S)
+        if _stop_orphan(home) or _await_old_sessions(home):
+            lock.exclusive(_ORPHAN_S)
+        else:
+            lock.exclusive(_UNSEEN_S)
     except TimeoutError as error:
         lock.close()
         raise EmbeddedError(
@@ -127,6 +137,8 @@ def settle_sockets(home: Home, account: Account | None, port: int) -> Path:
     """A private folder for the socket: in the home if its path is short enough, else a temporary one."""
     folder = home.sockets
     if address.fits(folder, port):
+        if folder.is_symlink():
+            folder.unlink()  # what it leads to is not ours to give away
         address.forget(folder)
         folder.mkdir(mode=0o700, exist_ok=True)
     else:
@@ -141,8 +153,44 @@ def _elsewhere(control: ControlFolder, system: Path) -> Home:
     system.mkdir(mode=0o711, parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f"postmill-{control.path.parent.name}-", dir=system))
     place.chmod(0o711)
-    control.location.write_text(f"{place}\n")
-    return Home(place)
+    home = Home(place)
+    _write(home.owner, f"{control.path}\n")
+    _write(control.location, f"{place}\n")
+    return home
+
+
+def _take_possession(control: ControlFolder, home: Home) -> None:
+    """Refuse a home that another project uses: this one's ``location`` is a copy of that one's. A project
+    that was moved takes its home along.
+    """
+    try:
+        owner = Path(home.owner.read_text().strip())
+    except FileNotFoundError:
+        owner = control.path
+    if owner != control.path and _names(owner, home) and not owner.samefile(control.path):
+        raise EmbeddedError(
+            f"The data folder {home.path} belongs to the project in {owner.parent}.",
+            why=f"{control.path.parent} seems to be a copy of it; two projects can't share one database.",
+            hint=f"Remove {control.location} to begin with an empty database here.",
+        )
+    _write(home.owner, f"{control.path}\n")
+
+
+def _names(control: Path, home: Home) -> bool:
+    """Whether the project with that control folder still keeps its data in this home."""
+    try:
+        return (control / "location").read_text().strip() == str(home.path)
+    except OSError:
+        return False
+
+
+def _write(path: Path, text: str) -> None:
+    """Put the file in place in one step, so that a killed process leaves the old one or the new one."""
+    unfinished = path.with_name(f"{path.name}.new")
+    unfinished.unlink(missing_ok=True)
+    with unfinished.open("x") as file:
+        file.write(text)
+    unfinished.replace(path)
 
 
 def _is_ours(place: Path) -> bool:
@@ -160,13 +208,14 @@ def _recorded_pid(home: Home) -> int:
 def _serves(pid: int, cluster: Path) -> bool:
     """Whether the process is a Postgres on this cluster: it makes the cluster its working folder.
 
-    Where the system does not tell the working folder (macOS), its name must do.
+    Where the system does not tell the working folder (macOS), its name must do, and the pid file must not be
+    a copy: it names the cluster too.
     """
     if Path("/proc/self/cwd").exists():
-        try:
-            return Path(f"/proc/{pid}/cwd").resolve(strict=True) == cluster.resolve()
-        except OSError:
-            return False
+        return server_processes.is_server(pid, cluster)
+    lines = (cluster / "postmaster.pid").read_text().splitlines()
+    if len(lines) < 2 or not cluster.samefile(lines[1]):
+        return False
     named = subprocess.run(["ps", "-p", str(pid), "-o", "comm="], capture_output=True, text=True, check=False)
     return "postgres" in named.stdout
 
@@ -178,3 +227,12 @@ def _stop_orphan(home: Home) -> bool:
         return False
     os.kill(pid, signal.SIGINT)
     return True
+
+
+def _await_old_sessions(home: Home) -> bool:
+    """Wait until the sessions of a killed server have ended. Whether some were seen."""
+    sessions = OldSessions(home.cluster)
+    seen = bool(sessions.left())
+    while sessions.left():
+        time.sleep(_POLL_S)
+    return seen

@@ -36,7 +36,35 @@ def status(data_dir: Path) -> Status:
     """Look at the server of the folder without touching it."""
     control = ControlFolder(data_dir.absolute())
     running = is_held(control.supervisor)
-    return Status(control.path, running, read_state(control.state) if running else None)
+    state = read_state(control.state) if running else None
+    if state is None or not (state.belongs_to(control) and state.is_at_its_path()):
+        return Status(control.path, running, None)
+    return Status(control.path, running, state)
+
+
+def check_place(control: ControlFolder) -> None:
+    """Raises ``EmbeddedError`` when the server that runs here was started for a folder of which this one is a
+    copy that shares its files (made by ``cp -l``): what is done here would be done to that one.
+    """
+    state = read_state(control.state)
+    if state is not None and is_held(control.supervisor) and not state.belongs_to(control):
+        raise EmbeddedError(
+            f"{control.path} shares its files with {state.folder}, whose database runs.",
+            why="It was copied with hard links, and two servers on one set of files would destroy it.",
+            hint="Stop that one, and copy without links: cp -a",
+        )
+
+
+def check_path(control: ControlFolder) -> None:
+    """Raises ``EmbeddedError`` when the folder was moved under its server, and as :func:`check_place`."""
+    check_place(control)
+    state = read_state(control.state)
+    if state is not None and is_held(control.supervisor) and not state.is_at_its_path():
+        raise EmbeddedError(
+            f"The database in {control.path} runs, but can't be reached from here.",
+            why=f"It was started in {state.folder}, which was moved, or is mounted here under another path.",
+            hint="If it was moved: postmill db stop, and go on here.",
+        )
 
 
 def settled(control: ControlFolder, timeout_s: float) -> State | None:
@@ -46,12 +74,15 @@ def settled(control: ControlFolder, timeout_s: float) -> State | None:
     """
     deadline = time.monotonic() + timeout_s
     while (now := status(control.path)).running:
-        if now.state is not None and _answers(now.state):
+        if now.state is None:
+            check_path(control)
+        elif _answers(now.state):
             return now.state
         if time.monotonic() > deadline:
             raise EmbeddedError(
                 f"The embedded Postgres of {control.path} is there but does not answer.",
-                why=f"It neither started nor stopped within {timeout_s:.0f} s.",
+                why=(now.state and now.state.trouble)
+                or f"It neither started nor stopped within {timeout_s:.0f} s.",
                 hint=f"Its log may say more: {control.log}",
             )
         time.sleep(_POLL_S)

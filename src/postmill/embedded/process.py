@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from postmill.embedded.account import identity
 from postmill.embedded.complaint import complaint
+from postmill.embedded.folder import open_log
 from postmill.model.errors import EmbeddedError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class PostgresProcess:
         """Return when the server takes connections. Raises ``EmbeddedError`` with the log's last words."""
         seen = self._log.stat().st_size if self._log.exists() else 0
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        with self._log.open("ab") as log:
+        with open_log(self._log) as log:
             self._child = subprocess.Popen(
                 [self._binaries.program("postgres"), "-D", str(self._cluster), *options],
                 stdin=subprocess.DEVNULL,

@@ -19,20 +19,27 @@ import time
 from contextlib import closing, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 from postmill.embedded import account as accounts
 from postmill.embedded import address, binaries, configuration, initdb, preparation, runtime
 from postmill.embedded.complaint import refused_by_system
-from postmill.embedded.folder import ControlFolder, Home, State, read_state
+from postmill.embedded.folder import ControlFolder, Home, State, identity_of, read_state
 from postmill.embedded.locks import FileLock
 from postmill.embedded.process import PostgresProcess
+from postmill.embedded.server_processes import OldSessions
 from postmill.embedded.supervisor_options import KEEP, RELEASE, STOP, Options
 from postmill.model.errors import EmbeddedError, PostmillError
 
 _LOOK_FOR_USERS_S = 0.25
 _PREDECESSOR_S = 90.0
-_RESTARTS = 5
-_RESTARTS_WITHIN_S = 60.0
+_FIRST_PAUSE_S = 0.25
+"""Between two tries to bring a killed server back: doubled each time, so that a broken one does not keep a
+processor busy,"""
+_LONGEST_PAUSE_S = 5.0
+"""and no longer than this, so that a disk with room again is noticed soon."""
+_STEADY_S = 60.0
+"""A server that ran for so long has recovered: its next end begins with the first pause again."""
 
 
 class Supervisor:
@@ -43,11 +50,16 @@ class Supervisor:
         self._options = options
         self._alive = FileLock(control.supervisor)
         self._users = FileLock(control.users)
+        self._folder_id = ""
         self._home = control.home()
+        self._lock: FileLock | None = None
         self._sockets: Path | None = None
         self._server: PostgresProcess | None = None
-        self._crashes: list[float] = []
+        self._launched_at = 0.0
+        self._next_try_at = 0.0
+        self._pause_s = _FIRST_PAUSE_S
         self._kept = False
+        self._unsaid = False
         self._in_charge = False
 
     def start(self) -> State:
@@ -57,11 +69,14 @@ class Supervisor:
         """
         self._alive.exclusive(_PREDECESSOR_S)
         self._in_charge = True
-        self._forget_predecessor()
+        self._folder_id = identity_of(self._control.path)
+        predecessor = self._predecessor()
         self._wakeup = _watch_signals()
-        self._prepare()
+        self._prepare(predecessor)
         self._commands = _open_pipe(self._control.control)
         self._launch()
+        if self._unsaid:
+            self._state.write(self._control.state)  # raises: an opener must hear of it
         return self._state
 
     def run(self) -> None:
@@ -77,28 +92,37 @@ class Supervisor:
         """Stop the server and leave the folder as a later start wants it; a throw-away one goes too."""
         if not self._in_charge:
             return
-        self._control.state.unlink(missing_ok=True)  # first: nobody may attach to a server that is going
-        self._control.control.unlink(missing_ok=True)
+        if self._is_at_its_path():  # else the files there are another project's
+            self._control.state.unlink(missing_ok=True)  # first: nobody may attach to a server that is going
+            self._control.control.unlink(missing_ok=True)
         if self._server is not None:
             self._server.stop()
+        if not self._is_at_its_path():
+            return
         if self._sockets is not None:
             address.forget(self._sockets)
-        if self._control.throwaway.exists():
+        if self._lock is not None and self._control.throwaway.exists():
             _remove(self._control, self._home)
 
-    def _forget_predecessor(self) -> None:
-        """Whatever a supervisor that was killed left behind."""
-        predecessor = read_state(self._control.state)
-        if predecessor is not None:
-            address.forget(Path(predecessor.socket_folder))
-            self._control.state.unlink(missing_ok=True)
+    def _is_at_its_path(self) -> bool:
+        """Whether the folder is still where it was, and no other has taken its place."""
+        return self._folder_id == identity_of(self._control.path)
 
-    def _prepare(self) -> None:
+    def _predecessor(self) -> State | None:
+        """What a supervisor of this folder that was killed wrote down; not what came here with a copy."""
+        state = read_state(self._control.state)
+        self._control.state.unlink(missing_ok=True)
+        return state if state is not None and state.belongs_to(self._control) else None
+
+    def _prepare(self, predecessor: State | None) -> None:
         options, control = self._options, self._control
         system = Path(tempfile.gettempdir() if options.throwaway else options.system_folder)
         self._account = accounts.server_account(self._home.cluster, control.path)
         self._home = preparation.settle_home(control, self._account, system)
-        self._lock = preparation.lock_home(self._home)
+        self._lock = lock = preparation.lock_home(self._home)
+        self._inherited = lock.fileno
+        if predecessor is not None:
+            _forget_sockets(predecessor)
         found = binaries.find(Path(options.binaries) if options.binaries else None)
         self._binaries = runtime.readable(found, self._account, Path(options.system_folder))
         preparation.check_durability(control, self._home, throwaway=options.throwaway)
@@ -108,16 +132,30 @@ class Supervisor:
         port = address.free_port() if options.tcp else address.PORT
         self._sockets = preparation.settle_sockets(self._home, self._account, port)
         self._settings = configuration.complete(
-            options.settings, self._sockets, port, throwaway=options.throwaway, tcp=options.tcp
+            options.settings,
+            self._home.seen_by_server(self._sockets),
+            port,
+            throwaway=options.throwaway,
+            tcp=options.tcp,
         )
         self._state = self._describe(self._sockets, port)
+        self._old_sessions = OldSessions(self._home.cluster)
 
     def _launch(self) -> None:
         preparation.clear_stale_pid(self._home)
         self._server = PostgresProcess(self._binaries, self._home.cluster, self._account, self._control.log)
-        self._server.start(self._settings, self._lock.fileno)
-        self._state = replace(self._state, server_pid=self._server.pid, started_at=time.time())
-        self._state.write(self._control.state)
+        self._server.start(self._settings, self._inherited)
+        self._launched_at = time.monotonic()
+        self._say(server_pid=self._server.pid, started_at=time.time(), trouble="")
+
+    def _say(self, **news: Any) -> None:
+        """Write down for openers what has changed. A full disk is no reason to end: it is tried again."""
+        self._state = replace(self._state, **news)
+        try:
+            self._state.write(self._control.state)
+            self._unsaid = False
+        except OSError:
+            self._unsaid = True
 
     def _describe(self, sockets: Path, port: int) -> State:
         tcp_url = None
@@ -136,30 +174,60 @@ class Supervisor:
             started_at=0.0,
             kept=False,
             throwaway=self._options.throwaway,
+            folder=str(self._control.path),
+            folder_id=self._folder_id,
+            socket_id=identity_of(sockets),
         )
 
     def _obey(self, commands: bytes) -> bool:
         """Whether to stop."""
         if KEEP in commands and not self._kept:
             self._kept = True
-            self._state = replace(self._state, kept=True)
-            self._state.write(self._control.state)
+            self._say(kept=True)
         return STOP in commands or (RELEASE in commands and not self._kept)
 
     def _is_over(self) -> bool:
+        if not self._kept and self._users.try_exclusive():
+            return True
         if self._server is None or not self._server.is_running():
             self._restart()
-        return not self._kept and self._users.try_exclusive()
+        elif self._unsaid:
+            self._say()
+        return False
 
     def _restart(self) -> None:
-        """The server was killed: bring it back at the same address, unless it dies again and again."""
+        """The server was killed: bring it back at the same address, however often that is refused."""
         now = time.monotonic()
-        self._crashes = [at for at in self._crashes if at > now - _RESTARTS_WITHIN_S] + [now]
-        if len(self._crashes) > _RESTARTS:
-            raise EmbeddedError(
-                f"The embedded Postgres died {_RESTARTS} times in a minute, so it was given up."
+        if now < self._next_try_at:
+            return
+        if not self._is_at_its_path():
+            raise EmbeddedError(f"The embedded Postgres ended, and its folder {self._control.path} has gone.")
+        if now - self._launched_at > _STEADY_S:
+            self._pause_s = _FIRST_PAUSE_S
+        try:
+            if self._old_sessions_ended():
+                self._launch()
+        except (PostmillError, OSError) as error:
+            self._complain(f"The embedded Postgres is down, and does not start again: {error}")
+        self._next_try_at = time.monotonic() + self._pause_s
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+
+    def _old_sessions_ended(self) -> bool:
+        """Sessions outlive a killed server for a while, and Postgres refuses to start beside them."""
+        left = self._old_sessions.left()
+        if left:
+            self._complain(
+                f"The embedded Postgres was killed, and {len(left)} of its sessions still run. "
+                "It starts again when they have ended."
             )
-        self._launch()
+        return not left
+
+    def _complain(self, trouble: str) -> None:
+        """To the log, and to those who wait for the server."""
+        if trouble != self._state.trouble:
+            with suppress(OSError):
+                print(trouble, file=sys.stderr, flush=True)
+            self._say(trouble=trouble)
 
 
 def main() -> None:
@@ -180,14 +248,28 @@ def main() -> None:
 
 
 def _report_ready(state: State) -> None:
-    """Tell the opener, and let go of its pipe; what comes later goes to the log."""
-    print(json.dumps({"ready": asdict(state)}), flush=True)
+    """Tell the opener, and let go of its pipe; what comes later goes to the log. The opener may have been
+    killed: others may have come that use the server.
+    """
+    _answer({"ready": asdict(state)})
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 def _report_failure(error: PostmillError) -> None:
     """Tell the opener, or the log if that has its answer. The pipe closes as we end: nothing is left then."""
-    print(json.dumps({"error": [error.what, error.why, error.hint]}), flush=True)
+    _answer({"error": [error.what, error.why, error.hint]})
+
+
+def _answer(report: dict[str, Any]) -> None:
+    with suppress(OSError):
+        os.write(sys.stdout.fileno(), f"{json.dumps(report)}\n".encode())
+
+
+def _forget_sockets(state: State) -> None:
+    """Remove the folder with the sockets of a server that has gone, if it is still the same folder."""
+    folder = Path(state.socket_folder)
+    if state.socket_id and state.socket_id == identity_of(folder):
+        address.forget(folder)
 
 
 def _watch_signals() -> int:

@@ -1,0 +1,93 @@
+"""Finds the processes of Postgres that work on one cluster, also those that outlived their server.
+
+A process is known by its working folder, compared by device and inode, and by what it calls itself: a process
+id alone may be another program's by now, and a path may lead to a copy. Must not decide what becomes of them,
+except in :class:`OldSessions`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from pathlib import Path
+
+ENDED_AFTER_S = 5.0
+"""How long the sessions of a killed server may finish their statement: nearly every statement is shorter.
+Postgres itself gives them no time at all when one of its processes crashes."""
+KILLED_AFTER_S = 10.0
+"""A session that is stopped or sits in the kernel does not act on SIGQUIT; 5 s later it is killed."""
+_PROCESSES = Path("/proc")
+
+
+class OldSessions:
+    """The sessions of a killed server, which keep a new one from starting until they have ended."""
+
+    def __init__(self, cluster: Path) -> None:
+        self._cluster = cluster
+        self._since: float | None = None
+
+    def left(self) -> list[int]:
+        """The process ids of those that still run. Those that stay too long are ended."""
+        found = sessions_without_server(self._cluster)
+        if not found:
+            self._since = None
+            return []
+        now = time.monotonic()
+        self._since = now if self._since is None else self._since
+        waited = now - self._since
+        if waited > ENDED_AFTER_S:
+            for pid in found:
+                _send(pid, signal.SIGKILL if waited > KILLED_AFTER_S else signal.SIGQUIT)
+        return found
+
+
+def sessions_without_server(cluster: Path) -> list[int]:
+    """Sessions on the cluster, when no server is among the processes there; else none.
+
+    Where the system has no ``/proc`` (macOS), none are seen.
+    """
+    titles = {pid: title for pid, title in _titles().items() if works_in(pid, cluster)}
+    ours = {pid: title for pid, title in titles.items() if _is_postgres(title)}
+    if not all(title.startswith("postgres:") for title in ours.values()):
+        return []  # a server that lives looks after its own sessions
+    return list(ours)
+
+
+def is_server(pid: int, cluster: Path) -> bool:
+    """Whether the process is a Postgres on this cluster. Only where the system has ``/proc``."""
+    return works_in(pid, cluster) and _is_postgres(_title(pid))
+
+
+def works_in(pid: int, cluster: Path) -> bool:
+    """Whether the folder is the process's working folder: a server makes its cluster that."""
+    try:
+        return os.path.samestat((_PROCESSES / str(pid) / "cwd").stat(), cluster.stat())
+    except OSError:
+        return False
+
+
+def _titles() -> dict[int, str]:
+    try:
+        names = [entry.name for entry in _PROCESSES.iterdir() if entry.name.isdigit()]
+    except OSError:
+        return {}
+    return {int(name): title for name in names if (title := _title(int(name)))}
+
+
+def _title(pid: int) -> str:
+    """What the process calls itself: the path of its program, or Postgres's description of a session."""
+    try:
+        return (_PROCESSES / str(pid) / "cmdline").read_bytes().split(b"\0", 1)[0].decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _is_postgres(title: str) -> bool:
+    return title.startswith("postgres:") or Path(title).name == "postgres"
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
