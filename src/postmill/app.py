@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,8 @@ class Serving:
     """Told the URL and the functions once they can be called."""
     on_stop: Callable[[bool], None]
     """Called at each request to stop, with whether it forces."""
+    identity: str = field(default="", repr=False)
+    """By which the host proves to the project's commands that it is theirs."""
 
 
 def serve_functions(settings: Settings, where: Address | None, how: Serving) -> None:
@@ -127,7 +129,7 @@ def _keys(settings: Settings) -> ProjectKeys:
     kept = settings.project_dir / STATE_FOLDER
     given = key_file.load(kept, os.environ)
     check_exposure(settings.runtime.host, keys_given=given is not None)
-    return given or key_file.create(kept)
+    return given or key_file.load_or_create(kept, os.environ)
 
 
 def _serving_process(
@@ -152,7 +154,9 @@ def _serving_process(
     trust = Trust(keys, runtime.jwks, settings.project_dir)
     return ServingProcess(
         host,
-        Gateway(host, trust, max_body_bytes=_most_bytes(settings), readiness=readiness),
+        Gateway(
+            host, trust, max_body_bytes=_most_bytes(settings), readiness=readiness, identity=how.identity
+        ),
         server,
         trust,
         readiness,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.auth import env_file, jwks, key_file, keys
+from postmill.auth import env_file, host_proof, jwks, key_file, keys, private_file
 from postmill.auth.secret_store import FILE_NAME, Secrets
 from postmill.model.errors import InvalidOption, NotFound, Refused
 
@@ -143,3 +149,83 @@ def test_a_key_set_is_read_from_a_file_or_a_safe_address_only(tmp_path: Path) ->
 def test_keys_differ_from_each_other_and_each_time() -> None:
     made = [*keys.make(1.0).roles(), *keys.make(1.0).roles()]
     assert len({key for key, _ in made}) == 8
+
+
+def test_secrets_that_are_set_at_once_are_all_kept(tmp_path: Path) -> None:
+    """Each read the file, added its own and wrote: of 12 set at once 5 were kept."""
+    together = threading.Barrier(12)
+
+    def keep(number: int) -> None:
+        together.wait()
+        Secrets(tmp_path).set({f"N{number}": "x"})
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(keep, range(12)))
+    assert len(Secrets(tmp_path).values()) == 12
+
+
+def test_a_turn_keeps_others_waiting_until_it_ends(tmp_path: Path) -> None:
+    """The control of the test before: what is read in a turn is still true when it is written."""
+    with ThreadPoolExecutor(1) as pool:
+        with private_file.turn(tmp_path):
+            kept = Secrets(tmp_path).values()
+            late = pool.submit(Secrets(tmp_path).set, {"LATE": "x"})
+            assert not wait([late], timeout=0.2).done
+            private_file.write(tmp_path / FILE_NAME, kept | {"EARLY": "x"})
+        late.result(60)
+    assert sorted(Secrets(tmp_path).values()) == ["EARLY", "LATE"]
+
+
+def test_a_folder_that_can_not_be_locked_has_a_file_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Network file systems lock files only."""
+    flock = fcntl.flock
+
+    def files_only(descriptor: int, operation: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, "Bad file descriptor")
+        flock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", files_only)
+    Secrets(tmp_path).set({"A": "1"})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".turn", FILE_NAME]
+
+
+def test_hosts_that_start_at_once_have_the_same_keys(tmp_path: Path) -> None:
+    """The second one wrote over the keys that the first one went on to use, or was refused."""
+    together = threading.Barrier(8)
+
+    def start(_: int) -> keys.ProjectKeys:
+        together.wait()
+        return key_file.load_or_create(tmp_path, {})
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len({made.secret for made in pool.map(start, range(8))}) == 1
+
+
+def test_a_secret_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Bytes of a command line that are not UTF-8 come as lone surrogates: no function started with them."""
+    with pytest.raises(InvalidOption, match="not UTF-8"):
+        Secrets(tmp_path).set({"A": os.fsdecode(b"caf\xe9")})
+
+
+def test_a_state_folder_that_is_a_link_to_nowhere_is_named(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(Refused, match="leads nowhere"):
+        Secrets(tmp_path / "link").set({"A": "1"})
+
+
+def test_an_answer_proves_one_host_at_one_address() -> None:
+    """Passed on to the real host by another program, the question comes in at another address."""
+    identity, challenge = host_proof.new_identity(), host_proof.new_challenge()
+    answer = host_proof.prove(identity, challenge, ("127.0.0.1", 5000))
+    assert host_proof.is_proven(identity, challenge, ("127.0.0.1", 5000), answer)
+    for wrong in (
+        (host_proof.new_identity(), challenge, ("127.0.0.1", 5000), answer),
+        (identity, host_proof.new_challenge(), ("127.0.0.1", 5000), answer),
+        (identity, challenge, ("127.0.0.1", 5001), answer),
+        (identity, challenge, ("127.0.0.1", 5000), None),
+        (identity, challenge, ("127.0.0.1", 5000), "é"),
+    ):
+        assert not host_proof.is_proven(*wrong)

@@ -43,11 +43,26 @@ def load(folder: Path, environ: Mapping[str, str]) -> ProjectKeys | None:
 def create(folder: Path) -> ProjectKeys:
     """New keys in ``folder``. Raises :class:`Refused` when there are keys already."""
     path = folder / FILE_NAME
-    if path.exists():
-        raise Refused(f"{path} is there already.", why="Whoever holds the old keys would be locked out.")
-    keys = make(time.time())
-    private_file.write(path, asdict(keys))
+    with private_file.turn(folder):
+        if path.exists() or path.is_symlink():
+            raise Refused(f"{path} is there already.", why="Whoever holds the old keys would be locked out.")
+        keys = make(time.time())
+        private_file.write(path, asdict(keys))
     return keys
+
+
+def load_or_create(folder: Path, environ: Mapping[str, str]) -> ProjectKeys:
+    """As :func:`load`, and new keys where there are none. Two processes that come at once get the same."""
+    found = load(folder, environ)
+    if found is not None:
+        return found
+    try:
+        return create(folder)
+    except Refused:
+        found = load(folder, environ)
+        if found is None:
+            raise
+        return found
 
 
 def _refuse_half(given: Mapping[str, str]) -> None:

@@ -4,19 +4,87 @@ put in their place.
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import stat
 import tempfile
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from postmill.embedded.account import inherit_owner
 from postmill.model.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 MODE = 0o600
+TURN_S = 30.0
+"""How long to wait for a turn: each takes milliseconds, so whoever holds it longer is stopped or broken."""
+_RETRY_S = 0.01
+_NO_LOCK_ON_FOLDERS = {errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK, errno.EACCES, errno.EISDIR}
+"""What network file systems say, which lock files only."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder if it is missing. Raises :class:`Refused` when that fails, or a link leads nowhere."""
+    if folder.is_symlink() and not folder.exists():
+        raise Refused(
+            f"{folder} is a link that leads nowhere.",
+            why=f"It points to {folder.readlink()}, which is not there.",
+            hint="Make that folder, or remove the link.",
+        )
+    try:
+        made = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        if made:
+            inherit_owner(folder)
+    except OSError as error:
+        raise Refused(f"The folder {folder} can't be made.", why=f"{error.strerror}.") from error
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """While it lasts, no other process changes a file in ``folder`` that it has read before: whoever reads,
+    changes and writes one takes a turn. It ends with the process, however that ends.
+
+    Raises :class:`Refused` when the folder can't be made, or no turn comes within 30 s.
+    """
+    make_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            _lock(descriptor, folder)
+        except OSError as error:
+            if error.errno not in _NO_LOCK_ON_FOLDERS:
+                raise
+            os.close(descriptor)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(folder / ".turn", flags, MODE)
+            _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    deadline = time.monotonic() + TURN_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise Refused(
+                    f"The files in {folder} can't be changed.",
+                    why=f"Another process has been changing them for {TURN_S:.0f} s.",
+                    hint="Is a postmill command stopped there (Ctrl-Z)? End it, and try again.",
+                ) from None
+            time.sleep(_RETRY_S)
+        else:
+            return
 
 
 def read(path: Path) -> dict[str, Any] | None:
@@ -44,7 +112,7 @@ def read(path: Path) -> dict[str, Any] | None:
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Replaces the file, with mode 0600 from its first byte on. Raises :class:`Refused` when that fails."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -53,6 +121,7 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
                 file.write("\n")
                 file.flush()
                 os.fsync(descriptor)
+            inherit_owner(Path(name))
             Path(name).replace(path)
         except BaseException:
             Path(name).unlink(missing_ok=True)

@@ -53,20 +53,24 @@ class Secrets:
         """
         for name, value in given.items():
             check(name, value)
-        private_file.write(self._path, self.values() | dict(given))
+        with private_file.turn(self._path.parent):
+            private_file.write(self._path, self.values() | dict(given))
 
     def unset(self, names: Iterable[str]) -> None:
         """Forget them. Raises :class:`NotFound` when one is not there; then nothing is forgotten."""
-        kept = self.values()
-        for name in names:
-            if kept.pop(name, None) is None:
-                raise NotFound(f"There is no secret {name}.", hint="postmill secrets list shows their names.")
-        private_file.write(self._path, kept)
+        with private_file.turn(self._path.parent):
+            kept = self.values()
+            for name in names:
+                if kept.pop(name, None) is None:
+                    raise NotFound(
+                        f"There is no secret {name}.", hint="postmill secrets list shows their names."
+                    )
+            private_file.write(self._path, kept)
 
 
 def fingerprint(name: str, value: str) -> Fingerprint:
     """What may be shown of one secret."""
-    return Fingerprint(name, sha256(value.encode()).hexdigest())
+    return Fingerprint(name, sha256(value.encode(errors="surrogateescape")).hexdigest())
 
 
 def check(name: str, value: str) -> None:
@@ -82,3 +86,14 @@ def check(name: str, value: str) -> None:
         )
     if "\0" in value:
         raise InvalidOption(f"The value of {name} holds a NUL character.", why="No environment can hold one.")
+    if not _is_unicode(value):
+        raise InvalidOption(
+            f"The value of {name} is not UTF-8.",
+            why="Functions could not read it as text.",
+            hint="Encode it, for example as base64.",
+        )
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether it is text throughout: bytes of the command line that are not come as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmill.cli.options import env_file_option, global_options
-from postmill.model.errors import NotFound
+from postmill.model.errors import NotFound, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +46,13 @@ def serve(
     one forces. As process 1 of a container it also reaps what is left to it.
     """
     from postmill import app
+    from postmill.auth import host_proof
     from postmill.cli import log_file, log_lines, served
     from postmill.web.pid1 import stand_in_as_first
 
     settings = _with_address(session.settings, host, port)
-    announcement = Announcement(session, settings.project_dir)
+    identity = host_proof.new_identity()
+    announcement = Announcement(session, settings.project_dir, identity)
     how = app.Serving(
         folder=_existing(folder or settings.project_dir / settings.runtime.folder),
         env_file=env_file,
@@ -58,6 +60,7 @@ def serve(
         start_all=not on_demand,
         on_listening=announcement.made,
         on_stop=announcement.stopping,
+        identity=identity,
     )
     stand_in_as_first()
     log_lines.configure(settings.log_level, settings.log_format)
@@ -66,21 +69,25 @@ def serve(
             app.prepare(settings, where)
             app.serve_functions(settings, where, how)
     finally:
-        served.forget(settings.project_dir)
+        served.forget(settings.project_dir, identity)
 
 
 class Announcement:
     """Tells people where functions are served and how to call them, and other commands where that is."""
 
-    def __init__(self, session: Session, project: Path) -> None:
+    def __init__(self, session: Session, project: Path, identity: str) -> None:
         self._output = session.output
         self._project = project
+        self._identity = identity
 
     def made(self, url: str, functions: Sequence[FunctionInfo]) -> None:
         """Functions can be called at ``url``."""
         from postmill.cli import served
 
-        served.remember(self._project, url)
+        try:
+            served.remember(self._project, url, self._identity)
+        except Refused as error:  # a read-only project is served all the same
+            self._output.note(f"Other commands will not find this host: {error}")
         self._output.note(f"Postmill: functions at {url}/functions/v1/")
         for function in functions:
             self._output.note(f"  {curl_line(url, function, self._project)}")

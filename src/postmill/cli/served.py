@@ -1,12 +1,17 @@
-"""Where this project's functions are served now, for commands in other terminals; and asking there."""
+"""Where this project's functions are served now, for commands in other terminals; and asking there.
+
+``served.json`` outlives a host that was killed, and comes along when a project is copied. So it names the
+folder it was written for, and the host at its address must prove that it wrote it before it is sent a key.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import urllib.error
-import urllib.request
+from contextlib import closing
+from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from postmill.model.errors import NotFound, PostmillError
 from postmill.model.settings import STATE_FOLDER
@@ -16,19 +21,26 @@ if TYPE_CHECKING:
 
 FILE = "served.json"
 TIMEOUT_S = 10.0
+PROOF_S = 5.0
+"""How long a host may take to prove itself. It has nothing to look up for it."""
+LONGEST_PROOF = 1024
+"""Bytes of an answer that holds 64 characters."""
 
 
-def remember(project: Path, url: str) -> None:
-    """Functions are served at ``url`` by this process."""
+def remember(project: Path, url: str, identity: str) -> None:
+    """Functions are served at ``url`` by this process, which knows ``identity``. Raises ``Refused``."""
+    from postmill.auth import private_file
+
     folder = project / STATE_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+    private_file.make_folder(folder)
+    content = {"url": url, "pid": os.getpid(), "folder": _identity_of(folder), "identity": identity}
+    private_file.write(folder / FILE, content)
 
 
-def forget(project: Path) -> None:
-    """This process serves them no more."""
+def forget(project: Path, identity: str) -> None:
+    """The process that knows ``identity`` serves them no more."""
     path = project / STATE_FOLDER / FILE
-    if _read(path).get("pid") == os.getpid():
+    if _read(path).get("identity") == identity:
         path.unlink(missing_ok=True)
 
 
@@ -39,29 +51,73 @@ def ask(project: Path, method: str, path: str, *, timeout_s: float = TIMEOUT_S) 
     """
     from postmill.auth import key_file
 
-    url = _read(project / STATE_FOLDER / FILE).get("url")
-    keys = key_file.load(project / STATE_FOLDER, os.environ)
-    if url is None or keys is None:
+    folder = project / STATE_FOLDER
+    host = _read(folder / FILE)
+    if not _is_complete(host) or host["folder"] != _identity_of(folder):
         return None
-    request = urllib.request.Request(  # noqa: S310 - our own file names the address
-        f"{url}/control/v1/{path}", method=method, headers={"apikey": keys.secret}
-    )
+    keys = key_file.load(folder, os.environ)
+    if keys is None:
+        return None
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
-            return json.load(answer)
-    except urllib.error.HTTPError as error:
-        with error:
-            raise _refusal(error) from error
-    except (OSError, ValueError):
+        with closing(_connected(host["url"])) as connection:
+            if not _proves_itself(connection, host["identity"]):
+                return None
+            _set_timeout(connection, timeout_s)
+            connection.request(method, f"/control/v1/{path}", headers={"apikey": keys.secret})
+            answer = connection.getresponse()
+            return _understood(answer.status, answer.read())
+    except (OSError, HTTPException, ValueError):
         return None
 
 
-def _refusal(error: urllib.error.HTTPError) -> PostmillError:
-    try:
-        message = json.load(error)["message"]
-    except (ValueError, KeyError, TypeError):
-        message = f"The host answered {error.code}."
-    return NotFound(message) if error.code == 404 else PostmillError(message)
+def _connected(url: str) -> HTTPConnection:
+    """One connection, never opened again by itself: the key goes to the very peer that proved itself. No
+    proxy that the environment names is used.
+    """
+    parts = urlsplit(url)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PROOF_S)
+    connection.connect()
+    connection.auto_open = 0
+    return connection
+
+
+def _proves_itself(connection: HTTPConnection, identity: str) -> bool:
+    from postmill.auth import host_proof
+
+    challenge = host_proof.new_challenge()
+    connection.request("GET", f"{host_proof.PATH}?challenge={challenge}")
+    answer = connection.getresponse()
+    body = answer.read(LONGEST_PROOF)
+    if answer.status != 200 or not answer.isclosed() or connection.sock is None:
+        return False
+    found = json.loads(body)
+    address = connection.sock.getpeername()[:2]
+    return isinstance(found, dict) and host_proof.is_proven(identity, challenge, address, found.get("proof"))
+
+
+def _set_timeout(connection: HTTPConnection, timeout_s: float) -> None:
+    connection.sock.settimeout(timeout_s)
+
+
+def _understood(status: int, body: bytes) -> Any:
+    """What was answered. Raises for a refusal, and ``ValueError`` for what no host says."""
+    content = json.loads(body)
+    if status == 200:
+        return content
+    said = content.get("message") if isinstance(content, dict) else None
+    message = str(said or f"The host answered {status}.")
+    raise NotFound(message) if status == 404 else PostmillError(message)
+
+
+def _is_complete(host: dict[str, Any]) -> bool:
+    return all(isinstance(host.get(name), str) and host[name] for name in ("url", "folder", "identity"))
+
+
+def _identity_of(folder: Path) -> str:
+    """What tells the folder from a copy of it."""
+    from postmill.embedded.folder import identity_of
+
+    return identity_of(folder)
 
 
 def _read(path: Path) -> dict[str, Any]:

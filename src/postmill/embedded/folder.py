@@ -120,12 +120,6 @@ class Home:
         """Where the socket lies, if the path is short enough."""
         return self.path / "socket"
 
-    def seen_by_server(self, sockets: Path) -> Path:
-        """The socket's folder as the server is told it: from its working folder, the cluster, if it lies here.
-        At its end the server deletes its socket by this path, and the project may have been moved meanwhile.
-        """
-        return Path("..") / sockets.name if sockets == self.sockets else sockets
-
     @property
     def owner(self) -> Path:
         """Names the control folder that a home elsewhere belongs to: a copied project must not use it."""

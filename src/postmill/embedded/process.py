@@ -103,6 +103,12 @@ class PostgresProcess:
                 continue
             return
 
+    def kill(self) -> None:
+        """End it at once. It recovers at the next start."""
+        if self._child is not None:
+            self._child.kill()
+            self._child.wait(_STOP_S)
+
     def _wait_until_ready(self, seen: int) -> None:
         deadline = time.monotonic() + _READY_S
         while not is_ready(self._cluster, self.pid):

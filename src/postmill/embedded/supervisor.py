@@ -95,7 +95,9 @@ class Supervisor:
         if self._is_at_its_path():  # else the files there are another project's
             self._control.state.unlink(missing_ok=True)  # first: nobody may attach to a server that is going
             self._control.control.unlink(missing_ok=True)
-        if self._server is not None:
+        if self._server is not None and self._is_sockets_place_taken():
+            self._server.kill()
+        elif self._server is not None:
             self._server.stop()
         if not self._is_at_its_path():
             return
@@ -107,6 +109,12 @@ class Supervisor:
     def _is_at_its_path(self) -> bool:
         """Whether the folder is still where it was, and no other has taken its place."""
         return self._folder_id == identity_of(self._control.path)
+
+    def _is_sockets_place_taken(self) -> bool:
+        """Whether another folder is where the socket's was: the project was moved, and another came. A server
+        that shuts down deletes its socket by its path, and would delete that one's; a killed one recovers.
+        """
+        return self._sockets is not None and identity_of(self._sockets) not in {"", self._state.socket_id}
 
     def _predecessor(self) -> State | None:
         """What a supervisor of this folder that was killed wrote down; not what came here with a copy."""
@@ -132,11 +140,7 @@ class Supervisor:
         port = address.free_port() if options.tcp else address.PORT
         self._sockets = preparation.settle_sockets(self._home, self._account, port)
         self._settings = configuration.complete(
-            options.settings,
-            self._home.seen_by_server(self._sockets),
-            port,
-            throwaway=options.throwaway,
-            tcp=options.tcp,
+            options.settings, self._sockets, port, throwaway=options.throwaway, tcp=options.tcp
         )
         self._state = self._describe(self._sockets, port)
         self._old_sessions = OldSessions(self._home.cluster)

@@ -64,13 +64,14 @@ class Gateway:
         readiness: Readiness | None = None,
         pace: Pace = Pace(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.time,
+        identity: str = "",
     ) -> None:
         self._host = host
         self._trust = trust
         self._max_body_bytes = max_body_bytes
         self._pace = pace
         self._clock = clock
-        self._control = Control(host, readiness or _always())
+        self._control = Control(host, readiness or _always(), identity)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One exchange, ``http`` or ``websocket``. Raises only to say that the connection must be cut."""
@@ -90,7 +91,7 @@ class Gateway:
         """Lets somebody answer; returns the error to answer with when nobody may."""
         path = scope["path"]
         if path in self._control.probes:
-            return await self._control.probe(path, exchange)
+            return await self._control.probe(scope, exchange)
         if path.startswith(routing.CONTROL):
             return await self._control.answer(scope, exchange, await self._verdict(scope))
         route = routing.find(path)

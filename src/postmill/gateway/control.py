@@ -1,7 +1,7 @@
 """The host's own routes: whether it lives and is ready, which functions there are, how to replace the
 processes of one, and how to stop it.
 
-Everything but the probes needs the service role.
+Everything but the probes and the host's proof of itself needs the service role.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from postmill.auth import host_proof
 from postmill.auth.credentials import Allowed, Refused
 from postmill.gateway import platform_errors
 from postmill.gateway.routing import CONTROL
@@ -30,11 +31,13 @@ SERVICE_ROLE = "service_role"
 class Control:
     """Answers under ``/control/v1/``."""
 
-    probes = ("/live", "/ready")
+    probes = ("/live", "/ready", host_proof.PATH)
+    """What needs no credentials."""
 
-    def __init__(self, host: Functions, readiness: Readiness) -> None:
+    def __init__(self, host: Functions, readiness: Readiness, identity: str = "") -> None:
         self._host = host
         self._readiness = readiness
+        self._identity = identity
 
     async def answer(
         self, scope: Scope, exchange: Exchange, verdict: Allowed | Refused
@@ -51,12 +54,24 @@ class Control:
         await _respond(exchange, await action())
         return None
 
-    async def probe(self, path: str, exchange: Exchange) -> PlatformError | None:
+    async def probe(self, scope: Scope, exchange: Exchange) -> PlatformError | None:
         """``/live`` is answered, which says all."""
+        path = scope["path"]
+        if path == host_proof.PATH:
+            return await self._prove(scope, exchange)
         reason = await self._readiness.why_not() if path == "/ready" else None
         if reason is not None:
             return platform_errors.not_ready(reason)
         await _respond(exchange, {"status": "ok"})
+        return None
+
+    async def _prove(self, scope: Scope, exchange: Exchange) -> PlatformError | None:
+        """To a command that is about to send a key: that this is the host it means."""
+        challenge = host_proof.challenge_in(scope.get("query_string", b""))
+        if not self._identity or challenge is None or not scope.get("server"):
+            return platform_errors.NOT_FOUND
+        host, port = scope["server"]
+        await _respond(exchange, {"proof": host_proof.prove(self._identity, challenge, (host, port))})
         return None
 
     def _action(self, method: str, parts: list[str]) -> Callable[[], Awaitable[Any]] | None:
