@@ -19,7 +19,7 @@ from postmill.db.project import (
     load_settings,
     prepare,
 )
-from postmill.model.settings import STATE_FOLDER
+from postmill.model.settings import FILE_NAME, STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from postmill.auth.keys import ProjectKeys
     from postmill.gateway.process import ServingProcess
     from postmill.gateway.readiness import Readiness
+    from postmill.host.configuration import Configuration
     from postmill.host.function_info import FunctionInfo
     from postmill.model.address import Address
     from postmill.model.settings import Settings
@@ -73,6 +74,8 @@ class Serving:
     folder: Path
     env_file: Path | None
     """A ``.env`` file whose variables they get."""
+    env_file_may_come: bool
+    """Whether that file may be missing now, and is read once it is there."""
     reload: bool
     """Whether a changed file replaces its function."""
     start_all: bool
@@ -148,9 +151,23 @@ def _serving_process(
     from postmill.host.host import Host  # noqa: PLC0415
 
     runtime = settings.runtime
-    environment = Environment(of_project(url, keys), settings.project_dir / STATE_FOLDER, how.env_file)
+    environment = Environment(
+        of_project(url, keys),
+        settings.project_dir / STATE_FOLDER,
+        how.env_file,
+        may_come=how.env_file_may_come,
+    )
     environment()  # a file that can't be used is told now, and not at the first request
-    host = Host(how.folder, runtime, settings.functions, environment, where)
+    host = Host(
+        how.folder,
+        runtime,
+        settings.functions,
+        environment,
+        where,
+        watched=() if how.env_file is None else (how.env_file,),
+        configuration=_configuration(settings) if how.reload else None,
+    )
+    readiness.checks.append(lambda: _failing(host.failing))
     trust = Trust(keys, runtime.jwks, settings.project_dir)
     return ServingProcess(
         host,
@@ -166,6 +183,17 @@ def _serving_process(
         on_listening=lambda: how.on_listening(url, host.functions()),
         on_stop=how.on_stop,
     )
+
+
+def _configuration(settings: Settings) -> Configuration:
+    from postmill.host.configuration import Configuration  # noqa: PLC0415
+
+    folder = settings.project_dir.absolute()
+    return Configuration(folder / FILE_NAME, lambda: load_settings({}, project=folder))
+
+
+def _failing(functions: Sequence[str]) -> str | None:
+    return f"the function {functions[0]} does not start" if functions else None
 
 
 def _most_bytes(settings: Settings) -> int:

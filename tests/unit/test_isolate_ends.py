@@ -40,7 +40,7 @@ def test_an_end_has_one_name(known: dict[str, Any], reason: EndReason) -> None:
 
 @pytest.mark.parametrize("reason", list(EndReason))
 def test_only_a_limit_is_told_as_a_limit(reason: EndReason) -> None:
-    limits = {EndReason.WALL_CLOCK, EndReason.CPU_TIME, EndReason.MEMORY}
+    limits = {EndReason.WALL_CLOCK, EndReason.CPU_TIME, EndReason.MEMORY, EndReason.BLOCKED}
     failure = failure_of(reason)
     assert type(failure) is (LimitReached if reason in limits else FunctionDied)
     assert failure.reason == reason

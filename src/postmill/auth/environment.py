@@ -31,11 +31,16 @@ class Environment:
     reaches the next process.
     """
 
-    def __init__(self, given: dict[str, str], kept: Path, file: Path | None) -> None:
-        """``kept`` is the folder with the project's secrets; those in the ``.env`` file ``file`` win."""
+    def __init__(
+        self, given: dict[str, str], kept: Path, file: Path | None, *, may_come: bool = False
+    ) -> None:
+        """``kept`` is the folder with the project's secrets; those in the ``.env`` file ``file`` win. With
+        ``may_come`` that file may be missing, and is read once it is there.
+        """
         self._given = given
         self._secrets = Secrets(kept)
         self._file = file
+        self._may_come = may_come
 
     def __call__(self) -> dict[str, str]:
         """Everything. Raises ``Refused``, ``NotFound`` or ``InvalidOption`` for a file that can't be used."""
@@ -47,5 +52,7 @@ class Environment:
         try:
             text = self._file.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
+            if self._may_come and isinstance(error, FileNotFoundError):
+                return {}
             raise NotFound(f"{self._file} can't be read.", why=f"{error}.") from error
         return env_file.parse(text, str(self._file))

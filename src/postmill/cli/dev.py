@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from postmill.cli.session import Session
     from postmill.model.address import Address
 
-LOOK_EVERY_MS = 1000
-"""How often to see whether the workers still run."""
+VARIABLES = ".env"
+"""The file of variables, in the folder of functions."""
 STOP_GRACE_S = 10
 """How long the old workers may finish what they run when a file changed; then they are killed."""
 
@@ -97,8 +97,7 @@ class _Development:
             return
         arguments = [str(folder), "--project", str(self.session.settings.project_dir)]
         arguments += ["--reload"] if reload else []
-        variables = folder / ".env"
-        arguments += ["--env-file", str(variables)] if variables.is_file() else []
+        arguments += ["--optional-env-file", str(folder / VARIABLES)]
         self.functions_child.start(["serve", *arguments], self._environment())
 
     def _start_workers(self) -> None:
@@ -173,21 +172,20 @@ def _functions_in(place: Path, name: str) -> Path | None:
 
 def _changed_at(settings_file: Path, folder: Path) -> float:
     """When one of the files was changed last, in seconds since 1970."""
-    files = [settings_file, *folder.rglob("*.py")]
+    files = [settings_file, folder / VARIABLES, *folder.rglob("*.py")]
     return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
 
 
 def _changes(place: Path, stopping: threading.Event) -> Iterator[set[Path]]:
-    """The files that changed, as they change; every second without a change an empty set."""
-    from watchfiles import PythonFilter, watch
+    """The files that changed, a moment after the last change; at each look without a change an empty set."""
+    from postmill.host.watching import Watch
 
     watched = place if place.is_dir() else place.parent
-    for changes in watch(
-        watched,
-        watch_filter=PythonFilter(),
-        stop_event=stopping,
-        raise_interrupt=False,
-        rust_timeout=LOOK_EVERY_MS,
-        yield_on_timeout=True,
-    ):
-        yield {Path(path) for _, path in changes}
+    watch = Watch(lambda: [watched.absolute()])
+    together: set[Path] = set()
+    while not stopping.wait(watch.pause_s):
+        found = watch.changed()
+        together |= {path for path in found if path.suffix == ".py"}
+        if not found:
+            yield together
+            together = set()

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 @click.option("--reload", is_flag=True, help="Replace a function when its files change.")
 @click.option("--on-demand", is_flag=True, help="Start no function before its first request.")
 @env_file_option("Give functions the variables of this .env file.")
+@click.option(
+    "--optional-env-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="As --env-file, but the file may come later.",
+)
 @global_options
 @click.pass_obj
 def serve(
@@ -39,6 +45,7 @@ def serve(
     reload: bool,
     on_demand: bool,
     env_file: Path | None,
+    optional_env_file: Path | None,
 ) -> None:
     """Serve the functions of FOLDER (default: functions) until Ctrl-C or SIGTERM.
 
@@ -55,7 +62,8 @@ def serve(
     announcement = Announcement(session, settings.project_dir, identity)
     how = app.Serving(
         folder=_existing(folder or settings.project_dir / settings.runtime.folder),
-        env_file=env_file,
+        env_file=env_file or optional_env_file,
+        env_file_may_come=env_file is None,
         reload=reload,
         start_all=not on_demand,
         on_listening=announcement.made,

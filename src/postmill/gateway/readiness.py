@@ -16,6 +16,8 @@ class Readiness:
     def __init__(self, database_answers: Callable[[], Awaitable[bool]] | None = None) -> None:
         self._database_answers = database_answers
         self._reason: str | None = "starting"
+        self.checks: list[Callable[[], str | None]] = []
+        """Asked each time too: why something that should run does not; None when it does."""
 
     def started(self) -> None:
         """Everything that was to be started has been, or has failed to."""
@@ -30,4 +32,4 @@ class Readiness:
         """Why nothing should be sent here now; None when it should."""
         if self._reason is None and self._database_answers is not None and not await self._database_answers():
             return "the database does not answer"
-        return self._reason
+        return self._reason or next(filter(None, (check() for check in self.checks)), None)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from postmill.model.errors import InvalidFunction
+from postmill.model.function_settings import FunctionSettings
 from postmill.model.function_slug import RULE
 from postmill.model.function_tables import defaults
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from postmill.model.function_settings import FunctionSettings, RuntimeSettings
+    from postmill.model.function_settings import RuntimeSettings
 
 MAIN = "main.py"
 
@@ -31,46 +32,106 @@ class Source:
         return changed == self.path or (self.path.name == MAIN and changed.is_relative_to(self.path.parent))
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there is, each by slug."""
+
+    sources: dict[str, Source] = field(default_factory=dict)
+    faults: dict[str, InvalidFunction] = field(default_factory=dict)
+    """Why a function that somebody seems to want is not among the sources."""
+
+
 def discover(
     folder: Path, runtime: RuntimeSettings, configured: Mapping[str, FunctionSettings]
 ) -> dict[str, Source]:
-    """The functions of ``folder`` by slug: ``hello.py``, ``hello/main.py``, or where a table says.
+    """The functions of ``folder`` by slug, as :func:`survey` finds them.
 
-    Names that begin with ``_`` or break the rule for slugs are shared code. Raises :class:`InvalidFunction`
-    for a name that is there twice, and for a table without a file.
+    Raises :class:`InvalidFunction` for a name that is there twice, for a table without a file and for an
+    entry that can't be read.
     """
-    paths = _by_convention(folder)
+    found = survey(folder, runtime, configured)
+    for fault in found.faults.values():
+        raise fault
+    return found.sources
+
+
+def survey(folder: Path, runtime: RuntimeSettings, configured: Mapping[str, FunctionSettings]) -> Found:
+    """The functions of ``folder``: ``hello.py``, ``hello/main.py``, or where a table says. A fault of one
+    leaves the others as they are.
+
+    Names that begin with ``_`` or break the rule for slugs are shared code.
+    """
+    paths, faults = _by_convention(folder)
     for slug, settings in configured.items():
         if settings.entrypoint is not None:
             paths[slug] = folder / settings.entrypoint
-        if settings.enabled and not (slug in paths and paths[slug].is_file()):
-            raise _without_file(slug, folder, paths)
-    return {
+            faults.pop(slug, None)
+        if settings.enabled and slug not in faults and not _is_file(paths.get(slug)):
+            faults[slug] = _without_file(slug, folder, paths)
+    sources = {
         slug: Source(configured.get(slug) or defaults(slug, runtime), path)
         for slug, path in sorted(paths.items())
-        if path.is_file()
+        if slug not in faults and _is_file(path)
     }
+    return Found(sources, faults)
 
 
-def _by_convention(folder: Path) -> dict[str, Path]:
+def concern_all(
+    changed: Iterable[Path], sources: Sequence[Source], faults: Iterable[str], folder: Path
+) -> bool:
+    """Whether one of the changed files is shared: no function's own, nor one that a fault is about."""
+    faulty = [Source(FunctionSettings(slug=slug), folder / slug / MAIN) for slug in faults]
+    files = {folder / f"{slug}.py" for slug in faults}
+    own = [*sources, *faulty]
+    return any(path not in files and not any(each.concerns(path) for each in own) for path in changed)
+
+
+def _by_convention(folder: Path) -> tuple[dict[str, Path], dict[str, InvalidFunction]]:
     found: dict[str, Path] = {}
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        path = entry / MAIN if entry.is_dir() else entry
-        slug = entry.name if entry.is_dir() else entry.stem
-        if path.suffix != ".py" or not RULE.fullmatch(slug) or not path.is_file():
+    faults: dict[str, InvalidFunction] = {}
+    for entry in _entries(folder):
+        slug = entry.stem if entry.suffix == ".py" else entry.name
+        try:
+            slug, path = (entry.name, entry / MAIN) if entry.is_dir() else (entry.stem, entry)
+            there = path.suffix == ".py" and bool(RULE.fullmatch(slug)) and path.is_file()
+        except OSError as error:
+            if RULE.fullmatch(slug):
+                faults[slug] = InvalidFunction(f"The function {slug!r} can't be read.", why=f"{error}.")
             continue
-        if slug in found:
-            raise InvalidFunction(
-                f"There are two functions named {slug!r}.",
-                why=f"Both {found[slug]} and {path} have that name.",
-                hint="Rename one of them.",
-            )
-        found[slug] = path
-    return found
+        if there and slug in found:
+            faults[slug] = _twice(slug, found[slug], path)
+        elif there:
+            found[slug] = path
+    return found, faults
+
+
+def _entries(folder: Path) -> list[Path]:
+    """None of a folder that is not there: it may be made again."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise InvalidFunction(f"The folder {folder} can't be read.", why=f"{error}.") from error
+
+
+def _is_file(path: Path | None) -> bool:
+    try:
+        return path is not None and path.is_file()
+    except OSError:
+        return False
+
+
+def _twice(slug: str, one: Path, other: Path) -> InvalidFunction:
+    return InvalidFunction(
+        f"There are two functions named {slug!r}.",
+        why=f"Both {one} and {other} have that name.",
+        hint="Rename one of them.",
+    )
 
 
 def _without_file(slug: str, folder: Path, paths: Mapping[str, Path]) -> InvalidFunction:
-    near = get_close_matches(slug, list(paths), n=1)
+    near = get_close_matches(slug, [path for path in paths if path != slug], n=1)
     return InvalidFunction(
         f"postmill.toml has a table for the function {slug!r}, which has no file.",
         why=f"Neither {slug}.py nor {slug}/{MAIN} is in {folder}.",

@@ -11,7 +11,7 @@ from postmill.model.function_limits import EndReason
 if TYPE_CHECKING:
     from postmill.model.function_failures import FunctionFailure
 
-_LIMITS = (EndReason.WALL_CLOCK, EndReason.CPU_TIME, EndReason.MEMORY)
+_LIMITS = (EndReason.WALL_CLOCK, EndReason.CPU_TIME, EndReason.MEMORY, EndReason.BLOCKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

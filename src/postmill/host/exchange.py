@@ -131,15 +131,21 @@ class Exchange:
                     await self._stream.send_body(message.get("body", b""), more=not self._body_sent)
             except (FunctionFailure, _Gone):
                 return
+            except Exception as error:  # the request ends with it, instead of waiting for a body
+                self._stream.fail(error)
+                return
         self._stream.fail(_Gone())
 
     async def _feed_websocket(self) -> None:
         message: Message = {"type": ""}
         while message["type"] != "websocket.disconnect":
-            message = await self._receive()
             try:
+                message = await self._receive()
                 await self._stream.send_message(_encode(dict(message)))
             except (FunctionFailure, _Gone):
+                return
+            except Exception as error:
+                self._stream.fail(error)
                 return
         self._stream.fail(_Gone())
 

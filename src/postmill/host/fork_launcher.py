@@ -75,13 +75,13 @@ class ForkLauncher:
                 ) from error
             raise
 
-    async def launch(self, channel: socket.socket, stdout: int, stderr: int) -> Process:
+    async def launch(self, channel: socket.socket, stdout: int, stderr: int, records: int) -> Process:
         """See :class:`Launcher`."""
         await self.start()
         self._last += 1
         number = self._last
         process = self._processes[number] = Process(lambda: self._tell(Order(number, kill=True)))
-        self._tell(Order(number), [channel.fileno(), stdout, stderr])
+        self._tell(Order(number), [channel.fileno(), stdout, stderr, records])
         try:
             await asyncio.shield(process.pid)
         except asyncio.CancelledError:  # it may be forked all the same, and nobody would know it
@@ -109,10 +109,12 @@ class ForkLauncher:
                 return
             except OSError:
                 data = b""
-            if not data:
+            try:
+                report = msgspec.json.decode(data, type=Report)
+            except msgspec.MsgspecError:  # closed, or not the zygote's words: it can't be trusted any more
                 self._lost()
                 return
-            self._heard(msgspec.json.decode(data, type=Report))
+            self._heard(report)
 
     def _heard(self, report: Report) -> None:
         if report.isolate == 0:
@@ -123,7 +125,8 @@ class ForkLauncher:
         if process is None:
             return
         if report.status is None:
-            process.pid.set_result(report.pid)
+            if not process.pid.done():
+                process.pid.set_result(report.pid)
         else:
             del self._processes[report.isolate]
             process.end(Ending(report.status, report.cpu_s, report.max_rss_bytes))

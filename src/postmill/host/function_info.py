@@ -21,7 +21,9 @@ class FunctionInfo:
     kind: str | None
     """``handler``, ``app`` or ``worker``; None until it has been started once."""
     state: str
-    """``disabled``, ``idle`` (no process), ``starting``, ``running`` or ``broken`` (it keeps failing)."""
+    """``disabled``, ``idle`` (no process), ``starting`` (a failed start that is tried again soon included),
+    ``running``, ``blocked`` (no event loop of it turns) or ``broken`` (it keeps failing).
+    """
     instances: int
     """Processes that serve it now."""
 
@@ -32,9 +34,9 @@ def info_of(pool: Pool) -> FunctionInfo:
     if not pool.source.settings.enabled:
         state = "disabled"
     elif running:
-        state = "running"
-    elif pool.serving:
-        state = "starting"
+        state = "blocked" if all(instance.is_blocked for instance in running) else "running"
+    elif pool.breaker.is_broken:
+        state = "broken"
     else:
-        state = "broken" if pool.breaker.is_broken else "idle"
+        state = "starting" if pool.serving or pool.is_failing else "idle"
     return FunctionInfo(pool.slug, pool.source.settings, pool.kind, state, len(running))

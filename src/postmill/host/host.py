@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import os
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from postmill.host import discovery
 from postmill.host.accounts import accounts_of
+from postmill.host.background import Background
 from postmill.host.claims import Claims
-from postmill.host.discovery import Source, discover
+from postmill.host.discovery import concern_all
 from postmill.host.exchange import WATCH_AFTER_S, Exchange
 from postmill.host.function_info import FunctionInfo, info_of
 from postmill.host.instance import Instance, State
 from postmill.host.launching import launcher
 from postmill.host.pool import Pool
-from postmill.host.reload import changes
+from postmill.host.reload import Reload
 from postmill.host.shared_timer import SharedTimer
 from postmill.host.supervisor import Supervisor
-from postmill.model.errors import InvalidFunction
+from postmill.host.watching import Watch
+from postmill.model.errors import PostmillError
 from postmill.model.events import Event
 from postmill.model.function_failures import FunctionNotFound, ResponseTimeout
 from postmill.model.function_limits import EndReason
@@ -29,11 +32,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from postmill.host.configuration import Configuration
+    from postmill.host.discovery import Source
     from postmill.host.exchange import Receive, Scope, Send
     from postmill.host.launcher import Launcher
     from postmill.isolate.frames import Account
     from postmill.model.address import Address
+    from postmill.model.errors import InvalidFunction
     from postmill.model.function_settings import FunctionSettings, RuntimeSettings
+    from postmill.service.service import Service
 
 _BY_ITSELF = (EndReason.EARLY_DROP, EndReason.EVENT_LOOP_COMPLETED)
 """Ends after which a worker holds nothing any more."""
@@ -51,10 +58,13 @@ class Host:
         address: Address | None,
         *,
         make_launcher: Callable[[Sequence[str], Callable[[], None]], Launcher] = launcher,
+        watched: Sequence[Path] = (),
+        configuration: Configuration | None = None,
     ) -> None:
         """``functions``: those with settings of their own; the others are found in ``folder``.
         ``environment``: given to every isolate, and the only thing given; a callable is asked for each.
-        ``address``: the database of workers.
+        ``address``: the database of workers. ``watched``: files elsewhere whose change concerns every
+        function. ``configuration``: where ``runtime`` and ``functions`` come from, to be followed too.
         """
         self.events = Events()
         self._folder = folder.absolute()
@@ -62,17 +72,20 @@ class Host:
         self._configured = functions
         self._environment = environment if callable(environment) else lambda: environment
         self._own = _database(address)
+        self._watched = [path.absolute() for path in watched]
+        self._configuration = configuration
+        self._settings_file = [] if configuration is None else [configuration.path]
+        self._faults: Mapping[str, InvalidFunction] = {}
         self._accounts: Mapping[str, Account] = {}
         self._pools: dict[str, Pool] = {}
         self._launcher = make_launcher(runtime.preload, self._isolates_lost)
         self._claims = Claims(address, self.events) if address is not None else None
         self._slow = SharedTimer(WATCH_AFTER_S)
-        self._supervisor = Supervisor(self._pools.values)
+        self._background = Background(self.events)
+        self._services: list[Service] = []
         self._order = asyncio.Lock()
         self._started = False
         self._starts_all = False
-        self._watching: asyncio.Task[None] | None = None
-        self._unwatch = asyncio.Event()
 
     async def start(self, *, reload: bool = False) -> None:
         """Find the functions and be ready to start them; with ``reload``, follow changes of their files.
@@ -85,19 +98,27 @@ class Host:
                 return
             named = [self._runtime.user, *(each.user for each in self._configured.values())]
             self._accounts = accounts_of(named)
-            self._adopt(discover(self._folder, self._runtime, self._configured))
-            await self._launcher.start()
-            self._supervisor.start()
-            self._started = True
+            self._adopt(discovery.discover(self._folder, self._runtime, self._configured))
+            self._services = [Supervisor(self._pools.values)]
             if reload:
                 # Two versions of one size within a second would share their bytecode.
                 self._own["PYTHONDONTWRITEBYTECODE"] = "1"
-                self._watching = asyncio.create_task(self._watch())
+                watch = Watch(self._places)  # before the first function can have been imported
+                self._services.append(Reload(watch, self._follow, self._background.failed))
+            await self._launcher.start()
+            for service in self._services:
+                service.start()
+            self._started = True
 
     async def start_workers(self) -> None:
-        """Start every function, so that the workers among them run; from now on also those that are added."""
+        """Start every function, so that the workers among them run; from now on also those that are added.
+        Returns once each has started or failed to; those that have failed are tried again.
+        """
         self._starts_all = True
-        await self._start_unstarted()
+        pools = [pool for pool in self._pools.values() if pool.kind is None and pool.source.settings.enabled]
+        for started in await asyncio.gather(*(pool.try_once() for pool in pools), return_exceptions=True):
+            if isinstance(started, Exception):
+                self._background.failed(started)
 
     async def stop(self, grace_s: float | None = None) -> None:
         """Retire every isolate, wait up to ``grace_s`` seconds, kill what is left. Cancelled, it may be said
@@ -106,12 +127,12 @@ class Host:
         async with self._order:
             if not self._started:
                 return
-            self._unwatch.set()
-            if self._watching is not None:
-                await asyncio.wait({self._watching})
-            await self._supervisor.stop()
+            for service in reversed(self._services):
+                await service.stop()
             grace_s = self._runtime.grace_s if grace_s is None else grace_s
-            await asyncio.gather(*(pool.stop(grace_s) for pool in self._pools.values()))
+            for pool in self._pools.values():
+                self._background.run(pool.stop(grace_s))
+            await self._background.finish()
             await self._launcher.stop()
             if self._claims is not None:
                 await self._claims.close()
@@ -133,6 +154,7 @@ class Host:
         A worker is started by any request, and the answer says whether it ran already.
         """
         pool = self._pool(slug)
+        pool.wanted = pool.wanted or pool.kind == "worker"
         was_running = pool.kind == "worker" and any(each.state == State.READY for each in pool.instances)
         instance = await pool.take()
         if instance.kind == "worker":
@@ -153,13 +175,11 @@ class Host:
 
     async def recycle(self, slug: str) -> None:
         """Replace every instance of a function: the new one is up before the old one takes nothing more, and
-        goes on with what it has. Raises :class:`BootFailed` when a new one does not start; the old one stays.
+        goes on with what it has. If none runs, one is started. Raises :class:`BootFailed` when a new one does
+        not start; the old one stays.
         """
         pool = self._pool(slug)
-        old = pool.serving
-        await pool.roll(pool.source, "recycled")
-        if pool.failure is not None and any(each.state == State.READY for each in old):
-            raise pool.failure
+        await pool.recycle()
 
     async def stop_function(self, slug: str) -> None:
         """End every instance of a function; a worker stays stopped until its next request."""
@@ -171,26 +191,24 @@ class Host:
             raise FunctionNotFound(f"There is no function {slug}.")
         return pool
 
-    async def _start_unstarted(self) -> None:
-        """Also those that could not be started so far."""
-        pools = [pool for pool in self._pools.values() if pool.kind is None and pool.source.settings.enabled]
-        await asyncio.gather(*map(self._start_once, pools))
-
-    async def _start_once(self, pool: Pool) -> None:
-        with suppress(Exception):  # said in the log; the next request or round tries again
-            instance = await pool.take()
-            instance.left()
-            pool.wanted = instance.kind == "worker"
+    @property
+    def failing(self) -> list[str]:
+        """Functions that should run now and don't: they have not started yet, or keep failing."""
+        return [slug for slug, pool in sorted(self._pools.items()) if pool.is_failing]
 
     def _adopt(self, found: Mapping[str, Source]) -> list[Pool]:
         """Add pools for new functions, take out those that are gone. Returns what was taken out."""
         for slug, source in found.items():
             if slug not in self._pools:
-                self._pools[slug] = Pool(source, self._runtime, self.events, self._make, self._on_death)
+                pool = Pool(source, self._runtime, self.events, self._make, self._on_death)
+                pool.wanted = self._starts_all
+                self._pools[slug] = pool
         return [self._pools.pop(slug) for slug in set(self._pools) - set(found)]
 
     def _make(self, source: Source, on_change: Callable[[], None]) -> Instance:
-        environment = {**self._environment(), **self._own}
+        def environment() -> Mapping[str, str]:
+            return {**self._environment(), **self._own}
+
         account = self._accounts.get(source.settings.user)
         return Instance(source, self._folder, environment, account, self._launcher, self.events, on_change)
 
@@ -198,36 +216,63 @@ class Host:
         if self._claims is not None and instance.worker_ids and reason not in _BY_ITSELF:
             await self._claims.give_back(instance.slug, instance.worker_ids, reason.value)
 
-    async def _watch(self) -> None:
-        async for changed in changes(self._folder, self._unwatch):
-            try:
-                await self._follow(changed)
-            except InvalidFunction as error:
-                self.events.emit(Event.FUNCTION_BOOT_FAILED, error=str(error))
+    def _places(self) -> list[Path]:
+        """What is to be watched: a function's file may be named in its table, and be anywhere."""
+        files = [pool.source.path for pool in list(self._pools.values())]
+        outside = [path for path in files if not path.is_relative_to(self._folder)]
+        return [self._folder, *outside, *self._watched, *self._settings_file]
 
-    async def _follow(self, changed: set[Path]) -> None:
-        """Roll the functions that a change concerns: one's own files, or shared ones for all."""
+    def _follow(self, changed: set[Path]) -> None:
+        """Roll the functions that a change concerns: one's own files, or shared ones for all. Waits for none
+        of them: a function that does not start must not keep the others from being followed.
+        """
+        self._reconfigure(changed)
+        faults, found = self._survey()
         before = dict(self._pools)
-        found = discover(self._folder, self._runtime, self._configured)
         gone = self._adopt(found)
-        own = [*found.values(), *(pool.source for pool in gone)]
-        shared = [path for path in changed if not any(source.concerns(path) for source in own)]
+        sources = [*found.values(), *(pool.source for pool in gone)]
+        shared = concern_all(changed - set(self._settings_file), sources, faults, self._folder)
         rolled = [
             pool
             for slug, pool in before.items()
-            if slug in found and (shared or any(found[slug].concerns(path) for path in changed))
+            if slug in found
+            and (shared or found[slug] != pool.source or any(map(found[slug].concerns, changed)))
         ]
-        self.events.emit(
-            Event.FUNCTION_CHANGED,
-            files=sorted(_shown(path, self._folder) for path in changed),
-            functions=[pool.slug for pool in rolled],
-        )
-        await asyncio.gather(
-            *(pool.roll(found[pool.slug]) for pool in rolled),
-            *(pool.stop(self._runtime.grace_s) for pool in gone),
-        )
-        if self._starts_all:
-            await self._start_unstarted()
+        files = sorted(_shown(path, self._folder) for path in changed)
+        self.events.emit(Event.FUNCTION_CHANGED, files=files, functions=[pool.slug for pool in rolled])
+        for pool in rolled:
+            pool.runtime = self._runtime
+            pool.change(found[pool.slug], start=self._starts_all)
+        for pool in gone:
+            self._background.run(pool.stop(self._runtime.grace_s))
+
+    def _survey(self) -> tuple[Mapping[str, InvalidFunction], dict[str, Source]]:
+        """What there is now. A function with a fault that can be served as before is served as before."""
+        survey = discovery.survey(self._folder, self._runtime, self._configured)
+        found = dict(survey.sources)
+        for slug, fault in survey.faults.items():
+            if str(fault) != str(self._faults.get(slug)):
+                self.events.emit(Event.FUNCTION_BOOT_FAILED, function=slug, error=str(fault))
+            if slug in self._pools and os.path.isfile(self._pools[slug].source.path):  # noqa: PTH113 - never raises
+                found[slug] = self._pools[slug].source
+        self._faults = survey.faults
+        return survey.faults, found
+
+    def _reconfigure(self, changed: set[Path]) -> None:
+        """Take over what ``postmill.toml`` says now, or say why not."""
+        configuration = self._configuration
+        if configuration is None or configuration.path not in changed:
+            return
+        try:
+            configuration.read_again()
+            runtime, functions = configuration.runtime(self._runtime), configuration.now.functions
+            self._accounts = accounts_of([runtime.user, *(each.user for each in functions.values())])
+        except PostmillError as error:
+            self.events.emit(Event.SETTINGS_REFUSED, error=str(error))
+            return
+        self._runtime, self._configured = runtime, functions
+        if configuration.waiting:
+            self.events.emit(Event.RESTART_NEEDED, settings=configuration.waiting)
 
     def _isolates_lost(self) -> None:
         self.events.emit(Event.ISOLATES_LOST)

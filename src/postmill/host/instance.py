@@ -13,6 +13,7 @@ import msgspec
 
 from postmill.host.ends import End, failure_of, reason_of
 from postmill.host.isolate_process import IsolateProcess
+from postmill.host.pulse import Pulse
 from postmill.host.startup import Startup, boot_of
 from postmill.host.traffic import Traffic
 from postmill.host.usage import measure
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
     from postmill.host.discovery import Source
     from postmill.host.launcher import Ending, Launcher
     from postmill.host.usage import Measured
-    from postmill.isolate.frames import Account
+    from postmill.isolate.frames import Account, Boot
     from postmill.isolate.stream import Stream
     from postmill.service.events import Events
 
+KILLED_S = 5.0
+"""How long a stop waits for the end of a killed process. The kernel and the zygote need milliseconds; only a
+process in the middle of a broken disk's call, or a zygote that was halted, needs longer.
+"""
 UNLOAD_S = 5.0
 """How long an isolate may take to exit after everything it held is done."""
 
@@ -54,7 +59,7 @@ class Instance:
         self,
         source: Source,
         folder: Path,
-        environment: Mapping[str, str],
+        environment: Callable[[], Mapping[str, str]],
         account: Account | None,
         launcher: Launcher,
         events: Events,
@@ -68,10 +73,15 @@ class Instance:
         self.worker_ids: list[str] = []
         self.claiming = asyncio.Event()
         """Set when its workers are at work."""
+        self.version = 0
+        """Which version of its function it runs, as its pool counts them."""
         self.replacing = False
         """Its replacement is on the way."""
         self.ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
-        self._boot = boot_of(source, folder, environment, account, self.execution_id)
+        self._boot: Callable[[], Boot] = lambda: boot_of(
+            source, folder, environment(), account, self.execution_id
+        )
+        """Asked at the start: a file of variables that can't be read then is a failure of that start."""
         self._events = events
         self._on_change = on_change
         self._cpu_before_s = 0.0
@@ -79,6 +89,7 @@ class Instance:
         self._process = IsolateProcess(launcher, events, self.slug, self.execution_id)
         self._channel = Channel(self._on_frame, self._on_lost)
         self.traffic = Traffic(self._channel)
+        self.pulse = Pulse(lambda: self._channel.send(Kind.PING))
         self._startup = Startup(self._say)
         self._killed_for: EndReason | None = None
         self._asked_to_end = False
@@ -119,7 +130,19 @@ class Instance:
     @property
     def is_free(self) -> bool:
         """Whether it takes another request."""
-        return self.state == State.READY and self.traffic.in_flight < self.settings.at_a_time
+        if self.state != State.READY or self.is_blocked:
+            return False
+        return self.traffic.in_flight < self.settings.at_a_time
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether its event loop hangs."""
+        return self.pulse.is_blocked
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it has something to do, so that its event loop must turn."""
+        return not self._is_idle
 
     @property
     def lived_s(self) -> float:
@@ -157,6 +180,11 @@ class Instance:
             self._say(Event.FUNCTION_WARNED, why=WARNINGS[reason])
             self._channel.send(Kind.WARN, 0, WARNINGS[reason].encode())
 
+    async def tell_blocked(self) -> None:
+        """Say that its event loop hangs, and where."""
+        blocked_s, stack = round(self.pulse.blocked_s, 1), await self._process.stack()
+        self._say(Event.FUNCTION_BLOCKED, blocked_s=blocked_s, traceback=stack)
+
     def kill(self, reason: EndReason) -> None:
         """End it at once."""
         if self._killed_for is None and not self.ended.done():
@@ -174,7 +202,15 @@ class Instance:
             self._say_stop()
             if not await self._gone_within(min(1.0, grace_s)):
                 self.kill(EndReason.TERMINATION_REQUESTED)
+                await self._gone_for_certain()
         await asyncio.shield(self.ended)
+
+    async def _gone_for_certain(self) -> None:
+        """A host that stops must not wait for ever for an end that nothing can see."""
+        if not await self._gone_within(KILLED_S):
+            reason = f"no end of process {self.pid} was seen {KILLED_S:g} s after its kill"
+            self._say(Event.HOST_FAILED, reason=reason)
+            self._end(EndReason.TERMINATION_REQUESTED)
 
     def usage(self, measured: Measured) -> Usage:
         """What it has used so far."""
@@ -185,6 +221,7 @@ class Instance:
             memory_bytes=measured.memory_bytes,
             requests=self.traffic.requests,
             idle_s=now - self.traffic.idle_since if self._is_idle else 0.0,
+            blocked_s=self.pulse.blocked_s,
         )
 
     @property
@@ -200,29 +237,38 @@ class Instance:
                 await self._startup.until_decided()
         except TimeoutError:
             self._give_up(f"It was not ready after {timeout_s:g} s.")
-        except (OSError, PostmillError) as error:  # no descriptor is left, or nothing to fork from
-            self._give_up(f"Its process could not be started: {error}")
+        except PostmillError as error:  # a variable that can't be given, or nothing to fork from
+            self._give_up(str(error))
+        except Exception as error:  # no descriptor is left, for example: who waits must be told in any case
+            self._give_up(f"Its process could not be started: {type(error).__name__}: {error}")
 
     def _give_up(self, why: str) -> None:
         self._startup.fail(why)
         self.kill(EndReason.STARTUP_FAILURE)
-        if not self._process.is_launched:
-            self.state = State.ENDED
-            self.ended.set_result(EndReason.STARTUP_FAILURE)
+        if self._life is None:
+            self._end(EndReason.STARTUP_FAILURE)
 
     async def _launch(self) -> None:
         ours, theirs = socket.socketpair()
         try:
             await self._channel.attach(ours)
-            self._channel.send(Kind.BOOT, 0, msgspec.msgpack.encode(self._boot))
+            self._channel.send(Kind.BOOT, 0, msgspec.msgpack.encode(self._boot()))
             await self._process.launch(theirs)
         finally:
             theirs.close()
         self._life = asyncio.create_task(self._live())
 
     async def _live(self) -> None:
-        """Wait for the end, and tell everybody."""
-        ending = await self._process.until_ended()
+        """Wait for the end, and tell everybody. Whatever fails here, the end itself is told."""
+        try:
+            await self._bury(await self._process.until_ended())
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            self._say(Event.HOST_FAILED, exception=error, reason=reason)
+        finally:
+            self._end(self._killed_for or EndReason.CRASH)
+
+    async def _bury(self, ending: Ending) -> None:
         reason = self._killed_for = self._reason(ending)
         self.state = State.ENDED
         self._startup.fail(f"Its process ended while it was imported ({ending}).")
@@ -236,8 +282,16 @@ class Instance:
             memory_bytes=ending.max_rss_bytes,
             exit=str(ending),
         )
-        self.ended.set_result(reason)
-        self._on_change()
+
+    def _end(self, reason: EndReason) -> None:
+        """It is over for whoever waits for anything of it."""
+        self.state = State.ENDED
+        self._startup.fail("Its process is gone.")
+        self.traffic.fail(failure_of(reason))
+        self._channel.abort()
+        if not self.ended.done():
+            self.ended.set_result(reason)
+            self._on_change()
 
     def _reason(self, ending: Ending) -> EndReason:
         end = End(
@@ -277,6 +331,8 @@ class Instance:
             self.worker_ids = msgspec.msgpack.decode(payload, type=list[str])
         elif kind == Kind.CLAIMING:
             self.claiming.set()
+        elif kind == Kind.PONG and self.pulse.answered():
+            self._on_change()
 
     def _on_stream_frame(self, kind: int, number: int, payload: bytes) -> None:
         stream = self.traffic.find(number)

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.host.output import Output
+from postmill.host.records import Records
+from postmill.isolate.output import STACK_SIGNAL
 
 if TYPE_CHECKING:
     import socket
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from postmill.host.launcher import Ending, Launcher, Process
     from postmill.service.events import Events
 
+STACK_S = 0.1
+"""How long the stack is waited for. The kernel interrupts the thread at once, and it writes a few lines."""
 OUTPUT_S = 0.5
 """How long the end of an isolate's output is waited for."""
 
@@ -28,9 +33,12 @@ class IsolateProcess:
         self.pid = 0
         """0 as long as there is none."""
         self._launcher = launcher
-        self._events = events
-        self._who = (function, execution_id)
-        self._outputs: list[Output] = []
+        self._records = Records(events, function, execution_id)
+        self._outputs = [
+            Output(events, function, execution_id, "stdout"),
+            Output(events, function, execution_id, "stderr"),
+            self._records,
+        ]
         self._process: Process | None = None
         self._killed = False
 
@@ -43,12 +51,10 @@ class IsolateProcess:
         """Start it with its end of the channel, which the caller closes here."""
         writing: list[int] = []
         try:
-            for stream in ("stdout", "stderr"):
+            for output in self._outputs:
                 reading, its_end = os.pipe()
                 writing.append(its_end)
-                output = Output(self._events, *self._who, stream)
                 await output.attach(reading)
-                self._outputs.append(output)
             self._process = await self._launcher.launch(channel, *writing)
         finally:
             for descriptor in writing:
@@ -62,6 +68,15 @@ class IsolateProcess:
         self._killed = True
         if self._process is not None:
             self._process.kill()
+
+    async def stack(self) -> str:
+        """What the thread of its event loop does at this moment; empty if that can't be had."""
+        self._records.expect_stack()
+        if self.pid and STACK_SIGNAL is not None:
+            with suppress(OSError):
+                os.kill(self.pid, STACK_SIGNAL)
+                await asyncio.sleep(STACK_S)
+        return self._records.taken_stack()
 
     async def until_ended(self) -> Ending:
         """Until it is gone. Only after :meth:`launch`."""

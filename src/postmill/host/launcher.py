@@ -59,8 +59,8 @@ class Launcher(Protocol):
     async def start(self) -> None:
         """Be ready to launch."""
 
-    async def launch(self, channel: socket.socket, stdout: int, stderr: int) -> Process:
-        """Start one; it has copies of the three descriptors, and nothing else of ours."""
+    async def launch(self, channel: socket.socket, stdout: int, stderr: int, records: int) -> Process:
+        """Start one; it has copies of the four descriptors, and nothing else of ours."""
 
     async def stop(self) -> None:
         """End every process that is left, and what starts them."""

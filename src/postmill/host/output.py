@@ -1,4 +1,5 @@
-"""Reads what an isolate prints and logs, line by line; a flood is counted instead of kept.
+"""Reads what an isolate prints, line by line; a flood is counted instead of kept. A line is never more than
+what a function has printed, whatever it looks like.
 
 The pipe is always read, so that nobody blocks on printing; memory stays bounded by ``LONGEST``.
 """
@@ -6,14 +7,10 @@ The pipe is always read, so that nobody blocks on printing; memory stays bounded
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from postmill.isolate.output import MARK
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
@@ -23,15 +20,6 @@ LONGEST = 64 * 1024
 """Bytes of one line; what is longer is cut."""
 PER_SECOND = 256 * 1024
 """Bytes of output of one isolate that are kept in a second."""
-_MARK = MARK.encode()
-_EVENTS = frozenset(event.value for event in Event)
-
-
-class _Record(msgspec.Struct):
-    level: int
-    event: str
-    logger: str
-    fields: dict[str, Any]
 
 
 class Output(asyncio.Protocol):
@@ -39,7 +27,7 @@ class Output(asyncio.Protocol):
 
     def __init__(self, events: Events, function: str, execution_id: str, stream: str) -> None:
         self._events = events
-        self._who = (function, execution_id)
+        self._whose = {"function": function, "execution": execution_id}
         self._stream = stream
         self._rest = b""
         self._left = PER_SECOND
@@ -100,47 +88,13 @@ class Output(asyncio.Protocol):
 
     def _say_dropped(self) -> None:
         if self._dropped_bytes:
-            function, execution_id = self._who
-            self._events.emit(
-                Event.FUNCTION_LOG_DROPPED,
-                function=function,
-                execution=execution_id,
-                stream=self._stream,
-                lines=self._dropped_lines,
-                bytes=self._dropped_bytes,
+            dropped = {"lines": self._dropped_lines, "bytes": self._dropped_bytes}
+            self._events.publish(
+                Event.FUNCTION_LOG_DROPPED, {**self._whose, "stream": self._stream, **dropped}
             )
             self._dropped_bytes = self._dropped_lines = 0
 
     def _line(self, line: bytes) -> None:
-        if line.startswith(_MARK):
-            try:
-                record = msgspec.json.decode(line[len(_MARK) :], type=_Record)
-            except msgspec.MsgspecError:
-                pass  # cut, or printed by user code: a line like any other
-            else:
-                self._record(record)
-                return
         text = line[:LONGEST].decode("utf-8", "replace").rstrip("\r")
         if text:
-            function, execution_id = self._who
-            self._events.emit(
-                Event.FUNCTION_LOG,
-                function=function,
-                execution=execution_id,
-                stream=self._stream,
-                line=text,
-            )
-
-    def _record(self, record: _Record) -> None:
-        """What the isolate has logged: our own events under their name, anything else as a line."""
-        function, execution_id = self._who
-        whose = {"function": function, "execution": execution_id}
-        if record.event in _EVENTS and record.logger.startswith("postmill"):
-            if record.event == Event.FUNCTION_UNCAUGHT:
-                self._events.publish(Event.FUNCTION_UNCAUGHT, {**record.fields, **whose})
-                return
-            self._events.write(record.level, record.event, {**record.fields, **whose})
-            return
-        fields = {"logger": record.logger, "line": record.event, **record.fields, **whose}
-        level = record.level if record.level >= logging.DEBUG else logging.DEBUG
-        self._events.write(level, Event.FUNCTION_LOG.value, fields)
+            self._events.publish(Event.FUNCTION_LOG, {**self._whose, "stream": self._stream, "line": text})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from postmill.host.background import Background
 from postmill.host.instance import Instance, State
 from postmill.model.breaker import Breaker
 from postmill.model.events import Event
@@ -41,14 +43,23 @@ class Pool:
         self.instances: list[Instance] = []
         self.kind: str | None = None
         self.wanted = False
-        """It is a worker that should be kept running."""
+        """It is a worker that should be kept running; or it was never started, may be one, and is tried."""
+        self.is_stopped = False
+        """Somebody has stopped it: only a request starts it again."""
         self.breaker = Breaker()
-        self._runtime = runtime
+        self.runtime = runtime
         self._events = events
         self._make = make
         self._on_death = on_death
         self._waiting: deque[asyncio.Future[Instance]] = deque()
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._background = Background(events, function=source.settings.slug)
+        self._booting: set[Instance] = set()
+        """Instances whose start has not been judged yet, though they may have ended."""
+        self._rolling = asyncio.Lock()
+        self._version = 0
+        """Counts changes: an instance of an earlier one is replaced."""
+        self._is_known = False
+        """An instance of this version was ready once, so that ``kind`` is true."""
         self.failure: BootFailed | None = None
         """Why an instance could not be started the last time that happened."""
         self._closed = False
@@ -65,6 +76,7 @@ class Pool:
 
     async def take(self) -> Instance:
         """A place on an instance. Raises :class:`BootFailed` or :class:`NoCapacity`."""
+        self.is_stopped = False
         instance = self._free()
         if instance is not None:
             if instance.traffic.in_flight > 1:
@@ -74,11 +86,34 @@ class Pool:
         return instance
 
     def keep(self) -> None:
-        """Start what is missing of a worker; called again and again."""
-        if not self.wanted or self._closed or not self.breaker.may_try(time.monotonic()):
+        """Start what is missing of a worker; called again and again. Of what was never started yet, start
+        one: it may be a worker.
+        """
+        if not self.wanted or not self.source.settings.enabled:
+            return
+        if self._closed or not self.breaker.may_try(time.monotonic()):
+            return
+        if not self._is_known:
+            if not self.serving and not self._booting:
+                self._start_if_room()
             return
         while self._start_if_room():
             pass
+
+    @property
+    def is_failing(self) -> bool:
+        """It should run and does not: it has not started yet, or keeps failing."""
+        if not self.wanted or any(each.state == State.READY for each in self.instances):
+            return False
+        return self.breaker.is_broken or (not self._is_known and self.failure is not None)
+
+    async def try_once(self) -> None:
+        """Start one instance unless one serves, and from now on keep what turns out to be a worker running.
+        A failure is logged, and the supervisor's rounds try again.
+        """
+        self.wanted, self.is_stopped = True, False
+        with suppress(BootFailed, NoCapacity):
+            (await self.take()).left()
 
     async def replace(self, instance: Instance, why: str) -> None:
         """Retire ``instance`` once another one serves in its place; while that fails, keep it."""
@@ -91,15 +126,42 @@ class Pool:
             return
         instance.retire(why)
 
-    async def roll(self, source: Source, why: str = "changed") -> None:
-        """New settings or new files: new instances up, old ones drained."""
+    async def roll(self, source: Source, why: str = "changed", *, start: bool = False) -> None:
+        """New settings or new files: new instances up, old ones drained. With ``start``, one is started also
+        if none serves. Another change meanwhile waits, and then replaces what is older than itself.
+        """
         self.source = source
         self.breaker.worked()
         self.failure = None
-        old = list(self.serving)
-        for instance in old:
-            await instance.until_started()
-            await self.replace(instance, why)
+        self._is_known = False
+        self._version += 1
+        async with self._rolling:
+            for instance in [each for each in self.serving if each.version < self._version]:
+                await instance.until_started()
+                await self.replace(instance, why)
+            if start and not self.serving:
+                await self.try_once()
+
+    def change(self, source: Source, *, start: bool) -> None:
+        """Begin to follow a change of files or settings. ``start`` as in :meth:`roll`; what somebody has
+        stopped stays stopped.
+        """
+        if not source.settings.enabled:
+            self.source = source
+            self.run(self.end_instances(self.runtime.grace_s))
+            return
+        was_enabled = self.source.settings.enabled
+        self.run(self.roll(source, start=start and not (self.is_stopped and was_enabled)))
+
+    async def recycle(self) -> None:
+        """Replace every instance; if none serves, start one. Raises :class:`BootFailed` if a new one does not
+        start; then the old one stays.
+        """
+        was_wanted = self.wanted
+        await self.roll(self.source, "recycled", start=True)
+        if self.failure is not None:
+            self.wanted = was_wanted or self.kind == "worker"
+            raise self.failure
 
     async def stop(self, grace_s: float) -> None:
         """End every instance."""
@@ -107,25 +169,16 @@ class Pool:
         self.wanted = False
         self._refuse(NoCapacity("The host is stopping."))
         await asyncio.gather(*(instance.stop(grace_s) for instance in list(self.instances)))
-        if self._tasks:
-            # Not gathered: cancelled, this ends, and they go on to return a dead worker's messages.
-            await asyncio.wait(self._tasks)
+        await self._background.finish()  # cancelled, they go on to return a dead worker's messages
 
     async def end_instances(self, grace_s: float) -> None:
         """End what runs now; the next request starts it again."""
-        self.wanted = False
+        self.wanted, self.is_stopped = False, True
         await asyncio.gather(*(instance.stop(grace_s) for instance in list(self.instances)))
 
     def run(self, work: Coroutine[Any, Any, object]) -> None:
         """Do something in the background, ended with the pool."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[object]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()
+        self._background.run(work)
 
     def _free(self) -> Instance | None:
         """The least busy instance that takes a request; a place on it is taken with this."""
@@ -141,9 +194,9 @@ class Pool:
         now = time.monotonic()
         if self.breaker.refuses(now) and self.failure is not None and not self.serving:
             raise self.failure
-        wait_s = self._runtime.capacity_wait_s
+        wait_s = self.runtime.capacity_wait_s
         if not any(instance.state == State.READY for instance in self.instances):
-            wait_s += self._runtime.boot_timeout_s
+            wait_s += self.runtime.boot_timeout_s
         waiter: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         self._start_if_room()
@@ -154,7 +207,7 @@ class Pool:
             self._forget(waiter)
             if isinstance(error, TimeoutError):
                 raise NoCapacity(
-                    f"Every instance of the function was busy for {self._runtime.capacity_wait_s:g} s.",
+                    f"Every instance of the function was busy for {self.runtime.capacity_wait_s:g} s.",
                     hint="Raise instances or concurrency in its table.",
                 ) from None
             raise
@@ -167,7 +220,8 @@ class Pool:
             self._waiting.remove(waiter)
 
     def _start_if_room(self) -> bool:
-        if self._closed or len(self.serving) >= self.source.settings.instances:
+        places = {*self.serving, *self._booting}
+        if self._closed or len(places) >= self.source.settings.instances:
             return False
         self.run(self._boot(self._add()))
         return True
@@ -178,23 +232,41 @@ class Pool:
 
     def _add(self) -> Instance:
         instance = self._make(self.source, self._changed)
+        instance.version = self._version
         self.instances.append(instance)
         self.run(self._bury(instance))
         return instance
 
     async def _boot(self, instance: Instance) -> bool:
         try:
-            await instance.start(self._runtime.boot_timeout_s)
+            await self._start_up(instance)
         except BootFailed as failure:
-            self._failed(failure)
+            if instance.version == self._version:
+                self._failed(failure)
+            else:  # its files have changed meanwhile: who waits gets the new version
+                self._changed()
             return False
-        self.kind = instance.kind
+        self._started(instance)
         self._changed()
-        if self.kind == "worker":
+        if instance.kind == "worker":
             await instance.until_claiming()
         else:
             self.breaker.worked()
         return instance.state == State.READY
+
+    async def _start_up(self, instance: Instance) -> None:
+        self._booting.add(instance)
+        try:
+            await instance.start(self.runtime.boot_timeout_s)
+        finally:
+            self._booting.discard(instance)
+
+    def _started(self, instance: Instance) -> None:
+        if instance.version < self._version:
+            return  # a later version may be of another kind
+        self.kind, self._is_known, self.failure = instance.kind, True, None
+        if self.kind != "worker":
+            self.wanted = False
 
     def _needs_successor(self, instance: Instance) -> bool:
         """What nobody has asked for since it was started need not be replaced before somebody does."""
@@ -211,13 +283,20 @@ class Pool:
                 self._count_failure()
             else:
                 self.breaker.worked()
-        await self._on_death(instance, reason)
-        self._changed()
+        try:
+            await self._on_death(instance, reason)
+        finally:
+            self._changed()
+
+    def failed(self, error: Exception) -> None:
+        """Log a bug that has met this function; the others go on."""
+        self._background.failed(error)
 
     def _failed(self, failure: BootFailed) -> None:
         self.failure = failure
         self._count_failure()
-        self._refuse(failure)
+        if not self.serving:
+            self._refuse(failure)
 
     def _refuse(self, failure: FunctionFailure) -> None:
         """Nobody who waits will get a place."""

@@ -1,29 +1,61 @@
-"""Says which files of a folder have changed, a moment after the last change."""
+"""Follows the files of functions: looks at them again and again, and passes on what has changed."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import asyncio
+import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from watchfiles import Change, DefaultFilter, awatch
+from postmill.service.service import Service
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterator
+    from collections.abc import Callable
+    from pathlib import Path
 
-QUIET_MS = 200
-"""An editor writes several files at once: changes closer together than this are one."""
+    from postmill.host.watching import Watch
 
-
-class _Relevant(DefaultFilter):
-    """Python files and the file of variables."""
-
-    def __call__(self, change: Change, path: str) -> bool:
-        """Whether a change counts."""
-        return (path.endswith(".py") or Path(path).name == ".env") and super().__call__(change, path)
+LONGEST_S = 2.0
+"""How long changes are collected at most: something may write files for ever, and must not delay for ever."""
 
 
-async def changes(folder: Path, stop: asyncio.Event) -> AsyncIterator[set[Path]]:
-    """The files that changed, as they change, until ``stop`` is set."""
-    async for found in awatch(folder, watch_filter=_Relevant(), debounce=QUIET_MS, stop_event=stop):
-        yield {Path(path) for _, path in found}
+class Reload(Service):
+    """``follow`` is told of the files that have changed, and ``on_failure`` of what it raises."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        follow: Callable[[set[Path]], None],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        super().__init__()
+        self._watch = watch
+        self._follow = follow
+        self._on_failure = on_failure
+        self._together: set[Path] = set()
+        self._since = 0.0
+        self._woken = asyncio.Event()
+
+    async def run_once(self) -> bool:
+        """One look. An editor writes several files: changes in looks that follow one another are one."""
+        try:
+            found = await asyncio.to_thread(self._watch.changed)
+            if found and not self._together:
+                self._since = time.monotonic()
+            self._together |= found
+            if self._together and (not found or time.monotonic() - self._since > LONGEST_S):
+                together, self._together = self._together, set()
+                self._follow(together)
+        except Exception as error:  # the next look is as good as this one
+            self._on_failure(error)
+        return False
+
+    async def rest(self) -> None:
+        """Until the next look."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._watch.pause_s):
+                await self._woken.wait()
+
+    def wake(self) -> None:
+        """Look now."""
+        self._woken.set()

@@ -34,4 +34,7 @@ class SharedTimer:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._period_s, self._go) if self._waiting else None
         for action in due:
-            action()
+            try:
+                action()
+            except Exception as error:  # the others are due all the same
+                loop.call_exception_handler({"message": "an action of a timer failed", "exception": error})

@@ -26,15 +26,15 @@ class SpawnLauncher:
     async def start(self) -> None:
         """See :class:`Launcher`."""
 
-    async def launch(self, channel: socket.socket, stdout: int, stderr: int) -> Process:
+    async def launch(self, channel: socket.socket, stdout: int, stderr: int, records: int) -> Process:
         """See :class:`Launcher`."""
         child = subprocess.Popen(  # noqa: ASYNC220 - returns as soon as it is executed
-            [sys.executable, "-P", "-m", "postmill.isolate.child", str(channel.fileno())],
+            [sys.executable, "-P", "-m", "postmill.isolate.child", str(channel.fileno()), str(records)],
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
-            pass_fds=[channel.fileno()],
+            pass_fds=[channel.fileno(), records],
             start_new_session=True,
         )
         process = Process(lambda: _kill_group(child.pid))
@@ -48,14 +48,21 @@ class SpawnLauncher:
 
 
 def _watch(child: subprocess.Popen[bytes], process: Process, loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        ending = _taken_away(child)
+    except OSError:  # something else in this process has waited for every child
+        ending = Ending(None)
+    with suppress(RuntimeError):  # the loop has ended
+        loop.call_soon_threadsafe(process.end, ending)
+
+
+def _taken_away(child: subprocess.Popen[bytes]) -> Ending:
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     _kill_group(child.pid)  # before its number can be given to another
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     rss = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    ending = Ending(status, usage.ru_utime + usage.ru_stime, rss)
-    with suppress(RuntimeError):  # the loop has ended
-        loop.call_soon_threadsafe(process.end, ending)
+    return Ending(status, usage.ru_utime + usage.ru_stime, rss)
 
 
 def _kill_group(pid: int) -> None:

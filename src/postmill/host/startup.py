@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from postmill.isolate.frames import Boot, Booted, Kind, Trouble
+from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
 from postmill.model.function_failures import BootFailed
 from postmill.model.function_limits import MEBIBYTE, EndReason
@@ -72,16 +73,35 @@ def boot_of(
     account: Account | None,
     execution_id: str,
 ) -> Boot:
-    """All that an isolate is told."""
+    """All that an isolate is told. Raises :class:`InvalidOption` for a variable that it can't be given."""
     settings, limits = source.settings, source.settings.limits
+    variables = {**environment, **settings.env, "SB_EXECUTION_ID": execution_id}
+    for name, value in variables.items():
+        _check_variable(name, value)
     return Boot(
         slug=settings.slug,
         path=str(source.path),
         folder=str(folder),
         execution_id=execution_id,
-        env={**environment, **settings.env, "SB_EXECUTION_ID": execution_id},
+        env=variables,
         memory_bytes=int(limits.memory_mb * MEBIBYTE),
         cpu_s=0.0 if settings.policy == "per_request" else limits.cpu_hard_s,
         grace_s=limits.wall_clock_s or FOREVER_S,
+        threads=settings.threads,
+        concurrency=settings.at_a_time,
         account=account,
     )
+
+
+def _check_variable(name: str, value: str) -> None:
+    try:
+        name.encode()
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidOption(
+            f"The variable {name!a} is not UTF-8 text.",
+            why="A function's environment holds text only.",
+            hint="Set it again; bytes can be given as Base64.",
+        ) from None
+    if not name or "=" in name or "\0" in name + value:
+        raise InvalidOption(f"The variable {name!a} can't be in an environment.")

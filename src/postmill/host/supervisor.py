@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.host.instance import State
 from postmill.host.usage import Measured, descendants, measure
 from postmill.model.function_limits import judge
+from postmill.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,49 +21,51 @@ if TYPE_CHECKING:
 TICK_S = 0.1
 FAMILIES_S = 1.0
 """How often the processes that isolates have started are counted too."""
-_LOGGER = logging.getLogger("postmill")
 
 
-class Supervisor:
+class Supervisor(Service):
     """One round every ``TICK_S``."""
 
     def __init__(self, pools: Callable[[], Iterable[Pool]]) -> None:
+        super().__init__()
         self._pools = pools
-        self._task: asyncio.Task[None] | None = None
         self._families: dict[int, Measured] = {}
         self._families_at = 0.0
+        self._round_at = time.monotonic()
+        self._woken = asyncio.Event()
 
-    def start(self) -> None:
-        """Begin."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """End."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait({task})
-
-    def run_once(self) -> None:
-        """Look at every instance once."""
+    async def run_once(self) -> bool:
+        """Look at every instance once. What fails for one function is told, and the others are looked at."""
+        now = time.monotonic()
+        elapsed_s, self._round_at = now - self._round_at, now
         pools = list(self._pools())
-        self._count_families(pools)
+        self._count_families(pools, now)
         for pool in pools:
-            pool.keep()
-            for instance in list(pool.instances):
-                if instance.state in (State.READY, State.RETIRED):
-                    self._look(pool, instance)
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
             try:
-                self.run_once()
-            except Exception:
-                _LOGGER.exception("the supervisor's round failed")
+                self._look_at(pool, elapsed_s)
+            except Exception as error:
+                pool.failed(error)
+        return False
 
-    def _look(self, pool: Pool, instance: Instance) -> None:
+    async def rest(self) -> None:
+        """Until the next round."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TICK_S):
+                await self._woken.wait()
+
+    def wake(self) -> None:
+        """End the rest."""
+        self._woken.set()
+
+    def _look_at(self, pool: Pool, elapsed_s: float) -> None:
+        pool.keep()
+        for instance in list(pool.instances):
+            if instance.state in (State.READY, State.RETIRED):
+                if instance.pulse.round(elapsed_s, busy=instance.is_busy):
+                    pool.run(instance.tell_blocked())
+                self._judge(pool, instance)
+
+    def _judge(self, pool: Pool, instance: Instance) -> None:
         own = measure(instance.pid)
         if own is None:
             return
@@ -74,10 +77,9 @@ class Supervisor:
         if verdict.warn is not None:
             instance.warn(verdict.warn)
         if verdict.retire and not instance.replacing:
-            pool.run(pool.replace(instance, verdict.warn.value if verdict.warn else "limit"))
+            pool.run(pool.replace(instance, verdict.why))
 
-    def _count_families(self, pools: list[Pool]) -> None:
-        now = time.monotonic()
+    def _count_families(self, pools: list[Pool], now: float) -> None:
         if now - self._families_at >= FAMILIES_S:
             self._families_at = now
             pids = {instance.pid for pool in pools for instance in pool.instances if instance.pid}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from postmill.isolate.frames import HEAD, BrokenFrame, Framer
+from postmill.isolate.frames import HEAD, Framer
 
 if TYPE_CHECKING:
     import socket
@@ -31,8 +31,12 @@ class Channel(asyncio.Protocol):
 
     async def attach(self, sock: socket.socket) -> None:
         """Begin to speak on ``sock``, which belongs to the channel from now on."""
-        sock.settimeout(0)
-        await self._loop.create_connection(lambda: self, sock=sock)
+        try:
+            sock.settimeout(0)
+            await self._loop.create_connection(lambda: self, sock=sock)
+        except BaseException:
+            sock.close()
+            raise
 
     def send(self, kind: int, stream: int = 0, payload: bytes = b"") -> None:
         """Say something. Never waits: bodies are held back by credit, everything else is small."""
@@ -62,7 +66,7 @@ class Channel(asyncio.Protocol):
         try:
             for kind, stream, payload in self._framer.feed(data):
                 self._on_frame(kind, stream, payload)
-        except (BrokenFrame, ValueError) as error:
+        except Exception as error:  # also a frame that holds what no frame of that kind can hold
             self._on_lost(error)
             self.abort()
 

@@ -1,6 +1,6 @@
 """A process becomes an isolate: what it is told, its environment and limits, the function, the exit.
 
-Called in a fork of the zygote, or executed: ``python -m postmill.isolate.child <descriptor>``.
+Called in a fork of the zygote, or executed: ``python -m postmill.isolate.child <channel> <records>``.
 """
 
 from __future__ import annotations
@@ -55,15 +55,17 @@ def preload() -> None:
             import_module(module)
 
 
-def main(descriptor: int) -> NoReturn:
+def main(channel: int, records: int) -> NoReturn:
     """The isolate's whole life. Ends the process itself: threads that hang are not waited for."""
     status = FAILED
     try:
-        sock = socket.socket(fileno=descriptor)
+        for descriptor in (channel, records):
+            os.set_inheritable(descriptor, False)  # noqa: FBT003 - its only form
+        sock = socket.socket(fileno=channel)
         boot = _told(sock)
         try:
-            _become(boot)
-        except OSError as error:
+            _become(boot, records)
+        except Exception as error:
             _say_failed(sock, Trouble(f"its process can't be what it should be: {error}", ""))
         else:
             status = _serve(boot, sock)
@@ -95,15 +97,15 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
     return data
 
 
-def _become(boot: Boot) -> None:
+def _become(boot: Boot, records: int) -> None:
     inherited = _inherited(boot.account)
     os.environ.clear()
     os.environ.update(inherited | boot.env)
     time.tzset()  # TZ is read by the C library when it is told to
     sys.path[1:1] = filter(None, boot.env.get("PYTHONPATH", "").split(os.pathsep))
     sys.dont_write_bytecode = bool(os.environ.get("PYTHONDONTWRITEBYTECODE"))
-    output.configure(boot.env.get("POSTMILL_LOG_LEVEL", "info"))
-    process.limit(boot.memory_bytes, boot.cpu_s)
+    output.configure(boot.env.get("POSTMILL_LOG_LEVEL", "info"), records)
+    process.limit(boot.memory_bytes, boot.cpu_s, boot.threads)
     if boot.account is not None:
         preload()  # our own code, which the account may not be able to read
         process.change_to(boot.account)
@@ -160,4 +162,4 @@ def _loop_factory() -> Callable[[], Any] | None:
 
 if __name__ == "__main__":
     os.setsid() if os.getpgrp() != os.getpid() else None
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -55,6 +55,9 @@ class Kind(IntEnum):
     """The workers of an isolate are at work."""
     RESPONSE = 20
     """A whole response at once."""
+    PING = 21
+    """Does the event loop turn?"""
+    PONG = 22
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -81,6 +84,9 @@ class Boot(msgspec.Struct, frozen=True):
     """CPU seconds after which the kernel ends the process; 0: none."""
     grace_s: float
     """How long what runs may go on after a worker is retired; its end is decided by the host."""
+    threads: int = 1
+    """How many threads plain ``def`` code may have."""
+    concurrency: int = 1
     account: Account | None = None
     """None: whom the host runs as."""
 

@@ -27,7 +27,7 @@ def application(handler: Callable[..., Any]) -> ASGIApp:
     async def answer(request: Request) -> Response:
         args = (request,) if wants_request else ()
         try:
-            returned = await handler(*args) if is_async else await asyncio.to_thread(handler, *args)
+            returned = await handler(*args) if is_async else await asyncio.to_thread(_called, handler, args)
             if inspect.isawaitable(returned):
                 returned = await returned
         except HTTPException as error:
@@ -43,6 +43,16 @@ def application(handler: Callable[..., Any]) -> ASGIApp:
         await response(scope, receive, send)
 
     return run
+
+
+def _called(handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    """What the handler returns. No future can hold a StopIteration: one that left a thread would be waited
+    for until the response is too late.
+    """
+    try:
+        return handler(*args)
+    except StopIteration as error:
+        raise RuntimeError("the handler raised StopIteration") from error
 
 
 def as_response(returned: object) -> Response:

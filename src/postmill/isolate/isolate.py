@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from postmill.isolate import orphans
+from postmill.isolate import orphans, threads
 from postmill.isolate.channel import Channel
 from postmill.isolate.exchange import ClientGone, Exchange
 from postmill.isolate.frames import Booted, Kind, Opening
@@ -52,6 +52,7 @@ class Isolate:
         """Until the host says stop, or the workers have ended."""
         lifetime.loop = asyncio.get_running_loop()
         lifetime.on_pending = lambda count: self._channel.send(Kind.PENDING, 0, count.to_bytes(4, "little"))
+        threads.make_room(self._boot.threads)
         await self._channel.attach(sock)
         orphans.look_for_ever()
         try:
@@ -73,6 +74,8 @@ class Isolate:
             await self._lifespan.start()
         elif self._entry.kind == "worker":
             self._workers = Workers(self._entry.target, self._boot.grace_s, self._tell_ids)
+        if self._entry.kind != "worker" and self._boot.concurrency > self._boot.threads:
+            threads.tell_bound(self._boot.concurrency, self._boot.threads)
         self._channel.send(Kind.BOOTED, 0, _encode(Booted(self._entry.kind)))
 
     async def _work(self, workers: Workers) -> None:
@@ -107,6 +110,8 @@ class Isolate:
                 exchange.stream.arrived(kind, payload)
         elif kind == Kind.WARN:
             self._begin(lifetime.tell(lifetime.before_unload, payload.decode()))
+        elif kind == Kind.PING:
+            self._channel.send(Kind.PONG)
         elif kind == Kind.RETIRE:
             self._retired.set()
         elif kind == Kind.STOP:

@@ -1,23 +1,33 @@
-"""An isolate's own log records, on its stderr: one line each that the host can tell from what user code
-prints. Threads may log, also while the event loop hangs.
+"""An isolate's own log records, and the stack of its event loop's thread: on a pipe of their own, apart from
+what user code prints. Threads may log, also while the event loop hangs.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
+import os
+import signal
 import sys
 from contextlib import suppress
 from typing import TextIO
 
-MARK = "\x1e"
-"""The first character of a line that is a record: JSON with ``level``, ``event``, ``fields``, ``logger``."""
 LONGEST = 16 * 1024
 """Characters of one text in a record."""
+STACK_SIGNAL: int | None = getattr(signal, "SIGURG", None)
+"""Makes an isolate write the stack of its main thread, also inside code that lets no other thread run. A
+process that does not know this meaning ignores the signal.
+"""
 
 
 class Records(logging.Handler):
-    """Writes each record as one marked line."""
+    """Writes each record to ``descriptor``: JSON with ``level``, ``event``, ``fields`` and ``logger``."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._own = os.fstat(descriptor)
 
     def emit(self, record: logging.LogRecord) -> None:
         """See :class:`logging.Handler`."""
@@ -32,16 +42,25 @@ class Records(logging.Handler):
                 "logger": record.name,
                 "fields": fields,
             }
-            sys.stderr.write(MARK + json.dumps(line, default=str) + "\n")
-            sys.stderr.flush()
+            self._write(json.dumps(line, default=str).encode() + b"\n")
+
+    def _write(self, data: bytes) -> None:
+        """Nothing, if user code has closed the pipe and something else has its number now."""
+        if os.path.samestat(os.fstat(self._descriptor), self._own):
+            while data:
+                data = data[os.write(self._descriptor, data) :]
 
 
-def configure(level: str) -> None:
-    """Send every logger's records from ``level`` on to the host, and print line by line."""
+def configure(level: str, descriptor: int) -> None:
+    """Send every logger's records from ``level`` on to the host through ``descriptor``, and print line by
+    line.
+    """
     sys.stdout, sys.stderr = _writer(1), _writer(2)  # those of the zygote believe to be its own files
     root = logging.getLogger()
-    root.handlers[:] = [Records()]
+    root.handlers[:] = [Records(descriptor)]
     root.setLevel(logging.getLevelNamesMapping().get(level.upper(), logging.INFO))
+    if STACK_SIGNAL is not None:
+        faulthandler.register(STACK_SIGNAL, file=descriptor, all_threads=False)
 
 
 def _writer(descriptor: int) -> TextIO:

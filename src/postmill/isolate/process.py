@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from postmill.isolate.frames import Account
 
 _PR_SET_PDEATHSIG = 1
@@ -23,6 +25,9 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _ROOM_BYTES = 1024 * 1024 * 1024
 """Private memory beyond the limit that may be reserved (stacks of threads) without being used."""
+
+_STACK_BYTES = 8 * 1024 * 1024
+"""Of a thread where no limit is set: more than any C library's own choice."""
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
@@ -46,11 +51,13 @@ def _dies_with_parent() -> bool:
     return bool(number.value)
 
 
-def detach(channel: int, stdout: int, stderr: int, parent: int) -> int:
-    """In a fresh fork: leave the parent's session, take over the three descriptors, close all others.
+def detach(descriptors: Sequence[int], parent: int) -> tuple[int, int]:
+    """In a fresh fork: leave the parent's session, take over the four descriptors (channel, stdout, stderr,
+    records), close all others.
 
-    Returns the descriptor of the channel.
+    Returns the descriptors of the channel and of the records.
     """
+    channel, stdout, stderr, records = descriptors
     os.setsid()
     die_with_parent()
     if os.getppid() != parent:
@@ -59,9 +66,10 @@ def detach(channel: int, stdout: int, stderr: int, parent: int) -> int:
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (stdout, 1), (stderr, 2)):
         os.dup2(source, target)
-    kept = 3
-    os.dup2(channel, kept, inheritable=False)
-    os.closerange(kept + 1, _highest_descriptor())
+    kept = (3, 4)  # the lowest that are free; the channel's is below that of the records, so none is lost
+    for source, target in zip((channel, records), kept, strict=True):
+        os.dup2(source, target, inheritable=False)
+    os.closerange(kept[-1] + 1, _highest_descriptor())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     return kept
@@ -87,11 +95,13 @@ def change_to(account: Account) -> None:
             os._exit(1)
 
 
-def limit(memory_bytes: int, cpu_s: float) -> None:
-    """Let the kernel refuse what would be far beyond a limit before anybody can measure it. 0: no limit."""
+def limit(memory_bytes: int, cpu_s: float, threads: int) -> None:
+    """Let the kernel refuse what would be far beyond a limit before anybody can measure it. 0: no limit.
+    ``threads`` are expected: each reserves a stack.
+    """
     _set(resource.RLIMIT_CORE, 0, 0)
     if memory_bytes and sys.platform == "linux":
-        most = _private_bytes() + 2 * memory_bytes + _ROOM_BYTES
+        most = _private_bytes() + 2 * memory_bytes + _ROOM_BYTES + threads * _stack_bytes()
         _set(resource.RLIMIT_DATA, most, most)
     if cpu_s:
         _set(resource.RLIMIT_CPU, int(cpu_s) + 2, int(cpu_s) + 3)
@@ -100,6 +110,12 @@ def limit(memory_bytes: int, cpu_s: float) -> None:
 def _set(what: int, soft: int, hard: int) -> None:
     with suppress(ValueError, OSError):  # an administrator's own limit is lower
         resource.setrlimit(what, (soft, hard))
+
+
+def _stack_bytes() -> int:
+    """What a new thread reserves."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_STACK)
+    return _STACK_BYTES if soft == resource.RLIM_INFINITY else soft
 
 
 def _private_bytes() -> int:

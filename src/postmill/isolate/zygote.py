@@ -31,7 +31,9 @@ _FULL = 64 * 1024
 
 
 class Order(msgspec.Struct):
-    """The host wants an isolate started (three descriptors come along: channel, stdout, stderr) or killed."""
+    """The host wants an isolate killed, or started: then four descriptors come along, for its channel,
+    stdout, stderr and records.
+    """
 
     isolate: int
     kill: bool = False
@@ -85,7 +87,7 @@ class Zygote:
     def _obey(self) -> bool:
         """One order. False when nobody is there to give one."""
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._control, _FULL, 3)
+            data, descriptors, _, _ = socket.recv_fds(self._control, _FULL, 4)
         except ConnectionError:
             return False
         if not data:
@@ -103,7 +105,7 @@ class Zygote:
         if pid == 0:
             try:
                 signal.set_wakeup_fd(-1)
-                child.main(process.detach(descriptors[0], descriptors[1], descriptors[2], parent))
+                child.main(*process.detach(descriptors, parent))
             finally:
                 os._exit(70)
         for descriptor in descriptors:

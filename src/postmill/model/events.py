@@ -51,7 +51,11 @@ class Event(StrEnum):
     FUNCTION_CHANGED = "function.changed"
     FUNCTION_LOG = "function.log"
     FUNCTION_LOG_DROPPED = "function.log_dropped"
+    FUNCTION_BLOCKED = "function.blocked"
     ISOLATES_LOST = "isolates.lost"
+    HOST_FAILED = "host.failed"
+    SETTINGS_REFUSED = "settings.refused"
+    RESTART_NEEDED = "settings.restart_needed"
     REQUEST_FAILED = "request.failed"
     KEYS_STALE = "keys.stale"
 
@@ -67,6 +71,7 @@ _WARNING = {
     Event.FUNCTION_WARNED,
     Event.KEYS_STALE,
     Event.FUNCTION_LOG_DROPPED,
+    Event.RESTART_NEEDED,
 }
 _ERROR = {
     Event.MESSAGE_DEAD,
@@ -79,7 +84,10 @@ _ERROR = {
     Event.FUNCTION_BOOT_FAILED,
     Event.FUNCTION_BROKEN,
     Event.FUNCTION_UNCAUGHT,
+    Event.FUNCTION_BLOCKED,
     Event.ISOLATES_LOST,
+    Event.HOST_FAILED,
+    Event.SETTINGS_REFUSED,
     Event.REQUEST_FAILED,
 }
 

@@ -18,6 +18,12 @@ WARN_AT = 0.9
 """Share of the wall clock and memory limits at which user code is told that the end is near."""
 
 
+BLOCKED_SOFT = 1 / 6
+"""Share of the limit of a blocked event loop after which an isolate is replaced: by default 10 s. A request
+waits as long for a place: one that comes when the loop is known to hang is served by the replacement.
+"""
+
+
 class EndReason(StrEnum):
     """Why an isolate ended: the same word in rows, logs and errors."""
 
@@ -26,6 +32,8 @@ class EndReason(StrEnum):
     WALL_CLOCK = "WallClockTime"
     CPU_TIME = "CPUTime"
     MEMORY = "Memory"
+    BLOCKED = "Blocked"
+    """Its event loop did not turn."""
     EVENT_LOOP_COMPLETED = "EventLoopCompleted"
     """It had nothing left to do and ended by itself."""
     TERMINATION_REQUESTED = "TerminationRequested"
@@ -57,6 +65,8 @@ class Limits:
     """Requests after which an isolate is retired."""
     idle_s: float = 0.0
     """Seconds without a request after which an isolate is retired."""
+    blocked_s: float = 60.0
+    """Seconds without a turn of the event loop while there is something to do."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -96,6 +106,8 @@ class Usage:
     requests: int = 0
     idle_s: float = 0.0
     """Since its last request ended; 0 while one runs."""
+    blocked_s: float = 0.0
+    """How long its event loop has not turned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +117,15 @@ class Verdict:
     kill: EndReason | None = None
     retire: bool = False
     warn: EndReason | None = None
+    blocked: bool = False
+    """It is to be retired because its event loop hangs."""
+
+    @property
+    def why(self) -> str:
+        """Why it is to be retired, as the log says it."""
+        if self.blocked:
+            return "blocked"
+        return "limit" if self.warn is None else self.warn.value
 
 
 def judge(usage: Usage, limits: Limits) -> Verdict:
@@ -115,8 +136,10 @@ def judge(usage: Usage, limits: Limits) -> Verdict:
     warn = _near(usage, limits)
     spent = bool(limits.requests) and usage.requests >= limits.requests
     idle = bool(limits.idle_s) and usage.idle_s >= limits.idle_s
+    blocked = bool(limits.blocked_s) and usage.blocked_s >= limits.blocked_s * BLOCKED_SOFT
     half_life = bool(limits.wall_clock_s) and usage.age_s >= limits.wall_clock_s * WALL_CLOCK_SOFT
-    return Verdict(retire=warn is not None or spent or idle or half_life, warn=warn)
+    retire = warn is not None or spent or idle or half_life or blocked
+    return Verdict(retire=retire, warn=warn, blocked=blocked)
 
 
 def _over(usage: Usage, limits: Limits) -> EndReason | None:
@@ -126,6 +149,8 @@ def _over(usage: Usage, limits: Limits) -> EndReason | None:
         return EndReason.CPU_TIME
     if limits.wall_clock_s and usage.age_s >= limits.wall_clock_s:
         return EndReason.WALL_CLOCK
+    if limits.blocked_s and usage.blocked_s >= limits.blocked_s:
+        return EndReason.BLOCKED
     return None
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Policy = Literal["per_worker", "per_request", "oneshot"]
 POLICIES: tuple[str, ...] = get_args(Policy)
+MOST_THREADS = 256
+"""Threads of one isolate: each takes a stack, and more of them only wait for one another's turn."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -84,6 +86,11 @@ class FunctionSettings:
                     f"{name!r} in the environment of {self.slug} can't be a variable.",
                     why="A name has letters, digits and _; a value is text without NUL.",
                 )
+
+    @property
+    def threads(self) -> int:
+        """Plain ``def`` code that may run at a time on one instance."""
+        return min(self.concurrency, MOST_THREADS)
 
     @property
     def at_a_time(self) -> int:

@@ -52,6 +52,7 @@ LIMIT_KEYS: Mapping[str, Any] = {
     "memory_mb": _NUMBER,
     "requests": int,
     "idle_s": _NUMBER,
+    "blocked_s": _NUMBER,
 }
 
 

@@ -72,7 +72,9 @@ class Scene:
     def events(self, event: Event, function: str | None = None) -> list[dict[str, Any]]:
         """What was said under a name."""
         return [
-            fields for said, fields in self.said if said == event and function in (None, fields["function"])
+            fields
+            for said, fields in self.said
+            if said == event and function in (None, fields.get("function"))
         ]
 
     async def until(self, event: Event, function: str | None = None, count: int = 1) -> list[dict[str, Any]]:
@@ -117,7 +119,7 @@ async def hosting(
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     limits: Limits | None = None,
     address: Address | None = None,
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
     **options: Any,
 ) -> AsyncIterator[Scene]:
     """A host of the pathological functions ``names`` and a healthy one; nothing of it may remain.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
-from postmill.model.errors import InvalidFunction
+from postmill.host.configuration import Configuration
+from postmill.model.errors import InvalidFunction, InvalidOption
 from postmill.model.events import Event
-from postmill.model.function_failures import FunctionNotFound
+from postmill.model.function_failures import BootFailed, FunctionNotFound
 from postmill.model.function_limits import EndReason
+from postmill.model.function_settings import FunctionSettings, RuntimeSettings
+from postmill.model.settings import Settings
 from tests.runtime.functions.scene import Scene, copy_functions, hosting
 
 WORKING = Path(__file__).parent / "working"
@@ -116,3 +120,160 @@ async def test_a_folder_with_main_is_a_function_and_sees_its_own_files(tmp_path:
     async with hosting(folder) as scene:
         assert (await scene.call("packed")).body == b"beside it"
         assert [info.slug for info in scene.host.functions()] == ["healthy", "packed"]
+
+
+SAYS = "import os\n\n\ndef handler():\n    return os.environ.get('A', '') + ' says %s'\n"
+
+
+async def test_a_file_of_variables_that_was_broken_once_is_followed_on(tmp_path: Path) -> None:
+    """One save of a broken file ended the reload for good, without a word."""
+    folder, variables = tmp_path / "f", {"A": "ann"}
+
+    def environment() -> dict[str, str]:
+        if not variables:
+            raise InvalidOption("functions/.env, line 1: the quote is never closed.")
+        return variables
+
+    write(folder, "changing.py", SAYS % "one")
+    async with hosting(folder, reload=True, environment=environment) as scene:
+        assert (await scene.call("changing")).body == b"ann says one"
+        variables.clear()
+        write(folder, ".env", 'A="')
+        (failed,) = await scene.until(Event.FUNCTION_BOOT_FAILED, "changing")
+        assert "never closed" in failed["error"]
+        assert (await scene.call("changing")).body == b"ann says one", "the old one serves"
+        variables["A"] = "bob"
+        write(folder, ".env", "A=bob")
+        await answers(scene, b"bob says one")
+        write(folder, "changing.py", SAYS % "two")
+        await answers(scene, b"bob says two")
+
+
+async def test_variables_that_can_not_be_given_are_a_boot_error_by_name(tmp_path: Path) -> None:
+    """Every function answered CAPACITY, the log was silent, and the host could not be stopped."""
+    async with hosting(tmp_path / "f", environment={"GOOD": "x", "BAD": "caf\udce9"}) as scene:
+        with pytest.raises(BootFailed, match="could not be started") as caught:
+            await scene.call("healthy")
+        assert "BAD" in caught.value.why
+        assert "caf" not in caught.value.why
+        (said,) = scene.events(Event.FUNCTION_BOOT_FAILED, "healthy")
+        assert "BAD" in said["error"]
+
+
+async def test_a_deleted_function_that_has_a_table_is_gone_and_blocks_nobody(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    write(folder, "changing.py", SAYS % "one")
+    async with hosting(folder, reload=True, settings={"healthy": {}}) as scene:
+        await scene.call("healthy")
+        await scene.call("changing")
+        (folder / "healthy.py").unlink()
+        (said,) = await scene.until(Event.FUNCTION_BOOT_FAILED, "healthy")
+        assert "has no file" in said["error"]
+        await scene.until(Event.FUNCTION_SHUTDOWN, "healthy")
+        with pytest.raises(FunctionNotFound):
+            await scene.call("healthy")
+        write(folder, "changing.py", SAYS % "two")
+        await answers(scene, b" says two")
+        assert len(scene.events(Event.FUNCTION_BOOT_FAILED)) == 1, "told once"
+
+
+async def test_a_name_that_is_there_twice_leaves_the_first_serving(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    write(folder, "changing.py", SAYS % "one")
+    async with hosting(folder, reload=True) as scene:
+        await scene.call("changing")
+        write(folder / "changing", "main.py", SAYS % "other")
+        await scene.until(Event.FUNCTION_BOOT_FAILED, "changing")
+        assert (await scene.call("changing")).body == b" says one"
+        assert not scene.events(Event.FUNCTION_SHUTDOWN, "healthy")
+        (folder / "changing" / "main.py").unlink()
+        write(folder, "changing.py", SAYS % "two")
+        await answers(scene, b" says two")
+
+
+async def test_a_folder_that_is_removed_and_made_again_is_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    write(folder, "changing.py", SAYS % "one")
+    async with hosting(folder, reload=True) as scene:
+        await scene.call("changing")
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+        await scene.until(Event.FUNCTION_SHUTDOWN, "changing")
+        write(folder, "changing.py", SAYS % "two")
+        await scene.until(Event.FUNCTION_CHANGED, count=2)
+        assert (await scene.call("changing")).body == b" says two"
+        write(folder, "changing.py", SAYS % "three")
+        await answers(scene, b" says three")
+
+
+async def test_one_that_hangs_at_its_import_keeps_nobody_from_being_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    write(folder, "changing.py", SAYS % "one")
+    write(folder, "hanging.py", SAYS % "one")
+    async with hosting(folder, reload=True) as scene:
+        await scene.call("hanging")
+        await scene.call("changing")
+        write(folder, "hanging.py", "import time\n\ntime.sleep(3600)\n")
+        await scene.until(Event.FUNCTION_CHANGED)
+        write(folder, "changing.py", SAYS % "two")
+        await answers(scene, b" says two")
+        assert not scene.events(Event.FUNCTION_BOOT_FAILED)
+
+
+async def test_a_bug_of_the_host_in_one_change_is_told_and_the_next_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "f"
+    write(folder, "changing.py", SAYS % "one")
+    async with hosting(folder, reload=True) as scene:
+        await scene.call("changing")
+        with monkeypatch.context() as broken:
+            broken.setattr("postmill.host.host.concern_all", None)
+            write(folder, "changing.py", SAYS % "two")
+            (said,) = await scene.until(Event.HOST_FAILED)
+            assert "TypeError" in said["reason"]
+        write(folder, "changing.py", SAYS % "three")
+        await answers(scene, b" says three")
+
+
+class File:
+    """A ``postmill.toml``, as read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "postmill.toml"
+        self.settings: Settings | None = Settings(project_dir=folder, data_dir=folder)
+
+    def read(self) -> Settings:
+        if self.settings is None:
+            raise InvalidOption("postmill.toml has an unknown name: prot.")
+        return self.settings
+
+    def write(self, text: str, settings: Settings | None) -> None:
+        self.settings = settings
+        write(self.path.parent, "postmill.toml", text)
+
+
+async def test_changed_settings_are_taken_over_or_said_to_need_a_restart(tmp_path: Path) -> None:
+    folder, file = tmp_path / "f", File(tmp_path)
+    write(folder, "changing.py", SAYS % "one")
+    configuration = Configuration(file.path, file.read)
+    first = file.read()
+    async with hosting(folder, reload=True, configuration=configuration) as scene:
+        assert (await scene.call("changing")).body == b" says one"
+        await scene.call("healthy")
+        table = {"changing": FunctionSettings(slug="changing", env={"A": "ann"}, verify_jwt=False)}
+        file.write("one", replace(first, functions=table))
+        await answers(scene, b"ann says one")
+        settings = scene.host.settings_of("changing")
+        assert settings is not None
+        assert not settings.verify_jwt
+        assert not scene.events(Event.RESTART_NEEDED)
+        assert not scene.events(Event.FUNCTION_SHUTDOWN, "healthy"), "its settings are as they were"
+        file.write("three", None)
+        (said,) = await scene.until(Event.SETTINGS_REFUSED)
+        assert "prot" in said["error"]
+        file.write("four!", replace(first, db_url="postgresql://x/y", runtime=RuntimeSettings(port=1)))
+        (needed,) = await scene.until(Event.RESTART_NEEDED)
+        assert needed["settings"] == ["[db]", "[runtime] port"]
+        await answers(scene, b" says one")

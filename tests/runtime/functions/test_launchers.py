@@ -101,7 +101,7 @@ async def test_a_start_that_was_given_up_leaves_no_process() -> None:
     os.kill(zygote, signal.SIGSTOP)
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        launching = asyncio.create_task(launcher.launch(theirs, theirs.fileno(), theirs.fileno()))
+        launching = asyncio.create_task(launcher.launch(theirs, *[theirs.fileno()] * 3))
         await asyncio.sleep(0)  # the order is given
         (process,) = launcher._processes.values()
         launching.cancel()
@@ -116,11 +116,11 @@ class Troubled(SpawnLauncher):
 
     descriptors = False
 
-    async def launch(self, channel: socket.socket, stdout: int, stderr: int) -> Process:
+    async def launch(self, channel: socket.socket, stdout: int, stderr: int, records: int) -> Process:
         """As its parent, when it can."""
         if not self.descriptors:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        return await super().launch(channel, stdout, stderr)
+        return await super().launch(channel, stdout, stderr, records)
 
 
 async def test_isolates_end_with_a_host_that_is_killed(tmp_path: Path) -> None:

@@ -266,3 +266,11 @@ def resident_bytes() -> int:
     """This process's memory."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+async def test_a_stop_iteration_is_an_error_like_any_other(tmp_path: Path) -> None:
+    """No future can hold it: the request hung until its response was too late."""
+    async with hosting(tmp_path / "f", "stop_iteration") as scene:
+        await fails(scene, "stop_iteration", HandlerRaised)
+        (said,) = scene.events(Event.FUNCTION_UNCAUGHT, "stop_iteration")
+        assert "StopIteration" in said["error"]

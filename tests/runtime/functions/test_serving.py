@@ -209,9 +209,10 @@ async def test_an_isolate_sees_nothing_of_the_host(
     assert set(seen["env"]) <= known
     for environ in (seen["initial_env"], seen["parent_env"]):
         assert not [pair for pair in environ if pair and pair.partition("=")[0] not in known]
-    nothing, out, error, channel = seen["descriptors"]
+    nothing, out, error, channel, records = seen["descriptors"]
     assert nothing == "/dev/null"
-    assert [name.partition(":")[0] for name in (out, error, channel)] == ["pipe", "pipe", "socket"]
+    kinds = [name.partition(":")[0] for name in (out, error, channel, records)]
+    assert kinds == ["pipe", "pipe", "socket", "pipe"]
     assert seen["session"]
     assert seen["group"]
 
@@ -302,3 +303,52 @@ async def test_what_a_function_says_is_logged_under_its_name(
         ("to stderr", "INFO", "logs"),
         ("careful", "WARNING", "logs"),
     }
+
+
+@pytest.mark.parametrize("slug", ["barrier", "barrier_application"])
+async def test_plain_code_runs_as_often_at_a_time_as_concurrency_says(
+    slug: str, functions: Callable[..., Path]
+) -> None:
+    """Fifty requests that wait for one another: fewer threads than that would wait for ever."""
+    async with hosting(functions(slug), settings={slug: {"concurrency": 60}}) as scene:
+        answers = await asyncio.gather(*(scene.call(slug) for _ in range(50)))
+    assert {answer.body for answer in answers} == {b"together"}
+    assert len(scene.events(Event.FUNCTION_BOOTED, slug)) == 1
+
+
+async def test_more_threads_than_there_are_is_told_at_the_start(
+    functions: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with hosting(functions("greet"), settings={"greet": {"concurrency": 257}}) as scene:
+        await scene.call("greet")
+        await scene.host.stop_function("greet")
+    (line,) = [fields["line"] for fields in logged(caplog) if "concurrency" in str(fields.get("line"))]
+    assert "257" in line
+    assert "256" in line
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
+    """The fields of every record."""
+    return [record.fields for record in caplog.records if hasattr(record, "fields")]
+
+
+@pytest.mark.parametrize("way", ["print", "log", "fields"])
+async def test_nothing_that_a_function_writes_is_an_event_of_the_host(
+    way: str, functions: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It printed a line with the mark of a record, and the log told that another function had been killed."""
+    caplog.set_level("INFO", "postmill")
+    async with hosting(functions("forges")) as scene:
+        await scene.call("forges", query=f"way={way}".encode())
+        await lines(scene, "forges", "done")
+        await scene.host.stop_function("forges")
+        (end,) = scene.events(Event.FUNCTION_SHUTDOWN)
+        assert end["reason"] == EndReason.TERMINATION_REQUESTED
+        assert not scene.events(Event.ISOLATES_LOST)
+    said = [(record.getMessage(), record.fields) for record in caplog.records if hasattr(record, "fields")]
+    assert [name for name, _ in said].count("function.shutdown") == 1
+    assert "isolates.lost" not in [name for name, _ in said]
+    assert {fields["function"] for _, fields in said} == {"forges"}
+    assert not [fields for _, fields in said if fields.keys() & {"event", "level", "a b\n"}]
+    forged = [fields for name, fields in said if name == "function.log" and fields["line"] != "done"]
+    assert len(forged) == {"print": 3, "log": 2, "fields": 1}[way]

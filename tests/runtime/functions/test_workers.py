@@ -228,3 +228,41 @@ async def test_without_a_database_a_worker_is_a_boot_error(tmp_path: Path) -> No
         with pytest.raises(BootFailed) as caught:
             await scene.call("tally")
         assert "database" in caught.value.why
+
+
+async def test_a_worker_that_fails_to_start_once_is_tried_again(tmp_path: Path, database_url: str) -> None:
+    """It was never tried again: the list said idle, the probe ready, and its messages waited for ever."""
+    async with working(tmp_path / "f", database_url, "starts_late") as database:
+        host = database.scene.host
+        await host.start_workers()
+        assert host.failing == ["starts_late"]
+        (state,) = [info.state for info in host.functions() if info.slug == "starts_late"]
+        assert state == "starting"
+        await database.scene.until(Event.FUNCTION_BROKEN, "starts_late")
+        (state,) = [info.state for info in host.functions() if info.slug == "starts_late"]
+        assert state == "broken"
+        (tmp_path / "f" / "_there").touch()
+        await database.until("exists (select from postmill.listeners)")
+        await database.send("starts_late")
+        await database.until("(select count(*) from pgmq.a_starts_late) = 1")
+        assert host.failing == []
+        assert len(database.scene.events(Event.FUNCTION_BOOTED, "healthy")) == 1, "a handler is started once"
+
+
+async def test_recycle_starts_a_worker_that_was_stopped(tmp_path: Path, database_url: str) -> None:
+    async with working(tmp_path / "f", database_url, "tally") as database:
+        host = database.scene.host
+        await host.start_workers()
+        await host.stop_function("tally")
+        await host.recycle("tally")
+        assert [info.instances for info in host.functions() if info.slug == "tally"] == [1]
+        await database.until("exists (select from postmill.listeners)")
+        await database.send("tally", payload=1)
+        await database.until("(select count(*) from pgmq.a_tally) = 1")
+
+
+async def test_recycle_tells_that_a_stopped_worker_does_not_start(tmp_path: Path, database_url: str) -> None:
+    async with working(tmp_path / "f", database_url, "starts_late") as database:
+        with pytest.raises(BootFailed):
+            await database.scene.host.recycle("starts_late")
+        assert len(database.scene.events(Event.FUNCTION_BOOT_FAILED, "starts_late")) == 1

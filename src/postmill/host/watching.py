@@ -1,0 +1,100 @@
+"""Says which files have changed since the last look.
+
+Paths are looked at again and again, and what lies behind a link is looked at through the link. The kernel's
+own notifications follow inodes: they say nothing more of a folder that was removed and made again or of what
+a link points to, and there may be none left for this process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    _Seen = dict[str, tuple[int, ...]]
+
+LOOK_S = 0.25
+"""How often to look: a person who has saved a file and turns to the browser needs about a second."""
+SHARE = 50
+"""A look may take one part in so many of the time: 2 % of a processor, however many files there are."""
+VARIABLES = ".env"
+_NOT_OURS = frozenset({"__pycache__", "node_modules", "site-packages"})
+"""Folders that hold no source of the user's. Neither do those whose names begin with a dot."""
+_ENVIRONMENT = "pyvenv.cfg"
+"""A folder with this file is a virtual environment: thousands of files that nobody edits."""
+
+
+class Watch:
+    """What was under ``places`` at the last look. A place is a file, or a folder of which Python files and
+    files of variables count; either may come later.
+    """
+
+    def __init__(self, places: Callable[[], Iterable[Path]]) -> None:
+        """``places`` is asked at each look."""
+        self._places = places
+        self._seen = _look(places())
+        self.took_s = 0.0
+        """How long the last look took."""
+
+    def changed(self) -> set[Path]:
+        """The files that have come, gone or changed since the last look. What can't be read is not there."""
+        began = time.monotonic()
+        before, self._seen = self._seen, _look(self._places())
+        self.took_s = time.monotonic() - began
+        both = before.keys() | self._seen.keys()
+        return {Path(path) for path in both if before.get(path) != self._seen.get(path)}
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait before the next look."""
+        return max(LOOK_S, self.took_s * SHARE)
+
+
+def _look(places: Iterable[Path]) -> _Seen:
+    seen: _Seen = {}
+    for place in places:
+        if os.path.isdir(place):  # noqa: PTH112 - never raises
+            for path in _files(str(place), frozenset()):
+                _note(seen, path)
+        else:
+            _note(seen, str(place))
+    return seen
+
+
+def _note(seen: _Seen, path: str) -> None:
+    """What tells one content from another. The time of the change of the inode also tells of a file whose
+    size and time were put back, and of one that may be read only now.
+    """
+    with suppress(OSError, ValueError):
+        found = os.stat(path)  # noqa: PTH116 - thousands of them
+        seen[path] = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
+
+
+def _files(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
+    """Below ``folder``, through links too. ``above`` are the folders around it: a link to one is a circle."""
+    try:
+        found = os.stat(folder)  # noqa: PTH116
+        entries = list(os.scandir(folder))
+    except OSError:  # gone meanwhile, or not for us to read
+        return
+    own = (found.st_dev, found.st_ino)
+    if own in above or any(entry.name == _ENVIRONMENT for entry in entries):
+        return
+    for entry in entries:
+        if _is_folder(entry):
+            if entry.name not in _NOT_OURS and not entry.name.startswith("."):
+                yield from _files(entry.path, above | {own})
+        elif entry.name.endswith(".py") or entry.name == VARIABLES:
+            yield entry.path
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False

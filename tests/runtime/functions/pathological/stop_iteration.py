@@ -1,0 +1,5 @@
+"""Raises what no future can hold."""
+
+
+def handler():
+    return {"first": next(iter([]))}
