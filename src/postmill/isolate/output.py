@@ -5,16 +5,19 @@ what user code prints. Threads may log, also while the event loop hangs.
 from __future__ import annotations
 
 import faulthandler
-import json
 import logging
 import os
 import signal
 import sys
 from contextlib import suppress
-from typing import TextIO
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-LONGEST = 16 * 1024
-"""Characters of one text in a record."""
+from postmill.isolate.log_record import line_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 STACK_SIGNAL: int | None = getattr(signal, "SIGURG", None)
 """Makes an isolate write the stack of its main thread, also inside code that lets no other thread run. A
 process that does not know this meaning ignores the signal.
@@ -32,17 +35,7 @@ class Records(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """See :class:`logging.Handler`."""
         with suppress(Exception):
-            fields = dict(getattr(record, "fields", {}))
-            if record.exc_info and record.exc_info[1] is not None:
-                text = logging.Formatter().formatException(record.exc_info)
-                fields["traceback"] = text[-LONGEST:]
-            line = {
-                "level": record.levelno,
-                "event": record.getMessage()[:LONGEST],
-                "logger": record.name,
-                "fields": fields,
-            }
-            self._write(json.dumps(line, default=str).encode() + b"\n")
+            self._write(line_of(record))
 
     def _write(self, data: bytes) -> None:
         """Nothing, if user code has closed the pipe and something else has its number now."""
@@ -56,11 +49,33 @@ def configure(level: str, descriptor: int) -> None:
     line.
     """
     sys.stdout, sys.stderr = _writer(1), _writer(2)  # those of the zygote believe to be its own files
-    root = logging.getLogger()
-    root.handlers[:] = [Records(descriptor)]
+    records = Records(descriptor)
+    own, root = logging.getLogger("postmill"), logging.getLogger()
+    own.handlers[:], own.propagate = [records], False  # whatever user code does to the root
+    root.handlers[:] = [records]
+    logging.basicConfig = partial(_basic_config, records, logging.basicConfig)
+    os._exit = partial(_exit, os._exit)
     root.setLevel(logging.getLevelNamesMapping().get(level.upper(), logging.INFO))
     if STACK_SIGNAL is not None:
         faulthandler.register(STACK_SIGNAL, file=descriptor, all_threads=False)
+
+
+def _basic_config(records: Records, original: Callable[..., None], **options: Any) -> None:
+    """``logging.basicConfig`` does nothing where the root has a handler: it is to work as in a plain process,
+    so ours makes room for those of user code.
+    """
+    root = logging.getLogger()
+    if root.handlers == [records]:
+        root.removeHandler(records)
+    original(**options)
+
+
+def _exit(original: Callable[[int], NoReturn], status: int) -> NoReturn:
+    """``os._exit``, after what was printed without an end of line."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+    original(status)
 
 
 def _writer(descriptor: int) -> TextIO:

@@ -5,13 +5,14 @@ errors that are hard to write down.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import orjson
 import pytest
 
 from postmill.model.events import Event
-from postmill.model.function_failures import HandlerRaised
+from postmill.model.function_failures import FunctionFailure, HandlerRaised
 from tests.runtime.functions.scene import GIVE_UP_S, hosting
 
 if TYPE_CHECKING:
@@ -114,3 +115,30 @@ async def test_an_error_that_is_hard_to_write_down_has_its_line(tmp_path: Path, 
         async with asyncio.timeout(GIVE_UP_S):
             [fields] = await scene.until(Event.FUNCTION_UNCAUGHT, "odd")
     assert said in fields["error"]
+
+
+async def test_basic_config_works(tmp_path: Path) -> None:
+    """It did nothing: the root logger had a handler already."""
+    folder = project(
+        tmp_path,
+        functions__logs="import logging\nlogging.basicConfig(level=logging.DEBUG, format='FMT %(message)s')\n"
+        "def handler():\n    logging.getLogger('app').debug('fine')\n    return {}",
+    )
+    async with hosting(folder) as scene:
+        await scene.call("logs")
+        async with asyncio.timeout(GIVE_UP_S):
+            [fields] = await scene.until(Event.FUNCTION_LOG, "logs")
+    assert fields["line"] == "FMT fine"
+
+
+async def test_last_words_without_an_end_of_line_are_heard(tmp_path: Path) -> None:
+    folder = project(
+        tmp_path,
+        functions__quits="import os\ndef handler():\n    print('last words', end='')\n    os._exit(3)",
+    )
+    async with hosting(folder) as scene:
+        with suppress(FunctionFailure):
+            await scene.call("quits")
+        async with asyncio.timeout(GIVE_UP_S):
+            [fields] = await scene.until(Event.FUNCTION_LOG, "quits")
+    assert fields["line"] == "last words"

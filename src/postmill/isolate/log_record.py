@@ -1,0 +1,78 @@
+"""What a log record says, as JSON, whatever user code has put into it."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import Any
+
+import msgspec
+
+from postmill.model.error_text import encodable
+
+LONGEST = 16 * 1024
+"""Characters of one text in a record."""
+DEEPEST = 8
+"""Levels of lists and dictionaries in a field; what lies deeper is shown as text."""
+MOST_ITEMS = 200
+"""Items of one list or dictionary in a field; a longer one is cut: a record is a line for people."""
+_INTEGERS = range(-(2**63), 2**63)
+"""Integers that every JSON reader takes. Larger ones are shown as text."""
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "fields"}
+
+
+def line_of(record: logging.LogRecord) -> bytes:
+    """One line of JSON with ``level``, ``event``, ``fields`` and ``logger``."""
+    fields = _fields(record)
+    if record.exc_info and record.exc_info[1] is not None:
+        fields["traceback"] = encodable(logging.Formatter().formatException(record.exc_info)[-LONGEST:])
+    line = {
+        "level": record.levelno,
+        "event": encodable(_message(record)[:LONGEST]),
+        "logger": encodable(str(record.name)),
+        "fields": fields,
+    }
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Arguments that do not fit the text stand behind it, as they are."""
+    try:
+        return record.getMessage()
+    except Exception:
+        return f"{_shown(record.msg)} {_shown(record.args)}"
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What ``extra`` gave: our own events put all of it into ``fields``."""
+    extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    given = getattr(record, "fields", {})
+    extra.update(given if isinstance(given, dict) else {"fields": given})
+    return {encodable(str(name)): _plain(value, 1) for name, value in extra.items()}
+
+
+def _plain(value: Any, depth: int) -> Any:
+    """The value as JSON can hold it; anything else as text."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if value in _INTEGERS else _shown(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else _shown(value)
+    return _collection(value, depth) if depth < DEEPEST else _shown(value)
+
+
+def _collection(value: Any, depth: int) -> Any:
+    if isinstance(value, dict):
+        items = list(value.items())[:MOST_ITEMS]
+        return {_shown(name): _plain(item, depth + 1) for name, item in items}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, depth + 1) for item in list(value)[:MOST_ITEMS]]
+    return _shown(value)
+
+
+def _shown(value: object) -> str:
+    try:
+        return encodable(str(value)[:LONGEST])
+    except Exception:
+        return f"<{type(value).__name__}>"
