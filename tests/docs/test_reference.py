@@ -17,7 +17,7 @@ from postmill.auth.credentials import Reason
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.main import root
 from postmill.cli.options import GLOBAL_OPTIONS
-from postmill.engine import settler
+from postmill.engine import reports
 from postmill.gateway import platform_errors
 from postmill.gateway.platform_errors import PlatformError
 from postmill.isolate.child import INHERITED
@@ -180,9 +180,9 @@ def test_every_event_has_the_fields_that_the_reference_names() -> None:
 
 def test_how_a_message_ends_is_said_as_the_reference_has_it() -> None:
     failed = Failed("error", "ValueError", "no", None, retry_after_s=3.0)
-    assert set(settler._details(failed)) == own_fields(Event.MESSAGE_RETRYING)
-    assert set(settler._details(replace(failed, retry_after_s=None))) == own_fields(Event.MESSAGE_DEAD)
-    assert set(settler._details(Snooze(3))) == own_fields(Event.MESSAGE_SNOOZED)
+    assert set(reports.details(failed)) == own_fields(Event.MESSAGE_RETRYING)
+    assert set(reports.details(replace(failed, retry_after_s=None))) == own_fields(Event.MESSAGE_DEAD)
+    assert set(reports.details(Snooze(3))) == own_fields(Event.MESSAGE_SNOOZED)
 
 
 def own_fields(event: Event) -> set[str]:
@@ -200,7 +200,7 @@ def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
     """
     said: dict[Event, set[str]] = {event: set() for event in Event}
     open_ended = {Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED, Event.FUNCTION_LOG}
-    for path in Path(settler.__file__).parents[1].rglob("*.py"):
+    for path in Path(reports.__file__).parents[1].rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call) or not re.search(
                 r"\.(emit(_each)?|publish|_say)$", ast.unparse(call.func)

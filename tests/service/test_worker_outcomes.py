@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from postmill import Context, Dead, Retry, Snooze, worker
+from postmill import Completed, Context, Dead, Retry, Snooze, worker
 from postmill.model.events import Event
 from tests.service.running import finished, running
 
@@ -324,3 +324,147 @@ async def test_being_read_by_other_clients_is_no_attempt(database_url: str) -> N
         await run.db.execute("select postmill.resume('tasks')")
         assert (await finished(run, 1))["archive"] == 1
     assert attempts == [1]
+
+
+class RateLimited(Snooze):
+    """A well-made extension."""
+
+    def __init__(self, api: str) -> None:
+        super().__init__(3000, f"the limit of {api}")
+
+
+class Gone(Dead):
+    def __init__(self) -> None:
+        super().__init__("gone for good")
+
+
+class Busy(Retry):
+    def __init__(self) -> None:
+        super().__init__("busy", after=3000)
+
+
+class Noted(Completed):
+    """An extension of a value."""
+
+
+class Declined(Dead):
+    """Forgets to call its parent, as every one of these."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class Later(Snooze):
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class Again(Retry):
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class Mute(Dead):
+    """Raises from whatever is asked of it."""
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def reason(self) -> str:  # type: ignore[override]
+        raise SystemExit(3)
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+class Endless(Snooze):
+    def __init__(self) -> None:
+        self.after_s = float("nan")
+
+
+@pytest.mark.parametrize("raised", [True, False])
+@pytest.mark.parametrize(
+    ("outcome", "end", "told"),
+    [
+        (RateLimited("maps"), Event.MESSAGE_SNOOZED, {"in_s": 3000}),
+        (Busy(), Event.MESSAGE_RETRYING, {"in_s": 3000}),
+        (Gone(), Event.MESSAGE_DEAD, {"reason": "gone for good"}),
+        (Declined(7), Event.MESSAGE_DEAD, {"reason": "7"}),
+        (Mute(), Event.MESSAGE_DEAD, {"reason": "(its text can't be shown)"}),
+        (Again(7), Event.MESSAGE_RETRYING, {"in_s": 60}),
+        (Later(7), Event.MESSAGE_RETRYING, {"in_s": 60, "kind": "error"}),
+        (Endless(), Event.MESSAGE_RETRYING, {"in_s": 60, "kind": "error"}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_outcomes_are_for_users_to_extend(
+    database_url: str, outcome: Exception, end: Event, told: dict[str, object], raised: bool
+) -> None:
+    """A subclass fell through: "completed" was said, and the message ran again at the end of each lease."""
+
+    @worker(retry=Retry.fixed(60, 2))
+    async def handle(payload: dict[str, Any]) -> Any:
+        if payload and raised:
+            raise outcome
+        return outcome if payload else None
+
+    async with running(database_url, handle) as run:
+        msg_id = await run.send('{"odd": 1}')
+        (fields,) = await run.until(end)
+        assert {name: fields[name] for name in told} == told
+        assert run.ends(msg_id) == [end]
+        await run.send("{}")  # the worker works on
+        await run.until(Event.MESSAGE_COMPLETED)
+        dead = int(end == Event.MESSAGE_DEAD)
+        assert await run.account() == {"queue": 1 - dead, "archive": 1, "dead": dead, "claims": 0}
+        snoozed = end == Event.MESSAGE_SNOOZED
+        assert len(await failures(run)) == (0 if snoozed else 1)
+
+
+async def test_an_extension_of_completed_is_completed(database_url: str) -> None:
+    @worker(keep_results=True)
+    async def handle(payload: dict[str, Any]) -> Any:
+        return Noted(3)
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        assert (await finished(run, 1))["archive"] == 1
+        assert await run.db.fetchval("select result from postmill.results") == "3"
+
+
+async def test_a_limit_that_was_lowered_meanwhile_leaves_the_last_failure_on_the_letter(
+    database_url: str,
+) -> None:
+    """The letter said "failed 3 of 2 attempts" and not of what, and the event counted one attempt more."""
+    posted: list[Any] = []
+
+    async def on_dead(letter: Any) -> None:
+        posted.append(letter)
+
+    @worker(retry=Retry.fixed(0, 2), on_dead=on_dead)
+    async def handle(payload: dict[str, Any]) -> None:
+        raise AssertionError("it is not run again")
+
+    async with running(database_url, handle) as run:
+        await run.db.execute("select postmill.pause('tasks')")
+        await run.until(Event.QUEUE_PAUSED)
+        msg_id = await run.send("{}")
+        await run.db.execute(
+            "insert into postmill.failures"
+            " (queue_name, msg_id, attempt, kind, error_type, error_message, traceback)"
+            " select 'tasks', $1, n, kind, 'ValueError', 'no ' || n, 'in line ' || n"
+            " from unnest(array['error', 'error', 'error', 'lost_lease']) with ordinality as t (kind, n)",
+            msg_id,
+        )
+        await run.db.execute("update pgmq.q_tasks set read_ct = 4")
+        await run.db.execute("select postmill.resume('tasks')")
+        (said,) = await run.until(Event.MESSAGE_DEAD)
+        letter = await run.db.fetchrow(
+            "select attempts, kind, reason, error_type, traceback from postmill.dead_letters"
+        )
+    reason = "failed 3 attempts, and 2 are allowed: ValueError: no 3"
+    assert tuple(letter) == (3, "exhausted", reason, "ValueError", "in line 3")
+    assert (said["attempt"], said["kind"], said["reason"]) == (3, "exhausted", reason)
+    (hooked,) = posted
+    assert (hooked.attempts, hooked.reason, hooked.error_message) == (3, reason, "no 3")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmill.model.errors import InvalidPayload, PayloadTooLarge
-from postmill.model.payload import MAX_MESSAGE_BYTES, to_json
+from postmill.model.payload import MAX_MESSAGE_BYTES, result_to_json, to_json
 
 JSON = st.recursive(
     st.none()
@@ -49,6 +51,10 @@ class Model(pydantic.BaseModel):
 
 class Colour(Enum):
     RED = "red"
+
+
+class Odd(Enum):
+    NUMBER = math.nan
 
 
 @given(JSON)
@@ -137,3 +143,41 @@ def test_json_text_passes_unchanged_but_on_one_line() -> None:
 def test_text_that_is_not_json_is_refused(text: bytes) -> None:
     with pytest.raises(InvalidPayload, match="not JSON"):
         to_json(msgspec.Raw(text))
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ({"user": {"tags": ["a", 1j]}}, """at ["user"]["tags"][1]"""),
+        ([Plain("a"), Plain(object())], "at [1].url"),  # type: ignore[arg-type]
+        ({"a": {1: 2}}, """at ["a"][1] (a key of type int)"""),
+        ({"n": [0, 2**64]}, """at ["n"][1]"""),
+        ({"s": ["\ud800"]}, """at ["s"][0]"""),
+        ({"x": [1.0, {"y": math.nan}]}, """at ["x"][1]["y"]"""),
+        ({"x": deque([math.inf])}, """the type deque, at ["x"]"""),
+        ({"x": Odd.NUMBER}, """at ["x"].value"""),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_what_json_does_not_know_is_named_by_its_place(value: object, place: str) -> None:
+    with pytest.raises(InvalidPayload) as raised:
+        to_json(value)
+    assert place.replace('"', "'") in raised.value.why
+
+
+def test_a_payload_that_contains_itself_is_refused_and_ends() -> None:
+    loop: list[object] = []
+    loop.append(loop)
+    with pytest.raises(InvalidPayload):
+        to_json({"a": loop})
+
+
+@pytest.mark.parametrize("value", [2**64, math.nan, [math.inf], {"a": object()}, "a\0", {1, 2}])
+def test_a_result_that_can_not_be_kept_exactly_is_refused(value: object) -> None:
+    """NaN was kept as null."""
+    with pytest.raises(InvalidPayload):
+        result_to_json(value)
+
+
+def test_a_result_may_have_keys_that_are_numbers() -> None:
+    assert result_to_json({3: None}) == '{"3":null}'

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, TypedDict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 import pydantic
@@ -16,6 +17,11 @@ from hypothesis import strategies as st
 
 from postmill.handlers.decoding import decoder
 from postmill.model.errors import InvalidHandler, InvalidPayload
+from postmill.model.message import Claim, Message
+from postmill.model.payload import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass
@@ -97,3 +103,109 @@ def test_a_type_that_nothing_can_decode_is_refused_when_the_worker_is_made() -> 
         decoder(list[int] | list[str])
     with pytest.raises((InvalidHandler, InvalidPayload)):
         decoder(threading.Lock)("{}")
+
+
+class Loose(pydantic.BaseModel):
+    n: Any
+
+
+class Struct(msgspec.Struct):
+    n: Any
+
+
+def each_reads(raw: str) -> list[Any]:
+    """What every way of reading a payload makes of its field n, or the name of the error."""
+    claim = Claim(1, datetime.now(UTC), 0.0)
+    message = Message("q", 1, 1, 0, 0, raw, raw, 0, 0, claim)
+    ways: list[Callable[[], Any]] = [
+        lambda: decoder(dict)(raw)["n"],
+        lambda: decoder(Any)(raw)["n"],
+        lambda: decoder(dict[str, Any])(raw)["n"],
+        lambda: decoder(Struct)(raw).n,
+        lambda: decoder(Loose)(raw).n,
+        lambda: message.payload["n"],
+        lambda: message.headers["n"],
+    ]
+    return [_said(way) for way in ways]
+
+
+def _said(way: Callable[[], Any]) -> Any:
+    try:
+        return way()
+    except InvalidPayload:
+        return "InvalidPayload"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [str(2**53 + 1), str(2**64 - 1), str(2**64), str(-(2**63) - 1), str(10**20 + 1), "1" + "0" * 308],
+    ids=lambda text: text[:22],
+)
+def test_every_decoder_reads_an_integer_as_it_is(text: str) -> None:
+    """From 2 ** 64 on some of them made a float of it, and the last digits were gone."""
+    values = each_reads(f'{{"n": {text}}}')
+    assert values == [int(text)] * 7
+    assert {type(value) for value in values} == {int}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1e400",
+        "-1E400",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1" + "0" * 400,
+        "1" + "0" * 5000,
+        '"\\ud800"',
+        "[" * 200 + "]" * 200,
+        '{"a":' * 200 + "1" + "}" * 200,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_what_one_decoder_refuses_all_refuse(text: str) -> None:
+    assert each_reads(f'{{"n": {text}}}') == ["InvalidPayload"] * 7
+    if "e4" not in text.lower():  # text passes with numbers that no float can hold: the database can
+        with pytest.raises(InvalidPayload):
+            to_json(msgspec.Raw(f'{{"n": {text}}}'.encode()))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('1, "n": 2', 2),
+        ('"[[[["', "[[[["),
+        (f'"{"1" * 400}"', "1" * 400),
+        ("[" * 199 + "]" * 199, None),
+        ("1e2", 100.0),
+        ("0." + "1" * 400, 1 / 9),
+    ],
+    ids=[
+        "the last of equal names",
+        "brackets in a string",
+        "digits in a string",
+        "as deep as can be",
+        "a float",
+        "a long fraction",
+    ],
+)
+def test_what_one_decoder_reads_all_read_alike(text: str, value: Any) -> None:
+    first, *others = each_reads(f'{{"n": {text}}}')
+    assert first != "InvalidPayload"
+    assert others == [first] * 6
+    assert value is None or first == value
+
+
+def test_brackets_in_strings_and_wide_payloads_are_not_deep() -> None:
+    wide = json.dumps({"n": [{"text": '\\"[[[['}] * 500})
+    assert each_reads(wide) == [json.loads(wide)["n"]] * 7
+
+
+@given(st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3), max_leaves=30))
+def test_whatever_is_sent_is_read_as_it_was(value: Any) -> None:
+    try:
+        raw = to_json({"n": value}).decode()
+    except InvalidPayload:
+        return
+    assert each_reads(raw) == [value] * 7

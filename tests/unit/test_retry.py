@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import pickle
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmill import Retry
+from postmill import Retry, Snooze
 from postmill.model.errors import InvalidOption
 from postmill.model.retry import Dead, Exhausted, RetryPolicy, policy_from
 
@@ -120,3 +123,63 @@ def test_a_rule_that_answers_no_delay_is_an_error(answer: Any) -> None:
 def test_bad_policies_are_refused_when_they_are_made(make: Any) -> None:
     with pytest.raises(InvalidOption):
         make()
+
+
+async def later(attempt: int, error: BaseException) -> float:
+    return 1.0
+
+
+def stepwise(attempt: int, error: BaseException) -> Any:
+    yield 1.0
+
+
+class Caller:
+    async def __call__(self, attempt: int, error: BaseException) -> float:
+        return 1.0
+
+
+class Patient(RetryPolicy):
+    async def delay_s(self, attempt: int, error: BaseException, chance: Any) -> float:  # type: ignore[override]
+        return 1.0
+
+
+@pytest.mark.parametrize("rule", [later, partial(later, 1), stepwise, Caller(), Patient()])
+def test_a_rule_that_answers_later_is_refused_when_it_is_given(rule: Any) -> None:
+    """The coroutine was taken for an answer that is no delay: each failure waited a minute, for ever."""
+    with pytest.raises(InvalidOption, match="asynchronous"):
+        policy_from(rule)
+    with pytest.raises(InvalidOption, match="asynchronous"):
+        Retry.none.on(ValueError, use=rule)
+
+
+def test_a_rule_that_hides_its_coroutine_is_an_error_and_leaves_none_behind(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    with pytest.raises(InvalidOption, match="not a duration"):
+        policy_from(lambda *failed: later(*failed)).decide(1, ERROR, middle)  # noqa: PLW0108 - it hides
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
+
+
+def test_a_limit_that_was_lowered_is_not_said_to_be_kept() -> None:
+    assert str(Retry.fixed(1, 2).decide(3, ERROR, middle)) == "failed 3 attempts, and 2 are allowed"
+
+
+class Coded(Snooze):
+    def __init__(self, code: int, *, api: str) -> None:
+        super().__init__(30, f"{api} {code}")
+        self.code = code
+
+
+class Bare(Dead):
+    def __init__(self, *, code: int) -> None:
+        self.code = code
+
+
+@pytest.mark.parametrize("error", [Coded(7, api="maps"), Bare(code=7), Retry("no", after=3)])
+def test_outcomes_and_their_extensions_come_back_from_another_process(error: Any) -> None:
+    """They were made anew through an ``__init__`` that asks for other arguments, which failed."""
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is type(error)
+    assert back.__dict__ == error.__dict__
+    assert back.args == error.args

@@ -79,7 +79,8 @@ def _check_source(payload: str | None, source: str | None) -> None:
 
 
 def _headers(pairs: tuple[str, ...]) -> dict[str, Any] | None:
-    import orjson
+    from postmill.model.errors import InvalidPayload
+    from postmill.model.json_text import loads
 
     found: dict[str, Any] = {}
     for pair in pairs:
@@ -87,8 +88,8 @@ def _headers(pairs: tuple[str, ...]) -> dict[str, Any] | None:
         if not equals or not name:
             raise click.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="--header")
         try:
-            found[name] = orjson.loads(value)
-        except orjson.JSONDecodeError:
+            found[name] = loads(value)
+        except InvalidPayload:
             found[name] = value
     return found or None
 

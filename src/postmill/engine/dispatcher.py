@@ -62,7 +62,7 @@ class Dispatcher:
         """
         ready = self._ready
         for message in messages:
-            verdict = self._executor.verdict_before(message)
+            verdict = self._executor.verdicts.before(message)
             if verdict is None:
                 ready.append(message)
             else:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from postmill.engine.verdicts import QUOTED_LIMIT
 from postmill.model.events import Event
 from postmill.model.outcome import Failed
+from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from postmill.engine.settlement import Settlement
+    from postmill.db.shared_connection import SharedConnection
+    from postmill.engine.settlement import Pair, Settlement
     from postmill.model.message import Message
+    from postmill.model.outcome import Outcome
     from postmill.service.events import Events
 
 
@@ -27,6 +31,44 @@ class Letter:
     kind: str
     error_type: str
     error_message: str
+    attempts: int
+    """How many attempts failed, the last one included."""
+
+
+def attempts_of(message: Message, outcome: Failed) -> int:
+    """How many attempts of a dead message failed. One that was not run again has no attempt of its own."""
+    return message.attempt if outcome.kind else message.failures
+
+
+async def with_last_failures(shared: SharedConnection, queue: str, pairs: list[Pair]) -> list[Pair]:
+    """The same dead messages; those that were not run again with what their last attempt met. Raises what
+    asyncpg raises.
+    """
+    unexplained = [message for message, outcome in pairs if isinstance(outcome, Failed) and not outcome.kind]
+    if not unexplained:
+        return pairs
+    rows = await shared.fetch(
+        statement("last_failures"),
+        queue,
+        [message.msg_id for message in unexplained],
+        [message.enqueued_us for message in unexplained],
+    )
+    found = {row["msg_id"]: row for row in rows}
+    return [(message, _explained(outcome, found.get(message.msg_id))) for message, outcome in pairs]
+
+
+def _explained(outcome: Outcome, last: Any) -> Outcome:
+    if not isinstance(outcome, Failed) or outcome.kind or last is None:
+        return outcome
+    error_type, error_message = last["error_type"] or "", last["error_message"] or ""
+    said = ": ".join(part for part in (error_type, error_message[:QUOTED_LIMIT]) if part)
+    return replace(
+        outcome,
+        error_type=error_type,
+        error_message=error_message,
+        traceback=last["traceback"],
+        reason=f"{outcome.reason}: {said}" if said else outcome.reason,
+    )
 
 
 class DeadLetterHook:
@@ -52,6 +94,7 @@ class DeadLetterHook:
                     outcome.kind or "exhausted",
                     outcome.error_type,
                     outcome.error_message,
+                    attempts_of(message, outcome),
                 )
                 task = asyncio.create_task(self._call(letter))
                 self._running.add(task)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from postmill.engine.letters import attempts_of
 from postmill.model.events import Event
 from postmill.model.outcome import Cancelled, Completed, Failed, Lost, Outcome, Released, Settled, Snooze
 from postmill.sql.catalog import queue_statement, statement
@@ -40,6 +41,8 @@ class Settlement:
     """It is sent on a session that was opened for it: what a handler did to the last one plays no part."""
     trial: bool = False
     """It was refused before and kept since: one row, sent to see whether it is taken now."""
+    explained: bool = False
+    """Its dead messages know their last failure."""
     waits: int = 0
     """How often it waited in vain for a lock."""
 
@@ -154,8 +157,9 @@ class Statements:
     def _dead_letter(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
         reasons = [outcome.reason for _, outcome in settlement.pairs if isinstance(outcome, Failed)]
         attempts = [
-            message.attempt if isinstance(outcome, Failed) and outcome.kind else message.failures
+            attempts_of(message, outcome)
             for message, outcome in settlement.pairs
+            if isinstance(outcome, Failed)
         ]
         again = ([message.enqueued_us for message in settlement.messages],) if settlement.uncertain else ()
         return queue_statement("dead_letter", self.shape, *(("again",) if again else ())), (
@@ -222,20 +226,24 @@ def _held(settlement: Settlement) -> tuple[list[int], ...]:
 
 
 def _failures(settlement: Settlement) -> tuple[list[Any], ...]:
-    rows = [
-        (
-            message.attempt,
-            outcome.kind,
-            outcome.error_type,
-            outcome.error_message,
-            outcome.traceback,
-            outcome.ran_s,
-        )
-        if isinstance(outcome, Failed) and outcome.kind
-        else (None,) * 6
-        for message, outcome in settlement.pairs
-    ]
+    """The columns of the records of failed attempts: null where there was none."""
+    rows = [_failure(message, outcome) for message, outcome in settlement.pairs]
     return tuple([row[column] for row in rows] for column in range(6))
+
+
+def _failure(message: Message, outcome: Outcome) -> tuple[Any, ...]:
+    if not isinstance(outcome, Failed):
+        return (None,) * 6
+    if not outcome.kind:  # not run again: no attempt to record, but its last one stands in the letter
+        return (None, None, outcome.error_type or None, None, outcome.traceback, None)
+    return (
+        message.attempt,
+        outcome.kind,
+        outcome.error_type,
+        outcome.error_message,
+        outcome.traceback,
+        outcome.ran_s,
+    )
 
 
 def delay_s(outcome: Outcome) -> float:

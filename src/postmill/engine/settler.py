@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from postmill.db.outage import is_passing, refuses_login
 from postmill.engine.diagnosis import Diagnosis, sqlstate_of
+from postmill.engine.letters import with_last_failures
 from postmill.engine.refusals import Refusals
+from postmill.engine.reports import follows, report
 from postmill.engine.settlement import Settlement, Statements, grouped
 from postmill.model.events import Event
 from postmill.model.message import State
-from postmill.model.outcome import LOST, Failed, Lost, Outcome, Snooze
-from postmill.model.refusal import PUT_OFF_S, Cause, Verdict, cause_of, weakened
+from postmill.model.outcome import LOST, Failed, Lost
+from postmill.model.refusal import Cause, Verdict, cause_of, weakened
 from postmill.service.outage import OutageBackoff
 from postmill.service.service import Service
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from postmill.engine.ledger import Ledger
     from postmill.engine.settlement import Pair
     from postmill.model.message import Message
+    from postmill.model.outcome import Outcome
     from postmill.service.events import Events
     from postmill.service.outage import Outage
 
@@ -135,6 +138,8 @@ class Settler(Service):
                 self._hold(settlement, settlement.pairs)
                 return
             try:
+                if settlement.kind == "dead_letter":
+                    await self._explain(settlement)
                 settled = await self._execute(settlement)
             except Exception as error:
                 if await self._is_sent_again(settlement, error):
@@ -239,7 +244,7 @@ class Settler(Service):
                 msg_id=message.msg_id,
                 statement=settlement.kind,
                 reason=reason,
-                follows=_follows(weaker),
+                follows=follows(weaker),
             )
         if weaker is not None:
             await self._settle_pairs([(message, weaker)], new_session=settlement.new_session)
@@ -262,6 +267,13 @@ class Settler(Service):
     def _release(self, kind: str, settled: Iterable[int]) -> None:
         """The queue takes settlements of this kind: send what was kept from it."""
         self._pending[:0] = self._refusals.accepted(kind, settled)
+
+    async def _explain(self, settlement: Settlement) -> None:
+        """Give messages that were not run again the failure that their last attempt met: once."""
+        if not settlement.explained:
+            queue = self.statements.shape.name
+            settlement.pairs = await with_last_failures(self._shared, queue, settlement.pairs)
+            settlement.explained = True
 
     async def _execute(self, settlement: Settlement) -> list[int]:
         for message, _ in settlement.pairs:
@@ -299,17 +311,8 @@ class Settler(Service):
             self._release(settlement.kind, settled)
             for listener in self.on_settled:
                 listener(settlement, settled)
-            self._say(settlement, news)
+            report(self._events, settlement, news)
         return missed
-
-    def _say(self, settlement: Settlement, landed: list[Message]) -> None:
-        if settlement.event in {Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED}:
-            ids = {message.msg_id for message in landed}
-            for message, outcome in settlement.pairs:
-                if message.msg_id in ids:
-                    self._events.emit_each(settlement.event, [message], **_details(outcome))
-        else:
-            self._events.emit_each(settlement.event, landed)
 
     async def _still_ours(
         self, settlement: Settlement, missed: list[Pair], sent: dict[int, int]
@@ -366,36 +369,6 @@ def _said(error: BaseException) -> str:
     return f"{sqlstate_of(error) or type(error).__name__}: {error}".strip()
 
 
-def _follows(weaker: Outcome | None) -> str:
-    match weaker:
-        case None:
-            return "it is left to the end of its lease"
-        case Failed(retry_after_s=None):
-            return "a dead letter"
-        case Failed(retry_after_s=delay_s) if delay_s == PUT_OFF_S:
-            return "put off for a day"
-        case Failed(kind=""):
-            return "another attempt, without a record"
-    return "another attempt"
-
-
 def _one_more_try(_message: Message, reason: str) -> Failed:
     """What follows a refusal where no retry policy was given."""
     return Failed("error", "SettlementRefused", reason, None, 60.0)
-
-
-def _details(outcome: Outcome) -> dict[str, Any]:
-    match outcome:
-        case Failed(retry_after_s=None):
-            return {"kind": outcome.kind, "reason": outcome.reason, "error": _error(outcome)}
-        case Failed(retry_after_s=delay_s):
-            return {"in_s": round(delay_s or 0.0, 1), "kind": outcome.kind, "error": _error(outcome)}
-        case Snooze():
-            return {"in_s": outcome.after_s}
-    return {}
-
-
-def _error(failure: Failed) -> str:
-    """The failure in a line of the log, cut to what fits there."""
-    named = f"{failure.error_type}: " if failure.error_type else ""
-    return f"{named}{failure.error_message}"[:300]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-import orjson
 
 from postmill.model.errors import InvalidHandler, InvalidPayload
+from postmill.model.json_text import check_bounds, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +42,10 @@ def decoder(payload_type: Any) -> Decode:
 
 def _any_of(payload_type: Any) -> Decode:
     if payload_type not in (dict, list):
-        return _loads
+        return loads
 
     def decode(raw: str) -> Any:
-        payload = _loads(raw)
+        payload = loads(raw)
         if type(payload) is not payload_type:
             raise InvalidPayload(f"expected a JSON {_JSON_NAMES[payload_type]}, got {type(payload).__name__}")
         return payload
@@ -53,16 +53,9 @@ def _any_of(payload_type: Any) -> Decode:
     return decode
 
 
-def _loads(raw: str) -> Any:
-    """jsonb holds numbers and depths that nothing here can: such a payload fits no handler."""
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise InvalidPayload(str(error)) from error
-
-
 def _msgspec(decode: Decode) -> Decode:
     def checked(raw: str) -> Any:
+        check_bounds(raw)
         try:
             return decode(raw)
         except (msgspec.MsgspecError, RecursionError) as error:
@@ -73,6 +66,7 @@ def _msgspec(decode: Decode) -> Decode:
 
 def _pydantic(validate: Decode) -> Decode:
     def checked(raw: str) -> Any:
+        loads(raw)  # pydantic's own parser makes infinity of 1e400, and takes NaN
         try:
             return validate(raw)
         except ValueError as error:  # pydantic's ValidationError is one

@@ -15,7 +15,7 @@ from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from typing import TYPE_CHECKING, Any
 
-from postmill.engine.executor import ChildCrashed
+from postmill.engine.verdicts import ChildCrashed
 from postmill.handlers.returned import in_process
 from postmill.handlers.threads import Threads
 from postmill.model.errors import InvalidHandler

@@ -6,10 +6,11 @@ Wraps the handler, so that a worker without a tracer provider pays nothing. Deci
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from postmill.client.tracing import attributes_of, find_tracer
+from postmill.model.errors import InvalidPayload
 from postmill.model.outcome import Snooze
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class TracedHandler:
             try:
                 yield
             except BaseException as error:
-                _tell(span, error)
+                with suppress(BaseException):  # an error that can't be described is still the handler's own
+                    _tell(span, error)
                 raise
 
 
@@ -99,7 +101,10 @@ def _context_of(message: Message) -> Context:
 
     if not message.has_headers:
         return Context()
-    headers = {name: value for name, value in message.headers.items() if isinstance(value, str)}
+    try:
+        headers = {name: value for name, value in message.headers.items() if isinstance(value, str)}
+    except InvalidPayload:
+        return Context()
     return extract(headers, context=Context())
 
 

@@ -7,7 +7,8 @@ from enum import IntEnum
 from typing import Any
 
 import msgspec
-import orjson
+
+from postmill.model.json_text import loads
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -90,7 +91,7 @@ class Message(msgspec.Struct, eq=False):
     @property
     def headers(self) -> dict[str, Any]:
         """The message's headers; empty when it has none, or something else than an object."""
-        headers = orjson.loads(self.raw_headers) if self.raw_headers else {}
+        headers = loads(self.raw_headers) if self.raw_headers else {}
         return headers if isinstance(headers, dict) else {}
 
     @property
@@ -100,8 +101,8 @@ class Message(msgspec.Struct, eq=False):
 
     @property
     def payload(self) -> Any:
-        """The message's JSON, decoded; the handler's annotation plays no part."""
-        return orjson.loads(self.raw)
+        """The message's JSON, decoded; the handler's annotation plays no part. Raises ``InvalidPayload``."""
+        return loads(self.raw)
 
     def __repr__(self) -> str:
         return f"<Message {self.queue}/{self.msg_id} read_ct={self.read_ct} attempt={self.attempt}>"

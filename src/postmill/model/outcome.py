@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from postmill.model.duration import seconds
-from postmill.model.retry import ExponentialRetry, FixedRetry, RetryPolicy
+from postmill.model.retry import ExponentialRetry, FixedRetry, RetryPolicy, restored
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -39,6 +39,9 @@ class Retry(Exception):
         self.reason = reason
         self.after_s = None if after is None else seconds(after, "after")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (type(self), self.args, self.__dict__)
+
     @staticmethod
     def exponential(
         *,
@@ -66,8 +69,8 @@ class Snooze(Exception):
         self.reason = reason
         self.after_s = seconds(after, "after")
 
-    def __reduce__(self) -> tuple[type[Snooze], tuple[float, str]]:
-        return type(self), (self.after_s, self.reason)  # it comes back from a handler's process
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (type(self), self.args, self.__dict__)
 
 
 @dataclass(frozen=True, slots=True)

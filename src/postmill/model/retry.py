@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Any
 
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
+
+
+def restored(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
+    """An exception that comes back from a handler's process. Not through its ``__init__``: a subclass may ask
+    for other arguments than it hands to its parent.
+    """
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
 
 Chance = Callable[[], float]
 """A number in [0, 1)."""
@@ -19,6 +32,9 @@ class Dead(Exception):
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (type(self), self.args, self.__dict__)
 
 
 class Exhausted(Dead):
@@ -58,19 +74,27 @@ class RetryPolicy:
         """
         policy = self._for(error)
         if policy.max_attempts is not None and attempt >= policy.max_attempts:
-            return Exhausted(f"failed {attempt} of {policy.max_attempts} attempts")
+            return Exhausted(in_words(attempt, policy.max_attempts))
         return policy.delay_s(attempt, error, chance) if asked_s is None else asked_s
 
     def exhausted(self, failures: int) -> bool:
         """Whether a message with so many recorded failures may not be run again at all, whatever failed."""
-        limits = [policy.max_attempts for policy in (self, *self.by_exception.values())]
-        return all(limit is not None and failures >= limit for limit in limits)
+        limit = self.most_attempts
+        return limit is not None and failures >= limit
 
-    def on(self, *exceptions: type[BaseException], use: RetryPolicy) -> RetryPolicy:
+    @property
+    def most_attempts(self) -> int | None:
+        """What the most patient of the rules allows; None: one of them has no limit."""
+        limits = [policy.max_attempts for policy in (self, *self.by_exception.values())]
+        return None if None in limits else max(limit for limit in limits if limit is not None)
+
+    def on(
+        self, *exceptions: type[BaseException], use: RetryPolicy | Callable[[int, BaseException], Any]
+    ) -> RetryPolicy:
         """This policy, but with ``use`` for the given exception types (the most specific one that fits is
         taken).
         """
-        table = dict(self.by_exception) | dict.fromkeys(exceptions, use)
+        table = dict(self.by_exception) | dict.fromkeys(exceptions, policy_from(use))
         return replace(self, by_exception=MappingProxyType(table))
 
     def _for(self, error: BaseException) -> RetryPolicy:
@@ -119,12 +143,29 @@ class CallableRetry(RetryPolicy):
 
     def delay_s(self, attempt: int, error: BaseException, chance: Chance) -> float | Dead:
         """See :meth:`RetryPolicy.delay_s`."""
-        answer = self.rule(attempt, error)
+        answer: Any = self.rule(attempt, error)
+        if inspect.iscoroutine(answer):
+            answer.close()  # nothing runs it, so Python would complain on top
         return answer if isinstance(answer, Dead) else seconds(answer, "the retry rule's delay")
+
+
+def in_words(failed: int, limit: int | None) -> str:
+    """Why no further attempt follows. The limit may have been lowered since the message began to fail."""
+    if limit is None or failed > limit:
+        return f"failed {failed} attempts, and {limit or 'no more'} are allowed"
+    return f"failed {failed} of {limit} attempts"
 
 
 def policy_from(value: object) -> RetryPolicy:
     """A policy from what users pass as ``retry=``: a policy, or a callable. Raises :class:`InvalidOption`."""
+    rules = (value.delay_s, value.decide) if isinstance(value, RetryPolicy) else (value,)
+    if any(map(_answers_later, rules)):
+        raise InvalidOption(
+            f"retry={value!r} is asynchronous.",
+            why="A retry rule answers at once: it is asked between two statements of the worker.",
+            hint="Write it with def, not async def. What must be looked up belongs into the handler,"
+            " which can raise Retry(after=...).",
+        )
     if isinstance(value, RetryPolicy):
         return value
     if callable(value) and not isinstance(value, type):
@@ -134,3 +175,10 @@ def policy_from(value: object) -> RetryPolicy:
         hint="Use Retry.exponential(...), Retry.fixed(delay, max_attempts), Retry.none or a function"
         " (attempt, error) -> seconds.",
     )
+
+
+def _answers_later(rule: object) -> bool:
+    """Whether a call gives a coroutine or a generator in place of an answer."""
+    kinds = (inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction)
+    called = getattr(type(rule), "__call__", None)  # noqa: B004 - the function behind a callable object
+    return any(kind(each) for each in (inspect.unwrap(rule), called) for kind in kinds)  # type: ignore[arg-type]
