@@ -60,6 +60,25 @@ async def handler(request):
     return {"method": request.method, "body": body.decode(), "authorized": "authorization" in request.headers,
             "query": request.url.query, **headers}
 """,
+    "form": "async def handler(request):\n    return dict(await request.form())\n",
+    "private": """
+from starlette.responses import JSONResponse
+
+async def handler(request):
+    return JSONResponse({}, headers={"access-control-allow-origin": "https://elsewhere.example"})
+""",
+    "api": """
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+
+app = FastAPI()
+headers = ["authorization", "apikey", "content-type", "x-client-info", "x-region", "x-mine"]
+app.add_middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["POST"], allow_headers=headers)
+
+@app.post("/notes")
+async def add(request: Request):
+    return await request.json()
+""",
     "raising": "async def handler(request):\n    raise RuntimeError('PRIVATE')\n",
     "dying": "import os\nasync def handler(request):\n    os._exit(1)\n",
     "unimportable": "import nothing_like_it\n",

@@ -25,6 +25,7 @@ class StandInHost:
         self.stopped: list[str] = []
         self.recycled: list[str] = []
         self.calls: list[Scope] = []
+        self.kinds: dict[str, str | FunctionFailure] = {}
 
     def functions(self) -> Sequence[FunctionInfo]:
         found = ((slug, self.settings_of(slug)) for slug in sorted(self.apps))
@@ -32,6 +33,12 @@ class StandInHost:
 
     def settings_of(self, slug: str) -> FunctionSettings | None:
         return self.settings.get(slug, FunctionSettings(slug=slug)) if slug in self.apps else None
+
+    async def kind_of(self, slug: str) -> str | None:
+        kind = self.kinds.get(slug, "handler")
+        if isinstance(kind, FunctionFailure):
+            raise kind
+        return kind
 
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         self._check(slug)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from postmill.auth.credentials import Allowed, Refused, authenticate
-from postmill.gateway import platform_errors, routing
+from postmill.gateway import platform_errors, preflight, routing
 from postmill.gateway.control import Control
 from postmill.gateway.exchange import Exchange
 from postmill.gateway.platform_errors import METHODS, PlatformError
@@ -41,6 +41,9 @@ class Functions(Protocol):
 
     def settings_of(self, slug: str) -> FunctionSettings | None:
         """Those of one function; None when there is none of that name."""
+
+    async def kind_of(self, slug: str) -> str | None:
+        """``handler``, ``app`` or ``worker``; starts it to know. Raises ``FunctionFailure``."""
 
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one exchange. Raises ``FunctionFailure`` before its answer has begun, ``ResponseCut`` after."""
@@ -94,25 +97,59 @@ class Gateway:
             return await self._control.probe(scope, exchange)
         if path.startswith(routing.CONTROL):
             return await self._control.answer(scope, exchange, await self._verdict(scope))
-        route = routing.find(path)
+        return await self._call(scope, exchange)
+
+    async def _call(self, scope: Scope, exchange: Exchange) -> PlatformError | None:
+        """Has the function answer that the path names."""
+        route = routing.find(scope["path"])
         if route is None:
             return platform_errors.NOT_FOUND
-        method = scope.get("method", "GET")
-        if method not in METHODS:
+        if scope.get("method", "GET") not in METHODS:
             return platform_errors.METHOD_NOT_ALLOWED
-        refusal = await self._refusal(route.slug, method, scope) or _too_large(exchange)
-        if refusal is not None:
-            return refusal
-        inner = {**scope, "root_path": route.root_path}
-        await self._host.handle(route.slug, inner, exchange.receive, exchange.send)
-        return None
-
-    async def _refusal(self, slug: str, method: str, scope: Scope) -> PlatformError | None:
-        """Why this caller may not call this function; preflights never carry credentials and need none."""
-        settings = self._host.settings_of(slug)
+        settings = self._host.settings_of(route.slug)
         if settings is None or not settings.enabled:
-            return PlatformError(404, platform_errors.NOT_FOUND.code, f"There is no function {slug}.")
-        if method == "OPTIONS" or not settings.verify_jwt:
+            return PlatformError(404, platform_errors.NOT_FOUND.code, f"There is no function {route.slug}.")
+        inner = {**scope, "root_path": route.root_path}
+        if settings.verify_jwt and preflight.is_preflight(scope):
+            await self._answer_preflight(settings, inner, exchange)
+            return None
+        refusal = await self._refusal(settings, scope) or _too_large(exchange)
+        if refusal is None:
+            await self._host.handle(
+                route.slug, inner, exchange.receive, await self._send(settings, scope, exchange)
+            )
+        return refusal
+
+    async def _send(self, settings: FunctionSettings, scope: Scope, exchange: Exchange) -> Send:
+        """How the function answers. A page that was let through a preflight may read it."""
+        if not (settings.verify_jwt and preflight.comes_from_a_page(scope)):
+            return exchange.send
+        return (
+            exchange.send if await self._answers_preflights(settings) else preflight.readable(exchange.send)
+        )
+
+    async def _answer_preflight(self, settings: FunctionSettings, scope: Scope, exchange: Exchange) -> None:
+        """Nothing runs for a stranger, unless the function is to answer; and then without a body."""
+        if await self._answers_preflights(settings):
+            body = preflight.BodyDropped(exchange.receive)
+            await self._host.handle(settings.slug, preflight.without_body(scope), body, exchange.send)
+        else:
+            await preflight.answer(scope, exchange.send)
+
+    async def _answers_preflights(self, settings: FunctionSettings) -> bool:
+        """Whether the function does. One that can't be started does not: a browser shows why only when its
+        preflight has succeeded.
+        """
+        if settings.preflight:
+            return settings.preflight == "function"
+        try:
+            return await self._host.kind_of(settings.slug) == "app"
+        except FunctionFailure:
+            return False
+
+    async def _refusal(self, settings: FunctionSettings, scope: Scope) -> PlatformError | None:
+        """Why this caller may not call this function."""
+        if not settings.verify_jwt:
             return None
         verdict = await self._verdict(scope)
         return platform_errors.unauthorized(verdict.reason) if isinstance(verdict, Refused) else None

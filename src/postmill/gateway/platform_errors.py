@@ -21,14 +21,19 @@ if TYPE_CHECKING:
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 """What a function can be called with."""
 
-CORS_HEADERS: Sequence[tuple[bytes, bytes]] = (
+READABLE: Sequence[tuple[bytes, bytes]] = (
     (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"sb-error-code, x-relay-error, x-sb-edge-region"),
+)
+"""Let a page of any origin read an answer."""
+
+CORS_HEADERS: Sequence[tuple[bytes, bytes]] = (
+    *READABLE,
     (
         b"access-control-allow-headers",
         b"authorization, x-client-info, apikey, content-type, x-region",
     ),
     (b"access-control-allow-methods", ", ".join(METHODS).encode()),
-    (b"access-control-expose-headers", b"sb-error-code, x-relay-error, x-sb-edge-region"),
 )
 
 

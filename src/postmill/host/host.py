@@ -147,6 +147,22 @@ class Host:
         pool = self._pools.get(slug)
         return None if pool is None else pool.source.settings
 
+    async def kind_of(self, slug: str) -> str | None:
+        """What the function is: ``handler``, ``app`` or ``worker``. Starts one that was never started, and an
+        application that does not run: its files may have changed since.
+
+        Raises a :class:`FunctionFailure` when it can't be started.
+        """
+        pool = self._pool(slug)
+        if pool.kind in {"handler", "worker"}:
+            return pool.kind
+        for instance in pool.instances:
+            if instance.state == State.READY:
+                return instance.kind
+        instance = await pool.take()
+        instance.left()
+        return instance.kind
+
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one ASGI exchange (``http`` or ``websocket``) on an instance of the function.
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Policy = Literal["per_worker", "per_request", "oneshot"]
 POLICIES: tuple[str, ...] = get_args(Policy)
+Preflight = Literal["", "gateway", "function"]
+PREFLIGHTS: tuple[str, ...] = get_args(Preflight)
 MOST_THREADS = 256
 """Threads of one isolate: each takes a stack, and more of them only wait for one another's turn."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -64,6 +66,10 @@ class FunctionSettings:
     slug: str
     enabled: bool = True
     verify_jwt: bool = True
+    preflight: Preflight = ""
+    """Who answers a browser's preflight when credentials are needed. Empty: an ASGI application its own, and
+    the gateway those of a handler or a worker.
+    """
     entrypoint: str | None = None
     """Its file, relative to the folder of functions; None: ``<slug>.py`` or ``<slug>/main.py``."""
     instances: int = 1
@@ -80,6 +86,7 @@ class FunctionSettings:
         _in_range("instances", self.instances, 1, 1_000)
         _in_range("concurrency", self.concurrency, 1, 100_000)
         _one_of("policy", self.policy, POLICIES)
+        _one_of("preflight", self.preflight, PREFLIGHTS)
         for name, value in self.env.items():
             if not _VARIABLE.fullmatch(name) or "\0" in value:
                 raise InvalidOption(

@@ -37,6 +37,7 @@ RUNTIME_KEYS: Mapping[str, Any] = {
 FUNCTION_KEYS: Mapping[str, Any] = {
     "enabled": bool,
     "verify_jwt": bool,
+    "preflight": str,
     "entrypoint": str,
     "instances": int,
     "concurrency": int,
