@@ -202,9 +202,9 @@ def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
     open_ended = {Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED, Event.FUNCTION_LOG}
     for path in Path(reports.__file__).parents[1].rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(call, ast.Call) or not re.search(
-                r"\.(emit(_each)?|publish|_say)$", ast.unparse(call.func)
-            ):
+            if not isinstance(call, ast.Call) or not call.args:
+                continue
+            if not re.search(r"\.(emit(_each)?|publish|_say)$", ast.unparse(call.func)):
                 continue
             names = {each.arg for each in call.keywords}
             for name in re.findall(r"\bEvent\.(\w+)", ast.unparse(call.args[0])):

@@ -176,5 +176,5 @@ async def test_a_message_of_a_batch_that_is_lost_takes_none_of_the_others_along(
         await run.db.execute("select pgmq.archive('tasks', 2::bigint)")
         go_on.set()
         await run.until(Event.MESSAGE_COMPLETED, count=2)
+        assert [fields["msg_id"] for fields in await run.until(Event.LEASE_LOST)] == [2]
         assert await run.account() == {"queue": 0, "archive": 3, "dead": 0, "claims": 0}
-        assert [fields["msg_id"] for fields in run.events(Event.LEASE_LOST)] == [2]

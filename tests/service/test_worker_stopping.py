@@ -199,7 +199,7 @@ async def test_a_deprecated_worker_claims_nothing_more(
         await run.until(Event.MESSAGE_COMPLETED, count=2)
         await run.db.execute("select postmill.deprecate_worker($1)", new_worker.worker_id)
         async with asyncio.timeout(30):
-            await run.engine.wait_deprecated()
+            await run.engine.wait_over()
         await run.engine.stop("deprecated")
         assert (await run.account("old"))["queue"] == 1
         assert await run.count("postmill.workers where stop_reason = 'deprecated'") == 2

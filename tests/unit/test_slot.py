@@ -1,91 +1,247 @@
-"""A slot's task: reused as long as a handler left nothing behind in it."""
+"""A slot's task runs another message only when the handler before it left nothing behind."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import weakref
 from contextvars import ContextVar
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
-from postmill.engine.attempt import Attempt
-from postmill.engine.slot import Slot
+import pytest
+
+from postmill.engine.dispatcher import TURN, Dispatcher
+from postmill.engine.executor import Executor
+from postmill.handlers import Worker
+from postmill.model.message import Claim, Message
+from postmill.model.outcome import COMPLETED, RELEASED, Failed, Outcome
+from postmill.model.retry import Dead
+from postmill.model.worker_options import WorkerOptions
+from postmill.service.events import Events
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from postmill.engine.attempt import Services
-    from postmill.model.message import Message
+    from postmill.engine.attempt_services import AttemptServices
+    from postmill.engine.settler import Settler
 
 color: ContextVar[str] = ContextVar("color", default="none")
 
 
-def an_attempt() -> Attempt:
-    return Attempt(cast("Message", None), cast("Services", None))
+class Outcomes:
+    """Takes the settler's place."""
+
+    pending = 0
+
+    def __init__(self, wanted: int) -> None:
+        self.of: dict[int, Outcome] = {}
+        self.wanted = wanted
+        self.all = asyncio.Event()
+
+    def add(self, message: Message, outcome: Outcome) -> None:
+        assert message.msg_id not in self.of
+        self.of[message.msg_id] = outcome
+        if len(self.of) == self.wanted:
+            self.all.set()
+
+
+class _Services:
+    def __init__(self) -> None:
+        self.events = Events()
 
 
 class Bench:
-    """Runs pieces of work in one slot, and notes in which task each of them ran."""
+    """Runs pieces of work as messages, one at a time, and keeps their outcomes."""
 
-    def __init__(self, *work: Callable[[], Awaitable[Any]]) -> None:
-        self.work = list(work)
-        self.tasks: list[asyncio.Task[Any] | None] = []
-        self.colors: list[str] = []
-        self.ended = asyncio.Event()
-        self.slot = Slot(self.body)
+    def __init__(self, *work: Callable[[], Awaitable[Any]], at_once: int = 1) -> None:
+        self.outcomes = Outcomes(len(work))
+        options = WorkerOptions(queue="tasks", max_concurrent=at_once)
 
-    async def body(self, slot: Slot) -> None:
-        while self.work:
-            self.tasks.append(asyncio.current_task())
-            self.colors.append(color.get())
-            slot.attempts = (an_attempt(),)
-            with suppress(asyncio.CancelledError):
-                await self.work.pop(0)()
-            if not slot.finished():
-                return
-        self.ended.set()
+        async def handle(number: int) -> Any:
+            return await work[number]()
 
-    async def run(self) -> Bench:
+        executor = Executor(Worker(options, handle), cast("AttemptServices", _Services()))
+        self.dispatcher = Dispatcher(options, executor, cast("Settler", self.outcomes))
+        claim = Claim(1, datetime.now(UTC), 0.0)
+        self.messages = [
+            Message("tasks", number, 1, 0, 0, str(number), None, 0, 0, claim) for number in range(len(work))
+        ]
+
+    async def run(self) -> list[Outcome]:
+        """The outcomes, by message."""
+        self.dispatcher.feed(self.messages)
         async with asyncio.timeout(20):
-            await self.ended.wait()
-        return self
+            await self.outcomes.all.wait()
+            await self.dispatcher.quiet.wait()
+        assert self.dispatcher.running == 0
+        return [self.outcomes.of[number] for number in sorted(self.outcomes.of)]
 
 
-async def nothing() -> None:
-    await asyncio.sleep(0)
+class Names:
+    """Tells tasks apart without holding them."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    async def note(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.seen.append(task.get_name())
 
 
-async def paint() -> None:
-    color.set("red")
+async def test_handlers_that_never_wait_share_a_task() -> None:
+    names = Names()
+    assert await Bench(*[names.note] * 10).run() == [COMPLETED] * 10
+    assert len(set(names.seen)) == 1
 
 
-async def cancel_oneself() -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    task.cancel()
+async def test_a_task_does_not_go_on_for_ever() -> None:
+    names = Names()
+    await Bench(*[names.note] * (3 * TURN)).run()
+    assert 3 <= len(set(names.seen)) <= 4
 
 
-async def own_time_limit() -> None:
-    try:
-        async with asyncio.timeout(0):
-            await asyncio.Event().wait()
-    except TimeoutError:
-        pass
+async def test_a_late_cancellation_does_not_reach_the_next_message() -> None:
+    """A handler keeps its task, and something cancels it when the next message runs."""
+    kept: list[asyncio.Task[Any]] = []
+
+    async def keep() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        kept.append(task)
+
+    async def cancel_kept() -> None:
+        kept[0].cancel()
+        await asyncio.sleep(0)
+
+    assert await Bench(keep, cancel_kept, cancel_kept).run() == [COMPLETED] * 3
 
 
-async def test_a_clean_slot_keeps_its_task() -> None:
-    bench = await Bench(nothing, nothing, own_time_limit, nothing).run()
-    assert len(set(bench.tasks)) == 1
+async def test_a_weakly_held_task_is_not_shared_either() -> None:
+    """A registry of tasks that holds them weakly cancels whatever is in it."""
+    kept: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+
+    async def keep() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        kept.add(task)
+
+    async def cancel_all() -> None:
+        for task in kept:
+            task.cancel()
+        await asyncio.sleep(0)
+
+    assert await Bench(keep, cancel_all).run() == [COMPLETED] * 2
+
+
+async def test_a_callback_on_its_task_is_called_at_the_end_of_its_message() -> None:
+    order: list[str] = []
+
+    async def leave_callback() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(lambda _: order.append("ended"))
+
+    async def next_one() -> None:
+        order.append("next")
+
+    await Bench(leave_callback, next_one).run()
+    assert order == ["ended", "next"]
+
+
+async def test_a_timer_of_a_finished_handler_hits_nothing() -> None:
+    async def arm() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().call_soon(task.cancel)
+
+    async def wait() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    assert await Bench(arm, wait, arm, wait).run() == [COMPLETED] * 4
 
 
 async def test_a_context_variable_does_not_reach_the_next_message() -> None:
-    bench = await Bench(paint, nothing, paint, nothing).run()
-    assert bench.colors == ["none"] * 4
+    colors: list[str] = []
+
+    async def paint() -> None:
+        colors.append(color.get())
+        color.set("red")
+
+    await Bench(paint, paint, paint).run()
+    assert colors == ["none"] * 3
 
 
-async def test_a_pending_cancellation_does_not_reach_the_next_message() -> None:
-    bench = await Bench(cancel_oneself, nothing, nothing).run()
-    assert len(set(bench.tasks)) == 2
-    assert bench.tasks[1] is bench.tasks[2]
+async def test_a_cancellation_of_oneself_does_not_reach_the_next_message() -> None:
+    async def cancel_oneself() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    async def wait() -> None:
+        await asyncio.sleep(0)
+
+    assert await Bench(cancel_oneself, wait, cancel_oneself, wait).run() == [COMPLETED] * 4
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, SystemExit, asyncio.CancelledError, RecursionError])
+async def test_whatever_comes_out_of_a_future_is_an_outcome(error: type[BaseException]) -> None:
+    """A GeneratorExit out of an awaited future closes every coroutine on its way to the slot's task."""
+
+    async def wait_for_it() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(error())
+        await future
+
+    async def well() -> None:
+        await asyncio.sleep(0)
+
+    first, second = await Bench(wait_for_it, well).run()
+    assert isinstance(first, Failed)
+    assert first.error_type == error.__name__
+    assert second == COMPLETED
+
+
+async def test_a_message_whose_outcome_breaks_our_own_code_gets_one_all_the_same() -> None:
+    """An outcome of the user's own class raises when the engine reads it."""
+
+    class Hostile(Dead):
+        def __init__(self) -> None:
+            pass
+
+        @property
+        def reason(self) -> str:  # type: ignore[override]
+            raise RuntimeError("not here")
+
+    async def raise_it() -> None:
+        raise Hostile
+
+    async def well() -> None:
+        pass
+
+    first, second = await Bench(raise_it, well).run()
+    assert isinstance(first, Failed)
+    assert second == COMPLETED
+
+
+async def test_a_task_that_is_cancelled_before_it_begins_gives_its_message_back() -> None:
+    """Other code cancels every task of the process: what had not begun is no failed attempt."""
+    began: list[int] = []
+
+    async def note() -> None:
+        began.append(1)
+
+    bench = Bench(note, note)
+    before = asyncio.all_tasks()
+    bench.dispatcher.feed(bench.messages[:1])
+    for task in asyncio.all_tasks() - before:
+        task.cancel()
+    bench.dispatcher.feed(bench.messages[1:])
+    async with asyncio.timeout(20):
+        await bench.outcomes.all.wait()
+    assert bench.outcomes.of == {0: RELEASED, 1: COMPLETED}
+    assert began == [1]
 
 
 async def test_cancelling_tells_the_attempt_once_and_spares_the_next() -> None:
@@ -95,30 +251,35 @@ async def test_cancelling_tells_the_attempt_once_and_spares_the_next() -> None:
         waiting.set()
         await asyncio.Event().wait()
 
-    bench = Bench(wait, nothing)
+    async def well() -> None:
+        await asyncio.sleep(0)
+
+    bench = Bench(wait, well)
+    running = asyncio.create_task(bench.run())
     await waiting.wait()
-    (attempt,) = bench.slot.attempts
-    bench.slot.cancel("timeout")
-    bench.slot.cancel("shutdown")
-    assert (bench.slot.reason, attempt.stopping.reason) == ("timeout", "timeout")
-    await bench.run()
-    assert bench.slot.reason is None
+    slot = bench.dispatcher.slot_of(bench.messages[0])
+    assert slot is not None
+    (attempt,) = slot.attempts
+    slot.cancel("timeout")
+    slot.cancel("shutdown")
+    assert (slot.reason, attempt.stopping.reason) == ("timeout", "timeout")
+    first, second = await running
+    assert isinstance(first, Failed)
+    assert (first.kind, second) == ("timeout", COMPLETED)
 
 
-async def test_an_empty_slot_can_not_be_cancelled() -> None:
-    bench = await Bench(nothing).run()
-    bench.slot.attempts = ()
-    bench.slot.cancel("shutdown")
-    assert bench.slot.reason is None
+async def test_what_is_told_to_stop_before_it_begins_hears_of_it() -> None:
+    """A stop that comes between the claim and the handler's first step."""
+    reasons: list[object] = []
+    bench: Bench
 
+    async def ask() -> None:
+        slot = bench.dispatcher.slot_of(bench.messages[0])
+        assert slot is not None
+        reasons.append(slot.attempts[0].stopping.reason)
 
-async def test_waking_a_slot_that_does_not_rest_is_harmless() -> None:
-    async def body(slot: Slot) -> None:
-        await slot.wait_for_work()
-
-    slot = Slot(body)
-    slot.wake()  # its task has not begun
-    await asyncio.sleep(0)
-    slot.wake()
-    slot.wake()
-    await slot.task
+    bench = Bench(ask)
+    bench.dispatcher.feed(bench.messages)
+    bench.dispatcher.tell_all("shutdown")
+    await bench.outcomes.all.wait()
+    assert reasons == ["shutdown"]

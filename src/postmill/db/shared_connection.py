@@ -78,7 +78,7 @@ class SharedConnection:
                 else:
                     yield connection
             except BaseException as error:
-                if breaks_connection(error) or isinstance(error, asyncio.CancelledError):
+                if breaks_connection(error) or not isinstance(error, Exception):
                     self._drop()
                 raise
 

@@ -69,7 +69,7 @@ class Claimer(Service):
         find_shape: Callable[[], Awaitable[QueueShape]],
         on_shape: Callable[[QueueShape], None],
     ) -> None:
-        super().__init__()
+        super().__init__(events)
         self.lanes = QueueLanes(shared, worker_id, options, find_shape, self._take_over)
         self._listing = Listing(shared, options.queue, worker_id)
         self.worker_id = worker_id
@@ -133,6 +133,14 @@ class Claimer(Service):
         """What was sent meanwhile is not known: notifications have begun, or have ended."""
         self._listing.forget()
         self.look_now()
+
+    def recover(self) -> None:
+        """See :class:`Service`: begin anew, from what other workers know too. What was claimed is with the
+        dispatcher, or the server never told of it: then the heartbeat gives it back.
+        """
+        self.lanes.forget()
+        self._behind_since = None
+        self.cut_off()
 
     async def hand_over(self) -> None:
         """Let another worker have what this one was called for. Said last, when it claims no more."""

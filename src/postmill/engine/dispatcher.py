@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING
 
 from postmill.engine.slot import Slot
@@ -12,12 +14,13 @@ from postmill.model.outcome import RELEASED
 from postmill.model.prefetch import Prefetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from postmill.engine.attempt import StopReason
     from postmill.engine.executor import Executor
     from postmill.engine.settler import Settler
     from postmill.model.message import Message
+    from postmill.model.outcome import Outcome
     from postmill.model.worker_options import WorkerOptions
 
 MAX_UNSETTLED = 5_000
@@ -38,8 +41,11 @@ class Dispatcher:
         self._executor = executor
         self._settler = settler
         self._ready: deque[Message] = deque()
-        self._slots: list[Slot] = []
-        self._idle: list[Slot] = []
+        self._slots: dict[Slot, None] = {}
+        self._clean = copy_context()
+        """Each handler runs in a copy of this context."""
+        self._turn = 0
+        self._turn_is_marked = False
         self._closed = False
         self._low_water = 0
         self._fed_at = 0.0
@@ -74,7 +80,7 @@ class Dispatcher:
         if ready and self._dry_since is not None:
             self._starved_s += self._fed_at - self._dry_since
             self._dry_since = None
-        self._wake_slots()
+        self._serve()
 
     def starved_s(self, now: float) -> float:
         """Seconds until ``now`` (by the monotonic clock) in which there was nothing to run."""
@@ -120,25 +126,26 @@ class Dispatcher:
         return self._slot_where(lambda running: running.msg_id == msg_id)
 
     def _slot_where(self, wanted: Callable[[Message], bool]) -> Slot | None:
-        for slot in self._slots:
-            if any(wanted(attempt.message) for attempt in slot.attempts):
-                return slot
-        return None
+        return next((slot for slot in self._slots if any(map(wanted, slot.messages))), None)
 
     def tell_all(self, reason: StopReason) -> None:
         """Tell everything that runs to come to an end by itself."""
         for slot in self._slots:
-            for attempt in slot.attempts:
-                attempt.tell(reason)
+            slot.tell(reason)
 
     def cancel_all(self, reason: StopReason) -> None:
         """Cancel everything that runs."""
-        for slot in self._slots:
+        for slot in list(self._slots):
             slot.cancel(reason)
 
     def running_ids(self) -> list[int]:
         """Ids of the messages that run now."""
-        return [attempt.message.msg_id for slot in self._slots for attempt in slot.attempts]
+        return [message.msg_id for slot in list(self._slots) for message in slot.messages]
+
+    @property
+    def held(self) -> list[Message]:
+        """Messages that wait for a slot, or have one."""
+        return [*self._ready, *(message for slot in self._slots for message in slot.messages)]
 
     def close(self) -> None:
         """Start nothing more; what runs goes on."""
@@ -146,50 +153,79 @@ class Dispatcher:
 
     async def end(self) -> None:
         """End the slots' tasks. Whatever still runs is abandoned."""
-        tasks = [slot.task for slot in self._slots]
+        tasks = [slot.task for slot in self._slots if slot.task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=1) if tasks else None
 
-    def _wake_slots(self) -> None:
-        missing = len(self._ready) - len(self._idle)
-        for slot in self._idle[: len(self._ready)]:
-            slot.wake()
-        del self._idle[: len(self._ready)]
-        for _ in range(min(missing, self._options.max_concurrent - len(self._slots))):
-            self._slots.append(Slot(self._serve))
+    def _serve(self) -> None:
+        """Begin with what waits, as far as there are free slots."""
+        while self._ready and not self._closed and self.running < self._options.max_concurrent:
+            self._begin(Slot(self._next()))
+        if not self._ready and self.running == 0 and self._dry_since is None:
+            self._dry_since = time.monotonic()
 
-    async def _serve(self, slot: Slot) -> None:
-        while not self._closed:
-            if not self._ready:
-                if self.running == 0 and self._dry_since is None:
-                    self._dry_since = time.monotonic()
-                self._idle.append(slot)
-                await slot.wait_for_work()
-                continue
-            self.running += 1
-            self.quiet.clear()
-            try:
-                if self._options.batch is None:
-                    message = self._ready.popleft()
-                    self._settler.add(message, await self._executor.run(message, slot))
-                    self.finished += 1
-                else:
-                    await self._serve_batch(slot, self._options.batch)
-            finally:
-                self.running -= 1
-                if self.running == 0:
-                    self.quiet.set()
-                if len(self._ready) <= self._low_water:
-                    self.wants_more.set()
-            if not slot.finished():
+    def _next(self) -> list[Message]:
+        ready = self._ready
+        size = self._options.batch
+        if size is None:
+            messages = [ready.popleft()]
+        else:
+            messages = [ready.popleft() for _ in range(min(size, len(ready)))]
+        if len(ready) <= self._low_water:
+            self.wants_more.set()
+        return messages
+
+    def _begin(self, slot: Slot) -> None:
+        self._slots[slot] = None
+        self.running += 1
+        self.quiet.clear()
+        slot.task = asyncio.get_running_loop().create_task(self._run(slot), context=self._clean.copy())
+        slot.task.add_done_callback(partial(self._ended, slot))
+
+    async def _run(self, slot: Slot) -> None:
+        """Run the slot's messages, and more in the same task as long as nothing can tell the difference."""
+        slot.began()
+        last = self.finished + TURN
+        while True:
+            turn = self._this_turn()
+            if self._options.batch is None:
+                slot.outcomes = (await self._executor.run(slot.messages[0], slot),)
+            else:
+                slot.outcomes = await self._executor.run_batch(slot.messages, slot)
+            self._hand_over(slot, slot.outcomes)
+            if turn != self._turn or self.finished > last or not self._goes_on(slot):
                 return
-            if self.finished % TURN == 0:
-                await asyncio.sleep(0)
+            slot.take(self._next())
 
-    async def _serve_batch(self, slot: Slot, size: int) -> None:
-        messages = [self._ready.popleft() for _ in range(min(size, len(self._ready)))]
-        outcomes = await self._executor.run_batch(messages, slot)
+    def _goes_on(self, slot: Slot) -> bool:
+        return bool(self._ready) and not self._closed and slot.is_clean(self._clean)
+
+    def _this_turn(self) -> int:
+        """The event loop's turn: another number after anything that runs now has waited."""
+        if not self._turn_is_marked:
+            self._turn_is_marked = True
+            asyncio.get_running_loop().call_soon(self._next_turn)
+        return self._turn
+
+    def _next_turn(self) -> None:
+        self._turn += 1
+        self._turn_is_marked = False
+
+    def _hand_over(self, slot: Slot, outcomes: Sequence[Outcome]) -> None:
+        messages, slot.messages = slot.messages, ()
+        self.finished += len(messages)
         for message, outcome in zip(messages, outcomes, strict=True):
             self._settler.add(message, outcome)
-        self.finished += len(messages)
+
+    def _ended(self, slot: Slot, task: asyncio.Task[None]) -> None:
+        """Whatever has ended the task, each of its messages gets an outcome, and the slot is free again."""
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if slot.messages:
+            error = error or RuntimeError("the handler ended without an outcome")
+            self._hand_over(slot, slot.outcomes or self._executor.broken(error, slot))
+        del self._slots[slot]
+        self.running -= 1
+        if self.running == 0:
+            self.quiet.set()
+        self._serve()

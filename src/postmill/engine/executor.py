@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.attempt import Attempt
-from postmill.engine.verdicts import Verdicts
+from postmill.engine.verdicts import BROKEN_RULE_S, Verdicts
 from postmill.model.errors import LeaseLost
 from postmill.model.events import Event
 from postmill.model.outcome import (
@@ -21,6 +21,7 @@ from postmill.model.outcome import (
     RELEASED,
     SETTLED,
     Completed,
+    Failed,
     Outcome,
     Settled,
 )
@@ -91,6 +92,23 @@ class Executor:
             if attempts[0].timer is not None:
                 attempts[0].timer.cancel()
         return outcomes
+
+    def broken(self, error: BaseException, slot: Slot) -> list[Outcome]:
+        """The outcomes of a slot whose task has ended without any: cancelled before it began, or our own code
+        broke over what the handler did. Never raises.
+        """
+        if not slot.attempts:
+            return [RELEASED] * len(slot.messages)
+        return [self._broken(error, attempt, slot) for attempt in slot.attempts]
+
+    def _broken(self, error: BaseException, attempt: Attempt, slot: Slot) -> Outcome:
+        try:
+            return self._outcome_of(error, attempt.message, attempt, slot)
+        except BaseException as again:
+            self._services.events.emit(
+                Event.WORKER_FAILED, exception=again, msg_id=attempt.message.msg_id, reason="no outcome"
+            )
+            return Failed("error", type(error).__name__, "it broke the worker", None, BROKEN_RULE_S)
 
     async def _with_writes(self, outcome: Outcome, attempt: Attempt) -> Outcome:
         """The outcome of a handler that sends, or has completed its message in a transaction of its own."""

@@ -37,6 +37,7 @@ class Ledger:
         for message in messages:
             claim = message.claim
             claim.unsettled -= 1
+            message.counted = True
             touched[claim.claim_id] = claim
         finished = [claim_id for claim_id, claim in touched.items() if claim.unsettled <= 0]
         return finished, [claim_id for claim_id, claim in touched.items() if claim.unsettled > 0]
@@ -45,11 +46,22 @@ class Ledger:
         """Take back what :meth:`closing` counted: these messages are not settled after all."""
         for message in messages:
             message.claim.unsettled += 1
+            message.counted = False
 
     def closed(self, receipts: Iterable[int]) -> None:
         """The last outcome of these claims has landed, or was given up."""
         for claim_id in receipts:
             self._claims.pop(claim_id, None)
+
+    def close_empty(self) -> None:
+        """Close what has no unsettled message left: whoever settled the last one broke before saying so."""
+        self.closed([claim.claim_id for claim in list(self._claims.values()) if claim.unsettled <= 0])
+
+    @property
+    def held(self) -> list[Message]:
+        """Messages whose leases are renewed."""
+        claims = list(self._claims.values())
+        return [each for claim in claims for each in claim.messages if each.state <= State.SETTLING]
 
     def older_than(self, monotonic: float) -> list[Message]:
         """Messages whose lease was last taken or renewed before ``monotonic``; also those whose outcome is on

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.verdicts import QUOTED_LIMIT
@@ -98,7 +99,13 @@ class DeadLetterHook:
                 )
                 task = asyncio.create_task(self._call(letter))
                 self._running.add(task)
-                task.add_done_callback(self._running.discard)
+                task.add_done_callback(partial(self._ended, letter))
+
+    def _ended(self, letter: Letter, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if task.cancelled():  # before it began
+            reason = "on_dead was cancelled, and not called"
+            self._events.emit(Event.HOOK_FAILED, msg_id=letter.message.msg_id, reason=reason)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for the hooks that still run."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from postmill.engine.worker import QueueWorker
     from postmill.model.address import Address
+    from postmill.service.events import Events
 
 NO_ECHO = "a notification to ourselves did not arrive"
 CHECK_S = 30.0
@@ -33,8 +34,9 @@ CHECK_S = 30.0
 class Listener(Service):
     """Notifications for ``workers``, all of which want them."""
 
-    def __init__(self, direct: Address, workers: Sequence[QueueWorker]) -> None:
-        super().__init__()
+    def __init__(self, direct: Address, workers: Sequence[QueueWorker], events: Events) -> None:
+        super().__init__(events)
+        self._events = events
         self._address = direct
         self._workers = workers
         self._shared = SharedConnection(direct, "listen")
@@ -53,9 +55,7 @@ class Listener(Service):
             trouble = await self._trouble()
         except Exception as error:
             if not is_passing(error):
-                self._workers[0].events.emit(
-                    Event.WORKER_FAILED, exception=error, reason=f"listen_url: {error}"
-                )
+                self._events.emit(Event.WORKER_FAILED, exception=error, reason=f"listen_url: {error}")
             trouble = f"the listen_url can't be reached: {type(error).__name__}"
         if trouble is None:
             self._backoff.reset()
@@ -72,6 +72,10 @@ class Listener(Service):
     def wake(self) -> None:
         """See :class:`Service`: the connection has ended."""
         self._news.set()
+
+    def recover(self) -> None:
+        """See :class:`Service`: nothing is known of the connection, so it is opened anew."""
+        self._works = None
 
     async def stop(self) -> None:
         """As :meth:`Service.stop`, and close the connection."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LEFT_BEHIND_S = 1.0
 """How long a task that ignores its cancellation may hold up the end of the process."""
+MAX_STOPS = 5
+"""How often a stop is begun that other code in the process cancels: it is not held up for ever."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -39,31 +41,59 @@ class Runner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked: asyncio.Event | None = None
         self._asked_early = False
+        self._over: asyncio.Future[None]
+        """Not a task: nothing that cancels every task reaches it."""
 
     async def run(self) -> None:
-        """Run until SIGINT, SIGTERM, :meth:`stop` or an operator's deprecation of every worker here."""
+        """Run until SIGINT, SIGTERM, :meth:`stop` or an operator's deprecation of every worker here. Raises
+        :class:`WorkerFailed` when a part of a worker can't be kept alive.
+        """
         self._loop = asyncio.get_running_loop()
+        self._over = self._loop.create_future()
         self._asked = asyncio.Event()
         self._engine = engine = Engine(self._handlers, self._address)
         if self._asked_early:
             self._asked.set()
+            self._end()
         with self._signals():
             async with self._observed(engine):
                 await self._run(engine, self._asked)
 
-    async def _run(self, engine: Engine, asked_for: asyncio.Event) -> None:
+    async def _run(self, engine: Engine, asked: asyncio.Event) -> None:
         starting = asyncio.create_task(engine.start())
-        asked = asyncio.create_task(asked_for.wait())
-        await asyncio.wait({starting, asked}, return_when=asyncio.FIRST_COMPLETED)
-        reason = "shutdown"
+        starting.add_done_callback(lambda task: self._end() if _error_of(task) is not None else None)
+        engine.on_over.append(self._end)
+        await self._outlasted(self._over)
         if not starting.done():
             starting.cancel()
-        elif starting.exception() is None and not asked.done():
-            reason = await self._until_stopped(engine, asked)
-        asked.cancel()
-        await engine.stop(reason)
-        with suppress(asyncio.CancelledError):
-            await starting
+        failed = engine.failure is not None or not engine.started.is_set()
+        reason = "failed" if failed else "deprecated"
+        await self._stopped(engine, "shutdown" if asked.is_set() else reason)
+        await self._outlasted(starting)
+        error = engine.failure or _error_of(starting)
+        if error is not None and not (asked.is_set() and isinstance(error, asyncio.CancelledError)):
+            raise error
+
+    async def _stopped(self, engine: Engine, reason: str) -> None:
+        """Stop the engine, again if other code has cancelled that."""
+        for _ in range(MAX_STOPS):
+            stopping = asyncio.create_task(engine.stop(reason))
+            await self._outlasted(stopping)
+            if not stopping.cancelled():
+                break
+        stopping.result()
+
+    async def _outlasted(self, waited: asyncio.Future[Any]) -> None:
+        """Wait for ``waited``, also when this task is cancelled: a handler that cancels every task of the
+        process has cancelled this one too, and nothing else may.
+        """
+        task = asyncio.current_task()
+        while not waited.done():
+            try:
+                await asyncio.wait({waited})
+            except asyncio.CancelledError:
+                if task is not None:
+                    task.uncancel()
 
     def stop(self) -> None:
         """Ask for the end; asked again, cut the grace short."""
@@ -73,9 +103,14 @@ class Runner:
         if self._asked.is_set():
             self._engine.force()
         self._asked.set()
+        self._end()
         if self._on_drain is not None:
             engine = self._engine
             self._on_drain(lambda: engine.running)
+
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
 
     def stop_from_thread(self) -> None:
         """:meth:`stop`, from a thread that is not the event loop's."""
@@ -83,12 +118,6 @@ class Runner:
             self._asked_early = True
         else:
             self._loop.call_soon_threadsafe(self.stop)
-
-    async def _until_stopped(self, engine: Engine, asked: asyncio.Task[bool]) -> str:
-        deprecated = asyncio.create_task(engine.wait_deprecated())
-        await asyncio.wait({deprecated, asked}, return_when=asyncio.FIRST_COMPLETED)
-        deprecated.cancel()
-        return "shutdown" if asked.done() else "deprecated"
 
     @asynccontextmanager
     async def _observed(self, engine: Engine) -> AsyncIterator[None]:
@@ -135,6 +164,11 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     finally:
         if runner.get_loop().run_until_complete(_ended()):
             runner.close()
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    """What ended a task; None when it returned."""
+    return asyncio.CancelledError("the start was cancelled") if task.cancelled() else task.exception()
 
 
 async def _ended() -> bool:

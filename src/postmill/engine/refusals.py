@@ -51,6 +51,11 @@ class Refusals:
         return len(self._held)
 
     @property
+    def pairs(self) -> list[Pair]:
+        """The outcomes that are kept."""
+        return [held.pair for held in self._held]
+
+    @property
     def queue_refuses(self) -> bool:
         """Whether settlements of some kind are refused whatever their row."""
         return any(acceptance.refusing for acceptance in self._acceptances.values())

@@ -17,7 +17,7 @@ from postmill.engine.wakeups import Wakeups
 from postmill.engine.worker import QueueWorker, find_shape
 from postmill.model.address import Address
 from postmill.model.connections import plan_connections
-from postmill.model.errors import InvalidOption, QueueNotFound
+from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
 from postmill.model.events import Event
 from postmill.model.queue_name import validated
 from postmill.service.events import Events
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from postmill.engine.handler import Handler
     from postmill.model.queue_name import QueueShape
+    from postmill.service.service import Service
 
 _T = TypeVar("_T")
 
@@ -45,6 +46,11 @@ class Engine:
             )
         self._handlers = handlers
         self._address = address
+        self.events = Events(function="postmill", queue="*")
+        """For what concerns the whole process, and no single worker."""
+        self._outage = Outage(self.events, is_passing)
+        self.failure: WorkerFailed | None = None
+        """Why this process can't go on."""
         self.workers: list[QueueWorker] = []
         self._shared: list[SharedConnection] = []
         self._connections: HandlerConnections | None = None
@@ -59,6 +65,9 @@ class Engine:
         """Set when every worker claims."""
         self.on_worker: list[Callable[[QueueWorker], None]] = []
         """Called with each worker before it begins."""
+        self._over = asyncio.Event()
+        self.on_over: list[Callable[[], object]] = []
+        """Called when this process should end: every worker is deprecated, or a service can't go on."""
 
     async def start(self) -> None:
         """Connect (waiting for a server that is not there yet), create missing queues, and begin."""
@@ -110,17 +119,25 @@ class Engine:
         await self._heartbeat.start()
         await self._listen(claims)
         for worker in self.workers:
+            worker.on_deprecated.append(self._deprecated)
             worker.start()
+        for service in self.services:
+            service.on_giving_up.append(self._can_not_go_on)
         self.started.set()
 
     def force(self) -> None:
         """End the grace of a stop that is under way: cancel what still runs."""
         self._force.set()
 
-    async def wait_deprecated(self) -> None:
-        """Until an operator has deprecated every worker of this process."""
-        for worker in self.workers:
-            await worker.draining.wait()
+    async def wait_over(self) -> None:
+        """Until this process should end: an operator has deprecated every worker of it, or it can't go on."""
+        await self._over.wait()
+
+    @property
+    def services(self) -> list[Service]:
+        """Everything that works in the background on this event loop."""
+        services = [service for worker in self.workers for service in worker.services]
+        return services if self._listener is None else [*services, self._listener]
 
     @property
     def statements(self) -> int:
@@ -136,12 +153,35 @@ class Engine:
             return "starting"
         if not self._heartbeat.in_touch:
             return "the database does not answer"
-        return "deprecated" if all(worker.draining.is_set() for worker in self.workers) else None
+        if self._is_deprecated:
+            return "deprecated"
+        return next((service.trouble for service in self.services if service.trouble is not None), None)
 
     @property
     def running(self) -> int:
         """Messages that run now."""
         return sum(worker.dispatcher.running for worker in self.workers)
+
+    @property
+    def _is_deprecated(self) -> bool:
+        return all(worker.draining.is_set() for worker in self.workers)
+
+    def _deprecated(self) -> None:
+        if self._is_deprecated:
+            self._end()
+
+    def _can_not_go_on(self, service: Service) -> None:
+        self.failure = self.failure or WorkerFailed(
+            f"A worker's {service.name} has failed for good.",
+            why=service.trouble or "",
+            hint="Its log says what it met (service.failed). Start the process again, and report a bug.",
+        )
+        self._end()
+
+    def _end(self) -> None:
+        self._over.set()
+        for tell in self.on_over:
+            tell()
 
     async def _connect(self) -> tuple[SharedConnection, SharedConnection]:
         """The connections for claims and for settlements, once the server answers."""
@@ -154,12 +194,12 @@ class Engine:
         self._shared = [claims, settlements] if plan.settlements_apart else [claims]
         self._plan = plan
         shared = settlements if plan.settlements_apart else claims
-        self._connections = HandlerConnections(self._address, plan.handlers, shared, _outage())
+        self._connections = HandlerConnections(self._address, plan.handlers, shared, self._outage)
         return claims, shared
 
     async def _once_up(self, work: Callable[[], Awaitable[_T]]) -> _T:
         """What ``work`` gives, as soon as the database lets it: a worker also starts in an outage."""
-        backoff = OutageBackoff(_outage())
+        backoff = OutageBackoff(self._outage)
         while True:
             try:
                 done = await work()
@@ -200,11 +240,6 @@ class Engine:
         elif not self._plan.listen_apart:
             say_polling(workers, "max_pg_connections leaves no connection for listen_url: it takes 3")
         else:
-            self._listener = Listener(Address(url=self._address.direct_url), workers)
+            self._listener = Listener(Address(url=self._address.direct_url), workers, self.events)
             await self._listener.run_once()
             self._listener.start()
-
-
-def _outage() -> Outage:
-    """One that no single worker of this process has."""
-    return Outage(Events(function="postmill", queue="*"), is_passing)

@@ -54,7 +54,7 @@ class Settler(Service):
         events: Events,
         outage: Outage,
     ) -> None:
-        super().__init__()
+        super().__init__(events)
         self.statements = statements
         self._shared = shared
         self._ledger = ledger
@@ -63,6 +63,10 @@ class Settler(Service):
         self._diagnosis = Diagnosis(shared, statements)
         self._refusals = Refusals(events)
         self._pending: list[Pair] = []
+        self._in_hand: list[Pair] = []
+        """What the batch at hand began with."""
+        self._suspects = 0
+        """So many outcomes were in a batch that broke: they go one by one, until it is known which did it."""
         self._waiting: asyncio.Future[None] | None = None
         self.settled = 0
         """Messages settled so far."""
@@ -90,12 +94,54 @@ class Settler(Service):
 
     async def run_once(self) -> bool:
         """Write down one batch, and offer again what was refused and is due."""
-        for pair in self._refusals.due():
-            await self._settle_pairs([pair], trial=True)
-        batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
-        await self._settle_pairs(batch)
+        due = self._refusals.due()
+        size = BATCH if self._suspects == 0 else 1
+        batch, self._pending = self._pending[:size], self._pending[size:]
+        self._in_hand = [*due, *batch]
+        try:
+            for pair in due:
+                await self._settle_pairs([pair], trial=True)
+            await self._settle_pairs(batch)
+        except BaseException as error:
+            self._take_back(error)
+            raise
+        self._in_hand, self._suspects = [], max(0, self._suspects - 1)
         self.on_progress()
         return bool(self._pending)
+
+    @property
+    def held(self) -> list[Message]:
+        """Messages whose outcomes wait to be written, or are on their way."""
+        return [message for message, _ in (*self._pending, *self._in_hand, *self._refusals.pairs)]
+
+    def _take_back(self, error: BaseException) -> None:
+        """A batch has ended in the middle. What is not decided goes back to what waits, and may have landed.
+        An outcome that breaks it alone is given up for one that can be written.
+        """
+        kept = {id(pair[0]) for pair in [*self._pending, *self._refusals.pairs]}
+        open_pairs = [
+            pair if pair[0].state != State.LOST else (pair[0], LOST)
+            for pair in self._in_hand
+            if id(pair[0]) not in kept and pair[0].state != State.SETTLED
+        ]
+        self._in_hand = []
+        for message, _ in open_pairs:
+            message.unanswered = True
+            message.state = State.LOST if message.state == State.LOST else State.HELD
+        self._ledger.reopened(message for message, _ in open_pairs if message.counted)
+        self._ledger.close_empty()
+        if isinstance(error, Exception):
+            self._suspects = len(open_pairs)
+            if len(open_pairs) == 1:
+                open_pairs = [self._given_up(*open_pairs[0], error)]
+        self._pending[:0] = open_pairs
+
+    def _given_up(self, message: Message, outcome: Outcome, error: Exception) -> Pair:
+        reason = f"its outcome can't be settled: {_said(error)}"
+        self._events.emit(Event.WORKER_FAILED, exception=error, msg_id=message.msg_id, reason=reason)
+        if isinstance(outcome, Failed):
+            return message, LOST
+        return message, self.as_failed(message, reason)
 
     async def rest(self) -> None:
         """Wait for the next outcome, or until a refused one is due again."""

@@ -1,74 +1,88 @@
-"""A slot runs one message after the other in one task: no task a message, and none at all for a handler that
-never waits.
+"""A slot runs one message, or one batch, after the other.
 
-What a handler leaves behind in its task (a context variable, a pending cancellation) must not reach the next
-message: a slot in that state is given a fresh task.
+A handler may keep its task and cancel it long after its message is finished. So a task runs another message
+only if the handler before it never waited and left nothing behind: no context variable, no cancellation, and
+no reference to its task. Otherwise the next message gets a fresh task.
 """
 
 from __future__ import annotations
 
-import asyncio
 from contextvars import Context, copy_context
-from typing import TYPE_CHECKING
+from sys import getrefcount
+from typing import TYPE_CHECKING, Any
+from weakref import getweakrefcount
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    import asyncio
+    from collections.abc import Sequence
 
     from postmill.engine.attempt import Attempt, StopReason
+    from postmill.model.message import Message
+    from postmill.model.outcome import Outcome
 
 
 class Slot:
-    """One place in which a message runs."""
+    """One place in which messages run."""
 
-    __slots__ = ("_body", "_clean", "_idle", "attempts", "reason", "task")
+    __slots__ = ("_attempts", "_held", "_told", "messages", "outcomes", "reason", "task")
 
-    def __init__(self, body: Callable[[Slot], Coroutine[object, object, None]]) -> None:
-        self._body = body
-        self._clean = copy_context()
-        self._idle: asyncio.Future[None] | None = None
-        self.attempts: Sequence[Attempt] = ()
-        """What runs now; empty between messages."""
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self._held = 0
+        self.take(messages)
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Run these now."""
+        self.messages = messages
+        """What runs; empty once its outcomes are handed over."""
+        self.outcomes: Sequence[Outcome] | None = None
+        """One for each message, once the handler has ended."""
         self.reason: StopReason | None = None
-        """Why what runs now was cancelled by the engine; None: it was not."""
-        self.task = self._fresh_task()
+        """Why what runs was cancelled by the engine; None: it was not."""
+        self._attempts: Sequence[Attempt] = ()
+        self._told: StopReason | None = None
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """What runs; empty before the handler has begun."""
+        return self._attempts
+
+    @attempts.setter
+    def attempts(self, attempts: Sequence[Attempt]) -> None:
+        self._attempts = attempts
+        if self._told is not None:
+            self.tell(self._told)
+
+    def tell(self, reason: StopReason) -> None:
+        """Tell what runs to come to an end by itself; also what is about to begin."""
+        self._told = reason
+        for attempt in self._attempts:
+            attempt.tell(reason)
 
     def cancel(self, reason: StopReason) -> None:
-        """Tell what runs now to stop, and cancel it."""
-        if not self.attempts or self.reason is not None:
+        """Tell what runs to stop, and cancel it; the first reason stands."""
+        if self.reason is not None or self.task is None or self.task.done() or not self.messages:
             return
         self.reason = reason
-        for attempt in self.attempts:
-            attempt.tell(reason)
+        self.tell(reason)
         self.task.cancel()
 
-    async def wait_for_work(self) -> None:
-        """Rest until :meth:`wake`."""
-        self._idle = asyncio.get_running_loop().create_future()
-        try:
-            await self._idle
-        finally:
-            self._idle = None
+    def began(self) -> None:
+        """Note how many hold the task before the first handler could."""
+        self._held = self._holders()
 
-    def wake(self) -> None:
-        """There is work."""
-        if self._idle is not None and not self._idle.done():
-            self._idle.set_result(None)
-
-    def finished(self) -> bool:
-        """What ran has ended. Returns False when this task must not run another: its slot goes on in a fresh
-        one.
+    def is_clean(self, clean: Context) -> bool:
+        """Whether what ran has left nothing behind in the task. ``clean``: the context that it was given.
+        Only for a handler that has not waited: in one turn of the event loop nobody else's hold changes.
         """
-        self.attempts = ()
-        was_cancelled = self.task.cancelling() > 0 or self.reason is not None
-        self.reason = None
-        if not was_cancelled and copy_context() == self._clean:
-            return True
-        self.task = self._fresh_task()
-        return False
+        return (
+            self.reason is None
+            and self._holders() == self._held
+            and not self.task.cancelling()  # type: ignore[union-attr]  # it runs
+            and copy_context() == clean
+        )
 
-    def _fresh_task(self) -> asyncio.Task[None]:
-        return asyncio.create_task(self._body(self), context=_copied(self._clean))
-
-
-def _copied(context: Context) -> Context:
-    return context.run(copy_context)
+    def _holders(self) -> int:
+        """How many references and callbacks the task has: one more, and other code knows it."""
+        task: Any = self.task
+        return getrefcount(task) + getweakrefcount(task) + len(task._callbacks or ())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from postmill.db.outage import is_passing
 from postmill.engine.attempt_services import AttemptServices
+from postmill.engine.audit import Audit
 from postmill.engine.claimer import Claimer
 from postmill.engine.dispatcher import Dispatcher
 from postmill.engine.executor import Executor
@@ -27,11 +29,14 @@ from postmill.service.outage import Outage
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from postmill.db.borrowed import HandlerConnections
     from postmill.db.shared_connection import SharedConnection
     from postmill.engine.handler import Handler
     from postmill.engine.settlement import Settlement
     from postmill.model.message import Message
+    from postmill.service.service import Service
 
 CANCEL_GRACE_S = 5.0
 """How long a cancelled handler may take to clean up, before it is left behind."""
@@ -75,11 +80,25 @@ class QueueWorker:
             self._find_shape,
             self._reshape,
         )
+        self.audit = Audit(self.ledger, self._places, self.settler.add, options.lease_s, self.events)
+        for service in self.services:
+            service.on_failure.append(self._audit_now)
         self.draining = asyncio.Event()
         """Set when an operator has deprecated this worker: it should be stopped."""
+        self.on_deprecated: list[Callable[[], object]] = []
         self._letters = DeadLetterHook(options.on_dead, self.events)
         self.settler.on_settled.append(self._after_settlement)
         self.settler.on_progress = self.dispatcher.wants_more.set
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """What works in the background for this worker."""
+        return self.settler, self.claimer, self.audit
+
+    @property
+    def trouble(self) -> str | None:
+        """Why this worker does not do all of its work just now; None when it does."""
+        return next((service.trouble for service in self.services if service.trouble is not None), None)
 
     def watched(self, version: str) -> WatchedWorker:
         """What the heartbeat must know of this worker."""
@@ -100,8 +119,8 @@ class QueueWorker:
 
     def start(self) -> None:
         """Begin to claim."""
-        self.settler.start()
-        self.claimer.start()
+        for service in self.services:
+            service.start()
         self.events.emit(Event.WORKER_STARTED, max_concurrent=self.handler.options.max_concurrent)
 
     async def stop(self, *, force: asyncio.Event) -> None:
@@ -116,18 +135,35 @@ class QueueWorker:
         await self._quiet_within(self.handler.options.grace_s, force)
         self.dispatcher.cancel_all("shutdown")
         await self._quiet_within(CANCEL_GRACE_S, None)
+        await self.audit.stop()
         await self.settler.drain(FLUSH_S)
         await self._letters.drain(FLUSH_S)
         self.handler.close()
         await self.dispatcher.end()
 
     async def _quiet_within(self, seconds: float, force: asyncio.Event | None) -> None:
+        end = time.monotonic() + seconds
+        while not self.dispatcher.quiet.is_set() and (force is None or not force.is_set()):
+            left_s = end - time.monotonic()
+            if left_s <= 0:
+                return
+            await self._quiet_or(force, left_s)
+
+    async def _quiet_or(self, force: asyncio.Event | None, seconds: float) -> None:
+        """May return early: a handler that cancels every task of the process also ends these."""
         waits = [asyncio.ensure_future(self.dispatcher.quiet.wait())]
         if force is not None:
             waits.append(asyncio.ensure_future(force.wait()))
         _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in pending:
             wait.cancel()
+
+    def _audit_now(self, _error: BaseException) -> None:
+        self.audit.wake()
+
+    def _places(self) -> list[Message]:
+        """What has a slot, waits for one, or has an outcome that waits to be written."""
+        return [*self.dispatcher.held, *self.settler.held]
 
     def _after_settlement(self, settlement: Settlement, settled: list[int]) -> None:
         if settlement.event in {Event.MESSAGE_RETRYING, Event.MESSAGE_SNOOZED}:
@@ -159,6 +195,8 @@ class QueueWorker:
             self.dispatcher.close()
             self.dispatcher.take_back()
             self.draining.set()
+            for tell in self.on_deprecated:
+                tell()
 
     async def _find_shape(self) -> QueueShape:
         return await find_shape(self._claims, self.handler.options.queue)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from postmill.metrics.probe import Answer, Probe
 from postmill.metrics.tally import Tally
 from postmill.model.events import Event
-from postmill.service.events import Events
 
 if TYPE_CHECKING:
     from postmill.engine.run import Engine
@@ -34,7 +33,7 @@ class WorkerProbe:
     async def start(self) -> None:
         """Listen, and say where. Raises :class:`InvalidOption` when the port can't be had."""
         url = await self._probe.start()
-        Events(function="postmill", queue="*").emit(Event.PROBE_LISTENING, url=url)
+        self._engine.events.emit(Event.PROBE_LISTENING, url=url)
 
     async def stop(self) -> None:
         """Close the port."""

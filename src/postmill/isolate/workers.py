@@ -50,8 +50,8 @@ class Workers:
         await self._engine.start()
 
     async def until_deprecated(self) -> None:
-        """Until an operator has asked every worker here to drain."""
-        await self._engine.wait_deprecated()
+        """Until an operator has asked every worker here to drain, or the engine can't go on."""
+        await self._engine.wait_over()
 
     async def stop(self, reason: str) -> None:
         """Claim nothing more, finish what runs, write everything down, close every connection."""

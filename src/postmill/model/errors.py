@@ -92,6 +92,12 @@ class AlreadyStarted(Refused):
     code = "already-started"
 
 
+class WorkerFailed(PostmillError):
+    """A part of a worker fails again and again, so the process ends: another one may do better."""
+
+    code = "worker-failed"
+
+
 class LeaseLost(PostmillError):
     """The message is leased to somebody else by now, so nothing was changed. A normal result of a fence, not
     a bug.

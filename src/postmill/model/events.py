@@ -18,6 +18,7 @@ class Event(StrEnum):
     WORKER_POLLING = "worker.polling"
     WORKER_BLOCKED = "worker.blocked"
     WORKER_FAILED = "worker.failed"
+    SERVICE_FAILED = "service.failed"
     DATABASE_LOST = "database.lost"
     DATABASE_BACK = "database.back"
     QUEUE_CREATED = "queue.created"
@@ -81,6 +82,7 @@ _ERROR = {
     Event.HOOK_FAILED,
     Event.WORKER_BLOCKED,
     Event.WORKER_FAILED,
+    Event.SERVICE_FAILED,
     Event.FUNCTION_BOOT_FAILED,
     Event.FUNCTION_BROKEN,
     Event.FUNCTION_UNCAUGHT,

@@ -65,6 +65,8 @@ class Message(msgspec.Struct, eq=False):
     state: State = State.HELD
     started: float = 0.0
     """When this attempt began, by the worker's monotonic clock; 0 while it waits."""
+    counted: bool = False
+    """Its claim counts it as settled."""
     unanswered: bool = False
     """Its outcome was sent before, and no answer came: it may have landed."""
 
