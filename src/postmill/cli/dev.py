@@ -44,16 +44,19 @@ def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
     is finished first, or comes back. Ctrl-C drains and stops; twice forces.
     """
     from postmill import app
-    from postmill.cli import dev_lock
+    from postmill.cli import dev_lock, streams
 
+    streams.keep_running()
     settings = session.settings
     place = path or settings.project_dir
     with app.database(settings) as address, dev_lock.held(settings.project_dir, address.masked):
         app.prepare(settings, address)
+        development = _Development(session, place, address)
+        development.hear_signals()
         session.output.note(
             f"Postmill: database {address.masked}" + (" (embedded)" if settings.is_embedded else "")
         )
-        _Development(session, place, address).run(reload=not no_reload)
+        development.run(reload=not no_reload)
 
 
 class _Development:
@@ -70,20 +73,29 @@ class _Development:
         self.children = (self.functions_child, self.workers_child)
         self.stopping = threading.Event()
 
-    def run(self, *, reload: bool) -> None:
-        """Until Ctrl-C or SIGTERM."""
+    def hear_signals(self) -> None:
+        """From now on a signal asks for the end, in good order."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)
-        self._serve_if_any(reload=reload)
-        self._start_workers()
+
+    def run(self, *, reload: bool) -> None:
+        """Until Ctrl-C or SIGTERM."""
         try:
+            self._serve_if_any(reload=reload)
+            self._start_workers()
             if reload:
                 self._watch()
             else:
                 self._wait()
         finally:
-            for child in self.children:
-                child.wait()
+            self._end()
+
+    def _end(self) -> None:
+        """Also after an error, and for a child that was being started when the signal came."""
+        for child in self.children:
+            child.terminate_once()
+        for child in self.children:
+            child.wait()
 
     def _stop(self, _number: int, _frame: Any) -> None:
         """Each signal is passed on once: the first drains, a second one forces."""

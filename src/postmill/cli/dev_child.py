@@ -17,6 +17,7 @@ class Child:
     def __init__(self, name: str) -> None:
         self.name = name
         self._process: subprocess.Popen[bytes] | None = None
+        self._told: subprocess.Popen[bytes] | None = None
         self._started: tuple[Sequence[str], Mapping[str, str]] = ((), {})
         self.started_at = 0.0
         """When it was started last, in seconds since 1970."""
@@ -51,7 +52,13 @@ class Child:
     def terminate(self) -> None:
         """Ask for its end."""
         if self._process is not None:
+            self._told = self._process
             self._process.terminate()
+
+    def terminate_once(self) -> None:
+        """Ask for its end, unless it was asked already: asked twice, it forces."""
+        if self._told is not self._process:
+            self.terminate()
 
     def end(self, grace_s: float) -> None:
         """Ask for its end, and kill it when that takes longer than ``grace_s``."""

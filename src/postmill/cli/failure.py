@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from postmill.cli import terminal_text
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.model.address import mask
 from postmill.model.errors import PostmillError
@@ -28,19 +31,33 @@ def report(error: BaseException, *, debug: bool = False, addresses: Iterable[str
     ]
     if debug:
         lines.insert(0, _traceback(error))
-    print(mask("\n".join(line for line in lines if line), *addresses), file=sys.stderr)
+    text = mask("\n".join(line for line in lines if line), *addresses)
+    print(terminal_text.lines(text), file=sys.stderr)
     return status
 
 
 def _described(error: BaseException) -> tuple[str, str, str, str, Exit]:
     if isinstance(error, PostmillError):
         return error.what, error.why, error.hint, error.code, exit_code(error)
+    if isinstance(error, FileNotFoundError) and _is_working_folder_gone():
+        return "The working folder was deleted.", "", "Go to another one: cd", "not-found", Exit.NOT_FOUND
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return f"{where}{error.strerror}.", "The system refused it.", "", "system", Exit.FAILED
     if isinstance(error, click.UsageError):
         return error.format_message(), "", _usage_hint(error), "usage", Exit.USAGE
     if isinstance(error, click.ClickException):
         return error.format_message(), "", "", "usage", Exit.USAGE
     what = f"{type(error).__name__}: {error}"
     return what, "Postmill did not expect this: it is a bug.", ISSUES, "internal", Exit.FAILED
+
+
+def _is_working_folder_gone() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _usage_hint(error: click.UsageError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from postmill.model.errors import Refused
 from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from postmill.cli.session import Session
 
 IGNORED = (".postmill/", "functions/.env")
@@ -60,21 +63,42 @@ def init(session: Session, folder: Path) -> None:
     Writes postmill.toml, worker.py and .postmill/keys.json into FOLDER (default: this one) and adds
     .postmill/ and functions/.env to its .gitignore. Existing files are never overwritten.
     """
+    from postmill.auth import private_file
+
     files = {folder / "postmill.toml": TOML, folder / "worker.py": WORKER}
-    taken = [str(path) for path in files if path.exists()]
+    with private_file.turn(folder):
+        _check_free(files)
+        keys = _write_all(folder, files)
+    written = [*files, folder / ".gitignore", *keys]
+    session.output.rows([{"file": str(path)} for path in written], ("file",))
+    session.output.note("Next: postmill dev" if folder == Path() else f"Next: cd {folder} && postmill dev")
+
+
+def _check_free(files: Mapping[Path, str]) -> None:
+    taken = [str(path) for path in files if path.exists() or path.is_symlink()]
     if taken:
         raise Refused(
             f"{' and '.join(taken)} already exist{'s' if len(taken) == 1 else ''}; nothing was written.",
             why="init never overwrites a file.",
             hint="Choose another folder, for example: postmill init my-project",
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, text in files.items():
-        path.write_text(text, encoding="utf-8")
-    _ignore(folder / ".gitignore")
-    written = [*files, folder / ".gitignore", *_keys(folder / STATE_FOLDER)]
-    session.output.rows([{"file": str(path)} for path in written], ("file",))
-    session.output.note("Next: postmill dev" if folder == Path() else f"Next: cd {folder} && postmill dev")
+
+
+def _write_all(folder: Path, files: Mapping[Path, str]) -> list[Path]:
+    """All of it or, when that fails, nothing that would keep it from being tried again."""
+    made: list[Path] = []
+    try:
+        _ignore(folder / ".gitignore")
+        keys = _keys(folder / STATE_FOLDER)
+        for path, text in files.items():
+            with path.open("x", encoding="utf-8") as file:
+                made.append(path)
+                file.write(text)
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+    return keys
 
 
 def _keys(folder: Path) -> list[Path]:
@@ -89,8 +113,18 @@ def _keys(folder: Path) -> list[Path]:
 
 
 def _ignore(path: Path) -> None:
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    missing = [line for line in IGNORED if line not in text.splitlines()]
+    """What is there stays as it is, byte for byte: it may be in any encoding, with any line ends."""
+    there = path.read_bytes() if path.exists() else b""
+    if there.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Refused(
+            f"{path} is in UTF-16; nothing was written.",
+            why="git can't read it.",
+            hint="Save it as UTF-8, and try again.",
+        )
+    lines = there.removeprefix(codecs.BOM_UTF8).splitlines()
+    end = b"\r\n" if b"\r\n" in there else b"\n"
+    missing = [line.encode() for line in IGNORED if line.encode() not in lines]
     if missing:
-        separator = "" if not text or text.endswith("\n") else "\n"
-        path.write_text(text + separator + "\n".join(missing) + "\n", encoding="utf-8")
+        separator = b"" if not there or there.endswith(b"\n") else end
+        with path.open("ab") as file:
+            file.write(separator + b"".join(line + end for line in missing))

@@ -6,6 +6,7 @@ said with the number of its line.
 
 from __future__ import annotations
 
+import codecs
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class JsonLines:
 
     def __iter__(self) -> Iterator[msgspec.Raw]:
         for self.number, line in enumerate(self._lines, 1):  # noqa: B020 - the loop's variable is the position
-            text = line.strip()
+            text = (_without_mark(line) if self.number == 1 else line).strip()
             if text:
                 yield msgspec.Raw(text)
             self._advance(len(line))
@@ -48,6 +49,15 @@ class JsonLines:
             yield
         except InvalidPayload as error:
             raise _placed(error, f"Line {self.number}") from error
+
+
+def _without_mark(line: bytes) -> bytes:
+    """The first line without the byte order mark that some editors begin a file with."""
+    if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InvalidPayload(
+            "This is UTF-16.", why="JSON lines are UTF-8.", hint="Convert it: iconv -f UTF-16 -t UTF-8"
+        )
+    return line.removeprefix(codecs.BOM_UTF8)
 
 
 def _placed(error: InvalidPayload, where: str) -> InvalidPayload:

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any, TextIO
 
+from postmill.cli import streams
 from postmill.cli.log_lines import JsonLines
 from postmill.model.settings import STATE_FOLDER
 
@@ -77,7 +78,7 @@ def _coming(path: Path, file: TextIO | None) -> Iterator[dict[str, Any]]:
             with file:
                 yield from _until_rotated(path, file)
         else:
-            time.sleep(LOOK_EVERY_S)
+            _rest()
         file = _opened(path)
 
 
@@ -93,7 +94,13 @@ def _until_rotated(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
         elif not path.exists() or path.stat().st_ino != os.fstat(file.fileno()).st_ino:
             return
         else:
-            time.sleep(LOOK_EVERY_S)
+            _rest()
+
+
+def _rest() -> None:
+    """A reader that has gone ends the command, also when no line comes any more."""
+    streams.check_reader()
+    time.sleep(LOOK_EVERY_S)
 
 
 def _parsed(lines: list[str] | TextIO) -> Iterator[dict[str, Any]]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from postmill.cli import terminal_text
 from postmill.model.address import mask
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 _PALETTE = (36, 32, 35, 34, 33, 96, 92, 95, 94, 93)
 _RED, _DIM = 31, 2
+_LIKE_A_LINE = re.compile(r"^(?=\d\d:\d\d:\d\d)", re.MULTILINE)
 _LEAD = ("function", "queue")
 """Fields that name who speaks: they stand before the event, the others after it."""
 
@@ -38,9 +41,14 @@ def configure(level: str, form: str, *, stream: TextIO | None = None, colour: bo
     logger.propagate = False
 
 
-def may_colour(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+def may_colour(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether colours are wanted on ``stream``: a terminal, no ``NO_COLOR``, no ``TERM=dumb``."""
-    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+    return (
+        stream is not None
+        and stream.isatty()
+        and not environ.get("NO_COLOR")
+        and environ.get("TERM") != "dumb"
+    )
 
 
 class JsonLines(logging.Formatter):
@@ -58,7 +66,7 @@ class JsonLines(logging.Formatter):
         }
         if _has_traceback(record):
             line["traceback"] = self.formatException(record.exc_info or (None, None, None))
-        return mask(orjson.dumps(line, default=str).decode())
+        return terminal_text.json_text(mask(orjson.dumps(line, default=str).decode()))
 
 
 class TextLines(logging.Formatter):
@@ -72,18 +80,28 @@ class TextLines(logging.Formatter):
         """The record as one line, and its traceback below when it has one."""
         fields = _fields(record)
         traceback = str(fields.pop("traceback", ""))
-        lead = " ".join(str(fields.pop(name)) for name in _LEAD if name in fields)
+        lead = terminal_text.one_line(" ".join(str(fields.pop(name)) for name in _LEAD if name in fields))
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        event = self._coloured(record.getMessage(), _RED if record.levelno >= logging.WARNING else 0)
-        tail = "".join(f" {name}={_value(value)}" for name, value in fields.items())
+        event = self._coloured(_set_in(record.getMessage()), _RED if record.levelno >= logging.WARNING else 0)
+        tail = "".join(f" {terminal_text.one_line(name)}={_value(value)}" for name, value in fields.items())
         who = self._coloured(f"{lead:<16} ", _colour_of(lead)) if lead else ""
         line = f"{self._coloured(at, _DIM)} {who}{event}{tail}"
         if _has_traceback(record):
             traceback = self.formatException(record.exc_info or (None, None, None))
-        return mask(f"{line}\n{traceback}".rstrip())
+        return mask(f"{line}\n{_set_in_forged(traceback)}".rstrip())
 
     def _coloured(self, text: str, colour: int) -> str:
         return f"\x1b[{colour}m{text}\x1b[0m" if self.colour and colour else text
+
+
+def _set_in(text: str) -> str:
+    """All lines but the first are set in, so that no text in a line can pass for a line of its own."""
+    return terminal_text.lines(text).replace("\n", "\n    ")
+
+
+def _set_in_forged(traceback: str) -> str:
+    """In a traceback only the lines that look like ours, which an error's text can hold."""
+    return _LIKE_A_LINE.sub("    ", terminal_text.lines(traceback))
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
@@ -97,7 +115,8 @@ def _has_traceback(record: logging.LogRecord) -> bool:
 
 def _value(value: object) -> str:
     text = str(value)
-    return repr(text) if " " in text or "\n" in text or not text else text
+    shown = repr(text) if " " in text or "\n" in text or not text else text
+    return terminal_text.one_line(shown)
 
 
 def _colour_of(name: str) -> int:

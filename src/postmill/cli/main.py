@@ -5,12 +5,12 @@ Imports nothing heavy: ``postmill --help`` is measured by ``benchmarks/startup.p
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from postmill.cli import streams
 from postmill.cli.exit_codes import Exit
 from postmill.cli.lazy import LazyGroup
 from postmill.cli.options import global_options
@@ -61,20 +61,13 @@ class Root(LazyGroup):
         except (KeyboardInterrupt, click.Abort):
             click.echo("Interrupted.", err=True)
             status = Exit.INTERRUPTED
+        except streams.OutputGone:
+            status = Exit.OK  # a reader that has seen enough (head, less) is no error
         except Exception as error:
             from postmill.cli.failure import report
 
             status = report(error, debug=session.debug, addresses=session.addresses())
         sys.exit(status)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """As click's; a reader that has gone (head, less) is no error."""
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # What is still buffered must go somewhere when the interpreter flushes it at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return Exit.OK
 
 
 def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
@@ -107,6 +100,7 @@ def main() -> NoReturn:
     """The console script."""
     from postmill.cli import command_line
 
+    streams.secure()
     command_line.hide_passwords()
     root.main()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from postmill.cli import terminal_text
 from postmill.model.errors import Refused
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Output:
     def note(self, text: str) -> None:
         """A remark for people, on stderr; --quiet drops it."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(terminal_text.lines(text), err=True)
 
     def rows(
         self,
@@ -70,7 +71,7 @@ class Output:
             return
         width = max(map(len, thing), default=0)
         for name, value in thing.items():
-            click.echo(f"{name:<{width}}  {_shown(value)}")
+            click.echo(f"{name:<{width}}  {terminal_text.lines(_shown(value))}")
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Asks before something is destroyed. Raises :class:`Refused` on "no" and without a terminal."""
@@ -78,21 +79,22 @@ class Output:
             return
         if not sys.stdin.isatty():
             raise Refused(question, why="There is no terminal to ask on.", hint="Add -y to do it.")
-        click.echo(question, err=True)
+        click.echo(terminal_text.lines(question), err=True)
         if not click.confirm("Go on?", err=True):
             raise Refused("Nothing was done.", why="The answer was no.")
 
 
 def encoded(value: Any) -> str:
-    """``value`` as JSON, with dates in ISO 8601."""
+    """``value`` as JSON, with dates in ISO 8601, and nothing in it that a terminal obeys."""
     import orjson
 
     try:
-        return orjson.dumps(value, default=str).decode()
+        text = orjson.dumps(value, default=str).decode()
     except TypeError:  # an integer beyond 64 bit, which jsonb can hold
         import json
 
-        return json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+        text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+    return terminal_text.json_text(text)
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -112,7 +114,7 @@ def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
 def _escaped(value: Any) -> str:
     from rich.markup import escape
 
-    return escape(_shown(value))
+    return escape(terminal_text.lines(_shown(value)))
 
 
 def _print_tabs(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, heading: bool) -> None:
@@ -123,7 +125,7 @@ def _print_tabs(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, he
 
 
 def _one_line(text: str) -> str:
-    return text.replace("\t", " ").replace("\n", " ")
+    return terminal_text.one_line(text.replace("\t", " ").replace("\n", " "))
 
 
 def _shown(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from postmill.cli import streams
 from postmill.cli.options import global_options, json_option, jsonl_option
 
 if TYPE_CHECKING:
@@ -57,13 +59,13 @@ def send(
     _check_source(payload, source)
     extra = _headers(headers)
     text = None if payload is None else _argument(payload)
-    with session.database() as connection:
+    with _opened(source) as (file, total), session.database() as connection:
         if create:
             _create_if_missing(session, connection, queue)
-        if text is not None:
-            ids = _send_one(connection, queue, text, delay, extra)
+        if text is not None or file is None:
+            ids = _send_one(connection, queue, text or b"", delay, extra)
         else:
-            ids = _send_lines(connection, queue, str(source), delay, extra)
+            ids = _send_lines(connection, queue, file, total, delay, extra)
     session.output.rows([{"msg_id": msg_id} for msg_id in ids], ("msg_id",), heading=False)
     session.output.note(f"Sent {len(ids)} message{'' if len(ids) == 1 else 's'} to {queue}.")
 
@@ -74,8 +76,12 @@ def _check_source(payload: str | None, source: str | None) -> None:
         raise click.UsageError("Give the JSON as an argument or with --file, not both.")
     if payload is None and source is None:
         raise click.UsageError("""Give the JSON, for example '{"name": "world"}', or --file.""")
-    if source not in {None, "-"} and not Path(str(source)).is_file():
+    if source == "-" and streams.was_input_closed():
+        raise click.UsageError("Standard input is closed: there is nothing to send.")
+    if source not in {None, "-"} and not Path(str(source)).exists():
         raise click.BadParameter(f"There is no file {source}.", param_hint="--file")
+    if source is not None and Path(source).is_dir():
+        raise click.BadParameter(f"{source} is a folder.", param_hint="--file")
 
 
 def _headers(pairs: tuple[str, ...]) -> dict[str, Any] | None:
@@ -118,26 +124,34 @@ def _send_one(
 
 
 def _send_lines(
-    connection: Connection, queue: str, source: str, delay: float, headers: dict[str, Any] | None
+    connection: Connection,
+    queue: str,
+    file: BinaryIO,
+    total: int | None,
+    delay: float,
+    headers: dict[str, Any] | None,
 ) -> list[int]:
     from postmill.cli.json_lines import JsonLines
     from postmill.client import Client
 
-    with _opened(source) as (file, total), _progress(total) as advance, connection.transaction():
+    with _progress(total) as advance, connection.transaction():
         lines = JsonLines(file, advance)
         with lines.placing_errors():
             return Client(connection).send_many(queue, lines, delay=delay, headers=headers)
 
 
 @contextmanager
-def _opened(source: str) -> Iterator[tuple[BinaryIO, int | None]]:
-    """The file of lines and its size in bytes where that is known."""
-    if source == "-":
-        yield sys.stdin.buffer, None
+def _opened(source: str | None) -> Iterator[tuple[BinaryIO | None, int | None]]:
+    """The file of lines and its size in bytes where that is known: a pipe (``<(command)``) has none.
+
+    Opened before the database: a file that can't be read leaves nothing behind.
+    """
+    if source in {None, "-"}:
+        yield (None if source is None else sys.stdin.buffer), None
         return
-    path = Path(source)
-    with path.open("rb") as file:
-        yield file, path.stat().st_size
+    with Path(str(source)).open("rb") as file:
+        found = os.fstat(file.fileno())
+        yield file, found.st_size if stat.S_ISREG(found.st_mode) else None
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def serve(
     """
     from postmill import app
     from postmill.auth import host_proof
-    from postmill.cli import log_file, log_lines, served
+    from postmill.cli import log_file, log_lines, served, streams
     from postmill.web.pid1 import stand_in_as_first
 
     settings = _with_address(session.settings, host, port)
@@ -70,6 +70,7 @@ def serve(
         on_stop=announcement.stopping,
         identity=identity,
     )
+    streams.keep_running()
     stand_in_as_first()
     log_lines.configure(settings.log_level, settings.log_format)
     try:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from postmill.cli import streams
 from postmill.cli.options import global_options, json_option
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 SHARE = 4
 """Reading counts every message of every queue: it rests for so many times as long as it took."""
+
+LOOK_EVERY_S = 0.5
+"""How often to see whether somebody still looks: a terminal may be closed without a signal to us."""
 
 
 @click.command()
@@ -57,7 +61,15 @@ def _frames(reader: Reader, interval: float) -> Iterator[Frame]:
         began = time.monotonic()
         yield reader.read()
         took = time.monotonic() - began
-        time.sleep(max(interval - took, took * SHARE))
+        _rest(max(interval - took, took * SHARE))
+
+
+def _rest(seconds: float) -> None:
+    """Sleep; ends the command when its terminal has gone meanwhile."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        streams.check_reader()
+        time.sleep(min(left, LOOK_EVERY_S))
 
 
 def _show(session: Session, frames: Iterator[Frame], interval: float) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from postmill.cli import terminal_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -54,9 +56,10 @@ def screen(frame: Frame, *, said: str) -> RenderableType:
 def cell(row: dict[str, Any], column: str) -> str:
     """One value as people read it, without a tab or a line break in it."""
     if column == "error":
-        return " ".join(f"{row['error_type'] or ''}: {row['error_message'] or ''}".strip(": ").split())
+        error = f"{row['error_type'] or ''}: {row['error_message'] or ''}".strip(": ")
+        return terminal_text.one_line(" ".join(error.split()))
     if column == "queue" and row.get("paused"):
-        return f"{row['queue']} (paused)"
+        return terminal_text.one_line(f"{row['queue']} (paused)")
     value = row.get(column)
     if value is None:
         return "-"
@@ -64,7 +67,7 @@ def cell(row: dict[str, Any], column: str) -> str:
         return str(value.astimezone().strftime("%H:%M:%S"))
     if column.endswith("_s") and column not in {"sent_s", "left_s"}:
         return age(value)
-    return " ".join(str(value).split())
+    return terminal_text.one_line(" ".join(str(value).split()))
 
 
 def age(seconds: float) -> str:

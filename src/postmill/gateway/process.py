@@ -71,12 +71,12 @@ class ServingProcess:
 
     def stop(self) -> None:
         """Ask for the end; asked again, cut the grace short, and a start that does not come to its end."""
-        self._readiness.stopping()
         forcing = self._asked.is_set()
-        self._on_stop(forcing)
         if forcing:
             self._forced.set()
         self._asked.set()
+        self._readiness.stopping()
+        self._on_stop(forcing)  # last: what is said can fail
 
     async def _serve(self) -> None:
         await self._trust.start()
