@@ -150,9 +150,9 @@ class Supervisor:
         self._server = PostgresProcess(self._binaries, self._home.cluster, self._account, self._control.log)
         self._server.start(self._settings, self._inherited)
         self._launched_at = time.monotonic()
-        self._say(server_pid=self._server.pid, started_at=time.time(), trouble="")
+        self._record(server_pid=self._server.pid, started_at=time.time(), trouble="")
 
-    def _say(self, **news: Any) -> None:
+    def _record(self, **news: Any) -> None:
         """Write down for openers what has changed. A full disk is no reason to end: it is tried again."""
         self._state = replace(self._state, **news)
         try:
@@ -187,7 +187,7 @@ class Supervisor:
         """Whether to stop."""
         if KEEP in commands and not self._kept:
             self._kept = True
-            self._say(kept=True)
+            self._record(kept=True)
         return STOP in commands or (RELEASE in commands and not self._kept)
 
     def _is_over(self) -> bool:
@@ -196,7 +196,7 @@ class Supervisor:
         if self._server is None or not self._server.is_running():
             self._restart()
         elif self._unsaid:
-            self._say()
+            self._record()
         return False
 
     def _restart(self) -> None:
@@ -231,7 +231,7 @@ class Supervisor:
         if trouble != self._state.trouble:
             with suppress(OSError):
                 print(trouble, file=sys.stderr, flush=True)
-            self._say(trouble=trouble)
+            self._record(trouble=trouble)
 
 
 def main() -> None:
