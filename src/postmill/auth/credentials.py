@@ -128,6 +128,8 @@ def _verified(token: str, trusted: Trusted) -> Mapping[str, Any] | Refused:
     if not _JWT.fullmatch(token):
         return Refused(Reason.INVALID_JWT_FORMAT)
     header = jwt.get_unverified_header(token)
+    if "crit" in header:  # it must not be ignored, and names nothing that we know (RFC 7515, 4.1.11)
+        return Refused(Reason.INVALID_JWT_FORMAT)
     candidates = _candidates(header, trusted)
     if candidates is None:
         return Refused(Reason.UNSUPPORTED_ALGORITHM)
@@ -154,9 +156,8 @@ def _candidates(header: Mapping[str, Any], trusted: Trusted) -> list[Any] | None
         return [trusted.keys.jwt_secret]
     if algorithm not in PUBLIC_KEY_ALGORITHMS or not trusted.public_keys:
         return None
-    kind = "RSA" if algorithm == "RS256" else "EC"
-    of_kind = [key for key in trusted.public_keys if key.key_type == kind]
-    return [key for key in of_kind if header.get("kid") in {None, key.key_id}]
+    fitting = [key for key in trusted.public_keys if key.algorithm_name == algorithm]
+    return [key for key in fitting if header.get("kid") in {None, key.key_id}]
 
 
 def _claims(token: str, key: Any, algorithm: str) -> Mapping[str, Any] | None:

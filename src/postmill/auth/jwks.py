@@ -1,6 +1,7 @@
 """Public keys of whoever signs tokens for this project: a JSON Web Key Set from a file or an HTTPS address.
 
-Keeps RSA and EC keys only: a symmetric key in a published set would be everybody's.
+Keeps the keys that verify RS256 or ES256 and nothing else: a symmetric key in a published set would be
+everybody's, and one that is published for something else proves nothing here (RFC 7517, sections 4.2 to 4.4).
 """
 
 from __future__ import annotations
@@ -37,12 +38,16 @@ def fetch(source: str, base: Path) -> tuple[jwt.PyJWK, ...]:
             f"The key set {source} can't be used.", why=f"{type(error).__name__}: {error}."
         ) from error
     if not keys:
-        raise InvalidOption(f"The key set {source} can't be used.", why="It has no RSA or EC key.")
+        raise InvalidOption(
+            f"The key set {source} can't be used.",
+            why="It has no key that verifies RS256 or ES256.",
+            hint="Such a key is of the type RSA, or EC on P-256, and is not published for encryption.",
+        )
     return keys
 
 
 def parse(content: bytes) -> tuple[jwt.PyJWK, ...]:
-    """The RSA and EC keys of a set; others are left out. Raises ``ValueError`` when it is no set."""
+    """The keys of a set that verify; others are left out. Raises ``ValueError`` when it is no set."""
     document = json.loads(content)
     match document:
         case {"keys": [*entries]}:
@@ -51,12 +56,27 @@ def parse(content: bytes) -> tuple[jwt.PyJWK, ...]:
 
 
 def _key(entry: Any) -> jwt.PyJWK | None:
-    if not isinstance(entry, dict) or entry.get("kty") not in {"RSA", "EC"}:
+    algorithm = _algorithm(entry) if isinstance(entry, dict) else None
+    if algorithm is None:
         return None
     try:
-        return jwt.PyJWK({name: value for name, value in entry.items() if name != "d"})
-    except jwt.PyJWTError:
+        return jwt.PyJWK({name: value for name, value in entry.items() if name != "d"}, algorithm)
+    except Exception:  # somebody else's text: one bad key must not spoil the others
         return None
+
+
+def _algorithm(entry: dict[str, Any]) -> str | None:
+    """What a key verifies; None when it verifies nothing that we take."""
+    match entry:
+        case {"kty": "RSA"}:
+            found = "RS256"
+        case {"kty": "EC", "crv": "P-256"}:
+            found = "ES256"
+        case _:
+            return None
+    operations = entry.get("key_ops", ["verify"])
+    is_for_us = entry.get("use", "sig") == "sig" and entry.get("alg", found) == found
+    return found if is_for_us and isinstance(operations, list) and "verify" in operations else None
 
 
 def _read(source: str, base: Path) -> bytes:
