@@ -24,6 +24,7 @@ OTHER_P256 = ec.generate_private_key(ec.SECP256R1())
 P384 = ec.generate_private_key(ec.SECP384R1())
 P521 = ec.generate_private_key(ec.SECP521R1())
 K256 = ec.generate_private_key(ec.SECP256K1())
+FIRST = {"P-384": P384, "P-521": P521, "secp256k1": K256, "P-256": OTHER_P256, "RSA": RSA_KEY}
 
 
 def published(key: Any, **fields: Any) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def ask(entries: list[Any], token: str) -> Allowed | Refused:
     return authenticate([(b"authorization", f"Bearer {token}".encode())], trusted, NOW)
 
 
-@pytest.mark.parametrize("first", [P384, P521, K256, OTHER_P256, RSA_KEY], ids=str)
+@pytest.mark.parametrize("first", FIRST.values(), ids=FIRST.keys())
 @pytest.mark.parametrize("kid", [None, "k"])
 def test_a_token_finds_its_key_wherever_that_stands(first: Any, kid: str | None) -> None:
     """Another curve's key before it was an error, and the token was refused; with a kid twice likewise."""
@@ -105,6 +106,7 @@ def test_a_key_for_signatures_verifies(fields: dict[str, Any]) -> None:
         (P521, "ES512"),
         (K256, "ES256K"),
     ],
+    ids=["RS384", "RS512", "PS256", "ES384", "ES512", "ES256K"],
 )
 def test_other_algorithms_are_not_verified(key: Any, algorithm: str) -> None:
     entries = [published(RSA_KEY), published(P256), published(P384), published(P521), published(K256)]
