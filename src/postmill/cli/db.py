@@ -151,11 +151,15 @@ def _run_psql(address: str, arguments: Sequence[str]) -> int:
     """Run psql to its end. Ctrl-C is psql's: it cancels a query there, and must not end us before it."""
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+    from postmill.client import libpq_environment
+
     parts = conninfo_to_dict(address)
     password = parts.pop(
         "password", None
     )  # not on the command line, where every user of the machine reads it
-    environment = os.environ | ({"PGPASSWORD": str(password)} if password else {})
+    environment = libpq_environment.without(os.environ, address) | (
+        {"PGPASSWORD": str(password)} if password else {}
+    )
     with subprocess.Popen(
         [_psql_program(), make_conninfo("", **parts), *arguments], env=environment
     ) as child:

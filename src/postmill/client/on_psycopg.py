@@ -10,6 +10,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import scalar_row
 
+from postmill.client import libpq_environment
 from postmill.client.executor import is_atomic
 from postmill.client.failures import translated
 from postmill.model.address import parse
@@ -59,7 +60,7 @@ class OwnConnection:
 
     def _opened(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            with translated():
+            with translated(), libpq_environment.ignored(self._address.url):
                 self._connection = psycopg.connect(
                     self._address.url,
                     autocommit=True,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import psycopg
 from psycopg.rows import dict_row
 
+from postmill.client import libpq_environment
 from postmill.client.failures import report_of
 from postmill.model.asyncpg_address import connect_timeout_s
 from postmill.model.database_errors import Report, in_words, login_failed, sentence, unexpected, unreachable
@@ -42,7 +43,7 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
     it can't be reached, :class:`InvalidAddress` when libpq knows no such parameter.
     """
     extra: dict[str, Any] = {} if address.pooled or not options else {"options": options}
-    with translated(address):
+    with translated(address), libpq_environment.ignored(address.url):
         return psycopg.Connection[dict[str, Any]].connect(
             address.url,
             autocommit=True,

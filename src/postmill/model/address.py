@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from postmill.model.errors import InvalidAddress
 
@@ -88,6 +88,17 @@ def parse(text: str, *, listen_url: str | None = None, source: str = "") -> Addr
         direct_url=direct,
         source=source,
     )
+
+
+def is_embedded(url: str) -> bool:
+    """Whether the address leads to an embedded server: its superuser, by a socket in a folder of the name
+    that those have. Told by the address alone, because it travels to other processes as a variable.
+    """
+    parts = urlsplit(url)
+    folder = dict(parse_qsl(parts.query)).get("host", "")
+    name = folder.rpartition("/")[2]
+    ours = name == "socket" or name.startswith("postmill-")
+    return parts.netloc == "postgres@" and folder.startswith("/") and ours
 
 
 def mask(text: str, *addresses: str) -> str:

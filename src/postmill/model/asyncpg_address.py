@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
+from postmill.model.address import is_embedded
 from postmill.model.errors import InvalidAddress
 
 _PASSED_ON_NAMES = """
@@ -35,6 +36,8 @@ _WATCHED = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_
 _PROMISES = ("require_auth", "requirepeer")
 """Checks of the server that asyncpg does not make: leaving them out would be a lie."""
 _SETTINGS = ("application_name", "options")
+_UNASKED = {"ssl": False, "direct_tls": False, "target_session_attrs": "any"}
+"""For the project's own Postgres: asyncpg would take these from variables meant for other servers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,8 @@ def arguments(url: str) -> list[dict[str, Any]]:
     shared: dict[str, Any] = {
         "server_settings": {name: query[name] for name in _SETTINGS if query.get(name)},
     }
+    if is_embedded(url):
+        shared |= _UNASKED
     timeout_s = _seconds(query)
     if timeout_s:
         shared["timeout"] = timeout_s

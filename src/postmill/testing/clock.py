@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from postmill.client import libpq_environment
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import timedelta
@@ -20,7 +22,9 @@ def shifted_clock(database: str, by: timedelta) -> Iterator[None]:
     A setting of the whole database: for throw-away ones only. Connections that are open already keep their
     time.
     """
-    with psycopg.connect(database, autocommit=True) as connection:
+    with libpq_environment.ignored(database):
+        connection = psycopg.connect(database, autocommit=True)
+    with connection:
         name = sql.Identifier(connection.info.dbname)
         shift = sql.Literal(f"{by.total_seconds()} seconds")
         connection.execute(sql.SQL("alter database {} set postmill.clock_shift = {}").format(name, shift))

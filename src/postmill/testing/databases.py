@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from postmill.client import libpq_environment
 from postmill.db.migrate import migrate
 from postmill.model.address import parse
 
@@ -28,7 +29,7 @@ _LOCK = 7_002
 def fresh_database(server_url: str) -> Iterator[str]:
     """The address of a database with Postmill's schema that nobody else uses; dropped afterwards."""
     name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(server_url, autocommit=True) as connection:
+    with _connected(server_url) as connection:
         _make_template(connection, server_url)
         connection.execute(
             sql.SQL("create database {} template {} strategy file_copy").format(
@@ -36,8 +37,13 @@ def fresh_database(server_url: str) -> Iterator[str]:
             )
         )
     yield address_of(server_url, name)
-    with psycopg.connect(server_url, autocommit=True) as connection:
+    with _connected(server_url) as connection:
         connection.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(name)))
+
+
+def _connected(url: str) -> psycopg.Connection[tuple[object, ...]]:
+    with libpq_environment.ignored(url):
+        return psycopg.connect(url, autocommit=True)
 
 
 def address_of(server_url: str, database: str) -> str:
@@ -52,9 +58,9 @@ def _make_template(connection: psycopg.Connection[tuple[object, ...]], server_ur
         known = connection.execute("select from pg_database where datname = %s and datistemplate", [TEMPLATE])
         if known.rowcount:
             return
-        with psycopg.connect(server_url, autocommit=True) as maker:
+        with _connected(server_url) as maker:
             maker.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(TEMPLATE)))
             maker.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
-            with psycopg.connect(address_of(server_url, TEMPLATE), autocommit=True) as template:
+            with _connected(address_of(server_url, TEMPLATE)) as template:
                 migrate(template)
             maker.execute(sql.SQL("alter database {} is_template true").format(sql.Identifier(TEMPLATE)))
