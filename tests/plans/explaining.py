@@ -46,6 +46,13 @@ class Plan:
         """Pages looked at. Whether a parent counts a common table expression or not, it is counted once."""
         return sum(max(0, _pages(node) - sum(map(_pages, _children(node)))) for node in self.nodes)
 
+    @property
+    def compared_in_vain(self) -> int:
+        """Pairs of rows that a join has looked at for nothing. A loop over two lists looks at all pairs."""
+        return sum(
+            int(node.get("Rows Removed by Join Filter", 0) * node["Actual Loops"]) for node in self.nodes
+        )
+
     def read_whole(self) -> set[str]:
         """Relations that were read from one end to the other."""
         scans = {"Seq Scan", "Bitmap Heap Scan"}

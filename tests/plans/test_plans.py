@@ -189,6 +189,7 @@ def test_plan(queue: HotQueue, pins: str, name: str) -> None:
     assert plan.indexes("q_hot") <= hot.indexes
     assert plan.sorts == 0
     assert plan.rows_read("q_hot") <= 6 * BATCH
+    assert plan.compared_in_vain <= BATCH
     assert plan.buffers <= BATCH * hot.pages + (hot.dead_pages if queue.behind else 0)
 
 

@@ -28,6 +28,14 @@ if TYPE_CHECKING:
 
 POSTMILL = (sys.executable, "-m", "postmill.cli.main")
 KEYS = ["bench", "value", "unit", "reference", "ratio", "settings", "environment"]
+SETTLED = [
+    *(
+        f"{way}_us_{size}"
+        for way in ("retry", "dead", "cancel", "archive", "delete", "results")
+        for size in (10, 100, 1000)
+    ),
+    "results_ratio",
+]
 PERCENTILES = ["p50_ms", "p95_ms", "p99_ms", "p50_with_commit_ms"]
 
 
@@ -130,6 +138,7 @@ WAYS = [
             ["claim_ms_at_20", "claim_ms_at_400"],
         ),
         (["cost", "--messages", "700"], "bytes of WAL/message", WAYS),
+        (["settle", "--messages", "700", "--rounds", "1"], "us/message", SETTLED),
         (["reads", "--queues", "2", "--messages", "700"], "ms", ["overview_ms", "running_ms"]),
         (
             ["functions", "--requests", "10", "--seconds", "0.2", "--rounds", "1", "--cold-starts", "2"],

@@ -39,6 +39,11 @@ def nothing(
     return Worker(WorkerOptions(queue=queue, on_success=on_success, batch=batch), function)
 
 
+def something(queue: str) -> Worker:
+    """The same with a result that is kept."""
+    return Worker(WorkerOptions(queue=queue, on_success="delete", keep_results=True), _return_something)
+
+
 class Tally:
     """Counts what an engine's only worker has completed since the tally was made."""
 
@@ -67,6 +72,10 @@ class Tally:
 
 async def _do_nothing(payload: dict[str, Any]) -> None:
     pass
+
+
+async def _return_something(payload: dict[str, Any]) -> dict[str, bool]:
+    return {"ok": True}
 
 
 async def _do_nothing_at_once(payloads: list[dict[str, Any]]) -> None:

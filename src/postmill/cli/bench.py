@@ -202,6 +202,26 @@ def reads_command(session: Session, /, **options: Any) -> None:
     _run(session, lambda where, say: reads(where, ReadsOptions(**options), say))
 
 
+@bench.command("settle")
+@click.option(
+    "--messages",
+    type=click.IntRange(1),
+    default=30_000,
+    show_default=True,
+    help="Messages to drain with and without results.",
+)
+@_payload_bytes
+@_rounds
+@json_option
+@global_options
+@click.pass_obj
+def settle_command(session: Session, /, **options: Any) -> None:
+    """What it costs to write one outcome down, by its kind and the size of the batch."""
+    from postmill.bench.settle import SettleOptions, settle
+
+    _run(session, lambda where, say: settle(where, SettleOptions(**options), say))
+
+
 @bench.command("functions")
 @click.option(
     "--requests",
