@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill import Context  # noqa: TC001 - read from the annotation
-from postmill.db import borrowed
+from postmill.db import handler_session
 from postmill.engine import heartbeat
 from postmill.model.address import Address
 from postmill.model.events import Event
@@ -80,8 +80,8 @@ async def test_no_handler_waits_for_ever_on_a_half_open_connection(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, resting: bool
 ) -> None:
     """One that has rested is tried before a handler gets it; one in use is given up when the attempt is."""
-    monkeypatch.setattr(borrowed, "CHECK_AFTER_S", 0.0)
-    monkeypatch.setattr(borrowed, "CONNECT_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(handler_session, "CHECK_AFTER_S", 0.0)
+    monkeypatch.setattr(handler_session, "TIMEOUT_S", 0.2)
     first, forgotten = asyncio.Event(), asyncio.Event()
 
     async def twice(payload: object, ctx: Context) -> None:
@@ -131,7 +131,12 @@ async def test_a_statement_that_nobody_takes_ends_by_itself(scene: Scene) -> Non
             stuck.set()
             await run.until(Event.MESSAGE_COMPLETED)
     account = await scene.account()
-    assert (account.completed, account.lost, account.doubled, account.failures) == (1, 0, 0, {"error": 1})
+    assert (account.completed, account.lost, account.doubled, account.failures) == (
+        1,
+        0,
+        0,
+        {"lost_lease": 1},
+    )
 
 
 async def test_a_network_that_is_silent_for_longer_than_a_lease(scene: Scene) -> None:

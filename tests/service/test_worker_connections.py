@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from postmill import Context, worker
-from postmill.db import borrowed
+from postmill.db import handler_session
 from postmill.model.address import Address
 from postmill.model.events import Event
 from tests.service.running import Running, finished, running
@@ -80,7 +80,7 @@ async def test_a_direct_address_for_listen_counts_too(database_url: str, allowed
 async def test_a_connection_that_has_rested_is_tried_first(
     database_url: str, monkeypatch: pytest.MonkeyPatch, pooled: bool
 ) -> None:
-    monkeypatch.setattr(borrowed, "CHECK_AFTER_S", 0.0)
+    monkeypatch.setattr(handler_session, "CHECK_AFTER_S", 0.0)
 
     @worker(max_pg_connections=4)
     async def handle(number: int, ctx: Context) -> None:

@@ -136,6 +136,104 @@ async def test_a_second_transaction_after_the_first_has_committed_is_refused(
     assert await notes() == ["first"]
 
 
+@pytest.mark.parametrize("connections", [2, 4])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rollback",
+        " COMMIT;",
+        "end",
+        "abort",
+        "rollback and chain",
+        "select 1; commit",
+        "select 1; rollback; begin",
+        "commit; begin",
+        "/* so */ rollback",
+        "do $$ begin rollback; end $$",
+        "call finish()",
+    ],
+)
+async def test_a_transaction_that_is_ended_by_hand_completes_nothing(
+    database_url: str, notes: Notes, connections: int, text: str
+) -> None:
+    """The message was completed although its writes were rolled back."""
+
+    @worker(retry=Retry.none, max_pg_connections=connections)
+    async def handle(payload: dict[str, Any], ctx: Context) -> None:
+        async with ctx.transaction() as tx:
+            await tx.execute("insert into notes values ('mine')")
+            await tx.execute(text)
+
+    async with running(database_url, handle) as run:
+        await run.db.execute(
+            "create procedure finish() language plpgsql as $$"
+            " begin rollback; insert into notes values ('its'); end $$"
+        )
+        await run.send("{}")
+        assert await finished(run, 1) == {"queue": 0, "archive": 0, "dead": 1, "claims": 0}
+        error_type = await run.db.fetchval("select error_type from postmill.failures")
+        assert error_type in {"Refused", "InvalidTransactionTerminationError"}
+        await run.send("{}")
+        await run.until(Event.MESSAGE_DEAD, count=2)  # the connection is as good as before
+    assert "mine" not in await notes() or "commit" in text
+
+
+@pytest.mark.parametrize("connections", [2, 4])
+async def test_savepoints_by_hand_are_the_handlers_own(
+    database_url: str, notes: Notes, connections: int
+) -> None:
+    @worker(max_pg_connections=connections)
+    async def handle(payload: dict[str, Any], ctx: Context) -> None:
+        async with ctx.transaction() as tx:
+            await tx.execute("set transaction isolation level repeatable read")
+            await tx.execute("insert into notes values ('first')")
+            await tx.execute("savepoint here")
+            await tx.execute("insert into notes values ('undone')")
+            await tx.execute("rollback to savepoint here")
+            await tx.execute("rollback work to here")
+            await tx.execute("release savepoint here")
+            async with tx.connection.transaction(isolation="repeatable_read"):
+                await tx.execute("do $$ begin insert into notes values ('last'); end $$")
+            inner = tx.connection.transaction()
+            await inner.start()
+            await tx.execute("insert into notes values ('undone')")
+            await inner.rollback()
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        await run.until(Event.MESSAGE_COMPLETED)
+        assert await run.account() == {"queue": 0, "archive": 1, "dead": 0, "claims": 0}
+    assert await notes() == ["first", "last"]
+
+
+async def test_a_transaction_that_outlives_its_handler_writes_nothing(
+    database_url: str, notes: Notes
+) -> None:
+    """A task of the handler's is still in the block when the handler returns."""
+    inside, go_on = asyncio.Event(), asyncio.Event()
+    tasks: list[asyncio.Task[None]] = []
+
+    @worker
+    async def handle(payload: dict[str, Any], ctx: Context) -> None:
+        async def write() -> None:
+            async with ctx.transaction() as tx:
+                await tx.execute("insert into notes values ('late')")
+                inside.set()
+                await go_on.wait()
+
+        tasks.append(asyncio.create_task(write()))
+        await inside.wait()
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        await run.until(Event.MESSAGE_COMPLETED)
+        go_on.set()
+        with pytest.raises(Refused, match="after the handler had ended"):
+            await tasks[0]
+        assert await run.account() == {"queue": 0, "archive": 1, "dead": 0, "claims": 0}
+    assert await notes() == []
+
+
 @pytest.mark.parametrize("how", ["tx", "ctx", "both"])
 async def test_messages_are_sent_with_the_completion_only(database_url: str, how: str) -> None:
     @worker(retry=Retry.fixed(0, 2))

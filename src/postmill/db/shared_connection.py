@@ -8,6 +8,7 @@ limit, so a half-open connection is noticed.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from postmill.client import asyncpg_connection
+from postmill.db.handler_session import HandlerSession
 from postmill.db.outage import breaks_connection
 from postmill.sql.catalog import statement
 
@@ -40,6 +42,8 @@ class SharedConnection:
         self._on_connect: list[OnConnect] = []
         self.statements = 0
         """Statements sent, apart from those that open a connection and those run in :meth:`connection`."""
+        self.sent_at = 0.0
+        """When :meth:`fetchrow` sent its last statement, by the monotonic clock."""
 
     def on_connect(self, action: OnConnect) -> None:
         """Run ``action`` on each new connection before anybody uses it."""
@@ -49,6 +53,7 @@ class SharedConnection:
         """The first row of a statement, or None."""
         async with self.connection() as connection:
             self.statements += 1
+            self.sent_at = time.monotonic()
             return await connection.fetchrow(text, *args, timeout=self._timeout_s)
 
     async def fetch(self, text: str, *args: object) -> list[Any]:
@@ -120,6 +125,7 @@ async def connect(address: Address, name: str, timeout_s: float | None = None) -
         address.url,
         timeout=CONNECT_TIMEOUT_S,
         command_timeout=timeout_s,
+        connection_class=HandlerSession,
         statement_cache_size=0 if address.pooled else 100,
         server_settings={"application_name": f"postmill {name}"},
     )

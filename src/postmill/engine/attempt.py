@@ -85,6 +85,7 @@ class Attempt:
         "ended",
         "lease_lost",
         "message",
+        "outage",
         "sends",
         "services",
         "timer",
@@ -97,6 +98,8 @@ class Attempt:
         """When it is cancelled, by the loop's clock."""
         self.timer: asyncio.TimerHandle | None = None
         """Cancels the attempt at its deadline."""
+        self.outage: BaseException | None = None
+        """With this error a block of the handler's ended when its connection was lost."""
         self.ended = False
         """The handler has returned or raised: what its context does is refused from now on."""
         self.completed_in_transaction = False
@@ -124,6 +127,10 @@ class Attempt:
         """Put the deadline off; nothing without one."""
         if self.deadline is not None:
             self.deadline += seconds
+
+    def lost_connection(self, error: BaseException) -> None:
+        """A connection that the handler had borrowed is gone, and ``error`` came out of its block."""
+        self.outage = error
 
     def _expire(self, expire: Callable[[StopReason], None]) -> None:
         loop = asyncio.get_running_loop()

@@ -11,10 +11,11 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from postmill.db.borrowed import take_own_role
 from postmill.engine.settlement import array_literal
 from postmill.model.errors import LeaseLost, Refused
 from postmill.model.message import State
-from postmill.sql.catalog import queue_statement
+from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from postmill.engine.attempt import Attempt
     from postmill.engine.ledger import Ledger
     from postmill.engine.settlement import Statements
+    from postmill.model.message import Message
     from postmill.service.events import Events
 
 
@@ -58,9 +60,14 @@ class AttemptServices:
                 hint="Put everything into one ctx.transaction(), or use ctx.db for what came after.",
             )
         message = attempt.message
+
+        async def landed(connection: Borrowed) -> bool:
+            return not await self._is_there(connection, message)
+
         try:
-            async with self.connections.acquire() as connection, connection.transaction():
+            async with self.connections.transaction(attempt.lost_connection, landed) as connection:
                 yield connection
+                await take_own_role(connection)
                 for sending in attempt.sends or ():
                     await connection.fetch(sending.text, *sending.arguments)
                 await self._complete(connection, attempt)
@@ -77,7 +84,9 @@ class AttemptServices:
 
     async def _complete(self, connection: Borrowed, attempt: Attempt) -> None:
         message = attempt.message
-        text = queue_statement("complete", self._statements.shape, *self._statements.complete_flags)
+        text = queue_statement(
+            "complete", self._statements.shape, *self._statements.complete_flags, "transaction"
+        )
         while True:
             sent = message.vt_us
             message.state = State.SETTLING
@@ -85,6 +94,7 @@ class AttemptServices:
             settled = await connection.fetchval(text, *token, [])
             if settled:
                 return
+            await self._check_transaction(connection)
             while message.msg_id in self._ledger.renewing:  # noqa: ASYNC110 - a thread clears it
                 await asyncio.sleep(0.005)
             if message.vt_us == sent:
@@ -94,3 +104,18 @@ class AttemptServices:
                     why="Its lease ended, and another worker or client has it.",
                     hint="Nothing was written.",
                 )
+
+    async def _check_transaction(self, connection: Borrowed) -> None:
+        """Raise when nothing was completed because our transaction is not there any more."""
+        if await connection.fetchval(statement("transaction_state")) != "open":
+            raise Refused(
+                "The transaction of ctx.transaction() was ended inside its block.",
+                why="COMMIT, ROLLBACK or RESET ALL was run on its connection: the message is not completed.",
+                hint="Leave the block to commit, raise inside it to roll back.",
+            )
+
+    async def _is_there(self, connection: Borrowed, message: Message) -> bool:
+        """Whether the message is still in its queue, held with the token that we have completed it with."""
+        text = queue_statement("message_is_held", self._statements.shape)
+        held: bool = await connection.fetchval(text, message.msg_id, message.read_ct, message.vt_us)
+        return held

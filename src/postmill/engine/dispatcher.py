@@ -189,7 +189,10 @@ class Dispatcher:
         last = self.finished + TURN
         while True:
             turn = self._this_turn()
-            if self._options.batch is None:
+            self._give_back_overdue(slot)
+            if not slot.messages:
+                slot.outcomes = ()
+            elif self._options.batch is None:
                 slot.outcomes = (await self._executor.run(slot.messages[0], slot),)
             else:
                 slot.outcomes = await self._executor.run_batch(slot.messages, slot)
@@ -197,6 +200,18 @@ class Dispatcher:
             if turn != self._turn or self.finished > last or not self._goes_on(slot):
                 return
             slot.take(self._next())
+
+    def _give_back_overdue(self, slot: Slot) -> None:
+        """A message whose lease is over by our own clock is not begun: after a stall or an outage another
+        worker may be running it.
+        """
+        leased_since = time.monotonic() - self._options.lease_s
+        overdue = [message for message in slot.messages if message.claim.renewed_at <= leased_since]
+        if overdue:
+            slot.messages = [message for message in slot.messages if message not in overdue]
+            for message in overdue:
+                self._settler.add(message, RELEASED)
+            self.wants_more.set()
 
     def _goes_on(self, slot: Slot) -> bool:
         return bool(self._ready) and not self._closed and slot.is_clean(self._clean)

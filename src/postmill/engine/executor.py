@@ -153,4 +153,5 @@ class Executor:
             return LOST
         if isinstance(error, LeaseLost) and any(other.lease_lost for other in slot.attempts):
             return RELEASED  # no fault of this message of the batch
-        return self.verdicts.raised(error, message)
+        outages = [other.outage for other in slot.attempts if other.outage is not None]
+        return self.verdicts.raised(error, message, outages)

@@ -215,9 +215,9 @@ class QueueLanes:
         if row["claim_id"] is None:
             self.empty_claims += 1
             return Claimed([], row["complete"])
-        # Half a lease may have passed before the answer came; the renewal counts from the earliest moment.
+        # The lease began after the statement was sent: the answer may have waited for us as long as it likes.
         self._receipt = row["claim_id"]
-        claim = Claim(row["claim_id"], row["now"], time.monotonic())
+        claim = Claim(row["claim_id"], row["now"], self._connection.sent_at)
         messages = _messages(self._queue, row, claim)
         self._on_claim(claim, messages)
         return Claimed(messages, row["complete"])

@@ -31,6 +31,8 @@ from postmill.model.refusal import in_plain_text
 from postmill.model.retry import Dead, Exhausted, in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from postmill.model.message import Message
     from postmill.model.worker_options import WorkerOptions
     from postmill.service.events import Events
@@ -85,14 +87,17 @@ class Verdicts:
         """What a batch handler returned for one message; there an exception is a failure too."""
         return self.raised(item, message) if isinstance(item, BaseException) else self.returned(item, message)
 
-    def raised(self, error: BaseException, message: Message) -> Outcome:
-        """What a handler raised."""
-        if not isinstance(error, Snooze):
-            return self.failed(error, message)
-        try:
-            return Snooze(seconds(error.after_s, "after"))
-        except BaseException as broken:
-            return self.failed(_without_delay(error, broken), message)
+    def raised(self, error: BaseException, message: Message, outages: Sequence[BaseException]) -> Outcome:
+        """What a handler raised. ``outages``: errors of connections that it had borrowed and lost."""
+        if isinstance(error, Snooze):
+            try:
+                return Snooze(seconds(error.after_s, "after"))
+            except BaseException as broken:
+                return self.failed(_without_delay(error, broken), message)
+        asked = isinstance(error, Retry | Dead)
+        if not asked and any(_stems_from(error, outage) for outage in outages):
+            return self._lost_connection(error, message)
+        return self.failed(error, message)
 
     def failed(self, error: BaseException, message: Message, kind: str | None = None) -> Failed:
         """A failed attempt with its record, and what follows it."""
@@ -107,6 +112,13 @@ class Verdicts:
             time.monotonic() - message.started if message.started else 0.0,
             _reason(verdict, error) if isinstance(verdict, Dead) else "",
         )
+
+    def _lost_connection(self, error: BaseException, message: Message) -> Failed:
+        """The message runs again at once, and no attempt is counted. It is recorded, so that
+        ``max_deliveries`` bounds a statement that ends its own session.
+        """
+        ran_s = time.monotonic() - message.started
+        return Failed("lost_lease", name_of(error), said_by(error), _traceback(error), 0.0, ran_s)
 
     def _completed(self, value: Any, message: Message) -> Outcome:
         if not self._options.keep_results:
@@ -190,6 +202,21 @@ def _reason(verdict: Dead, error: BaseException) -> str:
     if isinstance(verdict, Exhausted):
         return f"{reason}: {name_of(error)}: {said_by(error)[:QUOTED_LIMIT]}"
     return reason
+
+
+def _stems_from(error: BaseException, origin: BaseException) -> bool:
+    """Whether ``error`` is ``origin``, or was raised because of it, also in a group."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        found = waiting.pop()
+        if found is origin:
+            return True
+        if found is not None and id(found) not in seen:
+            seen.add(id(found))
+            waiting += [found.__cause__, found.__context__]
+            waiting += found.exceptions if isinstance(found, BaseExceptionGroup) else ()
+    return False
 
 
 def _kind_of(error: BaseException) -> str:

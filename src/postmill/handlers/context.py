@@ -83,7 +83,7 @@ class Context:
         the message. It is taken back when the block ends: a later call on it raises.
         """
         self._check_running("db")
-        return self._attempt.services.connections.acquire()
+        return self._attempt.services.connections.acquire(self._attempt.lost_connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:

@@ -21,12 +21,12 @@ class ConnectionPlan:
 
 def plan_connections(allowed: int, *, listen_elsewhere: bool) -> ConnectionPlan:
     """Split ``allowed`` (at least 2). ``listen_elsewhere``: LISTEN needs a direct address beside a pooled
-    one; it comes first, because it saves each message a poll interval, where settlements of their own save it
-    a round trip.
+    one; it comes first, because it saves each message a poll interval. Handlers come next: what they do to a
+    connection should reach neither claims nor settlements. Settlements of their own save a round trip.
     """
     left = allowed - 2
     listen_apart = listen_elsewhere and left > 0
     left -= listen_apart
-    settlements_apart = left > 0
+    settlements_apart = left > 1
     left -= settlements_apart
     return ConnectionPlan(settlements_apart, listen_apart, handlers=left)
