@@ -249,6 +249,23 @@ async def test_claims_go_on_while_a_handler_holds_its_connection(database_url: s
         await run.until(Event.MESSAGE_COMPLETED, count=2)
 
 
+@pytest.mark.parametrize("connections", [2, 3])
+async def test_a_handlers_statement_may_take_longer_than_the_workers_own(
+    database_url: str, connections: int
+) -> None:
+    """On the session that all take turns on, the time limit of claims held for handlers too."""
+
+    @worker(max_pg_connections=connections, visibility_timeout=2, retry=Retry.none)
+    async def handle(payload: Any, ctx: Context) -> None:
+        async with ctx.db as connection:
+            await connection.execute("select pg_sleep(1.2)")
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        assert (await finished(run, 1))["archive"] == 1
+        assert run.worker._claims._connection._config.command_timeout == 1  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("connections", [2, 4])
 async def test_a_reset_that_fails_costs_the_session_and_not_the_work(
     database_url: str, adb: asyncpg.Connection, connections: int

@@ -48,6 +48,7 @@ class HandlerSession(asyncpg.Connection):
         super().__init__(*args, **kwargs)
         self.heard_at = time.monotonic()
         """When the server last answered, by the monotonic clock."""
+        self._own_limit_s: float | None = self._config.command_timeout
         self.loans = 0
         """How often it was lent."""
         self._on_loan = False
@@ -61,6 +62,7 @@ class HandlerSession(asyncpg.Connection):
         """A handler gets it now."""
         self.loans += 1
         self._on_loan = True
+        self._limit_statements(None)
         self._spoiled = self._closed_on_purpose = self._is_reset = False
 
     async def check(self) -> None:
@@ -112,6 +114,7 @@ class HandlerSession(asyncpg.Connection):
     async def reset_session(self, reset: str) -> None:
         """Undo what a handler did, unless that was done with the end of its transaction."""
         self._on_loan = False
+        self._limit_statements(self._own_limit_s)
         if reset and not self._is_reset:
             await super().execute(reset, timeout=TIMEOUT_S)
             self._is_reset = True
@@ -191,6 +194,10 @@ class HandlerSession(asyncpg.Connection):
         """asyncpg's; a handler that ends it has not lost it."""
         self._closed_on_purpose = True
         super().terminate()
+
+    def _limit_statements(self, limit_s: float | None) -> None:
+        """A handler's statement may take as long as it likes; one of ours on the same session may not."""
+        self._config: Any = self._config._replace(command_timeout=limit_s)
 
     def _let_go(self) -> None:
         self._holds_transaction = False
