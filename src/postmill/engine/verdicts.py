@@ -87,7 +87,9 @@ class Verdicts:
         """What a batch handler returned for one message; there an exception is a failure too."""
         return self.raised(item, message) if isinstance(item, BaseException) else self.returned(item, message)
 
-    def raised(self, error: BaseException, message: Message, outages: Sequence[BaseException]) -> Outcome:
+    def raised(
+        self, error: BaseException, message: Message, outages: Sequence[BaseException] = ()
+    ) -> Outcome:
         """What a handler raised. ``outages``: errors of connections that it had borrowed and lost."""
         if isinstance(error, Snooze):
             try:
