@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 import weakref
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -62,7 +63,7 @@ class Bench:
 
         executor = Executor(Worker(options, handle), cast("AttemptServices", _Services()))
         self.dispatcher = Dispatcher(options, executor, cast("Settler", self.outcomes))
-        claim = Claim(1, datetime.now(UTC), 0.0)
+        claim = Claim(1, datetime.now(UTC), time.monotonic())
         self.messages = [
             Message("tasks", number, 1, 0, 0, str(number), None, 0, 0, claim) for number in range(len(work))
         ]
