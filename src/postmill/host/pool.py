@@ -115,12 +115,14 @@ class Pool:
         with suppress(BootFailed, NoCapacity):
             (await self.take()).left()
 
-    async def replace(self, instance: Instance, why: str) -> None:
-        """Retire ``instance`` once another one serves in its place; while that fails, keep it."""
+    async def replace(self, instance: Instance, why: str, *, always: bool = False) -> None:
+        """Retire ``instance`` once another one serves in its place; while that fails, keep it. With ``always``
+        it needs a successor also if nobody has asked for it.
+        """
         if instance.replacing or instance.state != State.READY:
             return
         instance.replacing = True
-        if self._needs_successor(instance) and not await self._start():
+        if (always or self._needs_successor(instance)) and not await self._start():
             await asyncio.sleep(self.breaker.pause_s)
             instance.replacing = False
             return
@@ -138,7 +140,7 @@ class Pool:
         async with self._rolling:
             for instance in [each for each in self.serving if each.version < self._version]:
                 await instance.until_started()
-                await self.replace(instance, why)
+                await self.replace(instance, why, always=start)
             if start and not self.serving:
                 await self.try_once()
 

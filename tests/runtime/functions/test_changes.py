@@ -19,6 +19,7 @@ from postmill.model.settings import Settings
 from tests.runtime.functions.scene import Scene, copy_functions, hosting
 
 WORKING = Path(__file__).parent / "working"
+SAYS = "import os\n\n\ndef handler():\n    return os.environ.get('A', '') + ' says %s'\n"
 VERSION = "from _shared import NAME\n\n\ndef handler():\n    return f'{NAME} says %s'\n"
 
 
@@ -63,6 +64,18 @@ async def test_a_version_that_can_not_start_leaves_the_old_one_serving(tmp_path:
         write(folder, "changing.py", "def handler(:\n")
         await scene.until(Event.FUNCTION_BOOT_FAILED, "changing")
         assert (await scene.call("changing")).body == b"ann says one"
+
+
+async def test_a_function_that_nobody_has_asked_for_keeps_its_version_too(tmp_path: Path) -> None:
+    """It was ended before the broken version was tried, and then nothing served it."""
+    folder = tmp_path / "f"
+    write(folder, "changing.py", SAYS % "one")
+    async with hosting(folder, reload=True) as scene:
+        await scene.host.start_workers()
+        write(folder, "changing.py", "def handler(:\n")
+        await scene.until(Event.FUNCTION_BOOT_FAILED, "changing")
+        assert not scene.events(Event.FUNCTION_RETIRED, "changing")
+        assert (await scene.call("changing")).body == b" says one"
 
 
 async def test_functions_come_and_go(tmp_path: Path) -> None:
@@ -120,9 +133,6 @@ async def test_a_folder_with_main_is_a_function_and_sees_its_own_files(tmp_path:
     async with hosting(folder) as scene:
         assert (await scene.call("packed")).body == b"beside it"
         assert [info.slug for info in scene.host.functions()] == ["healthy", "packed"]
-
-
-SAYS = "import os\n\n\ndef handler():\n    return os.environ.get('A', '') + ' says %s'\n"
 
 
 async def test_a_file_of_variables_that_was_broken_once_is_followed_on(tmp_path: Path) -> None:
