@@ -46,6 +46,9 @@ def test_delete_asks_and_says_what_is_left(cli_without_database: Cli, tmp_path: 
     assert "[functions.two]" in answer.err
     assert not folder.exists()
     assert cli_without_database("functions", "delete", "two", "-y").code == 2  # its table names no file now
+    listed = cli_without_database("functions", "list")
+    assert listed.code == 0, "the others are listed"
+    assert "has no file" in listed.err
     (tmp_path / "postmill.toml").unlink()
     assert cli_without_database("functions", "delete", "two", "-y").code == 3
     assert cli_without_database("functions", "list").out == ""

@@ -345,6 +345,11 @@ async def test_nothing_should_be_sent_where_nothing_is_ready(host: StandInHost) 
         assert await told("/live") == (200, "")
         database["answers"] = True
         assert await told("/ready") == (200, "")
+        reasons = ["the function jobs does not start"]
+        readiness.checks.append(lambda: next(iter(reasons), None))
+        assert await told("/ready") == (503, "Not ready: the function jobs does not start.")
+        reasons.clear()
+        assert await told("/ready") == (200, "")
         readiness.stopping()
         readiness.started()
         assert await told("/ready") == (503, "Not ready: stopping.")

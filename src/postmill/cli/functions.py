@@ -63,10 +63,12 @@ def list_functions(session: Session) -> None:
     """List the functions of this project; those that are served now with their state."""
     from postmill.cli import served
 
-    sources = _sources(session)
+    found = _found(session)
+    for fault in found.faults.values():
+        session.output.note(str(fault))
     alive = served.ask(session.settings.project_dir, "GET", "functions") or []
     states = {row["function"]: row for row in alive}
-    rows = [_row(slug, source, states.pop(slug, None)) for slug, source in sources.items()]
+    rows = [_row(slug, source, states.pop(slug, None)) for slug, source in found.sources.items()]
     rows += [{"file": None, **row} for row in states.values()]  # served from another folder
     session.output.rows(rows, COLUMNS, empty="There is no function yet: postmill functions new hello.")
 
@@ -102,7 +104,10 @@ def recycle(session: Session, name: str) -> None:
 @click.pass_obj
 def delete(session: Session, name: str, *, yes: bool) -> None:
     """Delete the files of the function NAME."""
-    source = _sources(session).get(name)
+    found = _found(session)
+    if name in found.faults:
+        raise found.faults[name]
+    source = found.sources.get(name)
     if source is None:
         raise NotFound(f"There is no function {name}.", hint="postmill functions list shows them.")
     folder = _folder(session).absolute()
@@ -131,10 +136,10 @@ def _folder(session: Session) -> Path:
     return session.settings.project_dir / session.settings.runtime.folder
 
 
-def _sources(session: Session) -> Any:
-    from postmill.host.discovery import discover
+def _found(session: Session) -> Any:
+    from postmill.host.discovery import survey
 
-    return discover(_folder(session).absolute(), session.settings.runtime, session.settings.functions)
+    return survey(_folder(session).absolute(), session.settings.runtime, session.settings.functions)
 
 
 def _row(slug: str, source: Any, alive: dict[str, Any] | None) -> dict[str, Any]:

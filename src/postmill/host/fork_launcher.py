@@ -21,6 +21,8 @@ from postmill.model.errors import PostmillError, TimedOut
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+END_S = 5.0
+"""How long the zygote may take to end what is left; then it is killed, and the kernel ends its isolates."""
 READY_S = 30.0
 """How long the zygote may take to import what isolates need."""
 
@@ -162,6 +164,6 @@ def _end(zygote: subprocess.Popen[bytes]) -> None:
 def _wait(zygote: subprocess.Popen[bytes]) -> None:
     """The zygote ends everything and itself when its socket closes."""
     try:
-        zygote.wait(5)
+        zygote.wait(END_S)
     except subprocess.TimeoutExpired:
         _end(zygote)

@@ -90,15 +90,19 @@ class Host:
     async def start(self, *, reload: bool = False) -> None:
         """Find the functions and be ready to start them; with ``reload``, follow changes of their files.
 
-        Raises :class:`InvalidFunction` for a folder or a table that breaks the rules, and as ``accounts_of``
-        for a user that functions can't run as.
+        Raises :class:`InvalidFunction` for a folder or a table that breaks the rules; with ``reload`` such a
+        fault is told, and the other functions are served. Raises as ``accounts_of`` for a user that functions
+        can't run as.
         """
         async with self._order:
             if self._started:
                 return
             named = [self._runtime.user, *(each.user for each in self._configured.values())]
             self._accounts = accounts_of(named)
-            self._adopt(discovery.discover(self._folder, self._runtime, self._configured))
+            if reload:
+                self._adopt(self._survey()[1])
+            else:
+                self._adopt(discovery.discover(self._folder, self._runtime, self._configured))
             self._services = [Supervisor(self._pools.values)]
             if reload:
                 # Two versions of one size within a second would share their bytecode.

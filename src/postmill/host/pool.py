@@ -116,8 +116,8 @@ class Pool:
             (await self.take()).left()
 
     async def replace(self, instance: Instance, why: str, *, always: bool = False) -> None:
-        """Retire ``instance`` once another one serves in its place; while that fails, keep it. With ``always``
-        it needs a successor also if nobody has asked for it.
+        """Retire ``instance`` once another one serves in its place; while that fails, keep it. With
+        ``always`` it needs a successor also if nobody has asked for it.
         """
         if instance.replacing or instance.state != State.READY:
             return

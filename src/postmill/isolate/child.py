@@ -6,7 +6,6 @@ Called in a fork of the zygote, or executed: ``python -m postmill.isolate.child 
 from __future__ import annotations
 
 import asyncio
-import atexit
 import logging
 import os
 import socket
@@ -144,7 +143,6 @@ def _serve(boot: Boot, sock: socket.socket) -> int:
 
     runner = asyncio.Runner(loop_factory=_loop_factory())
     runner.run(live())
-    atexit._run_exitfuncs()  # this process ends by itself, and Python's own end is not waited for
     return 0
 
 

@@ -15,6 +15,7 @@ from postmill.isolate.channel import Channel
 from postmill.isolate.exchange import ClientGone, Exchange
 from postmill.isolate.frames import Booted, Kind, Opening
 from postmill.isolate.handler import application
+from postmill.isolate.last_words import last_words
 from postmill.isolate.lifespan import Lifespan
 from postmill.isolate.lifetime import lifetime
 from postmill.isolate.loading import BootError
@@ -64,6 +65,7 @@ class Isolate:
             await lifetime.tell(lifetime.unload)
             if self._lifespan is not None:
                 await self._lifespan.stop()
+            await last_words()
         self._ending.set()
         self._channel.close()
         await asyncio.sleep(0)

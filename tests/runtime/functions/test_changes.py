@@ -201,6 +201,20 @@ async def test_a_name_that_is_there_twice_leaves_the_first_serving(tmp_path: Pat
         await answers(scene, b" says two")
 
 
+async def test_with_reload_a_fault_at_the_start_is_one_functions_too(tmp_path: Path) -> None:
+    """Whoever develops serves the others meanwhile; in production the start is refused."""
+    folder = tmp_path / "f"
+    write(folder, "changing.py", SAYS % "one")
+    write(folder / "changing", "main.py", SAYS % "other")
+    async with hosting(folder, reload=True, settings={"helthy": {}}) as scene:
+        assert (await scene.call("healthy")).status == 200
+        faults = {said["function"] for said in scene.events(Event.FUNCTION_BOOT_FAILED)}
+        assert faults == {"changing", "helthy"}
+        (folder / "changing" / "main.py").unlink()
+        await scene.until(Event.FUNCTION_CHANGED)
+        assert (await scene.call("changing")).body == b" says one"
+
+
 async def test_a_folder_that_is_removed_and_made_again_is_followed(tmp_path: Path) -> None:
     folder = tmp_path / "f"
     write(folder, "changing.py", SAYS % "one")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill.host import fork_launcher
+from postmill.host import fork_launcher, instance
 from postmill.host.host import Host
 from postmill.host.spawn_launcher import SpawnLauncher
 from postmill.model.errors import TimedOut
@@ -145,6 +145,29 @@ async def test_isolates_end_with_a_host_that_is_killed(tmp_path: Path) -> None:
         assert not is_alive(daemon)
         assert not is_alive(zygote)
     assert set(children()) <= before
+
+
+async def test_a_host_stops_though_its_zygote_is_halted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No kill is carried out and no end is told: the stop waited for ever."""
+    monkeypatch.setattr(instance, "KILLED_S", 0.1)
+    monkeypatch.setattr(fork_launcher, "END_S", 0.1)
+    before = set(children())
+    runtime = RuntimeSettings(grace_s=0.1)
+    async with hosting(tmp_path / "f", "blocks_loop", runtime=runtime) as scene:
+        (zygote,) = set(children()) - before
+        request = asyncio.create_task(scene.call("blocks_loop", query=b"block=1"))
+        await scene.until(Event.FUNCTION_BOOTED, "blocks_loop")
+        (isolate,) = children(zygote)
+        os.kill(zygote, signal.SIGSTOP)
+        await scene.host.stop()
+        with pytest.raises(FunctionDied):
+            await request
+        assert "no end" in scene.events(Event.HOST_FAILED, "blocks_loop")[0]["reason"]
+        while is_alive(isolate):
+            reap([isolate])
+            await asyncio.sleep(0.01)
 
 
 def reap(pids: list[int]) -> None:

@@ -18,7 +18,7 @@ import pytest
 from postmill.model.address import Address
 from postmill.model.events import Event
 from postmill.model.function_failures import BootFailed
-from postmill.model.function_limits import EndReason
+from postmill.model.function_limits import EndReason, Limits
 from tests.runtime.functions.scene import GIVE_UP_S, Scene, copy_functions, hosting, is_alive
 
 if TYPE_CHECKING:
@@ -266,3 +266,21 @@ async def test_recycle_tells_that_a_stopped_worker_does_not_start(tmp_path: Path
         with pytest.raises(BootFailed):
             await database.scene.host.recycle("starts_late")
         assert len(database.scene.events(Event.FUNCTION_BOOT_FAILED, "starts_late")) == 1
+
+
+async def test_a_worker_whose_loop_hangs_is_replaced_and_its_message_runs_again(
+    tmp_path: Path, database_url: str
+) -> None:
+    """An endless loop in an async handler: the queue went on only after the whole wall clock."""
+    limits = Limits(blocked_s=6)
+    async with working(
+        tmp_path / "f", database_url, "spins_once", settings={"spins_once": {"limits": limits}}
+    ) as database:
+        await database.claiming("spins_once")
+        await database.send("spins_once")
+        (said,) = await database.scene.until(Event.FUNCTION_BLOCKED, "spins_once")
+        assert "in spins_once" in said["traceback"]
+        await database.until("(select count(*) from pgmq.a_spins_once) = 1")
+        assert await database.value("array_agg(kind) from postmill.failures") == ["crash"]
+        ends = await database.scene.until(Event.FUNCTION_SHUTDOWN, "spins_once")
+        assert [end["reason"] for end in ends] == [EndReason.BLOCKED]

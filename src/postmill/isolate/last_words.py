@@ -1,0 +1,30 @@
+"""What user code has registered with ``atexit``, at a planned end: this process ends by itself, and Python's
+own end is not waited for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from contextlib import suppress
+
+AT_EXIT_S = 2.0
+"""How long they may take together: less than ``grace_s`` and the host's patience, so that a function which
+hangs there still ends as planned.
+"""
+
+
+async def last_words() -> None:
+    """Call them, in a thread: one that hangs must not hang the process."""
+    loop, said = asyncio.get_running_loop(), asyncio.Event()
+
+    def call() -> None:
+        atexit._run_exitfuncs()
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(said.set)
+
+    threading.Thread(target=call, daemon=True).start()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(AT_EXIT_S):
+            await said.wait()
