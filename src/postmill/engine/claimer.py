@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from postmill.engine.due_times import DueTimes
 from postmill.engine.lanes import QueueLanes
 from postmill.engine.listing import Listing
 from postmill.model.errors import QueueNotFound
@@ -90,6 +91,7 @@ class Claimer(Service):
         self._look_at = 0.0
         """When to look again, by the monotonic clock."""
         self._stand_by: asyncio.TimerHandle | None = None
+        self._due_times = DueTimes(self.look_now)
         self._filled = False
         """The last claim took all it could."""
         self._behind_since: float | None = None
@@ -118,11 +120,11 @@ class Claimer(Service):
     def stand_by(self) -> None:
         """Something was sent, and another worker was called: look later, in case that one is gone."""
         if self._stand_by is None or self._stand_by.when() < asyncio.get_running_loop().time():
-            self._stand_by = self.look_in(STAND_BY_S)
+            self._stand_by = asyncio.get_running_loop().call_later(STAND_BY_S, self.look_now)
 
-    def look_in(self, delay_s: float) -> asyncio.TimerHandle:
+    def look_in(self, delay_s: float) -> None:
         """In so many seconds there may be something for this worker: rest no longer than that."""
-        return asyncio.get_running_loop().call_later(delay_s, self.look_now)
+        self._due_times.add(delay_s)
 
     def look_now(self) -> None:
         """The queue has changed: rest no longer."""
