@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from postmill.web.asgi import Scope
     from postmill.web.shared import Shared
 
+Address = tuple[str, int] | None
 HIGH_WATER = 64 * 1024
 """Bytes that wait for the application before reading pauses: as asyncio does for writing."""
 LINGER_S = 1.0
@@ -45,7 +46,8 @@ class Connection(asyncio.Protocol):
         self._flow = Flow()
         self._unread = b""
         self._blank_lines = 0
-        self._reader: HeadReader | None = None
+        self._reader = HeadReader(self._limits)
+        self._is_in_head = False
         self._body: Body | None = None
         self._cycle: RequestCycle | None = None
         self._dropped = 0
@@ -64,8 +66,8 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         self._transport = CorkedTransport(below, loop)
         self._deadline = Deadline(loop)
-        self._client = below.get_extra_info("peername")
-        self._server = below.get_extra_info("sockname")
+        self._client = _address(below.get_extra_info("peername"))
+        self._server = _address(below.get_extra_info("sockname"))
         is_full = len(self._shared.connections) >= self._limits.connections
         self._shared.connections.add(self)
         if is_full:
@@ -123,7 +125,8 @@ class Connection(asyncio.Protocol):
                 pass
         except Refused as refused:
             self._refuse(refused.refusal)
-        self._balance_reading()
+        if self._unread or self._body is not None:
+            self._balance_reading()
 
     def _step(self) -> bool:
         """Read the next part of a message; whether there may be more to read."""
@@ -132,20 +135,25 @@ class Connection(asyncio.Protocol):
         return not self._body.is_whole and self._read_body(self._body)
 
     def _read_head(self) -> bool:
-        if self._reader is None:
+        if not self._is_in_head:
             self._skip_blank_lines()
             if self._unread in {b"", b"\r"}:
                 return False
-            self._reader = HeadReader(self._limits)
-        reader, unread, self._unread = self._reader, self._unread, b""
-        rest = reader.feed(unread)
+            self._is_in_head = True
+        unread, self._unread = self._unread, b""
+        rest = self._reader.feed(unread)
         if rest is None:
             self._expect_head()
             return False
-        self._reader = None
+        self._is_in_head = False
         self._blank_lines = 0
         self._unread = rest
-        self._begin(reader.finish())
+        head = self._reader.finish()
+        if head.length == 0 and head.keeps_alive:
+            self._reader.begin_again()
+        else:
+            self._reader = HeadReader(self._limits)
+        self._begin(head)
         return True
 
     def _skip_blank_lines(self) -> None:
@@ -175,7 +183,7 @@ class Connection(asyncio.Protocol):
             self._flow,
             keeps_alive=head.keeps_alive and not self._is_stopping,
             expects_continue=head.expects_continue,
-            on_read=self._balance_reading,
+            on_read=self._taken,
             on_end=self._answered,
         )
         if self._body.is_whole:
@@ -246,6 +254,11 @@ class Connection(asyncio.Protocol):
         self._is_idle = True
         self._deadline.set(self._limits.idle_s, self._hang_up)
 
+    def _taken(self) -> None:
+        """The application has taken what had arrived."""
+        if not self._is_reading:
+            self._balance_reading()
+
     def _balance_reading(self) -> None:
         """Read no more than the application takes."""
         waiting = len(self._unread)
@@ -308,8 +321,8 @@ class Connection(asyncio.Protocol):
         self._refuse(refusals.HEADERS_TOO_SLOW)
 
 
-def _scope(head: RequestHead, client: Any, server: Any) -> Scope:
-    scope = {
+def _scope(head: RequestHead, client: Address, server: Address) -> Scope:
+    scope: Scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
         "http_version": head.http_version,
@@ -320,8 +333,8 @@ def _scope(head: RequestHead, client: Any, server: Any) -> Scope:
         "query_string": head.query,
         "root_path": "",
         "headers": head.headers,
-        "client": _address(client),
-        "server": _address(server),
+        "client": client,
+        "server": server,
         "state": {},
     }
     if head.is_websocket:
@@ -330,5 +343,5 @@ def _scope(head: RequestHead, client: Any, server: Any) -> Scope:
     return scope
 
 
-def _address(found: Any) -> tuple[str, int] | None:
+def _address(found: Any) -> Address:
     return (str(found[0]), int(found[1])) if isinstance(found, tuple) else None

@@ -57,7 +57,7 @@ class RequestCycle:
         self._is_gone = False
         self._is_whole = False
         self._is_told_whole = False
-        self._changed = asyncio.Event()
+        self._news: asyncio.Future[None] | None = None
         self._length = 0
         self._writes_body = True
 
@@ -70,12 +70,12 @@ class RequestCycle:
         """More of the body has arrived."""
         self.arrived += body
         self._is_whole = not more
-        self._changed.set()
+        self._tell()
 
     def disconnect(self) -> None:
         """The client has gone, or is not listened to any more."""
         self._is_gone = True
-        self._changed.set()
+        self._tell()
 
     async def run(self, application: Application) -> None:
         """The application's turn. What it raises ends the answer where it is."""
@@ -96,14 +96,21 @@ class RequestCycle:
             if not (self._is_whole or self.arrived):
                 self._transport.write(_CONTINUE)
         while not (self._is_gone or self.is_complete or self._has_news):
-            self._changed.clear()
-            await self._changed.wait()
+            if self._news is None:
+                self._news = asyncio.get_running_loop().create_future()
+            await asyncio.shield(self._news)
         if self._is_gone or self.is_complete:
             return {"type": "http.disconnect"}
         body, self.arrived = bytes(self.arrived), bytearray()
         self._is_told_whole = self._is_whole
         self._on_read()
         return {"type": "http.request", "body": body, "more_body": not self._is_told_whole}
+
+    def _tell(self) -> None:
+        """Whoever waits in ``receive`` looks again."""
+        if self._news is not None:
+            self._news.set_result(None)
+            self._news = None
 
     @property
     def _has_news(self) -> bool:
@@ -153,7 +160,7 @@ class RequestCycle:
             self._write_counted(body, more=more)
         if not more:
             self.is_complete = True
-            self._changed.set()
+            self._tell()
             self._on_end()
 
     def _write_chunk(self, body: bytes, *, more: bool) -> None:

@@ -8,6 +8,7 @@ refused.
 from __future__ import annotations
 
 import re
+from collections.abc import Set  # noqa: TC003 - an annotation at run time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -27,6 +28,7 @@ _request_line = re.compile(rb"([A-Z][A-Z-]{0,31}) ([\x21-\x7e]+) HTTP/1\.([01])\
 _absolute = re.compile(rb"(?i:https?)://([^/?#@]+)([/?].*)?", re.DOTALL).fullmatch
 _host = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?").fullmatch
 _length = re.compile(rb"[0-9]{1,18}").fullmatch
+_NO_WORDS: Set[bytes] = frozenset()
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"})
 
 
@@ -66,11 +68,12 @@ class _Framing:
             raise Refused(BAD_REQUEST)
         return found[0]
 
-    def tokens(self, name: bytes) -> set[bytes]:
+    def tokens(self, name: bytes) -> Set[bytes]:
         """The words of a header that is a list."""
-        return {
-            word.strip(b" \t").lower() for value in self.values.get(name, ()) for word in value.split(b",")
-        }
+        found = self.values.get(name)
+        if found is None:
+            return _NO_WORDS
+        return {word.strip(b" \t").lower() for word in b",".join(found).split(b",")}
 
 
 class HeadReader:
@@ -88,13 +91,14 @@ class HeadReader:
 
         Raise :class:`Refused` as soon as it can be no head.
         """
-        seam = self._raw[-len(END) + 1 :]
-        found = (seam + data).find(END)
+        seam = self._raw[-len(END) + 1 :] if self._raw else b""
+        found = (seam + data if seam else data).find(END)
         end = found + len(END) - len(seam) if found >= 0 else len(data)
-        self._raw += data[:end]
+        piece = data[:end]
+        self._raw = self._raw + piece if self._raw else piece
         if len(self._raw) > self._limits.head_bytes:
             raise Refused(HEADERS_TOO_LARGE)
-        self._parse(data[:end])
+        self._parse(piece)
         return data[end:] if found >= 0 else None
 
     def _parse(self, piece: bytes) -> None:
@@ -108,26 +112,35 @@ class HeadReader:
 
     def finish(self) -> RequestHead:
         """The head, once its last byte was fed. Raise :class:`Refused` for one that can't be taken."""
-        line = _request_line(self._raw)
+        raw, headers = self._raw, self._headers
+        line = _request_line(raw)
         if line is None or not self._is_read:
             raise Refused(BAD_REQUEST)
+        if b" \r\n" in raw or b"\t\r\n" in raw:
+            headers = [(name, value.rstrip(b" \t")) for name, value in headers]
         method, target, minor = line.groups()
         framing = _Framing(minor)
-        for name, value in self._headers:
+        for name, value in headers:
             if name in _FRAMING:
                 framing.values.setdefault(name, []).append(value)
-        return _head(method, _origin_form(method, target, framing), framing, self._headers)
+        return _head(method, _origin_form(method, target, framing), framing, headers)
+
+    def begin_again(self) -> None:
+        """Be ready for the next head. Only behind a request without a body, on a connection that stays."""
+        self._raw = b""
+        self._headers = []
+        self._is_read = False
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser."""
-        if len(self._headers) >= self._limits.headers:
-            raise Refused(HEADERS_TOO_LARGE)
-        self._headers.append((name.lower(), value.rstrip(b" \t")))
+        self._headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
         if self._is_read:
             raise Refused(BAD_REQUEST)
+        if len(self._headers) > self._limits.headers:
+            raise Refused(HEADERS_TOO_LARGE)
         self._is_read = True
 
 
@@ -144,7 +157,7 @@ def _head(method: bytes, target: bytes, framing: _Framing, headers: list[tuple[b
         path=unquote(path) if "%" in path else path,
         raw_path=raw_path,
         query=query,
-        http_version=f"1.{framing.minor.decode('ascii')}",
+        http_version="1.1" if framing.minor == b"1" else "1.0",
         headers=headers,
         length=length,
         keeps_alive=framing.minor == b"1" and b"close" not in connection and b"upgrade" not in framing.values,
@@ -185,7 +198,8 @@ def _body_length(framing: _Framing) -> int:
     return int(length)
 
 
-def _is_websocket(method: bytes, framing: _Framing, connection: set[bytes]) -> bool:
+def _is_websocket(method: bytes, framing: _Framing, connection: Set[bytes]) -> bool:
     """Whether this is the one upgrade that is served. Any other is a request like all, and the last one."""
-    asked = framing.tokens(b"upgrade") == {b"websocket"} and b"upgrade" in connection
-    return asked and method == b"GET" and framing.minor == b"1"
+    if b"upgrade" not in connection or method != b"GET" or framing.minor != b"1":
+        return False
+    return framing.tokens(b"upgrade") == {b"websocket"}

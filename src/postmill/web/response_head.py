@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,9 +17,9 @@ CHUNKED = -1
 UNTIL_CLOSE = -2
 """The ``length`` of a body that ends with the connection."""
 _WITHOUT_BODY = frozenset({204, 304})
+_ONCE = frozenset({b"date", b"content-length"})
 _OURS = frozenset({b"transfer-encoding", b"keep-alive"})
 """Headers that concern the connection, which is the server's and not the application's."""
-_ends_a_line = re.compile(rb"[\0\r\n]").search
 _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 
 
@@ -94,10 +95,8 @@ def _lines(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], dict[by
     once: dict[bytes, bytes] = {}
     closes = False
     for given, value in headers:
-        name = given.lower()
-        if not _is_name(name) or _ends_a_line(value):
-            raise RuntimeError("A header of the response is none.")
-        if name in {b"date", b"content-length"}:
+        name = _name(given)
+        if name in _ONCE:
             if once.setdefault(name, value) != value and name == b"content-length":
                 raise RuntimeError("The response has two lengths.")
             continue
@@ -105,8 +104,20 @@ def _lines(headers: Iterable[tuple[bytes, bytes]]) -> tuple[list[bytes], dict[by
             closes = closes or b"close" in value.lower()
         elif name not in _OURS:
             lines.append(name + b": " + value + b"\r\n")
-    lines += [name + b": " + value + b"\r\n" for name, value in once.items()]
+    for name, value in once.items():
+        lines.append(name + b": " + value + b"\r\n")
+    raw = b"".join(lines)
+    if not raw.count(b"\r") == raw.count(b"\n") == len(lines) or b"\0" in raw:
+        raise RuntimeError("A header of the response has two lines.")
     return lines, once, closes
+
+
+@lru_cache(maxsize=256)
+def _name(given: bytes) -> bytes:
+    """In lower case. Applications use few names."""
+    if not _is_name(given):
+        raise RuntimeError("A header of the response has a name that is none.")
+    return given.lower()
 
 
 def _framed(status: int, given: dict[bytes, bytes], *, method: str, http_version: str) -> int:
