@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from postmill.model.outcome import COMPLETED, SETTLED, Cancelled, Completed, Failed, Settled, Snooze
+from postmill.model.sqlstates import Condition, concerns_the_row, condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -44,26 +45,11 @@ class Cause(Enum):
     """A wait for a lock, or the statement, took longer than somebody allows."""
 
 
-_LOCKED = frozenset({"55P03", "57014"})  # lock_not_available, query_canceled
-_ROW_CLASSES = frozenset(
-    {
-        "09",  # triggered action exception
-        "21",  # cardinality violation
-        "22",  # data exception, also text that the database's encoding lacks
-        "23",  # integrity constraint violation
-        "27",  # triggered data change violation
-        "44",  # with check option violation
-        "54",  # program limit exceeded: a value too large for an index, for example
-        "P0",  # raised in PL/pgSQL
-    }
-)
-
-
 def cause_of(sqlstate: str) -> Cause:
     """The cause behind a SQLSTATE. Empty: the driver could not even send the row's data."""
-    if sqlstate in _LOCKED:
+    if condition(sqlstate) is Condition.TIMED_OUT:
         return Cause.LOCKED
-    return Cause.ROW if sqlstate[:2] in _ROW_CLASSES or not sqlstate else Cause.UNCLEAR
+    return Cause.ROW if not sqlstate or concerns_the_row(sqlstate) else Cause.UNCLEAR
 
 
 class Verdict(Enum):

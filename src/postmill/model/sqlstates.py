@@ -74,6 +74,18 @@ _CLASSES: dict[str, Condition] = {
     "40": _C.CONTENDED,  # transaction_rollback
     "53": _C.EXHAUSTED,  # insufficient_resources
 }
+_ROW_CLASSES = frozenset(
+    {
+        "09",  # triggered action exception
+        "21",  # cardinality violation
+        "22",  # data exception, also text that the database's encoding lacks
+        "23",  # integrity constraint violation
+        "27",  # triggered data change violation
+        "44",  # with check option violation
+        "54",  # program limit exceeded: a value too large for an index, for example
+        "P0",  # raised in PL/pgSQL
+    }
+)
 _POOLER_FULL = re.compile(r"max client(s| connections) reached", re.IGNORECASE)
 """Supavisor's words. It says them as XX000, which is an internal error elsewhere."""
 
@@ -105,6 +117,11 @@ def refuses_for_now(text: str) -> bool:
 def passes(found: Condition) -> bool:
     """Whether the same statement may succeed later, without anybody changing it."""
     return found in _PASSING
+
+
+def concerns_the_row(state: str) -> bool:
+    """Whether a row's data, a constraint or a trigger was complained of: another row may pass."""
+    return state[:2] in _ROW_CLASSES
 
 
 def ends_session(state: str, text: str = "") -> bool:
