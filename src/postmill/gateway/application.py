@@ -5,7 +5,6 @@ Decides who gets in and what a failure looks like; what runs, and where, is the 
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +17,7 @@ from postmill.gateway.platform_errors import METHODS, PlatformError
 from postmill.gateway.readiness import Readiness
 from postmill.model.events import Event
 from postmill.model.function_failures import FunctionFailure, ResponseCut
+from postmill.service.events import Events
 from postmill.web.pace import Pace
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from postmill.model.function_settings import FunctionSettings
     from postmill.web.asgi import Receive, Scope, Send
 
-_LOGGER = logging.getLogger("postmill")
 GOING_AWAY = 1011
 """What a WebSocket is closed with when its function is gone (RFC 6455, 7.4.1)."""
 
@@ -74,6 +73,7 @@ class Gateway:
         self._max_body_bytes = max_body_bytes
         self._pace = pace
         self._clock = clock
+        self._events = Events()
         self._control = Control(host, readiness or _always(), identity)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -86,7 +86,7 @@ class Gateway:
         except ResponseCut as cut:
             problem = platform_errors.of_failure(cut.failure)
         except Exception as error:  # a bug of ours: the caller gets an answer, the log the truth
-            _LOGGER.error(Event.REQUEST_FAILED, exc_info=error, extra={"fields": {"path": scope["path"]}})
+            self._events.emit(Event.REQUEST_FAILED, exception=error, path=scope["path"])
             problem = platform_errors.INTERNAL
         await self._end(scope, exchange, problem)
 

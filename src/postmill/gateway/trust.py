@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from postmill.auth import jwks
 from postmill.auth.credentials import Trusted
 from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
+from postmill.service.events import Events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,6 @@ UNKNOWN_KEY_S = 30.0
 """How often it may be read because a token names a key that it did not have."""
 WAIT_S = 1.0
 """How long such a token waits for that, at most."""
-_LOGGER = logging.getLogger("postmill")
 
 
 class Trust:
@@ -33,6 +32,7 @@ class Trust:
         self._refresh_s = refresh_s
         self._source = source
         self._base = base
+        self._events = Events()
         self._trusted = Trusted(keys)
         self._refreshing: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -82,4 +82,4 @@ class Trust:
         try:
             await self.refresh()
         except InvalidOption as error:  # those we have stay good
-            _LOGGER.warning(Event.KEYS_STALE, extra={"fields": {"error": str(error)}})
+            self._events.emit(Event.KEYS_STALE, error=str(error))

@@ -181,6 +181,7 @@ class Connection(asyncio.Protocol):
             _scope(head, self._client, self._server),
             self._transport,
             self._flow,
+            self._shared.events,
             keeps_alive=head.keeps_alive and not self._is_stopping,
             expects_continue=head.expects_continue,
             on_read=self._taken,

@@ -6,7 +6,6 @@ Knows how an answer is written; where a request ends is the connection's to know
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from postmill.model.events import Event
@@ -15,11 +14,11 @@ from postmill.web.response_head import CHUNKED, UNTIL_CLOSE, response_head
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from postmill.service.events import Events
     from postmill.web.asgi import Application, Message, Scope
     from postmill.web.corked import CorkedTransport
     from postmill.web.flow import Flow
 
-_LOGGER = logging.getLogger("postmill")
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -31,6 +30,7 @@ class RequestCycle:
         scope: Scope,
         transport: CorkedTransport,
         flow: Flow,
+        events: Events,
         *,
         keeps_alive: bool,
         expects_continue: bool,
@@ -51,6 +51,7 @@ class RequestCycle:
         self._scope = scope
         self._transport = transport
         self._flow = flow
+        self._events = events
         self._expects_continue = expects_continue
         self._on_read = on_read
         self._on_end = on_end
@@ -82,9 +83,7 @@ class RequestCycle:
         try:
             await application(self._scope, self.receive, self.send)
         except Exception as error:
-            _LOGGER.error(
-                Event.REQUEST_FAILED, exc_info=error, extra={"fields": {"path": self._scope["path"]}}
-            )
+            self._events.emit(Event.REQUEST_FAILED, exception=error, path=self._scope["path"])
         finally:
             if not self.is_complete:
                 self._on_end()

@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from postmill.service.events import Events
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -42,6 +44,7 @@ class Shared:
     connections: set[Peer] = field(default_factory=set)
     silent: dict[SilentPeer, None] = field(default_factory=dict)
     """Connections on which no request runs, the longest silent first."""
+    events: Events = field(default_factory=Events)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a connection or a task has ended."""

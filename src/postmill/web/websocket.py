@@ -7,7 +7,6 @@ take what it is answered (also pongs), to answer pings, and to bring a message t
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING
 
 from websockets.exceptions import InvalidState
@@ -41,7 +40,6 @@ BAD_TEXT, TOO_SLOW, FAILED, RESTARTING = 1007, 1008, 1011, 1012
 """What the client is told."""
 _NOT_ACCEPTED = b"This is no handshake of a WebSocket.\n"
 _DATA = frozenset({Opcode.TEXT, Opcode.BINARY, Opcode.CONT})
-_LOGGER = logging.getLogger("postmill")
 
 Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
@@ -152,8 +150,7 @@ class WebSocket(asyncio.Protocol):
         except ClientGone:
             pass
         except Exception as error:
-            path = self._scope["path"]
-            _LOGGER.error(Event.REQUEST_FAILED, exc_info=error, extra={"fields": {"path": path}})
+            self._shared.events.emit(Event.REQUEST_FAILED, exception=error, path=self._scope["path"])
         finally:
             if self._is_open:
                 self._close(FAILED, "")
