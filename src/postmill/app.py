@@ -167,7 +167,7 @@ def _serving_process(
         watched=() if how.env_file is None else (how.env_file,),
         configuration=_configuration(settings) if how.reload else None,
     )
-    readiness.checks.append(lambda: _failing(host.failing))
+    readiness.checks.append(lambda: host.trouble)
     trust = Trust(keys, runtime.jwks, settings.project_dir)
     return ServingProcess(
         host,
@@ -190,10 +190,6 @@ def _configuration(settings: Settings) -> Configuration:
 
     folder = settings.project_dir.absolute()
     return Configuration(folder / FILE_NAME, lambda: load_settings({}, project=folder))
-
-
-def _failing(functions: Sequence[str]) -> str | None:
-    return f"the function {functions[0]} does not start" if functions else None
 
 
 def _most_bytes(settings: Settings) -> int:

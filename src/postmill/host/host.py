@@ -103,12 +103,12 @@ class Host:
                 self._adopt(self._survey()[1])
             else:
                 self._adopt(discovery.discover(self._folder, self._runtime, self._configured))
-            self._services = [Supervisor(self._pools.values)]
+            self._services = [Supervisor(self._pools.values, self.events)]
             if reload:
                 # Two versions of one size within a second would share their bytecode.
                 self._own["PYTHONDONTWRITEBYTECODE"] = "1"
                 watch = Watch(self._places)  # before the first function can have been imported
-                self._services.append(Reload(watch, self._follow, self._background.failed))
+                self._services.append(Reload(watch, self._follow, self._background.failed, self.events))
             await self._launcher.start()
             for service in self._services:
                 service.start()
@@ -137,6 +137,7 @@ class Host:
             for pool in self._pools.values():
                 self._background.run(pool.stop(grace_s))
             await self._background.finish()
+            self._pools.clear()  # another start finds its functions anew
             await self._launcher.stop()
             if self._claims is not None:
                 await self._claims.close()
@@ -215,6 +216,12 @@ class Host:
     def failing(self) -> list[str]:
         """Functions that should run now and don't: they have not started yet, or keep failing."""
         return [slug for slug, pool in sorted(self._pools.items()) if pool.is_failing]
+
+    @property
+    def trouble(self) -> str | None:
+        """Why requests should not be sent here now, for the readiness probe."""
+        own = next(filter(None, (service.trouble for service in self._services)), None)
+        return own or (f"the function {self.failing[0]} does not start" if self.failing else None)
 
     def _adopt(self, found: Mapping[str, Source]) -> list[Pool]:
         """Add pools for new functions, take out those that are gone. Returns what was taken out."""

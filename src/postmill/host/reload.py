@@ -14,24 +14,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from postmill.host.watching import Watch
+    from postmill.service.events import Events
 
 LONGEST_S = 2.0
 """How long changes are collected at most: something may write files for ever, and must not delay for ever."""
 
 
 class Reload(Service):
-    """``follow`` is told of the files that have changed, and ``on_failure`` of what it raises."""
+    """``follow`` is told of the files that have changed, and ``on_error`` of what it raises."""
 
     def __init__(
         self,
         watch: Watch,
         follow: Callable[[set[Path]], None],
-        on_failure: Callable[[Exception], None],
+        on_error: Callable[[Exception], None],
+        events: Events,
     ) -> None:
-        super().__init__()
+        super().__init__(events)
         self._watch = watch
         self._follow = follow
-        self._on_failure = on_failure
+        self._on_error = on_error
         self._together: set[Path] = set()
         self._since = 0.0
         self._woken = asyncio.Event()
@@ -47,7 +49,7 @@ class Reload(Service):
                 together, self._together = self._together, set()
                 self._follow(together)
         except Exception as error:  # the next look is as good as this one
-            self._on_failure(error)
+            self._on_error(error)
         return False
 
     async def rest(self) -> None:

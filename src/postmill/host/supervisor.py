@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from postmill.host.instance import Instance
     from postmill.host.pool import Pool
+    from postmill.service.events import Events
 
 TICK_S = 0.1
 FAMILIES_S = 1.0
@@ -26,8 +27,8 @@ FAMILIES_S = 1.0
 class Supervisor(Service):
     """One round every ``TICK_S``."""
 
-    def __init__(self, pools: Callable[[], Iterable[Pool]]) -> None:
-        super().__init__()
+    def __init__(self, pools: Callable[[], Iterable[Pool]], events: Events) -> None:
+        super().__init__(events)
         self._pools = pools
         self._families: dict[int, Measured] = {}
         self._families_at = 0.0

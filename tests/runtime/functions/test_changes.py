@@ -10,13 +10,14 @@ import orjson
 import pytest
 
 from postmill.host.configuration import Configuration
+from postmill.host.supervisor import Supervisor
 from postmill.model.errors import InvalidFunction, InvalidOption
 from postmill.model.events import Event
 from postmill.model.function_failures import BootFailed, FunctionNotFound
 from postmill.model.function_limits import EndReason
 from postmill.model.function_settings import FunctionSettings, RuntimeSettings
 from postmill.model.settings import Settings
-from tests.runtime.functions.scene import Scene, copy_functions, hosting
+from tests.runtime.functions.scene import GIVE_UP_S, Scene, copy_functions, hosting
 
 WORKING = Path(__file__).parent / "working"
 SAYS = "import os\n\n\ndef handler():\n    return os.environ.get('A', '') + ' says %s'\n"
@@ -259,6 +260,22 @@ async def test_a_bug_of_the_host_in_one_change_is_told_and_the_next_is_followed(
             assert "TypeError" in said["reason"]
         write(folder, "changing.py", SAYS % "three")
         await answers(scene, b" says three")
+
+
+async def test_a_service_of_the_host_that_dies_is_told_and_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its supervisor a host keeps no limit and no worker: the readiness probe knows meanwhile."""
+    async with hosting(tmp_path / "f", reload=True) as scene:
+        with monkeypatch.context() as broken:
+            broken.setattr(Supervisor, "_count_families", None)
+            (said,) = await scene.until(Event.SERVICE_FAILED)
+            assert said["service"] == "supervisor"
+            assert "supervisor" in str(scene.host.trouble)
+        async with asyncio.timeout(GIVE_UP_S):
+            while scene.host.trouble is not None:  # noqa: ASYNC110 - nobody says it
+                await asyncio.sleep(0.01)
+        assert (await scene.call("healthy")).status == 200
 
 
 class File:

@@ -85,6 +85,16 @@ async def test_a_zygote_that_does_not_become_ready_is_told_and_ended(
     assert set(children()) <= before
 
 
+async def test_a_host_can_be_started_again(tmp_path: Path) -> None:
+    """After its first stop it answered nothing but CAPACITY."""
+    async with hosting(tmp_path / "f") as scene:
+        await scene.call("healthy")
+        await scene.host.stop()
+        await scene.host.start()
+        assert (await scene.call("healthy")).status == 200
+        assert len(scene.events(Event.FUNCTION_BOOTED, "healthy")) == 2
+
+
 async def test_a_module_that_can_not_be_preloaded_is_told(tmp_path: Path, capfd: Any) -> None:
     runtime = RuntimeSettings(preload=("no_such_module", "wave"))
     async with hosting(tmp_path / "f", runtime=runtime) as scene:
