@@ -169,6 +169,14 @@ class PrivateServer:
 
     def _starts(self) -> bool:
         """Whether it takes connections; if not, it has ended again."""
+        child = self._launch()
+        while not is_ready(self._home.cluster, child.pid):
+            if child.poll() is not None:
+                self._child = None
+                return False
+        return True
+
+    def _launch(self) -> subprocess.Popen[bytes]:
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "postgres.log").open("ab") as log:
             self._child = subprocess.Popen(
@@ -180,11 +188,46 @@ class PrivateServer:
                 start_new_session=True,
                 **accounts.identity(self._account),
             )
-        while not is_ready(self._home.cluster, self._child.pid):
-            if self._child.poll() is not None:
-                self._child = None
-                return False
-        return True
+        return self._child
+
+    def back_up(self) -> None:
+        """Keep a copy of its files as they are now; takes a restart."""
+        self.stop()
+        subprocess.run(["cp", "-a", self._home.cluster, self.folder / "copy"], check=True)
+        self.start()
+
+    def fail_over(self, *, standby_s: float = 0.0) -> None:
+        """Kill it, and let a standby take its place that had got as far as the copy. Before the standby is promoted
+        it answers questions for ``standby_s``.
+        """
+        self._put_back("standby.signal")
+        self._launch()
+        deadline = time.monotonic() + 30
+        while not self._promoted(standby_s):
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.05)
+
+    def restore(self) -> None:
+        """Kill it, and start it again on the copy."""
+        self._put_back()
+        self.start()
+
+    def _put_back(self, signal_file: str = "") -> None:
+        self.stop("kill")
+        shutil.rmtree(self._home.cluster)
+        subprocess.run(["cp", "-a", self.folder / "copy", self._home.cluster], check=True)
+        if signal_file:
+            path = self._home.cluster / signal_file
+            path.touch()
+            accounts.give(path, self._account)
+
+    def _promoted(self, standby_s: float) -> bool:
+        try:
+            with psycopg.connect(self.url, autocommit=True) as connection:
+                time.sleep(standby_s)
+                return bool(connection.execute("select pg_promote()").fetchone())
+        except psycopg.OperationalError:  # it is not there yet
+            return False
 
     def stop(self, mode: str = "fast") -> None:
         """Stop it: ``smart`` waits for sessions, ``fast`` ends them, ``immediate`` crashes; or ``kill``."""

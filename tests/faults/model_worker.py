@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from postmill.engine.ledger import Ledger
-from postmill.model.cursor import Cursor
+from postmill.model.cursor import LOWEST, Cursor
 from postmill.model.message import Claim, Message
+from postmill.model.patrol import PERIOD_S
 from postmill.sql.catalog import queue_statement, statement
 from tests.faults.reference_model import Token
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from tests.faults.protocol import Protocol
 
 LEASE_S = 60
+PATROLS = ("patrol", "far patrol")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -31,15 +33,13 @@ class ModelWorker:
         self._db = protocol.db
         self.ledger = Ledger()
         self.held: list[Message] = []
+        self.turn = 0.0
         lock = None if pooled else self.lock_key
         self._db.execute(
             statement("worker_start").encode(), [self.id, protocol.queue, "", "", 0, "", 1, lock]
         )
-        row = self._db.execute(
-            statement("cursor_hint_read").encode(), [protocol.queue, protocol.shape.relation]
-        ).fetchone()
-        assert row is not None
-        self.cursor = Cursor.at(row["hint"], row["now"])
+        row = protocol.hint()
+        self.cursor = Cursor.at(row["hint"], row["now"], row["history"])
 
     def __repr__(self) -> str:
         return f"<worker {self.lock_key}>"
@@ -51,23 +51,35 @@ class ModelWorker:
             return cursor.position, None
         if lane == "due":
             return cursor.due_after, cursor.position
-        return cursor.late_range if lane == "late" else cursor.patrol_range
+        if lane == "late":
+            return cursor.late_range
+        steps = (
+            cursor.near.next_step(cursor.floor, cursor.position, self.turn)
+            if lane == "patrol"
+            else cursor.far.next_step(LOWEST, cursor.floor, self.turn)
+        )
+        self.turn += PERIOD_S  # each turn comes late enough for the next step
+        return steps
 
     def ask(
         self, lane: str, edges: tuple[Any, int | None], limit: int, max_bytes: int, *, told: bool
     ) -> dict[str, Any]:
         """Claim, and move the cursor by the answer if that arrives."""
         above, up_to = edges
-        kind = "late" if lane == "patrol" else lane
-        row = self._protocol.claim(self.id, kind, above, limit, up_to, lease_s=LEASE_S, max_bytes=max_bytes)
+        patrol = lane in PATROLS
+        row = self._protocol.claim(
+            self.id, "late" if patrol else lane, above, limit, up_to, lease_s=LEASE_S, max_bytes=max_bytes,
+            flags=("patrol",) if patrol else (),
+        )  # fmt: skip
         if not told:
             return row
         if lane == "fast":
             self.cursor.claimed(row["msg_ids"] or ())
-        if lane == "patrol":
-            self.cursor.patrolled(
-                (above, up_to or 0), alive=row["alive"], exhausted=row["complete"], elapsed_s=0
-            )
+        if patrol:
+            self.cursor.patrolled((above, up_to or 0), alive=row["alive"])
+            if row["complete"]:
+                walk = self.cursor.near if lane == "patrol" else self.cursor.far
+                walk.walked((above, up_to or 0), 0.0, self.turn)
         elif row["complete"]:
             self._exhausted(lane, edges, row["now"])
         elif lane == "late":
@@ -82,6 +94,7 @@ class ModelWorker:
             [self._protocol.queue, self.cursor.due_after, self.cursor.position, *late],
         ).fetchone()
         assert row is not None
+        assert self.cursor.fits(row["history"], row["sequence"])
         if not row["behind"]:
             self.cursor.due_seen(row["now"])
         if not row["late"]:

@@ -57,16 +57,22 @@ class Protocol:
         relation = db.execute(b"select to_regclass($1)::oid::bigint as oid", [f"pgmq.q_{queue}"]).fetchone()
         assert relation is not None
         self.shape = QueueShape(queue, relation["oid"])
+        self.history = self.hint()["history"]
         self._change_functions()
+
+    def hint(self) -> dict[str, Any]:
+        """Where a new cursor may start, and the history that it belongs to."""
+        text = queue_statement("cursor_hint_read", self.shape)
+        return self._row("cursor_hint_read", text, [self.queue])
 
     def claim(
         self, worker_id: UUID, lane: str, above: object, limit: int, up_to: int | None = None, *,
-        lease_s: float, max_bytes: int = 1_000_000,
+        lease_s: float, max_bytes: int = 1_000_000, flags: tuple[str, ...] = (),
     ) -> dict[str, Any]:  # fmt: skip
         """One claim: its row of arrays."""
-        edge = () if up_to is None else (up_to,)
+        edge = (self.history,) if up_to is None else (self.history, up_to)
         arguments = (above, limit, timedelta(seconds=lease_s), worker_id, self.queue, max_bytes, *edge)
-        return self._row("claim", queue_statement("claim", self.shape, lane), arguments)
+        return self._row("claim", queue_statement("claim", self.shape, lane, *flags), arguments)
 
     def renew(self, tokens: Sequence[tuple[int, int, int]], lease_s: float) -> dict[int, dict[str, Any]]:
         """Renew leases by token (id, read_ct, vt in µs). What became of each, by id."""

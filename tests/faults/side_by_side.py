@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine
 
 from postmill.engine.settlement import delay_s
 from postmill.model.outcome import CANCELLED, LOST, Completed, Failed
-from postmill.sql.catalog import statement
+from postmill.sql.catalog import queue_statement, statement
 from tests.faults.model_worker import LEASE_S, ModelWorker, microseconds, tokens
 from tests.faults.protocol import Protocol
 from tests.faults.reference_model import Failure, Model, Receipt, Worker
@@ -285,10 +285,9 @@ class SideBySide(RuleBasedStateMachine):
         assert sorted(sorted(row["msg_ids"]) for row in rows) == sorted(expected)
 
     def hint_left(self, number: int) -> None:
-        floor = self.workers[number].cursor.floor
-        self.db.execute(
-            statement("cursor_hint_write").encode(), [self.queue, self.protocol.shape.relation, floor]
-        )
+        cursor = self.workers[number].cursor
+        text = queue_statement("cursor_hint_write", self.protocol.shape)
+        self.db.execute(text.encode(), [self.queue, cursor.history, cursor.floor])
 
     def rescued(self, _: int) -> None:
         """Whichever worker does it."""

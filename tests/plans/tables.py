@@ -13,6 +13,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from postmill.model.queue_name import QueueShape
+from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,8 @@ class HotQueue:
     condition: str
     behind: int
     """Messages up to this id are dead rows."""
+    history: str
+    """What a cursor of this queue belongs to."""
     due_after: datetime
     """The retries fell due in the second after it; leases of dead rows in the 100 s around it."""
 
@@ -97,7 +100,10 @@ def hot_queue(url: str, condition: str) -> Iterator[HotQueue]:
         relation = db.execute(b"select 'pgmq.q_hot'::regclass::oid::bigint as oid").fetchone()
         assert relation is not None
         behind = DEAD if condition in {"bloated", "misjudged"} else 0
-        yield HotQueue(db, QueueShape("hot", relation["oid"]), condition, behind, due_after)
+        shape = QueueShape("hot", relation["oid"])
+        hint = db.execute(queue_statement("cursor_hint_read", shape).encode(), ["hot"]).fetchone()
+        assert hint is not None
+        yield HotQueue(db, shape, condition, behind, hint["history"], due_after)
 
 
 def _make_dead_rows(db: Database, old: Database, due_after: datetime) -> None:

@@ -50,14 +50,34 @@ class Hot:
     """Pages that dead rows may cost in all, on the bloated queue."""
 
 
-def claim(lane: str) -> Callable[[HotQueue], Call]:
+def claim(lane: str, *flags: str) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
         above = queue.due_after if lane == "due" else queue.behind
         edge = () if lane == "fast" else (queue.behind + LIVE,)
-        text = queue_statement("claim", queue.shape, lane)
-        return text, (above, BATCH, LEASE, WORKER_ID, "hot", 1_000_000, *edge)
+        text = queue_statement("claim", queue.shape, lane, *flags)
+        return text, (above, BATCH, LEASE, WORKER_ID, "hot", 1_000_000, queue.history, *edge)
 
     return call
+
+
+def patrol(queue: HotQueue) -> Call:
+    """As many ids as a claim takes messages: each of them was put behind."""
+    text, arguments = claim("late", "patrol")(queue)
+    return text, (*arguments[:-1], queue.behind + BATCH)
+
+
+def far_patrol(queue: HotQueue) -> Call:
+    """One step below the floor: nothing is there, or dead rows."""
+    text, arguments = claim("late", "patrol")(queue)
+    return text, (0, *arguments[1:-1], min(queue.behind, 1_000))
+
+
+def hint_read(queue: HotQueue) -> Call:
+    return queue_statement("cursor_hint_read", queue.shape), ("hot",)
+
+
+def hint_write(queue: HotQueue) -> Call:
+    return queue_statement("cursor_hint_write", queue.shape), ("hot", queue.history, 1)
 
 
 def wake_another(queue: HotQueue) -> Call:
@@ -148,6 +168,10 @@ HOT = {
     "claim fast": Hot(claim("fast"), {PKEY}, 40),
     "claim due": Hot(claim("due"), {VT}, 35, dead_pages=2_000),
     "claim late": Hot(claim("late"), {PKEY}, 40),
+    "patrol": Hot(patrol, {PKEY}, 40),
+    "patrol of dead rows": Hot(far_patrol, {PKEY}, 1, dead_pages=13_000),
+    "cursor_hint_read": Hot(hint_read, set(), 1),
+    "cursor_hint_write": Hot(hint_write, set(), 1),
     "look": Hot(look(), {PKEY, VT}, 3, dead_pages=3_000),
     "look idle": Hot(look("idle"), {PKEY, VT}, 4, dead_pages=30_000),
     "wake_another": Hot(wake_another, {PKEY}, 1, dead_pages=3_000),
@@ -166,7 +190,8 @@ HOT = {
     "worker_heartbeat": Hot(worker_heartbeat, set(), 8),
 }
 """What EXPLAIN can show. While an old transaction is open, ``claim due`` passes all that was leased until a
-moment it looks at (in a second or two), ``look idle`` until the next message falls due; no other grows.
+moment it looks at (in a second or two), ``look idle`` until the next message falls due; no other grows. A patrol's
+step of 1,000 ids looks at two dead versions of each, three times: its size follows what it costs.
 """
 CALLED = {"rescue": heartbeat_rescue, "give_back": give_back}
 """Statements that do their work in functions."""

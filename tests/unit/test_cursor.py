@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postmill.model.cursor import OVERLAP, Cursor
+from postmill.model.cursor import LOWEST, OVERLAP, Cursor
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -113,45 +114,46 @@ def test_the_floor_rises_over_what_is_dead_and_stops_at_what_is_alive() -> None:
     cursor = Cursor.at(0, NOW)
     cursor.looked(50_000, [])
     cursor.claimed(range(1, 50_001))
-    step = cursor.patrol_range
-    assert step is not None
-    cursor.patrolled(step, alive=False, exhausted=True, elapsed_s=0.005)
-    assert cursor.floor == step[1]
-    alive = cursor.patrol_range
-    assert alive is not None
-    cursor.patrolled(alive, alive=True, exhausted=True, elapsed_s=0.005)
-    assert cursor.floor == step[1]
+    cursor.patrolled((0, 20_000), alive=False)
+    assert cursor.floor == 20_000
+    cursor.patrolled((20_000, 40_000), alive=True)
+    cursor.patrolled((40_000, 50_000), alive=False)
+    assert cursor.floor == 20_000
 
 
 def test_the_floor_waits_for_writers_in_flight() -> None:
     cursor = Cursor.at(0, NOW)
     cursor.looked(10, ["slow"])
     cursor.claimed(range(5, 11))
-    step = cursor.patrol_range
-    assert step is not None
-    cursor.patrolled(step, alive=False, exhausted=True, elapsed_s=0.005)
+    cursor.patrolled((0, 10), alive=False)
     assert cursor.floor == 0
 
 
-def test_the_patrols_step_follows_its_cost() -> None:
-    cursor = Cursor.at(0, NOW)
-    cursor.looked(10_000_000, [])
-    cursor.drained()
-    before = cursor.patrol_step
-    cursor.patrolled((0, 10), alive=True, exhausted=True, elapsed_s=0.001)
-    assert cursor.patrol_step == before * 2
-    cursor.patrolled((10, 20), alive=True, exhausted=True, elapsed_s=0.050)
-    assert cursor.patrol_step == before
+def test_the_floor_falls_to_what_was_put_back_below_it() -> None:
+    """Rows with old ids: other workers must not be told any more that nothing is alive there."""
+    cursor = Cursor.at(50_000, NOW)
+    cursor.patrolled((20_000, 40_000), alive=True)
+    assert cursor.floor == 20_000
+    cursor.patrolled((LOWEST, 0), alive=True)
+    assert cursor.floor == 0
 
 
-def test_a_step_that_was_not_finished_is_taken_again() -> None:
-    cursor = Cursor.at(0, NOW)
+@pytest.mark.parametrize(
+    ("history", "sequence", "fits"),
+    [("here", 100, True), ("here", 101, True), ("here", 99, False), ("elsewhere", 101, False)],
+)
+def test_a_cursor_fits_one_history_in_which_ids_only_grow(history: str, sequence: int, fits: bool) -> None:
+    cursor = Cursor.at(10, NOW, "here")
     cursor.looked(100, [])
+    assert cursor.fits(history, sequence) is fits
+
+
+def test_the_patrol_looks_behind_the_position_and_below_the_floor() -> None:
+    cursor = Cursor.at(1_000, NOW)
+    cursor.looked(1_500, [])
     cursor.drained()
-    step = cursor.patrol_range
-    assert step is not None
-    cursor.patrolled(step, alive=True, exhausted=False, elapsed_s=0.001)
-    assert cursor.patrol_range == step
+    assert [step for _, step in cursor.patrols(0.0)] == [(1_000, 1_500), (LOWEST, 0)]
+    assert cursor.patrolling
 
 
 @settings(max_examples=300, deadline=None)

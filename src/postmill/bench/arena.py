@@ -69,9 +69,7 @@ async def made(address: Address, queues: int) -> AsyncIterator[list[Arena]]:
 async def _create(connection: Connection, queue: str) -> QueueShape:
     await AsyncClient(connection).create_queue(queue)
     [row] = await connection.fetch(statement("queue_shape"), queue)
-    return QueueShape(
-        queue, row["relation"], row["has_headers"], row["has_last_read_at"], row["is_partitioned"]
-    )
+    return QueueShape.of(row)
 
 
 async def connect(address: Address) -> Connection:

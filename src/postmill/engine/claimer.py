@@ -21,7 +21,7 @@ from postmill.engine.lanes import QueueLanes
 from postmill.engine.listing import Listing
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
-from postmill.model.look import LOOK_S, follow_s, rest_s
+from postmill.model.look import LOOK_S, PATROLLING_S, follow_s, rest_s
 from postmill.service.outage import OutageBackoff
 from postmill.service.service import Service
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from postmill.db.shared_connection import SharedConnection
     from postmill.engine.dispatcher import Dispatcher
+    from postmill.engine.lanes import Overlooked
     from postmill.engine.ledger import Ledger
     from postmill.model.look import Look
     from postmill.model.message import Claim, Message
@@ -73,6 +74,7 @@ class Claimer(Service):
         super().__init__(events)
         self.lanes = QueueLanes(shared, worker_id, options, find_shape, self._take_over)
         self._listing = Listing(shared, options.queue, worker_id)
+        self.lanes.on_overlooked = self._report
         self.worker_id = worker_id
         self._options = options
         self._dispatcher = dispatcher
@@ -189,12 +191,14 @@ class Claimer(Service):
             return False
         if self._behind_since is not None:
             return await self._catch_up(wanted)
-        if called:
-            return await self._claim(wanted, again=OVERTAKEN)
-        return self._has_to_look() and await self._look_around()
+        # However often it is called: what lies behind has its turn when the time for a look has come.
+        more = await self._claim(wanted, again=OVERTAKEN) if called else False
+        if self._has_to_look() and self.lanes.begun and self._behind_since is None:
+            return await self._look_around()
+        return more
 
     async def _begin(self) -> None:
-        """At a worker's start, and when the queue was dropped and created again."""
+        """At a worker's start, and when the connection, the server, its history or the queue's table is another."""
         self._on_shape(await self.lanes.begin())
         self._listing.forget()
         if self._missing:
@@ -244,7 +248,7 @@ class Claimer(Service):
         await self._ask_to_be_called()
         in_doubt, self._in_doubt = self._in_doubt, False
         look = await self._look(idle=True)
-        if not self.lanes.begun or self._called:
+        if not self.lanes.begun:
             return True
         # Woken during the look (a cut, a rescue, a resumed queue): what it did not show is looked for again.
         self._look_at = 0.0 if self._woken.is_set() else time.monotonic() + self._rest_s(look)
@@ -263,7 +267,7 @@ class Claimer(Service):
         left_to_others = self._notified and look.is_anothers and not in_doubt
         if look.ahead_age_s is not None and wanted and not left_to_others:
             return await self._claim(wanted)
-        return found
+        return found or self._called
 
     async def _ask_to_be_called(self) -> None:
         if self._notified:
@@ -282,6 +286,8 @@ class Claimer(Service):
         floor_s = self._options.max_poll_s if self._notified else self._options.poll_interval_s
         expecting = bool(self.lanes.cursor.writers or self.lanes.cursor.late_range)
         chance = random.random()  # noqa: S311 - spreads workers
+        if self.lanes.patrolling:
+            floor_s = min(floor_s, PATROLLING_S)
         return rest_s(look, floor_s, notified=self._notified, expecting=expecting, chance=chance)
 
     def _has_to_look(self) -> bool:
@@ -291,6 +297,20 @@ class Claimer(Service):
         """Returns whether to look at once."""
         self._filled, self._behind_since = False, None
         return self._has_to_look()
+
+    def _report(self, found: Overlooked) -> None:
+        """What lay ready behind the lanes: somebody moved it, or had it locked."""
+        if found.messages:
+            self._events.emit(
+                Event.MESSAGE_OVERLOOKED,
+                msg_id=found.messages[0].msg_id,
+                messages=len(found.messages),
+                waited_s=round(found.waited_s, 1),
+                reason="ready behind what was claimed: put there, made due in the past, or locked meanwhile",
+            )
+        if found.locked_id is not None:
+            reason = "ready for more than 30 s, and a transaction of another client keeps it locked"
+            self._events.emit(Event.MESSAGE_LOCKED, msg_id=found.locked_id, reason=reason)
 
     def _take_over(self, claim: Claim, messages: list[Message]) -> None:
         self._ledger.opened(claim, messages)

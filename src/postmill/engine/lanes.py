@@ -13,20 +13,35 @@ from typing import TYPE_CHECKING, Any
 from postmill.model.cursor import Cursor
 from postmill.model.look import Look
 from postmill.model.message import Claim, Message
-from postmill.sql.catalog import queue_statement, statement
+from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
     from uuid import UUID
 
+    import asyncpg
+
     from postmill.db.shared_connection import SharedConnection
+    from postmill.model.patrol import Walk
     from postmill.model.queue_name import QueueShape
     from postmill.model.worker_options import WorkerOptions
 
-PATROL_S = 5.0
 HINT_S = 30.0
+"""How often the hint for new cursors is written: a worker that starts crosses what died in so long at most."""
 RIVALS_CLAIMS = 100
 """How many claims before its own last a busy worker looks at, to see who else is at work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlooked:
+    """What the patrol has found that no other lane would have given."""
+
+    messages: list[Message]
+    waited_s: float
+    """How long the first of them had been due."""
+    locked_id: int | None
+    """The first message that is due for half a minute, and that a transaction keeps from being claimed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +75,11 @@ class QueueLanes:
         self._cursor: Cursor | None = None
         self._receipt = 0
         self._due_waiting = self._late_waiting = False
-        self._patrol_at = self._hint_at = 0.0
+        self._hint_at = 0.0
+        self._in_doubt = False
+        """The server may be another one: the cursor is to be made anew, and says nothing to others until then."""
+        self.on_overlooked: Callable[[Overlooked], None] = lambda _: None
+        connection.on_connect(self._connected)
         self.claims = 0
         """Claims made."""
         self.empty_claims = 0
@@ -70,8 +89,8 @@ class QueueLanes:
 
     @property
     def begun(self) -> bool:
-        """Whether the queue is known."""
-        return self._cursor is not None
+        """Whether the queue is known, and the cursor is of this server and its history, as far as was seen."""
+        return self._cursor is not None and not self._in_doubt
 
     @property
     def cursor(self) -> Cursor:
@@ -87,12 +106,13 @@ class QueueLanes:
 
     async def begin(self) -> QueueShape:
         """Learn the queue's shape and where to start. Raises :class:`QueueNotFound`."""
-        self._shape = await self._find_shape()
-        row = await self._connection.fetchrow(
-            statement("cursor_hint_read"), self._queue, self._shape.relation
-        )
-        self._cursor = Cursor.at(row["hint"], row["now"])
-        return self._shape
+        self._in_doubt = False
+        shape = await self._find_shape()
+        row = await self._connection.fetchrow(queue_statement("cursor_hint_read", shape), self._queue)
+        # The table may have changed in between: the next look or claim sees that by the columns in the history.
+        self._in_doubt |= row["columns"] != shape.columns
+        self._shape, self._cursor = shape, Cursor.at(row["hint"], row["now"], row["history"])
+        return shape
 
     def forget(self) -> None:
         """The queue is not there any more."""
@@ -109,9 +129,9 @@ class QueueLanes:
             *late,
             *(() if idle else (self._receipt - RIVALS_CLAIMS, self._worker_id)),
         )
-        replaced = row["relation"] != self.shape.relation
+        replaced = not cursor.fits(row["history"], row["sequence"])
         if replaced:
-            self._cursor = None
+            self._in_doubt = True
         else:
             self._take_in(row, late)
         return Look(
@@ -140,29 +160,36 @@ class QueueLanes:
     async def behind(self, share: int) -> int:
         """Claim at most ``share`` from each lane behind the fast one that has something. Returns how many."""
         found = 0
+        cursor = self.cursor
         if self._due_waiting:
-            row = await self._claim("due", self.cursor.due_after, share, self.cursor.position)
+            row = await self._claim("due", cursor.due_after, share, cursor.position)
             found += len(self._handed_over(row).messages)
             if row["complete"]:
-                self.cursor.due_seen(row["now"])
+                cursor.due_seen(row["now"])
                 self._due_waiting = False
-        late = self.cursor.late_range
+        late = cursor.late_range
         if self._late_waiting and late is not None:
             row = await self._claim("late", late[0], share, late[1])
             found += len(self._handed_over(row).messages)
             if row["complete"]:
-                self.cursor.late_seen(late)
+                cursor.late_seen(late)
                 self._late_waiting = False
             else:
-                self.cursor.late_claimed(late, row["msg_ids"] or ())
-        return found + await self._patrol(max(1, share - found))
+                cursor.late_claimed(late, row["msg_ids"] or ())
+        for walk, step in cursor.patrols(time.monotonic()):
+            found += await self._patrol(walk, step, max(1, share - found))
+        return found
+
+    @property
+    def patrolling(self) -> bool:
+        """Whether the patrol has more to look through than it could at once."""
+        return self.cursor.patrolling
 
     async def write_hint(self) -> None:
         """Remember for other workers that nothing is alive at or below the cursor's floor."""
-        if self.cursor.floor:
-            await self._connection.execute(
-                statement("cursor_hint_write"), self._queue, self.shape.relation, self.cursor.floor
-            )
+        if self.begun:
+            text = queue_statement("cursor_hint_write", self.shape)
+            await self._connection.execute(text, self._queue, self.cursor.history, self.cursor.floor)
 
     def _take_in(self, row: Any, late: tuple[int, int]) -> None:
         """What a look has shown. It saw the lanes before its own sequence and writers were read, so these
@@ -178,34 +205,58 @@ class QueueLanes:
             cursor.drained()
         cursor.looked(row["sequence"], row["writers"] or ())
 
-    async def _patrol(self, share: int) -> int:
-        began = time.monotonic()
-        step = self.cursor.patrol_range
-        if step is None or began < self._patrol_at:
-            return 0
-        self._patrol_at = began + PATROL_S
-        row = await self._claim("late", step[0], share, step[1])
-        found = len(self._handed_over(row).messages)
-        self.cursor.patrolled(
-            step, alive=row["alive"], exhausted=row["complete"], elapsed_s=time.monotonic() - began
-        )
-        if began >= self._hint_at:
-            self._hint_at = began + HINT_S
-            await self.write_hint()
-        return found
+    async def _patrol(self, walk: Walk, step: tuple[int, int], share: int) -> int:
+        """One step of a walk. One that gave all it could is taken again at the next turn."""
+        cursor, due_after = self.cursor, self.cursor.due_after
+        try:
+            row = await self._claim("late", step[0], share, step[1], "patrol")
+        except Exception:
+            walk.failed()
+            raise
+        claimed = self._handed_over(row)
+        if row["known"]:
+            cursor.patrolled(step, alive=row["alive"])
+        if row["complete"]:
+            walk.walked(step, row["took_s"], time.monotonic())
+            await self._remember()
+        self._tell(row, claimed, due_after)
+        return len(claimed.messages)
 
-    async def _claim(self, lane: str, above: object, limit: int, up_to: int | None = None) -> Any:
+    def _tell(self, row: Any, claimed: Claimed, due_after: datetime) -> None:
+        """Of what the due lane had passed, and what nobody can take."""
+        found = claimed.messages if claimed.messages and row["oldest_vt"] < due_after else []
+        locked_id = row["locked"] if row["complete"] else None
+        if found or locked_id is not None:
+            waited_s = (row["now"] - row["oldest_vt"]).total_seconds() if found else 0.0
+            self.on_overlooked(Overlooked(found, waited_s, locked_id))
+
+    async def _remember(self) -> None:
+        """Leave the hint for new cursors, now and then."""
+        now = time.monotonic()
+        if now >= self._hint_at:
+            self._hint_at = now + HINT_S
+            await self.write_hint()
+
+    async def _connected(self, _connection: asyncpg.Connection) -> None:
+        """A new connection may lead to a server that was put in the other one's place."""
+        self._in_doubt = True
+
+    async def _claim(
+        self, lane: str, above: object, limit: int, up_to: int | None = None, *flags: str
+    ) -> Any:
         began = time.monotonic()
         row = await self._connection.fetchrow(
-            queue_statement("claim", self.shape, lane),
+            queue_statement("claim", self.shape, lane, *flags),
             above,
             limit,
             self._lease,
             self._worker_id,
             self._queue,
             self._max_bytes,
+            self.cursor.history,
             *(() if up_to is None else (up_to,)),
         )
+        self._in_doubt |= not row["known"]
         self.claims += 1
         self.claiming_s += time.monotonic() - began
         return row

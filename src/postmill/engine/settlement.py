@@ -121,7 +121,6 @@ class Statements:
     def __init__(self, shape: QueueShape, worker_id: UUID, *, archive: bool, keep_results: bool) -> None:
         self.shape = shape
         self._worker_id = worker_id
-        self.complete_flags = completion_flags(shape, archive=archive)
         self.archive = archive
         self._keep_results = keep_results
         self._builders: dict[str, Callable[[Settlement], tuple[str, tuple[Any, ...]]]] = {
@@ -131,6 +130,11 @@ class Statements:
             "cancel": self._cancel,
             "close": self._close,
         }
+
+    @property
+    def complete_flags(self) -> tuple[str, ...]:
+        """Optional lines of the completing statement: the queue's columns may come and go while it runs."""
+        return completion_flags(self.shape, archive=self.archive)
 
     def call(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
         """The text and the arguments for a settlement."""
@@ -197,9 +201,9 @@ def completion_flags(shape: QueueShape, *, archive: bool) -> tuple[str, ...]:
     if not archive:
         return ()
     flags = ["archive"]
-    if shape.has_headers:
+    if shape.has_headers and shape.archive_has_headers:
         flags.append("archive_headers")
-    if shape.has_last_read_at:
+    if shape.has_last_read_at and shape.archive_has_last_read_at:
         flags.append("archive_last_read_at")
     return tuple(flags)
 

@@ -11,10 +11,14 @@ order of ``vt``
 writer seen at one
   look and gone at the next can have used ids above the sequence's value at the look before it was first seen,
   and no others.
-* **patrol**: the safety net. It walks all ids from ``floor`` to ``position`` again and again, in steps whose
-size follows
-  their cost, and so finds whatever the other lanes could not know of (another client's ``set_vt`` into the
-  past).
+* **patrol**: the safety net, two walks (:mod:`postmill.model.patrol`) for whatever the other lanes can't know of:
+another client's
+  ``set_vt`` into the past, its read that was rolled back, a row that a transaction had locked when a claim came by.
+  The near one goes from ``floor`` to ``position``. The far one goes through what is said to be dead, up to ``floor``:
+  rows may be put back with old ids.
+
+A cursor belongs to one table in one history of one server. In another history ids that it has passed may be given out
+again, so nothing of it is kept but the hint that this history itself has.
 """
 
 from __future__ import annotations
@@ -23,43 +27,57 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from postmill.model.patrol import Walk
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
 OVERLAP = timedelta(seconds=1)
-_STEP_MIN, _STEP_MAX = 1_000, 1_000_000
-_STEP_CHEAP_S, _STEP_DEAR_S = 0.002, 0.010
+"""A statement takes its ``vt`` from the clock and commits a moment later. A second is far more than it needs."""
+LOWEST = -(2**63)
+"""Below every id that can be claimed."""
 
 
 @dataclass(slots=True)
 class Cursor:
-    """The state of one queue in one worker's memory. Made anew when the queue's table is another one."""
+    """The state of one queue in one worker's memory. Made anew when it does not :meth:`fit` any more."""
 
     position: int
     """Fast lane: every id at or below it was seen."""
     due_after: datetime
     """Due lane: everything behind ``position`` with a ``vt`` at or before this was seen."""
     floor: int = 0
-    """No message is alive at or below this id."""
+    """No message is alive at or below this id, as far as both walks have seen."""
+    history: str = ""
+    """What the server said of itself and of the table when this cursor was made."""
     sequence: int = 0
     """The last id given out, as of the last look."""
     writers: dict[str, int] = field(default_factory=dict)
     """Transactions that hold a write lock on the table -> the id above which theirs lie."""
-    patrol_at: int = 0
-    patrol_step: int = 20_000
+    near: Walk = field(default_factory=Walk)
+    far: Walk = field(default_factory=Walk)
     _unbroken: int = 0
     """Every id up to here was claimed by this worker, or is settled for good: nothing can appear behind."""
     _late: tuple[int, int] | None = None
 
     @classmethod
-    def at(cls, hint: int, now: datetime) -> Cursor:
+    def at(cls, hint: int, now: datetime, history: str = "") -> Cursor:
         """A new worker's cursor: nothing is alive at or below ``hint``, and whatever it passes falls due
         after ``now``.
         """
         return cls(
-            position=hint, due_after=now - OVERLAP, floor=hint, sequence=hint, patrol_at=hint, _unbroken=hint
+            position=hint,
+            due_after=now - OVERLAP,
+            floor=hint,
+            history=history,
+            sequence=hint,
+            _unbroken=hint,
         )
+
+    def fits(self, history: str, sequence: int) -> bool:
+        """Whether what a look has shown is of the same history. The last id given out never goes back in one."""
+        return history == self.history and sequence >= self.sequence
 
     def claimed(self, ids: Sequence[int]) -> None:
         """The fast lane gave these messages."""
@@ -116,24 +134,22 @@ class Cursor:
         """No transaction in flight can still show an id at or below this."""
         return min([self.sequence, *self.writers.values()])
 
-    @property
-    def patrol_range(self) -> tuple[int, int] | None:
-        """The patrol's next step as ids ``(above, up to)``; None when nothing lies behind the fast lane."""
-        start = self.patrol_at if self.floor <= self.patrol_at < self.position else self.floor
-        end = min(start + self.patrol_step, self.position)
-        return (start, end) if end > start else None
+    def patrols(self, now_s: float) -> Iterator[tuple[Walk, tuple[int, int]]]:
+        """The walks that may go on now, each with its next step as ids ``(above, up to)``."""
+        for walk, start, end in ((self.near, self.floor, self.position), (self.far, LOWEST, self.floor)):
+            step = walk.next_step(start, end, now_s)
+            if step is not None:
+                yield walk, step
 
-    def patrolled(self, step: tuple[int, int], *, alive: bool, exhausted: bool, elapsed_s: float) -> None:
-        """A step was looked through: whether any message is alive in it, whether all that was due was taken,
-        and its cost.
-        """
+    @property
+    def patrolling(self) -> bool:
+        """Whether a round of a walk has begun and not ended."""
+        return self.near.under_way or self.far.under_way
+
+    def patrolled(self, step: tuple[int, int], *, alive: bool) -> None:
+        """A step was looked through: whether any message is alive in it."""
         above, up_to = step
-        if not exhausted:
-            return
-        self.patrol_at = up_to
-        if not alive and above == self.floor and up_to <= self.safe:
+        if alive:
+            self.floor = min(self.floor, max(0, above))
+        elif above == self.floor and up_to <= self.safe:
             self.floor = up_to
-        if elapsed_s < _STEP_CHEAP_S:
-            self.patrol_step = min(_STEP_MAX, self.patrol_step * 2)
-        elif elapsed_s > _STEP_DEAR_S:
-            self.patrol_step = max(_STEP_MIN, self.patrol_step // 2)

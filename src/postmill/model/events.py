@@ -34,6 +34,8 @@ class Event(StrEnum):
     MESSAGE_DEAD = "message.dead"
     MESSAGE_CANCELLED = "message.cancelled"
     MESSAGE_RELEASED = "message.released"
+    MESSAGE_OVERLOOKED = "message.overlooked"
+    MESSAGE_LOCKED = "message.locked"
     LEASE_LOST = "lease.lost"
     SETTLEMENT_REFUSED = "settlement.refused"
     RESULT_NOT_KEPT = "result.not_kept"
@@ -66,6 +68,8 @@ _WARNING = {
     Event.DATABASE_LOST,
     Event.QUEUE_MISSING,
     Event.MESSAGE_RETRYING,
+    Event.MESSAGE_OVERLOOKED,
+    Event.MESSAGE_LOCKED,
     Event.LEASE_LOST,
     Event.CLAIMS_RESCUED,
     Event.WORKER_DEPRECATED,

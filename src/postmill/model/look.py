@@ -8,6 +8,8 @@ LOOK_S = 0.2
 """How often a busy worker looks behind the fast lane, and an idle one if nothing tells it of late commits."""
 FOLLOW_S = 0.5
 """How soon one that was called and has caught up looks whether something was left behind."""
+PATROLLING_S = 1.0
+"""How long an idle worker rests at most while the patrol is on its way through many ids."""
 FRESH_S = 0.05
 """A message sent so lately is another worker's, which was called for it."""
 SPREAD_S = 0.005
@@ -20,7 +22,7 @@ class Look:
 
     paused: bool
     replaced: bool
-    """The queue was dropped and created again: begin anew."""
+    """The server, its history or the queue's table is another one: begin anew."""
     ahead_age_s: float | None
     """Seconds since the first message that is due in the fast lane was sent; None when there is none."""
     due_in_s: float | None

@@ -54,6 +54,8 @@ class QueueShape:
     is_partitioned: bool = False
     id_sequence: str = ""
     """The sequence that gives message ids, quoted for SQL text; empty: the one of the usual name."""
+    archive_has_headers: bool = True
+    archive_has_last_read_at: bool = True
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> QueueShape:
@@ -65,7 +67,20 @@ class QueueShape:
             has_last_read_at=row["has_last_read_at"],
             is_partitioned=row["is_partitioned"],
             id_sequence=row["id_sequence"] or "",
+            archive_has_headers=row["archive_has_headers"],
+            archive_has_last_read_at=row["archive_has_last_read_at"],
         )
+
+    @property
+    def columns(self) -> int:
+        """What the SQL part ``cursor_columns`` says of tables that look like this."""
+        present = (
+            self.has_headers,
+            self.has_last_read_at,
+            self.archive_has_headers,
+            self.archive_has_last_read_at,
+        )
+        return sum(there << bit for bit, there in enumerate(present))
 
     @property
     def queue(self) -> str:
@@ -84,4 +99,5 @@ class QueueShape:
 
 
 def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
+    """Cut to what the server keeps of a name: as many whole characters as fit into 63 bytes."""
+    return '"' + identifier.encode()[:63].decode(errors="ignore").replace('"', '""') + '"'

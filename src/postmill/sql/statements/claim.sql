@@ -1,26 +1,37 @@
 -- Take due messages from one lane of a queue, and leave one receipt for them.
 -- Called by: engine claimer, with one of the flags fast, due, late.
---   fast: ids above $1, in order.   due: vt after $1 among ids up to $7, in order of vt.   late: ids above $1 up to $7.
--- $2 at most so many messages, $3 the lease, $4 the worker, $5 the queue, $6 no further message once so many stored bytes are taken.
+--   fast: ids above $1, in order.   due: vt after $1 among ids up to $8, in order of vt.   late: ids above $1 up to $8.
+--   patrol, together with late: asks as well what the other lanes can't know of.
+-- $2 at most so many messages, $3 the lease, $4 the worker, $5 the queue, $6 no further message once so many stored bytes are taken,
+-- $7 the history that the worker's cursor belongs to (see cursor_hint_read): in another one nothing is taken, and `known` is false.
 -- One row of arrays: decoding it costs a fraction of a row a message. One vt for the whole claim, from the statement's one clock.
 -- Rows are written by ctid, so dead versions cost nothing; a partitioned queue's ctids are ambiguous: there by id.
--- `complete`: all that was due in the lane is taken (never so while the queue is paused: then nothing is taken).
+-- `complete`: all that was due in the lane is taken, but for rows that somebody has locked (never so while the queue is paused or
+-- not the known one: then nothing is taken).
+-- `alive`: a message is in the range. Of a patrol `oldest_vt`: since when the first of those taken was due; `locked`: the first message
+-- that is due for half a minute and can't be taken, because a transaction has locked it; `took_s`: what the server spent.
 -- Failures of an older message with the same id (the queue was dropped and created again) don't count; a lost lease may be recorded
 -- long after it began, when the newer message is there already.
 -- Lock order: queue rows (skipping locked ones), then postmill.claims. Errors: none of its own.
 with clock as materialized (
-    select clock_timestamp() as now,
+    select clock_timestamp() as now, $7::text =
+--+ cursor_history
+           as known,
            not exists (select from postmill.queues where queue_name = $5::text and paused_at is not null) as open
 ),
 candidate as materialized (
-    select at, msg_id, sum(stored) over (rows unbounded preceding) - stored as bytes_before
-      from (select ctid as at, msg_id, coalesce(pg_column_size(message), 0) as stored
+    select at, msg_id
+           , vt --? patrol
+           , sum(stored) over (rows unbounded preceding) - stored as bytes_before
+      from (select ctid as at, msg_id
+                   , vt --? patrol
+                   , coalesce(pg_column_size(message), 0) as stored
               from {queue}
              where msg_id > $1::bigint --? fast
-             where vt > $1::timestamptz and msg_id <= $7::bigint --? due
-             where msg_id > $1::bigint and msg_id <= $7::bigint --? late
+             where vt > $1::timestamptz and msg_id <= $8::bigint --? due
+             where msg_id > $1::bigint and msg_id <= $8::bigint --? late
                and vt <= (select now from clock)
-               and (select open from clock)
+               and (select open and known from clock)
              order by msg_id --? !due
              order by vt --? due
              limit $2::integer
@@ -45,12 +56,19 @@ receipt as (
 )
 select (select claim_id from receipt) as claim_id,
        (select now from clock) as now,
-       (select open from clock) and count(*) = (select count(*) from candidate) and count(*) < $2::integer as complete,
-       exists (select from {queue} where msg_id > $1::bigint and msg_id <= $7::bigint) as alive, --? late
+       (select known from clock) as known,
+       (select open and known from clock) and count(*) = (select count(*) from candidate) and count(*) < $2::integer as complete,
+       exists (select from {queue} where msg_id > $1::bigint and msg_id <= $8::bigint) as alive, --? late
+       (select greatest(min(vt), '2000-01-01') from candidate where bytes_before < $6::bigint) as oldest_vt, --? patrol
+       (select min(msg_id) from (select msg_id from {queue} where msg_id > $1::bigint and msg_id <= $8::bigint --? patrol
+                                    and vt <= (select now from clock) - interval '30 seconds' --? patrol
+                                  order by msg_id limit $2::integer + 1) as old --? patrol
+         where not exists (select from candidate where candidate.msg_id = old.msg_id)) as locked, --? patrol
+       extract(epoch from clock_timestamp() - (select now from clock))::double precision as took_s, --? patrol
        (extract(epoch from max(vt)) * 1000000)::bigint as vt_us,
        array_agg(msg_id) as msg_ids,
        array_agg(read_ct) as read_cts,
-       array_agg((date_part('epoch', enqueued_at) * 1000000)::bigint) as enqueued_us,
+       array_agg((date_part('epoch', least(greatest(enqueued_at, '0001-01-02'), '9999-12-30')) * 1000000)::bigint) as enqueued_us,
        array_agg(coalesce(message::text, 'null')) as messages,
        case when count(headers) > 0 then array_agg(headers::text) end as headers,
        case when max(read_ct) > 1 then array_agg(

@@ -1,5 +1,15 @@
--- Where a new worker may start in a queue. Called by: engine claimer. $1 queue, $2 the table's OID.
--- 0 when nothing is known, or what is known is of a table that was dropped since.
+-- Where a new cursor may start in a queue, and the history that it then belongs to. Called by: engine lanes. $1 the queue.
+-- `hint` is 0 when nothing is known of this very table, and never above the last id given out (a sequence may have been set back).
+-- `history` changes when the server is another one or was restarted, was promoted or restored, when the database or the table is
+-- another one, was truncated or rewritten, and when columns that we use came or went. Every role may read all of it.
+-- Takes no locks. Errors: undefined_table when the queue was dropped.
 select clock_timestamp() as now,
-       coalesce((select cursor_hint from postmill.queues
-                  where queue_name = $1::text and cursor_relation = $2::bigint::oid), 0) as hint
+--+ cursor_history
+       as history,
+--+ cursor_columns
+       as columns,
+       coalesce((select least(cursor_hint, id.last) from postmill.queues
+                  where queue_name = $1::text and cursor_table =
+--+ cursor_table
+       ), 0) as hint
+  from (select case when is_called then last_value else 0 end as last from {sequence}) as id

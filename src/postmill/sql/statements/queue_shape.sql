@@ -1,5 +1,6 @@
 -- What the table of each queue looks like, or of queue $1 only (null: all); read from the catalogue, so nothing of the
 -- queue itself is locked or needs a privilege. A queue that is registered but has no table is left out.
+-- Tables of long names are cut to 63 bytes, as the server does when it makes them.
 -- Called by postmill.db.pgmq (psycopg) and the engine (asyncpg). Takes no locks. Errors: undefined_table without pgmq.
 select
     meta.queue_name::text as queue_name,
@@ -13,6 +14,14 @@ select
         select from pg_catalog.pg_attribute as attribute
         where attribute.attrelid = class.oid and attribute.attname = 'last_read_at' and not attribute.attisdropped
     ) as has_last_read_at,
+    exists (
+        select from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid = archive.oid and attribute.attname = 'headers' and not attribute.attisdropped
+    ) as archive_has_headers,
+    exists (
+        select from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid = archive.oid and attribute.attname = 'last_read_at' and not attribute.attisdropped
+    ) as archive_has_last_read_at,
     (
         -- Found by what owns it: the sequence of a table that was renamed, or restored beside another, has another name.
         select format('%I.%I', sequence_schema.nspname, sequence.relname)
@@ -27,8 +36,11 @@ select
     ) as id_sequence
 from pgmq.meta as meta
 join pg_catalog.pg_class as class
-    on class.relname = lower('q_' || meta.queue_name) and class.relkind in ('r', 'p')
+    on class.relname = lower('q_' || meta.queue_name)::name and class.relkind in ('r', 'p')
 join pg_catalog.pg_namespace as namespace
     on namespace.oid = class.relnamespace and namespace.nspname = 'pgmq'
+left join pg_catalog.pg_class as archive
+    on archive.relname = lower('a_' || meta.queue_name)::name and archive.relnamespace = class.relnamespace
+    and archive.relkind in ('r', 'p')
 where $1::text is null or meta.queue_name = $1::text
 order by meta.queue_name
