@@ -62,6 +62,27 @@ def test_dead_letters_are_a_warning(cli: Cli, db: Database) -> None:
     assert (found["status"], found["found"]) == ("warn", "1 in tasks")
 
 
+def test_a_message_that_stays_ready_while_a_worker_is_idle(
+    cli: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody's open transaction has locked it; the finding names that process."""
+    monkeypatch.setattr(checks, "LOCKING_S", 0.0)
+    with psycopg.connect(database_url, autocommit=True) as db, psycopg.connect(database_url) as holder:
+        db.execute("select postmill.create_queue('tasks'); select pgmq.send('tasks', '{}')")
+        db.execute("update pgmq.q_tasks set vt = now() - interval '2 minutes'")
+        holder.execute("select from pgmq.q_tasks for update")
+        assert finding(cli, "left ready")["status"] == "pass"
+        db.execute(
+            "insert into postmill.workers"
+            " (queue_name, function_name, hostname, pid, version, max_concurrent, last_heartbeat_at)"
+            " values ('tasks', '', '', 1, '', 1, now() + interval '1 minute')"
+        )
+        found = finding(cli, "left ready")
+        assert found["status"] == "warn"
+        assert "tasks" in found["found"]
+        assert str(holder.info.backend_pid) in found["fix"]
+
+
 def test_an_old_transaction_is_named(cli: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "LONG_TRANSACTION_S", 0.0)
     with psycopg.connect(database_url, application_name="forgotten") as holder:

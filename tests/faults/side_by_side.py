@@ -334,10 +334,11 @@ class SideBySide(RuleBasedStateMachine):
         )
         assert sorted(row["msg_id"] for row in rows) == self.model.read(self.now, limit, LEASE_US)
 
-    def moved(self, which: int, delay_s: int) -> None:
+    def moved(self, which: int, delay_s: int) -> int:
         msg_id = self._queued(which)
         self.ask("select from pgmq.set_vt($1, $2::bigint, $3::integer)", self.queue, msg_id, delay_s)
         self.model.set_vt(msg_id, self.now, delay_s * 1_000_000)
+        return msg_id
 
     def taken_out(self, which: int, *, archive: bool) -> None:
         msg_id = self._queued(which)

@@ -19,6 +19,7 @@ from hypothesis.stateful import initialize, invariant, precondition, rule, run_s
 from psycopg.rows import dict_row
 
 from postmill.model.outcome import CANCELLED, COMPLETED, RELEASED, Completed, Failed, Outcome, Snooze
+from tests.faults.model_worker import PATROLS
 from tests.faults.observing import compare, observe
 from tests.faults.side_by_side import SideBySide
 
@@ -68,12 +69,12 @@ class QueueMachine(SideBySide):
     def work(self, number: int, limit: int, rested_s: int) -> None:
         """A turn as the engine takes it: look, the lanes behind, the fast lane."""
         self.passed(rested_s)
-        for lane in ("look", "due", "late", "patrol", "fast"):
+        for lane in ("look", "due", "late", *PATROLS, "fast"):
             self.step(number, lane, limit)
 
     @rule(
         number=WORKERS,
-        lane=st.sampled_from(["look", "fast", "due", "late", "patrol"]),
+        lane=st.sampled_from(["look", "fast", "due", "late", *PATROLS]),
         limit=LIMITS,
         fitting=st.sampled_from([1, 2, 100]),
         told=st.sampled_from([True, True, True, False]),
@@ -143,6 +144,21 @@ class QueueMachine(SideBySide):
             self.step(number, lane)
         ours = {(message.msg_id, message.read_ct) for message in self.workers[number].held}
         assert {(row.msg_id, row.read_ct) for row in self.model.rows.values()} <= ours
+
+    @precondition(lambda self: self.quiet_steps > 3 and self.model.rows)
+    @rule(number=WORKERS, which=WHICH)
+    def starve(self, number: int, which: int) -> None:
+        """Moved far into the past, a message is where no lane looks; two rounds of the patrol find it."""
+        self.quiet_steps = 0
+        if self.model.paused:
+            self.paused_or_resumed()
+        self.passed(400)
+        msg_id = self.moved(which, -3600)
+        for lane in PATROLS * 4:
+            self.step(number, lane)
+        if msg_id <= self.workers[number].cursor.position:
+            held = {(message.msg_id, message.read_ct) for message in self.workers[number].held}
+            assert (msg_id, self.model.rows[msg_id].read_ct) in held
 
     @invariant()
     def everything_is_as_the_model_says(self) -> None:

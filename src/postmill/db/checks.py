@@ -29,6 +29,10 @@ OLDEST_SERVER = 15
 MAX_SKEW_S = 5.0
 LISTEN_TIMEOUT_S = 3.0
 LONG_TRANSACTION_S = 300.0
+LEFT_READY_S = 60.0
+"""A worker with room takes what is ready within seconds; after a minute it is no coincidence."""
+LOCKING_S = 10.0
+"""No transaction of a worker's is open for so long: the one that keeps a message locked is somebody else's."""
 LAGGING_SLOT_XIDS = 1_000_000
 """A slot holds back vacuum always; from here on it is worth a word."""
 
@@ -159,6 +163,19 @@ def queues(connection: Connection, _: Address) -> Finding:
     return Finding("queues", "pass", "none waits without a worker")
 
 
+def left_ready(connection: Connection, _: Address) -> Finding:
+    """Messages that stay ready although a worker has room for them."""
+    rows = _rows(connection, "check_waiting", LEFT_READY_S, LOCKING_S)
+    if not rows:
+        return Finding("left ready", "pass", "workers with room take what is ready")
+    found = ", ".join(f"{row['queue']} (for {row['ready_s']:.0f} s)" for row in rows)
+    pid = next((row["pid"] for row in rows if row["pid"] is not None), None)
+    fix = "Look for message.locked and worker.failed in the worker's log."
+    if pid is not None:
+        fix = f"Process {pid} may keep them locked: select pg_terminate_backend({pid});"
+    return Finding("left ready", "warn", f"ready while a worker is idle: {found}", fix)
+
+
 def dead_letters(connection: Connection, _: Address) -> Finding:
     """Messages that nobody will run again unless somebody acts."""
     rows = _rows(connection, "check_dead_letters")
@@ -206,6 +223,7 @@ CHECKS: dict[str, Check] = {
 
 CHECKS_OF_SCHEMA: dict[str, Check] = {
     "queues": queues,
+    "left ready": left_ready,
     "dead letters": dead_letters,
 }
 """Those that follow, where our schema is there."""
