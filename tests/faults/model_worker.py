@@ -9,7 +9,7 @@ from uuid import UUID
 from postmill.engine.ledger import Ledger
 from postmill.model.cursor import LOWEST, Cursor
 from postmill.model.message import Claim, Message
-from postmill.model.patrol import PERIOD_S
+from postmill.model.patrol import FAR_PERIOD_S
 from postmill.sql.catalog import queue_statement, statement
 from tests.faults.reference_model import Token
 
@@ -40,6 +40,7 @@ class ModelWorker:
         )
         row = protocol.hint()
         self.cursor = Cursor.at(row["hint"], row["now"], row["history"])
+        self.cursor.near.due_s = self.cursor.far.due_s = 0.0
 
     def __repr__(self) -> str:
         return f"<worker {self.lock_key}>"
@@ -58,7 +59,7 @@ class ModelWorker:
             if lane == "patrol"
             else cursor.far.next_step(LOWEST, cursor.floor, self.turn)
         )
-        self.turn += PERIOD_S  # each turn comes late enough for the next step
+        self.turn += FAR_PERIOD_S  # each turn comes late enough for the next step
         return steps
 
     def ask(

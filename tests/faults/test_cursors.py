@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from postmill import Context, worker
+from postmill import Context, Retry, worker
 from postmill.engine.claimer import OVERTAKEN
 from postmill.model import patrol
 from postmill.model.events import Event
@@ -73,7 +73,13 @@ async def _passed(run: Running, above: int) -> None:
 
 @pytest.fixture
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patrol, "PERIOD_S", 0.3)
+    made = patrol.Walk.next_step
+
+    def next_step(walk: patrol.Walk, start: int, end: int, now_s: float) -> tuple[int, int] | None:
+        walk.period_s = 0.3
+        return made(walk, start, end, now_s)
+
+    monkeypatch.setattr(patrol.Walk, "next_step", next_step)
 
 
 @pytest.fixture
@@ -265,3 +271,51 @@ async def test_columns_that_go_while_it_runs(scene: Scene) -> None:
         await run.until(Event.MESSAGE_COMPLETED, count=2)
         assert await run.account() == {"queue": 0, "archive": 2, "dead": 0, "claims": 0}
         assert run.events(Event.WORKER_FAILED) == []
+
+
+TIMES = ["infinity", "-infinity", "294000-01-01", "4700-01-01 BC"]
+
+
+@pytest.mark.parametrize("at", TIMES)
+async def test_times_that_are_no_dates(scene: Scene, at: str) -> None:
+    """Parked for ever, due since ever, or sent then: what else is in the queue is worked on, and so are retries."""
+
+    @worker(queue="tasks", max_poll_seconds=0.3, retry=Retry.fixed(0.05, 3))
+    async def fail(payload: dict[str, int], ctx: Context) -> None:
+        assert ctx.message.enqueued_at
+        if payload.get("fail"):
+            raise ValueError
+
+    async with running(scene.url, fail) as run:
+        await scene.db.execute("select pgmq.send('tasks', '{}'::jsonb, $1::text::timestamptz)", at)
+        await scene.db.execute(
+            "insert into pgmq.q_tasks (vt, enqueued_at, message) values (now(), $1::text::timestamptz, '{\"fail\": 1}')",
+            at,
+        )
+        await scene.send(3)
+        due = at.startswith(("-", "4"))
+        await run.until(Event.MESSAGE_COMPLETED, count=3 + due)
+        (dead,) = await run.until(Event.MESSAGE_DEAD)
+        assert dead["attempt"] == 3
+        assert run.events(Event.WORKER_FAILED, Event.DATABASE_LOST) == []
+        assert (await run.account())["queue"] == (not due)
+
+
+async def test_a_running_message_is_moved_to_no_date(scene: Scene) -> None:
+    """By another client; the leases of the others are renewed all the same."""
+    release = asyncio.Event()
+
+    @worker(queue="tasks", visibility_timeout=1)
+    async def wait(payload: dict[str, int]) -> None:
+        await release.wait()
+
+    async with running(scene.url, wait) as run:
+        ids = await scene.send(2)
+        await run.until(Event.MESSAGE_CLAIMED, count=2)
+        await scene.db.execute("update pgmq.q_tasks set vt = 'infinity' where msg_id = $1", ids[0])
+        await run.until(Event.LEASE_LOST)
+        await run.renewals(ids[1], 2)
+        release.set()
+        (done,) = await run.until(Event.MESSAGE_COMPLETED)
+        assert done["msg_id"] == ids[1]
+        assert run.events(Event.WORKER_FAILED, Event.DATABASE_LOST) == []

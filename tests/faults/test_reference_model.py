@@ -69,7 +69,7 @@ class QueueMachine(SideBySide):
     def work(self, number: int, limit: int, rested_s: int) -> None:
         """A turn as the engine takes it: look, the lanes behind, the fast lane."""
         self.passed(rested_s)
-        for lane in ("look", "due", "late", *PATROLS, "fast"):
+        for lane in ("look", "due", "late", "patrol", "fast"):
             self.step(number, lane, limit)
 
     @rule(
@@ -154,7 +154,7 @@ class QueueMachine(SideBySide):
             self.paused_or_resumed()
         self.passed(400)
         msg_id = self.moved(which, -3600)
-        for lane in PATROLS * 4:
+        for lane in PATROLS * 2:
             self.step(number, lane)
         if msg_id <= self.workers[number].cursor.position:
             held = {(message.msg_id, message.read_ct) for message in self.workers[number].held}

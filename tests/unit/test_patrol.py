@@ -14,7 +14,7 @@ LATER_S = 1_000_000.0
 
 def test_a_round_ends_where_it_was_told_to_when_it_began() -> None:
     """While messages kept coming the end moved on: no round ended, and none began at the floor again."""
-    walk, now_s, steps = Walk(step=100), 0.0, []
+    walk, now_s, steps = Walk(step=100, due_s=0.0), 0.0, []
     for position in (100, 125, 150, 175, 200):
         now_s += LATER_S
         step = walk.next_step(0, position, now_s)
@@ -24,15 +24,22 @@ def test_a_round_ends_where_it_was_told_to_when_it_began() -> None:
     assert steps == [(0, 100), (0, 100), (100, 125), (0, 100), (100, 175)]
 
 
-def test_a_round_begins_once_in_a_period() -> None:
+def test_the_first_round_begins_after_a_period() -> None:
+    """The walks of twenty workers that start together were in the way of their first messages."""
     walk = Walk()
+    assert walk.next_step(0, 10, 50.0) is None
+    assert walk.next_step(0, 10, 50.0 + PERIOD_S) == (0, 10)
+
+
+def test_a_round_begins_once_in_a_period() -> None:
+    walk = Walk(due_s=0.0)
     walk.walked(walk.next_step(0, 10, 50.0) or (0, 0), 0.0, 50.0)
     assert walk.next_step(0, 10, 50.0 + PERIOD_S - 0.1) is None
     assert walk.next_step(0, 10, 50.0 + PERIOD_S) == (0, 10)
 
 
 def test_between_steps_it_pauses_as_its_share_says() -> None:
-    walk = Walk(step=10)
+    walk = Walk(step=10, due_s=0.0)
     walk.walked(walk.next_step(0, 100, 0.0) or (0, 0), 0.005, 0.0)
     assert walk.under_way
     assert walk.next_step(0, 100, 0.005 * SHARE - 0.01) is None
@@ -53,13 +60,13 @@ def test_the_step_follows_its_cost() -> None:
 
 
 def test_a_step_that_was_not_walked_is_taken_again() -> None:
-    walk = Walk()
+    walk = Walk(due_s=0.0)
     step = walk.next_step(0, 100, 0.0)
     assert walk.next_step(0, 500, 0.0) == step == (0, 100)
 
 
 def test_ids_below_one_are_looked_through_in_one_step() -> None:
-    walk = Walk()
+    walk = Walk(due_s=0.0)
     first = walk.next_step(LOWEST, 50_000, 0.0)
     assert first == (LOWEST, 0)
     walk.walked(first, 0.0, 0.0)
@@ -67,7 +74,7 @@ def test_ids_below_one_are_looked_through_in_one_step() -> None:
 
 
 def test_a_range_that_begins_later_meanwhile_is_not_walked_from_where_it_began() -> None:
-    walk = Walk(step=10)
+    walk = Walk(step=10, due_s=0.0)
     walk.walked(walk.next_step(0, 100, 0.0) or (0, 0), CHEAP_S, 0.0)
     assert walk.next_step(60, 200, LATER_S) == (60, 70)
     assert walk.next_step(100, 200, LATER_S) is None  # what is left of this round is dead
@@ -84,6 +91,7 @@ def test_every_id_is_visited_within_two_rounds(
 ) -> None:
     """A message becomes ready behind, at any moment of a round, while others keep coming and each step costs anything."""
     walk, now_s, position = Walk(), 0.0, size
+    assert walk.next_step(0, position, now_s) is None
     wanted = None
     rounds = steps = 0
     for turn in range(10_000):

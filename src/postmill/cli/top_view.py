@@ -64,7 +64,7 @@ def cell(row: dict[str, Any], column: str) -> str:
     if value is None:
         return "-"
     if column == "failed_at":
-        return str(value.astimezone().strftime("%H:%M:%S"))
+        return str(value if isinstance(value, str) else value.astimezone().strftime("%H:%M:%S"))
     if column.endswith("_s") and column not in {"sent_s", "left_s"}:
         return age(value)
     return terminal_text.one_line(" ".join(str(value).split()))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 from psycopg.rows import dict_row
+from psycopg.types.datetime import TimestamptzLoader
 
 from postmill.client import libpq_environment
 from postmill.client.failures import report_of
@@ -23,6 +24,9 @@ from postmill.model.sqlstates import refuses_for_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
+
+    from psycopg.abc import Buffer
 
     from postmill.model.address import Address
     from postmill.model.errors import PostmillError
@@ -44,7 +48,7 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
     """
     extra: dict[str, Any] = {} if address.pooled or not options else {"options": options}
     with translated(address), libpq_environment.ignored(address.url):
-        return psycopg.Connection[dict[str, Any]].connect(
+        connection = psycopg.Connection[dict[str, Any]].connect(
             address.url,
             autocommit=True,
             prepare_threshold=None,  # a pooler that the address does not show would mix them up
@@ -54,6 +58,20 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
             connect_timeout=connect_timeout_s(address.url, CONNECT_TIMEOUT_S),
             **extra,
         )
+    connection.adapters.register_loader("timestamptz", _AnyTime)
+    return connection
+
+
+class _AnyTime(TimestamptzLoader):
+    """Other clients may have written times that Python has no date for: those are given as the server's text, such as
+    ``infinity`` or ``294000-01-01 00:00:00+00``.
+    """
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()  # type: ignore[return-value]
 
 
 @contextmanager

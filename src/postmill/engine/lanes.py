@@ -81,9 +81,9 @@ class QueueLanes:
         self.on_overlooked: Callable[[Overlooked], None] = lambda _: None
         connection.on_connect(self._connected)
         self.claims = 0
-        """Claims made."""
+        """Claims made, but for the patrol's."""
         self.empty_claims = 0
-        """Claims that found nothing."""
+        """Claims that found nothing, but for the patrol's."""
         self.claiming_s = 0.0
         """Seconds spent waiting for claims."""
 
@@ -257,14 +257,16 @@ class QueueLanes:
             *(() if up_to is None else (up_to,)),
         )
         self._in_doubt |= not row["known"]
+        if "patrol" in flags:
+            return row
         self.claims += 1
+        self.empty_claims += row["claim_id"] is None
         self.claiming_s += time.monotonic() - began
         return row
 
     def _handed_over(self, row: Any) -> Claimed:
         """Hand the messages of a claim over; called at once, so that no claim is ever held by nobody."""
         if row["claim_id"] is None:
-            self.empty_claims += 1
             return Claimed([], row["complete"])
         # The lease began after the statement was sent: the answer may have waited for us as long as it likes.
         self._receipt = row["claim_id"]

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from postmill.model.patrol import Walk
+from postmill.model.patrol import FAR_PERIOD_S, Walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -56,7 +56,7 @@ class Cursor:
     writers: dict[str, int] = field(default_factory=dict)
     """Transactions that hold a write lock on the table -> the id above which theirs lie."""
     near: Walk = field(default_factory=Walk)
-    far: Walk = field(default_factory=Walk)
+    far: Walk = field(default_factory=lambda: Walk(period_s=FAR_PERIOD_S))
     _unbroken: int = 0
     """Every id up to here was claimed by this worker, or is settled for good: nothing can appear behind."""
     _late: tuple[int, int] | None = None

@@ -10,8 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PERIOD_S = 4.5
-"""A round begins so long after the one before it at the earliest: a little less than an idle worker's poll floor of
-5 s, so that each of its polls brings one.
+"""A round behind the position begins so long after the one before it at the earliest: a little less than an idle
+worker's poll floor of 5 s, so that each of its polls brings one.
+"""
+FAR_PERIOD_S = 14.5
+"""A round below the floor, likewise: with every third poll. Twenty idle workers are to send no more than 20 statements a
+second in all.
 """
 SHARE = 100
 """A walk takes one hundredth of the server's time for a worker: after a step it pauses so many times as long as that
@@ -35,8 +39,9 @@ class Walk:
     """Up to here it goes."""
     step: int = 20_000
     """Ids that are looked through next: what costs 10 ms or so, where all of them are rows."""
-    due_s: float = 0.0
-    """When the next step may begin, by the monotonic clock."""
+    period_s: float = PERIOD_S
+    due_s: float | None = None
+    """When the next step may begin, by the monotonic clock; None: a period after it is first asked for."""
     _began_s: float = 0.0
 
     @property
@@ -49,6 +54,8 @@ class Walk:
 
         None when it is too early, or the range is empty. The same step again until it was :meth:`walked`.
         """
+        if self.due_s is None:  # workers that start together have something better to do
+            self.due_s = now_s + self.period_s
         if now_s < self.due_s:
             return None
         if not self.under_way:
@@ -63,9 +70,8 @@ class Walk:
             self.step = max(STEP_MIN, int(self.step * DEAR_S / took_s))
         elif took_s < CHEAP_S and above >= 0 and self.at - above >= self.step:
             self.step *= 2
-        self.due_s = now_s + took_s * SHARE
-        if not self.under_way:
-            self.due_s = max(self.due_s, self._began_s + PERIOD_S)
+        rested_s = now_s + took_s * SHARE
+        self.due_s = rested_s if self.under_way else max(rested_s, self._began_s + self.period_s)
 
     def failed(self) -> None:
         """A step was given up, perhaps because it took too long: try a much smaller one."""

@@ -11,6 +11,9 @@ begin
     elsif delay < interval '0' then
         raise exception 'delay is negative: %', delay
             using errcode = 'PM003', hint = 'Leave delay out to send now.';
+    elsif not isfinite(delay) or delay > interval '100000 years' then
+        raise exception 'delay is no length of time that ends: %', delay
+            using errcode = 'PM003', hint = 'To hold a message back, pause its queue.';
     elsif not isfinite(run_at) then
         raise exception 'run_at is not a moment: %', run_at
             using errcode = 'PM003', hint = 'Leave run_at out to send now.';

@@ -4,5 +4,5 @@ create or replace function postmill._seconds_until(moment timestamptz) returns i
 language sql volatile
 set search_path = ''
 as $$
-    select greatest(0, ceil(extract(epoch from moment - clock_timestamp())))::integer;
+    select least(2147483647, greatest(0, ceil(extract(epoch from moment - clock_timestamp()))))::integer;
 $$;

@@ -7,6 +7,10 @@ set search_path = ''
 as $$
 begin
     perform postmill._queue_table(queue);
+    if not isfinite(retention) or retention > interval '10000 years' then
+        raise exception 'a retention of % never ends', retention
+            using errcode = 'PM003', hint = 'Give null to keep for ever.';
+    end if;
     if retention < interval '0' then
         raise exception 'a retention of % is negative', retention
             using errcode = 'PM003', hint = 'Give an interval such as ''30 days'', or null to keep for ever.';

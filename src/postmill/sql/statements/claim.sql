@@ -10,6 +10,8 @@
 -- not the known one: then nothing is taken).
 -- `alive`: a message is in the range. Of a patrol `oldest_vt`: since when the first of those taken was due; `locked`: the first message
 -- that is due for half a minute and can't be taken, because a transaction has locked it; `took_s`: what the server spent.
+-- `enqueued_us` is cut to what Python has a date for: another client may have written any time, infinity too. Since such a time or one
+-- to come says nothing of when the message came, all failures of its id count then.
 -- Failures of an older message with the same id (the queue was dropped and created again) don't count; a lost lease may be recorded
 -- long after it began, when the newer message is there already.
 -- Lock order: queue rows (skipping locked ones), then postmill.claims. Errors: none of its own.
@@ -44,8 +46,10 @@ claimed as (
            read_ct = q.read_ct + 1
      where q.ctid = any (array(select at from candidate where bytes_before < $6::bigint)) --? !partitioned
      where q.msg_id = any (array(select msg_id from candidate where bytes_before < $6::bigint)) --? partitioned
-    returning q.msg_id, q.read_ct, q.vt, q.enqueued_at, q.message, q.headers --? headers
-    returning q.msg_id, q.read_ct, q.vt, q.enqueued_at, q.message, null::jsonb as headers --? !headers
+    returning q.msg_id, q.read_ct, q.vt, q.enqueued_at, q.message,
+              case when q.enqueued_at <= (select now from clock) then q.enqueued_at else '-infinity' end as since
+              , q.headers --? headers
+              , null::jsonb as headers --? !headers
 ),
 receipt as (
     insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts)
@@ -76,7 +80,7 @@ select (select claim_id from receipt) as claim_id,
                (select count(*)::integer
                   from postmill.failures as f
                  where f.queue_name = $5::text and f.msg_id = claimed.msg_id
-                   and f.kind <> 'lost_lease' and f.failed_at >= claimed.enqueued_at)
+                   and f.kind <> 'lost_lease' and f.failed_at >= claimed.since)
            else 0 end)
        end as failures,
        case when max(read_ct) > 1 then array_agg(
@@ -84,7 +88,7 @@ select (select claim_id from receipt) as claim_id,
                (select count(*)::integer
                   from postmill.failures as f
                  where f.queue_name = $5::text and f.msg_id = claimed.msg_id
-                   and f.kind in ('lost_lease', 'crash') and coalesce(f.started_at, f.failed_at) >= claimed.enqueued_at)
+                   and f.kind in ('lost_lease', 'crash') and coalesce(f.started_at, f.failed_at) >= claimed.since)
            else 0 end)
        end as lost_leases
   from claimed
