@@ -39,7 +39,7 @@ begin
         into ready, running, retrying, scheduled, oldest, exact
         from postmill._depth(queue_name, exactly) as depth;
         total := ready + running + retrying + scheduled;
-        oldest_ready_age := clock_timestamp() - greatest(oldest, '2000-01-01'); -- no difference of infinite times before 17
+        oldest_ready_age := case when oldest is not null then clock_timestamp() - greatest(oldest, '2000-01-01') end; -- may be -infinity
         select count(*) into dead from (
             select from postmill.dead_letters as letter
             where letter.queue_name = queue_stats.queue_name and letter.replayed_at is null
