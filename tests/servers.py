@@ -190,36 +190,21 @@ class PrivateServer:
             )
         return self._child
 
-    def back_up(self) -> None:
-        """Keep a copy of its files as they are now; takes a restart."""
-        self.stop()
-        subprocess.run(["cp", "-a", self._home.cluster, self.folder / "copy"], check=True)
-        self.start()
-
     def fail_over(self, *, standby_s: float = 0.0) -> None:
-        """Kill it, and let a standby take its place that had got as far as the copy. Before the standby is promoted
+        """Kill it, and let a standby take its place that had got as far as :meth:`save`. Before the
+        standby is promoted
         it answers questions for ``standby_s``.
         """
-        self._put_back("standby.signal")
+        self.stop("kill")
+        shutil.rmtree(self._home.cluster)
+        self._copy(self._saved, self._home.cluster)
+        (self._home.cluster / "standby.signal").touch()
+        accounts.give(self._home.cluster / "standby.signal", self._account)
         self._launch()
         deadline = time.monotonic() + 30
         while not self._promoted(standby_s):
             assert time.monotonic() < deadline, self.log
             time.sleep(0.05)
-
-    def restore(self) -> None:
-        """Kill it, and start it again on the copy."""
-        self._put_back()
-        self.start()
-
-    def _put_back(self, signal_file: str = "") -> None:
-        self.stop("kill")
-        shutil.rmtree(self._home.cluster)
-        subprocess.run(["cp", "-a", self.folder / "copy", self._home.cluster], check=True)
-        if signal_file:
-            path = self._home.cluster / signal_file
-            path.touch()
-            accounts.give(path, self._account)
 
     def _promoted(self, standby_s: float) -> bool:
         try:

@@ -1,4 +1,6 @@
-"""Times that other clients have written and Python has no date for: every list and every view copes with them."""
+"""Times that other clients have written and Python has no date for: every list and every view copes with
+them.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ def test_every_list_shows_times_of_any_kind(cli: Cli, db: Database, at: str) -> 
     """``message list`` ended with 1, and every read of the statistics on a server before 17."""
     db.execute("select postmill.create_queue('tasks')")
     db.execute(
-        "insert into pgmq.q_tasks (vt, enqueued_at, message) values ($1::text::timestamptz, $1::text::timestamptz, '1')",
+        "insert into pgmq.q_tasks (vt, enqueued_at, message)"
+        " values ($1::text::timestamptz, $1::text::timestamptz, '1')",
         [at],
     )
     db.execute(
@@ -35,7 +38,8 @@ def test_every_list_shows_times_of_any_kind(cli: Cli, db: Database, at: str) -> 
         [at],
     )
     db.execute(
-        "insert into postmill.dead_letters (queue_name, msg_id, read_ct, enqueued_at, attempts, kind, reason, died_at)"
+        "insert into postmill.dead_letters (queue_name, msg_id, read_ct, enqueued_at,"
+        " attempts, kind, reason, died_at)"
         " values ('tasks', 11, 1, $1::text::timestamptz, 1, 'error', 'x', $1::text::timestamptz)",
         [at],
     )

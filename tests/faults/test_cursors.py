@@ -1,4 +1,5 @@
-"""Messages that become ready where a worker has been already: other clients, administrators and scripts put them
+"""Messages that become ready where a worker has been already: other clients, administrators and scripts
+put them
 there. All of them are taken, also while others keep coming.
 """
 
@@ -59,16 +60,12 @@ def _hint(shape: QueueShape) -> str:
 
 
 async def _taken(run: Running, ids: list[int]) -> None:
-    await run.until_true(
-        lambda: set(ids) <= {each["msg_id"] for each in run.events(Event.MESSAGE_COMPLETED)}
-    )
+    await run.until_true(lambda: set(ids) <= {each["msg_id"] for each in run.events(Event.MESSAGE_COMPLETED)})
 
 
 async def _passed(run: Running, above: int) -> None:
     """Wait until the worker has got beyond an id."""
-    await run.until_true(
-        lambda: any(each["msg_id"] > above for each in run.events(Event.MESSAGE_COMPLETED))
-    )
+    await run.until_true(lambda: any(each["msg_id"] > above for each in run.events(Event.MESSAGE_COMPLETED)))
 
 
 @pytest.fixture
@@ -160,7 +157,7 @@ async def test_rows_that_are_put_in_with_ids_below_the_floor(scene: Scene, old_i
         await run.until(Event.MESSAGE_COMPLETED, count=200)
         cursor = run.worker.claimer.lanes.cursor
         async with asyncio.timeout(30):
-            while cursor.floor < 200:
+            while cursor.floor < 200:  # noqa: ASYNC110 - the floor is said nowhere
                 await asyncio.sleep(0.01)
         await run.worker.claimer.lanes.write_hint()
         async with traffic(run):
@@ -196,7 +193,8 @@ async def test_ids_that_start_again(scene: Scene, reset: str, restarted: bool) -
         await scene.db.execute(_hint(lanes.shape), "tasks", lanes.cursor.history, 100)
         if not restarted:
             await scene.db.execute(RESETS[reset])
-            await asyncio.sleep(1)  # a look or two: what is sent at once instead hides a sequence that went back
+            # A look or two: what is sent at once hides a sequence that went back.
+            await asyncio.sleep(1)
             ids = await scene.send(5)
             await _taken(run, ids)
     if restarted:
@@ -227,7 +225,8 @@ async def test_a_new_connection_begins_anew_from_the_hint(scene: Scene) -> None:
         await scene.db.execute("delete from pgmq.a_tasks")
         await scene.end_sessions("claims")
         await scene.db.execute(
-            "insert into pgmq.q_tasks (msg_id, vt, message) overriding system value values (50, now() - interval '1 h', '{}')"
+            "insert into pgmq.q_tasks (msg_id, vt, message) overriding system value"
+            " values (50, now() - interval '1 h', '{}')"
         )
         await scene.until("select not exists (select from pgmq.q_tasks)")
         assert run.worker.claimer.lanes.cursor is not cursor
@@ -262,7 +261,9 @@ async def test_columns_that_come_while_it_runs(scene: Scene) -> None:
 
 
 async def test_columns_that_go_while_it_runs(scene: Scene) -> None:
-    """Of the archive only: there is no place for headers there any more, and the message is done all the same."""
+    """Of the archive only: there is no place for headers there any more, and the message is done all the
+    same.
+    """
     async with running(scene.url, handle) as run:
         await scene.send()
         await run.until(Event.MESSAGE_COMPLETED)
@@ -278,18 +279,21 @@ TIMES = ["infinity", "-infinity", "294000-01-01", "4700-01-01 BC"]
 
 @pytest.mark.parametrize("at", TIMES)
 async def test_times_that_are_no_dates(scene: Scene, at: str) -> None:
-    """Parked for ever, due since ever, or sent then: what else is in the queue is worked on, and so are retries."""
+    """Parked for ever, due since ever, or sent then: what else is in the queue is worked on, and so are
+    retries.
+    """
 
     @worker(queue="tasks", max_poll_seconds=0.3, retry=Retry.fixed(0.05, 3))
     async def fail(payload: dict[str, int], ctx: Context) -> None:
-        assert ctx.message.enqueued_at
+        assert ctx.message.enqueued_at.tzinfo is not None
         if payload.get("fail"):
             raise ValueError
 
     async with running(scene.url, fail) as run:
         await scene.db.execute("select pgmq.send('tasks', '{}'::jsonb, $1::text::timestamptz)", at)
         await scene.db.execute(
-            "insert into pgmq.q_tasks (vt, enqueued_at, message) values (now(), $1::text::timestamptz, '{\"fail\": 1}')",
+            "insert into pgmq.q_tasks (vt, enqueued_at, message)"
+            " values (now(), $1::text::timestamptz, '{\"fail\": 1}')",
             at,
         )
         await scene.send(3)

@@ -1,7 +1,9 @@
-"""Another history under running workers: a standby that was behind is promoted, an earlier backup is restored. Ids
+"""Another history under running workers: a standby that was behind is promoted, an earlier backup is
+restored. Ids
 that the workers have passed are given out again, and none of them may stay.
 
-The patrol, which would find them a little later, is off here: what is tried is that each worker notices by itself.
+The patrol, which would find them a little later, is off here: what is tried is that each worker notices by
+itself.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from postmill.engine import lanes
 from postmill.model.address import parse
 from postmill.model.events import Event
 from postmill.model.patrol import Walk
+from postmill.sql.catalog import queue_statement
 from tests.faults.handlers import handler
 from tests.faults.pooler import Pooler, pooler
 from tests.faults.scene import Scene
@@ -81,7 +83,9 @@ async def _again(scene: Scene) -> None:
 @pytest.mark.parametrize("pooled", [False, True], ids=["direct", "pooled"])
 @pytest.mark.parametrize("way", WAYS)
 async def test_nothing_stays_behind(server: PrivateServer, own: Scene, way: str, pooled: bool) -> None:
-    """Three workers that had got 500 ids further than the server that takes over, and left their hint there."""
+    """Three workers that had got 500 ids further than the server that takes over, and left their hint
+    there.
+    """
     async with AsyncExitStack() as stack:
         url = stack.enter_context(pooler(server.url)).url if pooled else server.url
         workers = [
@@ -92,7 +96,7 @@ async def test_nothing_stays_behind(server: PrivateServer, own: Scene, way: str,
         ]
         await own.send(BEFORE)
         await _empty(own)
-        await asyncio.to_thread(server.back_up)
+        await asyncio.to_thread(server.save)
         await _again(own)
         await own.send(TAIL)
         await _empty(own)
@@ -119,12 +123,11 @@ async def test_a_floor_of_the_lost_history_is_no_hint_of_the_new_one(
         history = run.worker.claimer.lanes.cursor.history
     server.restart()
     await _again(own)
-    text = lanes.queue_statement("cursor_hint_write", run.worker.claimer.lanes.shape)
+    text = queue_statement("cursor_hint_write", run.worker.claimer.lanes.shape)
     await own.db.execute(text, "tasks", history, TAIL)
     assert await own.db.fetchval("select cursor_hint from postmill.queues") == 0
-    now = await own.db.fetchrow(
-        lanes.queue_statement("cursor_hint_read", run.worker.claimer.lanes.shape), "tasks"
-    )
+    now = await own.db.fetchrow(queue_statement("cursor_hint_read", run.worker.claimer.lanes.shape), "tasks")
+    assert now is not None
     await own.db.execute(text, "tasks", now["history"], TAIL)
     assert await own.db.fetchval("select cursor_hint from postmill.queues") == TAIL
 

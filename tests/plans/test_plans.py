@@ -190,7 +190,8 @@ HOT = {
     "worker_heartbeat": Hot(worker_heartbeat, set(), 8),
 }
 """What EXPLAIN can show. While an old transaction is open, ``claim due`` passes all that was leased until a
-moment it looks at (in a second or two), ``look idle`` until the next message falls due; no other grows. A patrol's
+moment it looks at (in a second or two), ``look idle`` until the next message falls due; no other grows. A
+patrol's
 step of 1,000 ids looks at two dead versions of each, three times: its size follows what it costs.
 """
 CALLED = {"rescue": heartbeat_rescue, "give_back": give_back}

@@ -1,4 +1,6 @@
-"""Moments and lengths of time that never come or end: refused where they are given, borne where they are read."""
+"""Moments and lengths of time that never come or end: refused where they are given, borne where they are
+read.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,8 @@ def test_lengths_that_do_not_end_are_refused(db: Database, queue: str, asked: st
 def test_statistics_of_a_queue_with_such_times(db: Database, queue: str, at: str) -> None:
     rows(
         db,
-        'insert into pgmq."q_re-size" (vt, enqueued_at, message) values ($1::text::timestamptz, $1::text::timestamptz, \'1\')'
+        'insert into pgmq."q_re-size" (vt, enqueued_at, message)'
+        " values ($1::text::timestamptz, $1::text::timestamptz, '1')"
         " returning 1",
         at,
     )
@@ -48,11 +51,13 @@ def test_failures_of_a_message_from_the_future_count(db: Database, queue: str) -
     """Else it would be tried for ever: none of its failures is later than it."""
     rows(
         db,
-        "insert into pgmq.\"q_re-size\" (vt, enqueued_at, message) values (now(), 'infinity', '1') returning 1",
+        'insert into pgmq."q_re-size" (vt, enqueued_at, message)'
+        " values (now(), 'infinity', '1') returning 1",
     )
     rows(
         db,
-        "insert into postmill.failures (queue_name, msg_id, attempt, kind) values ($1, 1, 1, 'error') returning 1",
+        "insert into postmill.failures (queue_name, msg_id, attempt, kind)"
+        " values ($1, 1, 1, 'error') returning 1",
         queue,
     )
     assert row(db, "select attempts from postmill.messages($1)", queue) == {"attempts": 1}

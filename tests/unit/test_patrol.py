@@ -1,4 +1,6 @@
-"""A walk visits every id of its range within two rounds, whatever is sent meanwhile, and at a bounded cost."""
+"""A walk visits every id of its range within two rounds, whatever is sent meanwhile, and at a bounded
+cost.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,9 @@ def test_a_range_that_begins_later_meanwhile_is_not_walked_from_where_it_began()
 def test_every_id_is_visited_within_two_rounds(
     size: int, traffic: list[tuple[int, float]], before: int
 ) -> None:
-    """A message becomes ready behind, at any moment of a round, while others keep coming and each step costs anything."""
+    """A message becomes ready behind, at any moment of a round, while others keep coming and each step
+    costs anything.
+    """
     walk, now_s, position = Walk(), 0.0, size
     assert walk.next_step(0, position, now_s) is None
     wanted = None

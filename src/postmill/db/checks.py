@@ -32,7 +32,9 @@ LONG_TRANSACTION_S = 300.0
 LEFT_READY_S = 60.0
 """A worker with room takes what is ready within seconds; after a minute it is no coincidence."""
 LOCKING_S = 10.0
-"""No transaction of a worker's is open for so long: the one that keeps a message locked is somebody else's."""
+"""No transaction of a worker's is open for so long: the one that keeps a message locked is somebody
+else's.
+"""
 LAGGING_SLOT_XIDS = 1_000_000
 """A slot holds back vacuum always; from here on it is worth a word."""
 

@@ -63,7 +63,8 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
 
 
 class _AnyTime(TimestamptzLoader):
-    """Other clients may have written times that Python has no date for: those are given as the server's text, such as
+    """Other clients may have written times that Python has no date for: those are given as the server's
+    text, such as
     ``infinity`` or ``294000-01-01 00:00:00+00``.
     """
 

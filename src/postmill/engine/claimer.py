@@ -193,12 +193,15 @@ class Claimer(Service):
             return await self._catch_up(wanted)
         # However often it is called: what lies behind has its turn when the time for a look has come.
         more = await self._claim(wanted, again=OVERTAKEN) if called else False
-        if self._has_to_look() and self.lanes.begun and self._behind_since is None:
-            return await self._look_around()
-        return more
+        return await self._look_around() if self._looks_next() else more
+
+    def _looks_next(self) -> bool:
+        return self._has_to_look() and self.lanes.begun and self._behind_since is None
 
     async def _begin(self) -> None:
-        """At a worker's start, and when the connection, the server, its history or the queue's table is another."""
+        """At a worker's start, and when the connection, the server, its history or the queue's table is
+        another.
+        """
         self._on_shape(await self.lanes.begin())
         self._listing.forget()
         if self._missing:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from postmill.model.worker_options import WorkerOptions
 
 HINT_S = 30.0
-"""How often the hint for new cursors is written: a worker that starts crosses what died in so long at most."""
+"""How often the hint for new cursors is written: a worker that starts crosses what died in so long at
+most.
+"""
 RIVALS_CLAIMS = 100
 """How many claims before its own last a busy worker looks at, to see who else is at work."""
 
@@ -77,7 +79,9 @@ class QueueLanes:
         self._due_waiting = self._late_waiting = False
         self._hint_at = 0.0
         self._in_doubt = False
-        """The server may be another one: the cursor is to be made anew, and says nothing to others until then."""
+        """The server may be another one: the cursor is to be made anew, and says nothing to others until
+        then.
+        """
         self.on_overlooked: Callable[[Overlooked], None] = lambda _: None
         connection.on_connect(self._connected)
         self.claims = 0
@@ -89,7 +93,9 @@ class QueueLanes:
 
     @property
     def begun(self) -> bool:
-        """Whether the queue is known, and the cursor is of this server and its history, as far as was seen."""
+        """Whether the queue is known, and the cursor is of this server and its history, as far as was
+        seen.
+        """
         return self._cursor is not None and not self._in_doubt
 
     @property
@@ -109,7 +115,7 @@ class QueueLanes:
         self._in_doubt = False
         shape = await self._find_shape()
         row = await self._connection.fetchrow(queue_statement("cursor_hint_read", shape), self._queue)
-        # The table may have changed in between: the next look or claim sees that by the columns in the history.
+        # The table may have changed in between.
         self._in_doubt |= row["columns"] != shape.columns
         self._shape, self._cursor = shape, Cursor.at(row["hint"], row["now"], row["history"])
         return shape

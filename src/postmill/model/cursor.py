@@ -11,13 +11,17 @@ order of ``vt``
 writer seen at one
   look and gone at the next can have used ids above the sequence's value at the look before it was first seen,
   and no others.
-* **patrol**: the safety net, two walks (:mod:`postmill.model.patrol`) for whatever the other lanes can't know of:
+* **patrol**: the safety net, two walks (:mod:`postmill.model.patrol`) for whatever the other lanes can't
+know of:
 another client's
-  ``set_vt`` into the past, its read that was rolled back, a row that a transaction had locked when a claim came by.
-  The near one goes from ``floor`` to ``position``. The far one goes through what is said to be dead, up to ``floor``:
+  ``set_vt`` into the past, its read that was rolled back, a row that a transaction had locked when a claim
+  came by.
+  The near one goes from ``floor`` to ``position``. The far one goes through what is said to be dead, up to
+  ``floor``:
   rows may be put back with old ids.
 
-A cursor belongs to one table in one history of one server. In another history ids that it has passed may be given out
+A cursor belongs to one table in one history of one server. In another history ids that it has passed may
+be given out
 again, so nothing of it is kept but the hint that this history itself has.
 """
 
@@ -34,7 +38,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 OVERLAP = timedelta(seconds=1)
-"""A statement takes its ``vt`` from the clock and commits a moment later. A second is far more than it needs."""
+"""A statement takes its ``vt`` from the clock and commits a moment later. A second is far more than it
+needs.
+"""
 LOWEST = -(2**63)
 """Below every id that can be claimed."""
 
@@ -76,7 +82,9 @@ class Cursor:
         )
 
     def fits(self, history: str, sequence: int) -> bool:
-        """Whether what a look has shown is of the same history. The last id given out never goes back in one."""
+        """Whether what a look has shown is of the same history. The last id given out never goes back in
+        one.
+        """
         return history == self.history and sequence >= self.sequence
 
     def claimed(self, ids: Sequence[int]) -> None:

@@ -1,7 +1,9 @@
-"""Walks through ids that a worker has passed, round after round, at a bounded cost. Pure: told what a step cost,
+"""Walks through ids that a worker has passed, round after round, at a bounded cost. Pure: told what a step
+cost,
 asked for the next one.
 
-The end of a round is fixed when it begins. So a round ends, whatever is sent meanwhile, and the next one begins
+The end of a round is fixed when it begins. So a round ends, whatever is sent meanwhile, and the next one
+begins
 at the start again: every id of the range is visited within two rounds.
 """
 
@@ -10,21 +12,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PERIOD_S = 4.5
-"""A round behind the position begins so long after the one before it at the earliest: a little less than an idle
+"""A round behind the position begins so long after the one before it at the earliest: a little less than
+an idle
 worker's poll floor of 5 s, so that each of its polls brings one.
 """
 FAR_PERIOD_S = 14.5
-"""A round below the floor, likewise: with every third poll. Twenty idle workers are to send no more than 20 statements a
+"""A round below the floor, likewise: with every third poll. Twenty idle workers are to send no more than
+20 statements a
 second in all.
 """
 SHARE = 100
-"""A walk takes one hundredth of the server's time for a worker: after a step it pauses so many times as long as that
+"""A walk takes one hundredth of the server's time for a worker: after a step it pauses so many times as
+long as that
 took. The first million dead rows that vacuum may not remove cost a second or two, and so a few minutes.
 """
 STEP_MIN = 1_000
-"""Ids that are looked through at once at least. More than that seldom takes long, however dear the last step was."""
+"""Ids that are looked through at once at least. More than that seldom takes long, however dear the last
+step was.
+"""
 CHEAP_S, DEAR_S = 0.002, 0.010
-"""A step that takes less is doubled, one that takes more is cut down to it: a statement that waits behind it hardly
+"""A step that takes less is doubled, one that takes more is cut down to it: a statement that waits behind
+it hardly
 notices 10 ms.
 """
 
@@ -50,7 +58,8 @@ class Walk:
         return self.at < self.end
 
     def next_step(self, start: int, end: int, now_s: float) -> tuple[int, int] | None:
-        """Ids ``(above, up to)`` to look through now, in a range that begins at ``start`` and has grown to ``end``.
+        """Ids ``(above, up to)`` to look through now, in a range that begins at ``start`` and has grown to
+        ``end``.
 
         None when it is too early, or the range is empty. The same step again until it was :meth:`walked`.
         """
