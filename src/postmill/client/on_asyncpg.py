@@ -55,12 +55,14 @@ class CallersPool:
 
 
 class OwnPool:
-    """A pool for one address, opened at the first use."""
+    """A pool for one address, opened at the first use; in each event loop another one, for a connection
+    belongs to the loop that has opened it.
+    """
 
     def __init__(self, url: str) -> None:
         self._address = parse(url)
-        self._pool: asyncpg.Pool[Any] | None = None
-        self._opening = asyncio.Lock()
+        self._pools: dict[asyncio.AbstractEventLoop, asyncpg.Pool[Any]] = {}
+        self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
 
     async def run(self, statements: Iterator[Statement]) -> list[int]:
         pool = await self._opened()
@@ -72,19 +74,32 @@ class OwnPool:
             await pool.release(connection)
 
     async def close(self) -> None:
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.close()
+        pools, self._pools = self._pools, {}
+        self._opening = {}
+        for loop, pool in pools.items():
+            if loop is asyncio.get_running_loop():
+                await pool.close()
+            elif loop.is_running():
+                loop.call_soon_threadsafe(pool.terminate)
 
     async def _opened(self) -> asyncpg.Pool[Any]:
-        async with self._opening:
-            if self._pool is None:
+        loop = asyncio.get_running_loop()
+        if loop not in self._opening:
+            self._forget_ended_loops()
+        async with self._opening.setdefault(loop, asyncio.Lock()):
+            if loop not in self._pools:
                 pool = await self._open(self._address.pooled)
                 if not self._address.stated and not self._address.pooled and await _is_pooled(pool):
                     await pool.close()
                     pool = await self._open(pooled=True)
-                self._pool = pool
-        return self._pool
+                self._pools[loop] = pool
+            return self._pools[loop]
+
+    def _forget_ended_loops(self) -> None:
+        """The connections of a loop that was closed can't be closed in words any more: their sockets are."""
+        for loop in [loop for loop in self._opening if loop.is_closed()]:
+            self._opening.pop(loop, None)
+            self._pools.pop(loop, None)
 
     async def _open(self, pooled: bool) -> asyncpg.Pool[Any]:
         return await asyncpg.create_pool(

@@ -151,6 +151,26 @@ def clock(connection: Connection, _: Address) -> Finding:
     return Finding("clock", "pass", f"{skew * 1000:.0f} ms apart")
 
 
+def round_trip(connection: Connection, _: Address) -> Finding:
+    """How far the database is: the shortest of several trips, and what a worker should be given there."""
+    trips = []
+    for _number in range(TRIPS):
+        began = time.monotonic()
+        _rows(connection, "check_clock")
+        trips.append(time.monotonic() - began)
+    trip_s = min(trips)
+    found = f"{trip_s * 1000:.1f} ms"
+    if trip_s < FAR_S:
+        return Finding("round trip", "pass", found)
+    each = 1 / (TRIPS_OF_A_TRANSACTION * trip_s)
+    fix = (
+        f"A handler's connection does at most {each:.1f} ctx.transaction() a second at this distance. With"
+        f" max_pg_connections=4 a worker has one: set {round(OTHER_CONNECTIONS + WANTED_RATE / each)} for"
+        f" {WANTED_RATE} a second, or run workers nearer to the database."
+    )
+    return Finding("round trip", "warn", found, fix)
+
+
 def queues(connection: Connection, _: Address) -> Finding:
     """Queues with messages that nobody takes."""
     waiting = [row for row in reads.queues(connection) if row["ready"] and not row["workers"]]
@@ -211,6 +231,17 @@ _HORIZON_FIXES = {
     "replication slot": "Let its consumer catch up, or drop it: select pg_drop_replication_slot('name').",
 }
 
+TRIPS = 5
+"""Trips that are measured: the shortest of five is hardly ever disturbed."""
+FAR_S = 0.005
+"""From here on it is worth a word: another data centre. One statement takes a tenth of it nearby."""
+TRIPS_OF_A_TRANSACTION = 4
+"""begin, one statement of the handler's, the completion, and the commit with the session's reset."""
+OTHER_CONNECTIONS = 3
+"""Those of the heartbeat, claims and settlements; the rest of max_pg_connections is for handlers."""
+WANTED_RATE = 50
+"""Transactions a second for which doctor says what to set: a figure from which people can reckon theirs."""
+
 CHECKS: dict[str, Check] = {
     "version": version,
     "pgmq": queue_tables,
@@ -219,6 +250,7 @@ CHECKS: dict[str, Check] = {
     "pooler": pooler,
     "listen": listen,
     "clock": clock,
+    "round trip": round_trip,
     "vacuum": horizon,
 }
 """Every check by its name, in the order they run."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from contextlib import asynccontextmanager, contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run import Engine
+from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
     from postmill.engine.handler import Handler
     from postmill.model.address import Address
 
+LOOP_VARIABLE = "POSTMILL_LOOP"
+"""Names the event loop of a worker's process."""
 LEFT_BEHIND_S = 1.0
 """How long a task that ignores its cancellation may hold up the end of the process."""
 MAX_STOPS = 5
@@ -151,19 +156,28 @@ class Runner:
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """Run ``main`` on the fastest event loop there is here."""
-    try:
-        import uvloop  # noqa: PLC0415 - not on every platform
-    except ImportError:
-        factory = None
-    else:
-        factory = uvloop.new_event_loop
-    runner = asyncio.Runner(loop_factory=factory)
+    """Run ``main`` on the fastest event loop there is here, or on asyncio's own if ``POSTMILL_LOOP`` says so.
+
+    Raises :class:`InvalidOption` for any other value of that variable.
+    """
+    runner = asyncio.Runner(loop_factory=loop_factory(os.environ.get(LOOP_VARIABLE)))
     try:
         runner.run(main)
     finally:
         if runner.get_loop().run_until_complete(_ended()):
             runner.close()
+
+
+def loop_factory(wanted: str | None) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes an event loop; None is asyncio's own. ``wanted`` is ``asyncio``, ``uvloop`` or nothing."""
+    if wanted not in {None, "", "asyncio", "uvloop"}:
+        raise InvalidOption(f"{LOOP_VARIABLE}={wanted} is not known.", why="It is asyncio or uvloop.")
+    if wanted == "asyncio":
+        return None
+    try:
+        return import_module("uvloop").new_event_loop  # type: ignore[no-any-return]
+    except ImportError:
+        return None  # not on every platform
 
 
 def _error_of(task: asyncio.Task[None]) -> BaseException | None:

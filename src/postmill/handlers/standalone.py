@@ -4,17 +4,26 @@ run`` share.
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from postmill.db import project
 from postmill.engine.process import Runner, run
 from postmill.handlers.sender import use_database
+from postmill.model.errors import InvalidOption, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from postmill.handlers.decorator import Worker
     from postmill.model.settings import Settings
+
+COMMAND_LINE = "--db-url"
+"""The source of an address that was named on the command line."""
+BY_WORKER = "@worker(db_url=...)"
+"""The source of one that the workers name."""
 
 _running: list[Runner] = []
 
@@ -28,14 +37,14 @@ def run_here(
 ) -> None:
     """Run ``workers`` until SIGTERM, Ctrl-C, :func:`stop_here` or an operator's deprecation.
 
-    Without ``settings``, those of the project around the working folder, with the workers' own ``db_url``
-    first. The embedded database is started and migrated when there is no address. ``on_drain`` is told how
-    many messages still run: at each request to stop, and every second until none does. ``probe`` is the host
-    and port where HTTP requests about the workers' health are answered.
+    Without ``settings``, those of the project around the working folder. An address that the workers give
+    themselves comes first, unless the command line names one; see :func:`settings_for`. The embedded database
+    is started and migrated when there is no address. ``on_drain`` is told how many messages still run: at
+    each request to stop, and every second until none does. ``probe`` is the host and port where HTTP requests
+    about the workers' health are answered. Raises :class:`Refused` where workers can't run.
     """
-    if settings is None:
-        options = workers[0].options
-        settings = project.load_settings({"db_url": options.db_url, "listen_url": options.listen_url})
+    _check_surroundings()
+    settings = settings_for(workers, settings if settings is not None else project.load_settings({}))
     with project.database(settings) as where:
         project.prepare(settings, where)
         use_database(where.url)
@@ -45,6 +54,61 @@ def run_here(
             run(runner.run())
         finally:
             _running.remove(runner)
+
+
+def _check_surroundings() -> None:
+    """Say what is in the way before anything is started."""
+    if asyncio._get_running_loop() is not None:
+        raise Refused(
+            "Workers can't be started on an event loop that runs already, as in a notebook.",
+            why="They need one of their own, and would stop this one until they end.",
+            hint="Start them in a thread or with `postmill worker run`; a test uses postmill.testing.drain.",
+        )
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        raise Refused(
+            "Workers can't run in a process that gevent has patched.",
+            why="Their heartbeat needs a real thread: without it, leases are lost while a handler computes.",
+            hint="Take monkey.patch_all() out of what the worker imports, or run it in another process.",
+        )
+
+
+def settings_for(workers: Sequence[Worker], settings: Settings) -> Settings:
+    """``settings`` with the one address that ``workers`` give as ``db_url``, if any does.
+
+    Raises :class:`InvalidOption` when they give different ones, or when one that gives none would get another
+    database than the settings name: a process serves one database.
+    """
+    if settings.source == COMMAND_LINE:
+        return settings
+    given = {option: _the_one(workers, option) for option in ("db_url", "listen_url")}
+    db_url = given["db_url"]
+    if db_url is None:
+        return replace(settings, listen_url=given["listen_url"] or settings.listen_url)
+    silent = [worker.name for worker in workers if worker.options.db_url is None]
+    if silent and settings.db_url not in {None, db_url}:
+        raise InvalidOption(
+            f"The worker {silent[0]!r} gives no db_url, and another one of this process does.",
+            why=f"{settings.source} names another database, and one process serves one database.",
+            hint="Give both the same db_url, or run them in two processes.",
+        )
+    found = replace(settings, db_url=db_url, listen_url=given["listen_url"], source=BY_WORKER)
+    _ = found.address  # refuses a bad one here, where its source is known
+    return found
+
+
+def _the_one(workers: Sequence[Worker], option: str) -> str | None:
+    """What all workers that say anything say. An address is never shown: it may hold a password."""
+    saying = [worker for worker in workers if getattr(worker.options, option) is not None]
+    values = {getattr(worker.options, option) for worker in saying}
+    if len(values) > 1:
+        names = ", ".join(sorted(worker.name for worker in saying))
+        raise InvalidOption(
+            f"The workers {names} give different values for {option}.",
+            why="The workers of one process share its connections, and so one database.",
+            hint="Run them in one process for each database.",
+        )
+    return next(iter(values), None)
 
 
 def stop_here() -> None:

@@ -152,6 +152,8 @@ def _say_failed(sock: socket.socket, trouble: Trouble) -> None:
 
 
 def _loop_factory() -> Callable[[], Any] | None:
+    if os.environ.get("POSTMILL_LOOP") == "asyncio":
+        return None
     try:
         return import_module("uvloop").new_event_loop  # type: ignore[no-any-return]
     except ImportError:
