@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,29 @@ async def test_strangers_and_failures_get_the_platform_error(url: str, host: Sta
         assert answer.status_code == status
         assert json.loads(answer.body or b"")["code"] == code
         assert answer.headers["sb-error-code"] == code
+
+
+async def test_a_client_that_leaves_is_no_failure(
+    url: str, host: StandInHost, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The function sends into nothing; that is the end of it, and not a bug of ours in the log."""
+    ended: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def talkative(_scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        try:
+            while True:
+                await send({"type": "websocket.send", "text": "tick"})
+                await asyncio.sleep(0)
+        finally:
+            ended.set_result(True)
+
+    host.apps["talkative"] = talkative
+    async with connect(at(url, "talkative"), additional_headers=HEADERS) as socket:
+        await socket.recv()
+    assert await ended
+    assert [record.message for record in caplog.records if record.name == "postmill"] == []
 
 
 async def test_a_function_that_dies_closes_with_an_error(url: str, host: StandInHost) -> None:

@@ -19,6 +19,7 @@ from postmill.model.events import Event
 from postmill.model.function_failures import FunctionFailure, ResponseCut
 from postmill.service.events import Events
 from postmill.web.pace import Pace
+from postmill.web.websocket import ClientGone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,6 +86,8 @@ class Gateway:
             problem = platform_errors.of_failure(failure)
         except ResponseCut as cut:
             problem = platform_errors.of_failure(cut.failure)
+        except ClientGone:
+            return  # there is nobody to answer
         except Exception as error:  # a bug of ours: the caller gets an answer, the log the truth
             self._events.emit(Event.REQUEST_FAILED, exception=error, path=scope["path"])
             problem = platform_errors.INTERNAL
