@@ -65,6 +65,15 @@ def test_a_state_folder_that_is_a_link_to_nowhere_is_named_at_once(
     assert "leads nowhere" in answer.err
 
 
+@pytest.mark.parametrize("command", [["dev"], ["serve"]])
+def test_it_is_named_beside_a_database_of_ones_own_too(cli: Cli, tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / ".postmill").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "functions").mkdir()
+    answer = cli(*command)
+    assert answer.code == 4
+    assert "leads nowhere" in answer.err
+
+
 @pytest.mark.parametrize("command", [["queue", "list"], ["init"], ["keys", "show"], ["functions", "list"]])
 def test_a_working_folder_that_was_deleted_is_named(tmp_path: Path, command: list[str]) -> None:
     """It was called a bug of ours."""

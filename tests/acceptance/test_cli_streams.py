@@ -51,7 +51,8 @@ def run(command: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("redirection", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
 def test_a_closed_stream_is_no_error(project: Path, redirection: str) -> None:
     """Python has None in the place of such a stream, and gives its number to the next file or socket."""
-    for command in ("-q queue list", "queue list --json", "--help", "--version", "logs"):
+    run("P queue create tasks")
+    for command in ("queue list", "queue list --json", "--help", "--version", "logs"):
         done = run(f"P {command} {redirection}")
         assert (done.returncode, done.stderr) == (0, ""), command
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from postmill.auth import private_file
 from postmill.model.errors import AlreadyStarted
 from postmill.model.settings import STATE_FOLDER
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 def held(project_dir: Path, database: str) -> Iterator[None]:
     """Holds the project's lock. Raises :class:`AlreadyStarted`, naming the holder, when it is taken."""
     folder = project_dir / STATE_FOLDER
-    folder.mkdir(exist_ok=True)
+    private_file.make_folder(folder)
     with (folder / "dev").open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

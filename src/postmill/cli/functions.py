@@ -49,7 +49,8 @@ def new(session: Session, name: str, template: str) -> None:
     if path.exists() or (folder / name).exists():
         raise Refused(f"{name} is there already in {folder}.", why="new never overwrites.")
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text_of(template, name), encoding="utf-8")
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text_of(template, name))
     click.echo(path)
     session.output.note("Next: postmill dev; one that runs has it already.")
 

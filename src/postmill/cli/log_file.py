@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from logging.handlers import RotatingFileHandler
 from typing import TYPE_CHECKING, Any, TextIO
 
+from postmill.auth import private_file
 from postmill.cli import streams
 from postmill.cli.log_lines import JsonLines
 from postmill.model.settings import STATE_FOLDER
@@ -33,6 +34,7 @@ def path_in(project: Path) -> Path:
 def kept(project: Path) -> Iterator[None]:
     """Meanwhile the records of ``postmill`` are written there too. The files are their owner's alone."""
     path = path_in(project)
+    private_file.make_folder(path.parent.parent)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     handler = RotatingFileHandler(path, maxBytes=MOST_BYTES, backupCount=1, encoding="utf-8", delay=True)
     handler.setFormatter(JsonLines())
