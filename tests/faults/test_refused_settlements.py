@@ -17,6 +17,7 @@ import pytest
 
 from postmill import Dead, Retry
 from postmill.db.migrate import migrate
+from postmill.engine import verdicts
 from postmill.model.events import Event
 from postmill.model.refusal import PUT_OFF_S
 from tests.faults.account import Account
@@ -248,6 +249,24 @@ async def test_what_every_row_meets_is_an_outage_of_the_queue(scene: Scene, trou
         assert run.events(Event.SETTLEMENT_REFUSED, Event.MESSAGE_RETRYING, Event.LEASE_LOST) == []
     assert await scene.account() == Account(completed=7)
     assert await scene.runs() == [1] * 7
+
+
+@pytest.mark.parametrize("trouble", [_without_right, _without_archive])
+async def test_a_transaction_that_the_queue_refuses_is_no_failed_attempt(
+    scene: Scene, trouble: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The handler's own transaction completes the message; without a right each try was one attempt less."""
+    monkeypatch.setattr(verdicts, "REFUSED_S", 0.05)
+    async with (
+        ordinary_role(scene) as (url, role),
+        running(url, handler("transaction", retry=Retry.none)) as run,
+    ):
+        async with trouble(scene, role):
+            await scene.send()
+            await run.until(Event.SETTLEMENT_REFUSED, count=3)
+        await run.until(Event.MESSAGE_COMPLETED)
+    assert await scene.account() == Account(completed=1)
+    assert await scene.db.fetchval("select count(*) from effects") == 1
 
 
 async def test_a_locked_row_holds_up_no_other(scene: Scene) -> None:

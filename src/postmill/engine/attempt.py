@@ -86,6 +86,7 @@ class Attempt:
         "lease_lost",
         "message",
         "outage",
+        "refused",
         "sends",
         "services",
         "timer",
@@ -106,6 +107,8 @@ class Attempt:
         """A transaction of the handler's own has completed the message."""
         self.lease_lost = False
         """A transaction of the handler's own has found that somebody else has the message."""
+        self.refused = False
+        """The database refused to complete the message, for a reason that every message may meet."""
         self.sends: list[Statement] | None = None
         """Messages to send in the transaction that completes this one."""
         self._stopping: Stopping | None = None

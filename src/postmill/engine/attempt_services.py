@@ -11,10 +11,15 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import asyncpg
+
 from postmill.db.borrowed import take_own_role
+from postmill.db.outage import is_passing
+from postmill.engine.diagnosis import sqlstate_of
 from postmill.engine.settlement import array_literal
 from postmill.model.errors import LeaseLost, Refused
 from postmill.model.message import State
+from postmill.model.refusal import Cause, cause_of
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
@@ -91,7 +96,11 @@ class AttemptServices:
             sent = message.vt_us
             message.state = State.SETTLING
             token = (array_literal([part]) for part in (message.msg_id, message.read_ct, sent))
-            settled = await connection.fetchval(text, *token, [])
+            try:
+                settled = await connection.fetchval(text, *token, [])
+            except asyncpg.PostgresError as error:
+                attempt.refused = not is_passing(error) and cause_of(sqlstate_of(error)) is Cause.UNCLEAR
+                raise
             if settled:
                 return
             await self._check_transaction(connection)

@@ -149,9 +149,15 @@ class Executor:
                 late = TimeoutError(f"still running after {self._timeout_s} s")
                 return self.verdicts.failed(late, message, "timeout")
             return _ABANDONED[slot.reason]
-        if isinstance(error, LeaseLost) and (attempt.lease_lost or len(slot.attempts) == 1):
-            return LOST
-        if isinstance(error, LeaseLost) and any(other.lease_lost for other in slot.attempts):
-            return RELEASED  # no fault of this message of the batch
+        if isinstance(error, LeaseLost):
+            if attempt.lease_lost or len(slot.attempts) == 1:
+                return LOST
+            if any(other.lease_lost for other in slot.attempts):
+                return RELEASED  # no fault of this message of the batch
+        return self._raised(error, message, attempt, slot)
+
+    def _raised(self, error: BaseException, message: Message, attempt: Attempt, slot: Slot) -> Outcome:
+        if attempt.refused:
+            return self.verdicts.put_off(error, message)
         outages = [other.outage for other in slot.attempts if other.outage is not None]
         return self.verdicts.raised(error, message, outages)

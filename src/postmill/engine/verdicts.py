@@ -45,6 +45,8 @@ QUOTED_LIMIT = 300
 """Characters of the last error in the reason of a dead letter: what fits in a line of a list."""
 BROKEN_RULE_S = 60.0
 """A message waits so long when its retry rule is broken: time to notice, before the next attempt is used."""
+REFUSED_S = 30.0
+"""Between two tries of a transaction that the queue refuses: a line in the log for each, and no flood."""
 
 
 class ChildCrashed(Exception):
@@ -73,6 +75,19 @@ class Verdicts:
     def refused(self, message: Message, reason: str) -> Failed:
         """A failed attempt in place of an outcome that the database refuses to write down."""
         return in_plain_text(self.failed(SettlementRefused(reason), message))
+
+    def put_off(self, error: BaseException, message: Message) -> Snooze:
+        """The transaction that completes the message is refused for a reason that every message may meet: it
+        was rolled back, so another try repeats nothing, and none is counted.
+        """
+        self._events.emit(
+            Event.SETTLEMENT_REFUSED,
+            msg_id=message.msg_id,
+            statement="transaction",
+            reason=said_by(error),
+            follows=f"put off for {REFUSED_S:g} s",
+        )
+        return Snooze(REFUSED_S)
 
     def returned(self, value: Any, message: Message) -> Outcome:
         """What a handler returned: outcomes may be returned as well as raised."""
