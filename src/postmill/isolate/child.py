@@ -30,6 +30,8 @@ PRELOADED = (
     "uvloop",
     "orjson",
     "asyncpg",
+    "anyio.to_thread",
+    "anyio._backends._asyncio",
     "starlette.applications",
     "starlette.requests",
     "starlette.responses",

@@ -85,6 +85,13 @@ async def test_a_zygote_that_does_not_become_ready_is_told_and_ended(
     assert set(children()) <= before
 
 
+async def test_what_every_isolate_needs_is_there_before_the_fork(tmp_path: Path) -> None:
+    """An import that each isolate did for itself made a start ten times as long."""
+    copy_functions(tmp_path / "f", WORKING, "newcomers")
+    async with hosting(tmp_path / "f") as scene:
+        assert (await scene.call("newcomers")).body == b"[]"
+
+
 async def test_a_host_can_be_started_again(tmp_path: Path) -> None:
     """After its first stop it answered nothing but CAPACITY."""
     async with hosting(tmp_path / "f") as scene:
