@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 
 from postmill import Context, Retry, Snooze, worker
+from postmill.db.migrate import migrate
 from postmill.model.events import Event
 from tests.service.running import running
 
@@ -232,3 +234,27 @@ async def finished_in(run: Any, queue: str, count: int) -> dict[str, int]:
 
 async def finished_events(run: Any, count: int) -> None:
     await run.until(Event.MESSAGE_COMPLETED, Event.MESSAGE_DEAD, count=count)
+
+
+async def test_our_schema_is_dropped_under_a_running_worker(database_url: str) -> None:
+    """It is not the queue that is missing. When the schema is there again, work goes on."""
+
+    @worker(max_poll_seconds=0.2)
+    async def handle(payload: dict[str, Any]) -> None:
+        pass
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        await run.until(Event.MESSAGE_COMPLETED)
+        await run.db.execute("drop schema postmill cascade")
+        (said,) = await run.until(Event.SCHEMA_MISSING)
+        assert "postmill migrate" in said["reason"]
+        assert run.events(Event.QUEUE_MISSING) == []
+        await asyncio.to_thread(_migrated, database_url)
+        await run.db.execute("select pgmq.send('tasks', '{}'::jsonb)")
+        await run.until(Event.MESSAGE_COMPLETED, count=2)
+
+
+def _migrated(url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        migrate(connection)

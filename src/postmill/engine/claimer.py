@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -52,6 +53,8 @@ ENOUGH = 2
 """So many fast workers empty a queue as quickly as more of them would."""
 QUIET_AFTER_BUSY_S = 1.0
 """Behind for so long, and nobody needs to call this worker."""
+_NAMES_OUR_SCHEMA = re.compile(r"\bpostmill\.\w|[\"«„]postmill[\"»“]")
+"""The name of what is missing stands in the server's message in every language."""
 _SHARE = 4
 """Each lane behind the fast one may take one in so many of the messages wanted, while there are any ahead."""
 
@@ -154,8 +157,13 @@ class Claimer(Service):
         """One round of claims. Returns whether more may be waiting."""
         try:
             more = await self._work()
-        except (asyncpg.UndefinedTableError, QueueNotFound):
-            self._queue_is_missing()
+        except (
+            asyncpg.UndefinedTableError,
+            asyncpg.InvalidSchemaNameError,
+            asyncpg.UndefinedFunctionError,
+            QueueNotFound,
+        ) as error:
+            self._something_is_missing(error)
             return False
         except Exception as error:
             await self._backoff.failed(error)
@@ -362,11 +370,16 @@ class Claimer(Service):
         self._look_at = 0.0
         await self._listing.leave()
 
-    def _queue_is_missing(self) -> None:
+    def _something_is_missing(self, error: Exception) -> None:
+        """The queue's table, or the schema of this worker's own tables: said once, looked for each second."""
         if not self._missing:
             self._missing = True
-            reason = "the queue was dropped; waiting for it to be created again"
-            self._events.emit(Event.QUEUE_MISSING, reason=reason)
+            if isinstance(error, asyncpg.PostgresError) and _NAMES_OUR_SCHEMA.search(str(error)):
+                reason = "the schema postmill is not there: run `postmill migrate`; waiting for it"
+                self._events.emit(Event.SCHEMA_MISSING, reason=reason)
+            else:
+                reason = "the queue was dropped; waiting for it to be created again"
+                self._events.emit(Event.QUEUE_MISSING, reason=reason)
         self.lanes.forget()
         self._behind_since = None
         self._look_at = time.monotonic() + 1.0

@@ -25,6 +25,7 @@ class Event(StrEnum):
     QUEUE_PAUSED = "queue.paused"
     QUEUE_RESUMED = "queue.resumed"
     QUEUE_MISSING = "queue.missing"
+    SCHEMA_MISSING = "schema.missing"
     QUEUE_REFUSING = "queue.refusing"
     QUEUE_ACCEPTING = "queue.accepting"
     MESSAGE_CLAIMED = "message.claimed"
@@ -67,6 +68,7 @@ _DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.HISTORY_PRUNED}
 _WARNING = {
     Event.DATABASE_LOST,
     Event.QUEUE_MISSING,
+    Event.SCHEMA_MISSING,
     Event.MESSAGE_RETRYING,
     Event.MESSAGE_OVERLOOKED,
     Event.MESSAGE_LOCKED,
