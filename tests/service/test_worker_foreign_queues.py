@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from postmill import Client, Dead, Retry, worker
@@ -12,8 +13,6 @@ from postmill.model.events import Event
 from tests.service.running import running
 
 if TYPE_CHECKING:
-    import asyncpg
-
     from postmill.handlers import Worker
 
 ODD = "Mails & Co. (ä)"
@@ -66,3 +65,26 @@ async def test_the_sequence_of_the_ids_may_have_any_name(database_url: str, adb:
         await run.send('"complete"')
         await run.until(Event.MESSAGE_COMPLETED)
         assert run.events(Event.QUEUE_MISSING) == []
+
+
+async def test_a_name_that_takes_more_than_63_bytes(database_url: str) -> None:
+    """pgmq counts characters, the server cuts table and channel names by bytes."""
+    name = "\u00e9" * 47
+
+    @worker(queue=name)
+    async def handle(payload: int) -> None:
+        pass
+
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("select pgmq.create($1)", name)
+    await connection.close()
+    async with running(database_url, handle) as run:
+        await run.send("1", name)
+        await run.until(Event.MESSAGE_COMPLETED)
+        await run.db.execute("select postmill.pause($1, 'why not')", name)
+        await run.until(Event.QUEUE_PAUSED)
+        await run.db.execute("select postmill.send($1, '2')", name)
+        await run.db.execute("select postmill.resume($1)", name)
+        await run.until(Event.MESSAGE_COMPLETED, count=2)
+        receipt = "postmill.return_claim($1, gen_random_uuid(), array[1], array[1], now())"
+        assert await run.db.fetchval(f"select {receipt}", name) == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from postmill.model.queue_name import clipped
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Wakeups:
         return True
 
     def _on(self, channel: str, action: Callable[[object], object]) -> None:
-        self._actions.setdefault(channel, []).append(action)
+        self._actions.setdefault(clipped(channel), []).append(action)
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
         for channel in (*self._actions, _ECHO):

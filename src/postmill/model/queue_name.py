@@ -98,6 +98,10 @@ class QueueShape:
         return self.id_sequence or f"pgmq.{_quoted('q_' + self.name.lower() + '_msg_id_seq')}"
 
 
+def clipped(identifier: str) -> str:
+    """What the server keeps of a name: as many whole characters as fit into 63 bytes."""
+    return identifier.encode()[:63].decode(errors="ignore")
+
+
 def _quoted(identifier: str) -> str:
-    """Cut to what the server keeps of a name: as many whole characters as fit into 63 bytes."""
-    return '"' + identifier.encode()[:63].decode(errors="ignore").replace('"', '""') + '"'
+    return '"' + clipped(identifier).replace('"', '""') + '"'

@@ -27,7 +27,7 @@ begin
     if running then
         insert into postmill.cancellations (queue_name, msg_id) values (queue, cancel.msg_id)
         on conflict on constraint cancellations_pkey do nothing;
-        perform pg_notify('postmill.' || queue, 'cancel');
+        perform pg_notify(('postmill.' || queue)::name::text, 'cancel');
         return 'requested';
     end if;
     execute format(

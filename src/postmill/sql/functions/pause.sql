@@ -13,6 +13,6 @@ begin
     set paused_at = coalesce(row.paused_at, excluded.paused_at),
         paused_by = excluded.paused_by,
         pause_reason = excluded.pause_reason;
-    perform pg_notify('postmill.' || queue, 'pause');
+    perform pg_notify(('postmill.' || queue)::name::text, 'pause');
 end
 $$;

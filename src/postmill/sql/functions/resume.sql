@@ -7,6 +7,6 @@ as $$
 begin
     perform postmill._queue_table(queue);
     update postmill.queues set paused_at = null, paused_by = null, pause_reason = null where queue_name = queue;
-    perform pg_notify('postmill.' || queue, 'resume');
+    perform pg_notify(('postmill.' || queue)::name::text, 'resume');
 end
 $$;

@@ -42,7 +42,7 @@ begin
         'q_' || lower(queue_name))
     into given_back
     using msg_ids, read_cts, queue_name, worker_id, claimed_at, kind, reason;
-    perform pg_notify('postmill.' || queue_name, '');
+    perform pg_notify(('postmill.' || queue_name)::name::text, '');
     return given_back;
 exception
     when lock_not_available then
