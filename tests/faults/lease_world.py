@@ -49,14 +49,16 @@ OUTCOMES: dict[str, Outcome] = {
 LOAD = """
 with scene as (select $1::jsonb as it),
 queued as (
-    insert into {queue} (msg_id, read_ct, vt, message) overriding system value
-    select msg_id, read_ct, timestamptz 'epoch' + vt_us * interval '1 microsecond', '{}'
+    insert into {queue} (msg_id, read_ct, vt, message, enqueued_at) overriding system value
+    select msg_id, read_ct, timestamptz 'epoch' + vt_us * interval '1 microsecond', '{}',
+           clock_timestamp() - interval '2 minutes'
       from scene, jsonb_to_recordset(it -> 'rows') as t (msg_id bigint, read_ct integer, vt_us bigint)
 ),
 claimed as (
-    insert into postmill.claims (claim_id, worker_id, queue_name, msg_ids, read_cts) overriding system value
+    insert into postmill.claims (claim_id, worker_id, queue_name, msg_ids, read_cts, claimed_at)
+           overriding system value
     select claim_id, worker_id, 'lease', array(select jsonb_array_elements_text(msg_ids)::bigint),
-           array(select jsonb_array_elements_text(read_cts)::integer)
+           array(select jsonb_array_elements_text(read_cts)::integer), clock_timestamp() - interval '1 minute'
       from scene, jsonb_to_recordset(it -> 'receipts')
            as t (claim_id bigint, worker_id uuid, msg_ids jsonb, read_cts jsonb)
 )

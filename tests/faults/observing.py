@@ -22,7 +22,8 @@ select {_US.format("clock_timestamp()")} as now,
                from postmill.dead_letters where queue_name = $1) as letters,
        array(select jsonb_build_array(msg_id, cancelled_at is not null)
                from postmill.cancellations where queue_name = $1) as cancellations,
-       array(select jsonb_build_array(worker_id, stopped_at is not null, {_US.format("last_heartbeat_at")})
+       array(select jsonb_build_array(worker_id, stop_reason, {_US.format("last_heartbeat_at")},
+                                      {_US.format("stopped_at")})
                from postmill.workers where queue_name = $1) as workers,
        array(select jsonb_build_array(msg_id, state, attempts)
                from postmill.messages($1, max_rows => 10000)) as states
@@ -81,12 +82,17 @@ def _compare_receipts(model: Model, seen: dict[str, Any], before: int) -> None:
 
 
 def _compare_workers(model: Model, seen: dict[str, Any], before: int) -> None:
-    assert {worker_id: stopped for worker_id, stopped, _ in seen["workers"]} == {
-        worker_id: worker.stopped for worker_id, worker in model.workers.items()
+    assert {worker_id: reason for worker_id, reason, _, _ in seen["workers"]} == {
+        worker_id: ("silence" if worker.silent else "crash") if worker.stopped else None
+        for worker_id, worker in model.workers.items()
     }
-    for worker_id, _, last_heartbeat_at in seen["workers"]:
-        assert model.workers[worker_id].last_heartbeat_at in {last_heartbeat_at, before}
-        model.workers[worker_id].last_heartbeat_at = last_heartbeat_at
+    for worker_id, _, last_heartbeat_at, stopped_at in seen["workers"]:
+        worker = model.workers[worker_id]
+        assert worker.last_heartbeat_at in {last_heartbeat_at, before}
+        worker.last_heartbeat_at = last_heartbeat_at
+        if stopped_at is not None:
+            assert worker.stopped_at in {stopped_at, before}
+            worker.stopped_at = stopped_at
 
 
 def _compare_places(model: Model, seen: dict[str, Any]) -> None:

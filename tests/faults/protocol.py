@@ -44,7 +44,9 @@ class Change:
 
 _SILENT = {"close_receipts", "worker_start", "worker_stop"}
 """Statements that answer nothing."""
-YOUNG_SERVER = Change("rescue", r"pg_catalog\.pg_postmaster_start_time\(\)", "'-infinity'::timestamptz")
+YOUNG_SERVER = Change(
+    "_server_since", r"select greatest[\s\S]*'walwriter'\)\)", "select '-infinity'::timestamptz"
+)
 
 
 class Protocol:
@@ -74,11 +76,16 @@ class Protocol:
         arguments = (above, limit, timedelta(seconds=lease_s), worker_id, self.queue, max_bytes, *edge)
         return self._row("claim", queue_statement("claim", self.shape, lane, *flags), arguments)
 
-    def renew(self, tokens: Sequence[tuple[int, int, int]], lease_s: float) -> dict[int, dict[str, Any]]:
-        """Renew leases by token (id, read_ct, vt in µs). What became of each, by id."""
+    def renew(
+        self, tokens: Sequence[tuple[int, int, int]], lease_s: float, receipts: dict[int, int] | None = None
+    ) -> dict[int, dict[str, Any]]:
+        """Renew leases by token (id, read_ct, vt in µs). What became of each, by id. ``receipts``: by id, of
+        messages whose last renewal got no answer.
+        """
         ids, read_cts, vts = (list(part) for part in zip(*sorted(tokens), strict=True))
         text = self._changed("renew", queue_statement("renew", self.shape))
-        rows = self.db.execute(text, [ids, read_cts, vts, timedelta(seconds=lease_s)]).fetchall()
+        doubtful = [(receipts or {}).get(msg_id) for msg_id in ids]
+        rows = self.db.execute(text, [ids, read_cts, vts, timedelta(seconds=lease_s), doubtful]).fetchall()
         return {row["msg_id"]: row for row in rows}
 
     def settle(
@@ -97,13 +104,18 @@ class Protocol:
 
     def rescue(self) -> list[dict[str, Any]]:
         """Give back what gone workers hold: queue, worker and ids, one row a receipt."""
-        return self.db.execute(statement("rescue").encode(), [100]).fetchall()
+        return self.db.execute(statement("rescue").encode(), [100, "-infinity"]).fetchall()
 
     def beat(
-        self, worker_id: UUID, running: list[int], receipts: list[int], lease_s: float
+        self,
+        worker_id: UUID,
+        running: list[int],
+        receipts: list[int],
+        lease_s: float,
+        lock_key: int | None,
     ) -> dict[str, Any]:
-        """A worker's sign of life, with what it runs and the receipts it knows of."""
-        arguments = (worker_id, len(running), self.queue, running, receipts, lease_s)
+        """A worker's sign of life, with what it runs, the receipts it knows of and the lock that it holds."""
+        arguments = (worker_id, len(running), self.queue, running, receipts, lease_s, 0.0, lock_key)
         return self._row("worker_heartbeat", statement("worker_heartbeat"), arguments)
 
     def _row(self, name: str, text: str, arguments: Sequence[object]) -> dict[str, Any]:

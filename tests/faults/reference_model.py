@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-SILENT_US = 6_000_000
+SILENT_US = 10_000_000
+"""The shortest time a worker may be silent; with a longer lease, that."""
 LOCK_GRACE_US = 1_000_000
 
 
@@ -67,9 +68,22 @@ class Worker:
 
     last_heartbeat_at: int
     locked: bool | None
+    lease_us: int = 0
     free_at: int | None = None
     """When a rescue first found its lock free."""
-    stopped: bool = False
+    stopped_at: int | None = None
+    silent: bool = False
+    """It was declared gone for its silence, and held its lock."""
+
+    @property
+    def stopped(self) -> bool:
+        """It was declared gone, and has not been heard of since."""
+        return self.stopped_at is not None
+
+    @property
+    def bound_us(self) -> int:
+        """How long it may be silent."""
+        return max(SILENT_US, self.lease_us)
 
 
 @dataclass
@@ -226,39 +240,61 @@ class Model:
 
     # the gone and their rescue
 
-    def is_gone(self, worker: str, now: int) -> bool:
-        """Whether a worker is to be rescued from."""
+    def last_sign(self, worker: str) -> int:
+        """When a worker was last heard of: a heartbeat or a claim."""
+        claims = [receipt.claimed_at for receipt in self.receipts.values() if receipt.worker == worker]
+        return max([self.workers[worker].last_heartbeat_at, *claims])
+
+    def judge(self, worker: str, now: int) -> None:
+        """Declare a worker gone: its lock has been free for a second, or it has been silent for too long."""
         known = self.workers[worker]
-        silent_us = now - known.last_heartbeat_at
         unlocked = known.free_at is not None and now - known.free_at > LOCK_GRACE_US
-        return known.stopped or silent_us > SILENT_US or unlocked
+        silent = now - self.last_sign(worker) > known.bound_us
+        if not known.stopped and (unlocked or silent):
+            known.stopped_at, known.silent = now, known.locked is True
 
     def judgements(self) -> list[int]:
-        """When workers that are silent will have been silent for too long."""
-        silent = [worker.last_heartbeat_at + SILENT_US for worker in self.workers.values()]
-        unlocked = [worker.free_at + LOCK_GRACE_US for worker in self.workers.values() if worker.free_at]
-        return silent + unlocked
+        """When something will have been silent, free or held for too long."""
+        moments = []
+        for name, worker in self.workers.items():
+            moments.append(self.last_sign(name) + worker.bound_us)
+            if worker.free_at is not None:
+                moments.append(worker.free_at + LOCK_GRACE_US)
+        return moments + [
+            receipt.claimed_at + self.workers[receipt.worker].bound_us for receipt in self.receipts.values()
+        ]
 
     def rescue(self, now: int) -> list[tuple[str, list[int]]]:
         """Worker and messages of each receipt that is given back, oldest first. Then locks are looked at."""
-        gone = [
-            claim_id for claim_id, each in sorted(self.receipts.items()) if self.is_gone(each.worker, now)
-        ]
+        for name in self.workers:
+            self.judge(name, now)
+        gone = [claim_id for claim_id, each in sorted(self.receipts.items()) if self._is_left(each, now)]
+        returned = []
         for claim_id in gone:
-            self.workers[self.receipts[claim_id].worker].stopped = True
-        returned = [(self.receipts[each].worker, self.return_claim(each, now, "crash")) for each in gone]
-        for worker in self.suspects():
-            known = self.workers[worker]
-            known.free_at = known.free_at or now
+            worker = self.receipts[claim_id].worker
+            kind = "lost_lease" if self.workers[worker].silent else "crash"
+            returned.append((worker, self.return_claim(claim_id, now, kind)))
+        for name in self.suspects():
+            known = self.workers[name]
+            known.free_at = now if known.free_at is None else known.free_at
         return returned
 
-    def suspects(self) -> set[str]:
-        """Workers that hold messages and no lock, and are not judged yet."""
-        holding = {receipt.worker for receipt in self.receipts.values()}
-        return {name for name in holding if self._may_be_gone(self.workers[name])}
+    def _is_left(self, receipt: Receipt, now: int) -> bool:
+        """Whether a receipt belongs to a worker that is gone. One that claims afterwards lives after all."""
+        worker = self.workers[receipt.worker]
+        if worker.stopped_at is None:
+            return False
+        return receipt.claimed_at <= worker.stopped_at or now - receipt.claimed_at > worker.bound_us
 
-    def _may_be_gone(self, worker: Worker) -> bool:
-        return worker.locked is False and not worker.stopped
+    def suspects(self) -> set[str]:
+        """Workers that have let go of their lock, and are not judged yet."""
+        return {name for name, each in self.workers.items() if each.locked is False and not each.stopped}
+
+    def in_doubt(self, asking: str, now: int) -> bool:
+        """Whether another worker may be gone."""
+        silent = {name for name, each in self.workers.items() if now - each.last_heartbeat_at > each.bound_us}
+        others = {name for name, each in self.workers.items() if name != asking and not each.stopped}
+        return bool(others & (silent | self.suspects()))
 
     def give_back(self, worker: str, keep: Iterable[int], older_us: int, now: int) -> list[list[int]]:
         """Messages of each receipt of a worker's own that it does not work on."""
@@ -282,7 +318,12 @@ class Model:
             for msg_id, read_ct in receipt.held.items()
             if msg_id in self.rows and self.rows[msg_id].read_ct == read_ct
         )
-        for msg_id in back:
+        taken = [
+            msg_id
+            for msg_id, read_ct in receipt.held.items()
+            if msg_id in self.rows and self.rows[msg_id].read_ct > read_ct
+        ]
+        for msg_id in [*back, *taken]:  # the lease of a taken one is not ours to end, but its delivery failed
             self.failures.append(Failure(msg_id, self.tried(msg_id) + 1, receipt.worker, kind))
         self._due_at(back, now)
         return back
@@ -336,6 +377,8 @@ class Model:
             worker.last_heartbeat_at -= by_us
             if worker.free_at is not None:
                 worker.free_at -= by_us
+            if worker.stopped_at is not None:
+                worker.stopped_at -= by_us
 
     def _due_at(self, ids: Iterable[int], vt: int) -> None:
         for msg_id in ids:

@@ -131,7 +131,16 @@ class Scene:
             "update postmill.workers set lock_free_at = clock_timestamp() - interval '2 s' where pid = $1",
             pid,
         )
-        await self.until("select pg_postmaster_start_time() < clock_timestamp() - interval '6 s'")
+
+    async def silent(self) -> None:
+        """Let the workers have been silent for 20 s, on a server that has been there all the time."""
+        await self.db.execute(
+            "create or replace function postmill._server_since() returns timestamptz language sql"
+            " return clock_timestamp() - interval '1 day'"
+        )
+        for table, column in (("workers", "last_heartbeat_at"), ("claims", "claimed_at")):
+            await self.db.execute(f"update postmill.{table} set {column} = {column} - interval '20 s'")
+        await self.db.execute("update pgmq.q_tasks set enqueued_at = enqueued_at - interval '30 s'")
 
     @asynccontextmanager
     async def survivor(
@@ -139,7 +148,6 @@ class Scene:
     ) -> AsyncIterator[Running]:
         """Another worker, which rescues at once. Returns when it has taken in what there is."""
         patch.setattr(heartbeat, "PERIOD_S", 0.1)
-        patch.setattr(heartbeat, "GRACE_S", 0.0)
         async with running(self.url, *(workers or (handler(kind),))) as run:
             yield run
 

@@ -111,7 +111,8 @@ class SideBySide(RuleBasedStateMachine):
         worker = ModelWorker(self.protocol, next(_SERIAL), pooled=self.pooled)
         if not self.pooled:
             self.connections["locks"].execute(b"select pg_advisory_lock($1)", [worker.lock_key])
-        self.model.workers[str(worker.id)] = Worker(self.now, locked=None if self.pooled else True)
+        locked = None if self.pooled else True
+        self.model.workers[str(worker.id)] = Worker(self.now, locked, worker.lease_s * 1_000_000)
         return worker
 
     def died(self, number: int) -> None:
@@ -265,16 +266,16 @@ class SideBySide(RuleBasedStateMachine):
         running = [message.msg_id for message in worker.held]
         self._wait_beyond(receipt.claimed_at + LEASE_US for receipt in self.model.receipts.values())
         keep = worker.ledger.receipts
-        answer = self.protocol.beat(worker.id, running, keep, float(LEASE_S))
+        self._wait_beyond(self.model.judgements())
+        lock = None if self.pooled else worker.lock_key
+        answer = self.protocol.beat(worker.id, running, keep, float(LEASE_S), lock)
         asked = {msg_id for msg_id, done in self.model.cancellations.items() if not done}
         assert answer["known"]
         assert set(answer["cancelled"]) == asked & set(running)
-        assert answer["others_hold"] == any(
-            receipt.worker != str(worker.id) for receipt in self.model.receipts.values()
-        )
+        assert answer["in_doubt"] == self.model.in_doubt(str(worker.id), self.now)
         assert answer["forgotten"] == bool(self.model.forgotten(str(worker.id), keep, LEASE_US, self.now))
         known = self.model.workers[str(worker.id)]
-        known.last_heartbeat_at, known.free_at, known.stopped = self.now, None, False
+        known.last_heartbeat_at, known.free_at, known.stopped_at = self.now, None, None
 
     def given_back(self, number: int) -> None:
         worker = self.workers[number]
@@ -359,7 +360,12 @@ class SideBySide(RuleBasedStateMachine):
                 "where msg_id = any ($2::bigint[])".encode(),
                 [by_us, ids],
             )
-        moments = ("claims", "claimed_at"), ("workers", "last_heartbeat_at"), ("workers", "lock_free_at")
+        moments = (
+            ("claims", "claimed_at"),
+            ("workers", "last_heartbeat_at"),
+            ("workers", "lock_free_at"),
+            ("workers", "stopped_at"),
+        )
         for table, column in moments:
             self.db.execute(
                 f"update postmill.{table} set {column} = {column} - $1::bigint * interval '1 us' "

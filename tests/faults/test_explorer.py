@@ -45,7 +45,7 @@ MISTAKES = {
         "was taken from B, as if it were A's",
     ),
     "a rescue of the living": (
-        [Change("rescue", r"or w\.last_heartbeat_at < .*", "or true")],
+        [Change("_gone_workers", r"clock_timestamp\(\) > greatest.*", "true")],
         "was taken from A, as if it were B's",
     ),
     "a rescue that only closes receipts": (

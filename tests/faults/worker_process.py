@@ -22,6 +22,7 @@ from postmill.engine import heartbeat
 from postmill.engine.dispatcher import Dispatcher
 from postmill.engine.heartbeat import Heartbeat
 from postmill.engine.process import Runner, run
+from postmill.engine.renewer import Renewer
 from postmill.engine.settler import Settler
 from postmill.model.address import Address
 from tests.faults import handlers
@@ -51,13 +52,13 @@ def _is_claim(text: str, *_: object) -> bool:
 
 
 POINTS: dict[str, Callable[[], None]] = {
-    "before it announces itself": lambda: _stop_before(Heartbeat, "_announce"),
+    "before it announces itself": lambda: _stop_before(Heartbeat, "announce"),
     "before the claim is sent": lambda: _stop_before(SharedConnection, "fetchrow", _is_claim),
     "after the claim, before the handler": lambda: _stop_before(Dispatcher, "feed"),
     "after the handler, before its outcome is noted": lambda: _stop_before(Settler, "add"),
     "before the outcome is sent": lambda: _stop_before(Settler, "_execute"),
     "after the outcome is written": lambda: _stop_before(Settler, "_note"),
-    "before it renews its leases": lambda: _stop_before(Heartbeat, "_renew_messages"),
+    "before it renews its leases": lambda: _stop_before(Renewer, "_renew"),
 }
 """Where a process stops by itself. In the handler, the handler stops it."""
 
@@ -81,7 +82,7 @@ def main() -> None:
     if point is not None:
         POINTS[point]()
     if options.pop("rescues_at_once", False):
-        heartbeat.PERIOD_S, heartbeat.GRACE_S = 0.1, 0.0
+        heartbeat.PERIOD_S = 0.1
     run(Runner([handlers.handler(**options)], Address(url)).run())
 
 

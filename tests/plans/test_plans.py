@@ -95,7 +95,7 @@ def look(*flags: str) -> Callable[[HotQueue], Call]:
 
 
 def renew(queue: HotQueue) -> Call:
-    return queue_statement("renew", queue.shape), (*queue.tokens(BATCH), LEASE)
+    return queue_statement("renew", queue.shape), (*queue.tokens(BATCH), LEASE, [None] * BATCH)
 
 
 def complete(*flags: str) -> Callable[[HotQueue], Call]:
@@ -153,11 +153,11 @@ def send_many(queue: HotQueue) -> Call:
 
 
 def worker_heartbeat(_: HotQueue) -> Call:
-    return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", IDS, [], 10.0)
+    return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", IDS, [], 10.0, 0.0, None)
 
 
 def heartbeat_rescue(_: HotQueue) -> Call:
-    return statement("rescue"), (100,)
+    return statement("rescue"), (100, "-infinity")
 
 
 def give_back(_: HotQueue) -> Call:

@@ -68,7 +68,6 @@ async def test_a_dead_workers_messages_are_rescued(
 ) -> None:
     """The crash is a recorded attempt, and the rescued message runs at once, not when its lease ends."""
     monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
-    monkeypatch.setattr("postmill.engine.heartbeat.GRACE_S", 0.0)
     attempts = []
 
     @worker(max_poll_seconds=60)
@@ -94,7 +93,6 @@ async def test_a_message_that_kills_its_workers_comes_to_an_end(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
-    monkeypatch.setattr("postmill.engine.heartbeat.GRACE_S", 0.0)
     runs = []
 
     @worker(retry=Retry.fixed(0, 2), max_poll_seconds=60)
@@ -119,7 +117,6 @@ async def test_crashes_end_also_under_a_rule_that_never_does(
 ) -> None:
     """Nobody can ask a callable about a worker that died: such a message killed workers for ever."""
     monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
-    monkeypatch.setattr("postmill.engine.heartbeat.GRACE_S", 0.0)
     attempts = []
 
     @worker(retry=lambda attempt, error: 0, max_deliveries=2, max_poll_seconds=60)
@@ -144,7 +141,6 @@ async def test_crashes_end_also_under_a_rule_that_never_does(
 
 async def test_a_living_worker_is_not_robbed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
-    monkeypatch.setattr("postmill.engine.heartbeat.GRACE_S", 0.0)
     release = asyncio.Event()
 
     @worker(visibility_timeout=1)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -43,8 +44,8 @@ both_ways = pytest.mark.parametrize(
 
 @pytest.fixture(autouse=True)
 def old_server(db: Database) -> None:
-    """While a server is younger than six seconds it judges no worker."""
-    while not answer(db, "select pg_postmaster_start_time() < clock_timestamp() - interval '6 s'"):
+    """Where a worker was heard of before the server's start, its lock says nothing yet."""
+    while not answer(db, "select pg_postmaster_start_time() < clock_timestamp() - interval '1 s'"):
         time.sleep(0.1)
 
 
@@ -140,8 +141,8 @@ def test_who_is_heard_of_again_is_suspected_anew(db: Database, queue: str, with_
         assert rescued(db) == [None]
         a_second_passes(db)
         arguments = {
-            "worker_start": [WORKER, queue, "", "", 0, "", 1, LOCK],
-            "worker_heartbeat": [WORKER, 0, queue, [], [], 30.0],
+            "worker_start": [WORKER, queue, "", "", 0, "", 1, LOCK, timedelta(seconds=10)],
+            "worker_heartbeat": [WORKER, 0, queue, [], [], 30.0, 3.0, LOCK],
         }
         db.execute(statement(sign), arguments[sign])
     assert rescued(db) == [None]
@@ -160,6 +161,155 @@ def test_who_holds_its_lock_is_not_suspected(
     assert rescued(db) == [None]
 
 
-def test_who_holds_nothing_is_not_suspected(db: Database, queue: str, with_lock: None) -> None:
+def test_a_worker_that_held_nothing_is_put_down_as_stopped(db: Database, with_lock: None) -> None:
+    """Killed workers that held no message stood in the list of the silent for a week."""
+    assert rescued(db) == [None]
+    a_second_passes(db)
     assert rescued(db) == []
-    assert answer(db, "select lock_free_at from postmill.workers") is None
+    assert answer(db, "select stop_reason from postmill.workers") == "crash"
+
+
+def silent_for(db: Database, seconds: float, *, lease: str = "10 s", lock: int | None = LOCK) -> None:
+    """The worker was last heard of so long ago, by its heartbeat and by its claim."""
+    db.execute(
+        "update postmill.workers set last_heartbeat_at = clock_timestamp() - $1::float8 * interval '1 s',"
+        " lease = $2::interval, lock_key = $3",
+        [seconds, lease, lock],
+    )
+    db.execute(
+        "update postmill.claims set claimed_at = clock_timestamp() - $1::float8 * interval '1 s'", [seconds]
+    )
+    db.execute(
+        "update pgmq.\"q_re-size\" set enqueued_at = enqueued_at - $1::float8 * interval '1 s'", [seconds]
+    )
+
+
+@pytest.fixture
+def server_of_yesterday(db: Database) -> None:
+    """As far as rescues can see."""
+    db.execute(
+        "create or replace function postmill._server_since() returns timestamptz language sql"
+        " return clock_timestamp() - interval '1 day'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("lease", "silent_s", "gone"),
+    [
+        ("1 s", 9.5, False),
+        ("10 s", 9.5, False),
+        ("10 s", 10.5, True),
+        ("2 min", 119, False),
+        ("2 min", 121, True),
+    ],
+)
+@pytest.mark.usefixtures("server_of_yesterday", "with_lock")
+def test_a_worker_may_be_silent_for_ten_seconds_and_for_its_lease(
+    db: Database, queue: str, connect: Callable[[], Database], lease: str, silent_s: float, gone: bool
+) -> None:
+    """Stalls of three seconds made living workers dead, whatever their lease. The lock is held: nothing
+    crashed.
+    """
+    msg_id = claimed(db, queue)
+    connect().execute("select pg_advisory_lock($1)", [LOCK])
+    silent_for(db, silent_s, lease=lease)
+    assert rescued(db) == ([[msg_id]] if gone else [])
+    assert answer(db, "select array_agg(kind) from postmill.failures") == (["lost_lease"] if gone else None)
+    assert answer(db, "select stop_reason from postmill.workers") == ("silence" if gone else None)
+
+
+@pytest.mark.usefixtures("server_of_yesterday", "with_lock")
+def test_silence_where_no_lock_can_be_had_is_a_crash(db: Database, queue: str) -> None:
+    """Behind a pooler nothing else shows a worker's end, and a deadly message must come to one."""
+    msg_id = claimed(db, queue)
+    silent_for(db, 11, lock=None)
+    assert rescued(db) == [[msg_id]]
+    assert answer(db, "select kind from postmill.failures") == "crash"
+
+
+@pytest.mark.usefixtures("server_of_yesterday", "with_lock")
+def test_a_claim_is_a_sign_of_life(db: Database, queue: str) -> None:
+    """An idle worker beats seldom: it claims, and the network stalls before its next heartbeat."""
+    msg_id = claimed(db, queue)
+    silent_for(db, 11, lock=None)
+    db.execute("update postmill.claims set claimed_at = clock_timestamp()")
+    assert rescued(db) == []
+    silent_for(db, 11, lock=None)
+    assert rescued(db) == [[msg_id]]
+
+
+@pytest.mark.usefixtures("server_of_yesterday", "with_lock")
+def test_a_worker_that_claims_after_its_silence_is_not_robbed(db: Database, queue: str) -> None:
+    """A frozen process goes on: its claim may come before the heartbeat that takes it off the list of the
+    gone.
+    """
+    silent_for(db, 11, lock=None)
+    assert rescued(db) == []
+    assert answer(db, "select stop_reason from postmill.workers") == "crash"
+    claimed(db, queue)
+    assert rescued(db) == []
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["heard of since", "not heard of since"])
+@pytest.mark.parametrize("cut", ["the server's start", "the caller's reconnection"])
+@pytest.mark.usefixtures("server_of_yesterday", "with_lock")
+def test_what_cut_off_everybody_is_no_end_of_a_worker(
+    db: Database, queue: str, cut: str, heard: bool
+) -> None:
+    """Locks are free and workers silent when a server has restarted: each has its whole time to come back."""
+    claimed(db, queue)
+    silent_for(db, 0 if heard else 60, lease="2 min")
+    ago = "clock_timestamp() - interval '30 s'"
+    since = ago if cut == "the caller's reconnection" else "'-infinity'"
+    if cut == "the server's start":
+        text = "create or replace function postmill._server_since() returns timestamptz language sql return "
+        db.execute(text + ago)
+    rescue = f"select msg_ids from postmill.rescue(100, {since})"
+    assert [row["msg_ids"] for row in db.execute(rescue).fetchall()] == [None]
+    a_second_passes(db)
+    returned = [row["msg_ids"] for row in db.execute(rescue).fetchall()]
+    assert returned == ([[1]] if heard else [None])
+
+
+@pytest.mark.usefixtures("server_of_yesterday", "with_lock")
+def test_a_deadly_message_that_was_claimed_again_is_recorded_all_the_same(db: Database, queue: str) -> None:
+    """Its lease ended before its worker was judged: the delivery was not on record, and the message never
+    ended.
+    """
+    msg_id = claimed(db, queue)
+    db.execute('update pgmq."q_re-size" set read_ct = 2')
+    silent_for(db, 11, lock=None)
+    held_until = answer(db, 'select vt from pgmq."q_re-size"')
+    assert rescued(db) == [[]]
+    assert answer(db, "select array_agg(msg_id::text || kind) from postmill.failures") == [f"{msg_id}crash"]
+    assert answer(db, 'select vt from pgmq."q_re-size"') == held_until
+
+
+@pytest.mark.usefixtures("server_of_yesterday", "with_lock")
+def test_a_locked_row_holds_up_no_heartbeat_and_no_rescue(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    """An operator's open transaction has the worker's row: neither a sign nor a verdict can be written."""
+    claimed(db, queue)
+    silent_for(db, 11, lock=None)
+    operator = connect()
+    db.execute("set lock_timeout = '10s'")
+    with operator.transaction(force_rollback=True):
+        operator.execute("update postmill.workers set deprecated_at = now()")
+        assert rescued(db) == []
+        for sign, arguments in (
+            ("worker_start", [WORKER, queue, "", "", 0, "", 1, None, timedelta(seconds=10)]),
+            ("worker_heartbeat", [WORKER, 0, queue, [], [], 30.0, 3.0, None]),
+        ):
+            db.execute(statement(sign), arguments)
+    assert answer(db, "select count(*) from postmill.workers where stopped_at is null") == 1
+
+
+@pytest.mark.usefixtures("with_lock")
+def test_an_idle_heartbeat_writes_seldom(db: Database, queue: str) -> None:
+    """It asks for news more often than it need show itself."""
+    before = answer(db, "select last_heartbeat_at from postmill.workers")
+    db.execute(statement("worker_heartbeat"), [WORKER, 0, queue, [], [], 30.0, 3600.0, LOCK])
+    assert answer(db, "select last_heartbeat_at from postmill.workers") == before
+    db.execute(statement("worker_heartbeat"), [WORKER, 0, queue, [], [], 30.0, 0.0, LOCK])
+    assert answer(db, "select last_heartbeat_at from postmill.workers") > before

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.model.cursor import Cursor
 from postmill.model.look import Look
 from postmill.model.message import Claim, Message
+from postmill.model.silence import granted_s
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class QueueLanes:
         self._worker_id = worker_id
         self._queue = options.queue
         self._max_bytes = options.max_claim_bytes
-        self._lease = timedelta(seconds=options.lease_s)
+        self._lease = timedelta(seconds=granted_s(options.lease_s))
         self._find_shape = find_shape
         self._on_claim = on_claim
         self._shape: QueueShape | None = None

@@ -39,29 +39,32 @@ class Pruner:
         self.due_at = time.monotonic() + EVERY_S * random.random()  # noqa: S311 - spreads the workers
         """When to call :meth:`run_once` next, by the monotonic clock."""
 
-    async def run_once(self) -> None:
-        """One batch. Raises only what passes by itself: an outage is the caller's to weather."""
+    async def run_once(self) -> bool:
+        """One batch. Returns whether more is waiting. Raises only what passes by itself: an outage is the
+        caller's to weather.
+        """
         began = time.monotonic()
         try:
             done = await self._prune()
         except asyncpg.QueryCanceledError:
             self.due_at = began + AFTER_FAILURE_S
             self._events.emit(Event.HISTORY_PRUNED, reason="took too long, and will be tried again")
-            return
+            return False
         except Exception as error:
             self.due_at = began + AFTER_FAILURE_S
             if is_passing(error):
                 raise
             self._events.emit(Event.WORKER_FAILED, exception=error, reason="pruning failed")
-            return
+            return False
         now = time.monotonic()
         if done is None:
             self.due_at = now + EVERY_S * (0.9 + 0.2 * random.random())  # noqa: S311
-            return
+            return False
         self.due_at = now + (now - began) * (1 / SHARE - 1)
         counts = {name: done[name] for name in ("archived", "failures", "history", "workers")}
         if any(counts.values()):
             self._events.emit(Event.HISTORY_PRUNED, of_queue=done["queue_name"], **counts)
+        return bool(done["more"])
 
     async def _prune(self) -> Any:
         async with self._shared.connection() as connection, connection.transaction():

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from postmill.db.borrowed import HandlerConnections
 from postmill.db.outage import is_passing
 from postmill.db.shared_connection import SharedConnection, with_known_pooler
-from postmill.engine.heartbeat import Heartbeat
 from postmill.engine.listener import NO_ECHO, Listener, say_polling
+from postmill.engine.maintenance import Maintenance
 from postmill.engine.wakeups import Wakeups
 from postmill.engine.worker import QueueWorker, find_shape
 from postmill.model.address import Address
@@ -54,7 +54,7 @@ class Engine:
         self.workers: list[QueueWorker] = []
         self._shared: list[SharedConnection] = []
         self._connections: HandlerConnections | None = None
-        self._heartbeat: Heartbeat | None = None
+        self._maintenance: Maintenance | None = None
         self._listener: Listener | None = None
         self._order = asyncio.Lock()
         self._starting: asyncio.Task[None] | None = None
@@ -92,8 +92,8 @@ class Engine:
             if self._ended.is_set():
                 return
             await asyncio.gather(*(worker.stop(force=self._force) for worker in self.workers))
-            if self._heartbeat is not None:
-                await self._heartbeat.stop(reason)
+            if self._maintenance is not None:
+                await self._maintenance.stop(reason)
             if self._listener is not None:
                 await self._listener.stop()
             if self._connections is not None:
@@ -113,10 +113,10 @@ class Engine:
         for tell in self.on_worker:
             for worker in self.workers:
                 tell(worker)
-        self._heartbeat = Heartbeat(
+        self._maintenance = Maintenance(
             self._address, [worker.watched(version("postmill")) for worker in self.workers]
         )
-        await self._heartbeat.start()
+        await self._maintenance.start()
         await self._listen(claims)
         for worker in self.workers:
             worker.on_deprecated.append(self._deprecated)
@@ -149,9 +149,9 @@ class Engine:
         """Why this process should get no more work just now; None when all is well."""
         if self._stopped:
             return "stopping"
-        if not self.started.is_set() or self._heartbeat is None:
+        if not self.started.is_set() or self._maintenance is None:
             return "starting"
-        if not self._heartbeat.in_touch:
+        if not self._maintenance.in_touch:
             return "the database does not answer"
         if self._is_deprecated:
             return "deprecated"

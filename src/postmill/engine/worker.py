@@ -13,11 +13,11 @@ from postmill.engine.audit import Audit
 from postmill.engine.claimer import Claimer
 from postmill.engine.dispatcher import Dispatcher
 from postmill.engine.executor import Executor
-from postmill.engine.heartbeat import WatchedWorker
 from postmill.engine.ledger import Ledger
 from postmill.engine.letters import DeadLetterHook
 from postmill.engine.settlement import Statements, delay_s
 from postmill.engine.settler import Settler
+from postmill.engine.watched_worker import WatchedWorker
 from postmill.metrics.tracing import traced
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
@@ -113,6 +113,7 @@ class QueueWorker:
             outage=self._outage,
             running_ids=self.dispatcher.running_ids,
             on_lost=self._lost,
+            on_silence=self._silenced,
             on_cancel=self._cancel,
             on_deprecated=self._deprecated,
         )
@@ -180,6 +181,19 @@ class QueueWorker:
         self.events.emit_each(Event.LEASE_LOST, [message])
         slot = self.dispatcher.slot_of(message)
         if slot is not None and self.handler.options.batch is None:
+            slot.cancel("lease_lost")
+        elif self.dispatcher.forget(message):
+            self.settler.add(message, LOST)
+
+    def _silenced(self, message: Message) -> None:
+        """The lease of ``message`` may end soon, and nobody can say: its handler is stopped before that."""
+        if message.state != State.HELD:
+            return
+        message.state = State.LOST  # said once, and not renewed any more
+        reason = "no renewal was answered for nine tenths of a lease (on_silence)"
+        self.events.emit_each(Event.LEASE_LOST, [message], reason=reason)
+        slot = self.dispatcher.slot_of(message)
+        if slot is not None:
             slot.cancel("lease_lost")
         elif self.dispatcher.forget(message):
             self.settler.add(message, LOST)

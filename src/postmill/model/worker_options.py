@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Executor = Literal["inline", "process"]
 OnSuccess = Literal["archive", "delete"]
 OnInvalid = Literal["dead", "retry"]
+OnSilence = Literal["finish", "stop"]
 Poller = Literal["auto", "notify", "poll"]
 
 
@@ -39,6 +40,7 @@ class WorkerOptions:
     grace: float | timedelta = 30.0
     on_success: OnSuccess = "archive"
     on_invalid: OnInvalid = "dead"
+    on_silence: OnSilence = "finish"
     keep_results: bool = False
     poller: Poller = "auto"
     executor: Executor = "inline"
@@ -110,6 +112,7 @@ _RANGES: tuple[tuple[str, int, int], ...] = (
 _CHOICES: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("on_success", get_args(OnSuccess)),
     ("on_invalid", get_args(OnInvalid)),
+    ("on_silence", get_args(OnSilence)),
     ("poller", get_args(Poller)),
     ("executor", get_args(Executor)),
     ("keep_results", (True, False)),

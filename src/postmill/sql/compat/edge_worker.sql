@@ -1,4 +1,5 @@
 -- The names that people with Edge Worker dashboards query; applied only where no schema edge_worker is here already.
+-- Which workers are active, the views of schema postmill say.
 create schema if not exists edge_worker;
 comment on schema edge_worker is 'Facade of Postmill: the views people know from Edge Worker.';
 create or replace view edge_worker.workers as
@@ -6,8 +7,8 @@ select
     worker_id, queue_name, function_name, started_at, last_heartbeat_at, deprecated_at, stopped_at
 from postmill.workers;
 create or replace view edge_worker.active_workers as
-select * from edge_worker.workers
-where stopped_at is null and last_heartbeat_at >= clock_timestamp() - interval '6 seconds';
+select worker_id, queue_name, function_name, started_at, last_heartbeat_at, deprecated_at, stopped_at
+from postmill.active_workers;
 create or replace view edge_worker.inactive_workers as
-select * from edge_worker.workers
-where stopped_at is not null or last_heartbeat_at < clock_timestamp() - interval '6 seconds';
+select worker_id, queue_name, function_name, started_at, last_heartbeat_at, deprecated_at, stopped_at
+from postmill.inactive_workers;

@@ -1,4 +1,4 @@
--- Writes down which workers that hold messages have let go of their session lock, and returns all of those that are not judged yet.
+-- Writes down which living workers have let go of their session lock, and returns all of those that are not judged yet.
 -- Called by: postmill.rescue, last: the rows that it locks are let go of with the end of that statement.
 -- Lock order: postmill.workers (skipping locked rows: another rescue writes the same down, or the worker itself has been heard of).
 -- Errors: none of its own.
@@ -12,9 +12,8 @@ as $$
      where suspect.worker_id in (
         select w.worker_id
           from postmill.workers as w
-         where w.stopped_at is null and w.lock_key is not null
-           and exists (select from postmill.claims as c where c.worker_id = w.worker_id)
-           and not postmill.lock_is_held(w.lock_key)
+         where w.stopped_at is null and w.lock_key is not null and w.lock_key not in (select postmill._held_locks())
+         limit 1000
            for update skip locked)
     returning suspect.queue_name, suspect.worker_id;
 $$;

@@ -16,9 +16,8 @@ begin
        from (select l.worker_id,
                     row_number() over (order by uuid_hash_extended(l.worker_id, (extract(epoch from now()) * 2)::bigint)) as turn
                from postmill.listeners as l
-               join postmill.workers as w using (worker_id)
-              where l.queue_name = queue and l.worker_id is distinct from asking
-                and w.stopped_at is null and w.last_heartbeat_at > clock_timestamp() - interval '6 seconds') as chosen
+               join postmill.active_workers as w using (worker_id)
+              where l.queue_name = queue and l.worker_id is distinct from asking) as chosen
       where chosen.turn <= 2;
 end
 $$;

@@ -1,13 +1,16 @@
--- Give back the messages of workers that are gone: each lease ends at once and the crash is a recorded, counted attempt.
--- A worker is gone when it was stopped, when its session lock has been found free twice, a second apart (a cut connection comes back at
--- once), or when its heartbeat is older than 6 s. While the server itself is younger than 6 s nobody is judged.
+-- Write down which workers are gone, also those that hold nothing, and give back the messages of all that are: each lease ends at once.
+-- A worker is gone when its session lock has been found free twice, a second apart (a cut connection comes back at once), or when it
+-- has been silent for longer than ten seconds and its lease (_silent_after). A crash is a recorded, counted attempt. Silence of a worker
+-- whose lock is held is recorded as lost_lease, which does not count: a stalled network is no fault of the message.
+-- `connected_since`: when the caller came back after its own connection was cut. Others may have been cut off as well, so they have the
+-- whole bound from then on, as they have from the server's start.
 -- One row a receipt that was given back, then one without messages for each worker whose lock is free for the first time or was a
 -- moment ago: a call in a second judges it.
 -- Called by: every worker, with its heartbeat; anyone may. At most `max_claims` receipts a call.
--- Lock order: postmill.claims by claim_id (skipping locked), postmill.workers, queue rows (never waiting for one: a settlement locks its
--- rows before its receipt, and the two would wait for each other), failures. A receipt with a locked row is left for the next call.
--- Errors: none of its own.
-create or replace function postmill.rescue(max_claims integer default 100)
+-- Lock order: postmill.workers (skipping locked), postmill.claims by claim_id (skipping locked), queue rows (never waiting for one: a
+-- settlement locks its rows before its receipt, and the two would wait for each other), failures. A receipt with a locked row is left
+-- for the next call. Errors: none of its own.
+create or replace function postmill.rescue(max_claims integer default 100, connected_since timestamptz default '-infinity')
 returns table (queue_name text, worker_id uuid, msg_ids bigint[])
 language plpgsql
 set search_path = ''
@@ -16,27 +19,34 @@ as $$
 declare
     receipt record;
 begin
-    if clock_timestamp() < pg_catalog.pg_postmaster_start_time() + interval '6 seconds' then
-        return;
-    end if;
+    with judged as (
+        select w.worker_id, gone.reason
+          from postmill._gone_workers(greatest(connected_since, postmill._server_since())) as gone
+          join postmill.workers as w using (worker_id)
+         where w.stopped_at is null and w.last_heartbeat_at = gone.last_heartbeat_at
+           for update of w skip locked)
+    update postmill.workers as w
+       set stopped_at = clock_timestamp(), stop_reason = judged.reason
+      from judged
+     where w.worker_id = judged.worker_id;
     for receipt in
-        select c.claim_id, c.worker_id, c.queue_name, c.msg_ids, c.read_cts, c.claimed_at
+        select c.claim_id, c.worker_id, c.queue_name, c.msg_ids, c.read_cts, c.claimed_at,
+               case when w.stop_reason = 'silence' then 'lost_lease' else 'crash' end as kind,
+               case when w.stop_reason = 'silence' then 'the worker was silent for longer than its lease'
+                    else 'the worker ended while it held this message' end as reason
           from postmill.claims as c
           left join postmill.workers as w using (worker_id)
          where w.worker_id is null
-            or w.stopped_at is not null
-            or w.last_heartbeat_at < clock_timestamp() - interval '6 seconds'
-            or (w.lock_free_at < clock_timestamp() - interval '1 second' and not postmill.lock_is_held(w.lock_key))
+            or (w.stopped_at is not null  -- a claim after that: the worker lives, and has not had its next heartbeat yet
+                and (c.claimed_at <= w.stopped_at or clock_timestamp() > c.claimed_at + postmill._silent_after(w.lease)))
          order by c.claim_id
          limit max_claims
            for update of c skip locked
     loop
-        update postmill.workers as w
-           set stopped_at = clock_timestamp(), stop_reason = 'crash'
-         where w.worker_id = receipt.worker_id and w.stopped_at is null;
         queue_name := receipt.queue_name;
         worker_id := receipt.worker_id;
-        msg_ids := postmill.return_claim(receipt.queue_name, receipt.worker_id, receipt.msg_ids, receipt.read_cts, receipt.claimed_at);
+        msg_ids := postmill.return_claim(receipt.queue_name, receipt.worker_id, receipt.msg_ids, receipt.read_cts,
+                                         receipt.claimed_at, receipt.kind, receipt.reason);
         if msg_ids is not null then
             delete from postmill.claims as c where c.claim_id = receipt.claim_id;
             return next;

@@ -1,4 +1,6 @@
--- End the leases of one receipt whose holder is gone, and record one failed attempt (crash, or lost_lease) for each message that was not claimed again since.
+-- End the leases of one receipt whose holder is gone, and record one failed attempt (crash, or lost_lease) for each of its messages that is
+-- still queued. A message whose lease had ended before may be with another worker already: its lease is not touched, but the delivery
+-- that ended without an outcome is recorded all the same, so that a message that always takes its worker down comes to an end.
 -- A message younger than the receipt is another one: ids start again in a queue that was dropped and created again.
 -- Called by: postmill.rescue, and by a worker for receipts of its own (statement give_back). Returns the ids it gave back; null when
 -- somebody holds the lock of one of the rows, a settlement perhaps: then nothing is done. A dropped queue gives back nothing.
@@ -30,14 +32,22 @@ begin
              update pgmq.%1$I as q set vt = clock_timestamp()
               where q.msg_id = any (array(select msg_id from held))
              returning q.msg_id, q.enqueued_at),
+         ended as (
+             select back.msg_id, back.enqueued_at from back
+             union all
+             select q.msg_id, q.enqueued_at
+               from unnest($1, $2) as t (msg_id, read_ct)
+              cross join lateral (
+                    select q.msg_id, q.enqueued_at from pgmq.%1$I as q
+                     where q.msg_id = t.msg_id and q.read_ct > t.read_ct and q.enqueued_at <= $5) as q),
          recorded as (
              insert into postmill.failures (queue_name, msg_id, attempt, worker_id, kind, error_message, started_at)
-             select $3, back.msg_id,
+             select $3, ended.msg_id,
                     1 + (select count(*) from postmill.failures as f
-                          where f.queue_name = $3 and f.msg_id = back.msg_id and f.kind <> ''lost_lease''
-                            and f.failed_at >= back.enqueued_at),
+                          where f.queue_name = $3 and f.msg_id = ended.msg_id and f.kind <> ''lost_lease''
+                            and f.failed_at >= ended.enqueued_at),
                     $4, $6, $7, $5
-               from back)
+               from ended)
          select coalesce(array_agg(msg_id), ''{}'') from back',
         'q_' || lower(queue_name))
     into given_back

@@ -1,7 +1,7 @@
--- Workers that stopped, or whose heartbeat is older than 6 seconds.
+-- Workers that stopped, or have been silent for too long to be shown as active.
 create or replace view postmill.inactive_workers as
 select
     worker_id, queue_name, function_name, hostname, pid, version, started_at, last_heartbeat_at,
     deprecated_at, stopped_at, stop_reason, in_flight, max_concurrent
-from postmill.workers
-where stopped_at is not null or last_heartbeat_at < clock_timestamp() - interval '6 seconds';
+from postmill.workers as worker
+where not exists (select from postmill.active_workers as active where active.worker_id = worker.worker_id);

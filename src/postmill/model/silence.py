@@ -1,0 +1,80 @@
+"""How long a worker may be silent: the one home of these bounds in Python.
+
+Their home in SQL is the function ``postmill._silent_after`` (what judges) and the view
+``postmill.active_workers`` (what shows). A test compares the two homes.
+"""
+
+from __future__ import annotations
+
+SHOWN_S = 6.0
+"""A worker is shown as active, and chosen to be woken, while its last heartbeat is not older than this: an
+idle worker writes one every 3 to 4.5 s, and one may be late by a pruning. Nothing is taken from a worker by
+this bound.
+"""
+JUDGED_S = 10.0
+"""A worker that was silent for longer than this and its lease is judged to be gone. Networks and machines
+stall for seconds: stalls of 3 to 6 s are common in public reports, and none of them is a worker's end.
+"""
+LOCK_FREE_S = 1.0
+"""A session lock that was found free is judged this much later, if it is still free then: a worker whose
+connection was cut comes back at once.
+"""
+IDLE_BEAT_S = 1.5
+"""An idle worker asks for news this often. Twenty of them then send 14 statements/s, and their polls 4 more.
+"""
+WRITE_AFTER_S = 3.0
+"""An idle worker writes its sign of life only when the last one is older: asking alone writes nothing to
+disk.
+"""
+_SIGNS = 16
+"""A worker that holds messages gives at least this many signs of life within the time it may be silent: at
+the shortest bound, a stall of 9 s that begins just before the next sign is still no silence of 10 s.
+"""
+_RENEWALS = 4
+"""Renewals in a lease: a claim or renewal is a quarter of a lease old when the next one leaves, or at most a
+third, since what is younger than a twelfth waits for the one after.
+"""
+
+
+def judged_s(lease_s: float) -> float:
+    """After so many seconds of silence a worker with this lease is judged to be gone."""
+    return max(JUDGED_S, lease_s)
+
+
+def beat_s(lease_s: float, *, holding: bool, chance: float) -> float:
+    """Seconds until the next sign of life. ``chance`` from 0 to 1 spreads the workers."""
+    longest = min(IDLE_BEAT_S, judged_s(lease_s) / _SIGNS) if holding else IDLE_BEAT_S
+    return longest * (0.9 + 0.1 * chance)
+
+
+def write_after_s(lease_s: float, *, holding: bool) -> float:
+    """A sign of life is written when the last written one is older than this."""
+    if not holding:
+        return WRITE_AFTER_S
+    return min(WRITE_AFTER_S, max(0.0, judged_s(lease_s) / _SIGNS - IDLE_BEAT_S))
+
+
+def renewal_s(lease_s: float) -> float:
+    """Seconds between two renewals."""
+    return lease_s / _RENEWALS
+
+
+def renewed_from_s(lease_s: float) -> float:
+    """A renewal leaves out what was claimed or renewed more recently than this: most messages end before."""
+    return lease_s / (3 * _RENEWALS)
+
+
+def granted_s(lease_s: float) -> float:
+    """How far a claim and a renewal push a message's ``vt``: so far that a worker which did not renew for
+    less than a whole lease still holds it, although its last renewal may be a third of a lease older than the
+    stall.
+    """
+    return lease_s + renewal_s(lease_s) + renewed_from_s(lease_s)
+
+
+def told_after_s(lease_s: float) -> float:
+    """``on_silence="stop"``: a handler is stopped this long after the last renewal or heartbeat that was
+    answered. Nothing can have been taken from the worker before a whole lease is over; the tenth is for
+    cleaning up.
+    """
+    return 0.9 * lease_s
