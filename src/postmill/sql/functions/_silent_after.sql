@@ -3,4 +3,7 @@
 -- Called by: postmill.rescue, _gone_workers and the statement worker_heartbeat. Locks: none. Errors: none.
 create or replace function postmill._silent_after(lease interval) returns interval
 language sql immutable
-return greatest(interval '10 seconds', lease);
+set search_path = ''
+as $$
+    select greatest(interval '10 seconds', lease)
+$$;

@@ -39,7 +39,9 @@ begin
                from unnest($1, $2) as t (msg_id, read_ct)
               cross join lateral (
                     select q.msg_id, q.enqueued_at from pgmq.%1$I as q
-                     where q.msg_id = t.msg_id and q.read_ct > t.read_ct and q.enqueued_at <= $5) as q),
+                     where q.msg_id = t.msg_id and q.read_ct > t.read_ct and q.enqueued_at <= $5
+                    offset 0  -- id by id: joined as a whole, it may cost a walk through the queue
+                    ) as q),
          recorded as (
              insert into postmill.failures (queue_name, msg_id, attempt, worker_id, kind, error_message, started_at)
              select $3, ended.msg_id,
