@@ -1,4 +1,4 @@
-"""A network between worker and server that can be made bad: slow, silent, cut.
+"""A network between worker and server that can be made bad: slow, stalled, silent, cut.
 
 A TCP proxy on 127.0.0.1 to a server's Unix socket. ``mode`` holds for open connections and for new ones.
 """
@@ -30,6 +30,8 @@ class Proxy:
         self._pumps: set[asyncio.Task[None]] = set()
         self.mode: Mode = "pass"
         """``silent``: half-open, connections are accepted and nothing is ever answered. ``refuse``: cut."""
+        self._flowing = asyncio.Event()
+        self._flowing.set()
         self.delay_s = 0.0
         """How long each piece of an answer is held back."""
 
@@ -46,6 +48,14 @@ class Proxy:
         for writer in self._writers:
             writer.transport.abort()
 
+    def stall(self) -> None:
+        """Hold everything back in both directions, also the end of a connection, until :meth:`go_on`."""
+        self._flowing.clear()
+
+    def go_on(self) -> None:
+        """Deliver what was held back."""
+        self._flowing.set()
+
     def forget(self) -> None:
         """Let every connection of this moment become half-open; new ones are made as ``mode`` says."""
         self._forgotten |= self._writers
@@ -61,6 +71,7 @@ class Proxy:
         if self.mode == "refuse":
             writer.transport.abort()
             return
+        await self._flowing.wait()
         with suppress(OSError):
             from_server, to_server = await asyncio.open_unix_connection(self._socket)
             self._writers.add(to_server)
@@ -78,9 +89,11 @@ class Proxy:
                     await asyncio.Event().wait()
                 if answers and self.delay_s:
                     await asyncio.sleep(self.delay_s)
+                await self._flowing.wait()
                 if self.mode != "silent" and target not in self._forgotten:
                     target.write(piece)
                     await target.drain()
+        await self._flowing.wait()
         target.transport.abort()
 
 

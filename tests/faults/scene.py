@@ -57,11 +57,13 @@ class Scene:
         self.sent += ids
         return ids
 
-    async def shut_gate(self, table: str, *, at_commit: bool = False) -> None:
-        """From now on statements that insert into ``table`` wait: at their own end, or while they commit."""
+    async def shut_gate(self, table: str, *, at_commit: bool = False, event: str = "insert") -> None:
+        """From now on statements that insert into ``table`` (or update it) wait: at their end, or while they
+        commit.
+        """
         await self.db.execute(_MAKE_GATE)
         await self.db.execute(
-            f"create constraint trigger gate after insert on {table}"
+            f"create constraint trigger gate after {event} on {table}"
             f" deferrable initially {'deferred' if at_commit else 'immediate'}"
             " for each row execute function gate()"
         )
