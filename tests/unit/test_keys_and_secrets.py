@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill.auth import env_file, host_proof, jwks, key_file, keys, private_file
+from postmill.auth.environment import Environment
 from postmill.auth.secret_store import FILE_NAME, Secrets
 from postmill.model.errors import InvalidOption, NotFound, Refused
 
@@ -128,6 +129,63 @@ HASH=a#b
         "KEY": "-----BEGIN\nmiddle\n-----END",
         "HASH": "a#b",
     }
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        (b"A= # only a comment\nB=2\nC=#x\n", {"A": "", "B": "2", "C": "#x"}),
+        ('A=a\u2028b\nB="c\u0085d"\nC=e\x0cf\n'.encode(), {"A": "a\u2028b", "B": "c\u0085d", "C": "e\x0cf"}),
+        (b"\xef\xbb\xbfA=1\nB=2\n", {"A": "1", "B": "2"}),
+        (b'A=1\r\nB="x\r\ny"\r\n', {"A": "1", "B": "x\ny"}),
+        (b"A=1\rB=2\r", {"A": "1", "B": "2"}),
+        (b"  export  A = 1 \nA_B\t=\t2\n", {"A": "1", "A_B": "2"}),
+        (b"A='it\\'s'\nB=\"C:\\dir\"\nC='a\\nb'\n", {"A": "it's", "B": "C:\\dir", "C": "a\\nb"}),
+        (b"A=a=b==\nB=$A${A}\nA=2\n", {"A": "2", "B": "$A${A}"}),
+        (b"SUPABASE_URL=http://x\nA=1\nSUPABASE_ANON_KEY=k\n", {"A": "1"}),
+        (b"", {}),
+    ],
+)
+def test_an_env_file_says_what_it_says_elsewhere(
+    tmp_path: Path, content: bytes, values: dict[str, str]
+) -> None:
+    """As python-dotenv reads it: a comment after `A=` was the value, and U+2028 ended a line."""
+    (tmp_path / ".env").write_bytes(content)
+    assert env_file.read(tmp_path / ".env").values == values
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"A=1\n\n\nMY-KEY=1\n", "line 4: 'MY-KEY' can't name"),
+        (b"A=1\nPATH=/bin\n", "line 2: The name PATH is reserved"),
+        (b"A=1\nB=a\0b\n", "line 2: The value of B holds a NUL"),
+        (b"A=1\nB=caf\xe9\n", "line 2, is not UTF-8"),
+        ("A=1\n".encode("utf-16"), "UTF-16"),
+        (b"# c\nMSG='tis the season\nB=2\nNAME=O'Brien\n", "line 2, is not NAME=value"),
+        (b'A="a" b\n', "line 1, is not NAME=value"),
+        (b"A=1\nexport A\n", "line 2, is not NAME=value"),
+    ],
+)
+def test_what_functions_can_not_have_is_told_with_file_and_line(
+    tmp_path: Path, content: bytes, told: str
+) -> None:
+    path = tmp_path / ".env"
+    path.write_bytes(content)
+    with pytest.raises(InvalidOption) as caught:
+        env_file.read(path)
+    assert str(path) in caught.value.what
+    assert told in caught.value.what
+
+
+def test_names_that_are_left_out_are_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / ".env").write_text("SUPABASE_URL=x\nA=1\n")
+    environment = Environment({}, tmp_path, tmp_path / ".env")
+    assert environment() == environment() == {"A": "1"}
+    assert [record.getMessage() for record in caplog.records] == ["variables.skipped"]
+    (tmp_path / ".env").unlink()
+    with pytest.raises(NotFound):
+        environment()
 
 
 @pytest.mark.parametrize(

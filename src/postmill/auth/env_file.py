@@ -1,57 +1,99 @@
-"""Reads ``.env`` files: ``functions/.env`` holds the secrets of development."""
+"""Reads ``.env`` files: ``functions/.env`` holds the secrets of development.
+
+python-dotenv reads the lines; this module says which names and values functions can have, and where in the
+file one stands that they can't.
+"""
 
 from __future__ import annotations
 
-import re
+import codecs
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dotenv.parser import parse_stream
 
 from postmill.auth.secret_store import check
-from postmill.model.errors import InvalidOption
+from postmill.model.errors import InvalidOption, NotFound
 
-_LINE = re.compile(r"(?:export\s+)?(?P<name>[^\s=]+)\s*=\s*(?P<value>.*)", re.DOTALL)
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from dotenv.parser import Binding
+
+SKIPPED = "SUPABASE_"
+"""Files that people bring have such names, and the host sets its own: they are left out, with a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvFile:
+    """What a file holds. Its ``repr`` is a secret."""
+
+    values: dict[str, str]
+    skipped: tuple[str, ...]
+    """The names that were left out."""
+
+
+def read(path: Path) -> EnvFile:
+    """The variables of a file. Raises :class:`NotFound` when it can't be read, and as :func:`parse`."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise NotFound(f"{path} can't be read.", why=f"{error.strerror}.") from error
+    return parse_all(_decoded(content, str(path)), str(path))
 
 
 def parse(text: str, source: str) -> dict[str, str]:
     """The variables of a ``.env`` file: ``NAME=value`` lines, ``#`` comments, quotes, an ``export`` in front.
 
-    A quoted value may span lines, and in double quotes a backslash escapes. Nothing is expanded. Raises
+    A quoted value may span lines, and in quotes a backslash escapes. Nothing is expanded. Raises
     :class:`InvalidOption` naming ``source`` and the line.
     """
-    found: dict[str, str] = {}
-    lines = iter(enumerate(text.splitlines(), 1))
-    for number, line in lines:
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = _LINE.fullmatch(line.strip())
-        if match is None:
-            raise InvalidOption(f"{source}, line {number}, is not NAME=value.")
-        value = match["value"]
-        while value[:1] in {'"', "'"} and _closing(value) < 0:
-            following = next(lines, None)
-            if following is None:
-                raise InvalidOption(f"{source}, line {number}: the quote is never closed.")
-            value += "\n" + following[1]
-        check(match["name"], "")
-        found[match["name"]] = _unquoted(value)
-    return found
+    return parse_all(text, source).values
 
 
-def _closing(value: str) -> int:
-    """Where the quote that begins ``value`` ends; -1 when it does not."""
-    position = 1
-    while position < len(value):
-        if value[position] == "\\" and value[0] == '"':
-            position += 1
-        elif value[position] == value[0]:
-            return position
-        position += 1
-    return -1
+def parse_all(text: str, source: str) -> EnvFile:
+    """As :func:`parse`, with the names that were left out."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    values: dict[str, str] = {}
+    skipped: list[str] = []
+    for binding in parse_stream(io.StringIO(lines)):
+        if binding.key is not None and binding.key.startswith(SKIPPED):
+            skipped.append(binding.key)
+        elif binding.key is not None or binding.error:
+            name, value = _variable(binding, source)
+            values[name] = value
+    return EnvFile(values, tuple(dict.fromkeys(skipped)))
 
 
-def _unquoted(value: str) -> str:
-    if value[:1] == "'":
-        return value[1 : _closing(value)]
-    if value[:1] == '"':
-        inner = value[1 : _closing(value)]
-        return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[1]), inner, flags=re.DOTALL)
-    return re.sub(r"\s+#.*", "", value).strip()
+def _variable(binding: Binding, source: str) -> tuple[str, str]:
+    place = f"{source}, line {_line_of(binding)}"
+    if binding.key is None or binding.value is None or binding.error:
+        quoted = any(quote in binding.original.string for quote in "'\"")
+        raise InvalidOption(
+            f"{place}, is not NAME=value.",
+            why="A quote is not closed, or something follows the closing one." if quoted else "",
+        )
+    try:
+        check(binding.key, binding.value)
+    except InvalidOption as error:
+        raise InvalidOption(f"{place}: {error.what}", why=error.why, hint=error.hint) from error
+    return binding.key, binding.value
+
+
+def _line_of(binding: Binding) -> int:
+    """The line on which it begins: the empty lines before it count as part of it."""
+    text = binding.original.string
+    return int(binding.original.line) + text[: len(text) - len(text.lstrip())].count("\n")
+
+
+def _decoded(content: bytes, source: str) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise InvalidOption(f"{source} is in UTF-16.", why="Only UTF-8 is read.", hint="Save it as UTF-8.")
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise InvalidOption(
+            f"{source}, line {line}, is not UTF-8.", hint="Save the file as UTF-8; bytes can be base64."
+        ) from error

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from postmill.auth import env_file
 from postmill.auth.secret_store import Secrets
 from postmill.model.errors import NotFound
+from postmill.model.events import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from postmill.auth.keys import ProjectKeys
+
+_LOGGER = logging.getLogger("postmill")
 
 
 def of_project(url: str, keys: ProjectKeys) -> dict[str, str]:
@@ -41,6 +45,7 @@ class Environment:
         self._secrets = Secrets(kept)
         self._file = file
         self._may_come = may_come
+        self._told: tuple[str, ...] = ()
 
     def __call__(self) -> dict[str, str]:
         """Everything. Raises ``Refused``, ``NotFound`` or ``InvalidOption`` for a file that can't be used."""
@@ -50,9 +55,13 @@ class Environment:
         if self._file is None:
             return {}
         try:
-            text = self._file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            if self._may_come and isinstance(error, FileNotFoundError):
+            found = env_file.read(self._file)
+        except NotFound as error:
+            if self._may_come and isinstance(error.__cause__, FileNotFoundError):
                 return {}
-            raise NotFound(f"{self._file} can't be read.", why=f"{error}.") from error
-        return env_file.parse(text, str(self._file))
+            raise
+        if found.skipped and found.skipped != self._told:
+            fields = {"file": str(self._file), "names": ", ".join(found.skipped)}
+            _LOGGER.warning(Event.VARIABLES_SKIPPED, extra={"fields": fields})
+        self._told = found.skipped
+        return found.values

@@ -38,13 +38,16 @@ def set_secrets(session: Session, pairs: tuple[str, ...], env_file: Path | None)
     """
     from postmill.auth import env_file as reader
 
-    given = reader.parse(env_file.read_text(encoding="utf-8"), str(env_file)) if env_file else {}
+    found = reader.read(env_file) if env_file else reader.EnvFile({}, ())
+    given = dict(found.values)
     unvalued = [pair for pair in pairs if "=" not in pair]
-    if len(unvalued) > 1 or not (pairs or given):
+    if len(unvalued) > 1 or not (pairs or env_file):
         raise click.UsageError("Give NAME=VALUE pairs, or one NAME whose value is on standard input.")
     given |= dict(pair.split("=", 1) for pair in pairs if "=" in pair)
     given |= {name: _from_input(name) for name in unvalued}
     _store(session).set(given)
+    if found.skipped:
+        session.output.note(f"Left out, as the host sets these itself: {', '.join(found.skipped)}.")
     session.output.note(f"Kept: {', '.join(sorted(given))}. Functions that start from now on have them.")
 
 
@@ -76,7 +79,12 @@ def _store(session: Session) -> Secrets:
 
 
 def _from_input(name: str) -> str:
-    value: str = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    try:
+        value: str = click.prompt(name, hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise InvalidOption(
+            f"The value of {name} is not UTF-8.", hint="Encode it, for example as base64."
+        ) from error
     if not value:
         raise InvalidOption(f"Standard input has no value for {name}.")
     return value.removesuffix("\n")

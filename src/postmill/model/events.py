@@ -62,6 +62,7 @@ class Event(StrEnum):
     RESTART_NEEDED = "settings.restart_needed"
     REQUEST_FAILED = "request.failed"
     KEYS_STALE = "keys.stale"
+    VARIABLES_SKIPPED = "variables.skipped"
 
 
 _DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.HISTORY_PRUNED}
@@ -77,6 +78,7 @@ _WARNING = {
     Event.WORKER_DEPRECATED,
     Event.FUNCTION_WARNED,
     Event.KEYS_STALE,
+    Event.VARIABLES_SKIPPED,
     Event.FUNCTION_LOG_DROPPED,
     Event.RESTART_NEEDED,
 }
