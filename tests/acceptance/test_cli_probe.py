@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ import pytest
 from tests.acceptance.test_cli_running import until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.acceptance.conftest import Cli
@@ -32,6 +34,14 @@ async def work(payload: str, ctx: Context) -> None:
     if payload == "block":
         time.sleep(2)
 """
+
+
+def until_true(condition: Callable[[], bool]) -> None:
+    """Ask a process until it says so."""
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 class Worker:
@@ -191,3 +201,46 @@ def test_without_prometheus_client_metrics_say_what_to_install(cli: Cli, start: 
     running = start(PYTHONPATH=str(tmp_path))
     answer = running.get("/metrics")
     assert (answer.status_code, "postmill[prometheus]" in answer.text) == (501, True)
+
+
+CANCELLING = """
+import asyncio
+import logging
+from postmill import worker
+
+class NeedsRequest(logging.Filter):
+    def filter(self, record):
+        return bool(record.request["id"])
+
+@worker(queue="jobs", max_poll_seconds=0.5)
+async def work(payload: dict) -> None:
+    if payload.get("cancel"):
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+    if payload.get("log"):
+        for handler in logging.getLogger("postmill").handlers:
+            handler.addFilter(NeedsRequest())
+"""
+
+
+@pytest.mark.parametrize("what", ["cancel", "log"])
+def test_a_handler_that_breaks_what_is_around_it_ends_nothing(
+    cli: Cli, spawn: Any, tmp_path: Path, what: str
+) -> None:
+    """A handler cancels every task of its process, or its application's log filter raises: the worker goes
+    on, is ready, and ends well.
+    """
+    (tmp_path / "jobs.py").write_text(CANCELLING)
+    environment = {"POSTMILL_LOG_FORMAT": "json"}
+    child = Worker(spawn("worker", "run", "jobs:work", "--probe-port", "0", env=environment))
+    child.until("worker.started")
+    for payload in (f'{{"{what}": 1}}', "{}", f'{{"{what}": 1}}', "{}"):
+        cli("send", "jobs", payload)
+
+    def completed() -> bool:
+        return [row["state"] for row in cli("message", "list", "jobs", "--json").json] == ["completed"] * 4
+
+    until_true(completed)
+    until_true(lambda: child.get("/ready").status_code == 200)
+    child.child.send_signal(signal.SIGTERM)
+    assert child.child.wait(timeout=30) == 0

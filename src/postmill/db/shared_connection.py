@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,8 @@ from postmill.db.outage import breaks_connection
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from postmill.model.address import Address
 
@@ -68,24 +68,11 @@ class SharedConnection:
             self.statements += 1
             await connection.execute(text, *args, timeout=self._timeout_s)
 
-    @asynccontextmanager
-    async def connection(self, *, pinned: bool = True) -> AsyncIterator[asyncpg.Connection]:
+    def connection(self, *, pinned: bool = True) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """The connection for several statements, nobody else between them. Behind a pooler, in one
         transaction, where their plans are to be ``pinned``.
         """
-        async with self._busy:
-            connection = await self._open()
-            try:
-                if self._address.pooled and pinned:
-                    async with connection.transaction():
-                        await connection.execute(statement("session_pins", "local"), timeout=self._timeout_s)
-                        yield connection
-                else:
-                    yield connection
-            except BaseException as error:
-                if breaks_connection(error) or not isinstance(error, Exception):
-                    self._drop()
-                raise
+        return _Turn(self, pinned=pinned)
 
     async def close(self) -> None:
         """Close it, if it is open; the next statement opens it again."""
@@ -110,10 +97,54 @@ class SharedConnection:
             self._connection = connection
         return self._connection
 
+    def _failed(self, error: BaseException) -> None:
+        """Leave the connection if it is not known what it is doing: broken, or cut in a statement."""
+        if breaks_connection(error) or not isinstance(error, Exception):
+            self._drop()
+
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+
+
+class _Turn:
+    """One turn on a shared connection. No generator: whatever ends it in the middle, the turn is over."""
+
+    def __init__(self, shared: SharedConnection, *, pinned: bool) -> None:
+        self._shared = shared
+        self._pinned = pinned
+        self._transaction: Any = None
+
+    async def __aenter__(self) -> asyncpg.Connection:
+        shared = self._shared
+        await shared._busy.acquire()
+        try:
+            connection = await shared._open()
+            if self._pinned and shared._address.pooled:
+                self._transaction = connection.transaction()
+                await self._transaction.start()
+                await connection.execute(statement("session_pins", "local"), timeout=shared._timeout_s)
+        except BaseException as error:
+            shared._failed(error)
+            shared._busy.release()
+            raise
+        return connection
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            if self._transaction is not None and error is None:
+                await self._transaction.commit()
+            elif self._transaction is not None and isinstance(error, Exception):
+                await self._transaction.rollback()
+        except BaseException as broken:
+            self._shared._failed(broken)
+            if error is None:
+                raise
+        finally:
+            if error is not None:
+                self._shared._failed(error)
+            self._shared._busy.release()
 
 
 async def connect(address: Address, name: str, timeout_s: float | None = None) -> asyncpg.Connection:
@@ -129,8 +160,12 @@ async def connect(address: Address, name: str, timeout_s: float | None = None) -
         statement_cache_size=0 if address.pooled else 100,
         server_settings={"application_name": f"postmill {name}"},
     )
-    if not address.pooled:
-        await connection.execute(statement("session_pins", "session"), timeout=CONNECT_TIMEOUT_S)
+    try:
+        if not address.pooled:
+            await connection.execute(statement("session_pins", "session"), timeout=CONNECT_TIMEOUT_S)
+    except BaseException:
+        connection.terminate()
+        raise
     return connection
 
 
@@ -147,6 +182,8 @@ async def with_known_pooler(address: Address) -> Address:
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             found = await asyncpg_connection.is_behind_pooler(connection)
-    finally:
         await connection.close(timeout=2)
+    except BaseException:
+        connection.terminate()
+        raise
     return replace(address, pooled=found, stated=True)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 STAYED = "the row stays where it is: a trigger or row security keeps it"
 BATCH = 1000
 """Messages in one statement at most."""
+GIVEN_UP_AFTER = 3
+"""An outcome that breaks its batch alone so often in a row is given up: the settler itself, after eight."""
 WAITS = 3
 """A lock that kept a settlement waiting so often is looked for: most are gone before."""
 
@@ -67,6 +69,9 @@ class Settler(Service):
         """What the batch at hand began with."""
         self._suspects = 0
         """So many outcomes were in a batch that broke: they go one by one, until it is known which did it."""
+        self._suspect: Message | None = None
+        """The last message whose outcome broke a batch alone."""
+        self._broke_alone = 0
         self._waiting: asyncio.Future[None] | None = None
         self.settled = 0
         """Messages settled so far."""
@@ -132,9 +137,15 @@ class Settler(Service):
         self._ledger.close_empty()
         if isinstance(error, Exception):
             self._suspects = len(open_pairs)
-            if len(open_pairs) == 1:
+            if len(open_pairs) == 1 and self._breaks_alone(open_pairs[0][0]):
                 open_pairs = [self._given_up(*open_pairs[0], error)]
         self._pending[:0] = open_pairs
+
+    def _breaks_alone(self, message: Message) -> bool:
+        """Whether it is surely this message's outcome that breaks the batch."""
+        again = self._suspect is message
+        self._suspect, self._broke_alone = message, self._broke_alone + 1 if again else 1
+        return self._broke_alone >= GIVEN_UP_AFTER
 
     def _given_up(self, message: Message, outcome: Outcome, error: Exception) -> Pair:
         reason = f"its outcome can't be settled: {_said(error)}"

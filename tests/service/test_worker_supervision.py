@@ -1,0 +1,191 @@
+"""Every background service of a worker is broken before and after each of its waits. Nothing is lost, nothing
+runs twice, and nothing stays held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import types
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill import Context, Retry, worker
+from postmill.engine.audit import Audit
+from postmill.engine.claimer import Claimer
+from postmill.engine.settler import Settler
+from postmill.model.events import Event
+from postmill.service.service import Service
+from tests.service.running import finished, running
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Generator
+
+    from postmill.engine.settlement import Settlement
+    from tests.service.running import Running
+
+SERVICES: tuple[type[Service], ...] = (Claimer, Settler, Audit)
+LIVES = 16
+"""So many times each service is broken: the first life at its first wait, the next one at its second."""
+EACH = 3
+"""Messages sent in each life."""
+
+
+class Broken(BaseException):
+    """What no service catches by itself."""
+
+
+class Breaker:
+    """Breaks a service's task at one wait: before it waits, or with what it waited for there."""
+
+    def __init__(self, service: Service, error: type[BaseException]) -> None:
+        self.lives = 0
+        self.ended = asyncio.Event()
+        self._error = error
+        self._service = service
+        self._run = service._run
+        service._pauses.max_s = 0.01
+        service.on_failure.append(self._failed)
+        service._run = self._broken  # type: ignore[method-assign]
+
+    async def _broken(self) -> None:
+        self.lives += 1
+        if self.lives > LIVES:
+            await self._run()
+        else:
+            at, before = divmod(self.lives + 1, 2)
+            await self._driven(self._run(), at, before=bool(before))
+
+    @types.coroutine
+    def _driven(self, work: Coroutine[Any, Any, None], at: int, *, before: bool) -> Generator[Any, Any, None]:
+        waits, error = 0, None
+        while True:
+            try:
+                waited = work.send(None) if error is None else work.throw(error)
+            except StopIteration:
+                return
+            waits += 1
+            error = None
+            if waits == at and before:
+                error = self._error("broken on purpose")
+                continue
+            try:
+                yield waited
+            except BaseException as thrown:
+                error = thrown
+            if waits == at:
+                error = self._error("broken on purpose")
+
+    def _failed(self, _error: BaseException) -> None:
+        self._service._fruitless = 0
+        self.ended.set()
+
+
+async def feed(run: Running, breaker: Breaker, service: Service) -> int:
+    """Send messages until the service has lived through all its breaks. Returns how many."""
+    sent = 0
+    while breaker.lives <= LIVES:
+        breaker.ended.clear()
+        lives = breaker.lives
+        for _ in range(EACH):
+            await run.send("{}")
+        sent += EACH
+        for _ in range(20):
+            service.wake()
+            await asyncio.sleep(0.01)
+            if breaker.lives != lives:
+                break
+    return sent
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, Broken])
+@pytest.mark.parametrize("kind", SERVICES)
+async def test_a_service_that_breaks_at_any_wait_loses_nothing(
+    database_url: str, kind: type[Service], error: type[BaseException]
+) -> None:
+    """The service ends where nobody expects it: what it held has an owner again within one beat."""
+    ran: list[int] = []
+
+    @worker(max_concurrent=3, visibility_timeout=3600, max_poll_seconds=0.5)
+    async def handle(payload: dict[str, Any], ctx: Context) -> None:
+        ran.append(ctx.message.msg_id)
+
+    async with running(database_url, handle, begin=False) as run:
+        breakers: list[tuple[Service, Breaker]] = []
+
+        def arm(each: Any) -> None:
+            (service,) = [service for service in each.services if isinstance(service, kind)]
+            breakers.append((service, Breaker(service, error)))
+
+        run.engine.on_worker.append(arm)
+        await run.engine.start()
+        ((service, breaker),) = breakers
+        sent = await feed(run, breaker, service)
+        await run.true_in_database(f"(select count(*) = {sent} from pgmq.a_tasks)")
+        await run.let_go()
+        assert await run.account() == {"queue": 0, "archive": sent, "dead": 0, "claims": 0}
+        assert sorted(ran) == sorted(set(ran))
+        assert len(ran) == sent
+        assert run.worker.ledger.unsettled == 0
+        assert run.engine.not_ready is None
+        assert run.events(Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD) == []
+    gc.collect()  # a driver that is cut while it connects leaves a socket behind, and Python complains of it
+
+
+def test_every_service_of_a_worker_is_broken_here() -> None:
+    """A new service of the engine joins the test above; the listener holds nothing."""
+    kinds = [kind for kind in Service.__subclasses__() if kind.__module__.startswith("postmill.engine.")]
+    assert {kind.__name__ for kind in kinds} - {"Listener"} == {kind.__name__ for kind in SERVICES}
+
+
+async def test_a_message_without_a_place_is_given_up(database_url: str) -> None:
+    """Its slot is gone and there is no outcome: without the audit it would be renewed for ever."""
+    began = asyncio.Event()
+
+    @worker(max_concurrent=1, visibility_timeout=3600, max_poll_seconds=0.5)
+    async def handle(number: int, ctx: Context) -> None:
+        if ctx.message.lost_leases == 0 and number == 1:
+            began.set()
+            await ctx.stopping.wait()
+
+    async with running(database_url, handle) as run:
+        await run.send("1")
+        await began.wait()
+        dispatcher = run.worker.dispatcher
+        for slot in dispatcher._slots:
+            slot.messages = ()
+        run.worker.audit.wake()
+        ((failed),) = await run.until(Event.SERVICE_FAILED)
+        assert (failed["service"], "[1]" in failed["reason"]) == ("audit", True)
+        await run.let_go()
+        assert await run.db.fetchval("select kind from postmill.failures") == "lost_lease"
+        assert run.worker.ledger.held == []
+
+
+async def test_an_outcome_that_breaks_the_settler_takes_no_other_along(database_url: str) -> None:
+    """One outcome raises each time it is turned into a statement: it alone gets another one."""
+    release = asyncio.Event()
+
+    @worker(max_concurrent=10, visibility_timeout=3600, retry=Retry.none)
+    async def handle(number: int) -> None:
+        await release.wait()
+
+    async with running(database_url, handle) as run:
+        settler = run.worker.settler
+        settler._pauses.max_s = 0.01
+        settle = settler._settle
+
+        async def broken(settlement: Settlement) -> None:
+            if settlement.kind == "complete" and any(each.msg_id == 3 for each in settlement.messages):
+                raise RuntimeError("a bug")
+            await settle(settlement)
+
+        settler._settle = broken  # type: ignore[method-assign]
+        for number in range(5):
+            await run.send(str(number))
+        await run.until(Event.MESSAGE_CLAIMED, count=5)
+        release.set()
+        assert await finished(run, 5) == {"queue": 0, "archive": 4, "dead": 1, "claims": 0}
+        assert settler.trouble is None
