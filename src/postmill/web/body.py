@@ -36,6 +36,8 @@ class Body(Protocol):
 
 def body_of(length: int, limits: ConnectionLimits) -> Body:
     """The body that a head announces."""
+    if length == 0:
+        return _EMPTY
     return ChunkedBody(limits) if length == CHUNKED else SizedBody(length)
 
 
@@ -52,6 +54,10 @@ class SizedBody:
         self._left -= len(taken)
         self.is_whole = not self._left
         return taken, rest
+
+
+_EMPTY = SizedBody(0)
+"""It is whole, so nothing is fed to it: one does for all requests."""
 
 
 class ChunkedBody:

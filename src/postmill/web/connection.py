@@ -227,7 +227,8 @@ class Connection(asyncio.Protocol):
             self._linger()
         elif body.is_whole:
             self._await_next()
-            self._advance()
+            if self._unread:
+                self._advance()
         else:
             self._dropped = 0
             cycle.arrived.clear()

@@ -152,17 +152,18 @@ def _head(method: bytes, target: bytes, framing: _Framing, headers: list[tuple[b
     is_websocket = _is_websocket(method, framing, connection)
     if is_websocket and length:
         raise Refused(BAD_REQUEST)
+    is_new = framing.minor == b"1"
     return RequestHead(
-        method=method.decode("ascii"),
-        path=unquote(path) if "%" in path else path,
-        raw_path=raw_path,
-        query=query,
-        http_version="1.1" if framing.minor == b"1" else "1.0",
-        headers=headers,
-        length=length,
-        keeps_alive=framing.minor == b"1" and b"close" not in connection and b"upgrade" not in framing.values,
-        expects_continue=framing.minor == b"1" and b"100-continue" in framing.tokens(b"expect"),
-        is_websocket=is_websocket,
+        method.decode("ascii"),
+        unquote(path) if "%" in path else path,
+        raw_path,
+        query,
+        "1.1" if is_new else "1.0",
+        headers,
+        length,
+        is_new and b"close" not in connection and b"upgrade" not in framing.values,
+        is_new and b"100-continue" in framing.tokens(b"expect"),
+        is_websocket,
     )
 
 

@@ -91,9 +91,11 @@ class WebServer:
 
 
 async def _all_ended(shared: Shared) -> None:
-    while shared.connections or shared.tasks:
+    while shared.connections:
         shared.changed.clear()
         await shared.changed.wait()
+    while shared.tasks:  # and no connection is left that could start one
+        await asyncio.wait(set(shared.tasks))
 
 
 async def _cut_off(shared: Shared) -> None:

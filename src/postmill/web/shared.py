@@ -47,19 +47,15 @@ class Shared:
     events: Events = field(default_factory=Events)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a connection or a task has ended."""
+    """Set when a connection has ended."""
 
     def start(self, work: Coroutine[None, None, None]) -> None:
         """Run the application for one request."""
         task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self.tasks.discard)
 
     def leave(self, connection: Peer) -> None:
         """A connection has ended."""
         self.connections.discard(connection)
-        self.changed.set()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self.tasks.discard(task)
         self.changed.set()
