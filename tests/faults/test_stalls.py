@@ -119,3 +119,17 @@ async def test_a_worker_that_comes_back_has_its_lock_again(scene: Scene) -> None
         await scene.until("select not exists (select from pg_stat_activity where pid = $1)", before)
         await scene.until(locked)
         assert await scene.db.fetchval("select count(*) from postmill.workers where stopped_at is null") == 1
+
+
+@pytest.mark.slow
+async def test_twenty_idle_workers_send_at_most_twenty_statements_a_second(scene: Scene) -> None:
+    """They ask for news often enough to see a freed lock soon, and no more often."""
+    count = "select xact_commit from pg_stat_database where datname = current_database()"
+    async with AsyncExitStack() as stack:
+        for _ in range(WORKERS):
+            await stack.enter_async_context(running(scene.url, handler(max_pg_connections=2)))
+        await asyncio.sleep(6)  # the first polls, rescues and prunings are over, and their counts are flushed
+        before = await scene.db.fetchval(count)
+        await asyncio.sleep(10)
+        sent = await scene.db.fetchval(count) - before
+    assert 20 < sent <= 20 * 10 + 20  # what was flushed late
