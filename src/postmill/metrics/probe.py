@@ -23,6 +23,7 @@ TIMEOUT_S = 5.0
 TEXT = "text/plain; charset=utf-8"
 _PHRASES = {
     200: "OK",
+    500: "Internal Server Error",
     404: "Not Found",
     405: "Method Not Allowed",
     501: "Not Implemented",
@@ -102,9 +103,17 @@ class Probe:
         elif route is None:
             answer = Answer(404, f"there is {', '.join(self._routes)}\n".encode())
         else:
-            answer = route()
+            answer = _answered(route)
         head = (
             f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}\r\nContent-Type: {answer.content_type}\r\n"
             f"Content-Length: {len(answer.body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
         ).encode()
         return head if method == b"HEAD" else head + answer.body
+
+
+def _answered(route: Callable[[], Answer]) -> Answer:
+    """What the route says, or that it raised: a probe without an answer would look like a dead process."""
+    try:
+        return route()
+    except Exception as error:
+        return Answer(500, f"{type(error).__name__}: {error}\n".encode())
