@@ -40,6 +40,8 @@ class Dispatcher:
         self._options = options
         self._executor = executor
         self._settler = settler
+        self._lease_s = options.lease_s
+        self._batch = options.batch
         self._ready: deque[Message] = deque()
         self._slots: dict[Slot, None] = {}
         self._clean = copy_context()
@@ -166,8 +168,7 @@ class Dispatcher:
             self._dry_since = time.monotonic()
 
     def _next(self) -> list[Message]:
-        ready = self._ready
-        size = self._options.batch
+        ready, size = self._ready, self._batch
         if size is None:
             messages = [ready.popleft()]
         else:
@@ -188,11 +189,13 @@ class Dispatcher:
         slot.began()
         last = self.finished + TURN
         while True:
-            turn = self._this_turn()
+            if not self._turn_is_marked:
+                self._mark_turn()
+            turn = self._turn
             self._give_back_overdue(slot)
             if not slot.messages:
                 slot.outcomes = ()
-            elif self._options.batch is None:
+            elif self._batch is None:
                 slot.outcomes = (await self._executor.run(slot.messages[0], slot),)
             else:
                 slot.outcomes = await self._executor.run_batch(slot.messages, slot)
@@ -205,23 +208,20 @@ class Dispatcher:
         """A message whose lease is over by our own clock is not begun: after a stall or an outage another
         worker may be running it.
         """
-        leased_since = time.monotonic() - self._options.lease_s
-        overdue = [message for message in slot.messages if message.claim.renewed_at <= leased_since]
-        if overdue:
-            slot.messages = [message for message in slot.messages if message not in overdue]
-            for message in overdue:
+        leased_since = time.monotonic() - self._lease_s
+        for message in slot.messages:
+            if message.claim.renewed_at <= leased_since:
+                slot.messages = [other for other in slot.messages if other is not message]
                 self._settler.add(message, RELEASED)
-            self.wants_more.set()
+                self.wants_more.set()
 
     def _goes_on(self, slot: Slot) -> bool:
         return bool(self._ready) and not self._closed and slot.is_clean(self._clean)
 
-    def _this_turn(self) -> int:
-        """The event loop's turn: another number after anything that runs now has waited."""
-        if not self._turn_is_marked:
-            self._turn_is_marked = True
-            asyncio.get_running_loop().call_soon(self._next_turn)
-        return self._turn
+    def _mark_turn(self) -> None:
+        """Have the event loop's turn get another number after anything that runs now has waited."""
+        self._turn_is_marked = True
+        asyncio.get_running_loop().call_soon(self._next_turn)
 
     def _next_turn(self) -> None:
         self._turn += 1

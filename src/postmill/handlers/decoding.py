@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from postmill.model.errors import InvalidHandler, InvalidPayload
-from postmill.model.json_text import check_bounds, loads
+from postmill.model.json_text import SHORT, check_bounds, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,8 @@ def _any_of(payload_type: Any) -> Decode:
 
 def _msgspec(decode: Decode) -> Decode:
     def checked(raw: str) -> Any:
-        check_bounds(raw)
+        if len(raw) > SHORT:
+            check_bounds(raw)
         try:
             return decode(raw)
         except (msgspec.MsgspecError, RecursionError) as error:

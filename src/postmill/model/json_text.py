@@ -22,6 +22,9 @@ MAX_DIGITS = 309
 numbers.
 """
 
+SHORT = min(MAX_DEPTH, MAX_DIGITS)
+"""A text of no more characters is within both bounds; most are."""
+
 _TOO_LONG = re.compile(rf"(?<![.\d])\d{{{MAX_DIGITS + 1}}}")
 _TOO_LONG_IN_BYTES = re.compile(rb"(?<![.\d])\d{%d}" % (MAX_DIGITS + 1))
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
@@ -34,7 +37,8 @@ def loads(raw: str | bytes) -> Any:
     """The value of JSON text. Raises :class:`InvalidPayload`. Of an object's equal names the last counts, as
     in ``jsonb``.
     """
-    check_bounds(raw)
+    if len(raw) > SHORT:
+        check_bounds(raw)
     try:
         return _DECODE(raw)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
