@@ -118,6 +118,7 @@ class Soak:
             "connections reset": self._reset,
             "network silent for 3 s": self._silence,
             "network slow": self._slow,
+            "network stalled": self._stall,
             "archive locked for 2 s": self._lock,
             "backup restored": self._restore,
             "settlements refused": self._refuse,
@@ -178,6 +179,12 @@ class Soak:
         self._proxy.delay_s = 0.1
         await asyncio.sleep(2)
         self._proxy.delay_s = 0.0
+
+    async def _stall(self) -> None:
+        """Nothing gets through for a while, and then all of it: below and above the lease."""
+        self._proxy.stall()
+        await asyncio.sleep(self._random.uniform(1, 9))
+        self._proxy.go_on()
 
     async def _lock(self) -> None:
         async with self._connected() as db, db.transaction():
