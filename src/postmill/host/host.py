@@ -20,6 +20,7 @@ from postmill.host.launching import launcher
 from postmill.host.pool import Pool
 from postmill.host.reload import Reload
 from postmill.host.shared_timer import SharedTimer
+from postmill.host.startup import boot_of
 from postmill.host.supervisor import Supervisor
 from postmill.host.watching import Watch
 from postmill.model.errors import PostmillError
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from postmill.host.discovery import Source
     from postmill.host.exchange import Receive, Scope, Send
     from postmill.host.launcher import Launcher
-    from postmill.isolate.frames import Account
+    from postmill.isolate.frames import Account, Boot
     from postmill.model.address import Address
     from postmill.model.errors import InvalidFunction
     from postmill.model.function_settings import FunctionSettings, RuntimeSettings
@@ -233,11 +234,13 @@ class Host:
         return [self._pools.pop(slug) for slug in set(self._pools) - set(found)]
 
     def _make(self, source: Source, on_change: Callable[[], None]) -> Instance:
-        def environment() -> Mapping[str, str]:
-            return {**self._environment(), **self._own}
-
         account = self._accounts.get(source.settings.user)
-        return Instance(source, self._folder, environment, account, self._launcher, self.events, on_change)
+
+        def boot(execution_id: str) -> Boot:
+            variables = {**self._environment(), **self._own}
+            return boot_of(source, self._folder, variables, account, execution_id)
+
+        return Instance(source, boot, self._launcher, self.events, on_change)
 
     async def _on_death(self, instance: Instance, reason: EndReason) -> None:
         if self._claims is not None and instance.worker_ids and reason not in _BY_ITSELF:

@@ -14,7 +14,7 @@ import msgspec
 from postmill.host.ends import End, failure_of, reason_of
 from postmill.host.isolate_process import IsolateProcess
 from postmill.host.pulse import Pulse
-from postmill.host.startup import Startup, boot_of
+from postmill.host.startup import Startup
 from postmill.host.traffic import Traffic
 from postmill.host.usage import measure
 from postmill.isolate.channel import Channel
@@ -25,13 +25,12 @@ from postmill.model.function_failures import BootFailed, HandlerRaised
 from postmill.model.function_limits import WARNINGS, EndReason, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable
 
     from postmill.host.discovery import Source
     from postmill.host.launcher import Ending, Launcher
     from postmill.host.usage import Measured
-    from postmill.isolate.frames import Account, Boot
+    from postmill.isolate.frames import Boot
     from postmill.isolate.stream import Stream
     from postmill.service.events import Events
 
@@ -58,13 +57,14 @@ class Instance:
     def __init__(
         self,
         source: Source,
-        folder: Path,
-        environment: Callable[[], Mapping[str, str]],
-        account: Account | None,
+        boot: Callable[[str], Boot],
         launcher: Launcher,
         events: Events,
         on_change: Callable[[], None],
     ) -> None:
+        """``boot`` makes what it is told, by its id. It is called at the start, in a thread: it reads files.
+        What it raises is a failure of that start.
+        """
         self.settings = source.settings
         self.slug = source.settings.slug
         self.execution_id = str(uuid4())
@@ -72,16 +72,13 @@ class Instance:
         self.kind: str | None = None
         self.worker_ids: list[str] = []
         self.claiming = asyncio.Event()
-        """Set when its workers are at work."""
+        """Set when its workers are at work, or it has ended."""
         self.version = 0
         """Which version of its function it runs, as its pool counts them."""
         self.replacing = False
         """Its replacement is on the way."""
         self.ended: asyncio.Future[EndReason] = asyncio.get_running_loop().create_future()
-        self._boot: Callable[[], Boot] = lambda: boot_of(
-            source, folder, environment(), account, self.execution_id
-        )
-        """Asked at the start: a file of variables that can't be read then is a failure of that start."""
+        self._boot = boot
         self._events = events
         self._on_change = on_change
         self._cpu_before_s = 0.0
@@ -115,13 +112,6 @@ class Instance:
         """Until it is ready to serve, or has failed."""
         await self._startup.until_decided()
 
-    async def until_claiming(self) -> None:
-        """Until its workers are at work, or it has ended."""
-        claiming = asyncio.create_task(self.claiming.wait())
-        ends: set[asyncio.Future[Any]] = {claiming, self.ended}
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        claiming.cancel()
-
     @property
     def pid(self) -> int:
         """Its process; 0 as long as there is none."""
@@ -140,9 +130,9 @@ class Instance:
         return self.pulse.is_blocked
 
     @property
-    def is_busy(self) -> bool:
-        """Whether it has something to do, so that its event loop must turn."""
-        return not self._is_idle
+    def is_idle(self) -> bool:
+        """Whether it has nothing to do, so that its event loop need not turn; a worker always has."""
+        return self.traffic.is_quiet and self.kind != "worker"
 
     @property
     def lived_s(self) -> float:
@@ -216,18 +206,13 @@ class Instance:
         """What it has used so far."""
         now = time.monotonic()
         return Usage(
-            age_s=now - self._ready_at,
+            age_s=self.lived_s,
             cpu_s=measured.cpu_s - self._cpu_before_s,
             memory_bytes=measured.memory_bytes,
             requests=self.traffic.requests,
-            idle_s=now - self.traffic.idle_since if self._is_idle else 0.0,
+            idle_s=now - self.traffic.idle_since if self.is_idle else 0.0,
             blocked_s=self.pulse.blocked_s,
         )
-
-    @property
-    def _is_idle(self) -> bool:
-        """Whether it has nothing to do; a worker always has."""
-        return self.traffic.is_quiet and self.kind != "worker"
 
     async def _launch_within(self, timeout_s: float) -> None:
         """Until the start has succeeded or failed."""
@@ -236,14 +221,15 @@ class Instance:
                 await self._launch()
                 await self._startup.until_decided()
         except TimeoutError:
-            self._give_up(f"It was not ready after {timeout_s:g} s.")
+            stack = await self._process.stack()
+            self._give_up(f"It was not ready after {timeout_s:g} s.", stack)
         except PostmillError as error:  # a variable that can't be given, or nothing to fork from
             self._give_up(str(error))
         except Exception as error:  # no descriptor is left, for example: who waits must be told in any case
             self._give_up(f"Its process could not be started: {type(error).__name__}: {error}")
 
-    def _give_up(self, why: str) -> None:
-        self._startup.fail(why)
+    def _give_up(self, why: str, stack: str = "") -> None:
+        self._startup.fail(why, stack)
         self.kill(EndReason.STARTUP_FAILURE)
         if self._life is None:
             self._end(EndReason.STARTUP_FAILURE)
@@ -252,7 +238,8 @@ class Instance:
         ours, theirs = socket.socketpair()
         try:
             await self._channel.attach(ours)
-            self._channel.send(Kind.BOOT, 0, msgspec.msgpack.encode(self._boot()))
+            boot = await asyncio.to_thread(self._boot, self.execution_id)
+            self._channel.send(Kind.BOOT, 0, msgspec.msgpack.encode(boot))
             await self._process.launch(theirs)
         finally:
             theirs.close()
@@ -289,6 +276,7 @@ class Instance:
         self._startup.fail("Its process is gone.")
         self.traffic.fail(failure_of(reason))
         self._channel.abort()
+        self.claiming.set()
         if not self.ended.done():
             self.ended.set_result(reason)
             self._on_change()
@@ -310,7 +298,7 @@ class Instance:
         return self.ended.done()
 
     def _stop_if_done(self) -> None:
-        if self.state == State.RETIRED and self._is_idle:
+        if self.state == State.RETIRED and self.is_idle:
             self._say_stop()
 
     def _say_stop(self) -> None:
@@ -355,12 +343,7 @@ class Instance:
 
     def _on_lost(self, _error: BaseException | None) -> None:
         """Its end of the channel is closed: it ends, or user code has closed it."""
-        if self.state != State.ENDED:
-            asyncio.get_running_loop().call_later(1.0, self._kill_silent)
-
-    def _kill_silent(self) -> None:
-        if self.state != State.ENDED:
-            self.kill(EndReason.CRASH)
+        asyncio.get_running_loop().call_later(1.0, self.kill, EndReason.CRASH)
 
     def _say(self, event: Event, **fields: Any) -> None:
         self._events.emit(event, function=self.slug, execution=self.execution_id, **fields)

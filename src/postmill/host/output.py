@@ -78,7 +78,11 @@ class Output(asyncio.Protocol):
         self._rest = rest
 
     def _drop(self, data: bytes) -> None:
-        """The cheapest way to be rid of it; a line that was begun stays cut."""
+        """The cheapest way to be rid of it; a line that was begun stays cut. It is told after a second also
+        when nothing more is printed.
+        """
+        if not self._dropped_bytes:
+            asyncio.get_running_loop().call_later(1.0, self._say_dropped)
         self._left = 0
         self._dropped_bytes += len(data)
         self._dropped_lines += data.count(b"\n")

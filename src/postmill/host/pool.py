@@ -251,7 +251,7 @@ class Pool:
         self._started(instance)
         self._changed()
         if instance.kind == "worker":
-            await instance.until_claiming()
+            await instance.claiming.wait()
         else:
             self.breaker.worked()
         return instance.state == State.READY

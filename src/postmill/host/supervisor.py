@@ -62,7 +62,7 @@ class Supervisor(Service):
         pool.keep()
         for instance in list(pool.instances):
             if instance.state in (State.READY, State.RETIRED):
-                if instance.pulse.round(elapsed_s, busy=instance.is_busy):
+                if instance.pulse.round(elapsed_s, busy=not instance.is_idle):
                     pool.run(instance.tell_blocked())
                 self._judge(pool, instance)
 

@@ -148,6 +148,26 @@ async def test_the_log_says_why_a_function_can_not_be_imported(tmp_path: Path) -
         assert "raises_at_import.py" in said["traceback"]
 
 
+async def test_the_log_says_where_a_start_that_takes_too_long_is(tmp_path: Path) -> None:
+    """An endless loop at import: "not ready after 3 s" alone names no line of it."""
+    runtime = RuntimeSettings(boot_timeout_s=3)
+    async with hosting(tmp_path / "f", "slow_import", runtime=runtime) as scene:
+        await fails(scene, "slow_import", BootFailed)
+        (said,) = scene.events(Event.FUNCTION_BOOT_FAILED)
+        assert "slow_import.py" in said["traceback"]
+
+
+async def test_a_failed_start_is_never_told_as_a_limit(tmp_path: Path) -> None:
+    """One that takes its time to exit was judged by an age counted from the start of the machine."""
+    folder = tmp_path / "f"
+    folder.mkdir()
+    slow_to_exit = "import sys, time\nsys.stdout.flush = lambda: time.sleep(0.5)\n1 / 0\n"
+    (folder / "fails.py").write_text(slow_to_exit, encoding="utf-8")
+    async with hosting(folder) as scene:
+        await fails(scene, "fails", BootFailed)
+        assert await ended(scene, "fails") == EndReason.STARTUP_FAILURE
+
+
 async def test_a_slow_import_is_waited_for(tmp_path: Path) -> None:
     settings = {"slow_import": {"env": {"IMPORT_S": "0.3"}}}
     async with hosting(tmp_path / "f", "slow_import", settings=settings) as scene:
@@ -186,6 +206,17 @@ async def test_a_flood_of_output_is_counted_not_kept(tmp_path: Path) -> None:
         dropped = scene.events(Event.FUNCTION_LOG_DROPPED, "prints_flood")
         assert sum(len(line) + 1 for line in kept) + sum(said["bytes"] for said in dropped) == 100_000_000
         assert 0 < sum(len(line) for line in kept) < 50_000_000
+
+
+async def test_a_flood_is_told_of_also_when_nothing_follows_it(tmp_path: Path) -> None:
+    """The lost lines of a function that was silent afterwards were told at its end, days later."""
+    folder = tmp_path / "f"
+    folder.mkdir()
+    (folder / "once.py").write_text("def handler():\n    print('x' * 1_000_000)\n    return ''\n")
+    async with hosting(folder) as scene:
+        await scene.call("once")
+        assert await scene.until(Event.FUNCTION_LOG_DROPPED, "once")
+        assert not scene.events(Event.FUNCTION_SHUTDOWN, "once")
 
 
 @pytest.mark.parametrize("kind", ["object", "none", "header", "status", "protocol", "silent", "unjson"])
