@@ -113,6 +113,21 @@ async def returns_coroutines(payload: Any) -> Any:
     return [work(payload)]
 
 
+async def leaves_a_task(payload: Any) -> Any:
+    return [asyncio.create_task(asyncio.sleep(3600))]
+
+
+async def returns_a_builtin_method(payload: Any) -> Any:
+    return done.append
+
+
+class Later:
+    """An object that was meant to be called once more."""
+
+    async def __call__(self) -> None:
+        done.append("work")
+
+
 def with_options(times: int) -> Any:
     """A decorator that is used without its parentheses."""
     return lambda function: functools.wraps(function)(lambda payload: (times, payload))
@@ -130,6 +145,17 @@ def with_options(times: int) -> Any:
         contextmanager(lazily),
         with_options(work),  # type: ignore[arg-type]
         lambda _payload: functools.partial(done.append, "work"),
+        lambda payload: {"first": work(payload)},
+        lambda payload: [[work(payload)]],
+        lambda payload: {work(payload)},
+        lambda payload: [Deferred(payload)],
+        lambda payload: (1, lazily_async(payload)),
+        lambda payload: [map(done.append, payload)],
+        lambda _payload: [lambda: done.append("work")],
+        lambda _payload: Retry,
+        lambda _payload: Later(),
+        leaves_a_task,
+        returns_a_builtin_method,
     ],
 )
 async def test_code_that_waits_to_be_run_is_a_failure(database_url: str, function: Any) -> None:
@@ -152,9 +178,42 @@ def test_a_generator_function_is_refused_at_decoration(function: Any, options: d
         worker(queue="tasks").task(lazily)
 
 
-@pytest.mark.parametrize("result", [{"a": 1}, [1, 2], "text", 3, b"bytes", (1,), {1}, open])
+@pytest.mark.parametrize("result", [{"a": 1}, [1, 2], "text", 3, b"bytes", (1,), {1}, [[{"a": [1]}]]])
 async def test_ordinary_results_stay_what_they_are(result: object) -> None:
     assert await finished_result(result) == result
+
+
+@pytest.mark.parametrize("options", [{}, {"batch": 1}])
+async def test_an_error_that_is_returned_is_a_failure(database_url: str, options: dict[str, Any]) -> None:
+    """A single handler's returned error was completed, a batch handler's failed."""
+
+    @worker(retry=Retry.none, **options)
+    async def handle(payload: Any) -> Any:
+        error = ValueError("returned")
+        return [error] if options else error
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        assert (await finished(run, 1))["dead"] == 1
+        assert await run.db.fetchval("select error_message from postmill.failures") == "returned"
+
+
+class RunsItsOwnLoop:
+    """A decorator written as a class, under the name that many of them give to what they wrap."""
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+
+    def __call__(self, payload: Any) -> None:
+        asyncio.run(self.func(payload))
+
+
+async def test_a_callable_object_is_called_as_it_is(database_url: str) -> None:
+    """The async function that it wraps was taken for the handler, and the object was called on the loop."""
+    async with running(database_url, worker(RunsItsOwnLoop(work))) as run:
+        await run.send("{}")
+        assert (await finished(run, 1))["archive"] == 1
+    assert done == ["work"]
 
 
 async def test_the_items_of_a_batch_are_awaited_one_by_one(database_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -190,6 +191,28 @@ async def test_a_batch_in_a_process(database_url: str) -> None:
         assert await run.count("postmill.failures where kind = 'crash'") == 2
 
 
+class Box:
+    """Importable, but an object of it is not: the process would call the function without the object."""
+
+    def __init__(self, content: str) -> None:
+        self._content = content
+
+    def handle(self, payload: object = None) -> None: ...
+
+
+async def test_a_decorator_that_the_child_would_not_find_is_no_success(database_url: str) -> None:
+    """The child ran what was wrapped, under the name that the wrapper has taken over."""
+
+    @functools.wraps(in_child.handle)
+    def checked(what: str) -> None:
+        raise PermissionError(what)
+
+    async with running(database_url, worker(executor="process", retry=Retry.none)(checked)) as run:
+        await run.send('"pid"')
+        assert (await finished(run, 1))["dead"] == 1
+        assert await run.db.fetchval("select error_type from postmill.failures") == "InvalidHandler"
+
+
 def test_what_can_not_run_there_is_refused_at_once() -> None:
     def local(payload: str) -> None: ...
 
@@ -197,6 +220,8 @@ def test_what_can_not_run_there_is_refused_at_once() -> None:
 
     def context(payload: str, ctx) -> None: ...  # type: ignore[no-untyped-def]
 
-    for function in (local, coroutine, context, lambda payload: None):
+    calls_a_copy = Box("in the parent").handle
+    bound = functools.partial(in_child.handle)
+    for function in (local, coroutine, context, lambda payload: None, calls_a_copy, bound):
         with pytest.raises(InvalidHandler):
             worker(executor="process")(function)

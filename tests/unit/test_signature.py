@@ -125,6 +125,8 @@ def test_through_a_decorator_that_hands_on_the_function_itself_is_seen() -> None
 def two_parts(page: Page, depth: int) -> None: ...
 def two_names(order_id, email): ...  # type: ignore[no-untyped-def]
 def context_by_keyword(page: Page, *, ctx: Context) -> None: ...
+def context_by_keyword_with_default(page: Page, *, ctx: Context | None = None) -> None: ...
+def context_in_third_place(page: Page, depth: int = 3, ctx: Context | None = None) -> None: ...
 def of_contexts(page: Page, more: list[Context]) -> None: ...
 
 
@@ -141,6 +143,21 @@ class GeneratorHandler:
         yield page
 
 
+class Draining:
+    """A decorator written as a class, under the name that many of them give to what they wrap."""
+
+    def __init__(self, func: Any) -> None:
+        self.func = func
+
+    def __call__(self, page: Page) -> list[Any]:
+        return list(self.func(page))
+
+
+def test_what_a_callable_object_wraps_is_its_own_affair() -> None:
+    """Only functools.partial calls its ``func`` as it is; other objects with such a name were refused."""
+    assert read_signature(Draining(generator), batch=False).payload_type is Page
+
+
 def needs_three(page: Page, ctx: Context, more: int) -> None: ...
 def needs_keyword(page: Page, *, depth: int) -> None: ...
 def nothing() -> None: ...
@@ -155,6 +172,10 @@ def unknown_type(page: Missing) -> None: ...  # type: ignore[name-defined]  # no
         (two_parts, "depth"),
         (two_names, "email"),
         (context_by_keyword, "ctx"),
+        (context_by_keyword_with_default, "not its second parameter"),
+        (context_in_third_place, "not its second parameter"),
+        (Handler, "Make the object once"),
+        (functools.partial(Handler), "Make the object once"),
         (of_contexts, "more"),
         (generator, "yield"),
         (async_generator, "yield"),

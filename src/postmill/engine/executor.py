@@ -133,7 +133,7 @@ class Executor:
                 f"a batch handler returns None or a list of {len(messages)} outcomes, one a message;"
                 f" got {type(result).__name__}"
             )
-        return [self.verdicts.in_batch(item, message) for item, message in zip(result, messages, strict=True)]
+        return [self.verdicts.returned(item, message) for item, message in zip(result, messages, strict=True)]
 
     def _outcome_of(self, error: BaseException, message: Message, attempt: Attempt, slot: Slot) -> Outcome:
         if attempt.completed_in_transaction:

@@ -90,17 +90,15 @@ class Verdicts:
         return Snooze(REFUSED_S)
 
     def returned(self, value: Any, message: Message) -> Outcome:
-        """What a handler returned: outcomes may be returned as well as raised."""
+        """What a handler returned for a message. Outcomes may be returned as well as raised, and an exception
+        is a failure either way.
+        """
         match value:
-            case Retry() | Dead() | Snooze():
+            case BaseException():
                 return self.raised(value, message)
             case Failed() | Cancelled() | Released() | Lost() | Settled():
                 return value
         return self._completed(value, message)
-
-    def in_batch(self, item: Any, message: Message) -> Outcome:
-        """What a batch handler returned for one message; there an exception is a failure too."""
-        return self.raised(item, message) if isinstance(item, BaseException) else self.returned(item, message)
 
     def raised(
         self, error: BaseException, message: Message, outages: Sequence[BaseException] = ()

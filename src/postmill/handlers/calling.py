@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from postmill.handlers.context import Context
 from postmill.handlers.returned import drop, finished, finished_batch
+from postmill.handlers.signature import called
 from postmill.handlers.threads import Threads
 from postmill.model.errors import InvalidHandler
 
@@ -145,5 +146,4 @@ class InThread:
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    target = getattr(function, "func", function)
-    return inspect.iscoroutinefunction(target) or inspect.iscoroutinefunction(type(target).__call__)
+    return inspect.iscoroutinefunction(called(function))

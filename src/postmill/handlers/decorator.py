@@ -117,7 +117,12 @@ class Worker:
             raise InvalidHandler(
                 "A batch worker has one handler.", why="Messages of different tasks can't share a batch."
             )
-        name = function.__name__
+        name = getattr(function, "__name__", None)
+        if not isinstance(name, str):
+            raise InvalidHandler(
+                f"{function!r} has no name, and a task is reached by its name.",
+                hint="Write a function round it.",
+            )
         if name in self._tasks:
             raise InvalidHandler(f"There are two tasks named {name!r} on queue {self.queue!r}.")
         self._tasks[name] = Task(self, name, function)

@@ -7,12 +7,15 @@ time limit.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import multiprocessing
 import pickle
 import signal
+import sys
 import traceback
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.verdicts import ChildCrashed
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.process import BaseProcess
+    from types import ModuleType
 
     from postmill.engine.attempt import Attempt
     from postmill.model.worker_options import WorkerOptions
@@ -87,13 +91,10 @@ class InProcess:
     """``executor="process"``: see :class:`postmill.handlers.calling.Call`."""
 
     def __init__(self, function: Callable[..., Any], options: WorkerOptions) -> None:
-        self._module, self._name = function.__module__, function.__qualname__
-        if "<locals>" in self._name or self._module == "__main__":
-            raise InvalidHandler(
-                f"{self._name} can't be run in another process.",
-                why="The process imports the function by its module and name.",
-                hint="Define it at the top level of an importable module.",
-            )
+        self._function = function
+        self._module, self._name = function.__module__, getattr(function, "__qualname__", "")
+        if not _has_address(function, self._module, self._name):
+            raise self._not_importable()
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
         self._size = options.max_concurrent
@@ -135,7 +136,26 @@ class InProcess:
             if child.alive:
                 return child
             child.close()
+        module = sys.modules.get(self._module)
+        if module is not None and not self._is_found_in(module):
+            raise self._not_importable()
         return Child(self._module, self._name)
+
+    def _is_found_in(self, module: ModuleType) -> bool:
+        """Whether the process will find this function under its name, and not the one that a decorator has
+        wrapped.
+        """
+        try:
+            return bool(_function_of(attrgetter(self._name)(module)) == self._function)
+        except AttributeError:
+            return False
+
+    def _not_importable(self) -> InvalidHandler:
+        return InvalidHandler(
+            f"{self._name or repr(self._function)} can't be run in another process.",
+            why="The process imports the function by its module and name, and would not find this one.",
+            hint="Define it with def at the top level of an importable module, decorators included.",
+        )
 
     async def _call(self, child: Child, payload: Any) -> tuple[bool, Any]:
         """What the process answers. It is killed when we are cancelled; a ``CancelledError`` of the handler's
@@ -168,15 +188,25 @@ def _ending(exit_code: int | None) -> str:
     return f"the process exited with code {exit_code}"
 
 
+def _has_address(function: Callable[..., Any], module: str, name: str) -> bool:
+    """Whether it may be found by module and name. A method of an object may not: its object stays here."""
+    bound_to = getattr(function, "__self__", None)
+    of_an_object = inspect.ismethod(function) and not inspect.isclass(bound_to)
+    return bool(name) and "<" not in name and module != "__main__" and not of_an_object
+
+
+def _function_of(found: Any) -> Any:
+    """The function behind a worker, a task, or a plain name."""
+    return getattr(getattr(found, "_default", found), "function", found)
+
+
 def _serve(pipe: Connection, module: str, name: str) -> None:
     """The child: import the function, then answer until the pipe closes."""
     from importlib import import_module  # noqa: PLC0415
-    from operator import attrgetter  # noqa: PLC0415
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     try:
-        found = attrgetter(name)(import_module(module))
-        function = getattr(getattr(found, "_default", found), "function", found)
+        function = _function_of(attrgetter(name)(import_module(module)))
     except BaseException as error:
         function = partial(_raise, error)  # said as the failure of each message, not as a crash
     while True:

@@ -15,6 +15,7 @@ import io
 import types
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncContextDecorator, ContextDecorator
+from itertools import islice
 from typing import Any
 
 from postmill.model.errors import InvalidHandler
@@ -26,11 +27,18 @@ _NOT_RUN = (
     AsyncContextDecorator,
     types.FunctionType,
     types.MethodType,
+    types.BuiltinFunctionType,
     functools.partial,
 )
 """Generators and other iterators, what ``contextlib.contextmanager`` makes, and functions: code that still
-waits for somebody to run it.
+waits to be run.
 """
+_DATA = {str, int, float, bool, bytes, type(None)}
+"""Most of what results are made of: not worth a closer look."""
+_DEPTH = 3
+"""Lists in lists, or values of dicts in lists, are looked into: as deep as code is nested by mistake."""
+_FIRST = 1000
+"""So many items of a list are looked at: what was forgotten in a loop is in its first item too."""
 
 
 async def finished(result: Any) -> Any:
@@ -39,8 +47,7 @@ async def finished(result: Any) -> Any:
     Raises :class:`InvalidHandler` when the result is code that has not run.
     """
     result = await _awaited(result)
-    items = result if isinstance(result, list | tuple) else ()
-    if _has_not_run(result) or any(inspect.iscoroutine(item) or inspect.isgenerator(item) for item in items):
+    if _has_not_run(result):
         raise _not_run(result)
     return result
 
@@ -85,13 +92,39 @@ async def _item(item: Any) -> Any:
         return error
 
 
-def _has_not_run(result: Any) -> bool:
-    return isinstance(result, _NOT_RUN) and not isinstance(result, io.IOBase)
+def _has_not_run(result: Any, depth: int = _DEPTH) -> bool:
+    """Whether it is code that has not run, or holds some."""
+    if type(result) in _DATA:
+        return False
+    if isinstance(result, dict):
+        items: Any = result.values()
+    elif isinstance(result, list | tuple | set | frozenset):
+        items = result
+    else:
+        return _is_code(result)
+    return depth > 0 and any(
+        _is_left(item) or _has_not_run(item, depth - 1) for item in islice(items, _FIRST)
+    )
+
+
+def _is_code(result: Any) -> bool:
+    if isinstance(result, type):
+        return issubclass(result, BaseException)  # ``return Retry``
+    waits = isinstance(result, _NOT_RUN) and not isinstance(result, io.IOBase)
+    return waits or inspect.iscoroutinefunction(getattr(type(result), "__call__", None))  # noqa: B004 - not whether
+
+
+def _is_left(item: Any) -> bool:
+    """Whether work was begun, or is still to be begun, that nothing waits for."""
+    return type(item) not in _DATA and (
+        inspect.isawaitable(item) or isinstance(item, concurrent.futures.Future)
+    )
 
 
 def _not_run(result: Any) -> InvalidHandler:
     return InvalidHandler(
         f"The handler returned a {type(result).__name__}, and its work has not been done.",
-        why="A generator, an iterator, a coroutine in a list, a function: none of them runs by itself.",
+        why="Nothing runs a generator or a function that is returned, waits for coroutines and tasks in a"
+        " list, or raises an error's class.",
         hint="Return the result itself; await what has to be awaited; give a decorator its parentheses.",
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import partial
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
@@ -38,6 +39,7 @@ def read_signature(function: Callable[..., Any], *, batch: bool) -> Signature:
     """
     if not callable(function):
         raise InvalidHandler(f"{function!r} can't be called.", hint="Give a function of one payload.")
+    _refuse_class(function)
     _refuse_generator(function)
     try:
         parameters = _parameters(function)
@@ -46,9 +48,18 @@ def read_signature(function: Callable[..., Any], *, batch: bool) -> Signature:
     hints = _hints(function)
     takers = [parameter for parameter in parameters if parameter.kind in _POSITIONAL]
     wants_context = len(takers) > 1 and _is_context(takers[1], hints)
-    _check(function, parameters, takers, wants_context=wants_context)
+    _check(function, parameters, takers, hints, wants_context=wants_context)
     payload_type = hints.get(takers[0].name, Any) if takers else Any
     return Signature(_item_of(payload_type) if batch else payload_type, wants_context)
+
+
+def called(function: Callable[..., Any]) -> Any:
+    """The function whose lines a call runs: behind ``functools.partial``, and that of a callable object."""
+    while isinstance(function, partial):
+        function = function.func
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    return type(function).__call__
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -71,11 +82,20 @@ def _count(parameters: list[inspect.Parameter]) -> tuple[int, int]:
     return sum(parameter.kind in _POSITIONAL for parameter in parameters), sum(by_name)
 
 
+def _refuse_class(function: Callable[..., Any]) -> None:
+    """Calling such a class makes the object that was meant to be called, and runs nothing of it."""
+    target = called(function)
+    if inspect.isclass(target) and any("__call__" in base.__dict__ for base in target.__mro__):
+        raise InvalidHandler(
+            f"{target.__name__} is a class of handlers, and no handler.",
+            why="Calling it for each message would make an object, and its __call__ would never run.",
+            hint=f"Make the object once, and give that: {target.__name__}(...)",
+        )
+
+
 def _refuse_generator(function: Callable[..., Any]) -> None:
     """Calling a generator function makes a generator, and runs nothing."""
-    target = getattr(function, "func", function)
-    if not inspect.isroutine(target) and not inspect.isclass(target):
-        target = type(target).__call__
+    target = called(function)
     if inspect.isgeneratorfunction(target) or inspect.isasyncgenfunction(target):
         name = _name(function)
         raise InvalidHandler(
@@ -89,6 +109,7 @@ def _check(
     function: Callable[..., Any],
     parameters: list[inspect.Parameter],
     takers: list[inspect.Parameter],
+    hints: dict[str, Any],
     *,
     wants_context: bool,
 ) -> None:
@@ -108,6 +129,7 @@ def _check(
         and parameter.kind in (*_POSITIONAL, inspect.Parameter.KEYWORD_ONLY)
         and parameter not in filled
     ]
+    _refuse_late_context(name, [parameter for parameter in parameters if parameter not in filled], hints)
     if unfilled:
         raise InvalidHandler(
             f"{name}() needs more than a payload and a context: {', '.join(unfilled)}.",
@@ -118,12 +140,27 @@ def _check(
         )
 
 
+def _refuse_late_context(name: str, others: list[inspect.Parameter], hints: dict[str, Any]) -> None:
+    """A context with a default that is not the second parameter would never be filled in."""
+    for parameter in others:
+        if _means_context(hints.get(parameter.name)):
+            raise InvalidHandler(
+                f"{name}() takes its context as {parameter.name}, which is not its second parameter.",
+                why="The payload and the context are given by their places: the first and the second.",
+                hint=f"Write it as: async def {name}(payload: dict, {parameter.name}: Context) -> None",
+            )
+
+
 def _is_context(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
     """Whether the context is meant. A default stays, unless the annotation asks for the context."""
     hint = hints.get(second.name, second.annotation)
     if hint is inspect.Parameter.empty:
         named = second.name in {"ctx", "context"} or second.name.startswith("_")
         return named and second.default is inspect.Parameter.empty
+    return _means_context(hint)
+
+
+def _means_context(hint: Any) -> bool:
     return hint is Context or (get_origin(hint) in _UNIONS and Context in get_args(hint))
 
 
@@ -142,10 +179,8 @@ def _item_of(annotation: Any) -> Any:
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    target = function if inspect.isroutine(function) else getattr(function, "__call__", function)  # noqa: B004
-    target = getattr(function, "func", target)
     try:
-        return get_type_hints(target)
+        return get_type_hints(called(function))
     except NameError as error:
         raise InvalidHandler(
             f"The annotations of {getattr(function, '__name__', function)!r} can't be read.",
