@@ -16,6 +16,7 @@ import pytest
 from postmill.auth import env_file, host_proof, jwks, key_file, keys, private_file
 from postmill.auth.environment import Environment
 from postmill.auth.secret_store import FILE_NAME, Secrets
+from postmill.db.project import load_settings
 from postmill.model.errors import InvalidOption, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -287,3 +288,55 @@ def test_an_answer_proves_one_host_at_one_address() -> None:
         (identity, challenge, ("127.0.0.1", 5000), "é"),
     ):
         assert not host_proof.is_proven(*wrong)
+
+
+def test_a_pipe_of_variables_is_read_once_and_never_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Password managers and ``<(command)`` give a pipe. Without a writer it held the host for ever; read a
+    second time it was empty, and the next process had no variables.
+    """
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    environment = Environment({}, tmp_path, pipe)
+    monkeypatch.setattr(env_file, "PIPE_S", 0.05)
+    with pytest.raises(NotFound, match="can't be read") as caught:
+        environment()
+    assert "nobody has written it" in caught.value.why
+    monkeypatch.setattr(env_file, "PIPE_S", 30.0)
+    environment = Environment({}, tmp_path, pipe)
+    text = "A=" + "x" * 200_000  # more than a pipe holds, so that it comes in parts
+    writer = threading.Thread(target=pipe.write_text, args=(text,))
+    writer.start()
+    assert environment() == {"A": "x" * 200_000}
+    writer.join()
+    assert environment() == {"A": "x" * 200_000}
+
+
+def test_a_wait_for_a_pipe_that_was_in_vain_is_not_repeated_by_each_function(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fifty functions that start at once would wait for it one after the other."""
+    os.mkfifo(tmp_path / "pipe")
+    waits: list[Path] = []
+
+    def in_vain(path: Path) -> None:
+        waits.append(path)
+        raise NotFound(f"{path} can't be read.")
+
+    monkeypatch.setattr(env_file, "read", in_vain)
+    environment = Environment({}, tmp_path, tmp_path / "pipe")
+    for _ in range(3):
+        with pytest.raises(NotFound):
+            environment()
+    assert len(waits) == 1
+
+
+def test_other_files_of_the_project_are_no_pipes(tmp_path: Path) -> None:
+    """Where one stands instead of a file, it is refused: opening it would wait for a writer."""
+    for name in ("secrets.json", "postmill.toml"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(Refused, match="can't be read"):
+        private_file.read(tmp_path / "secrets.json")
+    with pytest.raises(InvalidOption, match="can't be read"):
+        load_settings({}, project=tmp_path)

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
+import select
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
 SKIPPED = "SUPABASE_"
 """Files that people bring have such names, and the host sets its own: they are left out, with a warning."""
 
+PIPE_S = 2.0
+"""How long a pipe may take to give its content: a password manager that writes it needs a moment, and a start
+of a function that waits for it has 10 s.
+"""
+_PIECE = 64 * 1024
+"""As much as a pipe holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class EnvFile:
@@ -35,9 +45,16 @@ class EnvFile:
 
 
 def read(path: Path) -> EnvFile:
-    """The variables of a file. Raises :class:`NotFound` when it can't be read, and as :func:`parse`."""
+    """The variables of a file, or of a pipe that somebody writes within ``PIPE_S``. Raises :class:`NotFound`
+    when it can't be read, and as :func:`parse`.
+    """
     try:
-        content = path.read_bytes()
+        content = _piped(path) if path.is_fifo() else path.read_bytes()
+    except TimeoutError as error:
+        raise NotFound(
+            f"{path} can't be read.",
+            why=f"It is a pipe, and nobody has written it and closed it within {PIPE_S:g} s.",
+        ) from error
     except OSError as error:
         raise NotFound(f"{path} can't be read.", why=f"{error.strerror}.") from error
     return parse_all(_decoded(content, str(path)), str(path))
@@ -64,6 +81,25 @@ def parse_all(text: str, source: str) -> EnvFile:
             name, value = _variable(binding, source)
             values[name] = value
     return EnvFile(values, tuple(dict.fromkeys(skipped)))
+
+
+def _piped(path: Path) -> bytes:
+    """All that is written to a pipe. Opening it waits for no writer; an end without one is not the end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    content, until = b"", time.monotonic() + PIPE_S
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    try:
+        while poller.poll(max(0.0, until - time.monotonic()) * 1000):
+            try:
+                while piece := os.read(descriptor, _PIECE):
+                    content += piece
+            except BlockingIOError:  # its writer has more to say
+                continue
+            return content
+    finally:
+        os.close(descriptor)
+    raise TimeoutError
 
 
 def _variable(binding: Binding, source: str) -> tuple[str, str]:

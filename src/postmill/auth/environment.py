@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import stat
+import threading
+import time
 from typing import TYPE_CHECKING
 
 from postmill.auth import env_file
@@ -13,6 +16,7 @@ from postmill.model.events import Event
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from postmill.auth.env_file import EnvFile
     from postmill.auth.keys import ProjectKeys
 
 _LOGGER = logging.getLogger("postmill")
@@ -32,7 +36,7 @@ def of_project(url: str, keys: ProjectKeys) -> dict[str, str]:
 
 class Environment:
     """What a function that starts now is given. Read anew each time, so that a secret set while the host runs
-    reaches the next process.
+    reaches the next process. May be called in several threads.
     """
 
     def __init__(
@@ -46,6 +50,10 @@ class Environment:
         self._file = file
         self._may_come = may_come
         self._told: tuple[str, ...] = ()
+        self._turn = threading.Lock()
+        """Two readers of one pipe would get a part each."""
+        self._pipe: tuple[tuple[int, int], EnvFile] | None = None
+        self._refusal: tuple[float, NotFound] | None = None
 
     def __call__(self) -> dict[str, str]:
         """Everything. Raises ``Refused``, ``NotFound`` or ``InvalidOption`` for a file that can't be used."""
@@ -55,7 +63,8 @@ class Environment:
         if self._file is None:
             return {}
         try:
-            found = env_file.read(self._file)
+            with self._turn:
+                found = self._read(self._file)
         except NotFound as error:
             if self._may_come and isinstance(error.__cause__, FileNotFoundError):
                 return {}
@@ -65,3 +74,31 @@ class Environment:
             _LOGGER.warning(Event.VARIABLES_SKIPPED, extra={"fields": fields})
         self._told = found.skipped
         return found.values
+
+    def _read(self, file: Path) -> EnvFile:
+        """A pipe gives its content once: that holds as long as the same pipe is there. A wait for it that was
+        in vain holds for all who have waited with it.
+        """
+        at = _pipe_at(file)
+        if at is None:
+            return env_file.read(file)
+        if self._pipe is not None and self._pipe[0] == at:
+            return self._pipe[1]
+        if self._refusal is not None and time.monotonic() - self._refusal[0] < env_file.PIPE_S:
+            raise self._refusal[1]
+        try:
+            found = env_file.read(file)
+        except NotFound as error:
+            self._refusal = time.monotonic(), error
+            raise
+        self._pipe = at, found
+        return found
+
+
+def _pipe_at(file: Path) -> tuple[int, int] | None:
+    """Which pipe it is; None for anything else."""
+    try:
+        at = file.stat()
+    except OSError:
+        return None
+    return (at.st_dev, at.st_ino) if stat.S_ISFIFO(at.st_mode) else None

@@ -93,6 +93,8 @@ def read(path: Path) -> dict[str, Any] | None:
     Raises :class:`Refused` when other users may read it, or when it is not one JSON object.
     """
     try:
+        if path.is_fifo():  # opening it could wait for ever
+            raise Refused(f"{path} can't be read.", why="It is a pipe.")
         with path.open("rb") as file:
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             content = file.read()

@@ -106,6 +106,8 @@ def _given_folder(project: str | Path) -> Path:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
+        if path.is_fifo():  # opening it could wait for ever
+            raise InvalidOption(f"{path} can't be read.", why="It is a pipe.")
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin a file so
     except FileNotFoundError:
         return {}

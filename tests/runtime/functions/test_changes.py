@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -318,3 +319,25 @@ async def test_changed_settings_are_taken_over_or_said_to_need_a_restart(tmp_pat
         (needed,) = await scene.until(Event.RESTART_NEEDED)
         assert needed["settings"] == ["[db]", "[runtime] port"]
         await answers(scene, b" says one")
+
+
+async def test_variables_that_take_their_time_hold_up_no_other_request(tmp_path: Path) -> None:
+    """A file of variables on a pipe or a slow disk was read on the loop that serves everybody."""
+    folder = tmp_path / "f"
+    write(folder, "changing.py", SAYS % "one")
+    slow, reading, over = threading.Event(), threading.Event(), threading.Event()
+
+    def environment() -> dict[str, str]:
+        if slow.is_set():
+            reading.set()
+            assert over.wait(GIVE_UP_S)
+        return {}
+
+    async with hosting(folder, environment=environment) as scene:
+        await scene.call("healthy")
+        slow.set()
+        starting = asyncio.create_task(scene.call("changing"))
+        assert await asyncio.to_thread(reading.wait, GIVE_UP_S)
+        assert (await scene.call("healthy")).status == 200
+        over.set()
+        assert (await starting).body == b" says one"
