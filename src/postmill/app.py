@@ -169,7 +169,7 @@ def _serving_process(
     )
     readiness.checks.append(lambda: host.trouble)
     trust = Trust(keys, runtime.jwks, settings.project_dir)
-    return ServingProcess(
+    process = ServingProcess(
         host,
         Gateway(
             host, trust, max_body_bytes=_most_bytes(settings), readiness=readiness, identity=how.identity
@@ -183,6 +183,8 @@ def _serving_process(
         on_listening=lambda: how.on_listening(url, host.functions()),
         on_stop=how.on_stop,
     )
+    host.on_giving_up.append(process.can_not_go_on)
+    return process
 
 
 def _configuration(settings: Settings) -> Configuration:

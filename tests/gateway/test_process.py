@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
+from postmill.cli.exit_codes import Exit, exit_code
 from postmill.gateway.process import ServingProcess
 from postmill.gateway.readiness import Readiness
+from postmill.model.errors import HostFailed
 
 
 class Stands:
@@ -62,3 +67,31 @@ async def test_a_second_request_to_stop_ends_a_start_that_hangs() -> None:
     await running
     assert said == [False, True]
     assert host.ends[-1] == 0
+
+
+async def test_a_host_that_can_not_go_on_ends_its_process_with_an_error() -> None:
+    """A part of it had failed for good; only the readiness probe knew, and where none is asked it went on."""
+    host: Any = Stands()
+    other: Any = Stands()
+    listening = asyncio.Event()
+    process = ServingProcess(
+        host,
+        other,
+        other,
+        other,
+        Readiness(),
+        grace_s=1000,
+        reload=False,
+        start_all=False,
+        on_listening=listening.set,
+        on_stop=lambda _: None,
+    )
+    running = asyncio.create_task(process.run())
+    await listening.wait()
+    broken: Any = SimpleNamespace(trouble="the supervisor has failed for good: OSError: no file is left")
+    process.can_not_go_on(broken)
+    with pytest.raises(HostFailed) as caught:
+        await running
+    assert "no file is left" in caught.value.why
+    assert host.ends == [1000]
+    assert exit_code(caught.value) == Exit.FAILED

@@ -10,6 +10,8 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from postmill.model.errors import HostFailed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from postmill.gateway.readiness import Readiness
     from postmill.gateway.trust import Trust
     from postmill.host.host import Host
+    from postmill.service.service import Service
     from postmill.web.server import WebServer
 
 CUT_S = 1.0
@@ -56,9 +59,12 @@ class ServingProcess:
         self._on_stop = on_stop
         self._asked = asyncio.Event()
         self._forced = asyncio.Event()
+        self._failure: HostFailed | None = None
 
     async def run(self) -> None:
-        """Serve until SIGINT or SIGTERM. Raises what keeps the host or the gateway from starting."""
+        """Serve until SIGINT or SIGTERM. Raises what keeps the host or the gateway from starting, and
+        :class:`HostFailed` when a part of the host can't be kept alive.
+        """
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self.stop)
@@ -68,6 +74,18 @@ class ServingProcess:
             await self._end()
             for number in _SIGNALS:
                 loop.remove_signal_handler(number)
+        if self._failure is not None:
+            raise self._failure
+
+    def can_not_go_on(self, service: Service) -> None:
+        """A part of the host has failed for good: end in good order, and with an error."""
+        self._failure = self._failure or HostFailed(
+            "The function host can't go on.",
+            why=f"{service.trouble}.",
+            hint="The log says what it met (service.failed). Start the process again, and report a bug.",
+        )
+        self._asked.set()
+        self._readiness.stopping()
 
     def stop(self) -> None:
         """Ask for the end; asked again, cut the grace short, and a start that does not come to its end."""

@@ -68,6 +68,8 @@ class Host:
         function. ``configuration``: where ``runtime`` and ``functions`` come from, to be followed too.
         """
         self.events = Events()
+        self.on_giving_up: list[Callable[[Service], object]] = []
+        """Called when a part of it has failed for good: this host can't go on."""
         self._folder = folder.absolute()
         self._runtime = runtime
         self._configured = functions
@@ -112,6 +114,7 @@ class Host:
                 self._services.append(Reload(watch, self._follow, self._background.failed, self.events))
             await self._launcher.start()
             for service in self._services:
+                service.on_giving_up += self.on_giving_up
                 service.start()
             self._started = True
 

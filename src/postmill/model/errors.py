@@ -98,6 +98,12 @@ class WorkerFailed(PostmillError):
     code = "worker-failed"
 
 
+class HostFailed(PostmillError):
+    """A part of the function host fails again and again, so the process ends: another one may do better."""
+
+    code = "host-failed"
+
+
 class LeaseLost(PostmillError):
     """The message is leased to somebody else by now, so nothing was changed. A normal result of a fence, not
     a bug.

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import orjson
 import pytest
@@ -19,6 +20,9 @@ from postmill.model.function_limits import EndReason
 from postmill.model.function_settings import FunctionSettings, RuntimeSettings
 from postmill.model.settings import Settings
 from tests.runtime.functions.scene import GIVE_UP_S, Scene, copy_functions, hosting
+
+if TYPE_CHECKING:
+    from postmill.service.service import Service
 
 WORKING = Path(__file__).parent / "working"
 SAYS = "import os\n\n\ndef handler():\n    return os.environ.get('A', '') + ' says %s'\n"
@@ -341,3 +345,24 @@ async def test_variables_that_take_their_time_hold_up_no_other_request(tmp_path:
         assert (await scene.call("healthy")).status == 200
         over.set()
         assert (await starting).body == b" says one"
+
+
+async def test_a_part_of_the_host_that_has_failed_for_good_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that its process can end: without the supervisor no limit holds and no worker is started again."""
+
+    async def broken(_: Supervisor) -> bool:
+        raise OSError("no file is left")
+
+    monkeypatch.setattr(Supervisor, "run_once", broken)
+    monkeypatch.setattr("postmill.service.service.MAX_FRUITLESS", 1)
+    async with hosting(tmp_path / "f") as scene:
+        pass
+    told: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
+    scene.host.on_giving_up.append(told.set_result)
+    await scene.host.start()
+    async with asyncio.timeout(GIVE_UP_S):
+        service = await told
+    assert "no file is left" in str(service.trouble)
+    await scene.host.stop()
