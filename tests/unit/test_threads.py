@@ -7,7 +7,7 @@ from concurrent.futures import wait
 
 import pytest
 
-from postmill.handlers.threads import Threads
+from postmill.service.threads import Threads
 
 
 def test_no_more_threads_than_allowed_and_idle_ones_are_used_again() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from contextvars import copy_context
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from postmill.engine.slot import Slot
 from postmill.model.outcome import RELEASED
 from postmill.model.prefetch import Prefetch
+from postmill.service.tasks import CHILD_EXIT, new_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -46,6 +48,7 @@ class Dispatcher:
         self._slots: dict[Slot, None] = {}
         self._clean = copy_context()
         """Each handler runs in a copy of this context."""
+        self._pid = os.getpid()
         self._turn = 0
         self._turn_is_marked = False
         self._closed = False
@@ -178,10 +181,10 @@ class Dispatcher:
         return messages
 
     def _begin(self, slot: Slot) -> None:
+        slot.task = new_task(self._run(slot), context=self._clean.copy())
         self._slots[slot] = None
         self.running += 1
         self.quiet.clear()
-        slot.task = asyncio.get_running_loop().create_task(self._run(slot), context=self._clean.copy())
         slot.task.add_done_callback(partial(self._ended, slot))
 
     async def _run(self, slot: Slot) -> None:
@@ -228,6 +231,8 @@ class Dispatcher:
         self._turn_is_marked = False
 
     def _hand_over(self, slot: Slot, outcomes: Sequence[Outcome]) -> None:
+        if os.getpid() != self._pid:  # a handler has forked, and this is the child
+            os._exit(CHILD_EXIT)
         messages, slot.messages = slot.messages, ()
         self.finished += len(messages)
         for message, outcome in zip(messages, outcomes, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from postmill.engine.verdicts import QUOTED_LIMIT
 from postmill.model.events import Event
 from postmill.model.outcome import Failed
+from postmill.service.tasks import new_task
+from postmill.service.threads import Threads
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from postmill.model.message import Message
     from postmill.model.outcome import Outcome
     from postmill.service.events import Events
+
+
+MAX_HOOKS = 8
+"""Plain ``on_dead`` functions that run at once: they are rare, and mostly wait for somebody's API."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,8 @@ class DeadLetterHook:
     def __init__(self, hook: Callable[[Any], Any] | None, events: Events) -> None:
         self._hook = hook
         self._events = events
+        self._threads = Threads(MAX_HOOKS, "postmill on_dead")
+        """Our own: a handler may have shut the event loop's executor down."""
         self._running: set[asyncio.Task[None]] = set()
 
     def post(self, settlement: Settlement, settled: list[int]) -> None:
@@ -97,7 +106,7 @@ class DeadLetterHook:
                     outcome.error_message,
                     attempts_of(message, outcome),
                 )
-                task = asyncio.create_task(self._call(letter))
+                task = new_task(self._call(letter))
                 self._running.add(task)
                 task.add_done_callback(partial(self._ended, letter))
 
@@ -118,7 +127,9 @@ class DeadLetterHook:
             if inspect.iscoroutinefunction(self._hook):
                 await self._hook(letter)
                 return
-            answer = await asyncio.to_thread(self._hook, letter)
+            answer = await asyncio.wrap_future(
+                self._threads.submit(partial(copy_context().run, self._hook, letter))
+            )
             if inspect.isawaitable(answer):
                 await answer
         except BaseException as error:  # also SystemExit: in a task it would end the event loop

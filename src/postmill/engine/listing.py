@@ -6,14 +6,15 @@ can't take all there is calls another. Decides none of this: that is the claimer
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from postmill.service.tasks import new_task
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    import asyncio
+    from collections.abc import Coroutine
     from uuid import UUID
 
     import asyncpg
@@ -31,7 +32,7 @@ class Listing:
         self._shared = shared
         self._queue = queue
         self._worker_id = worker_id
-        self._unawaited: asyncio.Future[None] | None = None
+        self._unawaited: asyncio.Task[object] | None = None
         shared.on_connect(self._connected)
 
     async def join(self) -> None:
@@ -68,6 +69,6 @@ class Listing:
         """The server may have crashed, and its list is gone then."""
         self.listed = False
 
-    def _later(self, work: Awaitable[None]) -> None:
-        self._unawaited = asyncio.ensure_future(work)
+    def _later(self, work: Coroutine[Any, Any, object]) -> None:
+        self._unawaited = new_task(work)
         self._unawaited.add_done_callback(lambda done: done.cancelled() or done.exception())

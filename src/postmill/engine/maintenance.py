@@ -58,6 +58,7 @@ class Maintenance:
         self._workers = workers
         self._loop = asyncio.get_running_loop()
         self._announced = asyncio.Event()
+        self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="postmill heartbeat", daemon=True)
         self._stopping = threading.Event()
         self._own_loop: asyncio.AbstractEventLoop | None = None
@@ -97,7 +98,9 @@ class Maintenance:
         if self._own_loop is not None and self._woken is not None:
             with suppress(RuntimeError):  # its loop has ended already
                 self._own_loop.call_soon_threadsafe(self._woken.set)
-        await asyncio.to_thread(self._thread.join, timeout_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s if self._thread.is_alive() else 0):
+                await self._over.wait()
 
     # on the event loop
 
@@ -119,6 +122,7 @@ class Maintenance:
             except BaseException as error:
                 self._report(error)
                 self._stopping.wait(backoff.next_delay_s())
+        self._call(self._over.set)
 
     def _ended(self) -> bool:
         """Whether the workers of this thread have come to an end: without their event loop, nothing of theirs

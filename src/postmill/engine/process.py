@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run import Engine
 from postmill.model.errors import InvalidOption
+from postmill.service.tasks import new_task
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
 
     from postmill.engine.handler import Handler
+    from postmill.engine.worker_probe import WorkerProbe
     from postmill.model.address import Address
 
 LOOP_VARIABLE = "POSTMILL_LOOP"
@@ -60,12 +62,18 @@ class Runner:
         if self._asked_early:
             self._asked.set()
             self._end()
+        probe = self._probe_of(engine)
         with self._signals():
-            async with self._observed(engine):
+            if probe is not None:
+                await probe.start()
+            try:
                 await self._run(engine, self._asked)
+            finally:
+                if probe is not None:
+                    await probe.stop()
 
     async def _run(self, engine: Engine, asked: asyncio.Event) -> None:
-        starting = asyncio.create_task(engine.start())
+        starting = new_task(engine.start())
         starting.add_done_callback(lambda task: self._end() if _error_of(task) is not None else None)
         engine.on_over.append(self._end)
         await self._outlasted(self._over)
@@ -82,7 +90,7 @@ class Runner:
     async def _stopped(self, engine: Engine, reason: str) -> None:
         """Stop the engine, again if other code has cancelled that."""
         for _ in range(MAX_STOPS):
-            stopping = asyncio.create_task(engine.stop(reason))
+            stopping = new_task(engine.stop(reason))
             await self._outlasted(stopping)
             if not stopping.cancelled():
                 break
@@ -124,20 +132,13 @@ class Runner:
         else:
             self._loop.call_soon_threadsafe(self.stop)
 
-    @asynccontextmanager
-    async def _observed(self, engine: Engine) -> AsyncIterator[None]:
-        """With the probe, if there is to be one."""
+    def _probe_of(self, engine: Engine) -> WorkerProbe | None:
+        """The probe, if there is to be one."""
         if self._probe is None:
-            yield
-            return
+            return None
         from postmill.engine.worker_probe import WorkerProbe  # noqa: PLC0415 - most workers run without a probe
 
-        probe = WorkerProbe(engine, *self._probe)
-        await probe.start()
-        try:
-            yield
-        finally:
-            await probe.stop()
+        return WorkerProbe(engine, *self._probe)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -155,17 +156,62 @@ class Runner:
                 loop.remove_signal_handler(number)
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
+def run(main: Coroutine[Any, Any, None], stop: Callable[[], object] | None = None) -> None:
     """Run ``main`` on the fastest event loop there is here, or on asyncio's own if ``POSTMILL_LOOP`` says so.
 
-    Raises :class:`InvalidOption` for any other value of that variable.
+    ``stop`` asks ``main`` to end. It is called when other code breaks the loop off, with a ``SystemExit`` in
+    a task of its own; what was raised is raised here when ``main`` has ended. Raises :class:`InvalidOption`
+    for any other value of that variable.
     """
     runner = asyncio.Runner(loop_factory=loop_factory(os.environ.get(LOOP_VARIABLE)))
     try:
-        runner.run(main)
+        _run_to_its_end(runner, main, stop)
     finally:
-        if runner.get_loop().run_until_complete(_ended()):
+        loop = runner.get_loop()
+        loop.set_task_factory(None)  # a handler may have installed one that raises
+        if loop.run_until_complete(_ended()):
             runner.close()
+
+
+def _run_to_its_end(
+    runner: asyncio.Runner, main: Coroutine[Any, Any, None], stop: Callable[[], object] | None
+) -> None:
+    working: list[asyncio.Task[Any] | None] = []
+
+    async def work() -> None:
+        working.append(asyncio.current_task())
+        await main
+
+    try:
+        runner.run(work())
+    except BaseException as broken:
+        task = working[0] if working else None
+        if stop is None or task is None or task.done():
+            raise
+        if not _is_stopped_loop(broken):
+            stop()
+        _go_on(runner.get_loop(), task, stop)
+        if not _is_stopped_loop(broken):
+            raise
+
+
+def _go_on(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop: Callable[[], object]) -> None:
+    """Run a loop that was broken off until ``task`` has ended. ``loop.stop()`` has no effect; any other break
+    asks for the end, and once more cuts the grace short.
+    """
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except BaseException as broken:
+            if task.done():
+                raise
+            if not _is_stopped_loop(broken):
+                stop()
+
+
+def _is_stopped_loop(error: BaseException) -> bool:
+    """Whether somebody called ``loop.stop()``; the loop says so in these words, and with no class."""
+    return isinstance(error, RuntimeError) and "stopped before Future completed" in str(error)
 
 
 def loop_factory(wanted: str | None) -> Callable[[], asyncio.AbstractEventLoop] | None:

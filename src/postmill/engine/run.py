@@ -22,7 +22,8 @@ from postmill.model.events import Event
 from postmill.model.queue_name import validated
 from postmill.service.events import Events
 from postmill.service.outage import Outage, OutageBackoff
-from postmill.sql.catalog import statement
+from postmill.service.tasks import keep_to_this_process, new_task
+from postmill.sql.catalog import preload, statement
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -74,7 +75,7 @@ class Engine:
         async with self._order:
             if self.workers or self._stopped:
                 return
-            self._starting = asyncio.create_task(self._begin())
+            self._starting = new_task(self._begin())
             try:
                 await self._starting
             except asyncio.CancelledError:
@@ -91,7 +92,7 @@ class Engine:
         async with self._order:
             if self._ended.is_set():
                 return
-            await asyncio.gather(*(worker.stop(force=self._force) for worker in self.workers))
+            await asyncio.gather(*(new_task(worker.stop(force=self._force)) for worker in self.workers))
             if self._maintenance is not None:
                 await self._maintenance.stop(reason)
             if self._listener is not None:
@@ -105,6 +106,8 @@ class Engine:
             self._ended.set()
 
     async def _begin(self) -> None:
+        keep_to_this_process(asyncio.get_running_loop())
+        preload()  # later there may be no file descriptor left, or other files
         claims, settlements = await self._connect()
         shapes = await self._once_up(lambda: self._shapes(claims))
         for handler, shape in zip(self._handlers, shapes, strict=True):

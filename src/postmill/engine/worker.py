@@ -26,6 +26,7 @@ from postmill.model.outcome import LOST
 from postmill.model.queue_name import QueueShape
 from postmill.service.events import Events
 from postmill.service.outage import Outage
+from postmill.service.tasks import new_task
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -152,9 +153,9 @@ class QueueWorker:
 
     async def _quiet_or(self, force: asyncio.Event | None, seconds: float) -> None:
         """May return early: a handler that cancels every task of the process also ends these."""
-        waits = [asyncio.ensure_future(self.dispatcher.quiet.wait())]
+        waits = [new_task(self.dispatcher.quiet.wait())]
         if force is not None:
-            waits.append(asyncio.ensure_future(force.wait()))
+            waits.append(new_task(force.wait()))
         _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for wait in pending:
             wait.cancel()

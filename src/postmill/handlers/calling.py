@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from postmill.handlers.context import Context
 from postmill.handlers.returned import drop, finished, finished_batch
 from postmill.handlers.signature import called
-from postmill.handlers.threads import Threads
 from postmill.model.errors import InvalidHandler
+from postmill.service.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

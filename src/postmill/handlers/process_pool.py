@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.engine.verdicts import ChildCrashed
 from postmill.handlers.returned import in_process
-from postmill.handlers.threads import Threads
 from postmill.model.errors import InvalidHandler
+from postmill.service.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -51,7 +51,7 @@ def run_here(
         runner = Runner(workers, where, on_drain=on_drain, probe=probe)
         _running.append(runner)
         try:
-            run(runner.run())
+            run(runner.run(), runner.stop)
         finally:
             _running.remove(runner)
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from postmill.model.errors import InvalidOption
+from postmill.service.tasks import new_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,7 +78,7 @@ class Probe:
         if len(self._connections) >= MAX_CONNECTIONS:
             writer.transport.abort()
             return
-        task = asyncio.ensure_future(self._serve(reader, writer))
+        task = new_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
 

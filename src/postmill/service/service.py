@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from postmill.model.events import Event
 from postmill.service.backoff import Backoff
 from postmill.service.events import Events
+from postmill.service.tasks import new_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +102,7 @@ class Service(ABC):
 
     def _begin_task(self) -> None:
         self._began_at = time.monotonic()
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"postmill {self.name}")
+        self._task = new_task(self._run(), name=f"postmill {self.name}")
         self._task.add_done_callback(self._task_ended)
 
     async def _run(self) -> None:
@@ -112,7 +113,15 @@ class Service(ABC):
                 await self.rest()
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
-        error = _error_of(task)
+        """Nothing supervises the supervision: where it breaks itself, the service has failed for good."""
+        try:
+            self._mend(_error_of(task))
+        except BaseException as broken:
+            if not self.gave_up:
+                self.failure = broken
+                self._give_up(broken)
+
+    def _mend(self, error: BaseException | None) -> None:
         if error is None and self._stopping:
             return
         error = error or RuntimeError("it returned without being asked to")

@@ -42,6 +42,17 @@ def queue_statement(name: str, shape: QueueShape, *flags: str) -> str:
     return _TABLE.sub(lambda place: str(getattr(shape, place["table"])), statement(name, *sorted(present)))
 
 
+def preload() -> None:
+    """Read every statement now: none depends on the files any more. Without this a process that runs out of
+    file descriptors, or whose installation is replaced, meets that at its first use of a statement.
+    """
+    root = files(__package__)
+    for folder in ("statements", "parts"):
+        for entry in (root / folder).iterdir():
+            if entry.name.endswith(".sql"):
+                _read(f"{folder}/{entry.name}")
+
+
 def scripts(folder: str) -> list[tuple[str, str]]:
     """All ``.sql`` files of ``migrations``, ``functions``, ``views`` or ``compat`` as (stem, text)."""
     root = files(__package__) / folder
@@ -65,6 +76,7 @@ def _kept(text: str, flags: frozenset[str]) -> Iterator[str]:
             yield line
 
 
+@cache
 def _read(path: str) -> str:
     try:
         return (files(__package__) / path).read_text(encoding="utf-8")

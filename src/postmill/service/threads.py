@@ -4,10 +4,13 @@ one that hangs must not keep a stopped worker alive.
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
+
+from postmill.service.tasks import CHILD_EXIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,21 +46,30 @@ class Threads:
             self._jobs.put(None)
 
     def _work(self) -> None:
+        pid = os.getpid()
         while (job := self._jobs.get()) is not None:
-            _run(*job)
+            _run(*job, pid)
             del job  # what it holds must not outlive it in an idle thread
             self._idle.release()
 
 
-def _run(future: Future[Any], call: Callable[[], Any]) -> None:
+def _run(future: Future[Any], call: Callable[[], Any], pid: int) -> None:
     if not future.set_running_or_notify_cancel():
         return
+    result: Any = None
+    failure: BaseException | None = None
     try:
-        future.set_result(call())
+        result = call()
     except StopIteration as error:  # a future can't carry it: its waiter would never be told
-        future.set_exception(_as_runtime_error(error))
+        failure = _as_runtime_error(error)
     except BaseException as error:
-        future.set_exception(error)
+        failure = error
+    if os.getpid() != pid:  # the call has forked, and this is the child: it has no business here
+        os._exit(CHILD_EXIT)
+    if failure is None:
+        future.set_result(result)
+    else:
+        future.set_exception(failure)
 
 
 def _as_runtime_error(error: StopIteration) -> RuntimeError:
