@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.acceptance.conftest import Cli
 
-JOBS = '''
+JOBS = """
 import asyncio, os, sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -89,7 +89,7 @@ async def work(payload: dict, ctx: Context) -> None:
 def fork_in_thread(payload: dict) -> None:
     if "do" in payload:
         os.fork()
-'''
+"""
 
 SURVIVED = (
     "shut_the_executor",
@@ -145,7 +145,9 @@ def test_sys_exit_beside_a_handler_drains_and_keeps_its_code(
     cli("send", "hostile", f'{{"do": "{deed}"}}')
     assert child.wait() == 4
     assert db.execute("select msg_id from pgmq.a_hostile").fetchall() == [{"msg_id": 1}]
-    assert db.execute("select count(*) from postmill.failures where kind = 'error'").fetchone() == {"count": 0}
+    assert db.execute("select count(*) from postmill.failures where kind = 'error'").fetchone() == {
+        "count": 0
+    }
     assert db.execute("select count(*) from postmill.claims").fetchone() == {"count": 0}
 
 
