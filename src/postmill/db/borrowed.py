@@ -20,7 +20,7 @@ from asyncpg.pool import PoolConnectionProxy
 from postmill.client import asyncpg_connection
 from postmill.db.handler_session import HandlerSession
 from postmill.db.outage import is_passing
-from postmill.db.shared_connection import CONNECT_TIMEOUT_S
+from postmill.db.shared_connection import CONNECT_TIMEOUT_S, own_settings
 from postmill.model.errors import Refused
 from postmill.service.backoff import Backoff
 from postmill.sql.catalog import statement
@@ -62,9 +62,10 @@ class HandlerConnections:
         self._closed = False
         self._lent = 0
         flags = () if size else ("listening",)
-        pins = "" if size else statement("session_pins", "session")
-        # A pooler's sessions are not ours to reset.
-        self._reset_text = "" if address.pooled else statement("session_reset", *flags) + "\n" + pins
+        own = statement("session_own", "lent") if size else own_settings("session")
+        # A pooler's sessions are not ours to set and reset.
+        self._own_text = "" if address.pooled else own
+        self._reset_text = "" if address.pooled else statement("session_reset", *flags) + "\n" + own
 
     @asynccontextmanager
     async def acquire(self, on_lost: OnLost) -> AsyncIterator[Borrowed]:
@@ -217,6 +218,7 @@ class HandlerConnections:
                     self._address.url,
                     connect=asyncpg_connection.connect,
                     connection_class=HandlerSession,
+                    init=self._init,
                     reset=self._reset,
                     min_size=0,
                     max_size=self._size,
@@ -226,6 +228,11 @@ class HandlerConnections:
                     server_settings={"application_name": "postmill handlers"},
                 )
             return self._pool
+
+    async def _init(self, connection: asyncpg.Connection) -> None:
+        """A rest between two handlers does not end the session."""
+        if self._own_text:
+            await connection.execute(self._own_text, timeout=CONNECT_TIMEOUT_S)
 
     async def _reset(self, connection: asyncpg.Connection) -> None:
         """Nothing of one handler's session reaches the next."""

@@ -124,7 +124,7 @@ class _Turn:
             if self._pinned and shared._address.pooled:
                 self._transaction = connection.transaction()
                 await self._transaction.start()
-                await connection.execute(statement("session_pins", "local"), timeout=shared._timeout_s)
+                await connection.execute(own_settings("local"), timeout=shared._timeout_s)
         except BaseException as error:
             shared._failed(error)
             shared._busy.release()
@@ -147,8 +147,13 @@ class _Turn:
             self._shared._busy.release()
 
 
+def own_settings(scope: str) -> str:
+    """What makes a ``session``, or a transaction (``local``), one of ours, whatever the role's defaults are."""
+    return statement("session_own", scope) + "\n" + statement("session_pins", scope)
+
+
 async def connect(address: Address, name: str, timeout_s: float | None = None) -> asyncpg.Connection:
-    """A connection with the plans of hot statements pinned (directly), or without any session state (behind a
+    """A connection with settings of its own and the plans of hot statements pinned (directly), or without any session state (behind a
     pooler). ``timeout_s`` holds for every statement that has no limit of its own. Whether a pooler is there
     must be known: see :func:`with_known_pooler`.
     """
@@ -162,7 +167,7 @@ async def connect(address: Address, name: str, timeout_s: float | None = None) -
     )
     try:
         if not address.pooled:
-            await connection.execute(statement("session_pins", "session"), timeout=CONNECT_TIMEOUT_S)
+            await connection.execute(own_settings("session"), timeout=CONNECT_TIMEOUT_S)
     except BaseException:
         connection.terminate()
         raise

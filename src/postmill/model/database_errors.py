@@ -102,7 +102,7 @@ def _read_only(report: Report) -> PostmillError:
         f"{report.server} takes no writes.",
         why=sentence(report.message),
         hint="It is a standby, or a failover is under way: name every host in the address, then the one that"
-        " takes writes is found.",
+        " takes writes is found. Or default_transaction_read_only is on for the role or the database.",
     )
 
 
