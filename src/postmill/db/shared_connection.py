@@ -148,14 +148,14 @@ class _Turn:
 
 
 def own_settings(scope: str) -> str:
-    """What makes a ``session``, or a transaction (``local``), one of ours, whatever the role's defaults are."""
+    """What makes a ``session``, or a transaction (``local``), ours, whatever the role's defaults are."""
     return statement("session_own", scope) + "\n" + statement("session_pins", scope)
 
 
 async def connect(address: Address, name: str, timeout_s: float | None = None) -> asyncpg.Connection:
-    """A connection with settings of its own and the plans of hot statements pinned (directly), or without any session state (behind a
-    pooler). ``timeout_s`` holds for every statement that has no limit of its own. Whether a pooler is there
-    must be known: see :func:`with_known_pooler`.
+    """A connection with settings of its own and the plans of hot statements pinned (directly), or without any
+    session state (behind a pooler). ``timeout_s`` holds for every statement that has no limit of its own.
+    Whether a pooler is there must be known: see :func:`with_known_pooler`.
     """
     connection = await asyncpg_connection.connect(
         address.url,
