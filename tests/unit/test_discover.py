@@ -72,6 +72,16 @@ def test_foreign_folders_and_broken_files_are_left_out(tmp_path: Path) -> None:
     assert targets(tmp_path) == []
 
 
+def test_a_project_inside_is_left_to_itself(tmp_path: Path) -> None:
+    """In the wrong folder, the home folder say, `postmill dev` ran the workers of every project below it."""
+    for name in ("own", "shop", "shop/jobs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "jobs.py").write_text("from postmill import worker\ntasks = worker()")
+    (tmp_path / "shop" / "postmill.toml").touch()
+    assert [target.root for target in targets(tmp_path)] == [tmp_path / "own"]
+    assert len(targets(tmp_path / "shop")) == 2
+
+
 def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         targets(tmp_path / "nowhere")

@@ -96,7 +96,8 @@ def replay(
             session.output.one({"queue": queue, "replayed": False, "letters": count})
             return
         if everything and count:
-            session.output.confirm(f"This puts {count} dead letters back into queue {queue}.", yes=yes)
+            letters = "1 dead letter" if count == 1 else f"{count} dead letters"
+            session.output.confirm(f"This puts {letters} back into queue {queue}.", yes=yes)
         rows = operations.replay(connection, queue, chosen, edited)
     session.output.rows(rows, ("letter_id", "msg_id"), empty="Nothing to replay.")
 

@@ -33,8 +33,8 @@ class Target:
 def targets(place: Path, *, leave_out: Path | None = None) -> list[Target]:
     """The workers defined in the file ``place``, or in the Python files under the folder ``place``.
 
-    Hidden folders, virtual environments, tests and the folder ``leave_out`` are left out. A file that does
-    not parse has none.
+    Hidden folders, virtual environments, tests, other projects (folders with a ``postmill.toml`` of their own)
+    and the folder ``leave_out`` are left out. A file that does not parse has none.
     Raises :class:`NotFound` when there is no such place.
     """
     if not place.exists():
@@ -48,10 +48,15 @@ def _python_files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
         return
     for entry in folder.iterdir():
         if entry.is_dir() and not entry.is_symlink():
-            if not (entry.name.startswith(".") or entry.name in SKIPPED or (entry / "pyvenv.cfg").exists()):
+            if not (entry.name.startswith(".") or entry.name in SKIPPED or _is_apart(entry)):
                 yield from _python_files(entry, leave_out)
         elif entry.suffix == ".py":
             yield entry
+
+
+def _is_apart(folder: Path) -> bool:
+    """Whether it is a virtual environment, or a project of its own."""
+    return (folder / "pyvenv.cfg").exists() or (folder / "postmill.toml").exists()
 
 
 def _workers(path: Path) -> Iterator[tuple[str, str, Path]]:

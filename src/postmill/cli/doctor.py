@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli import terminal_text
+from postmill.cli import log_lines, terminal_text
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.options import global_options, json_option, jsonl_option
 from postmill.model.errors import DatabaseUnavailable, EmbeddedError, InvalidOption
@@ -83,7 +84,9 @@ def _finish(context: click.Context, session: Session, findings: list[Finding], s
 
 
 def _print(finding: Finding) -> None:
-    mark = click.style(f"{finding.status:<4}", fg=COLOURS[finding.status])
-    click.echo(terminal_text.lines(f"{mark}  {finding.check:<12}  {finding.found}"))
+    mark = f"{finding.status:<4}"
+    if log_lines.may_colour(sys.stdout):
+        mark = click.style(mark, fg=COLOURS[finding.status])
+    click.echo(f"{mark}  {finding.check:<12}  {terminal_text.lines(finding.found)}")
     if finding.fix:
         click.echo(terminal_text.lines(f"{'':20}fix: {finding.fix}"))

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
+ANY_WIDTH = 10_000
+"""More columns than a terminal has: a table that is measured with it is not cut."""
+
+
 class Output:
     """The two streams of one invocation and the form of its data."""
 
@@ -102,13 +106,27 @@ def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
     for column in columns:
         numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            _heading(column),
+            justify="right" if numeric else "left",
+            overflow="fold",
+            min_width=max(map(len, _heading(column).split())),
+        )
     for row in rows:
         table.add_row(*(_escaped(row.get(column)) for column in columns))
-    Console().print(table)
+    console = Console()
+    needed = console.measure(table, options=console.options.update(width=ANY_WIDTH)).minimum
+    if needed > console.width:  # a column more fits when one space separates them
+        table.padding = 0
+    console.print(table)
+
+
+def _heading(column: str) -> str:
+    """The column's name, in words that a narrow terminal can put below each other."""
+    return column.replace("_", " ")
 
 
 def _escaped(value: Any) -> str:
@@ -136,7 +154,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, datetime.datetime):
-        return value.isoformat(sep=" ", timespec="seconds")
+        return value.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, dict | list):
         return encoded(value)
     return str(value)
