@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.cli.discover import targets
+from postmill.cli.discover import Unreadable, targets
 from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
@@ -70,6 +70,18 @@ def test_foreign_folders_and_broken_files_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text(source + "def (")
     (tmp_path / "other.py").write_text(source.replace("postmill", "celery"))
     assert targets(tmp_path) == []
+
+
+def test_a_file_that_may_have_workers_and_does_not_parse_is_told(tmp_path: Path) -> None:
+    """`postmill dev` stopped the workers of a file with a slip of the keyboard, and said nothing."""
+    (tmp_path / "broken.py").write_text("from postmill import worker\ndef (")
+    (tmp_path / "other.py").write_text("def (")
+    (tmp_path / ".#lock.py").symlink_to("nowhere")
+    unreadable: Unreadable = {}
+    assert targets(tmp_path, unreadable=unreadable) == []
+    assert [(path.name, str(error)) for path, error in unreadable.items()] == [
+        ("broken.py", "invalid syntax (broken.py, line 2)")
+    ]
 
 
 def test_a_project_inside_is_left_to_itself(tmp_path: Path) -> None:

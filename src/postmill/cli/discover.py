@@ -30,17 +30,29 @@ class Target:
     root: Path
 
 
-def targets(place: Path, *, leave_out: Path | None = None) -> list[Target]:
+Unreadable = dict["Path", Exception]
+"""Files that may define workers, and why that can't be seen."""
+
+
+def targets(
+    place: Path, *, leave_out: Path | None = None, unreadable: Unreadable | None = None
+) -> list[Target]:
     """The workers defined in the file ``place``, or in the Python files under the folder ``place``.
 
-    Hidden folders, virtual environments, tests, other projects (folders with a ``postmill.toml`` of their own)
-    and the folder ``leave_out`` are left out. A file that does not parse has none.
+    Hidden folders, virtual environments, tests, other projects (folders with a ``postmill.toml`` of their
+    own) and the folder ``leave_out`` are left out. A file that does not parse has none, and is put into
+    ``unreadable`` when it may be meant to have some.
     Raises :class:`NotFound` when there is no such place.
     """
     if not place.exists():
         raise NotFound(f"There is no file or folder {place}.", hint="postmill init makes an example worker.")
     files = [place] if place.is_file() else sorted(_python_files(place, leave_out))[:MOST_FILES]
-    return [Target(f"{module}:{name}", root) for path in files for name, module, root in _workers(path)]
+    unreadable = {} if unreadable is None else unreadable
+    return [
+        Target(f"{module}:{name}", root)
+        for path in files
+        for name, module, root in _workers(path, unreadable)
+    ]
 
 
 def _python_files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
@@ -59,11 +71,14 @@ def _is_apart(folder: Path) -> bool:
     return (folder / "pyvenv.cfg").exists() or (folder / "postmill.toml").exists()
 
 
-def _workers(path: Path) -> Iterator[tuple[str, str, Path]]:
+def _workers(path: Path, unreadable: Unreadable) -> Iterator[tuple[str, str, Path]]:
     try:
         source = path.read_bytes()
-        tree = ast.parse(source) if b"postmill" in source and b"worker" in source else None
-    except (OSError, SyntaxError, ValueError):
+        tree = ast.parse(source, path.name) if b"postmill" in source and b"worker" in source else None
+    except FileNotFoundError:
+        return  # removed meanwhile, or an editor's lock: a link that leads nowhere
+    except (OSError, SyntaxError, ValueError) as error:
+        unreadable[path] = error
         return
     if tree is not None and _imports_postmill(tree):
         module, root = _module_of(path.absolute())

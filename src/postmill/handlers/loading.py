@@ -48,19 +48,31 @@ def _module(place: str) -> ModuleType:
         raise InvalidHandler(
             f"The module {place!r} can't be imported.",
             why=f"{error}.",
-            hint="Check its name, and that you are in the folder it is imported from.",
+            hint=_where_to_look(place, error.name or ""),
         ) from error
     except FileNotFoundError as error:
         raise InvalidHandler(f"There is no file {place}.", hint="Give the path of a Python file.") from error
     except PostmillError:
         raise  # a worker in it was declared wrongly, and says so itself
-    except Exception as error:
-        where = traceback.extract_tb(error.__traceback__)[-1]
+    except (Exception, SystemExit) as error:  # a script that calls sys.exit() would end the worker unsaid
         raise InvalidHandler(
             f"Importing {place!r} failed: {type(error).__name__}: {error}.",
-            why=f"It was raised in {where.filename}, line {where.lineno}.",
+            why=f"It was raised in {_origin(error)}.",
             hint="Import it with python alone first: python -c 'import ...'.",
         ) from error
+
+
+def _origin(error: BaseException) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}"
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{where.filename}, line {where.lineno}"
+
+
+def _where_to_look(place: str, missing: str) -> str:
+    if place == missing or place.startswith(f"{missing}."):
+        return "Check its name, and that you are in the folder it is imported from."
+    return f"It imports {missing}, which is neither a file there nor installed in this environment."
 
 
 def _from_file(path: Path) -> ModuleType:
