@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -99,6 +100,27 @@ def test_dev_reloads_on_change_and_ends_on_ctrl_c(cli: Cli, spawn: Any, project:
     child.send_signal(signal.SIGINT)
     assert child.wait() == 0
     assert cli("worker", "list", "--json").json == []
+
+
+def test_what_dev_had_started_ends_when_dev_is_killed(spawn: Any, project: Path) -> None:
+    """Workers, and a host with its port, went on for ever, and the next dev could not have that port."""
+    (project / "functions").mkdir()
+    (project / "functions" / "hello.py").write_text("def handler():\n    return 'hello'\n")
+    (project / "postmill.toml").write_text("[runtime]\nport = 0\n")
+    child = spawn("dev")
+    assert child.stderr is not None
+    missing = {"function.booted", "worker.started"}
+    while missing:
+        line = child.stderr.readline()
+        missing = {event for event in missing if event not in line}
+    child.kill()
+    rest: list[str] = []
+    reading = threading.Thread(target=lambda: rest.append(child.stderr.read()), daemon=True)
+    reading.start()  # the log ends with the last process that holds it
+    reading.join(60)
+    assert rest, "a process lives on"
+    assert "worker.stopped" in rest[0]
+    assert "function.shutdown" in rest[0]
 
 
 def test_dev_waits_for_a_repair_when_the_code_does_not_run(cli: Cli, spawn: Any, project: Path) -> None:

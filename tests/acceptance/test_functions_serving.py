@@ -284,14 +284,28 @@ def test_a_changed_file_replaces_its_function(project: Path) -> None:
 
 
 def test_dev_serves_functions_once_they_can_be(project: Path) -> None:
-    """A table without its file keeps the host from starting; the next change starts it."""
+    """A table without its file is told, and keeps no other function from being served."""
     toml = (project / "postmill.toml").read_text()
     (project / "postmill.toml").write_text(toml + "[functions.later]\nverify_jwt = false\n")
     with Serving(project, "dev", listening=False) as serving:
         serving.said("later.py")
-        (project / "functions" / "later.py").write_text("async def handler():\n    return 'here'\n")
         serving.find()
+        (project / "functions" / "later.py").write_text("async def handler():\n    return 'here'\n")
+        serving.said("function.changed")
         assert serving.client.get("later").text == "here"
+        assert serving.stop() == 0
+
+
+def test_dev_sees_a_repair_that_is_older_than_its_start(project: Path) -> None:
+    """A file that is moved or copied into place keeps its time, and was no news to dev."""
+    variables, repair = project / "functions" / ".env", project / "repair"
+    variables.write_text('A="not closed\n')
+    repair.write_text("A=1\n")
+    os.utime(repair, (1_000_000_000, 1_000_000_000))
+    with Serving(project, "dev", listening=False) as serving:
+        serving.said("A quote is not closed")
+        repair.rename(variables)
+        serving.find()
         serving.said("worker.started")
         assert serving.stop() == 0
 

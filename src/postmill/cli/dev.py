@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from postmill.cli.discover import Target
     from postmill.cli.session import Session
+    from postmill.host.watching import Watch
     from postmill.model.address import Address
 
 VARIABLES = ".env"
@@ -68,6 +69,8 @@ class _Development:
         self.address = address
         self.functions: Path | None = None
         """Their folder; None as long as there is none."""
+        self.functions_files: Watch | None = None
+        """Theirs, and the settings, since the function host was started last."""
         self.workers_child = Child("the workers")
         self.functions_child = Child("the functions")
         self.children = (self.functions_child, self.workers_child)
@@ -110,7 +113,14 @@ class _Development:
         arguments = [str(folder), "--project", str(self.session.settings.project_dir)]
         arguments += ["--reload"] if reload else []
         arguments += ["--optional-env-file", str(folder / VARIABLES)]
+        self.functions_files = self._watch_of_functions()
         self.functions_child.start(["serve", *arguments], self._environment())
+
+    def _watch_of_functions(self) -> Watch:
+        """Begin to watch what the function host needs for its start."""
+        from postmill.host.watching import Watch
+
+        return Watch(lambda: [self.session.settings.project_dir / FILE_NAME, *filter(None, [self.functions])])
 
     def _start_workers(self) -> None:
         from postmill.cli import discover
@@ -167,11 +177,9 @@ class _Development:
             if not self.stopping.is_set() and (number := child.killed_by) is not None:
                 self.session.output.note(f"Signal {number} ended {child.name}. Starting them again.")
                 child.start_again()
-        host = self.functions_child
-        if self.functions is not None and not self.stopping.is_set() and not host.runs:
-            settings_file = self.session.settings.project_dir / FILE_NAME
-            if _changed_at(settings_file, self.functions) > host.started_at:
-                host.start_again()
+        files, host = self.functions_files, self.functions_child
+        if files is not None and not self.stopping.is_set() and not host.runs and files.changed():
+            host.start_again()
 
     def _wait(self) -> None:
         while not self.stopping.wait(0.2):
@@ -185,12 +193,6 @@ def _functions_in(place: Path, name: str) -> Path | None:
     if inside.is_dir():
         return inside
     return place if place.is_dir() and place.absolute().name == Path(name).name else None
-
-
-def _changed_at(settings_file: Path, folder: Path) -> float:
-    """When one of the files was changed last, in seconds since 1970."""
-    files = [settings_file, folder / VARIABLES, *folder.rglob("*.py")]
-    return max((file.stat().st_mtime for file in files if file.exists()), default=0.0)
 
 
 def _changes(place: Path, stopping: threading.Event) -> Iterator[set[Path]]:

@@ -1,14 +1,38 @@
-"""A process that ``postmill dev`` holds: another ``postmill`` command. Decides nothing about when it runs."""
+"""A process that ``postmill dev`` holds: another ``postmill`` command. Decides nothing about when it runs,
+except that it ends when ``postmill dev`` is gone.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+_PARENT = "POSTMILL_DEV_PID"
+"""Tells a child which process holds it."""
+LOOK_S = 0.5
+"""How often a child looks whether that process lives: what it holds, a port and workers, is in the way of the
+next ``postmill dev``, which people start a second later.
+"""
+
+
+def end_with_parent() -> None:
+    """In a child: be asked to end as soon as ``postmill dev`` is gone, also if that was killed."""
+    if parent := os.environ.pop(_PARENT, ""):
+        threading.Thread(target=_follow, args=(parent,), name="postmill parent", daemon=True).start()
+
+
+def _follow(parent: str) -> None:
+    while str(os.getppid()) == parent:
+        time.sleep(LOOK_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Child:
@@ -19,8 +43,6 @@ class Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._told: subprocess.Popen[bytes] | None = None
         self._started: tuple[Sequence[str], Mapping[str, str]] = ((), {})
-        self.started_at = 0.0
-        """When it was started last, in seconds since 1970."""
 
     @property
     def runs(self) -> bool:
@@ -36,11 +58,10 @@ class Child:
     def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         """Run ``postmill`` with ``arguments``."""
         self._started = (arguments, environment)
-        self.started_at = time.time()
         # A process group of its own: Ctrl-C reaches this process alone, which passes it on.
         self._process = subprocess.Popen(
             [sys.executable, "-m", "postmill.cli.main", *arguments],
-            env=environment,
+            env={**environment, _PARENT: str(os.getpid())},
             stdin=subprocess.DEVNULL,
             process_group=0,
         )

@@ -54,7 +54,7 @@ def serve(
     """
     from postmill import app
     from postmill.auth import host_proof
-    from postmill.cli import log_file, log_lines, served, streams
+    from postmill.cli import dev_child, log_file, log_lines, served, streams
     from postmill.web.pid1 import stand_in_as_first
 
     settings = _with_address(session.settings, host, port)
@@ -71,6 +71,7 @@ def serve(
         identity=identity,
     )
     streams.keep_running()
+    dev_child.end_with_parent()
     stand_in_as_first()
     log_lines.configure(settings.log_level, settings.log_format)
     try:

@@ -58,9 +58,10 @@ def run(session: Session, targets: tuple[str, ...], *, probe_port: int | None, p
     process and its connections. Ctrl-C drains: what runs is finished, nothing new is taken; twice forces.
     """
     from postmill import app
-    from postmill.cli import log_lines, streams
+    from postmill.cli import dev_child, log_lines, streams
 
     streams.keep_running()
+    dev_child.end_with_parent()
     settings = session.settings
     log_lines.configure(settings.log_level, settings.log_format)
     probe = None if probe_port is None else (probe_host, probe_port)
