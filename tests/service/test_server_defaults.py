@@ -119,6 +119,27 @@ async def test_it_does_behind_a_pooler(database_url: str, adb: asyncpg.Connectio
         await check(pooler.url, adb, kinds)
 
 
+@pytest.mark.parametrize("connections", [2, 6], ids=["the settlements' own", "a pool"])
+async def test_a_handler_has_the_isolation_level_of_its_database(
+    database_url: str, adb: asyncpg.Connection, connections: int
+) -> None:
+    """Also on the settlements' session, which has another one for itself before and after."""
+    await adb.execute("select postmill.create_queue('tasks')")
+    await set_defaults(adb, database_url, {"default_transaction_isolation": "serializable"})
+    seen = []
+
+    @worker(queue="tasks", max_pg_connections=connections)
+    async def ask(payload: int, ctx: Context) -> None:
+        async with ctx.transaction() as transaction:
+            seen.append(await transaction.fetchval("show transaction_isolation"))
+
+    async with running(database_url, ask) as run:
+        for number in (1, 2):
+            await run.send(str(number))
+        await run.until(Event.MESSAGE_COMPLETED, count=2)
+    assert seen == ["serializable"] * 2
+
+
 async def check(url: str, adb: asyncpg.Connection, kinds: Sequence[str]) -> None:
     """A worker ends each message as it asks, prunes, and meets no trouble."""
     completed = len(kinds) - 1

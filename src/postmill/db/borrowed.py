@@ -150,6 +150,8 @@ class HandlerConnections:
         """
         async with self._shared.connection(pinned=False) as connection:
             session = cast("HandlerSession", connection)
+            if self._reset_text:  # the level of settlements is not what the handler's database says
+                await session.execute("reset default_transaction_isolation", timeout=CONNECT_TIMEOUT_S)
             session.lend()
             lent = PoolConnectionProxy(_NoPool(session), session)  # type: ignore[arg-type]
             try:

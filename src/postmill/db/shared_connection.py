@@ -33,10 +33,14 @@ CONNECT_TIMEOUT_S = 5.0
 class SharedConnection:
     """A connection that one service's statements share. Raises what asyncpg raises; see ``db.outage``."""
 
-    def __init__(self, address: Address, name: str, *, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, address: Address, name: str, *, timeout_s: float = 10.0, waits_for_locks: bool = True
+    ) -> None:
+        """``waits_for_locks`` False: a statement that meets a lock fails after a tenth of a second."""
         self._address = address
         self._name = name
         self._timeout_s = timeout_s
+        self._waits_for_locks = waits_for_locks
         self._connection: asyncpg.Connection | None = None
         self._busy = asyncio.Lock()
         self._on_connect: list[OnConnect] = []
@@ -89,6 +93,8 @@ class SharedConnection:
             self._address = await with_known_pooler(self._address)
             connection = await connect(self._address, self._name, self._timeout_s)
             try:
+                if not self._address.pooled:
+                    await self._limit_waits(connection, "session")
                 for action in self._on_connect:
                     await action(connection)
             except BaseException:
@@ -96,6 +102,10 @@ class SharedConnection:
                 raise
             self._connection = connection
         return self._connection
+
+    async def _limit_waits(self, connection: asyncpg.Connection, scope: str) -> None:
+        if not self._waits_for_locks:
+            await connection.execute(statement("session_waits", scope), timeout=self._timeout_s)
 
     def _failed(self, error: BaseException) -> None:
         """Leave the connection if it is not known what it is doing: broken, or cut in a statement."""
@@ -125,6 +135,7 @@ class _Turn:
                 self._transaction = connection.transaction()
                 await self._transaction.start()
                 await connection.execute(own_settings("local"), timeout=shared._timeout_s)
+                await shared._limit_waits(connection, "local")
         except BaseException as error:
             shared._failed(error)
             shared._busy.release()

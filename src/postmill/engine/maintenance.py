@@ -133,7 +133,7 @@ class Maintenance:
     async def _main(self) -> None:
         self._own_loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
         timeout_s = max(1.0, self._lease_s / 2)
-        shared = HeartbeatConnection(self._address, "heartbeat", timeout_s=timeout_s)
+        shared = HeartbeatConnection(self._address, "heartbeat", timeout_s=timeout_s, waits_for_locks=False)
         renewer = Renewer(shared, self._workers, self._call, lambda: time.monotonic() - self.loop_seen)
         rescuer = Rescuer(shared, self._workers)
         heartbeat = Heartbeat(shared, self._workers, self._call, rescuer.doubt, pooled=self._address.pooled)

@@ -83,6 +83,10 @@ class Renewer:
             for message in messages:
                 self._call(worker.on_lost, message)
             worker.ledger.renewing = frozenset()
+        except asyncpg.LockNotAvailableError:
+            # Somebody rewrites or alters this queue's table. No other worker can claim from it meanwhile; the
+            # leases in other queues are not to wait for it.
+            worker.ledger.renewing = doubtful
         except asyncpg.PostgresError as error:
             if not breaks_connection(error):  # the server said no: it has renewed nothing
                 worker.ledger.renewing = doubtful

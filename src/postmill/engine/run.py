@@ -192,7 +192,13 @@ class Engine:
         allowed = max(handler.options.max_pg_connections for handler in self._handlers)
         plan = plan_connections(allowed, listen_elsewhere=self._address.direct_url is not None)
         lease_s = min(handler.options.lease_s for handler in self._handlers)
-        claims = SharedConnection(self._address, "claims", timeout_s=max(1.0, lease_s / 2))
+        claims = SharedConnection(
+            self._address,
+            "claims",
+            timeout_s=max(1.0, lease_s / 2),
+            # Claims skip locked rows. A locked table keeps its own queue waiting, and no other.
+            waits_for_locks=not plan.settlements_apart,
+        )
         settlements = SharedConnection(self._address, "settlements", timeout_s=max(1.0, lease_s / 2))
         self._shared = [claims, settlements] if plan.settlements_apart else [claims]
         self._plan = plan

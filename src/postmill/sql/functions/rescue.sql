@@ -6,7 +6,9 @@
 -- whole bound from then on, as they have from the server's start.
 -- One row a receipt that was given back, then one without messages for each worker whose lock is free for the first time or was a
 -- moment ago: a call in a second judges it.
--- Called by: every worker, with its heartbeat; anyone may. At most `max_claims` receipts a call.
+-- Called by: every worker, with its heartbeat; anyone may. At most `max_claims` receipts are looked at, the oldest first. When some of them
+-- are locked there may be others behind, which can be given back: as many are looked at from a place further on, another one each time, so
+-- that no lock keeps what is behind it for ever.
 -- Lock order: postmill.workers (skipping locked), postmill.claims by claim_id (skipping locked), queue rows (never waiting for one: a
 -- settlement locks its rows before its receipt, and the two would wait for each other), failures. A receipt with a locked row is left
 -- for the next call. Errors: none of its own.
@@ -18,6 +20,9 @@ as $$
 #variable_conflict use_column
 declare
     receipt record;
+    above bigint := 0;
+    looked_at integer;
+    returned integer := 0;
 begin
     with judged as (
         select w.worker_id, gone.reason
@@ -29,28 +34,38 @@ begin
        set stopped_at = clock_timestamp(), stop_reason = judged.reason
       from judged
      where w.worker_id = judged.worker_id;
-    for receipt in
-        select c.claim_id, c.worker_id, c.queue_name, c.msg_ids, c.read_cts, c.claimed_at,
-               case when w.stop_reason = 'silence' then 'lost_lease' else 'crash' end as kind,
-               case when w.stop_reason = 'silence' then 'the worker was silent for longer than its lease'
-                    else 'the worker ended while it held this message' end as reason
-          from postmill.claims as c
-          left join postmill.workers as w using (worker_id)
-         where w.worker_id is null
-            or (w.stopped_at is not null  -- a claim after that: the worker lives, and has not had its next heartbeat yet
-                and (c.claimed_at <= w.stopped_at or clock_timestamp() > c.claimed_at + postmill._silent_after(w.lease)))
-         order by c.claim_id
-         limit max_claims
-           for update of c skip locked
-    loop
-        queue_name := receipt.queue_name;
-        worker_id := receipt.worker_id;
-        msg_ids := postmill.return_claim(receipt.queue_name, receipt.worker_id, receipt.msg_ids, receipt.read_cts,
-                                         receipt.claimed_at, receipt.kind, receipt.reason);
-        if msg_ids is not null then
-            delete from postmill.claims as c where c.claim_id = receipt.claim_id;
-            return next;
-        end if;
+    for pass in 1..2 loop
+        looked_at := 0;
+        for receipt in
+            select c.claim_id, c.worker_id, c.queue_name, c.msg_ids, c.read_cts, c.claimed_at,
+                   case when w.stop_reason = 'silence' then 'lost_lease' else 'crash' end as kind,
+                   case when w.stop_reason = 'silence' then 'the worker was silent for longer than its lease'
+                        else 'the worker ended while it held this message' end as reason
+              from postmill.claims as c
+              left join postmill.workers as w using (worker_id)
+             where c.claim_id > above
+               and (w.worker_id is null
+                    or (w.stopped_at is not null  -- a claim after that: the worker lives, and has not had its next heartbeat yet
+                        and (c.claimed_at <= w.stopped_at
+                             or clock_timestamp() > c.claimed_at + postmill._silent_after(w.lease))))
+             order by c.claim_id
+             limit max_claims
+               for update of c skip locked
+        loop
+            looked_at := looked_at + 1;
+            above := receipt.claim_id;
+            queue_name := receipt.queue_name;
+            worker_id := receipt.worker_id;
+            msg_ids := postmill.return_claim(receipt.queue_name, receipt.worker_id, receipt.msg_ids, receipt.read_cts,
+                                             receipt.claimed_at, receipt.kind, receipt.reason);
+            if msg_ids is not null then
+                delete from postmill.claims as c where c.claim_id = receipt.claim_id;
+                returned := returned + 1;
+                return next;
+            end if;
+        end loop;
+        exit when looked_at < max_claims or returned >= looked_at;
+        above := above + floor(random() * (coalesce((select max(c.claim_id) from postmill.claims as c), above) - above));
     end loop;
     msg_ids := null;
     for queue_name, worker_id in select * from postmill._suspect_workers() loop

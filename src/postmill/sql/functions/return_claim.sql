@@ -1,11 +1,13 @@
 -- End the leases of one receipt whose holder is gone, and record one failed attempt (crash, or lost_lease) for each of its messages that is
 -- still queued. A message whose lease had ended before may be with another worker already: its lease is not touched, but the delivery
 -- that ended without an outcome is recorded all the same, so that a message that always takes its worker down comes to an end.
--- A message younger than the receipt is another one: ids start again in a queue that was dropped and created again.
+-- A message younger than the receipt is another one: ids start again in a queue that was dropped and created again. A message that is
+-- said to come from the future (any client may write so) says nothing of its age: it is taken for the receipt's own.
 -- Called by: postmill.rescue, and by a worker for receipts of its own (statement give_back). Returns the ids it gave back; null when
--- somebody holds the lock of one of the rows, a settlement perhaps: then nothing is done. A dropped queue gives back nothing.
--- Lock order: queue rows by msg_id, never waiting for one (the caller may hold the receipt, which settlements lock after their rows),
--- failures, and one notification. Errors: none of its own.
+-- somebody holds the lock of the table or of one of the rows, a settlement perhaps: then nothing is done. A dropped queue gives back nothing.
+-- Lock order: the queue's table and its rows by msg_id, never waiting for one (the caller may hold the receipt, which settlements lock
+-- after their rows; and a table that is being rewritten would keep the receipts of every other queue), failures, and one notification.
+-- Errors: none of its own.
 create or replace function postmill.return_claim(
     queue_name text, worker_id uuid, msg_ids bigint[], read_cts integer[], claimed_at timestamptz,
     kind text default 'crash', reason text default 'the worker ended while it held this message')
@@ -19,13 +21,14 @@ begin
     if to_regclass(format('pgmq.%I', 'q_' || lower(queue_name))) is null then
         return '{}';
     end if;
+    execute format('lock table pgmq.%I in row exclusive mode nowait', 'q_' || lower(queue_name));
     execute format(
         'with held as (
              select q.msg_id
                from (select * from unnest($1, $2) as t (msg_id, read_ct) order by msg_id) as t
               cross join lateral (
                     select q.msg_id from pgmq.%1$I as q
-                     where q.msg_id = t.msg_id and q.read_ct = t.read_ct and q.enqueued_at <= $5
+                     where q.msg_id = t.msg_id and q.read_ct = t.read_ct and (q.enqueued_at <= $5 or q.enqueued_at > clock_timestamp())
                        for update nowait
                     ) as q),
          back as (
@@ -39,7 +42,8 @@ begin
                from unnest($1, $2) as t (msg_id, read_ct)
               cross join lateral (
                     select q.msg_id, q.enqueued_at from pgmq.%1$I as q
-                     where q.msg_id = t.msg_id and q.read_ct > t.read_ct and q.enqueued_at <= $5
+                     where q.msg_id = t.msg_id and q.read_ct > t.read_ct
+                       and (q.enqueued_at <= $5 or q.enqueued_at > clock_timestamp())
                     offset 0  -- id by id: joined as a whole, it may cost a walk through the queue
                     ) as q),
          recorded as (
@@ -47,7 +51,8 @@ begin
              select $3, ended.msg_id,
                     1 + (select count(*) from postmill.failures as f
                           where f.queue_name = $3 and f.msg_id = ended.msg_id and f.kind <> ''lost_lease''
-                            and f.failed_at >= ended.enqueued_at),
+                            and f.failed_at >= case when ended.enqueued_at <= clock_timestamp() then ended.enqueued_at
+                                                    else ''-infinity'' end),
                     $4, $6, $7, $5
                from ended)
          select coalesce(array_agg(msg_id), ''{}'') from back',
