@@ -92,6 +92,22 @@ async def test_a_loop_that_hangs_for_too_long_lets_go(database_url: str) -> None
     assert attempts == [1, 2]
 
 
+async def test_a_handler_that_blocks_the_loop_is_named(database_url: str) -> None:
+    """After a second, and long before its lease or ``max_blocked`` is over: other messages wait for it."""
+
+    @worker(visibility_timeout=60)
+    async def handle(payload: dict[str, Any]) -> None:
+        until = time.monotonic() + 20
+        while time.monotonic() < until and not run.events(Event.WORKER_BLOCKED):
+            pass
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        (said,) = await run.until(Event.WORKER_BLOCKED)
+        assert "in handle" in said["traceback"]
+        assert await finished(run, 1) == {"queue": 0, "archive": 1, "dead": 0, "claims": 0}
+
+
 @pytest.mark.parametrize("polite", [True, False], ids=["cleans up", "ignores it"])
 async def test_a_lease_that_somebody_took_stops_the_handler(database_url: str, polite: bool) -> None:
     reasons = []

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from postmill.db.shared_connection import SharedConnection
 from postmill.engine.heartbeat import Heartbeat
+from postmill.engine.loop_watch import TICK_S, LoopWatch
 from postmill.engine.pruner import Pruner
 from postmill.engine.renewer import Renewer
 from postmill.engine.rescuer import Rescuer
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
 
     from postmill.engine.watched_worker import WatchedWorker
     from postmill.model.address import Address
-
-TICK_S = 1.0
-"""How often the event loop shows that it has a turn: a fraction of the shortest sensible ``max_blocked``."""
 
 
 class TimedService(Protocol):
@@ -57,6 +55,7 @@ class Maintenance:
         self._address = address
         self._workers = workers
         self._loop = asyncio.get_running_loop()
+        self._loop_thread_id = threading.get_ident()
         self._announced = asyncio.Event()
         self._over = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="postmill heartbeat", daemon=True)
@@ -138,6 +137,7 @@ class Maintenance:
         rescuer = Rescuer(shared, self._workers)
         heartbeat = Heartbeat(shared, self._workers, self._call, rescuer.doubt, pooled=self._address.pooled)
         pruner = Pruner(shared, self._workers[0].events)
+        watching = asyncio.create_task(self._watch_loop())
         shared.on_connect(lambda connection: self._connected(connection, heartbeat, rescuer))
         backoff = OutageBackoff(self._workers[0].outage)
         backoff.hurry = self._woken
@@ -155,7 +155,14 @@ class Maintenance:
                     await backoff.failed(error)
             await self._note_end(shared)
         finally:
+            watching.cancel()
             shared.abandon()
+
+    async def _watch_loop(self) -> None:
+        """Until cancelled. From the moment that it is to end, the loop shows no turn any more."""
+        workers, thread_id = self._workers, self._loop_thread_id
+        seen = lambda: time.monotonic() if self._ended() else self.loop_seen  # noqa: E731 - read at each look
+        await LoopWatch(workers, seen, thread_id).run()
 
     async def _turn(self, services: Sequence[TimedService]) -> TimedService | None:
         """Run the first service that is due, or wait for a moment. What is held may change meanwhile, and
