@@ -84,7 +84,7 @@ def arguments(url: str) -> list[dict[str, Any]]:
         "server_settings": {name: query[name] for name in _SETTINGS if query.get(name)},
     }
     if is_embedded(url):
-        shared |= _UNASKED
+        shared |= {name: value for name, value in _UNASKED.items() if name not in query}
     timeout_s = _seconds(query)
     if timeout_s:
         shared["timeout"] = timeout_s

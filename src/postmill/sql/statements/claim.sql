@@ -64,10 +64,10 @@ select (select claim_id from receipt) as claim_id,
        (select open and known from clock) and count(*) = (select count(*) from candidate) and count(*) < $2::integer as complete,
        exists (select from {queue} where msg_id > $1::bigint and msg_id <= $8::bigint) as alive, --? late
        (select greatest(min(vt), '2000-01-01') from candidate where bytes_before < $6::bigint) as oldest_vt, --? patrol
-       (select min(msg_id) from (select msg_id from {queue} where msg_id > $1::bigint and msg_id <= $8::bigint --? patrol
-                                    and vt <= (select now from clock) - interval '30 seconds' --? patrol
-                                  order by msg_id limit $2::integer + 1) as old --? patrol
-         where not exists (select from candidate where candidate.msg_id = old.msg_id)) as locked, --? patrol
+       (select min(msg_id) from ((select msg_id from {queue} where msg_id > $1::bigint and msg_id <= $8::bigint --? patrol
+                                     and vt <= (select now from clock) - interval '30 seconds' --? patrol
+                                   order by msg_id limit $2::integer + 1) --? patrol
+                                  except select msg_id from candidate) as old) as locked, --? patrol
        extract(epoch from clock_timestamp() - (select now from clock))::double precision as took_s, --? patrol
        (extract(epoch from max(vt)) * 1000000)::bigint as vt_us,
        array_agg(msg_id) as msg_ids,
