@@ -1,6 +1,7 @@
 """A network between worker and server that can be made bad: slow, stalled, silent, cut.
 
-A TCP proxy on 127.0.0.1 to a server's Unix socket. ``mode`` holds for open connections and for new ones.
+A TCP proxy on 127.0.0.1 to a server's Unix socket, or to a pooler's port there. ``mode`` holds
+for open connections and for new ones.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ Mode = Literal["pass", "silent", "refuse"]
 class Proxy:
     """One address in front of one server."""
 
-    def __init__(self, socket: str, user: str, database: str) -> None:
-        self._socket = socket
+    def __init__(self, target: str | int, user: str, database: str) -> None:
+        self._target = target
         self._login = user, database
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -30,6 +31,7 @@ class Proxy:
         self._pumps: set[asyncio.Task[None]] = set()
         self.mode: Mode = "pass"
         """``silent``: half-open, connections are accepted and nothing is ever answered. ``refuse``: cut."""
+        self._vanished = False
         self._flowing = asyncio.Event()
         self._flowing.set()
         self.delay_s = 0.0
@@ -56,6 +58,13 @@ class Proxy:
         """Deliver what was held back."""
         self._flowing.set()
 
+    def vanish(self) -> None:
+        """As if the machine on this side were gone: nothing arrives any more, not even the end of a
+        connection.
+        """
+        self.mode = "silent"
+        self._vanished = True
+
     def forget(self) -> None:
         """Let every connection of this moment become half-open; new ones are made as ``mode`` says."""
         self._forgotten |= self._writers
@@ -73,12 +82,17 @@ class Proxy:
             return
         await self._flowing.wait()
         with suppress(OSError):
-            from_server, to_server = await asyncio.open_unix_connection(self._socket)
+            from_server, to_server = await self._open()
             self._writers.add(to_server)
             for source, target, answers in ((reader, to_server, False), (from_server, writer, True)):
                 pump = asyncio.create_task(self._pump(source, target, answers=answers))
                 self._pumps.add(pump)
                 pump.add_done_callback(self._pumps.discard)
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if isinstance(self._target, int):
+            return await asyncio.open_connection("127.0.0.1", self._target)
+        return await asyncio.open_unix_connection(self._target)
 
     async def _pump(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, *, answers: bool
@@ -94,17 +108,18 @@ class Proxy:
                     target.write(piece)
                     await target.drain()
         await self._flowing.wait()
+        if self._vanished:
+            await asyncio.Event().wait()
         target.transport.abort()
 
 
 @asynccontextmanager
 async def proxied(url: str) -> AsyncIterator[Proxy]:
-    """A proxy to the server at ``url``, which listens on a Unix socket."""
+    """A proxy to the server at ``url``, which listens on a Unix socket, or to the pooler there."""
     parts = urlsplit(url)
     query = parse_qs(parts.query)
-    proxy = Proxy(
-        f"{query['host'][0]}/.s.PGSQL.{query.get('port', ['5432'])[0]}", parts.username or "", parts.path[1:]
-    )
+    target: str | int = parts.port or f"{query['host'][0]}/.s.PGSQL.{query.get('port', ['5432'])[0]}"
+    proxy = Proxy(target, parts.username or "", parts.path[1:])
     proxy._server = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
     try:
         yield proxy

@@ -120,6 +120,12 @@ class Scene:
             while not await self.db.fetchval(query, *args):  # noqa: ASYNC110 - a server has no events
                 await asyncio.sleep(_POLL_S)
 
+    async def heartbeats(self, workers: int) -> None:
+        """Wait until each of so many living workers has given a sign of life from now on."""
+        now = await self.db.fetchval("select clock_timestamp()")
+        living = "from postmill.workers where stopped_at is null and last_heartbeat_at > $1"
+        await self.until(f"select count(*) = $2 {living}", now, workers)
+
     async def left_for_dead(self, pid: int) -> None:
         """Wait until the server has noticed the end of a worker's process, and let it have noticed that long
         enough ago.

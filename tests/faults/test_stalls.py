@@ -48,16 +48,10 @@ async def stalled(scene: Scene, *, workers: int, lease_s: float, stall_s: float)
         await asyncio.sleep(stall_s)  # the fault itself
         proxy.go_on()
         for _ in range(2):
-            await _a_heartbeat_of_each(scene, len(runs))
+            await scene.heartbeats(len(runs))
         waiting.released.set()
         await scene.until("select not exists (select from pgmq.q_tasks)")
         await scene.until("select not exists (select from postmill.claims)")
-
-
-async def _a_heartbeat_of_each(scene: Scene, workers: int) -> None:
-    now = await scene.db.fetchval("select clock_timestamp()")
-    living = "from postmill.workers where stopped_at is null and last_heartbeat_at > $1"
-    await scene.until(f"select count(*) = $2 {living}", now, workers)
 
 
 @pytest.mark.timeout(120)

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from postmill import Context, worker
+from postmill import Context, Retry, worker
 from postmill.db import handler_session
 from postmill.model.address import Address
 from postmill.model.events import Event
@@ -202,3 +202,30 @@ async def test_a_lost_connection_of_the_claims_still_leaves_it_listening(databas
         await run.idle()
         await run.send("{}")
         await run.until(Event.MESSAGE_COMPLETED)
+
+
+def closes_the_coroutine() -> None:
+    """What a future may carry: Python closes the coroutine that waits for it, and lets it wait no more."""
+    raise GeneratorExit
+
+
+@pytest.mark.parametrize("allowed", [2, 3, 4])
+@pytest.mark.parametrize("kind", ["db", "transaction"])
+async def test_a_coroutine_that_is_closed_gives_its_connection_back(
+    database_url: str, allowed: int, kind: str
+) -> None:
+    """The connection could not be tidied up, and its place in the pool was taken for ever."""
+
+    @worker(max_pg_connections=allowed, retry=Retry.none, max_concurrent=2)
+    async def handle(number: int, ctx: Context) -> None:
+        async with ctx.db if kind == "db" else ctx.transaction() as connection:
+            await connection.fetchval("select 1")
+            if number:
+                await asyncio.to_thread(closes_the_coroutine)
+
+    async with running(database_url, handle) as run:
+        for number in (1, 1, 1, 1, 0, 0):
+            await run.send(str(number))
+        assert await finished(run, 6) == {"queue": 0, "archive": 2, "dead": 4, "claims": 0}
+        errors = await run.db.fetch("select distinct error_type from postmill.failures")
+        assert [row["error_type"] for row in errors] == ["GeneratorExit"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill import Context, Retry, worker
+from postmill.engine import run as engines
 from postmill.engine.audit import Audit
 from postmill.engine.claimer import Claimer
 from postmill.engine.settler import Settler
@@ -189,3 +190,27 @@ async def test_an_outcome_that_breaks_the_settler_takes_no_other_along(database_
         release.set()
         assert await finished(run, 5) == {"queue": 0, "archive": 4, "dead": 1, "claims": 0}
         assert settler.trouble is None
+
+
+async def test_a_worker_that_can_not_go_on_gives_up_what_it_holds(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A service is dead for good and nobody stops the engine: its heartbeat went on for ever, and with it the
+    lease of what no slot would finish.
+    """
+    monkeypatch.setattr(engines, "STOP_S", 0.5)
+    began = asyncio.Event()
+
+    @worker(visibility_timeout=3600, grace=0.1)
+    async def handle(number: int, ctx: Context) -> None:
+        began.set()
+        await ctx.stopping.wait()
+
+    async with running(database_url, handle) as run:
+        await run.send("1")
+        await began.wait()
+        settler = run.worker.settler
+        settler.failure = RuntimeError("broken")
+        settler._give_up(settler.failure)
+        assert "for good" in str(run.engine.not_ready)
+        await run.true_in_database("exists (select from postmill.workers where stop_reason = 'failed')")

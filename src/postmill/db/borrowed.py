@@ -89,6 +89,9 @@ class HandlerConnections:
             try:
                 yield lent
                 await session.commit(self._reset_text, lambda: landed(lent))
+            except GeneratorExit:
+                session.terminate()  # a coroutine that is closed can't wait any more: the server rolls back
+                raise
             except BaseException:
                 if not session.is_closed():
                     await session.roll_back(self._reset_text)
@@ -184,7 +187,13 @@ class HandlerConnections:
         session = _session(lent)
         try:
             yield lent
-        finally:
+        except GeneratorExit:
+            session.terminate()  # its place in the pool is free with that, and nothing has to be waited for
+            raise
+        except BaseException:
+            await self._give_back(pool, lent, session)
+            raise
+        else:
             await self._give_back(pool, lent, session)
 
     async def _prepared(self, pool: asyncpg.Pool, prepare: Prepare) -> Borrowed:

@@ -10,6 +10,7 @@ that it lives.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import threading
 import time
@@ -58,6 +59,7 @@ class Maintenance:
         self._loop_thread_id = threading.get_ident()
         self._announced = asyncio.Event()
         self._over = asyncio.Event()
+        self._ends_at = math.inf
         self._thread = threading.Thread(target=self._run, name="postmill heartbeat", daemon=True)
         self._stopping = threading.Event()
         self._own_loop: asyncio.AbstractEventLoop | None = None
@@ -87,6 +89,11 @@ class Maintenance:
         self._thread.start()
         async with asyncio.timeout(timeout_s):
             await self._announced.wait()
+
+    def end_within(self, seconds: float, reason: str) -> None:
+        """Whatever becomes of the event loop, the signs of life and the renewals end so soon."""
+        self._reason = reason
+        self._ends_at = time.monotonic() + seconds
 
     async def stop(self, reason: str, timeout_s: float = 5.0) -> None:
         """Write down the workers' end and close the connection; give up after ``timeout_s``."""
@@ -124,10 +131,10 @@ class Maintenance:
         self._call(self._over.set)
 
     def _ended(self) -> bool:
-        """Whether the workers of this thread have come to an end: without their event loop, nothing of theirs
-        lives, and a heartbeat would lie.
+        """Whether the workers of this thread have come to an end: without their event loop, or without one of
+        their services, nothing of theirs lives, and a heartbeat would lie.
         """
-        return self._stopping.is_set() or self._loop.is_closed()
+        return self._stopping.is_set() or self._loop.is_closed() or time.monotonic() >= self._ends_at
 
     async def _main(self) -> None:
         self._own_loop, self._woken = asyncio.get_running_loop(), asyncio.Event()

@@ -14,7 +14,7 @@ from postmill.db.shared_connection import SharedConnection, with_known_pooler
 from postmill.engine.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.maintenance import Maintenance
 from postmill.engine.wakeups import Wakeups
-from postmill.engine.worker import QueueWorker, find_shape
+from postmill.engine.worker import CANCEL_GRACE_S, FLUSH_S, QueueWorker, find_shape
 from postmill.model.address import Address
 from postmill.model.connections import plan_connections
 from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from postmill.service.service import Service
 
 _T = TypeVar("_T")
+
+STOP_S = CANCEL_GRACE_S + 2 * FLUSH_S
+"""A stop takes no longer than this and the grace. Where nobody stops an engine that can't go on, what it
+holds is given up after that.
+"""
 
 
 class Engine:
@@ -179,6 +184,9 @@ class Engine:
             why=service.trouble or "",
             hint="Its log says what it met (service.failed). Start the process again, and report a bug.",
         )
+        if self._maintenance is not None:
+            longest_s = max(handler.options.grace_s for handler in self._handlers) + STOP_S
+            self._maintenance.end_within(longest_s, "failed")
         self._end()
 
     def _end(self) -> None:
