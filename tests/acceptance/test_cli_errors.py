@@ -69,6 +69,7 @@ def test_a_database_that_can_not_be_reached(cli_without_database: Cli) -> None:
         )
     assert (answer.code, answer.out, answer.error_code) == (5, "", "database-unavailable")
     assert "refused" in answer.err
+    assert "send under way" not in answer.err  # nothing was sent: there was no connection
     assert "from --db-url" in answer.err
     assert "hunter2" not in answer.err
 

@@ -47,7 +47,7 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
     it can't be reached, :class:`InvalidAddress` when libpq knows no such parameter.
     """
     extra: dict[str, Any] = {} if address.pooled or not options else {"options": options}
-    with translated(address), libpq_environment.ignored(address.url):
+    with translated(address, connected=False), libpq_environment.ignored(address.url):
         connection = psycopg.Connection[dict[str, Any]].connect(
             address.url,
             autocommit=True,
@@ -76,18 +76,22 @@ class _AnyTime(TimestamptzLoader):
 
 
 @contextmanager
-def translated(address: Address) -> Iterator[None]:
-    """Turns the driver's errors into ours; an error that is no expected one of a database passes through."""
+def translated(address: Address, *, connected: bool = True) -> Iterator[None]:
+    """Turns the driver's errors into ours; an error that is no expected one of a database passes through.
+
+    ``connected``: whether there was a connection, so that what was under way may have taken effect.
+    """
     try:
         yield
     except psycopg.errors.SyntaxError:
         raise  # ours: a bug
     except psycopg.Error as error:
-        raise _in_our_words(error, address) from error
+        raise _in_our_words(error, address, connected=connected) from error
 
 
-def _in_our_words(error: psycopg.Error, address: Address) -> PostmillError:
-    report = replace(report_of(error), server=f"The database at {address.masked}{_configured(address)}")
+def _in_our_words(error: psycopg.Error, address: Address, *, connected: bool) -> PostmillError:
+    server = f"The database at {address.masked}{_configured(address)}"
+    report = replace(report_of(error), server=server, connected=connected)
     if report.state:
         report = replace(report, message=error.diag.message_primary or report.message)
     elif isinstance(error, psycopg.OperationalError):

@@ -41,6 +41,8 @@ class Report:
     """The queue that the statement was about, if there is one."""
     server: str = "The database"
     """How to call the server: with its address where that is known. Never with a password."""
+    connected: bool = True
+    """Whether something may have been sent to the server before."""
 
 
 def in_words(report: Report) -> PostmillError | None:
@@ -63,7 +65,7 @@ def unreachable(report: Report) -> DatabaseUnavailable:
         f"{report.server} can't be reached.",
         why=sentence(report.message),
         hint="Check host and port, and that the server runs: `postmill doctor` tries each step."
-        " Whether a send under way was stored is not known.",
+        + (" Whether a send under way was stored is not known." if report.connected else ""),
     )
 
 
