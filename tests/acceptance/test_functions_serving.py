@@ -230,6 +230,7 @@ def test_a_function_is_recycled_by_a_command(serving: Serving, cli_without_datab
     path.write_text("import nothing_like_it\n" + path.read_text())
     refused = cli_without_database("functions", "recycle", "echo")
     assert (refused.code, "could not be started" in refused.err) == (1, True)
+    assert "nothing_like_it" in refused.err
     assert execution() == after
     assert cli_without_database("functions", "recycle", "nobody").code == 3
 

@@ -14,6 +14,7 @@ from postmill.auth import host_proof
 from postmill.auth.credentials import Allowed, Refused
 from postmill.gateway import platform_errors
 from postmill.gateway.routing import CONTROL
+from postmill.model.function_failures import BootFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -88,7 +89,10 @@ class Control:
         return [described(each) for each in self._host.functions()]
 
     async def _recycle(self, slug: str) -> dict[str, str]:
-        await self._host.recycle(slug)
+        try:
+            await self._host.recycle(slug)
+        except BootFailed as failure:  # the holder of the service role may know why
+            raise BootFailed(f"{failure.what} {failure.why}", reason=failure.reason) from failure
         return {"status": "recycled", "functionName": slug}
 
     async def _stop(self, slug: str) -> dict[str, str]:

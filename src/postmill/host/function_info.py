@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from postmill.host.instance import State
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from postmill.host.instance import Instance
     from postmill.host.pool import Pool
     from postmill.model.function_settings import FunctionSettings
 
@@ -22,7 +25,8 @@ class FunctionInfo:
     """``handler``, ``app`` or ``worker``; None until it has been started once."""
     state: str
     """``disabled``, ``idle`` (no process), ``starting`` (a failed start that is tried again soon included),
-    ``running``, ``blocked`` (no event loop of it turns) or ``broken`` (it keeps failing).
+    ``running``, ``blocked`` (no event loop of it turns), ``outdated`` (an earlier version serves, the new one
+    does not start) or ``broken`` (it keeps failing).
     """
     instances: int
     """Processes that serve it now."""
@@ -34,9 +38,16 @@ def info_of(pool: Pool) -> FunctionInfo:
     if not pool.source.settings.enabled:
         state = "disabled"
     elif running:
-        state = "blocked" if all(instance.is_blocked for instance in running) else "running"
+        state = _state_of(pool, running)
     elif pool.breaker.is_broken:
         state = "broken"
     else:
         state = "starting" if pool.serving or pool.is_failing else "idle"
     return FunctionInfo(pool.slug, pool.source.settings, pool.kind, state, len(running))
+
+
+def _state_of(pool: Pool, running: Sequence[Instance]) -> str:
+    """Of one that serves."""
+    if all(instance.is_blocked for instance in running):
+        return "blocked"
+    return "outdated" if pool.is_outdated else "running"

@@ -107,6 +107,12 @@ class Pool:
             return False
         return self.breaker.is_broken or (not self._is_known and self.failure is not None)
 
+    @property
+    def is_outdated(self) -> bool:
+        """Its files or settings have changed, the new version does not start, an earlier one serves on."""
+        serves = any(each.state == State.READY for each in self.instances)
+        return serves and not self._is_known and self.failure is not None
+
     async def try_once(self) -> None:
         """Start one instance unless one serves, and from now on keep what turns out to be a worker running.
         A failure is logged, and the supervisor's rounds try again.

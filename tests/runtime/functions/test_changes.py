@@ -70,6 +70,15 @@ async def test_a_version_that_can_not_start_leaves_the_old_one_serving(tmp_path:
         write(folder, "changing.py", "def handler(:\n")
         await scene.until(Event.FUNCTION_BOOT_FAILED, "changing")
         assert (await scene.call("changing")).body == b"ann says one"
+        assert shown(scene)["changing"] == "outdated"
+        write(folder, "changing.py", VERSION % "two")
+        await answers(scene, b"ann says two")
+        assert shown(scene)["changing"] == "running"
+
+
+def shown(scene: Scene) -> dict[str, str]:
+    """The states, as the list shows them."""
+    return {info.slug: info.state for info in scene.host.functions()}
 
 
 async def test_a_function_that_nobody_has_asked_for_keeps_its_version_too(tmp_path: Path) -> None:
