@@ -17,9 +17,9 @@ import pytest
 
 from postmill import Dead, Retry
 from postmill.db.migrate import migrate
-from postmill.engine import verdicts
+from postmill.engine import refusals, verdicts
 from postmill.model.events import Event
-from postmill.model.refusal import PUT_OFF_S
+from postmill.model.refusal import PUT_OFF_S, UNCOUNTED
 from tests.faults.account import Account
 from tests.faults.handlers import handler
 from tests.faults.scene import Scene
@@ -57,6 +57,19 @@ create trigger keep before delete on pgmq.q_tasks for each row execute function 
 BURY_NOTHING = """
 create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no letters'; end $$;
 create trigger refuse before insert on postmill.dead_letters for each row execute function refuse()
+"""
+SILENT = """
+create function keep_out() returns trigger language plpgsql as $$ begin return null; end $$;
+create trigger keep_out before insert on postmill.{table} for each row execute function keep_out()
+"""
+RECORD_NOTHING = """
+create function refuse() returns trigger language plpgsql as $$ begin raise exception 'no records'; end $$;
+create trigger refuse before insert on postmill.failures for each row execute function refuse()
+"""
+MEETS = """
+create function meet() returns trigger language plpgsql as
+$$ begin if new.message ? 'odd' then {what}; end if; return new; end $$;
+create trigger meet before insert on pgmq.a_tasks for each row execute function meet()
 """
 OPEN_ROWS = "create policy open on pgmq.a_tasks using (true) with check (not message ? 'odd')"
 SHUT_ROWS = "create policy shut on pgmq.a_tasks using (true) with check (false)"
@@ -176,6 +189,61 @@ async def test_a_message_that_can_not_even_be_buried_is_put_off_loudly(scene: Sc
         assert put_off["in_s"] == PUT_OFF_S
     assert await scene.account() == Account(queued=1, failures={"error": 1})
     assert await scene.runs() == [1]
+
+
+@pytest.mark.parametrize("refusal", [RECORD_NOTHING, SILENT.format(table="failures")], ids=["loud", "silent"])
+async def test_an_attempt_that_can_not_be_recorded_is_the_last(scene: Scene, refusal: str) -> None:
+    """Attempts are counted by their records: without them it ran again without a pause, for ever."""
+    await scene.db.execute(refusal)
+    async with running(scene.url, handler(retry=TWICE)) as run:
+        await scene.send(outcome="retry")
+        await run.until(Event.MESSAGE_DEAD)
+        assert run.events(Event.SETTLEMENT_REFUSED)[-1]["follows"] == "a dead letter"
+    assert await scene.account() == Account(dead=1)
+    assert UNCOUNTED in await scene.db.fetchval("select reason from postmill.dead_letters")
+    assert await scene.runs() == [1]
+
+
+async def test_a_letter_that_a_trigger_keeps_out_in_silence_loses_no_message(scene: Scene) -> None:
+    """The trigger answers null: the message was deleted, and stood nowhere."""
+    await scene.db.execute(SILENT.format(table="dead_letters"))
+    async with running(scene.url, handler()) as run:
+        await scene.send(outcome="dead")
+        (put_off,) = await run.until(Event.MESSAGE_RETRYING)
+        assert put_off["in_s"] == PUT_OFF_S
+        assert "a trigger keeps them out" in run.events(Event.SETTLEMENT_REFUSED)[0]["reason"]
+    assert await scene.account() == Account(queued=1, failures={"error": 1})
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "raise 'x' using errcode = 'serialization_failure'",
+        "raise 'x' using errcode = 'disk_full'",
+        "perform pg_terminate_backend(pg_backend_pid())",
+        "raise 'x' using errcode = 'query_canceled'",
+    ],
+    ids=["in conflict", "too large", "deadly", "too slow"],
+)
+async def test_a_row_that_meets_what_would_pass_by_itself_holds_up_no_other(
+    scene: Scene, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its batch was sent again and again as a whole, for ever: no outcome of the worker was written."""
+    monkeypatch.setattr(refusals, "LONGEST_WAIT_S", 0.05)
+    monkeypatch.setattr(refusals, "FIRST_WAIT_S", 0.01)
+    await scene.db.execute(MEETS.format(what=what))
+    async with running(scene.url, handler("batch", batch=4, retry=Retry.none)) as run:
+        await scene.db.execute("select postmill.pause('tasks')")
+        await run.until(Event.QUEUE_PAUSED)
+        odd, *_ = [*await scene.send(odd=1), *await scene.send(3)]
+        await scene.db.execute("select postmill.resume('tasks')")
+        await run.until(Event.MESSAGE_COMPLETED, count=3)
+        assert run.events(Event.MESSAGE_DEAD) == []  # what passes by itself is given time
+        await run.until(Event.MESSAGE_DEAD)
+        assert run.events(Event.LEASE_LOST) == []
+    assert await scene.account() == Account(completed=3, dead=1, failures={"error": 1})
+    assert await scene.db.fetchval("select msg_id from postmill.dead_letters") == odd
+    assert await scene.runs() == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import asyncpg  # noqa: TC002 - pytest reads the annotation
+import asyncpg
 import pytest
 
 from postmill import Context, Retry, worker
@@ -149,6 +150,8 @@ async def test_a_second_transaction_after_the_first_has_committed_is_refused(
         "select 1; rollback; begin",
         "commit; begin",
         "/* so */ rollback",
+        "-- so\n /* and so */ commit",
+        "select 1; /* so */ rollback",
         "do $$ begin rollback; end $$",
         "call finish()",
     ],
@@ -175,7 +178,43 @@ async def test_a_transaction_that_is_ended_by_hand_completes_nothing(
         assert error_type in {"Refused", "InvalidTransactionTerminationError"}
         await run.send("{}")
         await run.until(Event.MESSAGE_DEAD, count=2)  # the connection is as good as before
-    assert "mine" not in await notes() or "commit" in text
+    assert "mine" not in await notes() or text in {"select 1; commit"}
+
+
+async def breaks(tx: Any) -> None:
+    with suppress(asyncpg.PostgresError):
+        await tx.execute("select 1 / 0")
+
+
+async def gives_up_a_statement(tx: Any) -> None:
+    with suppress(TimeoutError):
+        await tx.connection.execute("select pg_sleep(60)", timeout=0.05)
+
+
+async def rolls_back_to_nowhere(tx: Any) -> None:
+    with suppress(asyncpg.PostgresError):
+        await tx.execute("rollback to nowhere")
+
+
+@pytest.mark.parametrize("swallow", [breaks, gives_up_a_statement, rolls_back_to_nowhere])
+async def test_an_error_that_the_handler_swallows_is_its_failed_attempt(
+    database_url: str, notes: Notes, swallow: Any
+) -> None:
+    """The transaction is broken, so it completes nothing. It was taken for a refusal of the queue: the
+    message ran again every 30 s for ever, and no attempt was counted.
+    """
+
+    @worker(retry=Retry.fixed(0, 2))
+    async def handle(payload: dict[str, Any], ctx: Context) -> None:
+        async with ctx.transaction() as tx:
+            await tx.execute("insert into notes values ('mine')")
+            await swallow(tx)
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        assert await finished(run, 1) == {"queue": 0, "archive": 0, "dead": 1, "claims": 0}
+        assert await run.count("postmill.failures where error_type = 'InFailedSQLTransactionError'") == 2
+    assert await notes() == []
 
 
 @pytest.mark.parametrize("connections", [2, 4])

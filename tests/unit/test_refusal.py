@@ -18,7 +18,16 @@ from postmill.model.outcome import (
     Settled,
     Snooze,
 )
-from postmill.model.refusal import PUT_OFF_S, TRIES, Acceptance, Cause, Verdict, cause_of, weakened
+from postmill.model.refusal import (
+    PUT_OFF_S,
+    TRIES,
+    UNCOUNTED,
+    Acceptance,
+    Cause,
+    Verdict,
+    cause_of,
+    weakened,
+)
 
 RETRIED = Failed("error", "Odd", "no", "trace", 0.0)
 DEAD = Failed("error", "Odd", "no", "trace", None, reason="enough")
@@ -67,6 +76,15 @@ def test_a_row_alone_comes_to_an_end() -> None:
     assert verdicts == [Verdict.HOLD] * (TRIES - 1) + [Verdict.ROW]
 
 
+def test_a_reason_that_would_pass_by_itself_is_a_rows_only_after_many_tries() -> None:
+    acceptance = Acceptance()
+    verdicts = []
+    for other in range(TRIES):
+        verdicts.append(acceptance.refused(1, lacking=False, patient=True))
+        acceptance.accepted([100 + other])
+    assert verdicts == [Verdict.HOLD] * (TRIES - 1) + [Verdict.ROW]
+
+
 def test_what_is_missing_in_the_catalogue_is_never_a_rows_fault() -> None:
     acceptance = Acceptance()
     for _ in range(3 * TRIES):
@@ -74,6 +92,13 @@ def test_what_is_missing_in_the_catalogue_is_never_a_rows_fault() -> None:
     assert acceptance.accepted([1])
     assert not acceptance.refusing
     assert not acceptance.accepted([2])
+
+
+UNRECORDED = [
+    replace(RETRIED, kind="", retry_after_s=None, reason=UNCOUNTED),
+    replace(RETRIED, kind="", retry_after_s=PUT_OFF_S, reason=UNCOUNTED),
+]
+"""What follows an attempt whose record is refused: it is not counted, so there is no next one."""
 
 
 def ladder(outcome: Outcome, failed: Failed) -> list[Outcome]:
@@ -90,16 +115,17 @@ def ladder(outcome: Outcome, failed: Failed) -> list[Outcome]:
 @pytest.mark.parametrize(
     ("outcome", "failed", "steps"),
     [
-        (COMPLETED, RETRIED, [RETRIED, replace(RETRIED, kind="")]),
-        (Completed("1"), RETRIED, [COMPLETED, RETRIED, replace(RETRIED, kind="")]),
-        (CANCELLED, RETRIED, [RETRIED, replace(RETRIED, kind="")]),
+        (COMPLETED, RETRIED, [RETRIED, *UNRECORDED]),
+        (Completed("1"), RETRIED, [COMPLETED, RETRIED, *UNRECORDED]),
+        (CANCELLED, RETRIED, [RETRIED, *UNRECORDED]),
         (
             COMPLETED,
             DEAD,
             [
                 DEAD,
                 replace(DEAD, retry_after_s=PUT_OFF_S),
-                replace(DEAD, retry_after_s=PUT_OFF_S, kind=""),
+                replace(DEAD, kind="", reason=DEAD.reason or UNCOUNTED),
+                replace(DEAD, kind="", reason=DEAD.reason or UNCOUNTED, retry_after_s=PUT_OFF_S),
             ],
         ),
         (
@@ -107,7 +133,7 @@ def ladder(outcome: Outcome, failed: Failed) -> list[Outcome]:
             RETRIED,
             [
                 replace(RETRIED, error_message="\\xe9", error_type="\\u4e2d"),
-                replace(RETRIED, error_message="\\xe9", error_type="\\u4e2d", kind=""),
+                *(replace(step, error_message="\\xe9", error_type="\\u4e2d") for step in UNRECORDED),
             ],
         ),
         (Settled("1"), RETRIED, [SETTLED]),

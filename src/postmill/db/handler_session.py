@@ -34,8 +34,9 @@ _LASTING = re.compile(r"(?:^|;)\s*(?:discard|deallocate|listen|unlisten)\b", re.
 """What a reset does not take back, or what asyncpg does not know of: the session is closed afterwards."""
 
 _ENDS_TRANSACTION = re.compile(
-    r"\s*(?:commit|end|abort|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b)|prepare\s+transaction)\b",
-    re.IGNORECASE,
+    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+    r"(?:commit|end|abort|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b)|prepare\s+transaction)\b",
+    re.IGNORECASE | re.DOTALL,
 )
 
 _ROLE = re.compile(r"\brole\b|\bsession[_ ]authorization\b", re.IGNORECASE)

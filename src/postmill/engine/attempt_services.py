@@ -20,6 +20,7 @@ from postmill.engine.settlement import array_literal
 from postmill.model.errors import LeaseLost, Refused
 from postmill.model.message import State
 from postmill.model.refusal import Cause, cause_of
+from postmill.model.sqlstates import follows_the_transaction
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
@@ -99,7 +100,9 @@ class AttemptServices:
             try:
                 settled = await connection.fetchval(text, *token, [])
             except asyncpg.PostgresError as error:
-                attempt.refused = not is_passing(error) and cause_of(sqlstate_of(error)) is Cause.UNCLEAR
+                state = sqlstate_of(error)
+                theirs = is_passing(error) or follows_the_transaction(state)
+                attempt.refused = not theirs and cause_of(state) is Cause.UNCLEAR
                 raise
             if settled:
                 return

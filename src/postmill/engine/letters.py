@@ -52,7 +52,7 @@ async def with_last_failures(shared: SharedConnection, queue: str, pairs: list[P
     """The same dead messages; those that were not run again with what their last attempt met. Raises what
     asyncpg raises.
     """
-    unexplained = [message for message, outcome in pairs if isinstance(outcome, Failed) and not outcome.kind]
+    unexplained = [message for message, outcome in pairs if _lacks_failure(outcome)]
     if not unexplained:
         return pairs
     rows = await shared.fetch(
@@ -65,8 +65,12 @@ async def with_last_failures(shared: SharedConnection, queue: str, pairs: list[P
     return [(message, _explained(outcome, found.get(message.msg_id))) for message, outcome in pairs]
 
 
+def _lacks_failure(outcome: Outcome) -> bool:
+    return isinstance(outcome, Failed) and not outcome.kind and not outcome.error_type
+
+
 def _explained(outcome: Outcome, last: Any) -> Outcome:
-    if not isinstance(outcome, Failed) or outcome.kind or last is None:
+    if not isinstance(outcome, Failed) or not _lacks_failure(outcome) or last is None:
         return outcome
     error_type, error_message = last["error_type"] or "", last["error_message"] or ""
     said = ": ".join(part for part in (error_type, error_message[:QUOTED_LIMIT]) if part)

@@ -64,11 +64,15 @@ class Refusals:
         """Whether settlements of this kind are refused whatever their row."""
         return kind in self._acceptances and self._acceptances[kind].refusing
 
-    def judge(self, kind: str, message: Message, *, lacking: str, reason: str) -> Verdict:
-        """A single row was refused for an unclear reason: what that shows."""
+    def judge(
+        self, kind: str, message: Message, *, reason: str, lacking: str = "", patient: bool = False
+    ) -> Verdict:
+        """A single row was refused for an unclear reason: what that shows. ``patient``: the reason would pass
+        by itself.
+        """
         acceptance = self._acceptances[kind]
         known = acceptance.refusing
-        verdict = acceptance.refused(message.msg_id, lacking=bool(lacking))
+        verdict = acceptance.refused(message.msg_id, lacking=bool(lacking), patient=patient)
         if verdict is Verdict.QUEUE:
             self._ask_later(kind)
             if not known:

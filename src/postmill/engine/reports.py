@@ -40,8 +40,6 @@ def follows(weaker: Outcome | None) -> str:
             return "a dead letter"
         case Failed(retry_after_s=delay_s) if delay_s == PUT_OFF_S:
             return "put off for a day"
-        case Failed(kind=""):
-            return "another attempt, without a record"
     return "another attempt"
 
 

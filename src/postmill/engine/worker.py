@@ -68,7 +68,7 @@ class QueueWorker:
         self.settler = Settler(settlements, statements, self.ledger, self.events, outage)
         services = AttemptServices(self.worker_id, connections, statements, self.ledger, self.events)
         executor = Executor(traced(handler), services)
-        self.settler.as_failed = executor.verdicts.refused
+        self.settler.fail_with(executor.verdicts.refused)
         self.dispatcher = Dispatcher(options, executor, self.settler)
         self.claimer = Claimer(
             claims,

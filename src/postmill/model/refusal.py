@@ -33,6 +33,9 @@ PUT_OFF_S = 86_400.0
 nothing, often enough to be found in the log.
 """
 
+UNCOUNTED = "its failed attempts can't be recorded, so they can't be counted"
+"""Why a message is dead whose next attempt would be one of any number."""
+
 
 class Cause(Enum):
     """Why a settlement was refused, as far as its SQLSTATE tells."""
@@ -93,16 +96,18 @@ class Acceptance:
             self._suspects.pop(msg_id, None)
         return was_refusing
 
-    def refused(self, msg_id: int, *, lacking: bool) -> Verdict:
+    def refused(self, msg_id: int, *, lacking: bool, patient: bool = False) -> Verdict:
         """One row, sent alone, was refused for an unclear reason. ``lacking``: the catalogue shows that a
-        table or a right is missing, which every row meets.
+        table or a right is missing, which every row meets. ``patient``: the reason would pass by itself, so
+        that others are accepted does not yet show that it is the row.
         """
         suspect = self._suspects.setdefault(msg_id, _Suspect(self._accepted))
         suspect.tries += 1
         if lacking:
             return self.refuses_all()
-        if suspect.odd or suspect.accepted_before < self._accepted or suspect.tries >= TRIES:
-            suspect.odd = True
+        is_alone = suspect.accepted_before < self._accepted and not patient
+        if suspect.odd or is_alone or suspect.tries >= TRIES:
+            suspect.odd = not patient
             if len(self._suspects) > REMEMBERED:
                 del self._suspects[next(iter(self._suspects))]
             return Verdict.ROW
@@ -127,7 +132,8 @@ def weakened(outcome: Outcome, failed: Callable[[], Failed]) -> Outcome | None:
 
     Each answer asks less of the database than the one before, so the ladder has an end: without the result,
     as a failed attempt (``failed`` makes it, under the retry policy), in plain ASCII, put off for
-    :data:`PUT_OFF_S` in place of a dead letter, and at last without a record.
+    :data:`PUT_OFF_S` in place of a dead letter, dead without a record, since attempts that leave none are not
+    counted, and at last put off without a record.
     """
     match outcome:
         case Completed(result=result) if result is not None:
@@ -147,7 +153,9 @@ def _weaker_failure(failure: Failed) -> Failed | None:
         return plain
     if failure.retry_after_s is None:
         return replace(failure, retry_after_s=PUT_OFF_S)
-    return replace(failure, kind="") if failure.kind else None
+    if failure.kind:
+        return replace(failure, kind="", retry_after_s=None, reason=failure.reason or UNCOUNTED)
+    return None
 
 
 def in_plain_text(failure: Failed) -> Failed:

@@ -97,6 +97,8 @@ _NOT_READY = re.compile(
 _PASSING = frozenset(
     {_C.DISCONNECTED, _C.NOT_READY, _C.FULL, _C.READ_ONLY, _C.EXHAUSTED, _C.CONTENDED, _C.TIMED_OUT}
 )
+_BEFOREHAND = frozenset({"08001", "08004", "08P01", "26000"})
+"""No connection was made, or a pooler found no server behind it."""
 _SESSION_SURVIVES = frozenset({_C.CONTENDED, _C.TIMED_OUT})
 
 
@@ -122,6 +124,19 @@ def passes(found: Condition) -> bool:
 def concerns_the_row(state: str) -> bool:
     """Whether a row's data, a constraint or a trigger was complained of: another row may pass."""
     return state[:2] in _ROW_CLASSES
+
+
+def follows_the_transaction(state: str) -> bool:
+    """Whether the transaction was in no state for the statement, because of what ran in it before."""
+    return state[:2] == "25"
+
+
+def may_follow_the_row(state: str) -> bool:
+    """Whether a statement can meet this again and again because of what it does: it takes too long, is in
+    conflict, needs more than there is, or ends its session. What comes before any statement can't.
+    """
+    found = condition(state)
+    return found in {_C.DISCONNECTED, _C.EXHAUSTED, _C.CONTENDED, _C.TIMED_OUT} and state not in _BEFOREHAND
 
 
 def ends_session(state: str, text: str = "") -> bool:

@@ -3,6 +3,7 @@
 -- (µs since 1970), $6 reason, $7 queue, $8 worker, $9 attempt, $10 kind, $11 error type, $12 error message, $13 traceback, $14 seconds it ran,
 -- $15 attempts to show in the letter; and said again, when the first answer was lost, $16 when they were sent (µs since 1970): what the
 -- first time has moved counts as moved, a letter of the same delivery. A null kind leaves no record of a failed attempt (the message was not run again).
+-- What a trigger keeps out in silence is an error (22P02): the message would be nowhere.
 -- Returns id and letter of what it really moved. Lock order: queue rows by msg_id, postmill.claims, failures, dead_letters.
 -- `any (array[...])`, not `=`: with an equality the planner may walk through the whole index in order of id instead, which looks
 -- cheap to it when an analyse found the table all but empty.
@@ -17,7 +18,7 @@ gone as (
      using token
      where q.msg_id = any (array[token.msg_id]) and q.read_ct = token.read_ct
        and q.vt is not distinct from timestamptz 'epoch' + token.vt_us * interval '1 microsecond'
-    returning q.msg_id, q.read_ct, q.enqueued_at, q.message
+    returning q.msg_id, q.read_ct, q.enqueued_at, q.message, token.kind is not null as failed
     , q.headers --? headers
     , null::jsonb as headers --? !headers
 ),
@@ -29,6 +30,7 @@ recorded as (
            clock_timestamp() - token.ran_s * interval '1 second'
       from token join gone using (msg_id)
      where token.kind is not null
+    returning msg_id
 ),
 letter as (
     insert into postmill.dead_letters
@@ -38,7 +40,11 @@ letter as (
       from gone join token using (msg_id)
     returning letter_id, msg_id
 )
-select coalesce(array_agg(msg_id), '{}') as settled, coalesce(array_agg(letter_id), '{}') as letters
+select coalesce(array_agg(msg_id), '{}') as settled, coalesce(array_agg(letter_id), '{}') as letters,
+       case when (select count(*) from letter) < (select count(*) from gone)
+              or (select count(*) from recorded) < (select count(*) from gone where failed) then
+           format('%s, written to postmill.failures and dead_letters: a trigger keeps them out', (select count(*) from gone))::integer
+       end as kept_out
   from letter --? !again
   from (select letter_id, msg_id from letter --? again
          union all --? again

@@ -2,6 +2,7 @@
 -- Called by: engine settler. $1 ids (ascending), $2 receipts to close, $3 receipts that lose these ids, $4 the ids' read_ct, $5 their vt
 -- (µs since 1970), $6 seconds until due again, $7 queue, $8 worker; and for failed attempts, null otherwise: $9 attempt, $10 kind, $11 error type,
 -- $12 error message, $13 traceback, $14 seconds it ran.
+-- A record that a trigger keeps out in silence is an error (22P02): an attempt that leaves no record is not counted, and has no end.
 -- read_ct is never lowered: two holders could share a token. Returns the ids it really rescheduled. Lock order: queue rows by msg_id,
 -- postmill.claims by claim_id, postmill.failures.
 -- `any (array[...])`, not `=`: with an equality the planner may walk through the whole index in order of id instead, which looks
@@ -18,7 +19,7 @@ back as (
       from token
      where q.msg_id = any (array[token.msg_id]) and q.read_ct = token.read_ct
        and q.vt is not distinct from timestamptz 'epoch' + token.vt_us * interval '1 microsecond'
-    returning q.msg_id
+    returning q.msg_id, token.kind is not null as failed
 ),
 --+ settled_receipts
 recorded as (
@@ -28,5 +29,10 @@ recorded as (
            clock_timestamp() - token.ran_s * interval '1 second'
       from token join back using (msg_id)
      where token.kind is not null
+    returning msg_id
 )
-select coalesce(array_agg(msg_id), '{}') as settled from back
+select coalesce(array_agg(msg_id), '{}') as settled,
+       case when (select count(*) from recorded) < count(*) filter (where failed) then
+           format('%s, written to postmill.failures: a trigger keeps them out', count(*) filter (where failed))::integer
+       end as kept_out
+  from back
