@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill.cli import dev_lock, discover
-from postmill.model.errors import AlreadyStarted
+from postmill.model.errors import AlreadyStarted, EmbeddedError
 from postmill.model.settings import resolve
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from postmill.model.settings import Settings
     from tests.acceptance.conftest import Cli
 
 
@@ -85,3 +86,22 @@ def test_dev_without_a_worker_says_so_and_stops_on_sigterm(
     assert str(child.pid) in told
     child.terminate()
     assert child.wait() == 0
+
+
+def test_a_database_made_outside_of_a_project_is_told(
+    cli_without_database: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the wrong folder `queue list` showed a new, empty database, and no sign that it was one."""
+
+    def no_server(_settings: Settings) -> None:
+        raise EmbeddedError("not today")
+
+    monkeypatch.setattr("postmill.app.connection", no_server)
+    told = f"No postmill.toml here or in a folder above: making a new database in {tmp_path / '.postmill'}.\n"
+    assert told in cli_without_database("queue", "list").err
+    assert told not in cli_without_database("queue", "list", "--data", "mine").err
+    (tmp_path / ".postmill").mkdir()
+    assert told not in cli_without_database("queue", "list").err
+    (tmp_path / ".postmill").rmdir()
+    (tmp_path / "postmill.toml").touch()
+    assert told not in cli_without_database("queue", "list").err

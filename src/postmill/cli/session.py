@@ -39,8 +39,19 @@ class Session:
         """A connection to the project's database, whose schema is there and of this version."""
         from postmill import app
 
+        self._tell_of_a_new_database()
         with app.connection(self.settings) as connection:
             yield connection
+
+    def _tell_of_a_new_database(self) -> None:
+        """Outside of a project a command makes a database of its own: often this is the wrong folder."""
+        from postmill.model.settings import FILE_NAME, STATE_FOLDER
+
+        folder = self.settings.project_dir
+        made = folder / STATE_FOLDER
+        known = (folder / FILE_NAME).exists() or made.exists() or self.settings.data_dir != made
+        if self.settings.is_embedded and not known:
+            self.output.note(f"No {FILE_NAME} here or in a folder above: making a new database in {made}.")
 
     def addresses(self) -> list[str]:
         """Every address given so far, for masking. Never fails: it is used while an error is shown."""
