@@ -72,3 +72,23 @@ async def test_a_handler_is_stopped_before_its_message_can_run_elsewhere(scene: 
             await run.until(Event.MESSAGE_COMPLETED)
     assert (await scene.account()).completed == 1
     assert await scene.runs() == [2]
+
+
+@pytest.mark.parametrize(
+    ("owner", "method"), [(Heartbeat, "run_once"), (Renewer, "run_once"), (Maintenance, "_main")]
+)
+async def test_a_heartbeat_that_never_works_again_ends_its_owner(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, owner: type, method: str
+) -> None:
+    """It began anew for ever, and the process stayed, without leases and without an end."""
+
+    async def broken(self: object, *args: object) -> object:
+        raise RuntimeError("a bug")
+
+    async with running(scene.url, handler()) as run:
+        monkeypatch.setattr(owner, method, broken)
+        if method == "_main":
+            monkeypatch.setattr(Maintenance, "_turn", broken)
+        async with asyncio.timeout(GIVE_UP_S):
+            await run.engine.wait_over()
+        assert "heartbeat has failed for good" in str(run.engine.failure)

@@ -16,6 +16,7 @@ import pytest
 
 from postmill import AsyncClient, Client, Context, Dead, Retry, Snooze, worker
 from postmill.db.answering import Answering
+from postmill.engine.listener import Listener
 from postmill.host.claims import Claims
 from postmill.model.address import parse
 from postmill.model.events import Event
@@ -408,3 +409,38 @@ async def test_what_the_host_opens_leaves_no_setting_on_shared_sessions(pooled: 
         await other.close()
     await claims.close()
     await probe.close()
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, RuntimeError])
+@pytest.mark.parametrize("method", ["run_once", "rest"])
+async def test_a_listener_that_breaks_listens_again(
+    database_url: str,
+    pooled: Pooler,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    error: type[BaseException],
+) -> None:
+    """Its end is said once, readiness knows, and the next message is called for: a poll is a minute away."""
+    original, broken = getattr(Listener, method), asyncio.Event()
+
+    async def breaks_once(self: Listener) -> object:
+        if not broken.is_set():
+            broken.set()
+            raise error
+        return await original(self)
+
+    address = parse(pooled.url, listen_url=database_url)
+    async with running(database_url, woken_or_polling, address=address) as run:
+        listener = run.engine._listener
+        assert listener is not None
+        troubles: list[str | None] = []
+        listener.on_failure.append(lambda _: troubles.append(run.engine.not_ready))
+        monkeypatch.setattr(Listener, method, breaks_once)
+        async with asyncio.timeout(GIVE_UP_S):
+            while not broken.is_set() or run.engine.not_ready is not None or not run.worker.claimer.notified:
+                listener.wake()
+                await asyncio.sleep(0.02)
+        assert ["listener has failed" in str(trouble) for trouble in troubles] == [True]
+        await run.idle()
+        await run.send("1")
+        await run.until(Event.MESSAGE_COMPLETED)

@@ -17,6 +17,9 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
+import asyncpg
+
+from postmill.db.outage import is_passing
 from postmill.db.shared_connection import SharedConnection
 from postmill.engine.heartbeat import Heartbeat
 from postmill.engine.loop_watch import TICK_S, LoopWatch
@@ -27,12 +30,11 @@ from postmill.model import silence
 from postmill.model.events import Event
 from postmill.service.backoff import Backoff
 from postmill.service.outage import OutageBackoff
+from postmill.service.service import MAX_FRUITLESS
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    import asyncpg
 
     from postmill.engine.watched_worker import WatchedWorker
     from postmill.model.address import Address
@@ -60,6 +62,9 @@ class Maintenance:
         self._announced = asyncio.Event()
         self._over = asyncio.Event()
         self._ends_at = math.inf
+        self._fruitless = 0
+        self.on_giving_up: list[Callable[[BaseException], object]] = []
+        """Called on the event loop when the heartbeat fails again and again, and no database is to blame."""
         self._thread = threading.Thread(target=self._run, name="postmill heartbeat", daemon=True)
         self._stopping = threading.Event()
         self._own_loop: asyncio.AbstractEventLoop | None = None
@@ -152,11 +157,12 @@ class Maintenance:
             while not self._ended():
                 try:
                     if await self._turn((renewer, heartbeat, rescuer, pruner)) is heartbeat:
-                        self._answered_at = time.monotonic()
+                        self._answered_at, self._fruitless = time.monotonic(), 0
                         self._call(self._announced.set)
                         backoff.worked()
                 except BaseException as error:
                     self._answered_at = None
+                    self._count(error)
                     renewer.hurry()
                     heartbeat.hurry()
                     await backoff.failed(error)
@@ -205,8 +211,18 @@ class Maintenance:
                 await shared.execute(statement("worker_stop"), worker.worker_id, reason)
         await shared.close()
 
+    def _count(self, error: BaseException) -> None:
+        if is_passing(error) or isinstance(error, asyncpg.PostgresError | TimeoutError):
+            self._fruitless = 0
+            return
+        self._fruitless += 1
+        if self._fruitless == MAX_FRUITLESS + 1:
+            for tell in self.on_giving_up:
+                self._call(tell, error)
+
     def _report(self, error: BaseException) -> None:
         self._answered_at = None
+        self._count(error)
         with suppress(BaseException):
             reason = f"the heartbeat begins anew after {type(error).__name__}: {error}"
             self._workers[0].events.emit(Event.WORKER_FAILED, exception=error, reason=reason)

@@ -124,6 +124,7 @@ class Engine:
         self._maintenance = Maintenance(
             self._address, [worker.watched(version("postmill")) for worker in self.workers]
         )
+        self._maintenance.on_giving_up.append(self._heartbeat_failed)
         await self._maintenance.start()
         await self._listen(claims)
         for worker in self.workers:
@@ -179,10 +180,16 @@ class Engine:
             self._end()
 
     def _can_not_go_on(self, service: Service) -> None:
+        self._failed(service.name, service.trouble or "")
+
+    def _heartbeat_failed(self, error: BaseException) -> None:
+        self._failed("heartbeat", f"{type(error).__name__}: {error}")
+
+    def _failed(self, part: str, why: str) -> None:
         self.failure = self.failure or WorkerFailed(
-            f"A worker's {service.name} has failed for good.",
-            why=service.trouble or "",
-            hint="Its log says what it met (service.failed). Start the process again, and report a bug.",
+            f"A worker's {part} has failed for good.",
+            why=why,
+            hint="Its log says what it met. Start the process again, and report a bug.",
         )
         if self._maintenance is not None:
             longest_s = max(handler.options.grace_s for handler in self._handlers) + STOP_S
