@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from postmill import worker
 from postmill.cli.db import _run_psql
 from postmill.client import AsyncClient, Client, asyncpg_connection, libpq_environment
 from postmill.db.connect import connect
 from postmill.model.address import is_embedded, parse
+from postmill.testing import drain, lose_lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,3 +90,15 @@ def test_the_callers_own_connections_still_have_them(harmful: str) -> None:
 )
 def test_an_embedded_server_is_known_by_its_address(url: str, ours: bool) -> None:
     assert is_embedded(url) is ours
+
+
+async def test_testing_helpers_reach_it_too(harmful: str) -> None:
+    @worker(queue="tasks")
+    async def handle(_: int) -> None: ...
+
+    with connect(parse(harmful)) as connection:
+        connection.execute("select postmill.create_queue('tasks')")
+    async with AsyncClient(harmful) as client:
+        await client.send("tasks", 1)
+    account = await drain(handle, database=harmful, faults=[lose_lease()])
+    assert len(account.attempts) == 2

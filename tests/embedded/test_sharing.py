@@ -122,3 +122,20 @@ def _parent(pid: int) -> int:
 
 def _open_files(pid: int) -> set[str]:
     return {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+
+
+def test_what_the_server_has_written_down_comes_back_when_it_is_lost(
+    project: Path, opener: Callable[..., Opener]
+) -> None:
+    """A full disk under another program, or a cleaner, left openers waiting for two minutes."""
+    owner = opener(project)
+    url = owner.url()
+    for damage in (b'{"supervisor_pid": 1', b"", b"[" * 100_000):
+        (project / "server.json").write_bytes(damage)
+        with embedded.open_server(project) as server:
+            assert server.url == url
+    (project / "server.json").unlink()
+    with embedded.open_server(project) as server:
+        assert server.url == url
+    owner.close()
+    assert not processes_of(project)

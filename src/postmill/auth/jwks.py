@@ -48,7 +48,10 @@ def fetch(source: str, base: Path) -> tuple[jwt.PyJWK, ...]:
 
 def parse(content: bytes) -> tuple[jwt.PyJWK, ...]:
     """The keys of a set that verify; others are left out. Raises ``ValueError`` when it is no set."""
-    document = json.loads(content)
+    try:
+        document = json.loads(content)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
     match document:
         case {"keys": [*entries]}:
             return tuple(key for key in map(_key, entries) if key is not None)

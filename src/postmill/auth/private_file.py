@@ -135,7 +135,7 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 def _parsed(path: Path, content: bytes) -> dict[str, Any]:
     try:
         found = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise Refused(

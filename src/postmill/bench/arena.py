@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import asyncpg
-
-from postmill.client import AsyncClient
+from postmill.client import AsyncClient, asyncpg_connection
 from postmill.model.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    import asyncpg
 
     from postmill.model.address import Address
 
@@ -74,7 +74,7 @@ async def _create(connection: Connection, queue: str) -> QueueShape:
 
 async def connect(address: Address) -> Connection:
     """A plain asyncpg connection."""
-    return await asyncpg.connect(address.url, statement_cache_size=0 if address.pooled else 100)
+    return await asyncpg_connection.connect(address.url, statement_cache_size=0 if address.pooled else 100)
 
 
 async def _drop(address: Address, queues: list[str]) -> None:

@@ -66,7 +66,7 @@ def ask(project: Path, method: str, path: str, *, timeout_s: float = TIMEOUT_S) 
             connection.request(method, f"/control/v1/{path}", headers={"apikey": keys.secret})
             answer = connection.getresponse()
             return _understood(answer.status, answer.read())
-    except (OSError, HTTPException, ValueError):
+    except (OSError, HTTPException, ValueError, RecursionError):
         return None
 
 
@@ -121,8 +121,6 @@ def _identity_of(folder: Path) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    from postmill.embedded import state_file
+
+    return state_file.read(path)

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from postmill.embedded import state_file
 from postmill.embedded.account import inherit_owner
 from postmill.model.errors import EmbeddedError
 
@@ -151,6 +152,8 @@ class State:
     folder_id: str
     socket_id: str
     """The same of the folder with the socket."""
+    server_begun: str = ""
+    """When ``server_pid`` began to be that server: the id may be another process's later."""
     trouble: str = ""
     """Why the server is down at the moment; empty while it is up."""
 
@@ -192,6 +195,6 @@ def open_log(path: Path) -> BinaryIO:
 def read_state(path: Path) -> State | None:
     """What the last supervisor wrote, or None."""
     try:
-        return State(**json.loads(path.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+        return State(**state_file.read(path))
+    except TypeError:
         return None

@@ -23,7 +23,7 @@ from postmill.model.errors import EmbeddedError
 if TYPE_CHECKING:
     from postmill.embedded.account import Account
     from postmill.embedded.binaries import Binaries
-    from postmill.embedded.folder import ControlFolder
+    from postmill.embedded.folder import ControlFolder, State
 
 _ORPHAN_S = 60.0
 _UNSEEN_S = 1.0
@@ -50,15 +50,15 @@ def settle_home(control: ControlFolder, account: Account | None, system: Path) -
     return _elsewhere(control, system)
 
 
-def lock_home(home: Home) -> FileLock:
-    """Take the lock that the server inherits. An orphan of a killed supervisor is told to stop first, and
-    sessions that outlived their server are waited for.
+def lock_home(home: Home, predecessor: State | None) -> FileLock:
+    """Take the lock that the server inherits. An orphan of a killed supervisor (``predecessor`` is what that
+    one wrote down) is told to stop first, and sessions that outlived their server are waited for.
     """
     lock = FileLock(home.lock)
     if lock.try_exclusive():
         return lock
     try:
-        if _stop_orphan(home) or _await_old_sessions(home):
+        if _stop_orphan(home, predecessor) or _await_old_sessions(home):
             lock.exclusive(_ORPHAN_S)
         else:
             lock.exclusive(_UNSEEN_S)
@@ -220,13 +220,16 @@ def _serves(pid: int, cluster: Path) -> bool:
     return "postgres" in named.stdout
 
 
-def _stop_orphan(home: Home) -> bool:
+def _stop_orphan(home: Home, predecessor: State | None) -> bool:
     """Ask a server whose supervisor is gone to stop (on Linux the kernel has). Whether one was seen."""
     pid = _recorded_pid(home)
     if not pid or not _serves(pid, home.cluster):
         return False
-    os.kill(pid, signal.SIGINT)
-    return True
+    if not Path("/proc/self/cwd").exists():
+        os.kill(pid, signal.SIGINT)
+        return True
+    since = predecessor.server_begun if predecessor is not None and predecessor.server_pid == pid else ""
+    return server_processes.send(pid, signal.SIGINT, home.cluster, since)
 
 
 def _await_old_sessions(home: Home) -> bool:

@@ -1,8 +1,8 @@
 """Finds the processes of Postgres that work on one cluster, also those that outlived their server.
 
-A process is known by its working folder, compared by device and inode, and by what it calls itself: a process
-id alone may be another program's by now, and a path may lead to a copy. Must not decide what becomes of them,
-except in :class:`OldSessions`.
+A process is known by its working folder, compared by device and inode, by what it calls itself and by when it
+began: a process id alone may be another program's by now, and a path may lead to a copy. Must not decide what
+becomes of them, except in :class:`OldSessions`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ Postgres itself gives them no time at all when one of its processes crashes."""
 KILLED_AFTER_S = 10.0
 """A session that is stopped or sits in the kernel does not act on SIGQUIT; 5 s later it is killed."""
 _PROCESSES = Path("/proc")
+_BEGAN = 19
+"""Field 22 of a process's ``stat``, counted from what follows the name: proc_pid_stat(5)."""
 
 
 class OldSessions:
@@ -39,7 +41,7 @@ class OldSessions:
         waited = now - self._since
         if waited > ENDED_AFTER_S:
             for pid in found:
-                _send(pid, signal.SIGKILL if waited > KILLED_AFTER_S else signal.SIGQUIT)
+                send(pid, signal.SIGKILL if waited > KILLED_AFTER_S else signal.SIGQUIT, self._cluster)
         return found
 
 
@@ -88,6 +90,46 @@ def _is_postgres(title: str) -> bool:
     return title.startswith("postgres:") or Path(title).name == "postgres"
 
 
-def _send(pid: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
+def begun(pid: int) -> str:
+    """When the process began: the boot, and the kernel's ticks since then, which no set clock changes. Empty
+    when there is no such process, or the system does not say.
+    """
+    try:
+        boot = (_PROCESSES / "sys/kernel/random/boot_id").read_text().strip()
+        after_name = (_PROCESSES / str(pid) / "stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return f"{boot}:{after_name[_BEGAN]}" if len(after_name) > _BEGAN else ""
+
+
+def send(pid: int, number: signal.Signals, cluster: Path, since: str = "") -> bool:
+    """Signal the process if it is a Postgres on this cluster, and began ``since`` where that is known.
+    Returns whether it was one.
+
+    A descriptor holds the process from before the look, so that its id can't be another's by the signal.
+    """
+    process = _held(pid)
+    try:
+        if not is_server(pid, cluster) or (since and begun(pid) != since):
+            return False
+        with suppress(ProcessLookupError):
+            _signal(pid, process, number)
+        return True
+    finally:
+        if process is not None:
+            os.close(process)
+
+
+def _held(pid: int) -> int | None:
+    """A descriptor of the process; None where the system has none, and when the process is gone."""
+    try:
+        return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    except OSError:
+        return None
+
+
+def _signal(pid: int, process: int | None, number: signal.Signals) -> None:
+    if process is None:
         os.kill(pid, number)
+    else:
+        signal.pidfd_send_signal(process, number)

@@ -27,7 +27,7 @@ from postmill.embedded.complaint import refused_by_system
 from postmill.embedded.folder import ControlFolder, Home, State, identity_of, read_state
 from postmill.embedded.locks import FileLock
 from postmill.embedded.process import PostgresProcess
-from postmill.embedded.server_processes import OldSessions
+from postmill.embedded.server_processes import OldSessions, begun
 from postmill.embedded.supervisor_options import KEEP, RELEASE, STOP, Options
 from postmill.model.errors import EmbeddedError, PostmillError
 
@@ -127,7 +127,7 @@ class Supervisor:
         system = Path(tempfile.gettempdir() if options.throwaway else options.system_folder)
         self._account = accounts.server_account(self._home.cluster, control.path)
         self._home = preparation.settle_home(control, self._account, system)
-        self._lock = lock = preparation.lock_home(self._home)
+        self._lock = lock = preparation.lock_home(self._home, predecessor)
         self._inherited = lock.fileno
         if predecessor is not None:
             _forget_sockets(predecessor)
@@ -150,7 +150,8 @@ class Supervisor:
         self._server = PostgresProcess(self._binaries, self._home.cluster, self._account, self._control.log)
         self._server.start(self._settings, self._inherited)
         self._launched_at = time.monotonic()
-        self._record(server_pid=self._server.pid, started_at=time.time(), trouble="")
+        pid = self._server.pid
+        self._record(server_pid=pid, server_begun=begun(pid), started_at=time.time(), trouble="")
 
     def _record(self, **news: Any) -> None:
         """Write down for openers what has changed. A full disk is no reason to end: it is tried again."""
@@ -195,9 +196,15 @@ class Supervisor:
             return True
         if self._server is None or not self._server.is_running():
             self._restart()
-        elif self._unsaid:
+        elif self._unsaid or not self._is_written_down():
             self._record()
         return False
+
+    def _is_written_down(self) -> bool:
+        """Whether openers can read what we have recorded: one that was cut short or removed leaves them
+        waiting. In a folder that is not ours nothing is written.
+        """
+        return not self._is_at_its_path() or read_state(self._control.state) == self._state
 
     def _restart(self) -> None:
         """The server was killed: bring it back at the same address, however often that is refused."""

@@ -6,8 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
-import asyncpg
-
+from postmill.client import asyncpg_connection
 from postmill.engine.run import Engine
 from postmill.handlers.sender import sending_to
 from postmill.metrics.tally import OUTCOMES
@@ -20,6 +19,8 @@ from postmill.testing.faults import Faulty
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import asyncpg
 
     from postmill.engine.worker import QueueWorker
     from postmill.handlers import Worker
@@ -96,7 +97,7 @@ class Queues:
 
     async def until_empty(self, delays: Delays) -> int:
         """Returns how many messages are left: none, unless ``delays`` is ``leave``."""
-        connection = await asyncpg.connect(self._database)
+        connection = await asyncpg_connection.connect(parse(self._database).url)
         try:
             while True:
                 self._recorder.news.clear()

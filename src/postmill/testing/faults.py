@@ -9,8 +9,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import asyncpg
-
+from postmill.client import asyncpg_connection
+from postmill.model.address import parse
 from postmill.model.errors import InvalidOption
 from postmill.model.outcome import Retry, Snooze
 from postmill.model.queue_name import QueueShape
@@ -125,7 +125,7 @@ class Faulty:
         return result
 
     async def _take(self, message: Message) -> None:
-        connection = await asyncpg.connect(self.database)
+        connection = await asyncpg_connection.connect(parse(self.database).url)
         try:
             shape = QueueShape(message.queue, relation=0)
             await connection.execute(queue_statement("testing_take", shape), message.queue, message.msg_id)

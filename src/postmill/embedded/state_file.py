@@ -1,0 +1,35 @@
+"""Reads what some process has written down about itself as JSON. The file may be torn, huge, a pipe, or from
+another release: it is obeyed as far as it is understood, and never waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LARGEST = 65_536
+"""Bytes. A state file has some hundreds; a path in it has 4,096 at most."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The JSON object in the file; empty when there is no such file, or it holds something else."""
+    try:
+        found = json.loads(_content(path))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _content(path: Path) -> bytes:
+    """Raises ``OSError``, and ``ValueError`` for what is no file or too large."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+            raise ValueError(path)
+        return file.read(LARGEST)
