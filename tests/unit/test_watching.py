@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,3 +111,19 @@ def test_many_files_are_looked_at_less_often(folder: Path) -> None:
     assert watch.pause_s == LOOK_S
     watch.took_s = 1.0
     assert watch.pause_s > 10 * LOOK_S
+
+
+def test_a_folder_deeper_than_python_can_call_is_looked_at(tmp_path: Path) -> None:
+    """Every look ended in a RecursionError then, and no change was seen any more."""
+    folder, limit, low = tmp_path, sys.getrecursionlimit(), 300
+    for _ in range(low):
+        folder = folder / "d"
+        folder.mkdir()
+    watch = Watch(lambda: [tmp_path])
+    (folder / "deep.py").write_text("")
+    sys.setrecursionlimit(low)
+    try:
+        changed = watch.changed()
+    finally:
+        sys.setrecursionlimit(limit)
+    assert changed == {folder / "deep.py"}

@@ -59,7 +59,7 @@ def _look(places: Iterable[Path]) -> _Seen:
     seen: _Seen = {}
     for place in places:
         if os.path.isdir(place):  # noqa: PTH112 - never raises
-            for path in _files(str(place), frozenset()):
+            for path in _files(str(place)):
                 _note(seen, path)
         else:
             _note(seen, str(place))
@@ -75,22 +75,27 @@ def _note(seen: _Seen, path: str) -> None:
         seen[path] = (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_dev)
 
 
-def _files(folder: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Below ``folder``, through links too. ``above`` are the folders around it: a link to one is a circle."""
-    try:
-        found = os.stat(folder)  # noqa: PTH116
-        entries = list(os.scandir(folder))
-    except OSError:  # gone meanwhile, or not for us to read
-        return
-    own = (found.st_dev, found.st_ino)
-    if own in above or any(entry.name == _ENVIRONMENT for entry in entries):
-        return
-    for entry in entries:
-        if _is_folder(entry):
-            if entry.name not in _NOT_OURS and not entry.name.startswith("."):
-                yield from _files(entry.path, above | {own})
-        elif entry.name.endswith(".py") or entry.name == VARIABLES:
-            yield entry.path
+def _files(top: str) -> Iterator[str]:
+    """Below ``top``, through links too. A link to a folder around it is a circle, and not followed. Keeps its
+    own list of folders: calls for each level would end at Python's limit.
+    """
+    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [(top, frozenset())]
+    while waiting:
+        folder, above = waiting.pop()
+        try:
+            found = os.stat(folder)  # noqa: PTH116
+            entries = list(os.scandir(folder))
+        except OSError:  # gone meanwhile, or not for us to read
+            continue
+        own = (found.st_dev, found.st_ino)
+        if own in above or any(entry.name == _ENVIRONMENT for entry in entries):
+            continue
+        for entry in entries:
+            if not _is_folder(entry):
+                if entry.name.endswith(".py") or entry.name == VARIABLES:
+                    yield entry.path
+            elif entry.name not in _NOT_OURS and not entry.name.startswith("."):
+                waiting.append((entry.path, above | {own}))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
