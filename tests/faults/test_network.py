@@ -187,9 +187,14 @@ async def test_the_answer_to_a_settlement_is_lost(scene: Scene) -> None:
     assert await scene.runs() == [1, 1]
 
 
-async def test_the_answer_to_a_dead_letter_is_lost(scene: Scene) -> None:
-    """It had landed: the hook is called all the same, and once. An older letter of the same id is not it."""
+@pytest.mark.parametrize("sent", ["now", "infinity", "294000-01-01", "4700-01-01 BC"])
+async def test_the_answer_to_a_dead_letter_is_lost(scene: Scene, sent: str) -> None:
+    """It had landed: the hook is called all the same, and once. An older letter of the same id is not it.
+    Other clients may write any time of sending.
+    """
     letters: list[tuple[int, str]] = []
+    if sent != "now":
+        await scene.db.execute(f"alter table pgmq.q_tasks alter enqueued_at set default '{sent}'")
     await scene.db.execute(
         "insert into postmill.dead_letters"
         " (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)"

@@ -244,6 +244,16 @@ def test_the_filled_queue_has_the_payloads_that_a_client_would_send(db: Db) -> N
     assert found == [payload(number, 100) for number in range(1, 13)]
 
 
+def test_a_reference_of_nothing_is_told_as_no_ratio() -> None:
+    """A short run may complete no message in its first part; its end was a division by zero."""
+    report = Report(
+        bench="pinned", unit="messages/s", value=2.0, reference_name="first 30 s", reference=0.0,
+        settings={}, environment={},
+    )  # fmt: skip
+    assert report.as_dict()["ratio"] is None
+    assert tuple(report.rows()[-1].values()) == ("ratio", "-")
+
+
 def test_ratio_is_value_over_reference_and_other_figures_stand_beside_the_value() -> None:
     report = Report(
         bench="latency", unit="ms", value=2.0, reference_name="raw", reference=0.5,

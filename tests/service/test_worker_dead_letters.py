@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from postmill import Retry, worker
 from postmill.model.events import Event
+from postmill.sql.catalog import statement
 from tests.service.running import finished, running
+
+if TYPE_CHECKING:
+    import asyncpg
 
 
 class Hook:
@@ -92,3 +96,17 @@ async def test_a_stop_waits_for_hooks_that_run(database_url: str) -> None:
         go_on.set()
         await stopping
         assert len(ended) == 1
+
+
+@pytest.mark.parametrize(("sent_us", "found"), [(0, 1), (2**57, 1), (None, 0)])
+async def test_the_last_failure_of_a_message_from_the_future_is_found(
+    adb: asyncpg.Connection, sent_us: int | None, found: int
+) -> None:
+    """Its letter told of none. An older failure of the same id (None: sent just now) is another message's."""
+    await adb.execute(
+        "insert into postmill.failures (queue_name, msg_id, attempt, kind, error_message, failed_at)"
+        " values ('tasks', 1, 1, 'error', 'no', clock_timestamp() - interval '1 h')"
+    )
+    now_us = await adb.fetchval("select (extract(epoch from clock_timestamp()) * 1000000)::bigint")
+    rows = await adb.fetch(statement("last_failures"), "tasks", [1], [now_us if sent_us is None else sent_us])
+    assert len(rows) == found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -10,7 +11,9 @@ import pytest
 from postmill import Client, Dead, Retry, worker
 from postmill.model.errors import InvalidQueueName
 from postmill.model.events import Event
-from tests.service.running import running
+from postmill.model.queue_name import QueueShape
+from postmill.sql.catalog import queue_statement
+from tests.service.running import GIVE_UP_S, running
 
 if TYPE_CHECKING:
     from postmill.handlers import Worker
@@ -86,5 +89,16 @@ async def test_a_name_that_takes_more_than_63_bytes(database_url: str) -> None:
         await run.db.execute("select postmill.send($1, '2')", name)
         await run.db.execute("select postmill.resume($1)", name)
         await run.until(Event.MESSAGE_COMPLETED, count=2)
+        told = asyncio.Queue[str]()
+        channel = f"postmill.{name}".encode()[:63].decode(errors="ignore")
+        await run.db.add_listener(channel, lambda *heard: told.put_nowait(heard[2]))
+        for text, *more in (("testing_make_due",), ("testing_take", 3)):
+            await run.db.execute("select postmill.pause($1)", name)
+            await run.db.execute("select pgmq.send($1, '3'::jsonb, 3600)", name)
+            while not told.empty():
+                told.get_nowait()
+            await run.db.execute(queue_statement(text, QueueShape(name, relation=0)), name, *more)
+            async with asyncio.timeout(GIVE_UP_S):
+                assert await told.get() == channel
         receipt = "postmill.return_claim($1, gen_random_uuid(), array[1], array[1], now())"
         assert await run.db.fetchval(f"select {receipt}", name) == []

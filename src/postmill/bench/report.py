@@ -24,9 +24,11 @@ class Report:
     """What else was measured, by name with its unit: ``p50_ms`` and so on."""
 
     @property
-    def ratio(self) -> float:
-        """``value`` over ``reference``: higher is better for a rate, lower for a latency."""
-        return self.value / self.reference
+    def ratio(self) -> float | None:
+        """``value`` over ``reference``: higher is better for a rate, lower for a latency. None when the
+        reference is nothing: a short run may have completed no message in its first part.
+        """
+        return self.value / self.reference if self.reference else None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON object."""
@@ -36,7 +38,7 @@ class Report:
             "unit": self.unit,
             **{name: _rounded(value) for name, value in self.figures.items()},
             "reference": {"name": self.reference_name, "value": _rounded(self.reference)},
-            "ratio": round(self.ratio, 3),
+            "ratio": None if self.ratio is None else round(self.ratio, 3),
             "settings": dict(self.settings),
             "environment": dict(self.environment),
         }
@@ -47,7 +49,7 @@ class Report:
             (self.bench, f"{_rounded(self.value):,} {self.unit}"),
             *((name, f"{_rounded(value):,}") for name, value in self.figures.items()),
             (self.reference_name, f"{_rounded(self.reference):,} {self.unit}"),
-            ("ratio", f"{self.ratio:.2f}"),
+            ("ratio", "-" if self.ratio is None else f"{self.ratio:.2f}"),
         ]
         return [{"measure": name, "result": number} for name, number in numbers]
 

@@ -93,6 +93,7 @@ class Claimer(Service):
         """Called during a claim: for what that took, or for something that a look will show."""
         self._paused = False
         self._missing = False
+        self._told_locked: int | None = None
         self._look_at = 0.0
         """When to look again, by the monotonic clock."""
         self._stand_by: asyncio.TimerHandle | None = None
@@ -319,7 +320,8 @@ class Claimer(Service):
                 waited_s=round(found.waited_s, 1),
                 reason="ready behind what was claimed: put there, made due in the past, or locked meanwhile",
             )
-        if found.locked_id is not None:
+        if found.locked_id not in (None, self._told_locked):  # each round finds it again
+            self._told_locked = found.locked_id
             reason = "ready for more than 30 s, and a transaction of another client keeps it locked"
             self._events.emit(Event.MESSAGE_LOCKED, msg_id=found.locked_id, reason=reason)
 

@@ -2,7 +2,8 @@
 -- Called by: engine settler. $1 ids (ascending), $2 receipts to close, $3 receipts that lose these ids, $4 the ids' read_ct, $5 their vt
 -- (µs since 1970), $6 reason, $7 queue, $8 worker, $9 attempt, $10 kind, $11 error type, $12 error message, $13 traceback, $14 seconds it ran,
 -- $15 attempts to show in the letter; and said again, when the first answer was lost, $16 when they were sent (µs since 1970): what the
--- first time has moved counts as moved, a letter of the same delivery. A null kind leaves no record of a failed attempt (the message was not run again).
+-- first time has moved counts as moved, a letter of the same delivery (times are cut as the statement claim cuts them). A null kind leaves
+-- no record of a failed attempt (the message was not run again).
 -- What a trigger keeps out in silence is an error (22P02): the message would be nowhere.
 -- Returns id and letter of what it really moved. Lock order: queue rows by msg_id, postmill.claims, failures, dead_letters.
 -- `any (array[...])`, not `=`: with an equality the planner may walk through the whole index in order of id instead, which looks
@@ -53,4 +54,5 @@ select coalesce(array_agg(msg_id), '{}') as settled, coalesce(array_agg(letter_i
           join postmill.dead_letters as earlier --? again
             on earlier.queue_name = $7::text and earlier.msg_id = any (array[sent.msg_id]) --? again
            and earlier.read_ct = sent.read_ct --? again
-           and earlier.enqueued_at = timestamptz 'epoch' + sent.enqueued_us * interval '1 microsecond') as moved --? again
+           and (date_part('epoch', least(greatest(earlier.enqueued_at, '0001-01-02'), '9999-12-30')) * 1000000)::bigint --? again
+               = sent.enqueued_us) as moved --? again

@@ -8,4 +8,4 @@ with due as (
                         where receipt.msg_id = queued.msg_id and receipt.read_ct = queued.read_ct)
     returning msg_id
 )
-select count(*) as due, pg_notify('postmill.' || $1::text, '') from due
+select count(*) as due, pg_notify(('postmill.' || $1::text)::name::text, '') from due

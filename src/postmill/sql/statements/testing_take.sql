@@ -3,4 +3,4 @@
 with taken as (
     update {queue} set read_ct = read_ct + 1, vt = clock_timestamp() where msg_id = $2::bigint returning msg_id
 )
-select pg_notify('postmill.' || $1::text, '') from taken
+select pg_notify(('postmill.' || $1::text)::name::text, '') from taken
