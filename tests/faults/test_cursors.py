@@ -22,6 +22,7 @@ from tests.service.running import GIVE_UP_S, running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from postmill.engine.lanes import Overlooked
     from postmill.model.queue_name import QueueShape
     from tests.faults.scene import Scene
     from tests.service.running import Running
@@ -142,7 +143,12 @@ async def test_what_a_transaction_keeps_locked_is_said(scene: Scene) -> None:
             await run.until(Event.MESSAGE_LOCKED)
             report = run.worker.claimer.lanes.on_overlooked
             rounds = asyncio.Queue[object]()
-            run.worker.claimer.lanes.on_overlooked = lambda found: (report(found), rounds.put_nowait(found))
+
+            def heard(found: Overlooked) -> None:
+                report(found)
+                rounds.put_nowait(found)
+
+            run.worker.claimer.lanes.on_overlooked = heard
             async with asyncio.timeout(GIVE_UP_S):
                 for _ in range(3):
                     await rounds.get()
