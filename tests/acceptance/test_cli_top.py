@@ -61,7 +61,10 @@ def test_off_a_terminal_frames_follow_until_ctrl_c(spawn: Any, busy: None) -> No
     assert child.wait() == 0
 
 
-def test_on_a_terminal_it_is_a_screen_that_is_put_back(spawn: Any, busy: None) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_on_a_terminal_it_is_a_screen_that_is_put_back(
+    spawn: Any, busy: None, number: int, code: int
+) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     child = spawn(
@@ -71,9 +74,9 @@ def test_on_a_terminal_it_is_a_screen_that_is_put_back(spawn: Any, busy: None) -
     shown = read_until(ours, b"mailbox [bold]full")
     assert b"\x1b[?1049h" in shown
     assert b"deliver" in shown
-    child.send_signal(signal.SIGINT)
+    child.send_signal(number)
     assert b"\x1b[?1049l" in read_until(ours, b"\x1b[?1049l")
-    assert child.wait() == 0
+    assert child.wait() == code
     os.close(ours)
 
 

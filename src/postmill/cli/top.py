@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -82,12 +83,18 @@ def _show(session: Session, frames: Iterator[Frame], interval: float) -> None:
 
     from postmill.cli.top_view import screen
 
+    signal.signal(signal.SIGTERM, _end)
     with Live(console=Console(), screen=True, auto_refresh=False) as live:
         for frame in frames:
             at = time.strftime("%H:%M:%S")
             live.update(
                 screen(frame, said=f"postmill top · {at} · every {interval:g} s · Ctrl-C ends"), refresh=True
             )
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """An end by exception, so that the terminal is put back; with the status that shells give a signal."""
+    raise SystemExit(128 + number)
 
 
 def _print(session: Session, frame: Frame) -> None:
