@@ -126,3 +126,19 @@ def test_a_listener_that_raises_takes_nothing_along() -> None:
         "counted message.completed",
         "told message.completed",
     ]
+
+
+@pytest.mark.parametrize("odd", [ValueError, SystemExit, GeneratorExit, asyncio.CancelledError])
+@pytest.mark.parametrize("kind", ["listeners", "counters"])
+def test_what_hears_events_raises_into_nobody(
+    kind: str, odd: type[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A listener's ``sys.exit()`` ended the service that had something to say."""
+
+    def raises(*_: object) -> None:
+        raise odd
+
+    events = Events()
+    getattr(events, kind).append(raises)
+    events.emit(Event.WORKER_STARTED)
+    assert odd.__name__ in capsys.readouterr().err

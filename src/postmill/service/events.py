@@ -80,7 +80,9 @@ class Events:
     def _is_logged(self, level: int) -> bool:
         try:
             return _LOGGER.isEnabledFor(level)
-        except Exception as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             self._complain(error, "isEnabledFor")
             return False
 
@@ -88,14 +90,18 @@ class Events:
         for count in self.counters:
             try:
                 count(event, messages)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._complain(error, event.value)
 
     def _tell(self, event: Event, fields: dict[str, Any], exception: BaseException | None = None) -> None:
         for listener in self.listeners:
             try:
                 listener(event, fields)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 self._complain(error, event.value)
         self.write(LEVELS[event], event.value, fields, exception)
 
