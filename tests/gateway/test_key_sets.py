@@ -205,3 +205,19 @@ async def test_a_set_that_can_not_be_had_at_the_start_is_told(publisher: Publish
     publisher.answer = b"HTTP/1.0 404 Not Found\r\n\r\n"
     with pytest.raises(InvalidOption, match="can't be used"):
         await Trust(KEYS, publisher.url, Path()).start()
+
+
+async def test_a_reader_that_something_has_cancelled_goes_on(
+    publisher: Publisher, signers: dict[str, Signer]
+) -> None:
+    """It was a bare task: its end was seen by nothing, and new keys were never read."""
+    publisher.publish(signers["rsa"])
+    trust = Trust(KEYS, publisher.url, Path(), refresh_s=0.02)
+    await trust.start()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    asked = publisher.asked
+    async with asyncio.timeout(60):
+        while publisher.asked < asked + 3:  # noqa: ASYNC110 - another thread counts
+            await asyncio.sleep(0.01)
+    await trust.stop()

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.auth import jwks
 from postmill.auth.credentials import Trusted
+from postmill.model.error_text import summary_of
 from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
 from postmill.service.events import Events
+from postmill.service.service import Service
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from postmill.auth.keys import ProjectKeys
@@ -29,12 +33,11 @@ class Trust:
     """The project's keys, and the public keys of ``source`` (empty: none) relative to the folder ``base``."""
 
     def __init__(self, keys: ProjectKeys, source: str, base: Path, *, refresh_s: float = REFRESH_S) -> None:
-        self._refresh_s = refresh_s
         self._source = source
         self._base = base
         self._events = Events()
         self._trusted = Trusted(keys)
-        self._refreshing: asyncio.Task[None] | None = None
+        self._refresher = KeyRefresher(self._try_to_refresh, refresh_s, self._events)
         self._renewing: asyncio.Task[None] | None = None
         self._renew_from = 0.0
         """By the monotonic clock."""
@@ -45,16 +48,16 @@ class Trust:
 
     async def start(self) -> None:
         """Read the key set, and again every ``refresh_s``. Raises :class:`InvalidOption` when it can't be."""
-        if self._source and self._refreshing is None:
+        if self._source:
             await self.refresh()
-            self._refreshing = asyncio.create_task(self._refresh_for_ever())
+            self._refresher.start()
 
     async def stop(self) -> None:
         """Read it no more."""
-        reading = [task for task in (self._refreshing, self._renewing) if task is not None]
-        for task in reading:
-            task.cancel()
-        await asyncio.gather(*reading, return_exceptions=True)
+        await self._refresher.stop()
+        if self._renewing is not None:
+            self._renewing.cancel()
+            await asyncio.gather(self._renewing, return_exceptions=True)
 
     async def refresh(self) -> None:
         """Read it once."""
@@ -73,13 +76,39 @@ class Trust:
             await asyncio.wait({self._renewing}, timeout=WAIT_S)
         return self._trusted
 
-    async def _refresh_for_ever(self) -> None:
-        while True:
-            await asyncio.sleep(self._refresh_s)
-            await self._try_to_refresh()
-
     async def _try_to_refresh(self) -> None:
         try:
             await self.refresh()
-        except InvalidOption as error:  # those we have stay good
-            self._events.emit(Event.KEYS_STALE, error=str(error))
+        except Exception as error:  # those we have stay good, whatever is wrong with the others
+            if isinstance(error, InvalidOption):
+                self._events.emit(Event.KEYS_STALE, error=str(error))
+            else:
+                self._events.emit(Event.KEYS_STALE, exception=error, error=summary_of(error))
+
+
+class KeyRefresher(Service):
+    """Reads the key set again and again. The first reading is its owner's."""
+
+    def __init__(self, refresh: Callable[[], Awaitable[None]], every_s: float, events: Events) -> None:
+        super().__init__(events)
+        self._refresh = refresh
+        self._every_s = every_s
+        self._due_at = time.monotonic() + every_s
+        self._woken = asyncio.Event()
+
+    async def run_once(self) -> bool:
+        """Read it, if it is time."""
+        if time.monotonic() >= self._due_at:
+            self._due_at = time.monotonic() + self._every_s
+            await self._refresh()
+        return False
+
+    async def rest(self) -> None:
+        """Until it is time."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._due_at - time.monotonic()):
+                await self._woken.wait()
+
+    def wake(self) -> None:
+        """See :class:`Service`."""
+        self._woken.set()
