@@ -112,6 +112,20 @@ async def test_everybody_s_tasks_are_cancelled() -> None:
     await service.stop()
 
 
+async def test_cancelled_again_and_again_it_is_never_given_up() -> None:
+    """A handler cancels every task of the process in a loop: the service gets no batch done meanwhile."""
+    service, said = heard(Counting)
+    service._pauses.base_s = service._pauses.max_s = 0.0
+    service.start()
+    while len(said) <= 2 * MAX_FRUITLESS:
+        assert service._task is not None
+        service._task.cancel()
+        await asyncio.sleep(0)
+        assert not service.gave_up
+    await service.worked(1)
+    await service.stop()
+
+
 async def test_readiness_knows_until_it_has_worked_again() -> None:
     service, _ = heard(Counting)
     troubles: list[str | None] = []

@@ -115,13 +115,13 @@ class Service(ABC):
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         """Nothing supervises the supervision: where it breaks itself, the service has failed for good."""
         try:
-            self._mend(_error_of(task))
+            self._mend(_error_of(task), from_outside=task.cancelled() and task.cancelling() > 0)
         except BaseException as broken:
             if not self.gave_up:
                 self.failure = broken
                 self._give_up(broken)
 
-    def _mend(self, error: BaseException | None) -> None:
+    def _mend(self, error: BaseException | None, *, from_outside: bool) -> None:
         if error is None and self._stopping:
             return
         error = error or RuntimeError("it returned without being asked to")
@@ -129,7 +129,7 @@ class Service(ABC):
         if self._stopping:  # who stops it sees to the rest; a cut batch is no news then
             return
         self.failure = error
-        self._fruitless += 1
+        self._fruitless += not from_outside  # who cancels every task says nothing about this service
         if self._fruitless > MAX_FRUITLESS:
             self._give_up(error)
         else:
