@@ -64,6 +64,7 @@ class OwnConnection:
                 self._connection = psycopg.connect(
                     self._address.url,
                     autocommit=True,
+                    client_encoding="UTF8",
                     connect_timeout=connect_timeout_s(self._address.url, CONNECT_TIMEOUT_S),
                     fallback_application_name="postmill",
                 )

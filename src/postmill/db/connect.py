@@ -51,6 +51,7 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
         connection = psycopg.Connection[dict[str, Any]].connect(
             address.url,
             autocommit=True,
+            client_encoding="UTF8",  # in an SQL_ASCII database texts would come as bytes
             prepare_threshold=None,  # a pooler that the address does not show would mix them up
             cursor_factory=psycopg.RawCursor,
             row_factory=dict_row,
