@@ -19,7 +19,8 @@ gone as (
      using token
      where q.msg_id = any (array[token.msg_id]) and q.read_ct = token.read_ct
        and q.vt is not distinct from timestamptz 'epoch' + token.vt_us * interval '1 microsecond'
-    returning q.msg_id, q.read_ct, q.enqueued_at, q.message, token.kind is not null as failed
+    returning q.msg_id, q.read_ct, q.enqueued_at, q.message, token.reason, token.attempt, token.kind, token.error_type,
+              token.error_message, token.traceback, token.ran_s, token.attempts
     , q.headers --? headers
     , null::jsonb as headers --? !headers
 ),
@@ -27,23 +28,23 @@ gone as (
 recorded as (
     insert into postmill.failures
            (queue_name, msg_id, attempt, worker_id, kind, error_type, error_message, traceback, started_at)
-    select $7::text, token.msg_id, token.attempt, $8::uuid, token.kind, token.error_type, token.error_message, token.traceback,
-           clock_timestamp() - token.ran_s * interval '1 second'
-      from token join gone using (msg_id)
-     where token.kind is not null
+    select $7::text, msg_id, attempt, $8::uuid, kind, error_type, error_message, traceback,
+           clock_timestamp() - ran_s * interval '1 second'
+      from gone
+     where kind is not null
     returning msg_id
 ),
 letter as (
     insert into postmill.dead_letters
            (queue_name, msg_id, read_ct, enqueued_at, message, headers, attempts, kind, reason, error_type, traceback)
-    select $7::text, gone.msg_id, gone.read_ct, gone.enqueued_at, gone.message, gone.headers, token.attempts,
-           coalesce(token.kind, 'exhausted'), token.reason, token.error_type, token.traceback
-      from gone join token using (msg_id)
+    select $7::text, msg_id, read_ct, enqueued_at, message, headers, attempts,
+           coalesce(kind, 'exhausted'), reason, error_type, traceback
+      from gone
     returning letter_id, msg_id
 )
 select coalesce(array_agg(msg_id), '{}') as settled, coalesce(array_agg(letter_id), '{}') as letters,
        case when (select count(*) from letter) < (select count(*) from gone)
-              or (select count(*) from recorded) < (select count(*) from gone where failed) then
+              or (select count(*) from recorded) < (select count(*) from gone where kind is not null) then
            format('%s, written to postmill.failures and dead_letters: a trigger keeps them out', (select count(*) from gone))::integer
        end as kept_out
   from letter --? !again

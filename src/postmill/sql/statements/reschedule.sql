@@ -19,20 +19,20 @@ back as (
       from token
      where q.msg_id = any (array[token.msg_id]) and q.read_ct = token.read_ct
        and q.vt is not distinct from timestamptz 'epoch' + token.vt_us * interval '1 microsecond'
-    returning q.msg_id, token.kind is not null as failed
+    returning q.msg_id, token.attempt, token.kind, token.error_type, token.error_message, token.traceback, token.ran_s
 ),
 --+ settled_receipts
 recorded as (
     insert into postmill.failures
            (queue_name, msg_id, attempt, worker_id, kind, error_type, error_message, traceback, started_at)
-    select $7::text, token.msg_id, token.attempt, $8::uuid, token.kind, token.error_type, token.error_message, token.traceback,
-           clock_timestamp() - token.ran_s * interval '1 second'
-      from token join back using (msg_id)
-     where token.kind is not null
+    select $7::text, msg_id, attempt, $8::uuid, kind, error_type, error_message, traceback,
+           clock_timestamp() - ran_s * interval '1 second'
+      from back
+     where kind is not null
     returning msg_id
 )
 select coalesce(array_agg(msg_id), '{}') as settled,
-       case when (select count(*) from recorded) < count(*) filter (where failed) then
-           format('%s, written to postmill.failures: a trigger keeps them out', count(*) filter (where failed))::integer
+       case when (select count(*) from recorded) < count(kind) then
+           format('%s, written to postmill.failures: a trigger keeps them out', count(kind))::integer
        end as kept_out
   from back
