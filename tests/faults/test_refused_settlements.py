@@ -290,10 +290,6 @@ async def _without_archive(scene: Scene, _role: str) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _locked_away(scene: Scene, _role: str) -> AsyncIterator[None]:
-    await scene.db.execute(
-        "do $$ begin execute format('alter database %I set lock_timeout = 50', current_database()); end $$"
-    )
-    await scene.end_sessions("settlements")
     async with scene.locked("pgmq.a_tasks"):
         yield
 
@@ -339,9 +335,6 @@ async def test_a_transaction_that_the_queue_refuses_is_no_failed_attempt(
 
 async def test_a_locked_row_holds_up_no_other(scene: Scene) -> None:
     """Somebody looks at one message in a transaction that they forgot: the others' outcomes are written."""
-    await scene.db.execute(
-        "do $$ begin execute format('alter database %I set lock_timeout = 50', current_database()); end $$"
-    )
     stranger = await asyncpg.connect(scene.url)
     async with running(scene.url, handler("batch", batch=3)) as run:
         await scene.db.execute("select postmill.pause('tasks')")

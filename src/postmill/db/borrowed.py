@@ -20,7 +20,7 @@ from asyncpg.pool import PoolConnectionProxy
 from postmill.client import asyncpg_connection
 from postmill.db.handler_session import HandlerSession
 from postmill.db.outage import is_passing
-from postmill.db.shared_connection import CONNECT_TIMEOUT_S, own_settings
+from postmill.db.shared_connection import CONNECT_TIMEOUT_S, SETTLING, own_settings
 from postmill.model.errors import Refused
 from postmill.service.backoff import Backoff
 from postmill.sql.catalog import statement
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     OnLost = Callable[[BaseException], None]
     Prepare = Callable[[HandlerSession], Awaitable[None]]
     Landed = Callable[[PoolConnectionProxy], Awaitable[bool]]
+
+AS_THE_ROLE_HAS_IT = "reset default_transaction_isolation; reset lock_timeout"
+"""Gives a handler on the settlements' session what it has on one of its own."""
 
 Borrowed: TypeAlias = PoolConnectionProxy
 """asyncpg's own stand-in for a connection: after the loan every call on it raises."""
@@ -62,7 +65,8 @@ class HandlerConnections:
         self._closed = False
         self._lent = 0
         flags = () if size else ("listening",)
-        own = statement("session_own", "lent") if size else own_settings("session")
+        settling = own_settings("session") + "\n" + statement(SETTLING, "session")
+        own = statement("session_own", "lent") if size else settling
         # A pooler's sessions are not ours to set and reset.
         self._own_text = "" if address.pooled else own
         self._reset_text = "" if address.pooled else statement("session_reset", *flags) + "\n" + own
@@ -153,8 +157,8 @@ class HandlerConnections:
         """
         async with self._shared.connection(pinned=False) as connection:
             session = cast("HandlerSession", connection)
-            if self._reset_text:  # the level of settlements is not what the handler's database says
-                await session.execute("reset default_transaction_isolation", timeout=CONNECT_TIMEOUT_S)
+            if self._reset_text:  # it has the settlements' level and waits
+                await session.execute(AS_THE_ROLE_HAS_IT, timeout=CONNECT_TIMEOUT_S)
             session.lend()
             lent = PoolConnectionProxy(_NoPool(session), session)  # type: ignore[arg-type]
             try:

@@ -28,19 +28,23 @@ if TYPE_CHECKING:
     OnConnect = Callable[[asyncpg.Connection], Awaitable[None]]
 
 CONNECT_TIMEOUT_S = 5.0
+BRIEF = "session_waits"
+"""Limits waits for locks where several queues share a connection."""
+SETTLING = "settlement_waits"
+"""Limits waits for locks where outcomes are written."""
 
 
 class SharedConnection:
     """A connection that one service's statements share. Raises what asyncpg raises; see ``db.outage``."""
 
     def __init__(
-        self, address: Address, name: str, *, timeout_s: float = 10.0, waits_for_locks: bool = True
+        self, address: Address, name: str, *, timeout_s: float = 10.0, lock_limit: str | None = None
     ) -> None:
-        """``waits_for_locks`` False: a statement that meets a lock fails after a tenth of a second."""
+        """``lock_limit``: what limits its waits for locks, ``BRIEF`` or ``SETTLING``; None: nothing."""
         self._address = address
         self._name = name
         self._timeout_s = timeout_s
-        self._waits_for_locks = waits_for_locks
+        self._lock_limit = lock_limit
         self._connection: asyncpg.Connection | None = None
         self._busy = asyncio.Lock()
         self._on_connect: list[OnConnect] = []
@@ -104,8 +108,8 @@ class SharedConnection:
         return self._connection
 
     async def _limit_waits(self, connection: asyncpg.Connection, scope: str) -> None:
-        if not self._waits_for_locks:
-            await connection.execute(statement("session_waits", scope), timeout=self._timeout_s)
+        if self._lock_limit is not None:
+            await connection.execute(statement(self._lock_limit, scope), timeout=self._timeout_s)
 
     def _failed(self, error: BaseException) -> None:
         """Leave the connection if it is not known what it is doing: broken, or cut in a statement."""

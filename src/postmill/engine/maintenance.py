@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import asyncpg
 
 from postmill.db.outage import is_passing
-from postmill.db.shared_connection import SharedConnection
+from postmill.db.shared_connection import BRIEF, SharedConnection
 from postmill.engine.heartbeat import Heartbeat
 from postmill.engine.loop_watch import TICK_S, LoopWatch
 from postmill.engine.pruner import Pruner
@@ -144,7 +144,7 @@ class Maintenance:
     async def _main(self) -> None:
         self._own_loop, self._woken = asyncio.get_running_loop(), asyncio.Event()
         timeout_s = max(1.0, self._lease_s / 2)
-        shared = HeartbeatConnection(self._address, "heartbeat", timeout_s=timeout_s, waits_for_locks=False)
+        shared = HeartbeatConnection(self._address, "heartbeat", timeout_s=timeout_s, lock_limit=BRIEF)
         renewer = Renewer(shared, self._workers, self._call, lambda: time.monotonic() - self.loop_seen)
         rescuer = Rescuer(shared, self._workers)
         heartbeat = Heartbeat(shared, self._workers, self._call, rescuer.doubt, pooled=self._address.pooled)

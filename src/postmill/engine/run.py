@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from postmill.db.borrowed import HandlerConnections
 from postmill.db.outage import is_passing
-from postmill.db.shared_connection import SharedConnection, with_known_pooler
+from postmill.db.shared_connection import BRIEF, SETTLING, SharedConnection, with_known_pooler
 from postmill.engine.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.maintenance import Maintenance
 from postmill.engine.wakeups import Wakeups
@@ -207,14 +207,11 @@ class Engine:
         allowed = max(handler.options.max_pg_connections for handler in self._handlers)
         plan = plan_connections(allowed, listen_elsewhere=self._address.direct_url is not None)
         lease_s = min(handler.options.lease_s for handler in self._handlers)
-        claims = SharedConnection(
-            self._address,
-            "claims",
-            timeout_s=max(1.0, lease_s / 2),
-            # Claims skip locked rows. A locked table keeps its own queue waiting, and no other.
-            waits_for_locks=not plan.settlements_apart,
-        )
-        settlements = SharedConnection(self._address, "settlements", timeout_s=max(1.0, lease_s / 2))
+        timeout_s = max(1.0, lease_s / 2)
+        # Claims skip locked rows. A locked table keeps its own queue waiting, and no other.
+        limit = BRIEF if plan.settlements_apart else SETTLING
+        claims = SharedConnection(self._address, "claims", timeout_s=timeout_s, lock_limit=limit)
+        settlements = SharedConnection(self._address, "settlements", timeout_s=timeout_s, lock_limit=SETTLING)
         self._shared = [claims, settlements] if plan.settlements_apart else [claims]
         self._plan = plan
         shared = settlements if plan.settlements_apart else claims
