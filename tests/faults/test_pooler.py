@@ -302,8 +302,8 @@ CONNECTIONS = 4
 POOL = 6
 ROUNDS = 8
 SILENCE_S = 10
-"""The shortest silence by which a worker is judged. Behind a pooler no lock shows that one has died, and one with
-a longer lease is waited for until that is over, also from the server's start on.
+"""The shortest silence by which a worker is judged. Behind a pooler no lock shows that one has died, and one
+with a longer lease is waited for until that is over, also from the server's start on.
 """
 
 
