@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from postmill.db.outage import breaks_connection
+from postmill.db.outage import breaks_connection, is_passing
 from postmill.model import silence
 from postmill.model.events import Event
 from postmill.model.message import State
@@ -20,6 +20,7 @@ from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from uuid import UUID
 
     from postmill.db.shared_connection import SharedConnection
     from postmill.engine.watched_worker import WatchedWorker
@@ -43,6 +44,8 @@ class Renewer:
         self._call = call
         self._blocked_s = blocked_s
         self._period_s = silence.renewal_s(min(worker.options.lease_s for worker in workers))
+        self._refusing: dict[UUID, bool] = {}
+        """Workers whose queue refused the last renewal, and whether the reason would pass by itself."""
         self.due_at = 0.0
         """When to call :meth:`run_once` next, by the monotonic clock."""
 
@@ -51,19 +54,47 @@ class Renewer:
         began = time.monotonic()
         blocked_s = self._blocked_s()
         for worker in self._workers:
-            if blocked_s > worker.options.max_blocked_s:
-                await self._let_go(worker, blocked_s)
-                continue
-            worker.let_go = False
-            due = worker.ledger.older_than(began - silence.renewed_from_s(worker.options.lease_s))
-            if due:
-                await self._renew(worker, due)
+            try:
+                await self._see_to(worker, began, blocked_s)
+            except asyncpg.PostgresError as error:
+                if breaks_connection(error):
+                    raise
+                self._refused(worker, error)
         self.due_at = began + self._period_s
         return False
 
     def hurry(self) -> None:
         """The connection is a new one: renewals that got no answer on the old one come first."""
         self.due_at = 0.0
+
+    async def _see_to(self, worker: WatchedWorker, now: float, blocked_s: float) -> None:
+        if blocked_s > worker.options.max_blocked_s:
+            await self._let_go(worker, blocked_s)
+            return
+        worker.let_go = False
+        due = worker.ledger.older_than(now - silence.renewed_from_s(worker.options.lease_s))
+        if due:
+            await self._renew(worker, due)
+
+    def _refused(self, worker: WatchedWorker, error: asyncpg.PostgresError) -> None:
+        """The server says no for one queue (a right that is missing, a trigger). The leases in the others and
+        the heartbeat go on, and it is asked again with the next round. Said once.
+        """
+        if worker.worker_id in self._refusing:
+            return
+        self._refusing[worker.worker_id] = is_passing(error)
+        if is_passing(error):
+            worker.outage.began(error)
+            return
+        reason = f"leases are not renewed: {error.sqlstate}: {error}"
+        worker.events.emit(Event.QUEUE_REFUSING, statement="renew", reason=reason)
+
+    def _accepted(self, worker: WatchedWorker) -> None:
+        passing = self._refusing.pop(worker.worker_id, None)
+        if passing:
+            worker.outage.over()
+        elif passing is not None:
+            worker.events.emit(Event.QUEUE_ACCEPTING, statement="renew", kept=0)
 
     async def _renew(self, worker: WatchedWorker, messages: list[Message]) -> None:
         messages.sort(key=lambda message: message.msg_id)
@@ -93,6 +124,7 @@ class Renewer:
             raise
         else:
             worker.ledger.renewing = self._take_over(worker, messages, rows, sent_at) & doubtful
+            self._accepted(worker)
 
     @staticmethod
     def _doubtful(worker: WatchedWorker, messages: list[Message], now: float) -> frozenset[int]:
