@@ -313,3 +313,18 @@ def test_an_idle_heartbeat_writes_seldom(db: Database, queue: str) -> None:
     assert answer(db, "select last_heartbeat_at from postmill.workers") == before
     db.execute(statement("worker_heartbeat"), [WORKER, 0, queue, [], [], 30.0, 0.0, LOCK])
     assert answer(db, "select last_heartbeat_at from postmill.workers") > before
+
+
+@both_ways
+def test_a_queue_that_refuses_keeps_no_other_queues_messages(
+    db: Database, queue: str, foreign: str, give_back: GiveBack, kind: str
+) -> None:
+    """A trigger raised, and the whole rescue was undone: no message of any queue came back."""
+    claimed(db, queue)
+    msg_id = claimed(db, foreign)
+    db.execute("create function refuse() returns trigger language plpgsql as $$ begin raise 'no'; end $$")
+    db.execute('create trigger refuse before update on pgmq."q_re-size" execute function refuse()')
+    assert give_back(db) == [[msg_id]]
+    assert answer(db, "select string_agg(queue_name, ' ') from postmill.claims") == queue
+    db.execute('drop trigger refuse on pgmq."q_re-size"')
+    assert give_back(db) == [[1]]

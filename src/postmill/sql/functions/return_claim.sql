@@ -4,7 +4,9 @@
 -- A message younger than the receipt is another one: ids start again in a queue that was dropped and created again. A message that is
 -- said to come from the future (any client may write so) says nothing of its age: it is taken for the receipt's own.
 -- Called by: postmill.rescue, and by a worker for receipts of its own (statement give_back). Returns the ids it gave back; null when
--- somebody holds the lock of the table or of one of the rows, a settlement perhaps: then nothing is done. A dropped queue gives back nothing.
+-- somebody holds the lock of the table or of one of the rows, a settlement perhaps: then nothing is done. Nor is it when the queue refuses
+-- (a right is missing, a trigger raises): that is a warning, since the receipts of other queues must not wait. A dropped queue gives back
+-- nothing.
 -- Lock order: the queue's table and its rows by msg_id, never waiting for one (the caller may hold the receipt, which settlements lock
 -- after their rows; and a table that is being rewritten would keep the receipts of every other queue), failures, and one notification.
 -- Errors: none of its own.
@@ -63,6 +65,9 @@ begin
     return given_back;
 exception
     when lock_not_available then
+        return null;
+    when others then
+        raise warning 'messages of queue % can''t be given back: %', queue_name, sqlerrm using errcode = sqlstate;
         return null;
 end;
 $$;
