@@ -12,6 +12,7 @@ import traceback
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.duration import seconds
+from postmill.model.error_text import encodable, message_of
 from postmill.model.errors import InvalidOption, InvalidPayload, PostmillError, SettlementRefused
 from postmill.model.events import Event
 from postmill.model.outcome import (
@@ -189,10 +190,7 @@ def name_of(error: BaseException) -> str:
 
 def said_by(error: BaseException) -> str:
     """The text of an error."""
-    try:
-        return _storable(str(error))[:TEXT_LIMIT]
-    except BaseException:
-        return "(its text can't be shown)"
+    return _storable(message_of(error))[:TEXT_LIMIT]
 
 
 def _without_delay(snooze: Snooze, broken: BaseException) -> PostmillError:
@@ -242,7 +240,7 @@ def _kind_of(error: BaseException) -> str:
 
 def _storable(text: str) -> str:
     """PostgreSQL's text holds neither NUL nor lone surrogates."""
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode("utf-8")
+    return encodable(text.replace("\x00", "\\x00"))
 
 
 def _traceback(error: BaseException) -> str:

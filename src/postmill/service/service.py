@@ -14,6 +14,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from postmill.model.error_text import summary_of
 from postmill.model.events import Event
 from postmill.service.backoff import Backoff
 from postmill.service.events import Events
@@ -64,7 +65,7 @@ class Service(ABC):
         if self.failure is None:
             return None
         state = "has failed for good" if self.gave_up else "has failed and is being started again"
-        return f"the {self.name} {state}: {_said(self.failure)}"
+        return f"the {self.name} {state}: {summary_of(self.failure)}"
 
     def start(self) -> None:
         """Begin, unless begun."""
@@ -141,14 +142,14 @@ class Service(ABC):
         try:
             self.recover()
         except Exception as broken:
-            self._report_end(broken, reason=f"it could not account for what it held: {_said(broken)}")
+            self._report_end(broken, reason=f"it could not account for what it held: {summary_of(broken)}")
 
     def _start_task_again(self, error: BaseException) -> None:
         if time.monotonic() - self._began_at >= CALM_S:
             self._pauses.reset()
         pause_s = self._pauses.next_delay_s()
         self._again = asyncio.get_running_loop().call_later(pause_s, self._begin_task_again)
-        self._report_end(error, reason=f"{_said(error)}; it is started again in {pause_s:.2g} s")
+        self._report_end(error, reason=f"{summary_of(error)}; it is started again in {pause_s:.2g} s")
 
     def _begin_task_again(self) -> None:
         if not self._stopping:
@@ -157,7 +158,7 @@ class Service(ABC):
     def _give_up(self, error: BaseException) -> None:
         self.gave_up = True
         self._report_end(
-            error, reason=f"{_said(error)}; it failed {self._fruitless} times in a row, for good"
+            error, reason=f"{summary_of(error)}; it failed {self._fruitless} times in a row, for good"
         )
         for tell in self.on_giving_up:
             tell(self)
@@ -170,10 +171,3 @@ class Service(ABC):
 def _error_of(task: asyncio.Task[None]) -> BaseException | None:
     """What ended a task; None when it returned."""
     return asyncio.CancelledError("its task was cancelled") if task.cancelled() else task.exception()
-
-
-def _said(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}".removesuffix(": ")
-    except Exception:
-        return type(error).__name__
