@@ -13,6 +13,8 @@ from typing import NamedTuple
 WAIT_US = 3_600_000_000
 """Leases and delays all last an hour: what a step itself takes can't be mistaken for one."""
 _AGO_US = 60_000_000
+LAST_LOADED_RECEIPT = 1000
+"""Receipts of a state have lower ids, and those of later claims higher ones."""
 WORKERS = ("A", "B")
 NOBODY = ""
 
@@ -110,9 +112,9 @@ class Scene:
 
     @classmethod
     def of(cls, state: State, now_us: int) -> Scene:
-        """``state`` as of now. Receipt ids are negative, so that new ones come after them."""
+        """``state`` as of now. Receipt ids begin with 1, as those of the real sequence do."""
         scene = cls(now_us)
-        base = -len(state.receipts)
+        base = 1  # what looks at receipts may skip ids that no sequence gives
         scene.receipts = {base + number: receipt for number, receipt in enumerate(state.receipts)}
         for msg_id, read_ct, due, holder in state.rows:
             vt_us = now_us - _AGO_US if due else now_us + WAIT_US - _AGO_US

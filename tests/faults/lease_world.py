@@ -17,6 +17,7 @@ from postmill.model.message import Claim, Message
 from postmill.model.outcome import CANCELLED, COMPLETED, RELEASED, Failed, Outcome
 from tests.faults.explorer import Violation
 from tests.faults.lease_scene import (
+    LAST_LOADED_RECEIPT,
     NOBODY,
     WAIT_US,
     WORKERS,
@@ -97,6 +98,9 @@ class LeaseWorld:
         self._verbs = tuple(verbs)
         self._read_ct_may_fall = read_ct_may_fall
         shape = protocol.shape
+        self._ask(
+            "select setval(pg_get_serial_sequence('postmill.claims', 'claim_id'), $1)", LAST_LOADED_RECEIPT
+        )
         self._deliverable: set[State] = set()
         self._pass_time = f"update {shape.queue} set vt = vt - interval '1 day'".encode()
         self._load = LOAD.replace("{queue}", shape.queue).encode()
