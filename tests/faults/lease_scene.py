@@ -36,6 +36,8 @@ class Token(NamedTuple):
     read_ct: int
     in_flight: bool
     """A settlement that left before a renewal and has not arrived yet: it still carries the old vt."""
+    in_doubt: bool
+    """The answer to its last renewal was lost: the row may have another vt since."""
     has_vt: bool
     """Its vt is that of the row. Any other vt is as good as another: no vt comes back."""
     current: bool
@@ -92,6 +94,7 @@ class LiveToken:
     receipt: int
     current: bool = True
     in_flight: bool = False
+    in_doubt: bool = False
 
     @property
     def key(self) -> tuple[int, int, int]:
@@ -123,11 +126,8 @@ class Scene:
             row = scene.rows.get(token.msg_id)
             vt_us = row.vt_us if row and token.has_vt else now_us - 2 * _AGO_US
             receipt = base + token.receipt if token.receipt >= 0 else 0
-            scene.tokens.append(
-                LiveToken(
-                    token.worker, token.msg_id, token.read_ct, vt_us, receipt, token.current, token.in_flight
-                )
-            )
+            key = token.worker, token.msg_id, token.read_ct, vt_us, receipt
+            scene.tokens.append(LiveToken(*key, token.current, token.in_flight, token.in_doubt))
         return scene
 
     def supersede(self, msg_id: int) -> None:
@@ -135,6 +135,11 @@ class Scene:
         for token in self.tokens:
             if token.msg_id == msg_id:
                 token.current = False
+
+    def is_listed(self, token: LiveToken) -> bool:
+        """Whether the receipt of a delivery is still there and lists its message."""
+        receipt = self.receipts.get(token.receipt)
+        return receipt is not None and token.msg_id in dict(receipt.held)
 
     def state(self) -> State:
         """What matters of it."""
@@ -150,6 +155,7 @@ class Scene:
                 token.msg_id,
                 token.read_ct,
                 token.in_flight,
+                token.in_doubt,
                 vts.get(token.msg_id) == token.vt_us,
                 token.current,
                 numbers.get(token.receipt, -1),

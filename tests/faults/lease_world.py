@@ -88,6 +88,7 @@ class LeaseWorld:
         *,
         most_reads: int = 2,
         stranger: bool = True,
+        lost_answers: bool = False,
         verbs: Iterable[str] = ("completes", "retries"),
         read_ct_may_fall: bool = False,
     ) -> None:
@@ -95,6 +96,7 @@ class LeaseWorld:
         self._db = protocol.db
         self._most_reads = most_reads
         self._stranger = stranger
+        self._lost_answers = lost_answers
         self._verbs = tuple(verbs)
         self._read_ct_may_fall = read_ct_may_fall
         shape = protocol.shape
@@ -119,11 +121,13 @@ class LeaseWorld:
                 yield "stranger reads"
         for token in state.tokens:
             late = " late" if token.in_flight else ""
-            for verb in self._verbs:
+            for verb in self._verbs if not token.in_doubt else ():  # a settlement waits for the doubt's end
                 yield f"{token.worker} {verb} {token.msg_id} of delivery {token.read_ct}{late}"
         for worker in sorted({token.worker for token in state.tokens if not token.in_flight}):
             yield f"{worker} renews"
             yield f"{worker} renews while settling"
+            if self._lost_answers:
+                yield f"{worker} renews unheard"
         if state.receipts:
             yield from (f"{worker} is silent and rescued" for worker in WORKERS)
         if not all(row.due for row in state.rows):
@@ -171,28 +175,36 @@ class LeaseWorld:
             scene.rows[msg_id].holder = worker
             scene.tokens.append(LiveToken(worker, msg_id, read_ct, row["vt_us"], row["claim_id"]))
 
-    def _renews(self, scene: Scene, worker: str, *meanwhile: str) -> None:
-        """While settling: what this worker has just sent off to be settled arrives after the renewal."""
+    def _renews(self, scene: Scene, worker: str, how: str = "", *_: str) -> None:
+        """While settling: what this worker has just sent off to be settled arrives after the renewal.
+        Unheard: the renewal is done, and its answer is lost. Asked again, it needs the receipt: where a
+        settlement that came too late has closed that, the lease is given up and ends by itself.
+        """
         renewing = [token for token in scene.tokens if token.worker == worker and not token.in_flight]
         while renewing:
             batch = {token.msg_id: token for token in reversed(renewing)}
-            answers = self._protocol.renew([token.key for token in batch.values()], WAIT_S)
+            doubtful = {msg_id: token.receipt for msg_id, token in batch.items() if token.in_doubt}
+            answers = self._protocol.renew([token.key for token in batch.values()], WAIT_S, doubtful)
             for msg_id, token in batch.items():
                 renewing.remove(token)
-                self._renewed(scene, token, answers[msg_id], keep_copy=bool(meanwhile))
+                token.current &= not token.in_doubt or scene.is_listed(token)
+                _check(token, "renew", did=answers[msg_id]["vt_us"] is not None)
+                _check(token, "hear that it holds", did=answers[msg_id]["held"])
+                if how == "unheard":
+                    token.in_doubt = True
+                else:
+                    self._renewed(scene, token, answers[msg_id], keep_copy=how == "while")
 
     def _renewed(self, scene: Scene, token: LiveToken, answer: dict[str, Any], *, keep_copy: bool) -> None:
-        _check(token, "renew", did=answer["vt_us"] is not None)
-        _check(token, "hear that it holds", did=answer["held"])
         scene.tokens.remove(token)
         if not token.current:
             return
-        if keep_copy and not any(
+        if (keep_copy and not token.in_doubt) and not any(
             (each.worker, each.msg_id, each.in_flight) == (token.worker, token.msg_id, True)
             for each in scene.tokens
         ):
             scene.tokens.append(replace(token, current=False, in_flight=True))
-        scene.tokens.append(replace(token, vt_us=answer["vt_us"]))
+        scene.tokens.append(replace(token, vt_us=answer["vt_us"], in_doubt=False))
 
     def _settles(self, scene: Scene, worker: str, verb: str, *rest: str) -> None:
         msg_id, read_ct, in_flight = int(rest[0]), int(rest[3]), "late" in rest

@@ -94,6 +94,23 @@ def test_two_messages_of_one_claim(db: Database) -> None:
     assert not explored(db, messages=2, most_reads=1, stranger=False).violation
 
 
+def test_renewals_whose_answer_is_lost(db: Database) -> None:
+    """Asked for again, they move a lease only as long as it is this worker's."""
+    assert not explored(db, stranger=False, lost_answers=True, verbs=("completes", "releases")).violation
+
+
+def test_a_renewal_in_doubt_that_looks_at_no_receipt_is_found(db: Database) -> None:
+    blind = Change("renew", r"\n +and exists \(select from postmill\.claims as c .*", "")
+    found = explored(db, blind, stranger=False, lost_answers=True, verbs=("completes", "releases"))
+    assert re.search("superseded, and did renew", found.violation)
+
+
+def test_a_renewal_in_doubt_that_knows_only_the_old_vt_is_found(db: Database) -> None:
+    forgetful = Change("renew", r" or \(q\.vt > wanted\.vt and .* wanted\.vt_at_most\)", "")
+    found = explored(db, forgetful, stranger=False, lost_answers=True, verbs=("completes", "releases"))
+    assert re.search("current, and did not renew", found.violation)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_one_message_delivered_three_times(db: Database) -> None:
