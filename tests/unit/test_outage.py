@@ -44,5 +44,12 @@ def test_a_bug_and_a_wrong_password_do_not(state: str, text: str) -> None:
     assert not is_passing(failure(state, text))
 
 
+@pytest.mark.parametrize("kind", [asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError])
+def test_a_table_that_was_altered_meanwhile_passes(kind: type[Exception]) -> None:
+    """asyncpg prepares the statement anew once; a second change in between was taken for a bug of ours."""
+    assert is_passing(kind("cached statement plan is invalid"))
+    assert not breaks_connection(kind("cached statement plan is invalid"))
+
+
 def test_an_argument_that_can_not_be_encoded_is_a_bug() -> None:
     assert not is_passing(asyncpg.DataError("expected str, got int"))

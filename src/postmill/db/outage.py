@@ -8,9 +8,16 @@ import asyncpg
 
 from postmill.model.sqlstates import Condition, condition, ends_session, passes
 
+_ALTERED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
+"""A table was altered between two uses of a prepared statement. asyncpg prepares it anew, once; another
+change in between meets the statement again. Their SQLSTATE, 0A000, means other things too.
+"""
+
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same statement may succeed later: an outage, an overload, a lock."""
+    if isinstance(error, _ALTERED):
+        return True
     if isinstance(error, asyncpg.PostgresError):
         return passes(condition_of(error))
     if isinstance(error, ValueError):  # asyncpg's own word for an argument it can't encode
@@ -29,6 +36,8 @@ def refuses_login(error: BaseException) -> bool:
 
 def breaks_connection(error: BaseException) -> bool:
     """Whether the connection that raised it should not be used again."""
+    if isinstance(error, _ALTERED):
+        return False
     if isinstance(error, asyncpg.PostgresError):
         return ends_session(_state(error), str(error))
     return is_passing(error)
