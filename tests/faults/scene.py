@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _GATE = 7003
 _MAKE_GATE = f"""
-create or replace function gate() returns trigger language plpgsql as
+create or replace function gate() returns trigger language plpgsql {{limits}} as
 $$ begin perform pg_advisory_xact_lock_shared({_GATE}); return null; end $$
 """
 _THERE = f"""
@@ -57,11 +57,13 @@ class Scene:
         self.sent += ids
         return ids
 
-    async def shut_gate(self, table: str, *, at_commit: bool = False, event: str = "insert") -> None:
+    async def shut_gate(
+        self, table: str, *, at_commit: bool = False, event: str = "insert", holds: bool = False
+    ) -> None:
         """From now on statements that insert into ``table`` (or update it) wait: at their end, or while they
-        commit.
+        commit. ``holds``: their own limit for locks does not end that wait.
         """
-        await self.db.execute(_MAKE_GATE)
+        await self.db.execute(_MAKE_GATE.format(limits="set lock_timeout = 0" if holds else ""))
         await self.db.execute(
             f"create constraint trigger gate after {event} on {table}"
             f" deferrable initially {'deferred' if at_commit else 'immediate'}"

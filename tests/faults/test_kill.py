@@ -86,9 +86,11 @@ async def test_killed_while_its_claim_is_on_the_way(
     count: int,
     commits: bool,
 ) -> None:
-    """A claim that commits after its worker was stopped for ever is a claim for nobody."""
+    """A claim that commits after its worker was stopped for ever is a claim for nobody. It waits until the
+    test has done its part: a claim ends by itself after a tenth of a second's wait for a lock.
+    """
     await scene.send(count)
-    await scene.shut_gate("postmill.claims")
+    await scene.shut_gate("postmill.claims", holds=True)
     with worker_process(scene.url, kind=kind, **options) as victim:
         await _die_at_the_gate(scene, victim, commits=commits)
         await scene.left_for_dead(victim.pid)
@@ -113,7 +115,7 @@ async def test_killed_while_its_settlement_is_on_the_way(
 ) -> None:
     """Whether it committed is all that counts; that nobody read the answer changes nothing."""
     await scene.send(count, outcome=outcome)
-    await scene.shut_gate(table)
+    await scene.shut_gate(table, holds=True)
     with worker_process(scene.url, kind=kind, **options) as victim:
         await _die_at_the_gate(scene, victim, commits=commits)
         await scene.left_for_dead(victim.pid)
@@ -131,7 +133,7 @@ async def test_killed_while_its_handlers_transaction_commits(
 ) -> None:
     """What the handler wrote and the end of its message are one: exactly once, on either side of the kill."""
     await scene.send()
-    await scene.shut_gate("pgmq.a_tasks", at_commit=True)
+    await scene.shut_gate("pgmq.a_tasks", at_commit=True, holds=True)
     with worker_process(scene.url, kind="transaction") as victim:
         await _die_at_the_gate(scene, victim, commits=commits)
         await scene.left_for_dead(victim.pid)
@@ -158,7 +160,7 @@ async def test_killed_while_it_rescues(scene: Scene, monkeypatch: pytest.MonkeyP
         await victim.stopped()
         victim.kill()
         await scene.left_for_dead(victim.pid)
-    await scene.shut_gate("postmill.failures")
+    await scene.shut_gate("postmill.failures", holds=True)
     with worker_process(scene.url, rescues_at_once=True) as rescuer:
         await _die_at_the_gate(scene, rescuer, commits=commits)
         await scene.left_for_dead(rescuer.pid)
