@@ -25,8 +25,8 @@ import httptools
 import uvloop
 
 from postmill.host.host import Host
-from postmill.host.usage import measure as measure_process
-from postmill.model.function_settings import RuntimeSettings
+from postmill.host.launch.usage import measure as measure_process
+from postmill.model.functions.settings import RuntimeSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

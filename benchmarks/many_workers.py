@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from postmill.client import Client
-from postmill.db.connect import connect
-from postmill.db.migrate import migrate
+from postmill.db.tools.connect import connect
+from postmill.db.tools.migrate import migrate
 from postmill.embedded import open_server
-from postmill.model.address import parse
+from postmill.model.config.address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

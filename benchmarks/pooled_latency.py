@@ -20,11 +20,11 @@ from typing import Any
 from postmill.bench.arena import arena
 from postmill.bench.environment import environment
 from postmill.bench.latency import LatencyOptions, percentiles, sends
-from postmill.db.connect import connect
-from postmill.db.migrate import migrate
+from postmill.db.tools.connect import connect
+from postmill.db.tools.migrate import migrate
 from postmill.embedded import open_server
-from postmill.model.address import Address, parse
-from postmill.model.worker_options import WorkerOptions
+from postmill.model.config.address import Address, parse
+from postmill.model.queue.worker_options import WorkerOptions
 from tests.faults.pooler import pooler
 
 

@@ -20,9 +20,9 @@ import asyncpg
 
 from postmill.embedded import open_server
 from postmill.host.host import Host
-from postmill.model.address import Address
+from postmill.model.config.address import Address
 from postmill.model.events import Event
-from postmill.model.function_settings import RuntimeSettings
+from postmill.model.functions.settings import RuntimeSettings
 from postmill.testing.databases import fresh_database
 
 WORKER = """

@@ -21,11 +21,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from postmill.db.migrate import migrate
+from postmill.db.tools.migrate import migrate
 from postmill.embedded import account as accounts
 from postmill.embedded import address, binaries, configuration, initdb, open_server
 from postmill.embedded.folder import Home
-from postmill.embedded.process import environment, is_ready
+from postmill.embedded.postgres_process import environment, is_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

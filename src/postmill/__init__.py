@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from postmill.handlers import Context, EdgeWorker, Worker, worker
     from postmill.isolate.lifetime import after_fork, on_beforeunload, on_unload, wait_until
     from postmill.model.errors import PostmillError
-    from postmill.model.message import Message
-    from postmill.model.outcome import Completed, Retry, Snooze
-    from postmill.model.retry import Dead, RetryPolicy
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.outcome import Completed, Retry, Snooze
+    from postmill.model.queue.retry import Dead, RetryPolicy
 
 _HOMES = {
     "AsyncClient": "postmill.client",
     "Client": "postmill.client",
-    "Completed": "postmill.model.outcome",
+    "Completed": "postmill.model.queue.outcome",
     "Context": "postmill.handlers",
-    "Dead": "postmill.model.retry",
+    "Dead": "postmill.model.queue.retry",
     "EdgeWorker": "postmill.handlers",
-    "Message": "postmill.model.message",
+    "Message": "postmill.model.queue.message",
     "PostmillError": "postmill.model.errors",
-    "Retry": "postmill.model.outcome",
-    "RetryPolicy": "postmill.model.retry",
-    "Snooze": "postmill.model.outcome",
+    "Retry": "postmill.model.queue.outcome",
+    "RetryPolicy": "postmill.model.queue.retry",
+    "Snooze": "postmill.model.queue.outcome",
     "Worker": "postmill.handlers",
     "after_fork": "postmill.isolate.lifetime",
     "on_beforeunload": "postmill.isolate.lifetime",

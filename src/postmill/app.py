@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from postmill.db.project import (
+from postmill.model.config.settings import FILE_NAME, STATE_FOLDER
+from postmill.project.project import (
     bare_connection,
     connection,
     database,
@@ -19,18 +20,17 @@ from postmill.db.project import (
     load_settings,
     prepare,
 )
-from postmill.model.settings import FILE_NAME, STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from postmill.auth.keys import ProjectKeys
-    from postmill.gateway.process import ServingProcess
     from postmill.gateway.readiness import Readiness
+    from postmill.gateway.serving_process import ServingProcess
     from postmill.host.configuration import Configuration
     from postmill.host.function_info import FunctionInfo
-    from postmill.model.address import Address
-    from postmill.model.settings import Settings
+    from postmill.model.config.address import Address
+    from postmill.model.config.settings import Settings
     from postmill.web.server import WebServer
 
 __all__ = [
@@ -94,8 +94,8 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
     Raises ``Refused`` for an address that others can reach without keys made on purpose, and
     ``InvalidOption`` for a port that can't be had or a setting that can't be used.
     """
-    from postmill.db.answering import Answering  # noqa: PLC0415 - workers alone need none of this
-    from postmill.engine.process import run  # noqa: PLC0415
+    from postmill.db.hot.database_probe import Answering  # noqa: PLC0415 - workers alone need none of this
+    from postmill.engine.worker_process import run  # noqa: PLC0415
     from postmill.gateway.platform_errors import rendered  # noqa: PLC0415
     from postmill.gateway.readiness import Readiness  # noqa: PLC0415
     from postmill.web.limits import raise_connection_limit  # noqa: PLC0415
@@ -146,7 +146,7 @@ def _serving_process(
 ) -> ServingProcess:
     from postmill.auth.environment import Environment, of_project  # noqa: PLC0415
     from postmill.gateway.application import Gateway  # noqa: PLC0415
-    from postmill.gateway.process import ServingProcess  # noqa: PLC0415
+    from postmill.gateway.serving_process import ServingProcess  # noqa: PLC0415
     from postmill.gateway.trust import Trust  # noqa: PLC0415
     from postmill.host.host import Host  # noqa: PLC0415
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from postmill.cli.main import root
-from postmill.model.settings import ENVIRONMENT
+from postmill.model.config.settings import ENVIRONMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

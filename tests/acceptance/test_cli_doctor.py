@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from postmill.db import checks
+from postmill.db.tools import checks
 
 if TYPE_CHECKING:
     import pytest
@@ -162,7 +162,7 @@ def test_a_pooler_that_the_address_denies_is_found() -> None:
         def fetchall(self) -> list[dict[str, Any]]:
             return [{"pid": self.pid, "mark": ""}]
 
-    from postmill.model.address import parse
+    from postmill.model.config.address import parse
 
     found = checks.pooler(Scattered(), parse("postgresql://h/db?pgbouncer=false"))  # type: ignore[arg-type]
     assert found.status == "fail"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.cli.functions import TEMPLATES
+from postmill.cli.commands.functions import TEMPLATES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,7 @@ import asyncio, os, sys
 from concurrent.futures import ThreadPoolExecutor
 
 from postmill import Context, worker
-from postmill.engine.claimer import Claimer
+from postmill.engine.claim.claimer import Claimer
 
 
 async def shut_the_executor():

@@ -10,10 +10,10 @@ import psycopg
 import pytest
 
 from postmill import worker
-from postmill.cli.db import _run_psql
+from postmill.cli.commands.db import _run_psql
 from postmill.client import AsyncClient, Client, asyncpg_connection, libpq_environment
-from postmill.db.connect import connect
-from postmill.model.address import is_embedded, parse
+from postmill.db.tools.connect import connect
+from postmill.model.config.address import is_embedded, parse
 from postmill.testing import drain, lose_lease
 
 if TYPE_CHECKING:

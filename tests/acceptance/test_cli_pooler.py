@@ -9,9 +9,9 @@ from urllib.parse import quote
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from postmill.db.connect import connect
-from postmill.db.migrate import migrate
-from postmill.model.address import parse
+from postmill.db.tools.connect import connect
+from postmill.db.tools.migrate import migrate
+from postmill.model.config.address import parse
 from tests.empty_database import empty_url
 from tests.faults.pooler import Pooler, pooler
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from postmill.db.migrate import Report
+    from postmill.db.tools.migrate import Report
     from tests.acceptance.conftest import Cli
 
     Database = psycopg.Connection[dict[str, Any]]

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill.cli import dev_lock, discover
+from postmill.model.config.settings import resolve
 from postmill.model.errors import AlreadyStarted, EmbeddedError
-from postmill.model.settings import resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import psycopg
 
-    from postmill.model.settings import Settings
+    from postmill.model.config.settings import Settings
     from tests.acceptance.conftest import Cli
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill.model.payload import MAX_MESSAGE_BYTES
+from postmill.model.queue.payload import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from postmill import Worker
-from postmill.cli import init
+from postmill.cli.commands import init
 from postmill.cli.main import root
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from postmill import Context
-from postmill.engine.attempt import Stopping, StopReason
+from postmill.engine.run.attempt import Stopping, StopReason
 from postmill.handlers import Transaction
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "context.md").read_text(encoding="utf-8")

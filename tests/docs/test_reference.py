@@ -22,14 +22,14 @@ from postmill.gateway import platform_errors
 from postmill.gateway.platform_errors import PlatformError
 from postmill.isolate.child import INHERITED
 from postmill.model import errors
+from postmill.model.config.settings import ENVIRONMENT, LOG_FORMATS, LOG_LEVELS, TOML_KEYS
 from postmill.model.events import Event
-from postmill.model.function_failures import FunctionFailure
-from postmill.model.function_limits import PROFILES, WARNINGS, EndReason
-from postmill.model.function_settings import POLICIES
-from postmill.model.function_tables import FUNCTION_KEYS, LIMIT_KEYS, RUNTIME_KEYS
-from postmill.model.outcome import Failed, Snooze
-from postmill.model.settings import ENVIRONMENT, LOG_FORMATS, LOG_LEVELS, TOML_KEYS
-from postmill.model.worker_options import WorkerOptions
+from postmill.model.functions.failures import FunctionFailure
+from postmill.model.functions.limits import PROFILES, WARNINGS, EndReason
+from postmill.model.functions.settings import POLICIES
+from postmill.model.functions.tables import FUNCTION_KEYS, LIMIT_KEYS, RUNTIME_KEYS
+from postmill.model.queue.outcome import Failed, Snooze
+from postmill.model.queue.worker_options import WorkerOptions
 from postmill.sql.catalog import scripts
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from postmill.embedded import account as accounts
 from postmill.embedded import address, binaries, configuration
 from postmill.embedded.folder import read_state
 from postmill.embedded.locks import FileLock
-from postmill.embedded.process import environment, is_ready
+from postmill.embedded.postgres_process import environment, is_ready
 from postmill.model.errors import EmbeddedError
 from tests.embedded.processes import alive, ask, kill, processes_of, supervisor_of, until
 

@@ -10,7 +10,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from postmill import Context, Dead, Retry, Worker
-from postmill.model.worker_options import options_from
+from postmill.model.queue.worker_options import options_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from postmill.model.message import Claim, Message
-from postmill.model.outcome import CANCELLED, COMPLETED, RELEASED, Failed, Outcome
+from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.outcome import CANCELLED, COMPLETED, RELEASED, Failed, Outcome
 from tests.faults.explorer import Violation
 from tests.faults.lease_scene import (
     LAST_LOADED_RECEIPT,

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from postmill.engine.ledger import Ledger
-from postmill.model.cursor import LOWEST, Cursor
-from postmill.model.message import Claim, Message
-from postmill.model.patrol import FAR_PERIOD_S
+from postmill.engine.held_messages import Ledger
+from postmill.model.queue.cursor import LOWEST, Cursor
+from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.patrol import FAR_PERIOD_S
 from postmill.sql.catalog import queue_statement, statement
 from tests.faults.reference_model import Token
 

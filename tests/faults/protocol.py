@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from postmill.engine.settlement import Settlement, Statements, kind_of
-from postmill.model.queue_name import QueueShape
+from postmill.engine.settle.settlement import Settlement, Statements, kind_of
+from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement, scripts, statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
 
-    from postmill.engine.settlement import Pair
+    from postmill.engine.settle.settlement import Pair
 
 Database = psycopg.Connection[dict[str, Any]]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import orjson
 
-from postmill.engine import heartbeat
+from postmill.engine.maintain import heartbeat
 from postmill.model.events import Event
 from tests.faults.account import Account, account, runs
 from tests.faults.handlers import TABLES, handler

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from postmill.engine.settlement import delay_s
-from postmill.model.outcome import CANCELLED, LOST, Completed, Failed
+from postmill.engine.settle.settlement import delay_s
+from postmill.model.queue.outcome import CANCELLED, LOST, Completed, Failed
 from postmill.sql.catalog import queue_statement, statement
 from tests.faults.model_worker import LEASE_S, ModelWorker, microseconds, tokens
 from tests.faults.protocol import Protocol
@@ -19,9 +19,9 @@ from tests.faults.reference_model import Failure, Model, Receipt, Worker
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from postmill.engine.settlement import Pair
-    from postmill.model.message import Message
-    from postmill.model.outcome import Outcome
+    from postmill.engine.settle.settlement import Pair
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.outcome import Outcome
     from tests.faults.protocol import Change, Database
 
 LEASE_US = LEASE_S * 1_000_000

@@ -11,7 +11,7 @@ import pytest
 
 from postmill import worker
 from postmill.model.events import Event
-from postmill.model.patrol import Walk
+from postmill.model.queue.patrol import Walk
 from tests.service.running import running
 
 if TYPE_CHECKING:

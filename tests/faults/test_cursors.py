@@ -13,17 +13,17 @@ import asyncpg
 import pytest
 
 from postmill import Context, Retry, worker
-from postmill.engine.claimer import OVERTAKEN
-from postmill.model import patrol
+from postmill.engine.claim.claimer import OVERTAKEN
 from postmill.model.events import Event
+from postmill.model.queue import patrol
 from postmill.sql.catalog import queue_statement
 from tests.service.running import GIVE_UP_S, running
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from postmill.engine.lanes import Overlooked
-    from postmill.model.queue_name import QueueShape
+    from postmill.engine.claim.lanes import Overlooked
+    from postmill.model.queue.queue_name import QueueShape
     from tests.faults.scene import Scene
     from tests.service.running import Running
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.engine.heartbeat import Heartbeat
-from postmill.engine.maintenance import Maintenance
-from postmill.engine.renewer import Renewer
+from postmill.engine.maintain.heartbeat import Heartbeat
+from postmill.engine.maintain.maintenance import Maintenance
+from postmill.engine.maintain.renewer import Renewer
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import WaitingHandler, handler

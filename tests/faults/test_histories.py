@@ -18,9 +18,9 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from postmill.model.address import parse
+from postmill.model.config.address import parse
 from postmill.model.events import Event
-from postmill.model.patrol import Walk
+from postmill.model.queue.patrol import Walk
 from postmill.sql.catalog import queue_statement
 from tests.faults.handlers import handler
 from tests.faults.pooler import Pooler, pooler

@@ -174,8 +174,8 @@ async def test_who_is_started_in_its_place_takes_over(scene: Scene, monkeypatch:
     with worker_process(scene.url) as victim:
         await victim.stopped()
         victim.kill()
-    monkeypatch.setattr("postmill.model.silence.beat_s", lambda *_, **__: 3600.0)
-    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 3600.0)
+    monkeypatch.setattr("postmill.model.queue.silence.beat_s", lambda *_, **__: 3600.0)
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 3600.0)
     async with running(scene.url, handler("plain")):
         await scene.until("select not exists (select from pgmq.q_tasks)")
     assert await scene.account() == Account(completed=1, failures={"crash": 1})

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill import Context  # noqa: TC001 - read from the annotation
-from postmill.db import handler_session
-from postmill.engine import heartbeat
-from postmill.model.address import Address
+from postmill.db.hot import handler_session
+from postmill.engine.maintain import heartbeat
+from postmill.model.config.address import Address
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import WaitingHandler, handler
@@ -24,7 +24,7 @@ from tests.faults.test_postgres import outages
 from tests.service.running import running
 
 if TYPE_CHECKING:
-    from postmill.engine.letters import Letter
+    from postmill.engine.settle.dead_letters import Letter
     from tests.faults.proxy import Proxy
     from tests.faults.scene import Scene
 

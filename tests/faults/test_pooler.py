@@ -15,10 +15,10 @@ import asyncpg
 import pytest
 
 from postmill import AsyncClient, Client, Context, Dead, Retry, Snooze, worker
-from postmill.db.answering import Answering
-from postmill.engine.listener import Listener
-from postmill.host.claims import Claims
-from postmill.model.address import parse
+from postmill.db.hot.database_probe import Answering
+from postmill.engine.claim.listener import Listener
+from postmill.host.instance.claims import Claims
+from postmill.model.config.address import parse
 from postmill.model.events import Event
 from postmill.service.events import Events
 from tests.faults.account import Account

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from postmill.model.address import parse
+from postmill.model.config.address import parse
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import handler

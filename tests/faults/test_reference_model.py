@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule, run_state_machine_as_test
 from psycopg.rows import dict_row
 
-from postmill.model.outcome import CANCELLED, COMPLETED, RELEASED, Completed, Failed, Outcome, Snooze
+from postmill.model.queue.outcome import CANCELLED, COMPLETED, RELEASED, Completed, Failed, Outcome, Snooze
 from tests.faults.model_worker import PATROLS
 from tests.faults.observing import compare, observe
 from tests.faults.side_by_side import SideBySide

@@ -16,10 +16,11 @@ import psycopg
 import pytest
 
 from postmill import Dead, Retry
-from postmill.db.migrate import migrate
-from postmill.engine import refusals, verdicts
+from postmill.db.tools.migrate import migrate
+from postmill.engine.run import verdicts
+from postmill.engine.settle import refusals
 from postmill.model.events import Event
-from postmill.model.refusal import PUT_OFF_S, UNCOUNTED
+from postmill.model.queue.refusal import PUT_OFF_S, UNCOUNTED
 from tests.faults.account import Account
 from tests.faults.handlers import handler
 from tests.faults.scene import Scene

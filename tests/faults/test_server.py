@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from postmill.engine import heartbeat
+from postmill.engine.maintain import heartbeat
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import WaitingHandler, handler

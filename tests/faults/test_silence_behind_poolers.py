@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.model import silence
+from postmill.model.queue import silence
 from tests.faults.account import Account
 from tests.faults.handlers import WaitingHandler, handler
 from tests.faults.pooler import pooler

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from postmill import Retry
-from postmill.db.shared_connection import SharedConnection
-from postmill.engine import heartbeat
-from postmill.engine.dispatcher import Dispatcher
-from postmill.engine.heartbeat import Heartbeat
-from postmill.engine.process import Runner, run
-from postmill.engine.renewer import Renewer
-from postmill.engine.settler import Settler
-from postmill.model.address import Address
+from postmill.db.hot.shared_connection import SharedConnection
+from postmill.engine.maintain import heartbeat
+from postmill.engine.maintain.heartbeat import Heartbeat
+from postmill.engine.maintain.renewer import Renewer
+from postmill.engine.run.dispatcher import Dispatcher
+from postmill.engine.settle.settler import Settler
+from postmill.engine.worker_process import Runner, run
+from postmill.model.config.address import Address
 from tests.faults import handlers
 
 if TYPE_CHECKING:

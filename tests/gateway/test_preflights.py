@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from postmill.model.errors import InvalidOption
-from postmill.model.function_failures import BootFailed, NoCapacity
-from postmill.model.function_settings import FunctionSettings
+from postmill.model.functions.failures import BootFailed, NoCapacity
+from postmill.model.functions.settings import FunctionSettings
 from tests.gateway import stand_in
 from tests.gateway.conftest import KEYS, MOST_BYTES
 from tests.gateway.test_requests import check_error
@@ -17,7 +17,7 @@ from tests.gateway.test_requests import check_error
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from postmill.model.function_failures import FunctionFailure
+    from postmill.model.functions.failures import FunctionFailure
     from postmill.web.asgi import Receive, Scope, Send
     from tests.gateway.stand_in import StandInHost
 

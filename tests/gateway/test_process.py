@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from postmill.cli.exit_codes import Exit, exit_code
-from postmill.gateway.process import ServingProcess
 from postmill.gateway.readiness import Readiness
+from postmill.gateway.serving_process import ServingProcess
 from postmill.model.errors import HostFailed
 
 

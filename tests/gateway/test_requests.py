@@ -12,8 +12,8 @@ from postmill.auth import keys
 from postmill.gateway.application import Gateway
 from postmill.gateway.platform_errors import METHODS
 from postmill.gateway.readiness import Readiness
-from postmill.model import function_failures as failures
-from postmill.model.function_settings import FunctionSettings
+from postmill.model.functions import failures
+from postmill.model.functions.settings import FunctionSettings
 from tests.gateway import stand_in
 from tests.gateway.conftest import KEYS, MOST_BYTES, TRUST
 

@@ -10,7 +10,7 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from postmill.model.function_failures import BootFailed, FunctionDied, ResponseCut
+from postmill.model.functions.failures import BootFailed, FunctionDied, ResponseCut
 from tests.gateway import stand_in
 from tests.gateway.conftest import KEYS
 

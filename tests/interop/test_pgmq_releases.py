@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.db import pgmq
-from postmill.db.migrate import check_version, migrate
+from postmill.db.tools import pgmq
+from postmill.db.tools.migrate import check_version, migrate
 from postmill.model.errors import QueueNotFound
 from tests.interop.pgmq_shapes import RELEASES, Release
 from tests.sql.asking import Database, bury, claim, column, refused, row, value
 
 if TYPE_CHECKING:
-    from postmill.model.queue_name import QueueShape
+    from postmill.model.queue.queue_name import QueueShape
 
 
 @pytest.fixture(params=RELEASES, ids=lambda release: release.name)

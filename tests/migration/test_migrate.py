@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from postmill import sql
-from postmill.db import pgmq
-from postmill.db.migrate import check_version, migrate, pending_sql
+from postmill.db.tools import pgmq
+from postmill.db.tools.migrate import check_version, migrate, pending_sql
 from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing, SchemaTooNew
 from tests.sql.asking import Database, column, rows, value
 

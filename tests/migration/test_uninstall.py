@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from postmill.db import pgmq
-from postmill.db.migrate import check_version, migrate, uninstall
+from postmill.db.tools import pgmq
+from postmill.db.tools.migrate import check_version, migrate, uninstall
 from postmill.model.errors import Refused, SchemaMissing
 from tests.sql.asking import Database, bury, column, rows, value
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
-from postmill.model.queue_name import QueueShape
+from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:

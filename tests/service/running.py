@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from postmill.engine.run import Engine
-from postmill.model.address import Address
+from postmill.engine.engine import Engine
+from postmill.model.config.address import Address
 from postmill.model.events import Event
 
 if TYPE_CHECKING:

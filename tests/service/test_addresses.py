@@ -16,8 +16,8 @@ import pytest
 
 from postmill import AsyncClient, Client
 from postmill.client.asyncpg_connection import connect, is_behind_pooler
-from postmill.db.outage import is_passing
-from postmill.model.address import parse
+from postmill.db.hot.outage import is_passing
+from postmill.model.config.address import parse
 from postmill.model.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from postmill.bench.arena import arena
 from postmill.bench.enqueue import payload
 from postmill.bench.pinned import pin
 from postmill.bench.report import Report
-from postmill.model.address import Address
-from postmill.model.payload import to_json
+from postmill.model.config.address import Address
+from postmill.model.queue.payload import to_json
 
 if TYPE_CHECKING:
     import psycopg
@@ -235,7 +235,7 @@ def test_payloads_have_the_size_that_is_reported(size: int) -> None:
 
 
 def test_the_filled_queue_has_the_payloads_that_a_client_would_send(db: Db) -> None:
-    from postmill.model.queue_name import QueueShape
+    from postmill.model.queue.queue_name import QueueShape
     from postmill.sql.catalog import queue_statement
 
     db.execute("select postmill.create_queue('filled')")

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from postmill import AsyncClient, EdgeWorker
-from postmill.engine import process
+from postmill.engine import worker_process as process
 from postmill.model.errors import InvalidOption, Refused
 
 

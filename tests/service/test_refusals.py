@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.db.connect import connect
-from postmill.model.address import parse
+from postmill.db.tools.connect import connect
+from postmill.model.config.address import parse
 from postmill.model.errors import DatabaseUnavailable, LoginFailed
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from postmill import worker
-from postmill.engine import pruner
+from postmill.engine.maintain import pruner
 from postmill.model.events import Event
 from tests.service.running import finished, running
 

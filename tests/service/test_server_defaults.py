@@ -12,9 +12,9 @@ import pytest
 
 from postmill import Context, Snooze, worker
 from postmill.client import AsyncClient, Client
-from postmill.engine import pruner, rescuer
+from postmill.engine.maintain import pruner, rescuer
 from postmill.model.events import Event
-from postmill.model.retry import FixedRetry
+from postmill.model.queue.retry import FixedRetry
 from tests.faults.pooler import Pooler
 from tests.service.running import running
 

@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from postmill import Context, Retry, worker
-from postmill.db import handler_session
-from postmill.model.address import Address
+from postmill.db.hot import handler_session
+from postmill.model.config.address import Address
 from postmill.model.events import Event
 from tests.service.running import Running, finished, running
 

@@ -11,7 +11,7 @@ import pytest
 from postmill import Client, Dead, Retry, worker
 from postmill.model.errors import InvalidQueueName
 from postmill.model.events import Event
-from postmill.model.queue_name import QueueShape
+from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement
 from tests.service.running import GIVE_UP_S, running
 

@@ -157,7 +157,7 @@ async def test_a_thread_that_lost_its_lease_says_so_once(database_url: str) -> N
 
 
 async def test_a_running_message_can_be_cancelled(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 0.2)
     reasons = []
 
     @worker

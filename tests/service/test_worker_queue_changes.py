@@ -9,14 +9,14 @@ import psycopg
 import pytest
 
 from postmill import Context, Retry, Snooze, worker
-from postmill.db.migrate import migrate
+from postmill.db.tools.migrate import migrate
 from postmill.model.events import Event
 from tests.service.running import running
 
 
 @pytest.fixture(autouse=True)
 def quick_heartbeat(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.3)
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 0.3)
 
 
 async def test_a_queue_that_is_dropped_and_created_again_starts_over(database_url: str) -> None:

@@ -15,7 +15,7 @@ from tests.service.running import finished, running
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from postmill.db.borrowed import Borrowed
+    from postmill.db.hot.handler_connections import Borrowed
 
     Use = Callable[[Borrowed], Awaitable[Any]]
 

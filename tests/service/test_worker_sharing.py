@@ -67,7 +67,7 @@ async def test_a_dead_workers_messages_are_rescued(
     database_url: str, monkeypatch: pytest.MonkeyPatch, silent: str
 ) -> None:
     """The crash is a recorded attempt, and the rescued message runs at once, not when its lease ends."""
-    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 0.2)
     attempts = []
 
     @worker(max_poll_seconds=60)
@@ -92,7 +92,7 @@ async def test_a_dead_workers_messages_are_rescued(
 async def test_a_message_that_kills_its_workers_comes_to_an_end(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 0.2)
     runs = []
 
     @worker(retry=Retry.fixed(0, 2), max_poll_seconds=60)
@@ -116,7 +116,7 @@ async def test_crashes_end_also_under_a_rule_that_never_does(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can ask a callable about a worker that died: such a message killed workers for ever."""
-    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 0.2)
     attempts = []
 
     @worker(retry=lambda attempt, error: 0, max_deliveries=2, max_poll_seconds=60)
@@ -140,7 +140,7 @@ async def test_crashes_end_also_under_a_rule_that_never_does(
 
 
 async def test_a_living_worker_is_not_robbed(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 0.2)
     release = asyncio.Event()
 
     @worker(visibility_timeout=1)
@@ -162,7 +162,7 @@ async def test_a_claim_that_the_worker_was_never_told_of_is_given_back(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its connection was cut while the claim committed. The delivery is recorded, but is no attempt."""
-    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.2)
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 0.2)
     attempts = []
 
     @worker(visibility_timeout=1, max_poll_seconds=60)

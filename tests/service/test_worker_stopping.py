@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 
 from postmill import Context, Retry, worker
-from postmill.engine.run import Engine
-from postmill.model.address import Address
+from postmill.engine.engine import Engine
+from postmill.model.config.address import Address
 from postmill.model.errors import LoginFailed
 from postmill.model.events import Event
 from tests.service.running import running
@@ -173,7 +173,7 @@ async def test_a_deprecated_worker_claims_nothing_more(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also when another worker of its process goes on."""
-    monkeypatch.setattr("postmill.engine.heartbeat.PERIOD_S", 0.1)
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 0.1)
     release = asyncio.Event()
     seen = []
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill import Context, Retry, worker
-from postmill.engine import run as engines
-from postmill.engine.audit import Audit
-from postmill.engine.claimer import Claimer
-from postmill.engine.settler import Settler
+from postmill.engine import engine as engines
+from postmill.engine.claim.claimer import Claimer
+from postmill.engine.maintain.audit import Audit
+from postmill.engine.settle.settler import Settler
 from postmill.model.events import Event
 from postmill.service.service import Service
 from tests.service.running import finished, running
@@ -23,7 +23,7 @@ from tests.service.running import finished, running
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
 
-    from postmill.engine.settlement import Settlement
+    from postmill.engine.settle.settlement import Settlement
     from tests.service.running import Running
 
 SERVICES: tuple[type[Service], ...] = (Claimer, Settler, Audit)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmill.model.address import mask, parse
+from postmill.model.config.address import mask, parse
 from postmill.model.errors import InvalidAddress
 
 NORMALISED = {

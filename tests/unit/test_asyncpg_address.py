@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from postmill.model.address import parse
-from postmill.model.asyncpg_address import Silence, arguments, silence
+from postmill.model.config.address import parse
+from postmill.model.config.asyncpg_address import Silence, arguments, silence
 from postmill.model.errors import InvalidAddress
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmill.model.breaker import BROKEN_AFTER, LONGEST_PAUSE_S, Breaker
+from postmill.model.queue.breaker import BROKEN_AFTER, LONGEST_PAUSE_S, Breaker
 
 
 def test_the_pause_doubles_up_to_a_minute() -> None:

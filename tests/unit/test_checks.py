@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from postmill.db import checks
-from postmill.model.address import Address
+from postmill.db.tools import checks
+from postmill.model.config.address import Address
 
 
 class Distant:

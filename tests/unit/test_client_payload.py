@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmill.model.errors import InvalidPayload, PayloadTooLarge
-from postmill.model.payload import MAX_MESSAGE_BYTES, result_to_json, to_json
+from postmill.model.queue.payload import MAX_MESSAGE_BYTES, result_to_json, to_json
 
 JSON = st.recursive(
     st.none()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postmill.model.cursor import LOWEST, OVERLAP, Cursor
+from postmill.model.queue.cursor import LOWEST, OVERLAP, Cursor
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

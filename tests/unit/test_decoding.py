@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from postmill.handlers.decoding import decoder
 from postmill.model.errors import InvalidHandler, InvalidPayload
-from postmill.model.message import Claim, Message
-from postmill.model.payload import to_json
+from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.payload import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

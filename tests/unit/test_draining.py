@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from postmill.cli import worker
+from postmill.cli.commands import worker
 
 if TYPE_CHECKING:
     import pytest

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill.engine.due_times import GRAIN_S, KEPT, DueTimes
+from postmill.engine.claim.due_times import GRAIN_S, KEPT, DueTimes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

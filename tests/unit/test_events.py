@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill.model.events import Event
-from postmill.model.message import Claim, Message
+from postmill.model.queue.message import Claim, Message
 from postmill.service.events import Events
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmill.isolate.frames import HEAD, LARGEST, BrokenFrame, Framer, Kind
+from postmill.wire.frames import HEAD, LARGEST, BrokenFrame, Framer, Kind
 
 FRAMES = st.lists(
     st.tuples(st.sampled_from([*Kind]), st.integers(0, 2**32 - 1), st.binary(max_size=300)), max_size=8

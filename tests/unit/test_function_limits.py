@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from postmill.model.errors import InvalidOption
-from postmill.model.function_limits import MEBIBYTE, EndReason, Limits, Usage, Verdict, judge
+from postmill.model.functions.limits import MEBIBYTE, EndReason, Limits, Usage, Verdict, judge
 
 ALL = Limits(wall_clock_s=100, cpu_soft_s=1, cpu_hard_s=2, memory_mb=100, requests=10, idle_s=30)
 OFF = Limits(wall_clock_s=0, memory_mb=0)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill.model.errors import InvalidFunction, InvalidOption
-from postmill.model.function_limits import PROFILES, Limits
-from postmill.model.function_slug import validated
-from postmill.model.function_tables import defaults, function_settings, runtime_settings
+from postmill.model.functions.limits import PROFILES, Limits
+from postmill.model.functions.slug import validated
+from postmill.model.functions.tables import defaults, function_settings, runtime_settings
 
 if TYPE_CHECKING:
-    from postmill.model.function_settings import FunctionSettings
+    from postmill.model.functions.settings import FunctionSettings
 
 
 def function(table: dict[str, Any], runtime: dict[str, Any] | None = None) -> FunctionSettings:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from postmill.host.ends import End, failure_of, reason_of
-from postmill.model.function_failures import FunctionDied, LimitReached
-from postmill.model.function_limits import EndReason
+from postmill.host.instance.end_reason import End, failure_of, reason_of
+from postmill.model.functions.failures import FunctionDied, LimitReached
+from postmill.model.functions.limits import EndReason
 
 BY_ITSELF: dict[str, Any] = {
     "killed_for": None,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from postmill.cli.json_lines import JsonLines, checked
+from postmill.cli.terminal.json_lines import JsonLines, checked
 from postmill.model.errors import InvalidPayload
-from postmill.model.payload import to_json
+from postmill.model.queue.payload import to_json
 
 
 def test_empty_lines_are_skipped_and_bytes_are_counted() -> None:

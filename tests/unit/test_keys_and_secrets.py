@@ -16,8 +16,8 @@ import pytest
 from postmill.auth import env_file, host_proof, jwks, key_file, keys, private_file
 from postmill.auth.environment import Environment
 from postmill.auth.secret_store import FILE_NAME, Secrets
-from postmill.db.project import load_settings
 from postmill.model.errors import InvalidOption, NotFound, Refused
+from postmill.project.project import load_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

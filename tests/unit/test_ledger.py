@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from postmill.engine.ledger import Ledger
-from postmill.model.message import Claim, Message, State
+from postmill.engine.held_messages import Ledger
+from postmill.model.queue.message import Claim, Message, State
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from postmill.cli import log_file
+from postmill.cli.terminal import log_file
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import logging
 
 import pytest
 
-from postmill.cli.log_lines import JsonLines, TextLines, may_colour
+from postmill.cli.terminal.log_lines import JsonLines, TextLines, may_colour
 
 
 def record(event: str, level: int = logging.INFO, **fields: object) -> logging.LogRecord:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from postmill.model.look import FOLLOW_S, FRESH_S, LOOK_S, SPREAD_S, Look, rest_s
+from postmill.model.queue.snapshot import FOLLOW_S, FRESH_S, LOOK_S, SPREAD_S, Look, rest_s
 
 FLOOR_S = 5.0
 NOTHING = Look(paused=False, replaced=False, ahead_age_s=None, due_in_s=None, waiting=0, rivals=0)

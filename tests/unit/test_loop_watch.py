@@ -6,7 +6,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any
 
-from postmill.engine.loop_watch import LOOK_S, SAY_AGAIN_S, LoopWatch
+from postmill.engine.run.loop_watch import LOOK_S, SAY_AGAIN_S, LoopWatch
 
 
 class Loop:

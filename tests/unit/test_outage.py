@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from postmill.db.outage import breaks_connection, is_passing, refuses_login
+from postmill.db.hot.outage import breaks_connection, is_passing, refuses_login
 
 FULL = [
     ("53300", "sorry, too many clients already"),

@@ -7,8 +7,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postmill.model.cursor import LOWEST
-from postmill.model.patrol import CHEAP_S, DEAR_S, PERIOD_S, SHARE, STEP_MIN, Walk
+from postmill.model.queue.cursor import LOWEST
+from postmill.model.queue.patrol import CHEAP_S, DEAR_S, PERIOD_S, SHARE, STEP_MIN, Walk
 
 LATER_S = 1_000_000.0
 """Long after any pause."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from postmill.model.prefetch import CREDIT, MAX_MESSAGES, WINDOW_S, Prefetch
+from postmill.model.queue.prefetch import CREDIT, MAX_MESSAGES, WINDOW_S, Prefetch
 
 
 def fed(rate: float) -> Prefetch:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from postmill.model.outcome import (
+from postmill.model.queue.outcome import (
     CANCELLED,
     COMPLETED,
     LOST,
@@ -18,7 +18,7 @@ from postmill.model.outcome import (
     Settled,
     Snooze,
 )
-from postmill.model.refusal import (
+from postmill.model.queue.refusal import (
     PUT_OFF_S,
     TRIES,
     UNCOUNTED,

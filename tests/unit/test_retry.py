@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from postmill import Retry, Snooze
 from postmill.model.errors import InvalidOption
-from postmill.model.retry import Dead, Exhausted, RetryPolicy, policy_from
+from postmill.model.queue.retry import Dead, Exhausted, RetryPolicy, policy_from
 
 ERROR = ValueError()
 

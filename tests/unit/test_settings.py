@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from postmill.model.config.settings import EMBEDDED, ENVIRONMENT, Settings, resolve
 from postmill.model.errors import InvalidAddress, InvalidOption
-from postmill.model.settings import EMBEDDED, ENVIRONMENT, Settings, resolve
 
 PROJECT = Path("/project")
 

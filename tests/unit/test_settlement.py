@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.engine.ledger import Ledger
-from postmill.engine.settlement import grouped
-from postmill.model.message import Claim, Message
-from postmill.model.outcome import COMPLETED, RELEASED, Outcome
+from postmill.engine.held_messages import Ledger
+from postmill.engine.settle.settlement import grouped
+from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.outcome import COMPLETED, RELEASED, Outcome
 
 if TYPE_CHECKING:
-    from postmill.engine.settlement import Settlement
+    from postmill.engine.settle.settlement import Settlement
 
 
 class Holder:

@@ -8,18 +8,18 @@ from uuid import UUID
 
 import asyncpg
 
-from postmill.db.outage import is_passing
-from postmill.engine.ledger import Ledger
-from postmill.engine.settlement import Statements
-from postmill.engine.settler import Settler
-from postmill.model.message import Claim, Message
-from postmill.model.outcome import COMPLETED
-from postmill.model.queue_name import QueueShape
+from postmill.db.hot.outage import is_passing
+from postmill.engine.held_messages import Ledger
+from postmill.engine.settle.settlement import Statements
+from postmill.engine.settle.settler import Settler
+from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.outcome import COMPLETED
+from postmill.model.queue.queue_name import QueueShape
 from postmill.service.events import Events
 from postmill.service.outage import Outage
 
 if TYPE_CHECKING:
-    from postmill.db.shared_connection import SharedConnection
+    from postmill.db.hot.shared_connection import SharedConnection
 
 
 class PlayedConnection:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import postmill
-from postmill.model import silence
+from postmill.model.queue import silence
 from postmill.sql.catalog import scripts, statement
 
 RENEWAL_S = 0.5

@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from postmill.engine.dispatcher import TURN, Dispatcher
-from postmill.engine.executor import Executor
+from postmill.engine.run.dispatcher import TURN, Dispatcher
+from postmill.engine.run.executor import Executor
 from postmill.handlers import Worker
-from postmill.model.message import Claim, Message
-from postmill.model.outcome import COMPLETED, RELEASED, Failed, Outcome
-from postmill.model.retry import Dead
-from postmill.model.worker_options import WorkerOptions
+from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.outcome import COMPLETED, RELEASED, Failed, Outcome
+from postmill.model.queue.retry import Dead
+from postmill.model.queue.worker_options import WorkerOptions
 from postmill.service.events import Events
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from postmill.engine.attempt_services import AttemptServices
-    from postmill.engine.settler import Settler
+    from postmill.engine.run.attempt_services import AttemptServices
+    from postmill.engine.settle.settler import Settler
 
 color: ContextVar[str] = ContextVar("color", default="none")
 

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 
 from postmill.client import failures
-from postmill.db import connect
-from postmill.db.outage import breaks_connection, is_passing
+from postmill.db.hot.outage import breaks_connection, is_passing
+from postmill.db.tools import connect
 from postmill.model import errors
-from postmill.model.address import parse
+from postmill.model.config.address import parse
 from postmill.model.sqlstates import Condition, condition
 
 SAID = [

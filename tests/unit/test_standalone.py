@@ -10,8 +10,8 @@ import pytest
 
 from postmill import worker
 from postmill.handlers.standalone import settings_for
+from postmill.model.config.settings import Settings
 from postmill.model.errors import InvalidAddress, InvalidOption
-from postmill.model.settings import Settings
 
 ONE, TWO, THREE = (f"postgresql://app:secret@{name}.example/app" for name in ("one", "two", "three"))
 FOLDER = Path("project")

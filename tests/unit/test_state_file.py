@@ -9,7 +9,7 @@ import pytest
 
 from postmill.auth import jwks, private_file
 from postmill.cli import served
-from postmill.cli.log_file import _parsed
+from postmill.cli.terminal.log_file import _parsed
 from postmill.embedded import state_file
 from postmill.embedded.folder import read_state
 from postmill.model.errors import Refused

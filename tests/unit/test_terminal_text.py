@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from postmill.cli import terminal_text, top_view
-from postmill.cli.failure import report
-from postmill.cli.log_lines import JsonLines, TextLines
-from postmill.cli.output import Output, encoded
+from postmill.cli.terminal import text as terminal_text
+from postmill.cli.terminal import top_view
+from postmill.cli.terminal.failure import report
+from postmill.cli.terminal.log_lines import JsonLines, TextLines
+from postmill.cli.terminal.output import Output, encoded
 from postmill.model.errors import PostmillError
 
 HOSTILE = "a\x1b]0;title\x07\x1b[2J\x9b31mb\r\x08\u202ec\u2028d\x7f\x00"

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from postmill.cli.top_frame import Frame, with_rates
-from postmill.cli.top_view import age, cell, lines
+from postmill.cli.terminal.top_frame import Frame, with_rates
+from postmill.cli.terminal.top_view import age, cell, lines
 
 
 def reading(at: float, sent: int | None, left: int | None) -> dict[str, Any]:

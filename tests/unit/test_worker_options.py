@@ -11,8 +11,8 @@ import pytest
 
 from postmill import Retry
 from postmill.model.errors import InvalidOption, InvalidQueueName
-from postmill.model.retry import FixedRetry
-from postmill.model.worker_options import WorkerOptions, options_from
+from postmill.model.queue.retry import FixedRetry
+from postmill.model.queue.worker_options import WorkerOptions, options_from
 
 
 def test_the_defaults_are_those_of_the_reference() -> None:

@@ -8,7 +8,7 @@ import psycopg
 from asyncpg_sender import AsyncpgSender
 from protocol import drive
 
-from postmill.db.migrate import migrate
+from postmill.db.tools.migrate import migrate
 
 SETTINGS = (
     "read_with_poll of 500 every 100 ms (its default), delete by array of ids; bulk: send_batch of 5,000"

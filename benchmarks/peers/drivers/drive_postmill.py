@@ -8,9 +8,9 @@ from protocol import drive
 
 from postmill.bench.workers import running
 from postmill.client import AsyncClient
-from postmill.db.migrate import migrate
+from postmill.db.tools.migrate import migrate
 from postmill.handlers import worker
-from postmill.model.address import Address
+from postmill.model.config.address import Address
 
 SETTINGS = "on_success=delete, otherwise defaults; bulk: AsyncClient.send_many"
 QUEUE = "peers"

@@ -8,7 +8,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from postmill.client import AsyncClient, asyncpg_connection
-from postmill.model.queue_name import QueueShape
+from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
 
     Connection: TypeAlias = asyncpg.Connection[Any]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from postmill.bench.arena import Arena
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
 
 COUNTED_WITHIN_S = 10.0
 """A session that has ended hands in its counters a moment later."""

@@ -11,16 +11,16 @@ from uuid import uuid4
 from postmill.bench.arena import arena
 from postmill.bench.environment import environment
 from postmill.bench.report import Report
-from postmill.db.shared_connection import SharedConnection
-from postmill.engine.lanes import QueueLanes
-from postmill.model.worker_options import WorkerOptions
+from postmill.db.hot.shared_connection import SharedConnection
+from postmill.engine.claim.lanes import QueueLanes
+from postmill.model.queue.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.bench.arena import Arena
-    from postmill.model.address import Address
-    from postmill.model.queue_name import QueueShape
+    from postmill.model.config.address import Address
+    from postmill.model.queue.queue_name import QueueShape
 
 DEPTHS = (1_000, 100_000, 1_000_000)
 

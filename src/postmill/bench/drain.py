@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.bench.arena import Arena
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

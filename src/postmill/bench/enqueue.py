@@ -12,13 +12,13 @@ from postmill.bench.environment import environment
 from postmill.bench.report import Report
 from postmill.bench.rounds import alternate
 from postmill.client import AsyncClient
-from postmill.model.payload import to_json
+from postmill.model.queue.payload import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.bench.arena import Arena
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

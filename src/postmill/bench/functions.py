@@ -26,12 +26,12 @@ from postmill.bench.servers import (
     idle_unique_mb,
     plain_server,
 )
-from postmill.model.settings import STATE_FOLDER
+from postmill.model.config.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
 
 APPLICATION = """
 from starlette.responses import JSONResponse

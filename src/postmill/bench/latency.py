@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from postmill.bench.arena import Arena
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
 
 WARM_UP = 10
 """Messages that are not counted: statements are prepared and plans made."""

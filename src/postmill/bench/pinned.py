@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from postmill.bench.arena import Arena
     from postmill.bench.producer import Producer
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
 
 Case = Literal["steady", "burst", "dead", "waiting"]
 MESSAGES: dict[Case, int] = {"steady": 0, "burst": 100_000, "dead": 1_000_000, "waiting": 100_000}

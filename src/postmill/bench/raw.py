@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from postmill.bench.arena import Arena
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
 
 BATCH = 500
 """Messages in one claim and in one delete."""

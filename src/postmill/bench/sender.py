@@ -13,8 +13,8 @@ import sys
 import time
 
 from postmill.client import Client
-from postmill.db.connect import connect
-from postmill.model.address import parse
+from postmill.db.tools.connect import connect
+from postmill.model.config.address import parse
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from postmill.model.errors import TimedOut
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
 
 READY_S = 60.0
 _LISTENING = re.compile(rb"functions at (http://\S+)/functions/v1/")

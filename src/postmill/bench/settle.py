@@ -17,18 +17,18 @@ from postmill.bench.arena import arena
 from postmill.bench.environment import environment
 from postmill.bench.report import Report
 from postmill.bench.workers import Tally, nothing, running, something
-from postmill.db import shared_connection
-from postmill.engine.settlement import Settlement, Statements, kind_of
-from postmill.model.message import Claim, Message
-from postmill.model.outcome import CANCELLED, COMPLETED, Completed, Failed
+from postmill.db.hot import shared_connection
+from postmill.engine.settle.settlement import Settlement, Statements, kind_of
+from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.outcome import CANCELLED, COMPLETED, Completed, Failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.bench.arena import Arena, Connection
     from postmill.handlers import Worker
-    from postmill.model.address import Address
-    from postmill.model.outcome import Outcome
+    from postmill.model.config.address import Address
+    from postmill.model.queue.outcome import Outcome
 
 SIZES = (10, 100, 1000)
 """Messages in a batch: a worker on a quiet queue, one that is busy, and the most in one statement."""

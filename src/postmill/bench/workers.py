@@ -6,18 +6,18 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from postmill.engine.run import Engine
+from postmill.engine.engine import Engine
 from postmill.handlers import Worker
 from postmill.model.events import Event
-from postmill.model.worker_options import WorkerOptions
+from postmill.model.queue.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from postmill.engine.claim.lanes import QueueLanes
     from postmill.engine.handler import Handler
-    from postmill.engine.lanes import QueueLanes
-    from postmill.engine.settlement import Settlement
-    from postmill.model.address import Address
+    from postmill.engine.settle.settlement import Settlement
+    from postmill.model.config.address import Address
 
 
 @asynccontextmanager

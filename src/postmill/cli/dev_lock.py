@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from postmill.auth import private_file
+from postmill.model.config.settings import STATE_FOLDER
 from postmill.model.errors import AlreadyStarted
-from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

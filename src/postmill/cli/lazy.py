@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+COMMANDS = "postmill.cli.commands"
+"""The package of the modules that a group names."""
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands as ``name -> (module:attribute, summary)``."""
 
@@ -30,7 +34,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.lazy:
             return None
         module, _, attribute = self.lazy[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
+        command: click.Command = getattr(import_module(f"{COMMANDS}.{module}"), attribute)
         return command
 
     def resolve_command(

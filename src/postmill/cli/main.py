@@ -10,33 +10,39 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from postmill.cli import streams
 from postmill.cli.exit_codes import Exit
 from postmill.cli.lazy import LazyGroup
 from postmill.cli.options import global_options
 from postmill.cli.session import Session
+from postmill.cli.terminal import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "init": ("postmill.cli.init:init", "Start a project: postmill.toml and an example worker."),
-    "dev": ("postmill.cli.dev:dev", "Database, schema, functions and workers in one, reloading on change."),
-    "serve": ("postmill.cli.serve:serve", "Serve a folder of functions over HTTP."),
-    "functions": ("postmill.cli.functions:functions", "Make, serve, list, stop and delete functions."),
-    "secrets": ("postmill.cli.secret:secrets", "Set, list and unset the secrets of functions."),
-    "keys": ("postmill.cli.keys:keys", "Show this project's keys."),
-    "logs": ("postmill.cli.logs:logs", "Show and follow the log of functions."),
-    "worker": ("postmill.cli.worker:worker", "Run workers, and list those that run."),
-    "send": ("postmill.cli.send:send", "Send messages to a queue."),
-    "top": ("postmill.cli.top:top", "Watch queues, workers and failures."),
-    "queue": ("postmill.cli.queue:queue", "List, create, pause, purge and drop queues."),
-    "message": ("postmill.cli.message:message", "List, show and cancel messages."),
-    "dead": ("postmill.cli.dead:dead", "List, show and replay dead letters."),
-    "migrate": ("postmill.cli.migrate:migrate", "Install or upgrade Postmill's schema."),
-    "db": ("postmill.cli.db:db", "Start, stop and open the embedded Postgres."),
-    "doctor": ("postmill.cli.doctor:doctor", "Check the database and say how to fix what is wrong."),
-    "bench": ("postmill.cli.bench:bench", "Measure throughput and latency on your database."),
+    "init": ("init:init", "Start a project: postmill.toml and an example worker."),
+    "dev": (
+        "dev:dev",
+        "Database, schema, functions and workers in one, reloading on change.",
+    ),
+    "serve": ("serve:serve", "Serve a folder of functions over HTTP."),
+    "functions": (
+        "functions:functions",
+        "Make, serve, list, stop and delete functions.",
+    ),
+    "secrets": ("secret:secrets", "Set, list and unset the secrets of functions."),
+    "keys": ("keys:keys", "Show this project's keys."),
+    "logs": ("logs:logs", "Show and follow the log of functions."),
+    "worker": ("worker:worker", "Run workers, and list those that run."),
+    "send": ("send:send", "Send messages to a queue."),
+    "top": ("top:top", "Watch queues, workers and failures."),
+    "queue": ("queue:queue", "List, create, pause, purge and drop queues."),
+    "message": ("message:message", "List, show and cancel messages."),
+    "dead": ("dead:dead", "List, show and replay dead letters."),
+    "migrate": ("migrate:migrate", "Install or upgrade Postmill's schema."),
+    "db": ("db:db", "Start, stop and open the embedded Postgres."),
+    "doctor": ("doctor:doctor", "Check the database and say how to fix what is wrong."),
+    "bench": ("bench:bench", "Measure throughput and latency on your database."),
 }
 
 
@@ -64,7 +70,7 @@ class Root(LazyGroup):
         except streams.OutputGone:
             status = Exit.OK  # a reader that has seen enough (head, less) is no error
         except Exception as error:
-            from postmill.cli.failure import report
+            from postmill.cli.terminal.failure import report
 
             status = report(error, debug=session.debug, addresses=session.addresses())
         sys.exit(status)

@@ -13,8 +13,8 @@ from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from postmill.model.config.settings import STATE_FOLDER
 from postmill.model.errors import NotFound, PostmillError
-from postmill.model.settings import STATE_FOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path

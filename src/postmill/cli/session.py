@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from postmill.cli.output import Output
+from postmill.cli.terminal.output import Output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from postmill.db.connect import Connection
-    from postmill.model.settings import Settings
+    from postmill.db.tools.connect import Connection
+    from postmill.model.config.settings import Settings
 
 
 class Session:
@@ -45,7 +45,7 @@ class Session:
 
     def _tell_of_a_new_database(self) -> None:
         """Outside of a project a command makes a database of its own: often this is the wrong folder."""
-        from postmill.model.settings import FILE_NAME, STATE_FOLDER
+        from postmill.model.config.settings import FILE_NAME, STATE_FOLDER
 
         folder = self.settings.project_dir
         made = folder / STATE_FOLDER

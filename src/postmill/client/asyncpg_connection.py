@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
-from postmill.model.asyncpg_address import Silence, arguments, silence
+from postmill.model.config.asyncpg_address import Silence, arguments, silence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping

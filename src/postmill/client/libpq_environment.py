@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from postmill.model.address import is_embedded
+from postmill.model.config.address import is_embedded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,7 +11,7 @@ import asyncpg
 from postmill.client.asyncpg_connection import connect, is_behind_pooler
 from postmill.client.executor import is_atomic
 from postmill.client.failures import translated
-from postmill.model.address import parse
+from postmill.model.config.address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

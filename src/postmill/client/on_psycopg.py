@@ -13,8 +13,8 @@ from psycopg.rows import scalar_row
 from postmill.client import libpq_environment
 from postmill.client.executor import is_atomic
 from postmill.client.failures import translated
-from postmill.model.address import parse
-from postmill.model.asyncpg_address import connect_timeout_s
+from postmill.model.config.address import parse
+from postmill.model.config.asyncpg_address import connect_timeout_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from postmill.model.errors import InvalidOption, InvalidPayload
-from postmill.model.payload import to_json
-from postmill.model.queue_name import QueueShape, usable, validated
+from postmill.model.queue.payload import to_json
+from postmill.model.queue.queue_name import QueueShape, usable, validated
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from postmill.embedded.account import give, inherit_owner
 from postmill.embedded.address import DATABASE, USER
-from postmill.embedded.process import run
+from postmill.embedded.postgres_process import run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from postmill.embedded.address import socket_file
 from postmill.embedded.folder import ControlFolder, State, read_state
 from postmill.embedded.locks import FileLock, is_held
-from postmill.embedded.process import is_ready
+from postmill.embedded.postgres_process import is_ready
 from postmill.embedded.supervisor_options import RELEASE
 from postmill.model.errors import EmbeddedError
 

@@ -26,7 +26,7 @@ from postmill.embedded import address, binaries, configuration, initdb, preparat
 from postmill.embedded.complaint import refused_by_system
 from postmill.embedded.folder import ControlFolder, Home, State, identity_of, read_state
 from postmill.embedded.locks import FileLock
-from postmill.embedded.process import PostgresProcess
+from postmill.embedded.postgres_process import PostgresProcess
 from postmill.embedded.server_processes import OldSessions, begun
 from postmill.embedded.supervisor_options import KEEP, RELEASE, STOP, Options
 from postmill.model.errors import EmbeddedError, PostmillError

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from postmill.engine.attempt import Attempt
-    from postmill.model.message import Message
-    from postmill.model.worker_options import WorkerOptions
+    from postmill.engine.run.attempt import Attempt
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.worker_options import WorkerOptions
 
 
 class Handler(Protocol):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from postmill.engine.letters import attempts_of
+from postmill.engine.settle.dead_letters import attempts_of
 from postmill.model.events import Event
-from postmill.model.outcome import Failed, Outcome, Snooze
-from postmill.model.refusal import PUT_OFF_S
+from postmill.model.queue.outcome import Failed, Outcome, Snooze
+from postmill.model.queue.refusal import PUT_OFF_S
 
 if TYPE_CHECKING:
-    from postmill.engine.settlement import Settlement
-    from postmill.model.message import Message
+    from postmill.engine.settle.settlement import Settlement
+    from postmill.model.queue.message import Message
     from postmill.service.events import Events
 
 _WITH_DETAILS = frozenset({Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED})

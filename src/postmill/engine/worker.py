@@ -7,23 +7,23 @@ import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from postmill.db.outage import is_passing
-from postmill.engine.attempt_services import AttemptServices
-from postmill.engine.audit import Audit
-from postmill.engine.claimer import Claimer
-from postmill.engine.dispatcher import Dispatcher
-from postmill.engine.executor import Executor
-from postmill.engine.ledger import Ledger
-from postmill.engine.letters import DeadLetterHook
-from postmill.engine.settlement import Statements, delay_s
-from postmill.engine.settler import Settler
-from postmill.engine.watched_worker import WatchedWorker
+from postmill.db.hot.outage import is_passing
+from postmill.engine.claim.claimer import Claimer
+from postmill.engine.held_messages import Ledger
+from postmill.engine.maintain.audit import Audit
+from postmill.engine.maintain.maintained_worker import WatchedWorker
+from postmill.engine.run.attempt_services import AttemptServices
+from postmill.engine.run.dispatcher import Dispatcher
+from postmill.engine.run.executor import Executor
+from postmill.engine.settle.dead_letters import DeadLetterHook
+from postmill.engine.settle.settlement import Statements, delay_s
+from postmill.engine.settle.settler import Settler
 from postmill.metrics.tracing import traced
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
-from postmill.model.message import State
-from postmill.model.outcome import LOST
-from postmill.model.queue_name import QueueShape
+from postmill.model.queue.message import State
+from postmill.model.queue.outcome import LOST
+from postmill.model.queue.queue_name import QueueShape
 from postmill.service.events import Events
 from postmill.service.outage import Outage
 from postmill.service.tasks import new_task
@@ -32,11 +32,11 @@ from postmill.sql.catalog import statement
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from postmill.db.borrowed import HandlerConnections
-    from postmill.db.shared_connection import SharedConnection
+    from postmill.db.hot.handler_connections import HandlerConnections
+    from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.handler import Handler
-    from postmill.engine.settlement import Settlement
-    from postmill.model.message import Message
+    from postmill.engine.settle.settlement import Settlement
+    from postmill.model.queue.message import Message
     from postmill.service.service import Service
 
 CANCEL_GRACE_S = 5.0

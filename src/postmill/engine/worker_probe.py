@@ -11,7 +11,7 @@ from postmill.metrics.tally import Tally
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
-    from postmill.engine.run import Engine
+    from postmill.engine.engine import Engine
     from postmill.engine.worker import QueueWorker
 
 MISSING = b"prometheus-client is not installed: pip install 'postmill[prometheus]'\n"

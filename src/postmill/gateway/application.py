@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from postmill.auth.credentials import Allowed, Refused, authenticate
 from postmill.gateway import platform_errors, preflight, routing
+from postmill.gateway.client_exchange import Exchange
 from postmill.gateway.control import Control
-from postmill.gateway.exchange import Exchange
 from postmill.gateway.platform_errors import METHODS, PlatformError
 from postmill.gateway.readiness import Readiness
 from postmill.model.events import Event
-from postmill.model.function_failures import FunctionFailure, ResponseCut
+from postmill.model.functions.failures import FunctionFailure, ResponseCut
 from postmill.service.events import Events
 from postmill.web.pace import Pace
 from postmill.web.websocket import ClientGone
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from postmill.gateway.trust import Trust
     from postmill.host.function_info import FunctionInfo
-    from postmill.model.function_settings import FunctionSettings
+    from postmill.model.functions.settings import FunctionSettings
     from postmill.web.asgi import Receive, Scope, Send
 
 GOING_AWAY = 1011

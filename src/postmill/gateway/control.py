@@ -14,13 +14,13 @@ from postmill.auth import host_proof
 from postmill.auth.credentials import Allowed, Refused
 from postmill.gateway import platform_errors
 from postmill.gateway.routing import CONTROL
-from postmill.model.function_failures import BootFailed
+from postmill.model.functions.failures import BootFailed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from postmill.gateway.application import Functions
-    from postmill.gateway.exchange import Exchange
+    from postmill.gateway.client_exchange import Exchange
     from postmill.gateway.platform_errors import PlatformError
     from postmill.gateway.readiness import Readiness
     from postmill.host.function_info import FunctionInfo

@@ -15,7 +15,7 @@ from postmill.auth.credentials import Reason
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from postmill.model.function_failures import FunctionFailure
+    from postmill.model.functions.failures import FunctionFailure
     from postmill.web.refusal import Refusal
 
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from postmill.model.function_slug import RULE
+from postmill.model.functions.slug import RULE
 
 FUNCTIONS = "/functions/v1/"
 CONTROL = "/control/v1/"

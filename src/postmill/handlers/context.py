@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
-    from postmill.db.borrowed import Borrowed
-    from postmill.engine.attempt import Attempt, Stopping
-    from postmill.model.message import Message
+    from postmill.db.hot.handler_connections import Borrowed
+    from postmill.engine.run.attempt import Attempt, Stopping
+    from postmill.model.queue.message import Message
 
 
 class Context:

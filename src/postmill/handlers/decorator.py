@@ -7,18 +7,18 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
-from postmill.handlers.calling import Call, calling
 from postmill.handlers.decoding import decoder
+from postmill.handlers.invokers import Call, calling
 from postmill.handlers.signature import read_signature
 from postmill.model.errors import InvalidHandler, InvalidPayload
-from postmill.model.worker_options import WorkerOptions, options_from
+from postmill.model.queue.worker_options import WorkerOptions, options_from
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from postmill.engine.attempt import Attempt
-    from postmill.model.message import Message
+    from postmill.engine.run.attempt import Attempt
+    from postmill.model.queue.message import Message
 
 TASK_HEADER = "postmill-task"
 """The header that names the task of a message; without it the default handler runs."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from postmill.handlers.decorator import Worker
 from postmill.model.errors import AlreadyStarted
-from postmill.model.worker_options import options_from
+from postmill.model.queue.worker_options import options_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

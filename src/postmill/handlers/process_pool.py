@@ -18,7 +18,7 @@ from multiprocessing.reduction import ForkingPickler
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from postmill.engine.verdicts import ChildCrashed
+from postmill.engine.run.verdicts import ChildCrashed
 from postmill.handlers.returned import in_process
 from postmill.model.errors import InvalidHandler
 from postmill.service.threads import Threads
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
     from types import ModuleType
 
-    from postmill.engine.attempt import Attempt
-    from postmill.model.worker_options import WorkerOptions
+    from postmill.engine.run.attempt import Attempt
+    from postmill.model.queue.worker_options import WorkerOptions
 
 _context = multiprocessing.get_context("spawn")
 
@@ -88,7 +88,7 @@ class Child:
 
 
 class InProcess:
-    """``executor="process"``: see :class:`postmill.handlers.calling.Call`."""
+    """``executor="process"``: see :class:`postmill.handlers.invokers.Call`."""
 
     def __init__(self, function: Callable[..., Any], options: WorkerOptions) -> None:
         self._function = function

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from postmill.client import AsyncClient
-from postmill.db import project
+from postmill.project import project
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from postmill.model.worker_options import WorkerOptions
+    from postmill.model.queue.worker_options import WorkerOptions
 
 _default_url: list[str] = []
 """The database of the process: set by whoever runs workers here, for sends from within them."""

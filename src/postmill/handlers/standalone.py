@@ -9,16 +9,16 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from postmill.db import project
-from postmill.engine.process import Runner, run
+from postmill.engine.worker_process import Runner, run
 from postmill.handlers.sender import use_database
 from postmill.model.errors import InvalidOption, Refused
+from postmill.project import project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from postmill.handlers.decorator import Worker
-    from postmill.model.settings import Settings
+    from postmill.model.config.settings import Settings
 
 COMMAND_LINE = "--db-url"
 """The source of an address that was named on the command line."""

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from postmill.model.function_settings import RuntimeSettings
-    from postmill.model.settings import Settings
+    from postmill.model.config.settings import Settings
+    from postmill.model.functions.settings import RuntimeSettings
 
 _FIXED = frozenset({"host", "port", "folder", "preload", "max_body_mb", "jwks"})
 """Keys of ``[runtime]`` that are used once, when the host starts."""

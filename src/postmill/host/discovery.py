@@ -7,15 +7,15 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from postmill.model.errors import InvalidFunction
-from postmill.model.function_settings import FunctionSettings
-from postmill.model.function_slug import RULE
-from postmill.model.function_tables import defaults
+from postmill.model.functions.settings import FunctionSettings
+from postmill.model.functions.slug import RULE
+from postmill.model.functions.tables import defaults
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from postmill.model.function_settings import RuntimeSettings
+    from postmill.model.functions.settings import RuntimeSettings
 
 MAIN = "main.py"
 

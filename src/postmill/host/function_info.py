@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from postmill.host.instance import State
+from postmill.host.instance.instance import State
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from postmill.host.instance import Instance
+    from postmill.host.instance.instance import Instance
     from postmill.host.pool import Pool
-    from postmill.model.function_settings import FunctionSettings
+    from postmill.model.functions.settings import FunctionSettings
 
 
 @dataclass(frozen=True, slots=True)

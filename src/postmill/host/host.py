@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from postmill.host import discovery
-from postmill.host.accounts import accounts_of
 from postmill.host.background import Background
-from postmill.host.claims import Claims
 from postmill.host.discovery import concern_all
-from postmill.host.exchange import WATCH_AFTER_S, Exchange
 from postmill.host.function_info import FunctionInfo, info_of
-from postmill.host.instance import Instance, State
-from postmill.host.launching import launcher
+from postmill.host.instance.claims import Claims
+from postmill.host.instance.instance import Instance, State
+from postmill.host.instance.relay import WATCH_AFTER_S, Exchange
+from postmill.host.instance.shared_timer import SharedTimer
+from postmill.host.instance.startup import boot_of
+from postmill.host.launch.accounts import accounts_of
+from postmill.host.launch.launching import launcher
 from postmill.host.pool import Pool
 from postmill.host.reload import Reload
-from postmill.host.shared_timer import SharedTimer
-from postmill.host.startup import boot_of
 from postmill.host.supervisor import Supervisor
 from postmill.host.watching import Watch
 from postmill.model.errors import PostmillError
 from postmill.model.events import Event
-from postmill.model.function_failures import FunctionNotFound, ResponseTimeout
-from postmill.model.function_limits import EndReason
+from postmill.model.functions.failures import FunctionNotFound, ResponseTimeout
+from postmill.model.functions.limits import EndReason
 from postmill.service.events import Events
 
 if TYPE_CHECKING:
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
     from postmill.host.configuration import Configuration
     from postmill.host.discovery import Source
-    from postmill.host.exchange import Receive, Scope, Send
-    from postmill.host.launcher import Launcher
-    from postmill.isolate.frames import Account, Boot
-    from postmill.model.address import Address
+    from postmill.host.instance.relay import Receive, Scope, Send
+    from postmill.host.launch.launcher import Launcher
+    from postmill.model.config.address import Address
     from postmill.model.errors import InvalidFunction
-    from postmill.model.function_settings import FunctionSettings, RuntimeSettings
+    from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
     from postmill.service.service import Service
+    from postmill.wire.frames import Account, Boot
 
 _BY_ITSELF = (EndReason.EARLY_DROP, EndReason.EVENT_LOOP_COMPLETED)
 """Ends after which a worker holds nothing any more."""

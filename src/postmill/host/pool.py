@@ -9,19 +9,19 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.host.background import Background
-from postmill.host.instance import Instance, State
-from postmill.model.breaker import Breaker
+from postmill.host.instance.instance import Instance, State
 from postmill.model.events import Event
-from postmill.model.function_failures import BootFailed, NoCapacity
-from postmill.model.function_limits import EndReason
+from postmill.model.functions.failures import BootFailed, NoCapacity
+from postmill.model.functions.limits import EndReason
+from postmill.model.queue.breaker import Breaker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from typing import Any
 
     from postmill.host.discovery import Source
-    from postmill.model.function_failures import FunctionFailure
-    from postmill.model.function_settings import RuntimeSettings
+    from postmill.model.functions.failures import FunctionFailure
+    from postmill.model.functions.settings import RuntimeSettings
     from postmill.service.events import Events
 
 STABLE_S = 5.0

@@ -7,15 +7,15 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from postmill.host.instance import State
-from postmill.host.usage import Measured, descendants, measure
-from postmill.model.function_limits import judge
+from postmill.host.instance.instance import State
+from postmill.host.launch.usage import Measured, descendants, measure
+from postmill.model.functions.limits import judge
 from postmill.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from postmill.host.instance import Instance
+    from postmill.host.instance.instance import Instance
     from postmill.host.pool import Pool
     from postmill.service.events import Events
 

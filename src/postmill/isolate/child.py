@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from postmill.isolate import output, process
-from postmill.isolate.frames import HEAD, Account, Boot, Kind, Trouble
+from postmill.isolate import confinement as process
+from postmill.isolate import output
+from postmill.wire.frames import HEAD, Account, Boot, Kind, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ PRELOADED = (
     "starlette.routing",
     "starlette.websockets",
     "postmill.handlers",
-    "postmill.engine.run",
+    "postmill.engine.engine",
     "postmill.isolate.isolate",
     "postmill.isolate.loading",
 )

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from postmill.isolate.frames import CHUNK, Kind, Opening, Response, Start, Trouble
 from postmill.model.error_text import summary_of, traceback_of
+from postmill.wire.frames import CHUNK, Kind, Opening, Response, Start, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
     from starlette.types import ASGIApp
 
-    from postmill.isolate.stream import Stream
+    from postmill.wire.stream import Stream
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_message = msgspec.msgpack.Decoder().decode

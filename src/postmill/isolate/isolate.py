@@ -11,24 +11,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from postmill.isolate import orphans, threads
-from postmill.isolate.channel import Channel
 from postmill.isolate.exchange import ClientGone, Exchange
-from postmill.isolate.frames import Booted, Kind, Opening
 from postmill.isolate.handler import application
 from postmill.isolate.last_words import last_words
 from postmill.isolate.lifespan import Lifespan
 from postmill.isolate.lifetime import lifetime
 from postmill.isolate.loading import BootError
 from postmill.isolate.mounting import mounted
-from postmill.isolate.stream import Stream
 from postmill.isolate.workers import Workers
+from postmill.wire.channel import Channel
+from postmill.wire.frames import Booted, Kind, Opening
+from postmill.wire.stream import Stream
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Coroutine
 
-    from postmill.isolate.frames import Boot
     from postmill.isolate.loading import Entry
+    from postmill.wire.frames import Boot
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_opening = msgspec.msgpack.Decoder(Opening).decode

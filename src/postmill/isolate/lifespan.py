@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from postmill.isolate.frames import Trouble
 from postmill.isolate.lifetime import say_uncaught
 from postmill.isolate.loading import BootError
+from postmill.wire.frames import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -13,8 +13,8 @@ from typing import Any
 from postmill.handlers.decorator import Worker
 from postmill.handlers.edge_worker import EdgeWorker
 from postmill.isolate import after_fork
-from postmill.isolate.frames import Trouble
 from postmill.model.error_text import summary_of, traceback_of
+from postmill.wire.frames import Trouble
 
 
 @dataclass(frozen=True, slots=True)

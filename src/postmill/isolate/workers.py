@@ -6,11 +6,11 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from postmill.engine.run import Engine
+from postmill.engine.engine import Engine
 from postmill.handlers.sender import use_database
-from postmill.isolate.frames import Trouble
 from postmill.isolate.loading import BootError
-from postmill.model import address
+from postmill.model.config import address
+from postmill.wire.frames import Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

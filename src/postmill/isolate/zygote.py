@@ -21,7 +21,8 @@ from pathlib import Path
 
 import msgspec
 
-from postmill.isolate import child, process
+from postmill.isolate import child
+from postmill.isolate import confinement as process
 from postmill.model.error_text import summary_of
 
 ORPHANS_S = 1.0

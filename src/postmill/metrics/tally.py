@@ -15,7 +15,7 @@ from postmill.model.events import Event
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from postmill.model.message import Message
+    from postmill.model.queue.message import Message
 
 OUTCOMES = {
     Event.MESSAGE_COMPLETED: "completed",

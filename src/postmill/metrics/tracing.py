@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.client.tracing import attributes_of, find_tracer
 from postmill.model.errors import InvalidPayload
-from postmill.model.outcome import Snooze
+from postmill.model.queue.outcome import Snooze
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator, Sequence
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
-    from postmill.engine.attempt import Attempt
     from postmill.engine.handler import Handler
-    from postmill.model.message import Message
-    from postmill.model.worker_options import WorkerOptions
+    from postmill.engine.run.attempt import Attempt
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.worker_options import WorkerOptions
 
 
 def traced(handler: Handler) -> Handler:

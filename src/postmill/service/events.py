@@ -20,7 +20,7 @@ from postmill.model.events import LEVELS, Event
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from postmill.model.message import Message
+    from postmill.model.queue.message import Message
 
 _LOGGER = logging.getLogger("postmill")
 

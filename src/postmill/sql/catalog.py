@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from postmill.model.queue_name import QueueShape
+    from postmill.model.queue.queue_name import QueueShape
 
 _OPTIONAL = re.compile(r"^(?P<text>.*?)\s*--\? (?P<negated>!?)(?P<flag>[a-z_]+)\s*$")
 _TABLE = re.compile(r"\{(?P<table>queue|archive|sequence)\}")

@@ -14,8 +14,8 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from postmill.client import libpq_environment
-from postmill.db.migrate import migrate
-from postmill.model.address import parse
+from postmill.db.tools.migrate import migrate
+from postmill.model.config.address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
 from postmill.client import asyncpg_connection
-from postmill.engine.run import Engine
+from postmill.engine.engine import Engine
 from postmill.handlers.sender import sending_to
 from postmill.metrics.tally import OUTCOMES
-from postmill.model.address import parse
+from postmill.model.config.address import parse
 from postmill.model.errors import TimedOut
-from postmill.model.queue_name import QueueShape
+from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement, statement
 from postmill.testing.account import Account, Ended
 from postmill.testing.faults import Faulty

@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from postmill.client import asyncpg_connection
-from postmill.model.address import parse
+from postmill.model.config.address import parse
 from postmill.model.errors import InvalidOption
-from postmill.model.outcome import Retry, Snooze
-from postmill.model.queue_name import QueueShape
-from postmill.model.retry import Dead
+from postmill.model.queue.outcome import Retry, Snooze
+from postmill.model.queue.queue_name import QueueShape
+from postmill.model.queue.retry import Dead
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Container, Sequence
 
-    from postmill.engine.attempt import Attempt
     from postmill.engine.handler import Handler
-    from postmill.model.message import Message
-    from postmill.model.worker_options import WorkerOptions
+    from postmill.engine.run.attempt import Attempt
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.worker_options import WorkerOptions
 
 Runs: TypeAlias = "int | Container[int]"
 """Which runs of a message, counted from 1: one, or those in a container such as ``range(1, 4)``."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from postmill.db import reads
-from postmill.db.connect import connect, translated
-from postmill.model.address import parse
+from postmill.db.tools import reads
+from postmill.db.tools.connect import connect, translated
+from postmill.model.config.address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

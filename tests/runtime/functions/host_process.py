@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from postmill.host.host import Host
-from postmill.model.function_settings import RuntimeSettings
+from postmill.model.functions.settings import RuntimeSettings
 from tests.runtime.functions.scene import Scene, children
 
 

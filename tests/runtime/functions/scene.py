@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from postmill.host.host import Host
-from postmill.model.function_limits import EndReason, Limits
-from postmill.model.function_settings import FunctionSettings, RuntimeSettings
+from postmill.model.functions.limits import EndReason, Limits
+from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from postmill.model.address import Address
+    from postmill.model.config.address import Address
     from postmill.model.events import Event
 
 GIVE_UP_S = 60.0

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 import orjson
 import pytest
 
-from postmill.host.accounts import accounts_of
-from postmill.host.launching import launcher
-from postmill.host.spawn_launcher import SpawnLauncher
+from postmill.host.launch.accounts import accounts_of
+from postmill.host.launch.launching import launcher
+from postmill.host.launch.spawn_launcher import SpawnLauncher
 from postmill.model.errors import InvalidOption, Refused
 from postmill.model.events import Event
-from postmill.model.function_failures import BootFailed, HandlerRaised, LimitReached
-from postmill.model.function_limits import Limits
-from postmill.model.function_settings import RuntimeSettings
+from postmill.model.functions.failures import BootFailed, HandlerRaised, LimitReached
+from postmill.model.functions.limits import Limits
+from postmill.model.functions.settings import RuntimeSettings
 from tests.runtime.functions.scene import hosting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from postmill.host.launcher import Launcher
+    from postmill.host.launch.launcher import Launcher
 
 OTHER = pwd.getpwuid(65534) if 65534 in {each.pw_uid for each in pwd.getpwall()} else pwd.getpwall()[-1]
 AS_OTHER = RuntimeSettings(user=OTHER.pw_name)

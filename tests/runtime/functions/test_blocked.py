@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill.model.events import Event
-from postmill.model.function_failures import LimitReached
-from postmill.model.function_limits import EndReason, Limits
-from postmill.model.function_settings import RuntimeSettings
+from postmill.model.functions.failures import LimitReached
+from postmill.model.functions.limits import EndReason, Limits
+from postmill.model.functions.settings import RuntimeSettings
 from tests.runtime.functions.scene import hosting
 
 if TYPE_CHECKING:

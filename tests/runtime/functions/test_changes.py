@@ -13,12 +13,12 @@ import pytest
 
 from postmill.host.configuration import Configuration
 from postmill.host.supervisor import Supervisor
+from postmill.model.config.settings import Settings
 from postmill.model.errors import InvalidFunction, InvalidOption
 from postmill.model.events import Event
-from postmill.model.function_failures import BootFailed, FunctionNotFound
-from postmill.model.function_limits import EndReason
-from postmill.model.function_settings import FunctionSettings, RuntimeSettings
-from postmill.model.settings import Settings
+from postmill.model.functions.failures import BootFailed, FunctionNotFound
+from postmill.model.functions.limits import EndReason
+from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
 from tests.runtime.functions.scene import GIVE_UP_S, Scene, copy_functions, hosting
 
 if TYPE_CHECKING:

@@ -15,18 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill.host import fork_launcher, instance
 from postmill.host.host import Host
-from postmill.host.spawn_launcher import SpawnLauncher
+from postmill.host.instance import instance
+from postmill.host.launch import fork_launcher
+from postmill.host.launch.spawn_launcher import SpawnLauncher
 from postmill.model.errors import TimedOut
 from postmill.model.events import Event
-from postmill.model.function_failures import BootFailed, FunctionDied, LimitReached
-from postmill.model.function_limits import EndReason, Limits
-from postmill.model.function_settings import RuntimeSettings
+from postmill.model.functions.failures import BootFailed, FunctionDied, LimitReached
+from postmill.model.functions.limits import EndReason, Limits
+from postmill.model.functions.settings import RuntimeSettings
 from tests.runtime.functions.scene import children, copy_functions, hosting, is_alive
 
 if TYPE_CHECKING:
-    from postmill.host.launcher import Process
+    from postmill.host.launch.launcher import Process
 
 WORKING = Path(__file__).parent / "working"
 

@@ -8,7 +8,7 @@ import socket
 
 import msgspec
 
-from postmill.host.orders import Orders
+from postmill.host.launch.zygote_orders import Orders
 from postmill.isolate.zygote import Order
 
 MANY = 400

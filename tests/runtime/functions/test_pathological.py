@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill.model.events import Event
-from postmill.model.function_failures import (
+from postmill.model.functions.failures import (
     BootFailed,
     FunctionDied,
     FunctionFailure,
@@ -21,8 +21,8 @@ from postmill.model.function_failures import (
     ResponseCut,
     ResponseTimeout,
 )
-from postmill.model.function_limits import EndReason, Limits
-from postmill.model.function_settings import RuntimeSettings
+from postmill.model.functions.limits import EndReason, Limits
+from postmill.model.functions.settings import RuntimeSettings
 from tests.runtime.functions.scene import Scene, hosting, is_alive
 
 if TYPE_CHECKING:

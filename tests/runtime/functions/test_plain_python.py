@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from postmill.model.events import Event
-from postmill.model.function_failures import FunctionFailure, HandlerRaised
+from postmill.model.functions.failures import FunctionFailure, HandlerRaised
 from tests.runtime.functions.scene import GIVE_UP_S, hosting
 
 if TYPE_CHECKING:

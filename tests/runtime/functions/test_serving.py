@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from postmill.model.events import Event
-from postmill.model.function_failures import BootFailed, HandlerRaised, LimitReached, NoCapacity
-from postmill.model.function_limits import EndReason, Limits
-from postmill.model.function_settings import RuntimeSettings
+from postmill.model.functions.failures import BootFailed, HandlerRaised, LimitReached, NoCapacity
+from postmill.model.functions.limits import EndReason, Limits
+from postmill.model.functions.settings import RuntimeSettings
 from tests.runtime.functions.scene import Scene, copy_functions, hosting, is_alive, scope
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ import asyncpg
 import orjson
 import pytest
 
-from postmill.model.address import Address
+from postmill.model.config.address import Address
 from postmill.model.events import Event
-from postmill.model.function_failures import BootFailed
-from postmill.model.function_limits import EndReason, Limits
+from postmill.model.functions.failures import BootFailed
+from postmill.model.functions.limits import EndReason, Limits
 from tests.runtime.functions.scene import GIVE_UP_S, Scene, copy_functions, hosting, is_alive
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
--- Refuses a queue name that we do not create. The rule is the one of postmill.model.queue_name.
+-- Refuses a queue name that we do not create. The rule is the one of postmill.model.queue.queue_name.
 -- Called by create_queue. Takes no locks. Errors: PM002.
 create or replace function postmill._check_queue_name(name text) returns void
 language plpgsql immutable

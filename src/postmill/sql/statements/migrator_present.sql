@@ -1,5 +1,5 @@
 -- Whether the migrator's own tables are here, and which schemas are taken. One row.
--- Called by postmill.db.migrate before any other reading. Takes no locks. Errors: none.
+-- Called by postmill.db.tools.migrate before any other reading. Takes no locks. Errors: none.
 select
     exists (
         select from pg_catalog.pg_class as class

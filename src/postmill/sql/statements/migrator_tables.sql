@@ -1,4 +1,4 @@
--- The schema and the two tables in which the migrator writes down what it did. Called by postmill.db.migrate, once,
+-- The schema and the two tables in which the migrator writes down what it did. Called by postmill.db.tools.migrate, once,
 -- under its lock. Errors: insufficient_privilege when the role may not create a schema in this database.
 create schema postmill;
 revoke all on schema postmill from public;

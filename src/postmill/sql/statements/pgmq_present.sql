@@ -1,6 +1,6 @@
 -- Is pgmq here, and what does its message record look like? One row.
 -- Asks for the record type, not for an extension: an install from plain SQL has no entry in pg_extension.
--- Called by postmill.db.migrate, postmill.db.pgmq and the engine. Takes no locks. Errors: none.
+-- Called by postmill.db.tools.migrate, postmill.db.tools.pgmq and the engine. Takes no locks. Errors: none.
 select
     record.oid is not null as present,
     coalesce(array_agg(attribute.attname::text) filter (where attribute.attname is not null), '{}') as attributes

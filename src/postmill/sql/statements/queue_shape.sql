@@ -1,7 +1,7 @@
 -- What the table of each queue looks like, or of queue $1 only (null: all); read from the catalogue, so nothing of the
 -- queue itself is locked or needs a privilege. A queue that is registered but has no table is left out.
 -- Tables of long names are cut to 63 bytes, as the server does when it makes them.
--- Called by postmill.db.pgmq (psycopg) and the engine (asyncpg). Takes no locks. Errors: undefined_table without pgmq.
+-- Called by postmill.db.tools.pgmq (psycopg) and the engine (asyncpg). Takes no locks. Errors: undefined_table without pgmq.
 select
     meta.queue_name::text as queue_name,
     class.oid as relation,

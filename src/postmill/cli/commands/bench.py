@@ -1,0 +1,287 @@
+"""``postmill bench``: one command a benchmark; the data is the report, the rounds are notes on stderr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postmill.cli.options import global_options, json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from postmill.bench.report import Report
+    from postmill.cli.session import Session
+    from postmill.model.config.address import Address
+
+    Bench = Callable[[Address, Callable[[str], None]], Coroutine[Any, Any, Report]]
+
+_messages = click.option(
+    "--messages", type=click.IntRange(1), default=200_000, show_default=True, help="Messages a round."
+)
+_payload_bytes = click.option(
+    "--payload-bytes",
+    type=click.IntRange(22, 1_000_000),
+    default=100,
+    show_default=True,
+    help="Size of a payload as JSON text.",
+)
+_rounds = click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=5,
+    show_default=True,
+    help="Measure both sides so often; medians are compared.",
+)
+
+
+@click.group("bench", no_args_is_help=True)
+def bench() -> None:
+    """Measure throughput and latency on your database, each beside the raw limit of the same run.
+
+    Works in a queue of its own, postmill_bench_..., which is dropped afterwards.
+    """
+
+
+@bench.command("drain")
+@_messages
+@_payload_bytes
+@click.option("--on-success", type=click.Choice(["delete", "archive"]), default="delete", show_default=True)
+@click.option(
+    "--batch", type=click.IntRange(1, 10_000), help="Give the handler so many at once (default: one)."
+)
+@_rounds
+@json_option
+@global_options
+@click.pass_obj
+def drain_command(session: Session, /, **options: Any) -> None:
+    """A worker whose handler does nothing empties a queue."""
+    from postmill.bench.drain import DrainOptions, drain
+
+    _run(session, lambda where, say: drain(where, DrainOptions(**options), say))
+
+
+@bench.command("enqueue")
+@_messages
+@_payload_bytes
+@_rounds
+@json_option
+@global_options
+@click.pass_obj
+def enqueue_command(session: Session, /, **options: Any) -> None:
+    """The Python client sends in bulk."""
+    from postmill.bench.enqueue import EnqueueOptions, enqueue
+
+    _run(session, lambda where, say: enqueue(where, EnqueueOptions(**options), say))
+
+
+@bench.command("latency")
+@click.option(
+    "--messages", type=click.IntRange(2), default=500, show_default=True, help="Messages to send, one by one."
+)
+@click.option(
+    "--rate", type=click.FloatRange(0.1, 1000), default=50, show_default=True, help="Messages a second."
+)
+@click.option(
+    "--poller",
+    type=click.Choice(["auto", "notify", "poll"]),
+    default="auto",
+    show_default=True,
+    help="How the worker learns of messages.",
+)
+@json_option
+@global_options
+@click.pass_obj
+def latency_command(session: Session, /, **options: Any) -> None:
+    """From the commit of a send to the start of its handler, on an idle worker."""
+    from postmill.bench.latency import LatencyOptions, latency
+
+    _run(session, lambda where, say: latency(where, LatencyOptions(**options), say))
+
+
+@bench.command("pinned")
+@click.option(
+    "--case",
+    type=click.Choice(["steady", "burst", "dead", "waiting"]),
+    default="steady",
+    show_default=True,
+    help="What the pinned queue has to bear.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(1, 86_400),
+    default=120,
+    show_default=True,
+    help="How long messages are sent.",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(1, 1_000_000),
+    default=5_000,
+    show_default=True,
+    help="Messages a second.",
+)
+@click.option(
+    "--messages",
+    type=click.IntRange(1),
+    help="In the burst (default 100000), dead at the start (1000000), delayed (100000).",
+)
+@_payload_bytes
+@json_option
+@global_options
+@click.pass_obj
+def pinned_command(session: Session, /, **options: Any) -> None:
+    """The worker's pace while an old transaction keeps vacuum from removing any row."""
+    from postmill.bench.pinned import PinnedOptions, pinned
+
+    _run(session, lambda where, say: pinned(where, PinnedOptions(**options), say))
+
+
+@bench.command("depth")
+@click.option(
+    "--depths",
+    default="1000,100000,1000000",
+    show_default=True,
+    callback=lambda _context, _parameter, value: _numbers(value),
+    help="Messages that wait, separated by commas.",
+)
+@click.option(
+    "--batch", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Messages a claim."
+)
+@click.option(
+    "--claims", type=click.IntRange(1), default=100, show_default=True, help="Claims at each depth."
+)
+@_payload_bytes
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=3,
+    show_default=True,
+    help="Measure all depths so often; medians are compared.",
+)
+@json_option
+@global_options
+@click.pass_obj
+def depth_command(session: Session, /, **options: Any) -> None:
+    """The cost of a claim with few and with many messages waiting."""
+    from postmill.bench.depth import DepthOptions, depth
+
+    _run(session, lambda where, say: depth(where, DepthOptions(**options), say))
+
+
+@bench.command("cost")
+@click.option(
+    "--messages", type=click.IntRange(1), default=50_000, show_default=True, help="Messages a measurement."
+)
+@_payload_bytes
+@json_option
+@global_options
+@click.pass_obj
+def cost_command(session: Session, /, **options: Any) -> None:
+    """Write-ahead log, dead rows and statements of one message."""
+    from postmill.bench.cost import CostOptions, cost
+
+    _run(session, lambda where, say: cost(where, CostOptions(**options), say))
+
+
+@bench.command("reads")
+@click.option("--queues", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Queues.")
+@click.option(
+    "--messages", type=click.IntRange(1), default=100_000, show_default=True, help="Messages a queue."
+)
+@click.option("--reads", type=click.IntRange(1), default=20, show_default=True, help="Read so often.")
+@_payload_bytes
+@json_option
+@global_options
+@click.pass_obj
+def reads_command(session: Session, /, **options: Any) -> None:
+    """What `queue list` and `message list --state running` cost on large queues."""
+    from postmill.bench.reads import ReadsOptions, reads
+
+    _run(session, lambda where, say: reads(where, ReadsOptions(**options), say))
+
+
+@bench.command("settle")
+@click.option(
+    "--messages",
+    type=click.IntRange(1),
+    default=30_000,
+    show_default=True,
+    help="Messages to drain with and without results.",
+)
+@_payload_bytes
+@_rounds
+@json_option
+@global_options
+@click.pass_obj
+def settle_command(session: Session, /, **options: Any) -> None:
+    """What it costs to write one outcome down, by its kind and the size of the batch."""
+    from postmill.bench.settle import SettleOptions, settle
+
+    _run(session, lambda where, say: settle(where, SettleOptions(**options), say))
+
+
+@bench.command("functions")
+@click.option(
+    "--requests",
+    type=click.IntRange(10),
+    default=1000,
+    show_default=True,
+    help="Requests, one by one.",
+)
+@click.option(
+    "--clients", type=click.IntRange(1, 1000), default=16, show_default=True, help="Clients of the load."
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0.1, 600),
+    default=3,
+    show_default=True,
+    help="Load on each server.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=3,
+    show_default=True,
+    help="Measure all servers so often; medians are compared.",
+)
+@click.option(
+    "--cold-starts", type=click.IntRange(1, 1000), default=20, show_default=True, help="Functions to start."
+)
+@json_option
+@global_options
+@click.pass_obj
+def functions_command(session: Session, /, **options: Any) -> None:
+    """The function host beside plain uvicorn: cold start, added latency, requests a second, memory."""
+    from postmill.bench.functions import FunctionsOptions, functions
+
+    _run(session, lambda where, say: functions(where, FunctionsOptions(**options), say))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.replace("_", "").split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 1000,100000.") from None
+    if min(numbers) < 1:
+        raise click.BadParameter("Each must be at least 1.")
+    return numbers
+
+
+def _run(session: Session, bench: Bench) -> None:
+    import asyncio
+
+    import uvloop
+
+    from postmill import app
+
+    with app.database(session.settings) as where:
+        app.prepare(session.settings, where)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            report = runner.run(bench(where, session.output.note))
+    if session.output.is_text:
+        session.output.rows(report.rows(), ("measure", "result"))
+    else:
+        session.output.one(report.as_dict())

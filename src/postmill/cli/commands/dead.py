@@ -1,0 +1,122 @@
+"""``postmill dead``: look at dead letters, and put them back."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from postmill.cli.options import (
+    dry_run_option,
+    global_options,
+    json_option,
+    jsonl_option,
+    limit_option,
+    yes_option,
+)
+from postmill.model.errors import NotFound
+
+if TYPE_CHECKING:
+    from postmill.cli.session import Session
+
+COLUMNS = ("letter_id", "queue", "msg_id", "attempts", "kind", "reason", "died_at")
+
+
+@click.group(no_args_is_help=True)
+def dead() -> None:
+    """List, show and replay dead letters."""
+
+
+@dead.command("list")
+@click.argument("queue", required=False)
+@click.option("--replayed", is_flag=True, help="Also letters that were put back already.")
+@limit_option
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def list_letters(session: Session, queue: str | None, limit: int, *, replayed: bool) -> None:
+    """List dead letters, the latest first, of QUEUE or of all queues."""
+    from postmill.db.tools import reads
+
+    with session.database() as connection:
+        if queue is not None:
+            reads.queues(connection, queue)
+        rows = reads.dead_letters(connection, queue, limit=limit, replayed=replayed)
+    session.output.rows(rows, COLUMNS, empty="No dead letter.")
+
+
+@dead.command()
+@click.argument("letter_id", type=int)
+@json_option
+@global_options
+@click.pass_obj
+def show(session: Session, letter_id: int) -> None:
+    """Show one dead letter with all its failures."""
+    from postmill.db.tools import reads
+
+    with session.database() as connection:
+        session.output.one(reads.dead_letter(connection, letter_id))
+
+
+@dead.command()
+@click.argument("queue")
+@click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...")
+@click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
+@click.option("--message", "payload", metavar="JSON", help="Replay this instead; with exactly one letter.")
+@yes_option
+@dry_run_option
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def replay(
+    session: Session,
+    queue: str,
+    letter_ids: tuple[int, ...],
+    payload: str | None,
+    *,
+    everything: bool,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Put dead letters back into QUEUE as new messages, in one transaction; --all asks first."""
+    from postmill.db.tools import operations, reads
+
+    if everything == bool(letter_ids):
+        raise click.UsageError("Give the letters' ids, or --all.")
+    edited = _edited(payload, letter_ids)
+    chosen = None if everything else sorted(set(letter_ids))
+    with session.database() as connection:
+        reads.queues(connection, queue)
+        count = reads.replayable(connection, queue, chosen)
+        _check_count(queue, chosen, count)
+        if dry_run:
+            session.output.one({"queue": queue, "replayed": False, "letters": count})
+            return
+        if everything and count:
+            letters = "1 dead letter" if count == 1 else f"{count} dead letters"
+            session.output.confirm(f"This puts {letters} back into queue {queue}.", yes=yes)
+        rows = operations.replay(connection, queue, chosen, edited)
+    session.output.rows(rows, ("letter_id", "msg_id"), empty="Nothing to replay.")
+
+
+def _edited(payload: str | None, letter_ids: tuple[int, ...]) -> str | None:
+    if payload is None:
+        return None
+    if len(letter_ids) != 1:
+        raise click.UsageError("--message goes with exactly one letter.")
+    from postmill.cli.terminal.json_lines import checked
+
+    return checked(os.fsencode(payload), "The message").decode()
+
+
+def _check_count(queue: str, chosen: list[int] | None, count: int) -> None:
+    """Ids that are not there are the caller's mistake: nothing is replayed then."""
+    if chosen is not None and count < len(chosen):
+        raise NotFound(
+            f"{len(chosen) - count} of these {len(chosen)} letters can't be replayed; none was.",
+            why=f"They are not dead letters of queue {queue}, or were replayed already.",
+            hint=f"postmill dead list {queue}",
+        )

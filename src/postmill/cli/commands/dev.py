@@ -1,0 +1,211 @@
+"""``postmill dev``: database, schema, functions and workers in one terminal, reloading on change.
+
+Functions and workers run in two child processes, ``postmill serve`` and ``postmill worker run``; this one
+holds the database, watches and waits. It imports none of the user's code.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postmill.cli.dev_child import Child
+from postmill.cli.options import global_options
+from postmill.model.config.settings import FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from postmill.cli.discover import Target
+    from postmill.cli.session import Session
+    from postmill.host.watching import Watch
+    from postmill.model.config.address import Address
+
+VARIABLES = ".env"
+"""The file of variables, in the folder of functions."""
+STOP_GRACE_S = 10
+"""How long the old workers may finish what they run when a file changed; then they are killed."""
+
+
+@click.command()
+@click.argument("path", default=None, required=False, type=click.Path(path_type=Path))
+@click.option("--no-reload", is_flag=True, help="Do not watch the files.")
+@global_options
+@click.pass_obj
+def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
+    """Run everything for development: database, schema, and the functions and workers found in PATH.
+
+    PATH is a file or a folder (default: the project's). Functions are in its folder named functions, or it is
+    that folder. A changed Python file replaces its function, or restarts the workers; what they were running
+    is finished first, or comes back. Ctrl-C drains and stops; twice forces.
+    """
+    from postmill import app
+    from postmill.cli import dev_lock
+    from postmill.cli.terminal import streams
+
+    streams.keep_running()
+    settings = session.settings
+    place = path or settings.project_dir
+    with app.database(settings) as address, dev_lock.held(settings.project_dir, address.masked):
+        app.prepare(settings, address)
+        development = _Development(session, place, address)
+        development.hear_signals()
+        session.output.note(
+            f"Postmill: database {address.masked}" + (" (embedded)" if settings.is_embedded else "")
+        )
+        development.run(reload=not no_reload)
+
+
+class _Development:
+    """The child processes, and what makes them start again."""
+
+    def __init__(self, session: Session, place: Path, address: Address) -> None:
+        self.session = session
+        self.place = place
+        self.address = address
+        self.functions: Path | None = None
+        """Their folder; None as long as there is none."""
+        self.functions_files: Watch | None = None
+        """Theirs, and the settings, since the function host was started last."""
+        self.workers_child = Child("the workers")
+        self.functions_child = Child("the functions")
+        self.children = (self.functions_child, self.workers_child)
+        self.stopping = threading.Event()
+
+    def hear_signals(self) -> None:
+        """From now on a signal asks for the end, in good order."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
+
+    def run(self, *, reload: bool) -> None:
+        """Until Ctrl-C or SIGTERM."""
+        try:
+            self._serve_if_any(reload=reload)
+            self._start_workers()
+            if reload:
+                self._watch()
+            else:
+                self._wait()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Also after an error, and for a child that was being started when the signal came."""
+        for child in self.children:
+            child.terminate_once()
+        for child in self.children:
+            child.wait()
+
+    def _stop(self, _number: int, _frame: Any) -> None:
+        """Each signal is passed on once: the first drains, a second one forces."""
+        self.stopping.set()
+        for child in self.children:
+            child.terminate()
+
+    def _serve_if_any(self, *, reload: bool) -> None:
+        folder = self.functions = _functions_in(self.place, self.session.settings.runtime.folder)
+        if folder is None:
+            return
+        arguments = [str(folder), "--project", str(self.session.settings.project_dir)]
+        arguments += ["--reload"] if reload else []
+        arguments += ["--optional-env-file", str(folder / VARIABLES)]
+        self.functions_files = self._watch_of_functions()
+        self.functions_child.start(["serve", *arguments], self._environment())
+
+    def _watch_of_functions(self) -> Watch:
+        """Begin to watch what the function host needs for its start."""
+        from postmill.host.watching import Watch
+
+        return Watch(lambda: [self.session.settings.project_dir / FILE_NAME, *filter(None, [self.functions])])
+
+    def _start_workers(self) -> None:
+        from postmill.cli import discover
+
+        unreadable: discover.Unreadable = {}
+        found = discover.targets(self.place, leave_out=self.functions, unreadable=unreadable)
+        for path, error in unreadable.items():
+            why = error.strerror if isinstance(error, OSError) else error
+            told = f"{os.path.relpath(path)} can't be read: {why}. Workers in it do not run until it can."
+            self.session.output.note(told)
+        if found:
+            names = [target.name for target in found]
+            self.session.output.note("Workers: " + ", ".join(names))
+            self.workers_child.start(["worker", "run", *names], self._environment(found))
+        elif self.functions is None and not unreadable:
+            self.session.output.note(
+                f"No worker in {self.place} yet: postmill init makes an example. Waiting."
+            )
+
+    def _environment(self, found: Sequence[Target] = ()) -> dict[str, str]:
+        """The address goes by the environment: a command line can be read by every user of the machine."""
+        environment = dict(os.environ)
+        settings = self.session.settings
+        environment |= {"POSTMILL_DB_URL": self.address.url, "POSTMILL_LOG_LEVEL": settings.log_level}
+        environment["POSTMILL_LOG_FORMAT"] = settings.log_format
+        if self.address.direct_url:
+            environment["POSTMILL_LISTEN_URL"] = self.address.direct_url
+        roots = [str(root) for root in dict.fromkeys(target.root for target in found)]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*roots, os.environ.get("PYTHONPATH")]))
+        return environment
+
+    def _watch(self) -> None:
+        for changed in _changes(self.place, self.stopping):
+            if self.functions is None and not self.stopping.is_set():
+                self._serve_if_any(reload=True)
+            if not changed:
+                self._revive()
+            elif not self.stopping.is_set():
+                self._follow(changed)
+
+    def _follow(self, changed: set[Path]) -> None:
+        """Functions follow their files by themselves; workers are started again."""
+        ours = self.functions
+        others = {path for path in changed if ours is None or not path.is_relative_to(ours.absolute())}
+        if others:
+            shown = ", ".join(sorted(os.path.relpath(path) for path in others))
+            self.session.output.note(f"Changed: {shown}. Restarting the workers.")
+            self.workers_child.end(STOP_GRACE_S)
+            self._start_workers()
+
+    def _revive(self) -> None:
+        """Start again what was killed; what ended by itself waits for a changed file."""
+        for child in self.children:
+            if not self.stopping.is_set() and (number := child.killed_by) is not None:
+                self.session.output.note(f"Signal {number} ended {child.name}. Starting them again.")
+                child.start_again()
+        files, host = self.functions_files, self.functions_child
+        if files is not None and not self.stopping.is_set() and not host.runs and files.changed():
+            host.start_again()
+
+    def _wait(self) -> None:
+        while not self.stopping.wait(0.2):
+            if not any(child.runs for child in self.children):
+                return
+
+
+def _functions_in(place: Path, name: str) -> Path | None:
+    """The folder of functions that ``place`` is or has."""
+    inside = place / name
+    if inside.is_dir():
+        return inside
+    return place if place.is_dir() and place.absolute().name == Path(name).name else None
+
+
+def _changes(place: Path, stopping: threading.Event) -> Iterator[set[Path]]:
+    """The files that changed, a moment after the last change; at each look without a change an empty set."""
+    from postmill.host.watching import Watch
+
+    watched = place if place.is_dir() else place.parent
+    watch = Watch(lambda: [watched.absolute()])
+    together: set[Path] = set()
+    while not stopping.wait(watch.pause_s):
+        found = watch.changed()
+        together |= {path for path in found if path.suffix == ".py"}
+        if not found:
+            yield together
+            together = set()

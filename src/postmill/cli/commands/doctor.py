@@ -1,0 +1,93 @@
+"""``postmill doctor``: one line a check, each with its fix; a health check with ``-q``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from postmill.cli.exit_codes import Exit, exit_code
+from postmill.cli.options import global_options, json_option, jsonl_option
+from postmill.cli.terminal import log_lines
+from postmill.cli.terminal import text as terminal_text
+from postmill.model.errors import DatabaseUnavailable, EmbeddedError, InvalidOption
+from postmill.model.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postmill.cli.session import Session
+
+COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
+
+
+@click.command()
+@click.option("--strict", is_flag=True, help="Exit with 8 when there is a warning.")
+@json_option
+@jsonl_option
+@global_options
+@click.pass_context
+def doctor(context: click.Context, *, strict: bool) -> None:
+    """Check the database and say how to fix what is wrong.
+
+    With -q only what is wrong is printed: nothing at all when all is well.
+    """
+    session: Session = context.obj
+    findings = []
+    for finding, status in _examined(session):
+        findings.append(finding)
+        if status is not Exit.OK:
+            _finish(context, session, findings, status)
+    if any(finding.status == "fail" for finding in findings):
+        status = Exit.SCHEMA if _failed(findings, "schema") else Exit.FAILED
+    else:
+        status = (
+            Exit.WARNINGS if strict and any(finding.status == "warn" for finding in findings) else Exit.OK
+        )
+    _finish(context, session, findings, status)
+
+
+def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
+    """Each finding, and the exit code where nothing can follow it."""
+    from postmill import app
+    from postmill.db.tools import checks
+
+    try:
+        settings = session.settings
+    except InvalidOption as error:
+        yield Finding("address", "fail", f"{error.what} {error.why}", error.hint), exit_code(error)
+        return
+    try:
+        with app.bare_connection(settings) as (address, connection):
+            yield Finding("address", "pass", f"{address.masked} (from {address.source})"), Exit.OK
+            if settings.is_embedded:
+                app.ensure_schema(settings, connection)
+            for finding in checks.run(connection, address):
+                yield finding, Exit.OK
+    except (DatabaseUnavailable, EmbeddedError) as error:
+        yield Finding("address", "fail", f"{error.what} {error.why}", error.hint), exit_code(error)
+
+
+def _failed(findings: list[Finding], check: str) -> bool:
+    return any(finding.check == check and finding.status == "fail" for finding in findings)
+
+
+def _finish(context: click.Context, session: Session, findings: list[Finding], status: Exit) -> None:
+    shown = [finding for finding in findings if finding.status != "pass" or not session.output.quiet]
+    if session.output.is_text:
+        for finding in shown:
+            _print(finding)
+    else:
+        session.output.rows([asdict(finding) for finding in shown], ())
+    context.exit(status)
+
+
+def _print(finding: Finding) -> None:
+    mark = f"{finding.status:<4}"
+    if log_lines.may_colour(sys.stdout):
+        mark = click.style(mark, fg=COLOURS[finding.status])
+    click.echo(f"{mark}  {finding.check:<12}  {terminal_text.lines(finding.found)}")
+    if finding.fix:
+        click.echo(terminal_text.lines(f"{'':20}fix: {finding.fix}"))

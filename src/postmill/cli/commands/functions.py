@@ -1,0 +1,155 @@
+"""``postmill functions``: the files of a folder of functions, and what runs of them."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postmill.cli.commands.serve import serve
+from postmill.cli.options import global_options, json_option, jsonl_option, yes_option
+from postmill.model.errors import NotFound, Refused
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from postmill.cli.session import Session
+
+COLUMNS = ("function", "file", "kind", "state", "instances", "verify_jwt")
+TEMPLATES = ("handler", "app", "stream", "background", "worker")
+
+
+@click.group(no_args_is_help=True)
+def functions() -> None:
+    """Make, serve, list, recycle, stop and delete functions."""
+
+
+functions.add_command(serve)
+
+
+@functions.command()
+@click.argument("name")
+@click.option(
+    "--template",
+    type=click.Choice(TEMPLATES),
+    default="handler",
+    show_default=True,
+    help="What the file begins as.",
+)
+@global_options
+@click.pass_obj
+def new(session: Session, name: str, template: str) -> None:
+    """Make the function NAME: a file in the folder of functions that works as it is."""
+    from postmill.cli.function_templates import text_of
+    from postmill.model.functions.slug import validated
+
+    folder = _folder(session)
+    path = folder / f"{validated(name)}.py"
+    if path.exists() or (folder / name).exists():
+        raise Refused(f"{name} is there already in {folder}.", why="new never overwrites.")
+    folder.mkdir(parents=True, exist_ok=True)
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text_of(template, name))
+    click.echo(path)
+    session.output.note("Next: postmill dev; one that runs has it already.")
+
+
+@functions.command("list")
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def list_functions(session: Session) -> None:
+    """List the functions of this project; those that are served now with their state."""
+    from postmill.cli import served
+
+    found = _found(session)
+    for fault in found.faults.values():
+        session.output.note(str(fault))
+    alive = served.ask(session.settings.project_dir, "GET", "functions") or []
+    states = {row["function"]: row for row in alive}
+    rows = [_row(slug, source, states.pop(slug, None)) for slug, source in found.sources.items()]
+    rows += [{"file": None, **row} for row in states.values()]  # served from another folder
+    session.output.rows(rows, COLUMNS, empty="There is no function yet: postmill functions new hello.")
+
+
+@functions.command()
+@click.argument("name")
+@global_options
+@click.pass_obj
+def stop(session: Session, name: str) -> None:
+    """Stop every process of the function NAME gracefully. Its next request starts it again."""
+    _tell_host(session, f"functions/{name}/stop", session.settings.runtime.grace_s)
+    session.output.note(f"Stopped: {name}.")
+
+
+@functions.command()
+@click.argument("name")
+@global_options
+@click.pass_obj
+def recycle(session: Session, name: str) -> None:
+    """Replace every process of the function NAME: a new one serves before the old one ends, and what that
+    runs may finish. For new secrets, or new versions of what it imports.
+    """
+    settings = session.settings
+    instances = settings.functions[name].instances if name in settings.functions else 1
+    _tell_host(session, f"functions/{name}/recycle", settings.runtime.boot_timeout_s * instances)
+    session.output.note(f"Recycled: {name}.")
+
+
+@functions.command()
+@click.argument("name")
+@yes_option
+@global_options
+@click.pass_obj
+def delete(session: Session, name: str, *, yes: bool) -> None:
+    """Delete the files of the function NAME."""
+    found = _found(session)
+    if name in found.faults:
+        raise found.faults[name]
+    source = found.sources.get(name)
+    if source is None:
+        raise NotFound(f"There is no function {name}.", hint="postmill functions list shows them.")
+    folder = _folder(session).absolute()
+    whole = source.path.name == "main.py" and source.path.parent != folder
+    target: Path = source.path.parent if whole else source.path
+    session.output.confirm(f"This deletes {target}{' and all in it' if whole else ''}.", yes=yes)
+    if whole:
+        shutil.rmtree(target)
+    else:
+        target.unlink()
+    session.output.note(f"Deleted: {target}.")
+    if name in session.settings.functions:
+        session.output.note(f"postmill.toml still has its table [functions.{name}].")
+
+
+def _tell_host(session: Session, action: str, takes_s: float) -> None:
+    """Have the host that serves this project do something that may take up to ``takes_s``, and a little."""
+    from postmill.cli import served
+
+    project = session.settings.project_dir
+    if served.ask(project, "POST", action, timeout_s=takes_s + served.TIMEOUT_S) is None:
+        raise NotFound("No functions of this project are served now.", hint="postmill dev serves them.")
+
+
+def _folder(session: Session) -> Path:
+    return session.settings.project_dir / session.settings.runtime.folder
+
+
+def _found(session: Session) -> Any:
+    from postmill.host.discovery import survey
+
+    return survey(_folder(session).absolute(), session.settings.runtime, session.settings.functions)
+
+
+def _row(slug: str, source: Any, alive: dict[str, Any] | None) -> dict[str, Any]:
+    row = {
+        "function": slug,
+        "file": str(source.path),
+        "kind": None,
+        "state": "not served" if source.settings.enabled else "disabled",
+        "instances": 0,
+        "verify_jwt": source.settings.verify_jwt,
+    }
+    return row | (alive or {})

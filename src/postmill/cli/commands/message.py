@@ -1,0 +1,77 @@
+"""``postmill message``: look at messages wherever they are by now, and cancel them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
+from postmill.model.errors import NotFound
+
+if TYPE_CHECKING:
+    from postmill.cli.session import Session
+
+STATES = ("scheduled", "ready", "running", "retrying", "completed", "dead", "cancelled")
+COLUMNS = ("msg_id", "state", "attempts", "enqueued_at", "vt", "last_error", "message")
+
+
+@click.group(no_args_is_help=True)
+def message() -> None:
+    """List, show and cancel messages."""
+
+
+@message.command("list")
+@click.argument("queue")
+@click.option("--state", type=click.Choice(STATES), help="Only messages in this state.")
+@click.option("--before", type=int, metavar="ID", help="Only ids below this one: the next page.")
+@limit_option
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def list_messages(session: Session, queue: str, state: str | None, before: int | None, limit: int) -> None:
+    """List the messages of QUEUE, newest first, with those that are done."""
+    from postmill.db.tools import reads
+
+    with session.database() as connection:
+        rows = reads.messages(connection, queue, state=state, limit=limit, before=before)
+    session.output.rows(rows, COLUMNS, empty="No message.")
+
+
+@message.command()
+@click.argument("queue")
+@click.argument("msg_id", type=int)
+@json_option
+@global_options
+@click.pass_obj
+def show(session: Session, queue: str, msg_id: int) -> None:
+    """Show one message with its failures."""
+    from postmill.db.tools import reads
+
+    with session.database() as connection:
+        session.output.one(reads.message(connection, queue, msg_id))
+
+
+@message.command()
+@click.argument("queue")
+@click.argument("msg_ids", type=int, nargs=-1, required=True, metavar="MSG_ID...")
+@json_option
+@global_options
+@click.pass_obj
+def cancel(session: Session, queue: str, msg_ids: tuple[int, ...]) -> None:
+    """Cancel messages: one that waits is taken out, one that runs is asked to stop."""
+    from postmill.db.tools import operations
+
+    with session.database() as connection:
+        rows = [
+            {"msg_id": number, "outcome": operations.cancel(connection, queue, number)} for number in msg_ids
+        ]
+    session.output.rows(rows, ("msg_id", "outcome"))
+    missing = [str(row["msg_id"]) for row in rows if row["outcome"] == "not found"]
+    if missing:
+        raise NotFound(
+            f"Not in queue {queue}: {', '.join(missing)}.",
+            why="They are done, dead or were never sent.",
+            hint=f"postmill message show {queue} {missing[0]}",
+        )

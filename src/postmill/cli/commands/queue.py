@@ -1,0 +1,143 @@
+"""``postmill queue``: look at queues, and change them. What destroys something asks first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from postmill.cli.options import dry_run_option, global_options, json_option, yes_option
+
+if TYPE_CHECKING:
+    from postmill.cli.session import Session
+
+COLUMNS = (
+    "queue",
+    "ready",
+    "running",
+    "retrying",
+    "scheduled",
+    "dead",
+    "oldest_ready_s",
+    "workers",
+    "paused_at",
+)
+
+
+@click.group(no_args_is_help=True)
+def queue() -> None:
+    """List, create, pause, purge and drop queues."""
+
+
+@queue.command("list")
+@json_option
+@global_options
+@click.pass_obj
+def list_queues(session: Session) -> None:
+    """List queues with what is in them."""
+    from postmill.db.tools import reads
+
+    with session.database() as connection:
+        hint = "No queue yet: postmill queue create NAME"
+        session.output.rows(reads.queues(connection), COLUMNS, empty=hint)
+
+
+@queue.command()
+@click.argument("name")
+@json_option
+@global_options
+@click.pass_obj
+def show(session: Session, name: str) -> None:
+    """Show one queue."""
+    from postmill.db.tools import reads
+
+    with session.database() as connection:
+        session.output.one(reads.queues(connection, name)[0])
+
+
+@queue.command()
+@click.argument("name")
+@json_option
+@global_options
+@click.pass_obj
+def create(session: Session, name: str) -> None:
+    """Create a queue; one that is here already is left as it is."""
+    from postmill.db.tools import operations
+
+    with session.database() as connection:
+        created = operations.create_queue(connection, name)
+    session.output.one({"queue": name, "created": created})
+
+
+@queue.command()
+@click.argument("name")
+@click.option("--force", is_flag=True, help="Also when dead letters would be lost.")
+@yes_option
+@dry_run_option
+@json_option
+@global_options
+@click.pass_obj
+def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) -> None:
+    """Drop a queue with its messages, its archive and its history."""
+    from postmill.db.tools import operations, reads
+
+    with session.database() as connection:
+        stats = reads.queues(connection, name, exactly=True)[0]
+        if not dry_run:
+            question = (
+                f"This drops {name}: {stats['total']} messages, {stats['dead']} dead letters, the archive."
+            )
+            session.output.confirm(question, yes=yes)
+            operations.drop_queue(connection, name, force=force)
+    session.output.one(
+        {"queue": name, "dropped": not dry_run, "messages": stats["total"], "dead_letters": stats["dead"]}
+    )
+
+
+@queue.command()
+@click.argument("name")
+@yes_option
+@dry_run_option
+@json_option
+@global_options
+@click.pass_obj
+def purge(session: Session, name: str, *, yes: bool, dry_run: bool) -> None:
+    """Delete every message of a queue that is not running; archive and dead letters stay."""
+    from postmill.db.tools import operations, reads
+
+    with session.database() as connection:
+        stats = reads.queues(connection, name, exactly=True)[0]
+        count = stats["total"] - stats["running"]
+        if not dry_run:
+            session.output.confirm(f"This deletes {count} messages of queue {name}.", yes=yes)
+            count = operations.purge_queue(connection, name)
+    session.output.one({"queue": name, "purged": not dry_run, "messages": count})
+
+
+@queue.command()
+@click.argument("name")
+@click.option("--reason", metavar="TEXT", help="Shown to whoever wonders.")
+@json_option
+@global_options
+@click.pass_obj
+def pause(session: Session, name: str, reason: str | None) -> None:
+    """Stop workers from taking messages; what runs goes on, and sending works as before."""
+    from postmill.db.tools import operations
+
+    with session.database() as connection:
+        operations.pause(connection, name, reason)
+    session.output.one({"queue": name, "paused": True})
+
+
+@queue.command()
+@click.argument("name")
+@json_option
+@global_options
+@click.pass_obj
+def resume(session: Session, name: str) -> None:
+    """Let workers take messages again."""
+    from postmill.db.tools import operations
+
+    with session.database() as connection:
+        operations.resume(connection, name)
+    session.output.one({"queue": name, "paused": False})

@@ -1,0 +1,168 @@
+"""``postmill send``: one message from the command line, or many from a file of JSON lines."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from postmill.cli.options import global_options, json_option, jsonl_option
+from postmill.cli.terminal import streams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from postmill.cli.session import Session
+    from postmill.db.tools.connect import Connection
+LONG_INPUT_BYTES = 4 * 1024 * 1024
+"""From this size on a file gets a progress bar."""
+
+
+@click.command()
+@click.argument("queue")
+@click.argument("payload", metavar="[JSON]", required=False)
+@click.option(
+    "-f", "--file", "source", metavar="FILE", help="JSON lines, one message a line; - is standard input."
+)
+@click.option(
+    "--delay", type=click.FloatRange(min=0), default=0, metavar="SECONDS", help="Not before so many seconds."
+)
+@click.option(
+    "-H", "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be repeated."
+)
+@click.option("--create", is_flag=True, help="Create the queue when there is none of that name.")
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def send(
+    session: Session,
+    queue: str,
+    payload: str | None,
+    source: str | None,
+    delay: float,
+    headers: tuple[str, ...],
+    *,
+    create: bool,
+) -> None:
+    """Send JSON to QUEUE and print the message's id.
+
+    A file is sent as a whole or not at all, in one transaction: a line that is not JSON (the error names it)
+    or a lost connection leaves nothing behind. The ids are printed once all is committed. A header's value is
+    a string unless it reads as JSON.
+    """
+    _check_source(payload, source)
+    extra = _headers(headers)
+    text = None if payload is None else _argument(payload)
+    with _opened(source) as (file, total), session.database() as connection:
+        if create:
+            _create_if_missing(session, connection, queue)
+        if text is not None or file is None:
+            ids = _send_one(connection, queue, text or b"", delay, extra)
+        else:
+            ids = _send_lines(connection, queue, file, total, delay, extra)
+    session.output.rows([{"msg_id": msg_id} for msg_id in ids], ("msg_id",), heading=False)
+    session.output.note(f"Sent {len(ids)} message{'' if len(ids) == 1 else 's'} to {queue}.")
+
+
+def _check_source(payload: str | None, source: str | None) -> None:
+    """Before anything is opened: a usage error must not start a database."""
+    if payload is not None and source is not None:
+        raise click.UsageError("Give the JSON as an argument or with --file, not both.")
+    if payload is None and source is None:
+        raise click.UsageError("""Give the JSON, for example '{"name": "world"}', or --file.""")
+    if source == "-" and streams.was_input_closed():
+        raise click.UsageError("Standard input is closed: there is nothing to send.")
+    if source not in {None, "-"} and not Path(str(source)).exists():
+        raise click.BadParameter(f"There is no file {source}.", param_hint="--file")
+    if source is not None and Path(source).is_dir():
+        raise click.BadParameter(f"{source} is a folder.", param_hint="--file")
+
+
+def _headers(pairs: tuple[str, ...]) -> dict[str, Any] | None:
+    from postmill.model.errors import InvalidPayload
+    from postmill.model.json_text import loads
+
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="--header")
+        try:
+            found[name] = loads(value)
+        except InvalidPayload:
+            found[name] = value
+    return found or None
+
+
+def _argument(payload: str) -> bytes:
+    from postmill.cli.terminal.json_lines import checked
+
+    return checked(os.fsencode(payload), "The JSON")
+
+
+def _create_if_missing(session: Session, connection: Connection, queue: str) -> None:
+    from postmill.db.tools import operations
+
+    if operations.create_queue(connection, queue):
+        session.output.note(f"Created queue {queue}.")
+
+
+def _send_one(
+    connection: Connection, queue: str, text: bytes, delay: float, headers: dict[str, Any] | None
+) -> list[int]:
+    import msgspec
+
+    from postmill.client import Client
+
+    return [Client(connection).send(queue, msgspec.Raw(text), delay=delay, headers=headers)]
+
+
+def _send_lines(
+    connection: Connection,
+    queue: str,
+    file: BinaryIO,
+    total: int | None,
+    delay: float,
+    headers: dict[str, Any] | None,
+) -> list[int]:
+    from postmill.cli.terminal.json_lines import JsonLines
+    from postmill.client import Client
+
+    with _progress(total) as advance, connection.transaction():
+        lines = JsonLines(file, advance)
+        with lines.placing_errors():
+            return Client(connection).send_many(queue, lines, delay=delay, headers=headers)
+
+
+@contextmanager
+def _opened(source: str | None) -> Iterator[tuple[BinaryIO | None, int | None]]:
+    """The file of lines and its size in bytes where that is known: a pipe (``<(command)``) has none.
+
+    Opened before the database: a file that can't be read leaves nothing behind.
+    """
+    if source in {None, "-"}:
+        yield (None if source is None else sys.stdin.buffer), None
+        return
+    with Path(str(source)).open("rb") as file:
+        found = os.fstat(file.fileno())
+        yield file, found.st_size if stat.S_ISREG(found.st_mode) else None
+
+
+@contextmanager
+def _progress(total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar for long input on a terminal; elsewhere nothing."""
+    if not sys.stderr.isatty() or os.environ.get("CI") or total is None or total < LONG_INPUT_BYTES:
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("sending", total=total)
+        yield lambda count: progress.advance(task, count)

@@ -1,0 +1,114 @@
+"""``postmill top``: queues, workers and failures, again and again, until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+from postmill.cli.options import global_options, json_option
+from postmill.cli.terminal import streams
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postmill.cli.session import Session
+    from postmill.cli.terminal.top_frame import Frame, Reader
+
+SHARE = 4
+"""Reading counts every message of every queue: it rests for so many times as long as it took."""
+
+LOOK_EVERY_S = 0.5
+"""How often to see whether somebody still looks: a terminal may be closed without a signal to us."""
+
+
+@click.command()
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.1, max=3600),
+    default=2.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Between two readings.",
+)
+@click.option("--once", is_flag=True, help="Print one frame, with the rates of one interval, and end.")
+@json_option
+@global_options
+@click.pass_obj
+def top(session: Session, *, interval: float, once: bool) -> None:
+    """Watch queues, workers and the latest failures, until Ctrl-C.
+
+    Off a terminal each frame is plain text. --json prints one frame.
+    """
+    from postmill.cli.terminal.top_frame import Reader
+
+    with session.database() as connection:
+        frames = _frames(Reader(connection), interval)
+        if once or not session.output.is_text:
+            next(frames)
+            _print(session, next(frames))
+            return
+        try:
+            _show(session, frames, interval)
+        except KeyboardInterrupt:
+            return  # the way to end it
+
+
+def _frames(reader: Reader, interval: float) -> Iterator[Frame]:
+    while True:
+        began = time.monotonic()
+        yield reader.read()
+        took = time.monotonic() - began
+        _rest(max(interval - took, took * SHARE))
+
+
+def _rest(seconds: float) -> None:
+    """Sleep; ends the command when its terminal has gone meanwhile."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        streams.check_reader()
+        time.sleep(min(left, LOOK_EVERY_S))
+
+
+def _show(session: Session, frames: Iterator[Frame], interval: float) -> None:
+    if not sys.stdout.isatty():
+        for frame in frames:
+            _print(session, frame)
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from postmill.cli.terminal.top_view import screen
+
+    signal.signal(signal.SIGTERM, _end)
+    with Live(console=Console(), screen=True, auto_refresh=False) as live:
+        for frame in frames:
+            at = time.strftime("%H:%M:%S")
+            live.update(
+                screen(frame, said=f"postmill top · {at} · every {interval:g} s · Ctrl-C ends"), refresh=True
+            )
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """An end by exception, so that the terminal is put back; with the status that shells give a signal."""
+    raise SystemExit(128 + number)
+
+
+def _print(session: Session, frame: Frame) -> None:
+    if not session.output.is_text:
+        session.output.one(frame.as_dict())
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        from postmill.cli.terminal.top_view import screen
+
+        Console().print(screen(frame, said="postmill top"))
+    else:
+        from postmill.cli.terminal.top_view import lines
+
+        for line in lines(frame):
+            click.echo(line)
+        sys.stdout.flush()

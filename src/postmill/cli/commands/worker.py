@@ -1,0 +1,114 @@
+"""``postmill worker``: run workers in this process, list the ones that run anywhere."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postmill.cli.session import Session
+
+COUNT_EVERY_S = 1.0
+COLUMNS = (
+    "worker",
+    "queue",
+    "state",
+    "in_flight",
+    "max_concurrent",
+    "host",
+    "pid",
+    "heartbeat_age_s",
+    "started_at",
+)
+
+
+@click.group(no_args_is_help=True)
+def worker() -> None:
+    """Run workers, and list those that run."""
+
+
+@worker.command()
+@click.argument("targets", nargs=-1, required=True, metavar="MODULE:NAME...")
+@click.option(
+    "--probe-port",
+    type=click.IntRange(0, 65_535),
+    metavar="PORT",
+    help="Answer /live, /ready and /metrics over HTTP; 0 takes a free port.",
+)
+@click.option(
+    "--probe-host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="HOST",
+    help="Where the probe listens.",
+)
+@global_options
+@click.pass_obj
+def run(session: Session, targets: tuple[str, ...], *, probe_port: int | None, probe_host: str) -> None:
+    """Run one or more workers until Ctrl-C or SIGTERM.
+
+    MODULE:NAME is an importable module and the worker's name in it, such as worker:greet. Several share one
+    process and its connections. Ctrl-C drains: what runs is finished, nothing new is taken; twice forces.
+    """
+    from postmill import app
+    from postmill.cli import dev_child
+    from postmill.cli.terminal import log_lines, streams
+
+    streams.keep_running()
+    dev_child.end_with_parent()
+    settings = session.settings
+    log_lines.configure(settings.log_level, settings.log_format)
+    probe = None if probe_port is None else (probe_host, probe_port)
+    app.run_workers(settings, targets, on_drain=Draining(session.output.note), probe=probe)
+
+
+class Draining:
+    """Says what still runs when somebody asked to stop, and again whenever the number has changed."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._asked = False
+
+    def __call__(self, count: Callable[[], int]) -> None:
+        """At each request to stop: the first drains, another one forces."""
+        if self._asked:
+            self._say("Forcing: what still runs is cancelled and comes back to the queue.")
+            return
+        self._asked = True
+        running = count()
+        self._say(f"Draining: {_messages(running)}." + (" Ctrl-C again to force." if running else ""))
+        threading.Thread(target=self._follow, args=(count, running), daemon=True).start()
+
+    def _follow(self, count: Callable[[], int], last: int) -> None:
+        while last:
+            time.sleep(COUNT_EVERY_S)
+            if (running := count()) != last:
+                last = running
+                self._say(f"Draining: {_messages(running)}.")
+
+
+def _messages(running: int) -> str:
+    return f"{running} message{'' if running == 1 else 's'} still running" if running else "nothing runs"
+
+
+@worker.command("list")
+@click.option("--all", "everyone", is_flag=True, help="Also those that stopped or are silent.")
+@limit_option
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def list_workers(session: Session, *, everyone: bool, limit: int) -> None:
+    """List workers that are alive: their heartbeat is at most 6 s old."""
+    from postmill.db.tools import reads
+
+    with session.database() as connection:
+        rows = reads.workers(connection, everyone=everyone, limit=limit)
+        session.output.rows(rows, COLUMNS, empty="No worker is running.")

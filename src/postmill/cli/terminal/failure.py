@@ -1,0 +1,70 @@
+"""How an error looks on stderr: what happened, why, what to try, and its code. Never shows a password."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from postmill.cli.exit_codes import Exit, exit_code
+from postmill.cli.terminal import text as terminal_text
+from postmill.model.config.address import mask
+from postmill.model.errors import PostmillError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ISSUES = "Please report it, with what --debug shows."
+
+
+def report(error: BaseException, *, debug: bool = False, addresses: Iterable[str] = ()) -> Exit:
+    """Writes ``error`` to stderr and returns the exit code; ``addresses`` are those in use, to be masked."""
+    what, why, hint, code, status = _described(error)
+    lines = [
+        f"Error: {what}",
+        f"  why: {why}" if why else "",
+        f"  try: {hint}" if hint else "",
+        f"  code: {code}",
+    ]
+    if debug:
+        lines.insert(0, _traceback(error))
+    text = mask("\n".join(line for line in lines if line), *addresses)
+    print(terminal_text.lines(text), file=sys.stderr)
+    return status
+
+
+def _described(error: BaseException) -> tuple[str, str, str, str, Exit]:
+    if isinstance(error, PostmillError):
+        return error.what, error.why, error.hint, error.code, exit_code(error)
+    if isinstance(error, FileNotFoundError) and _is_working_folder_gone():
+        return "The working folder was deleted.", "", "Go to another one: cd", "not-found", Exit.NOT_FOUND
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        return f"{where}{error.strerror}.", "The system refused it.", "", "system", Exit.FAILED
+    if isinstance(error, click.UsageError):
+        return error.format_message(), "", _usage_hint(error), "usage", Exit.USAGE
+    if isinstance(error, click.ClickException):
+        return error.format_message(), "", "", "usage", Exit.USAGE
+    what = f"{type(error).__name__}: {error}"
+    return what, "Postmill did not expect this: it is a bug.", ISSUES, "internal", Exit.FAILED
+
+
+def _is_working_folder_gone() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def _usage_hint(error: click.UsageError) -> str:
+    return f"{error.ctx.command_path} --help" if error.ctx else "postmill --help"
+
+
+def _traceback(error: BaseException) -> str:
+    import traceback  # only needed here, and slow to import
+
+    return "".join(traceback.format_exception(error)).rstrip()

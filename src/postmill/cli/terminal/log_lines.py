@@ -1,0 +1,124 @@
+"""Log lines people read: one line an event, as text or as one JSON object.
+
+An event is a record of the logger ``postmill`` whose message is the event and whose ``extra`` is
+``{"fields": {...}}``; a record without fields gets the same form. Must not decide what is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TextIO
+
+from postmill.cli.terminal import text as terminal_text
+from postmill.model.config.address import mask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PALETTE = (36, 32, 35, 34, 33, 96, 92, 95, 94, 93)
+_RED, _DIM = 31, 2
+_LIKE_A_LINE = re.compile(r"^(?=\d\d:\d\d:\d\d)", re.MULTILINE)
+_LEAD = ("function", "queue")
+"""Fields that name who speaks: they stand before the event, the others after it."""
+
+
+def configure(level: str, form: str, *, stream: TextIO | None = None, colour: bool | None = None) -> None:
+    """Sends the records of ``postmill`` to ``stream`` (stderr): ``form`` is ``text`` or ``json``.
+
+    ``colour`` None means: on a terminal, unless ``NO_COLOR`` is set. Replaces what an earlier call set up.
+    """
+    target = sys.stderr if stream is None else stream
+    with_colour = may_colour(target) if colour is None else colour
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(JsonLines() if form == "json" else TextLines(colour=with_colour))
+    logger = logging.getLogger("postmill")
+    logger.handlers[:] = [handler]
+    logger.setLevel(level.upper())
+    logger.propagate = False
+
+
+def may_colour(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether colours are wanted on ``stream``: a terminal, no ``NO_COLOR``, no ``TERM=dumb``."""
+    return (
+        stream is not None
+        and stream.isatty()
+        and not environ.get("NO_COLOR")
+        and environ.get("TERM") != "dumb"
+    )
+
+
+class JsonLines(logging.Formatter):
+    """One object a line: ``at``, ``level``, ``event`` and the fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        import orjson
+
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if _has_traceback(record):
+            line["traceback"] = self.formatException(record.exc_info or (None, None, None))
+        return terminal_text.json_text(mask(orjson.dumps(line, default=str).decode()))
+
+
+class TextLines(logging.Formatter):
+    """``12:34:56.789 scrape tasks  message.completed worker=1f0c msg_id=7 attempt=1 duration_ms=12``."""
+
+    def __init__(self, *, colour: bool) -> None:
+        super().__init__()
+        self.colour = colour
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line, and its traceback below when it has one."""
+        fields = _fields(record)
+        traceback = str(fields.pop("traceback", ""))
+        lead = terminal_text.one_line(" ".join(str(fields.pop(name)) for name in _LEAD if name in fields))
+        at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
+        event = self._coloured(_set_in(record.getMessage()), _RED if record.levelno >= logging.WARNING else 0)
+        tail = "".join(f" {terminal_text.one_line(name)}={_value(value)}" for name, value in fields.items())
+        who = self._coloured(f"{lead:<16} ", _colour_of(lead)) if lead else ""
+        line = f"{self._coloured(at, _DIM)} {who}{event}{tail}"
+        if _has_traceback(record):
+            traceback = self.formatException(record.exc_info or (None, None, None))
+        return mask(f"{line}\n{_set_in_forged(traceback)}".rstrip())
+
+    def _coloured(self, text: str, colour: int) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self.colour and colour else text
+
+
+def _set_in(text: str) -> str:
+    """All lines but the first are set in, so that no text in a line can pass for a line of its own."""
+    return terminal_text.lines(text).replace("\n", "\n    ")
+
+
+def _set_in_forged(traceback: str) -> str:
+    """In a traceback only the lines that look like ours, which an error's text can hold."""
+    return _LIKE_A_LINE.sub("    ", terminal_text.lines(traceback))
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return dict(getattr(record, "fields", {}))
+
+
+def _has_traceback(record: logging.LogRecord) -> bool:
+    """A record made with ``exc_info=True`` outside of an ``except`` has a tuple of nothing."""
+    return record.exc_info is not None and record.exc_info[1] is not None
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    shown = repr(text) if " " in text or "\n" in text or not text else text
+    return terminal_text.one_line(shown)
+
+
+def _colour_of(name: str) -> int:
+    """The same colour for the same name in every run."""
+    return _PALETTE[sum(name.encode()) % len(_PALETTE)]

@@ -1,0 +1,66 @@
+"""What ``postmill top`` shows at one moment: rows that were read, and rates between two readings. Shows
+nothing itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from postmill.db.tools import reads
+
+if TYPE_CHECKING:
+    from postmill.db.tools.connect import Connection
+
+MAX_WORKERS = 50
+MAX_FAILURES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One moment. Rates are in messages a second; None until two readings have been made."""
+
+    queues: list[dict[str, Any]]
+    workers: list[dict[str, Any]]
+    failures: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+class Reader:
+    """Reads one frame after the other, and remembers the counters of the last one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._before: dict[str, dict[str, Any]] = {}
+
+    def read(self) -> Frame:
+        """The frame of now."""
+        rows = reads.top_queues(self._connection)
+        queues = [with_rates(row, self._before.get(row["queue"])) for row in rows]
+        self._before = {row["queue"]: row for row in rows}
+        return Frame(
+            queues,
+            reads.workers(self._connection, everyone=False, limit=MAX_WORKERS),
+            reads.latest_failures(self._connection, limit=MAX_FAILURES),
+        )
+
+
+def with_rates(row: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+    """``row`` with ``sent_s`` and ``left_s`` in place of its counters."""
+    shown = {name: value for name, value in row.items() if name not in _COUNTERS}
+    elapsed_s = row["read_at"] - before["read_at"] if before else 0.0
+    for rate, counter in (("sent_s", "sent_so_far"), ("left_s", "left_so_far")):
+        counted = before is not None and row[counter] is not None and before[counter] is not None
+        # The server forgets its counters when it crashes: a rate is never negative.
+        shown[rate] = (
+            round(max(0, row[counter] - before[counter]) / elapsed_s, 1)
+            if counted and before is not None and elapsed_s > 0
+            else None
+        )
+    return shown
+
+
+_COUNTERS = frozenset({"sent_so_far", "left_so_far", "read_at"})

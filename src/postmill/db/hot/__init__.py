@@ -1,0 +1,1 @@
+"""Connections of the hot path, and those that handlers borrow."""

@@ -1,0 +1,50 @@
+"""Whether the database answers, for those who ask often and from outside: it is asked at most once a second,
+on one connection, however many want to know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from postmill.db.hot.shared_connection import SharedConnection
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from postmill.model.config.address import Address
+
+TIMEOUT_S = 2.0
+"""How long an answer may take."""
+FRESH_S = 1.0
+"""How long it is good."""
+
+
+class Answering:
+    """Opens its connection when it is asked first."""
+
+    def __init__(self, address: Address) -> None:
+        self._shared = SharedConnection(address, "probe")
+        self._order = asyncio.Lock()
+        self._good_until = 0.0
+        self._answered = False
+
+    async def now(self) -> bool:
+        """Whether it answers, or did within the last second. Raises nothing."""
+        async with self._order:
+            if time.monotonic() >= self._good_until:
+                self._answered = await self._ask()
+                self._good_until = time.monotonic() + FRESH_S
+            return self._answered
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._shared.close()
+
+    async def _ask(self) -> bool:
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                await self._shared.fetchrow(statement("check_clock"))
+        except Exception:  # whatever it is, it was no answer
+            return False
+        return True

@@ -1,0 +1,288 @@
+"""Connections that handlers borrow: a pool of what the worker has left, or, when nothing is left, the
+settlements' own connection.
+
+A handler gets one that works. While there is none to be had (an outage, a server or a pooler that is full) it
+waits: that is the worker's trouble, and no failure of the message. What it gets is taken back when its block
+ends, and reset.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from postmill.client import asyncpg_connection
+from postmill.db.hot.handler_session import HandlerSession
+from postmill.db.hot.outage import is_passing
+from postmill.db.hot.shared_connection import CONNECT_TIMEOUT_S, SETTLING, own_settings
+from postmill.model.errors import Refused
+from postmill.service.backoff import Backoff
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.model.config.address import Address
+
+    OnLost = Callable[[BaseException], None]
+    Prepare = Callable[[HandlerSession], Awaitable[None]]
+    Landed = Callable[[PoolConnectionProxy], Awaitable[bool]]
+
+AS_THE_ROLE_HAS_IT = "reset default_transaction_isolation; reset lock_timeout"
+"""Gives a handler on the settlements' session what it has on one of its own."""
+
+Borrowed: TypeAlias = PoolConnectionProxy
+"""asyncpg's own stand-in for a connection: after the loan every call on it raises."""
+
+_borrowing: ContextVar[bool] = ContextVar("postmill_borrowing", default=False)
+
+
+class Outage(Protocol):
+    """Tells people that there is no connection to be had, once, and once that there is."""
+
+    def began(self, error: BaseException) -> None: ...
+
+    def over(self) -> None: ...
+
+
+class HandlerConnections:
+    """At most ``size`` connections, opened when needed. With ``size`` 0 handlers take turns on ``shared``."""
+
+    def __init__(self, address: Address, size: int, shared: SharedConnection, outage: Outage) -> None:
+        self._address = address
+        self._size = size
+        self._shared = shared
+        self._outage = outage
+        self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()
+        self._closed = False
+        self._lent = 0
+        flags = () if size else ("listening",)
+        settling = own_settings("session") + "\n" + statement(SETTLING, "session")
+        own = statement("session_own", "lent") if size else settling
+        # A pooler's sessions are not ours to set and reset.
+        self._own_text = "" if address.pooled else own
+        self._reset_text = "" if address.pooled else statement("session_reset", *flags) + "\n" + own
+
+    @asynccontextmanager
+    async def acquire(self, on_lost: OnLost) -> AsyncIterator[Borrowed]:
+        """A connection for a while; waits until one can be had. ``on_lost`` is told the error with which the
+        block ends when the connection was lost meanwhile.
+
+        Raises :class:`Refused` for a second one inside the first when that could wait for ever, and what
+        asyncpg raises for what waiting won't mend.
+        """
+        async with self._borrowed(on_lost, HandlerSession.check) as lent:
+            yield lent
+
+    @asynccontextmanager
+    async def transaction(self, on_lost: OnLost, landed: Landed) -> AsyncIterator[Borrowed]:
+        """The same in a transaction, which commits when the block ends and rolls back when it raises.
+
+        ``landed`` finds out whether the commit was done when the server's answer leaves that open.
+        """
+        async with self._borrowed(on_lost, HandlerSession.begin) as lent:
+            session = _session(lent)
+            try:
+                yield lent
+                await session.commit(self._reset_text, lambda: landed(lent))
+            except GeneratorExit:
+                session.terminate()  # a coroutine that is closed can't wait any more: the server rolls back
+                raise
+            except BaseException:
+                if not session.is_closed():
+                    await session.roll_back(self._reset_text)
+                raise
+
+    async def close(self) -> None:
+        """Close all of them; what a handler still holds is cut."""
+        self._closed = True
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    @asynccontextmanager
+    async def _borrowed(self, on_lost: OnLost, prepare: Prepare) -> AsyncIterator[Borrowed]:
+        if _borrowing.get() and self._lent >= self._size:
+            raise Refused(
+                "This handler holds a connection already, and there is no other left for handlers.",
+                why="ctx.db and ctx.transaction() inside one another need two: handlers that hold one each"
+                " could wait for each other for ever.",
+                hint="Raise max_pg_connections, or use the connection you have.",
+            )
+        token = _borrowing.set(True)
+        self._lent += 1
+        try:
+            async with AsyncExitStack() as stack:
+                lent = await self._once_available(stack, prepare)
+                session = _session(lent)
+                try:
+                    yield lent
+                except Exception as error:
+                    if session.lost(error):
+                        on_lost(error)
+                    raise
+        finally:
+            self._lent -= 1
+            _borrowing.reset(token)
+
+    async def _once_available(self, stack: AsyncExitStack, prepare: Prepare) -> Borrowed:
+        """Borrow as soon as the database lets us. ``stack`` gives it back."""
+        backoff = Backoff(random.random)
+        while True:
+            source = self._from_pool(prepare) if self._size else self._from_shared(prepare)
+            try:
+                lent = await stack.enter_async_context(source)
+            except Exception as error:
+                if self._closed or not is_passing(error):
+                    raise
+                self._outage.began(error)
+                await asyncio.sleep(backoff.next_delay_s())
+            else:
+                if backoff.failures:
+                    self._outage.over()
+                return lent
+
+    @asynccontextmanager
+    async def _from_shared(self, prepare: Prepare) -> AsyncIterator[Borrowed]:
+        """The settlements' session for a while. It is closed after an error or a cancellation, and reset
+        otherwise: what a handler leaves in it must not reach claims and settlements.
+        """
+        async with self._shared.connection(pinned=False) as connection:
+            session = cast("HandlerSession", connection)
+            if self._reset_text:  # it has the settlements' level and waits
+                await session.execute(AS_THE_ROLE_HAS_IT, timeout=CONNECT_TIMEOUT_S)
+            session.lend()
+            lent = PoolConnectionProxy(_NoPool(session), session)  # type: ignore[arg-type]
+            try:
+                await prepare(session)
+                yield lent
+                _revoke(lent)
+                await self._restore(session)
+            except BaseException:
+                session.terminate()
+                raise
+            finally:
+                _revoke(lent)
+
+    async def _restore(self, session: HandlerSession) -> None:
+        """A session that can't be as it was is closed; the next statement opens another one."""
+        if session.is_closed():
+            return
+        if not session.can_be_reset or session.is_in_transaction():
+            session.terminate()
+            return
+        try:
+            await session.reset_session(self._reset_text)
+        except Exception:
+            session.terminate()
+
+    @asynccontextmanager
+    async def _from_pool(self, prepare: Prepare) -> AsyncIterator[Borrowed]:
+        pool = await self._opened()
+        lent = await self._prepared(pool, prepare)
+        session = _session(lent)
+        try:
+            yield lent
+        except GeneratorExit:
+            session.terminate()  # its place in the pool is free with that, and nothing has to be waited for
+            raise
+        except BaseException:
+            await self._give_back(pool, lent, session)
+            raise
+        else:
+            await self._give_back(pool, lent, session)
+
+    async def _prepared(self, pool: asyncpg.Pool, prepare: Prepare) -> Borrowed:
+        """One that is ready. A dead one that has been used before is replaced at once: the next may live."""
+        while True:
+            lent = await pool.acquire()
+            session = _session(lent)
+            session.lend()
+            try:
+                await prepare(session)
+            except BaseException as error:
+                session.terminate()  # its place in the pool is free with that
+                if session.loans == 1 or not isinstance(error, Exception) or not is_passing(error):
+                    raise
+            else:
+                return lent
+
+    async def _give_back(self, pool: asyncpg.Pool, lent: Borrowed, session: HandlerSession) -> None:
+        """What the handler did on it is done: that it can't be tidied up any more is no news to anybody."""
+        if not session.can_be_reset:
+            session.terminate()
+        try:
+            await pool.release(lent, timeout=CONNECT_TIMEOUT_S)
+        except Exception as error:
+            session.terminate()
+            if not is_passing(error) and not isinstance(error, asyncpg.PostgresError):
+                raise
+
+    async def _opened(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await asyncpg.create_pool(
+                    self._address.url,
+                    connect=asyncpg_connection.connect,
+                    connection_class=HandlerSession,
+                    init=self._init,
+                    reset=self._reset,
+                    min_size=0,
+                    max_size=self._size,
+                    statement_cache_size=0 if self._address.pooled else 100,
+                    timeout=CONNECT_TIMEOUT_S,
+                    max_inactive_connection_lifetime=60,
+                    server_settings={"application_name": "postmill handlers"},
+                )
+            return self._pool
+
+    async def _init(self, connection: asyncpg.Connection) -> None:
+        """A rest between two handlers does not end the session."""
+        if self._own_text:
+            await connection.execute(self._own_text, timeout=CONNECT_TIMEOUT_S)
+
+    async def _reset(self, connection: asyncpg.Connection) -> None:
+        """Nothing of one handler's session reaches the next."""
+        await cast("HandlerSession", connection).reset_session(self._reset_text)
+
+
+async def take_own_role(lent: Borrowed) -> None:
+    """What follows in the transaction is done as the worker's own user."""
+    await _session(lent).take_own_role()
+
+
+class _NoPool:
+    """What asyncpg asks a lent connection's pool for, where there is none."""
+
+    def __init__(self, session: HandlerSession) -> None:
+        self._session = session
+
+    @property
+    def _pool(self) -> _NoPool:
+        return self
+
+    def _drop_statement_cache(self) -> None:
+        self._session._drop_local_statement_cache()  # type: ignore[attr-defined]
+
+    def _drop_type_cache(self) -> None:
+        self._session._drop_local_type_cache()  # type: ignore[attr-defined]
+
+
+def _session(lent: Borrowed) -> HandlerSession:
+    """The connection behind asyncpg's stand-in. It can be ended also when the pool has the stand-in back."""
+    return cast("HandlerSession", lent._con)  # type: ignore[attr-defined]
+
+
+def _revoke(lent: Borrowed) -> None:
+    """Every later call on the stand-in, and on transactions, cursors and statements made with it, raises."""
+    session = lent._detach()  # type: ignore[attr-defined]
+    if session is not None:
+        session._pool_release_ctr += 1

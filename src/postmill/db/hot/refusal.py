@@ -1,0 +1,38 @@
+"""Why a server let nobody in, as SQLSTATE. libpq keeps that to itself and tells only the server's words,
+which may be in any language; so asyncpg asks once more.
+
+Only on the way to an error message. Decides nothing: see ``db.outage`` for what a state means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from postmill.client import asyncpg_connection
+
+if TYPE_CHECKING:
+    from postmill.model.config.address import Address
+
+TIMEOUT_S = 5.0
+
+
+def refusal(address: Address) -> asyncpg.PostgresError | None:
+    """What the server answers to another login; None when no error comes from the server itself. Blocks."""
+    with ThreadPoolExecutor(1) as thread:  # the caller's own may have an event loop that runs
+        return thread.submit(asyncio.run, _refusal(address.url)).result()
+
+
+async def _refusal(url: str) -> asyncpg.PostgresError | None:
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            connection = await asyncpg_connection.connect(url, timeout=TIMEOUT_S)
+    except asyncpg.PostgresError as error:
+        return error
+    except Exception:  # whatever asyncpg has against the address, libpq's words are left
+        return None
+    connection.terminate()
+    return None

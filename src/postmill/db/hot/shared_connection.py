@@ -1,0 +1,209 @@
+"""One asyncpg connection for one kind of statement: opened when needed, used by one at a time, replaced when
+it breaks.
+
+It does not retry and does not wait: whoever uses it knows what a failure means. Every call has a time
+limit, so a half-open connection is noticed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+
+from postmill.client import asyncpg_connection
+from postmill.db.hot.handler_session import HandlerSession
+from postmill.db.hot.outage import breaks_connection
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from postmill.model.config.address import Address
+
+    OnConnect = Callable[[asyncpg.Connection], Awaitable[None]]
+
+CONNECT_TIMEOUT_S = 5.0
+BRIEF = "session_waits"
+"""Limits waits for locks where several queues share a connection."""
+SETTLING = "settlement_waits"
+"""Limits waits for locks where outcomes are written."""
+
+
+class SharedConnection:
+    """A connection that one service's statements share. Raises what asyncpg raises; see ``db.outage``."""
+
+    def __init__(
+        self, address: Address, name: str, *, timeout_s: float = 10.0, lock_limit: str | None = None
+    ) -> None:
+        """``lock_limit``: what limits its waits for locks, ``BRIEF`` or ``SETTLING``; None: nothing."""
+        self._address = address
+        self._name = name
+        self._timeout_s = timeout_s
+        self._lock_limit = lock_limit
+        self._connection: asyncpg.Connection | None = None
+        self._busy = asyncio.Lock()
+        self._on_connect: list[OnConnect] = []
+        self.statements = 0
+        """Statements sent, apart from those that open a connection and those run in :meth:`connection`."""
+        self.sent_at = 0.0
+        """When :meth:`fetchrow` sent its last statement, by the monotonic clock."""
+
+    def on_connect(self, action: OnConnect) -> None:
+        """Run ``action`` on each new connection before anybody uses it."""
+        self._on_connect.append(action)
+
+    async def fetchrow(self, text: str, *args: object) -> Any:
+        """The first row of a statement, or None."""
+        async with self.connection() as connection:
+            self.statements += 1
+            self.sent_at = time.monotonic()
+            return await connection.fetchrow(text, *args, timeout=self._timeout_s)
+
+    async def fetch(self, text: str, *args: object) -> list[Any]:
+        """All rows of a statement."""
+        async with self.connection() as connection:
+            self.statements += 1
+            return await connection.fetch(text, *args, timeout=self._timeout_s)
+
+    async def execute(self, text: str, *args: object) -> None:
+        """A statement without an answer."""
+        async with self.connection() as connection:
+            self.statements += 1
+            await connection.execute(text, *args, timeout=self._timeout_s)
+
+    def connection(self, *, pinned: bool = True) -> AbstractAsyncContextManager[asyncpg.Connection]:
+        """The connection for several statements, nobody else between them. Behind a pooler, in one
+        transaction, where their plans are to be ``pinned``.
+        """
+        return _Turn(self, pinned=pinned)
+
+    async def close(self) -> None:
+        """Close it, if it is open; the next statement opens it again."""
+        async with self._busy:
+            connection, self._connection = self._connection, None
+            if connection is not None and not connection.is_closed():
+                try:
+                    await connection.close(timeout=2)
+                except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                    connection.terminate()
+
+    async def _open(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._address = await with_known_pooler(self._address)
+            connection = await connect(self._address, self._name, self._timeout_s)
+            try:
+                if not self._address.pooled:
+                    await self._limit_waits(connection, "session")
+                for action in self._on_connect:
+                    await action(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
+        return self._connection
+
+    async def _limit_waits(self, connection: asyncpg.Connection, scope: str) -> None:
+        if self._lock_limit is not None:
+            await connection.execute(statement(self._lock_limit, scope), timeout=self._timeout_s)
+
+    def _failed(self, error: BaseException) -> None:
+        """Leave the connection if it is not known what it is doing: broken, or cut in a statement."""
+        if breaks_connection(error) or not isinstance(error, Exception):
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()
+
+
+class _Turn:
+    """One turn on a shared connection. No generator: whatever ends it in the middle, the turn is over."""
+
+    def __init__(self, shared: SharedConnection, *, pinned: bool) -> None:
+        self._shared = shared
+        self._pinned = pinned
+        self._transaction: Any = None
+
+    async def __aenter__(self) -> asyncpg.Connection:
+        shared = self._shared
+        await shared._busy.acquire()
+        try:
+            connection = await shared._open()
+            if self._pinned and shared._address.pooled:
+                self._transaction = connection.transaction()
+                await self._transaction.start()
+                await connection.execute(own_settings("local"), timeout=shared._timeout_s)
+                await shared._limit_waits(connection, "local")
+        except BaseException as error:
+            shared._failed(error)
+            shared._busy.release()
+            raise
+        return connection
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            if self._transaction is not None and error is None:
+                await self._transaction.commit()
+            elif self._transaction is not None and isinstance(error, Exception):
+                await self._transaction.rollback()
+        except BaseException as broken:
+            self._shared._failed(broken)
+            if error is None:
+                raise
+        finally:
+            if error is not None:
+                self._shared._failed(error)
+            self._shared._busy.release()
+
+
+def own_settings(scope: str) -> str:
+    """What makes a ``session``, or a transaction (``local``), ours, whatever the role's defaults are."""
+    return statement("session_own", scope) + "\n" + statement("session_pins", scope)
+
+
+async def connect(address: Address, name: str, timeout_s: float | None = None) -> asyncpg.Connection:
+    """A connection with settings of its own and the plans of hot statements pinned (directly), or without any
+    session state (behind a pooler). ``timeout_s`` holds for every statement that has no limit of its own.
+    Whether a pooler is there must be known: see :func:`with_known_pooler`.
+    """
+    connection = await asyncpg_connection.connect(
+        address.url,
+        timeout=CONNECT_TIMEOUT_S,
+        command_timeout=timeout_s,
+        connection_class=HandlerSession,
+        statement_cache_size=0 if address.pooled else 100,
+        server_settings={"application_name": f"postmill {name}"},
+    )
+    try:
+        if not address.pooled:
+            await connection.execute(own_settings("session"), timeout=CONNECT_TIMEOUT_S)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def with_known_pooler(address: Address) -> Address:
+    """The address, and whether something stands between us and the server, whatever the address looks like.
+    Asks by a connection of its own when that is not known yet: what a session is told behind a pooler stays
+    with a server session that others get.
+    """
+    if address.pooled or address.stated:
+        return address
+    connection = await asyncpg_connection.connect(
+        address.url, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0
+    )
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            found = await asyncpg_connection.is_behind_pooler(connection)
+        await connection.close(timeout=2)
+    except BaseException:
+        connection.terminate()
+        raise
+    return replace(address, pooled=found, stated=True)

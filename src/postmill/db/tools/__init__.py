@@ -1,0 +1,1 @@
+"""Connects, migrates, examines, reads and operates for people."""

@@ -1,0 +1,271 @@
+"""The checks of ``postmill doctor`` on an open connection. Each returns what it found and how to fix it.
+
+Changes nothing that lasts: a session setting and one notification on a channel of its own.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeAlias
+from uuid import uuid4
+
+import psycopg
+
+from postmill.db.tools import migrate, pgmq, reads
+from postmill.db.tools.connect import connect
+from postmill.model.errors import PostmillError
+from postmill.model.finding import Finding
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from postmill.db.tools.connect import Connection
+    from postmill.model.config.address import Address
+
+    Check: TypeAlias = Callable[[Connection, Address], Finding]
+
+OLDEST_SERVER = 15
+MAX_SKEW_S = 5.0
+LISTEN_TIMEOUT_S = 3.0
+LONG_TRANSACTION_S = 300.0
+LEFT_READY_S = 60.0
+"""A worker with room takes what is ready within seconds; after a minute it is no coincidence."""
+LOCKING_S = 10.0
+"""No transaction of a worker's is open for so long: the one that keeps a message locked is somebody
+else's.
+"""
+LAGGING_SLOT_XIDS = 1_000_000
+"""A slot holds back vacuum always; from here on it is worth a word."""
+
+
+def run(connection: Connection, address: Address) -> Iterator[Finding]:
+    """Every check in order; without our schema those that read it are left out."""
+    found = [_tried(name, check, connection, address) for name, check in CHECKS.items()]
+    yield from found
+    if not any(finding.check == "schema" and finding.status == "fail" for finding in found):
+        yield from (_tried(name, check, connection, address) for name, check in CHECKS_OF_SCHEMA.items())
+
+
+def _tried(name: str, check: Check, connection: Connection, address: Address) -> Finding:
+    """A check that breaks is a failed finding, and the others still run."""
+    try:
+        return check(connection, address)
+    except (psycopg.Error, PostmillError) as error:
+        what = str(error).partition("\n")[0]
+        return Finding(name, "fail", what, "Fix what the database says here, then run doctor again.")
+
+
+def version(connection: Connection, _: Address) -> Finding:
+    """The server's version: 15 or later."""
+    number = connection.info.server_version
+    found = f"PostgreSQL {number // 10000}.{number % 10000}"
+    if number // 10000 < OLDEST_SERVER:
+        return Finding("version", "fail", found, f"Upgrade to PostgreSQL {OLDEST_SERVER} or later.")
+    return Finding("version", "pass", found)
+
+
+def schema(connection: Connection, _: Address) -> Finding:
+    """Our schema and pgmq, in a version this code works with."""
+    try:
+        migrate.check_version(connection)
+    except PostmillError as error:
+        return Finding("schema", "fail", f"{error.what} {error.why}".strip(), error.hint)
+    return Finding("schema", "pass", "installed, of this version")
+
+
+def queue_tables(connection: Connection, _: Address) -> Finding:
+    """pgmq is there; whoever installed it."""
+    if not pgmq.is_present(connection):
+        return Finding("pgmq", "fail", "not installed", "postmill migrate")
+    return Finding("pgmq", "pass", "installed")
+
+
+def privileges(connection: Connection, _: Address) -> Finding:
+    """The connected user may do what workers and tools do."""
+    missing = [row["wanted"] for row in _rows(connection, "check_privileges")]
+    user = connection.info.user
+    if missing:
+        return Finding(
+            "privileges", "fail", f"{user} lacks {'; '.join(missing)}", f"As the owner: GRANT … TO {user}"
+        )
+    return Finding("privileges", "pass", f"{user} has all it needs")
+
+
+def listen(connection: Connection, address: Address) -> Finding:
+    """A notification sent on one connection arrives on another."""
+    if address.listen_url is None or (address.direct_url is None and _is_pooled(connection, address)):
+        fix = "Set listen_url (POSTMILL_LISTEN_URL) to a direct address; until then workers poll."
+        return Finding("listen", "warn", "not possible through this pooler", fix)
+    channel = f"postmill_doctor_{uuid4().hex}"
+    started = time.monotonic()
+    with connect(_listening(address), application_name="postmill doctor") as listener:
+        listener.execute(f"listen {channel}")
+        _rows(connection, "check_notify", channel, "ping")
+        arrived = any(listener.notifies(timeout=LISTEN_TIMEOUT_S, stop_after=1))
+    if not arrived:
+        fix = "Probably a transaction pooler: set listen_url to a direct address, or set poller to poll."
+        return Finding("listen", "warn", f"no notification within {LISTEN_TIMEOUT_S:g} s", fix)
+    return Finding(
+        "listen", "pass", f"round trip in {(time.monotonic() - started) * 1000:.0f} ms, connecting included"
+    )
+
+
+def pooler(connection: Connection, address: Address) -> Finding:
+    """What stands in between, and that the address says nothing wrong about it."""
+    if address.pooled:
+        return Finding(
+            "pooler", "pass", "transaction mode, by the address: no prepared statements, no LISTEN"
+        )
+    if _is_pooled(connection, address):
+        return Finding("pooler", "pass", "found one, and take it for transaction mode: no LISTEN on it")
+    if address.stated and not _keeps_sessions(connection):
+        fix = "Take pgbouncer=false out of the address's parameters."
+        return Finding("pooler", "fail", "in transaction mode, and the address says there is none", fix)
+    return Finding("pooler", "pass", "none, or one that keeps sessions")
+
+
+def _is_pooled(connection: Connection, address: Address) -> bool:
+    """As workers and clients find out: a pooler gives another process id at login than the server's own."""
+    if address.pooled or address.stated:
+        return address.pooled
+    return bool(_rows(connection, "check_session")[0]["pid"] != connection.info.backend_pid)
+
+
+def _keeps_sessions(connection: Connection) -> bool:
+    mark = uuid4().hex
+    _rows(connection, "check_session_mark", mark)
+    seen = [_rows(connection, "check_session")[0] for _ in range(5)]
+    return len({row["pid"] for row in seen}) == 1 and all(row["mark"] == mark for row in seen)
+
+
+def clock(connection: Connection, _: Address) -> Finding:
+    """This machine's clock agrees with the server's, give or take the round trip."""
+    before = time.time()
+    server = float(_rows(connection, "check_clock")[0]["server_s"])
+    after = time.time()
+    skew = max(before - server, server - after, 0.0)
+    if skew > MAX_SKEW_S:
+        fix = "Set both clocks by NTP. Postmill goes by the server's; log lines of this machine are off."
+        return Finding("clock", "warn", f"{skew:.1f} s apart", fix)
+    return Finding("clock", "pass", f"{skew * 1000:.0f} ms apart")
+
+
+def round_trip(connection: Connection, _: Address) -> Finding:
+    """How far the database is: the shortest of several trips, and what a worker should be given there."""
+    trips = []
+    for _number in range(TRIPS):
+        began = time.monotonic()
+        _rows(connection, "check_clock")
+        trips.append(time.monotonic() - began)
+    trip_s = min(trips)
+    found = f"{trip_s * 1000:.1f} ms"
+    if trip_s < FAR_S:
+        return Finding("round trip", "pass", found)
+    each = 1 / (TRIPS_OF_A_TRANSACTION * trip_s)
+    fix = (
+        f"A handler's connection does at most {each:.1f} ctx.transaction() a second at this distance. With"
+        f" max_pg_connections=4 a worker has one: set {round(OTHER_CONNECTIONS + WANTED_RATE / each)} for"
+        f" {WANTED_RATE} a second, or run workers nearer to the database."
+    )
+    return Finding("round trip", "warn", found, fix)
+
+
+def queues(connection: Connection, _: Address) -> Finding:
+    """Queues with messages that nobody takes."""
+    waiting = [row for row in reads.queues(connection) if row["ready"] and not row["workers"]]
+    paused = [row["queue"] for row in waiting if row["paused_at"]]
+    lonely = [f"{row['queue']} ({row['ready']} ready)" for row in waiting if not row["paused_at"]]
+    if lonely:
+        return Finding(
+            "queues", "warn", f"no worker for {', '.join(lonely)}", "postmill worker run MODULE:NAME"
+        )
+    if paused:
+        return Finding("queues", "warn", f"paused: {', '.join(paused)}", f"postmill queue resume {paused[0]}")
+    return Finding("queues", "pass", "none waits without a worker")
+
+
+def left_ready(connection: Connection, _: Address) -> Finding:
+    """Messages that stay ready although a worker has room for them."""
+    rows = _rows(connection, "check_waiting", LEFT_READY_S, LOCKING_S)
+    if not rows:
+        return Finding("left ready", "pass", "workers with room take what is ready")
+    found = ", ".join(f"{row['queue']} (for {row['ready_s']:.0f} s)" for row in rows)
+    pid = next((row["pid"] for row in rows if row["pid"] is not None), None)
+    fix = "Look for message.locked and worker.failed in the worker's log."
+    if pid is not None:
+        fix = f"Process {pid} may keep them locked: select pg_terminate_backend({pid});"
+    return Finding("left ready", "warn", f"ready while a worker is idle: {found}", fix)
+
+
+def dead_letters(connection: Connection, _: Address) -> Finding:
+    """Messages that nobody will run again unless somebody acts."""
+    rows = _rows(connection, "check_dead_letters")
+    if rows:
+        found = ", ".join(f"{row['dead']} in {row['queue']}" for row in rows)
+        return Finding("dead letters", "warn", found, "postmill dead list, then postmill dead replay")
+    return Finding("dead letters", "pass", "none")
+
+
+def horizon(connection: Connection, _: Address) -> Finding:
+    """What keeps vacuum from cleaning the queues' tables."""
+    rows = _rows(connection, "check_horizon")
+    holding = [row for row in rows if _holds_back(row)]
+    if holding:
+        worst = holding[0]
+        age = f"{worst['age_s']:.0f} s" if worst["age_s"] is not None else f"{worst['age_xids']} transactions"
+        found = f"{worst['kind']} {worst['name']} is {age} old"
+        return Finding("vacuum", "warn", found, _HORIZON_FIXES[worst["kind"]])
+    return Finding("vacuum", "pass", "nothing old holds it back")
+
+
+def _holds_back(row: dict[str, Any]) -> bool:
+    if row["age_s"] is None:
+        return int(row["age_xids"]) > LAGGING_SLOT_XIDS
+    return float(row["age_s"]) > LONG_TRANSACTION_S
+
+
+_HORIZON_FIXES = {
+    "transaction": "End it: select pg_terminate_backend(pid); and set idle_in_transaction_session_timeout.",
+    "prepared transaction": "Decide it: commit prepared 'name' or rollback prepared 'name'.",
+    "replication slot": "Let its consumer catch up, or drop it: select pg_drop_replication_slot('name').",
+}
+
+TRIPS = 5
+"""Trips that are measured: the shortest of five is hardly ever disturbed."""
+FAR_S = 0.005
+"""From here on it is worth a word: another data centre. One statement takes a tenth of it nearby."""
+TRIPS_OF_A_TRANSACTION = 4
+"""begin, one statement of the handler's, the completion, and the commit with the session's reset."""
+OTHER_CONNECTIONS = 3
+"""Those of the heartbeat, claims and settlements; the rest of max_pg_connections is for handlers."""
+WANTED_RATE = 50
+"""Transactions a second for which doctor says what to set: a figure from which people can reckon theirs."""
+
+CHECKS: dict[str, Check] = {
+    "version": version,
+    "pgmq": queue_tables,
+    "schema": schema,
+    "privileges": privileges,
+    "pooler": pooler,
+    "listen": listen,
+    "clock": clock,
+    "round trip": round_trip,
+    "vacuum": horizon,
+}
+"""Every check by its name, in the order they run."""
+
+CHECKS_OF_SCHEMA: dict[str, Check] = {
+    "queues": queues,
+    "left ready": left_ready,
+    "dead letters": dead_letters,
+}
+"""Those that follow, where our schema is there."""
+
+
+def _listening(address: Address) -> Address:
+    return type(address)(url=address.listen_url or address.url, source="listen_url")
+
+
+def _rows(connection: Connection, name: str, *arguments: object) -> list[dict[str, Any]]:
+    return connection.execute(statement(name), arguments).fetchall()

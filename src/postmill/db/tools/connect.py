@@ -1,0 +1,141 @@
+"""One plain connection for tools and the sync side, and the driver's errors in our words.
+
+Every connection is autocommit: a transaction is always written out where it is meant. Does not start servers,
+does not retry, and does not know which tables there are.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.datetime import TimestamptzLoader
+
+from postmill.client import libpq_environment
+from postmill.client.failures import report_of
+from postmill.model.config.asyncpg_address import connect_timeout_s
+from postmill.model.database_errors import Report, in_words, login_failed, sentence, unexpected, unreachable
+from postmill.model.errors import InvalidAddress
+from postmill.model.sqlstates import refuses_for_now
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from psycopg.abc import Buffer
+
+    from postmill.model.config.address import Address
+    from postmill.model.errors import PostmillError
+
+Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
+"""A connection of ours: autocommit, ``$1`` parameters, rows as dicts."""
+
+CONNECT_TIMEOUT_S = 10
+
+_FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
+
+
+def connect(address: Address, *, application_name: str = "postmill", options: str = "") -> Connection:
+    """A connection to ``address``; the caller closes it (it is a context manager).
+
+    ``options`` are libpq's, for example ``-c statement_timeout=5s``; a pooler refuses them, so they are left
+    out there. Raises :class:`LoginFailed` when the server refuses the user, :class:`DatabaseUnavailable` when
+    it can't be reached, :class:`InvalidAddress` when libpq knows no such parameter.
+    """
+    extra: dict[str, Any] = {} if address.pooled or not options else {"options": options}
+    with translated(address, connected=False), libpq_environment.ignored(address.url):
+        connection = psycopg.Connection[dict[str, Any]].connect(
+            address.url,
+            autocommit=True,
+            client_encoding="UTF8",  # in an SQL_ASCII database texts would come as bytes
+            prepare_threshold=None,  # a pooler that the address does not show would mix them up
+            cursor_factory=psycopg.RawCursor,
+            row_factory=dict_row,
+            fallback_application_name=application_name,
+            connect_timeout=connect_timeout_s(address.url, CONNECT_TIMEOUT_S),
+            **extra,
+        )
+    connection.adapters.register_loader("timestamptz", _AnyTime)
+    return connection
+
+
+class _AnyTime(TimestamptzLoader):
+    """Other clients may have written times that Python has no date for: those are given as the server's
+    text, such as
+    ``infinity`` or ``294000-01-01 00:00:00+00``.
+    """
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return super().load(data)
+        except psycopg.DataError:
+            return bytes(data).decode()  # type: ignore[return-value]
+
+
+@contextmanager
+def translated(address: Address, *, connected: bool = True) -> Iterator[None]:
+    """Turns the driver's errors into ours; an error that is no expected one of a database passes through.
+
+    ``connected``: whether there was a connection, so that what was under way may have taken effect.
+    """
+    try:
+        yield
+    except psycopg.errors.SyntaxError:
+        raise  # ours: a bug
+    except psycopg.Error as error:
+        raise _in_our_words(error, address, connected=connected) from error
+
+
+def _in_our_words(error: psycopg.Error, address: Address, *, connected: bool) -> PostmillError:
+    server = f"The database at {address.masked}{_configured(address)}"
+    report = replace(report_of(error), server=server, connected=connected)
+    if report.state:
+        report = replace(report, message=error.diag.message_primary or report.message)
+    elif isinstance(error, psycopg.OperationalError):
+        return _unavailable(error, replace(report, message=_without_prefix(report.message)), address)
+    elif isinstance(error, psycopg.ProgrammingError):
+        return _invalid_parameter(report)
+    return in_words(report) or unexpected(report)
+
+
+def _unavailable(error: psycopg.OperationalError, report: Report, address: Address) -> PostmillError:
+    """libpq gives no SQLSTATE for a refused login; what the server said follows FATAL, in its language. So
+    the server is asked again; the words tell only when it gives no state then either.
+    """
+    fatal = _FATAL.search(str(error))
+    report = replace(report, message=fatal["text"]) if fatal else report
+    state = "" if isinstance(error, psycopg.errors.ConnectionTimeout) else _state_again(address)
+    if state:
+        report = replace(report, state=state)
+        return in_words(report) or login_failed(report)
+    if fatal and not refuses_for_now(report.message):
+        return login_failed(report)
+    return unreachable(report)
+
+
+def _state_again(address: Address) -> str:
+    # Here, for it brings the other driver, and most processes never come here.
+    from postmill.db.hot.refusal import refusal  # noqa: PLC0415
+
+    answer = refusal(address)
+    return str(answer.sqlstate) if answer is not None else ""
+
+
+def _invalid_parameter(report: Report) -> InvalidAddress:
+    return InvalidAddress(
+        "The database address can't be used.",
+        why=sentence(report.message),
+        hint="Parameters after the ? are those of libpq, such as sslmode or connect_timeout.",
+    )
+
+
+def _configured(address: Address) -> str:
+    return f" (from {address.source})" if address.source else ""
+
+
+def _without_prefix(line: str) -> str:
+    return line.removeprefix("connection failed: ").removeprefix("connection is bad: ")

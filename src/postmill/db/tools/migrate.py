@@ -1,0 +1,186 @@
+"""Brings a database to the schema that this code needs, and takes it away again.
+
+Three layers: pgmq's own SQL where there is no pgmq; the numbered migrations, each once and for ever; then
+functions, views and facades, again whenever their text changed. Every step is a transaction under one
+advisory lock. Never touches a queue, nor a pgmq that somebody else installed.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from postmill.db.tools import migration_plan, pgmq
+from postmill.db.tools.migration_plan import Installed
+from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg.rows import DictRow
+
+OLDEST_SERVER = 15
+"""The oldest major version of PostgreSQL that we run on."""
+
+_RUN_MIGRATE = "Run: postmill migrate"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The names of the steps that were run, in order; none when there was nothing to do."""
+
+    steps: tuple[str, ...]
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done."""
+        return bool(self.steps)
+
+
+def migrate(connection: psycopg.Connection[Any]) -> Report:
+    """Install or upgrade, at any time and from any number of processes at once: one works, the others wait.
+
+    ``connection`` must be in autocommit mode. A step that fails leaves nothing; the steps before it stay.
+    Raises :class:`SchemaTooNew`, :class:`MigrationFailed`, :class:`Refused` (a pgmq that can't be used).
+    """
+    _check_connection(connection)
+    done: list[str] = []
+    with _errors_in_words(connection):
+        while migration_plan.pending(_installed(connection)):
+            with connection.transaction():
+                _execute(connection, statement("migration_lock"))
+                # Somebody else may have done it while we waited for the lock.
+                for step in migration_plan.pending(_installed(connection))[:1]:
+                    _execute(connection, step.sql)
+                    done.append(step.name)
+    return Report(tuple(done))
+
+
+def pending_sql(connection: psycopg.Connection[Any]) -> str:
+    """All that :func:`migrate` would run now, as a script for psql; empty when there is nothing to do.
+
+    Raises as :func:`migrate` does.
+    """
+    _check_connection(connection)
+    with _errors_in_words(connection):
+        return "\n".join(step.script for step in migration_plan.pending(_installed(connection)))
+
+
+def check_version(connection: psycopg.Connection[Any]) -> None:
+    """Refuse to work on a schema that this code does not fit.
+
+    Raises :class:`SchemaMissing` when something this code needs is not installed, :class:`SchemaTooNew`
+    when the database has a migration that this code does not know.
+    """
+    with _errors_in_words(connection):
+        installed = _installed(connection)
+    if not installed.migrator:
+        raise SchemaMissing("This database has no Postmill schema.", hint=_RUN_MIGRATE)
+    migration_plan.check_not_newer(installed)
+    missing = migration_plan.missing(installed)
+    if missing:
+        raise SchemaMissing(
+            "This database's Postmill schema is older than this code.",
+            why=f"Missing: {', '.join(missing)}.",
+            hint=_RUN_MIGRATE,
+        )
+
+
+def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Report:
+    """Remove schema postmill, its facades and its triggers; queues, archives and pgmq itself stay.
+
+    Raises :class:`Refused` when dead letters that nobody replayed would be lost, unless ``force``.
+    """
+    _check_connection(connection)
+    with _errors_in_words(connection), connection.transaction():
+        _execute(connection, statement("migration_lock"))
+        installed = _installed(connection)
+        if not installed.migrator:
+            return Report(())
+        if installed.migrations and not force:
+            _check_no_dead_letters(connection)
+        facades = sorted(name for name in installed.components if name.startswith("compat/"))
+        for facade in facades:
+            schema = facade.removeprefix("compat/")
+            _execute(connection, statement("uninstall_facade").replace("{schema}", schema))
+        _execute(connection, statement("uninstall"))
+    return Report((*facades, "schema postmill"))
+
+
+def _installed(connection: psycopg.Connection[Any]) -> Installed:
+    present = _rows(connection, statement("migrator_present"))[0]
+    rows = _rows(connection, statement("migrator_state")) if present["installed"] else []
+    return Installed(
+        migrator=present["installed"],
+        pgmq=pgmq.is_present(connection),
+        schemas=frozenset(present["schemas"]),
+        migrations={row["name"]: row["sha256"] for row in rows if row["number"] is not None},
+        components={row["name"]: row["sha256"] for row in rows if row["number"] is None},
+    )
+
+
+def _check_connection(connection: psycopg.Connection[Any]) -> None:
+    if not connection.autocommit:
+        raise InvalidOption(
+            "Migrations need a connection in autocommit mode.",
+            why="Each step is a transaction of its own.",
+            hint="Connect with autocommit=True.",
+        )
+    major = connection.info.server_version // 10000
+    if major < OLDEST_SERVER:
+        raise MigrationFailed(
+            f"PostgreSQL {major} is too old.", why=f"Postmill runs on PostgreSQL {OLDEST_SERVER} and later."
+        )
+
+
+def _check_no_dead_letters(connection: psycopg.Connection[Any]) -> None:
+    count = _rows(connection, statement("dead_letters_count"))[0]["count"]
+    if count:
+        raise Refused(
+            f"{count} dead letters would be lost.",
+            why="They are kept in schema postmill and nobody has replayed them.",
+            hint="Replay or export them first, or insist with --force.",
+        )
+
+
+def _execute(connection: psycopg.Connection[Any], sql: str) -> None:
+    with psycopg.RawCursor(connection) as cursor:
+        cursor.execute(sql.encode())
+
+
+def _rows(connection: psycopg.Connection[Any], sql: str) -> list[DictRow]:
+    with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
+        return cursor.execute(sql.encode()).fetchall()
+
+
+@contextmanager
+def _errors_in_words(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Turn what Postgres refuses into what happened, why, and what to try. Lost connections pass as they
+    are."""
+    try:
+        yield
+    except psycopg.errors.InsufficientPrivilege as error:
+        role, database = connection.info.user, connection.info.dbname
+        raise MigrationFailed(
+            f"The role {role!r} may not do this in database {database!r}.",
+            why=f"{error.diag.message_primary}.",
+            hint=f'As the owner of the database: grant create on database "{database}" to "{role}"',
+        ) from error
+    except psycopg.errors.ReadOnlySqlTransaction as error:
+        raise MigrationFailed(
+            "This server does not accept changes.",
+            why=f"{error.diag.message_primary}.",
+            hint="Use the address of the primary server.",
+        ) from error
+    except psycopg.OperationalError:
+        raise
+    except psycopg.Error as error:
+        raise MigrationFailed(
+            "A step of the migration failed; it left nothing behind.",
+            why=f"{error.diag.message_primary or error} ({error.sqlstate}).",
+        ) from error

@@ -1,0 +1,138 @@
+"""What a migration has to run, given what a database says is installed. Decides only: nothing here talks to
+a server.
+
+The texts it returns are complete: what a step writes down about itself is part of its SQL, so that what is
+printed for a person and what is executed are one and the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from postmill.db.tools import pgmq
+from postmill.model.errors import MigrationFailed, SchemaTooNew
+from postmill.sql.catalog import scripts, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One transaction of a migration: what it is called and its whole text, the record of itself included."""
+
+    name: str
+    sql: str
+
+    @property
+    def script(self) -> str:
+        """The step as psql would run it."""
+        return f"-- {self.name}\nbegin;\n{statement('migration_lock')}\n{self.sql}\ncommit;\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What a database has: digests by name, and the names of all its schemas."""
+
+    migrator: bool
+    pgmq: bool
+    schemas: frozenset[str]
+    migrations: Mapping[str, str]
+    components: Mapping[str, str]
+
+
+def pending(installed: Installed) -> list[Step]:
+    """All steps to run, in order. Raises :class:`SchemaTooNew`, :class:`MigrationFailed`."""
+    check_not_newer(installed)
+    steps = []
+    if not installed.migrator:
+        steps.append(Step("migrator", statement("migrator_tables")))
+    if not installed.pgmq:
+        bundle = pgmq.bundle()
+        steps.append(Step("pgmq", _recorded(bundle.sql, "pgmq", bundle.version)))
+    migrations = list(_pending_migrations(installed))
+    return [*steps, *migrations, *_pending_scripts(installed, again=bool(migrations))]
+
+
+def missing(installed: Installed) -> list[str]:
+    """Names of what this code needs and the database lacks.
+
+    A function whose text differs is not missing: in a rolling deployment a newer release has already
+    replaced it.
+    """
+    migrations = [name for name, _ in scripts("migrations") if name not in installed.migrations]
+    components = [
+        name
+        for name, _ in _components()
+        if not installed.components.get(name) and not name.startswith("compat/")
+    ]
+    return [*([] if installed.pgmq else ["pgmq"]), *migrations, *components]
+
+
+def check_not_newer(installed: Installed) -> None:
+    """Raises :class:`SchemaTooNew` when the database has a migration that this code does not know."""
+    unknown = sorted(set(installed.migrations).difference(name for name, _ in scripts("migrations")))
+    if unknown:
+        raise SchemaTooNew(
+            f"This database was migrated by a newer Postmill: it has {', '.join(unknown)}.",
+            why="Old code on a newer schema could damage what it does not know.",
+            hint="Upgrade Postmill here: pip install --upgrade postmill",
+        )
+
+
+def _pending_migrations(installed: Installed) -> Iterator[Step]:
+    for name, text in scripts("migrations"):
+        ran = installed.migrations.get(name)
+        if ran is None:
+            yield Step(f"migrations/{name}", _with_record(text, name))
+        elif ran != _digest(text):
+            raise MigrationFailed(
+                f"Migration {name} is not the one that ran on this database.",
+                why="Its text was changed after it ran; a migration is never edited once it was released.",
+                hint="Install the released Postmill again, or start from an empty database.",
+            )
+
+
+def _pending_scripts(installed: Installed, *, again: bool) -> Iterator[Step]:
+    """Functions, views and facades as one step: those whose text changed, or all after a migration."""
+    texts = [
+        _recorded(text, name, "")
+        for name, text in _components()
+        if (again or installed.components.get(name) != _digest(text)) and not _is_foreign(name, installed)
+    ]
+    if texts:
+        # Functions may call each other in any order: their bodies are checked when they run.
+        lines = ["set local check_function_bodies = off;", *texts, statement("functions_private")]
+        yield Step("functions and views", "\n".join(lines))
+
+
+def _components() -> Iterator[tuple[str, str]]:
+    for folder in ("functions", "views", "compat"):
+        for name, text in scripts(folder):
+            yield f"{folder}/{name}", text
+
+
+def _is_foreign(name: str, installed: Installed) -> bool:
+    """Whether a facade's schema is already here and not ours: then it is left alone."""
+    folder, _, schema = name.partition("/")
+    return folder == "compat" and schema in installed.schemas and name not in installed.components
+
+
+def _with_record(text: str, name: str) -> str:
+    number, _, _ = name.partition("_")
+    record = statement("record_migration").replace("{number}", str(int(number)))
+    return f"{text}\n{_filled(record, name, '', text)}"
+
+
+def _recorded(text: str, name: str, version: str) -> str:
+    return f"{text}\n{_filled(statement('record_component'), name, version, text)}"
+
+
+def _filled(record: str, name: str, version: str, text: str) -> str:
+    return record.replace("{name}", name).replace("{version}", version).replace("{sha256}", _digest(text))
+
+
+def _digest(text: str) -> str:
+    return sha256(text.encode()).hexdigest()

@@ -1,0 +1,55 @@
+"""What an operator does to queues, messages and dead letters: thin calls of our SQL functions.
+
+Errors are the database's; :func:`postmill.db.tools.connect.translated` puts them in words.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from postmill.db.tools.connect import Connection
+
+
+def create_queue(connection: Connection, queue: str) -> bool:
+    """Creates the queue if it is missing; returns whether it was."""
+    return bool(_one(connection, "queue_create", queue)["created"])
+
+
+def drop_queue(connection: Connection, queue: str, *, force: bool) -> None:
+    """Drops the queue and all that is kept about it; ``force`` also when dead letters are lost."""
+    _one(connection, "queue_drop", queue, force)
+
+
+def purge_queue(connection: Connection, queue: str) -> int:
+    """Deletes the messages that are not running; returns how many."""
+    return int(_one(connection, "queue_purge", queue)["purged"])
+
+
+def pause(connection: Connection, queue: str, reason: str | None) -> None:
+    """Stops workers from claiming; what runs goes on."""
+    _one(connection, "queue_pause", queue, reason)
+
+
+def resume(connection: Connection, queue: str) -> None:
+    """Lets workers claim again."""
+    _one(connection, "queue_resume", queue)
+
+
+def cancel(connection: Connection, queue: str, msg_id: int) -> str:
+    """``cancelled``, ``requested`` (it is running; its worker is told) or ``not found``."""
+    return str(_one(connection, "message_cancel", queue, msg_id)["outcome"])
+
+
+def replay(
+    connection: Connection, queue: str, letter_ids: list[int] | None, message: str | None
+) -> list[dict[str, Any]]:
+    """Puts letters back, all or the given ones, in one transaction; returns which became which message."""
+    return connection.execute(statement("dead_replay"), (queue, letter_ids, message)).fetchall()
+
+
+def _one(connection: Connection, name: str, *arguments: object) -> dict[str, Any]:
+    row = connection.execute(statement(name), arguments).fetchone()
+    return row or {}

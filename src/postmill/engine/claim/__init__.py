@@ -1,0 +1,1 @@
+"""Takes messages from a queue: which lane, how many, when."""

@@ -1,0 +1,266 @@
+"""Runs workers until they are asked to stop: connections, queues, notifications, heartbeat, and the order in
+which all of it ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from typing import TYPE_CHECKING, TypeVar
+
+from postmill.db.hot.handler_connections import HandlerConnections
+from postmill.db.hot.outage import is_passing
+from postmill.db.hot.shared_connection import BRIEF, SETTLING, SharedConnection, with_known_pooler
+from postmill.engine.claim.listener import NO_ECHO, Listener, say_polling
+from postmill.engine.claim.wakeups import Wakeups
+from postmill.engine.maintain.maintenance import Maintenance
+from postmill.engine.worker import CANCEL_GRACE_S, FLUSH_S, QueueWorker, find_shape
+from postmill.model.config.address import Address
+from postmill.model.config.connections import plan_connections
+from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
+from postmill.model.events import Event
+from postmill.model.queue.queue_name import validated
+from postmill.service.events import Events
+from postmill.service.outage import Outage, OutageBackoff
+from postmill.service.tasks import keep_to_this_process, new_task
+from postmill.sql.catalog import preload, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from postmill.engine.handler import Handler
+    from postmill.model.queue.queue_name import QueueShape
+    from postmill.service.service import Service
+
+_T = TypeVar("_T")
+
+STOP_S = CANCEL_GRACE_S + 2 * FLUSH_S
+"""A stop takes no longer than this and the grace. Where nobody stops an engine that can't go on, what it
+holds is given up after that.
+"""
+
+
+class Engine:
+    """Several workers in one process, on one set of connections. ``start`` and ``stop`` may be said in any
+    order, and again.
+    """
+
+    def __init__(self, handlers: Sequence[Handler], address: Address) -> None:
+        if not handlers:
+            raise InvalidOption(
+                "There is no worker to run.", hint="Name one: postmill worker run module:name"
+            )
+        self._handlers = handlers
+        self._address = address
+        self.events = Events(function="postmill", queue="*")
+        """For what concerns the whole process, and no single worker."""
+        self._outage = Outage(self.events, is_passing)
+        self.failure: WorkerFailed | None = None
+        """Why this process can't go on."""
+        self.workers: list[QueueWorker] = []
+        self._shared: list[SharedConnection] = []
+        self._connections: HandlerConnections | None = None
+        self._maintenance: Maintenance | None = None
+        self._listener: Listener | None = None
+        self._order = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
+        self._stopped = False
+        self._force = asyncio.Event()
+        self._ended = asyncio.Event()
+        self.started = asyncio.Event()
+        """Set when every worker claims."""
+        self.on_worker: list[Callable[[QueueWorker], None]] = []
+        """Called with each worker before it begins."""
+        self._over = asyncio.Event()
+        self.on_over: list[Callable[[], object]] = []
+        """Called when this process should end: every worker is deprecated, or a service can't go on."""
+
+    async def start(self) -> None:
+        """Connect (waiting for a server that is not there yet), create missing queues, and begin."""
+        async with self._order:
+            if self.workers or self._stopped:
+                return
+            self._starting = new_task(self._begin())
+            try:
+                await self._starting
+            except asyncio.CancelledError:
+                if not self._stopped:
+                    raise
+
+    async def stop(self, reason: str = "shutdown") -> None:
+        """Drain every worker and close every connection. Said twice, the second waits for the first; a start
+        that is under way is given up.
+        """
+        self._stopped = True
+        if self._starting is not None and not self.started.is_set():
+            self._starting.cancel()
+        async with self._order:
+            if self._ended.is_set():
+                return
+            await asyncio.gather(*(new_task(worker.stop(force=self._force)) for worker in self.workers))
+            if self._maintenance is not None:
+                await self._maintenance.stop(reason)
+            if self._listener is not None:
+                await self._listener.stop()
+            if self._connections is not None:
+                await self._connections.close()
+            for shared in self._shared:
+                await shared.close()
+            for worker in self.workers:
+                worker.events.emit(Event.WORKER_STOPPED, reason=reason, settled=worker.settler.settled)
+            self._ended.set()
+
+    async def _begin(self) -> None:
+        keep_to_this_process(asyncio.get_running_loop())
+        preload()  # later there may be no file descriptor left, or other files
+        claims, settlements = await self._connect()
+        shapes = await self._once_up(lambda: self._shapes(claims))
+        for handler, shape in zip(self._handlers, shapes, strict=True):
+            assert self._connections is not None  # noqa: S101
+            self.workers.append(QueueWorker(handler, shape, claims, settlements, self._connections))
+        for tell in self.on_worker:
+            for worker in self.workers:
+                tell(worker)
+        self._maintenance = Maintenance(
+            self._address, [worker.watched(version("postmill")) for worker in self.workers]
+        )
+        self._maintenance.on_giving_up.append(self._heartbeat_failed)
+        await self._maintenance.start()
+        await self._listen(claims)
+        for worker in self.workers:
+            worker.on_deprecated.append(self._deprecated)
+            worker.start()
+        for service in self.services:
+            service.on_giving_up.append(self._can_not_go_on)
+        self.started.set()
+
+    def force(self) -> None:
+        """End the grace of a stop that is under way: cancel what still runs."""
+        self._force.set()
+
+    async def wait_over(self) -> None:
+        """Until this process should end: an operator has deprecated every worker of it, or it can't go on."""
+        await self._over.wait()
+
+    @property
+    def services(self) -> list[Service]:
+        """Everything that works in the background on this event loop."""
+        services = [service for worker in self.workers for service in worker.services]
+        return services if self._listener is None else [*services, self._listener]
+
+    @property
+    def statements(self) -> int:
+        """Statements sent so far to claim and to settle; not those of the heartbeat and of handlers."""
+        return sum(shared.statements for shared in self._shared)
+
+    @property
+    def not_ready(self) -> str | None:
+        """Why this process should get no more work just now; None when all is well."""
+        if self._stopped:
+            return "stopping"
+        if not self.started.is_set() or self._maintenance is None:
+            return "starting"
+        if not self._maintenance.in_touch:
+            return "the database does not answer"
+        if self._is_deprecated:
+            return "deprecated"
+        return next((service.trouble for service in self.services if service.trouble is not None), None)
+
+    @property
+    def running(self) -> int:
+        """Messages that run now."""
+        return sum(worker.dispatcher.running for worker in self.workers)
+
+    @property
+    def _is_deprecated(self) -> bool:
+        return all(worker.draining.is_set() for worker in self.workers)
+
+    def _deprecated(self) -> None:
+        if self._is_deprecated:
+            self._end()
+
+    def _can_not_go_on(self, service: Service) -> None:
+        self._failed(service.name, service.trouble or "")
+
+    def _heartbeat_failed(self, error: BaseException) -> None:
+        self._failed("heartbeat", f"{type(error).__name__}: {error}")
+
+    def _failed(self, part: str, why: str) -> None:
+        self.failure = self.failure or WorkerFailed(
+            f"A worker's {part} has failed for good.",
+            why=why,
+            hint="Its log says what it met. Start the process again, and report a bug.",
+        )
+        if self._maintenance is not None:
+            longest_s = max(handler.options.grace_s for handler in self._handlers) + STOP_S
+            self._maintenance.end_within(longest_s, "failed")
+        self._end()
+
+    def _end(self) -> None:
+        self._over.set()
+        for tell in self.on_over:
+            tell()
+
+    async def _connect(self) -> tuple[SharedConnection, SharedConnection]:
+        """The connections for claims and for settlements, once the server answers."""
+        self._address = await self._once_up(lambda: with_known_pooler(self._address))
+        allowed = max(handler.options.max_pg_connections for handler in self._handlers)
+        plan = plan_connections(allowed, listen_elsewhere=self._address.direct_url is not None)
+        lease_s = min(handler.options.lease_s for handler in self._handlers)
+        timeout_s = max(1.0, lease_s / 2)
+        # Claims skip locked rows. A locked table keeps its own queue waiting, and no other.
+        limit = BRIEF if plan.settlements_apart else SETTLING
+        claims = SharedConnection(self._address, "claims", timeout_s=timeout_s, lock_limit=limit)
+        settlements = SharedConnection(self._address, "settlements", timeout_s=timeout_s, lock_limit=SETTLING)
+        self._shared = [claims, settlements] if plan.settlements_apart else [claims]
+        self._plan = plan
+        shared = settlements if plan.settlements_apart else claims
+        self._connections = HandlerConnections(self._address, plan.handlers, shared, self._outage)
+        return claims, shared
+
+    async def _once_up(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """What ``work`` gives, as soon as the database lets it: a worker also starts in an outage."""
+        backoff = OutageBackoff(self._outage)
+        while True:
+            try:
+                done = await work()
+            except Exception as error:
+                if not is_passing(error):
+                    raise
+                await backoff.failed(error)
+            else:
+                backoff.worked()
+                return done
+
+    async def _shapes(self, shared: SharedConnection) -> list[QueueShape]:
+        return [await self._shape(shared, handler.options.queue) for handler in self._handlers]
+
+    async def _shape(self, shared: SharedConnection, queue: str) -> QueueShape:
+        try:
+            return await find_shape(shared, queue)
+        except QueueNotFound:
+            await shared.execute(statement("queue_create"), validated(queue))
+            return await find_shape(shared, queue)
+
+    async def _listen(self, claims: SharedConnection) -> None:
+        """On the claims' connection, on a direct address beside a pooler, or not at all."""
+        workers = [worker for worker in self.workers if worker.handler.options.poller != "poll"]
+        if not workers:
+            return
+        if not self._address.pooled:
+            wakeups = Wakeups(claims)
+            for worker in workers:
+                wakeups.subscribe(worker.claimer, worker.handler.options.queue)
+            if not await self._once_up(wakeups.begin):
+                say_polling(workers, NO_ECHO)
+                return
+            for worker in workers:
+                worker.claimer.notified = True
+        elif self._address.direct_url is None:
+            say_polling(workers, "behind a pooler in transaction mode, and no listen_url is given")
+        elif not self._plan.listen_apart:
+            say_polling(workers, "max_pg_connections leaves no connection for listen_url: it takes 3")
+        else:
+            self._listener = Listener(Address(url=self._address.direct_url), workers, self.events)
+            await self._listener.run_once()
+            self._listener.start()

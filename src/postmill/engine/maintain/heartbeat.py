@@ -1,0 +1,154 @@
+"""Gives the workers' signs of life, and brings back what each must be told: cancel requests, an operator's
+wish that it should drain, claims that it never heard of, and that another worker may be gone.
+
+Runs on the thread and the connection of ``engine.maintenance``, after the renewals.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from postmill.model.events import Event
+from postmill.model.queue import silence
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import asyncpg
+
+    from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.engine.maintain.maintained_worker import WatchedWorker
+
+PERIOD_S = silence.IDLE_BEAT_S
+"""The longest time between two heartbeats."""
+ANNOUNCE_TIMEOUT_S = 5.0
+"""For one statement on a new connection, which renewals wait for: as long as connecting may take."""
+NEVER_TOLD = "the worker was never told of its claim"
+
+
+class Heartbeat:
+    """The signs of life of one process. ``call`` runs a callback on the event loop; ``on_doubt`` is called
+    when another worker may be gone.
+    """
+
+    def __init__(
+        self,
+        shared: SharedConnection,
+        workers: Sequence[WatchedWorker],
+        call: Callable[..., None],
+        on_doubt: Callable[[], None],
+        *,
+        pooled: bool,
+    ) -> None:
+        self._shared = shared
+        self._workers = workers
+        self._call = call
+        self._on_doubt = on_doubt
+        self._pooled = pooled
+        self._chance = random.random()  # noqa: S311 - spreads the workers
+        self._beaten_at: float | None = None
+
+    @property
+    def due_at(self) -> float:
+        """When to call :meth:`run_once` next, by the monotonic clock: sooner as soon as a worker holds
+        messages.
+        """
+        if self._beaten_at is None:
+            return 0.0
+        waits = (
+            silence.beat_s(worker.options.lease_s, holding=worker.holding, chance=self._chance)
+            for worker in self._workers
+        )
+        return self._beaten_at + min(PERIOD_S, *waits)
+
+    def hurry(self) -> None:
+        """The database could not be reached: the next sign of life is due at once."""
+        self._beaten_at = None
+
+    async def run_once(self) -> bool:
+        """One sign of life of each worker."""
+        began = time.monotonic()
+        for worker in self._workers:
+            await self._beat(worker)
+        self._chance = random.random()  # noqa: S311
+        self._beaten_at = began
+        return False
+
+    async def announce(self, connection: asyncpg.Connection) -> str:
+        """Put each worker on record, with the lock that this new connection holds for it. Returns the
+        server's clock.
+        """
+        now = ""
+        for worker in self._workers:
+            worker.lock_held = not self._pooled and await _locked(connection, worker)
+            now = str(
+                await connection.fetchval(
+                    statement("worker_start"),
+                    worker.worker_id,
+                    worker.options.queue,
+                    worker.function_name,
+                    socket.gethostname(),
+                    os.getpid(),
+                    worker.version,
+                    worker.options.max_concurrent,
+                    worker.lock_key if worker.lock_held else None,
+                    timedelta(seconds=worker.options.lease_s),
+                    timeout=ANNOUNCE_TIMEOUT_S,
+                )
+            )
+        return now
+
+    async def _beat(self, worker: WatchedWorker) -> None:
+        if not worker.lock_held and not self._pooled:
+            row = await self._shared.fetchrow(statement("worker_lock"), worker.lock_key)
+            worker.lock_held = row["held"]
+        running = worker.running_ids()
+        row = await self._shared.fetchrow(
+            statement("worker_heartbeat"),
+            worker.worker_id,
+            len(running),
+            worker.options.queue,
+            running,
+            worker.ledger.receipts,
+            worker.options.lease_s,
+            silence.write_after_s(worker.options.lease_s, holding=worker.holding),
+            worker.lock_key if worker.lock_held else None,
+        )
+        if not row["known"]:
+            async with self._shared.connection() as connection:
+                await self.announce(connection)
+        if row["deprecated"]:
+            self._call(worker.on_deprecated)
+        for msg_id in row["cancelled"]:
+            self._call(worker.on_cancel, msg_id)
+        if row["forgotten"]:
+            await self._give_back_forgotten(worker)
+        if row["in_doubt"]:
+            self._on_doubt()
+
+    async def _give_back_forgotten(self, worker: WatchedWorker) -> None:
+        """Claims that were committed while their connection was cut: this worker was never told of them."""
+        known = worker.ledger.receipts
+        lease_s = worker.options.lease_s
+        rows = await self._shared.fetch(
+            statement("give_back"), worker.worker_id, known, lease_s, "lost_lease", NEVER_TOLD
+        )
+        for row in rows:
+            worker.events.emit(
+                Event.CLAIMS_RESCUED, messages=len(row["msg_ids"]), reason="claim without an answer"
+            )
+
+
+async def _locked(connection: asyncpg.Connection, worker: WatchedWorker) -> bool:
+    """Take the worker's session lock. A session that held it before, and was cut off, is ended for it."""
+    for _ in range(2):
+        if await connection.fetchval(statement("worker_lock"), worker.lock_key, timeout=ANNOUNCE_TIMEOUT_S):
+            return True
+        await connection.fetchval(statement("worker_unlock"), worker.lock_key, timeout=ANNOUNCE_TIMEOUT_S)
+    return False

@@ -1,0 +1,51 @@
+"""One worker as its heartbeat's services see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from postmill.engine.held_messages import Ledger
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.queue_name import QueueShape
+    from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.events import Events
+    from postmill.service.outage import Outage
+
+
+@dataclass(slots=True)
+class WatchedWorker:
+    """What renewer and heartbeat must know of a worker. The callbacks are called on the event loop."""
+
+    worker_id: UUID
+    function_name: str
+    version: str
+    options: WorkerOptions
+    shape: QueueShape
+    ledger: Ledger
+    events: Events
+    outage: Outage
+    running_ids: Callable[[], list[int]]
+    on_lost: Callable[[Message], None]
+    on_silence: Callable[[Message], None]
+    """The worker was silent for almost a lease: see the option ``on_silence``."""
+    on_cancel: Callable[[int], None]
+    on_deprecated: Callable[[], None]
+    let_go: bool = False
+    """The event loop has been blocked for too long: nothing is renewed any more."""
+    lock_held: bool = False
+    """The heartbeat's connection holds the session lock that shows the worker is alive."""
+
+    @property
+    def lock_key(self) -> int:
+        """The session advisory lock that shows the worker is alive."""
+        return self.worker_id.int >> 65
+
+    @property
+    def holding(self) -> bool:
+        """Whether it holds messages."""
+        return bool(self.ledger.receipts)

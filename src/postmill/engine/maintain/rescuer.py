@@ -1,0 +1,81 @@
+"""Gives back what other, dead workers held: soon after a heartbeat says that one may be gone, and now and
+then.
+
+Decides when to look; who is gone, the database decides (``postmill.rescue``).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from postmill.model.events import Event
+from postmill.model.queue import silence
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.engine.maintain.maintained_worker import WatchedWorker
+
+RECEIPTS = 100
+"""Of one rescue at most: it is one transaction, and renewals wait for it."""
+SUSPICION_S = silence.LOCK_FREE_S + 0.1
+"""Workers whose locks are free are judged so soon: the tenth, so that a second has surely passed."""
+LOOK_EVERY_S = 5.0
+"""While others hold messages: a receipt may also belong to a worker that has stopped, or whose row is gone,
+which no heartbeat sees. Such a receipt was already left behind once, so it is not urgent.
+"""
+NEVER_CUT = "-infinity"
+
+
+class Rescuer:
+    """The rescues of one process."""
+
+    def __init__(self, shared: SharedConnection, workers: Sequence[WatchedWorker]) -> None:
+        self._shared = shared
+        self._me = workers[0]
+        self._in_doubt = False
+        self.connected_since = NEVER_CUT
+        """After a reconnect, other workers have the time of a silence to come back as well: they may have
+        been cut off by the same fault. This is when it was, by the server's clock.
+        """
+        self.due_at = 0.0
+        """When to call :meth:`run_once` next, by the monotonic clock."""
+
+    def doubt(self) -> None:
+        """Another worker may be gone."""
+        if not self._in_doubt:
+            self._in_doubt, self.due_at = True, 0.0
+
+    async def run_once(self) -> bool:
+        """One bounded rescue, if there is anything to rescue. Returns whether more is waiting."""
+        now = time.monotonic()
+        if not self._in_doubt:
+            self.due_at = now + LOOK_EVERY_S
+            row = await self._shared.fetchrow(statement("others_hold"), self._me.worker_id)
+            if not row["held"]:
+                return False
+        self._in_doubt = False
+        returned, suspects = await self._rescue()
+        if returned >= RECEIPTS:
+            self._in_doubt, self.due_at = True, now
+        elif suspects:
+            self._in_doubt, self.due_at = True, time.monotonic() + SUSPICION_S
+        else:
+            self.due_at = now + LOOK_EVERY_S
+        return returned >= RECEIPTS
+
+    async def _rescue(self) -> tuple[int, int]:
+        """How many receipts were given back, and how many workers are suspected."""
+        rows = await self._shared.fetch(statement("rescue"), RECEIPTS, self.connected_since)
+        returned = [row for row in rows if row["msg_ids"] is not None]
+        for row in returned:
+            self._me.events.emit(
+                Event.CLAIMS_RESCUED,
+                of_queue=row["queue_name"],
+                dead_worker=str(row["worker_id"])[:8],
+                messages=len(row["msg_ids"]),
+            )
+        return len(returned), len(rows) - len(returned)

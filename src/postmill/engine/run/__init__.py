@@ -1,0 +1,1 @@
+"""Runs claimed messages to an outcome."""

@@ -1,0 +1,148 @@
+"""One attempt at one message, as the code that runs it sees it: why it should stop, when at the latest, and
+what the engine can do for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+    from uuid import UUID
+
+    from postmill.client.sending import Statement
+    from postmill.db.hot.handler_connections import Borrowed, HandlerConnections
+    from postmill.model.queue.message import Message
+    from postmill.service.events import Events
+
+StopReason = Literal["shutdown", "timeout", "lease_lost", "cancelled"]
+
+
+class Stopping:
+    """An event with a reason. Can be read and waited for from the event loop and from threads."""
+
+    def __init__(self) -> None:
+        self.reason: StopReason | None = None
+        self._in_thread = threading.Event()
+        self._in_loop: asyncio.Event | None = None
+
+    def is_set(self) -> bool:
+        """Whether the attempt should come to an end."""
+        return self.reason is not None
+
+    async def wait(self) -> StopReason:
+        """Wait on the event loop until the attempt should end; returns why."""
+        if self._in_loop is None:
+            self._in_loop = asyncio.Event()
+        if self.reason is None:
+            await self._in_loop.wait()
+        assert self.reason is not None  # noqa: S101 - set() names it first
+        return self.reason
+
+    def wait_in_thread(self, timeout_s: float | None = None) -> StopReason | None:
+        """The same for a handler that runs in a thread; None when ``timeout_s`` passed first."""
+        self._in_thread.wait(timeout_s)
+        return self.reason
+
+    def set(self, reason: StopReason) -> None:
+        """Say why; the first reason stands."""
+        if self.reason is None:
+            self.reason = reason
+            self._in_thread.set()
+            if self._in_loop is not None:
+                self._in_loop.set()
+
+
+class Services(Protocol):
+    """What a running handler may ask its worker for; done by ``engine.attempt_services``."""
+
+    @property
+    def worker_id(self) -> UUID:
+        """Whose attempt it is."""
+
+    @property
+    def connections(self) -> HandlerConnections:
+        """To borrow from."""
+
+    @property
+    def events(self) -> Events:
+        """The worker's log."""
+
+    def transaction(self, attempt: Attempt) -> AbstractAsyncContextManager[Borrowed]:
+        """A transaction that completes the attempt's message when it commits."""
+
+
+class Attempt:
+    """Made for each message before its handler; costs nothing until the handler asks for something."""
+
+    __slots__ = (
+        "_stopping",
+        "completed_in_transaction",
+        "deadline",
+        "ended",
+        "lease_lost",
+        "message",
+        "outage",
+        "refused",
+        "sends",
+        "services",
+        "timer",
+    )
+
+    def __init__(self, message: Message, services: Services) -> None:
+        self.message = message
+        self.services = services
+        self.deadline: float | None = None
+        """When it is cancelled, by the loop's clock."""
+        self.timer: asyncio.TimerHandle | None = None
+        """Cancels the attempt at its deadline."""
+        self.outage: BaseException | None = None
+        """With this error a block of the handler's ended when its connection was lost."""
+        self.ended = False
+        """The handler has returned or raised: what its context does is refused from now on."""
+        self.completed_in_transaction = False
+        """A transaction of the handler's own has completed the message."""
+        self.lease_lost = False
+        """A transaction of the handler's own has found that somebody else has the message."""
+        self.refused = False
+        """The database refused to complete the message, for a reason that every message may meet."""
+        self.sends: list[Statement] | None = None
+        """Messages to send in the transaction that completes this one."""
+        self._stopping: Stopping | None = None
+
+    @property
+    def stopping(self) -> Stopping:
+        """Set when the attempt should come to an end."""
+        if self._stopping is None:
+            self._stopping = Stopping()
+        return self._stopping
+
+    def limit(self, seconds: float, expire: Callable[[StopReason], None]) -> None:
+        """Call ``expire`` in ``seconds`` from now, or later if the deadline is put off meanwhile."""
+        loop = asyncio.get_running_loop()
+        self.deadline = loop.time() + seconds
+        self.timer = loop.call_at(self.deadline, self._expire, expire)
+
+    def extend(self, seconds: float) -> None:
+        """Put the deadline off; nothing without one."""
+        if self.deadline is not None:
+            self.deadline += seconds
+
+    def lost_connection(self, error: BaseException) -> None:
+        """A connection that the handler had borrowed is gone, and ``error`` came out of its block."""
+        self.outage = error
+
+    def _expire(self, expire: Callable[[StopReason], None]) -> None:
+        loop = asyncio.get_running_loop()
+        assert self.deadline is not None  # noqa: S101 - a timer was set for it
+        if loop.time() < self.deadline - 0.001:
+            self.timer = loop.call_at(self.deadline, self._expire, expire)
+        else:
+            expire("timeout")
+
+    def tell(self, reason: StopReason) -> None:
+        """Tell the handler to come to an end; a handler that never asks is not woken."""
+        self.stopping.set(reason)

@@ -1,0 +1,251 @@
+"""Hands claimed messages to free slots, and knows how many more are wanted. Runs nothing itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING
+
+from postmill.engine.run.slot import Slot
+from postmill.model.queue.outcome import RELEASED
+from postmill.model.queue.prefetch import Prefetch
+from postmill.service.tasks import CHILD_EXIT, new_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from postmill.engine.run.attempt import StopReason
+    from postmill.engine.run.executor import Executor
+    from postmill.engine.settle.settler import Settler
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.outcome import Outcome
+    from postmill.model.queue.worker_options import WorkerOptions
+
+MAX_UNSETTLED = 5_000
+"""Finished messages that wait to be written down, before no more are claimed: the database is slower than the
+handlers.
+"""
+SURPLUS_AFTER_S = 1.0
+"""How long too many messages may wait, without any being added, before they are given back."""
+TURN = 50
+"""Messages in a row before the event loop gets a turn, if their handlers never wait."""
+
+
+class Dispatcher:
+    """The slots of one worker and the messages that wait for one."""
+
+    def __init__(self, options: WorkerOptions, executor: Executor, settler: Settler) -> None:
+        self._options = options
+        self._executor = executor
+        self._settler = settler
+        self._lease_s = options.lease_s
+        self._batch = options.batch
+        self._ready: deque[Message] = deque()
+        self._slots: dict[Slot, None] = {}
+        self._clean = copy_context()
+        """Each handler runs in a copy of this context."""
+        self._pid = os.getpid()
+        self._turn = 0
+        self._turn_is_marked = False
+        self._closed = False
+        self._low_water = 0
+        self._fed_at = 0.0
+        self._starved_s = 0.0
+        self._dry_since: float | None = time.monotonic()
+        self.prefetch = Prefetch(options.batch_size)
+        self.finished = 0
+        """Messages that have run to an outcome."""
+        self.wants_more = asyncio.Event()
+        """Set when more messages are wanted."""
+        self.quiet = asyncio.Event()
+        """Set while nothing runs."""
+        self.quiet.set()
+        self.running = 0
+        """Slots that are busy."""
+
+    def feed(self, messages: Iterable[Message]) -> None:
+        """Take over claimed messages, oldest first. Those that must not be run again are settled at once, and
+        those that came too late are given back.
+        """
+        ready = self._ready
+        for message in messages:
+            verdict = self._executor.verdicts.before(message)
+            if verdict is None:
+                ready.append(message)
+            else:
+                self._settler.add(message, verdict)
+        if self._closed:
+            self.take_back()
+        self._low_water = self.prefetch.low_water()
+        self._fed_at = time.monotonic()
+        if ready and self._dry_since is not None:
+            self._starved_s += self._fed_at - self._dry_since
+            self._dry_since = None
+        self._serve()
+
+    def starved_s(self, now: float) -> float:
+        """Seconds until ``now`` (by the monotonic clock) in which there was nothing to run."""
+        return self._starved_s + (0.0 if self._dry_since is None else now - self._dry_since)
+
+    def wanted(self) -> int:
+        """How many messages to claim now."""
+        if self._closed or self._settler.queue_refuses or self._settler.pending >= MAX_UNSETTLED:
+            return 0
+        per_slot = self._options.batch or 1
+        free = (self._options.max_concurrent - self.running) * per_slot
+        return self.prefetch.wanted(max(0, free), len(self._ready))
+
+    def surplus(self) -> int:
+        """Messages that wait though the handlers have become slow: others could run them meanwhile."""
+        per_slot = self._options.batch or 1
+        if time.monotonic() - self._fed_at < SURPLUS_AFTER_S:
+            return 0
+        spare = len(self._ready) - (self._options.max_concurrent * per_slot + 2 * self.prefetch.limit())
+        return max(0, spare)
+
+    def take_back(self, count: int | None = None) -> int:
+        """Give the last ``count`` waiting messages (None: all) back to the queue. Returns how many."""
+        count = len(self._ready) if count is None else min(count, len(self._ready))
+        for _ in range(count):
+            self._settler.add(self._ready.pop(), RELEASED)
+        return count
+
+    def forget(self, message: Message) -> bool:
+        """Drop a message that waits (its lease is lost). Returns whether it was waiting."""
+        try:
+            self._ready.remove(message)
+        except ValueError:
+            return False
+        return True
+
+    def slot_of(self, message: Message) -> Slot | None:
+        """The slot in which this delivery of a message runs now."""
+        return self._slot_where(lambda running: running is message)
+
+    def slot_of_id(self, msg_id: int) -> Slot | None:
+        """The slot in which a message of this id runs now."""
+        return self._slot_where(lambda running: running.msg_id == msg_id)
+
+    def _slot_where(self, wanted: Callable[[Message], bool]) -> Slot | None:
+        return next((slot for slot in self._slots if any(map(wanted, slot.messages))), None)
+
+    def tell_all(self, reason: StopReason) -> None:
+        """Tell everything that runs to come to an end by itself."""
+        for slot in self._slots:
+            slot.tell(reason)
+
+    def cancel_all(self, reason: StopReason) -> None:
+        """Cancel everything that runs."""
+        for slot in list(self._slots):
+            slot.cancel(reason)
+
+    def running_ids(self) -> list[int]:
+        """Ids of the messages that run now."""
+        return [message.msg_id for slot in list(self._slots) for message in slot.messages]
+
+    @property
+    def held(self) -> list[Message]:
+        """Messages that wait for a slot, or have one."""
+        return [*self._ready, *(message for slot in self._slots for message in slot.messages)]
+
+    def close(self) -> None:
+        """Start nothing more; what runs goes on."""
+        self._closed = True
+
+    async def end(self) -> None:
+        """End the slots' tasks. Whatever still runs is abandoned."""
+        tasks = [slot.task for slot in self._slots if slot.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=1) if tasks else None
+
+    def _serve(self) -> None:
+        """Begin with what waits, as far as there are free slots."""
+        while self._ready and not self._closed and self.running < self._options.max_concurrent:
+            self._begin(Slot(self._next()))
+        if not self._ready and self.running == 0 and self._dry_since is None:
+            self._dry_since = time.monotonic()
+
+    def _next(self) -> list[Message]:
+        ready, size = self._ready, self._batch
+        if size is None:
+            messages = [ready.popleft()]
+        else:
+            messages = [ready.popleft() for _ in range(min(size, len(ready)))]
+        if len(ready) <= self._low_water:
+            self.wants_more.set()
+        return messages
+
+    def _begin(self, slot: Slot) -> None:
+        slot.task = new_task(self._run(slot), context=self._clean.copy())
+        self._slots[slot] = None
+        self.running += 1
+        self.quiet.clear()
+        slot.task.add_done_callback(partial(self._ended, slot))
+
+    async def _run(self, slot: Slot) -> None:
+        """Run the slot's messages, and more in the same task as long as nothing can tell the difference."""
+        slot.began()
+        last = self.finished + TURN
+        while True:
+            if not self._turn_is_marked:
+                self._mark_turn()
+            turn = self._turn
+            self._give_back_overdue(slot)
+            if not slot.messages:
+                slot.outcomes = ()
+            elif self._batch is None:
+                slot.outcomes = (await self._executor.run(slot.messages[0], slot),)
+            else:
+                slot.outcomes = await self._executor.run_batch(slot.messages, slot)
+            self._hand_over(slot, slot.outcomes)
+            if turn != self._turn or self.finished > last or not self._goes_on(slot):
+                return
+            slot.take(self._next())
+
+    def _give_back_overdue(self, slot: Slot) -> None:
+        """A message whose lease is over by our own clock is not begun: after a stall or an outage another
+        worker may be running it.
+        """
+        leased_since = time.monotonic() - self._lease_s
+        for message in slot.messages:
+            if message.claim.renewed_at <= leased_since:
+                slot.messages = [other for other in slot.messages if other is not message]
+                self._settler.add(message, RELEASED)
+                self.wants_more.set()
+
+    def _goes_on(self, slot: Slot) -> bool:
+        return bool(self._ready) and not self._closed and slot.is_clean(self._clean)
+
+    def _mark_turn(self) -> None:
+        """Have the event loop's turn get another number after anything that runs now has waited."""
+        self._turn_is_marked = True
+        asyncio.get_running_loop().call_soon(self._next_turn)
+
+    def _next_turn(self) -> None:
+        self._turn += 1
+        self._turn_is_marked = False
+
+    def _hand_over(self, slot: Slot, outcomes: Sequence[Outcome]) -> None:
+        if os.getpid() != self._pid:  # a handler has forked, and this is the child
+            os._exit(CHILD_EXIT)
+        messages, slot.messages = slot.messages, ()
+        self.finished += len(messages)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            self._settler.add(message, outcome)
+
+    def _ended(self, slot: Slot, task: asyncio.Task[None]) -> None:
+        """Whatever has ended the task, each of its messages gets an outcome, and the slot is free again."""
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if slot.messages:
+            error = error or RuntimeError("the handler ended without an outcome")
+            self._hand_over(slot, slot.outcomes or self._executor.broken(error, slot))
+        del self._slots[slot]
+        self.running -= 1
+        if self.running == 0:
+            self.quiet.set()
+        self._serve()

@@ -1,0 +1,163 @@
+"""One attempt from claimed message to outcome: bind, run under a time limit, and turn whatever comes out into
+a value.
+
+Decides nothing about when or how often; settles nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from postmill.engine.run.attempt import Attempt
+from postmill.engine.run.verdicts import BROKEN_RULE_S, Verdicts
+from postmill.model.errors import LeaseLost
+from postmill.model.events import Event
+from postmill.model.queue.outcome import (
+    CANCELLED,
+    COMPLETED,
+    LOST,
+    RELEASED,
+    SETTLED,
+    Completed,
+    Failed,
+    Outcome,
+    Settled,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from postmill.engine.handler import Handler
+    from postmill.engine.run.attempt_services import AttemptServices
+    from postmill.engine.run.slot import Slot
+    from postmill.model.queue.message import Message
+
+_ABANDONED: dict[str, Outcome] = {"shutdown": RELEASED, "lease_lost": LOST, "cancelled": CANCELLED}
+
+
+class Executor:
+    """Runs the handler of one worker."""
+
+    def __init__(self, handler: Handler, services: AttemptServices) -> None:
+        self._handler = handler
+        self._services = services
+        self._options = handler.options
+        self._timeout_s = self._options.timeout_s
+        self.verdicts = Verdicts(self._options, services.events)
+
+    async def run(self, message: Message, slot: Slot) -> Outcome:
+        """Run the handler on one message. Never raises; a cancellation of the slot itself ends in an outcome
+        too.
+        """
+        message.started = time.monotonic()
+        attempt = Attempt(message, self._services)
+        slot.attempts = (attempt,)
+        if self._timeout_s is not None:
+            attempt.limit(self._timeout_s, slot.cancel)
+        try:
+            result = await self._handler.bind(message, attempt)
+            outcome = COMPLETED if result is None else self.verdicts.returned(result, message)
+            if attempt.sends is not None or attempt.completed_in_transaction:
+                return await self._with_writes(outcome, attempt)
+        except BaseException as error:
+            return self._outcome_of(error, message, attempt, slot)
+        finally:
+            if attempt.timer is not None:
+                attempt.timer.cancel()
+        return outcome
+
+    async def run_batch(self, messages: Sequence[Message], slot: Slot) -> list[Outcome]:
+        """Run a batch handler: one outcome a message; None from the handler means that all are completed."""
+        attempts = tuple(Attempt(message, self._services) for message in messages)
+        now = time.monotonic()
+        for message in messages:
+            message.started = now
+        slot.attempts = attempts
+        if self._timeout_s is not None:
+            attempts[0].limit(self._timeout_s, slot.cancel)
+        try:
+            result = await self._handler.bind_batch(messages, attempts)
+            outcomes = self._batch_outcomes(result, messages)
+            for place, attempt in enumerate(attempts):
+                if attempt.sends is not None or attempt.completed_in_transaction:
+                    outcomes[place] = await self._written(outcomes[place], attempt, slot)
+        except BaseException as error:
+            return [
+                self._outcome_of(error, message, attempt, slot)
+                for message, attempt in zip(messages, attempts, strict=True)
+            ]
+        finally:
+            if attempts[0].timer is not None:
+                attempts[0].timer.cancel()
+        return outcomes
+
+    def broken(self, error: BaseException, slot: Slot) -> list[Outcome]:
+        """The outcomes of a slot whose task has ended without any: cancelled before it began, or our own code
+        broke over what the handler did. Never raises.
+        """
+        if not slot.attempts:
+            return [RELEASED] * len(slot.messages)
+        return [self._broken(error, attempt, slot) for attempt in slot.attempts]
+
+    def _broken(self, error: BaseException, attempt: Attempt, slot: Slot) -> Outcome:
+        try:
+            return self._outcome_of(error, attempt.message, attempt, slot)
+        except BaseException as again:
+            self._services.events.emit(
+                Event.WORKER_FAILED, exception=again, msg_id=attempt.message.msg_id, reason="no outcome"
+            )
+            return Failed("error", type(error).__name__, "it broke the worker", None, BROKEN_RULE_S)
+
+    async def _with_writes(self, outcome: Outcome, attempt: Attempt) -> Outcome:
+        """The outcome of a handler that sends, or has completed its message in a transaction of its own."""
+        if not attempt.completed_in_transaction:
+            if not isinstance(outcome, Completed):
+                return outcome
+            await self._services.complete_with_sends(attempt)
+        return Settled(outcome.result) if isinstance(outcome, Completed) else SETTLED
+
+    async def _written(self, outcome: Outcome, attempt: Attempt, slot: Slot) -> Outcome:
+        """The same for one message of a batch: what goes wrong with it takes none of the others along."""
+        try:
+            return await self._with_writes(outcome, attempt)
+        except Exception as error:
+            return self._outcome_of(error, attempt.message, attempt, slot)
+
+    def _batch_outcomes(self, result: Any, messages: Sequence[Message]) -> list[Outcome]:
+        if result is None:
+            return [COMPLETED] * len(messages)
+        if not isinstance(result, list | tuple) or len(result) != len(messages):
+            raise TypeError(
+                f"a batch handler returns None or a list of {len(messages)} outcomes, one a message;"
+                f" got {type(result).__name__}"
+            )
+        return [self.verdicts.returned(item, message) for item, message in zip(result, messages, strict=True)]
+
+    def _outcome_of(self, error: BaseException, message: Message, attempt: Attempt, slot: Slot) -> Outcome:
+        if attempt.completed_in_transaction:
+            self._services.events.emit(
+                Event.HOOK_FAILED,
+                exception=error,
+                msg_id=message.msg_id,
+                reason="raised after the message was completed",
+            )
+            return SETTLED
+        if isinstance(error, asyncio.CancelledError) and slot.reason is not None:
+            if slot.reason == "timeout":
+                late = TimeoutError(f"still running after {self._timeout_s} s")
+                return self.verdicts.failed(late, message, "timeout")
+            return _ABANDONED[slot.reason]
+        if isinstance(error, LeaseLost):
+            if attempt.lease_lost or len(slot.attempts) == 1:
+                return LOST
+            if any(other.lease_lost for other in slot.attempts):
+                return RELEASED  # no fault of this message of the batch
+        return self._raised(error, message, attempt, slot)
+
+    def _raised(self, error: BaseException, message: Message, attempt: Attempt, slot: Slot) -> Outcome:
+        if attempt.refused:
+            return self.verdicts.put_off(error, message)
+        outages = [other.outage for other in slot.attempts if other.outage is not None]
+        return self.verdicts.raised(error, message, outages)

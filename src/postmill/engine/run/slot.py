@@ -1,0 +1,88 @@
+"""A slot runs one message, or one batch, after the other.
+
+A handler may keep its task and cancel it long after its message is finished. So a task runs another message
+only if the handler before it never waited and left nothing behind: no context variable, no cancellation, and
+no reference to its task. Otherwise the next message gets a fresh task.
+"""
+
+from __future__ import annotations
+
+from contextvars import Context, copy_context
+from sys import getrefcount
+from typing import TYPE_CHECKING, Any
+from weakref import getweakrefcount
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Sequence
+
+    from postmill.engine.run.attempt import Attempt, StopReason
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.outcome import Outcome
+
+
+class Slot:
+    """One place in which messages run."""
+
+    __slots__ = ("_attempts", "_held", "_told", "messages", "outcomes", "reason", "task")
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self._held = 0
+        self.take(messages)
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Run these now."""
+        self.messages = messages
+        """What runs; empty once its outcomes are handed over."""
+        self.outcomes: Sequence[Outcome] | None = None
+        """One for each message, once the handler has ended."""
+        self.reason: StopReason | None = None
+        """Why what runs was cancelled by the engine; None: it was not."""
+        self._attempts: Sequence[Attempt] = ()
+        self._told: StopReason | None = None
+
+    @property
+    def attempts(self) -> Sequence[Attempt]:
+        """What runs; empty before the handler has begun."""
+        return self._attempts
+
+    @attempts.setter
+    def attempts(self, attempts: Sequence[Attempt]) -> None:
+        self._attempts = attempts
+        if self._told is not None:
+            self.tell(self._told)
+
+    def tell(self, reason: StopReason) -> None:
+        """Tell what runs to come to an end by itself; also what is about to begin."""
+        self._told = reason
+        for attempt in self._attempts:
+            attempt.tell(reason)
+
+    def cancel(self, reason: StopReason) -> None:
+        """Tell what runs to stop, and cancel it; the first reason stands."""
+        if self.reason is not None or self.task is None or self.task.done() or not self.messages:
+            return
+        self.reason = reason
+        self.tell(reason)
+        self.task.cancel()
+
+    def began(self) -> None:
+        """Note how many hold the task before the first handler could."""
+        self._held = self._holders()
+
+    def is_clean(self, clean: Context) -> bool:
+        """Whether what ran has left nothing behind in the task. ``clean``: the context that it was given.
+        Only for a handler that has not waited: in one turn of the event loop nobody else's hold changes.
+        """
+        return (
+            self.reason is None
+            and self._holders() == self._held
+            and not self.task.cancelling()  # type: ignore[union-attr]  # it runs
+            and copy_context() == clean
+        )
+
+    def _holders(self) -> int:
+        """How many references and callbacks the task has: one more, and other code knows it."""
+        task: Any = self.task
+        return getrefcount(task) + getweakrefcount(task) + len(task._callbacks or ())

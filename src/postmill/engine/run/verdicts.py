@@ -1,0 +1,251 @@
+"""Turns whatever a handler returned or raised into an outcome of the engine's own.
+
+Users extend ``Retry``, ``Snooze``, ``Dead`` and ``Completed``, forget to call ``super().__init__``, and raise
+from their own attributes. So each attribute of theirs is read here, once, and nowhere else; nothing raises.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from postmill.model.duration import seconds
+from postmill.model.error_text import encodable, message_of
+from postmill.model.errors import InvalidOption, InvalidPayload, PostmillError, SettlementRefused
+from postmill.model.events import Event
+from postmill.model.queue.outcome import (
+    COMPLETED,
+    Cancelled,
+    Completed,
+    Failed,
+    Lost,
+    Outcome,
+    Released,
+    Retry,
+    Settled,
+    Snooze,
+)
+from postmill.model.queue.payload import result_to_json
+from postmill.model.queue.refusal import in_plain_text
+from postmill.model.queue.retry import Dead, Exhausted, in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.events import Events
+
+TEXT_LIMIT = 8_000
+"""Characters of a text that are kept, of a traceback its end, where the cause stands: a screen or two."""
+NAME_LIMIT = 200
+"""Characters of a class's name that are kept."""
+QUOTED_LIMIT = 300
+"""Characters of the last error in the reason of a dead letter: what fits in a line of a list."""
+BROKEN_RULE_S = 60.0
+"""A message waits so long when its retry rule is broken: time to notice, before the next attempt is used."""
+REFUSED_S = 30.0
+"""Between two tries of a transaction that the queue refuses: a line in the log for each, and no flood."""
+
+
+class ChildCrashed(Exception):
+    """The process that ran the handler died: its exit code or signal is the message."""
+
+
+class Verdicts:
+    """The rules of one worker by which attempts end."""
+
+    def __init__(self, options: WorkerOptions, events: Events) -> None:
+        self._options = options
+        self._events = events
+
+    def before(self, message: Message) -> Failed | None:
+        """What becomes of a message that must not be run again; None for one that may."""
+        if message.failures == 0 and message.lost_leases == 0:
+            return None
+        if self._is_exhausted(message):
+            reason = in_words(message.failures, self._options.retry.most_attempts)
+        elif message.lost_leases >= self._options.max_deliveries:
+            reason = f"{message.lost_leases} deliveries ended without an outcome (max_deliveries)"
+        else:
+            return None
+        return Failed("", "", "", None, None, reason=reason)
+
+    def refused(self, message: Message, reason: str) -> Failed:
+        """A failed attempt in place of an outcome that the database refuses to write down."""
+        return in_plain_text(self.failed(SettlementRefused(reason), message))
+
+    def put_off(self, error: BaseException, message: Message) -> Snooze:
+        """The transaction that completes the message is refused for a reason that every message may meet: it
+        was rolled back, so another try repeats nothing, and none is counted.
+        """
+        self._events.emit(
+            Event.SETTLEMENT_REFUSED,
+            msg_id=message.msg_id,
+            statement="transaction",
+            reason=said_by(error),
+            follows=f"put off for {REFUSED_S:g} s",
+        )
+        return Snooze(REFUSED_S)
+
+    def returned(self, value: Any, message: Message) -> Outcome:
+        """What a handler returned for a message. Outcomes may be returned as well as raised, and an exception
+        is a failure either way.
+        """
+        match value:
+            case BaseException():
+                return self.raised(value, message)
+            case Failed() | Cancelled() | Released() | Lost() | Settled():
+                return value
+        return self._completed(value, message)
+
+    def raised(
+        self, error: BaseException, message: Message, outages: Sequence[BaseException] = ()
+    ) -> Outcome:
+        """What a handler raised. ``outages``: errors of connections that it had borrowed and lost."""
+        if isinstance(error, Snooze):
+            try:
+                return Snooze(seconds(error.after_s, "after"))
+            except BaseException as broken:
+                return self.failed(_without_delay(error, broken), message)
+        asked = isinstance(error, Retry | Dead)
+        if not asked and any(_stems_from(error, outage) for outage in outages):
+            return self._lost_connection(error, message)
+        return self.failed(error, message)
+
+    def failed(self, error: BaseException, message: Message, kind: str | None = None) -> Failed:
+        """A failed attempt with its record, and what follows it."""
+        kind = kind or _kind_of(error)
+        verdict = self._verdict(error, message, kind)
+        return Failed(
+            kind,
+            name_of(error),
+            said_by(error),
+            None if kind in {"timeout", "invalid_payload"} else _traceback(error),
+            None if isinstance(verdict, Dead) else verdict,
+            time.monotonic() - message.started if message.started else 0.0,
+            _reason(verdict, error) if isinstance(verdict, Dead) else "",
+        )
+
+    def _lost_connection(self, error: BaseException, message: Message) -> Failed:
+        """The message runs again at once, and no attempt is counted. It is recorded, so that
+        ``max_deliveries`` bounds a statement that ends its own session.
+        """
+        ran_s = time.monotonic() - message.started
+        return Failed("lost_lease", name_of(error), said_by(error), _traceback(error), 0.0, ran_s)
+
+    def _completed(self, value: Any, message: Message) -> Outcome:
+        if not self._options.keep_results:
+            return COMPLETED
+        try:
+            result = value.result if isinstance(value, Completed) else value
+            return COMPLETED if result is None else Completed(result_to_json(result))
+        except BaseException as error:
+            self._events.emit(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=said_by(error))
+            return COMPLETED
+
+    def _is_exhausted(self, message: Message) -> bool:
+        try:
+            return self._options.retry.exhausted(message.failures)
+        except BaseException as broken:
+            self._say_broken(broken, message, "the retry rule raised")
+            return False
+
+    def _verdict(self, error: BaseException, message: Message, kind: str) -> float | Dead:
+        if isinstance(error, Dead):
+            return Dead(_reason_of(error) or "the handler said so")
+        if kind == "invalid_payload" and self._options.on_invalid == "dead":
+            return Dead(f"invalid payload: {said_by(error)}")
+        asked_s = self._asked_s(error, message)
+        try:
+            verdict = self._options.retry.decide(message.attempt, error, random.random, asked_s=asked_s)
+            return verdict if isinstance(verdict, Dead) else seconds(verdict, "the retry rule's delay")
+        except BaseException as broken:
+            self._say_broken(broken, message, "the retry rule raised")
+            return BROKEN_RULE_S
+
+    def _asked_s(self, error: BaseException, message: Message) -> float | None:
+        """The delay that a ``Retry`` asks for; the policy chooses where that can't be read."""
+        if not isinstance(error, Retry):
+            return None
+        try:
+            return None if error.after_s is None else seconds(error.after_s, "after")
+        except BaseException as broken:
+            self._say_broken(broken, message, f"the delay of {name_of(error)} can't be read")
+            return None
+
+    def _say_broken(self, broken: BaseException, message: Message, reason: str) -> None:
+        self._events.emit(Event.HOOK_FAILED, exception=broken, msg_id=message.msg_id, reason=reason)
+
+
+def name_of(error: BaseException) -> str:
+    """The name of an error's class."""
+    try:
+        return _storable(str(type(error).__name__))[:NAME_LIMIT]
+    except BaseException:
+        return "Exception"
+
+
+def said_by(error: BaseException) -> str:
+    """The text of an error."""
+    return _storable(message_of(error))[:TEXT_LIMIT]
+
+
+def _without_delay(snooze: Snooze, broken: BaseException) -> PostmillError:
+    return InvalidOption(
+        f"{name_of(snooze)} does not say for how long to snooze.",
+        why=f"Its after_s can't be used: {said_by(broken)}",
+        hint="Call super().__init__(after) in its __init__.",
+    ).with_traceback(snooze.__traceback__)
+
+
+def _reason_of(dead: Dead) -> str:
+    """The reason that it gives; its text, or else its class's name, where a subclass has lost the reason."""
+    try:
+        return _storable(str(dead.reason or ""))[:TEXT_LIMIT]
+    except BaseException:
+        return said_by(dead) or name_of(dead)
+
+
+def _reason(verdict: Dead, error: BaseException) -> str:
+    """Why it is dead; attempts that ran out name the last error."""
+    reason = _reason_of(verdict)
+    if isinstance(verdict, Exhausted):
+        return f"{reason}: {name_of(error)}: {said_by(error)[:QUOTED_LIMIT]}"
+    return reason
+
+
+def _stems_from(error: BaseException, origin: BaseException) -> bool:
+    """Whether ``error`` is ``origin``, or was raised because of it, also in a group."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        found = waiting.pop()
+        if found is origin:
+            return True
+        if found is not None and id(found) not in seen:
+            seen.add(id(found))
+            waiting += [found.__cause__, found.__context__]
+            waiting += found.exceptions if isinstance(found, BaseExceptionGroup) else ()
+    return False
+
+
+def _kind_of(error: BaseException) -> str:
+    if isinstance(error, InvalidPayload):
+        return "invalid_payload"
+    return "crash" if isinstance(error, ChildCrashed) else "error"
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds neither NUL nor lone surrogates."""
+    return encodable(text.replace("\x00", "\\x00"))
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        text = "".join(traceback.format_exception(error, limit=-30))
+        return _storable(text[-TEXT_LIMIT:])[-TEXT_LIMIT:]
+    except BaseException:
+        return f"{name_of(error)} (its traceback can't be shown)"

@@ -1,0 +1,1 @@
+"""Writes outcomes down, in batches, fenced by the claim."""

@@ -1,0 +1,73 @@
+"""Asks the database why a settlement was refused. Decides nothing: see ``model.refusal``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+from postmill.model.queue.refusal import Cause, cause_of
+from postmill.sql.catalog import queue_statement, statement
+
+if TYPE_CHECKING:
+    from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.engine.settle.settlement import Pair, Settlement, Statements
+
+QUESTION_S = 1.0
+"""Longer than any of these questions takes, unless a lock keeps it waiting, which is an answer as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What the session lacks for a settlement, in words; empty: nothing."""
+
+    words: str = ""
+    queue_is_gone: bool = False
+
+
+class Diagnosis:
+    """The questions of one worker. Raises what asyncpg raises."""
+
+    def __init__(self, shared: SharedConnection, statements: Statements) -> None:
+        self._shared = shared
+        self._statements = statements
+
+    async def lack(self, settlement: Settlement) -> Lack:
+        """Tables and rights that are missing for this settlement."""
+        name = self._statements.shape.name.lower()
+        archive = f"a_{name}" if self._statements.archive else None
+        rows = await self._shared.fetch(statement("settlement_lacks"), f"q_{name}", archive, settlement.kind)
+        words = ", ".join(sorted(row["lack"] for row in rows))
+        return Lack(words, any(row["queue_is_gone"] for row in rows))
+
+    async def unlocked(self, settlement: Settlement) -> set[int] | None:
+        """Ids of the messages whose rows are locked by nobody; None: the table itself is locked."""
+        ids = [message.msg_id for message in settlement.messages]
+        text = queue_statement("settlement_unlocked", self._statements.shape)
+        async with self._shared.connection() as connection:
+            try:
+                rows = await connection.fetch(text, ids, timeout=QUESTION_S)
+            except TimeoutError:
+                return None
+            except asyncpg.PostgresError as error:
+                if cause_of(sqlstate_of(error)) is Cause.LOCKED:
+                    return None
+                raise
+        return {row["msg_id"] for row in rows}
+
+    async def left(self, pairs: list[Pair], sent: dict[int, int]) -> set[int]:
+        """Ids of the messages that still stand in the queue as they were claimed."""
+        messages = [message for message, _ in pairs]
+        rows = await self._shared.fetch(
+            queue_statement("settlement_left", self._statements.shape),
+            [message.msg_id for message in messages],
+            [message.read_ct for message in messages],
+            [sent[message.msg_id] for message in messages],
+        )
+        return {row["msg_id"] for row in rows}
+
+
+def sqlstate_of(error: BaseException) -> str:
+    """The SQLSTATE that the server gave an error; empty: it is the driver's own."""
+    return str(getattr(error, "sqlstate", "") or "")

@@ -1,0 +1,263 @@
+"""Writes outcomes down, in batches, until each has landed or its lease is lost.
+
+A finished handler whose outcome could not be written is not a failed handler. What follows a settlement that
+the database did not take is decided by ``engine.failed_settlements``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from postmill.engine.reports import report
+from postmill.engine.settle.dead_letters import with_last_failures
+from postmill.engine.settle.failed_settlements import FailedSettlements, said
+from postmill.engine.settle.settlement import Settlement, Statements, grouped
+from postmill.model.events import Event
+from postmill.model.queue.message import State
+from postmill.model.queue.outcome import LOST, Failed
+from postmill.service.outage import OutageBackoff
+from postmill.service.service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.engine.held_messages import Ledger
+    from postmill.engine.settle.settlement import Pair
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.outcome import Outcome
+    from postmill.service.events import Events
+    from postmill.service.outage import Outage
+
+BATCH = 1000
+"""Messages in one statement at most."""
+GIVEN_UP_AFTER = 3
+"""An outcome that breaks its batch alone so often in a row is given up: the settler itself, after eight."""
+
+
+class Settler(Service):
+    """The outcomes of one worker on their way to the database."""
+
+    def __init__(
+        self,
+        shared: SharedConnection,
+        statements: Statements,
+        ledger: Ledger,
+        events: Events,
+        outage: Outage,
+    ) -> None:
+        super().__init__(events)
+        self.statements = statements
+        self._shared = shared
+        self._ledger = ledger
+        self._events = events
+        self._backoff = OutageBackoff(outage)
+        self._failures = FailedSettlements(
+            shared,
+            statements,
+            ledger,
+            events,
+            self._backoff,
+            settle=self._settle_pairs,
+            release=self._release,
+        )
+        self._pending: list[Pair] = []
+        self._in_hand: list[Pair] = []
+        """What the batch at hand began with."""
+        self._suspects = 0
+        """So many outcomes were in a batch that broke: they go one by one, until it is known which did it."""
+        self._suspect: Message | None = None
+        """The last message whose outcome broke a batch alone."""
+        self._broke_alone = 0
+        self._waiting: asyncio.Future[None] | None = None
+        self.settled = 0
+        """Messages settled so far."""
+        self.on_settled: list[Callable[[Settlement, list[int]], None]] = []
+        """Called after each statement with what it really settled."""
+        self.on_progress: Callable[[], None] = lambda: None
+
+    def fail_with(self, as_failed: Callable[[Message, str], Failed]) -> None:
+        """``as_failed`` makes a failed attempt, under the retry policy, of an outcome that is refused."""
+        self._failures.as_failed = as_failed
+
+    def add(self, message: Message, outcome: Outcome) -> None:
+        """Take over a message whose attempt has ended."""
+        self._pending.append((message, outcome))
+        if self._waiting is not None:
+            self.wake()
+
+    @property
+    def pending(self) -> int:
+        """Outcomes that are not on their way yet."""
+        return len(self._pending) + len(self._failures.refusals)
+
+    @property
+    def queue_refuses(self) -> bool:
+        """Whether nothing more should be claimed, because the queue takes no outcomes."""
+        return self._failures.refusals.queue_refuses
+
+    async def run_once(self) -> bool:
+        """Write down one batch, and offer again what was refused and is due."""
+        due = self._failures.refusals.due()
+        size = BATCH if self._suspects == 0 else 1
+        batch, self._pending = self._pending[:size], self._pending[size:]
+        self._in_hand = [*due, *batch]
+        try:
+            for pair in due:
+                await self._settle_pairs([pair], trial=True)
+            await self._settle_pairs(batch)
+        except BaseException as error:
+            self._take_back(error)
+            raise
+        self._in_hand, self._suspects = [], max(0, self._suspects - 1)
+        self.on_progress()
+        return bool(self._pending)
+
+    @property
+    def held(self) -> list[Message]:
+        """Messages whose outcomes wait to be written, or are on their way."""
+        return [message for message, _ in (*self._pending, *self._in_hand, *self._failures.refusals.pairs)]
+
+    def _take_back(self, error: BaseException) -> None:
+        """A batch has ended in the middle. What is not decided goes back to what waits, and may have landed.
+        An outcome that breaks it alone is given up for one that can be written.
+        """
+        kept = {id(pair[0]) for pair in [*self._pending, *self._failures.refusals.pairs]}
+        open_pairs = [
+            pair if pair[0].state != State.LOST else (pair[0], LOST)
+            for pair in self._in_hand
+            if id(pair[0]) not in kept and pair[0].state != State.SETTLED
+        ]
+        self._in_hand = []
+        for message, _ in open_pairs:
+            message.unanswered = True
+            message.state = State.LOST if message.state == State.LOST else State.HELD
+        self._ledger.reopened(message for message, _ in open_pairs if message.counted)
+        self._ledger.close_empty()
+        if isinstance(error, Exception):
+            self._suspects = len(open_pairs)
+            if len(open_pairs) == 1 and self._breaks_alone(open_pairs[0][0]):
+                open_pairs = [self._given_up(*open_pairs[0], error)]
+        self._pending[:0] = open_pairs
+
+    def _breaks_alone(self, message: Message) -> bool:
+        """Whether it is surely this message's outcome that breaks the batch."""
+        again = self._suspect is message
+        self._suspect, self._broke_alone = message, self._broke_alone + 1 if again else 1
+        return self._broke_alone >= GIVEN_UP_AFTER
+
+    def _given_up(self, message: Message, outcome: Outcome, error: Exception) -> Pair:
+        reason = f"its outcome can't be settled: {said(error)}"
+        self._events.emit(Event.WORKER_FAILED, exception=error, msg_id=message.msg_id, reason=reason)
+        if isinstance(outcome, Failed):
+            return message, LOST
+        return message, self._failures.as_failed(message, reason)
+
+    async def rest(self) -> None:
+        """Wait for the next outcome, or until a refused one is due again."""
+        if self._pending:
+            return
+        self._waiting = asyncio.get_running_loop().create_future()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._failures.refusals.wait_s()):
+                await self._waiting
+        self._waiting = None
+
+    def wake(self) -> None:
+        """See :class:`Service`."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Write down everything that is pending and stop. Returns whether all of it landed in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self.stop()
+                while await self.run_once() or self.pending:
+                    if not self._pending:
+                        await asyncio.sleep(self._failures.refusals.wait_s() or 0.0)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _settle_pairs(
+        self, pairs: list[Pair], *, trial: bool = False, new_session: bool = False, waits: int = 0
+    ) -> None:
+        for settlement in grouped(pairs, self._ledger.closing):
+            settlement.trial, settlement.new_session, settlement.waits = trial, new_session, waits
+            await self._settle(settlement)
+            self._ledger.closed(settlement.finished)
+
+    async def _settle(self, settlement: Settlement) -> None:
+        while settlement.pairs:
+            if self._failures.refusals.is_refusing(settlement.kind) and not settlement.trial:
+                self._failures.hold(settlement, settlement.pairs)
+                return
+            try:
+                if settlement.kind == "dead_letter":
+                    await self._explain(settlement)
+                settled = await self._execute(settlement)
+            except Exception as error:
+                if await self._failures.is_sent_again(settlement, error):
+                    continue
+                return
+            self._backoff.worked()
+            missed = self._note(settlement, settled)
+            if missed:
+                sent = dict(
+                    zip((message.msg_id for message in settlement.messages), settlement.sent_vts, strict=True)
+                )
+                missed = await self._failures.still_ours(settlement, missed, sent)
+            settlement.pairs = missed
+
+    def _release(self, kind: str, settled: Iterable[int]) -> None:
+        """The queue takes settlements of this kind: send what was kept from it."""
+        self._pending[:0] = self._failures.refusals.accepted(kind, settled)
+
+    async def _explain(self, settlement: Settlement) -> None:
+        """Give messages that were not run again the failure that their last attempt met: once."""
+        if not settlement.explained:
+            queue = self.statements.shape.name
+            settlement.pairs = await with_last_failures(self._shared, queue, settlement.pairs)
+            settlement.explained = True
+
+    async def _execute(self, settlement: Settlement) -> list[int]:
+        for message, _ in settlement.pairs:
+            if message.state == State.HELD:
+                message.state = State.SETTLING
+        try:
+            text, arguments = self.statements.call(settlement)
+            row = await self._shared.fetchrow(text, *arguments)
+        except BaseException:
+            for message, _ in settlement.pairs:
+                if message.state == State.SETTLING:
+                    message.state = State.HELD
+            raise
+        if row is None:  # a statement that only closes receipts
+            return [message.msg_id for message, _ in settlement.pairs]
+        settled: list[int] = row["settled"]
+        return settled
+
+    def _note(self, settlement: Settlement, settled: list[int]) -> list[Pair]:
+        """Mark what landed; returns what did not."""
+        missed: list[Pair] = []
+        if len(settled) == len(settlement.pairs):
+            landed = settlement.messages
+        else:
+            ids = set(settled)
+            landed = [message for message in settlement.messages if message.msg_id in ids]
+            missed = [pair for pair in settlement.pairs if pair[0].msg_id not in ids]
+        news = landed
+        if settlement.event == Event.LEASE_LOST:
+            news = [message for message in landed if message.state != State.LOST]  # the others' loss was said
+        for message in landed:
+            message.state = State.SETTLED
+        self.settled += len(landed)
+        if landed:
+            self._release(settlement.kind, settled)
+            for listener in self.on_settled:
+                listener(settlement, settled)
+            report(self._events, settlement, news)
+        return missed

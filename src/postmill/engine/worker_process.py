@@ -1,0 +1,241 @@
+"""A process whose main job is to run workers: signals in, an end out. One signal drains, a second forces."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from postmill.engine.engine import Engine
+from postmill.model.errors import InvalidOption
+from postmill.service.tasks import new_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+
+    from postmill.engine.handler import Handler
+    from postmill.engine.worker_probe import WorkerProbe
+    from postmill.model.config.address import Address
+
+LOOP_VARIABLE = "POSTMILL_LOOP"
+"""Names the event loop of a worker's process."""
+LEFT_BEHIND_S = 1.0
+"""How long a task that ignores its cancellation may hold up the end of the process."""
+MAX_STOPS = 5
+"""How often a stop is begun that other code in the process cancels: it is not held up for ever."""
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Runner:
+    """Handlers that run until somebody asks them to stop."""
+
+    def __init__(
+        self,
+        handlers: Sequence[Handler],
+        address: Address,
+        *,
+        on_drain: Callable[[Callable[[], int]], None] | None = None,
+        probe: tuple[str, int] | None = None,
+    ) -> None:
+        self._handlers = handlers
+        self._address = address
+        self._on_drain = on_drain
+        self._probe = probe
+        self._engine: Engine | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._asked: asyncio.Event | None = None
+        self._asked_early = False
+        self._over: asyncio.Future[None]
+        """Not a task: nothing that cancels every task reaches it."""
+
+    async def run(self) -> None:
+        """Run until SIGINT, SIGTERM, :meth:`stop` or an operator's deprecation of every worker here. Raises
+        :class:`WorkerFailed` when a part of a worker can't be kept alive.
+        """
+        self._loop = asyncio.get_running_loop()
+        self._over = self._loop.create_future()
+        self._asked = asyncio.Event()
+        self._engine = engine = Engine(self._handlers, self._address)
+        if self._asked_early:
+            self._asked.set()
+            self._end()
+        probe = self._probe_of(engine)
+        with self._signals():
+            if probe is not None:
+                await probe.start()
+            try:
+                await self._run(engine, self._asked)
+            finally:
+                if probe is not None:
+                    await probe.stop()
+
+    async def _run(self, engine: Engine, asked: asyncio.Event) -> None:
+        starting = new_task(engine.start())
+        starting.add_done_callback(lambda task: self._end() if _error_of(task) is not None else None)
+        engine.on_over.append(self._end)
+        await self._outlasted(self._over)
+        if not starting.done():
+            starting.cancel()
+        failed = engine.failure is not None or not engine.started.is_set()
+        reason = "failed" if failed else "deprecated"
+        await self._stopped(engine, "shutdown" if asked.is_set() else reason)
+        await self._outlasted(starting)
+        error = engine.failure or _error_of(starting)
+        if error is not None and not (asked.is_set() and isinstance(error, asyncio.CancelledError)):
+            raise error
+
+    async def _stopped(self, engine: Engine, reason: str) -> None:
+        """Stop the engine, again if other code has cancelled that."""
+        for _ in range(MAX_STOPS):
+            stopping = new_task(engine.stop(reason))
+            await self._outlasted(stopping)
+            if not stopping.cancelled():
+                break
+        stopping.result()
+
+    async def _outlasted(self, waited: asyncio.Future[Any]) -> None:
+        """Wait for ``waited``, also when this task is cancelled: a handler that cancels every task of the
+        process has cancelled this one too, and nothing else may.
+        """
+        task = asyncio.current_task()
+        while not waited.done():
+            try:
+                await asyncio.wait({waited})
+            except asyncio.CancelledError:
+                if task is not None:
+                    task.uncancel()
+
+    def stop(self) -> None:
+        """Ask for the end; asked again, cut the grace short."""
+        if self._asked is None or self._engine is None:
+            self._asked_early = True
+            return
+        if self._asked.is_set():
+            self._engine.force()
+        self._asked.set()
+        self._end()
+        if self._on_drain is not None:
+            engine = self._engine
+            self._on_drain(lambda: engine.running)
+
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+    def stop_from_thread(self) -> None:
+        """:meth:`stop`, from a thread that is not the event loop's."""
+        if self._loop is None:
+            self._asked_early = True
+        else:
+            self._loop.call_soon_threadsafe(self.stop)
+
+    def _probe_of(self, engine: Engine) -> WorkerProbe | None:
+        """The probe, if there is to be one."""
+        if self._probe is None:
+            return None
+        from postmill.engine.worker_probe import WorkerProbe  # noqa: PLC0415 - most workers run without a probe
+
+        return WorkerProbe(engine, *self._probe)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Signals ask for the end. In a thread other than the main one they can't be had."""
+        loop = asyncio.get_running_loop()
+        taken = []
+        for number in _SIGNALS:
+            with suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.add_signal_handler(number, self.stop)
+                taken.append(number)
+        try:
+            yield
+        finally:
+            for number in taken:
+                loop.remove_signal_handler(number)
+
+
+def run(main: Coroutine[Any, Any, None], stop: Callable[[], object] | None = None) -> None:
+    """Run ``main`` on the fastest event loop there is here, or on asyncio's own if ``POSTMILL_LOOP`` says so.
+
+    ``stop`` asks ``main`` to end. It is called when other code breaks the loop off, with a ``SystemExit`` in
+    a task of its own; what was raised is raised here when ``main`` has ended. Raises :class:`InvalidOption`
+    for any other value of that variable.
+    """
+    runner = asyncio.Runner(loop_factory=loop_factory(os.environ.get(LOOP_VARIABLE)))
+    try:
+        _run_to_its_end(runner, main, stop)
+    finally:
+        loop = runner.get_loop()
+        loop.set_task_factory(None)  # a handler may have installed one that raises
+        if loop.run_until_complete(_ended()):
+            runner.close()
+
+
+def _run_to_its_end(
+    runner: asyncio.Runner, main: Coroutine[Any, Any, None], stop: Callable[[], object] | None
+) -> None:
+    working: list[asyncio.Task[Any] | None] = []
+
+    async def work() -> None:
+        working.append(asyncio.current_task())
+        await main
+
+    try:
+        runner.run(work())
+    except BaseException as broken:
+        task = working[0] if working else None
+        if stop is None or task is None or task.done():
+            raise
+        if not _is_stopped_loop(broken):
+            stop()
+        _go_on(runner.get_loop(), task, stop)
+        if not _is_stopped_loop(broken):
+            raise
+
+
+def _go_on(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop: Callable[[], object]) -> None:
+    """Run a loop that was broken off until ``task`` has ended. ``loop.stop()`` has no effect; any other break
+    asks for the end, and once more cuts the grace short.
+    """
+    while not task.done():
+        try:
+            loop.run_until_complete(task)
+        except BaseException as broken:
+            if task.done():
+                raise
+            if not _is_stopped_loop(broken):
+                stop()
+
+
+def _is_stopped_loop(error: BaseException) -> bool:
+    """Whether somebody called ``loop.stop()``; the loop says so in these words, and with no class."""
+    return isinstance(error, RuntimeError) and "stopped before Future completed" in str(error)
+
+
+def loop_factory(wanted: str | None) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes an event loop; None is asyncio's own. ``wanted`` is ``asyncio``, ``uvloop`` or nothing."""
+    if wanted not in {None, "", "asyncio", "uvloop"}:
+        raise InvalidOption(f"{LOOP_VARIABLE}={wanted} is not known.", why="It is asyncio or uvloop.")
+    if wanted == "asyncio":
+        return None
+    try:
+        return import_module("uvloop").new_event_loop  # type: ignore[no-any-return]
+    except ImportError:
+        return None  # not on every platform
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    """What ended a task; None when it returned."""
+    return asyncio.CancelledError("the start was cancelled") if task.cancelled() else task.exception()
+
+
+async def _ended() -> bool:
+    """Cancel what still runs, and say whether it ended: a handler that ignores it must not keep us here."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    if rest:
+        await asyncio.wait(rest, timeout=LEFT_BEHIND_S)
+    return all(task.done() for task in rest)

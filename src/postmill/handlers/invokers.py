@@ -1,0 +1,149 @@
+"""How a handler is called: on the event loop, in a thread, or in a process that can be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from postmill.handlers.context import Context
+from postmill.handlers.returned import drop, finished, finished_batch
+from postmill.handlers.signature import called
+from postmill.model.errors import InvalidHandler
+from postmill.service.threads import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from postmill.engine.run.attempt import Attempt
+    from postmill.handlers.signature import Signature
+    from postmill.model.queue.worker_options import WorkerOptions
+
+    Finish: TypeAlias = Callable[[Any], Awaitable[Any]]
+
+
+class Call(Protocol):
+    """One way of calling a function."""
+
+    def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+        """The call for one message."""
+
+    def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """The call for several messages at once. The context, if wanted, is that of the first."""
+
+    def close(self) -> None:
+        """Let go of threads and processes."""
+
+
+def calling(function: Callable[..., Any], signature: Signature, options: WorkerOptions) -> Call:
+    """The way to call ``function``. Raises :class:`InvalidHandler` for a coroutine function in a process
+    pool.
+    """
+    if options.executor == "process":
+        if _is_async(function) or signature.wants_context:
+            raise InvalidHandler(
+                "A handler with executor='process' is a plain def with one parameter.",
+                why="It runs in another process, where neither the event loop nor the context is.",
+                hint="Write it as a plain def of the payload; its return value comes back.",
+            )
+        from postmill.handlers.process_pool import InProcess  # noqa: PLC0415 - multiprocessing is not cheap to import
+
+        return InProcess(function, options)
+    if _is_async(function):
+        return OnLoop(function, wants_context=signature.wants_context)
+    return InThread(function, options, wants_context=signature.wants_context)
+
+
+class OnLoop:
+    """``async def``: awaited in the slot's own task."""
+
+    def __init__(self, function: Callable[..., Any], *, wants_context: bool) -> None:
+        self._function = function
+        self._run = self._with_context if wants_context else self._plain
+
+    def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self._run(payload, attempt, finished)
+
+    def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self._run(payloads, attempts[0], finished_batch)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    async def _plain(self, payload: Any, attempt: Attempt, finish: Finish) -> Any:
+        result = await self._function(payload)
+        return None if result is None else await finish(result)
+
+    async def _with_context(self, payload: Any, attempt: Attempt, finish: Finish) -> Any:
+        try:
+            result = await self._function(payload, Context(attempt))
+            return None if result is None else await finish(result)
+        finally:
+            attempt.ended = True
+
+
+class InThread:
+    """A plain ``def``: in a pool of as many threads as the worker has slots. A thread can't be killed: after
+    a time limit it keeps its slot, and its lease is renewed, until it ends. What it returns is awaited on the
+    event loop.
+    """
+
+    def __init__(self, function: Callable[..., Any], options: WorkerOptions, *, wants_context: bool) -> None:
+        self._function = function
+        self._wants_context = wants_context
+        self._size = options.max_concurrent
+        self._threads: Threads | None = None
+
+    def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self._run(payload, attempt, finished)
+
+    def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """See :class:`Call`."""
+        return self._run(payloads, attempts[0], finished_batch)
+
+    def close(self) -> None:
+        """Start nothing more; a thread that still runs is not waited for."""
+        if self._threads is not None:
+            self._threads.close()
+
+    async def _run(self, payload: Any, attempt: Attempt, finish: Finish) -> Any:
+        if not self._wants_context:
+            result = await self._in_thread(partial(self._function, payload), attempt)
+            return None if result is None else await finish(result)
+        try:
+            result = await self._in_thread(partial(self._function, payload, Context(attempt)), attempt)
+            return None if result is None else await finish(result)
+        finally:
+            attempt.ended = True
+
+    async def _in_thread(self, call: Callable[[], Any], attempt: Attempt) -> Any:
+        if self._threads is None or self._threads.closed:
+            self._threads = Threads(self._size, "postmill handler")
+        threads = self._threads
+        running = asyncio.wrap_future(threads.submit(partial(copy_context().run, call)))
+        cancelled: asyncio.CancelledError | None = None
+        while not running.done():
+            try:
+                await asyncio.wait([running])
+            except asyncio.CancelledError as error:
+                cancelled = error
+                if attempt.stopping.reason == "shutdown" or threads.closed:
+                    break  # the worker ends: the thread is left behind
+        if not running.done():
+            running.cancel()  # its result is of no use any more
+            raise cancelled or asyncio.CancelledError
+        result = (
+            running.result()
+        )  # also after its time limit: what is done is done, and must not be done again
+        if cancelled is not None and drop(result):
+            raise cancelled  # nothing is done yet, and the time to do it is over
+        return result
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(called(function))

@@ -1,0 +1,1 @@
+"""One running isolate: its start, its exchanges, its end."""

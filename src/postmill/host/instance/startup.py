@@ -1,0 +1,107 @@
+"""The start of one isolate: what it is told, and whether it has become ready.
+
+Knows no process; a failure is said in the log here, once, and raised wherever somebody waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from postmill.model.errors import InvalidOption
+from postmill.model.events import Event
+from postmill.model.functions.failures import BootFailed
+from postmill.model.functions.limits import MEBIBYTE, EndReason
+from postmill.wire.frames import Boot, Booted, Kind, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from postmill.host.discovery import Source
+    from postmill.wire.frames import Account
+
+FOREVER_S = 86_400.0
+
+
+class Startup:
+    """``say`` writes an event of this isolate into the log."""
+
+    def __init__(self, say: Callable[..., None]) -> None:
+        self._say = say
+        self._booted: asyncio.Future[Booted] = asyncio.get_running_loop().create_future()
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the isolate was ready to serve."""
+        return self._booted.done() and self._booted.exception() is None
+
+    async def kind(self) -> str:
+        """What the function is, once it is ready to serve. Raises :class:`BootFailed`."""
+        return (await asyncio.shield(self._booted)).kind
+
+    async def until_decided(self) -> None:
+        """Until it is ready to serve, or has failed."""
+        await asyncio.wait({self._booted})
+
+    def heard(self, kind: int, payload: bytes) -> None:
+        """The isolate said that it is ready, or why it is not."""
+        if self._booted.done():
+            return
+        if kind == Kind.BOOTED:
+            self._booted.set_result(msgspec.msgpack.decode(payload, type=Booted))
+        else:
+            trouble = msgspec.msgpack.decode(payload, type=Trouble)
+            self.fail(trouble.summary, trouble.traceback)
+
+    def fail(self, why: str, traceback: str = "") -> None:
+        """It will not become ready. Says nothing new when that is decided."""
+        if self._booted.done():
+            return
+        self._say(Event.FUNCTION_BOOT_FAILED, error=why, traceback=traceback)
+        failure = BootFailed("The function could not be started.", reason=EndReason.STARTUP_FAILURE, why=why)
+        self._booted.set_exception(failure)
+        self._booted.exception()  # seen, also when nobody waits any more
+
+
+def boot_of(
+    source: Source,
+    folder: Path,
+    environment: Mapping[str, str],
+    account: Account | None,
+    execution_id: str,
+) -> Boot:
+    """All that an isolate is told. Raises :class:`InvalidOption` for a variable that it can't be given."""
+    settings, limits = source.settings, source.settings.limits
+    variables = {**environment, **settings.env, "SB_EXECUTION_ID": execution_id}
+    for name, value in variables.items():
+        _check_variable(name, value)
+    return Boot(
+        slug=settings.slug,
+        path=str(source.path),
+        folder=str(folder),
+        execution_id=execution_id,
+        env=variables,
+        memory_bytes=int(limits.memory_mb * MEBIBYTE),
+        cpu_s=0.0 if settings.policy == "per_request" else limits.cpu_hard_s,
+        grace_s=limits.wall_clock_s or FOREVER_S,
+        threads=settings.threads,
+        concurrency=settings.at_a_time,
+        account=account,
+    )
+
+
+def _check_variable(name: str, value: str) -> None:
+    try:
+        name.encode()
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidOption(
+            f"The variable {name!a} is not UTF-8 text.",
+            why="A function's environment holds text only.",
+            hint="Set it again; bytes can be given as Base64.",
+        ) from None
+    if not name or "=" in name or "\0" in name + value:
+        raise InvalidOption(f"The variable {name!a} can't be in an environment.")

@@ -1,0 +1,1 @@
+"""Starts and ends the processes of isolates, and reads what they print."""

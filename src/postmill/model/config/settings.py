@@ -1,0 +1,208 @@
+"""What a project has configured: options, then environment, then ``postmill.toml``, then defaults.
+
+Pure: the caller reads the environment and the file and passes them in. Nothing here opens, connects or
+creates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from postmill.model.config import address
+from postmill.model.errors import InvalidOption
+from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
+from postmill.model.functions.tables import function_settings, runtime_settings
+
+FILE_NAME = "postmill.toml"
+STATE_FOLDER = ".postmill"
+"""What a project keeps beside it: the embedded server, keys, secrets, logs."""
+EMBEDDED = "embedded"
+"""The ``source`` of an address that nobody gave: the project's own Postgres."""
+
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+
+TOML_KEYS: Mapping[str, Mapping[str, type]] = {
+    "db": {"url": str, "listen_url": str, "data": str, "settings": dict},
+    "log": {"level": str, "format": str},
+}
+"""Every key of ``postmill.toml`` by table, with its type. ``[db.settings]`` holds Postgres's own names."""
+
+ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
+    "db_url": ("POSTMILL_DB_URL", "EDGE_WORKER_DB_URL", "DATABASE_URL"),
+    "listen_url": ("POSTMILL_LISTEN_URL",),
+    "data": ("POSTMILL_DATA",),
+    "log_level": ("POSTMILL_LOG_LEVEL", "EDGE_WORKER_LOG_LEVEL"),
+    "log_format": ("POSTMILL_LOG_FORMAT",),
+}
+"""The variables of each setting, first found wins. An empty variable counts as unset."""
+
+FUNCTION_TABLES = ("runtime", "functions")
+"""Tables of the function host, read by ``model.function_tables``."""
+
+_IN_TOML = {
+    "db_url": ("db", "url"),
+    "listen_url": ("db", "listen_url"),
+    "data": ("db", "data"),
+    "log_level": ("log", "level"),
+    "log_format": ("log", "format"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One project's configuration, validated. Its ``repr`` shows no address."""
+
+    project_dir: Path
+    data_dir: Path
+    """Where the embedded Postgres keeps its data; used only when ``db_url`` is None."""
+    db_url: str | None = field(default=None, repr=False)
+    """The database's address as it was given; None means the embedded Postgres."""
+    listen_url: str | None = field(default=None, repr=False)
+    db_settings: Mapping[str, str] = field(default_factory=dict)
+    """Postgres settings of the embedded server."""
+    log_level: str = "info"
+    log_format: str = "text"
+    source: str = EMBEDDED
+    """Where the database's address came from: an option, a variable, ``postmill.toml`` or ``embedded``."""
+    runtime: RuntimeSettings = RuntimeSettings()  # noqa: RUF009 - frozen
+    functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
+    """Functions that have a table of their own, by slug."""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the project's own Postgres is used."""
+        return self.db_url is None
+
+    @property
+    def address(self) -> address.Address | None:
+        """The address that was given, parsed; None means the embedded Postgres."""
+        if self.db_url is None:
+            return None
+        return address.parse(self.db_url, listen_url=self.listen_url, source=self.source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    value: str
+    source: str
+
+
+def resolve(
+    options: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    toml: Mapping[str, Any],
+    project_dir: Path,
+) -> Settings:
+    """The settings of the project in ``project_dir``.
+
+    ``options`` may hold ``db_url``, ``listen_url``, ``data``, ``log_level`` and ``log_format``; None: unset.
+    A relative data folder is taken from the project's folder. Raises :class:`InvalidOption` or
+    :class:`InvalidAddress` naming where the bad value came from; never echoes an address.
+    """
+    _check_toml(toml)
+    found = {name: _first(name, options, environ, toml) for name in ENVIRONMENT}
+    db_url, listen_url, data = found["db_url"], found["listen_url"], found["data"]
+    runtime = runtime_settings(toml.get("runtime", {}))
+    settings = Settings(
+        project_dir=project_dir,
+        data_dir=project_dir / Path(data.value if data else STATE_FOLDER).expanduser(),
+        db_url=db_url.value if db_url else None,
+        listen_url=_checked_listen_url(listen_url),
+        db_settings={
+            name: _as_setting(value) for name, value in toml.get("db", {}).get("settings", {}).items()
+        },
+        log_level=_choice(found["log_level"], LOG_LEVELS, "info", "log level"),
+        log_format=_choice(found["log_format"], LOG_FORMATS, "text", "log format"),
+        source=db_url.source if db_url else EMBEDDED,
+        runtime=runtime,
+        functions=function_settings(toml.get("functions", {}), runtime),
+    )
+    _ = settings.address  # refuses a bad address here, where its source is known
+    return settings
+
+
+def _first(
+    name: str, options: Mapping[str, str | None], environ: Mapping[str, str], toml: Mapping[str, Any]
+) -> _Found | None:
+    if value := options.get(name):
+        return _Found(value, "--" + name.replace("_", "-"))
+    for variable in ENVIRONMENT[name]:
+        if value := environ.get(variable):
+            return _Found(value, variable)
+    table, key = _IN_TOML[name]
+    if value := toml.get(table, {}).get(key):
+        return _Found(value, FILE_NAME)
+    return None
+
+
+def _checked_listen_url(found: _Found | None) -> str | None:
+    if found is None:
+        return None
+    if address.parse(found.value, source=found.source).pooled:
+        raise InvalidOption(
+            f"The listen address from {found.source} is a pooler in transaction mode.",
+            why="Port 6543 and hosts named pooler never deliver notifications.",
+            hint="Give the database's direct address, or leave it out: workers then poll.",
+        )
+    return found.value
+
+
+def _choice(found: _Found | None, allowed: tuple[str, ...], default: str, what: str) -> str:
+    if found is None:
+        return default
+    value = found.value.lower()
+    if value not in allowed:
+        raise InvalidOption(
+            f"{found.value!r} from {found.source} is not a {what}.",
+            why=f"It must be one of {', '.join(allowed)}.",
+            hint=_nearest(value, allowed),
+        )
+    return value
+
+
+def _check_toml(toml: Mapping[str, Any]) -> None:
+    for table, keys in toml.items():
+        known = TOML_KEYS.get(table)
+        if known is None and table not in FUNCTION_TABLES:
+            shown = f"[{table}]" if isinstance(keys, Mapping) else table
+            raise _unknown(shown, table, (*TOML_KEYS, *FUNCTION_TABLES))
+        if not isinstance(keys, Mapping):
+            raise _wrong_type(table, "a table")
+        if known is None:
+            continue
+        for key, value in keys.items():
+            if key not in known:
+                raise _unknown(f"{key} in [{table}]", key, tuple(known))
+            if not isinstance(value, known[key]):
+                raise _wrong_type(f"{table}.{key}", "a table" if known[key] is dict else "a string")
+
+
+def _unknown(shown: str, name: str, known: tuple[str, ...]) -> InvalidOption:
+    return InvalidOption(
+        f"{FILE_NAME} has an unknown name: {shown}.",
+        why=f"Known here: {', '.join(known)}.",
+        hint=_nearest(name, known) or "Remove it, or see docs/reference/configuration.md.",
+    )
+
+
+def _wrong_type(name: str, wanted: str) -> InvalidOption:
+    return InvalidOption(
+        f"{name} in {FILE_NAME} has a value of the wrong type.",
+        why=f"It must be {wanted}.",
+        hint="See docs/reference/configuration.md.",
+    )
+
+
+def _as_setting(value: object) -> str:
+    """TOML's own true, 128 and "64MB" as Postgres spells them."""
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"Did you mean {close[0]}?" if close else ""

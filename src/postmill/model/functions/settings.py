@@ -1,0 +1,117 @@
+"""What is configured for the function host and for each function. Frozen, validated when made; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
+
+from postmill.model.duration import seconds
+from postmill.model.errors import InvalidOption
+from postmill.model.functions.limits import PROFILES, Limits
+from postmill.model.functions.slug import validated
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Policy = Literal["per_worker", "per_request", "oneshot"]
+POLICIES: tuple[str, ...] = get_args(Policy)
+Preflight = Literal["", "gateway", "function"]
+PREFLIGHTS: tuple[str, ...] = get_args(Preflight)
+MOST_THREADS = 256
+"""Threads of one isolate: each takes a stack, and more of them only wait for one another's turn."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeSettings:
+    """``[runtime]``: the host itself, and what holds for every function that says nothing else."""
+
+    host: str = "127.0.0.1"
+    port: int = 54321
+    folder: str = "functions"
+    """Where the functions are, relative to the project."""
+    policy: Policy = "per_worker"
+    profile: str = "default"
+    limits: Limits = PROFILES["default"]
+    preload: tuple[str, ...] = ()
+    """Modules that every isolate has imported before it starts."""
+    boot_timeout_s: float = 30.0
+    response_timeout_s: float = 150.0
+    """How long a request waits for the start of its response."""
+    capacity_wait_s: float = 10.0
+    """How long a request waits for an instance that is free."""
+    grace_s: float = 3.0
+    """How long what runs may go on after a stop or a change of files was asked for."""
+    max_body_mb: float = 20.0
+    jwks: str = ""
+    """File or ``https://`` address of the public keys whose tokens are taken; empty: none."""
+    user: str = ""
+    """Account that isolates run as; empty: that of the host. Another one needs a host that is root."""
+
+    def __post_init__(self) -> None:
+        _in_range("port", self.port, 0, 65_535)
+        _one_of("policy", self.policy, POLICIES)
+        _one_of("profile", self.profile, tuple(PROFILES))
+        for name in ("boot_timeout_s", "response_timeout_s", "capacity_wait_s", "grace_s"):
+            object.__setattr__(self, name, seconds(getattr(self, name), name))
+        if not 0 < self.max_body_mb <= 1_000_000:
+            raise InvalidOption(f"max_body_mb={self.max_body_mb!r} is out of range.", why="It is above 0.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSettings:
+    """``[functions.<slug>]``: one function."""
+
+    slug: str
+    enabled: bool = True
+    verify_jwt: bool = True
+    preflight: Preflight = ""
+    """Who answers a browser's preflight when credentials are needed. Empty: an ASGI application its own, and
+    the gateway those of a handler or a worker.
+    """
+    entrypoint: str | None = None
+    """Its file, relative to the folder of functions; None: ``<slug>.py`` or ``<slug>/main.py``."""
+    instances: int = 1
+    """Processes that serve it at a time; a worker keeps so many running."""
+    concurrency: int = 100
+    """Requests at a time on one instance, under the policy ``per_worker``."""
+    policy: Policy = "per_worker"
+    limits: Limits = PROFILES["default"]
+    user: str = ""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        validated(self.slug)
+        _in_range("instances", self.instances, 1, 1_000)
+        _in_range("concurrency", self.concurrency, 1, 100_000)
+        _one_of("policy", self.policy, POLICIES)
+        _one_of("preflight", self.preflight, PREFLIGHTS)
+        for name, value in self.env.items():
+            if not _VARIABLE.fullmatch(name) or "\0" in value:
+                raise InvalidOption(
+                    f"{name!r} in the environment of {self.slug} can't be a variable.",
+                    why="A name has letters, digits and _; a value is text without NUL.",
+                )
+
+    @property
+    def threads(self) -> int:
+        """Plain ``def`` code that may run at a time on one instance."""
+        return min(self.concurrency, MOST_THREADS)
+
+    @property
+    def at_a_time(self) -> int:
+        """Requests at a time on one instance."""
+        return self.concurrency if self.policy == "per_worker" else 1
+
+
+def _in_range(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidOption(
+            f"{name}={value!r} is out of range.", why=f"It is a whole number from {low} to {high}."
+        )
+
+
+def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise InvalidOption(f"{name}={value!r} is not known.", why=f"It is one of {', '.join(choices)}.")

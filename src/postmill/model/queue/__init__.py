@@ -1,0 +1,1 @@
+"""Messages, claims, outcomes, retry rules: values and rules of queues."""

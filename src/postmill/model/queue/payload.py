@@ -1,0 +1,144 @@
+"""How a payload becomes JSON text that ``jsonb`` can hold, in one place. No I/O, no queues.
+
+JSON and ``jsonb`` disagree with Python in three ways, and each of them would lose data silently or fail far
+from its cause: NaN and infinity (JSON has none; most encoders write ``null``), NUL characters (``jsonb``
+refuses ``\\u0000``) and size.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+import orjson
+
+from postmill.model.errors import InvalidPayload, PayloadTooLarge
+from postmill.model.json_text import check_bounds
+from postmill.model.queue.payload_place import place_of, place_of_non_finite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+"""Largest payload of one message, as JSON text in UTF-8. Postgres itself holds about four times as much."""
+
+# An escaped NUL, but not an escaped backslash that happens to stand before the letters u0000.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+_WHATEVER_NUMBERS = msgspec.json.Decoder(float_hook=str)
+"""Checks text without making floats: text is passed through, and ``jsonb`` holds what no float can."""
+
+
+def to_json(value: object) -> bytes:
+    """``value`` as compact JSON in UTF-8, on one line.
+
+    Takes what JSON has, and dataclasses, msgspec Structs, pydantic models, date and time, UUID, Decimal,
+    Enum, sets and bytes (base64, as msgspec writes and reads them). JSON text that exists already is passed
+    through as ``msgspec.Raw``.
+
+    Raises :class:`InvalidPayload` for anything else, for NaN, infinity, NUL characters, integers beyond
+    64 bit and nesting that not every decoder can read, and :class:`PayloadTooLarge` above
+    :data:`MAX_MESSAGE_BYTES`.
+    """
+    data = _checked_text(bytes(value)) if isinstance(value, msgspec.Raw) else _encoded(value)
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise PayloadTooLarge(
+            f"The payload is {len(data):,} bytes of JSON; a message holds at most {MAX_MESSAGE_BYTES:,}.",
+            hint="Store the data elsewhere (a table, a file, an object store) and send its address.",
+        )
+    _check_storable(data, value)
+    return data
+
+
+def result_to_json(value: object) -> str:
+    """What a handler returned, as JSON text that ``jsonb`` can hold. Takes what JSON has, with keys that are
+    numbers as well. Raises :class:`InvalidPayload`.
+    """
+    try:
+        data = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError as error:
+        raise _not_json(value, error, orjson.OPT_NON_STR_KEYS) from error
+    _check_storable(data, value)
+    return data.decode()
+
+
+def _check_storable(data: bytes, value: object) -> None:
+    """Refuse what JSON text can't say, ``jsonb`` can't hold or a decoder can't read, though the encoder took
+    it.
+    """
+    check_bounds(data)
+    # Both patterns are rare in real payloads, so the exact and slower look is taken only where they occur.
+    if b"\\u0000" in data and _NUL.search(data):
+        raise InvalidPayload(
+            "The payload contains a NUL character.",
+            why="Postgres can't store \\u0000 in jsonb.",
+            hint="Remove it, or send the text in an encoding without NUL, e.g. base64.",
+        )
+    if b"null" in data and (place := place_of_non_finite(value)) is not None:
+        raise InvalidPayload(
+            "The payload contains NaN or infinity.",
+            why=f"JSON has no such numbers{_at(place)}.",
+            hint="Send None or a string in its place.",
+        )
+
+
+def _encoded(value: object) -> bytes:
+    try:
+        return orjson.dumps(value, default=_simpler)
+    except TypeError as error:
+        raise _not_json(value, error, 0) from error
+
+
+def _not_json(value: object, error: TypeError, option: int) -> InvalidPayload:
+    default = None if option else _simpler
+    place = place_of(value, lambda part: not _is_json(part, option, default))
+    return InvalidPayload(
+        "The payload can't be written as JSON.",
+        why=f"{_cause(error)}{_at(place)}.",
+        hint="Send dict with str keys, list, str, number, bool, None, or a dataclass or model of these.",
+    )
+
+
+def _is_json(part: object, option: int, default: Callable[[object], object] | None) -> bool:
+    try:
+        orjson.dumps(part, default=default, option=option)
+    except TypeError:
+        return False
+    return True
+
+
+def _at(place: str | None) -> str:
+    return f", at {place}" if place else ""
+
+
+def _simpler(value: object) -> object:
+    """One step towards what JSON has, for what orjson does not know by itself."""
+    if isinstance(value, msgspec.Raw) or hasattr(value, "model_dump"):
+        return _dumped(value)
+    return msgspec.to_builtins(value, enc_hook=_dumped)
+
+
+def _dumped(value: object) -> object:
+    """The same for what msgspec does not know either."""
+    if isinstance(value, msgspec.Raw):
+        return orjson.Fragment(_checked_text(bytes(value)))
+    dump = getattr(value, "model_dump", None)
+    if dump is None:
+        raise TypeError(f"JSON has nothing for the type {type(value).__name__}")
+    return dump(mode="json")
+
+
+def _checked_text(text: bytes) -> bytes:
+    try:
+        _WHATEVER_NUMBERS.decode(text)
+        text.decode()
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise InvalidPayload("The payload is not JSON.", why=f"{error}.") from error
+    # Line ends in valid JSON can stand only between values, where a space means the same.
+    return text.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in text or b"\r" in text else text
+
+
+def _cause(error: BaseException) -> str:
+    # orjson reports "Type is not JSON serializable" and keeps the reason from our own step as the cause.
+    return str(error.__cause__ or error).rstrip(".")

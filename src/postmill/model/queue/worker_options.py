@@ -1,0 +1,206 @@
+"""A worker's options: frozen, validated when made, each with its default, rule and the names people bring
+from elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from postmill.model.duration import seconds
+from postmill.model.errors import InvalidOption
+from postmill.model.queue.queue_name import usable
+from postmill.model.queue.retry import ExponentialRetry, FixedRetry, RetryPolicy, policy_from
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+
+Executor = Literal["inline", "process"]
+OnSuccess = Literal["archive", "delete"]
+OnInvalid = Literal["dead", "retry"]
+OnSilence = Literal["finish", "stop"]
+Poller = Literal["auto", "notify", "poll"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerOptions:
+    """See ``docs/reference/worker-options.md``. Raises :class:`InvalidOption` for a bad value."""
+
+    queue: str = "tasks"
+    max_concurrent: int = 10
+    max_pg_connections: int = 4
+    batch_size: int | None = None
+    max_poll_seconds: float | timedelta = 5.0
+    poll_interval_ms: int = 200
+    visibility_timeout: float | timedelta = 10.0
+    retry: RetryPolicy = ExponentialRetry()  # noqa: RUF009 - frozen
+    timeout: float | timedelta | None = None
+    grace: float | timedelta = 30.0
+    on_success: OnSuccess = "archive"
+    on_invalid: OnInvalid = "dead"
+    on_silence: OnSilence = "finish"
+    keep_results: bool = False
+    poller: Poller = "auto"
+    executor: Executor = "inline"
+    batch: int | None = None
+    max_deliveries: int = 20
+    max_claim_bytes: int = 16 * 1024 * 1024
+    max_blocked: float | timedelta = 60.0
+    on_dead: Callable[[Any], Any] | None = None
+    db_url: str | None = None
+    listen_url: str | None = None
+
+    def __post_init__(self) -> None:
+        usable(self.queue)
+        for name, low, high in _RANGES:
+            _in_range(name, getattr(self, name), low, high)
+        for name, choices in _CHOICES:
+            _one_of(name, getattr(self, name), choices)
+        for name in _DURATIONS:
+            object.__setattr__(self, name, seconds(getattr(self, name), name))
+        if self.timeout is not None:
+            object.__setattr__(self, "timeout", _positive("timeout", seconds(self.timeout, "timeout")))
+        object.__setattr__(self, "retry", policy_from(self.retry))
+        _at_least_one_second("visibility_timeout", self.lease_s)
+        if self.on_dead is not None and not callable(self.on_dead):
+            raise InvalidOption(
+                f"on_dead={self.on_dead!r} can't be called.", hint="Give a function of one letter."
+            )
+
+    @property
+    def lease_s(self) -> float:
+        """The lease's length in seconds."""
+        return seconds(self.visibility_timeout, "visibility_timeout")
+
+    @property
+    def timeout_s(self) -> float | None:
+        """An attempt's time limit in seconds, or None."""
+        return None if self.timeout is None else seconds(self.timeout, "timeout")
+
+    @property
+    def grace_s(self) -> float:
+        """How long running handlers may go on after a stop was asked for, in seconds."""
+        return seconds(self.grace, "grace")
+
+    @property
+    def max_poll_s(self) -> float:
+        """Poll floor of an idle worker that is notified, in seconds."""
+        return seconds(self.max_poll_seconds, "max_poll_seconds")
+
+    @property
+    def poll_interval_s(self) -> float:
+        """Poll floor of an idle worker without notifications, in seconds."""
+        return self.poll_interval_ms / 1000
+
+    @property
+    def max_blocked_s(self) -> float:
+        """How long leases are renewed while a handler blocks the event loop, in seconds."""
+        return seconds(self.max_blocked, "max_blocked")
+
+
+_RANGES: tuple[tuple[str, int, int], ...] = (
+    ("max_concurrent", 1, 10_000),
+    ("max_pg_connections", 2, 1_000),
+    ("batch_size", 1, 10_000),
+    ("poll_interval_ms", 1, 3_600_000),
+    ("batch", 1, 10_000),
+    ("max_deliveries", 1, 1_000_000),
+    ("max_claim_bytes", 1_024, 1 << 31),
+)
+_CHOICES: tuple[tuple[str, tuple[object, ...]], ...] = (
+    ("on_success", get_args(OnSuccess)),
+    ("on_invalid", get_args(OnInvalid)),
+    ("on_silence", get_args(OnSilence)),
+    ("poller", get_args(Poller)),
+    ("executor", get_args(Executor)),
+    ("keep_results", (True, False)),
+)
+_DURATIONS = ("max_poll_seconds", "visibility_timeout", "grace", "max_blocked")
+
+_BROUGHT = {
+    "queueName": "queue",
+    "queue_name": "queue",
+    "maxConcurrent": "max_concurrent",
+    "maxPgConnections": "max_pg_connections",
+    "batchSize": "batch_size",
+    "maxPollSeconds": "max_poll_seconds",
+    "pollIntervalMs": "poll_interval_ms",
+    "visibilityTimeout": "visibility_timeout",
+    "connectionString": "db_url",
+    "connection_string": "db_url",
+}
+_RETRY_DELAY = ("retryDelay", "retry_delay")
+_RETRY_LIMIT = ("retryLimit", "retry_limit")
+
+
+def options_from(given: Mapping[str, Any]) -> WorkerOptions:
+    """Options by name, with the names people bring from elsewhere; an unknown one is refused with the nearest
+    known one.
+    """
+    known = {field.name for field in fields(WorkerOptions)}
+    values: dict[str, Any] = {}
+    for name, value in _without_retry_pair(given, values).items():
+        target = _BROUGHT.get(name, name)
+        if target not in known:
+            raise InvalidOption(f"There is no worker option {name!r}.", hint=_nearest(name, known))
+        if target in values:
+            raise InvalidOption(f"{name!r} says again what {target!r} has said.", hint="Give one of them.")
+        values[target] = value
+    return WorkerOptions(**values)
+
+
+def _without_retry_pair(given: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """Turn retryDelay and retryLimit (seconds; retries after the first attempt) into a fixed policy."""
+    rest = dict(given)
+    delays = [rest.pop(name) for name in _RETRY_DELAY if name in rest]
+    limits = [rest.pop(name) for name in _RETRY_LIMIT if name in rest]
+    if not delays and not limits:
+        return rest
+    for said in (delays, limits):
+        if len(said) > 1:
+            raise InvalidOption("retryDelay or retryLimit is said twice.", hint="Give one of the two names.")
+    if "retry" in rest:
+        raise InvalidOption(
+            "'retry' and retryDelay/retryLimit contradict each other.", hint="Give one of them."
+        )
+    delay = seconds(delays[0], "retryDelay") if delays else 3.0
+    limit = limits[0] if limits else 5
+    _in_range("retryLimit", limit, 0, 1_000_000)
+    values["retry"] = FixedRetry(limit + 1, delay)
+    return rest
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    near = get_close_matches(name, [*sorted(known), *_BROUGHT], n=1)
+    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
+
+
+def _in_range(name: str, value: object, low: int, high: int) -> None:
+    if value is None and name in {"batch_size", "batch"}:
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidOption(
+            f"{name}={value!r} is out of range.", why=f"It is a whole number from {low} to {high}."
+        )
+
+
+def _one_of(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if not any(value is choice or value == choice for choice in choices):
+        raise InvalidOption(
+            f"{name}={value!r} is not known.", why=f"It is one of {', '.join(map(repr, choices))}."
+        )
+
+
+def _positive(name: str, value: float) -> float:
+    if value <= 0:
+        raise InvalidOption(f"{name}={value} is out of range.", why="It must be longer than 0 s.")
+    return value
+
+
+def _at_least_one_second(name: str, value: float) -> None:
+    if value < 1:
+        raise InvalidOption(
+            f"{name}={value} is out of range.", why="A lease under 1 s can't be renewed in time."
+        )

@@ -1,0 +1,1 @@
+"""A project: `postmill.toml` and the environment to settings; the database found or started."""

@@ -1,0 +1,119 @@
+"""A project's settings and the database they name: read, found or started, connected, and with our schema in
+it.
+
+Everything that runs or asks something starts here. Knows no workers and no commands.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from postmill.db.tools.connect import connect, translated
+from postmill.model.config import address as addresses
+from postmill.model.config.settings import EMBEDDED, FILE_NAME, Settings, resolve
+from postmill.model.errors import InvalidOption, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from postmill.db.tools.connect import Connection
+    from postmill.model.config.address import Address
+
+
+def load_settings(
+    options: Mapping[str, str | None],
+    *,
+    project: str | Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Settings:
+    """The settings of the project in the folder ``project``, else of the one around the working folder.
+
+    Raises ``NotFound`` when ``project`` is no folder, ``InvalidOption`` or ``InvalidAddress`` for a value.
+    """
+    folder = _given_folder(project) if project is not None else find_project(Path.cwd())
+    return resolve(
+        options, os.environ if environ is None else environ, _read_toml(folder / FILE_NAME), folder
+    )
+
+
+def find_project(start: Path) -> Path:
+    """The nearest folder from ``start`` upwards with a ``postmill.toml``; without one, ``start`` itself."""
+    return next((folder for folder in (start, *start.parents) if (folder / FILE_NAME).is_file()), start)
+
+
+@contextmanager
+def database(settings: Settings) -> Iterator[Address]:
+    """Where the database is; the embedded one runs for as long as the context lasts, at least.
+
+    Raises ``EmbeddedError`` when that fails. Does not connect to an address that was given.
+    """
+    given = settings.address
+    if given is not None:
+        yield given
+        return
+    from postmill.embedded import open_server  # noqa: PLC0415 - a project with a server of its own never loads it
+
+    with open_server(settings.data_dir, settings=dict(settings.db_settings)) as server:
+        yield addresses.parse(server.url, source=EMBEDDED)
+
+
+@contextmanager
+def connection(settings: Settings) -> Iterator[Connection]:
+    """An open connection to a database that has our schema in this version.
+
+    The embedded database is migrated when it needs it; any other is left alone. Raises ``SchemaMissing``,
+    ``SchemaTooNew``, ``DatabaseUnavailable`` and what the driver reports, in our words.
+    """
+    with bare_connection(settings) as (_, opened):
+        ensure_schema(settings, opened)
+        yield opened
+
+
+@contextmanager
+def bare_connection(settings: Settings) -> Iterator[tuple[Address, Connection]]:
+    """The address and an open connection to it, whatever is or is not in the database."""
+    with database(settings) as where, connect(where) as opened, translated(where):
+        yield where, opened
+
+
+def prepare(settings: Settings, where: Address) -> None:
+    """Connects once to see that the database is there and has our schema, as :func:`connection` does."""
+    with connect(where) as opened, translated(where):
+        ensure_schema(settings, opened)
+
+
+def ensure_schema(settings: Settings, opened: Connection) -> None:
+    """Migrates an embedded database; refuses any other whose schema is missing or of another version."""
+    from postmill.db.tools import migrate  # noqa: PLC0415 - most commands find the schema in place
+
+    if settings.is_embedded:
+        migrate.migrate(opened)
+    migrate.check_version(opened)
+
+
+def _given_folder(project: str | Path) -> Path:
+    folder = Path(project).expanduser().absolute()
+    if not folder.is_dir():
+        raise NotFound(
+            f"There is no project folder {folder}.", hint="Give a folder that exists with --project."
+        )
+    return folder
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if path.is_fifo():  # opening it could wait for ever
+            raise InvalidOption(f"{path} can't be read.", why="It is a pipe.")
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows begin a file so
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidOption(
+            f"{path} can't be read as TOML.", why=f"{error}.", hint="Correct that line."
+        ) from error
+    except OSError as error:
+        raise InvalidOption(f"{path} can't be read.", why=f"{error.strerror}.") from error
