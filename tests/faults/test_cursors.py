@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from postmill import Context, Retry, worker
-from postmill.engine.claim.claimer import OVERTAKEN
+from postmill.engine.claim.claimer import LOOKBACK_IDS
 from postmill.model.events import Event
 from postmill.model.queue import patrol
 from postmill.sql.catalog import queue_statement
@@ -94,7 +94,7 @@ async def test_made_due_in_the_past_by_another_client(scene: Scene) -> None:
             for _ in range(MANY)
         ]
         async with traffic(run):
-            await _passed(run, ids[-1] + OVERTAKEN)
+            await _passed(run, ids[-1] + LOOKBACK_IDS)
             await scene.db.execute(
                 "update pgmq.q_tasks set vt = now() - interval '1 hour' where msg_id = any ($1)", ids
             )
@@ -122,7 +122,7 @@ async def test_locked_when_the_worker_came_by(scene: Scene, taking: str) -> None
         taken = {row["msg_id"] for row in await other.fetch(taking)}
         assert taken == set(ids)
         async with running(scene.url, handle) as run, traffic(run):
-            await _passed(run, ids[-1] + OVERTAKEN)
+            await _passed(run, ids[-1] + LOOKBACK_IDS)
             await locked.rollback()
             await other.execute("select")
             assert not taken & {each["msg_id"] for each in run.events(Event.MESSAGE_COMPLETED)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from postmill.model.queue.prefetch import CREDIT, MAX_MESSAGES, WINDOW_S, Prefetch
+from postmill.model.queue.prefetch import MAX_MESSAGES, MAX_RATE_FACTOR, WINDOW_S, Prefetch
 
 
 def fed(rate: float) -> Prefetch:
@@ -70,4 +70,4 @@ def test_time_without_messages_does_not_count() -> None:
 def test_a_worker_that_waited_all_the_time_is_not_believed_to_be_infinitely_fast() -> None:
     prefetch = Prefetch()
     prefetch.observe(10, 1.0, starved_s=1.0)
-    assert prefetch.rate == 10 * CREDIT
+    assert prefetch.rate == 10 * MAX_RATE_FACTOR

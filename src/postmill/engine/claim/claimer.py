@@ -41,22 +41,28 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
     from postmill.service.outage import Outage
 
-OVERTAKEN = 100
-"""Who is called looks again at so many ids: senders at the same time commit in another order than that of
-their ids.
+LOOKBACK_IDS = 100
+"""After a wake-up the fast lane looks again at the last 100 ids before its cursor: concurrent senders commit
+in another order than that of their ids. What lies further back is found by the slow lane.
 """
 STAND_BY_S = 0.2
 """How long another worker, which was called, is waited for."""
-HELP_S = 0.005
-"""How long a worker that has taken all it could is still without room, before it calls another."""
-ENOUGH = 2
-"""So many fast workers empty a queue as quickly as more of them would."""
+WAKE_ANOTHER_AFTER_S = 0.005
+"""A worker that has taken all it could and has no room after this long wakes another one. 5 ms: a fast
+handler has made room by then, and a second worker would only cost it time.
+"""
+SATURATING_WORKERS = 2
+"""Two workers with fast handlers empty a queue as quickly as more of them would: a third one only waits for
+the rows that they have locked.
+"""
 QUIET_AFTER_BUSY_S = 1.0
 """Behind for so long, and nobody needs to call this worker."""
 _NAMES_OUR_SCHEMA = re.compile(r"\bpostmill\.\w|[\"«„]postmill[\"»“]")
 """The name of what is missing stands in the server's message in every language."""
-_SHARE = 4
-"""Each lane behind the fast one may take one in so many of the messages wanted, while there are any ahead."""
+SLOW_LANE_DIVISOR = 4
+"""While the fast lane has messages, each slower lane may take a quarter of the messages wanted: retries get
+their turn, and new messages keep most of the room.
+"""
 
 
 class Claimer(Service):
@@ -201,7 +207,7 @@ class Claimer(Service):
         if self._behind_since is not None:
             return await self._catch_up(wanted)
         # However often it is called: what lies behind has its turn when the time for a look has come.
-        more = await self._claim(wanted, again=OVERTAKEN) if called else False
+        more = await self._claim(wanted, again=LOOKBACK_IDS) if called else False
         return await self._look_around() if self._looks_next() else more
 
     def _looks_next(self) -> bool:
@@ -223,9 +229,9 @@ class Claimer(Service):
             look = await self._look(idle=False)
             if not self.lanes.begun or self._paused:
                 return self._caught_up()
-            if look.rivals >= ENOUGH and self._notified and self._dispatcher.prefetch.full:
+            if look.rivals >= SATURATING_WORKERS and self._notified and self._dispatcher.prefetch.full:
                 return await self._step_back()
-            await self.lanes.behind(max(1, wanted // _SHARE))
+            await self.lanes.behind(max(1, wanted // SLOW_LANE_DIVISOR))
             wanted = self._dispatcher.wanted()
         return wanted > 0 and await self._claim(wanted)
 
@@ -271,7 +277,7 @@ class Claimer(Service):
         if self._paused or wanted == 0:
             return False
         # With nothing ahead, what lies behind has all the room.
-        shares = max(1, self.lanes.waiting) if look.ahead_age_s is None else _SHARE
+        shares = max(1, self.lanes.waiting) if look.ahead_age_s is None else SLOW_LANE_DIVISOR
         found = await self.lanes.behind(max(1, wanted // shares)) > 0
         if found:
             self._look_at = 0.0
@@ -358,7 +364,7 @@ class Claimer(Service):
 
     def _call_soon(self) -> None:
         if self._notified:
-            asyncio.get_running_loop().call_later(HELP_S, self._call_another)
+            asyncio.get_running_loop().call_later(WAKE_ANOTHER_AFTER_S, self._call_another)
 
     def _call_another(self) -> None:
         """Unless there is room again. Workers that are fast would only cost each other time."""

@@ -11,10 +11,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WINDOW_S = 0.1
-CREDIT = 20.0
-"""Nobody is believed to be more than so many times as fast as it has been."""
+"""Seconds of work to hold: longer than a claim's round trip to a server in another room takes."""
+MAX_RATE_FACTOR = 20.0
+"""One observation counts as at most 20 times the messages per second of elapsed time: a short burst after a
+long wait says little about the rate.
+"""
 MAX_MESSAGES = 2000
+"""The most messages to hold, however fast the handlers are: larger claims no longer raise the throughput."""
 _SMOOTHING = 0.5
+"""The weight of the newest observation: the last three count for seven eighths of the rate."""
 
 
 @dataclass(slots=True)
@@ -32,7 +37,7 @@ class Prefetch:
         """
         if elapsed_s <= 0:
             return
-        seen = finished / max(elapsed_s - starved_s, elapsed_s / CREDIT)
+        seen = finished / max(elapsed_s - starved_s, elapsed_s / MAX_RATE_FACTOR)
         self.rate = seen if self.rate == 0 else self.rate + _SMOOTHING * (seen - self.rate)
 
     def limit(self) -> int:
