@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif number <= trouble.busy_tries(self.path) and self.path in site.files:
             self._busy()
         elif self.path in site.folders:
-            self._answer(_listing(self.path, site.folders[self.path]), "text/html; charset=utf-8")
+            self._answer(_idle(self.path, site.folders[self.path]), "text/html; charset=utf-8")
         elif self.path in site.files:
             self._answer(site.files[self.path].read_bytes(), "text/x-python")
         else:
@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Stay quiet: the demo's screen shows the progress."""
 
 
-def _listing(path: str, links: list[str]) -> bytes:
+def _idle(path: str, links: list[str]) -> bytes:
     """A folder as the plain HTML list that web servers make."""
     items = "".join(f'<li><a href="{escape(link)}">{escape(link)}</a></li>\n' for link in links)
     title = escape(f"Index of {path}")

@@ -94,7 +94,7 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
     Raises ``Refused`` for an address that others can reach without keys made on purpose, and
     ``InvalidOption`` for a port that can't be had or a setting that can't be used.
     """
-    from postmill.db.hot.database_probe import Answering  # noqa: PLC0415 - workers alone need none of this
+    from postmill.db.hot.database_probe import DatabaseProbe  # noqa: PLC0415 - workers alone need none of this
     from postmill.engine.worker_process import run  # noqa: PLC0415
     from postmill.gateway.platform_errors import rendered  # noqa: PLC0415
     from postmill.gateway.readiness import Readiness  # noqa: PLC0415
@@ -113,13 +113,13 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
     url = server.listen()
 
     async def serve() -> None:
-        answering = Answering(where) if where is not None else None
-        readiness = Readiness(answering.now if answering is not None else None)
+        probe = DatabaseProbe(where) if where is not None else None
+        readiness = Readiness(probe.answers if probe is not None else None)
         try:
             await _serving_process(settings, where, how, server, url, keys, readiness).run()
         finally:
-            if answering is not None:
-                await answering.close()
+            if probe is not None:
+                await probe.close()
 
     run(serve())
 

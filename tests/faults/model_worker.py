@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from postmill.engine.held_messages import Ledger
+from postmill.engine.held_messages import HeldMessages
 from postmill.model.queue.cursor import LOWEST, Cursor
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.patrol import FAR_PERIOD_S
@@ -33,7 +33,7 @@ class ModelWorker:
         self.lock_key = number
         self._protocol = protocol
         self._db = protocol.db
-        self.ledger = Ledger()
+        self.held_messages = HeldMessages()
         self.held: list[Message] = []
         self.turn = 0.0
         lock = None if pooled else self.lock_key
@@ -137,7 +137,7 @@ class ModelWorker:
         ]
         for message in messages:
             message.started = 1.0
-        self.ledger.opened(claim, messages)
+        self.held_messages.opened(claim, messages)
         self.held += messages
 
     def pick(self, bits: int) -> list[Message]:

@@ -223,7 +223,7 @@ class SideBySide(RuleBasedStateMachine):
         self, worker: ModelWorker, messages: list[Message], outcome: Outcome, *, archive: bool
     ) -> None:
         expected = self._expected(messages, outcome, archive=archive)
-        finished, touched = worker.ledger.closing(messages)
+        finished, touched = worker.held_messages.closing(messages)
         pairs: list[Pair] = [(message, outcome) for message in messages]
         keep_results = isinstance(outcome, Completed) and outcome.result is not None
         settled = self.protocol.settle(
@@ -247,7 +247,7 @@ class SideBySide(RuleBasedStateMachine):
         return self.model.reschedule(held, self.now, round(delay_s(outcome) * 1e6))
 
     def _let_go(self, worker: ModelWorker, message: Message) -> None:
-        finished, touched = worker.ledger.closing([message])
+        finished, touched = worker.held_messages.closing([message])
         self.protocol.settle(worker.id, [(message, LOST)], finished, touched)
         receipt = self.model.receipts.get(message.claim.claim_id)
         if (
@@ -265,7 +265,7 @@ class SideBySide(RuleBasedStateMachine):
         worker = self.workers[number]
         running = [message.msg_id for message in worker.held]
         self._wait_beyond(receipt.claimed_at + LEASE_US for receipt in self.model.receipts.values())
-        keep = worker.ledger.receipts
+        keep = worker.held_messages.receipts
         self._wait_beyond(self.model.judgements())
         lock = None if self.pooled else worker.lock_key
         answer = self.protocol.beat(worker.id, running, keep, float(LEASE_S), lock)
@@ -280,7 +280,7 @@ class SideBySide(RuleBasedStateMachine):
     def given_back(self, number: int) -> None:
         worker = self.workers[number]
         self._wait_beyond(receipt.claimed_at + LEASE_US for receipt in self.model.receipts.values())
-        keep = worker.ledger.receipts
+        keep = worker.held_messages.receipts
         rows = self.ask(statement("give_back"), worker.id, keep, float(LEASE_S), "lost_lease", "untold")
         expected = self.model.give_back(str(worker.id), keep, LEASE_US, self.now)
         assert sorted(sorted(row["msg_ids"]) for row in rows) == sorted(expected)

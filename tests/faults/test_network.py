@@ -24,7 +24,7 @@ from tests.faults.test_postgres import outages
 from tests.service.running import running
 
 if TYPE_CHECKING:
-    from postmill.engine.settle.dead_letters import Letter
+    from postmill.engine.settle.dead_letters import DeadLetter
     from tests.faults.proxy import Proxy
     from tests.faults.scene import Scene
 
@@ -202,7 +202,7 @@ async def test_the_answer_to_a_dead_letter_is_lost(scene: Scene, sent: str) -> N
         " from generate_series(1, 2) as n"
     )
 
-    def hook(letter: Letter) -> None:
+    def hook(letter: DeadLetter) -> None:
         letters.append((letter.message.msg_id, letter.reason))
 
     async with proxied(scene.url) as proxy, running(proxy.url, handler(on_dead=hook)) as run:

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from postmill import AsyncClient, Client, Context, Dead, Retry, Snooze, worker
-from postmill.db.hot.database_probe import Answering
+from postmill.db.hot.database_probe import DatabaseProbe
 from postmill.engine.claim.listener import Listener
 from postmill.host.instance.claims import Claims
 from postmill.model.config.address import parse
@@ -410,8 +410,8 @@ async def counted_sessions(scene: Scene) -> AsyncIterator[list[int]]:
 async def test_what_the_host_opens_leaves_no_setting_on_shared_sessions(pooled: Pooler) -> None:
     """An isolate had ended, and other people's queries lost their sequential scans."""
     claims = Claims(parse(pooled.url), Events())
-    probe = Answering(parse(pooled.url))
-    assert await probe.now()
+    probe = DatabaseProbe(parse(pooled.url))
+    assert await probe.answers()
     await claims.give_back("f", [str(uuid4())], "crash")
     others = [await asyncpg.connect(pooled.url, statement_cache_size=0) for _ in range(pooled.pool)]
     asked = "select pg_backend_pid(), current_setting('enable_seqscan'), current_setting('plan_cache_mode')"

@@ -124,7 +124,7 @@ async def test_no_more_is_held_than_slots_and_a_bounded_prefetch(database_url: s
             "select pgmq.send_batch('tasks', array(select to_jsonb(n) from generate_series(1, 5000) as n))"
         )
         await run.until_true(
-            lambda: bool(run.events(Event.MESSAGE_RELEASED)) and run.worker.ledger.unsettled <= 4
+            lambda: bool(run.events(Event.MESSAGE_RELEASED)) and run.worker.held_messages.unsettled <= 4
         )
         assert run.worker.dispatcher.running == 2
         release.set()

@@ -192,13 +192,13 @@ async def test_big_payloads_are_claimed_a_few_at_a_time(database_url: str) -> No
         for size in (30_000,) * 20 + (500_000,):
             await run.send(f'"{"x" * size}"')
         await run.engine.start()
-        opened = run.worker.ledger.opened
+        opened = run.worker.held_messages.opened
 
         def spy(claim: Any, messages: Any) -> None:
             claims.append(sum(len(message.raw) for message in messages))
             opened(claim, messages)
 
-        run.worker.ledger.opened = spy  # type: ignore[method-assign]
+        run.worker.held_messages.opened = spy  # type: ignore[method-assign]
         assert (await finished(run, 21))["archive"] == 21
     assert max(claims) >= 500_000
     assert sorted(claims)[-2] <= 100_000 + 30_002

@@ -15,9 +15,9 @@ from tests.service.running import finished, running
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from postmill.db.hot.handler_connections import Borrowed
+    from postmill.db.hot.handler_connections import HandlerConnection
 
-    Use = Callable[[Borrowed], Awaitable[Any]]
+    Use = Callable[[HandlerConnection], Awaitable[Any]]
 
 ROLE = "postmill_test_bystander"
 """A role without any right, which all tests of the server share."""
@@ -47,23 +47,23 @@ async def bystander(adb: asyncpg.Connection) -> str:
 
 
 def sql(text: str) -> Use:
-    async def use(connection: Borrowed) -> None:
+    async def use(connection: HandlerConnection) -> None:
         await connection.execute(text)
 
     return use
 
 
-async def leave_transaction_open(connection: Borrowed) -> None:
+async def leave_transaction_open(connection: HandlerConnection) -> None:
     await connection.execute("begin; select 1")
 
 
-async def leave_transaction_failed(connection: Borrowed) -> None:
+async def leave_transaction_failed(connection: HandlerConnection) -> None:
     await connection.execute("begin")
     with pytest.raises(asyncpg.DivisionByZeroError):
         await connection.execute("select 1/0")
 
 
-async def change_types(connection: Borrowed) -> None:
+async def change_types(connection: HandlerConnection) -> None:
     await connection.set_type_codec(
         "int8", schema="pg_catalog", encoder=str, decoder=lambda text: f"<{text}>"
     )
@@ -72,11 +72,11 @@ async def change_types(connection: Borrowed) -> None:
     )
 
 
-async def listen(connection: Borrowed) -> None:
+async def listen(connection: HandlerConnection) -> None:
     await connection.add_listener("shop", lambda *_: None)
 
 
-async def cancel_half_way(connection: Borrowed) -> None:
+async def cancel_half_way(connection: HandlerConnection) -> None:
     with pytest.raises(TimeoutError):
         await connection.execute("select pg_sleep(30)", timeout=0.05)
 
@@ -104,7 +104,7 @@ USES: dict[str, Use] = {
 }
 
 
-async def marks(connection: Borrowed) -> dict[str, Any]:
+async def marks(connection: HandlerConnection) -> dict[str, Any]:
     """What the session says of itself, and a statement that asyncpg has prepared."""
     row: Any = await connection.fetchrow(
         "select " + ", ".join(f'{what} as "{name}"' for name, what in MARKS.items())

@@ -216,4 +216,4 @@ async def test_receipts_never_outlive_their_messages(database_url: str) -> None:
         assert await run.account() == {"queue": 0, "archive": 600, "dead": 100, "claims": 0}
         assert await run.count("pgmq.q_sink") == 100
         assert await run.count("postmill.failures") == 300
-        assert run.worker.ledger.receipts == []
+        assert run.worker.held_messages.receipts == []

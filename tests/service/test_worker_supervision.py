@@ -129,7 +129,7 @@ async def test_a_service_that_breaks_at_any_wait_loses_nothing(
         assert await run.account() == {"queue": 0, "archive": sent, "dead": 0, "claims": 0}
         assert sorted(ran) == sorted(set(ran))
         assert len(ran) == sent
-        assert run.worker.ledger.unsettled == 0
+        assert run.worker.held_messages.unsettled == 0
         assert run.engine.not_ready is None
         assert run.events(Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD) == []
     gc.collect()  # a driver that is cut while it connects leaves a socket behind, and Python complains of it
@@ -162,7 +162,7 @@ async def test_a_message_without_a_place_is_given_up(database_url: str) -> None:
         assert (failed["service"], "[1]" in failed["reason"]) == ("audit", True)
         await run.let_go()
         assert await run.db.fetchval("select kind from postmill.failures") == "lost_lease"
-        assert run.worker.ledger.held == []
+        assert run.worker.held_messages.held == []
 
 
 async def test_an_outcome_that_breaks_the_settler_takes_no_other_along(database_url: str) -> None:

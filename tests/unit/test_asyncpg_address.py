@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from postmill.model.config.address import parse
-from postmill.model.config.asyncpg_address import Silence, arguments, silence
+from postmill.model.config.asyncpg_address import TcpKeepalive, arguments, silence
 from postmill.model.errors import InvalidAddress
 
 
@@ -106,13 +106,13 @@ def test_what_can_not_be_honoured_is_refused(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("query", "limit"),
     [
-        ("", Silence()),
-        ("?keepalives=0", Silence(keepalive=False)),
-        ("?keepalives_idle=60&keepalives_interval=7&keepalives_count=2", Silence(True, 60, 7, 2)),
-        ("?tcp_user_timeout=900&keepalives_idle=0", Silence(user_timeout_ms=900)),
+        ("", TcpKeepalive()),
+        ("?keepalives=0", TcpKeepalive(keepalive=False)),
+        ("?keepalives_idle=60&keepalives_interval=7&keepalives_count=2", TcpKeepalive(True, 60, 7, 2)),
+        ("?tcp_user_timeout=900&keepalives_idle=0", TcpKeepalive(user_timeout_ms=900)),
     ],
 )
-def test_a_peer_that_is_gone_is_noticed_as_the_address_says(query: str, limit: Silence) -> None:
+def test_a_peer_that_is_gone_is_noticed_as_the_address_says(query: str, limit: TcpKeepalive) -> None:
     assert silence(f"postgresql://h/db{query}") == limit
 
 

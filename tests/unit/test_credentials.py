@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from postmill.auth import jwks, keys
-from postmill.auth.credentials import Allowed, Reason, Refused, Trusted, authenticate
+from postmill.auth.credentials import Denied, Granted, Reason, Trusted, authenticate
 from postmill.model.errors import InvalidOption
 
 NOW = 1_800_000_000.0
@@ -48,7 +48,7 @@ def token(
     return jwt.encode(content, key, algorithm, headers={"kid": kid} if kid else None)  # type: ignore[arg-type]
 
 
-def verdict(authorization: str | None = None, apikey: str | None = None) -> Allowed | Refused:
+def verdict(authorization: str | None = None, apikey: str | None = None) -> Granted | Denied:
     headers = [(b"host", b"x")]
     headers += [(b"authorization", authorization.encode())] if authorization is not None else []
     headers += [(b"apikey", apikey.encode())] if apikey is not None else []
@@ -62,7 +62,7 @@ def verdict(authorization: str | None = None, apikey: str | None = None) -> Allo
 def test_a_token_that_we_can_verify_gets_in_with_its_claims(algorithm: str, kid: str | None) -> None:
     key = {"HS256": KEYS.jwt_secret, "RS256": RSA_KEY, "ES256": EC_KEY}[algorithm]
     allowed = verdict("Bearer " + token(algorithm, key, kid))
-    assert isinstance(allowed, Allowed)
+    assert isinstance(allowed, Granted)
     assert (allowed.role, allowed.claims["sub"]) == ("authenticated", "ada")
 
 
@@ -70,19 +70,19 @@ def test_a_token_that_we_can_verify_gets_in_with_its_claims(algorithm: str, kid:
 @pytest.mark.parametrize(("name", "role"), [("anon", "anon"), ("service_role", "service_role")])
 def test_the_tokens_of_the_project_get_in(scheme: str, name: str, role: str) -> None:
     allowed = verdict(f"{scheme} {getattr(KEYS, name)}")
-    assert isinstance(allowed, Allowed)
+    assert isinstance(allowed, Granted)
     assert allowed.role == role
 
 
 @pytest.mark.parametrize("number", range(4))
 def test_every_key_gets_in_as_apikey(number: int) -> None:
     key, role = KEYS.roles()[number]
-    assert verdict(apikey=key) == Allowed(role)
+    assert verdict(apikey=key) == Granted(role)
 
 
 @pytest.mark.parametrize(("name", "role"), [("publishable", "anon"), ("secret", "service_role")])
 def test_the_new_keys_get_in_as_bearer(name: str, role: str) -> None:
-    assert verdict(f"Bearer {getattr(KEYS, name)}") == Allowed(role)
+    assert verdict(f"Bearer {getattr(KEYS, name)}") == Granted(role)
 
 
 OTHER = keys.make(NOW)
@@ -124,44 +124,44 @@ CASES: dict[str, tuple[str | None, str | None, Reason]] = {
 def test_everything_else_stays_out(case: str) -> None:
     authorization, apikey, reason = CASES[case]
     unknown_key = case in {"another key's id", "a key that is gone"}
-    assert verdict(authorization, apikey) == Refused(reason, unknown_key=unknown_key)
+    assert verdict(authorization, apikey) == Denied(reason, unknown_key=unknown_key)
 
 
 def test_a_verdict_that_is_remembered_still_ends() -> None:
     headers = [(b"authorization", b"Bearer " + token(exp=NOW + 1).encode())]
-    for now, kind in ((NOW, Allowed), (NOW + 2, Refused), (NOW, Allowed)):
+    for now, kind in ((NOW, Granted), (NOW + 2, Denied), (NOW, Granted)):
         assert isinstance(authenticate(headers, TRUSTED, now), kind)
-    assert isinstance(authenticate(headers, Trusted(OTHER), NOW), Refused)
+    assert isinstance(authenticate(headers, Trusted(OTHER), NOW), Denied)
 
 
 def test_a_token_too_long_to_be_remembered_gets_in() -> None:
-    assert isinstance(verdict("Bearer " + token(note="x" * 5000)), Allowed)
+    assert isinstance(verdict("Bearer " + token(note="x" * 5000)), Granted)
 
 
 def test_another_scheme_leaves_the_word_to_the_apikey() -> None:
-    assert verdict("Basic YTpi", KEYS.anon) == Allowed("anon")
+    assert verdict("Basic YTpi", KEYS.anon) == Granted("anon")
 
 
 def test_without_published_keys_their_algorithms_are_unsupported() -> None:
     headers = [(b"authorization", b"Bearer " + token("RS256", RSA_KEY, "r").encode())]
-    assert authenticate(headers, Trusted(KEYS), NOW) == Refused(Reason.UNSUPPORTED_ALGORITHM)
+    assert authenticate(headers, Trusted(KEYS), NOW) == Denied(Reason.UNSUPPORTED_ALGORITHM)
 
 
 def test_two_values_of_one_header_prove_nothing() -> None:
     good = (b"apikey", KEYS.anon.encode())
-    assert authenticate([good, (b"apikey", b"x")], TRUSTED, NOW) == Refused(Reason.INVALID_JWT_FORMAT)
-    assert authenticate([good, good], TRUSTED, NOW) == Allowed("anon")
+    assert authenticate([good, (b"apikey", b"x")], TRUSTED, NOW) == Denied(Reason.INVALID_JWT_FORMAT)
+    assert authenticate([good, good], TRUSTED, NOW) == Granted("anon")
 
 
 def test_a_token_signed_with_a_published_key_as_if_it_were_the_secret_stays_out() -> None:
     """Algorithm confusion: a public key is no secret, whatever the header calls it."""
     published = RSA_KEY.public_key().public_numbers().n.to_bytes(256)
-    assert verdict("Bearer " + token("HS256", published, "r")) == Refused(Reason.LEGACY_JWT)
+    assert verdict("Bearer " + token("HS256", published, "r")) == Denied(Reason.LEGACY_JWT)
 
 
 def test_a_token_nested_beyond_any_parser_is_refused() -> None:
     deep = base64.urlsafe_b64encode(b"[" * 40_000).rstrip(b"=").decode()
-    assert verdict(f"Bearer {deep}.{deep}.{deep}") == Refused(Reason.INVALID_JWT_FORMAT)
+    assert verdict(f"Bearer {deep}.{deep}.{deep}") == Denied(Reason.INVALID_JWT_FORMAT)
 
 
 SEGMENT = st.one_of(
@@ -195,15 +195,15 @@ VALUE = st.one_of(
 @example([(b"authorization", b"Bearer sb_secret_")])
 @example([(b"authorization", b"Bearer \xff\xfe.a.b")])
 def test_generated_headers_never_get_in_and_never_raise(headers: list[tuple[bytes, bytes]]) -> None:
-    assert isinstance(authenticate(headers, TRUSTED, NOW), Refused)
+    assert isinstance(authenticate(headers, TRUSTED, NOW), Denied)
 
 
 @given(st.integers(0, len(KEYS.anon) - 1), st.characters(codec="ascii"))
 def test_a_key_with_one_other_character_never_gets_in(position: int, other: str) -> None:
     changed = KEYS.anon[:position] + other + KEYS.anon[position + 1 :]
     if changed.strip() != KEYS.anon:
-        assert isinstance(verdict(apikey=changed), Refused)
-        assert isinstance(verdict(f"Bearer {changed}"), Refused) or _same_bits(changed)
+        assert isinstance(verdict(apikey=changed), Denied)
+        assert isinstance(verdict(f"Bearer {changed}"), Denied) or _same_bits(changed)
 
 
 def _same_bits(changed: str) -> bool:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from postmill.auth import jwks, keys
-from postmill.auth.credentials import Allowed, Reason, Refused, Trusted, authenticate
+from postmill.auth.credentials import Denied, Granted, Reason, Trusted, authenticate
 
 NOW = 1_800_000_000.0
 KEYS = keys.make(NOW)
@@ -33,13 +33,13 @@ def published(key: Any, **fields: Any) -> dict[str, Any]:
     return {**kind.to_jwk(key.public_key(), as_dict=True), **fields}
 
 
-def verdict(entries: list[Any], key: Any, algorithm: str, **header: Any) -> Allowed | Refused:
+def verdict(entries: list[Any], key: Any, algorithm: str, **header: Any) -> Granted | Denied:
     """What a token that ``key`` has signed proves where ``entries`` are published."""
     token = jwt.encode({"role": "ada", "exp": NOW + 60}, key, algorithm, headers=header or None)
     return ask(entries, token)
 
 
-def ask(entries: list[Any], token: str) -> Allowed | Refused:
+def ask(entries: list[Any], token: str) -> Granted | Denied:
     trusted = Trusted(KEYS, jwks.parse(json.dumps({"keys": entries}).encode()))
     return authenticate([(b"authorization", f"Bearer {token}".encode())], trusted, NOW)
 
@@ -51,15 +51,15 @@ def test_a_token_finds_its_key_wherever_that_stands(first: Any, kid: str | None)
     named = {"kid": kid} if kid else {}
     entries = [published(first, **named), published(P256, **named)]
     for order in (entries, entries[::-1]):
-        assert isinstance(verdict(order, P256, "ES256", **named), Allowed)
-    assert isinstance(verdict([published(first), published(P256)], P256, "ES256"), Allowed)
+        assert isinstance(verdict(order, P256, "ES256", **named), Granted)
+    assert isinstance(verdict([published(first), published(P256)], P256, "ES256"), Granted)
 
 
 def test_of_keys_with_one_name_each_is_tried() -> None:
     entries = [published(OTHER_RSA_KEY, kid="k"), published(P256, kid="k"), published(RSA_KEY, kid="k")]
-    assert isinstance(verdict(entries, RSA_KEY, "RS256", kid="k"), Allowed)
-    assert isinstance(verdict(entries, P256, "ES256", kid="k"), Allowed)
-    assert verdict(entries, OTHER_P256, "ES256", kid="k") == Refused(Reason.LEGACY_JWT)
+    assert isinstance(verdict(entries, RSA_KEY, "RS256", kid="k"), Granted)
+    assert isinstance(verdict(entries, P256, "ES256", kid="k"), Granted)
+    assert verdict(entries, OTHER_P256, "ES256", kid="k") == Denied(Reason.LEGACY_JWT)
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_a_key_for_something_else_verifies_nothing(fields: dict[str, Any]) -> No
     """It may be known to people who may not sign."""
     entries = [published(RSA_KEY, kid="k", **fields), published(P256, kid="other")]
     for header in ({}, {"kid": "k"}):
-        assert isinstance(verdict(entries, RSA_KEY, "RS256", **header), Refused)
+        assert isinstance(verdict(entries, RSA_KEY, "RS256", **header), Denied)
 
 
 @pytest.mark.parametrize(
     "fields", [{}, {"use": "sig"}, {"key_ops": ["verify"]}, {"alg": "RS256", "use": "sig"}]
 )
 def test_a_key_for_signatures_verifies(fields: dict[str, Any]) -> None:
-    assert isinstance(verdict([published(RSA_KEY, **fields)], RSA_KEY, "RS256"), Allowed)
+    assert isinstance(verdict([published(RSA_KEY, **fields)], RSA_KEY, "RS256"), Granted)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_key_for_signatures_verifies(fields: dict[str, Any]) -> None:
 )
 def test_other_algorithms_are_not_verified(key: Any, algorithm: str) -> None:
     entries = [published(RSA_KEY), published(P256), published(P384), published(P521), published(K256)]
-    assert verdict(entries, key, algorithm) == Refused(Reason.UNSUPPORTED_ALGORITHM)
+    assert verdict(entries, key, algorithm) == Denied(Reason.UNSUPPORTED_ALGORITHM)
 
 
 def test_a_published_key_is_no_secret() -> None:
@@ -121,7 +121,7 @@ def test_a_published_key_is_no_secret() -> None:
     entry = published(RSA_KEY, kid="k")
     for secret in (pem, der, entry["n"].encode(), json.dumps(entry).encode()):
         token = hs256(secret, kid="k")
-        assert ask([entry, {"kty": "oct", "k": entry["n"], "kid": "k"}], token) == Refused(Reason.LEGACY_JWT)
+        assert ask([entry, {"kty": "oct", "k": entry["n"], "kid": "k"}], token) == Denied(Reason.LEGACY_JWT)
 
 
 def hs256(secret: bytes, **header: Any) -> str:
@@ -149,15 +149,15 @@ def hs256(secret: bytes, **header: Any) -> str:
 def test_what_must_be_understood_is_refused(header: dict[str, Any]) -> None:
     """We understand no extension (RFC 7515, 4.1.11)."""
     token = hs256(KEYS.jwt_secret.encode(), **header)
-    assert ask([published(RSA_KEY)], token) == Refused(Reason.INVALID_JWT_FORMAT)
-    assert isinstance(ask([published(RSA_KEY)], hs256(KEYS.jwt_secret.encode())), Allowed)
+    assert ask([published(RSA_KEY)], token) == Denied(Reason.INVALID_JWT_FORMAT)
+    assert isinstance(ask([published(RSA_KEY)], hs256(KEYS.jwt_secret.encode())), Granted)
 
 
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", "", "hs256", "RS256 "])
 def test_a_token_without_an_algorithm_proves_nothing(algorithm: str) -> None:
     token = hs256(KEYS.jwt_secret.encode(), alg=algorithm)
     for given in (token, token.rpartition(".")[0] + "."):
-        assert isinstance(ask([published(RSA_KEY)], given), Refused)
+        assert isinstance(ask([published(RSA_KEY)], given), Denied)
 
 
 @pytest.mark.parametrize(
@@ -176,4 +176,4 @@ def test_a_token_without_an_algorithm_proves_nothing(algorithm: str) -> None:
     ids=str,
 )
 def test_one_bad_entry_spoils_no_other(bad: Any) -> None:
-    assert isinstance(verdict([bad, published(P256)], P256, "ES256"), Allowed)
+    assert isinstance(verdict([bad, published(P256)], P256, "ES256"), Granted)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.engine.held_messages import Ledger
+from postmill.engine.held_messages import HeldMessages
 from postmill.engine.settle.settlement import grouped
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.outcome import COMPLETED, RELEASED, Outcome
@@ -20,7 +20,7 @@ class Holder:
     """A worker that holds messages and has outcomes for them."""
 
     def __init__(self) -> None:
-        self._ledger = Ledger()
+        self._held = HeldMessages()
         self._outcomes: list[tuple[Message, Outcome]] = []
 
     def claim(self, claim_id: int, outcomes: dict[tuple[int, int], Outcome]) -> None:
@@ -29,12 +29,12 @@ class Holder:
         messages = [
             Message("q", msg_id, read_ct, 0, 0, "1", None, 0, 0, claim) for msg_id, read_ct in outcomes
         ]
-        self._ledger.opened(claim, messages)
+        self._held.opened(claim, messages)
         self._outcomes += zip(messages, outcomes.values(), strict=True)
 
     def settlements(self) -> list[Settlement]:
         """What is written down."""
-        return list(grouped(self._outcomes, self._ledger.closing))
+        return list(grouped(self._outcomes, self._held.closing))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from uuid import UUID
 import asyncpg
 
 from postmill.db.hot.outage import is_passing
-from postmill.engine.held_messages import Ledger
+from postmill.engine.held_messages import HeldMessages
 from postmill.engine.settle.settlement import Statements
 from postmill.engine.settle.settler import Settler
 from postmill.model.queue.message import Claim, Message
@@ -44,23 +44,23 @@ class PlayedConnection:
 async def test_a_session_that_a_handler_has_changed_is_left() -> None:
     """``SET ROLE`` in a handler refused the settlements of others, for good."""
     connection = PlayedConnection()
-    events, ledger = Events(), Ledger()
+    events, held_messages = Events(), HeldMessages()
     said: list[object] = []
     events.listeners.append(lambda event, fields: said.append(event))
     settler = Settler(
         cast("SharedConnection", connection),
         Statements(QueueShape("q", 1), UUID(int=1), archive=True, keep_results=False),
-        ledger,
+        held_messages,
         events,
         Outage(events, is_passing),
     )
     claim = Claim(1, datetime.now(UTC), 0.0)
     messages = [Message("q", msg_id, 1, 0, 0, "1", None, 0, 0, claim) for msg_id in (1, 2, 3)]
-    ledger.opened(claim, messages)
+    held_messages.opened(claim, messages)
     for message in messages:
         settler.add(message, COMPLETED)
     while await settler.run_once():
         pass
     assert (connection.sent, connection.sessions, settler.settled) == (2, 2, 3)
-    assert ledger.receipts == []
+    assert held_messages.receipts == []
     assert [str(event) for event in said] == ["message.completed"] * 3

@@ -54,16 +54,16 @@ class Trusted:
 
     keys: ProjectKeys
     public_keys: tuple[jwt.PyJWK, ...] = ()
-    known: tuple[tuple[bytes, Allowed], ...] = field(init=False, repr=False, compare=False)
+    known: tuple[tuple[bytes, Granted], ...] = field(init=False, repr=False, compare=False)
     """Each key that is given as it is, and what it proves."""
 
     def __post_init__(self) -> None:
-        known = tuple((key.encode(), Allowed(role)) for key, role in self.keys.roles())
+        known = tuple((key.encode(), Granted(role)) for key, role in self.keys.roles())
         object.__setattr__(self, "known", known)
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class Granted:
     """The request proves ``role``; ``claims`` are those of its token, empty for a plain key."""
 
     role: str
@@ -71,7 +71,7 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Denied:
     """The request proves nothing."""
 
     reason: Reason
@@ -79,7 +79,7 @@ class Refused:
     """Its token names a public key that is not among those we have: it may have been published since."""
 
 
-def authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Allowed | Refused:
+def authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Granted | Denied:
     """The verdict on ``headers`` (names in lower case, as ASGI has them) at ``now_s``, seconds since 1970.
 
     A bearer token decides alone, also when it is bad and the ``apikey`` beside it is good: somebody whose
@@ -88,17 +88,17 @@ def authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Allowed | 
     try:
         return _authenticate(headers, trusted, now_s)
     except Exception:  # parsers of other people's text: what surprises us stays outside
-        return Refused(Reason.INVALID_JWT_FORMAT)
+        return Denied(Reason.INVALID_JWT_FORMAT)
 
 
-def _authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Allowed | Refused:
+def _authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Granted | Denied:
     authorization, api_key = _only(headers, b"authorization"), _only(headers, b"apikey")
     scheme, _, token = authorization.strip().partition(" ")
     if scheme.lower() == "bearer":
         return _bearer(token.strip(), trusted, now_s)
     if api_key:
-        return _known_key(api_key.strip(), trusted) or Refused(Reason.INVALID_JWT_FORMAT)
-    return Refused(Reason.INVALID_JWT_FORMAT if authorization.strip() else Reason.NO_AUTH_HEADER)
+        return _known_key(api_key.strip(), trusted) or Denied(Reason.INVALID_JWT_FORMAT)
+    return Denied(Reason.INVALID_JWT_FORMAT if authorization.strip() else Reason.NO_AUTH_HEADER)
 
 
 def _only(headers: Headers, wanted: bytes) -> str:
@@ -112,35 +112,35 @@ def _only(headers: Headers, wanted: bytes) -> str:
     return found.decode("ascii") if found is not None else ""
 
 
-def _bearer(token: str, trusted: Trusted, now_s: float) -> Allowed | Refused:
+def _bearer(token: str, trusted: Trusted, now_s: float) -> Granted | Denied:
     if token.startswith("sb_"):
-        return _known_key(token, trusted) or Refused(Reason.INVALID_JWT_FORMAT)
+        return _known_key(token, trusted) or Denied(Reason.INVALID_JWT_FORMAT)
     verify = _verified if len(token) <= LONGEST_KEPT else _verified.__wrapped__
     found = verify(token, trusted)
-    return found if isinstance(found, Refused) else _in_force(found, now_s)
+    return found if isinstance(found, Denied) else _in_force(found, now_s)
 
 
 @lru_cache(maxsize=1024)
-def _verified(token: str, trusted: Trusted) -> Mapping[str, Any] | Refused:
+def _verified(token: str, trusted: Trusted) -> Mapping[str, Any] | Denied:
     """The claims of a token that somebody we trust has signed. Remembered: an application sends the same one
     again and again, and signatures are slow.
     """
     if not _JWT.fullmatch(token):
-        return Refused(Reason.INVALID_JWT_FORMAT)
+        return Denied(Reason.INVALID_JWT_FORMAT)
     header = jwt.get_unverified_header(token)
     if "crit" in header:  # it must not be ignored, and names nothing that we know (RFC 7515, 4.1.11)
-        return Refused(Reason.INVALID_JWT_FORMAT)
+        return Denied(Reason.INVALID_JWT_FORMAT)
     candidates = _candidates(header, trusted)
     if candidates is None:
-        return Refused(Reason.UNSUPPORTED_ALGORITHM)
+        return Denied(Reason.UNSUPPORTED_ALGORITHM)
     for key in candidates:
         claims = _claims(token, key, header["alg"])
         if claims is not None:
             return claims
-    return Refused(Reason.LEGACY_JWT, unknown_key=not candidates)
+    return Denied(Reason.LEGACY_JWT, unknown_key=not candidates)
 
 
-def _known_key(given: str, trusted: Trusted) -> Allowed | None:
+def _known_key(given: str, trusted: Trusted) -> Granted | None:
     """Compares with every key, whichever fits, so that the time taken tells nothing."""
     plain = given.encode()
     fits = [allowed for key, allowed in trusted.known if hmac.compare_digest(plain, key)]
@@ -168,16 +168,16 @@ def _claims(token: str, key: Any, algorithm: str) -> Mapping[str, Any] | None:
     return claims
 
 
-def _in_force(claims: Mapping[str, Any], now_s: float) -> Allowed | Refused:
+def _in_force(claims: Mapping[str, Any], now_s: float) -> Granted | Denied:
     """Whether the token holds now; one without ``exp`` holds for ever."""
     expires, begins = claims.get("exp"), claims.get("nbf")
     # Written so that what is no number, or NaN, fails.
     if expires is not None and not _number(expires) > now_s:
-        return Refused(Reason.LEGACY_JWT)
+        return Denied(Reason.LEGACY_JWT)
     if begins is not None and not _number(begins) <= now_s + LEEWAY_S:
-        return Refused(Reason.LEGACY_JWT)
+        return Denied(Reason.LEGACY_JWT)
     role = claims.get("role")
-    return Allowed(role if isinstance(role, str) and role else "anon", claims)
+    return Granted(role if isinstance(role, str) and role else "anon", claims)
 
 
 def _number(value: object) -> float:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
-from postmill.model.config.asyncpg_address import Silence, arguments, silence
+from postmill.model.config.asyncpg_address import TcpKeepalive, arguments, silence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -112,7 +112,7 @@ async def _give_up(attempts: Iterable[asyncio.Task[Opened]]) -> None:
             late.terminate()
 
 
-def _watch(connection: asyncpg.Connection[Any], limit: Silence) -> None:
+def _watch(connection: asyncpg.Connection[Any], limit: TcpKeepalive) -> None:
     """As libpq does. asyncpg has no option for it, and leaves the system's two hours."""
     wire = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
     if wire is None or wire.family not in {socket.AF_INET, socket.AF_INET6} or not limit.keepalive:

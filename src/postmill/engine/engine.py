@@ -122,7 +122,7 @@ class Engine:
             for worker in self.workers:
                 tell(worker)
         self._maintenance = Maintenance(
-            self._address, [worker.watched(version("postmill")) for worker in self.workers]
+            self._address, [worker.maintained(version("postmill")) for worker in self.workers]
         )
         self._maintenance.on_giving_up.append(self._heartbeat_failed)
         await self._maintenance.start()

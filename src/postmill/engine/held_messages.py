@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Ledger:
+class HeldMessages:
     """The unsettled messages of one worker, by claim."""
 
     def __init__(self) -> None:

@@ -9,9 +9,9 @@ from uuid import uuid4
 
 from postmill.db.hot.outage import is_passing
 from postmill.engine.claim.claimer import Claimer
-from postmill.engine.held_messages import Ledger
+from postmill.engine.held_messages import HeldMessages
 from postmill.engine.maintain.audit import Audit
-from postmill.engine.maintain.maintained_worker import WatchedWorker
+from postmill.engine.maintain.maintained_worker import MaintainedWorker
 from postmill.engine.run.attempt_services import AttemptServices
 from postmill.engine.run.dispatcher import Dispatcher
 from postmill.engine.run.executor import Executor
@@ -59,14 +59,14 @@ class QueueWorker:
         self.worker_id = uuid4()
         options = handler.options
         self.events = Events(function=handler.name, queue=options.queue, worker=str(self.worker_id)[:8])
-        self.ledger = Ledger()
+        self.held_messages = HeldMessages()
         self._claims = claims
         self._outage = outage = Outage(self.events, is_passing)
         statements = Statements(
             shape, self.worker_id, archive=options.on_success == "archive", keep_results=options.keep_results
         )
-        self.settler = Settler(settlements, statements, self.ledger, self.events, outage)
-        services = AttemptServices(self.worker_id, connections, statements, self.ledger, self.events)
+        self.settler = Settler(settlements, statements, self.held_messages, self.events, outage)
+        services = AttemptServices(self.worker_id, connections, statements, self.held_messages, self.events)
         executor = Executor(traced(handler), services)
         self.settler.fail_with(executor.verdicts.refused)
         self.dispatcher = Dispatcher(options, executor, self.settler)
@@ -75,13 +75,13 @@ class QueueWorker:
             self.worker_id,
             options,
             self.dispatcher,
-            self.ledger,
+            self.held_messages,
             self.events,
             outage,
             self._find_shape,
             self._reshape,
         )
-        self.audit = Audit(self.ledger, self._places, self.settler.add, options.lease_s, self.events)
+        self.audit = Audit(self.held_messages, self._places, self.settler.add, options.lease_s, self.events)
         for service in self.services:
             service.on_failure.append(self._audit_now)
         self.draining = asyncio.Event()
@@ -101,15 +101,15 @@ class QueueWorker:
         """Why this worker does not do all of its work just now; None when it does."""
         return next((service.trouble for service in self.services if service.trouble is not None), None)
 
-    def watched(self, version: str) -> WatchedWorker:
+    def maintained(self, version: str) -> MaintainedWorker:
         """What the heartbeat must know of this worker."""
-        return WatchedWorker(
+        return MaintainedWorker(
             worker_id=self.worker_id,
             function_name=self.handler.name,
             version=version,
             options=self.handler.options,
             shape=self.settler.statements.shape,
-            ledger=self.ledger,
+            held_messages=self.held_messages,
             events=self.events,
             outage=self._outage,
             running_ids=self.dispatcher.running_ids,

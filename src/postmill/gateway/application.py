@@ -9,7 +9,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from postmill.auth.credentials import Allowed, Refused, authenticate
+from postmill.auth.credentials import Denied, Granted, authenticate
 from postmill.gateway import platform_errors, preflight, routing
 from postmill.gateway.client_exchange import Exchange
 from postmill.gateway.control import Control
@@ -155,11 +155,11 @@ class Gateway:
         if not settings.verify_jwt:
             return None
         verdict = await self._verdict(scope)
-        return platform_errors.unauthorized(verdict.reason) if isinstance(verdict, Refused) else None
+        return platform_errors.unauthorized(verdict.reason) if isinstance(verdict, Denied) else None
 
-    async def _verdict(self, scope: Scope) -> Allowed | Refused:
+    async def _verdict(self, scope: Scope) -> Granted | Denied:
         verdict = authenticate(scope["headers"], self._trust(), self._clock())
-        if isinstance(verdict, Refused) and verdict.unknown_key:
+        if isinstance(verdict, Denied) and verdict.unknown_key:
             verdict = authenticate(scope["headers"], await self._trust.renewed(), self._clock())
         return verdict
 

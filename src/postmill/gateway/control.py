@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from postmill.auth import host_proof
-from postmill.auth.credentials import Allowed, Refused
+from postmill.auth.credentials import Denied, Granted
 from postmill.gateway import platform_errors
 from postmill.gateway.routing import CONTROL
 from postmill.model.functions.failures import BootFailed
@@ -41,11 +41,11 @@ class Control:
         self._identity = identity
 
     async def answer(
-        self, scope: Scope, exchange: Exchange, verdict: Allowed | Refused
+        self, scope: Scope, exchange: Exchange, verdict: Granted | Denied
     ) -> PlatformError | None:
         """Answers, or returns the error to answer with. Raises ``FunctionFailure`` for what can't be done."""
         path, method = scope["path"], scope.get("method", "")
-        if isinstance(verdict, Refused):
+        if isinstance(verdict, Denied):
             return platform_errors.unauthorized(verdict.reason)
         if verdict.role != SERVICE_ROLE:
             return platform_errors.FORBIDDEN

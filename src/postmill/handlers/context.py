@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from uuid import UUID
 
-    from postmill.db.hot.handler_connections import Borrowed
+    from postmill.db.hot.handler_connections import HandlerConnection
     from postmill.engine.run.attempt import Attempt, Stopping
     from postmill.model.queue.message import Message
 
@@ -78,7 +78,7 @@ class Context:
         )
 
     @property
-    def db(self) -> AbstractAsyncContextManager[Borrowed]:
+    def db(self) -> AbstractAsyncContextManager[HandlerConnection]:
         """A connection for a while: ``async with ctx.db as connection``. What is done on it is not tied to
         the message. It is taken back when the block ends: a later call on it raises.
         """
@@ -172,7 +172,7 @@ class Context:
 class Transaction:
     """A transaction of the handler's own, in asyncpg's manner (``$1`` parameters)."""
 
-    def __init__(self, connection: Borrowed) -> None:
+    def __init__(self, connection: HandlerConnection) -> None:
         self.connection = connection
         """The asyncpg connection itself, for what is not offered here."""
 

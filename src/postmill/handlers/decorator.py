@@ -208,7 +208,7 @@ def worker(function: Callable[..., Any], /) -> Worker: ...
 
 
 @overload
-def worker(*, queue: str = ..., **options: Any) -> WorkerMaker: ...
+def worker(*, queue: str = ..., **options: Any) -> WorkerDecorator: ...
 
 
 def worker(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -220,10 +220,10 @@ def worker(function: Callable[..., Any] | None = None, /, **options: Any) -> Any
     """
     if function is not None:
         return Worker(options_from(options), function)
-    return WorkerMaker(options_from(options))
+    return WorkerDecorator(options_from(options))
 
 
-class WorkerMaker(Worker):
+class WorkerDecorator(Worker):
     """A worker without a default handler so far: decorate one, or add tasks with :meth:`task`, or both."""
 
     def __call__(self, function: Callable[..., Any], /) -> Worker:

@@ -20,7 +20,7 @@ FRESH_S = 1.0
 """How long it is good."""
 
 
-class Answering:
+class DatabaseProbe:
     """Opens its connection when it is asked first."""
 
     def __init__(self, address: Address) -> None:
@@ -29,7 +29,7 @@ class Answering:
         self._good_until = 0.0
         self._answered = False
 
-    async def now(self) -> bool:
+    async def answers(self) -> bool:
         """Whether it answers, or did within the last second. Raises nothing."""
         async with self._order:
             if time.monotonic() >= self._good_until:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 AS_THE_ROLE_HAS_IT = "reset default_transaction_isolation; reset lock_timeout"
 """Gives a handler on the settlements' session what it has on one of its own."""
 
-Borrowed: TypeAlias = PoolConnectionProxy
+HandlerConnection: TypeAlias = PoolConnectionProxy
 """asyncpg's own stand-in for a connection: after the loan every call on it raises."""
 
 _borrowing: ContextVar[bool] = ContextVar("postmill_borrowing", default=False)
@@ -72,7 +72,7 @@ class HandlerConnections:
         self._reset_text = "" if address.pooled else statement("session_reset", *flags) + "\n" + own
 
     @asynccontextmanager
-    async def acquire(self, on_lost: OnLost) -> AsyncIterator[Borrowed]:
+    async def acquire(self, on_lost: OnLost) -> AsyncIterator[HandlerConnection]:
         """A connection for a while; waits until one can be had. ``on_lost`` is told the error with which the
         block ends when the connection was lost meanwhile.
 
@@ -83,7 +83,7 @@ class HandlerConnections:
             yield lent
 
     @asynccontextmanager
-    async def transaction(self, on_lost: OnLost, landed: Landed) -> AsyncIterator[Borrowed]:
+    async def transaction(self, on_lost: OnLost, landed: Landed) -> AsyncIterator[HandlerConnection]:
         """The same in a transaction, which commits when the block ends and rolls back when it raises.
 
         ``landed`` finds out whether the commit was done when the server's answer leaves that open.
@@ -109,7 +109,7 @@ class HandlerConnections:
             self._pool = None
 
     @asynccontextmanager
-    async def _borrowed(self, on_lost: OnLost, prepare: Prepare) -> AsyncIterator[Borrowed]:
+    async def _borrowed(self, on_lost: OnLost, prepare: Prepare) -> AsyncIterator[HandlerConnection]:
         if _borrowing.get() and self._lent >= self._size:
             raise Refused(
                 "This handler holds a connection already, and there is no other left for handlers.",
@@ -133,7 +133,7 @@ class HandlerConnections:
             self._lent -= 1
             _borrowing.reset(token)
 
-    async def _once_available(self, stack: AsyncExitStack, prepare: Prepare) -> Borrowed:
+    async def _once_available(self, stack: AsyncExitStack, prepare: Prepare) -> HandlerConnection:
         """Borrow as soon as the database lets us. ``stack`` gives it back."""
         backoff = Backoff(random.random)
         while True:
@@ -151,7 +151,7 @@ class HandlerConnections:
                 return lent
 
     @asynccontextmanager
-    async def _from_shared(self, prepare: Prepare) -> AsyncIterator[Borrowed]:
+    async def _from_shared(self, prepare: Prepare) -> AsyncIterator[HandlerConnection]:
         """The settlements' session for a while. It is closed after an error or a cancellation, and reset
         otherwise: what a handler leaves in it must not reach claims and settlements.
         """
@@ -185,7 +185,7 @@ class HandlerConnections:
             session.terminate()
 
     @asynccontextmanager
-    async def _from_pool(self, prepare: Prepare) -> AsyncIterator[Borrowed]:
+    async def _from_pool(self, prepare: Prepare) -> AsyncIterator[HandlerConnection]:
         pool = await self._opened()
         lent = await self._prepared(pool, prepare)
         session = _session(lent)
@@ -200,7 +200,7 @@ class HandlerConnections:
         else:
             await self._give_back(pool, lent, session)
 
-    async def _prepared(self, pool: asyncpg.Pool, prepare: Prepare) -> Borrowed:
+    async def _prepared(self, pool: asyncpg.Pool, prepare: Prepare) -> HandlerConnection:
         """One that is ready. A dead one that has been used before is replaced at once: the next may live."""
         while True:
             lent = await pool.acquire()
@@ -215,7 +215,7 @@ class HandlerConnections:
             else:
                 return lent
 
-    async def _give_back(self, pool: asyncpg.Pool, lent: Borrowed, session: HandlerSession) -> None:
+    async def _give_back(self, pool: asyncpg.Pool, lent: HandlerConnection, session: HandlerSession) -> None:
         """What the handler did on it is done: that it can't be tidied up any more is no news to anybody."""
         if not session.can_be_reset:
             session.terminate()
@@ -254,7 +254,7 @@ class HandlerConnections:
         await cast("HandlerSession", connection).reset_session(self._reset_text)
 
 
-async def take_own_role(lent: Borrowed) -> None:
+async def take_own_role(lent: HandlerConnection) -> None:
     """What follows in the transaction is done as the worker's own user."""
     await _session(lent).take_own_role()
 
@@ -276,12 +276,12 @@ class _NoPool:
         self._session._drop_local_type_cache()  # type: ignore[attr-defined]
 
 
-def _session(lent: Borrowed) -> HandlerSession:
+def _session(lent: HandlerConnection) -> HandlerSession:
     """The connection behind asyncpg's stand-in. It can be ended also when the pool has the stand-in back."""
     return cast("HandlerSession", lent._con)  # type: ignore[attr-defined]
 
 
-def _revoke(lent: Borrowed) -> None:
+def _revoke(lent: HandlerConnection) -> None:
     """Every later call on the stand-in, and on transactions, cursors and statements made with it, raises."""
     session = lent._detach()  # type: ignore[attr-defined]
     if session is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from postmill.engine.claim.due_times import DueTimes
-from postmill.engine.claim.idle_registration import Listing
+from postmill.engine.claim.idle_registration import IdleRegistration
 from postmill.engine.claim.lanes import QueueLanes
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.claim.lanes import Overlooked
-    from postmill.engine.held_messages import Ledger
+    from postmill.engine.held_messages import HeldMessages
     from postmill.engine.run.dispatcher import Dispatcher
     from postmill.model.queue.message import Claim, Message
     from postmill.model.queue.queue_name import QueueShape
@@ -74,7 +74,7 @@ class Claimer(Service):
         worker_id: UUID,
         options: WorkerOptions,
         dispatcher: Dispatcher,
-        ledger: Ledger,
+        held_messages: HeldMessages,
         events: Events,
         outage: Outage,
         find_shape: Callable[[], Awaitable[QueueShape]],
@@ -82,12 +82,12 @@ class Claimer(Service):
     ) -> None:
         super().__init__(events)
         self.lanes = QueueLanes(shared, worker_id, options, find_shape, self._take_over)
-        self._listing = Listing(shared, options.queue, worker_id)
+        self._idle = IdleRegistration(shared, options.queue, worker_id)
         self.lanes.on_overlooked = self._report
         self.worker_id = worker_id
         self._options = options
         self._dispatcher = dispatcher
-        self._ledger = ledger
+        self._held = held_messages
         self._events = events
         self._backoff = OutageBackoff(outage)
         self._on_shape = on_shape
@@ -145,7 +145,7 @@ class Claimer(Service):
 
     def cut_off(self) -> None:
         """What was sent meanwhile is not known: notifications have begun, or have ended."""
-        self._listing.forget()
+        self._idle.forget()
         self.look_now()
 
     def recover(self) -> None:
@@ -158,7 +158,7 @@ class Claimer(Service):
 
     async def hand_over(self) -> None:
         """Let another worker have what this one was called for. Said last, when it claims no more."""
-        await self._listing.leave_for_good()
+        await self._idle.leave_for_good()
 
     async def run_once(self) -> bool:
         """One round of claims. Returns whether more may be waiting."""
@@ -218,7 +218,7 @@ class Claimer(Service):
         another.
         """
         self._on_shape(await self.lanes.begin())
-        self._listing.forget()
+        self._idle.forget()
         if self._missing:
             self._missing = False
             self._events.emit(Event.QUEUE_CREATED, reason="it is back")
@@ -249,7 +249,7 @@ class Claimer(Service):
             self._note_backlog()
             return True
         self._in_doubt, self._called = self._called, False
-        if claimed.messages and (self._listing.listed or not self._notified) and not self._in_doubt:
+        if claimed.messages and (self._idle.listed or not self._notified) and not self._in_doubt:
             # What comes next announces itself; what was left behind is looked for soon.
             self._look_at = min(self._look_at, time.monotonic() + follow_s(notified=self._notified))
         else:
@@ -289,7 +289,7 @@ class Claimer(Service):
 
     async def _ask_to_be_called(self) -> None:
         if self._notified:
-            await self._listing.join()
+            await self._idle.join()
 
     async def _look(self, *, idle: bool) -> Look:
         self._look_at = time.monotonic() + LOOK_S
@@ -332,7 +332,7 @@ class Claimer(Service):
             self._events.emit(Event.MESSAGE_LOCKED, msg_id=found.locked_id, reason=reason)
 
     def _take_over(self, claim: Claim, messages: list[Message]) -> None:
-        self._ledger.opened(claim, messages)
+        self._held.opened(claim, messages)
         self._events.emit_each(Event.MESSAGE_CLAIMED, messages)
         self._dispatcher.feed(messages)
 
@@ -359,8 +359,8 @@ class Claimer(Service):
         elif self._behind_since is None:
             self._behind_since = now
             self._call_soon()
-        elif self._listing.listed and now - self._behind_since > QUIET_AFTER_BUSY_S:
-            self._listing.leave_later()
+        elif self._idle.listed and now - self._behind_since > QUIET_AFTER_BUSY_S:
+            self._idle.leave_later()
 
     def _call_soon(self) -> None:
         if self._notified:
@@ -371,12 +371,12 @@ class Claimer(Service):
         if self._stopping or not self.lanes.begun:  # a statement now would open a closed connection again
             return
         if self._dispatcher.wanted() == 0 and not self._dispatcher.prefetch.full:
-            self._listing.call_another(self.lanes.shape, self.lanes.cursor.position)
+            self._idle.call_another(self.lanes.shape, self.lanes.cursor.position)
 
     async def _pass_on(self) -> None:
         """Called, and there is no room: another may have it, or this worker looks as soon as there is."""
         self._look_at = 0.0
-        await self._listing.leave()
+        await self._idle.leave()
 
     def _something_is_missing(self, error: Exception) -> None:
         """The queue's table, or the schema of this worker's own tables: said once, looked for each second."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from postmill.model.queue.queue_name import QueueShape
 
 
-class Listing:
+class IdleRegistration:
     """Raises what asyncpg raises, but for what is done later."""
 
     def __init__(self, shared: SharedConnection, queue: str, worker_id: UUID) -> None:

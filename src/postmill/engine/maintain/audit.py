@@ -17,7 +17,7 @@ from postmill.service.service import Service
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from postmill.engine.held_messages import Ledger
+    from postmill.engine.held_messages import HeldMessages
     from postmill.model.queue.message import Message
     from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
@@ -30,7 +30,7 @@ class Audit(Service):
 
     def __init__(
         self,
-        ledger: Ledger,
+        held_messages: HeldMessages,
         places: Callable[[], Iterable[Message]],
         settle: Callable[[Message, Outcome], None],
         lease_s: float,
@@ -38,7 +38,7 @@ class Audit(Service):
     ) -> None:
         """``places``: every message that has a place."""
         super().__init__(events)
-        self._ledger = ledger
+        self._held = held_messages
         self._places = places
         self._settle = settle
         self._every_s = lease_s / 4  # so that the lease of a message without a place is renewed once at most
@@ -51,7 +51,7 @@ class Audit(Service):
         """
         self._asked.clear()
         places = set(map(id, self._places()))
-        homeless = [message for message in self._ledger.held if id(message) not in places]
+        homeless = [message for message in self._held.held if id(message) not in places]
         for message in homeless:
             self._settle(message, LOST if message.started else RELEASED)
         if homeless:

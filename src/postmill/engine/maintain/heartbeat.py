@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import asyncpg
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.maintain.maintained_worker import WatchedWorker
+    from postmill.engine.maintain.maintained_worker import MaintainedWorker
 
 PERIOD_S = silence.IDLE_BEAT_S
 """The longest time between two heartbeats."""
@@ -40,7 +40,7 @@ class Heartbeat:
     def __init__(
         self,
         shared: SharedConnection,
-        workers: Sequence[WatchedWorker],
+        workers: Sequence[MaintainedWorker],
         call: Callable[..., None],
         on_doubt: Callable[[], None],
         *,
@@ -104,7 +104,7 @@ class Heartbeat:
             )
         return now
 
-    async def _beat(self, worker: WatchedWorker) -> None:
+    async def _beat(self, worker: MaintainedWorker) -> None:
         if not worker.lock_held and not self._pooled:
             row = await self._shared.fetchrow(statement("worker_lock"), worker.lock_key)
             worker.lock_held = row["held"]
@@ -115,7 +115,7 @@ class Heartbeat:
             len(running),
             worker.options.queue,
             running,
-            worker.ledger.receipts,
+            worker.held_messages.receipts,
             worker.options.lease_s,
             silence.write_after_s(worker.options.lease_s, holding=worker.holding),
             worker.lock_key if worker.lock_held else None,
@@ -132,9 +132,9 @@ class Heartbeat:
         if row["in_doubt"]:
             self._on_doubt()
 
-    async def _give_back_forgotten(self, worker: WatchedWorker) -> None:
+    async def _give_back_forgotten(self, worker: MaintainedWorker) -> None:
         """Claims that were committed while their connection was cut: this worker was never told of them."""
-        known = worker.ledger.receipts
+        known = worker.held_messages.receipts
         lease_s = worker.options.lease_s
         rows = await self._shared.fetch(
             statement("give_back"), worker.worker_id, known, lease_s, "lost_lease", NEVER_TOLD
@@ -145,7 +145,7 @@ class Heartbeat:
             )
 
 
-async def _locked(connection: asyncpg.Connection, worker: WatchedWorker) -> bool:
+async def _locked(connection: asyncpg.Connection, worker: MaintainedWorker) -> bool:
     """Take the worker's session lock. A session that held it before, and was cut off, is ended for it."""
     for _ in range(2):
         if await connection.fetchval(statement("worker_lock"), worker.lock_key, timeout=ANNOUNCE_TIMEOUT_S):

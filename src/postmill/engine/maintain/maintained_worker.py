@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from postmill.engine.held_messages import Ledger
+    from postmill.engine.held_messages import HeldMessages
     from postmill.model.queue.message import Message
     from postmill.model.queue.queue_name import QueueShape
     from postmill.model.queue.worker_options import WorkerOptions
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class WatchedWorker:
+class MaintainedWorker:
     """What renewer and heartbeat must know of a worker. The callbacks are called on the event loop."""
 
     worker_id: UUID
@@ -26,7 +26,7 @@ class WatchedWorker:
     version: str
     options: WorkerOptions
     shape: QueueShape
-    ledger: Ledger
+    held_messages: HeldMessages
     events: Events
     outage: Outage
     running_ids: Callable[[], list[int]]
@@ -48,4 +48,4 @@ class WatchedWorker:
     @property
     def holding(self) -> bool:
         """Whether it holds messages."""
-        return bool(self.ledger.receipts)
+        return bool(self.held_messages.receipts)

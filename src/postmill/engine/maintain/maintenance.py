@@ -2,7 +2,7 @@
 event loop loses no lease.
 
 Four services take turns there: renewer, heartbeat, rescuer, pruner. Whatever is due, a renewal goes first.
-The thread talks to the event loop only through ``call_soon_threadsafe``, and reads the ledger. It is
+The thread talks to the event loop only through ``call_soon_threadsafe``, and reads `HeldMessages`. It is
 supervised: an unexpected error is logged and the services begin anew, and :attr:`Maintenance.in_touch` shows
 that it lives.
 """
@@ -36,7 +36,7 @@ from postmill.sql.catalog import statement
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from postmill.engine.maintain.maintained_worker import WatchedWorker
+    from postmill.engine.maintain.maintained_worker import MaintainedWorker
     from postmill.model.config.address import Address
 
 
@@ -54,7 +54,7 @@ class TimedService(Protocol):
 class Maintenance:
     """The thread. ``start`` returns when the workers are announced; ``stop`` when their end is noted."""
 
-    def __init__(self, address: Address, workers: Sequence[WatchedWorker]) -> None:
+    def __init__(self, address: Address, workers: Sequence[MaintainedWorker]) -> None:
         self._address = address
         self._workers = workers
         self._loop = asyncio.get_running_loop()
@@ -120,7 +120,9 @@ class Maintenance:
         self.loop_seen = now = time.monotonic()
         for worker in self._workers:
             if worker.options.on_silence == "stop":
-                for message in worker.ledger.older_than(now - silence.told_after_s(worker.options.lease_s)):
+                for message in worker.held_messages.older_than(
+                    now - silence.told_after_s(worker.options.lease_s)
+                ):
                     worker.on_silence(message)
 
     # on the thread

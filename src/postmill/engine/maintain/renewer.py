@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.maintain.maintained_worker import WatchedWorker
+    from postmill.engine.maintain.maintained_worker import MaintainedWorker
     from postmill.model.queue.message import Message
 
 
@@ -35,7 +35,7 @@ class Renewer:
     def __init__(
         self,
         shared: SharedConnection,
-        workers: Sequence[WatchedWorker],
+        workers: Sequence[MaintainedWorker],
         call: Callable[..., None],
         blocked_s: Callable[[], float],
     ) -> None:
@@ -67,16 +67,16 @@ class Renewer:
         """The connection is a new one: renewals that got no answer on the old one come first."""
         self.due_at = 0.0
 
-    async def _see_to(self, worker: WatchedWorker, now: float, blocked_s: float) -> None:
+    async def _see_to(self, worker: MaintainedWorker, now: float, blocked_s: float) -> None:
         if blocked_s > worker.options.max_blocked_s:
             await self._let_go(worker, blocked_s)
             return
         worker.let_go = False
-        due = worker.ledger.older_than(now - silence.renewed_from_s(worker.options.lease_s))
+        due = worker.held_messages.older_than(now - silence.renewed_from_s(worker.options.lease_s))
         if due:
             await self._renew(worker, due)
 
-    def _refused(self, worker: WatchedWorker, error: asyncpg.PostgresError) -> None:
+    def _refused(self, worker: MaintainedWorker, error: asyncpg.PostgresError) -> None:
         """The server says no for one queue (a right that is missing, a trigger). The leases in the others and
         the heartbeat go on, and it is asked again with the next round. Said once.
         """
@@ -89,18 +89,18 @@ class Renewer:
         reason = f"leases are not renewed: {error.sqlstate}: {error}"
         worker.events.emit(Event.QUEUE_REFUSING, statement="renew", reason=reason)
 
-    def _accepted(self, worker: WatchedWorker) -> None:
+    def _accepted(self, worker: MaintainedWorker) -> None:
         passing = self._refusing.pop(worker.worker_id, None)
         if passing:
             worker.outage.over()
         elif passing is not None:
             worker.events.emit(Event.QUEUE_ACCEPTING, statement="renew", kept=0)
 
-    async def _renew(self, worker: WatchedWorker, messages: list[Message]) -> None:
+    async def _renew(self, worker: MaintainedWorker, messages: list[Message]) -> None:
         messages.sort(key=lambda message: message.msg_id)
         sent_at = time.monotonic()
         doubtful = self._doubtful(worker, messages, sent_at)
-        worker.ledger.renewing = doubtful | {message.msg_id for message in messages}
+        worker.held_messages.renewing = doubtful | {message.msg_id for message in messages}
         try:
             rows = await self._shared.fetch(
                 queue_statement("renew", worker.shape),
@@ -113,43 +113,43 @@ class Renewer:
         except asyncpg.UndefinedTableError:  # the queue was dropped; the other workers' leases go on
             for message in messages:
                 self._call(worker.on_lost, message)
-            worker.ledger.renewing = frozenset()
+            worker.held_messages.renewing = frozenset()
         except asyncpg.LockNotAvailableError:
             # Somebody rewrites or alters this queue's table. No other worker can claim from it meanwhile; the
             # leases in other queues are not to wait for it.
-            worker.ledger.renewing = doubtful
+            worker.held_messages.renewing = doubtful
         except asyncpg.PostgresError as error:
             if not breaks_connection(error):  # the server said no: it has renewed nothing
-                worker.ledger.renewing = doubtful
+                worker.held_messages.renewing = doubtful
             raise
         else:
-            worker.ledger.renewing = self._take_over(worker, messages, rows, sent_at) & doubtful
+            worker.held_messages.renewing = self._take_over(worker, messages, rows, sent_at) & doubtful
             self._accepted(worker)
 
     @staticmethod
-    def _doubtful(worker: WatchedWorker, messages: list[Message], now: float) -> frozenset[int]:
+    def _doubtful(worker: MaintainedWorker, messages: list[Message], now: float) -> frozenset[int]:
         """Messages whose last renewal got no answer: their vt may have moved. Settlements wait for them, so
         the doubt ends with the longest lease that the renewal can have given.
         """
         earliest = now - silence.granted_s(worker.options.lease_s)
-        return worker.ledger.renewing & {
+        return worker.held_messages.renewing & {
             message.msg_id for message in messages if message.claim.renewed_at > earliest
         }
 
     def _take_over(
-        self, worker: WatchedWorker, messages: list[Message], rows: list[asyncpg.Record], sent_at: float
+        self, worker: MaintainedWorker, messages: list[Message], rows: list[asyncpg.Record], sent_at: float
     ) -> frozenset[int]:
         """Note the new leases. Returns the ids of messages that could not be renewed just now."""
         by_id = {message.msg_id: message for message in messages}
         for row in rows:
             message = by_id[row["msg_id"]]
             if row["vt_us"] is not None:
-                worker.ledger.renewed(message, row["vt_us"], sent_at)
+                worker.held_messages.renewed(message, row["vt_us"], sent_at)
             elif not row["held"] and message.state == State.HELD:
                 self._call(worker.on_lost, message)
         return frozenset(row["msg_id"] for row in rows if row["vt_us"] is None and row["held"])
 
-    async def _let_go(self, worker: WatchedWorker, blocked_s: float) -> None:
+    async def _let_go(self, worker: MaintainedWorker, blocked_s: float) -> None:
         """A loop that hangs will not finish anything: its messages go to others, and the hang counts as an
         attempt.
         """
@@ -158,5 +158,5 @@ class Renewer:
         reason = f"the event loop was blocked for {blocked_s:.0f} s"
         await self._shared.fetch(statement("give_back"), worker.worker_id, [], 0.0, "crash", reason)
         worker.let_go = True
-        worker.ledger.renewing = frozenset()
+        worker.held_messages.renewing = frozenset()
         worker.events.emit(Event.WORKER_BLOCKED, blocked_s=round(blocked_s), reason=reason)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.maintain.maintained_worker import WatchedWorker
+    from postmill.engine.maintain.maintained_worker import MaintainedWorker
 
 RECEIPTS = 100
 """Of one rescue at most: it is one transaction, and renewals wait for it."""
@@ -33,7 +33,7 @@ NEVER_CUT = "-infinity"
 class Rescuer:
     """The rescues of one process."""
 
-    def __init__(self, shared: SharedConnection, workers: Sequence[WatchedWorker]) -> None:
+    def __init__(self, shared: SharedConnection, workers: Sequence[MaintainedWorker]) -> None:
         self._shared = shared
         self._me = workers[0]
         self._in_doubt = False

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from postmill.client.sending import Statement
-    from postmill.db.hot.handler_connections import Borrowed, HandlerConnections
+    from postmill.db.hot.handler_connections import HandlerConnection, HandlerConnections
     from postmill.model.queue.message import Message
     from postmill.service.events import Events
 
@@ -71,7 +71,7 @@ class Services(Protocol):
     def events(self) -> Events:
         """The worker's log."""
 
-    def transaction(self, attempt: Attempt) -> AbstractAsyncContextManager[Borrowed]:
+    def transaction(self, attempt: Attempt) -> AbstractAsyncContextManager[HandlerConnection]:
         """A transaction that completes the attempt's message when it commits."""
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from postmill.db.hot.handler_connections import Borrowed, HandlerConnections
-    from postmill.engine.held_messages import Ledger
+    from postmill.db.hot.handler_connections import HandlerConnection, HandlerConnections
+    from postmill.engine.held_messages import HeldMessages
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Statements
     from postmill.model.queue.message import Message
@@ -43,17 +43,17 @@ class AttemptServices:
         worker_id: UUID,
         connections: HandlerConnections,
         statements: Statements,
-        ledger: Ledger,
+        held_messages: HeldMessages,
         events: Events,
     ) -> None:
         self.worker_id = worker_id
         self.connections = connections
         self.events = events
         self._statements = statements
-        self._ledger = ledger
+        self._held = held_messages
 
     @asynccontextmanager
-    async def transaction(self, attempt: Attempt) -> AsyncIterator[Borrowed]:
+    async def transaction(self, attempt: Attempt) -> AsyncIterator[HandlerConnection]:
         """A transaction that completes the message when it commits.
 
         Raises :class:`LeaseLost` (and rolls back) when somebody else has the message by now, and
@@ -67,7 +67,7 @@ class AttemptServices:
             )
         message = attempt.message
 
-        async def landed(connection: Borrowed) -> bool:
+        async def landed(connection: HandlerConnection) -> bool:
             return not await self._is_there(connection, message)
 
         try:
@@ -88,7 +88,7 @@ class AttemptServices:
         async with self.transaction(attempt):
             pass
 
-    async def _complete(self, connection: Borrowed, attempt: Attempt) -> None:
+    async def _complete(self, connection: HandlerConnection, attempt: Attempt) -> None:
         message = attempt.message
         text = queue_statement(
             "complete", self._statements.shape, *self._statements.complete_flags, "transaction"
@@ -107,7 +107,7 @@ class AttemptServices:
             if settled:
                 return
             await self._check_transaction(connection)
-            while message.msg_id in self._ledger.renewing:  # noqa: ASYNC110 - a thread clears it
+            while message.msg_id in self._held.renewing:  # noqa: ASYNC110 - a thread clears it
                 await asyncio.sleep(0.005)
             if message.vt_us == sent:
                 attempt.lease_lost = True
@@ -117,7 +117,7 @@ class AttemptServices:
                     hint="Nothing was written.",
                 )
 
-    async def _check_transaction(self, connection: Borrowed) -> None:
+    async def _check_transaction(self, connection: HandlerConnection) -> None:
         """Raise when nothing was completed because our transaction is not there any more."""
         if await connection.fetchval(statement("transaction_state")) != "open":
             raise Refused(
@@ -126,7 +126,7 @@ class AttemptServices:
                 hint="Leave the block to commit, raise inside it to roll back.",
             )
 
-    async def _is_there(self, connection: Borrowed, message: Message) -> bool:
+    async def _is_there(self, connection: HandlerConnection, message: Message) -> bool:
         """Whether the message is still in its queue, held with the token that we have completed it with."""
         text = queue_statement("message_is_held", self._statements.shape)
         held: bool = await connection.fetchval(text, message.msg_id, message.read_ct, message.vt_us)

@@ -19,7 +19,7 @@ from postmill.model.events import Event
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from postmill.engine.maintain.maintained_worker import WatchedWorker
+    from postmill.engine.maintain.maintained_worker import MaintainedWorker
 
 TICK_S = 0.5
 """How often the event loop shows that it has a turn."""
@@ -37,7 +37,7 @@ class LoopWatch:
     """``loop_seen`` is when the loop last had a turn, ``thread_id`` names the loop's thread."""
 
     def __init__(
-        self, workers: Sequence[WatchedWorker], loop_seen: Callable[[], float], thread_id: int
+        self, workers: Sequence[MaintainedWorker], loop_seen: Callable[[], float], thread_id: int
     ) -> None:
         self._workers = workers
         self._loop_seen = loop_seen

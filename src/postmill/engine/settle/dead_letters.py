@@ -31,7 +31,7 @@ MAX_HOOKS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """A dead message as the hook is given it."""
 
     message: Message
@@ -102,7 +102,7 @@ class DeadLetterHook:
         ids = set(settled)
         for message, outcome in settlement.pairs:
             if message.msg_id in ids and isinstance(outcome, Failed):
-                letter = Letter(
+                letter = DeadLetter(
                     message,
                     outcome.reason,
                     outcome.kind or "exhausted",
@@ -114,7 +114,7 @@ class DeadLetterHook:
                 self._running.add(task)
                 task.add_done_callback(partial(self._ended, letter))
 
-    def _ended(self, letter: Letter, task: asyncio.Task[None]) -> None:
+    def _ended(self, letter: DeadLetter, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if task.cancelled():  # before it began
             reason = "on_dead was cancelled, and not called"
@@ -125,7 +125,7 @@ class DeadLetterHook:
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_s)
 
-    async def _call(self, letter: Letter) -> None:
+    async def _call(self, letter: DeadLetter) -> None:
         assert self._hook is not None  # noqa: S101
         try:
             if inspect.iscoroutinefunction(self._hook):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.held_messages import Ledger
+    from postmill.engine.held_messages import HeldMessages
     from postmill.engine.settle.settlement import Pair, Settlement, Statements
     from postmill.model.queue.message import Message
     from postmill.service.events import Events
@@ -50,7 +50,7 @@ class FailedSettlements:
         self,
         shared: SharedConnection,
         statements: Statements,
-        ledger: Ledger,
+        held_messages: HeldMessages,
         events: Events,
         backoff: OutageBackoff,
         *,
@@ -58,7 +58,7 @@ class FailedSettlements:
         release: Callable[[str, Iterable[int]], None],
     ) -> None:
         self._shared = shared
-        self._ledger = ledger
+        self._held = held_messages
         self._events = events
         self._backoff = backoff
         self._diagnosis = Diagnosis(shared, statements)
@@ -189,8 +189,8 @@ class FailedSettlements:
         message.state = (
             State.LOST
         )  # its receipt is left: the heartbeat gives it back, and counts a lost lease
-        finished, _ = self._ledger.closing([message])
-        self._ledger.closed(finished)
+        finished, _ = self._held.closing([message])
+        self._held.closed(finished)
 
     def hold(self, settlement: Settlement, pairs: list[Pair]) -> None:
         """Keep these outcomes, and their leases, until the database may take them."""
@@ -198,7 +198,7 @@ class FailedSettlements:
         self.refusals.hold(settlement.kind, pairs)
 
     def _reopen(self, settlement: Settlement, pairs: Iterable[Pair]) -> None:
-        self._ledger.reopened(message for message, _ in pairs)
+        self._held.reopened(message for message, _ in pairs)
         settlement.finished, settlement.touched = [], []
 
     async def still_ours(
@@ -207,7 +207,7 @@ class FailedSettlements:
         """Of what a statement did not find: what a renewal has moved meanwhile, to be tried again. A row that
         is there all the same is refused in silence. The rest is lost, or done before.
         """
-        while self._ledger.renewing.intersection(message.msg_id for message, _ in missed):  # noqa: ASYNC110 - a thread clears it
+        while self._held.renewing.intersection(message.msg_id for message, _ in missed):  # noqa: ASYNC110 - a thread clears it
             await asyncio.sleep(0.005)
         left = await self._left(settlement, missed, sent)
         again: list[Pair] = []

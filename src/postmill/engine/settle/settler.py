@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.held_messages import Ledger
+    from postmill.engine.held_messages import HeldMessages
     from postmill.engine.settle.settlement import Pair
     from postmill.model.queue.message import Message
     from postmill.model.queue.outcome import Outcome
@@ -44,20 +44,20 @@ class Settler(Service):
         self,
         shared: SharedConnection,
         statements: Statements,
-        ledger: Ledger,
+        held_messages: HeldMessages,
         events: Events,
         outage: Outage,
     ) -> None:
         super().__init__(events)
         self.statements = statements
         self._shared = shared
-        self._ledger = ledger
+        self._held = held_messages
         self._events = events
         self._backoff = OutageBackoff(outage)
         self._failures = FailedSettlements(
             shared,
             statements,
-            ledger,
+            held_messages,
             events,
             self._backoff,
             settle=self._settle_pairs,
@@ -134,8 +134,8 @@ class Settler(Service):
         for message, _ in open_pairs:
             message.unanswered = True
             message.state = State.LOST if message.state == State.LOST else State.HELD
-        self._ledger.reopened(message for message, _ in open_pairs if message.counted)
-        self._ledger.close_empty()
+        self._held.reopened(message for message, _ in open_pairs if message.counted)
+        self._held.close_empty()
         if isinstance(error, Exception):
             self._suspects = len(open_pairs)
             if len(open_pairs) == 1 and self._breaks_alone(open_pairs[0][0]):
@@ -185,10 +185,10 @@ class Settler(Service):
     async def _settle_pairs(
         self, pairs: list[Pair], *, trial: bool = False, new_session: bool = False, waits: int = 0
     ) -> None:
-        for settlement in grouped(pairs, self._ledger.closing):
+        for settlement in grouped(pairs, self._held.closing):
             settlement.trial, settlement.new_session, settlement.waits = trial, new_session, waits
             await self._settle(settlement)
-            self._ledger.closed(settlement.finished)
+            self._held.closed(settlement.finished)
 
     async def _settle(self, settlement: Settlement) -> None:
         while settlement.pairs:

@@ -41,7 +41,7 @@ _UNASKED = {"ssl": False, "direct_tls": False, "target_session_attrs": "any"}
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class TcpKeepalive:
     """When a TCP connection on which nobody answers is given up: 30 s, unless the address says otherwise."""
 
     keepalive: bool = True
@@ -55,18 +55,18 @@ class Silence:
     """Data that the peer has not taken for so long end the connection."""
 
 
-def silence(url: str) -> Silence:
+def silence(url: str) -> TcpKeepalive:
     """What libpq's parameters for it say, as far as they are given; 0 and below leave our default, as they
     leave the system's to libpq. Raises :class:`InvalidAddress` for what is no whole number.
     """
     query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
     asked = {name: _whole_number(query, name) for name in _WATCHED if query.get(name)}
-    default = Silence()
-    return Silence(
+    default = TcpKeepalive()
+    return TcpKeepalive(
         asked.get("keepalives", 1) != 0,
         *(
             asked.get(name, 0) if asked.get(name, 0) > 0 else getattr(default, field)
-            for name, field in zip(_WATCHED[1:], Silence.__slots__[1:], strict=True)
+            for name, field in zip(_WATCHED[1:], TcpKeepalive.__slots__[1:], strict=True)
         ),
     )
 
