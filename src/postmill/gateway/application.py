@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from postmill.auth.credentials import Denied, Granted, authenticate
 from postmill.gateway import platform_errors, preflight, routing
-from postmill.gateway.client_exchange import Exchange
+from postmill.gateway.client_exchange import ClientExchange
 from postmill.gateway.control import Control
 from postmill.gateway.platform_errors import METHODS, PlatformError
 from postmill.gateway.readiness import Readiness
@@ -79,7 +79,7 @@ class Gateway:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One exchange, ``http`` or ``websocket``. Raises only to say that the connection must be cut."""
-        exchange = Exchange(scope, receive, send, max_body_bytes=self._max_body_bytes, pace=self._pace)
+        exchange = ClientExchange(scope, receive, send, max_body_bytes=self._max_body_bytes, pace=self._pace)
         try:
             problem = await self._answered(scope, exchange)
         except FunctionFailure as failure:
@@ -93,7 +93,7 @@ class Gateway:
             problem = platform_errors.INTERNAL
         await self._end(scope, exchange, problem)
 
-    async def _answered(self, scope: Scope, exchange: Exchange) -> PlatformError | None:
+    async def _answered(self, scope: Scope, exchange: ClientExchange) -> PlatformError | None:
         """Lets somebody answer; returns the error to answer with when nobody may."""
         path = scope["path"]
         if path in self._control.probes:
@@ -102,7 +102,7 @@ class Gateway:
             return await self._control.answer(scope, exchange, await self._verdict(scope))
         return await self._call(scope, exchange)
 
-    async def _call(self, scope: Scope, exchange: Exchange) -> PlatformError | None:
+    async def _call(self, scope: Scope, exchange: ClientExchange) -> PlatformError | None:
         """Has the function answer that the path names."""
         route = routing.find(scope["path"])
         if route is None:
@@ -123,7 +123,7 @@ class Gateway:
             )
         return refusal
 
-    async def _send(self, settings: FunctionSettings, scope: Scope, exchange: Exchange) -> Send:
+    async def _send(self, settings: FunctionSettings, scope: Scope, exchange: ClientExchange) -> Send:
         """How the function answers. A page that was let through a preflight may read it."""
         if not (settings.verify_jwt and preflight.comes_from_a_page(scope)):
             return exchange.send
@@ -131,7 +131,9 @@ class Gateway:
             exchange.send if await self._answers_preflights(settings) else preflight.readable(exchange.send)
         )
 
-    async def _answer_preflight(self, settings: FunctionSettings, scope: Scope, exchange: Exchange) -> None:
+    async def _answer_preflight(
+        self, settings: FunctionSettings, scope: Scope, exchange: ClientExchange
+    ) -> None:
         """Nothing runs for a stranger, unless the function is to answer; and then without a body."""
         if await self._answers_preflights(settings):
             body = preflight.BodyDropped(exchange.receive)
@@ -163,7 +165,7 @@ class Gateway:
             verdict = authenticate(scope["headers"], await self._trust.renewed(), self._clock())
         return verdict
 
-    async def _end(self, scope: Scope, exchange: Exchange, problem: PlatformError | None) -> None:
+    async def _end(self, scope: Scope, exchange: ClientExchange, problem: PlatformError | None) -> None:
         """Says what is left to say. A response that has begun and not ended is cut by returning."""
         if isinstance(exchange.failure, FunctionFailure):
             problem = platform_errors.of_failure(exchange.failure)
@@ -182,5 +184,5 @@ def _always() -> Readiness:
     return readiness
 
 
-def _too_large(exchange: Exchange) -> PlatformError | None:
+def _too_large(exchange: ClientExchange) -> PlatformError | None:
     return platform_errors.PAYLOAD_TOO_LARGE if exchange.announces_too_much else None

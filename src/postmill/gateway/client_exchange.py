@@ -27,7 +27,7 @@ _is_region = re.compile(rb"[A-Za-z0-9-]{1,40}").fullmatch
 _forced_region = re.compile(rb"(?:^|&)forceFunctionRegion=([^&]*)").search
 
 
-class Exchange:
+class ClientExchange:
     """``receive`` and ``send`` for whoever answers, over those of the server."""
 
     def __init__(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from postmill.gateway.application import Functions
-    from postmill.gateway.client_exchange import Exchange
+    from postmill.gateway.client_exchange import ClientExchange
     from postmill.gateway.platform_errors import PlatformError
     from postmill.gateway.readiness import Readiness
     from postmill.host.function_info import FunctionInfo
@@ -41,7 +41,7 @@ class Control:
         self._identity = identity
 
     async def answer(
-        self, scope: Scope, exchange: Exchange, verdict: Granted | Denied
+        self, scope: Scope, exchange: ClientExchange, verdict: Granted | Denied
     ) -> PlatformError | None:
         """Answers, or returns the error to answer with. Raises ``FunctionFailure`` for what can't be done."""
         path, method = scope["path"], scope.get("method", "")
@@ -55,7 +55,7 @@ class Control:
         await _respond(exchange, await action())
         return None
 
-    async def probe(self, scope: Scope, exchange: Exchange) -> PlatformError | None:
+    async def probe(self, scope: Scope, exchange: ClientExchange) -> PlatformError | None:
         """``/live`` is answered, which says all."""
         path = scope["path"]
         if path == host_proof.PATH:
@@ -66,7 +66,7 @@ class Control:
         await _respond(exchange, {"status": "ok"})
         return None
 
-    async def _prove(self, scope: Scope, exchange: Exchange) -> PlatformError | None:
+    async def _prove(self, scope: Scope, exchange: ClientExchange) -> PlatformError | None:
         """To a command that is about to send a key: that this is the host it means."""
         challenge = host_proof.challenge_in(scope.get("query_string", b""))
         if not self._identity or challenge is None or not scope.get("server"):
@@ -114,7 +114,7 @@ def described(function: FunctionInfo) -> dict[str, Any]:
     }
 
 
-async def _respond(exchange: Exchange, content: Any) -> None:
+async def _respond(exchange: ClientExchange, content: Any) -> None:
     body = json.dumps(content).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
     await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from postmill.handlers.decoding import decoder
-from postmill.handlers.invokers import Call, calling
+from postmill.handlers.invokers import Invoker, invoker_for
 from postmill.handlers.signature import read_signature
 from postmill.model.errors import InvalidHandler, InvalidPayload
 from postmill.model.queue.worker_options import WorkerOptions, options_from
@@ -34,7 +34,7 @@ class Task:
         options = owner.options
         signature = read_signature(function, batch=options.batch is not None)
         self.decode = decoder(signature.payload_type)
-        self.call: Call = calling(function, signature, options)
+        self.call: Invoker = invoker_for(function, signature, options)
 
     @property
     def queue(self) -> str:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     Finish: TypeAlias = Callable[[Any], Awaitable[Any]]
 
 
-class Call(Protocol):
-    """One way of calling a function."""
+class Invoker(Protocol):
+    """How a function is called: on the loop, in a thread or in a process."""
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
         """The call for one message."""
@@ -37,7 +37,7 @@ class Call(Protocol):
         """Let go of threads and processes."""
 
 
-def calling(function: Callable[..., Any], signature: Signature, options: WorkerOptions) -> Call:
+def invoker_for(function: Callable[..., Any], signature: Signature, options: WorkerOptions) -> Invoker:
     """The way to call ``function``. Raises :class:`InvalidHandler` for a coroutine function in a process
     pool.
     """
@@ -64,11 +64,11 @@ class OnLoop:
         self._run = self._with_context if wants_context else self._plain
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
-        """See :class:`Call`."""
+        """See :class:`Invoker`."""
         return self._run(payload, attempt, finished)
 
     def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
-        """See :class:`Call`."""
+        """See :class:`Invoker`."""
         return self._run(payloads, attempts[0], finished_batch)
 
     def close(self) -> None:
@@ -99,11 +99,11 @@ class InThread:
         self._threads: Threads | None = None
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
-        """See :class:`Call`."""
+        """See :class:`Invoker`."""
         return self._run(payload, attempt, finished)
 
     def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
-        """See :class:`Call`."""
+        """See :class:`Invoker`."""
         return self._run(payloads, attempts[0], finished_batch)
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ class Child:
 
 
 class InProcess:
-    """``executor="process"``: see :class:`postmill.handlers.invokers.Call`."""
+    """``executor="process"``: see :class:`postmill.handlers.invokers.Invoker`."""
 
     def __init__(self, function: Callable[..., Any], options: WorkerOptions) -> None:
         self._function = function
@@ -101,11 +101,11 @@ class InProcess:
         self._threads: Threads | None = None
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
-        """See :class:`Call`."""
+        """See :class:`Invoker`."""
         return self._run(payload)
 
     def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
-        """See :class:`Call`."""
+        """See :class:`Invoker`."""
         return self._run(list(payloads))
 
     def close(self) -> None:

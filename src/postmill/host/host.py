@@ -14,7 +14,7 @@ from postmill.host.discovery import concern_all
 from postmill.host.function_info import FunctionInfo, info_of
 from postmill.host.instance.claims import Claims
 from postmill.host.instance.instance import Instance, State
-from postmill.host.instance.relay import WATCH_AFTER_S, Exchange
+from postmill.host.instance.relay import WATCH_AFTER_S, Relay
 from postmill.host.instance.shared_timer import SharedTimer
 from postmill.host.instance.startup import boot_of
 from postmill.host.launch.accounts import accounts_of
@@ -188,12 +188,12 @@ class Host:
             await _answer_for_worker(send, instance, "running" if was_running else "started")
             return
         try:
-            exchange = Exchange(instance, scope, receive, send)
+            relay = Relay(instance, scope, receive, send)
         except BaseException:
             instance.left()
             raise
         try:
-            await exchange.run(self._runtime.response_timeout_s, self._slow)
+            await relay.run(self._runtime.response_timeout_s, self._slow)
         except ResponseTimeout:
             pool.run(pool.replace(instance, "response timeout"))  # it may hang altogether
             raise

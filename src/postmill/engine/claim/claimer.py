@@ -1,9 +1,9 @@
 """Decides when to claim how much from which lane, and how long to rest in between.
 
-A worker that is behind claims from the fast lane without a pause, and every ``LOOK_S`` gives the lanes behind
-it their share. One that has caught up rests until it is called, something falls due or the poll floor, and
-then claims only what a look has shown, or what it was called for. Of many workers that rest, a send calls
-one; whoever can't take all there is calls another.
+A worker that is behind claims from the fast lane without a pause, and every ``BACKGROUND_POLL_S`` gives the
+lanes behind it their share. One that has caught up rests until it is woken, something falls due or the poll
+floor, and then claims only what a snapshot has shown, or what it was woken for. Of many workers that rest, a
+send wakes one; a worker that can't take all there is wakes another.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from postmill.engine.claim.idle_registration import IdleRegistration
 from postmill.engine.claim.lanes import QueueLanes
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
-from postmill.model.queue.snapshot import LOOK_S, PATROLLING_S, follow_s, rest_s
+from postmill.model.queue.snapshot import BACKGROUND_POLL_S, PATROLLING_S, follow_s, rest_s
 from postmill.service.outage import OutageBackoff
 from postmill.service.service import Service
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from postmill.engine.run.dispatcher import Dispatcher
     from postmill.model.queue.message import Claim, Message
     from postmill.model.queue.queue_name import QueueShape
-    from postmill.model.queue.snapshot import Look
+    from postmill.model.queue.snapshot import QueueSnapshot
     from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.events import Events
     from postmill.service.outage import Outage
@@ -103,7 +103,7 @@ class Claimer(Service):
         self._look_at = 0.0
         """When to look again, by the monotonic clock."""
         self._stand_by: asyncio.TimerHandle | None = None
-        self._due_times = DueTimes(self.look_now)
+        self._due_times = DueTimes(self.poll_now)
         self._filled = False
         """The last claim took all it could."""
         self._behind_since: float | None = None
@@ -132,13 +132,13 @@ class Claimer(Service):
     def stand_by(self) -> None:
         """Something was sent, and another worker was called: look later, in case that one is gone."""
         if self._stand_by is None or self._stand_by.when() < asyncio.get_running_loop().time():
-            self._stand_by = asyncio.get_running_loop().call_later(STAND_BY_S, self.look_now)
+            self._stand_by = asyncio.get_running_loop().call_later(STAND_BY_S, self.poll_now)
 
     def look_in(self, delay_s: float) -> None:
         """In so many seconds there may be something for this worker: rest no longer than that."""
         self._due_times.add(delay_s)
 
-    def look_now(self) -> None:
+    def poll_now(self) -> None:
         """The queue has changed: rest no longer."""
         self._look_at = 0.0
         self.wake()
@@ -146,7 +146,7 @@ class Claimer(Service):
     def cut_off(self) -> None:
         """What was sent meanwhile is not known: notifications have begun, or have ended."""
         self._idle.forget()
-        self.look_now()
+        self.poll_now()
 
     def recover(self) -> None:
         """See :class:`Service`: begin anew, from what other workers know too. What was claimed is with the
@@ -185,7 +185,7 @@ class Claimer(Service):
             self._dispatcher.wants_more.clear()
             if self._dispatcher.wanted() == 0:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_S):
+                    async with asyncio.timeout(BACKGROUND_POLL_S):
                         await self._dispatcher.wants_more.wait()
                 return
         with suppress(TimeoutError):
@@ -291,15 +291,15 @@ class Claimer(Service):
         if self._notified:
             await self._idle.join()
 
-    async def _look(self, *, idle: bool) -> Look:
-        self._look_at = time.monotonic() + LOOK_S
+    async def _look(self, *, idle: bool) -> QueueSnapshot:
+        self._look_at = time.monotonic() + BACKGROUND_POLL_S
         look = await self.lanes.look(idle=idle)
         if look.paused != self._paused and not look.replaced:
             self._paused = look.paused
             self._events.emit(Event.QUEUE_PAUSED if look.paused else Event.QUEUE_RESUMED)
         return look
 
-    def _rest_s(self, look: Look) -> float:
+    def _rest_s(self, look: QueueSnapshot) -> float:
         """How long to rest after a look by an idle worker."""
         floor_s = self._options.max_poll_s if self._notified else self._options.poll_interval_s
         expecting = bool(self.lanes.cursor.writers or self.lanes.cursor.late_range)

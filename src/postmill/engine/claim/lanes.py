@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.model.queue.cursor import Cursor
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.silence import granted_s
-from postmill.model.queue.snapshot import Look
+from postmill.model.queue.snapshot import QueueSnapshot
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class QueueLanes:
         """The queue is not there any more."""
         self._cursor = None
 
-    async def look(self, *, idle: bool) -> Look:
+    async def look(self, *, idle: bool) -> QueueSnapshot:
         """Ask how the queue stands; ``idle`` asks as well about the fast lane and what falls due next."""
         cursor, late = self.cursor, self.cursor.late_range or (0, 0)
         row = await self._connection.fetchrow(
@@ -141,7 +141,7 @@ class QueueLanes:
             self._in_doubt = True
         else:
             self._take_in(row, late)
-        return Look(
+        return QueueSnapshot(
             bool(row["paused"]),
             replaced,
             row["ahead_age_s"],

@@ -39,10 +39,10 @@ class Wakeups:
         """
         told = {"call": claimer.call, "stand by": claimer.stand_by}.get
         self._on(
-            f"postmill.worker.{claimer.worker_id}", lambda payload: told(str(payload), claimer.look_now)()
+            f"postmill.worker.{claimer.worker_id}", lambda payload: told(str(payload), claimer.poll_now)()
         )
         self._on(f"pgmq.q_{queue.lower()}.INSERT", lambda _: claimer.call())
-        self._on(f"postmill.{queue}", lambda _: claimer.look_now())
+        self._on(f"postmill.{queue}", lambda _: claimer.poll_now())
         self.on_cut.append(claimer.cut_off)
 
     async def begin(self) -> bool:

@@ -36,7 +36,7 @@ class _Gone(Exception):
     """The client is gone."""
 
 
-class Exchange:
+class Relay:
     """One request, or one WebSocket, on an instance that was chosen for it."""
 
     def __init__(self, instance: Instance, scope: Scope, receive: Receive, send: Send) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-LOOK_S = 0.2
+BACKGROUND_POLL_S = 0.2
 """How often a busy worker looks behind the fast lane, and an idle one if nothing tells it of late commits."""
 FOLLOW_S = 0.5
 """How soon one that was called and has caught up looks whether something was left behind."""
@@ -17,7 +17,7 @@ SPREAD_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class QueueSnapshot:
     """How a queue stands."""
 
     paused: bool
@@ -38,7 +38,7 @@ class Look:
         return self.ahead_age_s is not None and self.ahead_age_s < FRESH_S and self.waiting > 1
 
 
-def rest_s(look: Look, floor_s: float, *, notified: bool, expecting: bool, chance: float) -> float:
+def rest_s(look: QueueSnapshot, floor_s: float, *, notified: bool, expecting: bool, chance: float) -> float:
     """Seconds until the next look, at most ``floor_s``.
 
     ``expecting``: transactions are open whose messages may come late. ``chance`` from 0 to 1 spreads workers
@@ -51,11 +51,11 @@ def rest_s(look: Look, floor_s: float, *, notified: bool, expecting: bool, chanc
     if look.due_in_s is None:
         return floor_s
     if look.due_in_s <= 0:  # claimed now, unless somebody else holds it or is about to claim it
-        return min(floor_s, LOOK_S)
+        return min(floor_s, BACKGROUND_POLL_S)
     others = max(0, look.waiting - 1)
     return min(floor_s, look.due_in_s + 0.001 + chance * SPREAD_S * others)
 
 
 def follow_s(*, notified: bool) -> float:
     """Seconds until a look for what may have been left behind."""
-    return FOLLOW_S if notified else LOOK_S
+    return FOLLOW_S if notified else BACKGROUND_POLL_S

@@ -6,13 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from postmill.model.queue.snapshot import FOLLOW_S, FRESH_S, LOOK_S, SPREAD_S, Look, rest_s
+from postmill.model.queue.snapshot import (
+    BACKGROUND_POLL_S,
+    FOLLOW_S,
+    FRESH_S,
+    SPREAD_S,
+    QueueSnapshot,
+    rest_s,
+)
 
 FLOOR_S = 5.0
-NOTHING = Look(paused=False, replaced=False, ahead_age_s=None, due_in_s=None, waiting=0, rivals=0)
+NOTHING = QueueSnapshot(paused=False, replaced=False, ahead_age_s=None, due_in_s=None, waiting=0, rivals=0)
 
 
-def rest(look: Look, *, notified: bool = True, expecting: bool = False, chance: float = 1.0) -> float:
+def rest(
+    look: QueueSnapshot, *, notified: bool = True, expecting: bool = False, chance: float = 1.0
+) -> float:
     return rest_s(look, FLOOR_S, notified=notified, expecting=expecting, chance=chance)
 
 
@@ -32,10 +41,10 @@ def test_workers_that_wait_for_the_same_message_are_spread() -> None:
 
 
 def test_what_is_due_and_was_not_claimed_is_looked_for_soon() -> None:
-    assert rest(replace(NOTHING, due_in_s=-3.0)) == LOOK_S
+    assert rest(replace(NOTHING, due_in_s=-3.0)) == BACKGROUND_POLL_S
 
 
-@pytest.mark.parametrize(("notified", "expected"), [(True, FOLLOW_S), (False, LOOK_S)])
+@pytest.mark.parametrize(("notified", "expected"), [(True, FOLLOW_S), (False, BACKGROUND_POLL_S)])
 def test_late_commits_are_expected_soon(notified: bool, expected: float) -> None:
     assert rest(NOTHING, expecting=True, notified=notified) == expected
     assert rest(replace(NOTHING, due_in_s=0.01), expecting=True, notified=notified) < expected
