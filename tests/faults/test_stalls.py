@@ -126,4 +126,4 @@ async def test_twenty_idle_workers_send_at_most_twenty_statements_a_second(scene
         before = await scene.db.fetchval(count)
         await asyncio.sleep(10)
         sent = await scene.db.fetchval(count) - before
-    assert 20 < sent <= 3 * 20 * 10  # promised: 20 a second, which `benchmarks.many_workers` measures
+    assert 20 < sent <= 20 * 10 + 20  # promised: 20 a second; 20 more for what falls on the edges

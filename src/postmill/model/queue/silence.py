@@ -8,7 +8,7 @@ from __future__ import annotations
 
 SHOWN_S = 6.0
 """A worker is shown as active, and chosen to be woken, while its last heartbeat is not older than this: an
-idle worker writes one every 3 to 4.5 s, and one may be late by a pruning. Nothing is taken from a worker by
+idle worker writes one every 3.6 to 4.4 s, and one may be late by a pruning. Nothing is taken from a worker by
 this bound.
 """
 JUDGED_S = 10.0
@@ -19,12 +19,14 @@ LOCK_FREE_S = 1.0
 """A session lock that was found free is judged this much later, if it is still free then: a worker whose
 connection was cut comes back at once.
 """
-IDLE_BEAT_S = 1.5
-"""An idle worker asks for news this often. Twenty of them then send 14 statements/s, and their polls 4 more.
+IDLE_BEAT_S = 2.0
+"""Seconds between two questions of an idle worker for news. Twenty of them then send 11 transactions/s, and
+their polls 4 more: below the 20 that are promised. The messages of a killed worker are back after at most
+this long and ``LOCK_FREE_S``.
 """
-WRITE_AFTER_S = 3.0
+WRITE_AFTER_S = 2.4
 """An idle worker writes its sign of life only when the last one is older: asking alone writes nothing to
-disk.
+disk. So it writes with each second question, and one that is late by a pruning is still in time to be shown.
 """
 _SIGNS = 16
 """A worker that holds messages gives at least this many signs of life within the time it may be silent: at
