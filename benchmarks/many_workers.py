@@ -50,7 +50,7 @@ STATEMENTS = b"select sum(calls)::bigint from pg_stat_statements where query not
 CLAIMS = b"select sum(calls)::bigint from pg_stat_statements where query like '%into postmill.claims%'"
 RECEIPTS = b"select last_value from pg_sequences where sequencename like 'claims%'"
 LEFT = b"select count(*) from (select from pgmq.q_many limit 1) as one"
-RESTING = b"select count(*) from postmill.listeners"
+RESTING = b"select count(*) from postmill.idle_workers"
 
 
 class Bench:

@@ -151,7 +151,7 @@ async def test_it_finds_out_by_itself_and_says_so_once(
             await run.until(Event.MESSAGE_COMPLETED, count=number)
         (said,) = run.events(Event.WORKER_POLLING)
         assert "listen_url" in said["reason"]
-        assert await run.count("postmill.listeners") == 0
+        assert await run.count("postmill.idle_workers") == 0
         assert await run.count("postmill.workers where lock_key is not null") == 0
 
 

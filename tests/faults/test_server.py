@@ -117,7 +117,7 @@ async def _completed_in_a_second(run: Running) -> int:
 
 async def test_after_a_crash_idle_workers_are_woken_again(server: PrivateServer, own: Scene) -> None:
     """The list of those who want to be woken is unlogged: a crash empties it."""
-    listed = "select exists (select from postmill.listeners)"
+    listed = "select exists (select from postmill.idle_workers)"
     async with running(own.url, handler(max_poll_seconds=600)) as run:
         await own.until(listed)
         server.restart("kill")

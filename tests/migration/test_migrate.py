@@ -130,7 +130,7 @@ def test_after_a_migration_all_functions_are_applied_again(empty: Database) -> N
     empty.execute(
         b"drop table postmill.queues, postmill.prunings, postmill.workers, postmill.claims, "
         b"postmill.failures, postmill.dead_letters, postmill.results, postmill.cancellations, "
-        b"postmill.listeners cascade"
+        b"postmill.idle_workers cascade"
     )
     printed = pending_sql(empty)
     assert "create or replace function postmill.send(" in printed
@@ -138,6 +138,22 @@ def test_after_a_migration_all_functions_are_applied_again(empty: Database) -> N
         check_version(empty)
     assert migrate(empty).steps == (*MIGRATIONS, "functions and views")
     assert column(empty, "select pid from postmill.active_workers") == []
+
+
+def test_a_renamed_table_asks_workers_of_the_release_before_to_stop(empty: Database) -> None:
+    # They insert into postmill.listeners and wait for the payload `call`: neither is there any more.
+    migrate(empty)
+    empty.execute(b"alter table postmill.idle_workers rename to listeners")
+    empty.execute(b"alter index postmill.idle_workers_pkey rename to listeners_pkey")
+    empty.execute(b"delete from postmill.migrations where name = '0005_idle_workers'")
+    empty.execute(
+        b"insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent,"
+        b" stopped_at) values ('q', 'f', 'h', 1, '0', 1, null), ('q', 'f', 'h', 2, '0', 1, now())"
+    )
+
+    assert migrate(empty).steps == ("migrations/0005_idle_workers", "functions and views")
+
+    assert column(empty, "select pid from postmill.workers where deprecated_at is not null") == [1]
 
 
 def test_a_newer_schema_is_refused_and_left_alone(empty: Database) -> None:

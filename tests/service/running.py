@@ -108,7 +108,7 @@ class Running:
     async def idle(self, queue: str = "tasks", count: int = 1) -> None:
         """Wait until the workers of a queue have nothing to do and have asked to be woken."""
         await self.true_in_database(
-            f"(select count(*) >= {count} from postmill.listeners where queue_name = '{queue}')"
+            f"(select count(*) >= {count} from postmill.idle_workers where queue_name = '{queue}')"
         )
 
     async def connections(self) -> int:

@@ -280,13 +280,13 @@ def test_a_waiting_worker_is_woken_by_single_and_bulk_sends(db: Db, database_url
         " values ($1, 'jobs', 'f', 'here', 1, '1', 1)",
         [worker],
     )
-    db.execute("insert into postmill.listeners values ('jobs', $1)", [worker])
+    db.execute("insert into postmill.idle_workers values ('jobs', $1)", [worker])
     db.execute(f'listen "postmill.worker.{worker}"')
     with Client(database_url) as client:
         client.send("jobs", 1)
-        assert next(db.notifies(timeout=30, stop_after=1)).payload == "call"
+        assert next(db.notifies(timeout=30, stop_after=1)).payload == "claim"
         client.send_many("jobs", [2, 3])
-        assert next(db.notifies(timeout=30, stop_after=1)).payload == "call"
+        assert next(db.notifies(timeout=30, stop_after=1)).payload == "claim"
 
 
 def test_queues_made_by_pgmq_before_headers(db: Db, database_url: str) -> None:

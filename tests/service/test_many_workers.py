@@ -63,7 +63,7 @@ async def test_a_worker_that_was_called_and_is_gone_holds_nothing_up(
             " values ($1, 'tasks', 'f', 'elsewhere', 1, '1', 1, clock_timestamp() + interval '1 hour')",
             gone,
         )
-        await adb.execute("insert into postmill.listeners values ('tasks', $1)", gone)
+        await adb.execute("insert into postmill.idle_workers values ('tasks', $1)", gone)
         for number in range(10):  # whichever of the two is called for each
             await run.send(str(number))
             await run.until(Event.MESSAGE_COMPLETED, count=number + 1)

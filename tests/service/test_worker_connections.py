@@ -181,7 +181,7 @@ async def test_a_worker_that_only_polls_listens_to_nothing(database_url: str) ->
         for number in range(1, 4):
             await run.send("{}")
             await run.until(Event.MESSAGE_COMPLETED, count=number)
-        assert await run.count("postmill.listeners") == 0
+        assert await run.count("postmill.idle_workers") == 0
 
 
 async def test_a_lost_connection_of_the_claims_still_leaves_it_listening(database_url: str) -> None:

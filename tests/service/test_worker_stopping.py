@@ -57,7 +57,7 @@ async def test_what_runs_may_finish_and_what_waits_is_ready_at_once(database_url
         row = await run.db.fetchrow("select stopped_at, stop_reason, in_flight from postmill.workers")
         assert row["stopped_at"] is not None
         assert (row["stop_reason"], row["in_flight"]) == ("shutdown", 0)
-        assert await run.count("postmill.listeners") == 0
+        assert await run.count("postmill.idle_workers") == 0
     assert reasons == ["shutdown"]
 
 

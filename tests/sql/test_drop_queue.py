@@ -4,7 +4,7 @@ import pytest
 
 from tests.sql.asking import Database, bury, claim, fail, refused, rows, value
 
-OURS = ("claims", "failures", "results", "cancellations", "listeners", "dead_letters", "queues")
+OURS = ("claims", "failures", "results", "cancellations", "idle_workers", "dead_letters", "queues")
 
 
 def test_drops_the_tables_and_all_that_is_kept_about_it(db: Database, queue: str) -> None:
@@ -15,7 +15,7 @@ def test_drops_the_tables_and_all_that_is_kept_about_it(db: Database, queue: str
         fail(db, name, 1, "no")
         db.execute(b"select postmill.cancel($1, 1)", [name])
         db.execute(b"insert into postmill.results (queue_name, msg_id) values ($1, 2)", [name])
-        db.execute(b"insert into postmill.listeners values ($1, gen_random_uuid())", [name])
+        db.execute(b"insert into postmill.idle_workers values ($1, gen_random_uuid())", [name])
         bury(db, name, 3)
 
     db.execute(b"select postmill.drop_queue('re-size', force => true)")

@@ -142,10 +142,10 @@ def test_workers_that_are_long_gone_go_with_their_wishes(db: Database, queue: st
     add_worker(db, queue, "now() - interval '6 days'", "now() - interval '6 days'")
     add_worker(db, queue, "now() - interval '8 days'", "now() - interval '8 days'")
     add_worker(db, queue, "now() - interval '8 days'", "null")
-    db.execute(b"insert into postmill.listeners select queue_name, worker_id from postmill.workers")
+    db.execute(b"insert into postmill.idle_workers select queue_name, worker_id from postmill.workers")
     assert [batch["workers"] for batch in prune(db)] == [2]
     assert value(db, "select count(*) from postmill.workers") == 2
-    assert value(db, "select count(*) from postmill.listeners") == 1
+    assert value(db, "select count(*) from postmill.idle_workers") == 1
 
 
 def test_one_prunes_and_the_others_find_nothing_to_do(

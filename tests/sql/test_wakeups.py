@@ -36,12 +36,12 @@ def wait(db: Database, worker_id: str, silent: str = "0 s") -> None:
         b" values ($1, 're-size', 'f', 'here', 1, '1', 1, clock_timestamp() - $2::interval)",
         [worker_id, silent],
     )
-    db.execute(b"insert into postmill.listeners values ('re-size', $1)", [worker_id])
+    db.execute(b"insert into postmill.idle_workers values ('re-size', $1)", [worker_id])
 
 
 def test_a_message_wakes_who_listens(db: Database, listening: Database) -> None:
     db.execute(b"select pgmq.send('re-size', '1')")
-    assert heard(listening, CHANNEL) == ["call"]
+    assert heard(listening, CHANNEL) == ["claim"]
 
 
 def test_many_rows_wake_once(db: Database, listening: Database) -> None:
@@ -51,7 +51,7 @@ def test_many_rows_wake_once(db: Database, listening: Database) -> None:
             for _ in range(50):
                 copy.write_row(("now", "1"))
     # One a statement; equal notifications of a transaction are one.
-    assert heard(listening, CHANNEL) == ["call"]
+    assert heard(listening, CHANNEL) == ["claim"]
 
 
 def test_of_many_one_is_called_and_one_stands_by(
@@ -68,7 +68,7 @@ def test_of_many_one_is_called_and_one_stands_by(
             db.execute(b"select pgmq.send('re-size', '1')")
     db.execute(b"notify done")
     heard_by_all = takewhile(lambda notice: notice.channel != "done", session.notifies())
-    assert sorted(notice.payload for notice in heard_by_all) == ["call", "stand by"]
+    assert sorted(notice.payload for notice in heard_by_all) == ["claim", "standby"]
 
 
 def test_who_is_gone_is_not_called(db: Database, listening: Database) -> None:
@@ -81,12 +81,12 @@ def test_who_is_gone_is_not_called(db: Database, listening: Database) -> None:
 def test_who_leaves_calls_another(db: Database, listening: Database) -> None:
     leaving = UUID(int=2)
     wait(db, str(leaving))
-    db.execute(statement("listener_remove").encode(), ["re-size", leaving])
-    assert heard(listening, CHANNEL) == ["call"]
+    db.execute(statement("idle_worker_remove").encode(), ["re-size", leaving])
+    assert heard(listening, CHANNEL) == ["claim"]
 
 
 def test_silent_when_nobody_waits(db: Database, listening: Database) -> None:
-    db.execute(b"delete from postmill.listeners")
+    db.execute(b"delete from postmill.idle_workers")
     db.execute(b"select pgmq.send('re-size', '1')")
     assert heard(listening, CHANNEL) == []
 
@@ -99,7 +99,7 @@ def test_silent_for_a_send_that_is_rolled_back(db: Database, listening: Database
 
 def test_silent_for_claims_and_completions(db: Database, listening: Database) -> None:
     db.execute(b"select pgmq.send('re-size', '1')")
-    assert heard(listening, CHANNEL) == ["call"]
+    assert heard(listening, CHANNEL) == ["claim"]
     db.execute(b"select pgmq.read('re-size', 30, 1)")
     db.execute(b"select pgmq.archive('re-size', 1)")
     assert heard(listening, CHANNEL) == []
@@ -112,7 +112,7 @@ def test_a_stranger_who_may_only_insert_wakes_too(
     db.execute(b"grant usage on schema pgmq to stranger")
     db.execute(b'grant insert on pgmq."q_re-size" to stranger')
     stranger.execute(b"insert into pgmq.\"q_re-size\" (vt, message) values (now(), '1')")
-    assert heard(listening, CHANNEL) == ["call"]
+    assert heard(listening, CHANNEL) == ["claim"]
 
 
 def test_disable_takes_the_trigger_off_and_enable_puts_it_back(db: Database, queue: str) -> None:

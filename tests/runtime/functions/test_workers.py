@@ -63,7 +63,7 @@ class HostDatabase:
     async def claiming(self, slug: str) -> None:
         """Start a worker, and wait until it is at work."""
         await self.started(slug)
-        await self.until("exists (select from postmill.listeners)")
+        await self.until("exists (select from postmill.idle_workers)")
 
 
 @asynccontextmanager
@@ -242,7 +242,7 @@ async def test_a_worker_that_fails_to_start_once_is_tried_again(tmp_path: Path, 
         (state,) = [info.state for info in host.functions() if info.slug == "starts_late"]
         assert state == "broken"
         (tmp_path / "f" / "_there").touch()
-        await database.until("exists (select from postmill.listeners)")
+        await database.until("exists (select from postmill.idle_workers)")
         await database.send("starts_late")
         await database.until("(select count(*) from pgmq.a_starts_late) = 1")
         assert host.trouble is None
@@ -256,7 +256,7 @@ async def test_recycle_starts_a_worker_that_was_stopped(tmp_path: Path, database
         await host.stop_function("tally")
         await host.recycle("tally")
         assert [info.instances for info in host.functions() if info.slug == "tally"] == [1]
-        await database.until("exists (select from postmill.listeners)")
+        await database.until("exists (select from postmill.idle_workers)")
         await database.send("tally", payload=1)
         await database.until("(select count(*) from pgmq.a_tally) = 1")
 

@@ -45,8 +45,8 @@ LOOKBACK_IDS = 100
 """After a wake-up the fast lane looks again at the last 100 ids before its cursor: concurrent senders commit
 in another order than that of their ids. What lies further back is found by the slow lane.
 """
-STAND_BY_S = 0.2
-"""How long another worker, which was called, is waited for."""
+STANDBY_S = 0.2
+"""A worker on standby looks this long after the send: the one woken has claimed by then, or is gone."""
 WAKE_ANOTHER_AFTER_S = 0.005
 """A worker that has taken all it could and has no room after this long wakes another one. 5 ms: a fast
 handler has made room by then, and a second worker would only cost it time.
@@ -102,7 +102,7 @@ class Claimer(Service):
         self._told_locked: int | None = None
         self._look_at = 0.0
         """When to look again, by the monotonic clock."""
-        self._stand_by: asyncio.TimerHandle | None = None
+        self._standby: asyncio.TimerHandle | None = None
         self._due_times = DueTimes(self.poll_now)
         self._filled = False
         """The last claim took all it could."""
@@ -124,15 +124,15 @@ class Claimer(Service):
         self._woken.set()
         self._dispatcher.wants_more.set()
 
-    def call(self) -> None:
+    def wake_to_claim(self) -> None:
         """Something was sent, and this worker was chosen to claim it."""
         self._called = True
         self.wake()
 
-    def stand_by(self) -> None:
-        """Something was sent, and another worker was called: look later, in case that one is gone."""
-        if self._stand_by is None or self._stand_by.when() < asyncio.get_running_loop().time():
-            self._stand_by = asyncio.get_running_loop().call_later(STAND_BY_S, self.poll_now)
+    def standby(self) -> None:
+        """Something was sent, and another worker was woken: look later, in case that one is gone."""
+        if self._standby is None or self._standby.when() < asyncio.get_running_loop().time():
+            self._standby = asyncio.get_running_loop().call_later(STANDBY_S, self.poll_now)
 
     def look_in(self, delay_s: float) -> None:
         """In so many seconds there may be something for this worker: rest no longer than that."""
@@ -355,23 +355,23 @@ class Claimer(Service):
         now = time.monotonic()
         if not self._filled:
             self._filled, self._look_at = True, 0.0
-            self._call_soon()
+            self._wake_another_soon()
         elif self._behind_since is None:
             self._behind_since = now
-            self._call_soon()
+            self._wake_another_soon()
         elif self._idle.listed and now - self._behind_since > QUIET_AFTER_BUSY_S:
             self._idle.leave_later()
 
-    def _call_soon(self) -> None:
+    def _wake_another_soon(self) -> None:
         if self._notified:
-            asyncio.get_running_loop().call_later(WAKE_ANOTHER_AFTER_S, self._call_another)
+            asyncio.get_running_loop().call_later(WAKE_ANOTHER_AFTER_S, self._wake_another)
 
-    def _call_another(self) -> None:
+    def _wake_another(self) -> None:
         """Unless there is room again. Workers that are fast would only cost each other time."""
         if self._stopping or not self.lanes.begun:  # a statement now would open a closed connection again
             return
         if self._dispatcher.wanted() == 0 and not self._dispatcher.prefetch.full:
-            self._idle.call_another(self.lanes.shape, self.lanes.cursor.position)
+            self._idle.wake_another(self.lanes.shape, self.lanes.cursor.position)
 
     async def _pass_on(self) -> None:
         """Called, and there is no room: another may have it, or this worker looks as soon as there is."""

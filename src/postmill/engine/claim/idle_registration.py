@@ -38,14 +38,14 @@ class IdleRegistration:
     async def join(self) -> None:
         """Want to be called."""
         if not self.listed:
-            await self._shared.execute(statement("listener_add"), self._queue, self._worker_id)
+            await self._shared.execute(statement("idle_worker_add"), self._queue, self._worker_id)
             self.listed = True
 
     async def leave(self) -> None:
         """Not to be called until the worker joins again; what it was called for calls another."""
         if self.listed:
             self.listed = False
-            await self._shared.execute(statement("listener_remove"), self._queue, self._worker_id)
+            await self._shared.execute(statement("idle_worker_remove"), self._queue, self._worker_id)
 
     async def leave_for_good(self) -> None:
         """Leave as well as may be: whoever stands by comes anyway."""
@@ -60,7 +60,7 @@ class IdleRegistration:
         """Leave without being waited for."""
         self._later(self.leave())
 
-    def call_another(self, shape: QueueShape, position: int) -> None:
+    def wake_another(self, shape: QueueShape, position: int) -> None:
         """There is more above ``position`` than this worker can take."""
         text = queue_statement("wake_another", shape)
         self._later(self._shared.execute(text, self._queue, self._worker_id, position))

@@ -37,11 +37,11 @@ class Wakeups:
         """Tell ``claimer`` of what is sent to ``queue``, by our trigger or by pgmq's, which calls all, and of
         whatever else happens to it.
         """
-        told = {"call": claimer.call, "stand by": claimer.stand_by}.get
+        told = {"claim": claimer.wake_to_claim, "standby": claimer.standby}.get
         self._on(
             f"postmill.worker.{claimer.worker_id}", lambda payload: told(str(payload), claimer.poll_now)()
         )
-        self._on(f"pgmq.q_{queue.lower()}.INSERT", lambda _: claimer.call())
+        self._on(f"pgmq.q_{queue.lower()}.INSERT", lambda _: claimer.wake_to_claim())
         self._on(f"postmill.{queue}", lambda _: claimer.poll_now())
         self.on_cut.append(claimer.cut_off)
 

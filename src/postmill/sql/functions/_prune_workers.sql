@@ -1,6 +1,6 @@
 -- Deletes workers that stopped or fell silent more than seven days ago, at most `page` of each, and the wish to be woken of
 -- those that have been silent for a minute: one that lives after all says it again.
--- Called by prune. Locks: rows of workers, then listeners. Errors: none.
+-- Called by prune. Locks: rows of workers, then idle_workers. Errors: none.
 create or replace function postmill._prune_workers(page integer) returns bigint
 language sql
 set search_path = ''
@@ -17,10 +17,10 @@ as $$
         returning worker_id
     ),
     unlisted as (
-        delete from postmill.listeners as listener
+        delete from postmill.idle_workers as idle
         where not exists (
             select from postmill.workers as worker
-            where worker.worker_id = listener.worker_id
+            where worker.worker_id = idle.worker_id
               and worker.last_heartbeat_at > clock_timestamp() - interval '1 minute')
     )
     select count(*) from gone;

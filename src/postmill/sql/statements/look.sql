@@ -28,7 +28,7 @@ select
           from {queue} where vt > $2::timestamptz order by vt limit 1) --? idle
        null::double precision --? !idle
        as due_in_s,
-       (select count(*) from postmill.listeners where queue_name = $1::text) --? idle
+       (select count(*) from postmill.idle_workers where queue_name = $1::text) --? idle
        0::bigint --? !idle
        as waiting,
        (select count(distinct worker_id) from postmill.claims --? !idle

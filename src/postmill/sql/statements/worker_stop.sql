@@ -4,4 +4,4 @@ with stopped as (
        set stopped_at = clock_timestamp(), stop_reason = $2::text, in_flight = 0
      where worker_id = $1::uuid
 )
-delete from postmill.listeners where worker_id = $1::uuid
+delete from postmill.idle_workers where worker_id = $1::uuid
