@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import postmill
 from postmill.embedded.account import inherit_owner
 from postmill.embedded.folder import State, open_log
 from postmill.model.errors import EmbeddedError
@@ -45,7 +44,7 @@ def start_supervisor(control: ControlFolder, options: Options) -> State:
 
 def _search_path() -> str:
     """Where the supervisor finds this very package, however we found it."""
-    ours = str(Path(postmill.__file__).parent.parent)
+    ours = str(Path(__file__).parents[2])
     return os.pathsep.join(filter(None, (ours, os.environ.get("PYTHONPATH"))))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from postmill.engine.settle.dead_letters import attempts_of
+from postmill.engine.settle.settlement import attempts_of
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Failed, Outcome, Snooze
 from postmill.model.queue.refusal import PUT_OFF_S

@@ -15,10 +15,10 @@ from postmill.engine.maintain.maintained_worker import MaintainedWorker
 from postmill.engine.run.attempt_services import AttemptServices
 from postmill.engine.run.dispatcher import Dispatcher
 from postmill.engine.run.executor import Executor
+from postmill.engine.run.traced_handler import traced
 from postmill.engine.settle.dead_letters import DeadLetterHook
 from postmill.engine.settle.settlement import Statements, delay_s
 from postmill.engine.settle.settler import Settler
-from postmill.metrics.tracing import traced
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
 from postmill.model.queue.message import State

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from postmill.auth.credentials import Denied, Granted, authenticate
 from postmill.gateway import platform_errors, preflight, routing
@@ -22,37 +22,15 @@ from postmill.web.pace import Pace
 from postmill.web.websocket import ClientGone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
+    from postmill.gateway.functions import Functions
     from postmill.gateway.trust import Trust
-    from postmill.host.function_info import FunctionInfo
     from postmill.model.functions.settings import FunctionSettings
     from postmill.web.asgi import Receive, Scope, Send
 
 GOING_AWAY = 1011
 """What a WebSocket is closed with when its function is gone (RFC 6455, 7.4.1)."""
-
-
-class Functions(Protocol):
-    """What the gateway asks of the host."""
-
-    def functions(self) -> Sequence[FunctionInfo]:
-        """Every function, by slug."""
-
-    def settings_of(self, slug: str) -> FunctionSettings | None:
-        """Those of one function; None when there is none of that name."""
-
-    async def kind_of(self, slug: str) -> str | None:
-        """``handler``, ``app`` or ``worker``; starts it to know. Raises ``FunctionFailure``."""
-
-    async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run one exchange. Raises ``FunctionFailure`` before its answer has begun, ``ResponseCut`` after."""
-
-    async def recycle(self, slug: str) -> None:
-        """Replace every instance of a function. Raises ``BootFailed`` when a new one does not start."""
-
-    async def stop_function(self, slug: str) -> None:
-        """Retire every instance of a function."""
 
 
 class Gateway:

@@ -19,11 +19,10 @@ from postmill.model.functions.failures import BootFailed
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from postmill.gateway.application import Functions
     from postmill.gateway.client_exchange import ClientExchange
+    from postmill.gateway.functions import FunctionInfo, Functions
     from postmill.gateway.platform_errors import PlatformError
     from postmill.gateway.readiness import Readiness
-    from postmill.host.function_info import FunctionInfo
     from postmill.web.asgi import Scope
 
 SERVICE_ROLE = "service_role"

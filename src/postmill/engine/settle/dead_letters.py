@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run.verdicts import QUOTED_LIMIT
+from postmill.engine.settle.settlement import attempts_of
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Failed
 from postmill.service.tasks import new_task
@@ -41,11 +42,6 @@ class DeadLetter:
     error_message: str
     attempts: int
     """How many attempts failed, the last one included."""
-
-
-def attempts_of(message: Message, outcome: Failed) -> int:
-    """How many attempts of a dead message failed. One that was not run again has no attempt of its own."""
-    return message.attempt if outcome.kind else message.failures
 
 
 async def with_last_failures(shared: SharedConnection, queue: str, pairs: list[Pair]) -> list[Pair]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from postmill.engine.settle.dead_letters import attempts_of
 from postmill.model.events import Event
 from postmill.model.queue.outcome import (
     Cancelled,
@@ -69,6 +68,11 @@ class Settlement:
         """Its messages in two parts, to find the one that a statement can't take."""
         middle = len(self.pairs) // 2
         return self.pairs[:middle], self.pairs[middle:]
+
+
+def attempts_of(message: Message, outcome: Failed) -> int:
+    """How many attempts of a dead message failed. One that was not run again has no attempt of its own."""
+    return message.attempt if outcome.kind else message.failures
 
 
 _KINDS: dict[type, tuple[str, Event]] = {
