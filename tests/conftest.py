@@ -6,16 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 import asyncpg
-import psycopg
 import pytest
 import pytest_asyncio
-from psycopg.rows import dict_row
 
 from tests import servers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    import psycopg
     from psycopg.rows import DictRow
 
     from postmill.embedded import Server
@@ -52,9 +51,7 @@ def database_url(shared_server: Server) -> Iterator[str]:
 @pytest.fixture
 def db(database_url: str) -> Iterator[psycopg.Connection[DictRow]]:
     """A connection to the test's database: autocommit, rows as dicts, ``$1`` placeholders."""
-    with psycopg.connect(
-        database_url, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor
-    ) as connection:
+    with servers.session(database_url) as connection:
         yield connection
 
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -20,6 +20,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.rows import dict_row
 
 from postmill.db.tools.migrate import migrate
 from postmill.embedded import account as accounts
@@ -29,6 +30,9 @@ from postmill.embedded.postgres_process import environment, is_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from psycopg.rows import DictRow
 
     from postmill.embedded import Server
     from postmill.embedded.binaries import Binaries
@@ -90,6 +94,17 @@ def make_template(url: str) -> None:
         with psycopg.connect(named(url, TEMPLATE), autocommit=True) as template:
             migrate(template)
         connection.execute(f"ALTER DATABASE {TEMPLATE} IS_TEMPLATE true")
+
+
+def session(url: str) -> AbstractContextManager[psycopg.Connection[DictRow]]:
+    """A connection of a test's own: autocommit, rows as dicts, ``$1`` placeholders.
+
+    It is closed whatever state it is in. Psycopg's own way out sends a commit first: where a test was stopped
+    during a statement, that fails and leaves the connection open.
+    """
+    return closing(
+        psycopg.connect(url, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor)
+    )
 
 
 @contextmanager

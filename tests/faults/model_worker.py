@@ -138,7 +138,9 @@ class ModelWorker:
         for message in messages:
             message.started = 1.0
         self.held_messages.opened(claim, messages)
-        self.held += messages
+        self.held += sorted(
+            messages, key=lambda message: message.msg_id
+        )  # the server gives them in any order
 
     def pick(self, bits: int) -> list[Message]:
         """Some of what it holds, at least one, never two deliveries of one message, in order of id. They

@@ -21,6 +21,7 @@ from postmill.web.pace import Pace
 from postmill.web.server import WebServer
 from tests.gateway import stand_in
 from tests.gateway.conftest import KEYS, MOST_BYTES, TRUST
+from tests.properties import FIRST_FAILURE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -320,7 +321,7 @@ HEADER = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(FIRST_FAILURE, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE"]),
     path=PATH,

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.rows import dict_row
 
 from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement
+from tests.servers import session
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ class HotQueue:
 def hot_queue(url: str, condition: str) -> Iterator[HotQueue]:
     """A queue named hot in the given condition."""
     due_after = datetime.now(UTC) - timedelta(seconds=10)
-    with _connected(url) as db, _connected(url) as old:
+    with session(url) as db, session(url) as old:
         db.execute(b"select postmill.create_queue('hot')")
         if condition != "empty":
             db.execute(_OTHERS.encode())
@@ -116,7 +116,3 @@ def _make_dead_rows(db: Database, old: Database, due_after: datetime) -> None:
     db.execute(b"delete from postmill.claims")
     db.execute(_OTHERS.encode())
     db.execute(b"vacuum")
-
-
-def _connected(url: str) -> Database:
-    return psycopg.connect(url, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor)
