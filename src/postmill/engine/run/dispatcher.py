@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from postmill.engine.run.slot import Slot
 from postmill.model.queue.outcome import RELEASED
 from postmill.model.queue.prefetch import Prefetch
-from postmill.service.tasks import CHILD_EXIT, new_task
+from postmill.service.tasks import CHILD_EXIT, ForkMark, new_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -49,6 +49,7 @@ class Dispatcher:
         self._clean = copy_context()
         """Each handler runs in a copy of this context."""
         self._pid = os.getpid()
+        self._fork = ForkMark()
         self._turn = 0
         self._turn_is_marked = False
         self._closed = False
@@ -188,38 +189,48 @@ class Dispatcher:
         slot.task.add_done_callback(partial(self._ended, slot))
 
     async def _run(self, slot: Slot) -> None:
-        """Run the slot's messages, and more in the same task as long as nothing can tell the difference."""
+        """Run the slot's messages, and more in the same task as long as nothing can tell the difference. What
+        is done for each message stands here, and not in functions of its own: calls are most of its cost.
+        """
         slot.began()
+        run, ready, fork = self._executor.run, self._ready, self._fork
         last = self.finished + TURN
         while True:
             if not self._turn_is_marked:
                 self._mark_turn()
             turn = self._turn
-            self._give_back_overdue(slot)
-            if not slot.messages:
-                slot.outcomes = ()
-            elif self._batch is None:
-                slot.outcomes = (await self._executor.run(slot.messages[0], slot),)
+            if self._batch is not None:
+                await self._run_batch(slot)
+            elif slot.messages[0].claim.renewed_at > time.monotonic() - self._lease_s:
+                slot.outcomes = (await run(slot.messages[0], slot),)
             else:
-                slot.outcomes = await self._executor.run_batch(slot.messages, slot)
+                self._give_back(slot, slot.messages)
             self._hand_over(slot, slot.outcomes)
-            if turn != self._turn or self.finished > last or not self._goes_on(slot):
-                return
-            slot.take(self._next())
+            if turn != self._turn or self.finished > last or not ready or self._closed or fork.is_child:
+                break
+            if not slot.is_clean(self._clean):
+                break
+            slot.messages = self._next()
+        self._end_in_child()
 
-    def _give_back_overdue(self, slot: Slot) -> None:
-        """A message whose lease is over by our own clock is not begun: after a stall or an outage another
-        worker may be running it.
-        """
+    async def _run_batch(self, slot: Slot) -> None:
+        """Run those of the slot's messages that are still ours by our own clock."""
         leased_since = time.monotonic() - self._lease_s
-        for message in slot.messages:
-            if message.claim.renewed_at <= leased_since:
-                slot.messages = [other for other in slot.messages if other is not message]
-                self._settler.add(message, RELEASED)
-                self.wants_more.set()
+        overdue = [message for message in slot.messages if message.claim.renewed_at <= leased_since]
+        if overdue:
+            self._give_back(slot, overdue)
+        if slot.messages:
+            slot.outcomes = await self._executor.run_batch(slot.messages, slot)
 
-    def _goes_on(self, slot: Slot) -> bool:
-        return bool(self._ready) and not self._closed and slot.is_clean(self._clean)
+    def _give_back(self, slot: Slot, overdue: Sequence[Message]) -> None:
+        """A message whose lease is over is not begun: after a stall or an outage another worker may be
+        running it.
+        """
+        slot.messages = [message for message in slot.messages if message not in overdue]
+        slot.outcomes = ()
+        for message in overdue:
+            self._settler.add(message, RELEASED)
+        self.wants_more.set()
 
     def _mark_turn(self) -> None:
         """Have the event loop's turn get another number after anything that runs now has waited."""
@@ -231,15 +242,21 @@ class Dispatcher:
         self._turn_is_marked = False
 
     def _hand_over(self, slot: Slot, outcomes: Sequence[Outcome]) -> None:
-        if os.getpid() != self._pid:  # a handler has forked, and this is the child
-            os._exit(CHILD_EXIT)
         messages, slot.messages = slot.messages, ()
         self.finished += len(messages)
         for message, outcome in zip(messages, outcomes, strict=True):
             self._settler.add(message, outcome)
 
+    def _end_in_child(self) -> None:
+        """A handler has forked, and this is the child: nothing that it would hand over may be settled. The
+        operating system is asked, since a library may fork without telling Python.
+        """
+        if os.getpid() != self._pid:
+            os._exit(CHILD_EXIT)
+
     def _ended(self, slot: Slot, task: asyncio.Task[None]) -> None:
         """Whatever has ended the task, each of its messages gets an outcome, and the slot is free again."""
+        self._end_in_child()
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if slot.messages:
             error = error or RuntimeError("the handler ended without an outcome")

@@ -54,6 +54,8 @@ class Executor:
         message.started = time.monotonic()
         attempt = Attempt(message, self._services)
         slot.attempts = (attempt,)
+        if slot.told is not None:
+            attempt.tell(slot.told)
         if self._timeout_s is not None:
             attempt.limit(self._timeout_s, slot.cancel)
         try:
@@ -75,6 +77,8 @@ class Executor:
         for message in messages:
             message.started = now
         slot.attempts = attempts
+        if slot.told is not None:
+            slot.tell(slot.told)
         if self._timeout_s is not None:
             attempts[0].limit(self._timeout_s, slot.cancel)
         try:

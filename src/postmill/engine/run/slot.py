@@ -24,39 +24,26 @@ if TYPE_CHECKING:
 class Slot:
     """One place in which messages run."""
 
-    __slots__ = ("_attempts", "_held", "_told", "messages", "outcomes", "reason", "task")
+    __slots__ = ("_held", "attempts", "messages", "outcomes", "reason", "task", "told")
 
     def __init__(self, messages: Sequence[Message]) -> None:
         self.task: asyncio.Task[None] | None = None
         self._held = 0
-        self.take(messages)
-
-    def take(self, messages: Sequence[Message]) -> None:
-        """Run these now."""
         self.messages = messages
         """What runs; empty once its outcomes are handed over."""
-        self.outcomes: Sequence[Outcome] | None = None
+        self.outcomes: Sequence[Outcome] = ()
         """One for each message, once the handler has ended."""
+        self.attempts: Sequence[Attempt] = ()
+        """What runs; empty before the handler has begun."""
         self.reason: StopReason | None = None
         """Why what runs was cancelled by the engine; None: it was not."""
-        self._attempts: Sequence[Attempt] = ()
-        self._told: StopReason | None = None
-
-    @property
-    def attempts(self) -> Sequence[Attempt]:
-        """What runs; empty before the handler has begun."""
-        return self._attempts
-
-    @attempts.setter
-    def attempts(self, attempts: Sequence[Attempt]) -> None:
-        self._attempts = attempts
-        if self._told is not None:
-            self.tell(self._told)
+        self.told: StopReason | None = None
+        """Why what runs, or is about to begin, should come to an end by itself; None: it should not."""
 
     def tell(self, reason: StopReason) -> None:
         """Tell what runs to come to an end by itself; also what is about to begin."""
-        self._told = reason
-        for attempt in self._attempts:
+        self.told = reason
+        for attempt in self.attempts:
             attempt.tell(reason)
 
     def cancel(self, reason: StopReason) -> None:
@@ -76,7 +63,7 @@ class Slot:
         Only for a handler that has not waited: in one turn of the event loop nobody else's hold changes.
         """
         return (
-            self.reason is None
+            self.told is None
             and self._holders() == self._held
             and not self.task.cancelling()  # type: ignore[union-attr]  # it runs
             and copy_context() == clean
