@@ -48,6 +48,7 @@ class Dispatcher:
         self._slots: dict[Slot, None] = {}
         self._clean = copy_context()
         """Each handler runs in a copy of this context."""
+        self._run_task = self._run_single if options.batch is None else self._run_batch
         self._pid = os.getpid()
         self._fork = ForkMark()
         self._turn = 0
@@ -182,14 +183,14 @@ class Dispatcher:
         return messages
 
     def _begin(self, slot: Slot) -> None:
-        slot.task = new_task(self._run(slot), context=self._clean.copy())
+        slot.task = new_task(self._run_task(slot), context=self._clean.copy())
         self._slots[slot] = None
         self.running += 1
         self.quiet.clear()
         slot.task.add_done_callback(partial(self._ended, slot))
 
-    async def _run(self, slot: Slot) -> None:
-        """Run the slot's messages, and more in the same task as long as nothing can tell the difference. What
+    async def _run_single(self, slot: Slot) -> None:
+        """Run the slot's message, and more in the same task as long as nothing can tell the difference. What
         is done for each message stands here, and not in functions of its own: calls are most of its cost.
         """
         slot.began()
@@ -198,36 +199,40 @@ class Dispatcher:
         while True:
             if not self._turn_is_marked:
                 self._mark_turn()
-            turn = self._turn
-            if self._batch is not None:
-                await self._run_batch(slot)
-            elif slot.messages[0].claim.renewed_at > time.monotonic() - self._lease_s:
-                slot.outcomes = (await run(slot.messages[0], slot),)
+            turn, message = self._turn, slot.messages[0]
+            if message.claim.renewed_at > time.monotonic() - self._lease_s:
+                outcome = await run(message, slot)
+                slot.messages = ()
+                self.finished += 1
+                self._settler.add(message, outcome)
             else:
                 self._give_back(slot, slot.messages)
-            self._hand_over(slot, slot.outcomes)
             if turn != self._turn or self.finished > last or not ready or self._closed or fork.is_child:
                 break
             if not slot.is_clean(self._clean):
                 break
-            slot.messages = self._next()
+            slot.messages = (ready.popleft(),)
+            if len(ready) <= self._low_water:
+                self.wants_more.set()
         self._end_in_child()
 
     async def _run_batch(self, slot: Slot) -> None:
         """Run those of the slot's messages that are still ours by our own clock."""
+        slot.began()
         leased_since = time.monotonic() - self._lease_s
         overdue = [message for message in slot.messages if message.claim.renewed_at <= leased_since]
         if overdue:
             self._give_back(slot, overdue)
         if slot.messages:
             slot.outcomes = await self._executor.run_batch(slot.messages, slot)
+            self._end_in_child()
+            self._hand_over(slot, slot.outcomes)
 
     def _give_back(self, slot: Slot, overdue: Sequence[Message]) -> None:
         """A message whose lease is over is not begun: after a stall or an outage another worker may be
         running it.
         """
         slot.messages = [message for message in slot.messages if message not in overdue]
-        slot.outcomes = ()
         for message in overdue:
             self._settler.add(message, RELEASED)
         self.wants_more.set()

@@ -55,21 +55,21 @@ class Slot:
         self.task.cancel()
 
     def began(self) -> None:
-        """Note how many hold the task before the first handler could."""
-        self._held = self._holders()
+        """Note how many references and callbacks the task has before the first handler could add one: one
+        more afterwards, and other code knows the task. Counted here and below in the same words, because a
+        function in between would hold the task too.
+        """
+        task: Any = self.task
+        self._held = getrefcount(task) + getweakrefcount(task) + len(task._callbacks or ())
 
     def is_clean(self, clean: Context) -> bool:
         """Whether what ran has left nothing behind in the task. ``clean``: the context that it was given.
         Only for a handler that has not waited: in one turn of the event loop nobody else's hold changes.
         """
+        task: Any = self.task
         return (
             self.told is None
-            and self._holders() == self._held
-            and not self.task.cancelling()  # type: ignore[union-attr]  # it runs
+            and getrefcount(task) + getweakrefcount(task) + len(task._callbacks or ()) == self._held
+            and not task.cancelling()
             and copy_context() == clean
         )
-
-    def _holders(self) -> int:
-        """How many references and callbacks the task has: one more, and other code knows it."""
-        task: Any = self.task
-        return getrefcount(task) + getweakrefcount(task) + len(task._callbacks or ())
