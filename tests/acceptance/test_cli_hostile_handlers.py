@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Cli
 
 JOBS = """
-import asyncio, os, sys
+import asyncio, ctypes, os, sys
 from concurrent.futures import ThreadPoolExecutor
 
 from postmill import Context, worker
@@ -51,6 +51,9 @@ async def stop_the_loop():
 
 async def fork_and_return():
     os.fork()
+
+async def fork_by_library():
+    ctypes.PyDLL(None).fork()
 
 async def fork_and_raise():
     if not os.fork():
@@ -99,6 +102,7 @@ SURVIVED = (
     "end_generators",
     "stop_the_loop",
     "fork_and_return",
+    "fork_by_library",
     "fork_and_raise",
     "fork_and_wait",
     "fork_in_thread",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import weakref
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from postmill.model.queue.outcome import COMPLETED, RELEASED, Failed, Outcome
 from postmill.model.queue.retry import Dead
 from postmill.model.queue.worker_options import WorkerOptions
 from postmill.service.events import Events
+from postmill.service.tasks import CHILD_EXIT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -100,6 +102,26 @@ async def test_a_task_does_not_go_on_for_ever() -> None:
     names = Names()
     await Bench(*[names.note] * (3 * TURN)).run()
     assert 3 <= len(set(names.seen)) <= 4
+
+
+def exit_code_of(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+async def test_a_forked_child_runs_none_of_the_messages_that_wait() -> None:
+    """It would run them in its parent's name, beside its parent. It ends as soon as its own handler has."""
+    parent, exits = os.getpid(), []
+
+    async def fork() -> None:
+        if child := os.fork():
+            exits.append(exit_code_of(child))
+
+    async def notice() -> None:
+        if os.getpid() != parent:
+            os._exit(77)
+
+    assert await Bench(fork, notice).run() == [COMPLETED, COMPLETED]
+    assert exits == [CHILD_EXIT]
 
 
 async def test_a_late_cancellation_does_not_reach_the_next_message() -> None:
