@@ -20,7 +20,6 @@ from postmill.cli.options import GLOBAL_OPTIONS
 from postmill.engine import reports
 from postmill.gateway import platform_errors
 from postmill.gateway.platform_errors import PlatformError
-from postmill.isolate.child import INHERITED
 from postmill.model import errors
 from postmill.model.config.settings import ENVIRONMENT, LOG_FORMATS, LOG_LEVELS, TOML_KEYS
 from postmill.model.events import Event
@@ -31,6 +30,7 @@ from postmill.model.functions.tables import FUNCTION_KEYS, LIMIT_KEYS, RUNTIME_K
 from postmill.model.queue.outcome import Failed, Snooze
 from postmill.model.queue.worker_options import WorkerOptions
 from postmill.sql.catalog import scripts
+from postmill.wire.marks import INHERITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -132,7 +132,12 @@ class LeaseWorld:
             yield from (f"{worker} is silent and rescued" for worker in WORKERS)
         if not all(row.due for row in state.rows):
             yield "time passes"
-        for row in state.rows if self._stranger else ():
+        if self._stranger:
+            yield from self._steps_of_a_stranger(state)
+
+    @staticmethod
+    def _steps_of_a_stranger(state: State) -> Iterator[str]:
+        for row in state.rows:
             yield f"stranger shows {row.msg_id}"
             yield f"stranger hides {row.msg_id}"
 

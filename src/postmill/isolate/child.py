@@ -22,6 +22,7 @@ import msgspec
 from postmill.isolate import confinement as process
 from postmill.isolate import output
 from postmill.wire.frames import HEAD, Account, Boot, Kind, Trouble
+from postmill.wire.marks import INHERITED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,8 +46,6 @@ PRELOADED = (
 )
 """What every isolate needs, imported once in the zygote."""
 
-INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
-"""Variables of the host that its isolates have too."""
 FAILED = 1
 
 

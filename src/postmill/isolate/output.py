@@ -7,21 +7,16 @@ from __future__ import annotations
 import faulthandler
 import logging
 import os
-import signal
 import sys
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from postmill.isolate.log_record import line_of
+from postmill.wire.marks import STACK_SIGNAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-STACK_SIGNAL: int | None = getattr(signal, "SIGURG", None)
-"""Makes an isolate write the stack of its main thread, also inside code that lets no other thread run. A
-process that does not know this meaning ignores the signal.
-"""
 
 
 class Records(logging.Handler):

@@ -24,31 +24,12 @@ import msgspec
 from postmill.isolate import child
 from postmill.isolate import confinement as process
 from postmill.model.error_text import summary_of
+from postmill.wire.orders import Order, Report
 
 ORPHANS_S = 1.0
 """How long an end is not told because orphans of it still have to be ended."""
 _LOOK_AGAIN_MS = 5
 _FULL = 64 * 1024
-
-
-class Order(msgspec.Struct):
-    """The host wants an isolate killed, or started: then four descriptors come along, for its channel,
-    stdout, stderr and records.
-    """
-
-    isolate: int
-    kill: bool = False
-
-
-class Report(msgspec.Struct, omit_defaults=True):
-    """An isolate was started, or has ended. Isolate 0 is the zygote, which is ready."""
-
-    isolate: int
-    pid: int
-    status: int | None = None
-    """As ``waitpid`` gives it; None: it runs."""
-    cpu_s: float = 0.0
-    max_rss_bytes: int = 0
 
 
 class Zygote:

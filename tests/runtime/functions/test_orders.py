@@ -9,7 +9,7 @@ import socket
 import msgspec
 
 from postmill.host.launch.zygote_orders import Orders
-from postmill.isolate.zygote import Order
+from postmill.wire.orders import Order
 
 MANY = 400
 SMALL = 8192

@@ -15,8 +15,8 @@ import msgspec
 
 from postmill.host.launch.launcher import Ending, Process, clean_environment
 from postmill.host.launch.zygote_orders import Orders
-from postmill.isolate.zygote import Order, Report
 from postmill.model.errors import PostmillError, TimedOut
+from postmill.wire.orders import Order, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

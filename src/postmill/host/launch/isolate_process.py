@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from postmill.host.launch.output import Output
 from postmill.host.launch.records import Records
-from postmill.isolate.output import STACK_SIGNAL
+from postmill.wire.marks import STACK_SIGNAL
 
 if TYPE_CHECKING:
     import socket

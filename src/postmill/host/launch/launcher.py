@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from postmill.isolate.child import INHERITED
+from postmill.wire.marks import INHERITED
 
 if TYPE_CHECKING:
     import socket

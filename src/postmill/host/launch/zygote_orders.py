@@ -13,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from postmill.isolate.zygote import Order
+    from postmill.wire.orders import Order
 
 AGAIN_S = 0.005
 
