@@ -119,10 +119,7 @@ class LeaseWorld:
             yield from (f"{worker} claims" for worker in WORKERS)
             if self._stranger and any(row.due for row in state.rows):
                 yield "stranger reads"
-        for token in state.tokens:
-            late = " late" if token.in_flight else ""
-            for verb in self._verbs if not token.in_doubt else ():  # a settlement waits for the doubt's end
-                yield f"{token.worker} {verb} {token.msg_id} of delivery {token.read_ct}{late}"
+        yield from self._settlements(state)
         for worker in sorted({token.worker for token in state.tokens if not token.in_flight}):
             yield f"{worker} renews"
             yield f"{worker} renews while settling"
@@ -134,6 +131,13 @@ class LeaseWorld:
             yield "time passes"
         if self._stranger:
             yield from self._steps_of_a_stranger(state)
+
+    def _settlements(self, state: State) -> Iterator[str]:
+        """A settlement waits for the end of a doubt."""
+        for token in state.tokens:
+            late = " late" if token.in_flight else ""
+            for verb in self._verbs if not token.in_doubt else ():
+                yield f"{token.worker} {verb} {token.msg_id} of delivery {token.read_ct}{late}"
 
     @staticmethod
     def _steps_of_a_stranger(state: State) -> Iterator[str]:

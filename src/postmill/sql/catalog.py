@@ -1,10 +1,10 @@
 """Finds SQL by name. The text lives in the ``.sql`` files beside this module; nothing here knows what it
 means.
 
-A statement is one file. ``{queue}``, ``{archive}`` and ``{sequence}`` stand for a queue's tables. A line that
-ends in ``--? name`` is kept only when the flag ``name`` is set (a column that older pgmq versions lack, a
-variant of one statement). A line ``--+ name`` stands for the text of ``parts/name.sql``, which several
-statements share.
+A statement is one file in the folder of the room that binds it; its name is unique in all of them.
+``{queue}``, ``{archive}`` and ``{sequence}`` stand for a queue's tables. A line that ends in ``--? name`` is
+kept only when the flag ``name`` is set (a column that older pgmq versions lack, a variant of one statement).
+A line ``--+ name`` stands for the text of ``parts/name.sql``, which several statements share.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _COMMENT = re.compile(r"^\s*--(?!\?).*$")
 def statement(name: str, *flags: str) -> str:
     """The named statement with the optional lines of ``flags``, without its header comment.
 
-    Raises ``LookupError`` when there is no such file: a bug, not a user's mistake.
+    Raises ``KeyError`` when there is no such file: a bug, not a user's mistake.
     """
-    return "\n".join(_kept(_read(f"statements/{name}.sql"), frozenset(flags)))
+    return "\n".join(_kept(_read(_statements()[name]), frozenset(flags)))
 
 
 @lru_cache(maxsize=4096)
@@ -46,15 +46,13 @@ def preload() -> None:
     """Read every statement now: none depends on the files any more. Without this a process that runs out of
     file descriptors, or whose installation is replaced, meets that at its first use of a statement.
     """
-    root = files(__package__)
-    for folder in ("statements", "parts"):
-        for entry in (root / folder).iterdir():
-            if entry.name.endswith(".sql"):
-                _read(f"{folder}/{entry.name}")
+    for path in _statements().values():
+        _read(path)
+    scripts("parts")
 
 
 def scripts(folder: str) -> list[tuple[str, str]]:
-    """All ``.sql`` files of ``migrations``, ``functions``, ``views`` or ``compat`` as (stem, text)."""
+    """All ``.sql`` files of a folder beside this module (``functions``, ``views``, …) as (stem, text)."""
     root = files(__package__) / folder
     names = sorted(entry.name for entry in root.iterdir() if entry.name.endswith(".sql"))
     return [(name.removesuffix(".sql"), _read(f"{folder}/{name}")) for name in names]
@@ -74,6 +72,17 @@ def _kept(text: str, flags: frozenset[str]) -> Iterator[str]:
                 yield optional["text"]
         elif line.strip() and not _COMMENT.match(line):
             yield line
+
+
+@cache
+def _statements() -> dict[str, str]:
+    """Where each statement stands, by name."""
+    rooms = [room for room in (files(__package__) / "statements").iterdir() if room.is_dir()]
+    return {
+        entry.name.removesuffix(".sql"): f"statements/{room.name}/{entry.name}"
+        for room in rooms
+        for entry in room.iterdir()
+    }
 
 
 @cache

@@ -1,0 +1,38 @@
+"""Statements are found by name, and each stands in the room that binds it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import postmill
+from postmill.sql import catalog
+
+ROOT = Path(postmill.__file__).parent
+STATEMENTS = ROOT / "sql" / "statements"
+PACKAGES = {"tools": "db/tools", "hot": "db/hot"}
+"""Rooms of statements whose package has a longer name."""
+
+
+def test_a_name_stands_in_one_room_only() -> None:
+    """A second file of the same name would hide the first."""
+    names = Counter(path.stem for path in STATEMENTS.rglob("*.sql"))
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("path", sorted(STATEMENTS.rglob("*.sql")), ids=lambda path: path.stem)
+def test_a_statement_is_bound_by_its_room(path: Path) -> None:
+    """What nothing binds any more is deleted, and what moves takes its statement along."""
+    package = ROOT / PACKAGES.get(path.parent.name, path.parent.name)
+    text = "\n".join(file.read_text(encoding="utf-8") for file in package.rglob("*.py"))
+    assert re.search(rf"[\"']{path.stem}\b", text)
+    assert catalog.statement(path.stem) is not None  # some are nothing but lines of flags
+
+
+def test_an_unknown_name_is_an_error() -> None:
+    """A typing error ends a test, and not a user's worker in silence."""
+    with pytest.raises(LookupError):
+        catalog.statement("no_such_statement")
