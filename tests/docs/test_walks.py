@@ -41,7 +41,7 @@ def imports(one: str, other: str) -> bool:
 
 def reached(step: re.Match[str], following: str, so_far: list[str]) -> bool:
     """Whether the note of a step is there and true."""
-    note = NOTE.search(step["text"])
+    note = NOTE.search(" ".join(step["text"].split()))
     if note is None:
         return False
     if note["word"] == "Imports the next":
