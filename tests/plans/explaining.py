@@ -43,8 +43,14 @@ class Plan:
 
     @property
     def buffers(self) -> int:
-        """Pages looked at. Whether a parent counts a common table expression or not, it is counted once."""
-        return sum(max(0, _pages(node) - sum(map(_pages, _children(node)))) for node in self.nodes)
+        """Pages looked at: what the root counts, which is all that ran below it, and what common table
+        expressions wrote that nothing reads. These run after the root.
+        """
+        read = {f"CTE {node['CTE Name']}" for node in self.nodes if node["Node Type"] == "CTE Scan"}
+        written = [
+            node for node in self.nodes if node["Node Type"] == "ModifyTable" and node is not self.root
+        ]
+        return sum(map(_pages, [self.root, *(node for node in written if node["Subplan Name"] not in read)]))
 
     @property
     def compared_in_vain(self) -> int:

@@ -169,7 +169,7 @@ HOT = {
     "claim due": Hot(claim("due"), {VT}, 35, dead_pages=2_000),
     "claim late": Hot(claim("late"), {PKEY}, 40),
     "patrol": Hot(patrol, {PKEY}, 40),
-    "patrol of dead rows": Hot(far_patrol, {PKEY}, 2, dead_pages=13_000),  # of the catalogue: up to 96 on 15
+    "patrol of dead rows": Hot(far_patrol, {PKEY}, 1, dead_pages=13_000),
     "cursor_hint_read": Hot(hint_read, set(), 1),
     "cursor_hint_write": Hot(hint_write, set(), 1),
     "look": Hot(look(), {PKEY, VT}, 3, dead_pages=3_000),
