@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from postmill.gateway.serving_process import ServingProcess
     from postmill.host.configuration import Configuration
     from postmill.host.function_info import FunctionInfo
+    from postmill.host.host import Host
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
     from postmill.web.server import WebServer
@@ -144,29 +145,12 @@ def _serving_process(
     keys: ProjectKeys,
     readiness: Readiness,
 ) -> ServingProcess:
-    from postmill.auth.environment import Environment, of_project  # noqa: PLC0415
     from postmill.gateway.application import Gateway  # noqa: PLC0415
     from postmill.gateway.serving_process import ServingProcess  # noqa: PLC0415
     from postmill.gateway.trust import Trust  # noqa: PLC0415
-    from postmill.host.host import Host  # noqa: PLC0415
 
     runtime = settings.runtime
-    environment = Environment(
-        of_project(url, keys),
-        settings.project_dir / STATE_FOLDER,
-        how.env_file,
-        may_come=how.env_file_may_come,
-    )
-    environment()  # a file that can't be used is told now, and not at the first request
-    host = Host(
-        how.folder,
-        runtime,
-        settings.functions,
-        environment,
-        where,
-        watched=() if how.env_file is None else (how.env_file,),
-        configuration=_configuration(settings) if how.reload else None,
-    )
+    host = _host(settings, where, how, url, keys)
     readiness.checks.append(lambda: host.trouble)
     trust = Trust(keys, runtime.jwks, settings.project_dir)
     process = ServingProcess(
@@ -185,6 +169,28 @@ def _serving_process(
     )
     host.on_giving_up.append(process.can_not_go_on)
     return process
+
+
+def _host(settings: Settings, where: Address | None, how: Serving, url: str, keys: ProjectKeys) -> Host:
+    from postmill.auth.environment import Environment, of_project  # noqa: PLC0415
+    from postmill.host.host import Host  # noqa: PLC0415
+
+    environment = Environment(
+        of_project(url, keys),
+        settings.project_dir / STATE_FOLDER,
+        how.env_file,
+        may_come=how.env_file_may_come,
+    )
+    environment()  # a file that can't be used is told now, and not at the first request
+    return Host(
+        how.folder,
+        settings.runtime,
+        settings.functions,
+        environment,
+        where,
+        watched=() if how.env_file is None else (how.env_file,),
+        configuration=_configuration(settings) if how.reload else None,
+    )
 
 
 def _configuration(settings: Settings) -> Configuration:

@@ -31,12 +31,14 @@ from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from postmill.db.hot.handler_connections import HandlerConnections
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.handler import Handler
     from postmill.engine.settle.settlement import Settlement
     from postmill.model.queue.message import Message
+    from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.service import Service
 
 CANCEL_GRACE_S = 5.0
@@ -62,9 +64,7 @@ class QueueWorker:
         self.held_messages = HeldMessages()
         self._claims = claims
         self._outage = outage = Outage(self.events, is_passing)
-        statements = Statements(
-            shape, self.worker_id, archive=options.on_success == "archive", keep_results=options.keep_results
-        )
+        statements = _statements(shape, self.worker_id, options)
         self.settler = Settler(settlements, statements, self.held_messages, self.events, outage)
         services = AttemptServices(self.worker_id, connections, statements, self.held_messages, self.events)
         executor = Executor(traced(handler), services)
@@ -82,12 +82,16 @@ class QueueWorker:
             self._reshape,
         )
         self.audit = Audit(self.held_messages, self._places, self.settler.add, options.lease_s, self.events)
-        for service in self.services:
-            service.on_failure.append(self._audit_now)
         self.draining = asyncio.Event()
         """Set when an operator has deprecated this worker: it should be stopped."""
         self.on_deprecated: list[Callable[[], object]] = []
         self._letters = DeadLetterHook(options.on_dead, self.events)
+        self._connect_parts()
+
+    def _connect_parts(self) -> None:
+        """What is settled makes room for more, and what fails is followed by an audit."""
+        for service in self.services:
+            service.on_failure.append(self._audit_now)
         self.settler.on_settled.append(self._after_settlement)
         self.settler.on_progress = self.dispatcher.wants_more.set
 
@@ -226,3 +230,8 @@ async def find_shape(shared: SharedConnection, queue: str) -> QueueShape:
     if row is None:
         raise QueueNotFound(f"There is no queue {queue!r}.", hint=f"Create it: postmill queue create {queue}")
     return QueueShape.of(row)
+
+
+def _statements(shape: QueueShape, worker_id: UUID, options: WorkerOptions) -> Statements:
+    archive = options.on_success == "archive"
+    return Statements(shape, worker_id, archive=archive, keep_results=options.keep_results)

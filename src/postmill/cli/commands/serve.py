@@ -14,6 +14,7 @@ from postmill.model.errors import NotFound, Refused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from postmill.app import Serving
     from postmill.cli.session import Session
     from postmill.host.function_info import FunctionInfo
     from postmill.model.config.settings import Settings
@@ -54,9 +55,6 @@ def serve(
     """
     from postmill import app
     from postmill.auth import host_proof
-    from postmill.cli import dev_child, served
-    from postmill.cli.terminal import log_file, log_lines, streams
-    from postmill.web.pid1 import stand_in_as_first
 
     settings = _with_address(session.settings, host, port)
     identity = host_proof.new_identity()
@@ -71,6 +69,16 @@ def serve(
         on_stop=announcement.stopping,
         identity=identity,
     )
+    _run(settings, how)
+
+
+def _run(settings: Settings, how: Serving) -> None:
+    """Serve until a signal, with the log file of this project."""
+    from postmill import app
+    from postmill.cli import dev_child, served
+    from postmill.cli.terminal import log_file, log_lines, streams
+    from postmill.web.pid1 import stand_in_as_first
+
     streams.keep_running()
     dev_child.end_with_parent()
     stand_in_as_first()
@@ -80,7 +88,7 @@ def serve(
             app.prepare(settings, where)
             app.serve_functions(settings, where, how)
     finally:
-        served.forget(settings.project_dir, identity)
+        served.forget(settings.project_dir, how.identity)
 
 
 class Announcement:
