@@ -87,8 +87,11 @@ _KINDS: dict[type, tuple[str, Event]] = {
 
 def kind_of(outcome: Outcome) -> tuple[str, Event]:
     """The statement that settles an outcome, and the event that follows. Subclasses are settled as what they
-    extend.
+    extend; those of the engine's own classes, which nearly all are, are found without a search.
     """
+    known = _KINDS.get(type(outcome))
+    if known is not None:
+        return known
     for extended, settled_by in _KINDS.items():
         if isinstance(outcome, extended):
             return settled_by
@@ -120,10 +123,10 @@ def _distinct(pairs: list[Pair]) -> Iterator[list[Pair]]:
     message and claimed it again can hold two ends of it at once.
     """
     while pairs:
-        first = {pair[0].msg_id: pair for pair in reversed(pairs)}
-        if len(first) == len(pairs):
+        if len({pair[0].msg_id for pair in pairs}) == len(pairs):
             yield pairs
             return
+        first = {pair[0].msg_id: pair for pair in reversed(pairs)}
         yield list(first.values())
         pairs = [pair for pair in pairs if first[pair[0].msg_id] is not pair]
 
