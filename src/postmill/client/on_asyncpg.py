@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
@@ -74,13 +74,22 @@ class OwnPool:
             await pool.release(connection)
 
     async def close(self) -> None:
-        pools, self._pools = self._pools, {}
-        self._opening = {}
-        for loop, pool in pools.items():
-            if loop is asyncio.get_running_loop():
-                await pool.close()
-            elif loop.is_running():
-                loop.call_soon_threadsafe(pool.terminate)
+        """Each loop ends its own pool: this one at once, the others when they come to it."""
+        here = asyncio.get_running_loop()
+        for loop in list(self._pools):
+            if loop is not here and loop.is_running():
+                with suppress(RuntimeError):  # it was closed meanwhile
+                    loop.call_soon_threadsafe(self._terminate, loop)
+        self._opening.pop(here, None)
+        pool = self._pools.pop(here, None)
+        if pool is not None:
+            await pool.close()
+
+    def _terminate(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._opening.pop(loop, None)
+        pool = self._pools.pop(loop, None)
+        if pool is not None:
+            pool.terminate()
 
     async def _opened(self) -> asyncpg.Pool[Any]:
         loop = asyncio.get_running_loop()
