@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import os
 import time
 import weakref
@@ -108,12 +109,19 @@ def exit_code_of(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-async def test_a_forked_child_runs_none_of_the_messages_that_wait() -> None:
+def fork_by_library() -> int:
+    """As C code forks: Python is not told of it."""
+    child: int = ctypes.PyDLL(None).fork()
+    return child
+
+
+@pytest.mark.parametrize("forked", [os.fork, fork_by_library])
+async def test_a_forked_child_runs_none_of_the_messages_that_wait(forked: Callable[[], int]) -> None:
     """It would run them in its parent's name, beside its parent. It ends as soon as its own handler has."""
     parent, exits = os.getpid(), []
 
     async def fork() -> None:
-        if child := os.fork():
+        if child := forked():
             exits.append(exit_code_of(child))
 
     async def notice() -> None:

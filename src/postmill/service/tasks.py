@@ -20,19 +20,6 @@ CHILD_EXIT = 1
 """The exit code of a forked child that would have gone on with its parent's work."""
 
 _kept: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
-_marks: WeakSet[ForkMark] = WeakSet()
-
-
-class ForkMark:
-    """Tells whether this process is a child of the one that made the mark. Python says so when it forks, so
-    that reading it costs no call of the operating system.
-    """
-
-    __slots__ = ("__weakref__", "is_child")
-
-    def __init__(self) -> None:
-        self.is_child = False
-        _marks.add(self)
 
 
 def new_task(
@@ -52,8 +39,6 @@ def keep_to_this_process(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _in_child() -> None:
-    for mark in list(_marks):
-        mark.is_child = True
     for loop in list(_kept):
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon(os._exit, CHILD_EXIT)

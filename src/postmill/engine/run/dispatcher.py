@@ -8,12 +8,13 @@ import time
 from collections import deque
 from contextvars import copy_context
 from functools import partial
+from os import getpid
 from typing import TYPE_CHECKING
 
 from postmill.engine.run.slot import Slot
 from postmill.model.queue.outcome import RELEASED
 from postmill.model.queue.prefetch import Prefetch
-from postmill.service.tasks import CHILD_EXIT, ForkMark, new_task
+from postmill.service.tasks import CHILD_EXIT, new_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -49,8 +50,7 @@ class Dispatcher:
         self._clean = copy_context()
         """Each handler runs in a copy of this context."""
         self._run_task = self._run_single if options.batch is None else self._run_batch
-        self._pid = os.getpid()
-        self._fork = ForkMark()
+        self._pid = getpid()
         self._turn = 0
         self._turn_is_marked = False
         self._closed = False
@@ -194,31 +194,32 @@ class Dispatcher:
         is done for each message stands here, and not in functions of its own: calls are most of its cost.
         """
         slot.began()
-        run, ready, fork = self._executor.run, self._ready, self._fork
+        run, ready = self._executor.run, self._ready
         last = self.finished + TURN
         while True:
             if not self._turn_is_marked:
                 self._mark_turn()
             turn, message = self._turn, slot.messages[0]
             if message.claim.renewed_at > time.monotonic() - self._lease_s:
-                outcome = await run(message, slot)
+                slot.outcomes = (await run(message, slot),)
+                if getpid() != self._pid:
+                    os._exit(CHILD_EXIT)
                 slot.messages = ()
                 self.finished += 1
-                self._settler.add(message, outcome)
+                self._settler.add(message, slot.outcomes[0])
             else:
                 self._give_back(slot, slot.messages)
-            if turn != self._turn or self.finished > last or not ready or self._closed or fork.is_child:
-                break
+            if turn != self._turn or self.finished > last or not ready or self._closed:
+                return
             if not slot.is_clean(self._clean):
-                break
+                return
+            slot.outcomes = ()
             slot.messages = (ready.popleft(),)
             if len(ready) <= self._low_water:
                 self.wants_more.set()
-        self._end_in_child()
 
     async def _run_batch(self, slot: Slot) -> None:
         """Run those of the slot's messages that are still ours by our own clock."""
-        slot.began()
         leased_since = time.monotonic() - self._lease_s
         overdue = [message for message in slot.messages if message.claim.renewed_at <= leased_since]
         if overdue:
@@ -256,7 +257,7 @@ class Dispatcher:
         """A handler has forked, and this is the child: nothing that it would hand over may be settled. The
         operating system is asked, since a library may fork without telling Python.
         """
-        if os.getpid() != self._pid:
+        if getpid() != self._pid:
             os._exit(CHILD_EXIT)
 
     def _ended(self, slot: Slot, task: asyncio.Task[None]) -> None:
