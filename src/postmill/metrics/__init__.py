@@ -1,5 +1,4 @@
-"""What the outside sees of a worker process: counts, spans, and a small HTTP probe.
+"""What the outside sees of a worker process: counts, and a small HTTP probe.
 
-Fed by events, knows no engine. Prometheus and OpenTelemetry are optional, and imported only where they are
-used.
+Fed by events, knows no engine. Prometheus is optional, and imported only where it is used.
 """
