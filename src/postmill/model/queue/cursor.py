@@ -11,9 +11,9 @@ Four lanes, each with its own edge:
   writer seen at one look and gone at the next can have used ids above the sequence's value at the look before
   it was first seen, and no others.
 * **patrol**: the safety net, two walks (:mod:`postmill.model.queue.patrol`) for whatever the other lanes
-  can't know of: another client's ``set_vt`` into the past, its read that was rolled back, a row that a transaction
-  had locked when a claim came by. The near one goes from ``floor`` to ``position``. The far one goes through
-  what is said to be dead, up to ``floor``: rows may be put back with old ids.
+  can't know of: another client's ``set_vt`` into the past, its read that was rolled back, a row that a
+  transaction had locked when a claim came by. The near one goes from ``floor`` to ``position``. The far one
+  goes through what is said to be dead, up to ``floor``: rows may be put back with old ids.
 
 A cursor belongs to one table in one history of one server. In another history ids that it has passed may be
 given out again, so nothing of it is kept but the hint that this history itself has.
