@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from postmill.cli.terminal import text as terminal_text
-from postmill.cli.terminal import top_view
+from postmill.cli.terminal import top_frame, top_view
 from postmill.cli.terminal.failure import report
 from postmill.cli.terminal.log_lines import JsonLines, TextLines
 from postmill.cli.terminal.output import Output, encoded
@@ -84,5 +85,10 @@ def test_a_traceback_of_a_log_line_is_safe() -> None:
 
 
 def test_top_shows_errors_and_names_safely() -> None:
-    row = {"error_type": "E", "error_message": HOSTILE, "queue": HOSTILE, "paused": True, "host": HOSTILE}
-    assert all(is_safe(top_view.cell(row, column)) for column in ("error", "queue", "host"))
+    row: dict[str, Any] = dict.fromkeys(
+        (*top_view.SECTIONS["queues"], *top_view.SECTIONS["failures"]), HOSTILE
+    )
+    row |= {"error_type": "E", "error_message": HOSTILE, "paused": True}
+    frame = top_frame.Frame([row], [], [row])
+    assert is_safe("".join(top_view.lines(frame)))
+    assert is_safe(str(top_view.screen(frame, said="", width=80, now=datetime.now(UTC))))

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from postmill.cli.terminal.table import age
 from postmill.cli.terminal.top_frame import Frame, with_rates
-from postmill.cli.terminal.top_view import age, cell, lines
+from postmill.cli.terminal.top_view import lines
 
 
 def reading(at: float, sent: int | None, left: int | None) -> dict[str, Any]:
@@ -36,8 +37,9 @@ def test_ages_have_one_unit(seconds: float, shown: str) -> None:
 
 
 def test_what_came_from_users_stays_on_its_line() -> None:
-    row = {"error_type": "ValueError", "error_message": "a\tb\n[red]c"}
-    assert cell(row, "error") == "ValueError: a b [red]c"
+    row = dict.fromkeys(("failed_at", "msg_id", "attempt", "kind"), 1) | {"queue": "q"}
+    row |= {"error_type": "ValueError", "error_message": "a\tb\n[red]c"}
+    assert [line.split("\t")[-1] for line in lines(Frame([], [], [row]))][-2] == "ValueError: a b [red]c"
 
 
 def test_plain_text_has_a_heading_for_each_part() -> None:

@@ -57,7 +57,7 @@ def show(session: Session, letter_id: int) -> None:
     from postmill.db.tools import reads
 
     with session.database() as connection:
-        session.output.one(reads.dead_letter(connection, letter_id))
+        session.output.with_failures(reads.dead_letter(connection, letter_id))
 
 
 @dead.command()

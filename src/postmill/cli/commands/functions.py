@@ -146,7 +146,7 @@ def _found(session: Session) -> Any:
 def _row(slug: str, source: Any, alive: dict[str, Any] | None) -> dict[str, Any]:
     row = {
         "function": slug,
-        "file": str(source.path),
+        "file": source.path,
         "kind": None,
         "state": "not served" if source.settings.enabled else "disabled",
         "instances": 0,

@@ -50,7 +50,7 @@ def show(session: Session, queue: str, msg_id: int) -> None:
     from postmill.db.tools import reads
 
     with session.database() as connection:
-        session.output.one(reads.message(connection, queue, msg_id))
+        session.output.with_failures(reads.message(connection, queue, msg_id))
 
 
 @message.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import signal
 import sys
 import time
@@ -84,12 +85,12 @@ def _show(session: Session, frames: Iterator[Frame], interval: float) -> None:
     from postmill.cli.terminal.top_view import screen
 
     signal.signal(signal.SIGTERM, _end)
-    with Live(console=Console(), screen=True, auto_refresh=False) as live:
+    console = Console()
+    with Live(console=console, screen=True, auto_refresh=False) as live:
         for frame in frames:
-            at = time.strftime("%H:%M:%S")
-            live.update(
-                screen(frame, said=f"postmill top · {at} · every {interval:g} s · Ctrl-C ends"), refresh=True
-            )
+            now = datetime.datetime.now(datetime.UTC)
+            said = f"postmill top · {now.astimezone():%H:%M:%S} · every {interval:g} s · Ctrl-C ends"
+            live.update(screen(frame, said=said, width=console.width, now=now), refresh=True)
 
 
 def _end(number: int, _: object) -> NoReturn:
@@ -105,7 +106,9 @@ def _print(session: Session, frame: Frame) -> None:
 
         from postmill.cli.terminal.top_view import screen
 
-        Console().print(screen(frame, said="postmill top"))
+        console = Console()
+        now = datetime.datetime.now(datetime.UTC)
+        console.print(screen(frame, said="postmill top", width=console.width, now=now))
     else:
         from postmill.cli.terminal.top_view import lines
 

@@ -7,7 +7,7 @@ Decides nothing about what is shown.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -16,10 +16,6 @@ from postmill.model.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-
-ANY_WIDTH = 10_000
-"""More columns than a terminal has: a table that is measured with it is not cut."""
 
 
 class Output:
@@ -75,7 +71,25 @@ class Output:
             return
         width = max(map(len, thing), default=0)
         for name, value in thing.items():
-            click.echo(f"{name:<{width}}  {terminal_text.lines(_shown(value))}")
+            click.echo(f"{name:<{width}}  {terminal_text.lines(_shown(value))}".rstrip())
+
+    def with_failures(self, thing: Mapping[str, Any]) -> None:
+        """As :meth:`one`, with the failed attempts in ``failures`` and their tracebacks as people read them.
+        A traceback of ``thing`` itself is the last attempt's, and stands there.
+        """
+        if not self.is_text:
+            self.one(thing)
+            return
+        self.one({name: value for name, value in thing.items() if name not in {"failures", "traceback"}})
+        import datetime
+
+        from postmill.cli.terminal import attempts
+        from postmill.cli.terminal.log_lines import may_colour
+
+        dim = _dim if may_colour(sys.stdout) else str
+        click.echo("failures" if thing["failures"] else "no failures")
+        for line in attempts.lines(thing["failures"], datetime.datetime.now(datetime.UTC), dim=dim):
+            click.echo(line, color=True)
 
     def confirm(self, question: str, *, yes: bool) -> None:
         """Asks before something is destroyed. Raises :class:`Refused` on "no" and without a terminal."""
@@ -102,37 +116,39 @@ def encoded(value: Any) -> str:
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
+    import datetime
+    import shutil
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for column in columns:
-        numeric = all(isinstance(row.get(column), int | float | None) for row in rows)
-        table.add_column(
-            _heading(column),
-            justify="right" if numeric else "left",
-            overflow="fold",
-            min_width=max(map(len, _heading(column).split())),
-        )
-    for row in rows:
-        table.add_row(*(_escaped(row.get(column)) for column in columns))
-    console = Console()
-    needed = console.measure(table, options=console.options.update(width=ANY_WIDTH)).minimum
-    if needed > console.width:  # a column more fits when one space separates them
-        table.padding = 0
-    console.print(table)
+    from postmill.cli.terminal import table
+    from postmill.cli.terminal.log_lines import may_colour
+
+    bold = _bold if may_colour(sys.stdout) else str
+    for line in table.lines(
+        rows,
+        columns,
+        width=shutil.get_terminal_size().columns,
+        now=datetime.datetime.now(datetime.UTC),
+        heading=bold,
+        ellipsis=ellipsis_of(sys.stdout),
+    ):
+        click.echo(line, color=True)
 
 
-def _heading(column: str) -> str:
-    """The column's name, in words that a narrow terminal can put below each other."""
-    return column.replace("_", " ")
+def _bold(text: str) -> str:
+    return f"\x1b[1m{text}\x1b[0m"
 
 
-def _escaped(value: Any) -> str:
-    from rich.markup import escape
+def _dim(text: str) -> str:
+    return f"\x1b[2m{text}\x1b[0m"
 
-    return escape(terminal_text.lines(_shown(value)))
+
+def ellipsis_of(stream: TextIO) -> str:
+    """What stands for what was cut: three dots where the stream's encoding has no character for them."""
+    try:
+        "…".encode(stream.encoding or "ascii")
+    except UnicodeEncodeError:
+        return "..."
+    return "…"
 
 
 def _print_tabs(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, heading: bool) -> None:
