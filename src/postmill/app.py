@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from postmill.model.config.settings import FILE_NAME, STATE_FOLDER
+from postmill.model.config.project_file import FILE_NAME
+from postmill.model.config.settings import STATE_FOLDER
 from postmill.project.project import (
     bare_connection,
     connection,

@@ -88,7 +88,7 @@ def test_standbys_may_be_preferred_only_among_all_hosts() -> None:
     ("text", "said"),
     [
         ("postgresql://h/db?schema=public", "libpq knows no parameter 'schema'"),
-        ("postgresql://h/db?ssl_mode=require", "Did you mean 'sslmode'?"),
+        ("postgresql://h/db?ssl_mode=require", "Did you mean sslmode?"),
         ("postgresql://h/db?require_auth=scram-sha-256", "asks for require_auth"),
         ("postgresql:///db?host=/tmp&requirepeer=postgres", "asks for requirepeer"),
         ("postgresql://h/db?connect_timeout=soon", "connect_timeout=soon"),

@@ -45,7 +45,8 @@ class Session:
 
     def _tell_of_a_new_database(self) -> None:
         """Outside of a project a command makes a database of its own: often this is the wrong folder."""
-        from postmill.model.config.settings import FILE_NAME, STATE_FOLDER
+        from postmill.model.config.project_file import FILE_NAME
+        from postmill.model.config.settings import STATE_FOLDER
 
         folder = self.settings.project_dir
         made = folder / STATE_FOLDER

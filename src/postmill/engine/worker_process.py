@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.engine import Engine
-from postmill.model.errors import InvalidOption
+from postmill.model.option_rules import one_of
 from postmill.service.tasks import new_task
 
 if TYPE_CHECKING:
@@ -216,8 +216,8 @@ def _is_stopped_loop(error: BaseException) -> bool:
 
 def loop_factory(wanted: str | None) -> Callable[[], asyncio.AbstractEventLoop] | None:
     """What makes an event loop; None is asyncio's own. ``wanted`` is ``asyncio``, ``uvloop`` or nothing."""
-    if wanted not in {None, "", "asyncio", "uvloop"}:
-        raise InvalidOption(f"{LOOP_VARIABLE}={wanted} is not known.", why="It is asyncio or uvloop.")
+    if wanted:
+        one_of(LOOP_VARIABLE, wanted, ("asyncio", "uvloop"))
     if wanted == "asyncio":
         return None
     try:

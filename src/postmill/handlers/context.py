@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from postmill.client import sending
 from postmill.client.tracing import tracing
-from postmill.model.errors import InvalidOption, Refused
+from postmill.model.errors import Refused
 from postmill.model.events import Event
+from postmill.model.option_rules import out_of_range
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
@@ -124,7 +125,7 @@ class Context:
         """Say how far it is: a log line. ``fraction`` runs from 0 to 1."""
         self._check_running("progress")
         if not 0 <= fraction <= 1:
-            raise InvalidOption(f"fraction={fraction!r} is out of range.", why="It runs from 0 to 1.")
+            raise out_of_range("fraction", fraction, "It runs from 0 to 1.")
         self._attempt.services.events.emit(
             Event.PROGRESS,
             msg_id=self.message.msg_id,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from postmill.model.errors import InvalidFunction
 from postmill.model.functions.settings import FunctionSettings
 from postmill.model.functions.slug import RULE
 from postmill.model.functions.tables import defaults
+from postmill.model.option_rules import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -131,9 +131,9 @@ def _twice(slug: str, one: Path, other: Path) -> InvalidFunction:
 
 
 def _without_file(slug: str, folder: Path, paths: Mapping[str, Path]) -> InvalidFunction:
-    near = get_close_matches(slug, [path for path in paths if path != slug], n=1)
+    near = did_you_mean(slug, [path for path in paths if path != slug])
     return InvalidFunction(
         f"postmill.toml has a table for the function {slug!r}, which has no file.",
         why=f"Neither {slug}.py nor {slug}/{MAIN} is in {folder}.",
-        hint=f"Did you mean {near[0]}?" if near else "Name its file with entrypoint, or remove the table.",
+        hint=near or "Name its file with entrypoint, or remove the table.",
     )

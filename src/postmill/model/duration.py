@@ -6,6 +6,7 @@ import math
 from datetime import timedelta
 
 from postmill.model.errors import InvalidOption
+from postmill.model.option_rules import out_of_range
 
 LONGEST_S = 10 * 365.25 * 86_400
 """Ten years: beyond it timestamps stop making sense, and a unit was probably confused."""
@@ -23,7 +24,5 @@ def seconds(value: float | timedelta, name: str) -> float:
     if not _is_number(number) or not math.isfinite(number):
         raise InvalidOption(f"{name}={value!r} is not a duration.", hint="Give seconds or a timedelta.")
     if not 0 <= number <= LONGEST_S:
-        raise InvalidOption(
-            f"{name}={value!r} is out of range.", why="A duration lies between 0 s and ten years."
-        )
+        raise out_of_range(name, value, "A duration lies between 0 s and ten years.")
     return float(number)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.db.tools.connect import connect, translated
 from postmill.model.config import address as addresses
-from postmill.model.config.settings import EMBEDDED, FILE_NAME, Settings, resolve
+from postmill.model.config.project_file import FILE_NAME
+from postmill.model.config.settings import EMBEDDED, Settings, resolve
 from postmill.model.errors import InvalidOption, NotFound
 
 if TYPE_CHECKING:

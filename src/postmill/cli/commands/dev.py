@@ -16,7 +16,7 @@ import click
 
 from postmill.cli.dev_child import Child
 from postmill.cli.options import global_options
-from postmill.model.config.settings import FILE_NAME
+from postmill.model.config.project_file import FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
 from postmill.model.config.address import is_embedded
 from postmill.model.errors import InvalidAddress
+from postmill.model.option_rules import did_you_mean
 
 _PASSED_ON_NAMES = """
 host port dbname user password passfile service sslmode sslcert sslkey sslrootcert sslcrl sslpassword
@@ -163,11 +163,9 @@ def _check(query: dict[str, str]) -> None:
             )
         known = {*_PASSED_ON, *_LEFT_OUT, *_SETTINGS, *_WATCHED, "connect_timeout"}
         if name not in {*known, *_PROMISES}:
-            near = get_close_matches(name, known, n=1)
             raise InvalidAddress(
                 "The database address can't be used.",
                 why=f"libpq knows no parameter {name!r}.",
-                hint=f"Did you mean {near[0]!r}?"
-                if near
-                else "Settings of the server go into options: ?options=-csearch_path%3Dapp",
+                hint=did_you_mean(name, known)
+                or "Settings of the server go into options: ?options=-csearch_path%3Dapp",
             )

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from postmill.model.config import address
+from postmill.model.config.project_file import FILE_NAME, check_table, unknown_name, wrong_type
 from postmill.model.errors import InvalidOption
 from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
 from postmill.model.functions.tables import function_settings, runtime_settings
+from postmill.model.option_rules import not_a_choice
 
-FILE_NAME = "postmill.toml"
 STATE_FOLDER = ".postmill"
 """What a project keeps beside it: the embedded server, keys, secrets, logs."""
 EMBEDDED = "embedded"
@@ -157,11 +157,7 @@ def _choice(found: _Found | None, allowed: tuple[str, ...], default: str, what: 
         return default
     value = found.value.lower()
     if value not in allowed:
-        raise InvalidOption(
-            f"{found.value!r} from {found.source} is not a {what}.",
-            why=f"It must be one of {', '.join(allowed)}.",
-            hint=_nearest(value, allowed),
-        )
+        raise not_a_choice(f"{found.value!r} from {found.source} is not a {what}.", value, allowed)
     return value
 
 
@@ -170,39 +166,13 @@ def _check_toml(toml: Mapping[str, Any]) -> None:
         known = TOML_KEYS.get(table)
         if known is None and table not in FUNCTION_TABLES:
             shown = f"[{table}]" if isinstance(keys, Mapping) else table
-            raise _unknown(shown, table, (*TOML_KEYS, *FUNCTION_TABLES))
+            raise unknown_name(shown, table, (*TOML_KEYS, *FUNCTION_TABLES))
         if not isinstance(keys, Mapping):
-            raise _wrong_type(table, "a table")
-        if known is None:
-            continue
-        for key, value in keys.items():
-            if key not in known:
-                raise _unknown(f"{key} in [{table}]", key, tuple(known))
-            if not isinstance(value, known[key]):
-                raise _wrong_type(f"{table}.{key}", "a table" if known[key] is dict else "a string")
-
-
-def _unknown(shown: str, name: str, known: tuple[str, ...]) -> InvalidOption:
-    return InvalidOption(
-        f"{FILE_NAME} has an unknown name: {shown}.",
-        why=f"Known here: {', '.join(known)}.",
-        hint=_nearest(name, known) or "Remove it, or see docs/reference/configuration.md.",
-    )
-
-
-def _wrong_type(name: str, wanted: str) -> InvalidOption:
-    return InvalidOption(
-        f"{name} in {FILE_NAME} has a value of the wrong type.",
-        why=f"It must be {wanted}.",
-        hint="See docs/reference/configuration.md.",
-    )
+            raise wrong_type(table, dict)
+        if known is not None:
+            check_table(table, keys, known)
 
 
 def _as_setting(value: object) -> str:
     """TOML's own true, 128 and "64MB" as Postgres spells them."""
     return ("on" if value else "off") if isinstance(value, bool) else str(value)
-
-
-def _nearest(name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name, known, n=1)
-    return f"Did you mean {close[0]}?" if close else ""

@@ -10,6 +10,7 @@ from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
 from postmill.model.functions.limits import PROFILES, Limits
 from postmill.model.functions.slug import validated
+from postmill.model.option_rules import one_of, out_of_range, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,13 +51,13 @@ class RuntimeSettings:
     """Account that isolates run as; empty: that of the host. Another one needs a host that is root."""
 
     def __post_init__(self) -> None:
-        _in_range("port", self.port, 0, 65_535)
-        _one_of("policy", self.policy, POLICIES)
-        _one_of("profile", self.profile, tuple(PROFILES))
+        whole_number("port", self.port, 0, 65_535)
+        one_of("policy", self.policy, POLICIES)
+        one_of("profile", self.profile, tuple(PROFILES))
         for name in ("boot_timeout_s", "response_timeout_s", "capacity_wait_s", "grace_s"):
             object.__setattr__(self, name, seconds(getattr(self, name), name))
         if not 0 < self.max_body_mb <= 1_000_000:
-            raise InvalidOption(f"max_body_mb={self.max_body_mb!r} is out of range.", why="It is above 0.")
+            raise out_of_range("max_body_mb", self.max_body_mb, "It is above 0.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +84,10 @@ class FunctionSettings:
 
     def __post_init__(self) -> None:
         validated(self.slug)
-        _in_range("instances", self.instances, 1, 1_000)
-        _in_range("concurrency", self.concurrency, 1, 100_000)
-        _one_of("policy", self.policy, POLICIES)
-        _one_of("preflight", self.preflight, PREFLIGHTS)
+        whole_number("instances", self.instances, 1, 1_000)
+        whole_number("concurrency", self.concurrency, 1, 100_000)
+        one_of("policy", self.policy, POLICIES)
+        one_of("preflight", self.preflight, PREFLIGHTS)
         for name, value in self.env.items():
             if not _VARIABLE.fullmatch(name) or "\0" in value:
                 raise InvalidOption(
@@ -103,15 +104,3 @@ class FunctionSettings:
     def at_a_time(self) -> int:
         """Requests at a time on one instance."""
         return self.concurrency if self.policy == "per_worker" else 1
-
-
-def _in_range(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidOption(
-            f"{name}={value!r} is out of range.", why=f"It is a whole number from {low} to {high}."
-        )
-
-
-def _one_of(name: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise InvalidOption(f"{name}={value!r} is not known.", why=f"It is one of {', '.join(choices)}.")

@@ -5,10 +5,9 @@ elsewhere.
 from __future__ import annotations
 
 from dataclasses import asdict
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
-from postmill.model.errors import InvalidOption
+from postmill.model.config.project_file import check_table, wrong_type
 from postmill.model.functions.limits import PROFILES, Limits
 from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NUMBER = (int, float)
-_SHOWN: dict[Any, str] = {str: "a string", bool: "true or false", int: "a whole number", dict: "a table"}
 
 RUNTIME_KEYS: Mapping[str, Any] = {
     "host": str,
@@ -59,7 +57,7 @@ LIMIT_KEYS: Mapping[str, Any] = {
 
 def runtime_settings(table: Mapping[str, Any]) -> RuntimeSettings:
     """From ``[runtime]``. Raises :class:`InvalidOption` naming the key, with the nearest known one."""
-    _check("runtime", table, RUNTIME_KEYS)
+    check_table("runtime", table, RUNTIME_KEYS)
     values = dict(table)
     profile = values.get("profile", "default")
     base = PROFILES.get(profile, PROFILES["default"])  # an unknown one is refused below, by name
@@ -82,8 +80,8 @@ def defaults(slug: str, runtime: RuntimeSettings) -> FunctionSettings:
 def _function(slug: str, table: object, runtime: RuntimeSettings) -> FunctionSettings:
     name = f"functions.{slug}"
     if not isinstance(table, dict):
-        raise _wrong_type(name, dict)
-    _check(name, table, FUNCTION_KEYS)
+        raise wrong_type(name, dict)
+    check_table(name, table, FUNCTION_KEYS)
     values = {"policy": runtime.policy, "user": runtime.user, **table, "slug": slug}
     values["limits"] = _limits(f"{name}.limits", table.get("limits", {}), runtime.limits)
     values["env"] = {key: _as_variable(value) for key, value in table.get("env", {}).items()}
@@ -91,38 +89,16 @@ def _function(slug: str, table: object, runtime: RuntimeSettings) -> FunctionSet
 
 
 def _limits(name: str, table: Mapping[str, Any], base: Limits) -> Limits:
-    _check(name, table, LIMIT_KEYS)
+    check_table(name, table, LIMIT_KEYS)
     return Limits(**{**asdict(base), **table})
 
 
 def _names(value: list[Any]) -> tuple[str, ...]:
     if not all(isinstance(item, str) for item in value):
-        raise _wrong_type("runtime.preload", list)
+        raise wrong_type("runtime.preload", list)
     return tuple(value)
 
 
 def _as_variable(value: object) -> str:
     """TOML's own true and 5 as text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _check(name: str, table: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    for key, value in table.items():
-        if key not in known:
-            near = get_close_matches(key, known, n=1)
-            raise InvalidOption(
-                f"postmill.toml has an unknown name: {key} in [{name}].",
-                why=f"Known here: {', '.join(known)}.",
-                hint=f"Did you mean {near[0]}?" if near else "See docs/reference/configuration.md.",
-            )
-        wanted = known[key]
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            raise _wrong_type(f"{name}.{key}", wanted)
-
-
-def _wrong_type(name: str, wanted: Any) -> InvalidOption:
-    return InvalidOption(
-        f"{name} in postmill.toml has a value of the wrong type.",
-        why=f"It must be {_SHOWN.get(wanted, 'a list of strings' if wanted is list else 'a number')}.",
-        hint="See docs/reference/configuration.md.",
-    )

@@ -10,6 +10,7 @@ from typing import Any
 
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
+from postmill.model.option_rules import out_of_range
 
 
 def restored(kind: type[BaseException], args: tuple[Any, ...], state: dict[str, Any]) -> BaseException:
@@ -54,10 +55,7 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         if self.max_attempts is not None and self.max_attempts < 1:
-            raise InvalidOption(
-                f"max_attempts={self.max_attempts} is out of range.",
-                why="The first attempt counts: at least 1.",
-            )
+            raise out_of_range("max_attempts", self.max_attempts, "The first attempt counts: at least 1.")
 
     def delay_s(self, attempt: int, error: BaseException, chance: Chance) -> float | Dead:
         """Seconds to wait after failed attempt number ``attempt`` (1-based), or :class:`Dead`. Overridden by
@@ -115,7 +113,7 @@ class ExponentialRetry(RetryPolicy):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.jitter <= 1:
-            raise InvalidOption(f"jitter={self.jitter} is out of range.", why="It is a fraction from 0 to 1.")
+            raise out_of_range("jitter", self.jitter, "It is a fraction from 0 to 1.")
 
     def delay_s(self, attempt: int, error: BaseException, chance: Chance) -> float:
         """See :meth:`RetryPolicy.delay_s`."""

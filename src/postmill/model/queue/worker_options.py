@@ -5,11 +5,11 @@ from elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
+from postmill.model.option_rules import did_you_mean, one_of, out_of_range, whole_number
 from postmill.model.queue.queue_name import usable
 from postmill.model.queue.retry import ExponentialRetry, FixedRetry, RetryPolicy, policy_from
 
@@ -55,15 +55,21 @@ class WorkerOptions:
     def __post_init__(self) -> None:
         usable(self.queue)
         for name, low, high in _RANGES:
-            _in_range(name, getattr(self, name), low, high)
+            if getattr(self, name) is not None or name not in _MAY_BE_UNSET:
+                whole_number(name, getattr(self, name), low, high)
         for name, choices in _CHOICES:
-            _one_of(name, getattr(self, name), choices)
+            one_of(name, getattr(self, name), choices)
         for name in _DURATIONS:
             object.__setattr__(self, name, seconds(getattr(self, name), name))
         if self.timeout is not None:
-            object.__setattr__(self, "timeout", _positive("timeout", seconds(self.timeout, "timeout")))
+            object.__setattr__(self, "timeout", seconds(self.timeout, "timeout"))
+            if self.timeout == 0:
+                raise out_of_range("timeout", self.timeout, "It must be longer than 0 s.")
         object.__setattr__(self, "retry", policy_from(self.retry))
-        _at_least_one_second("visibility_timeout", self.lease_s)
+        if self.lease_s < 1:
+            raise out_of_range(
+                "visibility_timeout", self.lease_s, "A lease under 1 s can't be renewed in time."
+            )
         if self.on_dead is not None and not callable(self.on_dead):
             raise InvalidOption(
                 f"on_dead={self.on_dead!r} can't be called.", hint="Give a function of one letter."
@@ -109,6 +115,7 @@ _RANGES: tuple[tuple[str, int, int], ...] = (
     ("max_deliveries", 1, 1_000_000),
     ("max_claim_bytes", 1_024, 1 << 31),
 )
+_MAY_BE_UNSET = ("batch_size", "batch")
 _CHOICES: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("on_success", get_args(OnSuccess)),
     ("on_invalid", get_args(OnInvalid)),
@@ -144,7 +151,8 @@ def options_from(given: Mapping[str, Any]) -> WorkerOptions:
     for name, value in _without_retry_pair(given, values).items():
         target = _BROUGHT.get(name, name)
         if target not in known:
-            raise InvalidOption(f"There is no worker option {name!r}.", hint=_nearest(name, known))
+            hint = did_you_mean(name, [*sorted(known), *_BROUGHT]) or f"Known: {', '.join(sorted(known))}."
+            raise InvalidOption(f"There is no worker option {name!r}.", hint=hint)
         if target in values:
             raise InvalidOption(f"{name!r} says again what {target!r} has said.", hint="Give one of them.")
         values[target] = value
@@ -167,40 +175,6 @@ def _without_retry_pair(given: Mapping[str, Any], values: dict[str, Any]) -> dic
         )
     delay = seconds(delays[0], "retryDelay") if delays else 3.0
     limit = limits[0] if limits else 5
-    _in_range("retryLimit", limit, 0, 1_000_000)
+    whole_number("retryLimit", limit, 0, 1_000_000)
     values["retry"] = FixedRetry(limit + 1, delay)
     return rest
-
-
-def _nearest(name: str, known: set[str]) -> str:
-    near = get_close_matches(name, [*sorted(known), *_BROUGHT], n=1)
-    return f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}."
-
-
-def _in_range(name: str, value: object, low: int, high: int) -> None:
-    if value is None and name in {"batch_size", "batch"}:
-        return
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InvalidOption(
-            f"{name}={value!r} is out of range.", why=f"It is a whole number from {low} to {high}."
-        )
-
-
-def _one_of(name: str, value: object, choices: tuple[object, ...]) -> None:
-    if not any(value is choice or value == choice for choice in choices):
-        raise InvalidOption(
-            f"{name}={value!r} is not known.", why=f"It is one of {', '.join(map(repr, choices))}."
-        )
-
-
-def _positive(name: str, value: float) -> float:
-    if value <= 0:
-        raise InvalidOption(f"{name}={value} is out of range.", why="It must be longer than 0 s.")
-    return value
-
-
-def _at_least_one_second(name: str, value: float) -> None:
-    if value < 1:
-        raise InvalidOption(
-            f"{name}={value} is out of range.", why="A lease under 1 s can't be renewed in time."
-        )
