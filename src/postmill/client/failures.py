@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from postmill.model.database_errors import Report, in_words, login_failed, unreachable
-from postmill.model.sqlstates import refuses_for_now
+from postmill.model.sqlstates import refuses_for_now, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,11 +41,10 @@ def translated(queue: str | None = None) -> Iterator[None]:
 def report_of(error: BaseException, queue: str | None = None) -> Report:
     """What the server said, from an error of asyncpg, psycopg, psycopg2 or, round one of them, SQLAlchemy."""
     reported = getattr(error, "orig", None) or error
-    state = getattr(reported, "sqlstate", None) or getattr(reported, "pgcode", None) or ""
     said = getattr(reported, "diag", None)
     detail = getattr(said, "message_detail", None) or getattr(reported, "detail", None) or ""
     hint = getattr(said, "message_hint", None) or getattr(reported, "hint", None) or ""
-    return Report(str(state), first_line(reported), str(detail), str(hint), queue)
+    return Report(state_of(reported), first_line(reported), str(detail), str(hint), queue)
 
 
 def first_line(error: BaseException) -> str:

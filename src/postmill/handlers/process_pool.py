@@ -12,7 +12,6 @@ import multiprocessing
 import pickle
 import signal
 import sys
-import traceback
 from functools import partial
 from multiprocessing.reduction import ForkingPickler
 from operator import attrgetter
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run.verdicts import ChildCrashed
 from postmill.handlers.returned import in_process
+from postmill.model.error_text import summary_of, traceback_of
 from postmill.model.errors import InvalidHandler
 from postmill.service.threads import Threads
 
@@ -237,8 +237,8 @@ def _portable(error: BaseException) -> BaseException:
     try:
         pickle.loads(ForkingPickler.dumps(error))  # noqa: S301 - our own bytes
     except Exception:
-        portable: BaseException = RuntimeError(f"{type(error).__name__}: {error}")
+        portable: BaseException = RuntimeError(summary_of(error))
     else:
         portable = error
-    portable.add_note("In the handler's process:\n" + "".join(traceback.format_exception(error)).rstrip())
+    portable.add_note("In the handler's process:\n" + traceback_of(error).rstrip())
     return portable

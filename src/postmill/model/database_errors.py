@@ -83,9 +83,11 @@ def sentence(text: str) -> str:
 
 
 def _login_hint(report: Report) -> str:
-    if report.state == "28P01" or (report.state != "3D000" and "password" in report.message):
+    found = condition(report.state)
+    of_database = found is Condition.DATABASE_MISSING
+    if found is Condition.PASSWORD_REFUSED or ("password" in report.message and not of_database):
         return "Check user and password. Special characters in it must be percent-encoded: a % itself is %25."
-    if report.state == "3D000" or "database" in report.message:
+    if of_database or "database" in report.message:
         return "Create the database with createdb, or correct its name at the end of the address."
     return "Check the user in the address and the server's pg_hba.conf."
 
@@ -163,14 +165,16 @@ def _column_missing(report: Report) -> PostmillError:
     )
 
 
+def _character_missing(report: Report) -> PostmillError:
+    return InvalidPayload(
+        "The payload can't be stored: it contains the character NUL (\\u0000), or one that the"
+        " database's encoding does not have.",
+        why=sentence(report.detail or report.message),
+        hint="Remove it, or encode the text, for example as base64.",
+    )
+
+
 def _unstorable(report: Report) -> PostmillError:
-    if report.state == "22P05":
-        return InvalidPayload(
-            "The payload can't be stored: it contains the character NUL (\\u0000), or one that the"
-            " database's encoding does not have.",
-            why=sentence(report.detail or report.message),
-            hint="Remove it, or encode the text, for example as base64.",
-        )
     return InvalidPayload("Postgres does not take the payload.", why=sentence(report.message))
 
 
@@ -190,11 +194,14 @@ _WORDS: dict[Condition, Callable[[Report], PostmillError]] = {
     Condition.EXHAUSTED: _exhausted,
     Condition.TIMED_OUT: _timed_out,
     Condition.LOGIN_REFUSED: login_failed,
+    Condition.PASSWORD_REFUSED: login_failed,
+    Condition.DATABASE_MISSING: login_failed,
     Condition.FORBIDDEN: _forbidden,
     Condition.SCHEMA_MISSING: _schema_missing,
     Condition.TABLE_MISSING: _table_missing,
     Condition.COLUMN_MISSING: _column_missing,
     Condition.UNSTORABLE: _unstorable,
+    Condition.CHARACTER_MISSING: _character_missing,
     Condition.TOO_LARGE: _too_large,
     Condition.QUEUE_MISSING: _queue_missing,
     Condition.INVALID_NAME: _in_its_own_words(InvalidQueueName),

@@ -1,5 +1,5 @@
-"""The text of a user's exception, whatever it is: its ``__str__`` may raise, and its message may hold what no
-encoding takes. Pure.
+"""The text of a user's exception, whatever it is: its ``__str__`` may raise, its message may hold what no
+encoding takes, and its traceback may be long. Pure, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -7,6 +7,12 @@ from __future__ import annotations
 import traceback
 
 UNSHOWN = "(its text can't be shown)"
+KEPT_TEXT = 8_000
+"""Characters of a text that a row keeps, of a traceback its end, where the cause stands: a screen or two."""
+KEPT_NAME = 200
+"""Characters of a class's name that a row keeps: no real one is as long."""
+KEPT_FRAMES = 30
+"""Innermost frames of each traceback that a row keeps: more of them are more than ``KEPT_TEXT``."""
 
 
 def message_of(error: BaseException) -> str:
@@ -19,17 +25,41 @@ def message_of(error: BaseException) -> str:
 
 def summary_of(error: BaseException) -> str:
     """Its type and what it says: ``ValueError: no such page``."""
-    return f"{type(error).__name__}: {message_of(error)}".removesuffix(": ")
+    return f"{name_of(error)}: {message_of(error)}".removesuffix(": ")
 
 
-def traceback_of(error: BaseException) -> str:
-    """The whole traceback, causes first."""
+def traceback_of(error: BaseException, frames: int | None = None) -> str:
+    """Its traceback, causes first: the last ``frames`` of each, or all."""
     try:
-        return encodable("".join(traceback.format_exception(error)))
+        limit = None if frames is None else -frames
+        return encodable("".join(traceback.format_exception(error, limit=limit)))
     except BaseException:
-        return f"{type(error).__name__} (its traceback can't be shown)"
+        return f"{name_of(error)} (its traceback can't be shown)"
+
+
+def name_of(error: BaseException) -> str:
+    """The name of its class."""
+    try:
+        return storable(str(type(error).__name__))[:KEPT_NAME]
+    except BaseException:
+        return "Exception"
+
+
+def kept_message(error: BaseException) -> str:
+    """What the exception says, as a row of the database keeps it."""
+    return storable(message_of(error))[:KEPT_TEXT]
+
+
+def kept_traceback(error: BaseException) -> str:
+    """The end of its traceback, as a row of the database keeps it."""
+    return storable(traceback_of(error, KEPT_FRAMES)[-KEPT_TEXT:])[-KEPT_TEXT:]
 
 
 def encodable(text: str) -> str:
     """The text with lone surrogates as escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def storable(text: str) -> str:
+    """The text as PostgreSQL can hold it: neither NUL nor lone surrogates."""
+    return encodable(text.replace("\x00", "\\x00"))

@@ -19,12 +19,15 @@ class Condition(Enum):
     EXHAUSTED = "the server has no memory, disk or file left"
     CONTENDED = "another transaction was in the way"
     TIMED_OUT = "the statement was cancelled, or waited too long for a lock"
-    LOGIN_REFUSED = "the server refused the user, the password or the database"
+    LOGIN_REFUSED = "the server refused the login"
+    PASSWORD_REFUSED = "the server refused the password"  # noqa: S105 - no password
+    DATABASE_MISSING = "the server has no database of that name"
     FORBIDDEN = "the role may not do this"
     SCHEMA_MISSING = "a schema or a function is not there"
     TABLE_MISSING = "a table is not there"
     COLUMN_MISSING = "a column is not there"
     UNSTORABLE = "a value can't be stored as what it is meant to be"
+    CHARACTER_MISSING = "a character is NUL, or one that the database's encoding does not have"
     TOO_LARGE = "a value is larger than the server can hold"
     QUEUE_MISSING = "Postmill's own: there is no such queue"
     INVALID_NAME = "Postmill's own: that can't be a queue's name"
@@ -40,7 +43,8 @@ _STATES: dict[str, Condition] = {
     "25P03": _C.DISCONNECTED,  # idle_in_transaction_session_timeout
     "25P04": _C.DISCONNECTED,  # transaction_timeout
     "26000": _C.DISCONNECTED,  # invalid_sql_statement_name: the session lost its prepared statements
-    "3D000": _C.LOGIN_REFUSED,  # invalid_catalog_name
+    "28P01": _C.PASSWORD_REFUSED,  # invalid_password
+    "3D000": _C.DATABASE_MISSING,  # invalid_catalog_name
     "3F000": _C.SCHEMA_MISSING,  # invalid_schema_name
     "42883": _C.SCHEMA_MISSING,  # undefined_function
     "42P01": _C.TABLE_MISSING,  # undefined_table
@@ -58,7 +62,7 @@ _STATES: dict[str, Condition] = {
     "58030": _C.EXHAUSTED,  # io_error
     "22021": _C.UNSTORABLE,  # character_not_in_repertoire
     "22P02": _C.UNSTORABLE,  # invalid_text_representation
-    "22P05": _C.UNSTORABLE,  # untranslatable_character
+    "22P05": _C.CHARACTER_MISSING,  # untranslatable_character
     "54000": _C.TOO_LARGE,  # program_limit_exceeded
     "54001": _C.TOO_LARGE,  # statement_too_complex
     "PM001": _C.QUEUE_MISSING,
@@ -99,6 +103,7 @@ _PASSING = frozenset(
 )
 _BEFOREHAND = frozenset({"08001", "08004", "08P01", "26000"})
 """No connection was made, or a pooler found no server behind it."""
+_LOGINS = frozenset({_C.LOGIN_REFUSED, _C.PASSWORD_REFUSED, _C.DATABASE_MISSING})
 _SESSION_SURVIVES = frozenset({_C.CONTENDED, _C.TIMED_OUT})
 
 
@@ -107,6 +112,16 @@ def condition(state: str, text: str = "") -> Condition:
     if state == "XX000" and _POOLER_FULL.search(text):
         return _C.FULL
     return _STATES.get(state) or _CLASSES.get(state[:2]) or _C.UNEXPECTED
+
+
+def state_of(error: BaseException) -> str:
+    """The SQLSTATE that an error of any driver carries; empty: it does not come from a server."""
+    return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
+
+
+def refuses_login(found: Condition) -> bool:
+    """Whether the server did not let the session in, so that no statement was sent."""
+    return found in _LOGINS
 
 
 def refuses_for_now(text: str) -> bool:

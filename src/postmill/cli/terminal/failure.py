@@ -12,6 +12,7 @@ import click
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.terminal import text as terminal_text
 from postmill.model.config.address import mask
+from postmill.model.error_text import summary_of, traceback_of
 from postmill.model.errors import PostmillError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def report(error: BaseException, *, debug: bool = False, addresses: Iterable[str
         f"  code: {code}",
     ]
     if debug:
-        lines.insert(0, _traceback(error))
+        lines.insert(0, traceback_of(error).rstrip())
     text = mask("\n".join(line for line in lines if line), *addresses)
     print(terminal_text.lines(text), file=sys.stderr)
     return status
@@ -48,8 +49,7 @@ def _described(error: BaseException) -> tuple[str, str, str, str, Exit]:
         return error.format_message(), "", _usage_hint(error), "usage", Exit.USAGE
     if isinstance(error, click.ClickException):
         return error.format_message(), "", "", "usage", Exit.USAGE
-    what = f"{type(error).__name__}: {error}"
-    return what, "Postmill did not expect this: it is a bug.", ISSUES, "internal", Exit.FAILED
+    return summary_of(error), "Postmill did not expect this: it is a bug.", ISSUES, "internal", Exit.FAILED
 
 
 def _is_working_folder_gone() -> bool:
@@ -62,9 +62,3 @@ def _is_working_folder_gone() -> bool:
 
 def _usage_hint(error: click.UsageError) -> str:
     return f"{error.ctx.command_path} --help" if error.ctx else "postmill --help"
-
-
-def _traceback(error: BaseException) -> str:
-    import traceback  # only needed here, and slow to import
-
-    return "".join(traceback.format_exception(error)).rstrip()

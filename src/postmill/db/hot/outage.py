@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import asyncpg
 
-from postmill.model.sqlstates import Condition, condition, ends_session, passes
+from postmill.model import sqlstates
+from postmill.model.sqlstates import Condition, condition, ends_session, passes, state_of
 
 _ALTERED = (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError)
 """A table was altered between two uses of a prepared statement. asyncpg prepares it anew, once; another
@@ -31,7 +32,7 @@ def is_passing(error: BaseException) -> bool:
 
 def refuses_login(error: BaseException) -> bool:
     """Whether the server did not let us in: no statement was sent. Says nothing about whether that passes."""
-    return condition_of(error) is Condition.LOGIN_REFUSED
+    return sqlstates.refuses_login(condition_of(error))
 
 
 def breaks_connection(error: BaseException) -> bool:
@@ -39,14 +40,10 @@ def breaks_connection(error: BaseException) -> bool:
     if isinstance(error, _ALTERED):
         return False
     if isinstance(error, asyncpg.PostgresError):
-        return ends_session(_state(error), str(error))
+        return ends_session(state_of(error), str(error))
     return is_passing(error)
 
 
 def condition_of(error: BaseException) -> Condition:
     """What the server reported; ``UNEXPECTED`` for an error that is none of a server's."""
-    return condition(_state(error), str(error))
-
-
-def _state(error: BaseException) -> str:
-    return str(getattr(error, "sqlstate", "") or "")
+    return condition(state_of(error), str(error))

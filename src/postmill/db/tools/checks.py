@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     Check: TypeAlias = Callable[[Connection, Address], Finding]
 
-OLDEST_SERVER = 15
 MAX_SKEW_S = 5.0
 LISTEN_TIMEOUT_S = 3.0
 LONG_TRANSACTION_S = 300.0
@@ -60,8 +59,9 @@ def version(connection: Connection, _: Address) -> Finding:
     """The server's version: 15 or later."""
     number = connection.info.server_version
     found = f"PostgreSQL {number // 10000}.{number % 10000}"
-    if number // 10000 < OLDEST_SERVER:
-        return Finding("version", "fail", found, f"Upgrade to PostgreSQL {OLDEST_SERVER} or later.")
+    if migrate.is_too_old(connection):
+        fix = f"Upgrade to PostgreSQL {migrate.OLDEST_SERVER} or later."
+        return Finding("version", "fail", found, fix)
     return Finding("version", "pass", found)
 
 

@@ -20,7 +20,7 @@ from postmill.client.failures import report_of
 from postmill.model.config.asyncpg_address import connect_timeout_s
 from postmill.model.database_errors import Report, in_words, login_failed, sentence, unexpected, unreachable
 from postmill.model.errors import InvalidAddress
-from postmill.model.sqlstates import refuses_for_now
+from postmill.model.sqlstates import refuses_for_now, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +122,7 @@ def _state_again(address: Address) -> str:
     from postmill.db.hot.refusal import refusal  # noqa: PLC0415
 
     answer = refusal(address)
-    return str(answer.sqlstate) if answer is not None else ""
+    return state_of(answer) if answer is not None else ""
 
 
 def _invalid_parameter(report: Report) -> InvalidAddress:

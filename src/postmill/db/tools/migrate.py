@@ -17,6 +17,7 @@ from psycopg.rows import dict_row
 from postmill.db.tools import migration_plan, pgmq
 from postmill.db.tools.migration_plan import Installed
 from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing
+from postmill.model.sqlstates import Condition, condition, state_of
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from psycopg.rows import DictRow
 
 OLDEST_SERVER = 15
-"""The oldest major version of PostgreSQL that we run on."""
+"""The oldest major version of PostgreSQL that Postmill runs on, and the oldest that its tests run against."""
 
 _RUN_MIGRATE = "Run: postmill migrate"
 
@@ -91,6 +92,11 @@ def check_version(connection: psycopg.Connection[Any]) -> None:
         )
 
 
+def is_too_old(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server is older than :data:`OLDEST_SERVER`."""
+    return connection.info.server_version < OLDEST_SERVER * 10_000
+
+
 def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Report:
     """Remove schema postmill, its facades and its triggers; queues, archives and pgmq itself stay.
 
@@ -131,10 +137,10 @@ def _check_connection(connection: psycopg.Connection[Any]) -> None:
             why="Each step is a transaction of its own.",
             hint="Connect with autocommit=True.",
         )
-    major = connection.info.server_version // 10000
-    if major < OLDEST_SERVER:
+    if is_too_old(connection):
         raise MigrationFailed(
-            f"PostgreSQL {major} is too old.", why=f"Postmill runs on PostgreSQL {OLDEST_SERVER} and later."
+            f"PostgreSQL {connection.info.server_version // 10000} is too old.",
+            why=f"Postmill runs on PostgreSQL {OLDEST_SERVER} and later.",
         )
 
 
@@ -164,23 +170,30 @@ def _errors_in_words(connection: psycopg.Connection[Any]) -> Iterator[None]:
     are."""
     try:
         yield
-    except psycopg.errors.InsufficientPrivilege as error:
-        role, database = connection.info.user, connection.info.dbname
-        raise MigrationFailed(
-            f"The role {role!r} may not do this in database {database!r}.",
-            why=f"{error.diag.message_primary}.",
-            hint=f'As the owner of the database: grant create on database "{database}" to "{role}"',
-        ) from error
-    except psycopg.errors.ReadOnlySqlTransaction as error:
-        raise MigrationFailed(
-            "This server does not accept changes.",
-            why=f"{error.diag.message_primary}.",
-            hint="Use the address of the primary server.",
-        ) from error
     except psycopg.OperationalError:
         raise
     except psycopg.Error as error:
-        raise MigrationFailed(
-            "A step of the migration failed; it left nothing behind.",
-            why=f"{error.diag.message_primary or error} ({error.sqlstate}).",
-        ) from error
+        raise _in_words(error, connection) from error
+
+
+def _in_words(error: psycopg.Error, connection: psycopg.Connection[Any]) -> MigrationFailed:
+    why = f"{error.diag.message_primary or error}"
+    match condition(state_of(error)):
+        case Condition.FORBIDDEN:
+            role, database = connection.info.user, connection.info.dbname
+            return MigrationFailed(
+                f"The role {role!r} may not do this in database {database!r}.",
+                why=f"{why}.",
+                hint=f'As the owner of the database: grant create on database "{database}" to "{role}"',
+            )
+        case Condition.READ_ONLY:
+            return MigrationFailed(
+                "This server does not accept changes.",
+                why=f"{why}.",
+                hint="Use the address of the primary server.",
+            )
+        case _:
+            return MigrationFailed(
+                "A step of the migration failed; it left nothing behind.",
+                why=f"{why} ({error.sqlstate}).",
+            )

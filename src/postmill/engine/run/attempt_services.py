@@ -15,12 +15,11 @@ import asyncpg
 
 from postmill.db.hot.handler_connections import take_own_role
 from postmill.db.hot.outage import is_passing
-from postmill.engine.settle.diagnosis import sqlstate_of
 from postmill.engine.settle.settlement import array_literal
 from postmill.model.errors import LeaseLost, Refused
 from postmill.model.queue.message import State
 from postmill.model.queue.refusal import Cause, cause_of
-from postmill.model.sqlstates import follows_the_transaction
+from postmill.model.sqlstates import follows_the_transaction, state_of
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class AttemptServices:
             try:
                 settled = await connection.fetchval(text, *token, [])
             except asyncpg.PostgresError as error:
-                state = sqlstate_of(error)
+                state = state_of(error)
                 theirs = is_passing(error) or follows_the_transaction(state)
                 attempt.refused = not theirs and cause_of(state) is Cause.UNCLEAR
                 raise

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import random
 import time
-import traceback
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.duration import seconds
-from postmill.model.error_text import encodable, message_of
+from postmill.model.error_text import KEPT_TEXT, kept_message, kept_traceback, name_of, storable
 from postmill.model.errors import InvalidOption, InvalidPayload, PostmillError, SettlementRefused
 from postmill.model.events import Event
 from postmill.model.queue.outcome import (
@@ -38,10 +37,6 @@ if TYPE_CHECKING:
     from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.events import Events
 
-TEXT_LIMIT = 8_000
-"""Characters of a text that are kept, of a traceback its end, where the cause stands: a screen or two."""
-NAME_LIMIT = 200
-"""Characters of a class's name that are kept."""
 QUOTED_LIMIT = 300
 """Characters of the last error in the reason of a dead letter: what fits in a line of a list."""
 BROKEN_RULE_S = 60.0
@@ -85,7 +80,7 @@ class Verdicts:
             Event.SETTLEMENT_REFUSED,
             msg_id=message.msg_id,
             statement="transaction",
-            reason=said_by(error),
+            reason=kept_message(error),
             follows=f"put off for {REFUSED_S:g} s",
         )
         return Snooze(REFUSED_S)
@@ -122,8 +117,8 @@ class Verdicts:
         return Failed(
             kind,
             name_of(error),
-            said_by(error),
-            None if kind in {"timeout", "invalid_payload"} else _traceback(error),
+            kept_message(error),
+            None if kind in {"timeout", "invalid_payload"} else kept_traceback(error),
             None if isinstance(verdict, Dead) else verdict,
             time.monotonic() - message.started if message.started else 0.0,
             _reason(verdict, error) if isinstance(verdict, Dead) else "",
@@ -134,7 +129,7 @@ class Verdicts:
         ``max_deliveries`` bounds a statement that ends its own session.
         """
         ran_s = time.monotonic() - message.started
-        return Failed("lost_lease", name_of(error), said_by(error), _traceback(error), 0.0, ran_s)
+        return Failed("lost_lease", name_of(error), kept_message(error), kept_traceback(error), 0.0, ran_s)
 
     def _completed(self, value: Any, message: Message) -> Outcome:
         if not self._options.keep_results:
@@ -143,7 +138,7 @@ class Verdicts:
             result = value.result if isinstance(value, Completed) else value
             return COMPLETED if result is None else Completed(result_to_json(result))
         except BaseException as error:
-            self._events.emit(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=said_by(error))
+            self._events.emit(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=kept_message(error))
             return COMPLETED
 
     def _is_exhausted(self, message: Message) -> bool:
@@ -157,7 +152,7 @@ class Verdicts:
         if isinstance(error, Dead):
             return Dead(_reason_of(error) or "the handler said so")
         if kind == "invalid_payload" and self._options.on_invalid == "dead":
-            return Dead(f"invalid payload: {said_by(error)}")
+            return Dead(f"invalid payload: {kept_message(error)}")
         asked_s = self._asked_s(error, message)
         try:
             verdict = self._options.retry.decide(message.attempt, error, random.random, asked_s=asked_s)
@@ -180,23 +175,10 @@ class Verdicts:
         self._events.emit(Event.HOOK_FAILED, exception=broken, msg_id=message.msg_id, reason=reason)
 
 
-def name_of(error: BaseException) -> str:
-    """The name of an error's class."""
-    try:
-        return _storable(str(type(error).__name__))[:NAME_LIMIT]
-    except BaseException:
-        return "Exception"
-
-
-def said_by(error: BaseException) -> str:
-    """The text of an error."""
-    return _storable(message_of(error))[:TEXT_LIMIT]
-
-
 def _without_delay(snooze: Snooze, broken: BaseException) -> PostmillError:
     return InvalidOption(
         f"{name_of(snooze)} does not say for how long to snooze.",
-        why=f"Its after_s can't be used: {said_by(broken)}",
+        why=f"Its after_s can't be used: {kept_message(broken)}",
         hint="Call super().__init__(after) in its __init__.",
     ).with_traceback(snooze.__traceback__)
 
@@ -204,16 +186,16 @@ def _without_delay(snooze: Snooze, broken: BaseException) -> PostmillError:
 def _reason_of(dead: Dead) -> str:
     """The reason that it gives; its text, or else its class's name, where a subclass has lost the reason."""
     try:
-        return _storable(str(dead.reason or ""))[:TEXT_LIMIT]
+        return storable(str(dead.reason or ""))[:KEPT_TEXT]
     except BaseException:
-        return said_by(dead) or name_of(dead)
+        return kept_message(dead) or name_of(dead)
 
 
 def _reason(verdict: Dead, error: BaseException) -> str:
     """Why it is dead; attempts that ran out name the last error."""
     reason = _reason_of(verdict)
     if isinstance(verdict, Exhausted):
-        return f"{reason}: {name_of(error)}: {said_by(error)[:QUOTED_LIMIT]}"
+        return f"{reason}: {name_of(error)}: {kept_message(error)[:QUOTED_LIMIT]}"
     return reason
 
 
@@ -236,16 +218,3 @@ def _kind_of(error: BaseException) -> str:
     if isinstance(error, InvalidPayload):
         return "invalid_payload"
     return "crash" if isinstance(error, ChildCrashed) else "error"
-
-
-def _storable(text: str) -> str:
-    """PostgreSQL's text holds neither NUL nor lone surrogates."""
-    return encodable(text.replace("\x00", "\\x00"))
-
-
-def _traceback(error: BaseException) -> str:
-    try:
-        text = "".join(traceback.format_exception(error, limit=-30))
-        return _storable(text[-TEXT_LIMIT:])[-TEXT_LIMIT:]
-    except BaseException:
-        return f"{name_of(error)} (its traceback can't be shown)"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from postmill.model.queue.refusal import Cause, cause_of
+from postmill.model.sqlstates import state_of
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Diagnosis:
             except TimeoutError:
                 return None
             except asyncpg.PostgresError as error:
-                if cause_of(sqlstate_of(error)) is Cause.LOCKED:
+                if cause_of(state_of(error)) is Cause.LOCKED:
                     return None
                 raise
         return {row["msg_id"] for row in rows}
@@ -66,8 +67,3 @@ class Diagnosis:
             [sent[message.msg_id] for message in messages],
         )
         return {row["msg_id"] for row in rows}
-
-
-def sqlstate_of(error: BaseException) -> str:
-    """The SQLSTATE that the server gave an error; empty: it is the driver's own."""
-    return str(getattr(error, "sqlstate", "") or "")

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from postmill.db.hot.outage import is_passing, refuses_login
 from postmill.engine.reports import follows
-from postmill.engine.settle.diagnosis import Diagnosis, sqlstate_of
+from postmill.engine.settle.diagnosis import Diagnosis
 from postmill.engine.settle.refusals import Refusals
 from postmill.model.events import Event
 from postmill.model.queue.message import State
 from postmill.model.queue.outcome import LOST, Failed, Lost
 from postmill.model.queue.refusal import Cause, Verdict, cause_of, weakened
-from postmill.model.sqlstates import may_follow_the_row
+from postmill.model.sqlstates import may_follow_the_row, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -76,7 +76,7 @@ class FailedSettlements:
         if is_passing(error) or refuses_login(error):
             return await self._waits(settlement, error)
         self._backoff.worked()  # the server answers
-        if cause_of(sqlstate_of(error)) is Cause.ROW:
+        if cause_of(state_of(error)) is Cause.ROW:
             self._release(settlement.kind, ())
             await self._apart(settlement, error)
             return False
@@ -254,15 +254,15 @@ class FailedSettlements:
 
 def said(error: BaseException) -> str:
     """An error in one line, with its SQLSTATE."""
-    return f"{sqlstate_of(error) or type(error).__name__}: {error}".strip()
+    return f"{state_of(error) or type(error).__name__}: {error}".strip()
 
 
 def _is_lock(error: Exception) -> bool:
-    return isinstance(error, TimeoutError) or cause_of(sqlstate_of(error)) is Cause.LOCKED
+    return isinstance(error, TimeoutError) or cause_of(state_of(error)) is Cause.LOCKED
 
 
 def _may_follow_the_row(error: Exception) -> bool:
-    return isinstance(error, TimeoutError) or may_follow_the_row(sqlstate_of(error))
+    return isinstance(error, TimeoutError) or may_follow_the_row(state_of(error))
 
 
 def _one_more_try(_message: Message, reason: str) -> Failed:
