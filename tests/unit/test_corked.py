@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import cast
 
-from postmill.web.corked import AT_MOST, CorkedTransport
+from postmill.web.transport import AT_MOST, CorkedTransport
 
 
 class Below:

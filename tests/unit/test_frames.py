@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmill.wire.frames import HEAD, LARGEST, BrokenFrame, Framer, Kind
+from postmill.wire.channel import Framer
+from postmill.wire.frames import HEAD, LARGEST, BrokenFrame, Kind
 
 FRAMES = st.lists(
     st.tuples(st.sampled_from([*Kind]), st.integers(0, 2**32 - 1), st.binary(max_size=300)), max_size=8

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from postmill.host.instance.pulse import BLOCKED_S, SAY_AGAIN_S, Pulse
+from postmill.host.instance.activity import BLOCKED_S, SAY_AGAIN_S, Pulse
 
 TICK_S = 0.1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from postmill.host.instance.shared_timer import SharedTimer
+from postmill.host.instance.relay import SharedTimer
 
 
 async def test_who_stays_is_called_once_and_who_leaves_is_not() -> None:

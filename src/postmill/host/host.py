@@ -14,8 +14,7 @@ from postmill.host.discovery import concern_all
 from postmill.host.function_info import FunctionInfo, info_of
 from postmill.host.instance.claims import Claims
 from postmill.host.instance.instance import Instance, State
-from postmill.host.instance.relay import WATCH_AFTER_S, Relay
-from postmill.host.instance.shared_timer import SharedTimer
+from postmill.host.instance.relay import WATCH_AFTER_S, Relay, SharedTimer
 from postmill.host.instance.startup import boot_of
 from postmill.host.launch.accounts import accounts_of
 from postmill.host.launch.launching import launcher
@@ -35,12 +34,12 @@ if TYPE_CHECKING:
 
     from postmill.host.configuration import Configuration
     from postmill.host.discovery import Source
-    from postmill.host.instance.relay import Receive, Scope, Send
     from postmill.host.launch.launcher import Launcher
     from postmill.model.config.address import Address
     from postmill.model.errors import InvalidFunction
     from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
     from postmill.service.service import Service
+    from postmill.web.asgi import Receive, Scope, Send
     from postmill.wire.frames import Account, Boot
 
 _BY_ITSELF = (EndReason.EARLY_DROP, EndReason.EVENT_LOOP_COMPLETED)

@@ -11,10 +11,7 @@ from postmill.model.error_text import summary_of, traceback_of
 from postmill.wire.frames import CHUNK, Kind, Opening, Response, Start, Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
-
-    from starlette.types import ASGIApp
-
+    from postmill.web.asgi import Application, Message
     from postmill.wire.stream import Stream
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -43,7 +40,7 @@ class Exchange:
         self._complete = False
         self._ended = False
 
-    async def run(self, application: ASGIApp) -> None:
+    async def run(self, application: Application) -> None:
         """Run the application to its end, and say what went wrong. Raises nothing of the application's."""
         try:
             await application(self.scope, self._receive, self._send)
@@ -67,7 +64,7 @@ class Exchange:
             self._ended = True
             self.stream.say(Kind.END)
 
-    async def _receive(self) -> MutableMapping[str, Any]:
+    async def _receive(self) -> Message:
         try:
             if not self._is_http:
                 message: dict[str, Any] = _decode_message((await self.stream.take())[1])
@@ -84,7 +81,7 @@ class Exchange:
             {"type": "http.disconnect"} if self._is_http else {"type": "websocket.disconnect", "code": 1006}
         )
 
-    async def _send(self, message: MutableMapping[str, Any]) -> None:
+    async def _send(self, message: Message) -> None:
         if self.stream.failed:
             raise ClientGone("the client is gone")
         kind = message["type"]
@@ -137,7 +134,7 @@ def _scope(opening: Opening, state: dict[str, Any]) -> dict[str, Any]:
     return scope
 
 
-def _start(message: MutableMapping[str, Any]) -> Start:
+def _start(message: Message) -> Start:
     status = message["status"]
     if not isinstance(status, int) or not 100 <= status <= 999:
         raise ValueError(f"{status!r} is no HTTP status")
@@ -148,7 +145,7 @@ def _start(message: MutableMapping[str, Any]) -> Start:
     return Start(int(status), headers)
 
 
-def _websocket_message(kind: str, message: MutableMapping[str, Any]) -> dict[str, Any]:
+def _websocket_message(kind: str, message: Message) -> dict[str, Any]:
     if not kind.startswith("websocket."):
         raise RuntimeError(f"the application sent {kind!r} on a WebSocket")
     plain = dict(message)

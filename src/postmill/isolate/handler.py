@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from postmill.web.asgi import Application, Receive, Scope, Send
 
 
-def application(handler: Callable[..., Any]) -> ASGIApp:
+def application(handler: Callable[..., Any]) -> Application:
     """An ASGI application that answers each request with what ``handler`` returns.
 
     A plain ``def`` runs in a thread. WebSockets are refused: they need an ``app``.

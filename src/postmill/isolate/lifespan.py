@@ -10,15 +10,13 @@ from postmill.isolate.loading import BootError
 from postmill.wire.frames import Trouble
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
-
-    from starlette.types import ASGIApp
+    from postmill.web.asgi import Application, Message
 
 
 class Lifespan:
     """Runs the application once with a ``lifespan`` scope, if it knows that."""
 
-    def __init__(self, application: ASGIApp) -> None:
+    def __init__(self, application: Application) -> None:
         self._application = application
         self.state: dict[str, Any] = {}
         """What the application has left for its requests."""
@@ -54,10 +52,10 @@ class Lifespan:
             if not self._answer.done():  # it knows no lifespan
                 self._answer.set_result(None)
 
-    async def _receive(self) -> MutableMapping[str, Any]:
+    async def _receive(self) -> Message:
         return {"type": await self._events.get()}
 
-    async def _send(self, message: MutableMapping[str, Any]) -> None:
+    async def _send(self, message: Message) -> None:
         if self._answer.done():
             return
         failed = message["type"].endswith(".failed")

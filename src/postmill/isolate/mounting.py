@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from postmill.web.asgi import Application, Receive, Scope, Send
 
 
-def mounted(app: ASGIApp) -> ASGIApp:
+def mounted(app: Application) -> Application:
     """``app``, for which ``/functions/v1/<slug>`` is the same as ``/functions/v1/<slug>/``.
 
     Clients call a function without a slash at the end; a router would answer its own ``/`` with a redirect.

@@ -12,13 +12,10 @@ import struct
 from typing import TYPE_CHECKING, Any, cast
 
 from postmill.web import refusal as refusals
-from postmill.web.body import Body, body_of
-from postmill.web.corked import CorkedTransport
-from postmill.web.deadline import Deadline
-from postmill.web.flow import Flow
 from postmill.web.refusal import Refusal, Refused
-from postmill.web.request_cycle import RequestCycle
-from postmill.web.request_head import HeadReader, RequestHead
+from postmill.web.request import Body, HeadReader, RequestHead, body_of
+from postmill.web.request_cycle import RequestCycle, start
+from postmill.web.transport import CorkedTransport, Deadline
 from postmill.web.websocket import WebSocket
 
 if TYPE_CHECKING:
@@ -43,7 +40,6 @@ class Connection(asyncio.Protocol):
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._limits = shared.limits
-        self._flow = Flow()
         self._unread = b""
         self._blank_lines = 0
         self._reader = HeadReader(self._limits)
@@ -82,19 +78,19 @@ class Connection(asyncio.Protocol):
         self._shared.silent.pop(self, None)
         self._shared.leave(self)
         self._deadline.close()
-        self._flow.resume()
+        self._transport.resume()
         if self._cycle is not None:
             self._cycle.disconnect()
 
     def pause_writing(self) -> None:
         """The client does not keep up."""
-        self._flow.pause()
+        self._transport.pause()
         if not self._is_over:
             self._watch_writing()
 
     def resume_writing(self) -> None:
         """The client takes more."""
-        self._flow.resume()
+        self._transport.resume()
         if self._cycle is not None and not self._cycle.is_complete:
             self._deadline.clear()
 
@@ -180,7 +176,6 @@ class Connection(asyncio.Protocol):
         self._cycle = RequestCycle(
             _scope(head, self._client, self._server),
             self._transport,
-            self._flow,
             self._shared.events,
             keeps_alive=head.keeps_alive and not self._is_stopping,
             expects_continue=head.expects_continue,
@@ -189,7 +184,7 @@ class Connection(asyncio.Protocol):
         )
         if self._body.is_whole:
             self._cycle.feed(b"", more=False)
-        self._shared.start(self._cycle.run(self._shared.application))
+        start(self._cycle.run(self._shared.application), self._shared.tasks)
 
     def _become_websocket(self, head: RequestHead) -> None:
         scope = _scope(head, self._client, self._server)

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Protocol
 from postmill.service.events import Events
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
     from postmill.web.asgi import Application
     from postmill.web.limits import ConnectionLimits
     from postmill.web.refusal import Render
@@ -46,14 +44,9 @@ class Shared:
     """Connections on which no request runs, the longest silent first."""
     events: Events = field(default_factory=Events)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    """The application at work: one for each request that runs."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a connection has ended."""
-
-    def start(self, work: Coroutine[None, None, None]) -> None:
-        """Run the application for one request."""
-        task = asyncio.get_running_loop().create_task(work)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     def leave(self, connection: Peer) -> None:
         """A connection has ended."""

@@ -13,17 +13,16 @@ from websockets.exceptions import InvalidState
 from websockets.frames import Frame, Opcode
 
 from postmill.model.events import Event
-from postmill.web.flow import Flow
 from postmill.web.handshake import complete, offer, protocol_for, subprotocols
 from postmill.web.inbox import Inbox
-from postmill.web.response_head import response_head
+from postmill.web.request_cycle import response_head, start
 
 if TYPE_CHECKING:
     from websockets.http11 import Response
 
     from postmill.web.asgi import Message, Scope
-    from postmill.web.corked import CorkedTransport
     from postmill.web.shared import Shared
+    from postmill.web.transport import CorkedTransport
 
 PING_S = 20.0
 """Between two looks whether the client is still there: below the 30 s after which the most impatient proxies
@@ -57,7 +56,6 @@ class WebSocket(asyncio.Protocol):
         self._scope = scope
         self._transport = transport
         self._unread = unread
-        self._flow = Flow()
         self._inbox = Inbox(shared.max_message_bytes)
         self._protocol = protocol_for(shared.max_message_bytes)
         self._offer: Response | None = None
@@ -79,24 +77,24 @@ class WebSocket(asyncio.Protocol):
         if self._offer is None:
             self._reject((400, [(b"sec-websocket-version", b"13")], _NOT_ACCEPTED))
         else:
-            self._shared.start(self._run())
+            start(self._run(), self._shared.tasks)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The application is told."""
         self._is_gone = True
-        self._flow.resume()
+        self._transport.resume()
         self._stop_timer()
         self._shared.leave(self)
         self._inbox.end(NO_CODE if self._is_open else GONE)
 
     def pause_writing(self) -> None:
         """The client does not keep up: nothing more is read that could want an answer."""
-        self._flow.pause()
+        self._transport.pause()
         self._balance_reading()
 
     def resume_writing(self) -> None:
         """The client takes more."""
-        self._flow.resume()
+        self._transport.resume()
         self._read()
 
     def data_received(self, data: bytes) -> None:
@@ -124,7 +122,7 @@ class WebSocket(asyncio.Protocol):
 
     async def send(self, message: Message) -> None:
         """Accept, refuse, write or close. Raise :class:`ClientGone` when it reaches nobody."""
-        await self._flow.wait()
+        await self._transport.until_writable()
         if self._is_gone or self._is_ending:
             raise ClientGone("The client has gone.")
         match message["type"], self._is_open:
@@ -235,7 +233,9 @@ class WebSocket(asyncio.Protocol):
 
     @property
     def _may_read(self) -> bool:
-        return self._is_ending or (self._is_open and not self._inbox.is_full and not self._flow.is_paused)
+        return self._is_ending or (
+            self._is_open and not self._inbox.is_full and not self._transport.is_paused
+        )
 
     def _take_events(self) -> None:
         for event in self._protocol.events_received():
@@ -267,7 +267,7 @@ class WebSocket(asyncio.Protocol):
 
     def _look(self) -> None:
         """Is the client still there, and does it bring to its end what it has begun?"""
-        unsent = self._transport.get_write_buffer_size() if self._flow.is_paused else 0
+        unsent = self._transport.get_write_buffer_size() if self._transport.is_paused else 0
         if unsent and unsent >= self._unsent > 0:
             self._transport.abort()  # it takes nothing, and would not take a close either
             return

@@ -1,19 +1,45 @@
-"""Frames over a socket, on an event loop. Both sides use it; it knows no exchange and no life cycle."""
+"""Frames over a socket, on an event loop: cut out of what arrives, and written together.
+
+Both sides use it; it knows no exchange and no life cycle.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from postmill.wire.frames import HEAD, Framer
+from postmill.wire.frames import HEAD, LARGEST, BrokenFrame
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
-
+    from collections.abc import Callable, Iterator
 
 TOGETHER = 12
 """Frames that do not wait for the end of the turn: the other side can begin meanwhile."""
+
+
+class Framer:
+    """Cuts a stream of bytes into frames."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """The frames that are whole by now: kind, stream, payload. Raises :class:`BrokenFrame`."""
+        if self._rest:
+            data = self._rest + data
+        at, size = 0, len(data)
+        while size - at >= HEAD.size:
+            length, kind, stream = HEAD.unpack_from(data, at)
+            if length > LARGEST:
+                raise BrokenFrame(f"a frame of {length} bytes")
+            end = at + HEAD.size + length
+            if end > size:
+                break
+            payload = data[at + HEAD.size : end]
+            at = end
+            yield kind, stream, payload
+        self._rest = data[at:] if at else data
 
 
 class Channel(asyncio.Protocol):

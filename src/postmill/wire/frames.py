@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 from struct import Struct as Layout
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HEAD = Layout("<IBI")
 LARGEST = 64 * 1024 * 1024
@@ -141,27 +138,3 @@ class Response(Start, array_like=True):
 
 class BrokenFrame(Exception):
     """Bytes that are no frame: somebody else wrote into the channel."""
-
-
-class Framer:
-    """Cuts a stream of bytes into frames."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def feed(self, data: bytes) -> Iterator[tuple[int, int, bytes]]:
-        """The frames that are whole by now: kind, stream, payload. Raises :class:`BrokenFrame`."""
-        if self._rest:
-            data = self._rest + data
-        at, size = 0, len(data)
-        while size - at >= HEAD.size:
-            length, kind, stream = HEAD.unpack_from(data, at)
-            if length > LARGEST:
-                raise BrokenFrame(f"a frame of {length} bytes")
-            end = at + HEAD.size + length
-            if end > size:
-                break
-            payload = data[at + HEAD.size : end]
-            at = end
-            yield kind, stream, payload
-        self._rest = data[at:] if at else data

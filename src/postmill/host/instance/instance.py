@@ -11,10 +11,9 @@ from uuid import uuid4
 
 import msgspec
 
+from postmill.host.instance.activity import Pulse, Traffic
 from postmill.host.instance.end_reason import End, failure_of, reason_of
-from postmill.host.instance.pulse import Pulse
 from postmill.host.instance.startup import Startup
-from postmill.host.instance.traffic import Traffic
 from postmill.host.launch.isolate_process import IsolateProcess
 from postmill.host.launch.usage import measure
 from postmill.model.errors import PostmillError
@@ -66,6 +65,7 @@ class Instance:
         What it raises is a failure of that start.
         """
         self.settings = source.settings
+        self._at_a_time = source.settings.at_a_time
         self.slug = source.settings.slug
         self.execution_id = str(uuid4())
         self.state = State.STARTING
@@ -122,7 +122,7 @@ class Instance:
         """Whether it takes another request."""
         if self.state != State.READY or self.is_blocked:
             return False
-        return self.traffic.in_flight < self.settings.at_a_time
+        return self.traffic.in_flight < self._at_a_time
 
     @property
     def is_blocked(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,16 +12,11 @@ from postmill.model.functions.failures import FunctionFailure, HandlerRaised, Re
 from postmill.wire.frames import Kind, Opening, Response, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Callable
 
     from postmill.host.instance.instance import Instance
-    from postmill.host.instance.shared_timer import SharedTimer
+    from postmill.web.asgi import Message, Receive, Scope, Send
     from postmill.wire.stream import Stream
-
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
 
 WATCH_AFTER_S = 0.05
 """A response that takes longer, up to twice as long, is worth a look whether the client is still there."""
@@ -30,6 +25,37 @@ _decode_start = msgspec.msgpack.Decoder(Start).decode
 _decode_response = msgspec.msgpack.Decoder(Response).decode
 _decode = msgspec.msgpack.Decoder().decode
 _BODY_HEADERS = frozenset({b"content-length", b"transfer-encoding"})
+
+
+class SharedTimer:
+    """What was added and has not left after one to two periods is called, once."""
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._new: dict[Callable[[], None], None] = {}
+        self._waiting: dict[Callable[[], None], None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, action: Callable[[], None]) -> None:
+        """Call ``action``, unless it leaves before."""
+        self._new[action] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._period_s, self._go)
+
+    def leave(self, action: Callable[[], None]) -> None:
+        """It need not be called any more."""
+        self._new.pop(action, None)
+        self._waiting.pop(action, None)
+
+    def _go(self) -> None:
+        due, self._waiting, self._new = self._waiting, self._new, {}
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._period_s, self._go) if self._waiting else None
+        for action in due:
+            try:
+                action()
+            except Exception as error:  # the others are due all the same
+                loop.call_exception_handler({"message": "an action of a timer failed", "exception": error})
 
 
 class _Gone(Exception):

@@ -1,8 +1,8 @@
-"""The head of a request: what it asks for, and where its message ends (RFC 9112, sections 2 to 6).
+"""A request as it arrives: its head, what it asks for, and where its body ends (RFC 9112, sections 2 to 7).
 
 llhttp, with its strict settings, reads the header lines. Where the head ends, what the request line says, how
 the body is framed and whether it is an upgrade is decided here. What two servers could read in two ways is
-refused.
+refused. Trailers and chunk extensions are counted and dropped: they reach no application.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set  # noqa: TC003 - an annotation at run time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 import httptools
@@ -28,6 +28,11 @@ _request_line = re.compile(rb"([A-Z][A-Z-]{0,31}) ([\x21-\x7e]+) HTTP/1\.([01])\
 _absolute = re.compile(rb"(?i:https?)://([^/?#@]+)([/?].*)?", re.DOTALL).fullmatch
 _host = re.compile(rb"(?:[A-Za-z0-9._~%!$&'()*+,;=-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?").fullmatch
 _length = re.compile(rb"[0-9]{1,18}").fullmatch
+_chunk_line_begins = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t\x20-\x7e\x80-\xff]*)?\r?)?").fullmatch
+_chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*)?\r\n").match
+_trailer_line = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n").match
+_SIZE_LINE = 18
+"""Bytes of a chunk's line without extensions: at most 16 digits, and the end of the line."""
 _NO_WORDS: Set[bytes] = frozenset()
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"})
 
@@ -204,3 +209,126 @@ def _is_websocket(method: bytes, framing: _Framing, connection: Set[bytes]) -> b
     if b"upgrade" not in connection or method != b"GET" or framing.minor != b"1":
         return False
     return framing.tokens(b"upgrade") == {b"websocket"}
+
+
+class Body(Protocol):
+    """A body that arrives in pieces."""
+
+    is_whole: bool
+    """Whether its last byte was fed."""
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """Take the next bytes of the connection. Return what they hold of the body, and what can't be read
+        yet or no longer belongs to it. Raise :class:`Refused` for what is no body.
+        """
+
+
+def body_of(length: int, limits: ConnectionLimits) -> Body:
+    """The body that a head announces."""
+    if length == 0:
+        return _EMPTY
+    return ChunkedBody(limits) if length == CHUNKED else SizedBody(length)
+
+
+class SizedBody:
+    """A body with a length."""
+
+    def __init__(self, length: int) -> None:
+        self._left = length
+        self.is_whole = not length
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """As :class:`Body`."""
+        taken, rest = (data, b"") if len(data) <= self._left else (data[: self._left], data[self._left :])
+        self._left -= len(taken)
+        self.is_whole = not self._left
+        return taken, rest
+
+
+_EMPTY = SizedBody(0)
+"""It is whole, so nothing is fed to it: one does for all requests."""
+
+
+class ChunkedBody:
+    """A body in chunks."""
+
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._extensions_left = limits.extension_bytes
+        self._trailers_left = limits.trailer_bytes
+        self._chunk_left = 0
+        self._in_chunk = False
+        self._in_trailers = False
+        self.is_whole = False
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """As :class:`Body`."""
+        found: list[bytes] = []
+        at = 0
+        while not self.is_whole:
+            if self._in_trailers:
+                after = self._trailer(data, at)
+            elif self._in_chunk:
+                after = self._piece(data, at, found)
+            else:
+                after = self._size(data, at)
+            if after == at:
+                break
+            at = after
+        return b"".join(found), data[at:]
+
+    def _size(self, data: bytes, at: int) -> int:
+        end = _line_end(data, at, _SIZE_LINE + self._extensions_left)
+        if end == at:
+            if not _chunk_line_begins(data, at):
+                raise Refused(BAD_REQUEST)
+            return at
+        line = _chunk_line(data, at, end)
+        if line is None or line.end() != end:
+            raise Refused(BAD_REQUEST)
+        self._extensions_left -= len(line[2] or b"")
+        if self._extensions_left < 0:
+            raise Refused(BAD_REQUEST)
+        self._chunk_left = int(line[1], 16)
+        self._in_chunk = bool(self._chunk_left)
+        self._in_trailers = not self._in_chunk
+        return end
+
+    def _piece(self, data: bytes, at: int, found: list[bytes]) -> int:
+        if self._chunk_left:
+            piece = data[at : at + self._chunk_left]
+            self._chunk_left -= len(piece)
+            found.append(piece)
+            return at + len(piece)
+        mark = data[at : at + 2]
+        if mark != b"\r\n"[: len(mark)]:
+            raise Refused(BAD_REQUEST)
+        if len(mark) < 2:
+            return at
+        self._in_chunk = False
+        return at + 2
+
+    def _trailer(self, data: bytes, at: int) -> int:
+        end = _line_end(data, at, self._trailers_left)
+        self._trailers_left -= end - at
+        if end == at:
+            return at
+        if end - at == 2 and data[at:end] == b"\r\n":
+            self.is_whole = True
+        elif not _trailer_line(data, at, end):
+            raise Refused(BAD_REQUEST)
+        return end
+
+
+def _line_end(data: bytes, at: int, most: int) -> int:
+    """Behind the line that begins ``at``; ``at`` while its end has not arrived.
+
+    Raise :class:`Refused` when it is longer than ``most`` bytes or ends in a line feed alone.
+    """
+    end = data.find(b"\n", at, at + most)
+    if end < 0:
+        if len(data) - at >= most:
+            raise Refused(BAD_REQUEST)
+        return at
+    if data[end - 1 : end] != b"\r":
+        raise Refused(BAD_REQUEST)
+    return end + 1
