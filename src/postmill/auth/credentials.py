@@ -24,9 +24,13 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 PUBLIC_KEY_ALGORITHMS = ("RS256", "ES256")
 LONGEST_KEPT = 4096
-"""Characters of a token up to which its verdict is remembered."""
+"""Tokens of at most this many characters have their verdict remembered. 4,096: tokens of sign-in services
+have 500 to 2,000, and the 1,024 that are remembered take at most 4 MiB.
+"""
 LEEWAY_S = 5.0
-"""How far the clock of whoever signed may be ahead of ours."""
+"""How far the signer's clock may be ahead of this machine's, in seconds. 5 s: clocks that are set over the
+network differ by less than one, and a token that is taken 5 s too early does no harm.
+"""
 _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
 _OWN_CHECKS: Options = {
     "verify_exp": False,

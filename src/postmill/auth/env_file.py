@@ -28,11 +28,11 @@ SKIPPED = "SUPABASE_"
 """Files that people bring have such names, and the host sets its own: they are left out, with a warning."""
 
 PIPE_S = 2.0
-"""How long a pipe may take to give its content: a password manager that writes it needs a moment, and a start
-of a function that waits for it has 10 s.
+"""How long a pipe may take to give its content, in seconds. 2 s: a password manager that writes the pipe
+needs a moment, and the start of a function that waits for it has 10 s.
 """
 _PIECE = 64 * 1024
-"""As much as a pipe holds."""
+"""Bytes in one read. 64 KiB is the capacity of a pipe on Linux (see pipe(7)): one read empties it."""
 
 
 @dataclass(frozen=True, slots=True)

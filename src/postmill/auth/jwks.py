@@ -20,8 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TIMEOUT_S = 5.0
-"""How long an address may take until it answers, and then until its answer is whole."""
+"""How long the address may take until it answers, and then until the answer is whole, in seconds. 5 s: a key
+set is a file of a few KiB; an address that is slower than that is treated as failed, and the keys that are
+known stay in use.
+"""
 MOST_BYTES = 1024 * 1024
+"""The largest key set that is read. 1 MiB is about a thousand RSA keys, and published sets have two to ten.
+The limit keeps a wrong address from filling memory.
+"""
 _LOOPBACK = ("http://127.0.0.1:", "http://localhost:", "http://[::1]:")
 
 

@@ -13,9 +13,13 @@ from postmill.model.errors import InvalidOption
 ALGORITHM = "HS256"
 ISSUER = "postmill"
 LIFE_S = 10 * 365 * 24 * 3600
-"""How long the anon and service role tokens hold: ten years, as people know it from elsewhere."""
+"""How long the anon and service role tokens are valid, in seconds. Ten years: as long as the keys that
+Supabase gives a project, so that a deployment never ends because its key is old.
+"""
 LEAST_SECRET_BYTES = 32
-"""HS256 wants a secret as long as its hash (RFC 7518, 3.2)."""
+"""The shortest signing secret. HS256 requires a secret at least as long as its hash, 256 bits (RFC 7518,
+section 3.2).
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 MODE = 0o600
+"""Read and write for the owner, nothing for others: the files hold keys and secrets."""
 TURN_S = 30.0
-"""How long to wait for a turn: each takes milliseconds, so whoever holds it longer is stopped or broken."""
+"""How long to wait for the right to change files, in seconds. 30 s: a change takes milliseconds, so a process
+that holds the lock for longer is halted or broken.
+"""
 _RETRY_S = 0.01
+"""Pause between two tries to get the lock, in seconds. 10 ms: as long as a change takes, and not noticed by a
+person.
+"""
 _NO_LOCK_ON_FOLDERS = {errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK, errno.EACCES, errno.EISDIR}
 """What network file systems say, which lock files only."""
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from postmill.model.config.address import Address
 
 COUNTED_WITHIN_S = 10.0
-"""A session that has ended hands in its counters a moment later."""
+"""How long to wait for the counters of a session that has ended, in seconds. Postgres hands them in within
+about a second; 10 s leaves room for a busy machine.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,8 +32,13 @@ if TYPE_CHECKING:
     from postmill.model.config.address import Address
 
 WARM_UP = 10
-"""Messages that are not counted: statements are prepared and plans made."""
+"""The first 10 messages are sent but not counted: the first uses prepare the statements, and Postgres makes a
+general plan after five executions.
+"""
 LOST_AFTER_S = 60.0
+"""How long to wait for the last message, in seconds. One takes milliseconds; after a minute the run is broken
+and ends with an error.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,13 +31,21 @@ Case = Literal["steady", "burst", "dead", "waiting"]
 MESSAGES: dict[Case, int] = {"steady": 0, "burst": 100_000, "dead": 1_000_000, "waiting": 100_000}
 """How many by default: of the burst, dead before the start, delayed."""
 STEP_S = 1.0
+"""The longest time between two readings, in seconds: often enough to see a change within the run, too rarely
+to disturb it.
+"""
 WINDOW = 30
-"""Steps at either end that are compared."""
+"""The first and the last 30 readings are compared: half a minute each with the longest step, so that one slow
+second does not decide.
+"""
 MIN_STEPS = 4 * WINDOW
+"""A run has at least this many readings, so that the two windows which are compared lie far apart."""
 WARM_UP = 2
-"""Steps before the first one that counts."""
+"""Steps before the first reading that counts: connections are opened and statements prepared meanwhile."""
 SLICES = 12
-"""The run in so many parts, to show the claim time over it."""
+"""The report shows the claim time of twelve equal parts of the run: enough to see whether it grows, few
+enough to read in one row.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from postmill.bench.arena import Arena
 
 TICK_S = 0.02
-"""Messages are sent so often, those that have become due since in one transaction."""
+"""Seconds between two sends. All messages that have become due are sent in one transaction. 20 ms: at the
+default rate of 5,000 a second that is 100 messages a transaction, and a steady load.
+"""
 
 
 class Producer:

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 ESTIMATED, WHOLE = (False,), (True,)
 """The last argument of ``read_queues``."""
 RUNNING = 100
-"""Messages that run in the queue whose running ones are listed: ten workers with the default of ten slots."""
+"""Messages that run in the queue whose running messages are listed: ten workers with the default of ten
+slots.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

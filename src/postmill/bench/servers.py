@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from postmill.model.config.address import Address
 
 READY_S = 60.0
+"""How long a server may take until it accepts connections, in seconds. The slowest takes about two; after a
+minute it is broken and the run ends with an error.
+"""
 _LISTENING = re.compile(rb"functions at (http://\S+)/functions/v1/")
 _QUIET = ("--log-level", "warning", "--no-access-log", "--lifespan", "off")
 

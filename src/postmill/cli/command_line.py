@@ -12,7 +12,8 @@ from pathlib import Path
 
 _PASSWORD = re.compile(rb"(?i)postgres(?:ql)?(?:\+\w+)?://[^\0:/@]*:([^\0]*)@")
 _ARGUMENTS_START = 47
-"""Index of ``arg_start`` in /proc/self/stat, counted from 0; see proc(5)."""
+"""Index of ``arg_start`` among the fields of /proc/self/stat, counted from 0: field 48 in proc_pid_stat(5).
+"""
 
 
 def hide_passwords() -> None:

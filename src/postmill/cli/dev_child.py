@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _PARENT = "POSTMILL_DEV_PID"
 """Tells a child which process holds it."""
 LOOK_S = 0.5
-"""How often a child looks whether that process lives: what it holds, a port and workers, is in the way of the
-next ``postmill dev``, which people start a second later.
+"""Seconds between two looks whether ``postmill dev`` lives. 0.5 s: the child holds a port and workers, which
+are in the way of the next ``postmill dev``, and people start that a second later.
 """
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "tests", "venv"})
 MOST_FILES = 2000
-"""More Python files than this under a folder: somebody meant another folder."""
+"""The most Python files that are read in search of workers. A project has hundreds; a folder with more than
+2,000 is a wrong folder, such as a home folder, and reading it would take many seconds.
+"""
 
 
 @dataclass(frozen=True, slots=True)

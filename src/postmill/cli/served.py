@@ -21,10 +21,17 @@ if TYPE_CHECKING:
 
 FILE = "served.json"
 TIMEOUT_S = 10.0
+"""How long a request to the running host may take, in seconds. 10 s: the host answers from memory, and a
+command that hangs for longer looks broken.
+"""
 PROOF_S = 5.0
-"""How long a host may take to prove itself. It has nothing to look up for it."""
+"""How long a host may take to prove that it is this project's, in seconds. The proof needs no file and no
+database, so 5 s are ample on a busy machine.
+"""
 LONGEST_PROOF = 1024
-"""Bytes of an answer that holds 64 characters."""
+"""Bytes of the answer that are read. The proof in it has 64 characters; 1 KiB leaves room for the JSON around
+it, and bounds what a foreign server on that port can send.
+"""
 
 
 def remember(project: Path, url: str, identity: str) -> None:

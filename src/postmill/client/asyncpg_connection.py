@@ -28,8 +28,9 @@ _TRY_NEXT = (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttribu
 """Another host may be better. A refused login is final, as in libpq."""
 
 STAGGER_S = 0.25
-"""The next host is tried beside a host that has not answered for this long. Connection attempt delay of
-RFC 8305, section 5: long enough that a host in reach is not asked in vain, short enough for a failover.
+"""When a host has not answered for this long, in seconds, the next one is tried beside it. 0.25 s is the
+connection attempt delay of RFC 8305, section 5: long enough that a host in reach is not asked in vain, short
+enough for a failover.
 """
 
 _last_good: dict[str, int] = {}

@@ -23,8 +23,14 @@ if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
 
 MAX_CONNECTIONS = 4
-"""Of an ``AsyncClient`` with an address. They are opened when sends overlap, never in advance."""
+"""The most connections of an ``AsyncClient`` that was given an address. They are opened when sends overlap,
+never in advance. 4: as many as one worker process has by default, so that a client does not need more of the
+server than a worker.
+"""
 CONNECT_TIMEOUT_S = 10.0
+"""How long opening a connection may take, in seconds. 10 s: an address on another continent with TLS takes
+about one, and two lost packets at its beginning add 3.
+"""
 
 
 class CallersConnection:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
 
 CONNECT_TIMEOUT_S = 10
+"""How long opening a connection may take, in whole seconds, as libpq counts. The same as in
+``client.on_asyncpg``.
+"""
 
 
 class CallersConnection:

@@ -19,12 +19,16 @@ Delay: TypeAlias = float | timedelta | None
 Headers: TypeAlias = "Mapping[str, object] | None"
 
 MAX_DELAY = timedelta(days=36_525)
-"""A hundred years: more is a mistake in the unit."""
+"""The longest delay of a message: a hundred years. A longer one is a mistake in the unit."""
 
-# One statement carries many messages, and a bounded amount of memory on both sides. Measured with 100-byte
-# payloads: 1,000 messages a statement are about a tenth slower than 5,000, and 20,000 are no faster.
 BATCH_MESSAGES = 5_000
+"""Messages in one statement at most, so that its memory is bounded on both sides. Measured with payloads of
+100 bytes: 1,000 messages a statement are about a tenth slower than 5,000, and 20,000 are no faster.
+"""
 BATCH_BYTES = 8 * 1024 * 1024
+"""Bytes of payload in one statement at most, unless one payload alone is larger. 8 MiB: the client and the
+server each hold a few times as much while the statement runs.
+"""
 
 
 class Statement(NamedTuple):

@@ -14,7 +14,13 @@ from urllib.parse import quote
 USER = "postgres"
 DATABASE = "postmill"
 PORT = 5432
-_LONGEST_SOCKET = 103  # bytes: sun_path has 104 on macOS and 108 on Linux, with a zero at the end
+"""The number in the name of the socket file. 5432 is what clients assume; no TCP port is taken by it, and
+each project has a socket folder of its own.
+"""
+_LONGEST_SOCKET = 103
+"""Bytes of the longest path of a socket: ``sun_path`` has 104 on macOS and 108 on Linux, with a zero at the
+end, and a project may be opened on either.
+"""
 
 
 def socket_file(folder: Path, port: int) -> Path:

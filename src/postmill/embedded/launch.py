@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from postmill.embedded.supervisor_options import Options
 
 _LARGEST_LOG = 8_000_000
+"""Bytes of the server's log from which it is replaced at the next start; one old log is kept. 8 MB: ample to
+find the cause of a failure, and the logs of years do not fill the disk.
+"""
 
 
 def start_supervisor(control: ControlFolder, options: Options) -> State:

@@ -26,9 +26,20 @@ if TYPE_CHECKING:
     from postmill.embedded.binaries import Binaries
 
 _POLL_S = 0.003
-_READY_S = 120.0  # recovery after a crash replays the log since the last checkpoint
+"""Pause between two looks whether the server is ready, in seconds. 3 ms: a start takes about 0.1 s, and a
+look reads one small file.
+"""
+_READY_S = 120.0
+"""How long a start may take, in seconds. Recovery after a crash replays the log since the last checkpoint, at
+most 5 minutes of work by default, which takes far less time than it took to write; two minutes are enough on
+a slow disk.
+"""
 _STOP_S = 60.0
+"""How long the server may take to stop after each signal, in seconds. A fast shutdown writes one checkpoint;
+a minute is enough for a slow disk. Then the next, harder signal is sent.
+"""
 _PR_SET_PDEATHSIG = 1
+"""An operation of prctl(2), numbered in Linux's ``<linux/prctl.h>``: a signal when the parent dies."""
 
 
 def environment() -> dict[str, str]:

@@ -26,8 +26,17 @@ if TYPE_CHECKING:
     from postmill.embedded.folder import ControlFolder, State
 
 _ORPHAN_S = 60.0
+"""How long a server that was told to stop may take, in seconds: as long as the supervisor gives its own
+server (``postgres_process._STOP_S``).
+"""
 _UNSEEN_S = 1.0
+"""How long to wait for a lock whose holder can't be seen, in seconds. 1 s: a server that is just ending lets
+go within that; another one, in another container, will not.
+"""
 _POLL_S = 0.05
+"""Pause between two looks for old sessions, in seconds. 50 ms: a look reads the names of all processes, and
+sessions end within milliseconds or seconds.
+"""
 
 
 def settle_home(control: ControlFolder, account: Account | None, system: Path) -> Home:

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STOP_S = 200.0
+"""How long a supervisor may take to end, in seconds: three signals with a minute each for its server
+(``postgres_process._STOP_S``), and 20 s for deleting files.
+"""
 _POLL_S = 0.003
+"""Pause between two looks at the state, in seconds. 3 ms: attaching to a server that runs takes about one, so
+a command that waits feels instant.
+"""
 
 
 @dataclass(frozen=True)

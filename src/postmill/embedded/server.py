@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 _OTHERS_S = 150.0
+"""How long another process that starts or stops the server is waited for, in seconds: a start may take two
+minutes (``postgres_process._READY_S``), and half a minute is left for initdb.
+"""
 
 
 class Server:

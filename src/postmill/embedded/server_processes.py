@@ -14,13 +14,18 @@ from contextlib import suppress
 from pathlib import Path
 
 ENDED_AFTER_S = 5.0
-"""How long the sessions of a killed server may finish their statement: nearly every statement is shorter.
-Postgres itself gives them no time at all when one of its processes crashes."""
+"""How long the sessions of a killed server may finish their statement, in seconds. Nearly every statement is
+shorter than 5 s. Postgres itself gives them no time at all when one of its processes crashes.
+"""
 KILLED_AFTER_S = 10.0
-"""A session that is stopped or sits in the kernel does not act on SIGQUIT; 5 s later it is killed."""
+"""Age of such a session from which it is killed, in seconds. A session that is stopped, or waits for a disk,
+does not act on SIGQUIT; 5 s later it gets SIGKILL.
+"""
 _PROCESSES = Path("/proc")
 _BEGAN = 19
-"""Field 22 of a process's ``stat``, counted from what follows the name: proc_pid_stat(5)."""
+"""Index of the start time in a process's ``stat``, counted from the field after the name: field 22 in
+proc_pid_stat(5).
+"""
 
 
 class OldSessions:

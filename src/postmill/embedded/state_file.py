@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LARGEST = 65_536
-"""Bytes. A state file has some hundreds; a path in it has 4,096 at most."""
+"""Bytes of a state file that are read. One has some hundreds, and a path in it at most 4,096; a larger file
+was not written by Postmill.
+"""
 
 
 def read(path: Path) -> dict[str, Any]:

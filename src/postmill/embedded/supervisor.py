@@ -32,14 +32,23 @@ from postmill.embedded.supervisor_options import KEEP, RELEASE, STOP, Options
 from postmill.model.errors import EmbeddedError, PostmillError
 
 _LOOK_FOR_USERS_S = 0.25
+"""Seconds between two looks whether the server still has users. A user that ends in good order tells the
+supervisor at once; 0.25 s is how long the server outlives one that was killed.
+"""
 _PREDECESSOR_S = 90.0
+"""How long to wait for the supervisor before this one, in seconds: its server may need a minute to stop
+(``postgres_process._STOP_S``), and half a minute is left for its files.
+"""
 _FIRST_PAUSE_S = 0.25
-"""Between two tries to bring a killed server back: doubled each time, so that a broken one does not keep a
-processor busy,"""
+"""Seconds between the first two tries to bring a killed server back. Each pause is twice the one before, so
+that a server that can't start does not keep a processor busy.
+"""
 _LONGEST_PAUSE_S = 5.0
-"""and no longer than this, so that a disk with room again is noticed soon."""
+"""The longest such pause, in seconds. 5 s: a disk that has room again is noticed soon."""
 _STEADY_S = 60.0
-"""A server that ran for so long has recovered: its next end begins with the first pause again."""
+"""A server that ran for longer than this, in seconds, has recovered: when it ends again, the pauses begin
+with the first one. A minute is more than a crash at the start takes.
+"""
 
 
 class Supervisor:

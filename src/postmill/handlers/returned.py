@@ -36,9 +36,13 @@ waits to be run.
 _DATA = {str, int, float, bool, bytes, type(None)}
 """Most of what results are made of: not worth a closer look."""
 _DEPTH = 3
-"""Lists in lists, or values of dicts in lists, are looked into: as deep as code is nested by mistake."""
+"""How many levels of lists and dictionaries in a result are searched for coroutines that were not awaited.
+Three: a mistake such as a list of lists of coroutines is found, and a search stays short.
+"""
 _FIRST = 1000
-"""So many items of a list are looked at: what was forgotten in a loop is in its first item too."""
+"""How many items of a list are searched. An ``await`` that was forgotten in a loop is missing in the first
+item too, so 1,000 are ample, and a long list costs no time.
+"""
 
 
 async def finished(result: Any) -> Any:

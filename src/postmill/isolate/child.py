@@ -47,6 +47,9 @@ PRELOADED = (
 """What every isolate needs, imported once in the zygote."""
 
 FAILED = 1
+"""The exit code of an isolate that could not load its function or broke: any code but 0 would do, and 1 is
+the usual one.
+"""
 
 
 def preload() -> None:

@@ -20,14 +20,22 @@ if TYPE_CHECKING:
     from postmill.wire.frames import Account
 
 _PR_SET_PDEATHSIG = 1
+"""An operation of prctl(2), numbered in Linux's ``<linux/prctl.h>``: a signal when the parent dies."""
 _PR_GET_PDEATHSIG = 2
+"""An operation of prctl(2), numbered in Linux's ``<linux/prctl.h>``: which signal that is."""
 _PR_SET_CHILD_SUBREAPER = 36
+"""An operation of prctl(2), numbered in Linux's ``<linux/prctl.h>``: adopt orphaned descendants."""
 _PR_SET_NO_NEW_PRIVS = 38
+"""An operation of prctl(2), numbered in Linux's ``<linux/prctl.h>``: setuid programs give no rights."""
 _ROOM_BYTES = 1024 * 1024 * 1024
-"""Private memory beyond the limit that may be reserved (stacks of threads) without being used."""
+"""Private memory beyond twice the limit that may be reserved without being used. Allocators and libraries
+reserve hundreds of MB in advance; 1 GiB lets them, and the host measures what is really used.
+"""
 
 _STACK_BYTES = 8 * 1024 * 1024
-"""Of a thread where no limit is set: more than any C library's own choice."""
+"""Bytes to reckon for the stack of a thread when the system sets no limit: 8 MiB is the usual limit on Linux,
+and more than any C library chooses by itself.
+"""
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 

@@ -10,8 +10,8 @@ import threading
 from contextlib import suppress
 
 AT_EXIT_S = 2.0
-"""How long they may take together: less than ``grace_s`` and the host's patience, so that a function which
-hangs there still ends as planned.
+"""How long the exit functions may take together, in seconds. 2 s: less than ``grace_s`` and the host's
+patience (``host.instance.instance.UNLOAD_S``), so that a function which hangs there still ends as planned.
 """
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("postmill")
 LISTENER_S = 5.0
-"""How long one listener may take."""
+"""How long one ``on_beforeunload`` listener may take, in seconds. A listener saves state or closes a
+connection, which takes milliseconds; after 5 s it hangs, and the next listener gets its turn.
+"""
 
 
 class Lifetime:

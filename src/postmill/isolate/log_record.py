@@ -11,13 +11,17 @@ import msgspec
 from postmill.model.error_text import encodable
 
 LONGEST = 16 * 1024
-"""Characters of one text in a record."""
+"""Characters of one text in a log record. 16 KiB hold a long traceback, and a record with one such text fits
+into a pipe of 64 KiB.
+"""
 DEEPEST = 8
-"""Levels of lists and dictionaries in a field; what lies deeper is shown as text."""
+"""Levels of lists and dictionaries in a field. What lies deeper is shown as text: a record is read by people,
+and eight levels are more than fit on a line.
+"""
 MOST_ITEMS = 200
-"""Items of one list or dictionary in a field; a longer one is cut: a record is a line for people."""
+"""Items of one list or dictionary in a field. A longer one is cut: a record is a line for people."""
 _INTEGERS = range(-(2**63), 2**63)
-"""Integers that every JSON reader takes. Larger ones are shown as text."""
+"""The integers that fit into 64 bits, which every JSON reader takes. Larger ones are shown as text."""
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName", "fields"}
 
 

@@ -12,7 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 LOOK_S = 2.0
-"""How often to look."""
+"""Seconds between two looks for dead adopted processes. 2 s: they take only an entry in the table of
+processes, and a look reads every process of the machine.
+"""
 _STATE, _SESSION = 0, 3
 """Fields of /proc/<pid>/stat, counted from the state."""
 

@@ -27,9 +27,17 @@ from postmill.model.error_text import summary_of
 from postmill.wire.orders import Order, Report
 
 ORPHANS_S = 1.0
-"""How long an end is not told because orphans of it still have to be ended."""
+"""How long the report of an isolate's end waits for the processes that it left behind, in seconds. They are
+killed at once; 1 s later they hang in the kernel, and the host must be told anyway.
+"""
 _LOOK_AGAIN_MS = 5
+"""Milliseconds between two looks while an end is being reported: orphans of a killed process arrive within
+one or two.
+"""
 _FULL = 64 * 1024
+"""Bytes that one order may have. 64 KiB: an order is a few hundred bytes of JSON, and the socket keeps orders
+apart.
+"""
 
 
 class Zygote:

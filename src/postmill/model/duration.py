@@ -9,7 +9,9 @@ from postmill.model.errors import InvalidOption
 from postmill.model.option_rules import out_of_range
 
 LONGEST_S = 10 * 365.25 * 86_400
-"""Ten years: beyond it timestamps stop making sense, and a unit was probably confused."""
+"""The longest duration, in seconds: ten years. With a longer one, timestamps leave the range of Python and
+Postgres, and a unit was probably confused.
+"""
 
 
 def _is_number(value: object) -> bool:

@@ -15,11 +15,13 @@ import msgspec
 from postmill.model.errors import InvalidPayload
 
 MAX_DEPTH = 200
-"""Arrays and objects inside each other: what the strictest of our decoders (pydantic's) takes."""
+"""The most arrays and objects inside each other: what the strictest of the decoders in use (pydantic's)
+accepts.
+"""
 
 MAX_DIGITS = 309
-"""Digits of an integer: as many as the largest float has. ``jsonb`` writes 1e400 out, so longer ones are such
-numbers.
+"""The most digits of an integer: as many as the largest float has. ``jsonb`` writes 1e400 out in digits, so
+an integer with more of them is such a number.
 """
 
 SHORT = min(MAX_DEPTH, MAX_DIGITS)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 TEMPLATE = "postmill_testing_template"
 _LOCK = 7_002
-"""Advisory lock of whoever makes the template; the others wait."""
+"""Key of the advisory lock that the process holds which makes the template; others wait. Any number does that
+no other program on the test server uses.
+"""
 
 
 @contextmanager

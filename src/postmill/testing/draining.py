@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 Delays = Literal["skip", "wait", "leave"]
 LOOK_S = 0.05
-"""How long to wait for the next word of a worker before looking at its queue."""
+"""How long to wait for the next event of a worker before looking at its queue, in seconds. 50 ms: a test that
+waits for an empty queue loses no more than that.
+"""
 
 
 async def drain(

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_MESSAGES = 10_000
+"""The most messages of a queue that are compared. 10,000: a test sends tens, and a larger result would be no
+list that a person reads.
+"""
 _SHOWN = 10
+"""Messages that are shown when an assertion fails. Ten fit on a screen; the number of the others is said."""
 
 
 def sent(database: str, queue: str) -> list[dict[str, Any]]:

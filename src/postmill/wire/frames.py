@@ -14,10 +14,18 @@ import msgspec
 
 HEAD = Layout("<IBI")
 LARGEST = 64 * 1024 * 1024
-"""Bytes in one frame; a head that says more is no frame of ours."""
+"""The most bytes in one frame. 64 MiB: far more than any frame has, since bodies go in pieces of 64 KiB. A
+head that says more was not written by the host or the isolate.
+"""
 WINDOW = 256 * 1024
-"""Bytes of body that may be under way in one direction of one exchange, not yet taken by the other side."""
+"""Bytes of body that may be under way in one direction of one exchange, not yet taken by the other side. 256
+KiB are four chunks: enough that neither side waits for the other, and little memory for thousands of
+exchanges.
+"""
 CHUNK = 64 * 1024
+"""Bytes of body in one frame. 64 KiB: what one read of a socket gives at most, so that a chunk of one
+exchange delays the others by well below a millisecond.
+"""
 
 
 class Kind(IntEnum):

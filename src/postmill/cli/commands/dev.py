@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 VARIABLES = ".env"
 """The file of variables, in the folder of functions."""
 STOP_GRACE_S = 10
-"""How long the old workers may finish what they run when a file changed; then they are killed."""
+"""After a file has changed, the old workers may finish what they run for this long, in seconds; then they are
+killed. 10 s: the developer is waiting for the change, and what is cut off comes back to the queue.
+"""
 
 
 @click.command()

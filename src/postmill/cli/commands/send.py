@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from postmill.cli.session import Session
     from postmill.db.tools.connect import Connection
 LONG_INPUT_BYTES = 4 * 1024 * 1024
-"""From this size on a file gets a progress bar."""
+"""A file of at least this size gets a progress bar. A smaller one than 4 MiB is sent before a bar could be
+read.
+"""
 
 
 @click.command()

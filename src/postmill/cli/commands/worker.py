@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from postmill.cli.session import Session
 
 COUNT_EVERY_S = 1.0
+"""Seconds between two counts of the messages that still run while a worker drains: as often as a person can
+read a line.
+"""
 COLUMNS = (
     "worker",
     "queue",

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STALL_S = 1.0
-"""How long a remark waits for a reader that does not read. A busy terminal takes milliseconds."""
+"""How long a remark waits for a reader that does not read, in seconds. 1 s: a busy terminal takes
+milliseconds, so a reader that is slower has stopped reading.
+"""
 _INPUT, _OUTPUT, _ERROR = 0, 1, 2
 _PIECE = 4096
-"""Bytes that a pipe takes without blocking once it is ready to be written to (PIPE_BUF on Linux)."""
+"""Bytes in one write. 4,096 is PIPE_BUF on Linux: a pipe that is ready to be written to takes that much
+without blocking (see pipe(7)).
+"""
 _closed: set[int] = set()
 
 

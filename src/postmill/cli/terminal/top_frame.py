@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
 
 MAX_WORKERS = 50
+"""The most workers that are read for one frame. 50: no terminal has room for more lines below the queues."""
 MAX_FAILURES = 10
+"""The most failures that are read for one frame. 10: they stand below the workers, and the newest matter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from postmill.model.config.address import Address
 
 TIMEOUT_S = 2.0
-"""How long an answer may take."""
+"""How long an answer of the database may take, in seconds. 2 s: a database that is slower is not ready for
+work, and the systems that ask give up after 1 to 10 s.
+"""
 FRESH_S = 1.0
-"""How long it is good."""
+"""How long an answer is used again, in seconds. 1 s: however many ask, the database gets one question a
+second.
+"""
 
 
 class DatabaseProbe:

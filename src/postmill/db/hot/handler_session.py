@@ -21,11 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 CHECK_AFTER_S = 1.0
-"""A connection that has rested for longer is tried before a handler gets it: it may have been cut without a
-word.
+"""A connection that was idle for longer than this, in seconds, is tried before a handler gets it: a proxy or
+firewall may have cut it without a word. 1 s: one that was in use so lately is alive, and a busy worker pays
+for no trial.
 """
 TIMEOUT_S = 5.0
-"""How long a statement of ours may take on it: as long as opening another connection may take."""
+"""How long a statement of Postmill's own may take on a handler's connection, in seconds: as long as opening
+another connection may take (``db.hot.shared_connection.CONNECT_TIMEOUT_S``).
+"""
 
 BEGIN = "begin; set local postmill.transaction = 'open'"
 """The setting ends with the transaction: by it the completing statement knows that it is still in it."""

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from postmill.model.config.address import Address
 
 TIMEOUT_S = 5.0
+"""How long the second login may take, in seconds. 5 s: the server has just answered the first one, and the
+user waits for the error message.
+"""
 
 
 def refusal(address: Address) -> asyncpg.PostgresError | None:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     OnConnect = Callable[[asyncpg.Connection], Awaitable[None]]
 
 CONNECT_TIMEOUT_S = 5.0
+"""How long opening a connection may take, in seconds. 5 s: half of the shortest silence after which a worker
+is judged to be gone (``model.queue.silence.JUDGED_S``), so that one failed try costs no lease.
+"""
 BRIEF = "session_waits"
 """Limits waits for locks where several queues share a connection."""
 SETTLING = "settlement_waits"

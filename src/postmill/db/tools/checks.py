@@ -26,16 +26,29 @@ if TYPE_CHECKING:
     Check: TypeAlias = Callable[[Connection, Address], Finding]
 
 MAX_SKEW_S = 5.0
+"""How far this machine's clock and the server's may differ, in seconds. 5 s: clocks that are set over the
+network differ by less than one, and with more the times in two logs can no longer be compared.
+"""
 LISTEN_TIMEOUT_S = 3.0
+"""How long a notification may take to arrive, in seconds. It takes one round trip; 3 s leave room for a slow
+network, and the user waits for the result.
+"""
 LONG_TRANSACTION_S = 300.0
+"""Age of a transaction from which doctor warns of it, in seconds. 5 minutes: a handler's or a report's
+transaction is over by then, and one that was forgotten is not.
+"""
 LEFT_READY_S = 60.0
-"""A worker with room takes what is ready within seconds; after a minute it is no coincidence."""
+"""A message that is ready for longer than this, in seconds, while a worker has room, is reported. A worker
+with room takes it within seconds, so after a minute something is wrong.
+"""
 LOCKING_S = 10.0
-"""No transaction of a worker's is open for so long: the one that keeps a message locked is somebody
-else's.
+"""A transaction that is open for longer than this, in seconds, is not a worker's: workers' transactions take
+milliseconds. So it is the one that keeps a message locked.
 """
 LAGGING_SLOT_XIDS = 1_000_000
-"""A slot holds back vacuum always; from here on it is worth a word."""
+"""Age of a replication slot, in transactions, from which doctor warns of it. Every slot holds back vacuum a
+little; a million transactions are minutes of a busy server or a day of a quiet one.
+"""
 
 
 def run(connection: Connection, address: Address) -> Iterator[Finding]:
@@ -232,15 +245,22 @@ _HORIZON_FIXES = {
 }
 
 TRIPS = 5
-"""Trips that are measured: the shortest of five is hardly ever disturbed."""
+"""Round trips that are measured. The shortest of five is hardly ever disturbed."""
 FAR_S = 0.005
-"""From here on it is worth a word: another data centre. One statement takes a tenth of it nearby."""
+"""Round trip from which doctor gives advice, in seconds. 5 ms: the database is in another data centre. Within
+one, a statement takes about 0.5 ms.
+"""
 TRIPS_OF_A_TRANSACTION = 4
-"""begin, one statement of the handler's, the completion, and the commit with the session's reset."""
+"""Round trips of one ``ctx.transaction()``: begin, one statement of the handler, the completion, and the
+commit with the reset of the session.
+"""
 OTHER_CONNECTIONS = 3
-"""Those of the heartbeat, claims and settlements; the rest of max_pg_connections is for handlers."""
+"""Connections of a worker that no handler gets: the heartbeat's, the claims' and the settlements'. The rest
+of ``max_pg_connections`` is for handlers.
+"""
 WANTED_RATE = 50
-"""Transactions a second for which doctor says what to set: a figure from which people can reckon theirs."""
+"""Transactions a second for which doctor says what to set. An example: users can scale it to their own rate.
+"""
 
 CHECKS: dict[str, Check] = {
     "version": version,

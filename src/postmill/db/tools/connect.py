@@ -35,6 +35,9 @@ Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
 """A connection of ours: autocommit, ``$1`` parameters, rows as dicts."""
 
 CONNECT_TIMEOUT_S = 10
+"""How long opening a connection may take, in whole seconds, as libpq counts. The same as in
+``client.on_asyncpg``: a command waits as long as an application does.
+"""
 
 _FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
 

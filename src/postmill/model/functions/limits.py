@@ -12,15 +12,21 @@ from enum import StrEnum
 from postmill.model.errors import InvalidOption
 
 MEBIBYTE = 1024 * 1024
+"""Bytes in a MiB: limits are given in MiB, and the system counts in bytes."""
 WALL_CLOCK_SOFT = 0.5
-"""Share of the wall clock limit after which an isolate is retired."""
+"""Share of the wall clock limit after which an isolate is retired. A half: requests that began before have
+the other half to finish in.
+"""
 WARN_AT = 0.9
-"""Share of the wall clock and memory limits at which user code is told that the end is near."""
+"""Share of the wall clock and memory limits at which user code is told that the end is near. 90 % leave 40 s
+of the default 400 s: enough to save state.
+"""
 
 
 BLOCKED_SOFT = 1 / 6
-"""Share of the limit of a blocked event loop after which an isolate is replaced: by default 10 s. A request
-waits as long for a place: one that comes when the loop is known to hang is served by the replacement.
+"""Share of the limit of a blocked event loop after which the isolate is replaced: by default 10 s. A request
+waits for a place equally long, so a request that comes when the loop is known to hang is served by the
+replacement.
 """
 
 

@@ -20,7 +20,9 @@ POLICIES: tuple[str, ...] = get_args(Policy)
 Preflight = Literal["", "gateway", "function"]
 PREFLIGHTS: tuple[str, ...] = get_args(Preflight)
 MOST_THREADS = 256
-"""Threads of one isolate: each takes a stack, and more of them only wait for one another's turn."""
+"""The most threads of one isolate. Each reserves a stack of 8 MiB, and Python runs one at a time: more than
+256 only wait for one another's turn.
+"""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

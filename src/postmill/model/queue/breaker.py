@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 FIRST_PAUSE_S = 0.25
+"""Seconds to wait after the first failure; each further failure doubles the pause. 0.25 s: a start that
+failed by chance is repeated before a client gives up.
+"""
 LONGEST_PAUSE_S = 60.0
+"""The longest pause, in seconds. A minute: a start that fails for hours costs little, and a cause outside the
+function that was mended is noticed soon. A changed file ends the pause at once.
+"""
 BROKEN_AFTER = 5
-"""Failures in a row after which requests are refused until the pause is over."""
+"""After this many failures in a row, requests are refused until the pause is over. Five failures with their
+pauses take about 8 s: less than the 10 s that a request waits for a place by default. With the next pause it
+would be more.
+"""
 
 
 class Breaker:

@@ -12,23 +12,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 PERIOD_S = 4.5
-"""A round behind the position begins so long after the one before it at the earliest: a little less than
-an idle
-worker's poll floor of 5 s, so that each of its polls brings one.
+"""Seconds between the beginnings of two rounds behind the position. A little less than an idle worker's poll
+floor of 5 s, so that each poll brings one round.
 """
 FAR_PERIOD_S = 14.5
-"""A round below the floor, likewise: with every third poll. Twenty idle workers are to send no more than
-20 statements a
-second in all.
+"""Seconds between the beginnings of two rounds below the floor: every third poll brings one. So twenty idle
+workers send at most 20 statements a second in all.
 """
 SHARE = 100
-"""A walk takes one hundredth of the server's time for a worker: after a step it pauses so many times as
-long as that
-took. The first million dead rows that vacuum may not remove cost a second or two, and so a few minutes.
+"""After a step, a walk pauses 100 times as long as the step took: it uses one hundredth of the server's time
+for a worker. The first million dead rows that vacuum may not remove cost a second or two, and so a few
+minutes.
 """
 STEP_MIN = 1_000
-"""Ids that are looked through at once at least. More than that seldom takes long, however dear the last
-step was.
+"""The fewest ids in one step, however long the last step took. 1,000 ids seldom take long, and with fewer a
+round would not come to its end.
 """
 CHEAP_S, DEAR_S = 0.002, 0.010
 """A step that takes less is doubled, one that takes more is cut down to it: a statement that waits behind

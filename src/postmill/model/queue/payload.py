@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-"""Largest payload of one message, as JSON text in UTF-8. Postgres itself holds about four times as much."""
+"""The largest payload of one message, as JSON text in UTF-8. 64 MiB: Postgres itself holds about four times
+as much, and a worker needs several times the size to decode it.
+"""
 
 # An escaped NUL, but not an escaped backslash that happens to stand before the letters u0000.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DEEPEST = 300
-"""Steps down at most: more than any encoder takes, and the end of a payload that contains itself."""
+"""The most steps down into a payload: more than any encoder accepts, so that the search also ends in a
+payload that contains itself.
+"""
 
 
 def place_of_non_finite(value: object) -> str | None:

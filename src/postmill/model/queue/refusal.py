@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from postmill.model.queue.outcome import Outcome
 
 SUSPECTS = 2
-"""Different rows that are refused alike, with none accepted in between, show that it is the queue: a single
-row may be an odd one.
+"""When this many different rows are refused alike, with none accepted in between, the queue is at fault. A
+single row may be an odd one; two are no coincidence.
 """
 TRIES = 8
-"""A single row that is refused so often is judged alone. With the growing waits between tries that is after
-about two minutes: long enough for a right that was taken away by mistake to come back.
+"""A single row that was refused this many times is judged alone. With the growing waits between tries, eight
+take about two minutes: long enough for a right that was taken away by mistake to come back.
 """
 PUT_OFF_S = 86_400.0
-"""A message that can be neither finished nor buried is tried again after a day: seldom enough to cost
-nothing, often enough to be found in the log.
+"""Seconds until a message that can neither be finished nor moved to the dead letters is tried again. A day:
+seldom enough to cost nothing, often enough to be found in the log.
 """
 
 UNCOUNTED = "its failed attempts can't be recorded, so they can't be counted"
@@ -67,8 +67,8 @@ class Verdict(Enum):
 
 
 REMEMBERED = 1000
-"""Rows that are known to be odd are judged at once when they come again; of more than these the oldest are
-forgotten, so that a broken producer fills no memory.
+"""The most rows that are remembered as odd, and judged at once when they come again. Of more than 1,000 the
+oldest are forgotten, so that a producer of broken messages does not fill memory.
 """
 
 

@@ -7,26 +7,28 @@ Their home in SQL is the function ``postmill._silent_after`` (what judges) and t
 from __future__ import annotations
 
 SHOWN_S = 6.0
-"""A worker is shown as active, and chosen to be woken, while its last heartbeat is not older than this: an
-idle worker writes one every 3.6 to 4.4 s, and one may be late by a pruning. Nothing is taken from a worker by
-this bound.
+"""A worker is shown as active, and can be chosen to be woken, while its last heartbeat is at most this old,
+in seconds. An idle worker writes one every 3.6 to 4.4 s, and one may be late by a pruning. Nothing is taken
+from a worker by this bound.
 """
 JUDGED_S = 10.0
-"""A worker that was silent for longer than this and its lease is judged to be gone. Networks and machines
-stall for seconds: stalls of 3 to 6 s are common in public reports, and none of them is a worker's end.
+"""A worker that was silent for longer than both its lease and this bound, in seconds, is judged to be gone.
+Networks and machines stall for seconds: public reports have many stalls of 3 to 6 s, and none of them is a
+worker's end.
 """
 LOCK_FREE_S = 1.0
-"""A session lock that was found free is judged this much later, if it is still free then: a worker whose
-connection was cut comes back at once.
+"""A session lock that was found free is looked at again this much later, in seconds, and judged if it is
+still free. A worker whose connection was cut takes its lock again at once.
 """
 IDLE_BEAT_S = 2.0
-"""Seconds between two questions of an idle worker for news. Twenty of them then send 11 transactions/s, and
-their polls 4 more: below the 20 that are promised. The messages of a killed worker are back after at most
+"""Seconds between two questions of an idle worker for news. Twenty idle workers then send 11 transactions/s,
+and their polls 4 more: below the 20 that are promised. The messages of a killed worker are back after at most
 this long and ``LOCK_FREE_S``.
 """
 WRITE_AFTER_S = 2.4
-"""An idle worker writes its sign of life only when the last one is older: asking alone writes nothing to
-disk. So it writes with each second question, and one that is late by a pruning is still in time to be shown.
+"""An idle worker writes its sign of life only when the last one is older than this, in seconds: a question
+alone writes nothing to disk. So it writes with each second question, and one that is late by a pruning is
+still in time to be shown.
 """
 _SIGNS = 16
 """A worker that holds messages gives at least this many signs of life within the time it may be silent: at
