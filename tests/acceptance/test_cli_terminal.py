@@ -56,7 +56,7 @@ def test_doctor_has_colours_where_they_are_wanted(spawn: Any, monkeypatch: pytes
     ("command", "headings"),
     [
         (("queue", "list"), "queue ready running retrying scheduled dead oldest workers"),
-        (("worker", "list"), "worker queue state running max host pid beat started"),
+        (("worker", "list"), "id worker queue state running max host pid beat started"),
         (("dead", "list"), "letter queue message attempts kind reason died"),
         (("message", "list", "tasks"), "message state attempts enqueued payload"),
     ],

@@ -37,7 +37,8 @@ def test_times_of_today_have_no_date() -> None:
         NOW - timedelta(minutes=1)
     ).astimezone().strftime("%H:%M:%S")
     yesterday = NOW - timedelta(days=1)
-    assert table.cell(yesterday, "at", NOW) == yesterday.astimezone().strftime("%Y-%m-%d %H:%M")
+    assert table.cell(yesterday, "at", NOW) == yesterday.astimezone().strftime("%b %d %H:%M")
+    assert table.cell(NOW - timedelta(days=366), "at", NOW) == "2029-05-31"
 
 
 @pytest.mark.parametrize("at", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import click
 
@@ -97,6 +98,39 @@ json_option = click.option(
 jsonl_option = click.option(
     "--jsonl", is_flag=True, expose_value=False, callback=_format, help="Print one JSON object a line."
 )
+
+
+class Duration(click.ParamType[Any]):
+    """A length of time in words: a number with ``s``, ``min``, ``h``, ``d`` or ``w``. In seconds."""
+
+    name = "duration"
+    _UNITS: ClassVar[dict[str, float]] = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Fails with a usage error that names the units."""
+        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]+)", str(value).strip())
+        if found is None or found[2] not in self._UNITS:
+            self.fail(f"{value!r} is no length of time: write 90s, 15min, 12h, 30d or 2w.", param, ctx)
+        return float(found[1]) * self._UNITS[found[2]]
+
+
+class Moment(click.ParamType[Any]):
+    """A moment in ISO 8601: with a date and a time zone, or in the reader's own zone, or a time of today."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Fails with a usage error that shows the form."""
+        from datetime import datetime, time
+
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            try:
+                found = datetime.combine(datetime.now().astimezone().date(), time.fromisoformat(value))
+            except ValueError:
+                self.fail(f"{value!r} is no moment: write 2030-01-31T09:00+01:00, or 09:00.", param, ctx)
+        return found if found.tzinfo else found.astimezone()
 
 
 def env_file_option(help_text: str) -> Callable[[AnyCallable], AnyCallable]:

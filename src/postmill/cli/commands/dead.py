@@ -1,4 +1,4 @@
-"""``postmill dead``: look at dead letters, and put them back."""
+"""``postmill dead``: look at dead letters, put them back, or delete them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmill.cli.options import (
+    Duration,
     dry_run_option,
     global_options,
     json_option,
@@ -25,7 +26,7 @@ COLUMNS = ("letter_id", "queue", "msg_id", "attempts", "kind", "reason", "died_a
 
 @click.group(no_args_is_help=True)
 def dead() -> None:
-    """List, show and replay dead letters."""
+    """List, show, replay and discard dead letters."""
 
 
 @dead.command("list")
@@ -90,16 +91,54 @@ def replay(
     chosen = None if everything else sorted(set(letter_ids))
     with session.database() as connection:
         reads.queues(connection, queue)
-        count = reads.replayable(connection, queue, chosen)
-        _check_count(queue, chosen, count)
+        count = reads.waiting_letters(connection, queue, chosen)
+        _check_count(queue, chosen, count, "replayed")
         if dry_run:
             session.output.one({"queue": queue, "replayed": False, "letters": count})
             return
         if everything and count:
-            letters = "1 dead letter" if count == 1 else f"{count} dead letters"
-            session.output.confirm(f"This puts {letters} back into queue {queue}.", yes=yes)
+            session.output.confirm(f"This puts {_letters(count)} back into queue {queue}.", yes=yes)
         rows = operations.replay(connection, queue, chosen, edited)
     session.output.rows(rows, ("letter_id", "msg_id"), empty="Nothing to replay.")
+
+
+@dead.command()
+@click.argument("queue")
+@click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...")
+@click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
+@click.option(
+    "--older-than", type=Duration(), metavar="TIME", help="Letters that died longer ago: 90s, 12h, 30d."
+)
+@yes_option
+@dry_run_option
+@json_option
+@global_options
+@click.pass_obj
+def discard(
+    session: Session,
+    queue: str,
+    letter_ids: tuple[int, ...],
+    older_than: float | None,
+    *,
+    everything: bool,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Delete dead letters of QUEUE that nobody has replayed: those of the ids, --all, or --older-than."""
+    from postmill.db.tools import operations, reads
+
+    if [bool(letter_ids), everything, older_than is not None].count(True) != 1:
+        raise click.UsageError("Give the letters' ids, or --all, or --older-than.")
+    chosen = sorted(set(letter_ids)) or None
+    with session.database() as connection:
+        reads.queues(connection, queue)
+        count = reads.waiting_letters(connection, queue, chosen, older_than)
+        _check_count(queue, chosen, count, "discarded")
+        if not dry_run:
+            if count:
+                session.output.confirm(f"This deletes {_letters(count)} of queue {queue}.", yes=yes)
+            count = operations.discard(connection, queue, chosen, older_than)
+    session.output.one({"queue": queue, "discarded": not dry_run, "letters": count})
 
 
 def _edited(payload: str | None, letter_ids: tuple[int, ...]) -> str | None:
@@ -112,11 +151,15 @@ def _edited(payload: str | None, letter_ids: tuple[int, ...]) -> str | None:
     return checked(os.fsencode(payload), "The message").decode()
 
 
-def _check_count(queue: str, chosen: list[int] | None, count: int) -> None:
-    """Ids that are not there are the caller's mistake: nothing is replayed then."""
+def _letters(count: int) -> str:
+    return "1 dead letter" if count == 1 else f"{count} dead letters"
+
+
+def _check_count(queue: str, chosen: list[int] | None, count: int, done: str) -> None:
+    """Ids that are not there are the caller's mistake: nothing is done then."""
     if chosen is not None and count < len(chosen):
         raise NotFound(
-            f"{len(chosen) - count} of these {len(chosen)} letters can't be replayed; none was.",
+            f"{len(chosen) - count} of these {len(chosen)} letters can't be {done}; none was.",
             why=f"They are not dead letters of queue {queue}, or were replayed already.",
             hint=f"postmill dead list {queue}",
         )

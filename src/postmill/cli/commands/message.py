@@ -1,4 +1,4 @@
-"""``postmill message``: look at messages wherever they are by now, and cancel them."""
+"""``postmill message``: look at messages wherever they are by now, retry them, and cancel them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from postmill.cli.options import global_options, json_option, jsonl_option, limi
 from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from postmill.cli.session import Session
+    from postmill.db.tools.connect import Connection
 
 STATES = ("scheduled", "ready", "running", "retrying", "completed", "dead", "cancelled")
 COLUMNS = ("msg_id", "state", "attempts", "enqueued_at", "vt", "last_error", "message")
@@ -18,7 +21,7 @@ COLUMNS = ("msg_id", "state", "attempts", "enqueued_at", "vt", "last_error", "me
 
 @click.group(no_args_is_help=True)
 def message() -> None:
-    """List, show and cancel messages."""
+    """List, show, retry and cancel messages."""
 
 
 @message.command("list")
@@ -63,15 +66,33 @@ def cancel(session: Session, queue: str, msg_ids: tuple[int, ...]) -> None:
     """Cancel messages: one that waits is taken out, one that runs is asked to stop."""
     from postmill.db.tools import operations
 
+    _each(session, queue, msg_ids, operations.cancel)
+
+
+@message.command()
+@click.argument("queue")
+@click.argument("msg_ids", type=int, nargs=-1, required=True, metavar="MSG_ID...")
+@json_option
+@global_options
+@click.pass_obj
+def retry(session: Session, queue: str, msg_ids: tuple[int, ...]) -> None:
+    """Have messages run now: one that waits for its time or its next attempt, or that is dead."""
+    from postmill.db.tools import operations
+
+    _each(session, queue, msg_ids, operations.retry)
+
+
+def _each(
+    session: Session, queue: str, msg_ids: tuple[int, ...], act: Callable[[Connection, str, int], str]
+) -> None:
+    """Do it to each message, and fail when one of them is not there."""
     with session.database() as connection:
-        rows = [
-            {"msg_id": number, "outcome": operations.cancel(connection, queue, number)} for number in msg_ids
-        ]
+        rows = [{"msg_id": number, "outcome": act(connection, queue, number)} for number in msg_ids]
     session.output.rows(rows, ("msg_id", "outcome"))
     missing = [str(row["msg_id"]) for row in rows if row["outcome"] == "not found"]
     if missing:
         raise NotFound(
             f"Not in queue {queue}: {', '.join(missing)}.",
-            why="They are done, dead or were never sent.",
+            why="They are done or were never sent.",
             hint=f"postmill message show {queue} {missing[0]}",
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from postmill.cli.options import dry_run_option, global_options, json_option, yes_option
+from postmill.cli.options import Duration, dry_run_option, global_options, json_option, yes_option
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
 
+FOREVER = "forever"
 COLUMNS = (
     "queue",
     "ready",
@@ -141,3 +143,37 @@ def resume(session: Session, name: str) -> None:
     with session.database() as connection:
         operations.resume(connection, name)
     session.output.one({"queue": name, "paused": False})
+
+
+class Retention(Duration):
+    """As :class:`Duration`, or ``forever``: None."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Infinity stands for ``forever``: click takes None for "not given"."""
+        return math.inf if value == FOREVER else super().convert(value, param, ctx)
+
+
+@queue.command()
+@click.argument("name")
+@click.argument("keep", type=Retention(), required=False, metavar="[TIME|forever]")
+@json_option
+@global_options
+@click.pass_obj
+def retention(session: Session, name: str, keep: float | None) -> None:
+    """Show or set how long a queue keeps what is finished: 12h, 30d, 4w or forever."""
+    from postmill.db.tools import operations, reads
+
+    with session.database() as connection:
+        reads.queues(connection, name)
+        if keep is not None:
+            operations.set_retention(connection, name, None if math.isinf(keep) else keep)
+        found = reads.retention(connection, name)
+    if session.output.is_text:
+        found = {"archive": _kept(found["archive_s"]), "history": _kept(found["history_s"])}
+    session.output.one({"queue": name, **found})
+
+
+def _kept(seconds: float | None) -> str:
+    from postmill.cli.terminal.table import age
+
+    return FOREVER if seconds is None else age(seconds)

@@ -29,6 +29,7 @@ def secrets() -> None:
 @secrets.command("set")
 @click.argument("pairs", nargs=-1, metavar="NAME=VALUE|NAME...")
 @env_file_option("Also every variable of this .env file.")
+@json_option
 @global_options
 @click.pass_obj
 def set_secrets(session: Session, pairs: tuple[str, ...], env_file: Path | None) -> None:
@@ -48,7 +49,10 @@ def set_secrets(session: Session, pairs: tuple[str, ...], env_file: Path | None)
     _store(session).set(given)
     if found.skipped:
         session.output.note(f"Left out, as the host sets these itself: {', '.join(found.skipped)}.")
-    session.output.note(f"Kept: {', '.join(sorted(given))}. Functions that start from now on have them.")
+    session.output.did({"secrets": sorted(given)}, f"Kept: {', '.join(sorted(given))}.")
+    session.output.note(
+        "Functions that start from now on have them; for those that run: postmill functions recycle --all"
+    )
 
 
 @secrets.command("list")
@@ -64,12 +68,13 @@ def list_secrets(session: Session) -> None:
 
 @secrets.command()
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@json_option
 @global_options
 @click.pass_obj
 def unset(session: Session, names: tuple[str, ...]) -> None:
     """Forget secrets."""
     _store(session).unset(names)
-    session.output.note(f"Forgotten: {', '.join(names)}.")
+    session.output.did({"forgotten": list(names)}, f"Forgotten: {', '.join(names)}.")
 
 
 def _store(session: Session) -> Secrets:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from postmill.cli.options import global_options, json_option, jsonl_option
+from postmill.cli.options import Moment, global_options, json_option, jsonl_option
 from postmill.cli.terminal import streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from postmill.cli.session import Session
     from postmill.db.tools.connect import Connection
@@ -32,7 +33,10 @@ read.
     "-f", "--file", "source", metavar="FILE", help="JSON lines, one message a line; - is standard input."
 )
 @click.option(
-    "--delay", type=click.FloatRange(min=0), default=0, metavar="SECONDS", help="Not before so many seconds."
+    "--delay", type=click.FloatRange(min=0), metavar="SECONDS", help="Not before so many seconds from now."
+)
+@click.option(
+    "--run-at", type=Moment(), metavar="TIME", help="Not before this: 2030-01-31T09:00+01:00, or 09:00."
 )
 @click.option(
     "-H", "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be repeated."
@@ -47,7 +51,8 @@ def send(
     queue: str,
     payload: str | None,
     source: str | None,
-    delay: float,
+    delay: float | None,
+    run_at: datetime | None,
     headers: tuple[str, ...],
     *,
     create: bool,
@@ -59,15 +64,15 @@ def send(
     a string unless it reads as JSON.
     """
     _check_source(payload, source)
-    extra = _headers(headers)
+    options = {"delay": delay, "run_at": run_at, "headers": _headers(headers)}
     text = None if payload is None else _argument(payload)
     with _opened(source) as (file, total), session.database() as connection:
         if create:
             _create_if_missing(session, connection, queue)
         if text is not None or file is None:
-            ids = _send_one(connection, queue, text or b"", delay, extra)
+            ids = _send_one(connection, queue, text or b"", options)
         else:
-            ids = _send_lines(connection, queue, file, total, delay, extra)
+            ids = _send_lines(connection, queue, file, total, options)
     session.output.rows([{"msg_id": msg_id} for msg_id in ids], ("msg_id",), heading=False)
     session.output.note(f"Sent {len(ids)} message{'' if len(ids) == 1 else 's'} to {queue}.")
 
@@ -115,23 +120,16 @@ def _create_if_missing(session: Session, connection: Connection, queue: str) -> 
         session.output.note(f"Created queue {queue}.")
 
 
-def _send_one(
-    connection: Connection, queue: str, text: bytes, delay: float, headers: dict[str, Any] | None
-) -> list[int]:
+def _send_one(connection: Connection, queue: str, text: bytes, options: dict[str, Any]) -> list[int]:
     import msgspec
 
     from postmill.client import Client
 
-    return [Client(connection).send(queue, msgspec.Raw(text), delay=delay, headers=headers)]
+    return [Client(connection).send(queue, msgspec.Raw(text), **options)]
 
 
 def _send_lines(
-    connection: Connection,
-    queue: str,
-    file: BinaryIO,
-    total: int | None,
-    delay: float,
-    headers: dict[str, Any] | None,
+    connection: Connection, queue: str, file: BinaryIO, total: int | None, options: dict[str, Any]
 ) -> list[int]:
     from postmill.cli.terminal.json_lines import JsonLines
     from postmill.client import Client
@@ -139,7 +137,7 @@ def _send_lines(
     with _progress(total) as advance, connection.transaction():
         lines = JsonLines(file, advance)
         with lines.placing_errors():
-            return Client(connection).send_many(queue, lines, delay=delay, headers=headers)
+            return Client(connection).send_many(queue, lines, **options)
 
 
 @contextmanager

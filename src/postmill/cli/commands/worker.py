@@ -1,4 +1,4 @@
-"""``postmill worker``: run workers in this process, list the ones that run anywhere."""
+"""``postmill worker``: run workers in this process; list the ones that run anywhere, and have one stop."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ COUNT_EVERY_S = 1.0
 read a line.
 """
 COLUMNS = (
+    "worker_id",
     "worker",
     "queue",
     "state",
@@ -34,7 +35,7 @@ COLUMNS = (
 
 @click.group(no_args_is_help=True)
 def worker() -> None:
-    """Run workers, and list those that run."""
+    """Run workers, list those that run, and have one stop."""
 
 
 @worker.command()
@@ -115,3 +116,17 @@ def list_workers(session: Session, *, everyone: bool, limit: int) -> None:
     with session.database() as connection:
         rows = reads.workers(connection, everyone=everyone, limit=limit)
         session.output.rows(rows, COLUMNS, empty="No worker is running.")
+
+
+@worker.command()
+@click.argument("worker_id", metavar="ID")
+@json_option
+@global_options
+@click.pass_obj
+def drain(session: Session, worker_id: str) -> None:
+    """Have a worker finish what it runs and stop, as on SIGTERM. ID may be the beginning of its id."""
+    from postmill.db.tools import operations
+
+    with session.database() as connection:
+        drained = operations.drain_worker(connection, worker_id)
+    session.output.one({"worker_id": str(drained), "draining": True})

@@ -41,6 +41,13 @@ class Output:
         if not self.quiet:
             click.echo(terminal_text.lines(text), err=True)
 
+    def did(self, what: Mapping[str, Any], note: str) -> None:
+        """What a command has changed: a remark for people, ``what`` as JSON."""
+        if self.is_text:
+            self.note(note)
+        else:
+            click.echo(encoded(what))
+
     def rows(
         self,
         rows: Iterable[Mapping[str, Any]],

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 HEADINGS = {
+    "worker_id": "id",
     "in_flight": "running",
     "max_concurrent": "max",
     "heartbeat_age_s": "beat",
@@ -29,6 +30,8 @@ HEADINGS = {
 """What people read above a column. Other columns are called what they are called in JSON."""
 RATES = frozenset({"sent_s", "left_s"})
 """Columns that end in ``_s`` and are no ages."""
+SINCE = frozenset({"started_at"})
+"""Times of which people ask how long ago they were."""
 GAP = 2
 """Spaces between two columns; one when the table does not fit."""
 NARROWEST = 8
@@ -87,6 +90,8 @@ def cell(value: Any, column: str, now: datetime.datetime) -> str:
             shown = ""
         case bool():
             shown = "yes" if value else "no"
+        case datetime.datetime() if column in SINCE:
+            shown = f"{age(max(0.0, (now - value).total_seconds()))} ago"
         case datetime.datetime():
             shown = moment(value, now)
         case UUID():
@@ -105,12 +110,17 @@ def cell(value: Any, column: str, now: datetime.datetime) -> str:
 
 
 def moment(at: datetime.datetime, now: datetime.datetime) -> str:
-    """A time of today as ``14:03:59``, another with its date; both in the reader's time zone."""
+    """In the reader's time zone: today's as ``14:03:59``, this year's as ``Jan 31 14:03``, others as
+    ``2029-12-31``.
+    """
     try:
         local = at.astimezone()
     except (OverflowError, ValueError, OSError):  # at the ends of Python's range
         return str(at)
-    return local.strftime("%H:%M:%S" if local.date() == now.astimezone().date() else "%Y-%m-%d %H:%M")
+    today = now.astimezone().date()
+    if local.date() == today:
+        return local.strftime("%H:%M:%S")
+    return local.strftime("%b %d %H:%M" if local.year == today.year else "%Y-%m-%d")
 
 
 def age(seconds: float) -> str:

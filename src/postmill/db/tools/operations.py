@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from postmill.model.errors import InvalidOption, NotFound
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from postmill.db.tools.connect import Connection
 
 
@@ -48,6 +51,43 @@ def replay(
 ) -> list[dict[str, Any]]:
     """Puts letters back, all or the given ones, in one transaction; returns which became which message."""
     return connection.execute(statement("dead_replay"), (queue, letter_ids, message)).fetchall()
+
+
+def discard(
+    connection: Connection, queue: str, letter_ids: list[int] | None, older_than_s: float | None
+) -> int:
+    """Deletes dead letters that were not replayed: all, those of the ids, or those that are older. Returns
+    how many.
+    """
+    return int(_one(connection, "dead_discard", queue, letter_ids, older_than_s)["discarded"])
+
+
+def retry(connection: Connection, queue: str, msg_id: int) -> str:
+    """``ready``, ``replayed`` (it was dead), ``running`` (nothing was done) or ``not found``."""
+    return str(_one(connection, "message_retry", queue, msg_id)["outcome"])
+
+
+def set_retention(connection: Connection, queue: str, retention_s: float | None) -> None:
+    """How long the queue keeps what is finished; None: for ever."""
+    _one(connection, "queue_retention", queue, retention_s)
+
+
+def drain_worker(connection: Connection, worker: str) -> UUID:
+    """Asks the worker whose id begins with ``worker`` to finish what it runs and stop. Raises
+    :class:`NotFound`, and :class:`InvalidOption` when there are several.
+    """
+    found = connection.execute(statement("worker_find"), (worker,)).fetchall()
+    if not found:
+        raise NotFound(
+            f"No worker with the id {worker} is running.", hint="postmill worker list shows those that are."
+        )
+    if len(found) > 1:
+        raise InvalidOption(
+            f"The ids of several workers begin with {worker}.", hint="Give more of it: worker list --json."
+        )
+    worker_id: UUID = found[0]["worker_id"]
+    _one(connection, "worker_drain", worker_id)
+    return worker_id
 
 
 def _one(connection: Connection, name: str, *arguments: object) -> dict[str, Any]:

@@ -72,7 +72,18 @@ def dead_letter(connection: Connection, letter_id: int) -> Row:
     return found | {"failures": failures(connection, found["queue"], found["msg_id"])}
 
 
-def replayable(connection: Connection, queue: str, letter_ids: list[int] | None) -> int:
-    """How many letters of ``queue`` a replay would put back."""
-    row = connection.execute(statement("read_dead_letter_count"), (queue, letter_ids)).fetchone()
+def waiting_letters(
+    connection: Connection, queue: str, letter_ids: list[int] | None, older_than_s: float | None = None
+) -> int:
+    """How many letters of ``queue`` wait to be replayed: of those given, and of those that are older."""
+    given = (queue, letter_ids, older_than_s)
+    row = connection.execute(statement("read_dead_letter_count"), given).fetchone()
     return int(row["letters"]) if row else 0
+
+
+def retention(connection: Connection, queue: str) -> Row:
+    """How long the queue keeps its archive and its history, in seconds: ``archive_s`` and ``history_s``; None
+    for ever.
+    """
+    row = connection.execute(statement("read_retention"), (queue,)).fetchone()
+    return row or {}

@@ -1,0 +1,32 @@
+-- Deletes dead letters that nobody has replayed: all of the queue's, those named, those that died before
+-- `older_than` ago, or those named that did. Returns how many. Their failed attempts stay for as long as the queue's
+-- retention says.
+-- Called by people and the command line. Locks: the letters by id; letters that somebody replays at this moment are
+-- left alone. Errors: PM001 no such queue, PM003 a negative or endless interval.
+create or replace function postmill.discard(
+    queue      text,
+    letter_ids bigint[] default null,
+    older_than interval default null
+) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    discarded bigint;
+begin
+    perform postmill._queue_table(queue);
+    if older_than < interval '0' or not isfinite(older_than) then
+        raise exception 'older_than is no length of time: %', older_than
+            using errcode = 'PM003', hint = 'Give an interval such as ''30 days''.';
+    end if;
+    delete from postmill.dead_letters as letter
+    where letter.letter_id = any (array(
+        select candidate.letter_id from postmill.dead_letters as candidate
+        where candidate.queue_name = queue and candidate.replayed_at is null
+          and (letter_ids is null or candidate.letter_id = any (letter_ids))
+          and (older_than is null or candidate.died_at < clock_timestamp() - older_than)
+        order by candidate.letter_id for update skip locked));
+    get diagnostics discarded = row_count;
+    return discarded;
+end
+$$;

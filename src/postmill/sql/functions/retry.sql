@@ -1,0 +1,36 @@
+-- Makes a message ready that waits for a moment to come, or puts it back when it is dead. Returns 'ready' (it was
+-- delayed, or waited for its next attempt), 'replayed' (it is a new message now: see the letter's replayed_as),
+-- 'running' (a worker has it; nothing was done) or 'not found'. A message that another pgmq client has read and not
+-- yet finished counts as waiting, and is delivered again. Calling it again is harmless.
+-- Called by people and the command line. Locks: the message's row first, so that no claim can come between; for a dead
+-- one its letter. Errors: PM001 no such queue.
+create or replace function postmill.retry(queue text, msg_id bigint) returns text
+language plpgsql
+set search_path = ''
+as $$
+declare
+    relation regclass := postmill._queue_table(queue);
+    waits    boolean;
+begin
+    execute format('select true from %s where msg_id = $1 for update', relation) into waits using retry.msg_id;
+    if waits is null then
+        return case when exists (
+            select from postmill.dead_letters as letter,
+                lateral postmill.replay(letter.queue_name, array[letter.letter_id]) as replayed
+            where letter.queue_name = queue and letter.msg_id = retry.msg_id and letter.replayed_at is null
+        ) then 'replayed' else 'not found' end;
+    end if;
+    -- A statement of its own: it sees the claim that was committed before we got the row.
+    execute format(
+        'update %s as queued set vt = clock_timestamp()
+         where msg_id = $2 and (vt <= clock_timestamp() or not exists (
+             select from postmill._receipts($1) as receipt
+             where receipt.msg_id = queued.msg_id and receipt.read_ct = queued.read_ct))
+         returning true', relation) into waits using queue, retry.msg_id;
+    if waits is null then
+        return 'running';
+    end if;
+    perform postmill._wake_one(queue);
+    return 'ready';
+end
+$$;
