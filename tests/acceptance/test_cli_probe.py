@@ -144,7 +144,9 @@ def test_it_answers_while_the_database_is_away(cli_without_database: Cli, start:
     while running.get("/ready").status_code == 200:
         pass
     assert running.get("/ready").text == "the database does not answer\n"
-    assert "postmill_ready 0.0" in metrics(running)
+    said = metrics(running)
+    assert "postmill_ready 0.0" in said
+    assert 'postmill_events_total{event="database.lost",queue="*",worker="postmill"} 1.0' in said
     server.start()
     while running.get("/ready").status_code != 200:
         pass

@@ -43,6 +43,7 @@ class Running:
         self.said: list[tuple[Event, dict[str, Any]]] = []
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
+        engine.events.listeners.append(self._heard)
         engine.on_worker.append(lambda worker: worker.events.listeners.append(self._heard))
 
     @property

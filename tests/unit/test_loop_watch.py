@@ -15,9 +15,9 @@ class Loop:
     def __init__(self) -> None:
         self.turns = 0.0
         self.said: list[dict[str, Any]] = []
-        events = SimpleNamespace(emit=lambda _, **fields: self.said.append(fields))
+        events: Any = SimpleNamespace(emit=lambda _, **fields: self.said.append(fields))
         worker: Any = SimpleNamespace(holding=True, events=events)
-        self.watch = LoopWatch([worker], lambda: self.turns, threading.get_ident())
+        self.watch = LoopWatch([worker], events, lambda: self.turns, threading.get_ident())
 
     def hang(self, seconds: float) -> None:
         for _ in range(round(seconds / LOOK_S)):

@@ -39,19 +39,30 @@ STOP_S = CANCEL_GRACE_S + 2 * FLUSH_S
 holds is given up after that.
 """
 
+GIVEN_STOP_S = CANCEL_GRACE_S
+"""How long the batch in hand of a service that the engine was given may take at the stop, before it is cut:
+as long as a handler that was cancelled may take.
+"""
+
 
 class Engine:
     """Several workers in one process, on one set of connections. ``start`` and ``stop`` may be said in any
     order, and again.
     """
 
-    def __init__(self, handlers: Sequence[Handler], address: Address) -> None:
+    def __init__(
+        self, handlers: Sequence[Handler], address: Address, services: Sequence[Service] = ()
+    ) -> None:
+        """``services``: more that is to work beside the workers. They begin after the workers, end with them,
+        and are supervised and seen by readiness as the engine's own are.
+        """
         if not handlers:
             raise InvalidOption(
                 "There is no worker to run.", hint="Name one: postmill worker run module:name"
             )
         self._handlers = handlers
         self._address = address
+        self._given = tuple(services)
         self.events = Events(function="postmill", queue="*")
         """For what concerns the whole process, and no single worker."""
         self._outage = Outage(self.events, is_passing)
@@ -97,7 +108,10 @@ class Engine:
         async with self._order:
             if self._ended.is_set():
                 return
-            await asyncio.gather(*(new_task(worker.stop(force=self._force)) for worker in self.workers))
+            given = [new_task(service.stop_within(GIVEN_STOP_S)) for service in self._given]
+            await asyncio.gather(
+                *given, *(new_task(worker.stop(force=self._force)) for worker in self.workers)
+            )
             if self._maintenance is not None:
                 await self._maintenance.stop(reason)
             if self._listener is not None:
@@ -117,13 +131,13 @@ class Engine:
         shapes = await self._once_up(lambda: self._shapes(claims))
         for handler, shape in zip(self._handlers, shapes, strict=True):
             assert self._connections is not None  # noqa: S101
-            self.workers.append(QueueWorker(handler, shape, claims, settlements, self._connections))
+            connections = self._connections
+            self.workers.append(QueueWorker(handler, shape, claims, settlements, connections, self._outage))
         for tell in self.on_worker:
             for worker in self.workers:
                 tell(worker)
-        self._maintenance = Maintenance(
-            self._address, [worker.maintained(version("postmill")) for worker in self.workers]
-        )
+        maintained = [worker.maintained(version("postmill")) for worker in self.workers]
+        self._maintenance = Maintenance(self._address, maintained, self.events, self._outage)
         self._maintenance.on_giving_up.append(self._heartbeat_failed)
         await self._maintenance.start()
         await self._listen(claims)
@@ -132,6 +146,8 @@ class Engine:
             worker.start()
         for service in self.services:
             service.on_giving_up.append(self._can_not_go_on)
+        for service in self._given:
+            service.start()
         self.started.set()
 
     def force(self) -> None:
@@ -145,8 +161,9 @@ class Engine:
     @property
     def services(self) -> list[Service]:
         """Everything that works in the background on this event loop."""
-        services = [service for worker in self.workers for service in worker.services]
-        return services if self._listener is None else [*services, self._listener]
+        own = [service for worker in self.workers for service in worker.services]
+        listener = [] if self._listener is None else [self._listener]
+        return [*own, *listener, *self._given]
 
     @property
     def statements(self) -> int:

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from postmill.db.hot.outage import is_passing
 from postmill.engine.claim.claimer import Claimer
 from postmill.engine.held_messages import HeldMessages
 from postmill.engine.maintain.audit import Audit
@@ -25,7 +24,6 @@ from postmill.model.queue.message import State
 from postmill.model.queue.outcome import LOST
 from postmill.model.queue.queue_name import QueueShape
 from postmill.service.events import Events
-from postmill.service.outage import Outage
 from postmill.service.tasks import new_task
 from postmill.sql.catalog import statement
 
@@ -39,6 +37,7 @@ if TYPE_CHECKING:
     from postmill.engine.settle.settlement import Settlement
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.outage import Outage
     from postmill.service.service import Service
 
 CANCEL_GRACE_S = 5.0
@@ -56,6 +55,7 @@ class QueueWorker:
         claims: SharedConnection,
         settlements: SharedConnection,
         connections: HandlerConnections,
+        outage: Outage,
     ) -> None:
         self.handler = handler
         self.worker_id = uuid4()
@@ -63,7 +63,7 @@ class QueueWorker:
         self.events = Events(function=handler.name, queue=options.queue, worker=str(self.worker_id)[:8])
         self.held_messages = HeldMessages()
         self._claims = claims
-        self._outage = outage = Outage(self.events, is_passing)
+        self._outage = outage
         statements = _statements(shape, self.worker_id, options)
         self.settler = Settler(settlements, statements, self.held_messages, self.events, outage)
         services = AttemptServices(self.worker_id, connections, statements, self.held_messages, self.events)

@@ -25,6 +25,8 @@ class WorkerProbe:
     def __init__(self, engine: Engine, host: str, port: int) -> None:
         self._engine = engine
         self._tallies: list[Tally] = []
+        self._process = Tally("*", "postmill", 0, lambda: 0)
+        engine.events.counters.append(self._process.count)
         engine.on_worker.append(self._count)
         self._probe = Probe(
             host, port, {"/live": self._live, "/ready": self._ready, "/metrics": self._metrics}
@@ -59,5 +61,7 @@ class WorkerProbe:
             from postmill.metrics import prometheus  # noqa: PLC0415 - an extra
         except ImportError:
             return Answer(501, MISSING)
-        collector = prometheus.TallyCollector(self._tallies, lambda: self._engine.not_ready is None)
+        collector = prometheus.TallyCollector(
+            self._tallies, lambda: self._engine.not_ready is None, self._process
+        )
         return Answer(200, prometheus.exposition([collector]), prometheus.CONTENT_TYPE)

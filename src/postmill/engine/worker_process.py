@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from postmill.engine.handler import Handler
     from postmill.engine.worker_probe import WorkerProbe
     from postmill.model.config.address import Address
+    from postmill.service.service import Service
 
 LOOP_VARIABLE = "POSTMILL_LOOP"
 """Names the event loop of a worker's process."""
@@ -39,7 +40,10 @@ class Runner:
         *,
         on_drain: Callable[[Callable[[], int]], None] | None = None,
         probe: tuple[str, int] | None = None,
+        services: Sequence[Service] = (),
     ) -> None:
+        """``services``: more that is to work beside the workers; see :class:`Engine`."""
+        self._services = services
         self._handlers = handlers
         self._address = address
         self._on_drain = on_drain
@@ -58,7 +62,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
         self._asked = asyncio.Event()
-        self._engine = engine = Engine(self._handlers, self._address)
+        self._engine = engine = Engine(self._handlers, self._address, self._services)
         if self._asked_early:
             self._asked.set()
             self._end()

@@ -27,8 +27,12 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 class TallyCollector(Collector):
     """Tallies as a collector: register it where your own metrics are, or let :func:`exposition` print it."""
 
-    def __init__(self, tallies: Sequence[Tally], is_ready: Callable[[], bool]) -> None:
+    def __init__(
+        self, tallies: Sequence[Tally], is_ready: Callable[[], bool], process: Tally | None = None
+    ) -> None:
+        """``process``: what is reported for the whole process, and for no single worker."""
         self._tallies = tallies
+        self._with_process = tallies if process is None else (*tallies, process)
         self._is_ready = is_ready
 
     def collect(self) -> Iterator[Metric]:
@@ -73,7 +77,7 @@ class TallyCollector(Collector):
         family = CounterMetricFamily(
             "postmill_events", "Everything else that workers report.", labels=(*LABELS, "event")
         )
-        for tally in self._tallies:
+        for tally in self._with_process:
             for event in Event:
                 if event not in OUTCOMES and event != Event.MESSAGE_CLAIMED:
                     family.add_metric((tally.queue, tally.worker, event.value), tally.events[event])

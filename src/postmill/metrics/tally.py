@@ -1,4 +1,5 @@
-"""Counts what one worker reports, in plain numbers: one call a batch, a fraction of a microsecond a message.
+"""Counts what one worker, or the process, reports, in plain numbers: one call a batch, a fraction of a
+microsecond a message.
 
 Formats nothing.
 """
@@ -33,7 +34,7 @@ BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Tally:
-    """The numbers of one worker since its start."""
+    """The numbers of one worker, or of the process, since its start."""
 
     def __init__(self, queue: str, worker: str, slots: int, running: Callable[[], int]) -> None:
         self.queue = queue

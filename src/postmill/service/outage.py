@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Outage:
-    """Shared by the services of a worker, so that a lost server is one line in the log, not one a service.
+    """Shared by the services of a process, so that a lost server is one line in the log, not one a service.
 
     The heartbeat tells it from its thread, the others from the event loop.
     """

@@ -27,6 +27,8 @@ MAX_FRUITLESS = 8
 """Ends in a row without a batch between them, after which a service has failed for good. Their pauses add up
 to about five seconds: what does not mend itself in that time needs a new process.
 """
+CUT_S = 1.0
+"""How long a batch that was cut may take to end. It has nothing to wait for: this is for a busy machine."""
 CALM_S = 10.0
 """After a service has run for so long, its next pause is a short one again: five times the longest pause."""
 
@@ -85,6 +87,19 @@ class Service(ABC):
         except asyncio.CancelledError:
             self._task.cancel()
             raise
+
+    async def stop_within(self, seconds: float) -> bool:
+        """Stop, and cut the batch in hand when it takes longer than ``seconds``. Returns whether it ended by
+        itself.
+        """
+        try:
+            async with asyncio.timeout(seconds):
+                await self.stop()
+        except TimeoutError:
+            if self._task is not None:
+                await asyncio.wait({self._task}, timeout=CUT_S)
+            return False
+        return True
 
     @abstractmethod
     async def run_once(self) -> bool:

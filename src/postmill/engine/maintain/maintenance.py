@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     from postmill.engine.maintain.maintained_worker import MaintainedWorker
     from postmill.model.config.address import Address
+    from postmill.service.events import Events
+    from postmill.service.outage import Outage
 
 
 class TimedService(Protocol):
@@ -54,9 +56,14 @@ class TimedService(Protocol):
 class Maintenance:
     """The thread. ``start`` returns when the workers are announced; ``stop`` when their end is noted."""
 
-    def __init__(self, address: Address, workers: Sequence[MaintainedWorker]) -> None:
+    def __init__(
+        self, address: Address, workers: Sequence[MaintainedWorker], events: Events, outage: Outage
+    ) -> None:
+        """``events`` and ``outage``: those of the process."""
         self._address = address
         self._workers = workers
+        self._events = events
+        self._outage = outage
         self._loop = asyncio.get_running_loop()
         self._loop_thread_id = threading.get_ident()
         self._announced = asyncio.Event()
@@ -148,12 +155,12 @@ class Maintenance:
         timeout_s = max(1.0, self._lease_s / 2)
         shared = HeartbeatConnection(self._address, "heartbeat", timeout_s=timeout_s, lock_limit=BRIEF)
         renewer = Renewer(shared, self._workers, self._call, lambda: time.monotonic() - self.loop_seen)
-        rescuer = Rescuer(shared, self._workers)
+        rescuer = Rescuer(shared, self._workers, self._events)
         heartbeat = Heartbeat(shared, self._workers, self._call, rescuer.doubt, pooled=self._address.pooled)
-        pruner = Pruner(shared, self._workers[0].events)
+        pruner = Pruner(shared, self._events)
         watching = asyncio.create_task(self._watch_loop())
         shared.on_connect(lambda connection: self._connected(connection, heartbeat, rescuer))
-        backoff = OutageBackoff(self._workers[0].outage)
+        backoff = OutageBackoff(self._outage)
         backoff.hurry = self._woken
         try:
             while not self._ended():
@@ -177,7 +184,7 @@ class Maintenance:
         """Until cancelled. From the moment that it is to end, the loop shows no turn any more."""
         workers, thread_id = self._workers, self._loop_thread_id
         seen = lambda: time.monotonic() if self._ended() else self.loop_seen  # noqa: E731 - read at each look
-        await LoopWatch(workers, seen, thread_id).run()
+        await LoopWatch(workers, self._events, seen, thread_id).run()
 
     async def _turn(self, services: Sequence[TimedService]) -> TimedService | None:
         """Run the first service that is due, or wait for a moment. What is held may change meanwhile, and
@@ -227,7 +234,7 @@ class Maintenance:
         self._count(error)
         with suppress(BaseException):
             reason = f"the heartbeat begins anew after {type(error).__name__}: {error}"
-            self._workers[0].events.emit(Event.WORKER_FAILED, exception=error, reason=reason)
+            self._events.emit(Event.WORKER_FAILED, exception=error, reason=reason)
 
     def _call(self, action: Callable[..., object], *args: object) -> None:
         with suppress(RuntimeError):  # the event loop has ended

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.maintain.maintained_worker import MaintainedWorker
+    from postmill.service.events import Events
 
 RECEIPTS = 100
 """Of one rescue at most: it is one transaction, and renewals wait for it."""
@@ -33,9 +34,11 @@ NEVER_CUT = "-infinity"
 class Rescuer:
     """The rescues of one process."""
 
-    def __init__(self, shared: SharedConnection, workers: Sequence[MaintainedWorker]) -> None:
+    def __init__(self, shared: SharedConnection, workers: Sequence[MaintainedWorker], events: Events) -> None:
+        """``workers``: those of this process, which are not looked at. ``events``: those of the process."""
         self._shared = shared
-        self._me = workers[0]
+        self._own_ids = [worker.worker_id for worker in workers]
+        self._events = events
         self._in_doubt = False
         self.connected_since = NEVER_CUT
         """After a reconnect, other workers have the time of a silence to come back as well: they may have
@@ -54,7 +57,7 @@ class Rescuer:
         now = time.monotonic()
         if not self._in_doubt:
             self.due_at = now + LOOK_EVERY_S
-            row = await self._shared.fetchrow(statement("others_hold"), self._me.worker_id)
+            row = await self._shared.fetchrow(statement("others_hold"), self._own_ids)
             if not row["held"]:
                 return False
         self._in_doubt = False
@@ -72,7 +75,7 @@ class Rescuer:
         rows = await self._shared.fetch(statement("rescue"), RECEIPTS, self.connected_since)
         returned = [row for row in rows if row["msg_ids"] is not None]
         for row in returned:
-            self._me.events.emit(
+            self._events.emit(
                 Event.CLAIMS_RESCUED,
                 of_queue=row["queue_name"],
                 dead_worker=str(row["worker_id"])[:8],

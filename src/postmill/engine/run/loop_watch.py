@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from postmill.engine.maintain.maintained_worker import MaintainedWorker
+    from postmill.service.events import Events
 
 TICK_S = 0.5
 """How often the event loop shows that it has a turn."""
@@ -37,9 +38,14 @@ class LoopWatch:
     """``loop_seen`` is when the loop last had a turn, ``thread_id`` names the loop's thread."""
 
     def __init__(
-        self, workers: Sequence[MaintainedWorker], loop_seen: Callable[[], float], thread_id: int
+        self,
+        workers: Sequence[MaintainedWorker],
+        events: Events,
+        loop_seen: Callable[[], float],
+        thread_id: int,
     ) -> None:
         self._workers = workers
+        self._events = events
         self._loop_seen = loop_seen
         self._thread_id = thread_id
         self._seen = loop_seen()
@@ -70,9 +76,9 @@ class LoopWatch:
                 self._say()
 
     def _say(self) -> None:
-        """In the name of a worker that holds messages: one of them is the culprit's."""
-        worker = next((each for each in self._workers if each.holding), self._workers[0])
-        worker.events.emit(
+        """In the name of a worker that holds messages: one of them is the culprit's. Else of the process."""
+        events = next((each.events for each in self._workers if each.holding), self._events)
+        events.emit(
             Event.WORKER_BLOCKED,
             blocked_s=round(self._blocked_s, 1),
             reason="the event loop does not turn",
