@@ -13,7 +13,7 @@ from postmill.cli.terminal import text as terminal_text
 from postmill.cli.terminal import top_frame, top_view
 from postmill.cli.terminal.failure import report
 from postmill.cli.terminal.log_lines import JsonLines, TextLines
-from postmill.cli.terminal.output import Output, encoded
+from postmill.cli.terminal.output import Output
 from postmill.model.errors import PostmillError
 
 HOSTILE = "a\x1b]0;title\x07\x1b[2J\x9b31mb\r\x08\u202ec\u2028d\x7f\x00"
@@ -40,7 +40,7 @@ def test_what_people_write_stays_as_it_is(text: str) -> None:
 
 @pytest.mark.parametrize("value", [HOSTILE, [HOSTILE], {HOSTILE: 1}, 2**70, "\U000e0041"])
 def test_json_says_the_same_without_it(value: Any) -> None:
-    text = encoded(value)
+    text = terminal_text.encoded(value)
     assert is_safe(text)
     assert json.loads(text) == value
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def logs(session: Session, *, follow: bool, function: str | None, lines: int) -> None:
     """Show the log of this project's functions, and follow it with -f."""
     from postmill.cli.terminal import log_file, log_lines
-    from postmill.cli.terminal.output import encoded
+    from postmill.cli.terminal.text import encoded
 
     text = log_lines.TextLines(colour=log_lines.may_colour(sys.stdout))
     found = log_file.read(session.settings.project_dir, function=function, last=lines, follow=follow)

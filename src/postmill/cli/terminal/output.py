@@ -59,11 +59,11 @@ class Output:
         """A list of things: ``columns`` for people, everything as JSON; ``empty`` is said of none."""
         if self.form == "jsonl":
             for row in rows:
-                click.echo(encoded(row))
+                click.echo(terminal_text.encoded(row))
             return
         found = list(rows)
         if self.form == "json":
-            click.echo(encoded(found))
+            click.echo(terminal_text.encoded(found))
         elif not found:
             self.note(empty)
         elif sys.stdout.isatty() and heading:
@@ -74,7 +74,7 @@ class Output:
     def one(self, thing: Mapping[str, Any]) -> None:
         """One thing: a line a field for people, one object as JSON."""
         if not self.is_text:
-            click.echo(encoded(thing))
+            click.echo(terminal_text.encoded(thing))
             return
         width = max(map(len, thing), default=0)
         for name, value in thing.items():
@@ -107,19 +107,6 @@ class Output:
         click.echo(terminal_text.lines(question), err=True)
         if not click.confirm("Go on?", err=True):
             raise Refused("Nothing was done.", why="The answer was no.")
-
-
-def encoded(value: Any) -> str:
-    """``value`` as JSON, with dates in ISO 8601, and nothing in it that a terminal obeys."""
-    import orjson
-
-    try:
-        text = orjson.dumps(value, default=str).decode()
-    except TypeError:  # an integer beyond 64 bit, which jsonb can hold
-        import json
-
-        text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
-    return terminal_text.json_text(text)
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
@@ -179,5 +166,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, datetime.datetime):
         return value.isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, dict | list):
-        return encoded(value)
+        return terminal_text.encoded(value)
     return str(value)

@@ -99,9 +99,7 @@ def cell(value: Any, column: str, now: datetime.datetime) -> str:
         case Path():
             shown = str(relative(value))
         case dict() | list():
-            from postmill.cli.terminal.output import encoded
-
-            shown = encoded(value)
+            shown = terminal_text.encoded(value)
         case int() | float() if column.endswith("_s") and column not in RATES:
             shown = age(value)
         case _:

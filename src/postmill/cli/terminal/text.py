@@ -7,6 +7,7 @@ The one home of that rule. Pure.
 from __future__ import annotations
 
 import re
+from typing import Any
 
 _CONTROLS = "\x00-\x08\x0b-\x1f"
 """ESC, BEL, CR, backspace and their like, without tab and line end."""
@@ -38,6 +39,19 @@ def json_text(text: str) -> str:
     in strings only; those below U+0020 are escaped in every JSON.
     """
     return _IN_JSON.sub(lambda found: _json_escaped(found[0]), text)
+
+
+def encoded(value: Any) -> str:
+    """``value`` as JSON, with dates in ISO 8601, and nothing in it that a terminal obeys."""
+    import orjson
+
+    try:
+        text = orjson.dumps(value, default=str).decode()
+    except TypeError:  # an integer beyond 64 bit, which jsonb can hold
+        import json
+
+        text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
+    return json_text(text)
 
 
 def _escaped(found: re.Match[str]) -> str:
