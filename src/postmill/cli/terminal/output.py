@@ -46,7 +46,7 @@ class Output:
         if self.is_text:
             self.note(note)
         else:
-            click.echo(encoded(what))
+            click.echo(terminal_text.encoded(what))
 
     def rows(
         self,
