@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
+import postmill
 from postmill.auth import environment, key_file, keys
 from postmill.auth.credentials import Reason
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.main import root
 from postmill.cli.options import GLOBAL_OPTIONS
-from postmill.engine import reports
+from postmill.engine.settle.statements import details
 from postmill.gateway import platform_errors
 from postmill.gateway.platform_errors import PlatformError
 from postmill.model import errors
@@ -27,6 +29,7 @@ from postmill.model.functions.failures import FunctionFailure
 from postmill.model.functions.limits import PROFILES, WARNINGS, EndReason
 from postmill.model.functions.settings import POLICIES
 from postmill.model.functions.tables import FUNCTION_KEYS, LIMIT_KEYS, RUNTIME_KEYS
+from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.outcome import Failed, Snooze
 from postmill.model.queue.worker_options import WorkerOptions
 from postmill.sql.catalog import scripts
@@ -34,6 +37,8 @@ from postmill.wire.marks import INHERITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from postmill.model.queue.outcome import Outcome
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 TABLE = re.compile(r"create (?:unlogged )?table (postmill\.\w+)")
@@ -189,9 +194,15 @@ def test_every_event_has_the_fields_that_the_reference_names() -> None:
 
 def test_how_a_message_ends_is_said_as_the_reference_has_it() -> None:
     failed = Failed("error", "ValueError", "no", None, retry_after_s=3.0)
-    assert set(reports.details(failed)) == own_fields(Event.MESSAGE_RETRYING)
-    assert set(reports.details(replace(failed, retry_after_s=None))) == own_fields(Event.MESSAGE_DEAD)
-    assert set(reports.details(Snooze(3))) == own_fields(Event.MESSAGE_SNOOZED)
+    assert said_of(failed) == own_fields(Event.MESSAGE_RETRYING)
+    assert said_of(replace(failed, retry_after_s=None)) == own_fields(Event.MESSAGE_DEAD)
+    assert said_of(Snooze(3)) == own_fields(Event.MESSAGE_SNOOZED)
+
+
+def said_of(outcome: Outcome) -> set[str]:
+    """The fields of the event that follows an outcome."""
+    claim = Claim(1, datetime.now(UTC), 0.0)
+    return set(details(Message("q", 1, 1, 0, 0, "1", None, 0, 0, claim), outcome)) - COMMON
 
 
 def own_fields(event: Event) -> set[str]:
@@ -210,7 +221,7 @@ def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
     said: dict[Event, set[str]] = {event: set() for event in Event}
     open_ended = {Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED, Event.FUNCTION_LOG}
     open_ended.add(Event.VARIABLES_SKIPPED)  # said before there is an emitter
-    for path in Path(reports.__file__).parents[1].rglob("*.py"):
+    for path in Path(postmill.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call) or not call.args:
                 continue

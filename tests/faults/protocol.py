@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from postmill.engine.settle.settlement import Settlement, Statements, kind_of
+from postmill.engine.settle.settlement import Settlement, Settlings, Statements
+from postmill.engine.settle.statements import OWN
 from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement, scripts, statement
 
@@ -93,12 +94,12 @@ class Protocol:
         archive: bool = True, keep_results: bool = False,
     ) -> list[int]:  # fmt: skip
         """Write down outcomes of one kind. The ids that were really settled."""
-        kind, event = kind_of(pairs[0][1])
-        settlement = Settlement(kind, event, pairs, finished, touched)
+        settlement = Settlement(Settlings(OWN).find(pairs[0][1]), pairs, finished, touched)
         text, arguments = Statements(self.shape, worker_id, archive=archive, keep_results=keep_results).call(
             settlement
         )
-        name = {"cancel": "cancel_running", "close": "close_receipts"}.get(kind, kind)
+        names = {"cancel": "cancel_running", "close": "close_receipts"}
+        name = names.get(settlement.kind, settlement.kind)
         row = self._row(name, text, arguments)
         return sorted(row["settled"]) if row else []
 

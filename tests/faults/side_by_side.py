@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from postmill.engine.settle.settlement import delay_s
+from postmill.engine.settle.statements import delay_s
 from postmill.model.queue.outcome import CANCELLED, LOST, Completed, Failed
 from postmill.sql.catalog import queue_statement, statement
 from tests.faults.model_worker import LEASE_S, ModelWorker, microseconds, tokens

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill.engine.held_messages import HeldMessages
-from postmill.engine.settle.settlement import grouped
+from postmill.engine.settle.settlement import Settlings, grouped
+from postmill.engine.settle.statements import OWN
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.outcome import COMPLETED, RELEASED, Outcome
 
@@ -34,7 +35,7 @@ class Holder:
 
     def settlements(self) -> list[Settlement]:
         """What is written down."""
-        return list(grouped(self._outcomes, self._held.closing))
+        return list(grouped(self._outcomes, self._held.closing, Settlings(OWN)))
 
 
 @pytest.fixture

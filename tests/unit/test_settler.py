@@ -10,8 +10,9 @@ import asyncpg
 
 from postmill.db.hot.outage import is_passing
 from postmill.engine.held_messages import HeldMessages
-from postmill.engine.settle.settlement import Statements
+from postmill.engine.settle.settlement import Settlings, Statements
 from postmill.engine.settle.settler import Settler
+from postmill.engine.settle.statements import OWN
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.outcome import COMPLETED
 from postmill.model.queue.queue_name import QueueShape
@@ -50,6 +51,7 @@ async def test_a_session_that_a_handler_has_changed_is_left() -> None:
     settler = Settler(
         cast("SharedConnection", connection),
         Statements(QueueShape("q", 1), UUID(int=1), archive=True, keep_results=False),
+        Settlings(OWN),
         held_messages,
         events,
         Outage(events, is_passing),

@@ -15,6 +15,8 @@ import pytest
 
 from postmill.engine.run.dispatcher import TURN, Dispatcher
 from postmill.engine.run.executor import Executor
+from postmill.engine.settle.settlement import Settlings
+from postmill.engine.settle.statements import OWN
 from postmill.handlers import Worker
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.outcome import COMPLETED, RELEASED, Failed, Outcome
@@ -64,7 +66,7 @@ class Bench:
         async def handle(number: int) -> Any:
             return await work[number]()
 
-        executor = Executor(Worker(options, handle), cast("AttemptServices", _Services()))
+        executor = Executor(Worker(options, handle), cast("AttemptServices", _Services()), Settlings(OWN))
         self.dispatcher = Dispatcher(options, executor, cast("Settler", self.outcomes))
         claim = Claim(1, datetime.now(UTC), time.monotonic())
         self.messages = [

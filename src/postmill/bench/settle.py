@@ -18,7 +18,8 @@ from postmill.bench.environment import environment
 from postmill.bench.report import Report
 from postmill.bench.workers import Tally, nothing, running, something
 from postmill.db.hot import shared_connection
-from postmill.engine.settle.settlement import Settlement, Statements, kind_of
+from postmill.engine.settle.settlement import Settlement, Settlings, Statements
+from postmill.engine.settle.statements import OWN
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.outcome import CANCELLED, COMPLETED, Completed, Failed
 
@@ -106,7 +107,7 @@ async def _held(place: Arena, above: int, outcome: Outcome, size: int) -> Settle
         )
         for row in rows
     ]
-    return Settlement(*kind_of(outcome), list(pairs), [], [])
+    return Settlement(Settlings(OWN).find(outcome), list(pairs), [], [])
 
 
 async def _timed(connection: Connection, statements: Statements, settlement: Settlement) -> float:

@@ -7,9 +7,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from postmill.engine.run.attempt import Attempt
+    from postmill.engine.settle.settlement import Settling
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
 
@@ -24,6 +25,12 @@ class Handler(Protocol):
     @property
     def options(self) -> WorkerOptions:
         """How it wants to be run."""
+
+    @property
+    def settlings(self) -> Mapping[type, Settling]:
+        """How outcomes of its own are settled, by class. What it returns or raises of these classes is
+        settled as it is.
+        """
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """The call for one message, not begun. Raises ``InvalidPayload`` when the payload does not fit."""

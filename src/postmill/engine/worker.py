@@ -16,8 +16,9 @@ from postmill.engine.run.dispatcher import Dispatcher
 from postmill.engine.run.executor import Executor
 from postmill.engine.run.traced_handler import traced
 from postmill.engine.settle.dead_letters import DeadLetterHook
-from postmill.engine.settle.settlement import Statements, delay_s
+from postmill.engine.settle.settlement import Settlings, Statements
 from postmill.engine.settle.settler import Settler
+from postmill.engine.settle.statements import OWN
 from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
 from postmill.model.queue.message import State
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from postmill.db.hot.handler_connections import HandlerConnections
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.handler import Handler
-    from postmill.engine.settle.settlement import Settlement
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.outage import Outage
@@ -65,9 +65,10 @@ class QueueWorker:
         self._claims = claims
         self._outage = outage
         statements = _statements(shape, self.worker_id, options)
-        self.settler = Settler(settlements, statements, self.held_messages, self.events, outage)
+        settlings = Settlings(OWN, handler.settlings)
+        self.settler = Settler(settlements, statements, settlings, self.held_messages, self.events, outage)
         services = AttemptServices(self.worker_id, connections, statements, self.held_messages, self.events)
-        executor = Executor(traced(handler), services)
+        executor = Executor(traced(handler), services, settlings)
         self.settler.fail_with(executor.verdicts.refused)
         self.dispatcher = Dispatcher(options, executor, self.settler)
         self.claimer = Claimer(
@@ -92,7 +93,8 @@ class QueueWorker:
         """What is settled makes room for more, and what fails is followed by an audit."""
         for service in self.services:
             service.on_failure.append(self._audit_now)
-        self.settler.on_settled.append(self._after_settlement)
+        self.settler.on_dead = self._letters.post
+        self.settler.on_due_in = self._due_in
         self.settler.on_progress = self.dispatcher.wants_more.set
 
     @property
@@ -171,12 +173,8 @@ class QueueWorker:
         """What has a slot, waits for one, or has an outcome that waits to be written."""
         return [*self.dispatcher.held, *self.settler.held]
 
-    def _after_settlement(self, settlement: Settlement, settled: list[int]) -> None:
-        if settlement.event in {Event.MESSAGE_RETRYING, Event.MESSAGE_SNOOZED}:
-            for _, outcome in settlement.pairs:
-                self.claimer.look_in(delay_s(outcome) + 0.001)
-        elif settlement.event == Event.MESSAGE_DEAD:
-            self._letters.post(settlement, settled)
+    def _due_in(self, seconds: float) -> None:
+        self.claimer.look_in(seconds + 0.001)
 
     def _lost(self, message: Message) -> None:
         """The lease is with somebody else: what runs is told and cancelled, what waits is dropped."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from postmill.engine.run.attempt import Attempt
+    from postmill.engine.settle.settlement import Settling
     from postmill.model.queue.message import Message
 
 TASK_HEADER = "postmill-task"
@@ -78,6 +79,8 @@ class Worker:
         self.options = options
         self._default: Task | None = None
         self._tasks: dict[str, Task] = {}
+        self.settlings: dict[type, Settling] = {}
+        """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
         self.__name__ = options.queue
         if function is not None:
             self._default = Task(self, None, function)
@@ -229,5 +232,5 @@ class WorkerDecorator(Worker):
     def __call__(self, function: Callable[..., Any], /) -> Worker:
         """Decorate the default handler. The tasks of this queue stay with it."""
         made = Worker(self.options, function)
-        made._tasks = self._tasks
+        made._tasks, made.settlings = self._tasks, self.settlings
         return made

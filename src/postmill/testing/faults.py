@@ -18,10 +18,11 @@ from postmill.model.queue.retry import Dead
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Container, Sequence
+    from collections.abc import Awaitable, Container, Mapping, Sequence
 
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
+    from postmill.engine.settle.settlement import Settling
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
 
@@ -89,6 +90,11 @@ class Faulty:
     def options(self) -> WorkerOptions:
         """See :class:`postmill.engine.handler.Handler`."""
         return self.handler.options
+
+    @property
+    def settlings(self) -> Mapping[type, Settling]:
+        """See :class:`postmill.engine.handler.Handler`."""
+        return self.handler.settlings
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt_services import AttemptServices
     from postmill.engine.run.slot import Slot
+    from postmill.engine.settle.settlement import Settlings
     from postmill.model.queue.message import Message
 
 _ABANDONED: dict[str, Outcome] = {"shutdown": RELEASED, "lease_lost": LOST, "cancelled": CANCELLED}
@@ -40,12 +41,12 @@ _ABANDONED: dict[str, Outcome] = {"shutdown": RELEASED, "lease_lost": LOST, "can
 class Executor:
     """Runs the handler of one worker."""
 
-    def __init__(self, handler: Handler, services: AttemptServices) -> None:
+    def __init__(self, handler: Handler, services: AttemptServices, settlings: Settlings) -> None:
         self._handler = handler
         self._services = services
         self._options = handler.options
         self._timeout_s = self._options.timeout_s
-        self.verdicts = Verdicts(self._options, services.events)
+        self.verdicts = Verdicts(self._options, services.events, settlings)
 
     async def run(self, message: Message, slot: Slot) -> Outcome:
         """Run the handler on one message. Never raises; a cancellation of the slot itself ends in an outcome

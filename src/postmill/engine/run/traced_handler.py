@@ -14,13 +14,14 @@ from postmill.model.errors import InvalidPayload
 from postmill.model.queue.outcome import Snooze
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Sequence
+    from collections.abc import Awaitable, Iterator, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
+    from postmill.engine.settle.settlement import Settling
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
 
@@ -47,6 +48,11 @@ class TracedHandler:
     def options(self) -> WorkerOptions:
         """See :class:`postmill.engine.handler.Handler`."""
         return self._handler.options
+
+    @property
+    def settlings(self) -> Mapping[type, Settling]:
+        """See :class:`postmill.engine.handler.Handler`."""
+        return self._handler.settlings
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""

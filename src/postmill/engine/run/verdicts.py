@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from postmill.model.duration import seconds
 from postmill.model.error_text import KEPT_TEXT, kept_message, kept_traceback, name_of, storable
@@ -33,6 +33,7 @@ from postmill.model.queue.retry import Dead, Exhausted, in_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from postmill.engine.settle.settlement import Settlings
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.events import Events
@@ -52,9 +53,10 @@ class ChildCrashed(Exception):
 class Verdicts:
     """The rules of one worker by which attempts end."""
 
-    def __init__(self, options: WorkerOptions, events: Events) -> None:
+    def __init__(self, options: WorkerOptions, events: Events, settlings: Settlings) -> None:
         self._options = options
         self._events = events
+        self._settlings = settlings
 
     def before(self, message: Message) -> Failed | None:
         """What becomes of a message that must not be run again; None for one that may."""
@@ -87,8 +89,10 @@ class Verdicts:
 
     def returned(self, value: Any, message: Message) -> Outcome:
         """What a handler returned for a message. Outcomes may be returned as well as raised, and an exception
-        is a failure either way.
+        is a failure either way, unless the handler has added its class to the outcomes.
         """
+        if self._settlings.is_added(value):
+            return cast("Outcome", value)
         match value:
             case BaseException():
                 return self.raised(value, message)
@@ -100,6 +104,8 @@ class Verdicts:
         self, error: BaseException, message: Message, outages: Sequence[BaseException] = ()
     ) -> Outcome:
         """What a handler raised. ``outages``: errors of connections that it had borrowed and lost."""
+        if self._settlings.is_added(error):
+            return cast("Outcome", error)
         if isinstance(error, Snooze):
             try:
                 return Snooze(seconds(error.after_s, "after"))

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run.verdicts import QUOTED_LIMIT
-from postmill.engine.settle.settlement import attempts_of
+from postmill.engine.settle.statements import attempts_of
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Failed
 from postmill.service.tasks import new_task

@@ -1,4 +1,5 @@
-"""Asks the database why a settlement was refused. Decides nothing: see ``model.refusal``."""
+"""Asks the database why a settlement was refused. Decides nothing: see
+``model.queue.refusal``."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ class Diagnosis:
         """Tables and rights that are missing for this settlement."""
         name = self._statements.shape.name.lower()
         archive = f"a_{name}" if self._statements.archive else None
-        rows = await self._shared.fetch(statement("settlement_lacks"), f"q_{name}", archive, settlement.kind)
+        needs = settlement.settling.diagnosis
+        rows = await self._shared.fetch(statement("settlement_lacks"), f"q_{name}", archive, needs)
         words = ", ".join(sorted(row["lack"] for row in rows))
         return Lack(words, any(row["queue_is_gone"] for row in rows))
 

@@ -1,8 +1,8 @@
 """What follows a settlement that the database did not take, or took only in part.
 
 An outage is waited out, a batch that a single message spoils is split until that message stands alone, and
-what the whole queue refuses is kept until it is accepted (``model.refusal`` tells these apart). What is to be
-sent again goes back to ``engine.settler``.
+what the whole queue refuses is kept until it is accepted (``model.queue.refusal`` tells these apart). What is
+to be sent again goes back to ``engine.settle.settler``.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from postmill.db.hot.outage import is_passing, refuses_login
-from postmill.engine.reports import follows
 from postmill.engine.settle.diagnosis import Diagnosis
 from postmill.engine.settle.refusals import Refusals
 from postmill.model.events import Event
 from postmill.model.queue.message import State
 from postmill.model.queue.outcome import LOST, Failed, Lost
-from postmill.model.queue.refusal import Cause, Verdict, cause_of, weakened
+from postmill.model.queue.refusal import PUT_OFF_S, Cause, Verdict, cause_of
 from postmill.model.sqlstates import may_follow_the_row, state_of
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from postmill.engine.held_messages import HeldMessages
     from postmill.engine.settle.settlement import Pair, Settlement, Statements
     from postmill.model.queue.message import Message
+    from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
     from postmill.service.outage import OutageBackoff
 
@@ -37,7 +37,7 @@ WAITS = 3
 
 
 class Settle(Protocol):
-    """Settles outcomes: see ``engine.settler``."""
+    """Settles outcomes: see ``engine.settle.settler``."""
 
     def __call__(self, pairs: list[Pair], *, new_session: bool = False, waits: int = 0) -> Awaitable[None]:
         """On a session that is new to them, and after so many vain waits."""
@@ -172,7 +172,7 @@ class FailedSettlements:
     async def _weaken(self, settlement: Settlement, pair: Pair, reason: str) -> None:
         message, outcome = pair
         self.refusals.forget(settlement.kind, message)
-        weaker = weakened(outcome, partial(self.as_failed, message, reason))
+        weaker = settlement.settling.weaker(outcome, partial(self.as_failed, message, reason))
         if type(weaker) is type(outcome) and not isinstance(outcome, Failed):
             self._events.emit(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=reason)
         else:
@@ -181,7 +181,7 @@ class FailedSettlements:
                 msg_id=message.msg_id,
                 statement=settlement.kind,
                 reason=reason,
-                follows=follows(weaker),
+                follows=_in_words(weaker),
             )
         if weaker is not None:
             await self._settle([(message, weaker)], new_session=settlement.new_session)
@@ -229,7 +229,7 @@ class FailedSettlements:
         unmoved = [
             pair for pair in missed if pair[0].vt_us == sent[pair[0].msg_id] and pair[0].state != State.LOST
         ]
-        if settlement.kind == "close" or not unmoved:
+        if settlement.settling.keeps_row or not unmoved:
             return set()
         while True:
             try:
@@ -255,6 +255,18 @@ class FailedSettlements:
 def said(error: BaseException) -> str:
     """An error in one line, with its SQLSTATE."""
     return f"{state_of(error) or type(error).__name__}: {error}".strip()
+
+
+def _in_words(weaker: Outcome | None) -> str:
+    """What is tried in place of a refused outcome."""
+    match weaker:
+        case None:
+            return "it is left to the end of its lease"
+        case Failed(retry_after_s=None):
+            return "a dead letter"
+        case Failed(retry_after_s=delay_s) if delay_s == PUT_OFF_S:
+            return "put off for a day"
+    return "another attempt"
 
 
 def _is_lock(error: Exception) -> bool:

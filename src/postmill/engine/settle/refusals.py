@@ -1,6 +1,6 @@
 """Outcomes that the database refuses for now: kept with their leases, and offered again.
 
-Knows when each is due and whether the whole queue refuses. Sends nothing: see ``engine.settler``.
+Knows when each is due and whether the whole queue refuses. Sends nothing: see ``engine.settle.settler``.
 """
 
 from __future__ import annotations

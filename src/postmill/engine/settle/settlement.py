@@ -1,43 +1,80 @@
-"""From outcomes to statements: which messages go into which statement, with which arguments. Builds; executes
-nothing.
+"""Which messages are settled together, and how: the registry in which an outcome finds its statement.
 
-Within a statement messages stand in order of id, so that every statement locks rows in the same order.
+The engine's own outcomes are in ``engine.settle.statements``. A handler adds classes of its own
+(``Handler.settlings``): they settle in the same batch, and are retried, kept, judged and reported like the
+engine's. Within a statement messages stand in order of id, so that every statement locks rows in the same
+order. Builds; executes nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from postmill.model.events import Event
-from postmill.model.queue.outcome import (
-    Cancelled,
-    Completed,
-    Failed,
-    Lost,
-    Outcome,
-    Released,
-    Settled,
-    Snooze,
-)
-from postmill.sql.catalog import queue_statement, statement
+from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from uuid import UUID
 
+    from postmill.model.events import Event
     from postmill.model.queue.message import Message
+    from postmill.model.queue.outcome import Failed, Outcome
     from postmill.model.queue.queue_name import QueueShape
 
+    Build: TypeAlias = Callable[["Statements", "Settlement"], tuple[str, tuple[Any, ...]]]
+    Entry: TypeAlias = "Settling | Callable[[Any], Settling]"
+
 Pair = tuple["Message", "Outcome"]
+
+KINDS = frozenset({"complete", "reschedule", "dead_letter", "cancel", "close"})
+"""The engine's own kinds. ``settlement_lacks.sql`` knows the tables and rights that each of them needs."""
+
+
+def a_failed_attempt(_outcome: Any, failed: Callable[[], Failed]) -> Outcome | None:
+    """A failed attempt, under the retry policy, in place of an outcome that its row does not allow."""
+    return failed()
+
+
+@dataclass(frozen=True, eq=False, slots=True, kw_only=True)
+class Settling:
+    """One way in which messages end: all of a batch that end this way are settled by one statement."""
+
+    kind: str
+    """Names the statement in log lines. What the database refuses of one kind says nothing about others."""
+    event: Event
+    """Reported of each message that was settled."""
+    build: Build
+    """Makes the statement's text and arguments. The statement changes a message only if its token
+    ``(msg_id, read_ct, vt)`` is still the one it was claimed with, closes the receipts of the settlement, and
+    returns the ids that it settled as ``settled``. See ``leases`` for the arguments
+    that say all of this, and ``sql/statements/engine/reschedule.sql`` for an example.
+    """
+    details: Callable[[Message, Any], dict[str, Any]] | None = None
+    """Fields of the event beside those that every message has."""
+    due_in_s: Callable[[Any], float] | None = None
+    """Seconds until the message is due again, and this worker looks for it; None: it is not looked for."""
+    buries: bool = False
+    """The messages go to the dead letters: each is given its last failure before, and ``on_dead`` is called
+    after.
+    """
+    keeps_row: bool = False
+    """No message's row is written, so a message that was not settled needs no search for its row."""
+    diagnosis: str = ""
+    """The kind of the engine's own whose tables and rights are checked when the database refuses; empty: none
+    are.
+    """
+    weaker: Callable[[Any, Callable[[], Failed]], Outcome | None] = a_failed_attempt
+    """What to try in place of an outcome that was refused for its row's sake; None: nothing, and the message
+    is left to the end of its lease.
+    """
 
 
 @dataclass(slots=True)
 class Settlement:
     """One statement's worth of messages that end the same way."""
 
-    kind: str
-    event: Event
+    settling: Settling
     pairs: list[Pair]
     finished: list[int]
     """Receipts that are closed with this."""
@@ -55,6 +92,16 @@ class Settlement:
     """How often it waited in vain for a lock."""
 
     @property
+    def kind(self) -> str:
+        """The statement's name."""
+        return self.settling.kind
+
+    @property
+    def event(self) -> Event:
+        """What is reported of each message."""
+        return self.settling.event
+
+    @property
     def messages(self) -> list[Message]:
         """The messages, in order of id."""
         return [message for message, _ in self.pairs]
@@ -70,52 +117,71 @@ class Settlement:
         return self.pairs[:middle], self.pairs[middle:]
 
 
-def attempts_of(message: Message, outcome: Failed) -> int:
-    """How many attempts of a dead message failed. One that was not run again has no attempt of its own."""
-    return message.attempt if outcome.kind else message.failures
+class Settlings:
+    """The ways in which messages of one worker can end, by class of outcome."""
+
+    def __init__(self, own: Mapping[type, Entry], added: Mapping[type, Settling] | None = None) -> None:
+        """``added``: those of the handler. One for a class of the engine's replaces it. Raises
+        :class:`InvalidOption` for a kind that the engine uses for another statement.
+        """
+        added = added or {}
+        for settling in added.values():
+            _check(settling)
+        self._entries: dict[type, Entry] = {**own, **added}
+        self._added = tuple(added)
+
+    def find(self, outcome: Any) -> Settling:
+        """How ``outcome`` is settled. A subclass is settled as the nearest class above it that has an entry;
+        an entry may choose by the outcome's values.
+        """
+        entry = self._entries.get(type(outcome)) or self._inherited(outcome)
+        return entry if isinstance(entry, Settling) else entry(outcome)
+
+    def is_added(self, value: object) -> bool:
+        """Whether ``value`` is an outcome that the handler has added."""
+        if not self._added:
+            return False
+        nearest = next((kind for kind in type(value).__mro__ if kind in self._entries), None)
+        return nearest in self._added
+
+    def _inherited(self, outcome: Any) -> Entry:
+        for kind in type(outcome).__mro__:
+            if kind in self._entries:
+                return self._entries[kind]
+        raise TypeError(
+            f"{type(outcome).__name__} is no outcome: the executor makes one of what ends an attempt"
+        )
 
 
-_KINDS: dict[type, tuple[str, Event]] = {
-    Completed: ("complete", Event.MESSAGE_COMPLETED),
-    Snooze: ("reschedule", Event.MESSAGE_SNOOZED),
-    Released: ("reschedule", Event.MESSAGE_RELEASED),
-    Cancelled: ("cancel", Event.MESSAGE_CANCELLED),
-    Lost: ("close", Event.LEASE_LOST),
-    Settled: ("close", Event.MESSAGE_COMPLETED),
-}
-
-
-def kind_of(outcome: Outcome) -> tuple[str, Event]:
-    """The statement that settles an outcome, and the event that follows. Subclasses are settled as what they
-    extend; those of the engine's own classes, which nearly all are, are found without a search.
-    """
-    known = _KINDS.get(type(outcome))
-    if known is not None:
-        return known
-    for extended, settled_by in _KINDS.items():
-        if isinstance(outcome, extended):
-            return settled_by
-    if isinstance(outcome, Failed):
-        if outcome.retry_after_s is None:
-            return "dead_letter", Event.MESSAGE_DEAD
-        return "reschedule", Event.MESSAGE_RETRYING
-    raise TypeError(f"{type(outcome).__name__} is no outcome: the executor makes one of what ends an attempt")
+def _check(settling: Settling) -> None:
+    if settling.kind in KINDS:
+        raise InvalidOption(
+            f"A settling of the kind {settling.kind!r} can't be added.",
+            why="The engine has one: what the database refuses of a kind is told apart by its name.",
+            hint="Give it another name.",
+        )
+    if settling.diagnosis not in {"", *KINDS}:
+        raise InvalidOption(
+            f"diagnosis={settling.diagnosis!r} is not known.", why=f"Known: {', '.join(sorted(KINDS))}."
+        )
 
 
 def grouped(
-    pairs: Iterable[Pair], closing: Callable[[Iterable[Message]], tuple[list[int], list[int]]]
+    pairs: Iterable[Pair],
+    closing: Callable[[Iterable[Message]], tuple[list[int], list[int]]],
+    settlings: Settlings,
 ) -> Iterator[Settlement]:
-    """Settlements for ``pairs``: one a kind and event. Receipts are counted off through ``closing`` when the
-    turn of each comes, so that one that was refused before is not counted.
+    """Settlements for ``pairs``: one for each way to end. Receipts are counted off through ``closing`` when
+    the turn of each comes, so that one that was refused before is not counted.
     """
-    groups: dict[tuple[str, Event], list[Pair]] = {}
+    groups: dict[Settling, list[Pair]] = {}
     for pair in pairs:
-        groups.setdefault(kind_of(pair[1]), []).append(pair)
-    for (kind, event), group in groups.items():
+        groups.setdefault(settlings.find(pair[1]), []).append(pair)
+    for settling, group in groups.items():
         for members in _distinct(group):
             members.sort(key=lambda pair: pair[0].msg_id)
             finished, touched = closing(message for message, _ in members)
-            yield Settlement(kind, event, members, finished, touched)
+            yield Settlement(settling, members, finished, touched)
 
 
 def _distinct(pairs: list[Pair]) -> Iterator[list[Pair]]:
@@ -132,20 +198,13 @@ def _distinct(pairs: list[Pair]) -> Iterator[list[Pair]]:
 
 
 class Statements:
-    """The statements of one queue for one worker."""
+    """What the statements of one worker have in common: the queue's tables, and what becomes of messages."""
 
     def __init__(self, shape: QueueShape, worker_id: UUID, *, archive: bool, keep_results: bool) -> None:
         self.shape = shape
-        self._worker_id = worker_id
+        self.worker_id = worker_id
         self.archive = archive
-        self._keep_results = keep_results
-        self._builders: dict[str, Callable[[Settlement], tuple[str, tuple[Any, ...]]]] = {
-            "complete": self._complete,
-            "reschedule": self._reschedule,
-            "dead_letter": self._dead_letter,
-            "cancel": self._cancel,
-            "close": self._close,
-        }
+        self.keep_results = keep_results
 
     @property
     def complete_flags(self) -> tuple[str, ...]:
@@ -154,62 +213,7 @@ class Statements:
 
     def call(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
         """The text and the arguments for a settlement."""
-        return self._builders[settlement.kind](settlement)
-
-    def _complete(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-        arguments = (*map(array_literal, _tokens(settlement)), settlement.finished)
-        if not self._keep_results:
-            return queue_statement("complete", self.shape, *self.complete_flags), arguments
-        results = [_result(outcome) for _, outcome in settlement.pairs]
-        text = queue_statement("complete", self.shape, *self.complete_flags, "results")
-        return text, (*arguments, self.shape.name, results)
-
-    def _reschedule(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-        delays = [delay_s(outcome) for _, outcome in settlement.pairs]
-        return queue_statement("reschedule", self.shape), (
-            *_held(settlement),
-            delays,
-            self.shape.name,
-            self._worker_id,
-            *_failures(settlement),
-        )
-
-    def _dead_letter(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-        reasons = [outcome.reason for _, outcome in settlement.pairs if isinstance(outcome, Failed)]
-        attempts = [
-            attempts_of(message, outcome)
-            for message, outcome in settlement.pairs
-            if isinstance(outcome, Failed)
-        ]
-        again = ([message.enqueued_us for message in settlement.messages],) if settlement.uncertain else ()
-        return queue_statement("dead_letter", self.shape, *(("again",) if again else ())), (
-            *_held(settlement),
-            reasons,
-            self.shape.name,
-            self._worker_id,
-            *_failures(settlement),
-            attempts,
-            *again,
-        )
-
-    def _cancel(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-        return queue_statement("cancel_running", self.shape), (*_held(settlement), self.shape.name)
-
-    def _close(self, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-        lost = [message for message, outcome in settlement.pairs if isinstance(outcome, Lost)]
-        results = [_result(outcome) for _, outcome in settlement.pairs]
-        flags = ("results",) if any(result is not None for result in results) else ()
-        return statement("close_receipts", *flags), (
-            [message.msg_id for message in settlement.messages],
-            settlement.finished,
-            settlement.touched,
-            self.shape.name,
-            self._worker_id,
-            [message.msg_id for message in lost if message.started],
-            [message.attempt for message in lost if message.started],
-            [message.claim.claim_id for message in lost if message.started],
-            *((results,) if flags else ()),
-        )
+        return settlement.settling.build(self, settlement)
 
 
 def completion_flags(shape: QueueShape, *, archive: bool) -> tuple[str, ...]:
@@ -224,12 +228,8 @@ def completion_flags(shape: QueueShape, *, archive: bool) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def array_literal(numbers: Iterable[int]) -> str:
-    """The text of a PostgreSQL array."""
-    return "{" + ",".join(map(str, numbers)) + "}"
-
-
-def _tokens(settlement: Settlement) -> tuple[list[int], list[int], list[int]]:
+def tokens(settlement: Settlement) -> tuple[list[int], list[int], list[int]]:
+    """The ids, read_ct and vt by which the settlement's messages are still ours, as they are sent now."""
     messages = settlement.messages
     settlement.sent_vts = [message.vt_us for message in messages]
     return (
@@ -239,39 +239,14 @@ def _tokens(settlement: Settlement) -> tuple[list[int], list[int], list[int]]:
     )
 
 
-def _held(settlement: Settlement) -> tuple[list[int], ...]:
-    """Tokens and receipts in the order of the statements that share ``settled_receipts``."""
-    ids, read_cts, vts = _tokens(settlement)
+def leases(settlement: Settlement) -> tuple[list[int], ...]:
+    """The first five arguments of each statement that shares ``settled_receipts``: ids, receipts to close,
+    receipts that lose these ids, the ids' read_ct and their vt.
+    """
+    ids, read_cts, vts = tokens(settlement)
     return ids, settlement.finished, settlement.touched, read_cts, vts
 
 
-def _failures(settlement: Settlement) -> tuple[list[Any], ...]:
-    """The columns of the records of failed attempts: null where there was none."""
-    rows = [_failure(message, outcome) for message, outcome in settlement.pairs]
-    return tuple([row[column] for row in rows] for column in range(6))
-
-
-def _failure(message: Message, outcome: Outcome) -> tuple[Any, ...]:
-    if not isinstance(outcome, Failed):
-        return (None,) * 6
-    if not outcome.kind:  # not run again: no attempt to record, but its last one stands in the letter
-        return (None, None, outcome.error_type or None, None, outcome.traceback, None)
-    return (
-        message.attempt,
-        outcome.kind,
-        outcome.error_type,
-        outcome.error_message,
-        outcome.traceback,
-        outcome.ran_s,
-    )
-
-
-def delay_s(outcome: Outcome) -> float:
-    """Seconds until the message of a rescheduling outcome is due again."""
-    if isinstance(outcome, Failed):
-        return outcome.retry_after_s or 0.0
-    return outcome.after_s if isinstance(outcome, Snooze) else 0.0
-
-
-def _result(outcome: Outcome) -> str | None:
-    return outcome.result if isinstance(outcome, Completed | Settled) else None
+def array_literal(numbers: Iterable[int]) -> str:
+    """The text of a PostgreSQL array."""
+    return "{" + ",".join(map(str, numbers)) + "}"

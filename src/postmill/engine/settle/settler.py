@@ -1,7 +1,7 @@
-"""Writes outcomes down, in batches, until each has landed or its lease is lost.
+"""Writes outcomes down, in batches, until each has landed or its lease is lost, and reports what landed.
 
 A finished handler whose outcome could not be written is not a failed handler. What follows a settlement that
-the database did not take is decided by ``engine.failed_settlements``.
+the database did not take is decided by ``engine.settle.failed_settlements``.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from postmill.engine.reports import report
 from postmill.engine.settle.dead_letters import with_last_failures
 from postmill.engine.settle.failed_settlements import FailedSettlements, said
 from postmill.engine.settle.settlement import Settlement, Statements, grouped
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.held_messages import HeldMessages
-    from postmill.engine.settle.settlement import Pair
+    from postmill.engine.settle.settlement import Pair, Settlings
     from postmill.model.queue.message import Message
     from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
@@ -44,12 +43,14 @@ class Settler(Service):
         self,
         shared: SharedConnection,
         statements: Statements,
+        settlings: Settlings,
         held_messages: HeldMessages,
         events: Events,
         outage: Outage,
     ) -> None:
         super().__init__(events)
         self.statements = statements
+        self._settlings = settlings
         self._shared = shared
         self._held = held_messages
         self._events = events
@@ -76,6 +77,10 @@ class Settler(Service):
         """Messages settled so far."""
         self.on_settled: list[Callable[[Settlement, list[int]], None]] = []
         """Called after each statement with what it really settled."""
+        self.on_dead: Callable[[Settlement, list[int]], None] = lambda _settlement, _settled: None
+        """Called with the ids that went to the dead letters."""
+        self.on_due_in: Callable[[float], None] = lambda _seconds: None
+        """Called for each message that is due again, with the seconds until then."""
         self.on_progress: Callable[[], None] = lambda: None
 
     def fail_with(self, as_failed: Callable[[Message, str], Failed]) -> None:
@@ -185,7 +190,7 @@ class Settler(Service):
     async def _settle_pairs(
         self, pairs: list[Pair], *, trial: bool = False, new_session: bool = False, waits: int = 0
     ) -> None:
-        for settlement in grouped(pairs, self._held.closing):
+        for settlement in grouped(pairs, self._held.closing, self._settlings):
             settlement.trial, settlement.new_session, settlement.waits = trial, new_session, waits
             await self._settle(settlement)
             self._held.closed(settlement.finished)
@@ -196,7 +201,7 @@ class Settler(Service):
                 self._failures.hold(settlement, settlement.pairs)
                 return
             try:
-                if settlement.kind == "dead_letter":
+                if settlement.settling.buries:
                     await self._explain(settlement)
                 settled = await self._execute(settlement)
             except Exception as error:
@@ -257,7 +262,26 @@ class Settler(Service):
         self.settled += len(landed)
         if landed:
             self._release(settlement.kind, settled)
-            for listener in self.on_settled:
-                listener(settlement, settled)
-            report(self._events, settlement, news)
+            self._report(settlement, news)
+            self._tell(settlement, settled)
         return missed
+
+    def _report(self, settlement: Settlement, landed: list[Message]) -> None:
+        """One event a message, with what is worth knowing of its outcome."""
+        details = settlement.settling.details
+        if details is None:
+            self._events.emit_each(settlement.event, landed)
+            return
+        ids = {message.msg_id for message in landed}
+        for message, outcome in settlement.pairs:
+            if message.msg_id in ids:
+                self._events.emit_each(settlement.event, [message], **details(message, outcome))
+
+    def _tell(self, settlement: Settlement, settled: list[int]) -> None:
+        for listener in self.on_settled:
+            listener(settlement, settled)
+        if settlement.settling.buries:
+            self.on_dead(settlement, settled)
+        if settlement.settling.due_in_s is not None:
+            for _, outcome in settlement.pairs:
+                self.on_due_in(settlement.settling.due_in_s(outcome))
