@@ -47,8 +47,8 @@ class Settling:
     build: Build
     """Makes the statement's text and arguments. The statement changes a message only if its token
     ``(msg_id, read_ct, vt)`` is still the one it was claimed with, closes the receipts of the settlement, and
-    returns the ids that it settled as ``settled``. See ``leases`` for the arguments
-    that say all of this, and ``sql/statements/engine/reschedule.sql`` for an example.
+    returns the ids that it settled as ``settled``. :func:`leases` makes the arguments for that;
+    ``sql/statements/engine/reschedule.sql`` is an example.
     """
     details: Callable[[Message, Any], dict[str, Any]] | None = None
     """Fields of the event beside those that every message has."""

@@ -262,8 +262,8 @@ class Settler(Service):
         self.settled += len(landed)
         if landed:
             self._release(settlement.kind, settled)
-            self._report(settlement, news)
             self._tell(settlement, settled)
+            self._report(settlement, news)
         return missed
 
     def _report(self, settlement: Settlement, landed: list[Message]) -> None:
