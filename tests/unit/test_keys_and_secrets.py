@@ -302,7 +302,7 @@ def test_a_pipe_of_variables_is_read_once_and_never_waited_for_without_end(
     monkeypatch.setattr(env_file, "PIPE_S", 0.05)
     with pytest.raises(NotFound, match="can't be read") as caught:
         environment()
-    assert "nobody has written it" in caught.value.why
+    assert "no program has written" in caught.value.why
     monkeypatch.setattr(env_file, "PIPE_S", 30.0)
     environment = Environment({}, tmp_path, pipe)
     text = "A=" + "x" * 200_000  # more than a pipe holds, so that it comes in parts

@@ -1,4 +1,4 @@
-"""Who may call a function: the project's keys, its secrets, and what a request's headers prove.
+"""The project's keys and secrets, and what a request's headers prove about its caller.
 
 Knows headers and files; never a request, a response or a log.
 """

@@ -1,6 +1,7 @@
 """What the headers of a request prove. Pure: headers, what is trusted and the time in, a verdict out.
 
-Never raises, never logs, and compares keys in constant time. Whatever it does not understand is refused.
+Never raises, never logs, and compares keys in constant time. A request that it does not understand is
+refused.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ _OWN_CHECKS: Options = {
     "verify_sub": False,
     "verify_jti": False,
 }
-"""Only the signature is PyJWT's to check: it reads the clock, and we are given the time."""
+"""PyJWT checks the signature only. It would compare the times in a token with the machine's clock; here the
+time is passed in.
+"""
 
 
 class Reason(StrEnum):
@@ -54,12 +57,12 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """What signatures and keys are measured by."""
+    """The keys and secrets that the project trusts."""
 
     keys: ProjectKeys
     public_keys: tuple[jwt.PyJWK, ...] = ()
     known: tuple[tuple[bytes, Granted], ...] = field(init=False, repr=False, compare=False)
-    """Each key that is given as it is, and what it proves."""
+    """Each key that is sent unsigned, and what it proves."""
 
     def __post_init__(self) -> None:
         known = tuple((key.encode(), Granted(role)) for key, role in self.keys.roles())
@@ -80,18 +83,18 @@ class Denied:
 
     reason: Reason
     unknown_key: bool = False
-    """Its token names a public key that is not among those we have: it may have been published since."""
+    """The token names a public key that is not among the known ones. It may have been published since."""
 
 
 def authenticate(headers: Headers, trusted: Trusted, now_s: float) -> Granted | Denied:
     """The verdict on ``headers`` (names in lower case, as ASGI has them) at ``now_s``, seconds since 1970.
 
-    A bearer token decides alone, also when it is bad and the ``apikey`` beside it is good: somebody whose
-    session has expired must not go on as a stranger. Two different values of one header are refused.
+    A bearer token decides alone, also when it is bad and the ``apikey`` beside it is good: a user whose
+    session has expired must not go on as an anonymous caller. Two different values of one header are refused.
     """
     try:
         return _authenticate(headers, trusted, now_s)
-    except Exception:  # parsers of other people's text: what surprises us stays outside
+    except Exception:  # the parsers may raise anything on a hostile text: it is refused
         return Denied(Reason.INVALID_JWT_FORMAT)
 
 
@@ -126,8 +129,8 @@ def _bearer(token: str, trusted: Trusted, now_s: float) -> Granted | Denied:
 
 @lru_cache(maxsize=1024)
 def _verified(token: str, trusted: Trusted) -> Mapping[str, Any] | Denied:
-    """The claims of a token that somebody we trust has signed. Remembered: an application sends the same one
-    again and again, and signatures are slow.
+    """The claims of a token that a trusted key has signed. Remembered: an application sends the same token
+    again and again, and checking a signature is slow.
     """
     if not _JWT.fullmatch(token):
         return Denied(Reason.INVALID_JWT_FORMAT)
@@ -145,15 +148,15 @@ def _verified(token: str, trusted: Trusted) -> Mapping[str, Any] | Denied:
 
 
 def _known_key(given: str, trusted: Trusted) -> Granted | None:
-    """Compares with every key, whichever fits, so that the time taken tells nothing."""
+    """Compares with every key, also after one has fitted, so that the time taken tells nothing."""
     plain = given.encode()
     fits = [allowed for key, allowed in trusted.known if hmac.compare_digest(plain, key)]
     return fits[0] if fits else None
 
 
 def _candidates(header: Mapping[str, Any], trusted: Trusted) -> list[Any] | None:
-    """The keys that may have signed, chosen by the algorithm and never by the token's word alone; None when
-    nothing here could have.
+    """The keys that may have signed the token. The algorithm decides, never the token's own claim alone. None
+    when no known key could have.
     """
     algorithm = header.get("alg")
     if algorithm == ALGORITHM:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from dotenv.parser import Binding
 
 SKIPPED = "SUPABASE_"
-"""Files that people bring have such names, and the host sets its own: they are left out, with a warning."""
+"""The host sets variables of these names itself. In a file that was written for another platform they are
+left out, with a warning.
+"""
 
 PIPE_S = 2.0
 """How long a pipe may take to give its content, in seconds. 2 s: a password manager that writes the pipe
@@ -45,15 +47,15 @@ class EnvFile:
 
 
 def read(path: Path) -> EnvFile:
-    """The variables of a file, or of a pipe that somebody writes within ``PIPE_S``. Raises :class:`NotFound`
-    when it can't be read, and as :func:`parse`.
+    """The variables of a file, or of a pipe that another program writes within ``PIPE_S``. Raises
+    :class:`NotFound` when it can't be read, and as :func:`parse`.
     """
     try:
         content = _piped(path) if path.is_fifo() else path.read_bytes()
     except TimeoutError as error:
         raise NotFound(
             f"{path} can't be read.",
-            why=f"It is a pipe, and nobody has written it and closed it within {PIPE_S:g} s.",
+            why=f"It is a pipe, and no program has written and closed it within {PIPE_S:g} s.",
         ) from error
     except OSError as error:
         raise NotFound(f"{path} can't be read.", why=f"{error.strerror}.") from error
@@ -84,7 +86,9 @@ def parse_all(text: str, source: str) -> EnvFile:
 
 
 def _piped(path: Path) -> bytes:
-    """All that is written to a pipe. Opening it waits for no writer; an end without one is not the end."""
+    """All that is written to a pipe. Opening it does not wait for a writer, and an empty read before the
+    first writer is not the end.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     content, until = b"", time.monotonic() + PIPE_S
     poller = select.poll()

@@ -23,7 +23,7 @@ _LOGGER = logging.getLogger("postmill")
 
 
 def of_project(url: str, keys: ProjectKeys) -> dict[str, str]:
-    """What the host sets, under the names people know from elsewhere. ``url``: where functions are served."""
+    """What the host sets, under Supabase's names. ``url``: where functions are served."""
     return {
         "SUPABASE_URL": url,
         "SUPABASE_ANON_KEY": keys.anon,
@@ -76,8 +76,8 @@ class Environment:
         return found.values
 
     def _read(self, file: Path) -> EnvFile:
-        """A pipe gives its content once: that holds as long as the same pipe is there. A wait for it that was
-        in vain holds for all who have waited with it.
+        """A pipe gives its content once, so it is kept as long as the same pipe is there. When a wait for the
+        pipe was in vain, every thread that has waited for it gets the same error.
         """
         at = _pipe_at(file)
         if at is None:

@@ -1,7 +1,8 @@
-"""Public keys of whoever signs tokens for this project: a JSON Web Key Set from a file or an HTTPS address.
+"""The public keys of the services that sign tokens for this project: a JSON Web Key Set from a file or an
+HTTPS address.
 
-Keeps the keys that verify RS256 or ES256 and nothing else: a symmetric key in a published set would be
-everybody's, and one that is published for something else proves nothing here (RFC 7517, sections 4.2 to 4.4).
+Keeps the keys that verify RS256 or ES256 and nothing else: a symmetric key in a published set is no secret,
+and a key that is published for another use proves nothing here (RFC 7517, sections 4.2 to 4.4).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def fetch(source: str, base: Path) -> tuple[jwt.PyJWK, ...]:
     """The keys at ``source``, a path (relative to ``base``) or an ``https://`` address. Blocks, at most a few
     times :data:`TIMEOUT_S`.
 
-    Raises :class:`InvalidOption` when it can't be had or holds no key of a kind we take.
+    Raises :class:`InvalidOption` when it can't be read or holds no key of a supported kind.
     """
     try:
         keys = parse(_read(source, base))
@@ -70,12 +71,12 @@ def _key(entry: Any) -> jwt.PyJWK | None:
         return None
     try:
         return jwt.PyJWK({name: value for name, value in entry.items() if name != "d"}, algorithm)
-    except Exception:  # somebody else's text: one bad key must not spoil the others
+    except Exception:  # the set was written elsewhere: one bad key must not spoil the others
         return None
 
 
 def _algorithm(entry: dict[str, Any]) -> str | None:
-    """What a key verifies; None when it verifies nothing that we take."""
+    """The algorithm that a key verifies; None when it is not RS256 or ES256."""
     match entry:
         case {"kty": "RSA"}:
             found = "RS256"
@@ -108,13 +109,13 @@ def _whole(answer: Any, until: float) -> bytes:
 
 
 def _check(address: str) -> None:
-    """Raises ``ValueError`` for an address that somebody on the way could answer for."""
+    """Raises ``ValueError`` for an address without TLS: any machine on the way could answer it."""
     if not address.startswith(("https://", *_LOOPBACK)):
         raise ValueError(f"{address}: an address must begin with https://")
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """What holds for the address holds for the one that it leads to."""
+    """The address that a redirect leads to is checked by the same rule."""
 
     def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
         _check(newurl)

@@ -26,7 +26,7 @@ ENVIRONMENT = {
 
 
 def load(folder: Path, environ: Mapping[str, str]) -> ProjectKeys | None:
-    """The keys somebody made on purpose: given in the environment, or kept in ``folder``; else None.
+    """The keys that a user made: given in the environment, or kept in ``folder``. None when there are none.
 
     Raises :class:`Refused` for a file that can't be trusted, ``InvalidOption`` for a secret too short.
     """
@@ -45,7 +45,7 @@ def create(folder: Path) -> ProjectKeys:
     path = folder / FILE_NAME
     with private_file.turn(folder):
         if path.exists() or path.is_symlink():
-            raise Refused(f"{path} is there already.", why="Whoever holds the old keys would be locked out.")
+            raise Refused(f"{path} is there already.", why="Programs that use the old keys would be refused.")
         keys = make(time.time())
         private_file.write(path, asdict(keys))
     return keys

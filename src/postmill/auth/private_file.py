@@ -1,5 +1,5 @@
-"""JSON files that only their owner may read. Written whole or not at all; never follows what somebody else
-put in their place.
+"""JSON files that only their owner may read. They are written whole or not at all. A link in their place is
+never followed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RETRY_S = 0.01
 person.
 """
 _NO_LOCK_ON_FOLDERS = {errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.ENOLCK, errno.EACCES, errno.EISDIR}
-"""What network file systems say, which lock files only."""
+"""Errors of network file systems that lock files but no folders."""
 
 
 def make_folder(folder: Path) -> None:
@@ -54,8 +54,8 @@ def make_folder(folder: Path) -> None:
 
 @contextmanager
 def turn(folder: Path) -> Iterator[None]:
-    """While it lasts, no other process changes a file in ``folder`` that it has read before: whoever reads,
-    changes and writes one takes a turn. It ends with the process, however that ends.
+    """While it lasts, no other process changes a file in ``folder``: each process that reads, changes and
+    writes one takes a turn. The turn ends with the process, however that ends.
 
     Raises :class:`Refused` when the folder can't be made, or no turn comes within 30 s.
     """

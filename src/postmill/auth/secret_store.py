@@ -1,6 +1,6 @@
 """Secrets that functions get as environment variables, kept in ``.postmill/secrets.json`` (mode 0600).
 
-Tells names and digests; values only to whoever starts a function.
+Shows names and digests. Only the start of a function gets the values.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Fingerprint:
 
     name: str
     digest: str
-    """SHA-256 of the value, in hex: tells whether two places hold the same."""
+    """SHA-256 of the value, in hex: shows whether two projects hold the same value."""
 
 
 class Secrets:

@@ -1,4 +1,5 @@
-"""Who the server runs as. Postgres refuses to run as root, so root hands it to a user without privileges.
+"""The account that the server runs as. Postgres refuses to run as root, so root starts it as a user without
+privileges.
 
 Must not change the permissions of any folder it did not make.
 """
@@ -21,14 +22,14 @@ CANDIDATES = ("postmill", "nobody")
 
 @dataclass(frozen=True)
 class Account:
-    """A user of the system other than ourselves."""
+    """A user of the system other than the one this process runs as."""
 
     uid: int
     gid: int
 
 
 class Identity(TypedDict, total=False):
-    """The part of ``subprocess.Popen``'s options that says who runs the child."""
+    """The options of ``subprocess.Popen`` that name the user of the child."""
 
     user: int
     group: int
@@ -36,11 +37,11 @@ class Identity(TypedDict, total=False):
 
 
 def server_account(cluster: Path, control: Path) -> Account | None:
-    """Who runs the server of this cluster, in the folder ``control``; None means ourselves.
+    """The account for the server of this cluster, in the folder ``control``; None: this process's own.
 
-    Root keeps to the owner the cluster already has, then to the owner of the folder, so that a user's
-    project stays usable without root. Raises ``EmbeddedError`` where root has nobody to hand it to, and
-    where the cluster belongs to another user and we are not root.
+    For root it is the owner of the cluster, or of the folder when there is no cluster, so that a user's
+    project stays usable without root. Raises ``EmbeddedError`` where root finds no such account, and where
+    the cluster belongs to another user and this process is not root.
     """
     owner = cluster.stat() if cluster.exists() else None
     if os.geteuid() != 0:
@@ -116,15 +117,16 @@ def can_use(account: Account | None, path: Path, mode: int = os.R_OK | os.X_OK) 
 
 
 def give(path: Path, account: Account | None) -> None:
-    """Make the account the owner of something we have just made."""
+    """Make the account the owner of a file or folder that was just made."""
     if account is not None:
         os.chown(path, account.uid, account.gid)
 
 
 def inherit_owner(path: Path) -> None:
-    """Root working in somebody's folder leaves its files to that owner, who comes back later without root.
+    """A file that root makes in a user's folder becomes that user's, so that the project stays usable without
+    root.
 
-    A link is left alone, also a hard one: the owner of the folder may have made it to a file that is root's.
+    A link is left alone, also a hard one: the user may have made it to a file of root's.
     """
     if os.geteuid() != 0:
         return

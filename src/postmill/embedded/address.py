@@ -74,12 +74,12 @@ def socket_url(folder: Path, port: int) -> str:
 
 
 def tcp_url(port: int, password: str) -> str:
-    """The URI over 127.0.0.1, with the password in it: for a secret place, never for a log."""
+    """The URI over 127.0.0.1. It contains the password, so it never goes to a log."""
     return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{port}/{DATABASE}"
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody has now."""
+    """A TCP port of 127.0.0.1 that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

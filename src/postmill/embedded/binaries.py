@@ -25,7 +25,9 @@ _VERSION = re.compile(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?")
 
 @dataclass(frozen=True)
 class Binaries:
-    """One installation of Postgres: where its programs lie, which version they are, who brought them."""
+    """One installation of Postgres: the folder of its programs, their version, and the package they come
+    from.
+    """
 
     bin: Path
     version: str

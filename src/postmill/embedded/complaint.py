@@ -1,4 +1,4 @@
-"""Turn what Postgres or the system complained about into words a user can act on. Pure."""
+"""Turns an error of Postgres or of the system into an error that says what to do. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def complaint(what: str, output: str) -> EmbeddedError:
 
 
 def refused_by_system(what: str, error: OSError) -> EmbeddedError:
-    """The error for a folder or file the operating system would not let us use."""
+    """The error for a folder or file that the operating system does not let this process use."""
     reason = error.strerror or str(error)
     named = f"{error.filename}: {reason}" if error.filename else reason
     return EmbeddedError(

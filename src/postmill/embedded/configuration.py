@@ -1,6 +1,6 @@
-"""The settings the server starts with: ours, then the user's. Pure.
+"""The settings that the server starts with: Postmill's, then the user's. Pure.
 
-Durability is not for sale: only a throw-away server runs without fsync.
+A user can't turn durability off: only a throw-away server runs without fsync.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def check(settings: Mapping[str, str], *, throwaway: bool) -> None:
 def complete(
     settings: Mapping[str, str], sockets: Path, port: int, *, throwaway: bool, tcp: bool
 ) -> dict[str, str]:
-    """Every ``-c`` setting of the server, the user's winning over our sizes."""
+    """Every ``-c`` setting of the server. A user's size takes the place of Postmill's."""
     return {
         **LAPTOP,
         **(THROW_AWAY if throwaway else {}),

@@ -1,7 +1,7 @@
 """What lies where in the folder of an embedded server, and what the server has written down about itself.
 
-The control folder (``.postmill``) belongs to whoever calls; the home holds the cluster. They are the same
-folder unless root's server user can't reach it. Must not start anything.
+The control folder (``.postmill``) belongs to the project; the home holds the cluster. They are the same
+folder, unless the project is root's and the server's user can't reach it. Must not start anything.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class ControlFolder:
     path: Path
 
     def make(self) -> None:
-        """Make the folder if it is missing: others may pass through, only we may list it.
+        """Make the folder if it is missing, with mode 0711: other users may pass through it, and only its
+        owner may list it.
 
         Raises ``EmbeddedError`` when a link that leads nowhere has its name.
         """
@@ -44,12 +45,16 @@ class ControlFolder:
 
     @property
     def users(self) -> Path:
-        """Locked shared by every user of the server; the supervisor ends when it gets it alone."""
+        """Every process that uses the server holds a shared lock on it. The supervisor ends when it gets the
+        lock for itself alone.
+        """
         return self.path / "users"
 
     @property
     def starting(self) -> Path:
-        """Locked by the one who starts the server, so that five who come at once start one."""
+        """Locked by the process that starts the server, so that five processes which come at once start one
+        server.
+        """
         return self.path / "starting"
 
     @property
@@ -168,7 +173,7 @@ class State:
     def write(self, path: Path) -> None:
         """Put it in place in one step, readable by the owner only: it may carry a password."""
         temporary = path.with_suffix(".new")
-        temporary.unlink(missing_ok=True)  # it may be a link that somebody put there
+        temporary.unlink(missing_ok=True)  # it may be a link
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w") as file:
             json.dump(asdict(self), file, indent=2)
@@ -186,7 +191,9 @@ def identity_of(folder: Path) -> str:
 
 
 def open_log(path: Path) -> BinaryIO:
-    """The log, to be appended to. Never through a link: root may write where others can make one."""
+    """The log, opened for appending. Never through a link: root may write into a folder where other users can
+    make links.
+    """
     return os.fdopen(
         os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644), "ab"
     )

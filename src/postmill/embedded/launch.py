@@ -26,7 +26,8 @@ find the cause of a failure, and the logs of years do not fill the disk.
 def start_supervisor(control: ControlFolder, options: Options) -> State:
     """Start it and return what it runs. Raises the ``EmbeddedError`` that it reports.
 
-    A session of its own keeps it from a Ctrl-C in our terminal; ``-P`` keeps the working folder off its path.
+    A session of its own keeps a Ctrl-C in the terminal from it. ``-P`` keeps the working folder off its
+    import path.
     """
     _turn_over_log(control)
     with open_log(control.log) as log:
@@ -46,7 +47,9 @@ def start_supervisor(control: ControlFolder, options: Options) -> State:
 
 
 def _search_path() -> str:
-    """Where the supervisor finds this very package, however we found it."""
+    """The ``PYTHONPATH`` with which the supervisor finds this very package, however this process has found
+    it.
+    """
     ours = str(Path(__file__).parents[2])
     return os.pathsep.join(filter(None, (ours, os.environ.get("PYTHONPATH"))))
 
@@ -57,7 +60,7 @@ def _understood(answer: str, control: ControlFolder) -> State:
     except ValueError:
         raise EmbeddedError(
             "The embedded Postgres did not start.",
-            why="Its supervisor ended without a word.",
+            why="Its supervisor ended without a message.",
             hint=f"Its log may say more: {control.log}",
         ) from None
     if "error" in report:

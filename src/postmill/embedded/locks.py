@@ -47,11 +47,13 @@ class FileLock:
         self._wait(fcntl.LOCK_EX, timeout_s)
 
     def try_exclusive(self) -> bool:
-        """Hold the lock alone if nobody else has it now. If that fails, a shared lock held before is LOST."""
+        """Hold the lock alone if no other process has it now. If that fails, a shared lock held before is
+        LOST.
+        """
         return self._try(fcntl.LOCK_EX)
 
     def try_shared(self) -> bool:
-        """Hold the lock together with others unless somebody has it alone now."""
+        """Hold the lock together with others, unless a process has it alone now."""
         return self._try(fcntl.LOCK_SH)
 
     def release(self) -> None:
@@ -79,7 +81,9 @@ class FileLock:
         return True
 
     def _is_the_one_on_disk(self) -> bool:
-        """A throw-away folder may be gone by the time we get the lock; a deleted file guards nothing."""
+        """Whether the lock's file is still the one at the path. A throw-away folder may be deleted before the
+        lock is free, and a lock on a deleted file protects nothing.
+        """
         try:
             on_disk = self.path.stat()
         except FileNotFoundError:
@@ -93,7 +97,7 @@ class FileLock:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock exclusively now (a probe: takes it shared for a moment)."""
+    """Whether a process holds the lock alone now. To find out, the lock is taken shared for a moment."""
     if not path.exists():
         return False
     lock = FileLock(path)

@@ -43,7 +43,9 @@ _PR_SET_PDEATHSIG = 1
 
 
 def environment() -> dict[str, str]:
-    """What the programs of Postgres see: nothing of the caller's PG* variables, and messages we can read."""
+    """The environment of the programs of Postgres: none of the caller's PG* variables, and messages in
+    English.
+    """
     kept = ("PATH", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"LC_ALL": "C"}
 
@@ -81,7 +83,7 @@ class PostgresProcess:
         return self._child.pid if self._child else 0
 
     def start(self, settings: Mapping[str, str], inherited_lock: int) -> None:
-        """Return when the server takes connections. Raises ``EmbeddedError`` with the log's last words."""
+        """Start it; returns when it accepts connections. Raises ``EmbeddedError`` with the end of the log."""
         seen = self._log.stat().st_size if self._log.exists() else 0
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         with open_log(self._log) as log:

@@ -43,7 +43,7 @@ def settle_home(control: ControlFolder, account: Account | None, system: Path) -
     """The folder for the cluster: the control folder, or one under ``system`` where it can't be reached.
 
     What is chosen is written to ``control.location`` and kept from then on. Raises ``EmbeddedError`` when the
-    written place is gone or not one of ours.
+    written place is gone or was not made by Postmill.
     """
     home = control.home()
     if control.location.exists() and not _is_ours(home.path):
@@ -60,8 +60,9 @@ def settle_home(control: ControlFolder, account: Account | None, system: Path) -
 
 
 def lock_home(home: Home, predecessor: State | None) -> FileLock:
-    """Take the lock that the server inherits. An orphan of a killed supervisor (``predecessor`` is what that
-    one wrote down) is told to stop first, and sessions that outlived their server are waited for.
+    """Take the lock that the server inherits. If the server of a killed supervisor still runs
+    (``predecessor`` is what that supervisor wrote down), it is told to stop first. Sessions that outlived
+    their server are waited for.
     """
     lock = FileLock(home.lock)
     if lock.try_exclusive():
@@ -82,7 +83,9 @@ def lock_home(home: Home, predecessor: State | None) -> FileLock:
 
 
 def check_cluster(home: Home, binaries: Binaries) -> bool:
-    """Whether there is a cluster. Refuses one of another major version and a folder that is not ours."""
+    """Whether there is a cluster. Refuses a cluster of another major version, and a folder that Postmill has
+    not made.
+    """
     if (home.path / "PG_VERSION").exists():
         raise EmbeddedError(
             f"{home.path} is a data folder of Postgres itself, not one of Postmill's.",
@@ -128,7 +131,7 @@ def check_durability(control: ControlFolder, home: Home, *, throwaway: bool) -> 
 
 
 def clear_stale_pid(home: Home) -> None:
-    """Remove the pid file of a dead server: Postgres refuses to start if the pid is somebody's by now.
+    """Remove the pid file of a dead server: Postgres refuses to start if another process has the pid by now.
 
     Only with ``home.lock`` held. Refuses when the pid is a Postgres on this very folder, started by hand.
     """
@@ -147,7 +150,7 @@ def settle_sockets(home: Home, account: Account | None, port: int) -> Path:
     folder = home.sockets
     if address.fits(folder, port):
         if folder.is_symlink():
-            folder.unlink()  # what it leads to is not ours to give away
+            folder.unlink()  # the folder behind a link keeps its owner
         address.forget(folder)
         folder.mkdir(mode=0o700, exist_ok=True)
     else:
@@ -203,7 +206,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _is_ours(place: Path) -> bool:
-    """Whether this is a folder we made; its path was read from a file in the project."""
+    """Whether Postmill has made this folder. Its path was read from a file in the project."""
     return place.name.startswith("postmill-") and place.is_dir() and place.stat().st_uid == os.geteuid()
 
 
@@ -230,7 +233,9 @@ def _serves(pid: int, cluster: Path) -> bool:
 
 
 def _stop_orphan(home: Home, predecessor: State | None) -> bool:
-    """Ask a server whose supervisor is gone to stop (on Linux the kernel has). Whether one was seen."""
+    """Tell a server whose supervisor is gone to stop; on Linux the kernel has done so. Returns whether there
+    was one.
+    """
     pid = _recorded_pid(home)
     if not pid or not _serves(pid, home.cluster):
         return False
@@ -242,7 +247,7 @@ def _stop_orphan(home: Home, predecessor: State | None) -> bool:
 
 
 def _await_old_sessions(home: Home) -> bool:
-    """Wait until the sessions of a killed server have ended. Whether some were seen."""
+    """Wait until the sessions of a killed server have ended. Returns whether there were any."""
     sessions = OldSessions(home.cluster)
     seen = bool(sessions.left())
     while sessions.left():

@@ -49,8 +49,8 @@ def status(data_dir: Path) -> Status:
 
 
 def check_place(control: ControlFolder) -> None:
-    """Raises ``EmbeddedError`` when the server that runs here was started for a folder of which this one is a
-    copy that shares its files (made by ``cp -l``): what is done here would be done to that one.
+    """Raises ``EmbeddedError`` when this folder is a copy that shares its files with another one (made by
+    ``cp -l``), and the server was started for that other one: commands given here would reach it.
     """
     state = read_state(control.state)
     if state is not None and is_held(control.supervisor) and not state.belongs_to(control):
@@ -96,7 +96,7 @@ def settled(control: ControlFolder, timeout_s: float) -> State | None:
 
 
 def tell(control: ControlFolder, command: bytes) -> bool:
-    """Send the supervisor a command. False when there is none to hear it."""
+    """Send the supervisor a command. Returns False when no supervisor runs."""
     try:
         pipe = os.open(control.control, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -141,7 +141,9 @@ def _is_kept(control: ControlFolder) -> bool:
 
 
 def _answers(state: State) -> bool:
-    """Whether it is ready by its own word, and somebody listens: a killed server can't take its word back."""
+    """Whether the pid file says that the server is ready, and the socket accepts a connection: a killed
+    server leaves a pid file that still says so.
+    """
     if not is_ready(Path(state.cluster), state.server_pid):
         return False
     with socket.socket(socket.AF_UNIX) as probe:

@@ -1,6 +1,7 @@
-"""Programs the server's user can read: copied to a system place if the package lies in a closed folder.
+"""Programs that the server's user can read. They are copied to a system folder if the package lies in a
+folder that this user can't enter.
 
-Must not open that closed folder to anybody.
+The permissions of that folder stay as they are.
 """
 
 from __future__ import annotations

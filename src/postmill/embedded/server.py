@@ -1,6 +1,6 @@
 """Open the embedded server of a folder: attach to it, or start it.
 
-The server belongs to no caller: all who have it open share it, and it stops after the last one.
+All processes that have the server open share it. It stops after the last one.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Server:
         return (read_state(self._control.state) or self._state).server_pid
 
     def close(self) -> None:
-        """Give up the share; the last one returns when the server has stopped. May be called twice."""
+        """Give up the share. The call that gives up the last share returns when the server has stopped. May
+        be called twice.
+        """
         if self._share.fileno < 0:
             return
         try:
@@ -90,10 +92,10 @@ def open_server(
 ) -> Server:
     """Attach to the server of ``data_dir``; start it if it does not run, make its database if there is none.
 
-    ``throwaway``: without fsync, and deleted after its last user; needs no ``data_dir``. ``tcp``: also
-    listen on 127.0.0.1, with a password. ``binaries``: the ``bin`` folder of a Postgres. Settings and
-    binaries count only for the one who starts it. Raises ``EmbeddedError`` in words for whatever is wrong
-    with folder, programs or server, and ``InvalidOption`` for a setting that can't be given.
+    ``throwaway``: without fsync, and deleted after its last user; needs no ``data_dir``. ``tcp``: also listen
+    on 127.0.0.1, with a password. ``binaries``: the ``bin`` folder of a Postgres. Settings and binaries have
+    an effect only when this call starts the server. Raises ``EmbeddedError`` when something is wrong with the
+    folder, the programs or the server, and ``InvalidOption`` for a setting that can't be given.
     """
     options = Options(
         settings={name: str(value) for name, value in (settings or {}).items()},

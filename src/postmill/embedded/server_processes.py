@@ -96,8 +96,8 @@ def _is_postgres(title: str) -> bool:
 
 
 def begun(pid: int) -> str:
-    """When the process began: the boot, and the kernel's ticks since then, which no set clock changes. Empty
-    when there is no such process, or the system does not say.
+    """When the process began: the id of the boot, and the kernel's ticks since then. Setting the clock does
+    not change them. Empty when there is no such process, or the system does not say.
     """
     try:
         boot = (_PROCESSES / "sys/kernel/random/boot_id").read_text().strip()
@@ -111,7 +111,8 @@ def send(pid: int, number: signal.Signals, cluster: Path, since: str = "") -> bo
     """Signal the process if it is a Postgres on this cluster, and began ``since`` where that is known.
     Returns whether it was one.
 
-    A descriptor holds the process from before the look, so that its id can't be another's by the signal.
+    A descriptor of the process is opened before it is looked at, so that the signal can't reach another
+    process that has got the same id.
     """
     process = _held(pid)
     try:

@@ -1,5 +1,5 @@
-"""Reads what some process has written down about itself as JSON. The file may be torn, huge, a pipe, or from
-another release: it is obeyed as far as it is understood, and never waited for.
+"""Reads what a process has written about itself as JSON. The file may be torn, huge, a pipe, or from another
+release: what can be understood is used, and reading it never waits.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The small process that starts one embedded Postgres and lives exactly as long as its last user.
 
-Started as ``python -m postmill.embedded.supervisor DATA_DIR`` with its options as JSON on stdin. Says in
-one line of JSON on stdout how the start went; then it has no terminal, no parent and no descriptors but its
-own. Must import nothing beyond the standard library and ``model.errors``: it has to start quickly and stay
-small.
+Started as ``python -m postmill.embedded.supervisor DATA_DIR`` with its options as JSON on stdin. Writes one
+line of JSON on stdout that says how the start went. From then on it has no terminal, no parent and no
+inherited descriptors. Must import nothing beyond the standard library and ``model.errors``: it has to start
+quickly and stay small.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ with the first one. A minute is more than a crash at the start takes.
 
 
 class Supervisor:
-    """One server from preparation to stop. Whatever ends this process, the kernel lets go of its locks."""
+    """One server, from its preparation to its stop. The kernel releases the locks of this process, whatever
+    ends it.
+    """
 
     def __init__(self, control: ControlFolder, options: Options) -> None:
         self._control = control
@@ -72,7 +74,7 @@ class Supervisor:
         self._in_charge = False
 
     def start(self) -> State:
-        """From whatever the folder holds to a server that takes connections.
+        """Start a server that accepts connections, whatever the folder holds.
 
         Raises ``PostmillError`` or ``OSError``; ``close`` cleans up after that too.
         """
@@ -98,11 +100,11 @@ class Supervisor:
                 break
 
     def close(self) -> None:
-        """Stop the server and leave the folder as a later start wants it; a throw-away one goes too."""
+        """Stop the server and leave the folder ready for a later start. A throw-away folder is deleted."""
         if not self._in_charge:
             return
         if self._is_at_its_path():  # else the files there are another project's
-            self._control.state.unlink(missing_ok=True)  # first: nobody may attach to a server that is going
+            self._control.state.unlink(missing_ok=True)  # first: it must not be found while the server stops
             self._control.control.unlink(missing_ok=True)
         if self._server is not None and self._is_sockets_place_taken():
             self._server.kill()
@@ -116,17 +118,20 @@ class Supervisor:
             _remove(self._control, self._home)
 
     def _is_at_its_path(self) -> bool:
-        """Whether the folder is still where it was, and no other has taken its place."""
+        """Whether the folder is still at its path, and no other folder has taken its place."""
         return self._folder_id == identity_of(self._control.path)
 
     def _is_sockets_place_taken(self) -> bool:
-        """Whether another folder is where the socket's was: the project was moved, and another came. A server
-        that shuts down deletes its socket by its path, and would delete that one's; a killed one recovers.
+        """Whether another folder is now at the path of the socket's folder, because the project was moved and
+        another one took its place. A server that shuts down deletes its socket by the path, and would delete
+        the other project's. A killed server leaves it, and recovers at its next start.
         """
         return self._sockets is not None and identity_of(self._sockets) not in {"", self._state.socket_id}
 
     def _predecessor(self) -> State | None:
-        """What a supervisor of this folder that was killed wrote down; not what came here with a copy."""
+        """What a killed supervisor of this folder has written down. A file that was copied here with another
+        project does not count.
+        """
         state = read_state(self._control.state)
         self._control.state.unlink(missing_ok=True)
         return state if state is not None and state.belongs_to(self._control) else None
@@ -163,7 +168,9 @@ class Supervisor:
         self._record(server_pid=pid, server_begun=begun(pid), started_at=time.time(), trouble="")
 
     def _record(self, **news: Any) -> None:
-        """Write down for openers what has changed. A full disk is no reason to end: it is tried again."""
+        """Write the changes to the file that openers read. When the disk is full, the supervisor goes on and
+        tries again.
+        """
         self._state = replace(self._state, **news)
         try:
             self._state.write(self._control.state)
@@ -210,13 +217,13 @@ class Supervisor:
         return False
 
     def _is_written_down(self) -> bool:
-        """Whether openers can read what we have recorded: one that was cut short or removed leaves them
-        waiting. In a folder that is not ours nothing is written.
+        """Whether the file holds what was recorded: openers wait for ever on a file that was cut short or
+        removed. True when another folder is at the path, since nothing is written there.
         """
         return not self._is_at_its_path() or read_state(self._control.state) == self._state
 
     def _restart(self) -> None:
-        """The server was killed: bring it back at the same address, however often that is refused."""
+        """The server was killed: start it again at the same address, and again after each failure."""
         now = time.monotonic()
         if now < self._next_try_at:
             return
@@ -243,7 +250,7 @@ class Supervisor:
         return not left
 
     def _complain(self, trouble: str) -> None:
-        """To the log, and to those who wait for the server."""
+        """Write it to the log, and to the file that waiting openers read."""
         if trouble != self._state.trouble:
             with suppress(OSError):
                 print(trouble, file=sys.stderr, flush=True)
@@ -254,7 +261,7 @@ def main() -> None:
     """Entry point of the process."""
     control, options = ControlFolder(Path(sys.argv[1])), Options(**json.load(sys.stdin))
     if os.fork() != 0:
-        os._exit(0)  # nobody's child: an opener that lives on has no dead child to reap later
+        os._exit(0)  # orphaned on purpose: an opener that lives on has no dead child to reap later
     try:
         with closing(Supervisor(control, options)) as supervisor:
             _report_ready(supervisor.start())
@@ -268,15 +275,17 @@ def main() -> None:
 
 
 def _report_ready(state: State) -> None:
-    """Tell the opener, and let go of its pipe; what comes later goes to the log. The opener may have been
-    killed: others may have come that use the server.
+    """Tell the opener, and close its pipe; later output goes to the log. It is no error when the opener was
+    killed: other processes may use the server by now.
     """
     _answer({"ready": asdict(state)})
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
 
 
 def _report_failure(error: PostmillError) -> None:
-    """Tell the opener, or the log if that has its answer. The pipe closes as we end: nothing is left then."""
+    """Tell the opener; if it has had its answer, the line goes to the log. The pipe closes when this process
+    ends.
+    """
     _answer({"error": [error.what, error.why, error.hint]})
 
 
@@ -305,7 +314,7 @@ def _watch_signals() -> int:
 
 
 def _open_pipe(path: Path) -> int:
-    """The pipe for commands. Opened for writing too, so that it never reads as ended."""
+    """The pipe for commands. It is opened for writing too, so that a read never finds its end."""
     path.unlink(missing_ok=True)
     os.mkfifo(path, 0o600)
     accounts.inherit_owner(path)
@@ -313,9 +322,9 @@ def _open_pipe(path: Path) -> int:
 
 
 def _remove(control: ControlFolder, home: Home) -> None:
-    """Delete a throw-away server: what we made, never what somebody else put beside it.
+    """Delete a throw-away server: the files that Postmill has made, and no other files beside them.
 
-    The users file goes last: who waits for its lock must not find half of a folder.
+    The users file goes last: a process that waits for its lock must not find half of a folder.
     """
     for folder in (home.cluster, home.unfinished):
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 
 KEEP, RELEASE, STOP = b"k", b"r", b"s"
-"""Stay without users; stop unless kept; stop."""
+"""The commands, in this order: stay up without users; stop unless told to stay; stop."""
 
 
 @dataclass(frozen=True)

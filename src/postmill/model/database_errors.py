@@ -46,8 +46,8 @@ class Report:
 
 
 def in_words(report: Report) -> PostmillError | None:
-    """The error to raise; None for what stays the driver's: a conflict that the caller's transaction must
-    handle, and everything unexpected.
+    """The error to raise. None when the driver's own error is to be raised: for a conflict that the caller's
+    transaction must handle, and for everything unexpected.
     """
     said = _WORDS.get(condition(report.state, report.message))
     return said(report) if said else None
@@ -77,7 +77,7 @@ def login_failed(report: Report) -> LoginFailed:
 
 
 def sentence(text: str) -> str:
-    """A server's message as a sentence of ours: a capital letter first, a full stop last."""
+    """A server's message as a sentence: a capital letter first, a full stop last."""
     text = text.strip()
     return text[:1].upper() + text[1:].rstrip(".") + "."
 

@@ -93,20 +93,20 @@ class AlreadyStarted(Refused):
 
 
 class WorkerFailed(PostmillError):
-    """A part of a worker fails again and again, so the process ends: another one may do better."""
+    """A part of a worker fails again and again, so the process ends: a new process may work."""
 
     code = "worker-failed"
 
 
 class HostFailed(PostmillError):
-    """A part of the function host fails again and again, so the process ends: another one may do better."""
+    """A part of the function host fails again and again, so the process ends: a new process may work."""
 
     code = "host-failed"
 
 
 class LeaseLost(PostmillError):
-    """The message is leased to somebody else by now, so nothing was changed. A normal result of a fence, not
-    a bug.
+    """Another client holds the message by now, so nothing was changed. This is a normal result of a fence,
+    not a bug.
     """
 
     code = "lease-lost"

@@ -1,8 +1,8 @@
 """The one way from JSON text to Python values: payloads, headers, and text given to the command line.
 
 Numbers are exact or refused: an integer stays an integer, and a number that is too large for a float is an
-error, not infinity. The same bounds hold for every decoder, so that a payload which one handler can read is
-read by all.
+error, not infinity. The same bounds hold for every decoder, so that a payload which one handler can read can
+be read by every handler.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ class Condition(Enum):
     """What a database's report says about the server, the statement or the data."""
 
     DISCONNECTED = "the session has ended"
-    NOT_READY = "the server takes nobody in just now: it starts, stops or recovers"
+    NOT_READY = "the server accepts no sessions just now: it starts, stops or recovers"
     FULL = "the server or the pooler has no connection left"
     READ_ONLY = "the server takes no writes: it is a standby, or a failover is under way"
     EXHAUSTED = "the server has no memory, disk or file left"
@@ -96,7 +96,9 @@ _POOLER_FULL = re.compile(r"max client(s| connections) reached", re.IGNORECASE)
 _NOT_READY = re.compile(
     r"starting up|shutting down|recovery|not yet accepting|too many|remaining connection slots|reserved"
 )
-"""What a server says when it takes nobody in just now: for libpq, which tells no state of a refused login."""
+"""What a server says when it accepts no sessions just now. Needed for libpq, which passes on no SQLSTATE of a
+refused login.
+"""
 
 _PASSING = frozenset(
     {_C.DISCONNECTED, _C.NOT_READY, _C.FULL, _C.READ_ONLY, _C.EXHAUSTED, _C.CONTENDED, _C.TIMED_OUT}
@@ -125,14 +127,14 @@ def refuses_login(found: Condition) -> bool:
 
 
 def refuses_for_now(text: str) -> bool:
-    """Whether the words of a refused login say that a later one may be let in. The last resort: they come in
-    the server's language.
+    """Whether the text of a refused login says that a later one may succeed. Used only without an SQLSTATE,
+    because the text is in the server's language.
     """
     return _NOT_READY.search(text) is not None
 
 
 def passes(found: Condition) -> bool:
-    """Whether the same statement may succeed later, without anybody changing it."""
+    """Whether the same statement may succeed later, without any change to it."""
     return found in _PASSING
 
 

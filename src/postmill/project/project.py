@@ -1,7 +1,7 @@
-"""A project's settings and the database they name: read, found or started, connected, and with our schema in
-it.
+"""A project's settings and the database they name: read, found or started, connected, and with Postmill's
+schema in it.
 
-Everything that runs or asks something starts here. Knows no workers and no commands.
+Every command starts here. Knows no workers and no commands.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def database(settings: Settings) -> Iterator[Address]:
 
 @contextmanager
 def connection(settings: Settings) -> Iterator[Connection]:
-    """An open connection to a database that has our schema in this version.
+    """An open connection to a database that has Postmill's schema in this version.
 
     The embedded database is migrated when it needs it; any other is left alone. Raises ``SchemaMissing``,
-    ``SchemaTooNew``, ``DatabaseUnavailable`` and what the driver reports, in our words.
+    ``SchemaTooNew``, ``DatabaseUnavailable``, and other reports of the driver as errors of Postmill.
     """
     with bare_connection(settings) as (_, opened):
         ensure_schema(settings, opened)
@@ -82,7 +82,7 @@ def bare_connection(settings: Settings) -> Iterator[tuple[Address, Connection]]:
 
 
 def prepare(settings: Settings, where: Address) -> None:
-    """Connects once to see that the database is there and has our schema, as :func:`connection` does."""
+    """Connects once to check the database and its schema, as :func:`connection` does."""
     with connect(where) as opened, translated(where):
         ensure_schema(settings, opened)
 

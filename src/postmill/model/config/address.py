@@ -91,8 +91,9 @@ def parse(text: str, *, listen_url: str | None = None, source: str = "") -> Addr
 
 
 def is_embedded(url: str) -> bool:
-    """Whether the address leads to an embedded server: its superuser, by a socket in a folder of the name
-    that those have. Told by the address alone, because it travels to other processes as a variable.
+    """Whether the address leads to an embedded server: it names the superuser, and a socket in a folder of
+    the name that embedded servers use. Only the address is looked at, because other processes get it as a
+    variable.
     """
     parts = urlsplit(url)
     folder = dict(parse_qsl(parts.query)).get("host", "")
@@ -113,7 +114,9 @@ def mask(text: str, *addresses: str) -> str:
 
 
 def _masked_address(address: str) -> str:
-    """Cautious where the address is malformed: all from the first colon to the last @ is the password."""
+    """In a malformed address all from the first colon to the last @ counts as the password, so that no part
+    of it is shown.
+    """
     scheme, separator, rest = address.partition("://")
     user, colon, secret = rest.partition(":")
     if not separator or not colon or "/" in user or "@" in user:
@@ -144,7 +147,7 @@ def _parts(text: str, source: str) -> _Parts:
 
 
 def _refuse_unencoded(authority: str, tail: str, source: str) -> None:
-    """Seen in what people write: the password's own @ / ? # % [ ] or space ends it early."""
+    """A password that is not encoded ends at its own @ / ? # % [ ] or space."""
     userinfo, at, hosts = authority.rpartition("@")
     path, _, query = tail.partition("?")
     stray_at = "@" in path or ("@" in tail and not at and (":" in hosts or "@" in query.partition("=")[0]))

@@ -29,10 +29,12 @@ sslcompression sslcrldir sslkeylogfile sslsni
 """
 _PASSED_ON = frozenset(_PASSED_ON_NAMES.split())
 _LEFT_OUT = frozenset(_LEFT_OUT_NAMES.split())
-"""How libpq talks, not to whom. ``channel_binding`` too: providers put it into every address."""
+"""Parameters about libpq's own protocol, left out for asyncpg. ``channel_binding`` too: providers put it into
+every address.
+"""
 _is_whole_number = re.compile(r"-?[0-9]{1,9}").fullmatch
 _WATCHED = ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
-"""How a peer is noticed that is gone: :func:`silence`."""
+"""Parameters about a peer that no longer answers: read by :func:`silence`."""
 _PROMISES = ("require_auth", "requirepeer")
 """Checks of the server that asyncpg does not make: leaving them out would be a lie."""
 _SETTINGS = ("application_name", "options")
@@ -42,22 +44,25 @@ _UNASKED = {"ssl": False, "direct_tls": False, "target_session_attrs": "any"}
 
 @dataclass(frozen=True, slots=True)
 class TcpKeepalive:
-    """When a TCP connection on which nobody answers is given up: 30 s, unless the address says otherwise."""
+    """When a TCP connection whose peer no longer answers is given up: 30 s, unless the address says
+    otherwise.
+    """
 
     keepalive: bool = True
     idle_s: int = 15
-    """After so much silence the peer is asked whether it is there,"""
+    """Seconds of silence after which the peer is probed. 15 s and three probes 5 s apart make 30 s."""
     interval_s: int = 5
-    """again and again so far apart,"""
+    """Seconds between two probes."""
     count: int = 3
-    """so often."""
+    """The number of probes without an answer after which the connection ends."""
     user_timeout_ms: int = 30_000
-    """Data that the peer has not taken for so long end the connection."""
+    """Milliseconds after which data that the peer has not acknowledged end the connection."""
 
 
 def silence(url: str) -> TcpKeepalive:
-    """What libpq's parameters for it say, as far as they are given; 0 and below leave our default, as they
-    leave the system's to libpq. Raises :class:`InvalidAddress` for what is no whole number.
+    """The bounds that the address gives by libpq's parameters, else the defaults. 0 and below mean the
+    default, as they mean the system's default to libpq. Raises :class:`InvalidAddress` for what is no whole
+    number.
     """
     query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
     asked = {name: _whole_number(query, name) for name in _WATCHED if query.get(name)}
@@ -76,7 +81,7 @@ def arguments(url: str) -> list[dict[str, Any]]:
 
     Always ``dsn`` and ``server_settings``; ``timeout`` in seconds and ``ssl`` where the address asks for it.
     ``url`` is an address as ``address.parse`` gives it. Raises :class:`InvalidAddress` for a parameter that
-    libpq does not know either, and for one that asyncpg can't honour.
+    libpq does not know either, and for one that asyncpg can't follow.
     """
     query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
     _check(query)

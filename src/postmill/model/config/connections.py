@@ -1,4 +1,4 @@
-"""How a worker spends the connections it is allowed: exactly so many, never one more."""
+"""How a worker divides the connections that it may open. It never opens more."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ConnectionPlan:
-    """One connection belongs to the heartbeat's own thread (with renewals and the session lock); the rest are
-    shared so.
+    """How the connections are used. One belongs to the heartbeat's thread, with renewals and the session
+    lock; these fields say how the others are used.
     """
 
     settlements_apart: bool

@@ -21,7 +21,7 @@ from postmill.model.option_rules import not_a_choice
 STATE_FOLDER = ".postmill"
 """What a project keeps beside it: the embedded server, keys, secrets, logs."""
 EMBEDDED = "embedded"
-"""The ``source`` of an address that nobody gave: the project's own Postgres."""
+"""The ``source`` of the address when none was given: the project's own Postgres."""
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")

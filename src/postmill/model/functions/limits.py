@@ -118,7 +118,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is to be done with an isolate now. ``retire`` and ``warn`` are said again as long as they hold."""
+    """What is to be done with an isolate now. ``retire`` and ``warn`` are repeated as long as they apply."""
 
     kill: EndReason | None = None
     retire: bool = False

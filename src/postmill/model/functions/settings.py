@@ -28,7 +28,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeSettings:
-    """``[runtime]``: the host itself, and what holds for every function that says nothing else."""
+    """``[runtime]``: the host itself, and the defaults of every function."""
 
     host: str = "127.0.0.1"
     port: int = 54321
@@ -45,7 +45,7 @@ class RuntimeSettings:
     capacity_wait_s: float = 10.0
     """How long a request waits for an instance that is free."""
     grace_s: float = 3.0
-    """How long what runs may go on after a stop or a change of files was asked for."""
+    """How long requests and messages may go on running after a stop was asked for or files have changed."""
     max_body_mb: float = 20.0
     jwks: str = ""
     """File or ``https://`` address of the public keys whose tokens are taken; empty: none."""
@@ -70,13 +70,13 @@ class FunctionSettings:
     enabled: bool = True
     verify_jwt: bool = True
     preflight: Preflight = ""
-    """Who answers a browser's preflight when credentials are needed. Empty: an ASGI application its own, and
-    the gateway those of a handler or a worker.
+    """What answers a browser's preflight when credentials are needed: ``gateway`` or ``function``. Empty: an
+    ASGI application answers its own, and the gateway answers for a handler or a worker.
     """
     entrypoint: str | None = None
     """Its file, relative to the folder of functions; None: ``<slug>.py`` or ``<slug>/main.py``."""
     instances: int = 1
-    """Processes that serve it at a time; a worker keeps so many running."""
+    """The most processes that serve it at a time. A worker always keeps this many running."""
     concurrency: int = 100
     """Requests at a time on one instance, under the policy ``per_worker``."""
     policy: Policy = "per_worker"

@@ -68,7 +68,7 @@ def runtime_settings(table: Mapping[str, Any]) -> RuntimeSettings:
 
 
 def function_settings(tables: Mapping[str, Any], runtime: RuntimeSettings) -> Mapping[str, FunctionSettings]:
-    """From ``[functions]``: by slug. What a function does not say is taken from ``runtime``."""
+    """From ``[functions]``: by slug. A setting that a function leaves out is taken from ``runtime``."""
     return {slug: _function(slug, table, runtime) for slug, table in tables.items()}
 
 

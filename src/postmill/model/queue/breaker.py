@@ -30,7 +30,7 @@ class Breaker:
         self._retry_at = now + self.pause_s
 
     def worked(self) -> None:
-        """It works; what was is forgotten."""
+        """It works: the failures are forgotten."""
         self.failures = 0
         self._retry_at = 0.0
 
@@ -43,7 +43,7 @@ class Breaker:
 
     @property
     def is_broken(self) -> bool:
-        """It failed so often that nobody should have to wait for another try."""
+        """Whether it failed so many times that no request should wait for another try."""
         return self.failures >= BROKEN_AFTER
 
     def may_try(self, now: float) -> bool:

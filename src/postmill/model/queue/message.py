@@ -22,12 +22,12 @@ class State(IntEnum):
     """Its outcome is on the way to the server: a renewal that misses it means nothing."""
     SETTLED = 2
     LOST = 3
-    """Another holder has it by now."""
+    """Another client holds it by now."""
 
 
 class Claim:
-    """One claim of several messages: its receipt, when it was made by the server's clock, and what is
-    unsettled of it.
+    """One claim of several messages: its id, when it was made by the server's clock, and how many of its
+    messages are not settled yet.
     """
 
     __slots__ = ("claim_id", "claimed_at", "messages", "renewed_at", "unsettled")
@@ -60,7 +60,7 @@ class Message(msgspec.Struct, eq=False):
     failures: int
     """Recorded failures that count as attempts."""
     lost_leases: int
-    """Deliveries that ended without an outcome: bounded separately."""
+    """Deliveries that ended without an outcome; ``max_deliveries`` bounds them."""
     claim: Claim
     state: State = State.HELD
     started: float = 0.0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RULE = re.compile(r"(?!.*--)[a-z0-9_][a-z0-9_-]{0,46}")
 _NOBODYS = re.compile(r"[\0{}\"$;']|--")
-"""In nobody's queue names: most of it pgmq refuses too."""
+"""Characters that no queue's name may have. pgmq refuses most of them too."""
 
 
 def validated(name: object) -> str:

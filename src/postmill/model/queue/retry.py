@@ -39,13 +39,13 @@ class Dead(Exception):
 
 
 class Exhausted(Dead):
-    """Dead because the attempts are used up: what the last one met is the news."""
+    """Dead because the attempts are used up. The reason ends with the error of the last attempt."""
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """What follows a failed attempt. ``max_attempts`` counts the first attempt too; None leaves the end to
-    the rule.
+    """What follows a failed attempt. ``max_attempts`` counts the first attempt too; None: the rule itself
+    decides when to stop.
     """
 
     max_attempts: int | None = 6
@@ -68,7 +68,8 @@ class RetryPolicy:
     ) -> float | Dead:
         """Seconds until the next attempt, or :class:`Dead` with the reason.
 
-        ``asked_s`` is the delay that the handler itself asked for: it stands, but so does the limit.
+        ``asked_s`` is the delay that the handler itself asked for. It is used in place of the rule's delay,
+        within the limit of attempts.
         """
         policy = self._for(error)
         if policy.max_attempts is not None and attempt >= policy.max_attempts:
@@ -76,21 +77,23 @@ class RetryPolicy:
         return policy.delay_s(attempt, error, chance) if asked_s is None else asked_s
 
     def exhausted(self, failures: int) -> bool:
-        """Whether a message with so many recorded failures may not be run again at all, whatever failed."""
+        """Whether a message with this number of recorded failures may not run again, whatever the errors
+        were.
+        """
         limit = self.most_attempts
         return limit is not None and failures >= limit
 
     @property
     def most_attempts(self) -> int | None:
-        """What the most patient of the rules allows; None: one of them has no limit."""
+        """The largest limit of attempts among the rules; None: one of them has no limit."""
         limits = [policy.max_attempts for policy in (self, *self.by_exception.values())]
         return None if None in limits else max(limit for limit in limits if limit is not None)
 
     def on(
         self, *exceptions: type[BaseException], use: RetryPolicy | Callable[[int, BaseException], Any]
     ) -> RetryPolicy:
-        """This policy, but with ``use`` for the given exception types (the most specific one that fits is
-        taken).
+        """This policy, with ``use`` in its place for the given exception types. Of several that fit, the most
+        specific counts.
         """
         table = dict(self.by_exception) | dict.fromkeys(exceptions, policy_from(use))
         return replace(self, by_exception=MappingProxyType(table))
@@ -143,7 +146,7 @@ class CallableRetry(RetryPolicy):
         """See :meth:`RetryPolicy.delay_s`."""
         answer: Any = self.rule(attempt, error)
         if inspect.iscoroutine(answer):
-            answer.close()  # nothing runs it, so Python would complain on top
+            answer.close()  # it is never awaited: closing it keeps Python from warning
         return answer if isinstance(answer, Dead) else seconds(answer, "the retry rule's delay")
 
 

@@ -41,7 +41,7 @@ third, since what is younger than a twelfth waits for the one after.
 
 
 def judged_s(lease_s: float) -> float:
-    """After so many seconds of silence a worker with this lease is judged to be gone."""
+    """Seconds of silence after which a worker with this lease is judged to be gone."""
     return max(JUDGED_S, lease_s)
 
 
@@ -64,14 +64,16 @@ def renewal_s(lease_s: float) -> float:
 
 
 def renewed_from_s(lease_s: float) -> float:
-    """A renewal leaves out what was claimed or renewed more recently than this: most messages end before."""
+    """A renewal leaves out claims that were made or renewed more recently than this, in seconds: most
+    messages end before the next renewal.
+    """
     return lease_s / (3 * _RENEWALS)
 
 
 def granted_s(lease_s: float) -> float:
-    """How far a claim and a renewal push a message's ``vt``: so far that a worker which did not renew for
-    less than a whole lease still holds it, although its last renewal may be a third of a lease older than the
-    stall.
+    """Seconds by which a claim and a renewal push a message's ``vt`` into the future: a lease and a third.
+    When a worker stalls, its last renewal may be a third of a lease old already; so it still holds its
+    messages after a stall of nearly a whole lease.
     """
     return lease_s + renewal_s(lease_s) + renewed_from_s(lease_s)
 
