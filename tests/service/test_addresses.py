@@ -16,6 +16,7 @@ import pytest
 
 from postmill import AsyncClient, Client
 from postmill.client.asyncpg_connection import connect, is_behind_pooler
+from postmill.client.psycopg_connection import open_connection
 from postmill.db.hot.outage import is_passing
 from postmill.model.config.address import parse
 from postmill.model.errors import DatabaseUnavailable
@@ -30,6 +31,19 @@ LIBPQS = (
     "&connect_timeout=7&client_encoding=utf8&load_balance_hosts=disable&sslmode=prefer&application_name=shop"
     "&options=-csearch_path%3Dpgmq"
 )
+
+
+@pytest.mark.parametrize(
+    ("asked", "idle", "user_timeout"),
+    [("", "15", "30000"), ("&keepalives_idle=60&tcp_user_timeout=900", "60", "900")],
+)
+def test_tools_and_the_sync_client_notice_a_server_that_is_gone(
+    database_url: str, asked: str, idle: str, user_timeout: str
+) -> None:
+    """libpq itself leaves it to the system: a command on a lost connection would hang for two hours."""
+    with open_connection(parse(f"{database_url}{asked}"), "test") as connection:
+        given = connection.info.get_parameters()
+    assert (given["keepalives_idle"], given["tcp_user_timeout"]) == (idle, user_timeout)
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from postmill.client import AsyncClient, asyncpg_connection
+from postmill.client import AsyncClient
+from postmill.client.asyncpg_connection import open_connection
 from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement, statement
 
@@ -74,7 +75,7 @@ async def _create(connection: Connection, queue: str) -> QueueShape:
 
 async def connect(address: Address) -> Connection:
     """A plain asyncpg connection."""
-    return await asyncpg_connection.connect(address.url, statement_cache_size=0 if address.pooled else 100)
+    return await open_connection(address, "postmill bench")
 
 
 async def _drop(address: Address, queues: list[str]) -> None:

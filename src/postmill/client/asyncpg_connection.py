@@ -1,5 +1,5 @@
-"""Opens asyncpg connections as libpq would: host by host, with libpq's parameters; and finds out a pooler
-that the address does not show.
+"""Opens every asyncpg connection of the product, and every pool: as libpq would, host by host, with libpq's
+parameters, a time limit, TCP keepalive and a name; and finds out a pooler that the address does not show.
 
 Knows no statement of ours: whoever opens a connection decides what it is for.
 """
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
-from postmill.model.config.asyncpg_address import TcpKeepalive, arguments, silence
+from postmill.model.config.asyncpg_address import CONNECT_TIMEOUT_S, TcpKeepalive, arguments, silence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from asyncpg.pool import PoolConnectionProxy
+
+    from postmill.model.config.address import Address
 
     Connection: TypeAlias = asyncpg.Connection[Any] | PoolConnectionProxy[Any]
     Opened: TypeAlias = asyncpg.Connection[Any]
@@ -33,8 +35,65 @@ connection attempt delay of RFC 8305, section 5: long enough that a host in reac
 enough for a failover.
 """
 
+STATEMENTS_KEPT = 100
+"""Prepared statements that a connection keeps, asyncpg's own number; none behind a pooler, which would hand
+them to a server process that does not know them.
+"""
+ASK_TIMEOUT_S = 5.0
+"""Seconds for the question whether a pooler is there: a login and one statement."""
+
 _last_good: dict[str, int] = {}
 """The address -> the place of the host that last let this process in. A process has few addresses."""
+
+
+async def open_connection(
+    address: Address, name: str, *, timeout_s: float = CONNECT_TIMEOUT_S, **options: Any
+) -> asyncpg.Connection[Any]:
+    """A connection to ``address`` that the server shows under ``name``. ``options`` are asyncpg's. Raises as
+    :func:`connect`.
+    """
+    return await connect(address.url, **_given(address, name, timeout_s), **options)
+
+
+async def open_pool(
+    address: Address, name: str, *, size: int, timeout_s: float = CONNECT_TIMEOUT_S, **options: Any
+) -> asyncpg.Pool[Any]:
+    """A pool of at most ``size`` such connections. It opens none before one is needed."""
+    return await asyncpg.create_pool(
+        address.url,
+        connect=connect,
+        min_size=0,
+        max_size=size,
+        **_given(address, name, timeout_s),
+        **options,
+    )
+
+
+async def with_known_pooler(address: Address) -> Address:
+    """The address, and whether something stands between us and the server, whatever the address looks like.
+    Asks by a connection of its own when that is not known yet: what a session is told behind a pooler stays
+    with a server session that others get.
+    """
+    if address.pooler_is_known:
+        return address
+    connection = await connect(address.url, timeout=ASK_TIMEOUT_S, statement_cache_size=0)
+    try:
+        async with asyncio.timeout(ASK_TIMEOUT_S):
+            found = await is_behind_pooler(connection)
+        await connection.close(timeout=2)
+    except BaseException:
+        connection.terminate()
+        raise
+    return address.with_pooler(found)
+
+
+def _given(address: Address, name: str, timeout_s: float) -> dict[str, Any]:
+    """What a connection and those of a pool have in common."""
+    return {
+        "timeout": timeout_s,
+        "statement_cache_size": 0 if address.pooled else STATEMENTS_KEPT,
+        "server_settings": {"application_name": name},
+    }
 
 
 async def connect(

@@ -6,16 +6,16 @@ import asyncio
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import asyncpg
-
-from postmill.client.asyncpg_connection import connect, is_behind_pooler
+from postmill.client.asyncpg_connection import is_behind_pooler, open_pool
 from postmill.client.executor import is_atomic
 from postmill.client.failures import translated
 from postmill.model.config.address import parse
+from postmill.model.config.asyncpg_address import CONNECT_TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import asyncpg
     from asyncpg.pool import PoolConnectionProxy
 
     from postmill.client.sending import Statement
@@ -26,10 +26,6 @@ MAX_CONNECTIONS = 4
 """The most connections of an ``AsyncClient`` that was given an address. They are opened when sends overlap,
 never in advance. 4: as many as one worker process has by default, so that a client does not need more of the
 server than a worker.
-"""
-CONNECT_TIMEOUT_S = 10.0
-"""How long opening a connection may take, in seconds. 10 s: an address on another continent with TLS takes
-about one, and two lost packets at its beginning add 3.
 """
 
 
@@ -103,10 +99,12 @@ class OwnPool:
             self._forget_ended_loops()
         async with self._opening.setdefault(loop, asyncio.Lock()):
             if loop not in self._pools:
-                pool = await self._open(self._address.pooled)
-                if not self._address.stated and not self._address.pooled and await _is_pooled(pool):
-                    await pool.close()
-                    pool = await self._open(pooled=True)
+                pool = await self._open()
+                if not self._address.pooler_is_known:
+                    self._address = self._address.with_pooler(await _is_pooled(pool))
+                    if self._address.pooled:
+                        await pool.close()
+                        pool = await self._open()
                 self._pools[loop] = pool
             return self._pools[loop]
 
@@ -116,17 +114,8 @@ class OwnPool:
             self._opening.pop(loop, None)
             self._pools.pop(loop, None)
 
-    async def _open(self, pooled: bool) -> asyncpg.Pool[Any]:
-        return await asyncpg.create_pool(
-            self._address.url,
-            connect=connect,
-            min_size=0,
-            max_size=MAX_CONNECTIONS,
-            statement_cache_size=0 if pooled else 100,
-            reset=_keep,
-            timeout=CONNECT_TIMEOUT_S,
-            server_settings={"application_name": "postmill"},
-        )
+    async def _open(self) -> asyncpg.Pool[Any]:
+        return await open_pool(self._address, "postmill", size=MAX_CONNECTIONS, reset=_keep)
 
 
 async def _is_pooled(pool: asyncpg.Pool[Any]) -> bool:

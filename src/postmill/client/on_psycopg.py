@@ -10,11 +10,10 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import scalar_row
 
-from postmill.client import libpq_environment
 from postmill.client.executor import is_atomic
 from postmill.client.failures import translated
+from postmill.client.psycopg_connection import open_connection, with_known_pooler
 from postmill.model.config.address import parse
-from postmill.model.config.asyncpg_address import connect_timeout_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = psycopg.Connection[Any]
     AsyncConnection: TypeAlias = psycopg.AsyncConnection[Any]
-
-CONNECT_TIMEOUT_S = 10
-"""How long opening a connection may take, in whole seconds, as libpq counts. The same as in
-``client.on_asyncpg``.
-"""
 
 
 class CallersConnection:
@@ -63,15 +57,10 @@ class OwnConnection:
 
     def _opened(self) -> Connection:
         if self._connection is None or self._connection.closed:
-            with translated(), libpq_environment.ignored(self._address.url):
-                self._connection = psycopg.connect(
-                    self._address.url,
-                    autocommit=True,
-                    client_encoding="UTF8",
-                    connect_timeout=connect_timeout_s(self._address.url, CONNECT_TIMEOUT_S),
-                    fallback_application_name="postmill",
-                )
-                if self._address.pooled or (not self._address.stated and _is_pooled(self._connection)):
+            with translated():
+                self._connection = open_connection(self._address, "postmill")
+                self._address = with_known_pooler(self._connection, self._address)
+                if self._address.pooled:  # it would mix up prepared statements
                     self._connection.prepare_threshold = None
         return self._connection
 
@@ -111,12 +100,6 @@ def _run(connection: Connection, statements: Iterator[Statement]) -> list[int]:
                 cursor.execute(text.encode(), arguments)
                 results += cursor.fetchall()
     return results
-
-
-def _is_pooled(connection: Connection) -> bool:
-    """A pooler gives another process id at login than the server's own, and mixes up prepared statements."""
-    row = connection.execute("select pg_backend_pid()").fetchone()
-    return row is None or row[0] != connection.info.backend_pid
 
 
 def _would_commit(connection: Connection | AsyncConnection) -> bool:

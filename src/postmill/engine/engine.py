@@ -8,9 +8,10 @@ import asyncio
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
+from postmill.client.asyncpg_connection import with_known_pooler
 from postmill.db.hot.handler_connections import HandlerConnections
 from postmill.db.hot.outage import is_passing
-from postmill.db.hot.shared_connection import BRIEF, SETTLING, SharedConnection, with_known_pooler
+from postmill.db.hot.shared_connection import BRIEF, SETTLING, SharedConnection
 from postmill.engine.claim.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.claim.wakeups import Wakeups
 from postmill.engine.maintain.maintenance import Maintenance

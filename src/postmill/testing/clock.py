@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import psycopg
 from psycopg import sql
 
-from postmill.client import libpq_environment
+from postmill.client.psycopg_connection import open_connection
+from postmill.model.config.address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +22,7 @@ def shifted_clock(database: str, by: timedelta) -> Iterator[None]:
     A setting of the whole database: for throw-away ones only. Connections that are open already keep their
     time.
     """
-    with libpq_environment.ignored(database):
-        connection = psycopg.connect(database, autocommit=True)
-    with connection:
+    with open_connection(parse(database), "postmill testing") as connection:
         name = sql.Identifier(connection.info.dbname)
         shift = sql.Literal(f"{by.total_seconds()} seconds")
         connection.execute(sql.SQL("alter database {} set postmill.clock_shift = {}").format(name, shift))

@@ -9,16 +9,17 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from postmill.client import libpq_environment
+from postmill.client.psycopg_connection import open_connection
 from postmill.db.tools.migrate import migrate
 from postmill.model.config.address import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import psycopg
 
 TEMPLATE = "postmill_testing_template"
 _LOCK = 7_002
@@ -44,8 +45,7 @@ def fresh_database(server_url: str) -> Iterator[str]:
 
 
 def _connected(url: str) -> psycopg.Connection[tuple[object, ...]]:
-    with libpq_environment.ignored(url):
-        return psycopg.connect(url, autocommit=True)
+    return open_connection(parse(url), "postmill testing")
 
 
 def address_of(server_url: str, database: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal
 
-from postmill.client import asyncpg_connection
+from postmill.client.asyncpg_connection import open_connection
 from postmill.engine.engine import Engine
 from postmill.handlers.sender import sending_to
 from postmill.metrics.tally import OUTCOMES
@@ -99,7 +99,7 @@ class Queues:
 
     async def until_empty(self, delays: Delays) -> int:
         """Returns how many messages are left: none, unless ``delays`` is ``leave``."""
-        connection = await asyncpg_connection.connect(parse(self._database).url)
+        connection = await open_connection(parse(self._database), "postmill testing")
         try:
             while True:
                 self._recorder.news.clear()

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from postmill.client import asyncpg_connection
+from postmill.client.asyncpg_connection import open_connection
 from postmill.model.config.address import parse
 from postmill.model.errors import InvalidOption
 from postmill.model.queue.outcome import Retry, Snooze
@@ -131,7 +131,7 @@ class Faulty:
         return result
 
     async def _take(self, message: Message) -> None:
-        connection = await asyncpg_connection.connect(parse(self.database).url)
+        connection = await open_connection(parse(self.database), "postmill testing")
         try:
             shape = QueueShape(message.queue, relation=0)
             await connection.execute(queue_statement("testing_take", shape), message.queue, message.msg_id)

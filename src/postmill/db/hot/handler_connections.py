@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, cast
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from postmill.client import asyncpg_connection
+from postmill.client.asyncpg_connection import open_pool
 from postmill.db.hot.handler_session import HandlerSession
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import CONNECT_TIMEOUT_S, SETTLING, own_settings
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 
 AS_THE_ROLE_HAS_IT = "reset default_transaction_isolation; reset lock_timeout"
 """Gives a handler on the settlements' session what it has on one of its own."""
+
+UNUSED_S = 60.0
+"""A connection that no handler has wanted for a minute is closed: others may need its place on the server."""
 
 HandlerConnection: TypeAlias = PoolConnectionProxy
 """asyncpg's own stand-in for a connection: after the loan every call on it raises."""
@@ -229,18 +232,15 @@ class HandlerConnections:
     async def _opened(self) -> asyncpg.Pool:
         async with self._opening:
             if self._pool is None:
-                self._pool = await asyncpg.create_pool(
-                    self._address.url,
-                    connect=asyncpg_connection.connect,
+                self._pool = await open_pool(
+                    self._address,
+                    "postmill handlers",
+                    size=self._size,
+                    timeout_s=CONNECT_TIMEOUT_S,
                     connection_class=HandlerSession,
                     init=self._init,
                     reset=self._reset,
-                    min_size=0,
-                    max_size=self._size,
-                    statement_cache_size=0 if self._address.pooled else 100,
-                    timeout=CONNECT_TIMEOUT_S,
-                    max_inactive_connection_lifetime=60,
-                    server_settings={"application_name": "postmill handlers"},
+                    max_inactive_connection_lifetime=UNUSED_S,
                 )
             return self._pool
 

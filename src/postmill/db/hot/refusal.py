@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from postmill.client import asyncpg_connection
+from postmill.client.asyncpg_connection import open_connection
 
 if TYPE_CHECKING:
     from postmill.model.config.address import Address
@@ -26,13 +26,13 @@ user waits for the error message.
 def refusal(address: Address) -> asyncpg.PostgresError | None:
     """What the server answers to another login; None when no error comes from the server itself. Blocks."""
     with ThreadPoolExecutor(1) as thread:  # the caller's own may have an event loop that runs
-        return thread.submit(asyncio.run, _refusal(address.url)).result()
+        return thread.submit(asyncio.run, _refusal(address)).result()
 
 
-async def _refusal(url: str) -> asyncpg.PostgresError | None:
+async def _refusal(address: Address) -> asyncpg.PostgresError | None:
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            connection = await asyncpg_connection.connect(url, timeout=TIMEOUT_S)
+            connection = await open_connection(address, "postmill", timeout_s=TIMEOUT_S)
     except asyncpg.PostgresError as error:
         return error
     except Exception:  # whatever asyncpg has against the address, libpq's words are left

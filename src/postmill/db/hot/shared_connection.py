@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from postmill.client import asyncpg_connection
+from postmill.client.asyncpg_connection import open_connection, with_known_pooler
 from postmill.db.hot.handler_session import HandlerSession
 from postmill.db.hot.outage import breaks_connection
 from postmill.sql.catalog import statement
@@ -175,13 +174,12 @@ async def connect(address: Address, name: str, timeout_s: float | None = None) -
     session state (behind a pooler). ``timeout_s`` holds for every statement that has no limit of its own.
     Whether a pooler is there must be known: see :func:`with_known_pooler`.
     """
-    connection = await asyncpg_connection.connect(
-        address.url,
-        timeout=CONNECT_TIMEOUT_S,
+    connection = await open_connection(
+        address,
+        f"postmill {name}",
+        timeout_s=CONNECT_TIMEOUT_S,
         command_timeout=timeout_s,
         connection_class=HandlerSession,
-        statement_cache_size=0 if address.pooled else 100,
-        server_settings={"application_name": f"postmill {name}"},
     )
     try:
         if not address.pooled:
@@ -190,23 +188,3 @@ async def connect(address: Address, name: str, timeout_s: float | None = None) -
         connection.terminate()
         raise
     return connection
-
-
-async def with_known_pooler(address: Address) -> Address:
-    """The address, and whether something stands between us and the server, whatever the address looks like.
-    Asks by a connection of its own when that is not known yet: what a session is told behind a pooler stays
-    with a server session that others get.
-    """
-    if address.pooled or address.stated:
-        return address
-    connection = await asyncpg_connection.connect(
-        address.url, timeout=CONNECT_TIMEOUT_S, statement_cache_size=0
-    )
-    try:
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            found = await asyncpg_connection.is_behind_pooler(connection)
-        await connection.close(timeout=2)
-    except BaseException:
-        connection.terminate()
-        raise
-    return replace(address, pooled=found, stated=True)

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import psycopg
 
+from postmill.client.psycopg_connection import with_known_pooler
 from postmill.db.tools import migrate, pgmq, reads
 from postmill.db.tools.connect import connect
 from postmill.model.errors import PostmillError
@@ -107,7 +108,7 @@ def privileges(connection: Connection, _: Address) -> Finding:
 
 def listen(connection: Connection, address: Address) -> Finding:
     """A notification sent on one connection arrives on another."""
-    if address.listen_url is None or (address.direct_url is None and _is_pooled(connection, address)):
+    if with_known_pooler(connection, address).listen_url is None:
         fix = "Set listen_url (POSTMILL_LISTEN_URL) to a direct address; until then workers poll."
         return Finding("listen", "warn", "not possible through this pooler", fix)
     channel = f"postmill_doctor_{uuid4().hex}"
@@ -130,19 +131,12 @@ def pooler(connection: Connection, address: Address) -> Finding:
         return Finding(
             "pooler", "pass", "transaction mode, by the address: no prepared statements, no LISTEN"
         )
-    if _is_pooled(connection, address):
+    if with_known_pooler(connection, address).pooled:
         return Finding("pooler", "pass", "found one, and take it for transaction mode: no LISTEN on it")
     if address.stated and not _keeps_sessions(connection):
         fix = "Take pgbouncer=false out of the address's parameters."
         return Finding("pooler", "fail", "in transaction mode, and the address says there is none", fix)
     return Finding("pooler", "pass", "none, or one that keeps sessions")
-
-
-def _is_pooled(connection: Connection, address: Address) -> bool:
-    """As workers and clients find out: a pooler gives another process id at login than the server's own."""
-    if address.pooled or address.stated:
-        return address.pooled
-    return bool(_rows(connection, "check_session")[0]["pid"] != connection.info.backend_pid)
 
 
 def _keeps_sessions(connection: Connection) -> bool:

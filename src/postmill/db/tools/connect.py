@@ -15,9 +15,8 @@ import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.datetime import TimestamptzLoader
 
-from postmill.client import libpq_environment
 from postmill.client.failures import report_of
-from postmill.model.config.asyncpg_address import connect_timeout_s
+from postmill.client.psycopg_connection import open_connection
 from postmill.model.database_errors import Report, in_words, login_failed, sentence, unexpected, unreachable
 from postmill.model.errors import InvalidAddress
 from postmill.model.sqlstates import refuses_for_now, state_of
@@ -34,11 +33,6 @@ if TYPE_CHECKING:
 Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
 """A connection of ours: autocommit, ``$1`` parameters, rows as dicts."""
 
-CONNECT_TIMEOUT_S = 10
-"""How long opening a connection may take, in whole seconds, as libpq counts. The same as in
-``client.on_asyncpg``: a command waits as long as an application does.
-"""
-
 _FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
 
 
@@ -50,16 +44,13 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
     it can't be reached, :class:`InvalidAddress` when libpq knows no such parameter.
     """
     extra: dict[str, Any] = {} if address.pooled or not options else {"options": options}
-    with translated(address, connected=False), libpq_environment.ignored(address.url):
-        connection = psycopg.Connection[dict[str, Any]].connect(
-            address.url,
-            autocommit=True,
-            client_encoding="UTF8",  # in an SQL_ASCII database texts would come as bytes
+    with translated(address, connected=False):
+        connection = open_connection(
+            address,
+            application_name,
             prepare_threshold=None,  # a pooler that the address does not show would mix them up
             cursor_factory=psycopg.RawCursor,
             row_factory=dict_row,
-            fallback_application_name=application_name,
-            connect_timeout=connect_timeout_s(address.url, CONNECT_TIMEOUT_S),
             **extra,
         )
     connection.adapters.register_loader("timestamptz", _AnyTime)

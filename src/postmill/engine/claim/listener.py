@@ -12,8 +12,9 @@ import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from postmill.client.asyncpg_connection import with_known_pooler
 from postmill.db.hot.outage import is_passing
-from postmill.db.hot.shared_connection import SharedConnection, with_known_pooler
+from postmill.db.hot.shared_connection import SharedConnection
 from postmill.engine.claim.wakeups import Wakeups
 from postmill.model.events import Event
 from postmill.service.backoff import Backoff

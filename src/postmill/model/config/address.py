@@ -10,7 +10,7 @@ contains a password.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from postmill.model.errors import InvalidAddress
@@ -49,6 +49,15 @@ class Address:
     """A direct address beside a pooled one, for LISTEN only."""
     source: str = ""
     """Where the address came from, for people: an option, a variable, ``postmill.toml`` or ``embedded``."""
+
+    @property
+    def pooler_is_known(self) -> bool:
+        """Whether nobody has to ask the server if something stands in between."""
+        return self.pooled or self.stated
+
+    def with_pooler(self, found: bool) -> Address:
+        """The same address, when it was found out whether something stands in between."""
+        return replace(self, pooled=found, stated=True)
 
     @property
     def listen_url(self) -> str | None:

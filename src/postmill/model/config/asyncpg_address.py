@@ -103,7 +103,13 @@ def arguments(url: str) -> list[dict[str, Any]]:
     return [{"dsn": dsn, **shared} for dsn in _one_for_each_host(url, passed)]
 
 
-def connect_timeout_s(url: str, default_s: int) -> int:
+CONNECT_TIMEOUT_S = 10
+"""How long a tool or a client waits for one host, in seconds, unless the address says ``connect_timeout``.
+10 s: an address on another continent with TLS takes about one, and two lost packets at its beginning add 3.
+"""
+
+
+def connect_timeout_s(url: str, default_s: int = CONNECT_TIMEOUT_S) -> int:
     """libpq's time limit for one host: the address's own, else ``default_s``. Of several hosts each gets 2 s,
     the least that every libpq honours: a dead one must leave time for the next.
     """

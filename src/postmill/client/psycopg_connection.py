@@ -1,0 +1,61 @@
+"""Opens every psycopg connection of the product: with a time limit for each host, TCP keepalive, a name, and
+without variables of the environment that are meant for other servers; and finds out a pooler that the address
+does not show.
+
+Knows no statement of ours: whoever opens a connection decides what it is for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import psycopg
+from psycopg.rows import scalar_row
+
+from postmill.client import libpq_environment
+from postmill.model.config.asyncpg_address import connect_timeout_s, silence
+
+if TYPE_CHECKING:
+    from postmill.model.config.address import Address
+
+    Connection: TypeAlias = psycopg.Connection[Any]
+
+
+def open_connection(address: Address, name: str, **options: Any) -> Connection:
+    """A connection to ``address`` in autocommit mode that the server shows under ``name``, unless the address
+    names another one. ``options`` are psycopg's and libpq's. Raises what psycopg raises, and
+    ``InvalidAddress``.
+    """
+    with libpq_environment.ignored(address.url):
+        return psycopg.connect(
+            address.url,
+            autocommit=True,
+            client_encoding="UTF8",  # in an SQL_ASCII database texts would come as bytes
+            connect_timeout=connect_timeout_s(address.url),
+            fallback_application_name=name,
+            **_keepalive(address.url),
+            **options,
+        )
+
+
+def with_known_pooler(connection: Connection, address: Address) -> Address:
+    """The address, and whether something stands between ``connection`` and the server, whatever the address
+    looks like: at login a pooler gives another process id than the server's own.
+    """
+    if address.pooler_is_known:
+        return address
+    cursor = connection.cursor(row_factory=scalar_row)
+    answer = cursor.execute("select pg_backend_pid()").fetchone()
+    return address.with_pooler(answer != connection.info.backend_pid)
+
+
+def _keepalive(url: str) -> dict[str, Any]:
+    """In libpq's words: as on asyncpg's connections, a peer that is gone is noticed."""
+    limit = silence(url)
+    return {
+        "keepalives": int(limit.keepalive),
+        "keepalives_idle": limit.idle_s,
+        "keepalives_interval": limit.interval_s,
+        "keepalives_count": limit.count,
+        "tcp_user_timeout": limit.user_timeout_ms,
+    }
