@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.cli.discover import Unreadable, targets
+from postmill.cli.discover import Problems, targets
 from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
@@ -77,10 +77,13 @@ def test_a_file_that_may_have_workers_and_does_not_parse_is_told(tmp_path: Path)
     (tmp_path / "broken.py").write_text("from postmill import worker\ndef (")
     (tmp_path / "other.py").write_text("def (")
     (tmp_path / ".#lock.py").symlink_to("nowhere")
-    unreadable: Unreadable = {}
-    assert targets(tmp_path, unreadable=unreadable) == []
-    assert [(path.name, str(error)) for path, error in unreadable.items()] == [
-        ("broken.py", "invalid syntax (broken.py, line 2)")
+    problems: Problems = {}
+    assert targets(tmp_path, problems=problems) == []
+    assert [(path.name, str(error)) for path, error in problems.items()] == [
+        (
+            "broken.py",
+            "can't be read: invalid syntax (broken.py, line 2). Workers in it do not run until it can.",
+        )
     ]
 
 
@@ -97,3 +100,14 @@ def test_a_project_inside_is_left_to_itself(tmp_path: Path) -> None:
 def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         targets(tmp_path / "nowhere")
+
+
+def test_a_method_that_is_decorated_is_told(tmp_path: Path) -> None:
+    """It was not found, and nothing said so."""
+    source = (
+        "from postmill import worker\nclass Mail:\n    @worker(queue='mail')\n    def send(self, p): ...\n"
+    )
+    (tmp_path / "mail.py").write_text(source)
+    problems: Problems = {}
+    assert targets(tmp_path, problems=problems) == []
+    assert "@worker on Mail.send, a method" in problems[tmp_path / "mail.py"]

@@ -5,10 +5,14 @@ from __future__ import annotations
 import io
 import json
 import logging
+from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.cli.terminal.log_lines import JsonLines, TextLines, may_colour
+from postmill.cli.terminal.log_lines import JsonLines, TextLines, configure, may_colour
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def record(event: str, level: int = logging.INFO, **fields: object) -> logging.LogRecord:
@@ -70,3 +74,28 @@ def test_no_colour_off_a_terminal_or_when_it_is_not_wanted() -> None:
     assert not may_colour(terminal, {"NO_COLOR": "1"})
     assert not may_colour(terminal, {"TERM": "dumb"})
     assert not may_colour(io.StringIO(), {})
+
+
+@pytest.fixture
+def own_logger() -> Iterator[logging.Logger]:
+    """An application's logger, and the root logger as it was before."""
+    root = logging.getLogger()
+    before = root.level, list(root.handlers)
+    yield logging.getLogger("shop.mail")
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+
+
+def test_lines_of_the_applications_own_loggers_are_shown(own_logger: logging.Logger) -> None:
+    """`logging.getLogger(__name__).info(...)` in a worker went nowhere."""
+    stream = io.StringIO()
+    configure("info", "text", stream=stream)
+    configure("info", "text", stream=stream)
+    own_logger.info("sent %d", 3)
+    own_logger.debug("not this")
+    line = stream.getvalue()
+    assert line.partition(" ")[2].split() == ["shop.mail", "sent", "3"]
+    configure("info", "json", stream=stream)
+    own_logger.warning("slow")
+    told = json.loads(stream.getvalue().removeprefix(line))
+    assert (told["logger"], told["message"], told["level"]) == ("shop.mail", "slow", "warning")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
 from postmill.handlers.loading import load
-from postmill.model.errors import InvalidHandler
+from postmill.model.errors import InvalidHandler, InvalidOption
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,10 +36,38 @@ def test_a_syntax_error_is_told_with_its_own_line(tmp_path: Path) -> None:
 
 def test_what_a_module_lacks_is_named(tmp_path: Path) -> None:
     """Where a library is missing, it is no use to check the name of one's own module."""
-    error = refusal(tmp_path / "lacking.py", "import no_such_library\n")
-    assert error.hint is not None
-    assert error.hint.startswith("It imports no_such_library")
+    error = refusal(tmp_path / "lacking.py", "\nimport no_such_library.part\n")
+    assert "no module 'no_such_library'" in error.what
+    assert error.why == f"{tmp_path / 'lacking.py'}, line 2, imports it."
+    assert error.hint.endswith("pip install no_such_library")
     with pytest.raises(InvalidHandler) as caught:
         load("no_such_module:work")
-    assert caught.value.hint is not None
     assert caught.value.hint.startswith("Check its name")
+
+
+def test_a_worker_that_is_declared_wrongly_is_told_with_its_line(tmp_path: Path) -> None:
+    source = "from postmill import worker\n\n@worker(queue='q', max_concurent=2)\ndef work(p): ...\n"
+    path = tmp_path / "typo.py"
+    path.write_text(source)
+    with pytest.raises(InvalidOption) as caught:
+        load(f"{path}:work")
+    assert caught.value.why == f"It is in {path}, line 3."
+    assert caught.value.hint == "Did you mean max_concurrent?"
+
+
+def test_a_script_that_starts_an_edge_worker_is_only_imported(tmp_path: Path) -> None:
+    """`worker run` ran it, on its own terms, before it had seen the worker that was asked for."""
+    source = "from postmill import EdgeWorker, worker\n@worker\ndef work(p): ...\nEdgeWorker.start(print)\n"
+    path = tmp_path / "both.py"
+    path.write_text(source)
+    assert load(f"{path}:work").name == "work"
+
+
+def test_pytest_imports_such_a_script_and_runs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "started_at_import.py").write_text(
+        "from postmill import EdgeWorker\nEdgeWorker.start(print)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert import_module("started_at_import").__name__ == "started_at_import"

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from postmill import Retry
+from postmill import Retry, worker
 from postmill.model.errors import InvalidOption, InvalidQueueName
+from postmill.model.queue.foreign_options import WRITTEN_HERE
 from postmill.model.queue.retry import FixedRetry
 from postmill.model.queue.worker_options import WorkerOptions, options_from
 
@@ -133,3 +134,29 @@ def test_an_option_said_twice_is_refused(given: dict[str, Any]) -> None:
 def test_options_are_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         WorkerOptions().queue = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("option", "says"),
+    [
+        ("schedule", "cron"),
+        ("countdown", "delay=60"),
+        ("autoretry_for", "Every exception is retried"),
+        ("priority", "a queue for each"),
+        ("max_retries", "Retry.exponential"),
+        ("pass_context", "ctx: Context"),
+    ],
+)
+def test_an_option_of_another_product_says_what_to_write_here(option: str, says: str) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        options_from({option: 1})
+    assert says in caught.value.hint
+
+
+def test_no_option_of_another_product_is_one_of_ours() -> None:
+    assert not WRITTEN_HERE.keys() & {field.name for field in dataclasses.fields(WorkerOptions)}
+
+
+def test_a_queue_in_place_of_a_function_says_how_a_queue_is_named() -> None:
+    with pytest.raises(InvalidOption, match=r"worker\(queue='mail'\)"):
+        worker("mail")  # type: ignore[call-overload]

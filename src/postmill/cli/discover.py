@@ -32,28 +32,24 @@ class Target:
     root: Path
 
 
-Unreadable = dict["Path", Exception]
-"""Files that may define workers, and why that can't be seen."""
+Problems = dict["Path", str]
+"""Files that may be meant to define workers that do not run, and why: a sentence without its subject."""
 
 
-def targets(
-    place: Path, *, leave_out: Path | None = None, unreadable: Unreadable | None = None
-) -> list[Target]:
+def targets(place: Path, *, leave_out: Path | None = None, problems: Problems | None = None) -> list[Target]:
     """The workers defined in the file ``place``, or in the Python files under the folder ``place``.
 
     Hidden folders, virtual environments, tests, other projects (folders with a ``postmill.toml`` of their
-    own) and the folder ``leave_out`` are left out. A file that does not parse has none, and is put into
-    ``unreadable`` when it may be meant to have some.
+    own) and the folder ``leave_out`` are left out. A file that does not parse has none, and a method is none:
+    both are put into ``problems``.
     Raises :class:`NotFound` when there is no such place.
     """
     if not place.exists():
         raise NotFound(f"There is no file or folder {place}.", hint="postmill init makes an example worker.")
     files = [place] if place.is_file() else sorted(_python_files(place, leave_out))[:MOST_FILES]
-    unreadable = {} if unreadable is None else unreadable
+    problems = {} if problems is None else problems
     return [
-        Target(f"{module}:{name}", root)
-        for path in files
-        for name, module, root in _workers(path, unreadable)
+        Target(f"{module}:{name}", root) for path in files for name, module, root in _workers(path, problems)
     ]
 
 
@@ -73,16 +69,19 @@ def _is_apart(folder: Path) -> bool:
     return (folder / "pyvenv.cfg").exists() or (folder / "postmill.toml").exists()
 
 
-def _workers(path: Path, unreadable: Unreadable) -> Iterator[tuple[str, str, Path]]:
+def _workers(path: Path, problems: Problems) -> Iterator[tuple[str, str, Path]]:
     try:
         source = path.read_bytes()
         tree = ast.parse(source, path.name) if b"postmill" in source and b"worker" in source else None
     except FileNotFoundError:
         return  # removed meanwhile, or an editor's lock: a link that leads nowhere
     except (OSError, SyntaxError, ValueError) as error:
-        unreadable[path] = error
+        why = error.strerror if isinstance(error, OSError) else error
+        problems[path] = f"can't be read: {why}. Workers in it do not run until it can."
         return
     if tree is not None and _imports_postmill(tree):
+        for method in _methods(tree):
+            problems[path] = f"has @worker on {method}, a method, which can't be run. Make it a function."
         module, root = _module_of(path.absolute())
         for name in _bound(tree):
             yield name, module, root
@@ -101,6 +100,17 @@ def _bound(tree: ast.Module) -> Iterator[str]:
                 yield node.name
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _is_worker(node.value):
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _methods(tree: ast.Module) -> Iterator[str]:
+    """Functions in classes that are decorated as workers."""
+    for scope in tree.body:
+        if isinstance(scope, ast.ClassDef):
+            for node in scope.body:
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and any(
+                    _is_worker(decorator) for decorator in node.decorator_list
+                ):
+                    yield f"{scope.name}.{node.name}"
 
 
 def _is_worker(node: ast.expr) -> bool:

@@ -14,6 +14,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+ELSEWHERE = {
+    "stop": "Ctrl-C ends dev, serve and worker run; postmill functions stop NAME stops a function.",
+    "start": "postmill dev starts everything; postmill db start only the database.",
+    "run": "postmill worker run MODULE:NAME runs workers; postmill dev finds and runs all.",
+    "deploy": "There is nothing to deploy to: run postmill serve or postmill worker run on your machines.",
+    "status": "postmill doctor says what is wrong, postmill top what goes on.",
+    "up": "postmill dev starts everything.",
+    "new": "postmill init starts a project, postmill functions new NAME a function.",
+    "upgrade": "postmill migrate upgrades the schema.",
+    "schedule": "Postmill starts nothing by the clock yet: have cron or a systemd timer run postmill send.",
+    "beat": "Postmill starts nothing by the clock yet: have cron or a systemd timer run postmill send.",
+}
+"""What to type in place of a command that other products have."""
 COMMANDS = "postmill.cli.commands"
 """The package of the modules that a group names."""
 
@@ -44,6 +57,8 @@ class LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.exceptions.NoSuchCommand as error:
+            if (hint := ELSEWHERE.get(args[0])) is not None:
+                raise click.UsageError(f"There is no command {args[0]!r}. {hint}", ctx) from error
             raise click.exceptions.NoSuchCommand(args[0], possibilities=self.lazy, ctx=ctx) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -71,6 +71,19 @@ def _pydantic(validate: Decode) -> Decode:
         try:
             return validate(raw)
         except ValueError as error:  # pydantic's ValidationError is one
-            raise InvalidPayload(str(error)) from error
+            raise InvalidPayload(_told_by_pydantic(error)) from error
 
     return checked
+
+
+def _told_by_pydantic(error: ValueError) -> str:
+    """``cents: should be greater than 0``, one clause a field."""
+    errors = getattr(error, "errors", None)
+    if errors is None:
+        return str(error)
+    clauses = []
+    for found in errors(include_url=False, include_context=False, include_input=False):
+        place = ".".join(map(str, found["loc"]))
+        said = found["msg"].removeprefix("Input ")
+        clauses.append(f"{place}: {said}" if place else said)
+    return "; ".join(clauses)

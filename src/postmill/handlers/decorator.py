@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 from postmill.handlers.decoding import decoder
 from postmill.handlers.invokers import Invoker, invoker_for
 from postmill.handlers.signature import read_signature
-from postmill.model.errors import InvalidHandler, InvalidPayload
+from postmill.model.errors import InvalidHandler, InvalidOption, InvalidPayload
 from postmill.model.queue.worker_options import WorkerOptions, options_from
 
 if TYPE_CHECKING:
@@ -221,6 +221,10 @@ def worker(function: Callable[..., Any] | None = None, /, **options: Any) -> Any
     Options: ``docs/reference/worker-options.md``. Raises :class:`InvalidOption` or :class:`InvalidHandler` at
     once.
     """
+    if isinstance(function, str):
+        raise InvalidOption(
+            f"worker({function!r}) names no function.", hint=f"Write worker(queue={function!r})."
+        )
     if function is not None:
         return Worker(options_from(options), function)
     return WorkerDecorator(options_from(options))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -21,9 +23,11 @@ class EdgeWorker:
 
     @classmethod
     def start(cls, handler: Callable[..., Any], **options: Any) -> None:
-        """Run ``handler`` on a queue until SIGTERM or Ctrl-C: ``EdgeWorker.start(print)`` is enough.
+        """Run ``handler`` on a queue until SIGTERM, Ctrl-C or :meth:`stop`: ``EdgeWorker.start(print)`` is
+        enough. In a script it blocks until then.
 
-        While the function host loads a file it returns at once, and the host runs the worker.
+        While the function host loads a file it returns at once, and the host runs the worker. While
+        ``postmill worker run`` or pytest imports a file it returns at once, and nothing runs.
 
         Options are those of ``@worker``, also under the names of the TypeScript worker (``queueName``,
         ``maxConcurrent``, ...). Raises :class:`AlreadyStarted` for a second start in the process.
@@ -35,6 +39,8 @@ class EdgeWorker:
                 hint="Use @worker and `postmill worker run` for several.",
             )
         made = Worker(options_from(options), handler)
+        if _is_imported_by_a_test():
+            return
         if cls._registered is not None:
             cls._registered.append(made)
             return
@@ -57,9 +63,20 @@ class EdgeWorker:
     @contextmanager
     def registering(cls) -> Iterator[list[Worker]]:
         """Meanwhile ``start`` only adds to this list: whoever loads the file runs what is in it."""
-        registered: list[Worker] = []
-        cls._registered = registered
+        before, cls._registered = cls._registered, []
         try:
-            yield registered
+            yield cls._registered
         finally:
-            cls._registered = None
+            cls._registered = before
+
+
+def _is_imported_by_a_test() -> bool:
+    """Whether pytest runs here and a module that is being imported has called us."""
+    if "pytest" not in sys.modules:
+        return False
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") != "__main__":
+            return True
+        frame = frame.f_back
+    return False

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from postmill.handlers.decorator import Worker
+from postmill.handlers.edge_worker import EdgeWorker
 from postmill.model.errors import InvalidHandler, PostmillError
 
 if TYPE_CHECKING:
     from types import ModuleType
+
+_NOT_USERS = (str(Path(__file__).parents[1]), "<frozen importlib")
+"""Where a mistake in the user's file is not: in this package, and in Python's import machinery."""
 
 
 def load(target: str) -> Worker:
@@ -43,17 +47,15 @@ def load(target: str) -> Worker:
 
 def _module(place: str) -> ModuleType:
     try:
-        return _from_file(Path(place)) if place.endswith(".py") else import_module(place)
+        with EdgeWorker.registering():  # a file that also runs as a script starts nothing here
+            return _from_file(Path(place)) if place.endswith(".py") else import_module(place)
     except ModuleNotFoundError as error:
-        raise InvalidHandler(
-            f"The module {place!r} can't be imported.",
-            why=f"{error}.",
-            hint=_where_to_look(place, error.name or ""),
-        ) from error
+        raise _not_found(place, error) from error
     except FileNotFoundError as error:
         raise InvalidHandler(f"There is no file {place}.", hint="Give the path of a Python file.") from error
-    except PostmillError:
-        raise  # a worker in it was declared wrongly, and says so itself
+    except PostmillError as error:  # a worker in it was declared wrongly
+        error.why = f"{error.why} It is in {_origin(error)}.".strip()
+        raise
     except (Exception, SystemExit) as error:  # a script that calls sys.exit() would end the worker unsaid
         raise InvalidHandler(
             f"Importing {place!r} failed: {type(error).__name__}: {error}.",
@@ -65,14 +67,26 @@ def _module(place: str) -> ModuleType:
 def _origin(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}"
-    where = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not frame.filename.startswith(_NOT_USERS)]
+    where = (users or frames)[-1]
     return f"{where.filename}, line {where.lineno}"
 
 
-def _where_to_look(place: str, missing: str) -> str:
+def _not_found(place: str, error: ModuleNotFoundError) -> InvalidHandler:
+    """The error for a module that is not there: the one that was asked for, or one that it imports."""
+    missing = error.name or ""
     if place == missing or place.startswith(f"{missing}."):
-        return "Check its name, and that you are in the folder it is imported from."
-    return f"It imports {missing}, which is neither a file there nor installed in this environment."
+        return InvalidHandler(
+            f"The module {place!r} can't be imported.",
+            why=f"{error}.",
+            hint="Check its name, and that you are in the folder it is imported from.",
+        )
+    return InvalidHandler(
+        f"The module {place!r} can't be imported: there is no module {missing!r}.",
+        why=f"{_origin(error)}, imports it.",
+        hint=f"Correct the name there, or install it: pip install {missing.partition('.')[0]}",
+    )
 
 
 def _from_file(path: Path) -> ModuleType:

@@ -128,17 +128,15 @@ class _Development:
     def _start_workers(self) -> None:
         from postmill.cli import discover
 
-        unreadable: discover.Unreadable = {}
-        found = discover.targets(self.place, leave_out=self.functions, unreadable=unreadable)
-        for path, error in unreadable.items():
-            why = error.strerror if isinstance(error, OSError) else error
-            told = f"{os.path.relpath(path)} can't be read: {why}. Workers in it do not run until it can."
-            self.session.output.note(told)
+        problems: discover.Problems = {}
+        found = discover.targets(self.place, leave_out=self.functions, problems=problems)
+        for path, problem in problems.items():
+            self.session.output.note(f"{os.path.relpath(path)} {problem}")
         if found:
             names = [target.name for target in found]
             self.session.output.note("Workers: " + ", ".join(names))
             self.workers_child.start(["worker", "run", *names], self._environment(found))
-        elif self.functions is None and not unreadable:
+        elif self.functions is None and not problems:
             self.session.output.note(
                 f"No worker in {self.place} yet: postmill init makes an example. Waiting."
             )

@@ -66,6 +66,7 @@ def run(session: Session, targets: tuple[str, ...], *, probe_port: int | None, p
     from postmill.cli.terminal import log_lines, streams
 
     streams.keep_running()
+    streams.print_at_once()
     dev_child.end_with_parent()
     settings = session.settings
     log_lines.configure(settings.log_level, settings.log_format)

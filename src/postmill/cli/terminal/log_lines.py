@@ -26,10 +26,16 @@ _LEAD = ("function", "queue")
 """Fields that name who speaks: they stand before the event, the others after it."""
 
 
-def configure(level: str, form: str, *, stream: TextIO | None = None, colour: bool | None = None) -> None:
-    """Sends the records of ``postmill`` to ``stream`` (stderr): ``form`` is ``text`` or ``json``.
+_of_applications: list[logging.Handler] = []
+"""What an earlier call added to the root logger."""
 
-    ``colour`` None means: on a terminal, unless ``NO_COLOR`` is set. Replaces what an earlier call set up.
+
+def configure(level: str, form: str, *, stream: TextIO | None = None, colour: bool | None = None) -> None:
+    """Sends the records of ``postmill``, and those of the application's own loggers, to ``stream`` (stderr):
+    ``form`` is ``text`` or ``json``.
+
+    ``colour`` None means: on a terminal, unless ``NO_COLOR`` is set. Replaces what an earlier call set up,
+    and leaves alone what the application has set up itself.
     """
     target = sys.stderr if stream is None else stream
     with_colour = may_colour(target) if colour is None else colour
@@ -39,6 +45,12 @@ def configure(level: str, form: str, *, stream: TextIO | None = None, colour: bo
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
     logger.propagate = False
+    root = logging.getLogger()
+    for earlier in _of_applications:
+        root.removeHandler(earlier)
+    _of_applications[:] = [handler]
+    root.addHandler(handler)
+    root.setLevel(level.upper())
 
 
 def may_colour(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -> bool:
@@ -52,7 +64,9 @@ def may_colour(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -
 
 
 class JsonLines(logging.Formatter):
-    """One object a line: ``at``, ``level``, ``event`` and the fields."""
+    """One object a line: ``at``, ``level``, ``event`` and the fields; of an application's own logger its name
+    and ``message``.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line of JSON."""
@@ -61,8 +75,11 @@ class JsonLines(logging.Formatter):
         line = {
             "at": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **_fields(record),
+            **(
+                {"event": record.getMessage(), **_fields(record)}
+                if _is_ours(record)
+                else {"logger": record.name, "message": record.getMessage()}
+            ),
         }
         if _has_traceback(record):
             line["traceback"] = self.formatException(record.exc_info or (None, None, None))
@@ -78,7 +95,7 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line, and its traceback below when it has one."""
-        fields = _fields(record)
+        fields = _fields(record) if _is_ours(record) else {"function": record.name}
         traceback = str(fields.pop("traceback", ""))
         lead = terminal_text.one_line(" ".join(str(fields.pop(name)) for name in _LEAD if name in fields))
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
@@ -106,6 +123,11 @@ def _set_in_forged(traceback: str) -> str:
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return dict(getattr(record, "fields", {}))
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether it is an event of Postmill, or a line of a handler's ``ctx.log``."""
+    return hasattr(record, "fields") or str(record.name).partition(".")[0] == "postmill"
 
 
 def _has_traceback(record: logging.LogRecord) -> bool:

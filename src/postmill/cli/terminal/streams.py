@@ -57,6 +57,12 @@ def keep_running() -> None:
         sys.stdout = _text(_Remarks(_OUTPUT), sys.stdout)
 
 
+def print_at_once() -> None:
+    """Hold back no line that user code prints: a crash loses what is held."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
 def was_input_closed() -> bool:
     """Whether the command was started without a standard input (``<&-``)."""
     return _INPUT in _closed

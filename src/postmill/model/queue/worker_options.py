@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
 from postmill.model.option_rules import did_you_mean, one_of, out_of_range, whole_number
+from postmill.model.queue.foreign_options import WRITTEN_HERE
 from postmill.model.queue.queue_name import usable
 from postmill.model.queue.retry import ExponentialRetry, FixedRetry, RetryPolicy, policy_from
 
@@ -151,7 +152,8 @@ def options_from(given: Mapping[str, Any]) -> WorkerOptions:
     for name, value in _without_retry_pair(given, values).items():
         target = _BROUGHT.get(name, name)
         if target not in known:
-            hint = did_you_mean(name, [*sorted(known), *_BROUGHT]) or f"Known: {', '.join(sorted(known))}."
+            near = did_you_mean(name, [*sorted(known), *_BROUGHT])
+            hint = WRITTEN_HERE.get(name) or near or f"Known: {', '.join(sorted(known))}."
             raise InvalidOption(f"There is no worker option {name!r}.", hint=hint)
         if target in values:
             raise InvalidOption(f"{name!r} says again what {target!r} has said.", hint="Give one of them.")

@@ -1,0 +1,47 @@
+"""Worker options that people know from other products, and what to write here in their place. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_BY_AIM: Mapping[str, str] = {
+    "schedule": "Postmill starts nothing by the clock yet: have cron or a systemd timer run postmill send.",
+    "delay": "It is said when a message is sent: send(payload, delay=60).",
+    "run_at": "It is said when a message is sent: send(payload, run_at=...).",
+    "retry": "Write retry=Retry.exponential(max_attempts=5), or Retry.fixed(delay, max_attempts=5).",
+    "exceptions": "Every exception is retried; for one of them raise Dead or Retry in the handler.",
+    "context": "Give the function a second parameter: ctx: Context.",
+    "timeout": "Write timeout=30, in seconds.",
+    "priority": "Queues have no priorities yet: use a queue for each, with a worker each.",
+    "unique": "Postmill does not keep duplicates out yet: look in your own table before you send.",
+    "rate": "Postmill limits how many run at once, not how many in a time: max_concurrent=10.",
+    "concurrency": "Write max_concurrent=10.",
+    "acknowledge": "A message is always acknowledged after its handler has returned.",
+    "name": "A worker is named by its function, and its queue by queue=...",
+    "results": "Write keep_results=True.",
+}
+"""What to write here, by what people are after."""
+WRITTEN_HERE: Mapping[str, str] = {
+    name: _BY_AIM[aim]
+    for aim, names in {
+        "schedule": "schedule cron crontab periodic interval run_every",
+        "delay": "delay countdown schedule_in schedule_after",
+        "run_at": "run_at eta schedule_at scheduled_at",
+        "retry": "retries max_retries max_attempts attempts default_retry_delay retry_backoff retry_jitter",
+        "exceptions": "autoretry_for dont_autoretry_for retry_for throws",
+        "context": "bind pass_context context",
+        "timeout": "time_limit soft_time_limit job_timeout",
+        "priority": "priority",
+        "unique": "lock queueing_lock unique unique_for unique_key singleton_key idempotency_key",
+        "rate": "rate_limit limiter throttle",
+        "concurrency": "concurrency max_workers workers",
+        "acknowledge": "acks_late ack_late acks_on_failure_or_timeout",
+        "name": "name task_name base typing",
+        "results": "ignore_result result_ttl store_result",
+    }.items()
+    for name in names.split()
+}
+"""Options of Celery, procrastinate, Oban, RQ, pg-boss, Dramatiq and others, each with what to write here."""
