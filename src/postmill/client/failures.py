@@ -7,7 +7,7 @@ failure, for the caller's transaction to handle.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from postmill.model.database_errors import Report, in_words, login_failed, unreachable
 from postmill.model.sqlstates import refuses_for_now, state_of
@@ -32,10 +32,18 @@ def translated(queue: str | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        ours = _in_our_words(error, queue)
+        raise_translated(error, queue)
+
+
+def raise_translated(error: Exception, queue: str | None = None) -> NoReturn:
+    """Raise it as an error of ours; an error that stays the driver's, as it is."""
+    ours = _in_our_words(error, queue)
+    try:
         if ours is None:
-            raise
+            raise error
         raise ours from error
+    finally:
+        del error, ours  # this frame is in their traceback: they would keep each other alive
 
 
 def report_of(error: BaseException, queue: str | None = None) -> Report:

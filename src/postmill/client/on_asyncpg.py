@@ -7,8 +7,8 @@ from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from postmill.client.asyncpg_connection import is_behind_pooler, open_pool
-from postmill.client.executor import is_atomic
-from postmill.client.failures import translated
+from postmill.client.failures import raise_translated, translated
+from postmill.client.sending import is_atomic
 from postmill.model.config.address import parse
 from postmill.model.config.asyncpg_address import CONNECT_TIMEOUT_S
 
@@ -68,8 +68,10 @@ class OwnPool:
 
     async def run(self, statements: Iterator[Statement]) -> list[int]:
         pool = await self._opened()
-        with translated():
+        try:
             connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
+        except Exception as error:
+            raise_translated(error)
         try:
             return await _run(connection, statements)
         finally:
@@ -134,6 +136,8 @@ async def _run(connection: Connection, statements: Iterator[Statement]) -> list[
     results: list[int] = []
     async with nullcontext() if atomic else connection.transaction():
         for text, arguments, queue in statements:
-            with translated(queue):
+            try:
                 results += [row[0] for row in await connection.fetch(text, *arguments)]
+            except Exception as error:
+                raise_translated(error, queue)
     return results

@@ -10,9 +10,9 @@ import psycopg
 from psycopg.pq import TransactionStatus
 from psycopg.rows import scalar_row
 
-from postmill.client.executor import is_atomic
 from postmill.client.failures import translated
 from postmill.client.psycopg_connection import open_connection, with_known_pooler
+from postmill.client.sending import is_atomic
 from postmill.model.config.address import parse
 
 if TYPE_CHECKING:

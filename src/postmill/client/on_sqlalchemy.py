@@ -6,8 +6,8 @@ import re
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from postmill.client.executor import is_atomic
 from postmill.client.failures import translated
+from postmill.client.sending import is_atomic
 from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import chain, islice
 from math import isfinite
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from postmill.model.errors import InvalidOption, InvalidPayload
 from postmill.model.queue.payload import to_json
-from postmill.model.queue.queue_name import QueueShape, usable, validated
+from postmill.model.queue.queue_name import QueueShape, not_a_name, usable, validated
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Statement(NamedTuple):
 
 def one(queue: str, payload: object, *, delay: Delay, run_at: datetime | None, headers: Headers) -> Statement:
     """The statement that sends one message."""
-    text = _text("send", queue, headers)
+    text = _text("send", queue, headers is not None)
     return Statement(text, (to_json(payload).decode(), *_extras(delay, run_at, headers)), queue)
 
 
@@ -49,7 +51,7 @@ def many(
     queue: str, payloads: Iterable[object], *, delay: Delay, run_at: datetime | None, headers: Headers
 ) -> Iterator[Statement]:
     """The statements that send many messages, in order; each is built only when it is asked for."""
-    text = _text("send_many", queue, headers)
+    text = _text("send_many", queue, headers is not None)
     extras = _extras(delay, run_at, headers)
     return (Statement(text, (b"\n".join(lines).decode(), *extras), queue) for lines in _batches(payloads))
 
@@ -57,6 +59,12 @@ def many(
 def creation(queue: str) -> Statement:
     """The statement that creates a queue if it is missing."""
     return Statement(statement("send_create_queue"), (validated(queue),), queue)
+
+
+def is_atomic(statements: Iterator[Statement]) -> tuple[bool, Iterator[Statement]]:
+    """Whether there is at most one statement (atomic without a transaction), and the same statements."""
+    head = list(islice(statements, 2))
+    return len(head) < 2, chain(head, statements)
 
 
 def _batches(payloads: Iterable[object]) -> Iterator[list[bytes]]:
@@ -73,9 +81,16 @@ def _batches(payloads: Iterable[object]) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _text(name: str, queue: str, headers: Headers) -> str:
+def _text(name: str, queue: str, with_headers: bool) -> str:
+    if not isinstance(queue, str):
+        raise not_a_name(queue)
+    return _text_of(name, queue, with_headers)
+
+
+@lru_cache(maxsize=1024)
+def _text_of(name: str, queue: str, with_headers: bool) -> str:
     # Not `validated`: queues that other clients made under odd names can be sent to.
-    return queue_statement(name, QueueShape(usable(queue), relation=0, has_headers=headers is not None))
+    return queue_statement(name, QueueShape(usable(queue), relation=0, has_headers=with_headers))
 
 
 def _extras(delay: Delay, run_at: datetime | None, headers: Headers) -> tuple[object, ...]:

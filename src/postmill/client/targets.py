@@ -1,4 +1,4 @@
-"""Which executor serves a target.
+"""What a client needs of a connection, whoever owns it, and which executor gives it for a target.
 
 Classes are told by name, so that no driver is imported that the caller does not use.
 """
@@ -6,12 +6,14 @@ Classes are told by name, so that no driver is imported that the caller does not
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from postmill.client.executor import AsyncExecutor, Executor
+    from collections.abc import Iterator
+
+    from postmill.client.sending import Statement
 
 _ASYNC = {
     "builtins.str": "on_asyncpg:OwnPool",
@@ -30,6 +32,26 @@ _SYNC = {
     "sqlalchemy.orm.session.Session": "on_sqlalchemy:CallersSession",
     "sqlalchemy.orm.scoping.scoped_session": "on_sqlalchemy:CallersSession",
 }
+
+
+class Executor(Protocol):
+    """A connection of a synchronous driver."""
+
+    def run(self, statements: Iterator[Statement]) -> list[int]:
+        """The first column of everything the statements return. All of them take effect, or none."""
+        ...
+
+    def close(self) -> None:
+        """Close what the executor itself opened. May be called twice."""
+        ...
+
+
+class AsyncExecutor(Protocol):
+    """A connection of an asynchronous driver; otherwise as :class:`Executor`."""
+
+    async def run(self, statements: Iterator[Statement]) -> list[int]: ...
+
+    async def close(self) -> None: ...
 
 
 def async_executor(target: object) -> AsyncExecutor:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from postmill.model.errors import InvalidHandler, InvalidPayload
-from postmill.model.json_text import SHORT, check_bounds, loads
+from postmill.model.queue.payload import SHORT, check_bounds, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -93,7 +93,7 @@ def _check_source(payload: str | None, source: str | None) -> None:
 
 def _headers(pairs: tuple[str, ...]) -> dict[str, Any] | None:
     from postmill.model.errors import InvalidPayload
-    from postmill.model.json_text import loads
+    from postmill.model.queue.payload import loads
 
     found: dict[str, Any] = {}
     for pair in pairs:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from postmill.model.json_text import loads
+from postmill.model.queue.payload import loads
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

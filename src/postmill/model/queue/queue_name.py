@@ -36,7 +36,12 @@ def usable(name: object) -> str:
     """``name`` itself, when some pgmq client may have given it to a queue; or :class:`InvalidQueueName`."""
     if isinstance(name, str) and name and not _NOBODYS.search(name):
         return name
-    raise InvalidQueueName(
+    raise not_a_name(name)
+
+
+def not_a_name(name: object) -> InvalidQueueName:
+    """The error for what no client can have given to a queue as its name."""
+    return InvalidQueueName(
         f"{name!r} is not the name of a queue.",
         why="It is empty, or has in it what no queue's name has: a quotation mark, a brace, $, ; or --.",
     )
