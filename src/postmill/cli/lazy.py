@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from postmill.cli.examples import EXAMPLES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,6 +33,9 @@ COMMANDS = "postmill.cli.commands"
 """The package of the modules that a group names."""
 
 
+GLOBAL_OPTIONS_ARE_IN = "Every command also takes the options of postmill --help."
+
+
 class LazyGroup(click.Group):
     """A group that knows its commands as ``name -> (module:attribute, summary)``."""
 
@@ -48,6 +53,7 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = self.lazy[cmd_name][0].partition(":")
         command: click.Command = getattr(import_module(f"{COMMANDS}.{module}"), attribute)
+        _give_examples(command, cmd_name)
         return command
 
     def resolve_command(
@@ -65,3 +71,13 @@ class LazyGroup(click.Group):
         """The list of commands, from the summaries alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, summary) for name, (_, summary) in self.lazy.items()])
+
+
+def _give_examples(command: click.Command, path: str) -> None:
+    """The end of a help text: an example, and where the options stand that every command takes."""
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            _give_examples(inner, f"{path} {name}")
+        return
+    example = EXAMPLES.get(path, "")
+    command.epilog = f"\b\n{f'Example: {example}' if example else ''}\n{GLOBAL_OPTIONS_ARE_IN}"

@@ -12,7 +12,7 @@ import click
 
 from postmill.cli.exit_codes import Exit
 from postmill.cli.lazy import LazyGroup
-from postmill.cli.options import global_options
+from postmill.cli.options import shown_global_options
 from postmill.cli.session import Session
 from postmill.cli.terminal import streams
 
@@ -42,6 +42,7 @@ COMMANDS = {
     "migrate": ("migrate:migrate", "Install or upgrade Postmill's schema."),
     "db": ("db:db", "Start, stop and open the embedded Postgres."),
     "doctor": ("doctor:doctor", "Check the database and say how to fix what is wrong."),
+    "completion": ("completion:completion", "Have the shell complete commands and names."),
     "bench": ("bench:bench", "Measure throughput and latency on your database."),
 }
 
@@ -91,7 +92,7 @@ def _print_version(context: click.Context, _: click.Parameter, value: bool) -> N
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
 )
-@global_options
+@shown_global_options
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Version."
 )

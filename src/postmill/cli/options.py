@@ -48,48 +48,43 @@ def _format(context: click.Context, parameter: click.Parameter, value: bool) -> 
 
 
 def global_options(function: AnyCallable) -> AnyCallable:
-    """``--db-url --data --project --debug --quiet``, on every command."""
-    for option in reversed(_GLOBAL):
+    """``--db-url --data --project --debug --quiet``, on every command. ``postmill --help`` explains them."""
+    return _added(function, hidden=True)
+
+
+def shown_global_options(function: AnyCallable) -> AnyCallable:
+    """The same, in the help text as well."""
+    return _added(function, hidden=False)
+
+
+def _added(function: AnyCallable, *, hidden: bool) -> AnyCallable:
+    for names, attributes in reversed(_GLOBAL.items()):
+        option = click.option(*names, expose_value=False, hidden=hidden, **attributes)
         function = option(function)
     return function
 
 
-_GLOBAL = (
-    click.option(
-        "--db-url",
-        metavar="URL",
-        expose_value=False,
-        callback=_remember,
-        help="Database address, postgresql://user:password@host:5432/database. Better in POSTMILL_DB_URL.",
-    ),
-    click.option(
-        "--data",
-        metavar="DIR",
-        expose_value=False,
-        callback=_remember,
-        help="Folder of the embedded Postgres (default: .postmill in the project).",
-    ),
-    click.option(
-        "--project",
-        metavar="DIR",
-        expose_value=False,
-        callback=_project,
-        help="Project folder (default: the nearest with a postmill.toml, else this one).",
-    ),
-    click.option(
-        "--debug", is_flag=True, expose_value=False, callback=_debug, help="Add the traceback to an error."
-    ),
-    click.option(
-        "-q",
-        "--quiet",
-        is_flag=True,
-        expose_value=False,
-        callback=_quiet,
-        help="Only data and errors, no notes.",
-    ),
-)
+_GLOBAL: dict[tuple[str, ...], dict[str, Any]] = {
+    ("--db-url",): {
+        "metavar": "URL",
+        "callback": _remember,
+        "help": "Database address, postgresql://user:password@host:5432/database. Better in POSTMILL_DB_URL.",
+    },
+    ("--data",): {
+        "metavar": "DIR",
+        "callback": _remember,
+        "help": "Folder of the embedded Postgres (default: .postmill in the project).",
+    },
+    ("--project",): {
+        "metavar": "DIR",
+        "callback": _project,
+        "help": "Project folder (default: the nearest with a postmill.toml, else this one).",
+    },
+    ("--debug",): {"is_flag": True, "callback": _debug, "help": "Add the traceback to an error."},
+    ("-q", "--quiet"): {"is_flag": True, "callback": _quiet, "help": "Only data and errors, no notes."},
+}
 
-GLOBAL_OPTIONS = frozenset({"--db-url", "--data", "--project", "--debug", "-q", "--quiet"})
+GLOBAL_OPTIONS = frozenset(name for names in _GLOBAL for name in names)
 """Their names, for those who list a command's own options."""
 
 json_option = click.option(

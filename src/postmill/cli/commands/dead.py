@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from postmill.cli import completion
 from postmill.cli.options import (
     Duration,
     dry_run_option,
@@ -30,7 +31,7 @@ def dead() -> None:
 
 
 @dead.command("list")
-@click.argument("queue", required=False)
+@click.argument("queue", required=False, shell_complete=completion.queues)
 @click.option("--replayed", is_flag=True, help="Also letters that were put back already.")
 @limit_option
 @json_option
@@ -49,7 +50,7 @@ def list_letters(session: Session, queue: str | None, limit: int, *, replayed: b
 
 
 @dead.command()
-@click.argument("letter_id", type=int)
+@click.argument("letter_id", type=int, shell_complete=completion.letters)
 @json_option
 @global_options
 @click.pass_obj
@@ -62,8 +63,8 @@ def show(session: Session, letter_id: int) -> None:
 
 
 @dead.command()
-@click.argument("queue")
-@click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...")
+@click.argument("queue", shell_complete=completion.queues)
+@click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...", shell_complete=completion.letters)
 @click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
 @click.option("--message", "payload", metavar="JSON", help="Replay this instead; with exactly one letter.")
 @yes_option
@@ -103,8 +104,8 @@ def replay(
 
 
 @dead.command()
-@click.argument("queue")
-@click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...")
+@click.argument("queue", shell_complete=completion.queues)
+@click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...", shell_complete=completion.letters)
 @click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
 @click.option(
     "--older-than", type=Duration(), metavar="TIME", help="Letters that died longer ago: 90s, 12h, 30d."

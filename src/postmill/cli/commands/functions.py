@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from postmill.cli import completion
 from postmill.cli.commands.serve import serve
 from postmill.cli.options import global_options, json_option, jsonl_option, yes_option
 from postmill.model.errors import NotFound, Refused
@@ -75,7 +76,7 @@ def list_functions(session: Session) -> None:
 
 
 @functions.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.functions)
 @global_options
 @click.pass_obj
 def stop(session: Session, name: str) -> None:
@@ -85,7 +86,7 @@ def stop(session: Session, name: str) -> None:
 
 
 @functions.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.functions)
 @global_options
 @click.pass_obj
 def recycle(session: Session, name: str) -> None:
@@ -99,7 +100,7 @@ def recycle(session: Session, name: str) -> None:
 
 
 @functions.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.functions)
 @yes_option
 @global_options
 @click.pass_obj

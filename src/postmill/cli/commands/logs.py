@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     type=click.IntRange(0, 1_000_000),
     default=100,
     show_default=True,
-    help="So many of the lines that are there.",
+    help="The last N lines.",
+    metavar="N",
 )
 @jsonl_option
 @global_options

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from postmill.cli import completion
 from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
 from postmill.model.errors import NotFound
 
@@ -25,7 +26,7 @@ def message() -> None:
 
 
 @message.command("list")
-@click.argument("queue")
+@click.argument("queue", shell_complete=completion.queues)
 @click.option("--state", type=click.Choice(STATES), help="Only messages in this state.")
 @click.option("--before", type=int, metavar="ID", help="Only ids below this one: the next page.")
 @limit_option
@@ -43,7 +44,7 @@ def list_messages(session: Session, queue: str, state: str | None, before: int |
 
 
 @message.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=completion.queues)
 @click.argument("msg_id", type=int)
 @json_option
 @global_options
@@ -57,7 +58,7 @@ def show(session: Session, queue: str, msg_id: int) -> None:
 
 
 @message.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=completion.queues)
 @click.argument("msg_ids", type=int, nargs=-1, required=True, metavar="MSG_ID...")
 @json_option
 @global_options
@@ -70,7 +71,7 @@ def cancel(session: Session, queue: str, msg_ids: tuple[int, ...]) -> None:
 
 
 @message.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=completion.queues)
 @click.argument("msg_ids", type=int, nargs=-1, required=True, metavar="MSG_ID...")
 @json_option
 @global_options

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from postmill.cli import completion
 from postmill.cli.options import Duration, dry_run_option, global_options, json_option, yes_option
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def list_queues(session: Session) -> None:
 
 
 @queue.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.queues)
 @json_option
 @global_options
 @click.pass_obj
@@ -72,7 +73,7 @@ def create(session: Session, name: str) -> None:
 
 
 @queue.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.queues)
 @click.option("--force", is_flag=True, help="Also when dead letters would be lost.")
 @yes_option
 @dry_run_option
@@ -97,7 +98,7 @@ def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) 
 
 
 @queue.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.queues)
 @yes_option
 @dry_run_option
 @json_option
@@ -117,7 +118,7 @@ def purge(session: Session, name: str, *, yes: bool, dry_run: bool) -> None:
 
 
 @queue.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.queues)
 @click.option("--reason", metavar="TEXT", help="Shown to whoever wonders.")
 @json_option
 @global_options
@@ -132,7 +133,7 @@ def pause(session: Session, name: str, reason: str | None) -> None:
 
 
 @queue.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.queues)
 @json_option
 @global_options
 @click.pass_obj
@@ -154,7 +155,7 @@ class Retention(Duration):
 
 
 @queue.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completion.queues)
 @click.argument("keep", type=Retention(), required=False, metavar="[TIME|forever]")
 @json_option
 @global_options

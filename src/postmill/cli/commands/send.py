@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from postmill.cli import completion
 from postmill.cli.options import Moment, global_options, json_option, jsonl_option
 from postmill.cli.terminal import streams
 
@@ -27,7 +28,7 @@ read.
 
 
 @click.command()
-@click.argument("queue")
+@click.argument("queue", shell_complete=completion.queues)
 @click.argument("payload", metavar="[JSON]", required=False)
 @click.option(
     "-f", "--file", "source", metavar="FILE", help="JSON lines, one message a line; - is standard input."

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from postmill.cli import completion
 from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
 
 if TYPE_CHECKING:
@@ -39,7 +40,9 @@ def worker() -> None:
 
 
 @worker.command()
-@click.argument("targets", nargs=-1, required=True, metavar="MODULE:NAME...")
+@click.argument(
+    "targets", nargs=-1, required=True, metavar="MODULE:NAME...", shell_complete=completion.targets
+)
 @click.option(
     "--probe-port",
     type=click.IntRange(0, 65_535),
@@ -120,7 +123,7 @@ def list_workers(session: Session, *, everyone: bool, limit: int) -> None:
 
 
 @worker.command()
-@click.argument("worker_id", metavar="ID")
+@click.argument("worker_id", metavar="ID", shell_complete=completion.worker_ids)
 @json_option
 @global_options
 @click.pass_obj
