@@ -75,7 +75,7 @@ class Serving:
 
     folder: Path
     env_file: Path | None
-    """A ``.env`` file whose variables they get."""
+    """A ``.env`` file whose variables the functions get."""
     env_file_may_come: bool
     """Whether that file may be missing now, and is read once it is there."""
     reload: bool
@@ -83,11 +83,11 @@ class Serving:
     start_all: bool
     """Whether every function is started at once, as workers need it, or at its first request."""
     on_listening: Callable[[str, Sequence[FunctionInfo]], None]
-    """Told the URL and the functions once they can be called."""
+    """Called with the URL and the functions, once these can be called."""
     on_stop: Callable[[bool], None]
     """Called at each request to stop, with whether it forces."""
     identity: str = field(default="", repr=False)
-    """By which the host proves to the project's commands that it is theirs."""
+    """The secret by which the host proves to the project's commands that it is this project's."""
 
 
 def serve_functions(settings: Settings, where: Address | None, how: Serving) -> None:

@@ -41,7 +41,7 @@ class Arena:
         await self.connection.execute(self.sql("bench_empty"))
 
     async def fill(self, messages: int, payload_bytes: int) -> None:
-        """Exactly so many messages, with statistics and hint bits set."""
+        """Fill the queue with this number of messages, and set statistics and hint bits."""
         await self.empty()
         await self.connection.execute(self.sql("bench_fill"), messages, payload_bytes)
         await self.connection.execute(self.sql("bench_vacuum"))

@@ -1,4 +1,4 @@
-"""On what a benchmark ran: a number without this says nothing."""
+"""The machine that a benchmark ran on: its figures mean little without this."""
 
 from __future__ import annotations
 

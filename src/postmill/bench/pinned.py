@@ -65,7 +65,7 @@ class PinnedOptions:
 
     @property
     def step_s(self) -> float:
-        """A reading is taken so often: each second, in a short run more often."""
+        """Seconds between two readings: one, in a short run less."""
         return min(STEP_S, self.seconds / MIN_STEPS)
 
 

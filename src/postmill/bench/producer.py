@@ -23,7 +23,9 @@ default rate of 5,000 a second that is 100 messages a transaction, and a steady 
 
 
 class Producer:
-    """``rate`` messages a second. One that falls behind (a busy machine) sends the more the next time."""
+    """Sends ``rate`` messages a second. When it falls behind, on a busy machine, it catches up in its next
+    sends.
+    """
 
     def __init__(self, place: Arena, rate: float, payload_bytes: int) -> None:
         self._place = place

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 async def alternate(
     rounds: int, raw: Measurement, ours: Measurement, say: Callable[[str], None]
 ) -> tuple[float, float]:
-    """The medians of ``raw`` and ``ours``, both in messages per second, each measured ``rounds`` times."""
+    """The medians of ``raw`` and of the product (``ours``), both in messages per second, each measured
+    ``rounds`` times.
+    """
     raw_rates, our_rates = [], []
     for number in range(1, rounds + 1):
         raw_rates.append(await raw())

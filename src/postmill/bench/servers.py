@@ -62,7 +62,7 @@ def plain_server(folder: Path) -> Iterator[RunningServer]:
 
 
 def has_framework() -> bool:
-    """Whether functions-framework is installed beside us."""
+    """Whether functions-framework is installed in this environment."""
     return find_spec("functions_framework") is not None
 
 

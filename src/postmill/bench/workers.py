@@ -57,7 +57,7 @@ class Tally:
         worker.settler.on_settled.append(self._settled)
 
     async def reach(self, completed: int) -> None:
-        """Wait until so many are completed."""
+        """Wait until this number of messages is completed."""
         self._goal = completed
         self._reached.clear()
         if self.completed < completed:

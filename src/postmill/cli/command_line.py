@@ -1,4 +1,4 @@
-"""Hides the passwords of our own command line from other users' ``ps``.
+"""Hides the passwords in this process's command line from other users' ``ps``.
 
 Linux lets a process overwrite its arguments in place. Elsewhere they stay; the docs advise the environment.
 Never fails: a password that can't be hidden must not stop the command.

@@ -24,7 +24,9 @@ are in the way of the next ``postmill dev``, and people start that a second late
 
 
 def end_with_parent() -> None:
-    """In a child: be asked to end as soon as ``postmill dev`` is gone, also if that was killed."""
+    """In a child: send this process a SIGTERM as soon as ``postmill dev`` is gone, also if that was
+    killed.
+    """
     if parent := os.environ.pop(_PARENT, ""):
         threading.Thread(target=_follow, args=(parent,), name="postmill parent", daemon=True).start()
 
@@ -36,7 +38,7 @@ def _follow(parent: str) -> None:
 
 
 class Child:
-    """One at a time. ``name`` is what people call it."""
+    """One child process at a time. ``name`` is what messages call it."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,6 @@
-"""One ``postmill dev`` a project: the second one learns who the first is. The lock dies with its holder."""
+"""One ``postmill dev`` a project: a second one is told the process id of the first. The lock ends with its
+holder.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ def _taken(project_dir: Path, text: str) -> AlreadyStarted:
         holder = json.loads(text)
         who = f"It is process {holder['pid']}, since {holder['since']}, on {holder['database']}."
     except (ValueError, KeyError, TypeError):
-        who = "It has not yet said who it is."
+        who = "It has not yet written down its process id."
     return AlreadyStarted(
         f"postmill dev runs already in {project_dir}.",
         why=who,

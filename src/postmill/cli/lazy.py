@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
         self.lazy = lazy
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order they were declared: the ones a newcomer needs come first."""
+        """The names in the order in which they were declared: those that a newcomer needs come first."""
         return list(self.lazy)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -48,7 +48,7 @@ COMMANDS = {
 
 
 class Root(LazyGroup):
-    """The outermost group: every error ends here, in words and with its exit code."""
+    """The outermost group: every error ends here, with a message and its exit code."""
 
     def main(  # type: ignore[override]
         self,
@@ -69,7 +69,7 @@ class Root(LazyGroup):
             click.echo("Interrupted.", err=True)
             status = Exit.INTERRUPTED
         except streams.OutputGone:
-            status = Exit.OK  # a reader that has seen enough (head, less) is no error
+            status = Exit.OK  # a reader that has closed the pipe (head, less) is no error
         except Exception as error:
             from postmill.cli.terminal.failure import report
 

@@ -85,7 +85,7 @@ _GLOBAL: dict[tuple[str, ...], dict[str, Any]] = {
 }
 
 GLOBAL_OPTIONS = frozenset(name for names in _GLOBAL for name in names)
-"""Their names, for those who list a command's own options."""
+"""The names of the global options, for lists of a command's own options."""
 
 json_option = click.option(
     "--json", is_flag=True, expose_value=False, callback=_format, help="Print one JSON document."
@@ -141,5 +141,5 @@ def env_file_option(help_text: str) -> Callable[[AnyCallable], AnyCallable]:
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would be done, and to how many.")
 limit_option = click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="At most so many rows."
+    "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most rows to print."
 )

@@ -45,7 +45,7 @@ def remember(project: Path, url: str, identity: str) -> None:
 
 
 def forget(project: Path, identity: str) -> None:
-    """The process that knows ``identity`` serves them no more."""
+    """Forget the address, if the process that knows ``identity`` has written it."""
     path = project / STATE_FOLDER / FILE
     if _read(path).get("identity") == identity:
         path.unlink(missing_ok=True)
@@ -78,8 +78,8 @@ def ask(project: Path, method: str, path: str, *, timeout_s: float = TIMEOUT_S) 
 
 
 def _connected(url: str) -> HTTPConnection:
-    """One connection, never opened again by itself: the key goes to the very peer that proved itself. No
-    proxy that the environment names is used.
+    """One connection, which is never opened again by itself: the key goes only to the peer that has proved
+    itself. No proxy of the environment is used.
     """
     parts = urlsplit(url)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=PROOF_S)
@@ -107,7 +107,7 @@ def _set_timeout(connection: HTTPConnection, timeout_s: float) -> None:
 
 
 def _understood(status: int, body: bytes) -> Any:
-    """What was answered. Raises for a refusal, and ``ValueError`` for what no host says."""
+    """The host's answer. Raises for a refusal, and ``ValueError`` for an answer that no host gives."""
     content = json.loads(body)
     if status == 200:
         return content

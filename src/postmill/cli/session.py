@@ -44,7 +44,9 @@ class Session:
             yield connection
 
     def _tell_of_a_new_database(self) -> None:
-        """Outside of a project a command makes a database of its own: often this is the wrong folder."""
+        """Say so when a command outside of a project makes a new database: often the folder is the
+        wrong one.
+        """
         from postmill.model.config.project_file import FILE_NAME
         from postmill.model.config.settings import STATE_FOLDER
 

@@ -1,7 +1,4 @@
-"""The client for asyncio. Decides nothing.
-
-What is sent is built in ``sending``; how it is run is the executor's.
-"""
+"""The client for asyncio: ``sending`` builds the statements, and the executor runs them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Opens every asyncpg connection of the product, and every pool: as libpq would, host by host, with libpq's
 parameters, a time limit, TCP keepalive and a name; and finds out a pooler that the address does not show.
 
-Knows no statement of ours: whoever opens a connection decides what it is for.
+Knows none of Postmill's statements: the caller that opens a connection decides what it is for.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Opened: TypeAlias = asyncpg.Connection[Any]
 
 _TRY_NEXT = (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
-"""Another host may be better. A refused login is final, as in libpq."""
+"""Errors after which the next host is tried. A refused login is final, as in libpq."""
 
 STAGGER_S = 0.25
 """When a host has not answered for this long, in seconds, the next one is tried beside it. 0.25 s is the
@@ -70,9 +70,9 @@ async def open_pool(
 
 
 async def with_known_pooler(address: Address) -> Address:
-    """The address, and whether something stands between us and the server, whatever the address looks like.
-    Asks by a connection of its own when that is not known yet: what a session is told behind a pooler stays
-    with a server session that others get.
+    """The address, and whether a pooler stands before the server, whatever the address looks like. Asks on a
+    connection of its own when that is not known yet: behind a pooler, what a session is told stays with a
+    server session that other clients get.
     """
     if address.pooler_is_known:
         return address
@@ -88,7 +88,7 @@ async def with_known_pooler(address: Address) -> Address:
 
 
 def _given(address: Address, name: str, timeout_s: float) -> dict[str, Any]:
-    """What a connection and those of a pool have in common."""
+    """The options that a single connection and a pool's connections have in common."""
     return {
         "timeout": timeout_s,
         "statement_cache_size": 0 if address.pooled else STATEMENTS_KEPT,
@@ -164,7 +164,9 @@ async def _first_to_open(
 
 
 async def _give_up(attempts: Iterable[asyncio.Task[Opened]]) -> None:
-    """End attempts that are not needed any more, and what they have opened meanwhile."""
+    """End attempts that are not needed any more, and close the connections that they have opened
+    meanwhile.
+    """
     for attempt in attempts:
         attempt.cancel()
     for late in await asyncio.gather(*attempts, return_exceptions=True):
@@ -173,7 +175,9 @@ async def _give_up(attempts: Iterable[asyncio.Task[Opened]]) -> None:
 
 
 def _watch(connection: asyncpg.Connection[Any], limit: TcpKeepalive) -> None:
-    """As libpq does. asyncpg has no option for it, and leaves the system's two hours."""
+    """Turn TCP keepalive on, as libpq does. asyncpg has no option for it, and the system's default is two
+    hours.
+    """
     wire = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
     if wire is None or wire.family not in {socket.AF_INET, socket.AF_INET6} or not limit.keepalive:
         return
@@ -190,10 +194,9 @@ def _watch(connection: asyncpg.Connection[Any], limit: TcpKeepalive) -> None:
 
 
 async def is_behind_pooler(connection: Connection) -> bool:
-    """Whether something stands between us and the server: at login it gives another process id than the
-    server's own.
+    """Whether a pooler stands before the server: at login it gives another process id than the server's own.
 
-    Asked by COPY, which is no prepared statement, so it is safe on every connection.
+    The question is a COPY, which is no prepared statement, so it is safe on every connection.
     """
     answer = bytearray()
 

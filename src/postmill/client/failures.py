@@ -1,4 +1,4 @@
-"""What a driver raises, as an error of ours: by SQLSTATE, the same for every driver.
+"""Turns what a driver raises into an error of Postmill: by SQLSTATE, the same for every driver.
 
 No driver is imported here. Anything unexpected passes through as it is; so does a deadlock or serialisation
 failure, for the caller's transaction to handle.
@@ -72,7 +72,7 @@ def _in_our_words(error: Exception, queue: str | None) -> PostmillError | None:
 
 
 def _is_connection_failure(error: BaseException) -> bool:
-    """Told by names: some failures to connect carry no SQLSTATE."""
+    """Whether it is a failure to connect, by the names of its classes: some of these carry no SQLSTATE."""
     if isinstance(error, OSError):
         return True
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}

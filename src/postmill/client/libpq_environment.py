@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 PREFIX = "PG"
 KEPT = frozenset({"PGPASSWORD", "PGPASSFILE", "PGAPPNAME", "PGCONNECT_TIMEOUT"})
-"""What does no harm to a connection whose address says everything else."""
+"""Variables that are left in: they do no harm to a connection whose address names the server."""
 _one_at_a_time = RLock()
 """The environment is the whole process's: two threads must not put back what the other has taken out."""
 
@@ -30,7 +30,9 @@ def without(environ: Mapping[str, str], url: str) -> dict[str, str]:
 
 @contextmanager
 def ignored(url: str) -> Iterator[None]:
-    """While a connection to ``url`` is opened by libpq, it does not see them, if that is our own server."""
+    """libpq does not see these variables while it opens a connection to ``url``, if that is the project's own
+    server.
+    """
     if not is_embedded(url) or not any(map(_is_libpqs, os.environ)):
         yield
         return

@@ -39,7 +39,7 @@ class CallersConnection:
         return await _run(self._connection, statements)
 
     async def close(self) -> None:
-        """Nothing here is ours."""
+        """Closes nothing: the connection is the caller's."""
 
 
 class CallersPool:
@@ -78,7 +78,7 @@ class OwnPool:
             await pool.release(connection)
 
     async def close(self) -> None:
-        """Each loop ends its own pool: this one at once, the others when they come to it."""
+        """Each event loop ends its own pool: the running loop at once, another loop at its next turn."""
         here = asyncio.get_running_loop()
         for loop in list(self._pools):
             if loop is not here and loop.is_running():
@@ -111,7 +111,9 @@ class OwnPool:
             return self._pools[loop]
 
     def _forget_ended_loops(self) -> None:
-        """The connections of a loop that was closed can't be closed in words any more: their sockets are."""
+        """The connections of a closed event loop can't say good-bye to the server any more: their sockets are
+        closed.
+        """
         for loop in [loop for loop in self._opening if loop.is_closed()]:
             self._opening.pop(loop, None)
             self._pools.pop(loop, None)
@@ -121,14 +123,18 @@ class OwnPool:
 
 
 async def _is_pooled(pool: asyncpg.Pool[Any]) -> bool:
-    """A pooler that the address does not show would mix up prepared statements."""
+    """The address, with a pooler that it does not show found out: that one would mix up prepared
+    statements.
+    """
     with translated():
         async with pool.acquire(timeout=CONNECT_TIMEOUT_S) as connection:
             return await is_behind_pooler(connection)
 
 
 async def _keep(_: object) -> None:
-    """Instead of asyncpg's reset, a round trip a send: our statements leave nothing in a session."""
+    """In place of asyncpg's reset, which would cost a round trip a send: the client's statements leave
+    nothing in a session.
+    """
 
 
 async def _run(connection: Connection, statements: Iterator[Statement]) -> list[int]:

@@ -34,7 +34,7 @@ class CallersConnection:
         return _run(self._connection, statements)
 
     def close(self) -> None:
-        """Nothing here is ours."""
+        """Closes nothing: the connection is the caller's."""
 
 
 class OwnConnection:
@@ -103,9 +103,9 @@ def _run(connection: Connection, statements: Iterator[Statement]) -> list[int]:
 
 
 def _would_commit(connection: Connection | AsyncConnection) -> bool:
-    """Whether ``connection.transaction()`` would commit what is the caller's to commit.
+    """Whether ``connection.transaction()`` would commit the caller's own transaction.
 
-    It does when it opens the transaction itself. On a connection without autocommit an empty statement
-    opens the caller's transaction first, and ours becomes a savepoint in it.
+    It does when it opens the transaction itself. On a connection without autocommit an empty statement opens
+    the caller's transaction first, and the client's becomes a savepoint in it.
     """
     return not connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE

@@ -28,7 +28,7 @@ class CallersConnection:
         return _run(self._connection, statements)
 
     def close(self) -> None:
-        """Nothing here is ours."""
+        """Closes nothing: the connection is the caller's."""
 
 
 class CallersSession(CallersConnection):
@@ -39,7 +39,7 @@ class CallersSession(CallersConnection):
 
 
 class CallersAsyncConnection:
-    """A SQLAlchemy ``AsyncConnection``: it runs our synchronous code on its asynchronous driver."""
+    """A SQLAlchemy ``AsyncConnection``: it runs the synchronous code here on its asynchronous driver."""
 
     def __init__(self, connection: Any) -> None:
         self._connection = connection

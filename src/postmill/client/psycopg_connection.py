@@ -2,7 +2,7 @@
 without variables of the environment that are meant for other servers; and finds out a pooler that the address
 does not show.
 
-Knows no statement of ours: whoever opens a connection decides what it is for.
+Knows none of Postmill's statements: the caller that opens a connection decides what it is for.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def open_connection(address: Address, name: str, **options: Any) -> Connection:
 
 
 def with_known_pooler(connection: Connection, address: Address) -> Address:
-    """The address, and whether something stands between ``connection`` and the server, whatever the address
-    looks like: at login a pooler gives another process id than the server's own.
+    """The address, and whether a pooler stands before the server, whatever the address looks like: at login a
+    pooler gives another process id than the server's own.
     """
     if address.pooler_is_known:
         return address
@@ -50,7 +50,9 @@ def with_known_pooler(connection: Connection, address: Address) -> Address:
 
 
 def _keepalive(url: str) -> dict[str, Any]:
-    """In libpq's words: as on asyncpg's connections, a peer that is gone is noticed."""
+    """The bounds by which a peer that no longer answers is noticed, as libpq's parameters: the same as on
+    asyncpg's connections.
+    """
     limit = silence(url)
     return {
         "keepalives": int(limit.keepalive),

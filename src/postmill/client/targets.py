@@ -1,6 +1,6 @@
-"""What a client needs of a connection, whoever owns it, and which executor gives it for a target.
+"""What a client needs of a connection, its own or the caller's, and which executor gives it for a target.
 
-Classes are told by name, so that no driver is imported that the caller does not use.
+Classes are compared by name, so that no driver is imported that the caller does not use.
 """
 
 from __future__ import annotations

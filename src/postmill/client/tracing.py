@@ -21,7 +21,7 @@ SYSTEM = "postmill"
 
 
 def find_tracer() -> Tracer | None:
-    """Our tracer, if the application has set a provider by now."""
+    """Postmill's tracer, if the application has set a provider by now."""
     trace = sys.modules.get("opentelemetry.trace")
     if trace is None:
         return None
@@ -35,7 +35,7 @@ def _tracer_of(provider: TracerProvider) -> Tracer:
 
 
 class Send:
-    """One send under way: the headers to send, and the span to tell what became of it."""
+    """One send under way: the headers to send, and the span that records its result."""
 
     __slots__ = ("_span", "headers")
 

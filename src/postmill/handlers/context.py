@@ -91,8 +91,8 @@ class Context:
         """A transaction in which the handler's writes and the completion of its message commit together, or
         not at all.
 
-        Raises ``LeaseLost`` (after rolling back) when the message went to somebody else meanwhile, and
-        ``Refused`` when the transaction was ended inside the block, or the handler before it.
+        Raises ``LeaseLost`` (after rolling back) when another client has got the message meanwhile, and
+        ``Refused`` when the transaction was ended inside the block, or the handler ended before it.
         """
         self._check_running("transaction")
         async with self._attempt.services.transaction(self._attempt) as connection:
@@ -122,7 +122,7 @@ class Context:
             self._attempt.sends.append(statement)
 
     def progress(self, fraction: float, note: str = "") -> None:
-        """Say how far it is: a log line. ``fraction`` runs from 0 to 1."""
+        """Write a log line that says how far the work is. ``fraction`` runs from 0 to 1."""
         self._check_running("progress")
         if not 0 <= fraction <= 1:
             raise out_of_range("fraction", fraction, "It runs from 0 to 1.")
@@ -135,8 +135,8 @@ class Context:
         )
 
     def extend(self, seconds: float) -> None:
-        """Put the attempt's time limit off by ``seconds``. The lease needs no extending: it is renewed by
-        itself.
+        """Extend the attempt's time limit by ``seconds``. The lease needs no extending: the worker
+        renews it.
         """
         self._check_running("extend")
         self._attempt.extend(seconds)
@@ -175,7 +175,7 @@ class Transaction:
 
     def __init__(self, connection: HandlerConnection) -> None:
         self.connection = connection
-        """The asyncpg connection itself, for what is not offered here."""
+        """The asyncpg connection itself, for methods that are not offered here."""
 
     async def execute(self, sql: str, *args: object) -> str:
         """Run a statement; returns its status."""
@@ -234,7 +234,7 @@ class Transaction:
 
 
 class Addressee(Protocol):
-    """Whoever can be sent to: a worker, or one of its tasks."""
+    """A worker, or one of its tasks: what a message can be sent to."""
 
     @property
     def queue(self) -> str:

@@ -61,7 +61,7 @@ class Task:
         connection: Any = None,
     ) -> int:
         """Send a message to this task; returns its id. On ``connection`` (in its transaction) if given, else
-        on one of our own.
+        on one of Postmill's own.
         """
         from postmill.handlers.sender import sender  # noqa: PLC0415 - a worker that sends nothing needs no client
 
@@ -103,7 +103,7 @@ class Worker:
         return next((task.function.__module__ for task in self._all), None)
 
     def is_part_of(self, other: Worker) -> bool:
-        """Whether ``other`` runs everything that this one does: the same tasks, and a default handler too."""
+        """Whether ``other`` runs every task of this worker, and has a default handler if this one has."""
         return self is not other and self._tasks is other._tasks and self._default is None
 
     @property
@@ -147,7 +147,9 @@ class Worker:
         return task.call.one(task.decode(message.raw), attempt)
 
     def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Awaitable[Any]:
-        """See :class:`postmill.engine.handler.Handler`: a misfit payload is an outcome of its own."""
+        """See :class:`postmill.engine.handler.Handler`. A payload that does not fit a handler gets an outcome
+        of its own.
+        """
         return self._run_batch(messages, attempts)
 
     def close(self) -> None:

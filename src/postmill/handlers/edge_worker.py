@@ -1,4 +1,4 @@
-"""``EdgeWorker.start(handler, ...)``: the one-call form that people know from elsewhere."""
+"""``EdgeWorker.start(handler, ...)``: the one-call form of Supabase's queue workers."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ class EdgeWorker:
     @classmethod
     @contextmanager
     def registering(cls) -> Iterator[list[Worker]]:
-        """Meanwhile ``start`` only adds to this list: whoever loads the file runs what is in it."""
+        """While it lasts, ``start`` only adds to this list. The caller, which loads the file, runs the
+        workers in it.
+        """
         before, cls._registered = cls._registered, []
         try:
             yield cls._registered
@@ -71,7 +73,7 @@ class EdgeWorker:
 
 
 def _is_imported_by_a_test() -> bool:
-    """Whether pytest runs here and a module that is being imported has called us."""
+    """Whether pytest runs here, and the caller is a module that is being imported."""
     if "pytest" not in sys.modules:
         return False
     frame = inspect.currentframe()

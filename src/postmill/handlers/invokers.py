@@ -137,11 +137,9 @@ class InThread:
         if not running.done():
             running.cancel()  # its result is of no use any more
             raise cancelled or asyncio.CancelledError
-        result = (
-            running.result()
-        )  # also after its time limit: what is done is done, and must not be done again
+        result = running.result()  # also after its time limit: finished work must not run again
         if cancelled is not None and drop(result):
-            raise cancelled  # nothing is done yet, and the time to do it is over
+            raise cancelled  # it has not begun, and its time is over
         return result
 
 

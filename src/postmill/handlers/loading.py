@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _NOT_USERS = (str(Path(__file__).parents[1]), "<frozen importlib")
-"""Where a mistake in the user's file is not: in this package, and in Python's import machinery."""
+"""Folders that an error's place is not looked for in: this package and Python's import machinery."""
 
 
 def load(target: str) -> Worker:
@@ -56,7 +56,7 @@ def _module(place: str) -> ModuleType:
     except PostmillError as error:  # a worker in it was declared wrongly
         error.why = f"{error.why} It is in {_origin(error)}.".strip()
         raise
-    except (Exception, SystemExit) as error:  # a script that calls sys.exit() would end the worker unsaid
+    except (Exception, SystemExit) as error:  # a script's sys.exit() would end the worker silently
         raise InvalidHandler(
             f"Importing {place!r} failed: {type(error).__name__}: {error}.",
             why=f"It was raised in {_origin(error)}.",

@@ -71,7 +71,7 @@ class Child:
         return answer
 
     def kill(self) -> None:
-        """End it at once; whoever waits in :meth:`call` is told."""
+        """End it at once. A thread that waits in :meth:`call` gets the error."""
         self._killed = True
         self._process.kill()
 
@@ -130,7 +130,7 @@ class InProcess:
             raise value
 
     def _next_child(self) -> Child:
-        """One that lives; those that died while they were idle are forgotten."""
+        """A process that lives. Those that died while they were idle are dropped."""
         while self._idle:
             child = self._idle.pop()
             if child.alive:
@@ -142,8 +142,8 @@ class InProcess:
         return Child(self._module, self._name)
 
     def _is_found_in(self, module: ModuleType) -> bool:
-        """Whether the process will find this function under its name, and not the one that a decorator has
-        wrapped.
+        """Raises when the child process would not find this very function under its name, because a decorator
+        has wrapped it.
         """
         try:
             return bool(_function_of(attrgetter(self._name)(module)) == self._function)
@@ -158,8 +158,8 @@ class InProcess:
         )
 
     async def _call(self, child: Child, payload: Any) -> tuple[bool, Any]:
-        """What the process answers. It is killed when we are cancelled; a ``CancelledError`` of the handler's
-        own is an answer as any other.
+        """The child's answer. The child is killed when this call is cancelled. A ``CancelledError`` that the
+        handler itself raises is an answer like any other.
         """
         if self._threads is None or self._threads.closed:
             self._threads = Threads(self._size, "postmill process")
@@ -189,7 +189,9 @@ def _ending(exit_code: int | None) -> str:
 
 
 def _has_address(function: Callable[..., Any], module: str, name: str) -> bool:
-    """Whether it may be found by module and name. A method of an object may not: its object stays here."""
+    """Whether the child can find it by module and name. It can't find a method of an object: the object
+    exists only in this process.
+    """
     bound_to = getattr(function, "__self__", None)
     of_an_object = inspect.ismethod(function) and not inspect.isclass(bound_to)
     return bool(name) and "<" not in name and module != "__main__" and not of_an_object
@@ -231,8 +233,8 @@ def _answer(function: Callable[[Any], Any], payload: Any) -> tuple[bool, Any]:
 
 
 def _portable(error: BaseException) -> BaseException:
-    """The error itself if it survives the way, else its name and text; with its traceback as a note, which
-    would stay behind.
+    """The error itself if it can be pickled, else its name and text. Its traceback goes along as a note,
+    since pickling loses it.
     """
     try:
         pickle.loads(ForkingPickler.dumps(error))  # noqa: S301 - our own bytes

@@ -1,5 +1,5 @@
-"""What a handler has returned: awaited for as long as it can be, and refused when it shows that the work has
-not been done.
+"""What a handler has returned. It is awaited as long as it is awaitable, and refused when it shows that the
+work was not done.
 
 A decorator, a lambda or a forgotten ``await`` can return a coroutine, a generator or a function in place of
 the work's result. Nothing here looks at messages or outcomes.

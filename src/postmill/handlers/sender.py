@@ -1,4 +1,4 @@
-"""Where ``task.send(...)`` sends: on the caller's connection, or on one of our own."""
+"""Where ``task.send(...)`` sends: on the caller's connection, or on one of Postmill's own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from postmill.model.queue.worker_options import WorkerOptions
 
 _default_url: list[str] = []
-"""The database of the process: set by whoever runs workers here, for sends from within them."""
+"""The database to which handlers of this process send. Set by the code that runs the workers."""
 
 
 def use_database(url: str) -> None:

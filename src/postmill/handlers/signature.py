@@ -63,8 +63,8 @@ def called(function: Callable[..., Any]) -> Any:
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """Those of the function that a decorator has wrapped, unless the decorator's own take another number of
-    values: it is the one that is called, and it may fill in the rest.
+    """The parameters of the function that a decorator has wrapped. When the decorator itself takes another
+    number of values, its own parameters count: the decorator is called, and may add values.
     """
     shown = list(inspect.signature(function).parameters.values())
     own = list(inspect.signature(function, follow_wrapped=False).parameters.values())
@@ -74,7 +74,7 @@ def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def _count(parameters: list[inspect.Parameter]) -> tuple[int, int]:
-    """Values given by place, and values that must be given by name."""
+    """How many values are given by position, and which must be given by name."""
     by_name = (
         parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.default is inspect.Parameter.empty
         for parameter in parameters
@@ -152,7 +152,9 @@ def _refuse_late_context(name: str, others: list[inspect.Parameter], hints: dict
 
 
 def _is_context(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
-    """Whether the context is meant. A default stays, unless the annotation asks for the context."""
+    """Whether the parameter takes the context. A parameter with a default takes it only when it is annotated
+    so.
+    """
     hint = hints.get(second.name, second.annotation)
     if hint is inspect.Parameter.empty:
         named = second.name in {"ctx", "context"} or second.name.startswith("_")

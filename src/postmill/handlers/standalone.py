@@ -57,7 +57,7 @@ def run_here(
 
 
 def _check_surroundings() -> None:
-    """Say what is in the way before anything is started."""
+    """Raise for what keeps workers from running here, before anything is started."""
     if asyncio._get_running_loop() is not None:
         raise Refused(
             "Workers can't be started on an event loop that runs already, as in a notebook.",
@@ -98,7 +98,7 @@ def settings_for(workers: Sequence[Worker], settings: Settings) -> Settings:
 
 
 def _the_one(workers: Sequence[Worker], option: str) -> str | None:
-    """What all workers that say anything say. An address is never shown: it may hold a password."""
+    """The one value that workers give for an option. An address is never shown: it may hold a password."""
     saying = [worker for worker in workers if getattr(worker.options, option) is not None]
     values = {getattr(worker.options, option) for worker in saying}
     if len(values) > 1:

@@ -60,7 +60,9 @@ def preload() -> None:
 
 
 def main(channel: int, records: int) -> NoReturn:
-    """The isolate's whole life. Ends the process itself: threads that hang are not waited for."""
+    """Runs the isolate from its start to its end. It exits the process itself, so that threads that hang are
+    not waited for.
+    """
     status = FAILED
     try:
         for descriptor in (channel, records):
@@ -111,14 +113,14 @@ def _become(boot: Boot, records: int) -> None:
     output.configure(boot.env.get("POSTMILL_LOG_LEVEL", "info"), records)
     process.limit(boot.memory_bytes, boot.cpu_s, boot.threads)
     if boot.account is not None:
-        preload()  # our own code, which the account may not be able to read
+        preload()  # Postmill's code, which the account may not be able to read
         process.change_to(boot.account)
         _warn_if_python_is_hidden(boot.account)
     os.chdir(boot.folder)
 
 
 def _inherited(account: Account | None) -> dict[str, str]:
-    """What an isolate has of the host's environment."""
+    """The variables of the host's environment that an isolate gets."""
     given = {name: os.environ[name] for name in INHERITED if name in os.environ}
     if account is not None:
         given |= {"HOME": account.home, "USER": account.name, "LOGNAME": account.name}
@@ -126,7 +128,7 @@ def _inherited(account: Account | None) -> dict[str, str]:
 
 
 def _warn_if_python_is_hidden(account: Account) -> None:
-    """Python takes a module that it may not read for one that is not there."""
+    """Warn, because Python treats a module that it may not read as one that is missing."""
     if not os.access(os.__file__, os.R_OK):
         text = "%s may not read the modules below %s: it can import what is preloaded, and nothing else"
         logging.getLogger("postmill").warning(text, account.name, Path(os.__file__).parent)

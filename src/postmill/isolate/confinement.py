@@ -69,7 +69,7 @@ def detach(descriptors: Sequence[int], parent: int) -> tuple[int, int]:
     os.setsid()
     die_with_parent()
     if os.getppid() != parent:
-        os._exit(1)  # it was gone before we could ask to be told
+        os._exit(1)  # it ended before this call took effect
     adopt_orphans()
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (stdout, 1), (stderr, 2)):
@@ -91,7 +91,7 @@ def change_to(account: Account) -> None:
     """
     parent, bound = os.getppid(), _dies_with_parent()
     for printed in (1, 2):
-        os.fchown(printed, account.uid, account.gid)  # for those who open /dev/stdout
+        os.fchown(printed, account.uid, account.gid)  # for code that opens /dev/stdout
     os.setgroups(account.groups)
     os.setgid(account.gid)
     os.setuid(account.uid)
@@ -104,8 +104,8 @@ def change_to(account: Account) -> None:
 
 
 def limit(memory_bytes: int, cpu_s: float, threads: int) -> None:
-    """Let the kernel refuse what would be far beyond a limit before anybody can measure it. 0: no limit.
-    ``threads`` are expected: each reserves a stack.
+    """Let the kernel refuse memory and CPU far beyond a limit, which could be used up between two
+    measurements of the host. 0: no limit. ``threads``: how many threads are expected; each reserves a stack.
     """
     _set(resource.RLIMIT_CORE, 0, 0)
     if memory_bytes and sys.platform == "linux":

@@ -20,7 +20,7 @@ _FORBIDDEN = frozenset(b"\r\n\0")
 
 
 class ClientGone(OSError):
-    """Nobody is there any more to send to."""
+    """The client is gone: there is nothing to send to any more."""
 
 
 class Exchange:
@@ -57,8 +57,8 @@ class Exchange:
         self.end()
 
     def end(self) -> None:
-        """Say that it is over, also when it was cancelled before it began. Out of memory, it is not: the host
-        ends the whole isolate.
+        """Report that the exchange is over, also when it was cancelled before it began. After an allocation
+        that failed it is not reported: the host ends the whole isolate.
         """
         if not self._ended:
             self._ended = True
@@ -106,7 +106,9 @@ class Exchange:
             await self.stream.send_body(body, more=more)
 
     def _tell_start(self) -> None:
-        """At the end of the turn, unless the whole response was there by then: it needs one frame."""
+        """Send the beginning of the response at the end of the event loop's turn, unless the whole response
+        is there by then: that goes in one frame.
+        """
         if self._start is not None and not self._told:
             self._told = True
             self.stream.say(Kind.START, _encode(self._start))

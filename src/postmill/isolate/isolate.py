@@ -141,7 +141,7 @@ class Isolate:
         task.add_done_callback(self._tasks.discard)
 
     def _on_lost(self, error: BaseException | None) -> None:
-        """Without its host an isolate has no reason to be; nobody is left to be told."""
+        """The host is gone: exit at once. There is no process left to report to."""
         if not self._ending.is_set():
             logging.getLogger("postmill").warning("the channel to the host is lost: %s", error)
             os._exit(1)

@@ -1,5 +1,5 @@
-"""What user code has registered with ``atexit``, at a planned end: this process ends by itself, and Python's
-own end is not waited for.
+"""Runs the functions that user code has registered with ``atexit``, at a planned end: an isolate exits
+without Python's own finalisation, which would call them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What user code can say about its isolate's life: work that outlasts a response, and what to do at the end.
 
-Outside an isolate (a test, another server) the same names work, and nobody waits for them.
+Outside an isolate (a test, another server) the same names work, but the work is not waited for.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Lifetime:
         self.on_pending(len(self._tasks))
 
     async def tell(self, listeners: list[Callable[..., Any]], *args: object) -> None:
-        """Call listeners one after the other; what one raises is logged and stops nobody."""
+        """Call listeners one after the other. An error that one raises is logged, and the next one is
+        called.
+        """
         for listener in listeners:
             try:
                 answer = listener(*args)
@@ -67,7 +69,7 @@ lifetime = Lifetime()
 
 
 def say_uncaught(error: BaseException, where: str) -> None:
-    """Log what user code raised where no caller is left to be told."""
+    """Log what user code raised where no caller is left to get the error."""
     fields = {"where": where, "error": summary_of(error)}
     _LOGGER.error(Event.FUNCTION_UNCAUGHT.value, exc_info=error, extra={"fields": fields})
 

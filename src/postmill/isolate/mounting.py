@@ -1,4 +1,4 @@
-"""Makes an ASGI application feel at home below its function's address."""
+"""Lets an ASGI application work below its function's address."""
 
 from __future__ import annotations
 

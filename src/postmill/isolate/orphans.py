@@ -1,7 +1,9 @@
-"""Takes away the daemons of user code that have ended. An isolate adopts what its children leave behind, so
-that it is measured and killed with it; the dead among them nobody else can wait for.
+"""Takes away the daemons of user code that have ended. An isolate adopts the processes that its children
+leave behind, so that they are measured and killed with it. Only the isolate can remove the dead ones from the
+table of processes.
 
-Never touches a process that user code may still wait for itself: whose session is this one's, or its own.
+Never touches a process that user code may still wait for: one with the isolate's session, or a session of its
+own.
 """
 
 from __future__ import annotations
@@ -26,13 +28,14 @@ def look_for_ever() -> None:
 
 
 def reap() -> None:
-    """Take away every dead child that somebody else has started for certain."""
+    """Remove every dead child that was certainly not started by this process."""
     session = str(os.getsid(0))
     for pid in _children():
         with suppress(OSError, IndexError):
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
             fields = stat.rpartition(")")[2].split()
-            # A child of ours has our session, or has made its own. In any other it was born there.
+            # A child of this process has its session, or has made its own. With any other session it was
+            # started elsewhere.
             if fields[_STATE] == "Z" and fields[_SESSION] not in {session, pid}:
                 os.waitpid(int(pid), os.WNOHANG)
 

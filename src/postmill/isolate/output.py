@@ -56,8 +56,8 @@ def configure(level: str, descriptor: int) -> None:
 
 
 def _basic_config(records: Records, original: Callable[..., None], **options: Any) -> None:
-    """``logging.basicConfig`` does nothing where the root has a handler: it is to work as in a plain process,
-    so ours makes room for those of user code.
+    """``logging.basicConfig`` does nothing where the root logger has a handler. It is to work as in a plain
+    process, so Postmill's handler is left out of account.
     """
     root = logging.getLogger()
     if root.handlers == [records]:

@@ -12,10 +12,10 @@ _LOGGER = logging.getLogger("postmill")
 
 
 def make_room(threads: int) -> None:
-    """Let so many run at a time on the running loop: in ``asyncio.to_thread``, and in anyio's threads, where
-    Starlette runs the plain ``def`` code of an application.
+    """Set how many threads may run at a time on the running event loop: in ``asyncio.to_thread``, and in
+    anyio's threads, where Starlette runs the plain ``def`` code of an application.
     """
-    usual = min(32, (os.cpu_count() or 1) + 4)  # as asyncio has by itself: never fewer than without us
+    usual = min(32, (os.cpu_count() or 1) + 4)  # as asyncio has by itself: never fewer than that
     executor = ThreadPoolExecutor(max(threads, usual), thread_name_prefix="handler")
     asyncio.get_running_loop().set_default_executor(executor)
     _make_room_in_anyio(threads)
@@ -23,7 +23,7 @@ def make_room(threads: int) -> None:
 
 def tell_bound(concurrency: int, threads: int) -> None:
     """Say that plain ``def`` code can't have what was asked for."""
-    text = "concurrency is %d: so many async requests run at a time, and %d of plain def code"
+    text = "concurrency is %d: %d async requests run at a time, and %d of plain def code"
     _LOGGER.warning(text, concurrency, threads)
 
 

@@ -1,9 +1,10 @@
 """The process that isolates are forked from: ``python -m postmill.isolate.zygote <descriptor>``.
 
-It was executed afresh with an environment of its own, so neither that nor its memory holds anything of the
-host; it has imported what every isolate needs, has one thread, and runs no user code. It obeys one socket
-(start, kill), tells of every end, and ends what an ended isolate leaves behind: orphans become its children,
-whatever session they have fled to. When the host is gone, it ends everything and itself.
+The host executes it afresh with a clean environment, so neither its environment nor its memory holds anything
+of the host. It has imported what every isolate needs, has one thread, and runs no user code. It takes orders
+from one socket (start, kill) and reports every end. It also ends the processes that an ended isolate leaves
+behind: these become its children, whatever session they are in. When the host is gone, it ends everything and
+itself.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Zygote:
             signal.signal(number, signal.SIG_IGN)  # the host decides
 
     def _obey(self) -> bool:
-        """One order. False when nobody is there to give one."""
+        """Take one order. Returns False when the host is gone."""
         try:
             data, descriptors, _, _ = socket.recv_fds(self._control, _FULL, 4)
         except ConnectionError:
@@ -109,7 +110,9 @@ class Zygote:
                 _kill_group(pid)
 
     def _reap(self) -> None:
-        """Take every end there is; tell those that leave nothing behind, or could not be cleaned up after."""
+        """Take every end there is, and report those whose left-behind processes are gone, or could not be
+        ended in time.
+        """
         while (pid := _next_ended()) is not None:
             if pid in self._pids:
                 _kill_group(pid)  # before its number can be given to another
@@ -129,7 +132,9 @@ class Zygote:
         self._ended = [] if clean else [(until, report) for until, report in self._ended if now < until]
 
     def _end_orphans(self) -> bool:
-        """Kill every child that is no isolate: what a dead one has left. Returns whether there was any."""
+        """Kill every child that is no isolate: the processes that a dead isolate has left. Returns whether
+        there were any.
+        """
         orphans = [pid for pid in _children() if pid not in self._pids]
         for pid in orphans:
             with suppress(ProcessLookupError):
@@ -180,10 +185,12 @@ def _children() -> list[int]:
 
 
 def _preload(module: str) -> None:
-    """Import a module of the user's. One that can't be is told, and left to the functions that want it."""
+    """Import a module of the user's. When that fails, it is reported, and the functions that need the module
+    will fail.
+    """
     try:
         import_module(module)
-    except BaseException as error:  # also SystemExit: it is not this process's to end
+    except BaseException as error:  # also SystemExit: a module must not end the zygote
         text = f"postmill: {module} can't be preloaded: {summary_of(error)}"
         print(text, file=sys.stderr, flush=True)
 

@@ -1,4 +1,4 @@
-"""What the outside sees of a worker process: counts, and a small HTTP probe.
+"""What monitoring reads of a worker process: counts, and a small HTTP probe.
 
-Fed by events, knows no engine. Prometheus is optional, and imported only where it is used.
+It gets events and knows no engine. Prometheus is optional, and imported only where it is used.
 """

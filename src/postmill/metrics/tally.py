@@ -1,5 +1,5 @@
-"""Counts what one worker, or the process, reports, in plain numbers: one call a batch, a fraction of a
-microsecond a message.
+"""Counts what one worker, or the process, reports, in plain numbers. One call a batch, which costs a fraction
+of a microsecond a message.
 
 Formats nothing.
 """

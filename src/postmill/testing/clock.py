@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def shifted_clock(database: str, by: timedelta) -> Iterator[None]:
-    """``postmill.now()`` is ``by`` ahead in every connection that is opened within, whoever opens it.
+    """``postmill.now()`` is ``by`` ahead in every connection that is opened meanwhile, by any process.
 
     A setting of the whole database: for throw-away ones only. Connections that are open already keep their
     time.

@@ -30,7 +30,7 @@ no other program on the test server uses.
 
 @contextmanager
 def fresh_database(server_url: str) -> Iterator[str]:
-    """The address of a database with Postmill's schema that nobody else uses; dropped afterwards."""
+    """The address of a new database with Postmill's schema. It is dropped afterwards."""
     name = f"test_{uuid4().hex[:12]}"
     with _connected(server_url) as connection:
         _make_template(connection, server_url)

@@ -70,7 +70,7 @@ async def drain(
 
 
 class Recorder:
-    """Hears every worker and writes down how attempts end."""
+    """Listens to every worker and records how attempts end."""
 
     def __init__(self) -> None:
         self.attempts: list[Ended] = []

@@ -112,7 +112,7 @@ class Faulty:
         try:
             return await work
         except (Retry, Snooze, Dead):
-            raise  # asked for, not gone wrong
+            raise  # the test asked for it
         except Exception as error:
             self.errors.append(error)
             raise

@@ -42,8 +42,8 @@ def assert_sent(
     """Assert that messages like this were sent to ``queue``, and return them, oldest first.
 
     ``payload``: a dict matches when the message has these keys with these values, anything else when it is
-    equal; left out, every message does. ``headers`` match like a dict. ``count``: exactly so many; left out,
-    one at least.
+    equal; left out, every message does. ``headers`` match like a dict. ``count``: the exact number of
+    messages; left out, at least one.
     """
     messages = sent(database, queue)
     found = [each for each in messages if _matches(each, payload, headers)]

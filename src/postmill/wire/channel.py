@@ -68,7 +68,7 @@ class Channel(asyncio.Protocol):
             raise
 
     def send(self, kind: int, stream: int = 0, payload: bytes = b"") -> None:
-        """Say something. Never waits: bodies are held back by credit, everything else is small."""
+        """Send a frame. Never waits: bodies are held back by credit, everything else is small."""
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append(HEAD.pack(len(payload), kind, stream) + payload)
@@ -76,7 +76,7 @@ class Channel(asyncio.Protocol):
             self._flush()
 
     def close(self) -> None:
-        """End it; what was said so far is still written."""
+        """End it. Frames that were sent before are still written."""
         self._flush()
         if self._transport is not None:
             self._transport.close()

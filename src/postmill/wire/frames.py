@@ -41,7 +41,7 @@ class Kind(IntEnum):
     MESSAGE = 8
     """An ASGI message of a WebSocket."""
     GRANT = 9
-    """So many bytes were taken: as many may follow."""
+    """This number of bytes was taken: as many more may be sent."""
     RESET = 10
     """The client is gone, or the host waits no longer."""
     END = 11
@@ -61,12 +61,12 @@ class Kind(IntEnum):
     RESPONSE = 20
     """A whole response at once."""
     PING = 21
-    """Does the event loop turn?"""
+    """The host asks whether the event loop turns."""
     PONG = 22
 
 
 class Account(msgspec.Struct, frozen=True):
-    """Whom an isolate runs as."""
+    """The account that an isolate runs as."""
 
     name: str
     uid: int
@@ -88,12 +88,12 @@ class Boot(msgspec.Struct, frozen=True):
     cpu_s: float
     """CPU seconds after which the kernel ends the process; 0: none."""
     grace_s: float
-    """How long what runs may go on after a worker is retired; its end is decided by the host."""
+    """Seconds that running messages may take after a worker is retired. The host decides when it ends."""
     threads: int = 1
     """How many threads plain ``def`` code may have."""
     concurrency: int = 1
     account: Account | None = None
-    """None: whom the host runs as."""
+    """None: the account that the host runs as."""
 
 
 class Booted(msgspec.Struct, frozen=True):
@@ -126,7 +126,7 @@ class Opening(msgspec.Struct, array_like=True):
     server: tuple[str, int | None] | None
     subprotocols: list[str]
     state: dict[str, Any]
-    """Plain values that the gateway adds (who the caller is)."""
+    """Plain values that the gateway adds, such as the caller's role."""
     has_body: bool
     """Whether frames with a body follow."""
 
@@ -145,4 +145,4 @@ class Response(Start, array_like=True):
 
 
 class BrokenFrame(Exception):
-    """Bytes that are no frame: somebody else wrote into the channel."""
+    """Bytes that are no frame: user code wrote into the channel."""

@@ -85,7 +85,7 @@ class Stream:
         self._channel.send(kind, self.number, payload)
 
     def fail(self, error: BaseException) -> None:
-        """Nothing more will come, and nothing more be sent: whoever waits is told."""
+        """Nothing more will arrive or be sent. A task that waits here gets the error."""
         if self._failure is None:
             self._failure = error
             self._wake()

@@ -32,7 +32,7 @@ _rounds = click.option(
     type=click.IntRange(1, 1000),
     default=5,
     show_default=True,
-    help="Measure both sides so often; medians are compared.",
+    help="Times that both sides are measured; medians are compared.",
 )
 
 
@@ -49,7 +49,9 @@ def bench() -> None:
 @_payload_bytes
 @click.option("--on-success", type=click.Choice(["delete", "archive"]), default="delete", show_default=True)
 @click.option(
-    "--batch", type=click.IntRange(1, 10_000), help="Give the handler so many at once (default: one)."
+    "--batch",
+    type=click.IntRange(1, 10_000),
+    help="Messages that the handler gets in one call (default: one).",
 )
 @_rounds
 @json_option
@@ -158,7 +160,7 @@ def pinned_command(session: Session, /, **options: Any) -> None:
     type=click.IntRange(1, 1000),
     default=3,
     show_default=True,
-    help="Measure all depths so often; medians are compared.",
+    help="Times that all depths are measured; medians are compared.",
 )
 @json_option
 @global_options
@@ -190,7 +192,7 @@ def cost_command(session: Session, /, **options: Any) -> None:
 @click.option(
     "--messages", type=click.IntRange(1), default=100_000, show_default=True, help="Messages a queue."
 )
-@click.option("--reads", type=click.IntRange(1), default=20, show_default=True, help="Read so often.")
+@click.option("--reads", type=click.IntRange(1), default=20, show_default=True, help="Readings.")
 @_payload_bytes
 @json_option
 @global_options
@@ -245,7 +247,7 @@ def settle_command(session: Session, /, **options: Any) -> None:
     type=click.IntRange(1, 1000),
     default=3,
     show_default=True,
-    help="Measure all servers so often; medians are compared.",
+    help="Times that all servers are measured; medians are compared.",
 )
 @click.option(
     "--cold-starts", type=click.IntRange(1, 1000), default=20, show_default=True, help="Functions to start."

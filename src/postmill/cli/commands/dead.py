@@ -125,7 +125,7 @@ def discard(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    """Delete dead letters of QUEUE that nobody has replayed: those of the ids, --all, or --older-than."""
+    """Delete dead letters of QUEUE that were not replayed: those of the ids, --all, or --older-than."""
     from postmill.db.tools import operations, reads
 
     if [bool(letter_ids), everything, older_than is not None].count(True) != 1:
@@ -157,7 +157,7 @@ def _letters(count: int) -> str:
 
 
 def _check_count(queue: str, chosen: list[int] | None, count: int, done: str) -> None:
-    """Ids that are not there are the caller's mistake: nothing is done then."""
+    """Raise when an id is not among the dead letters: nothing is done then."""
     if chosen is not None and count < len(chosen):
         raise NotFound(
             f"{len(chosen) - count} of these {len(chosen)} letters can't be {done}; none was.",

@@ -71,9 +71,9 @@ class _Development:
         self.place = place
         self.address = address
         self.functions: Path | None = None
-        """Their folder; None as long as there is none."""
+        """The folder of functions; None as long as there is none."""
         self.functions_files: Watch | None = None
-        """Theirs, and the settings, since the function host was started last."""
+        """The files of functions and settings, as they were at the last start of the function host."""
         self.workers_child = Child("the workers")
         self.functions_child = Child("the functions")
         self.children = (self.functions_child, self.workers_child)
@@ -97,7 +97,9 @@ class _Development:
             self._end()
 
     def _end(self) -> None:
-        """Also after an error, and for a child that was being started when the signal came."""
+        """End both children, also after an error, and also one that was being started when the signal
+        came.
+        """
         for child in self.children:
             child.terminate_once()
         for child in self.children:
@@ -142,7 +144,9 @@ class _Development:
             )
 
     def _environment(self, found: Sequence[Target] = ()) -> dict[str, str]:
-        """The address goes by the environment: a command line can be read by every user of the machine."""
+        """The children's environment. It holds the address, because every user of the machine can read a
+        command line.
+        """
         environment = dict(os.environ)
         settings = self.session.settings
         environment |= {"POSTMILL_DB_URL": self.address.url, "POSTMILL_LOG_LEVEL": settings.log_level}
@@ -173,7 +177,7 @@ class _Development:
             self._start_workers()
 
     def _revive(self) -> None:
-        """Start again what was killed; what ended by itself waits for a changed file."""
+        """Start a child again that was killed. A child that ended by itself waits for a changed file."""
         for child in self.children:
             if not self.stopping.is_set() and (number := child.killed_by) is not None:
                 self.session.output.note(f"Signal {number} ended {child.name}. Starting them again.")

@@ -50,7 +50,7 @@ def doctor(context: click.Context, *, strict: bool) -> None:
 
 
 def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
-    """Each finding, and the exit code where nothing can follow it."""
+    """Print each finding. Returns the exit code."""
     from postmill import app
     from postmill.db.tools import checks
 

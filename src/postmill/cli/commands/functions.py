@@ -126,7 +126,9 @@ def delete(session: Session, name: str, *, yes: bool) -> None:
 
 
 def _tell_host(session: Session, action: str, takes_s: float) -> None:
-    """Have the host that serves this project do something that may take up to ``takes_s``, and a little."""
+    """Tell the host that serves this project to do something, and wait at most ``takes_s`` seconds and a
+    little for its answer.
+    """
     from postmill.cli import served
 
     project = session.settings.project_dir

@@ -85,7 +85,7 @@ def _check_free(files: Mapping[Path, str]) -> None:
 
 
 def _write_all(folder: Path, files: Mapping[Path, str]) -> list[Path]:
-    """All of it or, when that fails, nothing that would keep it from being tried again."""
+    """Write all files. When that fails, none stays, so that the command can be given again."""
     made: list[Path] = []
     try:
         _ignore(folder / ".gitignore")
@@ -113,7 +113,9 @@ def _keys(folder: Path) -> list[Path]:
 
 
 def _ignore(path: Path) -> None:
-    """What is there stays as it is, byte for byte: it may be in any encoding, with any line ends."""
+    """Add lines to the file. Its content stays as it is, byte for byte: it may be in any encoding, with any
+    line ends.
+    """
     there = path.read_bytes() if path.exists() else b""
     if there.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise Refused(

@@ -1,4 +1,4 @@
-"""``postmill keys``: the credentials of this project, shown when somebody asks for them by name."""
+"""``postmill keys``: the credentials of this project, shown one by one, by name."""
 
 from __future__ import annotations
 

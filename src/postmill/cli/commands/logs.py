@@ -1,4 +1,4 @@
-"""``postmill logs``: what functions and their host have said."""
+"""``postmill logs``: the log of the functions and their host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``postmill migrate``: install, upgrade, print or remove our schema."""
+"""``postmill migrate``: install, upgrade, print or remove Postmill's schema."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def purge(session: Session, name: str, *, yes: bool, dry_run: bool) -> None:
 
 @queue.command()
 @click.argument("name", shell_complete=completion.queues)
-@click.option("--reason", metavar="TEXT", help="Shown to whoever wonders.")
+@click.option("--reason", metavar="TEXT", help="Why: shown with the queue.")
 @json_option
 @global_options
 @click.pass_obj

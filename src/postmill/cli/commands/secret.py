@@ -1,4 +1,4 @@
-"""``postmill secrets``: variables that functions get and nobody is shown."""
+"""``postmill secrets``: variables that functions get, and whose values are never shown."""
 
 from __future__ import annotations
 

@@ -34,10 +34,16 @@ read.
     "-f", "--file", "source", metavar="FILE", help="JSON lines, one message a line; - is standard input."
 )
 @click.option(
-    "--delay", type=click.FloatRange(min=0), metavar="SECONDS", help="Not before so many seconds from now."
+    "--delay",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Deliver it not before this many seconds from now.",
 )
 @click.option(
-    "--run-at", type=Moment(), metavar="TIME", help="Not before this: 2030-01-31T09:00+01:00, or 09:00."
+    "--run-at",
+    type=Moment(),
+    metavar="TIME",
+    help="Deliver it not before: 2030-01-31T09:00+01:00, or 09:00.",
 )
 @click.option(
     "-H", "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be repeated."
@@ -79,7 +85,7 @@ def send(
 
 
 def _check_source(payload: str | None, source: str | None) -> None:
-    """Before anything is opened: a usage error must not start a database."""
+    """Check the arguments before anything is opened: a usage error must not start a database."""
     if payload is not None and source is not None:
         raise click.UsageError("Give the JSON as an argument or with --file, not both.")
     if payload is None and source is None:

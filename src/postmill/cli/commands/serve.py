@@ -92,7 +92,9 @@ def _run(settings: Settings, how: Serving) -> None:
 
 
 class Announcement:
-    """Tells people where functions are served and how to call them, and other commands where that is."""
+    """Prints where functions are served and how to call them, and writes that address down for other
+    commands.
+    """
 
     def __init__(self, session: Session, project: Path, identity: str) -> None:
         self._output = session.output
@@ -114,7 +116,7 @@ class Announcement:
             self._output.note("  none yet: postmill functions new hello")
 
     def stopping(self, forcing: bool) -> None:
-        """Somebody asked for the end."""
+        """A stop was asked for; ``forcing`` at the second time."""
         self._output.note("Forcing." if forcing else "Stopping: what runs may finish. Ctrl-C again to force.")
 
 

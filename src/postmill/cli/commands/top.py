@@ -98,7 +98,9 @@ def _show(session: Session, frames: Iterator[Frame], interval: float) -> None:
 
 
 def _end(number: int, _: object) -> NoReturn:
-    """An end by exception, so that the terminal is put back; with the status that shells give a signal."""
+    """End by an exception, so that the terminal is restored; with the exit status that shells give a
+    signal.
+    """
     raise SystemExit(128 + number)
 
 

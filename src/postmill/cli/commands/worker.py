@@ -78,7 +78,9 @@ def run(session: Session, targets: tuple[str, ...], *, probe_port: int | None, p
 
 
 class Draining:
-    """Says what still runs when somebody asked to stop, and again whenever the number has changed."""
+    """Says how many messages still run when a stop was asked for, and again whenever that number has
+    changed.
+    """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say

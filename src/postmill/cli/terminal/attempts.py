@@ -31,7 +31,7 @@ def lines(
 
 
 def traceback(text: str, *, dim: Callable[[str], str] = str) -> Iterator[str]:
-    """The lines of a traceback; ``dim`` marks those that are seldom what the reader looks for."""
+    """The lines of a traceback; ``dim`` marks the frames of libraries."""
     frames = _frames(terminal_text.lines(text).splitlines())
     for kind, group in groupby(frames, key=lambda frame: frame[0]):
         blocks = [block for _, block in group]
@@ -44,7 +44,7 @@ def traceback(text: str, *, dim: Callable[[str], str] = str) -> Iterator[str]:
 
 
 def _frames(text: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Each frame, and whose it is: ``folded``, ``library`` or ``own``. Other lines have none."""
+    """Each frame with its kind: ``folded``, ``library`` or ``own``. Other lines have no kind."""
     kind, block, margin = "", list[str](), 0
     for line in text:
         indent = len(line) - len(line.lstrip())

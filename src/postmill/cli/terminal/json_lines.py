@@ -1,7 +1,7 @@
 """Payloads that are JSON text already: one argument, or a file with one on each line.
 
-A payload goes to the database as it was written (numbers keep their digits). What is wrong with one is
-said with the number of its line.
+A payload goes to the database as it was written (numbers keep their digits). An error names the number of the
+line.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class JsonLines:
 
     @contextmanager
     def placing_errors(self) -> Iterator[None]:
-        """Adds the line's number to a complaint about its payload."""
+        """Adds the line's number to an error about its payload."""
         try:
             yield
         except InvalidPayload as error:

@@ -38,7 +38,9 @@ def path_in(project: Path) -> Path:
 
 @contextmanager
 def kept(project: Path) -> Iterator[None]:
-    """Meanwhile the records of ``postmill`` are written there too. The files are their owner's alone."""
+    """While it lasts, the records of ``postmill`` are written to the file too. Only their owner can read the
+    files.
+    """
     path = path_in(project)
     private_file.make_folder(path.parent.parent)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -80,7 +82,7 @@ def _opened(path: Path) -> TextIO | None:
 
 
 def _coming(path: Path, file: TextIO | None) -> Iterator[dict[str, Any]]:
-    """What is written from now on: to ``file``, then to those that take its place."""
+    """The lines that are written from now on: to ``file``, then to the files that take its place."""
     while True:
         if file is not None:
             with file:
@@ -106,7 +108,7 @@ def _until_rotated(path: Path, file: TextIO) -> Iterator[dict[str, Any]]:
 
 
 def _rest() -> None:
-    """A reader that has gone ends the command, also when no line comes any more."""
+    """Wait for new lines. Ends the command when the reader of its output has gone."""
     streams.check_reader()
     time.sleep(LOOK_EVERY_S)
 

@@ -23,7 +23,7 @@ _PALETTE = (36, 32, 35, 34, 33, 96, 92, 95, 94, 93)
 _RED, _DIM = 31, 2
 _LIKE_A_LINE = re.compile(r"^(?=\d\d:\d\d:\d\d)", re.MULTILINE)
 _LEAD = ("function", "queue")
-"""Fields that name who speaks: they stand before the event, the others after it."""
+"""Fields that name the source of a line: they stand before the event, the others after it."""
 
 
 _of_applications: list[logging.Handler] = []
@@ -117,7 +117,9 @@ def _set_in(text: str) -> str:
 
 
 def _set_in_forged(traceback: str) -> str:
-    """In a traceback only the lines that look like ours, which an error's text can hold."""
+    """Indents lines of a traceback that look like log lines of Postmill: the text of an error can hold
+    such.
+    """
     return _LIKE_A_LINE.sub("    ", terminal_text.lines(traceback))
 
 

@@ -1,4 +1,4 @@
-"""Where a command's words go: data to stdout, everything else to stderr.
+"""Where a command's output goes: data to stdout, everything else to stderr.
 
 A table on a terminal, tab-separated text in a pipe, ``--json`` one document, ``--jsonl`` one object a line.
 Decides nothing about what is shown.
@@ -56,7 +56,9 @@ class Output:
         empty: str = "",
         heading: bool = True,
     ) -> None:
-        """A list of things: ``columns`` for people, everything as JSON; ``empty`` is said of none."""
+        """A list of things: ``columns`` for people, everything as JSON. ``empty`` is printed when there are
+        none.
+        """
         if self.form == "jsonl":
             for row in rows:
                 click.echo(terminal_text.encoded(row))

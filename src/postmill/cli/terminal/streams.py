@@ -1,8 +1,9 @@
-"""The standard streams of a command. Whatever is wrong with one, no more is lost than what it was to carry.
+"""The standard streams of a command. A broken stream loses only its own output.
 
-Standard output carries data: that it can't be written ends the command, in words. Standard error carries
-remarks: what can't be written is dropped, and a reader that does not read holds nobody up for long. A stream
-that was closed is ``/dev/null``, for else the next file or socket that is opened would get its number.
+Standard output carries data: when it can't be written, the command ends with an error. Standard error carries
+remarks: what can't be written is dropped, and a reader that does not read delays the command for a second at
+most. A stream that was closed is ``/dev/null``, for else the next file or socket that is opened would get its
+number.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class OutputFailed(PostmillError):
 
 
 class OutputGone(Exception):
-    """The reader of standard output has gone (head, less): there is nothing left to do, and no error."""
+    """The reader of standard output has gone (head, less): the command ends, and that is no error."""
 
 
 def secure() -> None:
@@ -51,7 +52,9 @@ def secure() -> None:
 
 
 def keep_running() -> None:
-    """Treat standard output as remarks: what runs on must not end because nobody reads its output."""
+    """Treat standard output as remarks: a command that keeps running must not end because its output is not
+    read.
+    """
     if isinstance(getattr(getattr(sys.stdout, "buffer", None), "raw", None), _Data):
         sys.stdout.flush()
         sys.stdout = _text(_Remarks(_OUTPUT), sys.stdout)
@@ -69,7 +72,7 @@ def was_input_closed() -> bool:
 
 
 def check_reader() -> None:
-    """Raises :class:`OutputGone` when nobody can read standard output any more: a pipe without a reader, a
+    """Raises :class:`OutputGone` when standard output has no reader any more: a pipe without a reader, a
     terminal that was closed. For commands that may have nothing to write for a long time.
     """
     poll = select.poll()
@@ -103,7 +106,9 @@ class _Stream(io.RawIOBase):
 
 
 class _Data(_Stream):
-    """Written whole, or the command ends. The rest is dropped then: Python flushes once more at its end."""
+    """Write all of the data. If that fails, the command ends, and the rest is dropped, because Python flushes
+    once more at its end.
+    """
 
     _failed = False
 
@@ -129,7 +134,7 @@ class _Data(_Stream):
 
 
 class _Remarks(_Stream):
-    """Written as far as that is possible without waiting for long."""
+    """Write as much as is possible within ``STALL_S``; drop the rest."""
 
     _stalled = False
 

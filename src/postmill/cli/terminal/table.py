@@ -27,7 +27,7 @@ HEADINGS = {
     "left_s": "done/s",
     "verify_jwt": "jwt",
 }
-"""What people read above a column. Other columns are called what they are called in JSON."""
+"""The headings of columns. A column that is not here has its name in JSON as its heading."""
 RATES = frozenset({"sent_s", "left_s"})
 """Columns that end in ``_s`` and are no ages."""
 SINCE = frozenset({"started_at"})

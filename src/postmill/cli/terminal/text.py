@@ -1,7 +1,7 @@
 """Makes text that comes from elsewhere safe to show: names, payloads, errors and log values can hold what a
-terminal obeys (colours, cursor, title, clipboard) or what makes a reader see another text than there is.
+terminal obeys (colours, cursor, title, clipboard) or characters that make a reader see another text.
 
-The one home of that rule. Pure.
+This is the one home of that rule. Pure.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ def screen(frame: Frame, *, said: str, width: int, now: datetime.datetime) -> Te
 
 
 def _shown(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    """The values of ``columns``, with what is told by two fields in one."""
+    """The values of ``columns``; two fields that belong together are shown in one."""
     error = f"{row.get('error_type') or ''}: {row.get('error_message') or ''}".strip(": ")
     queue = f"{row['queue']} (paused)" if row.get("paused") else row["queue"]
     return {column: {**row, "error": error, "queue": queue}[column] for column in columns}
