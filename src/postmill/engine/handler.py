@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Settling
+    from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
 
@@ -31,6 +32,10 @@ class Handler(Protocol):
         """How outcomes of its own are settled, by class. What it returns or raises of these classes is
         settled as it is.
         """
+
+    @property
+    def policy_for(self) -> PolicyFor | None:
+        """The retry policy and the time limit of a message; None: the worker's options hold for each."""
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """The call for one message, not begun. Raises ``InvalidPayload`` when the payload does not fit."""

@@ -62,7 +62,8 @@ class Context:
     @property
     def deadline(self) -> float | None:
         """Seconds until the attempt is cancelled; None without a time limit."""
-        return None if self._attempt.deadline is None else self._attempt.deadline - self._loop.time()
+        limit = self._attempt.time_limit
+        return None if limit is None else limit.deadline - self._loop.time()
 
     @property
     def env(self) -> Mapping[str, str]:

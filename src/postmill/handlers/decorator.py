@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from postmill.handlers.decoding import decoder
 from postmill.handlers.invokers import Invoker, invoker_for
-from postmill.handlers.signature import read_signature
+from postmill.handlers.signature import Decorated, read_signature
 from postmill.model.errors import InvalidHandler, InvalidOption, InvalidPayload
 from postmill.model.queue.worker_options import WorkerOptions, options_from
 
@@ -19,23 +19,29 @@ if TYPE_CHECKING:
 
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Settling
+    from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
 
 TASK_HEADER = "postmill-task"
 """The header that names the task of a message; without it the default handler runs."""
 
 
-class Task:
+class Task(Decorated):
     """One function on a worker's queue."""
 
     def __init__(self, owner: Worker, name: str | None, function: Callable[..., Any]) -> None:
         self._owner = owner
         self.name = name
-        self.function = function
+        self._function = function
         options = owner.options
         signature = read_signature(function, batch=options.batch is not None)
         self.decode = decoder(signature.payload_type)
         self.call: Invoker = invoker_for(function, signature, options)
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """See :class:`postmill.handlers.signature.Decorated`."""
+        return self._function
 
     @property
     def queue(self) -> str:
@@ -49,7 +55,7 @@ class Task:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, as in a test of one's own."""
-        return self.function(*args, **kwargs)
+        return self._function(*args, **kwargs)
 
     async def send(
         self,
@@ -70,7 +76,7 @@ class Task:
             return await client.send(self.queue, payload, delay=delay, run_at=run_at, headers=merged)
 
 
-class Worker:
+class Worker(Decorated):
     """Functions on one queue, with options. Made by :func:`worker`; run by ``postmill worker run
     module:name``.
     """
@@ -79,8 +85,14 @@ class Worker:
         self.options = options
         self._default: Task | None = None
         self._tasks: dict[str, Task] = {}
+        self._completes: WorkerDecorator | None = None
+        """The worker without a default handler of which this one is made: they share their tasks."""
         self.settlings: dict[type, Settling] = {}
         """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
+        self.policy_for: PolicyFor | None = None
+        """See :class:`postmill.engine.handler.Handler`: the options hold, unless what is built on a worker
+        says otherwise.
+        """
         self.__name__ = options.queue
         if function is not None:
             self._default = Task(self, None, function)
@@ -98,13 +110,18 @@ class Worker:
         return self.options.queue
 
     @property
+    def function(self) -> Callable[..., Any] | None:
+        """See :class:`postmill.handlers.signature.Decorated`: that of the default handler."""
+        return None if self._default is None else self._default.function
+
+    @property
     def module(self) -> str | None:
         """Where its first function was defined; None while it has none."""
         return next((task.function.__module__ for task in self._all), None)
 
     def is_part_of(self, other: Worker) -> bool:
-        """Whether ``other`` runs every task of this worker, and has a default handler if this one has."""
-        return self is not other and self._tasks is other._tasks and self._default is None
+        """Whether ``other`` runs every task of this worker, and has a default handler too."""
+        return other._completes is self
 
     @property
     def task_headers(self) -> Mapping[str, object]:
@@ -238,5 +255,6 @@ class WorkerDecorator(Worker):
     def __call__(self, function: Callable[..., Any], /) -> Worker:
         """Decorate the default handler. The tasks of this queue stay with it."""
         made = Worker(self.options, function)
-        made._tasks, made.settlings = self._tasks, self.settlings
+        made._completes = self
+        made._tasks, made.settlings, made.policy_for = self._tasks, self.settlings, self.policy_for
         return made

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run.verdicts import ChildCrashed
 from postmill.handlers.returned import in_process
+from postmill.handlers.signature import Decorated
 from postmill.model.error_text import summary_of, traceback_of
 from postmill.model.errors import InvalidHandler
 from postmill.service.threads import Threads
@@ -199,7 +200,7 @@ def _has_address(function: Callable[..., Any], module: str, name: str) -> bool:
 
 def _function_of(found: Any) -> Any:
     """The function behind a worker, a task, or a plain name."""
-    return getattr(getattr(found, "_default", found), "function", found)
+    return found.function if isinstance(found, Decorated) else found
 
 
 def _serve(pipe: Connection, module: str, name: str) -> None:

@@ -13,24 +13,31 @@ if TYPE_CHECKING:
 
     from postmill.model.queue.worker_options import WorkerOptions
 
-_default_url: list[str] = []
-"""The database to which handlers of this process send. Set by the code that runs the workers."""
+
+class _Process:
+    """What holds for sends from within this process."""
+
+    url: str | None = None
+    """The database to which handlers of this process send. Set by the code that runs the workers."""
+
+
+_process = _Process()
 
 
 def use_database(url: str) -> None:
     """Make ``url`` the database to which workers of this process send when nothing else is said."""
-    _default_url[:] = [url]
+    _process.url = url
 
 
 @contextmanager
 def sending_to(url: str) -> Iterator[None]:
     """:func:`use_database` for a while."""
-    before = list(_default_url)
+    before = _process.url
     use_database(url)
     try:
         yield
     finally:
-        _default_url[:] = before
+        _process.url = before
 
 
 @asynccontextmanager
@@ -38,7 +45,7 @@ async def sender(options: WorkerOptions, connection: Any) -> AsyncIterator[Async
     """A client on ``connection``, on the worker's ``db_url``, on the database of the workers that run in this
     process, or on that of the project around the working folder.
     """
-    target = connection if connection is not None else options.db_url or next(iter(_default_url), None)
+    target = connection if connection is not None else options.db_url or _process.url
     if target is not None:
         async with AsyncClient(target) as client:
             yield client

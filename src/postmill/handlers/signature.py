@@ -7,6 +7,7 @@ Looks at a function once, when its worker is made; never at a message.
 from __future__ import annotations
 
 import inspect
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
 from types import UnionType
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
 
 _UNIONS = (Union, UnionType)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class Decorated(ABC):
+    """What stands in a user's module in place of a function: a worker, or a task of one."""
+
+    @property
+    @abstractmethod
+    def function(self) -> Callable[..., Any] | None:
+        """The function that was decorated; None while there is none."""
 
 
 @dataclass(frozen=True, slots=True)

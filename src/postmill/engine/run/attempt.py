@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from postmill.model.queue.message import Message
     from postmill.service.events import Events
 
+CLOCK_S = 0.001
+"""An event loop's timer may go off so much early: its clock counts whole milliseconds."""
+
 StopReason = Literal["shutdown", "timeout", "lease_lost", "cancelled"]
 
 
@@ -56,6 +59,31 @@ class Stopping:
                 self._in_loop.set()
 
 
+class TimeLimit:
+    """Ends what runs in a slot at a deadline, which can be put off. The messages of a batch share one."""
+
+    __slots__ = ("_expire", "_loop", "_timer", "deadline", "seconds")
+
+    def __init__(self, seconds: float, expire: Callable[[StopReason], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._expire = expire
+        self.seconds = seconds
+        """Its length when it began."""
+        self.deadline = self._loop.time() + seconds
+        """By the loop's clock."""
+        self._timer = self._loop.call_at(self.deadline, self._ring)
+
+    def end(self) -> None:
+        """What was limited has ended."""
+        self._timer.cancel()
+
+    def _ring(self) -> None:
+        if self._loop.time() < self.deadline - CLOCK_S:
+            self._timer = self._loop.call_at(self.deadline, self._ring)
+        else:
+            self._expire("timeout")
+
+
 class Services(Protocol):
     """What a running handler may ask its worker for; done by ``engine.attempt_services``."""
 
@@ -81,7 +109,6 @@ class Attempt:
     __slots__ = (
         "_stopping",
         "completed_in_transaction",
-        "deadline",
         "ended",
         "lease_lost",
         "message",
@@ -89,16 +116,14 @@ class Attempt:
         "refused",
         "sends",
         "services",
-        "timer",
+        "time_limit",
     )
 
     def __init__(self, message: Message, services: Services) -> None:
         self.message = message
         self.services = services
-        self.deadline: float | None = None
-        """When it is cancelled, by the loop's clock."""
-        self.timer: asyncio.TimerHandle | None = None
-        """Cancels the attempt at its deadline."""
+        self.time_limit: TimeLimit | None = None
+        """Cancels what runs at its deadline; None: it has none."""
         self.outage: BaseException | None = None
         """With this error a block of the handler's ended when its connection was lost."""
         self.ended = False
@@ -120,28 +145,19 @@ class Attempt:
             self._stopping = Stopping()
         return self._stopping
 
-    def limit(self, seconds: float, expire: Callable[[StopReason], None]) -> None:
-        """Call ``expire`` in ``seconds`` from now, or later if the deadline is put off meanwhile."""
-        loop = asyncio.get_running_loop()
-        self.deadline = loop.time() + seconds
-        self.timer = loop.call_at(self.deadline, self._expire, expire)
+    @property
+    def limit_s(self) -> float | None:
+        """How long it may take, as it was when it began; None: it has no limit."""
+        return None if self.time_limit is None else self.time_limit.seconds
 
     def extend(self, seconds: float) -> None:
         """Put the deadline off; nothing without one."""
-        if self.deadline is not None:
-            self.deadline += seconds
+        if self.time_limit is not None:
+            self.time_limit.deadline += seconds
 
     def lost_connection(self, error: BaseException) -> None:
         """A connection that the handler had borrowed is gone, and ``error`` came out of its block."""
         self.outage = error
-
-    def _expire(self, expire: Callable[[StopReason], None]) -> None:
-        loop = asyncio.get_running_loop()
-        assert self.deadline is not None  # noqa: S101 - a timer was set for it
-        if loop.time() < self.deadline - 0.001:
-            self.timer = loop.call_at(self.deadline, self._expire, expire)
-        else:
-            expire("timeout")
 
     def tell(self, reason: StopReason) -> None:
         """Tell the handler to come to an end; a handler that never asks is not woken."""

@@ -10,10 +10,11 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from postmill.engine.run.attempt import Attempt
+from postmill.engine.run.attempt import Attempt, TimeLimit
 from postmill.engine.run.verdicts import BROKEN_RULE_S, Verdicts
 from postmill.model.errors import LeaseLost
 from postmill.model.events import Event
+from postmill.model.queue.attempt_policy import shortest_timeout_s
 from postmill.model.queue.outcome import (
     CANCELLED,
     COMPLETED,
@@ -44,9 +45,9 @@ class Executor:
     def __init__(self, handler: Handler, services: AttemptServices, settlings: Settlings) -> None:
         self._handler = handler
         self._services = services
-        self._options = handler.options
-        self._timeout_s = self._options.timeout_s
-        self.verdicts = Verdicts(self._options, services.events, settlings)
+        self._timeout_s = handler.options.timeout_s
+        self._is_the_same_for_all = handler.policy_for is None
+        self.verdicts = Verdicts(handler.options, services.events, settlings, handler.policy_for)
 
     async def run(self, message: Message, slot: Slot) -> Outcome:
         """Run the handler on one message. Never raises; a cancellation of the slot itself ends in an outcome
@@ -57,18 +58,21 @@ class Executor:
         slot.attempts = (attempt,)
         if slot.told is not None:
             attempt.tell(slot.told)
-        if self._timeout_s is not None:
-            attempt.limit(self._timeout_s, slot.cancel)
+        limit_s = self._timeout_s
+        if not self._is_the_same_for_all:
+            limit_s = self.verdicts.policy_for(message).timeout_s
+        if limit_s is not None:
+            attempt.time_limit = TimeLimit(limit_s, slot.cancel)
         try:
             result = await self._handler.bind(message, attempt)
             outcome = COMPLETED if result is None else self.verdicts.returned(result, message)
             if attempt.sends is not None or attempt.completed_in_transaction:
                 return await self._with_writes(outcome, attempt)
         except BaseException as error:
-            return self._outcome_of(error, message, attempt, slot)
+            return self._outcome_of(error, attempt, slot)
         finally:
-            if attempt.timer is not None:
-                attempt.timer.cancel()
+            if attempt.time_limit is not None:
+                attempt.time_limit.end()
         return outcome
 
     async def run_batch(self, messages: Sequence[Message], slot: Slot) -> list[Outcome]:
@@ -80,8 +84,10 @@ class Executor:
         slot.attempts = attempts
         if slot.told is not None:
             slot.tell(slot.told)
-        if self._timeout_s is not None:
-            attempts[0].limit(self._timeout_s, slot.cancel)
+        limit_s = shortest_timeout_s([self.verdicts.policy_for(message) for message in messages])
+        limit = None if limit_s is None else TimeLimit(limit_s, slot.cancel)
+        for attempt in attempts:
+            attempt.time_limit = limit
         try:
             result = await self._handler.bind_batch(messages, attempts)
             outcomes = self._batch_outcomes(result, messages)
@@ -89,13 +95,10 @@ class Executor:
                 if attempt.sends is not None or attempt.completed_in_transaction:
                     outcomes[place] = await self._written(outcomes[place], attempt, slot)
         except BaseException as error:
-            return [
-                self._outcome_of(error, message, attempt, slot)
-                for message, attempt in zip(messages, attempts, strict=True)
-            ]
+            return [self._outcome_of(error, attempt, slot) for attempt in attempts]
         finally:
-            if attempts[0].timer is not None:
-                attempts[0].timer.cancel()
+            if limit is not None:
+                limit.end()
         return outcomes
 
     def broken(self, error: BaseException, slot: Slot) -> list[Outcome]:
@@ -108,7 +111,7 @@ class Executor:
 
     def _broken(self, error: BaseException, attempt: Attempt, slot: Slot) -> Outcome:
         try:
-            return self._outcome_of(error, attempt.message, attempt, slot)
+            return self._outcome_of(error, attempt, slot)
         except BaseException as again:
             self._services.events.emit(
                 Event.WORKER_FAILED, exception=again, msg_id=attempt.message.msg_id, reason="no outcome"
@@ -128,7 +131,7 @@ class Executor:
         try:
             return await self._with_writes(outcome, attempt)
         except Exception as error:
-            return self._outcome_of(error, attempt.message, attempt, slot)
+            return self._outcome_of(error, attempt, slot)
 
     def _batch_outcomes(self, result: Any, messages: Sequence[Message]) -> list[Outcome]:
         if result is None:
@@ -140,29 +143,29 @@ class Executor:
             )
         return [self.verdicts.returned(item, message) for item, message in zip(result, messages, strict=True)]
 
-    def _outcome_of(self, error: BaseException, message: Message, attempt: Attempt, slot: Slot) -> Outcome:
+    def _outcome_of(self, error: BaseException, attempt: Attempt, slot: Slot) -> Outcome:
         if attempt.completed_in_transaction:
             self._services.events.emit(
                 Event.HOOK_FAILED,
                 exception=error,
-                msg_id=message.msg_id,
+                msg_id=attempt.message.msg_id,
                 reason="raised after the message was completed",
             )
             return SETTLED
-        if isinstance(error, asyncio.CancelledError) and slot.reason is not None:
-            if slot.reason == "timeout":
-                late = TimeoutError(f"still running after {self._timeout_s} s")
-                return self.verdicts.failed(late, message, "timeout")
-            return _ABANDONED[slot.reason]
-        if isinstance(error, LeaseLost):
-            if attempt.lease_lost or len(slot.attempts) == 1:
+        match error:
+            case asyncio.CancelledError() if slot.reason == "timeout":
+                late = TimeoutError(f"still running after {attempt.limit_s} s")
+                return self.verdicts.failed(late, attempt.message, "timeout")
+            case asyncio.CancelledError() if slot.reason is not None:
+                return _ABANDONED[slot.reason]
+            case LeaseLost() if attempt.lease_lost or len(slot.attempts) == 1:
                 return LOST
-            if any(other.lease_lost for other in slot.attempts):
+            case LeaseLost() if any(other.lease_lost for other in slot.attempts):
                 return RELEASED  # no fault of this message of the batch
-        return self._raised(error, message, attempt, slot)
+        return self._raised(error, attempt, slot)
 
-    def _raised(self, error: BaseException, message: Message, attempt: Attempt, slot: Slot) -> Outcome:
+    def _raised(self, error: BaseException, attempt: Attempt, slot: Slot) -> Outcome:
         if attempt.refused:
-            return self.verdicts.put_off(error, message)
+            return self.verdicts.put_off(error, attempt.message)
         outages = [other.outage for other in slot.attempts if other.outage is not None]
-        return self.verdicts.raised(error, message, outages)
+        return self.verdicts.raised(error, attempt.message, outages)

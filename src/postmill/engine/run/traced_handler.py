@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Settling
+    from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
 
@@ -53,6 +54,11 @@ class TracedHandler:
     def settlings(self) -> Mapping[type, Settling]:
         """See :class:`postmill.engine.handler.Handler`."""
         return self._handler.settlings
+
+    @property
+    def policy_for(self) -> PolicyFor | None:
+        """See :class:`postmill.engine.handler.Handler`."""
+        return self._handler.policy_for
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""

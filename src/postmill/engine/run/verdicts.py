@@ -14,6 +14,7 @@ from postmill.model.duration import seconds
 from postmill.model.error_text import KEPT_TEXT, kept_message, kept_traceback, name_of, storable
 from postmill.model.errors import InvalidOption, InvalidPayload, PostmillError, SettlementRefused
 from postmill.model.events import Event
+from postmill.model.queue.attempt_policy import AttemptPolicy
 from postmill.model.queue.outcome import (
     COMPLETED,
     Cancelled,
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from postmill.engine.settle.settlement import Settlings
+    from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
+    from postmill.model.queue.retry import RetryPolicy
     from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.events import Events
 
@@ -53,17 +56,39 @@ class ChildCrashed(Exception):
 class Verdicts:
     """The rules of one worker by which attempts end."""
 
-    def __init__(self, options: WorkerOptions, events: Events, settlings: Settlings) -> None:
+    def __init__(
+        self,
+        options: WorkerOptions,
+        events: Events,
+        settlings: Settlings,
+        policy_for: PolicyFor | None = None,
+    ) -> None:
+        """``policy_for``: the handler's own policies; None: the worker's options hold for each message."""
         self._options = options
+        self._usual = AttemptPolicy(options.retry, options.timeout_s)
+        self._chosen = policy_for
         self._events = events
         self._settlings = settlings
+
+    def policy_for(self, message: Message) -> AttemptPolicy:
+        """The retry policy and the time limit of a message. The worker's, where the handler's can't be found:
+        that is said in the log.
+        """
+        if self._chosen is None:
+            return self._usual
+        try:
+            return self._chosen(message)
+        except BaseException as broken:
+            self._say_broken(broken, message, "the message's policy can't be found")
+            return self._usual
 
     def before(self, message: Message) -> Failed | None:
         """What becomes of a message that must not be run again; None for one that may."""
         if message.failures == 0 and message.lost_leases == 0:
             return None
-        if self._is_exhausted(message):
-            reason = in_words(message.failures, self._options.retry.most_attempts)
+        retry = self.policy_for(message).retry
+        if self._is_exhausted(retry, message):
+            reason = in_words(message.failures, retry.most_attempts)
         elif message.lost_leases >= self._options.max_deliveries:
             reason = f"{message.lost_leases} deliveries ended without an outcome (max_deliveries)"
         else:
@@ -106,13 +131,12 @@ class Verdicts:
         """What a handler raised. ``outages``: errors of connections that it had borrowed and lost."""
         if self._settlings.is_added(error):
             return cast("Outcome", error)
-        if isinstance(error, Snooze):
-            try:
-                return Snooze(seconds(error.after_s, "after"))
-            except BaseException as broken:
-                return self.failed(_without_delay(error, broken), message)
-        asked = isinstance(error, Retry | Dead)
-        if not asked and any(_stems_from(error, outage) for outage in outages):
+        match error:
+            case Snooze():
+                return self._snoozed(error, message)
+            case Retry() | Dead():
+                return self.failed(error, message)
+        if any(_stems_from(error, outage) for outage in outages):
             return self._lost_connection(error, message)
         return self.failed(error, message)
 
@@ -129,6 +153,12 @@ class Verdicts:
             time.monotonic() - message.started if message.started else 0.0,
             _reason(verdict, error) if isinstance(verdict, Dead) else "",
         )
+
+    def _snoozed(self, snooze: Snooze, message: Message) -> Outcome:
+        try:
+            return Snooze(seconds(snooze.after_s, "after"))
+        except BaseException as broken:
+            return self.failed(_without_delay(snooze, broken), message)
 
     def _lost_connection(self, error: BaseException, message: Message) -> Failed:
         """The message runs again at once, and no attempt is counted. It is recorded, so that
@@ -147,9 +177,9 @@ class Verdicts:
             self._events.emit(Event.RESULT_NOT_KEPT, msg_id=message.msg_id, reason=kept_message(error))
             return COMPLETED
 
-    def _is_exhausted(self, message: Message) -> bool:
+    def _is_exhausted(self, retry: RetryPolicy, message: Message) -> bool:
         try:
-            return self._options.retry.exhausted(message.failures)
+            return retry.exhausted(message.failures)
         except BaseException as broken:
             self._say_broken(broken, message, "the retry rule raised")
             return False
@@ -161,7 +191,8 @@ class Verdicts:
             return Dead(f"invalid payload: {kept_message(error)}")
         asked_s = self._asked_s(error, message)
         try:
-            verdict = self._options.retry.decide(message.attempt, error, random.random, asked_s=asked_s)
+            retry = self.policy_for(message).retry
+            verdict = retry.decide(message.attempt, error, random.random, asked_s=asked_s)
             return verdict if isinstance(verdict, Dead) else seconds(verdict, "the retry rule's delay")
         except BaseException as broken:
             self._say_broken(broken, message, "the retry rule raised")
@@ -221,6 +252,9 @@ def _stems_from(error: BaseException, origin: BaseException) -> bool:
 
 
 def _kind_of(error: BaseException) -> str:
-    if isinstance(error, InvalidPayload):
-        return "invalid_payload"
-    return "crash" if isinstance(error, ChildCrashed) else "error"
+    match error:
+        case InvalidPayload():
+            return "invalid_payload"
+        case ChildCrashed():
+            return "crash"
+    return "error"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
 from postmill.model.option_rules import did_you_mean, one_of, out_of_range, whole_number
+from postmill.model.queue.attempt_policy import time_limit_s
 from postmill.model.queue.foreign_options import WRITTEN_HERE
 from postmill.model.queue.queue_name import usable
 from postmill.model.queue.retry import ExponentialRetry, FixedRetry, RetryPolicy, policy_from
@@ -63,9 +64,7 @@ class WorkerOptions:
         for name in _DURATIONS:
             object.__setattr__(self, name, seconds(getattr(self, name), name))
         if self.timeout is not None:
-            object.__setattr__(self, "timeout", seconds(self.timeout, "timeout"))
-            if self.timeout == 0:
-                raise out_of_range("timeout", self.timeout, "It must be longer than 0 s.")
+            object.__setattr__(self, "timeout", time_limit_s(self.timeout))
         object.__setattr__(self, "retry", policy_from(self.retry))
         if self.lease_s < 1:
             raise out_of_range(
