@@ -220,7 +220,6 @@ def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
     """
     said: dict[Event, set[str]] = {event: set() for event in Event}
     open_ended = {Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED, Event.FUNCTION_LOG}
-    open_ended.add(Event.VARIABLES_SKIPPED)  # said before there is an emitter
     for path in Path(postmill.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call) or not call.args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import stat
 import threading
 import time
@@ -12,14 +11,13 @@ from postmill.auth import env_file
 from postmill.auth.secret_store import Secrets
 from postmill.model.errors import NotFound
 from postmill.model.events import Event
+from postmill.service.events import Events
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from postmill.auth.env_file import EnvFile
     from postmill.auth.keys import ProjectKeys
-
-_LOGGER = logging.getLogger("postmill")
 
 
 def of_project(url: str, keys: ProjectKeys) -> dict[str, str]:
@@ -49,6 +47,7 @@ class Environment:
         self._secrets = Secrets(kept)
         self._file = file
         self._may_come = may_come
+        self._events = Events()
         self._told: tuple[str, ...] = ()
         self._turn = threading.Lock()
         """Two readers of one pipe would get a part each."""
@@ -70,8 +69,8 @@ class Environment:
                 return {}
             raise
         if found.skipped and found.skipped != self._told:
-            fields = {"file": str(self._file), "names": ", ".join(found.skipped)}
-            _LOGGER.warning(Event.VARIABLES_SKIPPED, extra={"fields": fields})
+            names = ", ".join(found.skipped)
+            self._events.emit(Event.VARIABLES_SKIPPED, file=str(self._file), names=names)
         self._told = found.skipped
         return found.values
 

@@ -19,7 +19,7 @@ from postmill.engine.settle.dead_letters import DeadLetterHook
 from postmill.engine.settle.settlement import Settlings, Statements
 from postmill.engine.settle.settler import Settler
 from postmill.engine.settle.statements import OWN
-from postmill.model.errors import QueueNotFound
+from postmill.model.database_errors import no_such_queue
 from postmill.model.events import Event
 from postmill.model.queue.message import State
 from postmill.model.queue.outcome import LOST
@@ -226,7 +226,7 @@ async def find_shape(shared: SharedConnection, queue: str) -> QueueShape:
     """The shape of a queue's tables. Raises :class:`QueueNotFound`."""
     row = await shared.fetchrow(statement("queue_shape"), queue)
     if row is None:
-        raise QueueNotFound(f"There is no queue {queue!r}.", hint=f"Create it: postmill queue create {queue}")
+        raise no_such_queue(queue)
     return QueueShape.of(row)
 
 

@@ -11,6 +11,7 @@ from postmill.handlers.decoding import decoder
 from postmill.handlers.invokers import Invoker, invoker_for
 from postmill.handlers.signature import Decorated, read_signature
 from postmill.model.errors import InvalidHandler, InvalidOption, InvalidPayload
+from postmill.model.queue.outcome import one_a_message
 from postmill.model.queue.worker_options import WorkerOptions, options_from
 
 if TYPE_CHECKING:
@@ -186,12 +187,9 @@ class Worker(Decorated):
                 outcomes[place] = error
         if not payloads:
             return outcomes
-        answer = await task.call.batch(payloads, [attempts[place] for place in places])
-        if answer is not None:
-            if not isinstance(answer, list | tuple) or len(answer) != len(payloads):
-                raise TypeError(f"a batch handler returns None or {len(payloads)} outcomes, one a message")
-            for place, outcome in zip(places, answer, strict=True):
-                outcomes[place] = outcome
+        returned = await task.call.batch(payloads, [attempts[place] for place in places])
+        for place, outcome in zip(places, one_a_message(returned, len(payloads)) or (), strict=False):
+            outcomes[place] = outcome
         return outcomes
 
     def _task_of(self, message: Message) -> Task | None:

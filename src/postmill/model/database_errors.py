@@ -76,6 +76,12 @@ def login_failed(report: Report) -> LoginFailed:
     )
 
 
+def no_such_queue(name: str) -> QueueNotFound:
+    """The database has no queue of that name."""
+    hint = f"Create it with `postmill queue create {name}` or client.create_queue({name!r})."
+    return QueueNotFound(f"There is no queue {name!r}.", hint=hint)
+
+
 def sentence(text: str) -> str:
     """A server's message as a sentence: a capital letter first, a full stop last."""
     text = text.strip()
@@ -150,9 +156,7 @@ def _table_missing(report: Report) -> PostmillError:
 def _queue_missing(report: Report) -> PostmillError:
     if report.queue is None:
         return QueueNotFound(sentence(report.message), why=report.detail, hint=report.hint)
-    name = report.queue
-    hint = f"Create it with `postmill queue create {name}` or client.create_queue({name!r})."
-    return QueueNotFound(f"There is no queue {name!r}.", hint=hint)
+    return no_such_queue(report.queue)
 
 
 def _column_missing(report: Report) -> PostmillError:

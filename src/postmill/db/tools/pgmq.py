@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
-from postmill.model.errors import QueueNotFound, Refused
+from postmill.model.database_errors import no_such_queue
+from postmill.model.errors import Refused
 from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import statement
 
@@ -72,10 +73,7 @@ def shape(connection: psycopg.Connection[Any], queue: str) -> QueueShape:
     """The shape of one queue. Raises :class:`QueueNotFound`."""
     rows = _rows(connection, statement("queue_shape"), queue)
     if not rows:
-        raise QueueNotFound(
-            f"There is no queue {queue!r} in this database.",
-            hint=f"Create it with: postmill queue create {queue}",
-        )
+        raise no_such_queue(queue)
     return QueueShape.of(rows[0])
 
 

@@ -25,6 +25,7 @@ from postmill.model.queue.outcome import (
     Failed,
     Outcome,
     Settled,
+    one_a_message,
 )
 
 if TYPE_CHECKING:
@@ -134,14 +135,10 @@ class Executor:
             return self._outcome_of(error, attempt, slot)
 
     def _batch_outcomes(self, result: Any, messages: Sequence[Message]) -> list[Outcome]:
-        if result is None:
+        items = one_a_message(result, len(messages))
+        if items is None:
             return [COMPLETED] * len(messages)
-        if not isinstance(result, list | tuple) or len(result) != len(messages):
-            raise TypeError(
-                f"a batch handler returns None or a list of {len(messages)} outcomes, one a message;"
-                f" got {type(result).__name__}"
-            )
-        return [self.verdicts.returned(item, message) for item, message in zip(result, messages, strict=True)]
+        return [self.verdicts.returned(item, message) for item, message in zip(items, messages, strict=True)]
 
     def _outcome_of(self, error: BaseException, attempt: Attempt, slot: Slot) -> Outcome:
         if attempt.completed_in_transaction:

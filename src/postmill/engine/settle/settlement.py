@@ -111,6 +111,19 @@ class Settlement:
         """Some of it was sent before, and no answer came: it may have landed."""
         return any(message.unanswered for message, _ in self.pairs)
 
+    def landed(self, settled: Iterable[int]) -> tuple[list[Message], list[Pair]]:
+        """The messages that the statement has really settled, and the pairs that it has not.
+
+        By their ids: a user's trigger can keep a row, or change what a statement returns, so the number of
+        ids proves nothing, and ids that were not sent count for nothing.
+        """
+        ids = set(settled)
+        messages = self.messages
+        landed = [message for message in messages if message.msg_id in ids]
+        if len(landed) == len(messages):
+            return landed, []
+        return landed, [pair for pair in self.pairs if pair[0].msg_id not in ids]
+
     def halves(self) -> tuple[list[Pair], list[Pair]]:
         """Its messages in two parts, to find the one that a statement can't take."""
         middle = len(self.pairs) // 2

@@ -247,13 +247,7 @@ class Settler(Service):
 
     def _note(self, settlement: Settlement, settled: list[int]) -> list[Pair]:
         """Mark what landed; returns what did not."""
-        missed: list[Pair] = []
-        if len(settled) == len(settlement.pairs):
-            landed = settlement.messages
-        else:
-            ids = set(settled)
-            landed = [message for message in settlement.messages if message.msg_id in ids]
-            missed = [pair for pair in settlement.pairs if pair[0].msg_id not in ids]
+        landed, missed = settlement.landed(settled)
         news = landed
         if settlement.event == Event.LEASE_LOST:
             news = [message for message in landed if message.state != State.LOST]  # the others' loss was said

@@ -11,6 +11,7 @@ from postmill.model.duration import seconds
 from postmill.model.queue.retry import ExponentialRetry, FixedRetry, RetryPolicy, restored
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
 
@@ -22,6 +23,22 @@ class Completed:
 
 
 COMPLETED = Completed()
+
+
+def one_a_message(returned: object, messages: int) -> Sequence[Any] | None:
+    """What a batch handler returned, checked: an outcome for each message, in order, or None for all of them.
+
+    Raises ``TypeError`` for anything else.
+    """
+    if returned is None:
+        return None
+    if isinstance(returned, list | tuple) and len(returned) == messages:
+        return returned
+    many = f" of {len(returned)}" if isinstance(returned, list | tuple) else ""
+    raise TypeError(
+        f"a batch handler returns None or a list of {messages} outcomes, one a message;"
+        f" got {type(returned).__name__}{many}"
+    )
 
 
 class Retry(Exception):

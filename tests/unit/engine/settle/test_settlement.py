@@ -67,3 +67,26 @@ def test_a_message_that_was_lost_and_claimed_again_is_never_twice_in_one_stateme
         ("complete", [(1, 1), (2, 1)], [8]),
         ("complete", [(1, 3)], [9]),
     ]
+
+
+@pytest.mark.parametrize(
+    ("returned", "landed", "missed"),
+    [
+        ([3, 1, 2], [1, 2, 3], []),
+        ([1, 3], [1, 3], [2]),
+        ([], [], [1, 2, 3]),
+        ([1, 1, 2], [1, 2], [3]),
+        ([1, 2, 9], [1, 2], [3]),
+        ([9, 8, 7, 6], [], [1, 2, 3]),
+        ([1, 2, 3, 9], [1, 2, 3], []),
+    ],
+)
+def test_a_settlement_believes_ids_and_not_their_number(
+    holder: Holder, returned: list[int], landed: list[int], missed: list[int]
+) -> None:
+    """A trigger that changes what is returned gave as many ids as were sent: all counted as written down."""
+    holder.claim(9, {(1, 1): COMPLETED, (2, 1): COMPLETED, (3, 1): COMPLETED})
+    (settlement,) = holder.settlements()
+    messages, pairs = settlement.landed(returned)
+    assert [message.msg_id for message in messages] == landed
+    assert [message.msg_id for message, _ in pairs] == missed
