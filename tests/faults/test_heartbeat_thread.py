@@ -24,7 +24,7 @@ ODD = (RuntimeError, GeneratorExit, asyncio.CancelledError, SystemExit, Keyboard
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: odd.__name__)
 @pytest.mark.parametrize(
-    ("owner", "method"), [(Heartbeat, "run_once"), (Renewer, "run_once"), (Maintenance, "_turn")]
+    ("owner", "method"), [(Heartbeat, "run_once"), (Renewer, "run_once"), (Maintenance, "run_once")]
 )
 async def test_a_heartbeat_that_is_broken_begins_anew(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, owner: type, method: str, odd: type[BaseException]
@@ -43,7 +43,7 @@ async def test_a_heartbeat_that_is_broken_begins_anew(
         await scene.send()
         await waiting.until_waiting(1)
         monkeypatch.setattr(owner, method, breaks_once)
-        await run.until(Event.WORKER_FAILED)
+        await run.until(Event.SERVICE_FAILED)
         await run.renewals(1, 2)
         async with asyncio.timeout(GIVE_UP_S):
             while run.engine.not_ready is not None:  # noqa: ASYNC110 - good news is not said
@@ -88,7 +88,7 @@ async def test_a_heartbeat_that_never_works_again_ends_its_owner(
     async with running(scene.url, handler()) as run:
         monkeypatch.setattr(owner, method, broken)
         if method == "_main":
-            monkeypatch.setattr(Maintenance, "_turn", broken)
+            monkeypatch.setattr(Maintenance, "run_once", broken)
         async with asyncio.timeout(GIVE_UP_S):
             await run.engine.wait_over()
         assert "heartbeat has failed for good" in str(run.engine.failure)

@@ -114,7 +114,7 @@ class Engine:
                 *given, *(new_task(worker.stop(force=self._force)) for worker in self.workers)
             )
             if self._maintenance is not None:
-                await self._maintenance.stop(reason)
+                await self._maintenance.end(reason)
             if self._listener is not None:
                 await self._listener.stop()
             if self._connections is not None:
@@ -139,13 +139,14 @@ class Engine:
                 tell(worker)
         maintained = [worker.maintained(version("postmill")) for worker in self.workers]
         self._maintenance = Maintenance(self._address, maintained, self.events, self._outage)
-        self._maintenance.on_giving_up.append(self._heartbeat_failed)
-        await self._maintenance.start()
+        self._maintenance.on_giving_up.append(self._can_not_go_on)
+        self._maintenance.start()
+        await self._maintenance.announced.wait()
         await self._listen(claims)
         for worker in self.workers:
             worker.on_deprecated.append(self._deprecated)
             worker.start()
-        for service in self.services:
+        for service in self._on_this_loop:
             service.on_giving_up.append(self._can_not_go_on)
         for service in self._given:
             service.start()
@@ -161,7 +162,12 @@ class Engine:
 
     @property
     def services(self) -> list[Service]:
-        """Everything that works in the background on this event loop."""
+        """Everything that works in the background, on this event loop and on the heartbeat's thread."""
+        thread = [] if self._maintenance is None else [self._maintenance]
+        return [*thread, *self._on_this_loop]
+
+    @property
+    def _on_this_loop(self) -> list[Service]:
         own = [service for worker in self.workers for service in worker.services]
         listener = [] if self._listener is None else [self._listener]
         return [*own, *listener, *self._given]
@@ -198,15 +204,9 @@ class Engine:
             self._end()
 
     def _can_not_go_on(self, service: Service) -> None:
-        self._failed(service.name, service.trouble or "")
-
-    def _heartbeat_failed(self, error: BaseException) -> None:
-        self._failed("heartbeat", f"{type(error).__name__}: {error}")
-
-    def _failed(self, part: str, why: str) -> None:
         self.failure = self.failure or WorkerFailed(
-            f"A worker's {part} has failed for good.",
-            why=why,
+            f"A worker's {service.name} has failed for good.",
+            why=service.trouble or "",
             hint="Its log says what it met. Start the process again, and report a bug.",
         )
         if self._maintenance is not None:

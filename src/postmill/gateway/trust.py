@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.auth import jwks
@@ -13,7 +12,7 @@ from postmill.model.error_text import summary_of
 from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
 from postmill.service.events import Events
-from postmill.service.service import Service
+from postmill.service.timed import TimedService
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -86,7 +85,7 @@ class Trust:
                 self._events.emit(Event.KEYS_STALE, exception=error, error=summary_of(error))
 
 
-class KeyRefresher(Service):
+class KeyRefresher(TimedService):
     """Reads the key set again and again. The first reading is its owner's."""
 
     def __init__(self, refresh: Callable[[], Awaitable[None]], every_s: float, events: Events) -> None:
@@ -94,21 +93,9 @@ class KeyRefresher(Service):
         self._refresh = refresh
         self._every_s = every_s
         self._due_at = time.monotonic() + every_s
-        self._woken = asyncio.Event()
 
     async def run_once(self) -> bool:
-        """Read it, if it is time."""
-        if time.monotonic() >= self._due_at:
-            self._due_at = time.monotonic() + self._every_s
-            await self._refresh()
+        """Read it."""
+        self._due_at = time.monotonic() + self._every_s
+        await self._refresh()
         return False
-
-    async def rest(self) -> None:
-        """Until it is time."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._due_at - time.monotonic()):
-                await self._woken.wait()
-
-    def wake(self) -> None:
-        """See :class:`Service`."""
-        self._woken.set()

@@ -12,6 +12,7 @@ import asyncio
 import random
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.model.error_text import summary_of
@@ -29,6 +30,8 @@ to about five seconds: what does not mend itself in that time needs a new proces
 """
 CUT_S = 1.0
 """How long a batch that was cut may take to end. It has nothing to wait for: this is for a busy machine."""
+LONGEST_PAUSE_S = 0.8
+"""The longest pause before a service begins again; see :class:`Backoff`, of which this is the bound."""
 CALM_S = 10.0
 """After a service has run for so long, its next pause is a short one again: five times the longest pause."""
 
@@ -52,7 +55,7 @@ class Service(ABC):
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._again: asyncio.TimerHandle | None = None
-        self._pauses = Backoff(random.random)
+        self._pauses = Backoff(random.random, max_s=LONGEST_PAUSE_S)
         self._fruitless = 0
         self._began_at = 0.0
 
@@ -74,18 +77,20 @@ class Service(ABC):
         if self._task is None and not self._stopping:
             self._begin_task()
 
-    async def stop(self) -> None:
-        """End after the batch in hand. Returns when the service has ended. Cancelled, it cuts that batch."""
+    def ask_to_stop(self) -> None:
+        """Begin no other batch. A rest ends at once, and a batch in hand comes to its end."""
         self._stopping = True
         if self._again is not None:
             self._again.cancel()
         self.wake()
-        if self._task is None or self._task.done():
-            return
+
+    async def stop(self) -> None:
+        """End after the batch in hand. Returns when the service has ended. Cancelled, it cuts that batch."""
+        self.ask_to_stop()
         try:
-            await asyncio.wait({self._task})
+            await self.wait_ended()
         except asyncio.CancelledError:
-            self._task.cancel()
+            self.cut()
             raise
 
     async def stop_within(self, seconds: float) -> bool:
@@ -96,10 +101,25 @@ class Service(ABC):
             async with asyncio.timeout(seconds):
                 await self.stop()
         except TimeoutError:
-            if self._task is not None:
-                await asyncio.wait({self._task}, timeout=CUT_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CUT_S):
+                    await self.wait_ended()
             return False
         return True
+
+    async def wait_ended(self) -> None:
+        """Until nothing of it runs, after it was asked to stop."""
+        if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task})
+
+    def cut(self) -> None:
+        """Cancel the batch in hand."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def is_over(self) -> bool:
+        """Whether no other batch should begin."""
+        return self._stopping
 
     @abstractmethod
     async def run_once(self) -> bool:
@@ -116,42 +136,63 @@ class Service(ABC):
     def recover(self) -> None:  # noqa: B027 - most services hold nothing between two batches
         """Account for what the ended task held, before another one begins."""
 
-    def _begin_task(self) -> None:
+    def account(self, error: BaseException, *, from_outside: bool = False) -> float | None:
+        """After an unexpected end: report it, and account for what was held. Returns the pause in seconds
+        before it should begin again; None when it should not: it is being stopped, or has failed for good.
+        """
+        self._account_for_held()
+        if self.is_over() or self.gave_up:  # a batch that is cut at the stop is no news
+            return None
+        self.failure = error
+        self._fruitless += not from_outside  # who cancels every task says nothing about this service
+        pause_s = None if self._fruitless > MAX_FRUITLESS else self._next_pause_s()
+        if pause_s is None:
+            self._give_up(error)
+        else:
+            self._report_end(error, reason=f"{summary_of(error)}; it is started again in {pause_s:.2g} s")
+        for tell in self.on_failure:
+            self._call(tell, error)
+        return pause_s
+
+    def completed_batch(self) -> None:
+        """It works, whatever was before."""
+        self._fruitless, self.failure = 0, None
+
+    def _begin_clock(self) -> None:
         self._began_at = time.monotonic()
+
+    def _begin_task(self) -> None:
+        self._begin_clock()
         self._task = new_task(self._run(), name=f"postmill {self.name}")
         self._task.add_done_callback(self._task_ended)
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while not self.is_over():
             more = await self.run_once()
-            self._fruitless, self.failure = 0, None
-            if not more and not self._stopping:
+            self.completed_batch()
+            if not more and not self.is_over():
                 await self.rest()
 
     def _task_ended(self, task: asyncio.Task[None]) -> None:
         """Nothing supervises the supervision: where it breaks itself, the service has failed for good."""
         try:
-            self._mend(_error_of(task), from_outside=task.cancelled() and task.cancelling() > 0)
+            self._mend(*error_of(task))
         except BaseException as broken:
             if not self.gave_up:
                 self.failure = broken
                 self._give_up(broken)
 
-    def _mend(self, error: BaseException | None, *, from_outside: bool) -> None:
-        if error is None and self._stopping:
+    def _mend(self, error: BaseException | None, from_outside: bool) -> None:
+        if error is None and self.is_over():
             return
         error = error or RuntimeError("it returned without being asked to")
-        self._account_for_held()
-        if self._stopping:  # who stops it sees to the rest; a cut batch is no news then
-            return
-        self.failure = error
-        self._fruitless += not from_outside  # who cancels every task says nothing about this service
-        if self._fruitless > MAX_FRUITLESS:
-            self._give_up(error)
-        else:
-            self._start_task_again(error)
-        for tell in self.on_failure:
-            tell(error)
+        pause_s = self.account(error, from_outside=from_outside)
+        if pause_s is not None:
+            self._again = asyncio.get_running_loop().call_later(pause_s, self._begin_task_again)
+
+    def _begin_task_again(self) -> None:
+        if not self._stopping:
+            self._begin_task()
 
     def _account_for_held(self) -> None:
         try:
@@ -159,16 +200,10 @@ class Service(ABC):
         except Exception as broken:
             self._report_end(broken, reason=f"it could not account for what it held: {summary_of(broken)}")
 
-    def _start_task_again(self, error: BaseException) -> None:
+    def _next_pause_s(self) -> float:
         if time.monotonic() - self._began_at >= CALM_S:
             self._pauses.reset()
-        pause_s = self._pauses.next_delay_s()
-        self._again = asyncio.get_running_loop().call_later(pause_s, self._begin_task_again)
-        self._report_end(error, reason=f"{summary_of(error)}; it is started again in {pause_s:.2g} s")
-
-    def _begin_task_again(self) -> None:
-        if not self._stopping:
-            self._begin_task()
+        return self._pauses.next_delay_s()
 
     def _give_up(self, error: BaseException) -> None:
         self.gave_up = True
@@ -176,13 +211,21 @@ class Service(ABC):
             error, reason=f"{summary_of(error)}; it failed {self._fruitless} times in a row, for good"
         )
         for tell in self.on_giving_up:
-            tell(self)
+            self._call(tell, self)
 
     def _report_end(self, error: BaseException, *, reason: str) -> None:
         shown = None if isinstance(error, asyncio.CancelledError) else error
         self._reports.emit(Event.SERVICE_FAILED, exception=shown, service=self.name, reason=reason)
 
+    def _call(self, action: Callable[..., object], *args: object) -> None:
+        """Where its owner expects it."""
+        action(*args)
 
-def _error_of(task: asyncio.Task[None]) -> BaseException | None:
-    """What ended a task; None when it returned."""
-    return asyncio.CancelledError("its task was cancelled") if task.cancelled() else task.exception()
+
+def error_of(task: asyncio.Task[None] | None) -> tuple[BaseException | None, bool]:
+    """What ended a task, None when it returned; and whether other code has cancelled it."""
+    if task is None or not task.done():
+        return None, False
+    if task.cancelled():
+        return asyncio.CancelledError("its task was cancelled"), task.cancelling() > 0
+    return task.exception(), False

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from postmill.model.events import Event
 from postmill.model.queue import silence
+from postmill.service.timed import TimedService
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.maintain.maintained_worker import MaintainedWorker
+    from postmill.service.events import Events
 
 PERIOD_S = silence.IDLE_BEAT_S
 """The longest time between two heartbeats."""
@@ -32,7 +34,7 @@ ANNOUNCE_TIMEOUT_S = 5.0
 NEVER_TOLD = "the worker was never told of its claim"
 
 
-class Heartbeat:
+class Heartbeat(TimedService):
     """The signs of life of one process. ``call`` runs a callback on the event loop; ``on_doubt`` is called
     when another worker may be gone.
     """
@@ -43,12 +45,14 @@ class Heartbeat:
         workers: Sequence[MaintainedWorker],
         call: Callable[..., None],
         on_doubt: Callable[[], None],
+        events: Events,
         *,
         pooled: bool,
     ) -> None:
+        super().__init__(events)
         self._shared = shared
         self._workers = workers
-        self._call = call
+        self._on_loop = call
         self._on_doubt = on_doubt
         self._pooled = pooled
         self._chance = random.random()  # noqa: S311 - spreads the workers
@@ -70,6 +74,7 @@ class Heartbeat:
     def hurry(self) -> None:
         """The database could not be reached: the next sign of life is due at once."""
         self._beaten_at = None
+        self.wake()
 
     async def run_once(self) -> bool:
         """One sign of life of each worker."""
@@ -124,9 +129,9 @@ class Heartbeat:
             async with self._shared.connection() as connection:
                 await self.announce(connection)
         if row["deprecated"]:
-            self._call(worker.on_deprecated)
+            self._on_loop(worker.on_deprecated)
         for msg_id in row["cancelled"]:
-            self._call(worker.on_cancel, msg_id)
+            self._on_loop(worker.on_cancel, msg_id)
         if row["forgotten"]:
             await self._give_back_forgotten(worker)
         if row["in_doubt"]:

@@ -16,6 +16,7 @@ from postmill.db.hot.outage import breaks_connection, is_passing
 from postmill.model.events import Event
 from postmill.model.queue import silence
 from postmill.model.queue.message import State
+from postmill.service.timed import TimedService
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.maintain.maintained_worker import MaintainedWorker
     from postmill.model.queue.message import Message
+    from postmill.service.events import Events
 
 
-class Renewer:
+class Renewer(TimedService):
     """The renewals of one process. ``call`` runs a callback on the event loop; ``blocked_s`` says for how
     long that loop has not had a turn.
     """
@@ -38,16 +40,16 @@ class Renewer:
         workers: Sequence[MaintainedWorker],
         call: Callable[..., None],
         blocked_s: Callable[[], float],
+        events: Events,
     ) -> None:
+        super().__init__(events)
         self._shared = shared
         self._workers = workers
-        self._call = call
+        self._on_loop = call
         self._blocked_s = blocked_s
         self._period_s = silence.renewal_s(min(worker.options.lease_s for worker in workers))
         self._refusing: dict[UUID, bool] = {}
         """Workers whose queue refused the last renewal, and whether the reason would pass by itself."""
-        self.due_at = 0.0
-        """When to call :meth:`run_once` next, by the monotonic clock."""
 
     async def run_once(self) -> bool:
         """Renew what is due, in one statement for each worker."""
@@ -60,12 +62,13 @@ class Renewer:
                 if breaks_connection(error):
                     raise
                 self._refused(worker, error)
-        self.due_at = began + self._period_s
+        self._due_at = began + self._period_s
         return False
 
     def hurry(self) -> None:
         """The connection is a new one: renewals that got no answer on the old one come first."""
-        self.due_at = 0.0
+        self._due_at = 0.0
+        self.wake()
 
     async def _see_to(self, worker: MaintainedWorker, now: float, blocked_s: float) -> None:
         if blocked_s > worker.options.max_blocked_s:
@@ -112,7 +115,7 @@ class Renewer:
             )
         except asyncpg.UndefinedTableError:  # the queue was dropped; the other workers' leases go on
             for message in messages:
-                self._call(worker.on_lost, message)
+                self._on_loop(worker.on_lost, message)
             worker.held_messages.renewing = frozenset()
         except asyncpg.LockNotAvailableError:
             # Somebody rewrites or alters this queue's table. No other worker can claim from it meanwhile; the
@@ -146,7 +149,7 @@ class Renewer:
             if row["vt_us"] is not None:
                 worker.held_messages.renewed(message, row["vt_us"], sent_at)
             elif not row["held"] and message.state == State.HELD:
-                self._call(worker.on_lost, message)
+                self._on_loop(worker.on_lost, message)
         return frozenset(row["msg_id"] for row in rows if row["vt_us"] is None and row["held"])
 
     async def _let_go(self, worker: MaintainedWorker, blocked_s: float) -> None:

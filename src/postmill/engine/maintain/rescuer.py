@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from postmill.model.events import Event
 from postmill.model.queue import silence
+from postmill.service.timed import TimedService
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ which no heartbeat sees. Such a receipt was already left behind once, so it is n
 NEVER_CUT = "-infinity"
 
 
-class Rescuer:
+class Rescuer(TimedService):
     """The rescues of one process."""
 
     def __init__(self, shared: SharedConnection, workers: Sequence[MaintainedWorker], events: Events) -> None:
         """``workers``: those of this process, which are not looked at. ``events``: those of the process."""
+        super().__init__(events)
         self._shared = shared
         self._own_ids = [worker.worker_id for worker in workers]
         self._events = events
@@ -44,30 +46,29 @@ class Rescuer:
         """After a reconnect, other workers have the time of a silence to come back as well: they may have
         been cut off by the same fault. This is when it was, by the server's clock.
         """
-        self.due_at = 0.0
-        """When to call :meth:`run_once` next, by the monotonic clock."""
 
     def doubt(self) -> None:
         """Another worker may be gone."""
         if not self._in_doubt:
-            self._in_doubt, self.due_at = True, 0.0
+            self._in_doubt, self._due_at = True, 0.0
+            self.wake()
 
     async def run_once(self) -> bool:
         """One bounded rescue, if there is anything to rescue. Returns whether more is waiting."""
         now = time.monotonic()
         if not self._in_doubt:
-            self.due_at = now + LOOK_EVERY_S
+            self._due_at = now + LOOK_EVERY_S
             row = await self._shared.fetchrow(statement("others_hold"), self._own_ids)
             if not row["held"]:
                 return False
         self._in_doubt = False
         returned, suspects = await self._rescue()
         if returned >= RECEIPTS:
-            self._in_doubt, self.due_at = True, now
+            self._in_doubt, self._due_at = True, now
         elif suspects:
-            self._in_doubt, self.due_at = True, time.monotonic() + SUSPICION_S
+            self._in_doubt, self._due_at = True, time.monotonic() + SUSPICION_S
         else:
-            self.due_at = now + LOOK_EVERY_S
+            self._due_at = now + LOOK_EVERY_S
         return returned >= RECEIPTS
 
     async def _rescue(self) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.model.events import Event
+from postmill.service.service import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ SAY_AGAIN_S = 10.0
 """A handler that blocks the loop for each message is told of so often at most."""
 
 
-class LoopWatch:
+class LoopWatch(Service):
     """``loop_seen`` is when the loop last had a turn, ``thread_id`` names the loop's thread."""
 
     def __init__(
@@ -44,6 +45,7 @@ class LoopWatch:
         loop_seen: Callable[[], float],
         thread_id: int,
     ) -> None:
+        super().__init__(events)
         self._workers = workers
         self._events = events
         self._loop_seen = loop_seen
@@ -52,14 +54,26 @@ class LoopWatch:
         self._blocked_s = 0.0
         self._quiet_s = SAY_AGAIN_S
         self._said = False
+        self._looked_at = time.monotonic()
+        self._woken = asyncio.Event()
 
-    async def run(self) -> None:
-        """Look for ever."""
-        looked_at = time.monotonic()
-        while True:
-            await asyncio.sleep(LOOK_S)
-            elapsed_s, looked_at = time.monotonic() - looked_at, time.monotonic()
-            self.look(elapsed_s)
+    async def run_once(self) -> bool:
+        """One look."""
+        now = time.monotonic()
+        elapsed_s, self._looked_at = now - self._looked_at, now
+        self.look(elapsed_s)
+        return False
+
+    async def rest(self) -> None:
+        """Until the next look."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_S):
+                await self._woken.wait()
+        self._woken.clear()
+
+    def wake(self) -> None:
+        """See :class:`Service`."""
+        self._woken.set()
 
     def look(self, elapsed_s: float) -> None:
         """One look, so long after the one before."""
