@@ -193,6 +193,25 @@ async def test_a_queue_of_an_older_pgmq_is_served(database_url: str, missing: st
         assert found == {"queue": 0, "archive": archived, "dead": 1, "claims": 0}
 
 
+async def test_an_archive_that_is_a_view_is_written_to(database_url: str) -> None:
+    """Two statements disagreed on its columns, so nothing was ever claimed, and nothing was said."""
+
+    @worker(queue="seen")
+    async def handle(_payload: dict[str, str]) -> None:
+        pass
+
+    async with running(database_url, handle, begin=False) as run:
+        await run.db.execute(
+            """select postmill.create_queue('seen');
+            alter table pgmq.a_seen rename to kept;
+            create view pgmq.a_seen as select * from pgmq.kept;
+            select postmill.send('seen', '{}', headers => '{"h": 1}')"""
+        )
+        await run.engine.start()
+        await run.until(Event.MESSAGE_COMPLETED)
+        assert await run.count("pgmq.kept where headers is not null") == 1
+
+
 async def test_a_partitioned_queue_is_served(database_url: str) -> None:
     """Rows of different partitions share ctids: each message must still run once, and all of them."""
     seen: list[int] = []

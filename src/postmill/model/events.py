@@ -37,6 +37,7 @@ class Event(StrEnum):
     MESSAGE_RELEASED = "message.released"
     MESSAGE_OVERLOOKED = "message.overlooked"
     MESSAGE_LOCKED = "message.locked"
+    CLAIM_REFUSED = "claim.refused"
     LEASE_LOST = "lease.lost"
     SETTLEMENT_REFUSED = "settlement.refused"
     RESULT_NOT_KEPT = "result.not_kept"
@@ -85,6 +86,7 @@ _WARNING = {
 _ERROR = {
     Event.MESSAGE_DEAD,
     Event.QUEUE_REFUSING,
+    Event.CLAIM_REFUSED,
     Event.SETTLEMENT_REFUSED,
     Event.RESULT_NOT_KEPT,
     Event.HOOK_FAILED,

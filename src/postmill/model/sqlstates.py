@@ -143,6 +143,13 @@ def concerns_the_row(state: str) -> bool:
     return state[:2] in _ROW_CLASSES
 
 
+def may_come_from_one_row(state: str) -> bool:
+    """Whether a statement over several rows may have failed for one row's sake, its damaged storage included:
+    the same over fewer rows may pass.
+    """
+    return concerns_the_row(state) or state[:2] == "XX"
+
+
 def follows_the_transaction(state: str) -> bool:
     """Whether the transaction was in no state for the statement, because of what ran in it before."""
     return state[:2] == "25"

@@ -84,6 +84,7 @@ class Claimer(Service):
         self.lanes = QueueLanes(shared, worker_id, options, find_shape, self._take_over)
         self._idle = IdleRegistration(shared, options.queue, worker_id)
         self.lanes.on_overlooked = self._report
+        self.lanes.odd_rows.on_left_out = self._left_out
         self.worker_id = worker_id
         self._options = options
         self._dispatcher = dispatcher
@@ -330,6 +331,9 @@ class Claimer(Service):
             self._told_locked = found.locked_id
             reason = "ready for more than 30 s, and a transaction of another client keeps it locked"
             self._events.emit(Event.MESSAGE_LOCKED, msg_id=found.locked_id, reason=reason)
+
+    def _left_out(self, msg_id: int, reason: str) -> None:
+        self._events.emit(Event.CLAIM_REFUSED, msg_id=msg_id, reason=reason)
 
     def _take_over(self, claim: Claim, messages: list[Message]) -> None:
         self._held.opened(claim, messages)

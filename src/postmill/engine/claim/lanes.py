@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from postmill.engine.claim.odd_rows import OddRows
 from postmill.model.queue.cursor import Cursor
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.silence import granted_s
@@ -77,12 +78,15 @@ class QueueLanes:
         self._shape: QueueShape | None = None
         self._cursor: Cursor | None = None
         self._receipt = 0
+        self._unread = ""
+        """Why the last claim left its message's payload on the server; empty: it did not."""
         self._due_waiting = self._late_waiting = False
         self._hint_at = 0.0
         self._in_doubt = False
         """The server may be another one: the cursor is to be made anew, and says nothing to others until
         then.
         """
+        self.odd_rows = OddRows()
         self.on_overlooked: Callable[[Overlooked], None] = lambda _: None
         connection.on_connect(self._connected)
         self.claims = 0
@@ -251,18 +255,24 @@ class QueueLanes:
     async def _claim(
         self, lane: str, above: object, limit: int, up_to: int | None = None, *flags: str
     ) -> Any:
+        async def fetch(at_most: int, left_out: list[int], *more: str) -> Any:
+            return await self._connection.fetchrow(
+                queue_statement(
+                    "claim", self.shape, lane, *flags, *more, *_leaving_out(left_out, up_to, flags)
+                ),
+                above,
+                at_most,
+                self._lease,
+                self._worker_id,
+                self._queue,
+                self._max_bytes,
+                self.cursor.history,
+                *(() if up_to is None else (up_to,)),
+                *((left_out,) if left_out else ()),
+            )
+
         began = time.monotonic()
-        row = await self._connection.fetchrow(
-            queue_statement("claim", self.shape, lane, *flags),
-            above,
-            limit,
-            self._lease,
-            self._worker_id,
-            self._queue,
-            self._max_bytes,
-            self.cursor.history,
-            *(() if up_to is None else (up_to,)),
-        )
+        row, self._unread = await self.odd_rows.claim(fetch, limit)
         self._in_doubt |= not row["known"]
         if "patrol" in flags:
             return row
@@ -279,8 +289,19 @@ class QueueLanes:
         self._receipt = row["claim_id"]
         claim = Claim(row["claim_id"], row["now"], self._connection.sent_at)
         messages = _messages(self._queue, row, claim)
+        for message in messages if self._unread else ():
+            message.unread = self._unread
         self._on_claim(claim, messages)
         return Claimed(messages, row["complete"])
+
+
+def _leaving_out(ids: list[int], up_to: int | None, flags: tuple[str, ...]) -> tuple[str, ...]:
+    """The flags of a claim that leaves these ids out: the place of the list depends on the lane."""
+    if not ids:
+        return ()
+    if up_to is None:
+        return ("left_out",)
+    return ("left_out_behind", "left_out_patrol") if "patrol" in flags else ("left_out_behind",)
 
 
 def _messages(queue: str, row: Any, claim: Claim) -> list[Message]:

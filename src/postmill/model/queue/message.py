@@ -69,6 +69,8 @@ class Message(msgspec.Struct, eq=False):
     """Its claim counts it as settled."""
     unanswered: bool = False
     """Its outcome was sent before, and no answer came: it may have landed."""
+    unread: str = ""
+    """Why its payload can't be had from the server; empty: it can."""
 
     @property
     def attempt(self) -> int:

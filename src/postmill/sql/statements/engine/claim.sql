@@ -14,6 +14,8 @@
 -- to come says nothing of when the message came, all failures of its id count then.
 -- Failures of an older message with the same id (the queue was dropped and created again) don't count; a lost lease may be recorded
 -- long after it began, when the newer message is there already.
+-- For a row that makes the whole statement fail: `unread` leaves payloads and headers where they are, `front` takes nothing and tells the id
+-- that would be taken, left_out (of the fast lane), left_out_behind (of the others) and left_out_patrol (of a patrol too) pass by these ids.
 -- Lock order: queue rows (skipping locked ones), then postmill.claims. Errors: none of its own.
 with clock as materialized (
     select clock_timestamp() as now, $7::text =
@@ -34,6 +36,8 @@ candidate as materialized (
              where msg_id > $1::bigint and msg_id <= $8::bigint --? late
                and vt <= (select now from clock)
                and (select open and known from clock)
+               and msg_id <> all ($8::bigint[]) --? left_out
+               and msg_id <> all ($9::bigint[]) --? left_out_behind
              order by msg_id --? !due
              order by vt --? due
              limit $2::integer
@@ -43,9 +47,10 @@ claimed as (
     update {queue} as q
        set vt = (select now from clock) + $3::interval,
            last_read_at = (select now from clock), --? last_read_at
-           read_ct = q.read_ct + 1
+           read_ct = least(q.read_ct, 2147483646) + 1
      where q.ctid = any (array(select at from candidate where bytes_before < $6::bigint)) --? !partitioned
      where q.msg_id = any (array(select msg_id from candidate where bytes_before < $6::bigint)) --? partitioned
+       and false --? front
     returning q.msg_id, q.read_ct, q.vt, q.enqueued_at, q.message,
               case when q.enqueued_at <= (select now from clock) then q.enqueued_at else '-infinity' end as since
               , q.headers --? headers
@@ -66,6 +71,7 @@ select (select claim_id from receipt) as claim_id,
        (select greatest(min(vt), '2000-01-01') from candidate where bytes_before < $6::bigint) as oldest_vt, --? patrol
        (select min(msg_id) from ((select msg_id from {queue} where msg_id > $1::bigint and msg_id <= $8::bigint --? patrol
                                      and vt <= (select now from clock) - interval '30 seconds' --? patrol
+                                     and msg_id <> all ($9::bigint[]) --? left_out_patrol
                                    order by msg_id limit $2::integer + 1) --? patrol
                                   except select msg_id from candidate) as old) as locked, --? patrol
        extract(epoch from clock_timestamp() - (select now from clock))::double precision as took_s, --? patrol
@@ -73,8 +79,10 @@ select (select claim_id from receipt) as claim_id,
        array_agg(msg_id) as msg_ids,
        array_agg(read_ct) as read_cts,
        array_agg((date_part('epoch', least(greatest(enqueued_at, '0001-01-02'), '9999-12-30')) * 1000000)::bigint) as enqueued_us,
-       array_agg(coalesce(message::text, 'null')) as messages,
-       case when count(headers) > 0 then array_agg(headers::text) end as headers,
+       (select min(msg_id) from candidate) as front, --? front
+       array_agg(coalesce(message::text, 'null')) as messages, --? !unread
+       case when count(headers) > 0 then array_agg(headers::text) end as headers, --? !unread
+       array_agg('null'::text) as messages, null::text[] as headers, --? unread
        case when max(read_ct) > 1 then array_agg(
            case when read_ct > 1 then
                (select count(*)::integer

@@ -1,6 +1,7 @@
 -- What the table of each queue looks like, or of queue $1 only (null: all); read from the catalogue, so nothing of the
 -- queue itself is locked or needs a privilege. A queue that is registered but has no table is left out.
 -- Tables of long names are cut to 63 bytes, as the server does when it makes them.
+-- An archive may be anything that takes rows, a view or a foreign table too: the part cursor_columns must say the same of it.
 -- Called by postmill.db.tools.pgmq (psycopg) and the engine (asyncpg). Takes no locks. Errors: undefined_table without pgmq.
 select
     meta.queue_name::text as queue_name,
@@ -41,6 +42,5 @@ join pg_catalog.pg_namespace as namespace
     on namespace.oid = class.relnamespace and namespace.nspname = 'pgmq'
 left join pg_catalog.pg_class as archive
     on archive.relname = lower('a_' || meta.queue_name)::name and archive.relnamespace = class.relnamespace
-    and archive.relkind in ('r', 'p')
 where $1::text is null or meta.queue_name = $1::text
 order by meta.queue_name

@@ -1,0 +1,89 @@
+"""Claims round the rows that a claim can't take, so that one row never stops its queue.
+
+A claim is one statement: a row whose payload has no text that a server can send, or whose update a trigger or
+constraint refuses, makes the whole of it fail, each time. Such a row is found by claiming one message at a
+time. It is claimed without its payload, or, when that is refused as well, left out for a while.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Protocol
+
+import asyncpg
+
+from postmill.model.sqlstates import may_come_from_one_row, state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LEFT_OUT_S = 60.0
+"""How long a row is left out before it is tried again: seldom enough to cost nothing, often enough that one
+which was mended runs soon.
+"""
+MOST_LEFT_OUT = 100
+"""With more rows than this left out it is not a few odd rows: the queue as a whole refuses, and the claim
+fails.
+"""
+
+
+class Fetch(Protocol):
+    """Sends one claim. Raises what asyncpg raises."""
+
+    async def __call__(self, limit: int, left_out: list[int], /, *flags: str) -> Any:
+        """Of at most ``limit`` messages, with these flags of the statement."""
+
+
+class OddRows:
+    """What one worker knows of the rows that its claims can't take."""
+
+    def __init__(self) -> None:
+        self.on_left_out: Callable[[int, str], None] = lambda _id, _reason: None
+        """Called with a message that can't be claimed at all, and why."""
+        self._alone = 0
+        """So many claims still take one message each: one of those that come next makes a claim fail."""
+        self._left_out: dict[int, float] = {}
+        """Messages that can't be claimed, and until when they are left out (by the monotonic clock)."""
+
+    async def claim(self, fetch: Fetch, limit: int) -> tuple[Any, str]:
+        """The row of a claim, and why its only message came without its payload; empty: it came whole. Raises
+        what is not for a row's sake.
+        """
+        while True:
+            try:
+                row = await fetch(1 if self._alone else limit, self._ids())
+                self._alone = max(0, self._alone - 1)
+                return row, ""
+            except asyncpg.PostgresError as error:
+                if not _for_a_rows_sake(error):
+                    raise
+                if self._alone:
+                    row = await self._past(fetch, error)
+                    if row is not None:
+                        return row, str(error)
+                else:
+                    self._alone = limit
+
+    async def _past(self, fetch: Fetch, error: asyncpg.PostgresError) -> Any:
+        """The next message, alone, makes a claim fail: claim it without its payload, or leave it out."""
+        try:
+            return await fetch(1, self._ids(), "unread")
+        except asyncpg.PostgresError as refused:
+            if not _for_a_rows_sake(refused) or len(self._left_out) >= MOST_LEFT_OUT:
+                raise
+            reason = f"{state_of(refused)}: {refused}"
+        front = (await fetch(1, self._ids(), "front"))["front"]
+        if front is not None:
+            self._left_out[front] = time.monotonic() + LEFT_OUT_S
+            self.on_left_out(front, reason)
+        return None
+
+    def _ids(self) -> list[int]:
+        if self._left_out:
+            now = time.monotonic()
+            self._left_out = {msg_id: until for msg_id, until in self._left_out.items() if until > now}
+        return list(self._left_out)
+
+
+def _for_a_rows_sake(error: asyncpg.PostgresError) -> bool:
+    return may_come_from_one_row(state_of(error))
