@@ -23,9 +23,12 @@ if TYPE_CHECKING:
     Complete = Callable[[click.Context, click.Parameter, str], list[str]]
 
 MAX_NAMES = 200
-"""A shell that is offered more asks whether it should show them: bash does at 100, zsh at what fits."""
+"""The most names that a shell is offered. 200: bash asks from 100 on whether to show them, and a longer list
+helps no reader.
+"""
 PATIENCE_S = 1
-"""Seconds that a database may take: a person who has pressed Tab waits no longer."""
+"""How long a database may take to answer, in seconds. 1 s: a person who has pressed Tab does not wait longer.
+"""
 
 
 def _offering(names: Names) -> Complete:

@@ -1,1 +1,1 @@
-"""Connections, and everything the product itself executes on them."""
+"""Connections to the database, and the work that Postmill itself does on them."""

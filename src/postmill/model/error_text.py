@@ -8,11 +8,13 @@ import traceback
 
 UNSHOWN = "(its text can't be shown)"
 KEPT_TEXT = 8_000
-"""Characters of a text that a row keeps, of a traceback its end, where the cause stands: a screen or two."""
+"""Characters of a text that a row keeps. 8,000 are one or two screens. Of a traceback the end is kept, where
+the cause stands.
+"""
 KEPT_NAME = 200
-"""Characters of a class's name that a row keeps: no real one is as long."""
+"""Characters of a class's name that a row keeps: no real name is longer."""
 KEPT_FRAMES = 30
-"""Innermost frames of each traceback that a row keeps: more of them are more than ``KEPT_TEXT``."""
+"""Innermost frames of each traceback that a row keeps: 30 frames fill ``KEPT_TEXT``."""
 
 
 def message_of(error: BaseException) -> str:

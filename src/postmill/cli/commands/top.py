@@ -26,7 +26,7 @@ a fifth of a server's time: a reading counts every message of every queue.
 
 LOOK_EVERY_S = 0.5
 """Seconds between two looks whether the terminal is still there: it may be closed without a signal to this
-process. Half a second later nobody has noticed that the process lives on.
+process. Half a second: the process outlives its terminal by no more than that.
 """
 
 

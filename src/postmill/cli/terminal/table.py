@@ -33,11 +33,13 @@ RATES = frozenset({"sent_s", "left_s"})
 SINCE = frozenset({"started_at"})
 """Times of which people ask how long ago they were."""
 GAP = 2
-"""Spaces between two columns; one when the table does not fit."""
+"""Spaces between two columns, so that they are told apart; one when the table does not fit."""
 NARROWEST = 8
-"""A text is not cut shorter than this: enough to tell two names apart."""
+"""Characters to which a text is cut at most: eight are enough to tell two names apart."""
 SHORT_ID = 8
-"""Characters of a UUID that are shown: commands take them in its place, as git does with a commit's hash."""
+"""Characters of a UUID that are shown. Commands accept them in its place; eight tell a project's workers and
+letters apart.
+"""
 
 
 def plain(_row: Mapping[str, Any], _column: str, cell: str) -> str:

@@ -1,5 +1,5 @@
-"""Whether the database answers, for those who ask often and from outside: it is asked at most once a second,
-on one connection, however many want to know.
+"""Whether the database answers. Monitoring asks this often; the database is asked at most once a second, on
+one connection.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ second.
 
 
 class DatabaseProbe:
-    """Opens its connection when it is asked first."""
+    """Opens its connection at the first question."""
 
     def __init__(self, address: Address) -> None:
         self._shared = SharedConnection(address, "probe")
@@ -49,6 +49,6 @@ class DatabaseProbe:
         try:
             async with asyncio.timeout(TIMEOUT_S):
                 await self._shared.fetchrow(statement("check_clock"))
-        except Exception:  # whatever it is, it was no answer
+        except Exception:  # any error means that the database did not answer
             return False
         return True

@@ -1,9 +1,8 @@
 """Connections that handlers borrow: a pool of what the worker has left, or, when nothing is left, the
 settlements' own connection.
 
-A handler gets one that works. While there is none to be had (an outage, a server or a pooler that is full) it
-waits: that is the worker's trouble, and no failure of the message. What it gets is taken back when its block
-ends, and reset.
+A handler gets one that works. While there is none (an outage, a server or a pooler that is full) the handler
+waits, and the message does not fail. The connection is taken back when the handler's block ends, and reset.
 """
 
 from __future__ import annotations
@@ -36,10 +35,12 @@ if TYPE_CHECKING:
     Landed = Callable[[PoolConnectionProxy], Awaitable[bool]]
 
 AS_THE_ROLE_HAS_IT = "reset default_transaction_isolation; reset lock_timeout"
-"""Gives a handler on the settlements' session what it has on one of its own."""
+"""Gives a handler on the settlements' session the settings that it would have on a session of its own."""
 
 UNUSED_S = 60.0
-"""A connection that no handler has wanted for a minute is closed: others may need its place on the server."""
+"""A connection that no handler has used for this long, in seconds, is closed. A minute: other clients may
+need its place on the server, and opening another one takes milliseconds.
+"""
 
 HandlerConnection: TypeAlias = PoolConnectionProxy
 """asyncpg's own stand-in for a connection: after the loan every call on it raises."""
@@ -48,7 +49,7 @@ _borrowing: ContextVar[bool] = ContextVar("postmill_borrowing", default=False)
 
 
 class Outage(Protocol):
-    """Tells people that there is no connection to be had, once, and once that there is."""
+    """Logs once that no connection can be had, and once that one can be had again."""
 
     def began(self, error: BaseException) -> None: ...
 
@@ -70,7 +71,7 @@ class HandlerConnections:
         flags = () if size else ("listening",)
         settling = own_settings("session") + "\n" + statement(SETTLING, "session")
         own = statement("session_own", "lent") if size else settling
-        # A pooler's sessions are not ours to set and reset.
+        # A pooler's sessions are shared with other clients: they are neither set nor reset.
         self._own_text = "" if address.pooled else own
         self._reset_text = "" if address.pooled else statement("session_reset", *flags) + "\n" + own
 
@@ -137,7 +138,7 @@ class HandlerConnections:
             _borrowing.reset(token)
 
     async def _once_available(self, stack: AsyncExitStack, prepare: Prepare) -> HandlerConnection:
-        """Borrow as soon as the database lets us. ``stack`` gives it back."""
+        """Borrow a connection as soon as the database has one. ``stack`` gives it back."""
         backoff = Backoff(random.random)
         while True:
             source = self._from_pool(prepare) if self._size else self._from_shared(prepare)
@@ -176,7 +177,7 @@ class HandlerConnections:
                 _revoke(lent)
 
     async def _restore(self, session: HandlerSession) -> None:
-        """A session that can't be as it was is closed; the next statement opens another one."""
+        """Reset the session. One that can't be reset is closed, and the next statement opens another one."""
         if session.is_closed():
             return
         if not session.can_be_reset or session.is_in_transaction():
@@ -204,7 +205,7 @@ class HandlerConnections:
             await self._give_back(pool, lent, session)
 
     async def _prepared(self, pool: asyncpg.Pool, prepare: Prepare) -> HandlerConnection:
-        """One that is ready. A dead one that has been used before is replaced at once: the next may live."""
+        """A connection that works. A dead one is replaced at once: the next one may work."""
         while True:
             lent = await pool.acquire()
             session = _session(lent)
@@ -219,7 +220,7 @@ class HandlerConnections:
                 return lent
 
     async def _give_back(self, pool: asyncpg.Pool, lent: HandlerConnection, session: HandlerSession) -> None:
-        """What the handler did on it is done: that it can't be tidied up any more is no news to anybody."""
+        """Give the connection back. An error of the reset is not raised: the handler's own work is done."""
         if not session.can_be_reset:
             session.terminate()
         try:
@@ -245,12 +246,12 @@ class HandlerConnections:
             return self._pool
 
     async def _init(self, connection: asyncpg.Connection) -> None:
-        """A rest between two handlers does not end the session."""
+        """Turn the server's idle limit off, so that a rest between two handlers does not end the session."""
         if self._own_text:
             await connection.execute(self._own_text, timeout=CONNECT_TIMEOUT_S)
 
     async def _reset(self, connection: asyncpg.Connection) -> None:
-        """Nothing of one handler's session reaches the next."""
+        """Resets the session, so that nothing of one handler's reaches the next."""
         await cast("HandlerSession", connection).reset_session(self._reset_text)
 
 
@@ -260,7 +261,7 @@ async def take_own_role(lent: HandlerConnection) -> None:
 
 
 class _NoPool:
-    """What asyncpg asks a lent connection's pool for, where there is none."""
+    """Stands for the pool of a lent connection where there is none: what asyncpg asks of one."""
 
     def __init__(self, session: HandlerSession) -> None:
         self._session = session

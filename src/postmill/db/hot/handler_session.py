@@ -1,7 +1,7 @@
-"""A connection of the kind that handlers borrow: it knows whether it still works, what a handler has done to
-it, and how to be as it was before.
+"""The kind of connection that handlers borrow: it knows whether it still works, what a handler has done to
+it, and how to reset that.
 
-asyncpg's own connection with a few marks. Knows neither messages nor who borrows it.
+It is asyncpg's own with a few marks, and knows neither messages nor workers.
 """
 
 from __future__ import annotations
@@ -31,10 +31,14 @@ another connection may take (``db.hot.shared_connection.CONNECT_TIMEOUT_S``).
 """
 
 BEGIN = "begin; set local postmill.transaction = 'open'"
-"""The setting ends with the transaction: by it the completing statement knows that it is still in it."""
+"""A setting that ends with the transaction: the completing statement sees by it that it is still in this
+transaction.
+"""
 
 _LASTING = re.compile(r"(?:^|;)\s*(?:discard|deallocate|listen|unlisten)\b", re.IGNORECASE)
-"""What a reset does not take back, or what asyncpg does not know of: the session is closed afterwards."""
+"""Statements whose effect a reset does not undo, or that asyncpg does not know of: the session is closed
+afterwards.
+"""
 
 _ENDS_TRANSACTION = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
@@ -63,15 +67,15 @@ class HandlerSession(asyncpg.Connection):
         self._role_is_its_own = True
 
     def lend(self) -> None:
-        """A handler gets it now."""
+        """Mark that a handler gets it now."""
         self.loans += 1
         self._on_loan = True
         self._limit_statements(None)
         self._spoiled = self._closed_on_purpose = self._is_reset = False
 
     async def check(self) -> None:
-        """Raise when nobody answers on it any more. Asks only after a rest, and when something has arrived
-        that was not read yet: a server that ends a session says so.
+        """Raise when the server no longer answers on it. Asks the server only after a rest, and when
+        something has arrived that was not read yet: a server that ends a session sends a message.
         """
         if time.monotonic() - self.heard_at >= CHECK_AFTER_S or self._has_mail():
             await super().execute("select", timeout=TIMEOUT_S)
@@ -85,8 +89,8 @@ class HandlerSession(asyncpg.Connection):
         self._role_is_its_own = True
 
     async def take_own_role(self) -> None:
-        """Act again as the user that has logged in, if a statement may have said otherwise: a handler's role
-        need not have the rights to complete a message.
+        """Act as the user of the login again, if a statement may have changed the role: a handler's role need
+        not have the right to complete a message.
         """
         if not self._role_is_its_own:
             await super().execute("set session authorization default; reset role", timeout=TIMEOUT_S)
@@ -200,7 +204,7 @@ class HandlerSession(asyncpg.Connection):
         super().terminate()
 
     def _limit_statements(self, limit_s: float | None) -> None:
-        """A handler's statement may take as long as it likes; one of ours on the same session may not."""
+        """Run one of Postmill's own statements, with a time limit; a handler's statements have none."""
         self._config: Any = self._config._replace(command_timeout=limit_s)
 
     def _let_go(self) -> None:

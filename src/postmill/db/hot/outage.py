@@ -31,7 +31,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def refuses_login(error: BaseException) -> bool:
-    """Whether the server did not let us in: no statement was sent. Says nothing about whether that passes."""
+    """Whether the server refused the login, so that no statement was sent. It may be temporary or not."""
     return sqlstates.refuses_login(condition_of(error))
 
 
@@ -45,5 +45,5 @@ def breaks_connection(error: BaseException) -> bool:
 
 
 def condition_of(error: BaseException) -> Condition:
-    """What the server reported; ``UNEXPECTED`` for an error that is none of a server's."""
+    """What the server reported; ``UNEXPECTED`` for an error that no server reports."""
     return condition(state_of(error), str(error))

@@ -1,5 +1,5 @@
-"""Why a server let nobody in, as SQLSTATE. libpq keeps that to itself and tells only the server's words,
-which may be in any language; so asyncpg asks once more.
+"""Why a server refused a login, as SQLSTATE. libpq does not pass it on, only the server's text, which may be
+in any language; so asyncpg tries the login once more.
 
 Only on the way to an error message. Decides nothing: see ``db.outage`` for what a state means.
 """
@@ -35,7 +35,7 @@ async def _refusal(address: Address) -> asyncpg.PostgresError | None:
             connection = await open_connection(address, "postmill", timeout_s=TIMEOUT_S)
     except asyncpg.PostgresError as error:
         return error
-    except Exception:  # whatever asyncpg has against the address, libpq's words are left
+    except Exception:  # asyncpg may refuse the address: then libpq's text has to do
         return None
     connection.terminate()
     return None

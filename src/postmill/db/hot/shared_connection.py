@@ -1,8 +1,8 @@
 """One asyncpg connection for one kind of statement: opened when needed, used by one at a time, replaced when
 it breaks.
 
-It does not retry and does not wait: whoever uses it knows what a failure means. Every call has a time
-limit, so a half-open connection is noticed.
+It does not retry and does not wait: the caller knows what a failure means. Every call has a time limit, so a
+half-open connection is noticed.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class SharedConnection:
         """When :meth:`fetchrow` sent its last statement, by the monotonic clock."""
 
     def on_connect(self, action: OnConnect) -> None:
-        """Run ``action`` on each new connection before anybody uses it."""
+        """Run ``action`` on each new connection before its first use."""
         self._on_connect.append(action)
 
     async def fetchrow(self, text: str, *args: object) -> Any:
@@ -79,8 +79,8 @@ class SharedConnection:
             await connection.execute(text, *args, timeout=self._timeout_s)
 
     def connection(self, *, pinned: bool = True) -> AbstractAsyncContextManager[asyncpg.Connection]:
-        """The connection for several statements, nobody else between them. Behind a pooler, in one
-        transaction, where their plans are to be ``pinned``.
+        """The connection for several statements, with no statement of another task between them. Behind a
+        pooler, in one transaction, where their plans are to be ``pinned``.
         """
         return _Turn(self, pinned=pinned)
 
@@ -114,7 +114,7 @@ class SharedConnection:
             await connection.execute(statement(self._lock_limit, scope), timeout=self._timeout_s)
 
     def _failed(self, error: BaseException) -> None:
-        """Leave the connection if it is not known what it is doing: broken, or cut in a statement."""
+        """Leave the connection if its state is not known: it broke, or was cut in a statement."""
         if breaks_connection(error) or not isinstance(error, Exception):
             self._drop()
 
@@ -165,7 +165,9 @@ class _Turn:
 
 
 def own_settings(scope: str) -> str:
-    """What makes a ``session``, or a transaction (``local``), ours, whatever the role's defaults are."""
+    """The statement that gives a ``session``, or a transaction (``local``), Postmill's settings, whatever the
+    role's defaults are.
+    """
     return statement("session_own", scope) + "\n" + statement("session_pins", scope)
 
 

@@ -53,7 +53,7 @@ little; a million transactions are minutes of a busy server or a day of a quiet 
 
 
 def run(connection: Connection, address: Address) -> Iterator[Finding]:
-    """Every check in order; without our schema those that read it are left out."""
+    """Every check in order; without Postmill's schema, those that read it are left out."""
     found = [_tried(name, check, connection, address) for name, check in CHECKS.items()]
     yield from found
     if not any(finding.check == "schema" and finding.status == "fail" for finding in found):
@@ -80,7 +80,7 @@ def version(connection: Connection, _: Address) -> Finding:
 
 
 def schema(connection: Connection, _: Address) -> Finding:
-    """Our schema and pgmq, in a version this code works with."""
+    """Postmill's schema and pgmq, in a version that this code works with."""
     try:
         migrate.check_version(connection)
     except PostmillError as error:
@@ -89,7 +89,7 @@ def schema(connection: Connection, _: Address) -> Finding:
 
 
 def queue_tables(connection: Connection, _: Address) -> Finding:
-    """pgmq is there; whoever installed it."""
+    """Whether pgmq is installed, by Postmill or otherwise."""
     if not pgmq.is_present(connection):
         return Finding("pgmq", "fail", "not installed", "postmill migrate")
     return Finding("pgmq", "pass", "installed")
@@ -126,7 +126,7 @@ def listen(connection: Connection, address: Address) -> Finding:
 
 
 def pooler(connection: Connection, address: Address) -> Finding:
-    """What stands in between, and that the address says nothing wrong about it."""
+    """Whether a pooler stands before the server, and whether the address agrees."""
     if address.pooled:
         return Finding(
             "pooler", "pass", "transaction mode, by the address: no prepared statements, no LISTEN"
@@ -159,7 +159,9 @@ def clock(connection: Connection, _: Address) -> Finding:
 
 
 def round_trip(connection: Connection, _: Address) -> Finding:
-    """How far the database is: the shortest of several trips, and what a worker should be given there."""
+    """How far the database is: the shortest of several round trips, and how many connections a worker needs
+    at that distance.
+    """
     trips = []
     for _number in range(TRIPS):
         began = time.monotonic()
@@ -179,7 +181,7 @@ def round_trip(connection: Connection, _: Address) -> Finding:
 
 
 def queues(connection: Connection, _: Address) -> Finding:
-    """Queues with messages that nobody takes."""
+    """Queues with messages and no worker."""
     waiting = [row for row in reads.queues(connection) if row["ready"] and not row["workers"]]
     paused = [row["queue"] for row in waiting if row["paused_at"]]
     lonely = [f"{row['queue']} ({row['ready']} ready)" for row in waiting if not row["paused_at"]]
@@ -206,7 +208,7 @@ def left_ready(connection: Connection, _: Address) -> Finding:
 
 
 def dead_letters(connection: Connection, _: Address) -> Finding:
-    """Messages that nobody will run again unless somebody acts."""
+    """Messages that will not run again until an operator replays them."""
     rows = _rows(connection, "check_dead_letters")
     if rows:
         found = ", ".join(f"{row['dead']} in {row['queue']}" for row in rows)
@@ -274,7 +276,7 @@ CHECKS_OF_SCHEMA: dict[str, Check] = {
     "left ready": left_ready,
     "dead letters": dead_letters,
 }
-"""Those that follow, where our schema is there."""
+"""The checks that follow when Postmill's schema is there."""
 
 
 def _listening(address: Address) -> Address:

@@ -1,4 +1,4 @@
-"""One plain connection for tools and the sync side, and the driver's errors in our words.
+"""One plain connection for tools and synchronous code, and the driver's errors as errors of Postmill.
 
 Every connection is autocommit: a transaction is always written out where it is meant. Does not start servers,
 does not retry, and does not know which tables there are.
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from postmill.model.errors import PostmillError
 
 Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
-"""A connection of ours: autocommit, ``$1`` parameters, rows as dicts."""
+"""The type of connection that tools use: autocommit, ``$1`` parameters, rows as dicts."""
 
 _FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
 
@@ -72,14 +72,14 @@ class _AnyTime(TimestamptzLoader):
 
 @contextmanager
 def translated(address: Address, *, connected: bool = True) -> Iterator[None]:
-    """Turns the driver's errors into ours; an error that is no expected one of a database passes through.
+    """Turns the driver's errors into Postmill's; an unexpected error passes through.
 
     ``connected``: whether there was a connection, so that what was under way may have taken effect.
     """
     try:
         yield
     except psycopg.errors.SyntaxError:
-        raise  # ours: a bug
+        raise  # a bug
     except psycopg.Error as error:
         raise _in_our_words(error, address, connected=connected) from error
 
@@ -98,7 +98,7 @@ def _in_our_words(error: psycopg.Error, address: Address, *, connected: bool) ->
 
 def _unavailable(error: psycopg.OperationalError, report: Report, address: Address) -> PostmillError:
     """libpq gives no SQLSTATE for a refused login; what the server said follows FATAL, in its language. So
-    the server is asked again; the words tell only when it gives no state then either.
+    the login is tried again with asyncpg. The text decides only when that gives no SQLSTATE either.
     """
     fatal = _FATAL.search(str(error))
     report = replace(report, message=fatal["text"]) if fatal else report
@@ -112,7 +112,7 @@ def _unavailable(error: psycopg.OperationalError, report: Report, address: Addre
 
 
 def _state_again(address: Address) -> str:
-    # Here, for it brings the other driver, and most processes never come here.
+    # Imported here, since it brings the other driver, which most processes never need.
     from postmill.db.hot.refusal import refusal  # noqa: PLC0415
 
     answer = refusal(address)

@@ -1,8 +1,8 @@
-"""Brings a database to the schema that this code needs, and takes it away again.
+"""Brings a database to the schema that this code needs, and removes that schema.
 
 Three layers: pgmq's own SQL where there is no pgmq; the numbered migrations, each once and for ever; then
 functions, views and facades, again whenever their text changed. Every step is a transaction under one
-advisory lock. Never touches a queue, nor a pgmq that somebody else installed.
+advisory lock. Never touches a queue, nor a pgmq that is there already.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def migrate(connection: psycopg.Connection[Any]) -> Report:
         while migration_plan.pending(_installed(connection)):
             with connection.transaction():
                 _execute(connection, statement("migration_lock"))
-                # Somebody else may have done it while we waited for the lock.
+                # Another process may have done it while this one waited for the lock.
                 for step in migration_plan.pending(_installed(connection))[:1]:
                     _execute(connection, step.sql)
                     done.append(step.name)
@@ -100,7 +100,7 @@ def is_too_old(connection: psycopg.Connection[Any]) -> bool:
 def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Report:
     """Remove schema postmill, its facades and its triggers; queues, archives and pgmq itself stay.
 
-    Raises :class:`Refused` when dead letters that nobody replayed would be lost, unless ``force``.
+    Raises :class:`Refused` when dead letters that were not replayed would be lost, unless ``force``.
     """
     _check_connection(connection)
     with _errors_in_words(connection), connection.transaction():
@@ -149,7 +149,7 @@ def _check_no_dead_letters(connection: psycopg.Connection[Any]) -> None:
     if count:
         raise Refused(
             f"{count} dead letters would be lost.",
-            why="They are kept in schema postmill and nobody has replayed them.",
+            why="They are kept in schema postmill and were not replayed.",
             hint="Replay or export them first, or insist with --force.",
         )
 
@@ -166,8 +166,9 @@ def _rows(connection: psycopg.Connection[Any], sql: str) -> list[DictRow]:
 
 @contextmanager
 def _errors_in_words(connection: psycopg.Connection[Any]) -> Iterator[None]:
-    """Turn what Postgres refuses into what happened, why, and what to try. Lost connections pass as they
-    are."""
+    """Turn an error of Postgres into one that says what happened, why, and what to try. Errors of lost
+    connections pass unchanged.
+    """
     try:
         yield
     except psycopg.OperationalError:

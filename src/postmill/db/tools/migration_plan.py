@@ -1,8 +1,8 @@
 """What a migration has to run, given what a database says is installed. Decides only: nothing here talks to
 a server.
 
-The texts it returns are complete: what a step writes down about itself is part of its SQL, so that what is
-printed for a person and what is executed are one and the same.
+The texts it returns are complete: a step's record of itself is part of its SQL, so that the printed script
+and the executed one are the same.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _components() -> Iterator[tuple[str, str]]:
 
 
 def _is_foreign(name: str, installed: Installed) -> bool:
-    """Whether a facade's schema is already here and not ours: then it is left alone."""
+    """Whether a facade's schema is there already and was not made by Postmill: then it is left alone."""
     folder, _, schema = name.partition("/")
     return folder == "compat" and schema in installed.schemas and name not in installed.components
 

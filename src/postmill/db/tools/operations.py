@@ -1,6 +1,6 @@
-"""What an operator does to queues, messages and dead letters: thin calls of our SQL functions.
+"""An operator's actions on queues, messages and dead letters: thin calls of Postmill's SQL functions.
 
-Errors are the database's; :func:`postmill.db.tools.connect.translated` puts them in words.
+Errors are the database's; :func:`postmill.db.tools.connect.translated` turns them into Postmill's.
 """
 
 from __future__ import annotations

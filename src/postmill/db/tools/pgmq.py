@@ -1,4 +1,4 @@
-"""pgmq on this server: is it here, what do its queues look like, and the SQL that installs it.
+"""pgmq on this server: whether it is there, the shape of its queues, and the SQL that installs it.
 
 A pgmq that is here already, as an extension or from plain SQL, is used as it is; nothing in this module
 changes one. Its shape is read from the catalogue: version strings are never compared. Installing is the
@@ -39,7 +39,7 @@ class Bundle:
 
 
 def bundle() -> Bundle:
-    """The SQL of the pgmq release that our dependency ships."""
+    """The SQL of the pgmq release that the dependency ``pgmq`` ships."""
     from pgmq.install import (  # noqa: PLC0415  (0.2 s of imports that only an installation needs)
         get_embedded_install_sql,
         get_embedded_sql_version,
@@ -49,9 +49,9 @@ def bundle() -> Bundle:
 
 
 def is_present(connection: psycopg.Connection[Any]) -> bool:
-    """Whether this database has a pgmq that we can use.
+    """Whether this database has a pgmq that Postmill can use.
 
-    Raises :class:`Refused` when it has one whose messages lack a column we can't do without.
+    Raises :class:`Refused` when it has one whose messages lack a needed column.
     """
     row = _rows(connection, statement("pgmq_present"))[0]
     missing = sorted(_NEEDED.difference(row["attributes"]))

@@ -21,7 +21,7 @@ def queues(connection: Connection, queue: str | None = None, *, exactly: bool = 
 
 
 def workers(connection: Connection, *, everyone: bool, limit: int) -> list[Row]:
-    """Living workers; with ``everyone`` also those that stopped or are silent."""
+    """Workers that are alive; with ``everyone`` also those that stopped or are silent."""
     return connection.execute(statement("read_workers"), (everyone, limit)).fetchall()
 
 

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 OVERLAP = timedelta(seconds=1)
-"""A statement takes its ``vt`` from the clock and commits a moment later. A second is far more than it
-needs.
+"""The due lane looks this far back. A statement takes its ``vt`` from the clock and commits a moment later; a
+second is far more than that takes.
 """
 LOWEST = -(2**63)
-"""Below every id that can be claimed."""
+"""The smallest ``bigint``: no id lies below it."""
 
 
 @dataclass(slots=True)

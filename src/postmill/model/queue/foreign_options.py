@@ -1,4 +1,4 @@
-"""Worker options that people know from other products, and what to write here in their place. Pure."""
+"""Worker options of other products, and what to write here in their place. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BY_AIM: Mapping[str, str] = {
     "name": "A worker is named by its function, and its queue by queue=...",
     "results": "Write keep_results=True.",
 }
-"""What to write here, by what people are after."""
+"""The options to write here, by what they are for."""
 WRITTEN_HERE: Mapping[str, str] = {
     name: _BY_AIM[aim]
     for aim, names in {

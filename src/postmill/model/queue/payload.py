@@ -49,6 +49,7 @@ _WHATEVER_NUMBERS = msgspec.json.Decoder(float_hook=str)
 """Checks text without making floats: text is passed through, and ``jsonb`` holds what no float can."""
 _TOO_LONG = re.compile(rf"(?<![.\d])\d{{{MAX_DIGITS + 1}}}")
 _TOO_LONG_IN_BYTES = re.compile(rb"(?<![.\d])\d{%d}" % (MAX_DIGITS + 1))
+"""The same in bytes: one digit more than ``MAX_DIGITS``, and not behind a decimal point."""
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NO_BRACKET = re.compile(r"[^\[\]{}]+")
 _OPENED = str.maketrans("{}", "[]")

@@ -11,7 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WINDOW_S = 0.1
-"""Seconds of work to hold: longer than a claim's round trip to a server in another room takes."""
+"""Seconds of work to hold. 0.1 s: longer than a claim's round trip to a server in another room takes, so that
+handlers never wait for a claim.
+"""
 MAX_RATE_FACTOR = 20.0
 """One observation counts as at most 20 times the messages per second of elapsed time: a short burst after a
 long wait says little about the rate.

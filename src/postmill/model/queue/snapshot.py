@@ -5,15 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BACKGROUND_POLL_S = 0.2
-"""How often a busy worker looks behind the fast lane, and an idle one if nothing tells it of late commits."""
+"""Seconds between two looks of a busy worker behind the fast lane, and between two polls of an idle worker
+that is not told of late commits. 0.2 s: a late message waits no longer than a person notices.
+"""
 FOLLOW_S = 0.5
-"""How soon one that was called and has caught up looks whether something was left behind."""
+"""Seconds until a worker that was woken and has caught up polls once more. 0.5 s: transactions that were open
+at its claim have mostly committed by then.
+"""
 PATROLLING_S = 1.0
-"""How long an idle worker rests at most while the patrol is on its way through many ids."""
+"""The longest rest of an idle worker while the patrol is on its way through many ids, in seconds. 1 s: the
+patrol gets on, at one small statement a second.
+"""
 FRESH_S = 0.05
-"""A message sent so lately is another worker's, which was called for it."""
+"""A message that was sent within this time, in seconds, is left to the worker that was woken for it. 50 ms:
+that worker claims within a few.
+"""
 SPREAD_S = 0.005
-"""Workers that know when a message falls due look one after the other, so far apart on average."""
+"""Workers that know when a message falls due poll one after the other, this many seconds apart on average. 5
+ms: the first has claimed before the second polls.
+"""
 
 
 @dataclass(frozen=True, slots=True)
