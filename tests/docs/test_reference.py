@@ -8,7 +8,8 @@ from dataclasses import fields, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import click
 import pytest
@@ -20,8 +21,10 @@ from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.main import root
 from postmill.cli.options import GLOBAL_OPTIONS
 from postmill.engine.settle.statements import details
+from postmill.engine.worker_probe import WorkerProbe
 from postmill.gateway import platform_errors
-from postmill.gateway.platform_errors import PlatformError
+from postmill.gateway.application import OF_THE_FUNCTION, Gateway
+from postmill.gateway.platform_errors import METHODS, PlatformError
 from postmill.model import errors
 from postmill.model.config.settings import ENVIRONMENT, LOG_FORMATS, LOG_LEVELS, TOML_KEYS
 from postmill.model.events import Event
@@ -33,11 +36,15 @@ from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.outcome import Failed, Snooze
 from postmill.model.queue.worker_options import WorkerOptions
 from postmill.sql.catalog import scripts
+from postmill.web.routes import RouteTable
 from postmill.wire.marks import INHERITED
+from tests.gateway.conftest import TRUST
+from tests.gateway.stand_in import StandInHost
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from postmill.engine.engine import Engine
     from postmill.model.queue.outcome import Outcome
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
@@ -249,6 +256,31 @@ def test_every_platform_error_is_in_the_reference_with_its_status() -> None:
     known += [platform_errors.unauthorized(reason) for reason in Reason]
     known += [platform_errors.of_failure(kind("x")) for kind in FunctionFailure.__subclasses__()]
     assert [each.code for each in known if f"| {each.status} | `{each.code}` |" not in told] == []
+
+
+CONTROL_ROUTE = re.compile(r"^\| `(GET|POST) (/[^`?]*)(?:\?[^`]*)?` \| (.*) \|$", re.MULTILINE)
+
+
+def test_the_routes_of_the_host_are_those_of_the_reference() -> None:
+    """Each row of the page is answered by the route of its path, with the credentials that the row says."""
+    gateway = Gateway(StandInHost(), TRUST, max_body_bytes=1)
+    of_functions = [each for each in gateway.routes if each.credentials == OF_THE_FUNCTION]
+    others = [each for each in gateway.routes if each not in of_functions and not each.path.endswith("*")]
+    rows = CONTROL_ROUTE.findall(page("functions.md"))
+    assert sorted(path for _, path, _ in rows) == sorted(each.path for each in others)
+    for method, path, told in rows:
+        route, _ = RouteTable(gateway.routes).find(method, path)
+        assert (route.path, "needs no credentials" in told) == (path, not route.credentials)
+    assert {each.path.removesuffix("/*") for each in of_functions} == {"/functions/v1/<name>"}
+    assert "/functions/v1/<name>/<sub/path>" in page("functions.md")
+    assert [word for word in METHODS if word not in page("functions.md")] == []
+
+
+def test_the_routes_of_the_probe_are_those_of_the_reference() -> None:
+    engine = SimpleNamespace(on_worker=[])
+    routes = WorkerProbe(cast("Engine", engine), "127.0.0.1", 0).routes
+    rows = re.findall(r"^\| `(/\w+)` \|", page("metrics.md"), re.MULTILINE)
+    assert (rows, {each.methods for each in routes}) == ([each.path for each in routes], {("GET", "HEAD")})
 
 
 def test_every_end_and_every_warning_is_in_the_reference() -> None:

@@ -14,8 +14,8 @@ from postmill.auth import keys
 from postmill.gateway.application import Gateway
 from postmill.gateway.platform_errors import rendered
 from postmill.gateway.trust import Trust
+from postmill.gateway.wrappers import Pace
 from postmill.web.limits import ConnectionLimits
-from postmill.web.pace import Pace
 from postmill.web.server import WebServer
 from tests.gateway import stand_in
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from postmill.gateway.application import Gateway
 from postmill.gateway.platform_errors import rendered
+from postmill.gateway.wrappers import Pace
 from postmill.web.limits import ConnectionLimits
-from postmill.web.pace import Pace
 from postmill.web.server import WebServer
 from tests.gateway import stand_in
 from tests.gateway.conftest import KEYS, MOST_BYTES, TRUST

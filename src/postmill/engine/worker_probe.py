@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from postmill.metrics.probe import Answer, Probe
+from postmill.metrics.probe import METHODS, Answer, Probe
 from postmill.metrics.tally import Tally
 from postmill.model.events import Event
+from postmill.web.routes import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from postmill.engine.engine import Engine
     from postmill.engine.worker import QueueWorker
 
@@ -28,8 +31,15 @@ class WorkerProbe:
         self._process = Tally("*", "postmill", 0, lambda: 0)
         engine.events.counters.append(self._process.count)
         engine.on_worker.append(self._count)
-        self._probe = Probe(
-            host, port, {"/live": self._live, "/ready": self._ready, "/metrics": self._metrics}
+        self._probe = Probe(host, port, self.routes)
+
+    @property
+    def routes(self) -> Sequence[Route[Callable[[], Answer]]]:
+        """All that there is to be asked for."""
+        return (
+            Route(METHODS, "/live", self._live),
+            Route(METHODS, "/ready", self._ready),
+            Route(METHODS, "/metrics", self._metrics),
         )
 
     async def start(self) -> None:

@@ -1,36 +1,40 @@
-"""The gateway as an ASGI application: from a path to a function, or to a platform error.
+"""The gateway as an ASGI application: what there is to be asked for, and what each request passes on its way.
 
-Decides who gets in and what a failure looks like; what runs, and where, is the host's to know.
+What runs, and where, is the host's to know.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from postmill.auth.credentials import Denied, Granted, authenticate
-from postmill.gateway import platform_errors, preflight, routing
-from postmill.gateway.client_exchange import ClientExchange
+from postmill.auth import host_proof
+from postmill.gateway import platform_errors
+from postmill.gateway.access import SERVICE_ROLE, Authenticate, Credentials, DropBody, RequireServiceRole
 from postmill.gateway.control import Control
-from postmill.gateway.platform_errors import METHODS, PlatformError
+from postmill.gateway.platform_errors import METHODS, PlatformFailure
 from postmill.gateway.readiness import Readiness
-from postmill.model.events import Event
-from postmill.model.functions.failures import FunctionFailure, ResponseCut
+from postmill.gateway.wrappers import AnswerFailures, CheckResponse, LimitBody, Pace
 from postmill.service.events import Events
-from postmill.web.pace import Pace
-from postmill.web.websocket import ClientGone
+from postmill.web.routes import ANY, Route, RouteTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
     from postmill.gateway.functions import Functions
     from postmill.gateway.trust import Trust
-    from postmill.model.functions.settings import FunctionSettings
+    from postmill.gateway.wrappers import Response
     from postmill.web.asgi import Receive, Scope, Send
 
-GOING_AWAY = 1011
-"""What a WebSocket is closed with when its function is gone (RFC 6455, 7.4.1)."""
+Answer = Callable[..., Awaitable[None]]
+"""An application of the wrappers, with the path's names as further arguments."""
+FUNCTIONS = "/functions/v1/"
+FUNCTION = f"{FUNCTIONS}<name>"
+OF_THE_FUNCTION = "of the function"
+"""Credentials: what the function's settings ask for."""
+CALLED_WITH = (*METHODS, "WEBSOCKET")
+"""What a function answers to. A WebSocket has no method."""
 
 
 class Gateway:
@@ -48,119 +52,59 @@ class Gateway:
         identity: str = "",
     ) -> None:
         self._host = host
-        self._trust = trust
-        self._max_body_bytes = max_body_bytes
-        self._pace = pace
-        self._clock = clock
-        self._events = Events()
+        credentials = Credentials(trust, clock)
         self._control = Control(host, readiness or _always(), identity)
+        call = LimitBody(self._handle, max_body_bytes, pace)
+        ask = LimitBody(DropBody(self._handle), max_body_bytes, pace)
+        self._function = Authenticate(call, ask, host, credentials)
+        self._table = RouteTable([_guarded(route, credentials) for route in self.routes])
+        self._application = CheckResponse(AnswerFailures(self._find, Events()))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One exchange, ``http`` or ``websocket``. Raises only to say that the connection must be cut."""
-        exchange = ClientExchange(scope, receive, send, max_body_bytes=self._max_body_bytes, pace=self._pace)
-        try:
-            problem = await self._answered(scope, exchange)
-        except FunctionFailure as failure:
-            problem = platform_errors.of_failure(failure)
-        except ResponseCut as cut:
-            problem = platform_errors.of_failure(cut.failure)
-        except ClientGone:
-            return  # there is nobody to answer
-        except Exception as error:  # a bug of ours: the caller gets an answer, the log the truth
-            self._events.emit(Event.REQUEST_FAILED, exception=error, path=scope["path"])
-            problem = platform_errors.INTERNAL
-        await self._end(scope, exchange, problem)
-
-    async def _answered(self, scope: Scope, exchange: ClientExchange) -> PlatformError | None:
-        """Lets somebody answer; returns the error to answer with when nobody may."""
-        path = scope["path"]
-        if path in self._control.probes:
-            return await self._control.probe(scope, exchange)
-        if path.startswith(routing.CONTROL):
-            return await self._control.answer(scope, exchange, await self._verdict(scope))
-        return await self._call(scope, exchange)
-
-    async def _call(self, scope: Scope, exchange: ClientExchange) -> PlatformError | None:
-        """Has the function answer that the path names."""
-        route = routing.find(scope["path"])
-        if route is None:
-            return platform_errors.NOT_FOUND
-        if scope.get("method", "GET") not in METHODS:
-            return platform_errors.METHOD_NOT_ALLOWED
-        settings = self._host.settings_of(route.slug)
-        if settings is None or not settings.enabled:
-            return PlatformError(404, platform_errors.NOT_FOUND.code, f"There is no function {route.slug}.")
-        inner = {**scope, "root_path": route.root_path}
-        if settings.verify_jwt and preflight.is_preflight(scope):
-            await self._answer_preflight(settings, inner, exchange)
-            return None
-        refusal = await self._refusal(settings, scope) or _too_large(exchange)
-        if refusal is None:
-            await self._host.handle(
-                route.slug, inner, exchange.receive, await self._send(settings, scope, exchange)
-            )
-        return refusal
-
-    async def _send(self, settings: FunctionSettings, scope: Scope, exchange: ClientExchange) -> Send:
-        """How the function answers. A page that was let through a preflight may read it."""
-        if not (settings.verify_jwt and preflight.comes_from_a_page(scope)):
-            return exchange.send
+    @property
+    def routes(self) -> Sequence[Route[Answer]]:
+        """All that there is to be asked for: the first one that fits answers."""
+        control = self._control
         return (
-            exchange.send if await self._answers_preflights(settings) else preflight.readable(exchange.send)
+            Route(CALLED_WITH, FUNCTION, self._call, OF_THE_FUNCTION),
+            Route(CALLED_WITH, f"{FUNCTION}/*", self._call, OF_THE_FUNCTION),
+            Route(ANY, "/live", control.live),
+            Route(ANY, "/ready", control.ready),
+            Route(ANY, host_proof.PATH, control.prove),
+            Route(("GET",), "/control/v1/functions", control.functions, SERVICE_ROLE),
+            Route(("POST",), "/control/v1/functions/<name>/recycle", control.recycle, SERVICE_ROLE),
+            Route(("POST",), "/control/v1/functions/<name>/stop", control.stop, SERVICE_ROLE),
+            Route(ANY, "/control/v1/*", control.nothing, SERVICE_ROLE),
         )
 
-    async def _answer_preflight(
-        self, settings: FunctionSettings, scope: Scope, exchange: ClientExchange
-    ) -> None:
-        """Nothing runs for a stranger, unless the function is to answer; and then without a body."""
-        if await self._answers_preflights(settings):
-            body = preflight.BodyDropped(exchange.receive)
-            await self._host.handle(settings.slug, preflight.without_body(scope), body, exchange.send)
-        else:
-            await preflight.answer(scope, exchange.send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """One exchange, ``http`` or ``websocket``. Ends without an answer only to have the connection cut."""
+        return self._application(scope, receive, send)
 
-    async def _answers_preflights(self, settings: FunctionSettings) -> bool:
-        """Whether the function does. One that can't be started does not: a browser shows why only when its
-        preflight has succeeded.
-        """
-        if settings.preflight:
-            return settings.preflight == "function"
-        try:
-            return await self._host.kind_of(settings.slug) == "app"
-        except FunctionFailure:
-            return False
+    def _find(self, scope: Scope, receive: Receive, response: Response) -> Awaitable[None]:
+        """Has the route answer that fits. Raise :class:`NoRoute` when there is none."""
+        route, names = self._table.find(scope.get("method", "WEBSOCKET"), scope["path"])
+        return route.answer(scope, receive, response, *names)
 
-    async def _refusal(self, settings: FunctionSettings, scope: Scope) -> PlatformError | None:
-        """Why this caller may not call this function."""
-        if not settings.verify_jwt:
-            return None
-        verdict = await self._verdict(scope)
-        return platform_errors.unauthorized(verdict.reason) if isinstance(verdict, Denied) else None
+    def _call(self, scope: Scope, receive: Receive, response: Response, name: str) -> Awaitable[None]:
+        """Has the function answer that the path names."""
+        settings = self._host.settings_of(name)
+        if settings is None or not settings.enabled:
+            raise PlatformFailure(platform_errors.no_function(name))
+        inner = {**scope, "root_path": FUNCTIONS + name, "function": settings}
+        return self._function(inner, receive, response)
 
-    async def _verdict(self, scope: Scope) -> Granted | Denied:
-        verdict = authenticate(scope["headers"], self._trust(), self._clock())
-        if isinstance(verdict, Denied) and verdict.unknown_key:
-            verdict = authenticate(scope["headers"], await self._trust.renewed(), self._clock())
-        return verdict
+    def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._host.handle(scope["function"].slug, scope, receive, send)
 
-    async def _end(self, scope: Scope, exchange: ClientExchange, problem: PlatformError | None) -> None:
-        """Says what is left to say. A response that has begun and not ended is cut by returning."""
-        if isinstance(exchange.failure, FunctionFailure):
-            problem = platform_errors.of_failure(exchange.failure)
-        elif exchange.failure is not None:
-            problem = exchange.failure
-        if not exchange.started:
-            await exchange.refuse(problem or platform_errors.INTERNAL)
-        elif problem is not None and scope["type"] == "websocket":
-            with suppress(ResponseCut):  # it may be closed already
-                await exchange.send({"type": "websocket.close", "code": GOING_AWAY, "reason": problem.code})
+
+def _guarded(route: Route[Answer], credentials: Credentials) -> Route[Answer]:
+    """The route behind what checks its credentials; that of functions reads their settings first."""
+    if route.credentials != SERVICE_ROLE:
+        return route
+    return route._replace(answer=RequireServiceRole(route.answer, credentials))
 
 
 def _always() -> Readiness:
     readiness = Readiness()
     readiness.started()
     return readiness
-
-
-def _too_large(exchange: ClientExchange) -> PlatformError | None:
-    return platform_errors.PAYLOAD_TOO_LARGE if exchange.announces_too_much else None

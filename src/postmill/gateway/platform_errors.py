@@ -6,28 +6,29 @@ Pure. Holds no cause: a traceback goes to the log, never to the caller.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from postmill.auth.credentials import Reason
+from postmill.model.functions.failures import FunctionFailure, ResponseCut
+from postmill.model.functions.slug import RULE
+from postmill.web.routes import NoRoute, WrongMethod
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from postmill.model.functions.failures import FunctionFailure
+    from postmill.web.asgi import Headers
     from postmill.web.refusal import Refusal
 
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
 """What a function can be called with."""
 
-READABLE: Sequence[tuple[bytes, bytes]] = (
+READABLE: Headers = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-expose-headers", b"sb-error-code, x-relay-error, x-sb-edge-region"),
 )
 """Let a page of any origin read an answer."""
 
-CORS_HEADERS: Sequence[tuple[bytes, bytes]] = (
+CORS_HEADERS: Headers = (
     *READABLE,
     (
         b"access-control-allow-headers",
@@ -54,11 +55,10 @@ class PlatformError:
         fields = {"code": self.code, "message": self.message, "msg": self.message, "error": self.message}
         return json.dumps(fields).encode()
 
-    def headers(self, body: bytes) -> list[tuple[bytes, bytes]]:
-        """Those of the answer with this body."""
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Those of the answer, but for its length."""
         told = [
             (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
             (b"sb-error-code", self.code.encode()),
             *CORS_HEADERS,
         ]
@@ -74,13 +74,23 @@ class PlatformError:
         """The whole answer, for a connection on which no request could be read."""
         body = self.body()
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}".encode()]
-        lines += [name + b": " + value for name, value in self.headers(body)]
+        length = (b"content-length", str(len(body)).encode())
+        lines += [name + b": " + value for name, value in (*self.headers(), length)]
         return b"\r\n".join([*lines, b"", body])
+
+
+class PlatformFailure(Exception):
+    """Raised to answer with ``error``, wherever it shows that nothing else may answer."""
+
+    def __init__(self, error: PlatformError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 NOT_FOUND = PlatformError(404, "NOT_FOUND", "There is nothing at this address.")
 METHOD_NOT_ALLOWED = PlatformError(405, "METHOD_NOT_ALLOWED", f"The method is none of {', '.join(METHODS)}.")
 PAYLOAD_TOO_LARGE = PlatformError(413, "PAYLOAD_TOO_LARGE", "The request's body is too large.", closing=True)
+BODY_TOO_LARGE = replace(PAYLOAD_TOO_LARGE, reached=True)
 BODY_TOO_SLOW = PlatformError(
     408, "REQUEST_TIMEOUT", "The request's body came too slowly.", reached=True, closing=True
 )
@@ -93,6 +103,13 @@ _UNAUTHORIZED = {
     Reason.LEGACY_JWT: "The JWT has expired, or it was not signed with a key of this project.",
     Reason.UNSUPPORTED_ALGORITHM: "The JWT's algorithm is not one that this project verifies.",
 }
+
+
+def no_function(name: str) -> PlatformError:
+    """The answer where a path names no function that is served."""
+    if not RULE.fullmatch(name):
+        return NOT_FOUND
+    return replace(NOT_FOUND, message=f"There is no function {name}.")
 
 
 def not_ready(reason: str) -> PlatformError:
@@ -108,6 +125,27 @@ def unauthorized(reason: Reason) -> PlatformError:
 def rendered(refusal: Refusal) -> bytes:
     """The whole answer to what the server refuses before there is a request."""
     return PlatformError(refusal.status, refusal.code, refusal.message, closing=True).raw()
+
+
+def readable_headers(given: Headers) -> Headers:
+    """What lets a page of any origin read an answer; nothing when its headers say who may."""
+    return () if any(name == READABLE[0][0] for name, _ in given) else READABLE
+
+
+def of(error: Exception) -> PlatformError | None:
+    """The answer for what was raised; None: that is a bug of ours."""
+    match error:
+        case PlatformFailure():
+            return error.error
+        case FunctionFailure():
+            return of_failure(error)
+        case ResponseCut():
+            return of_failure(error.failure)
+        case WrongMethod():
+            return METHOD_NOT_ALLOWED
+        case NoRoute():
+            return NOT_FOUND
+    return None
 
 
 def of_failure(failure: FunctionFailure) -> PlatformError:

@@ -1,35 +1,41 @@
-"""A small HTTP server for orchestrators and Prometheus: ``/live``, ``/ready`` and ``/metrics``.
+"""The probe: what orchestrators and Prometheus ask a process with workers over HTTP, and how it is answered.
 
-It runs on the workers' own event loop, so that an answer is a proof that the loop turns. It serves GET and
-HEAD, one request a connection, and nothing else: it is no web framework. Reads no secrets, changes nothing.
+It runs on the workers' own event loop, so that an answer is a proof that the loop turns. One request a
+connection. Reads no secrets, changes nothing.
 """
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from postmill.model.errors import InvalidOption
-from postmill.service.tasks import new_task
+from postmill.web.asgi import respond
+from postmill.web.limits import ConnectionLimits
+from postmill.web.refusal import METHOD_NOT_ALLOWED, as_text
+from postmill.web.routes import NoRoute, Route, RouteTable, WrongMethod
+from postmill.web.server import WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Sequence
 
-MAX_CONNECTIONS = 32
-MAX_REQUEST_BYTES = 8 * 1024
+    from postmill.web.asgi import Receive, Scope, Send
+    from postmill.web.refusal import Refusal
+
+METHODS = ("GET", "HEAD")
 TIMEOUT_S = 5.0
-"""A client that is slower is hung up on."""
-
+"""A client that is slower is hung up on: orchestrators wait one second unless told otherwise."""
+LIMITS = ConnectionLimits(
+    connections=32,
+    head_bytes=8 * 1024,
+    head_s=TIMEOUT_S,
+    unread_s=TIMEOUT_S,
+    stalled_s=TIMEOUT_S,
+    idle_s=TIMEOUT_S,
+    needs_host=False,
+)
+"""An orchestrator and a few scrapers ask, with heads of some hundred bytes. These bounds are far above that,
+and strangers can take no more memory than 32 times 8 kB."""
 TEXT = "text/plain; charset=utf-8"
-_PHRASES = {
-    200: "OK",
-    500: "Internal Server Error",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    501: "Not Implemented",
-    503: "Service Unavailable",
-}
 
 
 class Answer(NamedTuple):
@@ -40,81 +46,57 @@ class Answer(NamedTuple):
     content_type: str = TEXT
 
 
-class Probe:
-    """The server. ``routes`` maps a path to what answers it."""
+_WRONG_METHOD = Answer(405, b"only GET and HEAD\n")
 
-    def __init__(self, host: str, port: int, routes: Mapping[str, Callable[[], Answer]]) -> None:
-        self._host = host
-        self._port = port
-        self._routes = routes
-        self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+
+class Probe:
+    """An ASGI application that answers ``routes``, and the server that it runs on."""
+
+    def __init__(self, host: str, port: int, routes: Sequence[Route[Callable[[], Answer]]]) -> None:
+        self._at = f"{host}:{port}"
+        self._table = RouteTable(routes)
+        self._server = WebServer(host, port, limits=LIMITS, render=_rendered)
 
     async def start(self) -> str:
-        """Listen; returns the address. Raises :class:`InvalidOption` when the port can't be had."""
+        """Listen; return the address. Raise :class:`InvalidOption` when the port can't be had."""
         try:
-            self._server = await asyncio.start_server(
-                self._accept, self._host, self._port, limit=MAX_REQUEST_BYTES
-            )
-        except OSError as error:
+            return await self._server.start(self)
+        except InvalidOption as error:
             raise InvalidOption(
-                f"The probe can't listen on {self._host}:{self._port}.",
-                why=f"{error.strerror or error}.",
+                f"The probe can't listen on {self._at}.",
+                why=error.why,
                 hint="Choose another --probe-port, or 0 for a free one.",
             ) from error
-        host, port = self._server.sockets[0].getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self) -> None:
         """Close the port and hang up. May be called twice."""
-        if self._server is not None:
-            self._server.close()
-            for connection in self._connections:
-                connection.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
-            self._server = None
+        await self._server.stop(0)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._connections) >= MAX_CONNECTIONS:
-            writer.transport.abort()
-            return
-        task = new_task(self._serve(reader, writer))
-        self._connections.add(task)
-        task.add_done_callback(self._connections.discard)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        answer = self._answer(scope)
+        headers = [
+            (b"content-type", answer.content_type.encode()),
+            (b"cache-control", b"no-store"),
+            (b"connection", b"close"),
+        ]
+        await respond(scope, send, answer.status, headers, answer.body)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _answer(self, scope: Scope) -> Answer:
+        """What the route says, or that it raised: without an answer the process would seem dead."""
         try:
-            async with asyncio.timeout(TIMEOUT_S):
-                request = await reader.readuntil(b"\r\n\r\n")
-                writer.write(self._respond(request))
-                await writer.drain()
-        except (TimeoutError, OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            writer.transport.abort()
-        finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-
-    def _respond(self, request: bytes) -> bytes:
-        method, _, rest = request.partition(b" ")
-        path = rest.split(b" ", 1)[0].split(b"?", 1)[0].decode("latin-1")
-        route = self._routes.get(path)
-        if method not in {b"GET", b"HEAD"}:
-            answer = Answer(405, b"only GET and HEAD\n")
-        elif route is None:
-            answer = Answer(404, f"there is {', '.join(self._routes)}\n".encode())
-        else:
-            answer = _answered(route)
-        head = (
-            f"HTTP/1.1 {answer.status} {_PHRASES[answer.status]}\r\nContent-Type: {answer.content_type}\r\n"
-            f"Content-Length: {len(answer.body)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
-        ).encode()
-        return head if method == b"HEAD" else head + answer.body
+            route, _ = self._table.find(scope.get("method", ""), scope["path"])
+            return route.answer()
+        except WrongMethod:
+            return _WRONG_METHOD
+        except NoRoute:
+            there = ", ".join(route.path for route in self._table.routes)
+            return Answer(404, f"there is {there}\n".encode())
+        except Exception as error:
+            return Answer(500, f"{type(error).__name__}: {error}\n".encode())
 
 
-def _answered(route: Callable[[], Answer]) -> Answer:
-    """What the route says, or that it raised: a probe without an answer would look like a dead process."""
-    try:
-        return route()
-    except Exception as error:
-        return Answer(500, f"{type(error).__name__}: {error}\n".encode())
+def _rendered(refusal: Refusal) -> bytes:
+    """What is no GET and no HEAD is told so. Whoever sends too much, or too slowly, is hung up on."""
+    is_other = refusal.status in {400, METHOD_NOT_ALLOWED.status}
+    return as_text(METHOD_NOT_ALLOWED._replace(message="only GET and HEAD")) if is_other else b""

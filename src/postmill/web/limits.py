@@ -33,6 +33,9 @@ class ConnectionLimits:
     """How long that may take."""
     stalled_s: float = 60.0
     """How long a client may take nothing of what is written to it. A phone in a tunnel is away for less."""
+    needs_host: bool = True
+    """Whether a request of HTTP/1.1 has to name its host, as the standard says (RFC 9112, 3.2). A probe has
+    one only, and is also asked by hand."""
     idle_s: float = 65.0
     """Between two requests. Load balancers give up an idle connection after 60 s; they must be first."""
 

@@ -128,7 +128,9 @@ class HeadReader:
         for name, value in headers:
             if name in _FRAMING:
                 framing.values.setdefault(name, []).append(value)
-        return _head(method, _origin_form(method, target, framing), framing, headers)
+        host_may_miss = minor == b"0" or not self._limits.needs_host
+        target = _origin_form(method, target, framing, host_may_miss=host_may_miss)
+        return _head(method, target, framing, headers)
 
     def begin_again(self) -> None:
         """Be ready for the next head. Only behind a request without a body, on a connection that stays."""
@@ -172,14 +174,14 @@ def _head(method: bytes, target: bytes, framing: _Framing, headers: list[tuple[b
     )
 
 
-def _origin_form(method: bytes, target: bytes, framing: _Framing) -> bytes:
+def _origin_form(method: bytes, target: bytes, framing: _Framing, *, host_may_miss: bool) -> bytes:
     """The path and query of ``target`` (RFC 9112, 3.2). A target that names a server must name the one that
     ``Host`` names.
     """
     host = framing.only(b"host")
     if method == b"CONNECT":
         raise Refused(METHOD_NOT_ALLOWED)
-    if (host is None and framing.minor == b"1") or (host is not None and not _host(host)) or b"#" in target:
+    if not (host_may_miss if host is None else _host(host)) or b"#" in target:
         raise Refused(BAD_REQUEST)
     if target.startswith(b"/") or (method == b"OPTIONS" and target == b"*"):
         return target

@@ -187,8 +187,10 @@ class RequestCycle:
 
 
 def start(work: Coroutine[None, None, None], tasks: set[asyncio.Task[None]]) -> None:
-    """Run the application for one request, as one of ``tasks`` until it has ended."""
-    task = asyncio.get_running_loop().create_task(work)
+    """Run the application for one request, as one of ``tasks`` until it has ended. The loop's task factory is
+    not asked: in a worker's process a handler may have installed one that raises.
+    """
+    task = asyncio.Task(work, loop=asyncio.get_running_loop())
     tasks.add(task)
     task.add_done_callback(tasks.discard)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import NoReturn
 from urllib.parse import urlsplit
 
-from postmill.metrics.probe import Answer, Probe
+from postmill.metrics.probe import METHODS, Answer, Probe
+from postmill.web.routes import Route
 
 
 def broken() -> Answer:
@@ -23,8 +25,27 @@ async def asked(url: str, path: str) -> str:
 
 async def test_a_route_that_raises_is_answered_and_spares_the_others() -> None:
     """The metrics break: the answer says so, and the process is still alive to whoever asks."""
-    probe = Probe("127.0.0.1", 0, {"/metrics": broken, "/live": lambda: Answer(200, b"live\n")})
+    live = Route(METHODS, "/live", lambda: Answer(200, b"live\n"))
+    probe = Probe("127.0.0.1", 0, [Route(METHODS, "/metrics", broken), live])
     url = await probe.start()
     assert (await asked(url, "/metrics")).endswith("RuntimeError: no numbers\n")
     assert (await asked(url, "/live")).startswith("HTTP/1.1 200 ")
+    await probe.stop()
+
+
+async def test_a_handlers_task_factory_does_not_silence_the_probe() -> None:
+    """A handler installs a task factory that raises; the orchestrator still gets its answer."""
+
+    def refusing(*_: object, **__: object) -> NoReturn:
+        raise RuntimeError("no tasks here")
+
+    probe = Probe("127.0.0.1", 0, [Route(METHODS, "/live", lambda: Answer(200, b"live\n"))])
+    url = await probe.start()
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(refusing)
+    try:
+        assert (await asked(url, "/live")).endswith("live\n")
+    finally:
+        loop.set_task_factory(None)
+    await probe.stop()
     await probe.stop()
