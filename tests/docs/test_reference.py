@@ -35,6 +35,7 @@ from postmill.model.functions.tables import FUNCTION_KEYS, LIMIT_KEYS, RUNTIME_K
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.outcome import Failed, Snooze
 from postmill.model.queue.worker_options import WorkerOptions
+from postmill.service.events import Events
 from postmill.sql.catalog import scripts
 from postmill.web.routes import RouteTable
 from postmill.wire.marks import INHERITED
@@ -277,7 +278,7 @@ def test_the_routes_of_the_host_are_those_of_the_reference() -> None:
 
 
 def test_the_routes_of_the_probe_are_those_of_the_reference() -> None:
-    engine = SimpleNamespace(on_worker=[])
+    engine = SimpleNamespace(on_worker=[], events=Events())
     routes = WorkerProbe(cast("Engine", engine), "127.0.0.1", 0).routes
     rows = re.findall(r"^\| `(/\w+)` \|", page("metrics.md"), re.MULTILINE)
     assert (rows, {each.methods for each in routes}) == ([each.path for each in routes], {("GET", "HEAD")})

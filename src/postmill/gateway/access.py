@@ -1,4 +1,4 @@
-"""Who may call what, as wrappers round an application; and preflights, which a browser sends without
+"""Which caller may call what, as wrappers round an application; and preflights, which a browser sends without
 credentials before it calls a function of another origin (Fetch standard, CORS).
 
 The gateway answers preflights itself, so that no function runs for a stranger. Where the function shall
@@ -53,7 +53,7 @@ class RequireServiceRole:
         self._credentials = credentials
 
     async def __call__(self, scope: Scope, receive: Receive, response: Response, *names: str) -> None:
-        """Raise :class:`PlatformFailure` for anybody else."""
+        """Raise :class:`PlatformFailure` for every other caller."""
         if (await self._credentials.of(scope)).role != SERVICE_ROLE:
             raise PlatformFailure(platform_errors.FORBIDDEN)
         await self._application(scope, receive, response, *names)
@@ -135,7 +135,7 @@ class _DroppedBody:
 
 
 def is_preflight(scope: Scope) -> bool:
-    """Whether a browser asks, and not somebody who sends OPTIONS."""
+    """Whether a browser asks, and not a caller that sends OPTIONS."""
     if scope.get("method") != "OPTIONS":
         return False
     names = {name for name, value in scope["headers"] if value}

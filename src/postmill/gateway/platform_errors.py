@@ -128,7 +128,7 @@ def rendered(refusal: Refusal) -> bytes:
 
 
 def readable_headers(given: Headers) -> Headers:
-    """What lets a page of any origin read an answer; nothing when its headers say who may."""
+    """What lets a page of any origin read an answer; nothing when its headers say which pages may."""
     return () if any(name == READABLE[0][0] for name, _ in given) else READABLE
 
 

@@ -25,7 +25,7 @@ class Readiness:
             self._reason = None
 
     def stopping(self) -> None:
-        """Somebody asked for the end."""
+        """The process was asked to end."""
         self._reason = "stopping"
 
     async def why_not(self) -> str | None:

@@ -28,7 +28,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ServingProcess:
-    """A host and its gateway, until somebody asks for the end."""
+    """A host and its gateway, until a signal asks for the end."""
 
     def __init__(
         self,

@@ -111,7 +111,7 @@ Application = Callable[["Scope", "Receive", Response], Awaitable[None]]
 
 
 class CheckResponse:
-    """Outermost: what is sent is checked on its way, whoever sends it."""
+    """Outermost: what is sent is checked on its way, whatever sends it."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -133,7 +133,7 @@ class AnswerFailures:
         try:
             await self._application(scope, receive, response)
         except ClientGone:
-            return  # nobody is left to be answered
+            return  # there is no client to answer
         except Exception as error:
             problem = platform_errors.of(error)
             if problem is None:  # a bug of ours: the caller gets an answer, the log the truth

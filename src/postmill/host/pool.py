@@ -45,7 +45,7 @@ class Pool:
         self.wanted = False
         """It is a worker that should be kept running; or it was never started, may be one, and is tried."""
         self.is_stopped = False
-        """Somebody has stopped it: only a request starts it again."""
+        """It was stopped on request: only a call starts it again."""
         self.breaker = Breaker()
         self.runtime = runtime
         self._events = events
@@ -123,7 +123,7 @@ class Pool:
 
     async def replace(self, instance: Instance, why: str, *, always: bool = False) -> None:
         """Retire ``instance`` once another one serves in its place; while that fails, keep it. With
-        ``always`` it needs a successor also if nobody has asked for it.
+        ``always`` it needs a successor also if it was never called.
         """
         if instance.replacing or instance.state != State.READY:
             return
@@ -151,7 +151,7 @@ class Pool:
                 await self.try_once()
 
     def change(self, source: Source, *, start: bool) -> None:
-        """Begin to follow a change of files or settings. ``start`` as in :meth:`roll`; what somebody has
+        """Begin to follow a change of files or settings. ``start`` as in :meth:`roll`; what was
         stopped stays stopped.
         """
         if not source.settings.enabled:
@@ -221,7 +221,7 @@ class Pool:
             raise
 
     def _forget(self, waiter: asyncio.Future[Instance]) -> None:
-        """Nobody waits any more: give back a place that has just been given."""
+        """The request waits no longer: give back a place that has just been given."""
         if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
             waiter.result().left()
         elif waiter in self._waiting:
@@ -251,7 +251,7 @@ class Pool:
         except BootFailed as failure:
             if instance.version == self._version:
                 self._failed(failure)
-            else:  # its files have changed meanwhile: who waits gets the new version
+            else:  # its files have changed meanwhile: waiting requests get the new version
                 self._changed()
             return False
         self._started(instance)
@@ -277,7 +277,7 @@ class Pool:
             self.wanted = False
 
     def _needs_successor(self, instance: Instance) -> bool:
-        """What nobody has asked for since it was started need not be replaced before somebody does."""
+        """What was never called since it was started need not be replaced before the next call."""
         if instance.kind == "worker":
             return self.wanted
         return instance.traffic.requests > 0 and self.source.settings.policy != "oneshot"
@@ -307,7 +307,7 @@ class Pool:
             self._refuse(failure)
 
     def _refuse(self, failure: FunctionFailure) -> None:
-        """Nobody who waits will get a place."""
+        """No waiting request will get a place."""
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
@@ -324,7 +324,7 @@ class Pool:
             )
 
     def _changed(self) -> None:
-        """An instance has become ready or free, or has ended: serve who waits."""
+        """An instance has become ready or free, or has ended: serve waiting requests."""
         while self._waiting:
             if self._waiting[0].done():
                 self._waiting.popleft()

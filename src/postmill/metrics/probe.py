@@ -97,6 +97,6 @@ class Probe:
 
 
 def _rendered(refusal: Refusal) -> bytes:
-    """What is no GET and no HEAD is told so. Whoever sends too much, or too slowly, is hung up on."""
+    """What is no GET and no HEAD is told so. A client that sends too much, or too slowly, is hung up on."""
     is_other = refusal.status in {400, METHOD_NOT_ALLOWED.status}
     return as_text(METHOD_NOT_ALLOWED._replace(message="only GET and HEAD")) if is_other else b""

@@ -117,7 +117,7 @@ class RequestCycle:
         return {"type": "http.request", "body": body, "more_body": not self._is_told_whole}
 
     def _tell(self) -> None:
-        """Whoever waits in ``receive`` looks again."""
+        """Have a waiting ``receive`` look again."""
         if self._news is not None:
             self._news.set_result(None)
             self._news = None

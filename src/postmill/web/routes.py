@@ -1,6 +1,6 @@
 """A table of routes: which requests there are, what each needs, and what answers it. Knows no route itself.
 
-Whoever serves gives the table its routes, so that a test can hold the table against a page of the reference.
+A server gives the table its routes, so that a test can compare the table with a page of the reference.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Route(NamedTuple, Generic[Answer]):
     """A pattern: ``<name>`` stands for one segment, a ``*`` at the end for the rest of the path."""
     answer: Answer
     credentials: str = ""
-    """What the caller has to prove, in the words of whoever checks it; empty: nothing."""
+    """What the caller has to prove, in the server's own words; empty: nothing."""
 
 
 class NoRoute(Exception):

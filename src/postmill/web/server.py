@@ -1,6 +1,6 @@
 """A server on a port: started and stopped like every other service here.
 
-Touches no signal: whoever runs the process decides what they mean.
+Touches no signal: the process that it runs in decides what they mean.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class ClientGone(OSError):
-    """The client has gone: ASGI's word for a send that reaches nobody."""
+    """The client has gone: ASGI's word for a send that does not reach it."""
 
 
 class WebSocket(asyncio.Protocol):
@@ -121,7 +121,7 @@ class WebSocket(asyncio.Protocol):
         return message
 
     async def send(self, message: Message) -> None:
-        """Accept, refuse, write or close. Raise :class:`ClientGone` when it reaches nobody."""
+        """Accept, refuse, write or close. Raise :class:`ClientGone` when the client has gone."""
         await self._transport.until_writable()
         if self._is_gone or self._is_ending:
             raise ClientGone("The client has gone.")
@@ -299,7 +299,7 @@ class WebSocket(asyncio.Protocol):
         wanted = self._may_read
         if wanted != self._is_reading and not self._transport.is_closing():
             self._is_reading = wanted
-            self._is_ping_answered = True  # a pong that is not read is nobody's fault
+            self._is_ping_answered = True  # a pong that is not read proves nothing
             (self._transport.resume_reading if wanted else self._transport.pause_reading)()
 
     def _stop_timer(self) -> None:

@@ -140,7 +140,7 @@ class Instance:
         return time.monotonic() - self._ready_at if self._ready_at else 0.0
 
     def open(self, opening: bytes) -> Stream:
-        """Begin an exchange; its place was taken by who chose this instance."""
+        """Begin an exchange; its place was taken when this instance was chosen."""
         if self.settings.policy == "per_request" and (used := measure(self.pid)) is not None:
             self._cpu_before_s = used.cpu_s
         return self.traffic.open(opening)
@@ -225,7 +225,9 @@ class Instance:
             self._give_up(f"It was not ready after {timeout_s:g} s.", stack)
         except PostmillError as error:  # a variable that can't be given, or nothing to fork from
             self._give_up(str(error))
-        except Exception as error:  # no descriptor is left, for example: who waits must be told in any case
+        except (
+            Exception
+        ) as error:  # no descriptor is left, for example: waiting requests must be told in any case
             self._give_up(f"Its process could not be started: {type(error).__name__}: {error}")
 
     def _give_up(self, why: str, stack: str = "") -> None:
@@ -271,7 +273,7 @@ class Instance:
         )
 
     def _end(self, reason: EndReason) -> None:
-        """It is over for whoever waits for anything of it."""
+        """It is over: tell all that wait for anything of it."""
         self.state = State.ENDED
         self._startup.fail("Its process is gone.")
         self.traffic.fail(failure_of(reason))

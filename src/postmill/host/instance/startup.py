@@ -1,6 +1,6 @@
 """The start of one isolate: what it is told, and whether it has become ready.
 
-Knows no process; a failure is said in the log here, once, and raised wherever somebody waits.
+Knows no process; a failure is said in the log here, once, and raised wherever it is waited for.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Startup:
         self._say(Event.FUNCTION_BOOT_FAILED, error=why, traceback=traceback)
         failure = BootFailed("The function could not be started.", reason=EndReason.STARTUP_FAILURE, why=why)
         self._booted.set_exception(failure)
-        self._booted.exception()  # seen, also when nobody waits any more
+        self._booted.exception()  # seen, also when it is not waited for any more
 
 
 def boot_of(
