@@ -16,7 +16,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_exposure(host: str, *, keys_given: bool) -> None:
-    """Raise :class:`Refused` for an address that others can reach, with keys that were not made on purpose."""
+    """Raise :class:`Refused` for an address that others can reach, with keys not made on purpose."""
     if not is_loopback(host) and not keys_given:
         raise Refused(
             f"Functions are not served on {host} without keys of this project's own.",

@@ -64,7 +64,7 @@ class Trust:
         self._trusted = Trusted(self._trusted.keys, public_keys)
 
     async def renewed(self) -> Trusted:
-        """What is trusted after a token has named a key that we don't have. Any caller can name one: the set is
+        """What is trusted after a token has named a key that we don't have. Any caller can do that: the set is
         read at most once every ``UNKNOWN_KEY_S`` for all of them, and waited for no longer than ``WAIT_S``.
         """
         now = time.monotonic()

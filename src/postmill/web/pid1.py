@@ -40,7 +40,7 @@ def become_reaper() -> None:
 
 
 def _reaped(child: int) -> int | None:
-    """Reap every process that has ended. Return the exit code of ``child`` once it has, as a shell would say it."""
+    """Reap what has ended. Return the exit code of ``child`` once it has, as a shell would say it."""
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
             if ended[0] == child:

@@ -1,4 +1,4 @@
-"""What the connections of one server have in common: its application, its bounds, and which connections there are."""
+"""What the connections of one server have in common: its application, its bounds, and a list of them."""
 
 from __future__ import annotations
 
