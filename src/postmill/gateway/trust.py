@@ -64,8 +64,8 @@ class Trust:
         self._trusted = Trusted(self._trusted.keys, public_keys)
 
     async def renewed(self) -> Trusted:
-        """What is trusted after a token has named a key that we don't have. Any caller can do that: the set is
-        read at most once every ``UNKNOWN_KEY_S`` for all of them, and waited for no longer than ``WAIT_S``.
+        """What is trusted after a token has named a key that we don't have. Any caller can do that: the set
+        is read at most once every ``UNKNOWN_KEY_S`` for all of them, and waited for ``WAIT_S`` at most.
         """
         now = time.monotonic()
         if self._source and now >= self._renew_from:
