@@ -295,7 +295,40 @@ async def _locked_away(scene: Scene, _role: str) -> AsyncIterator[None]:
         yield
 
 
-@pytest.mark.parametrize("trouble", [_without_right, _under_row_security, _without_archive, _locked_away])
+@asynccontextmanager
+async def _without_partition(scene: Scene, role: str) -> AsyncIterator[None]:
+    """The archive is partitioned, and none was made in time for what comes now."""
+    await scene.db.execute(
+        """create table pgmq.parted (like pgmq.a_tasks including defaults) partition by range (archived_at);
+        create table pgmq.a_ago partition of pgmq.parted for values from ('2020-01-01') to ('2021-01-01');
+        alter table pgmq.a_tasks rename to a_late; alter table pgmq.parted rename to a_tasks;"""
+        f"grant all on pgmq.a_tasks, pgmq.a_ago to {role}"
+    )
+    yield
+    await scene.db.execute("alter table pgmq.a_tasks attach partition pgmq.a_late default")
+
+
+@asynccontextmanager
+async def _with_a_column_of_its_own(scene: Scene, _role: str) -> AsyncIterator[None]:
+    await scene.db.execute("alter table pgmq.a_tasks add tenant text")
+    await scene.db.execute(
+        "update pgmq.a_tasks set tenant = ''; alter table pgmq.a_tasks alter tenant set not null"
+    )
+    yield
+    await scene.db.execute("alter table pgmq.a_tasks alter tenant set default ''")
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        _without_right,
+        _under_row_security,
+        _without_archive,
+        _locked_away,
+        _without_partition,
+        _with_a_column_of_its_own,
+    ],
+)
 async def test_what_every_row_meets_is_an_outage_of_the_queue(scene: Scene, trouble: Any) -> None:
     """Outcomes are kept and no more is claimed, said once; when it is mended, each message has run once."""
     async with ordinary_role(scene) as (url, role), running(url, handler(retry=TWICE)) as run:
@@ -316,7 +349,7 @@ async def test_what_every_row_meets_is_an_outage_of_the_queue(scene: Scene, trou
     assert await scene.runs() == [1] * 7
 
 
-@pytest.mark.parametrize("trouble", [_without_right, _without_archive])
+@pytest.mark.parametrize("trouble", [_without_right, _without_archive, _without_partition])
 async def test_a_transaction_that_the_queue_refuses_is_no_failed_attempt(
     scene: Scene, trouble: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

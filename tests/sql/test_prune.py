@@ -171,6 +171,20 @@ def test_a_locked_archive_is_tried_again_later(
     assert [batch["archived"] for batch in prune(db)] == [1]
 
 
+def test_an_archive_that_others_refer_to_holds_up_no_other(db: Database, queue: str) -> None:
+    """A foreign key refused the deletion, each call failed, and no queue was ever pruned again."""
+    db.execute(b"select postmill.create_queue('other')")
+    archive(db, queue, 1)
+    archive(db, "other", 1)
+    db.execute(b'create table mine (id bigint references pgmq."a_re-size"); insert into mine values (1)')
+    db.execute(WEEK_LATER)
+    warnings: list[str] = []
+    db.add_notice_handler(lambda notice: warnings.append(str(notice.message_primary)))
+    prune(db)
+    assert (archived(db, queue), archived(db, "other")) == (1, 0)
+    assert [warning.partition(":")[0] for warning in warnings] == ["queue 're-size' can't be pruned"]
+
+
 def test_a_queue_without_its_tables_is_no_obstacle(db: Database, queue: str) -> None:
     fail(db, queue, 1, "old")
     db.execute(b'drop table pgmq."a_re-size", pgmq."q_re-size" cascade')

@@ -90,6 +90,8 @@ _ROW_CLASSES = frozenset(
         "P0",  # raised in PL/pgSQL
     }
 )
+_COLUMNS = frozenset({"msg_id", "read_ct", "enqueued_at", "vt", "message", "headers", "last_read_at"})
+"""What a row brings along: what another column of an archive must have is not the row's affair."""
 _POOLER_FULL = re.compile(r"max client(s| connections) reached", re.IGNORECASE)
 """Supavisor's words. It says them as XX000, which is an internal error elsewhere."""
 
@@ -141,6 +143,16 @@ def passes(found: Condition) -> bool:
 def concerns_the_row(state: str) -> bool:
     """Whether a row's data, a constraint or a trigger was complained of: another row may pass."""
     return state[:2] in _ROW_CLASSES
+
+
+def meets_every_row(error: BaseException) -> bool:
+    """Whether an integrity error is the table's and not the row's: a partitioned table has no partition for
+    what comes now, or a column that somebody has added must have a value.
+    """
+    state = state_of(error)
+    if state == "23514":  # check_violation: of a constraint, unless no partition was found
+        return bool(getattr(error, "table_name", None)) and not getattr(error, "constraint_name", None)
+    return state == "23502" and getattr(error, "column_name", None) not in _COLUMNS  # not_null_violation
 
 
 def may_come_from_one_row(state: str) -> bool:

@@ -18,7 +18,7 @@ from postmill.db.hot.outage import is_passing
 from postmill.engine.settle.settlement import array_literal
 from postmill.model.errors import LeaseLost, Refused
 from postmill.model.queue.message import State
-from postmill.model.queue.refusal import Cause, cause_of
+from postmill.model.queue.refusal import Cause, cause_behind
 from postmill.model.sqlstates import follows_the_transaction, state_of
 from postmill.sql.catalog import queue_statement, statement
 
@@ -99,9 +99,8 @@ class AttemptServices:
             try:
                 settled = await connection.fetchval(text, *token, [])
             except asyncpg.PostgresError as error:
-                state = state_of(error)
-                theirs = is_passing(error) or follows_the_transaction(state)
-                attempt.refused = not theirs and cause_of(state) is Cause.UNCLEAR
+                theirs = is_passing(error) or follows_the_transaction(state_of(error))
+                attempt.refused = not theirs and cause_behind(error) is Cause.UNCLEAR
                 raise
             if settled:
                 return

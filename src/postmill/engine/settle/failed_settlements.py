@@ -17,7 +17,7 @@ from postmill.engine.settle.refusals import Refusals
 from postmill.model.events import Event
 from postmill.model.queue.message import State
 from postmill.model.queue.outcome import LOST, Failed, Lost
-from postmill.model.queue.refusal import PUT_OFF_S, Cause, Verdict, cause_of
+from postmill.model.queue.refusal import PUT_OFF_S, Cause, Verdict, cause_behind
 from postmill.model.sqlstates import may_follow_the_row, state_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class FailedSettlements:
         if is_passing(error) or refuses_login(error):
             return await self._waits(settlement, error)
         self._backoff.worked()  # the server answers
-        if cause_of(state_of(error)) is Cause.ROW:
+        if cause_behind(error) is Cause.ROW:
             self._release(settlement.kind, ())
             await self._apart(settlement, error)
             return False
@@ -270,7 +270,7 @@ def _in_words(weaker: Outcome | None) -> str:
 
 
 def _is_lock(error: Exception) -> bool:
-    return isinstance(error, TimeoutError) or cause_of(state_of(error)) is Cause.LOCKED
+    return isinstance(error, TimeoutError) or cause_behind(error) is Cause.LOCKED
 
 
 def _may_follow_the_row(error: Exception) -> bool:

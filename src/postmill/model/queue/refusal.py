@@ -13,7 +13,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from postmill.model.queue.outcome import COMPLETED, SETTLED, Cancelled, Completed, Failed, Settled, Snooze
-from postmill.model.sqlstates import Condition, concerns_the_row, condition
+from postmill.model.sqlstates import Condition, concerns_the_row, condition, meets_every_row, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,6 +53,11 @@ def cause_of(sqlstate: str) -> Cause:
     if condition(sqlstate) is Condition.TIMED_OUT:
         return Cause.LOCKED
     return Cause.ROW if not sqlstate or concerns_the_row(sqlstate) else Cause.UNCLEAR
+
+
+def cause_behind(error: BaseException) -> Cause:
+    """The cause of a refusal, as far as the whole of the server's report tells."""
+    return Cause.UNCLEAR if meets_every_row(error) else cause_of(state_of(error))
 
 
 class Verdict(Enum):

@@ -3,7 +3,8 @@
 -- nobody else prunes it. Time is postmill.now(). Returns one row that says what was done and whether to come back at once;
 -- no row when nothing is due.
 -- Called by: every worker's heartbeat now and then; anyone may. Ends after `max_rows` or 0.2 s, and waits for a lock at most
--- 0.1 s: a queue that can't be pruned now (locked, no privilege) is tried again in a minute.
+-- 0.1 s: a queue that can't be pruned now (locked, no privilege, a foreign key to its archive) is tried again in a minute,
+-- with a warning if the reason does not pass by itself.
 -- Lock order: the queue's row in prunings (skipping locked), then rows of one kind after the other. Errors: none of its own.
 create or replace function postmill.prune(max_rows integer default 5000)
 returns table (queue_name text, archived bigint, failures bigint, history bigint, workers bigint, more boolean)
@@ -64,7 +65,10 @@ begin
             end if;
         end loop;
     exception
-        when lock_not_available or insufficient_privilege or undefined_table or undefined_column or deadlock_detected then
+        when others then  -- also a foreign key or a trigger of somebody's own: the next queue has its turn all the same
+            if sqlstate not in ('55P03', '40P01') then  -- lock_not_available, deadlock_detected: they pass
+                raise warning 'queue % can''t be pruned: %', quote_literal(duty.queue_name), sqlerrm;
+            end if;
             archived := 0; failures := 0; history := 0; workers := 0; more_kinds := array[false];
             duty.archive_position := '-infinity'; duty.failure_position := 0;
     end;
