@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,12 +12,18 @@ from postmill.model.errors import InvalidHandler, InvalidPayload
 from postmill.model.queue.payload import SHORT, check_bounds, loads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     Decode = Callable[[str], Any]
 
 
 _JSON_NAMES = {dict: "object", list: "array"}
+
+_FLOAT_LENGTH = 16
+"""A number of more characters may be more exact than a float: 15 digits are always kept, and a point."""
+_LONG_NUMBER = re.compile(rf"\d[\d.]{{{_FLOAT_LENGTH}}}")
+_FRACTION = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(?P<whole>-?\d+)\.(?P<rest>\d+)', re.DOTALL)
+"""A number with a point, as jsonb writes it; or a string, so that none is looked for in it."""
 
 
 def decoder(payload_type: Any) -> Decode:
@@ -68,12 +76,52 @@ def _msgspec(decode: Decode) -> Decode:
 def _pydantic(validate: Decode) -> Decode:
     def checked(raw: str) -> Any:
         loads(raw)  # pydantic's own parser makes infinity of 1e400, and takes NaN
+        rounded: set[Decimal] = set()
+        if "." in raw and _LONG_NUMBER.search(raw):
+            raw = _FRACTION.sub(_integer, raw)
+            rounded = set(_rounded(raw))
         try:
-            return validate(raw)
+            payload = validate(raw)
         except ValueError as error:  # pydantic's ValidationError is one
             raise InvalidPayload(_told_by_pydantic(error)) from error
+        if rounded and not rounded.isdisjoint(_decimals(payload)):
+            raise InvalidPayload(
+                "a Decimal has more digits than pydantic reads of a number", hint="Send it as a string."
+            )
+        return payload
 
     return checked
+
+
+def _integer(number: re.Match[str]) -> str:
+    """A whole number beyond what a float holds, without its point: pydantic reads one with a point as a
+    float, also for an ``int``.
+    """
+    whole, rest = number["whole"], number["rest"]
+    is_long = rest is not None and len(whole) >= _FLOAT_LENGTH and not rest.strip("0")
+    return whole if is_long else number[0]
+
+
+def _rounded(raw: str) -> Iterator[Decimal]:
+    """What pydantic makes of numbers that have more digits than a float, where it should be a Decimal."""
+    for number in _FRACTION.finditer(raw):
+        if number["whole"] is not None and len(number[0]) > _FLOAT_LENGTH:
+            read = Decimal(repr(float(number[0])))
+            if read != Decimal(number[0]):
+                yield read
+
+
+def _decimals(value: Any) -> Iterator[Decimal]:
+    """Every Decimal in a model, and in the models and collections in it."""
+    if isinstance(value, Decimal):
+        yield value
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in value:
+            yield from _decimals(part)
+    else:
+        parts = value if isinstance(value, dict) else getattr(value, "__dict__", {})
+        for part in parts.values():
+            yield from _decimals(part)
 
 
 def _told_by_pydantic(error: ValueError) -> str:

@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
@@ -221,3 +222,46 @@ def test_what_pydantic_refuses_is_one_clause_a_field() -> None:
     with pytest.raises(InvalidPayload) as caught:
         decoder(Invoice)('{"cents": 0, "to": [1]}')
     assert str(caught.value) == "cents: should be greater than 0; to.0: should be a valid string"
+
+
+class Amount(pydantic.BaseModel):
+    """What a model may want of a number."""
+
+    number: int = 0
+    price: Decimal = Decimal(0)
+    ratio: float = 0.0
+    prices: dict[str, list[Decimal]] = {}
+    anything: Any = None
+
+
+@pytest.mark.parametrize(
+    ("raw", "field", "value"),
+    [
+        ('{"number": 9007199254740993.0}', "number", 2**53 + 1),
+        ('{"number": -36893488147419103233.00}', "number", -(2**65) - 1),
+        ('{"number": 3.0}', "number", 3),
+        ('{"price": 0.1}', "price", Decimal("0.1")),
+        ('{"price": 12345678901234.56}', "price", Decimal("12345678901234.56")),
+        ('{"price": "0.12345678901234567890"}', "price", Decimal("0.12345678901234567890")),
+        ('{"price": 1.5, "ratio": 0.33333333333333333333}', "ratio", 1 / 3),
+        ('{"anything": "9007199254740993.0, \\"9007199254740993.0"}', "anything", None),
+    ],
+)
+def test_pydantic_reads_numbers_with_a_point_exactly(raw: str, field: str, value: Any) -> None:
+    """It makes a float of them first: an ``int`` was one off, and a Decimal lost its last digits."""
+    expected = json.loads(raw)["anything"] if field == "anything" else value
+    assert getattr(decoder(Amount)(raw), field) == expected
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '{"price": 0.12345678901234567890123}',
+        '{"price": 9007199254740993.5}',
+        '{"prices": {"a": [1, 0.29999999999999998]}}',
+    ],
+)
+def test_pydantic_rounds_no_decimal_in_silence(raw: str) -> None:
+    with pytest.raises(InvalidPayload, match="more digits") as told:
+        decoder(Amount)(raw)
+    assert told.value.hint == "Send it as a string."
