@@ -60,7 +60,7 @@ class RequireServiceRole:
 
 
 class Authenticate:
-    """A function is called with credentials, unless ``scope["function"]`` says that it wants none."""
+    """A function is called with credentials of any role. Its settings are ``scope["function"]``."""
 
     def __init__(
         self, call: Application, ask: Application, functions: Functions, credentials: Credentials
@@ -74,8 +74,6 @@ class Authenticate:
     def __call__(self, scope: Scope, receive: Receive, response: Response) -> Awaitable[None]:
         """Raise :class:`PlatformFailure` when the credentials prove nothing."""
         settings: FunctionSettings = scope["function"]
-        if not settings.verify_jwt:
-            return self._call(scope, receive, response)
         if is_preflight(scope):
             return self._answer_preflight(settings, scope, receive, response)
         return self._call_checked(settings, scope, receive, response)

@@ -54,10 +54,10 @@ class Gateway:
         self._host = host
         credentials = Credentials(trust, clock)
         self._control = Control(host, readiness or _always(), identity)
-        call = LimitBody(self._handle, max_body_bytes, pace)
+        self._open = LimitBody(self._handle, max_body_bytes, pace)
         ask = LimitBody(DropBody(self._handle), max_body_bytes, pace)
-        self._function = Authenticate(call, ask, host, credentials)
-        self._table = RouteTable([_guarded(route, credentials) for route in self.routes])
+        self._guarded = Authenticate(self._open, ask, host, credentials)
+        self._table = RouteTable([_for_service_role(route, credentials) for route in self.routes])
         self._application = CheckResponse(AnswerFailures(self._find, Events()))
 
     @property
@@ -91,13 +91,14 @@ class Gateway:
         if settings is None or not settings.enabled:
             raise PlatformFailure(platform_errors.no_function(name))
         inner = {**scope, "root_path": FUNCTIONS + name, "function": settings}
-        return self._function(inner, receive, response)
+        function = self._guarded if settings.verify_jwt else self._open
+        return function(inner, receive, response)
 
     def _handle(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return self._host.handle(scope["function"].slug, scope, receive, send)
 
 
-def _guarded(route: Route[Answer], credentials: Credentials) -> Route[Answer]:
+def _for_service_role(route: Route[Answer], credentials: Credentials) -> Route[Answer]:
     """The route behind what checks its credentials; that of functions reads their settings first."""
     if route.credentials != SERVICE_ROLE:
         return route
