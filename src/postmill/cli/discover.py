@@ -83,45 +83,54 @@ def _workers(path: Path, problems: Problems) -> Iterator[tuple[str, str, Path]]:
         for method in _methods(tree):
             problems[path] = f"has @worker on {method}, a method, which can't be run. Make it a function."
         module, root = _module_of(path.absolute())
-        for name in _bound(tree):
+        for name in (name for node in tree.body for name in _bound(node)):
             yield name, module, root
 
 
 def _imports_postmill(tree: ast.Module) -> bool:
-    names = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+    names = (name for node in tree.body for name in _imported(node))
     return any(name == "postmill" or name.startswith("postmill.") for name in names)
 
 
-def _bound(tree: ast.Module) -> Iterator[str]:
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            if any(_is_worker(decorator) for decorator in node.decorator_list):
-                yield node.name
-        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and _is_worker(node.value):
-            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+def _imported(node: ast.stmt) -> list[str]:
+    match node:
+        case ast.Import():
+            return [alias.name for alias in node.names]
+        case ast.ImportFrom(module=str(module)):
+            return [module]
+        case _:
+            return []
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    """The names that a statement gives to workers."""
+    match node:
+        case ast.FunctionDef() | ast.AsyncFunctionDef() if any(map(_is_worker, node.decorator_list)):
+            return [node.name]
+        case ast.Assign(value=ast.Call() as value) if _is_worker(value):
+            return [target.id for target in node.targets if isinstance(target, ast.Name)]
+        case _:
+            return []
 
 
 def _methods(tree: ast.Module) -> Iterator[str]:
     """Functions in classes that are decorated as workers."""
     for scope in tree.body:
         if isinstance(scope, ast.ClassDef):
-            for node in scope.body:
-                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and any(
-                    _is_worker(decorator) for decorator in node.decorator_list
-                ):
-                    yield f"{scope.name}.{node.name}"
+            functions = [node for node in scope.body if not isinstance(node, ast.Assign)]
+            yield from (f"{scope.name}.{name}" for node in functions for name in _bound(node))
 
 
 def _is_worker(node: ast.expr) -> bool:
-    called = node.func if isinstance(node, ast.Call) else node
-    if isinstance(called, ast.Call):  # worker(queue="q")(function)
-        return _is_worker(called)
-    if isinstance(called, ast.Attribute):
-        return (
-            called.attr == "worker" and isinstance(called.value, ast.Name) and called.value.id == "postmill"
-        )
-    return isinstance(called, ast.Name) and called.id == "worker"
+    match node:
+        case ast.Call():  # also worker(queue="q")(function)
+            return _is_worker(node.func)
+        case ast.Attribute(value=ast.Name(id="postmill"), attr="worker"):
+            return True
+        case ast.Name(id="worker"):
+            return True
+        case _:
+            return False
 
 
 def _module_of(path: Path) -> tuple[str, Path]:

@@ -6,7 +6,6 @@ Opens nothing before it is asked to. Commands get it with ``@click.pass_obj``.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from postmill.cli.terminal.output import Output
@@ -26,13 +25,17 @@ class Session:
         self.project: str | None = None
         self.debug = False
         self.output = Output()
+        self._settings: Settings | None = None
+        """Read at the first use."""
 
-    @cached_property
+    @property
     def settings(self) -> Settings:
         """The project's settings. Raises ``InvalidOption`` or ``InvalidAddress``."""
-        from postmill import app
+        if self._settings is None:
+            from postmill import app
 
-        return app.load_settings(self.options, project=self.project)
+            self._settings = app.load_settings(self.options, project=self.project)
+        return self._settings
 
     @contextmanager
     def database(self) -> Iterator[Connection]:
@@ -59,7 +62,6 @@ class Session:
     def addresses(self) -> list[str]:
         """Every address given so far, for masking. Never fails: it is used while an error is shown."""
         given = [value for name, value in self.options.items() if name.endswith("url") and value]
-        settings = self.__dict__.get("settings")
-        return (
-            [*given, *(url for url in (settings.db_url, settings.listen_url) if url)] if settings else given
-        )
+        if self._settings is not None:
+            given += [url for url in (self._settings.db_url, self._settings.listen_url) if url]
+        return given

@@ -48,11 +48,19 @@ def raise_translated(error: Exception, queue: str | None = None) -> NoReturn:
 
 def report_of(error: BaseException, queue: str | None = None) -> Report:
     """What the server said, from an error of asyncpg, psycopg, psycopg2 or, round one of them, SQLAlchemy."""
-    reported = getattr(error, "orig", None) or error
-    said = getattr(reported, "diag", None)
-    detail = getattr(said, "message_detail", None) or getattr(reported, "detail", None) or ""
-    hint = getattr(said, "message_hint", None) or getattr(reported, "hint", None) or ""
-    return Report(state_of(reported), first_line(reported), str(detail), str(hint), queue)
+    reported = _of_the_driver(error)
+    said = getattr(reported, "diag", None)  # psycopg and psycopg2 keep the server's words apart
+    detail, hint = (
+        (getattr(reported, "detail", None), getattr(reported, "hint", None))
+        if said is None
+        else (said.message_detail, said.message_hint)
+    )
+    return Report(state_of(reported), first_line(reported), str(detail or ""), str(hint or ""), queue)
+
+
+def _of_the_driver(error: BaseException) -> BaseException:
+    """SQLAlchemy raises errors of its own round those of its driver."""
+    return getattr(error, "orig", None) or error
 
 
 def first_line(error: BaseException) -> str:
@@ -64,7 +72,7 @@ def _in_our_words(error: Exception, queue: str | None) -> PostmillError | None:
     report = report_of(error, queue)
     if report.state:
         return in_words(report)
-    reported = getattr(error, "orig", None) or error
+    reported = _of_the_driver(error)
     if not _is_connection_failure(reported):
         return None
     refused = "FATAL:" in str(reported) and not refuses_for_now(report.message)

@@ -155,7 +155,11 @@ class Context:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _check_in_thread(self) -> None:
-        if asyncio._get_running_loop() is self._loop:
+        try:
+            here = asyncio.get_running_loop()
+        except RuntimeError:
+            return
+        if here is self._loop:
             raise Refused(
                 "ctx.wait_for() was called on the event loop.",
                 why="It would wait for work that can only run when it has returned.",

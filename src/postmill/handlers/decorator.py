@@ -82,12 +82,19 @@ class Worker(Decorated):
     module:name``.
     """
 
-    def __init__(self, options: WorkerOptions, function: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self,
+        options: WorkerOptions,
+        function: Callable[..., Any] | None = None,
+        *,
+        completes: WorkerDecorator | None = None,
+    ) -> None:
+        """``completes``: the worker without a default handler of which this one is made."""
         self.options = options
+        self.completes = completes
         self._default: Task | None = None
-        self._tasks: dict[str, Task] = {}
-        self._completes: WorkerDecorator | None = None
-        """The worker without a default handler of which this one is made: they share their tasks."""
+        self.tasks: dict[str, Task] = {} if completes is None else completes.tasks
+        """By name. A worker shares them with the one that it completes."""
         self.settlings: dict[type, Settling] = {}
         """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
         self.policy_for: PolicyFor | None = None
@@ -122,7 +129,7 @@ class Worker(Decorated):
 
     def is_part_of(self, other: Worker) -> bool:
         """Whether ``other`` runs every task of this worker, and has a default handler too."""
-        return other._completes is self
+        return other.completes is self
 
     @property
     def task_headers(self) -> Mapping[str, object]:
@@ -144,10 +151,10 @@ class Worker(Decorated):
                 f"{function!r} has no name, and a task is reached by its name.",
                 hint="Write a function round it.",
             )
-        if name in self._tasks:
+        if name in self.tasks:
             raise InvalidHandler(f"There are two tasks named {name!r} on queue {self.queue!r}.")
-        self._tasks[name] = Task(self, name, function)
-        return self._tasks[name]
+        self.tasks[name] = Task(self, name, function)
+        return self.tasks[name]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the default handler's function itself."""
@@ -196,13 +203,13 @@ class Worker(Decorated):
         name = message.headers.get(TASK_HEADER)
         if name is None:
             return self._default
-        task = self._tasks.get(name) if isinstance(name, str) else None
+        task = self.tasks.get(name) if isinstance(name, str) else None
         if task is None:
             raise self._unknown(name)
         return task
 
     def _unknown(self, name: object) -> InvalidPayload:
-        known = ", ".join(sorted(self._tasks)) or "none"
+        known = ", ".join(sorted(self.tasks)) or "none"
         if name is None:
             return InvalidPayload(
                 f"the message names no task, and this worker has no default handler (tasks: {known})"
@@ -220,7 +227,7 @@ class Worker(Decorated):
 
     @property
     def _all(self) -> list[Task]:
-        return [*([self._default] if self._default else []), *self._tasks.values()]
+        return [*([self._default] if self._default else []), *self.tasks.values()]
 
 
 @overload
@@ -252,7 +259,6 @@ class WorkerDecorator(Worker):
 
     def __call__(self, function: Callable[..., Any], /) -> Worker:
         """Decorate the default handler. The tasks of this queue stay with it."""
-        made = Worker(self.options, function)
-        made._completes = self
-        made._tasks, made.settlings, made.policy_for = self._tasks, self.settlings, self.policy_for
+        made = Worker(self.options, function, completes=self)
+        made.settlings, made.policy_for = self.settlings, self.policy_for
         return made

@@ -58,7 +58,7 @@ def run_here(
 
 def _check_surroundings() -> None:
     """Raise for what keeps workers from running here, before anything is started."""
-    if asyncio._get_running_loop() is not None:
+    if _is_on_a_loop():
         raise Refused(
             "Workers can't be started on an event loop that runs already, as in a notebook.",
             why="They need one of their own, and would stop this one until they end.",
@@ -71,6 +71,14 @@ def _check_surroundings() -> None:
             why="Their heartbeat needs a real thread: without it, leases are lost while a handler computes.",
             hint="Take monkey.patch_all() out of what the worker imports, or run it in another process.",
         )
+
+
+def _is_on_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def settings_for(workers: Sequence[Worker], settings: Settings) -> Settings:

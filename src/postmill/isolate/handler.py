@@ -57,15 +57,18 @@ def _called(handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
 
 def as_response(returned: object) -> Response:
     """The response that a handler's return value stands for. Raises TypeError for what stands for none."""
-    if isinstance(returned, Response):
-        return returned
-    if isinstance(returned, dict | list):
-        return JSONResponse(returned)
-    if isinstance(returned, str):
-        return PlainTextResponse(returned)
-    raise TypeError(
-        f"the handler returned {type(returned).__name__}; it must return a Response, a dict, a list or a str"
-    )
+    match returned:
+        case Response():
+            return returned
+        case dict() | list():
+            return JSONResponse(returned)
+        case str():
+            return PlainTextResponse(returned)
+        case _:
+            kind = type(returned).__name__
+            raise TypeError(
+                f"the handler returned {kind}; it must return a Response, a dict, a list or a str"
+            )
 
 
 def _takes_one(handler: Callable[..., Any]) -> bool:

@@ -91,7 +91,7 @@ def _imported_alone(path: Path) -> ModuleType:
 def _entry(module: ModuleType, path: Path, registered: list[Worker]) -> Entry:
     app, handler = getattr(module, "app", None), getattr(module, "handler", None)
     declared = [value for value in vars(module).values() if _is_worker_of(value, module)]
-    found_once = {id(value): value for value in (*declared, *registered)}.values()
+    found_once = dict.fromkeys((*declared, *registered))
     workers = [each for each in found_once if not any(each.is_part_of(other) for other in found_once)]
     found = []
     if workers:

@@ -57,22 +57,20 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 def _plain(value: Any, depth: int) -> Any:
     """The value as JSON can hold it; anything else as text."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return int(value) if value in _INTEGERS else _shown(value)
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else _shown(value)
-    return _collection(value, depth) if depth < DEEPEST else _shown(value)
-
-
-def _collection(value: Any, depth: int) -> Any:
-    if isinstance(value, dict):
-        items = list(value.items())[:MOST_ITEMS]
-        return {_shown(name): _plain(item, depth + 1) for name, item in items}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item, depth + 1) for item in list(value)[:MOST_ITEMS]]
-    return _shown(value)
+    match value:
+        case None | bool():
+            return value
+        case int() if value in _INTEGERS:
+            return int(value)
+        case float() if math.isfinite(value):
+            return float(value)
+        case dict() if depth < DEEPEST:
+            items = list(value.items())[:MOST_ITEMS]
+            return {_shown(name): _plain(item, depth + 1) for name, item in items}
+        case list() | tuple() | set() | frozenset() if depth < DEEPEST:
+            return [_plain(item, depth + 1) for item in list(value)[:MOST_ITEMS]]
+        case _:
+            return _shown(value)
 
 
 def _shown(value: object) -> str:

@@ -38,18 +38,21 @@ def report(error: BaseException, *, debug: bool = False, addresses: Iterable[str
 
 
 def _described(error: BaseException) -> tuple[str, str, str, str, Exit]:
-    if isinstance(error, PostmillError):
-        return error.what, error.why, error.hint, error.code, exit_code(error)
-    if isinstance(error, FileNotFoundError) and _is_working_folder_gone():
-        return "The working folder was deleted.", "", "Go to another one: cd", "not-found", Exit.NOT_FOUND
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-        return f"{where}{error.strerror}.", "The system refused it.", "", "system", Exit.FAILED
-    if isinstance(error, click.UsageError):
-        return error.format_message(), "", _usage_hint(error), "usage", Exit.USAGE
-    if isinstance(error, click.ClickException):
-        return error.format_message(), "", "", "usage", Exit.USAGE
-    return summary_of(error), "Postmill did not expect this: it is a bug.", ISSUES, "internal", Exit.FAILED
+    match error:
+        case PostmillError():
+            return error.what, error.why, error.hint, error.code, exit_code(error)
+        case FileNotFoundError() if _is_working_folder_gone():
+            return "The working folder was deleted.", "", "Go to another one: cd", "not-found", Exit.NOT_FOUND
+        case OSError() if error.strerror:
+            where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+            return f"{where}{error.strerror}.", "The system refused it.", "", "system", Exit.FAILED
+        case click.UsageError():
+            return error.format_message(), "", _usage_hint(error), "usage", Exit.USAGE
+        case click.ClickException():
+            return error.format_message(), "", "", "usage", Exit.USAGE
+        case _:
+            unexpected = "Postmill did not expect this: it is a bug."
+            return summary_of(error), unexpected, ISSUES, "internal", Exit.FAILED
 
 
 def _is_working_folder_gone() -> bool:

@@ -55,9 +55,10 @@ def keep_running() -> None:
     """Treat standard output as remarks: a command that keeps running must not end because its output is not
     read.
     """
-    if isinstance(getattr(getattr(sys.stdout, "buffer", None), "raw", None), _Data):
-        sys.stdout.flush()
-        sys.stdout = _text(_Remarks(_OUTPUT), sys.stdout)
+    match sys.stdout:
+        case io.TextIOWrapper(buffer=io.BufferedWriter(raw=_Data())):
+            sys.stdout.flush()
+            sys.stdout = _text(_Remarks(_OUTPUT), sys.stdout)
 
 
 def print_at_once() -> None:

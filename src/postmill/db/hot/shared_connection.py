@@ -19,7 +19,7 @@ from postmill.db.hot.outage import breaks_connection
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractAsyncContextManager
 
     from postmill.model.config.address import Address
@@ -84,6 +84,38 @@ class SharedConnection:
         """
         return _Turn(self, pinned=pinned)
 
+    async def begin(self, turn: _Turn) -> asyncpg.Connection:
+        """Wait for the connection's turn, and open it if need be."""
+        await self._busy.acquire()
+        try:
+            connection = await self._open()
+            if turn.pinned and self._address.pooled:
+                turn.transaction = connection.transaction()
+                await turn.transaction.start()
+                await connection.execute(own_settings("local"), timeout=self._timeout_s)
+                await self._limit_waits(connection, "local")
+        except BaseException as error:
+            self._failed(error)
+            self._busy.release()
+            raise
+        return connection
+
+    async def end(self, turn: _Turn, error: BaseException | None) -> None:
+        """Let the next one have the connection. ``error`` is what has ended the turn, if anything did."""
+        try:
+            if turn.transaction is not None and error is None:
+                await turn.transaction.commit()
+            elif turn.transaction is not None and isinstance(error, Exception):
+                await turn.transaction.rollback()
+        except BaseException as broken:
+            self._failed(broken)
+            if error is None:
+                raise
+        finally:
+            if error is not None:
+                self._failed(error)
+            self._busy.release()
+
     async def close(self) -> None:
         """Close it, if it is open; the next statement opens it again."""
         async with self._busy:
@@ -125,43 +157,25 @@ class SharedConnection:
 
 
 class _Turn:
-    """One turn on a shared connection. No generator: whatever ends it in the middle, the turn is over."""
+    """One turn on a shared connection. No generator: whatever ends it in the middle, the turn is over. Not
+    ``async def``: each statement would pay for one more coroutine.
+    """
+
+    __slots__ = ("_shared", "pinned", "transaction")
 
     def __init__(self, shared: SharedConnection, *, pinned: bool) -> None:
         self._shared = shared
-        self._pinned = pinned
-        self._transaction: Any = None
+        self.pinned = pinned
+        self.transaction: Any = None
+        """Behind a pooler: what keeps the settings with the statements."""
 
-    async def __aenter__(self) -> asyncpg.Connection:
-        shared = self._shared
-        await shared._busy.acquire()
-        try:
-            connection = await shared._open()
-            if self._pinned and shared._address.pooled:
-                self._transaction = connection.transaction()
-                await self._transaction.start()
-                await connection.execute(own_settings("local"), timeout=shared._timeout_s)
-                await shared._limit_waits(connection, "local")
-        except BaseException as error:
-            shared._failed(error)
-            shared._busy.release()
-            raise
-        return connection
+    def __aenter__(self) -> Coroutine[Any, Any, asyncpg.Connection]:
+        return self._shared.begin(self)
 
-    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        try:
-            if self._transaction is not None and error is None:
-                await self._transaction.commit()
-            elif self._transaction is not None and isinstance(error, Exception):
-                await self._transaction.rollback()
-        except BaseException as broken:
-            self._shared._failed(broken)
-            if error is None:
-                raise
-        finally:
-            if error is not None:
-                self._shared._failed(error)
-            self._shared._busy.release()
+    def __aexit__(
+        self, kind: object, error: BaseException | None, traceback: object
+    ) -> Coroutine[Any, Any, None]:
+        return self._shared.end(self, error)
 
 
 def own_settings(scope: str) -> str:

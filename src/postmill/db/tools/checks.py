@@ -6,6 +6,7 @@ Changes nothing that lasts: a session setting and one notification on a channel 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
 
@@ -280,7 +281,7 @@ CHECKS_OF_SCHEMA: dict[str, Check] = {
 
 
 def _listening(address: Address) -> Address:
-    return type(address)(url=address.listen_url or address.url, source="listen_url")
+    return replace(address, url=address.listen_url or address.url, source="listen_url")
 
 
 def _rows(connection: Connection, name: str, *arguments: object) -> list[dict[str, Any]]:

@@ -65,14 +65,18 @@ def silence(url: str) -> TcpKeepalive:
     number.
     """
     query = dict(parse_qsl(urlsplit(url).query, keep_blank_values=True))
-    asked = {name: _whole_number(query, name) for name in _WATCHED if query.get(name)}
     default = TcpKeepalive()
+
+    def given(name: str, otherwise: int) -> int:
+        asked = _whole_number(query, name)
+        return asked if asked > 0 else otherwise
+
     return TcpKeepalive(
-        asked.get("keepalives", 1) != 0,
-        *(
-            asked.get(name, 0) if asked.get(name, 0) > 0 else getattr(default, field)
-            for name, field in zip(_WATCHED[1:], TcpKeepalive.__slots__[1:], strict=True)
-        ),
+        keepalive=not query.get("keepalives") or _whole_number(query, "keepalives") != 0,
+        idle_s=given("keepalives_idle", default.idle_s),
+        interval_s=given("keepalives_interval", default.interval_s),
+        count=given("keepalives_count", default.count),
+        user_timeout_ms=given("tcp_user_timeout", default.user_timeout_ms),
     )
 
 

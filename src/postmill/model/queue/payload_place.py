@@ -63,17 +63,18 @@ def _bad_key(value: object) -> str:
 
 def _parts(item: object) -> Iterator[tuple[str, object]]:
     """What an object holds directly, each with the step that leads there."""
-    if isinstance(item, Mapping):
-        yield from ((f"[{key!r}]", part) for key, part in item.items())
-    elif isinstance(item, Enum):
-        yield ".value", item.value
-    elif isinstance(item, str | bytes | bytearray | memoryview | type):
-        return
-    elif isinstance(item, msgspec.Struct):
-        yield from ((f".{name}", getattr(item, name)) for name in item.__struct_fields__)
-    elif is_dataclass(item):
-        yield from ((f".{field.name}", getattr(item, field.name, None)) for field in fields(item))
-    elif hasattr(item, "model_dump"):
-        yield from ((f".{name}", part) for name, part in vars(item).items())
-    elif isinstance(item, Collection):
-        yield from ((f"[{place}]", part) for place, part in enumerate(item))
+    match item:
+        case Mapping():
+            yield from ((f"[{key!r}]", part) for key, part in item.items())
+        case Enum():
+            yield ".value", item.value
+        case str() | bytes() | bytearray() | memoryview() | type():
+            return
+        case msgspec.Struct():
+            yield from ((f".{name}", getattr(item, name)) for name in item.__struct_fields__)
+        case _ if is_dataclass(item):
+            yield from ((f".{field.name}", getattr(item, field.name, None)) for field in fields(item))
+        case _ if hasattr(item, "model_dump"):
+            yield from ((f".{name}", part) for name, part in vars(item).items())
+        case Collection():
+            yield from ((f"[{place}]", part) for place, part in enumerate(item))
