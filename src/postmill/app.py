@@ -14,6 +14,7 @@ from postmill.model.config.project_file import FILE_NAME
 from postmill.model.config.settings import STATE_FOLDER
 from postmill.project.project import (
     bare_connection,
+    check_database_is_named,
     connection,
     database,
     ensure_schema,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Serving",
     "bare_connection",
+    "check_database_is_named",
     "connection",
     "database",
     "ensure_schema",
@@ -53,20 +55,26 @@ def run_workers(
     settings: Settings,
     targets: Sequence[str],
     *,
+    embedded: bool = False,
     on_drain: Callable[[Callable[[], int]], None] | None = None,
+    on_database: Callable[[Settings, Address], None] | None = None,
     probe: tuple[str, int] | None = None,
 ) -> None:
     """Run the workers named ``module:name`` in this process until it is told to stop.
 
-    The working folder is importable, as with ``python -m``. ``on_drain`` is told how many messages still run:
-    at each request to stop, and every second until none does. ``probe`` is the host and port of the HTTP
+    The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
+    project's own Postgres when no address is given. ``on_drain`` is told how many messages still run:
+    at each request to stop, and every second until none does. ``on_database`` is told where they run before
+    they do. ``probe`` is the host and port of the HTTP
     probe. Raises ``InvalidHandler`` for a bad target, and what :func:`connection` raises.
     """
     from postmill.handlers import load  # noqa: PLC0415 - settings alone need no engine
-    from postmill.handlers.standalone import run_here  # noqa: PLC0415
+    from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
-    run_here([load(target) for target in targets], settings, on_drain=on_drain, probe=probe)
+    workers = [load(target) for target in targets]
+    check_database_is_named(settings_for(workers, settings), embedded=embedded)
+    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

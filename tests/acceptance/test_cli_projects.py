@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill.cli import dev_lock, discover
+from postmill.cli import discover, project_lock
 from postmill.model.config.settings import resolve
 from postmill.model.errors import AlreadyStarted, EmbeddedError
 
@@ -64,13 +64,13 @@ def test_uninstalling_asks_and_leaves_the_queues(cli: Cli, db: psycopg.Connectio
 
 
 def test_a_second_dev_learns_who_the_first_is(tmp_path: Path) -> None:
-    with dev_lock.held(tmp_path, "postgresql://u:***@h/db"):
-        holder = json.loads((tmp_path / ".postmill" / "dev").read_text())
-        with pytest.raises(AlreadyStarted) as raised, dev_lock.held(tmp_path, "other"):
+    with project_lock.held(tmp_path, "dev", "postgresql://u:***@h/db"):
+        holder = json.loads((tmp_path / ".postmill" / "running").read_text())
+        with pytest.raises(AlreadyStarted) as raised, project_lock.held(tmp_path, "dev", "other"):
             pass
     assert str(holder["pid"]) in raised.value.why
     assert "postgresql://u:***@h/db" in raised.value.why
-    with dev_lock.held(tmp_path, "again"):
+    with project_lock.held(tmp_path, "dev", "again"):
         pass
 
 

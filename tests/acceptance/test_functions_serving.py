@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -418,8 +419,25 @@ def test_an_address_that_others_reach_needs_keys_of_ones_own(
     assert cli_without_database("serve", "--host", "0.0.0.0").code == 2
 
 
-def test_a_port_that_is_taken_is_named(serving: Serving, cli_without_database: Cli) -> None:
-    port = serving.url.rpartition(":")[2]
-    answer = cli_without_database("serve", "--port", port)
+@pytest.mark.usefixtures("project")
+def test_a_port_that_is_taken_is_named(cli_without_database: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        answer = cli_without_database("serve", "--port", port)
     assert (answer.code, answer.error_code) == (2, "invalid-option")
     assert port in answer.err
+
+
+@pytest.mark.parametrize("command", ["serve", "dev"])
+def test_a_second_one_of_the_project_is_refused(
+    serving: Serving, cli_without_database: Cli, command: str
+) -> None:
+    """Two sets of workers ran, and the second one's end made the first one's functions unknown."""
+    answer = cli_without_database(command)
+    assert (answer.code, answer.error_code) == (4, "already-started")
+    assert f"process {serving.process.pid}" in answer.err
+    assert serving.url in answer.err
+    states = {
+        row["function"]: row["state"] for row in cli_without_database("functions", "list", "--json").json
+    }
+    assert states["echo"] == "idle"

@@ -23,12 +23,14 @@ are in the way of the next ``postmill dev``, and people start that a second late
 """
 
 
-def end_with_parent() -> None:
-    """In a child: send this process a SIGTERM as soon as ``postmill dev`` is gone, also if that was
-    killed.
+def end_with_parent() -> bool:
+    """Whether ``postmill dev`` holds this process. If so, it gets a SIGTERM as soon as its parent is
+    gone, also if that was killed.
     """
-    if parent := os.environ.pop(_PARENT, ""):
+    parent = os.environ.pop(_PARENT, "")
+    if parent:
         threading.Thread(target=_follow, args=(parent,), name="postmill parent", daemon=True).start()
+    return bool(parent)
 
 
 def _follow(parent: str) -> None:

@@ -138,6 +138,9 @@ def env_file_option(help_text: str) -> Callable[[AnyCallable], AnyCallable]:
     )
 
 
+embedded_option = click.option(
+    "--embedded", is_flag=True, help="Without an address: use the project's own Postgres, and make one."
+)
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would be done, and to how many.")
 limit_option = click.option(

@@ -51,6 +51,14 @@ def forget(project: Path, identity: str) -> None:
         path.unlink(missing_ok=True)
 
 
+def url(project: Path) -> str | None:
+    """Where a process of this project says that it serves functions; it is not asked."""
+    folder = project / STATE_FOLDER
+    host = _read(folder / FILE)
+    known = _is_complete(host) and host["folder"] == _identity_of(folder)
+    return str(host["url"]) if known else None
+
+
 def ask(project: Path, method: str, path: str, *, timeout_s: float = TIMEOUT_S) -> Any | None:
     """What the host of this project answers; None when it is not running.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from postmill.db.tools.connect import Connection
+    from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
 
 
@@ -45,6 +46,10 @@ class Session:
         self._tell_of_a_new_database()
         with app.connection(self.settings) as connection:
             yield connection
+
+    def tell_database(self, settings: Settings, where: Address) -> None:
+        """Say which database something runs on, and where its address came from."""
+        self.output.note(f"Postmill: database {where.masked} ({settings.source})")
 
     def _tell_of_a_new_database(self) -> None:
         """Say so when a command outside of a project makes a new database: often the folder is the

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from postmill.handlers.decorator import Worker
+    from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
 
 COMMAND_LINE = "--db-url"
@@ -33,20 +34,24 @@ def run_here(
     settings: Settings | None = None,
     *,
     on_drain: Callable[[Callable[[], int]], None] | None = None,
+    on_database: Callable[[Settings, Address], None] | None = None,
     probe: tuple[str, int] | None = None,
 ) -> None:
     """Run ``workers`` until SIGTERM, Ctrl-C, :func:`stop_here` or an operator's deprecation.
 
     Without ``settings``, those of the project around the working folder. An address that the workers give
     themselves comes first, unless the command line names one; see :func:`settings_for`. The embedded database
-    is started and migrated when there is no address. ``on_drain`` is told how many messages still run: at
-    each request to stop, and every second until none does. ``probe`` is the host and port where HTTP requests
-    about the workers' health are answered. Raises :class:`Refused` where workers can't run.
+    is started and migrated when there is no address. ``on_database`` is told which one it is. ``on_drain`` is
+    told how many messages still run: at each request to stop, and every second until none does. ``probe`` is
+    the host and port where HTTP requests about the workers' health are answered. Raises :class:`Refused`
+    where workers can't run.
     """
     _check_surroundings()
     settings = settings_for(workers, settings if settings is not None else project.load_settings({}))
     with project.database(settings) as where:
         project.prepare(settings, where)
+        if on_database is not None:
+            on_database(settings, where)
         use_database(where.url)
         runner = Runner(workers, where, on_drain=on_drain, probe=probe)
         _running.append(runner)

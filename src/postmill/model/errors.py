@@ -87,7 +87,7 @@ class Refused(PostmillError):
 
 
 class AlreadyStarted(Refused):
-    """A worker was started twice in one process."""
+    """A worker was started twice in one process, or ``dev`` or ``serve`` twice in one project."""
 
     code = "already-started"
 

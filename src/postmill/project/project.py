@@ -6,6 +6,7 @@ Every command starts here. Knows no workers and no commands.
 
 from __future__ import annotations
 
+import io
 import os
 import tomllib
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.db.tools.connect import connect, translated
 from postmill.model.config import address as addresses
 from postmill.model.config.project_file import FILE_NAME
-from postmill.model.config.settings import EMBEDDED, Settings, resolve
+from postmill.model.config.settings import EMBEDDED, ENV_FILE, Settings, resolve
 from postmill.model.errors import InvalidOption, NotFound
 
 if TYPE_CHECKING:
@@ -37,8 +38,26 @@ def load_settings(
     """
     folder = _given_folder(project) if project is not None else find_project(Path.cwd())
     return resolve(
-        options, os.environ if environ is None else environ, _read_toml(folder / FILE_NAME), folder
+        options,
+        os.environ if environ is None else environ,
+        _read_toml(folder / FILE_NAME),
+        folder,
+        env_file=_read_env_file(folder / ENV_FILE),
     )
+
+
+def check_database_is_named(settings: Settings, *, embedded: bool) -> None:
+    """Before something runs on and on: a mistyped variable must not give it an empty database of its own.
+
+    ``embedded``: the caller asks for the project's own Postgres. Raises :class:`InvalidOption`.
+    """
+    is_project = (settings.project_dir / FILE_NAME).exists()
+    if settings.is_embedded and not (embedded or settings.names_data or is_project):
+        raise InvalidOption(
+            "No database is named.",
+            why=f"POSTMILL_DB_URL is not set, and no folder from here upwards has a {FILE_NAME}.",
+            hint="Set it, or add --embedded for a Postgres of the project's own.",
+        )
 
 
 def find_project(start: Path) -> Path:
@@ -103,6 +122,21 @@ def _given_folder(project: str | Path) -> Path:
             f"There is no project folder {folder}.", hint="Give a folder that exists with --project."
         )
     return folder
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    """The variables of a project's ``.env``. Nothing is expanded; a folder or a pipe of that name is none."""
+    if not path.is_file():
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415 - most projects have none
+
+    try:
+        found = dotenv_values(stream=io.StringIO(path.read_text(encoding="utf-8-sig")), interpolate=False)
+    except UnicodeDecodeError as error:
+        raise InvalidOption(f"{path} can't be read.", why="It is not UTF-8.") from error
+    except OSError as error:
+        raise InvalidOption(f"{path} can't be read.", why=f"{error.strerror}.") from error
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

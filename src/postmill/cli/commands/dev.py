@@ -47,19 +47,20 @@ def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
     is finished first, or comes back. Ctrl-C drains and stops; twice forces.
     """
     from postmill import app
-    from postmill.cli import dev_lock
+    from postmill.cli import project_lock
     from postmill.cli.terminal import streams
 
     streams.keep_running()
     settings = session.settings
     place = path or settings.project_dir
-    with app.database(settings) as address, dev_lock.held(settings.project_dir, address.masked):
+    with (
+        app.database(settings) as address,
+        project_lock.held(settings.project_dir, "dev", address.masked),
+    ):
         app.prepare(settings, address)
         development = _Development(session, place, address)
         development.hear_signals()
-        session.output.note(
-            f"Postmill: database {address.masked}" + (" (embedded)" if settings.is_embedded else "")
-        )
+        session.tell_database(settings, address)
         development.run(reload=not no_reload)
 
 

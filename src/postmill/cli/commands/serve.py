@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli.options import env_file_option, global_options
-from postmill.model.errors import NotFound, Refused
+from postmill.cli.options import embedded_option, env_file_option, global_options
+from postmill.model.errors import AlreadyStarted, NotFound, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from postmill.app import Serving
     from postmill.cli.session import Session
     from postmill.host.function_info import FunctionInfo
+    from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
 
 
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="As --env-file, but the file may come later.",
 )
+@embedded_option
 @global_options
 @click.pass_obj
 def serve(
@@ -47,6 +50,7 @@ def serve(
     on_demand: bool,
     env_file: Path | None,
     optional_env_file: Path | None,
+    embedded: bool,
 ) -> None:
     """Serve the functions of FOLDER (default: functions) until Ctrl-C or SIGTERM.
 
@@ -69,10 +73,11 @@ def serve(
         on_stop=announcement.stopping,
         identity=identity,
     )
-    _run(settings, how)
+    app.check_database_is_named(settings, embedded=embedded)
+    _run(session, settings, how)
 
 
-def _run(settings: Settings, how: Serving) -> None:
+def _run(session: Session, settings: Settings, how: Serving) -> None:
     """Serve until a signal, with the log file of this project."""
     from postmill import app
     from postmill.cli import dev_child, served
@@ -80,15 +85,36 @@ def _run(settings: Settings, how: Serving) -> None:
     from postmill.web.pid1 import stand_in_as_first
 
     streams.keep_running()
-    dev_child.end_with_parent()
+    is_child = dev_child.end_with_parent()
     stand_in_as_first()
     log_lines.configure(settings.log_level, settings.log_format)
     try:
-        with log_file.kept(settings.project_dir), app.database(settings) as where:
+        with (
+            log_file.kept(settings.project_dir),
+            app.database(settings) as where,
+            nullcontext() if is_child else _alone(session, where),
+        ):
             app.prepare(settings, where)
+            if not is_child:
+                session.tell_database(settings, where)
             app.serve_functions(settings, where, how)
     finally:
         served.forget(settings.project_dir, how.identity)
+
+
+@contextmanager
+def _alone(session: Session, where: Address) -> Iterator[None]:
+    """The only ``serve`` or ``dev`` of this project. A read-only project is served all the same."""
+    from postmill.cli import project_lock
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(project_lock.held(session.settings.project_dir, "serve", where.masked))
+        except AlreadyStarted:
+            raise
+        except Refused as error:
+            session.output.note(f"Another postmill serve of this project would not be noticed: {error}")
+        yield
 
 
 class Announcement:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmill.cli import completion
-from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
+from postmill.cli.options import embedded_option, global_options, json_option, jsonl_option, limit_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,9 +56,12 @@ def worker() -> None:
     metavar="HOST",
     help="Where the probe listens.",
 )
+@embedded_option
 @global_options
 @click.pass_obj
-def run(session: Session, targets: tuple[str, ...], *, probe_port: int | None, probe_host: str) -> None:
+def run(
+    session: Session, targets: tuple[str, ...], *, probe_port: int | None, probe_host: str, embedded: bool
+) -> None:
     """Run one or more workers until Ctrl-C or SIGTERM.
 
     MODULE:NAME is an importable module and the worker's name in it, such as worker:greet. Several share one
@@ -70,11 +73,18 @@ def run(session: Session, targets: tuple[str, ...], *, probe_port: int | None, p
 
     streams.keep_running()
     streams.print_at_once()
-    dev_child.end_with_parent()
+    is_child = dev_child.end_with_parent()
     settings = session.settings
     log_lines.configure(settings.log_level, settings.log_format)
     probe = None if probe_port is None else (probe_host, probe_port)
-    app.run_workers(settings, targets, on_drain=Draining(session.output.note), probe=probe)
+    app.run_workers(
+        settings,
+        targets,
+        embedded=embedded,
+        on_drain=Draining(session.output.note),
+        on_database=None if is_child else session.tell_database,
+        probe=probe,
+    )
 
 
 class Draining:

@@ -1,6 +1,7 @@
-"""What a project has configured: options, then environment, then ``postmill.toml``, then defaults.
+"""What a project has configured: options, then environment, then its ``.env``, then ``postmill.toml``, then
+defaults.
 
-Pure: the caller reads the environment and the file and passes them in. Nothing here opens, connects or
+Pure: the caller reads the environment and the files and passes them in. Nothing here opens, connects or
 creates.
 """
 
@@ -20,6 +21,8 @@ from postmill.model.option_rules import not_a_choice
 
 STATE_FOLDER = ".postmill"
 """What a project keeps beside it: the embedded server, keys, secrets, logs."""
+ENV_FILE = ".env"
+"""The file beside ``postmill.toml`` in which a variable of :data:`ENVIRONMENT` may stand."""
 EMBEDDED = "embedded"
 """The ``source`` of the address when none was given: the project's own Postgres."""
 
@@ -67,6 +70,8 @@ class Settings:
     """Postgres settings of the embedded server."""
     log_level: str = "info"
     log_format: str = "text"
+    names_data: bool = False
+    """Whether a folder for the embedded Postgres was named."""
     source: str = EMBEDDED
     """Where the database's address came from: an option, a variable, ``postmill.toml`` or ``embedded``."""
     runtime: RuntimeSettings = RuntimeSettings()  # noqa: RUF009 - frozen
@@ -97,15 +102,17 @@ def resolve(
     environ: Mapping[str, str],
     toml: Mapping[str, Any],
     project_dir: Path,
+    *,
+    env_file: Mapping[str, str] | None = None,
 ) -> Settings:
-    """The settings of the project in ``project_dir``.
+    """The settings of the project in ``project_dir``. ``env_file`` are the variables of its ``.env``.
 
     ``options`` may hold ``db_url``, ``listen_url``, ``data``, ``log_level`` and ``log_format``; None: unset.
     A relative data folder is taken from the project's folder. Raises :class:`InvalidOption` or
     :class:`InvalidAddress` naming where the bad value came from; never echoes an address.
     """
     _check_toml(toml)
-    found = {name: _first(name, options, environ, toml) for name in ENVIRONMENT}
+    found = {name: _first(name, options, environ, env_file or {}, toml) for name in ENVIRONMENT}
     db_url, listen_url, data = found["db_url"], found["listen_url"], found["data"]
     runtime = runtime_settings(toml.get("runtime", {}))
     settings = Settings(
@@ -118,6 +125,7 @@ def resolve(
         },
         log_level=_choice(found["log_level"], LOG_LEVELS, "info", "log level"),
         log_format=_choice(found["log_format"], LOG_FORMATS, "text", "log format"),
+        names_data=data is not None,
         source=db_url.source if db_url else EMBEDDED,
         runtime=runtime,
         functions=function_settings(toml.get("functions", {}), runtime),
@@ -127,13 +135,20 @@ def resolve(
 
 
 def _first(
-    name: str, options: Mapping[str, str | None], environ: Mapping[str, str], toml: Mapping[str, Any]
+    name: str,
+    options: Mapping[str, str | None],
+    environ: Mapping[str, str],
+    env_file: Mapping[str, str],
+    toml: Mapping[str, Any],
 ) -> _Found | None:
     if value := options.get(name):
         return _Found(value, "--" + name.replace("_", "-"))
     for variable in ENVIRONMENT[name]:
         if value := environ.get(variable):
             return _Found(value, variable)
+    for variable in ENVIRONMENT[name]:
+        if value := env_file.get(variable):
+            return _Found(value, f"{variable} in {ENV_FILE}")
     table, key = _IN_TOML[name]
     if value := toml.get(table, {}).get(key):
         return _Found(value, FILE_NAME)
