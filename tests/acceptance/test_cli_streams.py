@@ -90,6 +90,15 @@ def test_a_reader_that_has_seen_enough_is_no_error(project: Path) -> None:
         assert (done.stdout, done.stderr) == ("0\n", ""), command
 
 
+def _read_until(reading: int, text: bytes) -> None:
+    """Until the command has said that it runs, and so hears signals."""
+    said = b""
+    while text not in said:
+        more = os.read(reading, 4096)
+        assert more, said.decode()
+        said += more
+
+
 @pytest.mark.parametrize(
     "arguments", [["serve"], ["dev"], ["dev", "--no-reload"], ["worker", "run", "work:greet"]]
 )
@@ -106,7 +115,7 @@ def test_a_signal_ends_what_runs_whoever_reads(project: Path, arguments: list[st
         start_new_session=True,
     )
     try:
-        assert os.read(reading, 1)  # it runs, and has said something
+        _read_until(reading, b"worker.started" if arguments[0] == "worker" else b"functions at")
         {"gone": _close, "not reading": _fill}[how](reading, writing)
         child.terminate()
         assert child.wait(60) == 0
