@@ -13,9 +13,9 @@ import asyncpg
 import pytest
 
 from postmill import Context, Retry, worker
-from postmill.engine.claim.claimer import LOOKBACK_IDS
 from postmill.model.events import Event
 from postmill.model.queue import patrol
+from postmill.model.queue.claim_policy import LOOKBACK_IDS
 from postmill.sql.catalog import queue_statement
 from tests.service.running import GIVE_UP_S, running
 

@@ -11,10 +11,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.claim.odd_rows import OddRows
+from postmill.model.queue.claim_steps import QueueSnapshot
 from postmill.model.queue.cursor import Cursor
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.silence import granted_s
-from postmill.model.queue.snapshot import QueueSnapshot
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
@@ -152,6 +152,9 @@ class QueueLanes:
             row["due_in_s"],
             row["waiting"],
             row["rivals"],
+            self._due_waiting + self._late_waiting,
+            bool(cursor.writers or cursor.late_range),
+            cursor.patrolling,
         )
 
     async def fast(self, wanted: int, *, again: int = 0) -> Claimed:
@@ -162,11 +165,6 @@ class QueueLanes:
         if row["complete"]:
             cursor.drained()
         return self._handed_over(row)
-
-    @property
-    def waiting(self) -> int:
-        """How many of the lanes behind the fast one give something now, as far as the last look shows."""
-        return self._due_waiting + self._late_waiting
 
     async def behind(self, share: int) -> int:
         """Claim at most ``share`` from each lane behind the fast one that has something. Returns how many."""
@@ -190,11 +188,6 @@ class QueueLanes:
         for walk, step in cursor.patrols(time.monotonic()):
             found += await self._patrol(walk, step, max(1, share - found))
         return found
-
-    @property
-    def patrolling(self) -> bool:
-        """Whether the patrol has more to look through than it could at once."""
-        return self.cursor.patrolling
 
     async def write_hint(self) -> None:
         """Remember for other workers that nothing is alive at or below the cursor's floor."""

@@ -101,6 +101,14 @@ class Dispatcher:
         free = (self._options.max_concurrent - self.running) * per_slot
         return self.prefetch.wanted(max(0, free), len(self._ready))
 
+    def adapt(self) -> None:
+        """Let the messages that are held beyond the free slots follow the rate at which handlers finish."""
+        now = time.monotonic()
+        self.prefetch.follow(now, self.finished, self.starved_s(now))
+        surplus = self.surplus()
+        if surplus:
+            self.take_back(surplus)
+
     def surplus(self) -> int:
         """Messages that wait though the handlers have become slow: others could run them meanwhile."""
         per_slot = self._options.batch or 1

@@ -8,7 +8,7 @@ small claims would cost all of them more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 WINDOW_S = 0.1
 """Seconds of work to hold. 0.1 s: longer than a claim's round trip to a server in another room takes, so that
@@ -20,6 +20,8 @@ long wait says little about the rate.
 """
 MAX_MESSAGES = 2000
 """The most messages to hold, however fast the handlers are: larger claims no longer raise the throughput."""
+OBSERVED_S = 0.02
+"""Seconds that one observation covers at least: five of them fit into the window."""
 _SMOOTHING = 0.5
 """The weight of the newest observation: the last three count for seven eighths of the rate."""
 
@@ -32,6 +34,21 @@ class Prefetch:
     """The user's own limit of messages per claim; None adapts."""
     rate: float = 0.0
     """Messages finished per second of work, smoothed."""
+
+    _seen: tuple[float, int, float] | None = field(default=None, repr=False)
+    """The last observation: when, and the two totals of :meth:`follow`."""
+
+    def follow(self, now_s: float, finished: int, starved_s: float) -> None:
+        """Follow the rate at which messages are finished. Told at any time, by one monotonic clock, how many
+        were finished in all, and for how many seconds in all there were none to work on.
+        """
+        if self._seen is None:
+            self._seen = (now_s, finished, starved_s)
+            return
+        since_s, finished_before, starved_before_s = self._seen
+        if now_s - since_s >= OBSERVED_S:
+            self.observe(finished - finished_before, now_s - since_s, starved_s - starved_before_s)
+            self._seen = (now_s, finished, starved_s)
 
     def observe(self, finished: int, elapsed_s: float, starved_s: float = 0.0) -> None:
         """Take note of ``finished`` messages within ``elapsed_s`` seconds, ``starved_s`` of which there were

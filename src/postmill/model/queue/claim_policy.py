@@ -1,0 +1,296 @@
+"""What a worker does next about its queue: claim, look, ask to be called, or rest. Pure: it is told what has
+happened and when, and asked for the next step.
+
+A worker is in one of four states:
+
+* **missing**: the queue's table, or Postmill's schema, is not there. It tries once a second.
+* **paused**: people have paused the queue. It only looks.
+* **behind**: twice in a row a claim took all it could. It claims without a pause, and every
+  ``BACKGROUND_POLL_S`` the lanes behind the fast one have their share.
+* **caught up**: it rests until a send calls it, something falls due or the poll floor has passed. Then it
+  claims what it was called for, or looks and claims what the look has shown.
+
+The order of the steps keeps every message from being missed: a worker first asks to be called, and then
+looks. What was sent before the look is shown by it, the sender of anything later finds the worker listed, and
+a transaction that was open during the look is among the writers that the look names.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from postmill.model.queue.claim_steps import (
+    Backlog,
+    Begin,
+    ClaimAhead,
+    ClaimBehind,
+    ClaimState,
+    Look,
+    PassOn,
+    Register,
+    Rest,
+)
+
+if TYPE_CHECKING:
+    from postmill.model.queue.claim_steps import QueueSnapshot, Step
+
+BACKGROUND_POLL_S = 0.2
+"""Seconds between two looks of a busy worker behind the fast lane, and between two polls of an idle worker
+that is not told of late commits. 0.2 s: a late message waits no longer than a person notices.
+"""
+FOLLOW_S = 0.5
+"""Seconds until a worker that was woken and has caught up looks once more. 0.5 s: transactions that were open
+at its claim have mostly committed by then.
+"""
+PATROLLING_S = 1.0
+"""The longest rest of an idle worker while the patrol is on its way through many ids, in seconds. 1 s: the
+patrol gets on, at one small statement a second.
+"""
+SPREAD_S = 0.005
+"""Workers that know when a message falls due look one after the other, this many seconds apart on average. 5
+ms: the first has claimed before the second looks.
+"""
+MISSING_POLL_S = 1.0
+"""How often a missing queue is asked for: soon enough for people who create it, and one statement a second.
+"""
+LOOKBACK_IDS = 100
+"""A worker that was called looks again at the last 100 ids before its cursor: concurrent senders commit in
+another order than that of their ids. What lies further back is found by the slow lanes.
+"""
+SLOW_LANE_DIVISOR = 4
+"""While the fast lane has messages, each lane behind it may take a quarter of the messages wanted: retries
+get their turn, and new messages keep most of the room.
+"""
+SATURATING_WORKERS = 2
+"""Two workers with fast handlers empty a queue as quickly as more of them would: a third one only waits for
+the rows that they have locked.
+"""
+QUIET_AFTER_BUSY_S = 1.0
+"""A worker that has been behind for this long need not be called any more. Twice the time for which sends
+choose the same worker: shorter spells would cost two statements each for nothing.
+"""
+
+
+class ClaimPolicy:
+    """The policy of one worker on one queue. All times are seconds of one monotonic clock."""
+
+    def __init__(self, *, max_poll_s: float, poll_interval_s: float) -> None:
+        """``max_poll_s``: its longest rest while notifications reach it; ``poll_interval_s``: otherwise."""
+        self.notified = False
+        """Notifications reach this worker."""
+        self.paused = False
+        self.missing = False
+        self._max_poll_s = max_poll_s
+        self._poll_interval_s = poll_interval_s
+        self._behind_since: float | None = None
+        self._filled = False
+        """The last claim took all it could."""
+        self._called = False
+        """Something was sent: claim without a look."""
+        self._in_doubt = False
+        """Called during a claim: for what that took, or for something that a look will show."""
+        self._is_called_for = False
+        """The look under way answers such a call: what it shows is not left to another worker."""
+        self._look_asked = True
+        """Something has changed that only a look shows."""
+        self._look_at = 0.0
+        """When to look again in any case."""
+        self._divisor: int | None = None
+        """A look was taken, so the lanes behind have their turn: each may have this part of the room."""
+        self._ahead = False
+        """The look has shown something in the fast lane that is this worker's."""
+
+    @property
+    def state(self) -> ClaimState:
+        """How this worker stands to its queue."""
+        if self.missing:
+            return ClaimState.MISSING
+        if self.paused:
+            return ClaimState.PAUSED
+        return ClaimState.CAUGHT_UP if self._behind_since is None else ClaimState.BEHIND
+
+    def call(self) -> None:
+        """Something was sent, and this worker was chosen to claim it. In a paused queue a claim would give
+        nothing: there a look shows whether it is paused still.
+        """
+        if self.paused:
+            self._in_doubt = self._look_asked = True
+        else:
+            self._called = True
+
+    def look_soon(self) -> None:
+        """Something has changed: the next rest is over."""
+        self._look_asked = True
+
+    def failed(self) -> None:
+        """A step failed, or what came of it is not known."""
+        self._divisor, self._ahead = None, False
+        self._look_asked = True
+
+    def reset(self) -> None:
+        """What was known of the queue is not true any more."""
+        self._caught_up()
+        self.failed()
+
+    def next_step(self, now_s: float, wanted: int, *, begun: bool, listed: bool) -> Step:
+        """What to do now. ``wanted``: how many messages there is room for; ``begun``: the queue is known;
+        ``listed``: this worker has asked to be called.
+        """
+        if not begun:
+            return self._try_to_begin(now_s)
+        if wanted == 0:
+            return self._without_room()
+        if self._divisor is not None:
+            share, self._divisor = max(1, wanted // self._divisor), None
+            return ClaimBehind(share)
+        if self._ahead:
+            return self._claim(wanted)
+        if self._behind_since is not None:
+            return self._look(now_s, idle=False) if self._has_to_look(now_s) else self._claim(wanted)
+        return self._when_caught_up(now_s, wanted, listed=listed)
+
+    def began(self) -> bool:
+        """The queue's shape and where to start are known. Returns whether the queue had been missing."""
+        was_missing, self.missing = self.missing, False
+        self.failed()
+        return was_missing
+
+    def looked(self, look: QueueSnapshot, now_s: float, *, chance: float, saturated: bool) -> None:
+        """Take in a look. ``chance`` from 0 to 1 spreads workers that wait for the same message.
+        ``saturated``: the handlers are so fast that larger claims would not help them.
+        """
+        if look.replaced:
+            self._caught_up()
+            return
+        self.paused = look.paused
+        if self._behind_since is not None:
+            self._looked_behind(look, now_s, saturated=saturated)
+        else:
+            self._looked_idle(look, now_s, chance)
+
+    def claimed(self, messages: int, *, complete: bool, now_s: float, listed: bool) -> Backlog | None:
+        """Take in a claim of so many messages. ``complete``: no more was due in the lane."""
+        if messages and not complete:
+            return self._note_backlog(now_s, listed=listed)
+        self._in_doubt, self._called = self._called, False
+        if messages and (listed or not self.notified) and not self._in_doubt:
+            # What comes next announces itself; what was left behind is looked for soon.
+            self._look_at = min(self._look_at, now_s + follow_s(notified=self.notified))
+        else:
+            self._look_asked = True
+        self._caught_up()
+        return None
+
+    def claimed_behind(self, messages: int) -> None:
+        """So many messages came from the lanes behind: with nothing ahead, there may be more at once."""
+        if messages and self._behind_since is None:
+            self._look_asked = True
+
+    def is_missing(self, now_s: float) -> bool:
+        """There is no such queue, or no schema. Returns whether that is news."""
+        is_news, self.missing = not self.missing, True
+        self.reset()
+        self._called = self._look_asked = False
+        self._look_at = now_s + MISSING_POLL_S
+        return is_news
+
+    def _try_to_begin(self, now_s: float) -> Step:
+        if not self.missing or self._called or self._has_to_look(now_s):
+            return Begin()
+        return Rest(self._look_at - now_s)
+
+    def _without_room(self) -> Step:
+        """Others may have what this worker was called for. What an idle worker's look has shown will be old
+        when there is room: it looks again then.
+        """
+        has_looked = self._ahead or self._divisor is not None
+        if self._called or (has_looked and self._behind_since is None):
+            self.failed()
+        if self._called:
+            self._called = False
+            return PassOn()
+        return Rest(BACKGROUND_POLL_S, for_room=True)
+
+    def _when_caught_up(self, now_s: float, wanted: int, *, listed: bool) -> Step:
+        if self._called:
+            return self._claim(wanted)
+        if self.notified and not listed:
+            return Register()
+        return self._look(now_s, idle=True) if self._has_to_look(now_s) else Rest(self._look_at - now_s)
+
+    def _claim(self, wanted: int) -> Step:
+        lookback = LOOKBACK_IDS if self._called and self._behind_since is None else 0
+        self._called = self._ahead = False
+        return ClaimAhead(wanted, lookback)
+
+    def _look(self, now_s: float, *, idle: bool) -> Step:
+        self._look_asked = False
+        self._is_called_for, self._in_doubt = self._in_doubt, False
+        if not idle:
+            self._called = False
+        self._look_at = now_s + BACKGROUND_POLL_S
+        return Look(idle)
+
+    def _has_to_look(self, now_s: float) -> bool:
+        return self._look_asked or now_s >= self._look_at
+
+    def _looked_behind(self, look: QueueSnapshot, now_s: float, *, saturated: bool) -> None:
+        if look.paused:
+            self._caught_up()
+        elif self.notified and saturated and look.rivals >= SATURATING_WORKERS:
+            # Others are at it that are as fast: one more would only lengthen their way past claimed rows.
+            self._caught_up()
+            self._look_at = now_s + self._max_poll_s
+        else:
+            self._divisor, self._ahead = SLOW_LANE_DIVISOR, True
+
+    def _looked_idle(self, look: QueueSnapshot, now_s: float, chance: float) -> None:
+        floor_s = self._max_poll_s if self.notified else self._poll_interval_s
+        self._look_at = now_s + rest_s(look, floor_s, notified=self.notified, chance=chance)
+        ahead = look.ahead_age_s is not None
+        self._filled = self._filled and ahead
+        if look.paused:
+            return
+        # With nothing ahead, what lies behind has all the room.
+        self._divisor = SLOW_LANE_DIVISOR if ahead else max(1, look.lanes_behind)
+        self._ahead = ahead and (self._is_called_for or not self.notified or not look.is_anothers)
+
+    def _note_backlog(self, now_s: float, *, listed: bool) -> Backlog | None:
+        """It took all it could. Once, and there may be more; twice in a row, and another may help."""
+        if not self._filled:
+            self._filled = self._look_asked = True
+            self._in_doubt, self._called = self._called, False
+            return Backlog.CALL_ANOTHER
+        if self._behind_since is None:
+            self._behind_since = now_s
+            self._look_at = min(self._look_at, now_s + BACKGROUND_POLL_S)
+            return Backlog.CALL_ANOTHER
+        if listed and now_s - self._behind_since > QUIET_AFTER_BUSY_S:
+            return Backlog.NEED_NOT_BE_CALLED
+        return None
+
+    def _caught_up(self) -> None:
+        self._filled, self._behind_since = False, None
+
+
+def rest_s(look: QueueSnapshot, floor_s: float, *, notified: bool, chance: float) -> float:
+    """Seconds that an idle worker rests after a look, at most ``floor_s``. ``chance`` from 0 to 1 spreads
+    workers that wait for the same message.
+    """
+    if look.patrolling:
+        floor_s = min(floor_s, PATROLLING_S)
+    if look.paused:
+        return floor_s
+    if look.expecting:
+        floor_s = min(floor_s, follow_s(notified=notified))
+    if look.due_in_s is None:
+        return floor_s
+    if look.due_in_s <= 0:  # claimed now, unless another client holds it or is about to claim it
+        return min(floor_s, BACKGROUND_POLL_S)
+    others = max(0, look.waiting - 1)
+    return min(floor_s, look.due_in_s + 0.001 + chance * SPREAD_S * others)
+
+
+def follow_s(*, notified: bool) -> float:
+    """Seconds until a look for what may have been left behind."""
+    return FOLLOW_S if notified else BACKGROUND_POLL_S

@@ -1,0 +1,103 @@
+"""What a claimer sees and does, as values: the state of a worker, what a look has shown, and the steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+FRESH_S = 0.05
+"""A message that was sent within this time, in seconds, is left to the worker that was woken for it. 50 ms:
+that worker claims within a few.
+"""
+
+
+class ClaimState(Enum):
+    """How a worker stands to its queue."""
+
+    MISSING = "missing"
+    PAUSED = "paused"
+    BEHIND = "behind"
+    CAUGHT_UP = "caught up"
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSnapshot:
+    """What one look at a queue has shown."""
+
+    paused: bool
+    replaced: bool
+    """The server, its history or the queue's table is another one: begin anew."""
+    ahead_age_s: float | None
+    """Seconds since the first message that is due in the fast lane was sent; None when there is none."""
+    due_in_s: float | None = None
+    """Seconds until the next message falls due; None when none waits, or it was not asked."""
+    waiting: int = 0
+    """Workers of the queue that want to be called; 0 when it was not asked."""
+    rivals: int = 0
+    """Workers before this one, in order of their ids, that claim now; 0 when it was not asked."""
+    lanes_behind: int = 0
+    """Lanes behind the fast one in which something is due."""
+    expecting: bool = False
+    """Transactions are open, or were, whose messages may appear behind the fast lane."""
+    patrolling: bool = False
+    """The patrol has begun a round and not ended it."""
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether what comes next was sent a moment ago: the worker called for it is about to claim it."""
+        return self.ahead_age_s is not None and self.ahead_age_s < FRESH_S and self.waiting > 1
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Learn the queue's shape and where to start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """Ask to be called."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassOn:
+    """Ask not to be called any more; another worker is called for what this one can't take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Look at the queue. ``idle``: ask also about the fast lane and what falls due next."""
+
+    idle: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimAhead:
+    """Claim at most ``limit`` messages in order of id, and look at ``lookback`` ids before the cursor too."""
+
+    limit: int
+    lookback: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimBehind:
+    """Claim at most ``share`` messages from each of the lanes behind the fast one."""
+
+    share: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Wait this long, or until something happens. ``for_room``: until messages are wanted again."""
+
+    seconds: float
+    for_room: bool = False
+
+
+Step = Begin | Register | PassOn | Look | ClaimAhead | ClaimBehind | Rest
+
+
+class Backlog(Enum):
+    """What follows for others from a claim that took all it could."""
+
+    CALL_ANOTHER = "another worker may help"
+    NEED_NOT_BE_CALLED = "this one claims without a pause anyway"
