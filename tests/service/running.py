@@ -107,10 +107,16 @@ class Running:
         await self.true_in_database("not exists (select from postmill.claims)")
 
     async def idle(self, queue: str = "tasks", count: int = 1) -> None:
-        """Wait until the workers of a queue have nothing to do and have asked to be woken."""
+        """Wait until the workers of a queue have nothing to do and have asked to be woken. A worker looks once
+        more after it has asked: those of this process have done that too.
+        """
         await self.true_in_database(
             f"(select count(*) >= {count} from postmill.idle_workers where queue_name = '{queue}')"
         )
+        ours = [each.claimer for each in self.engine.workers if each.handler.options.queue == queue]
+        async with asyncio.timeout(GIVE_UP_S):
+            while sum(each.rests is not None for each in ours) < min(count, len(ours)):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)  # a rest is said nowhere
 
     async def connections(self) -> int:
         """Connections to this database that are not the test's own."""

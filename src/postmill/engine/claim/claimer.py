@@ -82,7 +82,8 @@ class Claimer(Service):
         self._backoff = OutageBackoff(outage)
         self._on_shape = on_shape
         self._woken = asyncio.Event()
-        self._rest = Rest(0.0)
+        self.rests: Rest | None = None
+        """The rest that it takes, and for how long; None while it works."""
         self._standby: asyncio.TimerHandle | None = None
         self._due_times = DueTimes(self.poll_now)
 
@@ -143,8 +144,8 @@ class Claimer(Service):
         step = self.policy.next_step(
             time.monotonic(), self._dispatcher.wanted(), begun=self.lanes.begun, listed=self._idle.listed
         )
-        if isinstance(step, Rest):
-            self._rest = step
+        self.rests = step if isinstance(step, Rest) else None
+        if self.rests is not None:
             return False
         try:
             await self._do(step)
@@ -161,12 +162,12 @@ class Claimer(Service):
 
     async def rest(self) -> None:
         """Wait for room, a call, the next due message or the poll floor."""
-        waited_for = self._dispatcher.wants_more if self._rest.for_room else self._woken
-        waited_for.clear()
-        if self._rest.for_room and self._dispatcher.wanted():
+        if self.rests is None:
             return
+        waited_for = self._dispatcher.wants_more if self.rests.for_room else self._woken
+        waited_for.clear()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._rest.seconds):
+            async with asyncio.timeout(self.rests.seconds):
                 await waited_for.wait()
 
     async def _do(self, step: Step) -> None:
