@@ -107,8 +107,8 @@ class Running:
         await self.true_in_database("not exists (select from postmill.claims)")
 
     async def idle(self, queue: str = "tasks", count: int = 1) -> None:
-        """Wait until the workers of a queue have nothing to do and have asked to be woken. A worker looks once
-        more after it has asked: those of this process have done that too.
+        """Wait until the workers of a queue have nothing to do and have asked to be woken. A worker looks
+        once more after it has asked: those of this process have done that too.
         """
         await self.true_in_database(
             f"(select count(*) >= {count} from postmill.idle_workers where queue_name = '{queue}')"
