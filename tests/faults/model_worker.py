@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from postmill.engine.held_messages import HeldMessages
 from postmill.model.queue.cursor import LOWEST, Cursor
-from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.message import Claim, HeldMessages, Message
 from postmill.model.queue.patrol import FAR_PERIOD_S
 from postmill.sql.catalog import queue_statement, statement
 from tests.faults.reference_model import Token

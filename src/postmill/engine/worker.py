@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from postmill.engine.claim.claimer import Claimer
-from postmill.engine.held_messages import HeldMessages
 from postmill.engine.maintain.audit import Audit
 from postmill.engine.maintain.maintained_worker import MaintainedWorker
 from postmill.engine.run.attempt_services import AttemptServices
@@ -21,7 +20,7 @@ from postmill.engine.settle.settler import Settler
 from postmill.engine.settle.statements import OWN
 from postmill.model.database_errors import no_such_queue
 from postmill.model.events import Event
-from postmill.model.queue.message import State
+from postmill.model.queue.message import HeldMessages, State
 from postmill.model.queue.outcome import LOST
 from postmill.model.queue.queue_name import QueueShape
 from postmill.service.events import Events

@@ -7,8 +7,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
-from postmill.handlers.decoding import decoder
-from postmill.handlers.invokers import Invoker, invoker_for
+from postmill.handlers.invokers import Invoker, decoder, invoker_for
 from postmill.handlers.signature import Decorated, read_signature
 from postmill.model.errors import InvalidHandler, InvalidOption, InvalidPayload
 from postmill.model.queue.outcome import one_a_message

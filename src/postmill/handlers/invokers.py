@@ -1,4 +1,6 @@
-"""How a handler is called: on the event loop, in a thread, or in a process that can be killed."""
+"""How a handler is called: what the message's JSON becomes, and whether the function runs on the event loop,
+in a thread, or in a process that can be killed.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,14 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+import msgspec
+
 from postmill.handlers.context import Context
+from postmill.handlers.pydantic_payload import pydantic_decoder
 from postmill.handlers.returned import drop, finished, finished_batch
 from postmill.handlers.signature import called
-from postmill.model.errors import InvalidHandler
+from postmill.model.errors import InvalidHandler, InvalidPayload
+from postmill.model.queue.payload import SHORT, check_bounds, loads
 from postmill.service.threads import Threads
 
 if TYPE_CHECKING:
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from postmill.handlers.signature import Signature
     from postmill.model.queue.worker_options import WorkerOptions
 
+    Decode: TypeAlias = Callable[[str], Any]
     Finish: TypeAlias = Callable[[Any], Awaitable[Any]]
 
 
@@ -145,3 +152,53 @@ class InThread:
 
 def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(called(function))
+
+
+_JSON_NAMES = {dict: "object", list: "array"}
+
+
+def decoder(payload_type: Any) -> Decode:
+    """The function that decodes payloads of ``payload_type``: anything msgspec knows (dict, Struct,
+    dataclass, ...) or pydantic.
+
+    Raises :class:`InvalidHandler` for a type that nothing here can decode.
+    """
+    if payload_type in (Any, object, dict, list, None):
+        return _any_of(payload_type)
+    validate = getattr(payload_type, "model_validate_json", None)
+    if validate is not None:
+        return pydantic_decoder(validate)
+    try:
+        decode = msgspec.json.Decoder(payload_type).decode
+    except TypeError as error:
+        raise InvalidHandler(
+            f"A payload can't be decoded to {payload_type!r}.",
+            why=f"{error}.",
+            hint="Annotate it with dict, a dataclass, a msgspec Struct or a pydantic model.",
+        ) from error
+    return _msgspec(decode)
+
+
+def _any_of(payload_type: Any) -> Decode:
+    if payload_type not in (dict, list):
+        return loads
+
+    def decode(raw: str) -> Any:
+        payload = loads(raw)
+        if type(payload) is not payload_type:
+            raise InvalidPayload(f"expected a JSON {_JSON_NAMES[payload_type]}, got {type(payload).__name__}")
+        return payload
+
+    return decode
+
+
+def _msgspec(decode: Decode) -> Decode:
+    def checked(raw: str) -> Any:
+        if len(raw) > SHORT:
+            check_bounds(raw)
+        try:
+            return decode(raw)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise InvalidPayload(str(error)) from error
+
+    return checked

@@ -58,16 +58,20 @@ class OutageBackoff:
     def __init__(self, outage: Outage) -> None:
         self._outage = outage
         self._backoff = Backoff(random.random)
+        self.failing = False
+        """The last statement failed. Only then :meth:`worked` has something to do."""
         self.hurry = asyncio.Event()
 
     def worked(self) -> None:
         """Start over with short waits next time."""
-        if self._backoff.failures:
+        if self.failing:
+            self.failing = False
             self._backoff.reset()
             self._outage.over()
 
     async def failed(self, error: BaseException) -> None:
         """Note the failure and wait: a worker never ends by itself because of its database."""
+        self.failing = True
         self._outage.began(error)
         with suppress(TimeoutError):
             async with asyncio.timeout(self._backoff.next_delay_s()):

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmill.handlers.decoding import decoder
+from postmill.handlers.invokers import decoder
 from postmill.model.errors import InvalidHandler, InvalidPayload
 from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.payload import to_json

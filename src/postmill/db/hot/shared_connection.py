@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
     OnConnect = Callable[[asyncpg.Connection], Awaitable[None]]
 
+_PLAIN = asyncpg.Connection
+"""asyncpg's methods, past those of ``HandlerSession``: a statement of the worker's own leaves nothing behind
+that they would have to note.
+"""
 CONNECT_TIMEOUT_S = 5.0
 """How long opening a connection may take, in seconds. 5 s: half of the shortest silence after which a worker
 is judged to be gone (``model.queue.silence.JUDGED_S``), so that one failed try costs no lease.
@@ -64,19 +68,19 @@ class SharedConnection:
         async with self.connection() as connection:
             self.statements += 1
             self.sent_at = time.monotonic()
-            return await connection.fetchrow(text, *args, timeout=self._timeout_s)
+            return await _PLAIN.fetchrow(connection, text, *args, timeout=self._timeout_s)
 
     async def fetch(self, text: str, *args: object) -> list[Any]:
         """All rows of a statement."""
         async with self.connection() as connection:
             self.statements += 1
-            return await connection.fetch(text, *args, timeout=self._timeout_s)
+            return await _PLAIN.fetch(connection, text, *args, timeout=self._timeout_s)
 
     async def execute(self, text: str, *args: object) -> None:
         """A statement without an answer."""
         async with self.connection() as connection:
             self.statements += 1
-            await connection.execute(text, *args, timeout=self._timeout_s)
+            await _PLAIN.execute(connection, text, *args, timeout=self._timeout_s)
 
     def connection(self, *, pinned: bool = True) -> AbstractAsyncContextManager[asyncpg.Connection]:
         """The connection for several statements, with no statement of another task between them. Behind a

@@ -36,10 +36,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.held_messages import HeldMessages
     from postmill.engine.run.dispatcher import Dispatcher
     from postmill.model.queue.claim_steps import Step
-    from postmill.model.queue.message import Claim, Message
+    from postmill.model.queue.message import Claim, HeldMessages, Message
     from postmill.model.queue.queue_name import QueueShape
     from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.events import Events
@@ -157,7 +156,8 @@ class Claimer(Service):
             self.policy.failed()
             await self._backoff.failed(error)
         else:
-            self._backoff.worked()
+            if self._backoff.failing:
+                self._backoff.worked()
         return not self._stopping
 
     async def rest(self) -> None:

@@ -17,8 +17,7 @@ from postmill.service.service import Service
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from postmill.engine.held_messages import HeldMessages
-    from postmill.model.queue.message import Message
+    from postmill.model.queue.message import HeldMessages, Message
     from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
 

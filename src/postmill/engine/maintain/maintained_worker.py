@@ -9,8 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
-    from postmill.engine.held_messages import HeldMessages
-    from postmill.model.queue.message import Message
+    from postmill.model.queue.message import HeldMessages, Message
     from postmill.model.queue.queue_name import QueueShape
     from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.events import Events

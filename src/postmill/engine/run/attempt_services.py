@@ -27,10 +27,9 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from postmill.db.hot.handler_connections import HandlerConnection, HandlerConnections
-    from postmill.engine.held_messages import HeldMessages
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Statements
-    from postmill.model.queue.message import Message
+    from postmill.model.queue.message import HeldMessages, Message
     from postmill.service.events import Events
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from os import getpid
 from typing import TYPE_CHECKING
 
-from postmill.engine.run.slot import Slot
+from postmill.engine.run.attempt import Slot
 from postmill.model.queue.outcome import RELEASED
 from postmill.model.queue.prefetch import Prefetch
 from postmill.service.tasks import CHILD_EXIT, new_task
@@ -75,7 +75,9 @@ class Dispatcher:
         """
         ready = self._ready
         for message in messages:
-            verdict = self._executor.verdicts.before(message)
+            verdict = None
+            if message.failures or message.lost_leases or message.unread:  # few are
+                verdict = self._executor.verdicts.before(message)
             if verdict is None:
                 ready.append(message)
             else:

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from postmill.engine.handler import Handler
+    from postmill.engine.run.attempt import Slot
     from postmill.engine.run.attempt_services import AttemptServices
-    from postmill.engine.run.slot import Slot
     from postmill.engine.settle.settlement import Settlings
     from postmill.model.queue.message import Message
 

@@ -83,11 +83,11 @@ class Verdicts:
             return self._usual
 
     def before(self, message: Message) -> Failed | None:
-        """What becomes of a message that must not be run, or not again; None for one that may."""
+        """What becomes of a message that has been delivered before, or that the server can't send: None for
+        one that may run.
+        """
         if message.unread:
             return self.failed(InvalidPayload(f"the server can't send it: {message.unread}"), message)
-        if message.failures == 0 and message.lost_leases == 0:
-            return None
         retry = self.policy_for(message).retry
         if self._is_exhausted(retry, message):
             reason = in_words(message.failures, retry.most_attempts)

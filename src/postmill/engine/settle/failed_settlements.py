@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.held_messages import HeldMessages
     from postmill.engine.settle.settlement import Pair, Settlement, Statements
-    from postmill.model.queue.message import Message
+    from postmill.model.queue.message import HeldMessages, Message
     from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
     from postmill.service.outage import OutageBackoff

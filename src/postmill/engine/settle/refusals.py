@@ -42,6 +42,8 @@ class Refusals:
 
     def __init__(self, events: Events) -> None:
         self._events = events
+        self.begun = False
+        """Something was refused since the worker began: until then there is nothing to ask here."""
         self._acceptances: dict[str, Acceptance] = defaultdict(Acceptance)
         self._backoffs: dict[object, Backoff] = {}
         self._held: list[_Held] = []
@@ -70,6 +72,7 @@ class Refusals:
         """A single row was refused for an unclear reason: what that shows. ``patient``: the reason would pass
         by itself.
         """
+        self.begun = True
         acceptance = self._acceptances[kind]
         known = acceptance.refusing
         verdict = acceptance.refused(message.msg_id, lacking=bool(lacking), patient=patient)
@@ -81,6 +84,7 @@ class Refusals:
 
     def locked_away(self, kind: str, reason: str) -> None:
         """A table is locked, so that nothing of this kind can be written."""
+        self.begun = True
         known = self.is_refusing(kind)
         self._acceptances[kind].refuses_all()
         self._ask_later(kind)
@@ -99,6 +103,7 @@ class Refusals:
 
     def hold(self, kind: str, pairs: Iterable[Pair]) -> None:
         """Keep outcomes until they are due again."""
+        self.begun = True
         now, refusing = time.monotonic(), self.is_refusing(kind)
         for pair in pairs:
             wait_s = 0.0 if refusing else self._wait_s(_key(kind, pair[0]), LONGEST_WAIT_S)

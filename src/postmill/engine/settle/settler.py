@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.held_messages import HeldMessages
     from postmill.engine.settle.settlement import Pair, Settlings
-    from postmill.model.queue.message import Message
+    from postmill.model.queue.message import HeldMessages, Message
     from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
     from postmill.service.outage import Outage
@@ -64,6 +63,7 @@ class Settler(Service):
             settle=self._settle_pairs,
             release=self._release,
         )
+        self._refusals = self._failures.refusals
         self._pending: list[Pair] = []
         self._in_hand: list[Pair] = []
         """What the batch at hand began with."""
@@ -96,16 +96,16 @@ class Settler(Service):
     @property
     def pending(self) -> int:
         """Outcomes that are not on their way yet."""
-        return len(self._pending) + len(self._failures.refusals)
+        return len(self._pending) + (len(self._refusals) if self._refusals.begun else 0)
 
     @property
     def queue_refuses(self) -> bool:
         """Whether nothing more should be claimed, because the queue takes no outcomes."""
-        return self._failures.refusals.queue_refuses
+        return self._refusals.begun and self._refusals.queue_refuses
 
     async def run_once(self) -> bool:
         """Write down one batch, and offer again what was refused and is due."""
-        due = self._failures.refusals.due()
+        due = self._refusals.due() if self._refusals.begun else []
         size = BATCH if self._suspects == 0 else 1
         batch, self._pending = self._pending[:size], self._pending[size:]
         self._in_hand = [*due, *batch]
@@ -123,13 +123,13 @@ class Settler(Service):
     @property
     def held(self) -> list[Message]:
         """Messages whose outcomes wait to be written, or are on their way."""
-        return [message for message, _ in (*self._pending, *self._in_hand, *self._failures.refusals.pairs)]
+        return [message for message, _ in (*self._pending, *self._in_hand, *self._refusals.pairs)]
 
     def _take_back(self, error: BaseException) -> None:
         """A batch has ended in the middle. What is not decided goes back to what waits, and may have landed.
         An outcome that breaks it alone is given up for one that can be written.
         """
-        kept = {id(pair[0]) for pair in [*self._pending, *self._failures.refusals.pairs]}
+        kept = {id(pair[0]) for pair in [*self._pending, *self._refusals.pairs]}
         open_pairs = [
             pair if pair[0].state != State.LOST else (pair[0], LOST)
             for pair in self._in_hand
@@ -166,7 +166,7 @@ class Settler(Service):
             return
         self._waiting = asyncio.get_running_loop().create_future()
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._failures.refusals.wait_s()):
+            async with asyncio.timeout(self._refusals.wait_s() if self._refusals.begun else None):
                 await self._waiting
         self._waiting = None
 
@@ -182,7 +182,7 @@ class Settler(Service):
                 await self.stop()
                 while await self.run_once() or self.pending:
                     if not self._pending:
-                        await asyncio.sleep(self._failures.refusals.wait_s() or 0.0)
+                        await asyncio.sleep(self._refusals.wait_s() or 0.0)
         except TimeoutError:
             return False
         return True
@@ -197,7 +197,7 @@ class Settler(Service):
 
     async def _settle(self, settlement: Settlement) -> None:
         while settlement.pairs:
-            if self._failures.refusals.is_refusing(settlement.kind) and not settlement.trial:
+            if self._is_refused(settlement):
                 self._failures.hold(settlement, settlement.pairs)
                 return
             try:
@@ -208,7 +208,8 @@ class Settler(Service):
                 if await self._failures.is_sent_again(settlement, error):
                     continue
                 return
-            self._backoff.worked()
+            if self._backoff.failing:
+                self._backoff.worked()
             missed = self._note(settlement, settled)
             if missed:
                 sent = dict(
@@ -217,9 +218,14 @@ class Settler(Service):
                 missed = await self._failures.still_ours(settlement, missed, sent)
             settlement.pairs = missed
 
+    def _is_refused(self, settlement: Settlement) -> bool:
+        """Whether it need not be sent, since the queue takes none of its kind."""
+        refusals = self._refusals
+        return refusals.begun and refusals.is_refusing(settlement.kind) and not settlement.trial
+
     def _release(self, kind: str, settled: Iterable[int]) -> None:
         """The queue takes settlements of this kind: send what was kept from it."""
-        self._pending[:0] = self._failures.refusals.accepted(kind, settled)
+        self._pending[:0] = self._refusals.accepted(kind, settled)
 
     async def _explain(self, settlement: Settlement) -> None:
         """Give messages that were not run again the failure that their last attempt met: once."""
@@ -255,7 +261,8 @@ class Settler(Service):
             message.state = State.SETTLED
         self.settled += len(landed)
         if landed:
-            self._release(settlement.kind, settled)
+            if self._refusals.begun:
+                self._release(settlement.kind, settled)
             self._tell(settlement, settled)
             self._report(settlement, news)
         return missed

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.engine.held_messages import HeldMessages
 from postmill.engine.settle.settlement import Settlings, grouped
 from postmill.engine.settle.statements import OWN
-from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.message import Claim, HeldMessages, Message
 from postmill.model.queue.outcome import COMPLETED, RELEASED, Outcome
 
 if TYPE_CHECKING:

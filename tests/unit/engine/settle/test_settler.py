@@ -9,11 +9,10 @@ from uuid import UUID
 import asyncpg
 
 from postmill.db.hot.outage import is_passing
-from postmill.engine.held_messages import HeldMessages
 from postmill.engine.settle.settlement import Settlings, Statements
 from postmill.engine.settle.settler import Settler
 from postmill.engine.settle.statements import OWN
-from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.message import Claim, HeldMessages, Message
 from postmill.model.queue.outcome import COMPLETED
 from postmill.model.queue.queue_name import QueueShape
 from postmill.service.events import Events

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from postmill.engine.held_messages import HeldMessages
-from postmill.model.queue.message import Claim, Message, State
+from postmill.model.queue.message import Claim, HeldMessages, Message, State
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

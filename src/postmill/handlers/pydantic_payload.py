@@ -1,4 +1,4 @@
-"""From a message's JSON to what a handler's annotation asks for. Raises only ``InvalidPayload``."""
+"""From a message's JSON to a pydantic model, where pydantic's own reading of numbers is not exact."""
 
 from __future__ import annotations
 
@@ -6,18 +6,11 @@ import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from postmill.model.errors import InvalidHandler, InvalidPayload
-from postmill.model.queue.payload import SHORT, check_bounds, loads
+from postmill.model.errors import InvalidPayload
+from postmill.model.queue.payload import loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    Decode = Callable[[str], Any]
-
-
-_JSON_NAMES = {dict: "object", list: "array"}
 
 _FLOAT_LENGTH = 16
 """A number of more characters may be more exact than a float: 15 digits are always kept, and a point."""
@@ -26,54 +19,9 @@ _FRACTION = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(?P<whole>-?\d+)\.(?P<rest>\d+
 """A number with a point, as jsonb writes it; or a string, so that none is looked for in it."""
 
 
-def decoder(payload_type: Any) -> Decode:
-    """The function that decodes payloads of ``payload_type``: anything msgspec knows (dict, Struct,
-    dataclass, ...) or pydantic.
+def pydantic_decoder(validate: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Decodes payloads by a model's ``validate``. What it raises is ``InvalidPayload``."""
 
-    Raises :class:`InvalidHandler` for a type that nothing here can decode.
-    """
-    if payload_type in (Any, object, dict, list, None):
-        return _any_of(payload_type)
-    validate = getattr(payload_type, "model_validate_json", None)
-    if validate is not None:
-        return _pydantic(validate)
-    try:
-        decode = msgspec.json.Decoder(payload_type).decode
-    except TypeError as error:
-        raise InvalidHandler(
-            f"A payload can't be decoded to {payload_type!r}.",
-            why=f"{error}.",
-            hint="Annotate it with dict, a dataclass, a msgspec Struct or a pydantic model.",
-        ) from error
-    return _msgspec(decode)
-
-
-def _any_of(payload_type: Any) -> Decode:
-    if payload_type not in (dict, list):
-        return loads
-
-    def decode(raw: str) -> Any:
-        payload = loads(raw)
-        if type(payload) is not payload_type:
-            raise InvalidPayload(f"expected a JSON {_JSON_NAMES[payload_type]}, got {type(payload).__name__}")
-        return payload
-
-    return decode
-
-
-def _msgspec(decode: Decode) -> Decode:
-    def checked(raw: str) -> Any:
-        if len(raw) > SHORT:
-            check_bounds(raw)
-        try:
-            return decode(raw)
-        except (msgspec.MsgspecError, RecursionError) as error:
-            raise InvalidPayload(str(error)) from error
-
-    return checked
-
-
-def _pydantic(validate: Decode) -> Decode:
     def checked(raw: str) -> Any:
         loads(raw)  # pydantic's own parser makes infinity of 1e400, and takes NaN
         rounded: set[Decimal] = set()
