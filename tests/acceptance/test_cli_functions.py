@@ -43,7 +43,8 @@ def test_delete_asks_and_says_what_is_left(cli_without_database: Cli, tmp_path: 
     assert cli_without_database("functions", "delete", "one").code == 4
     assert cli_without_database("functions", "delete", "one", "-y").code == 0
     answer = cli_without_database("functions", "delete", "two", "-y")
-    assert "[functions.two]" in answer.err
+    assert "Deleted" in answer.err
+    assert (tmp_path / "postmill.toml").read_text() == ""
     assert not folder.exists()
     assert cli_without_database("functions", "delete", "two", "-y").code == 2  # its table names no file now
     listed = cli_without_database("functions", "list")

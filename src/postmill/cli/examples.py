@@ -54,5 +54,6 @@ EXAMPLES = {
     "bench functions": "postmill bench functions --seconds 2",
     "bench settle": "postmill bench settle",
     "bench reads": "postmill bench reads",
+    "docs": "postmill docs configuration",
     "completion": "postmill completion bash > ~/.local/share/bash-completion/completions/postmill",
 }

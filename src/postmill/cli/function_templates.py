@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 
 async def handler(request: Request) -> dict[str, Any]:
     """Called once a request. A dict becomes JSON; return a starlette Response for everything else."""
-    payload = await request.json() if await request.body() else {}
+    try:
+        payload = await request.json() if await request.body() else {}
+    except ValueError as error:
+        raise HTTPException(400, "The body is not JSON.") from error
+    if not isinstance(payload, dict):
+        raise HTTPException(400, "The body is not a JSON object.")
     return {"message": f"Hello, {payload.get('name', 'world')}!"}
 '''
 
@@ -24,14 +30,19 @@ _APP = '''\
 from __future__ import annotations
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 
-async def index(_: Request) -> JSONResponse:
-    """At .../functions/v1/NAME"""
-    return JSONResponse({"message": "Hello!"})
+async def index(request: Request) -> JSONResponse:
+    """At .../functions/v1/NAME; supabase-js and others call it with POST."""
+    try:
+        sent = await request.json() if await request.body() else None
+    except ValueError as error:
+        raise HTTPException(400, "The body is not JSON.") from error
+    return JSONResponse({"message": "Hello!", "sent": sent})
 
 
 async def item(request: Request) -> JSONResponse:
@@ -39,7 +50,7 @@ async def item(request: Request) -> JSONResponse:
     return JSONResponse({"item": request.path_params["number"]})
 
 
-app = Starlette(routes=[Route("/", index), Route("/items/{number:int}", item)])
+app = Starlette(routes=[Route("/", index, methods=["GET", "POST"]), Route("/items/{number:int}", item)])
 '''
 
 _STREAM = '''\

@@ -42,6 +42,7 @@ COMMANDS = {
     "migrate": ("migrate:migrate", "Install or upgrade Postmill's schema."),
     "db": ("db:db", "Start, stop and open the embedded Postgres."),
     "doctor": ("doctor:doctor", "Check the database and say how to fix what is wrong."),
+    "docs": ("docs:docs", "Print a page of the documentation."),
     "completion": ("completion:completion", "Have the shell complete commands and names."),
     "bench": ("bench:bench", "Measure throughput and latency on your database."),
 }

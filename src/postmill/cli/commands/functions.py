@@ -10,6 +10,7 @@ import click
 from postmill.cli import completion
 from postmill.cli.commands.serve import serve
 from postmill.cli.options import global_options, json_option, jsonl_option, yes_option
+from postmill.model.config.project_file import FILE_NAME
 from postmill.model.errors import NotFound, Refused
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ functions.add_command(serve)
     show_default=True,
     help="What the file begins as.",
 )
+@json_option
 @global_options
 @click.pass_obj
 def new(session: Session, name: str, template: str) -> None:
@@ -52,7 +54,10 @@ def new(session: Session, name: str, template: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with path.open("x", encoding="utf-8") as file:
         file.write(text_of(template, name))
-    click.echo(path)
+    if session.output.is_text:
+        click.echo(path)
+    else:
+        session.output.one({"function": name, "file": path})
     session.output.note("Next: postmill dev; one that runs has it already.")
 
 
@@ -102,10 +107,11 @@ def recycle(session: Session, name: str) -> None:
 @functions.command()
 @click.argument("name", shell_complete=completion.functions)
 @yes_option
+@json_option
 @global_options
 @click.pass_obj
 def delete(session: Session, name: str, *, yes: bool) -> None:
-    """Delete the files of the function NAME."""
+    """Delete the files of the function NAME, and its tables in postmill.toml."""
     found = _found(session)
     if name in found.faults:
         raise found.faults[name]
@@ -120,9 +126,22 @@ def delete(session: Session, name: str, *, yes: bool) -> None:
         shutil.rmtree(target)
     else:
         target.unlink()
-    session.output.note(f"Deleted: {target}.")
-    if name in session.settings.functions:
-        session.output.note(f"postmill.toml still has its table [functions.{name}].")
+    is_removed = _table_is_removed(session, name)
+    session.output.did({"function": name, "deleted": target, "table": is_removed}, f"Deleted: {target}.")
+    if not is_removed:
+        session.output.note(f"{FILE_NAME} still speaks of functions.{name}: take that out yourself.")
+
+
+def _table_is_removed(session: Session, name: str) -> bool:
+    from postmill.auth import private_file
+    from postmill.cli import function_table
+
+    project = session.settings.project_dir
+    path = project / FILE_NAME
+    if not path.is_file():
+        return True
+    with private_file.turn(project):
+        return function_table.remove(path, name)
 
 
 def _tell_host(session: Session, action: str, takes_s: float) -> None:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from postmill.cli.session import Session
 
-IGNORED = (".postmill/", "functions/.env")
+IGNORED = (".postmill/", "functions/.env", "__pycache__/")
 
 TOML = """\
-# Settings of this project. Every key: docs/reference/configuration.md
+# Settings of this project. Every key: postmill docs configuration
 # Without a url the project's own Postgres runs in .postmill/ and is started when needed.
 # An address with a password is better kept in the environment: POSTMILL_DB_URL.
 
@@ -33,6 +33,17 @@ TOML = """\
 [log]
 level = "info"
 format = "text"
+
+# How functions are served. Every key: postmill docs functions
+# [runtime]
+# port = 54321
+# max_body_mb = 20
+
+# One function, by its name.
+# [functions.hello]
+# verify_jwt = false
+# [functions.hello.env]
+# GREETING = "hello"
 """
 
 WORKER = '''\
@@ -61,7 +72,7 @@ def init(session: Session, folder: Path) -> None:
     """Start a project: postmill.toml, an example worker and keys.
 
     Writes postmill.toml, worker.py and .postmill/keys.json into FOLDER (default: this one) and adds
-    .postmill/ and functions/.env to its .gitignore. Existing files are never overwritten.
+    .postmill/, functions/.env and __pycache__/ to its .gitignore. Existing files are never overwritten.
     """
     from postmill.auth import private_file
 
