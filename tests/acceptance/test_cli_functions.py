@@ -33,7 +33,7 @@ def test_a_name_that_is_none_is_refused(cli_without_database: Cli, tmp_path: Pat
     assert not (tmp_path / "functions").exists()
 
 
-def test_delete_asks_and_says_what_is_left(cli_without_database: Cli, tmp_path: Path) -> None:
+def test_delete_asks_and_takes_its_tables_along(cli_without_database: Cli, tmp_path: Path) -> None:
     cli_without_database("functions", "new", "one")
     folder = tmp_path / "functions" / "two"
     folder.mkdir()
@@ -46,7 +46,9 @@ def test_delete_asks_and_says_what_is_left(cli_without_database: Cli, tmp_path: 
     assert "Deleted" in answer.err
     assert (tmp_path / "postmill.toml").read_text() == ""
     assert not folder.exists()
-    assert cli_without_database("functions", "delete", "two", "-y").code == 2  # its table names no file now
+    assert cli_without_database("functions", "delete", "two", "-y").code == 3
+    (tmp_path / "postmill.toml").write_text("[functions.two]\nverify_jwt = false\n")
+    assert cli_without_database("functions", "delete", "two", "-y").code == 2  # its table names no file
     listed = cli_without_database("functions", "list")
     assert listed.code == 0, "the others are listed"
     assert "has no file" in listed.err
