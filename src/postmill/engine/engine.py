@@ -22,8 +22,9 @@ from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
 from postmill.model.events import Event
 from postmill.model.queue.queue_name import validated
 from postmill.service.events import Events
+from postmill.service.forks import keep_to_this_process
 from postmill.service.outage import Outage, OutageBackoff
-from postmill.service.tasks import keep_to_this_process, new_task
+from postmill.service.service import new_task
 from postmill.sql.catalog import preload, statement
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from postmill.model.queue.message import HeldMessages, State
 from postmill.model.queue.outcome import LOST
 from postmill.model.queue.queue_name import QueueShape
 from postmill.service.events import Events
-from postmill.service.tasks import new_task
+from postmill.service.service import new_task
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:

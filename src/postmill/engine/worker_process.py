@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.engine.engine import Engine
 from postmill.model.option_rules import one_of
-from postmill.service.tasks import new_task
+from postmill.service.service import new_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence

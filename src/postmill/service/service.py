@@ -13,16 +13,18 @@ import random
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from postmill.model.error_text import summary_of
 from postmill.model.events import Event
 from postmill.service.backoff import Backoff
 from postmill.service.events import Events
-from postmill.service.tasks import new_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
+    from contextvars import Context
+
+_T = TypeVar("_T")
 
 MAX_FRUITLESS = 8
 """Ends in a row without a batch between them, after which a service has failed for good. Their pauses add up
@@ -229,3 +231,12 @@ def error_of(task: asyncio.Task[None] | None) -> tuple[BaseException | None, boo
     if task.cancelled():
         return asyncio.CancelledError("its task was cancelled"), task.cancelling() > 0
     return task.exception(), False
+
+
+def new_task(
+    work: Coroutine[Any, Any, _T], *, name: str | None = None, context: Context | None = None
+) -> asyncio.Task[_T]:
+    """A task on the running event loop. The loop's task factory is not asked: a handler may have installed
+    one that knows no ``context``, or that raises.
+    """
+    return asyncio.Task(work, loop=asyncio.get_running_loop(), name=name, context=context)

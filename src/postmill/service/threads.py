@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from postmill.service.tasks import CHILD_EXIT
+from postmill.service.forks import CHILD_EXIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from postmill.service.tasks import new_task
+from postmill.service.service import new_task
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:

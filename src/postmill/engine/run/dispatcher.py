@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from postmill.engine.run.attempt import Slot
 from postmill.model.queue.outcome import RELEASED
 from postmill.model.queue.prefetch import Prefetch
-from postmill.service.tasks import CHILD_EXIT, new_task
+from postmill.service.forks import CHILD_EXIT
+from postmill.service.service import new_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

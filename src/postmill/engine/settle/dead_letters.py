@@ -13,7 +13,7 @@ from postmill.engine.run.verdicts import QUOTED_LIMIT
 from postmill.engine.settle.statements import attempts_of
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Failed
-from postmill.service.tasks import new_task
+from postmill.service.service import new_task
 from postmill.service.threads import Threads
 from postmill.sql.catalog import statement
 

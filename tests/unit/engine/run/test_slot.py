@@ -23,7 +23,7 @@ from postmill.model.queue.outcome import COMPLETED, RELEASED, Failed, Outcome
 from postmill.model.queue.retry import Dead
 from postmill.model.queue.worker_options import WorkerOptions
 from postmill.service.events import Events
-from postmill.service.tasks import CHILD_EXIT
+from postmill.service.forks import CHILD_EXIT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -1,34 +1,19 @@
-"""Tasks of ours, which nothing that a handler does to the event loop can keep from beginning or can let live
-on where they must not.
-"""
+"""What becomes of a child that a handler forks: it must not go on with its parent's work."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from contextvars import Context
-
-_T = TypeVar("_T")
+    import asyncio
 
 CHILD_EXIT = 1
 """The exit code of a forked child that would have gone on with its parent's work."""
 
 _kept: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
-
-
-def new_task(
-    work: Coroutine[Any, Any, _T], *, name: str | None = None, context: Context | None = None
-) -> asyncio.Task[_T]:
-    """A task on the running event loop. The loop's task factory is not asked: a handler may have installed
-    one that knows no ``context``, or that raises.
-    """
-    return asyncio.Task(work, loop=asyncio.get_running_loop(), name=name, context=context)
 
 
 def keep_to_this_process(loop: asyncio.AbstractEventLoop) -> None:
