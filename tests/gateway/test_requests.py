@@ -354,3 +354,39 @@ async def test_nothing_should_be_sent_where_nothing_is_ready(host: StandInHost) 
         readiness.started()
         assert await told("/ready") == (503, "Not ready: stopping.")
         assert await told("/live") == (200, "")
+
+
+@pytest.mark.parametrize(
+    ("size", "code"), [(MOST_BYTES + 1, "PAYLOAD_TOO_LARGE"), (1, "EDGE_FUNCTION_ERROR")]
+)
+async def test_a_failure_is_raised_where_it_shows_and_answered_once(
+    client: httpx.AsyncClient, host: StandInHost, size: int, code: str
+) -> None:
+    """What reads the body, and what sends the answer, gets the failure itself; nothing asks for it later."""
+    raised: list[str] = []
+
+    async def watching(_scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            while (await receive()).get("more_body"):
+                pass
+            await stand_in.answer(send, b"x", 99)
+        except Exception as error:
+            raised.append(type(error).__name__)
+            raise
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"x" * size
+
+    host.apps["watching"] = watching
+    response = await client.post("/functions/v1/watching", content=body())
+    assert (response.json()["code"], len(raised)) == (code, 1)
+    assert response.headers["sb-error-code"] == code
+
+
+async def test_every_control_route_needs_the_service_role_also_those_that_do_not_exist(url: str) -> None:
+    """A stranger learns from no answer which control routes there are."""
+    async with httpx.AsyncClient(base_url=url) as stranger:
+        for path in ("functions", "functions/echo/stop", "functions/nobody/recycle", "nothing", ""):
+            for method in ("GET", "POST", "DELETE"):
+                refused = await stranger.request(method, f"/control/v1/{path}")
+                check_error(refused, 401, "UNAUTHORIZED_NO_AUTH_HEADER", relay=True)

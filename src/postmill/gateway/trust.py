@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from postmill.auth.keys import ProjectKeys
 
 REFRESH_S = 600.0
-"""How often a published key set is read again."""
+"""How often a published key set is read again: a key that was withdrawn is taken for ten minutes at most, and
+its publisher is asked 144 times a day."""
 UNKNOWN_KEY_S = 30.0
-"""How often it may be read because a token names a key that it did not have."""
+"""How often it may be read because a token names a key that it did not have. A stranger can name such keys at
+will, and must not have us ask the publisher more often than twice a minute."""
 WAIT_S = 1.0
-"""How long such a token waits for that, at most."""
+"""How long such a token waits for that, at most: a publisher that is near answers in a tenth of it."""
 
 
 class Trust:

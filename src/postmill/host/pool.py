@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 STABLE_S = 5.0
-"""A worker that crashes sooner counts as one that failed to start."""
+"""A worker that crashes sooner counts as one that failed to start: connecting and its first messages take
+less than this, and what breaks later is no fault of the start."""
 
 
 class Pool:

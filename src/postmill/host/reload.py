@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 LONGEST_S = 2.0
-"""How long changes are collected at most: something may write files for ever, and must not delay for ever."""
+"""How long changes are collected at most: something may write files for ever, and must not delay for ever. A
+checkout of another branch takes less."""
 
 
 class Reload(Service):

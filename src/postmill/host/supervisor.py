@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 TICK_S = 0.1
+"""Between two rounds. A limit is met within this time; a round reads two small files an isolate."""
 FAMILIES_S = 1.0
-"""How often the processes that isolates have started are counted too."""
+"""How often the processes that isolates have started are counted too: that reads a file of every process on
+the machine."""
 
 
 class Supervisor(Service):

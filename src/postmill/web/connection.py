@@ -31,7 +31,8 @@ and the answer on it lost; a second is several round trips to anywhere."""
 _RESET = struct.pack("ii", 1, 0)
 """``SO_LINGER`` with no time: a close is then a reset."""
 MOST_BLANK_LINES = 8
-"""Before a request line. Old clients send one behind a body (RFC 9112, 2.2)."""
+"""Before a request line. Old clients send one behind a body (RFC 9112, 2.2); a few more do no harm, and a
+stream of them is no request."""
 
 
 class Connection(asyncio.Protocol):

@@ -6,9 +6,11 @@ import resource
 from dataclasses import dataclass
 
 SPARE_DESCRIPTORS = 256
-"""Kept free of connections: for files, pipes and isolates."""
+"""Kept free of connections: for files, and for the four pipes and sockets of each isolate, so that some fifty
+isolates fit."""
 FEWEST_CONNECTIONS = 16
-"""Accepted however low the limit of descriptors is: with fewer nothing could be served."""
+"""Accepted however low the limit of descriptors is: a browser alone opens six, and with fewer hardly anything
+could be served."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from postmill.web.refusal import Render
 
 BACKLOG = 2048
-"""Connections that the system keeps until they are accepted; Linux allows 4096 unless told otherwise."""
+"""Connections that the system keeps until they are accepted: half of what Linux allows unless told otherwise,
+which a burst of new clients does not fill while the event loop is busy for some milliseconds."""
 MAX_MESSAGE_BYTES = 1024 * 1024
-"""Of a WebSocket, unless told otherwise."""
+"""The longest message of a WebSocket, unless told otherwise: the default of ``websockets``."""
 
 
 class WebServer:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from postmill.wire.frames import Account
 
 FOREVER_S = 86_400.0
+"""The grace of a worker without a wall clock: a day, which is longer than any deployment waits."""
 
 
 class Startup:
