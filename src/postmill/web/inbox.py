@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from postmill.web.asgi import Message
 
 MOST_WAITING = 64
-"""Messages that wait for the application before reading pauses: a burst of small ones costs no pause. They take
-some 20 kB of memory a connection."""
+"""Messages that wait for the application before reading pauses: a burst of small ones costs no pause, and
+takes some 20 kB of memory a connection."""
 
 
 class Inbox:

@@ -38,8 +38,7 @@ KILLED_S = 5.0
 process in the middle of a broken disk's call, or a zygote that was halted, needs longer.
 """
 UNLOAD_S = 5.0
-"""How long an isolate may take to exit after all that it held is done. Its ``on_unload`` listeners run in that
-time."""
+"""How long an isolate may take to exit after all that it held is done; ``on_unload`` listeners run in it."""
 
 
 class State(IntEnum):
