@@ -36,7 +36,7 @@ def translated(queue: str | None = None) -> Iterator[None]:
 
 
 def raise_translated(error: Exception, queue: str | None = None) -> NoReturn:
-    """Raise it as an error of ours; an error that stays the driver's, as it is."""
+    """Raise it as an error of Postmill, or unchanged when it stays the driver's error."""
     ours = _in_our_words(error, queue)
     try:
         if ours is None:

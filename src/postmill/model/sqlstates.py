@@ -147,7 +147,7 @@ def concerns_the_row(state: str) -> bool:
 
 def meets_every_row(error: BaseException) -> bool:
     """Whether an integrity error is the table's and not the row's: a partitioned table has no partition for
-    what comes now, or a column that somebody has added must have a value.
+    what comes now, or a column that a user has added must have a value.
     """
     state = state_of(error)
     if state == "23514":  # check_violation: of a constraint, unless no partition was found

@@ -52,7 +52,7 @@ class Address:
 
     @property
     def pooler_is_known(self) -> bool:
-        """Whether nobody has to ask the server if something stands in between."""
+        """Whether it is known if a pooler stands before the server, so that the server need not be asked."""
         return self.pooled or self.stated
 
     def with_pooler(self, found: bool) -> Address:

@@ -79,7 +79,7 @@ class Retry(Exception):
 
 
 class Snooze(Exception):
-    """Not now: run the message again later. No failure, no attempt."""
+    """Not now: run the message again later. It counts neither as a failure nor as an attempt."""
 
     def __init__(self, after: float | timedelta, reason: str = "") -> None:
         super().__init__(reason)
@@ -92,7 +92,7 @@ class Snooze(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """Somebody asked for the running message to be cancelled, and the handler gave up."""
+    """``postmill.cancel`` was called for the running message, and the handler gave up."""
 
 
 CANCELLED = Cancelled()

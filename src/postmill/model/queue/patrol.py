@@ -71,7 +71,7 @@ class Walk:
         return (self.at, min(self._reach(), self.end)) if self.under_way else None
 
     def walked(self, step: tuple[int, int], took_s: float, now_s: float) -> None:
-        """A step was looked through to its end, and the server took so long."""
+        """Note that a step was looked through to its end, and that it took the server ``took_s`` seconds."""
         above, self.at = step
         if took_s > DEAR_S:
             self.step = max(STEP_MIN, int(self.step * DEAR_S / took_s))

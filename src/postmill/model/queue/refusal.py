@@ -3,7 +3,7 @@
 Three causes are told apart, because they end differently. A refusal that follows the row (its data, a
 constraint, a trigger) would come again for ever: the row is given a weaker outcome until one is taken. A
 refusal that every row of the queue meets (a right, a table) is an outage of that queue: outcomes are kept. A
-lock that somebody holds passes by itself.
+lock that another transaction holds is temporary.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Cause(Enum):
     UNCLEAR = auto()
     """A right, a table, a column, or anything else that may meet one row or all."""
     LOCKED = auto()
-    """A wait for a lock, or the statement, took longer than somebody allows."""
+    """A wait for a lock, or the statement, took longer than a setting allows."""
 
 
 def cause_of(sqlstate: str) -> Cause:
