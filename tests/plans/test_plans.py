@@ -13,6 +13,7 @@ from uuid import UUID
 
 import pytest
 
+from postmill.engine.settle.settlement import array_literal
 from postmill.sql.catalog import queue_statement, statement
 from tests import servers
 from tests.faults.protocol import Protocol
@@ -102,15 +103,18 @@ def complete(*flags: str) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
         text = queue_statement("complete", queue.shape, *flags)
         results = ("hot", ["1"] * BATCH) if "results" in flags else ()
-        return text, (*queue.tokens(BATCH), [1, 2, 3], *results)
+        return text, (*tokens(queue), [1, 2, 3], *results)
 
     return call
 
 
-def held(queue: HotQueue) -> tuple[list[int], ...]:
+def tokens(queue: HotQueue) -> tuple[str, ...]:
+    return tuple(map(array_literal, queue.tokens(BATCH)))
+
+
+def held(queue: HotQueue) -> tuple[object, ...]:
     """Tokens, receipts to close and receipts to trim, as the settling statements take them."""
-    ids, read_cts, vts = queue.tokens(BATCH)
-    return ids, [1, 2], [3], read_cts, vts
+    return *tokens(queue), [1, 2], [3]
 
 
 def failures(kind: str | None) -> list[list[Any]]:
@@ -121,7 +125,7 @@ def failures(kind: str | None) -> list[list[Any]]:
 def reschedule(kind: str | None) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
         text = queue_statement("reschedule", queue.shape)
-        return text, (*held(queue), [5.0] * BATCH, "hot", WORKER_ID, *failures(kind))
+        return text, (*held(queue), "hot", WORKER_ID, [5.0] * BATCH, *failures(kind))
 
     return call
 
@@ -130,7 +134,7 @@ def dead_letter(*flags: str) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
         why, again = ["hopeless"] * BATCH, [[0] * BATCH] * len(flags)
         return queue_statement("dead_letter", queue.shape, *flags), (
-            *held(queue), why, "hot", WORKER_ID, *failures("error"), [1] * BATCH, *again,
+            *held(queue), "hot", WORKER_ID, why, *failures("error"), *again,
         )  # fmt: skip
 
     return call
@@ -141,7 +145,8 @@ def cancel_running(queue: HotQueue) -> Call:
 
 
 def close_receipts(_: HotQueue) -> Call:
-    return statement("close_receipts"), (IDS, [1, 2], [3], "hot", WORKER_ID, IDS, IDS, IDS)
+    ids = array_literal(IDS)
+    return statement("close_receipts"), (ids, "hot", WORKER_ID, [1, 2], [3], IDS, IDS, IDS)
 
 
 def send(queue: HotQueue) -> Call:

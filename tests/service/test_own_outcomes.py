@@ -22,21 +22,20 @@ if TYPE_CHECKING:
     from postmill.engine.settle.settlement import Settlement, Statements
 
 PARK = """
-with token as (
-    select *
-      from unnest($1::bigint[], $4::integer[], $5::bigint[], $6::text[]) as t (msg_id, read_ct, vt_us, note)
-),
+with
+{tokens}
 put as (
     update {queue} as q
        set vt = clock_timestamp() + interval '1 year'
-      from token
-     where q.msg_id = token.msg_id and q.read_ct = token.read_ct
-       and q.vt = timestamptz 'epoch' + token.vt_us * interval '1 microsecond'
-    returning q.msg_id, token.note
+{still_held}
+    returning q.msg_id
 ),
-{receipts}
+{settled_claims}
 noted as (
-    insert into parked (msg_id, note) select msg_id, note from put
+    insert into parked (msg_id, note)
+    select msg_id, note
+      from put
+      join unnest($1::text::bigint[], $6::text[]) as t (msg_id, note) using (msg_id)
 )
 select coalesce(array_agg(msg_id), '{{}}') as settled from put
 """
@@ -61,8 +60,7 @@ class ParkedByError(Exception):
 
 
 def park(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    receipts = dict(scripts("parts"))["settled_receipts"]
-    text = PARK.format(queue=statements.shape.queue, receipts=receipts)
+    text = PARK.format(queue=statements.shape.queue, **dict(scripts("parts")))
     return text, (*leases(settlement), [outcome.note for _, outcome in settlement.pairs])  # type: ignore[union-attr]
 
 

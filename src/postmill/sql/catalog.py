@@ -4,7 +4,7 @@ means.
 A statement is one file in the folder of the room that binds it; its name is unique in all of them.
 ``{queue}``, ``{archive}`` and ``{sequence}`` stand for a queue's tables. A line that ends in ``--? name`` is
 kept only when the flag ``name`` is set (a column that older pgmq versions lack, a variant of one statement).
-A line ``--+ name`` stands for the text of ``parts/name.sql``, which several statements share.
+A line ``--+ name`` stands for the text of ``parts/name.sql``, which several statements and functions share.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _OPTIONAL = re.compile(r"^(?P<text>.*?)\s*--\? (?P<negated>!?)(?P<flag>[a-z_]+)\s*$")
 _TABLE = re.compile(r"\{(?P<table>queue|archive|sequence)\}")
-_PART = re.compile(r"^--\+ (?P<part>[a-z_]+)$")
+_PART = re.compile(r"^--\+ (?P<part>[a-z_]+)$", re.MULTILINE)
 _COMMENT = re.compile(r"^\s*--(?!\?).*$")
 
 
@@ -52,10 +52,16 @@ def preload() -> None:
 
 
 def scripts(folder: str) -> list[tuple[str, str]]:
-    """All ``.sql`` files of a folder beside this module (``functions``, ``views``, …) as (stem, text)."""
+    """All ``.sql`` files of a folder beside this module (``functions``, ``views``, …) as (stem, text), the
+    parts that they share filled in.
+    """
     root = files(__package__) / folder
     names = sorted(entry.name for entry in root.iterdir() if entry.name.endswith(".sql"))
-    return [(name.removesuffix(".sql"), _read(f"{folder}/{name}")) for name in names]
+    return [(name.removesuffix(".sql"), _PART.sub(_part, _read(f"{folder}/{name}"))) for name in names]
+
+
+def _part(place: re.Match[str]) -> str:
+    return "\n".join(_kept(_read(f"parts/{place['part']}.sql"), frozenset()))
 
 
 def _has(shape: QueueShape, flag: str) -> bool:

@@ -36,3 +36,10 @@ def test_an_unknown_name_is_an_error() -> None:
     """A typing error ends a test, and not a user's worker in silence."""
     with pytest.raises(LookupError):
         catalog.statement("no_such_statement")
+
+
+def test_functions_share_parts_with_statements() -> None:
+    """What becomes of a cancelled message is said once: for the function and for the worker's statement."""
+    functions = dict(catalog.scripts("functions"))
+    assert "insert into postmill.cancellations (queue_name, msg_id, cancelled_at" in functions["cancel"]
+    assert not [name for name, text in functions.items() if "--+" in text]

@@ -241,25 +241,26 @@ def completion_flags(shape: QueueShape, *, archive: bool) -> tuple[str, ...]:
     return tuple(flags)
 
 
-def tokens(settlement: Settlement) -> tuple[list[int], list[int], list[int]]:
-    """The ids, read_ct and vt by which the settlement's messages are still ours, as they are sent now."""
-    messages = settlement.messages
-    settlement.sent_vts = [message.vt_us for message in messages]
-    return (
-        [message.msg_id for message in messages],
-        [message.read_ct for message in messages],
-        settlement.sent_vts,
-    )
-
-
-def leases(settlement: Settlement) -> tuple[list[int], ...]:
-    """The first five arguments of each statement that shares ``settled_receipts``: ids, receipts to close,
-    receipts that lose these ids, the ids' read_ct and their vt.
-    """
-    ids, read_cts, vts = tokens(settlement)
-    return ids, settlement.finished, settlement.touched, read_cts, vts
-
-
 def array_literal(numbers: Iterable[int]) -> str:
     """The text of a PostgreSQL array."""
     return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def tokens(settlement: Settlement) -> tuple[str, str, str]:
+    """The arguments of the part ``tokens``: the ids, read_ct and vt by which the messages are still the
+    worker's, as they are sent now.
+    """
+    messages = settlement.messages
+    settlement.sent_vts = [message.vt_us for message in messages]
+    return (
+        array_literal(message.msg_id for message in messages),
+        array_literal(message.read_ct for message in messages),
+        array_literal(settlement.sent_vts),
+    )
+
+
+def leases(settlement: Settlement) -> tuple[Any, ...]:
+    """The first five arguments of each statement that shares ``tokens`` and ``settled_claims``: the messages'
+    tokens, the claims that end, and the claims that lose these messages.
+    """
+    return *tokens(settlement), settlement.finished, settlement.touched

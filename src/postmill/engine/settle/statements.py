@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     shape, flags = statements.shape, statements.complete_flags
-    arguments = (*map(array_literal, tokens(settlement)), settlement.finished)
+    arguments = (*tokens(settlement), settlement.finished)
     if not statements.keep_results:
         return queue_statement("complete", shape, *flags), arguments
     results = [_result(outcome) for _, outcome in settlement.pairs]
@@ -42,23 +42,22 @@ def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tupl
 def _reschedule(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     return queue_statement("reschedule", statements.shape), (
         *leases(settlement),
-        [delay_s(outcome) for _, outcome in settlement.pairs],
         statements.shape.name,
         statements.worker_id,
+        [delay_s(outcome) for _, outcome in settlement.pairs],
         *_failures(settlement),
     )
 
 
 def _dead_letter(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    failed = [(message, outcome) for message, outcome in settlement.pairs if isinstance(outcome, Failed)]
+    reasons = [outcome.reason for _, outcome in settlement.pairs if isinstance(outcome, Failed)]
     again = ([message.enqueued_us for message in settlement.messages],) if settlement.uncertain else ()
     return queue_statement("dead_letter", statements.shape, *(("again",) if again else ())), (
         *leases(settlement),
-        [outcome.reason for _, outcome in failed],
         statements.shape.name,
         statements.worker_id,
+        reasons,
         *_failures(settlement),
-        [attempts_of(message, outcome) for message, outcome in failed],
         *again,
     )
 
@@ -73,11 +72,11 @@ def _close(statements: Statements, settlement: Settlement) -> tuple[str, tuple[A
     results = [_result(outcome) for _, outcome in settlement.pairs]
     flags = ("results",) if any(result is not None for result in results) else ()
     return statement("close_receipts", *flags), (
-        [message.msg_id for message in settlement.messages],
-        settlement.finished,
-        settlement.touched,
+        array_literal(message.msg_id for message in settlement.messages),
         statements.shape.name,
         statements.worker_id,
+        settlement.finished,
+        settlement.touched,
         [message.msg_id for message in begun],
         [message.attempt for message in begun],
         [message.claim.claim_id for message in begun],
@@ -100,7 +99,8 @@ def _failure(message: Message, outcome: Outcome) -> tuple[Any, ...]:
     if not isinstance(outcome, Failed):
         return (None,) * 6
     if not outcome.kind:  # not run again: no attempt to record, but its last one stands in the letter
-        return (None, None, outcome.error_type or None, None, outcome.traceback, None)
+        counted = attempts_of(message, outcome)
+        return (counted, None, outcome.error_type or None, None, outcome.traceback, None)
     return (
         message.attempt,
         outcome.kind,

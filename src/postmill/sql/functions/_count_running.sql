@@ -13,7 +13,7 @@ declare
 begin
     select array_agg(held.msg_id), array_agg(held.read_ct)
     into ids, read_cts
-    from (select held.msg_id, held.read_ct from postmill._receipts(queue) as held limit most) as held;
+    from (select held.msg_id, held.read_ct from postmill._claimed(queue) as held limit most) as held;
     execute format(
         'select count(*) from unnest($1, $2) as held (msg_id, read_ct)
          cross join lateral (

@@ -10,7 +10,7 @@ declare
     ids  bigint[];
 begin
     if wanted_state = 'running' then
-        ids := array(select held.msg_id from postmill._receipts(queue) as held limit most + 1);
+        ids := array(select held.msg_id from postmill._claimed(queue) as held limit most + 1);
     elsif wanted_state in ('ready', 'retrying', 'scheduled') then
         execute format(
             'select array(select msg_id from %s where vt %s statement_timestamp() order by vt limit $1)',

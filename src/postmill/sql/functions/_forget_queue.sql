@@ -1,8 +1,8 @@
--- Removes what is kept about a queue's messages, apart from dead letters and the history of failures: the ids of a queue
--- that is created again start at 1, and an old receipt, result or cancel request must not meet a new message.
--- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, prunings, queues, in this order.
--- Errors: none.
-create or replace function postmill._forget_queue(queue text) returns void
+-- Removes what is kept about a queue's messages: the ids of a queue that is created again start at 1, and an old receipt, result
+-- or cancel request must not meet a new message. Dead letters and the history of failures only with `dead_too`.
+-- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, prunings, queues, failures,
+-- dead_letters, in this order. Errors: none.
+create or replace function postmill._forget_queue(queue text, dead_too boolean) returns void
 language sql
 set search_path = ''
 as $$
@@ -12,4 +12,6 @@ as $$
     delete from postmill.idle_workers where queue_name = queue;
     delete from postmill.prunings where queue_name = queue;
     delete from postmill.queues where queue_name = queue;
+    delete from postmill.failures where queue_name = queue and dead_too;
+    delete from postmill.dead_letters where queue_name = queue and dead_too;
 $$;

@@ -21,7 +21,7 @@ begin
                  case when queued.vt > statement_timestamp() then receipt.worker_id end,
                  queued.message, nullif(to_jsonb(queued) -> ''headers'', ''null'')
              from %s as queued
-             left join postmill._receipts($1) as receipt using (msg_id, read_ct)
+             left join postmill._claimed($1) as receipt using (msg_id, read_ct)
              where ($4 is null or queued.msg_id = $4) and ($5 is null or queued.msg_id < $5) %s
          ) as queued
          where $2 is null or state = $2

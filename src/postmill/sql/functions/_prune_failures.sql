@@ -23,10 +23,11 @@ begin
     if relation is not null then
         execute format(
             'select array(select msg_id from %s where msg_id in (
-                 select msg_id from postmill.failures where failure_id = any ($1)))', relation)
-        into waiting using looked;
+                 select msg_id from postmill.failures where queue_name = $2 and failure_id = any ($1)))', relation)
+        into waiting using looked, queue;
     end if;
-    delete from postmill.failures where failure_id = any (looked) and msg_id <> all (waiting);
+    delete from postmill.failures
+    where queue_name = queue and failure_id = any (looked) and msg_id <> all (waiting);
     get diagnostics pruned = row_count;
     more := cardinality(looked) = page;
     start := coalesce((select max(id) from unnest(looked) as id), start);

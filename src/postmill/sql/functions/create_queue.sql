@@ -33,7 +33,7 @@ begin
                   hint = 'Choose another name.';
     end if;
     perform pgmq.create(queue_name => create_queue.name);
-    perform postmill._forget_queue(create_queue.name);
+    perform postmill._forget_queue(create_queue.name, dead_too => false);
     insert into postmill.queues (queue_name, owned, archive_retention) values (create_queue.name, true, interval '7 days');
     -- A queue's rows live for seconds and its table is small, or should be. Vacuum by a count of dead rows, not by a share of
     -- the table, which grows with the very backlog that needs it; and without the pauses meant for large tables.

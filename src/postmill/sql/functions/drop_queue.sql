@@ -18,8 +18,6 @@ begin
                   hint = 'Replay them, or insist: postmill.drop_queue(' || quote_literal(drop_queue.name) || ', force => true)';
     end if;
     perform pgmq.drop_queue(queue_name => drop_queue.name);
-    perform postmill._forget_queue(drop_queue.name);
-    delete from postmill.failures where queue_name = drop_queue.name;
-    delete from postmill.dead_letters where queue_name = drop_queue.name;
+    perform postmill._forget_queue(drop_queue.name, dead_too => true);
 end
 $$;

@@ -11,6 +11,7 @@ declare
     relation regclass := postmill._queue_table(purge_queue.name);
     after_id bigint := 0;
     ids      bigint[];
+    running  bigint[];
     gone     bigint;
     total    bigint := 0;
 begin
@@ -19,13 +20,9 @@ begin
             'select array(select msg_id from %s where msg_id > $1 order by msg_id limit 10000 for update skip locked)',
             relation) into ids using after_id;
         exit when ids = '{}';
-        -- A statement of its own: it sees the receipts of claims that were committed before we got the rows.
-        execute format(
-            'delete from %s as queued where msg_id = any ($1)
-             and not exists (select from postmill._receipts($2) as receipt
-                 where receipt.msg_id = queued.msg_id and receipt.read_ct = queued.read_ct
-                   and queued.vt > clock_timestamp())',
-            relation) using ids, purge_queue.name;
+        -- A statement of its own: it sees the claims that were committed before we got the rows.
+        running := postmill._running(purge_queue.name, ids);
+        execute format('delete from %s where msg_id = any ($1) and msg_id <> all ($2)', relation) using ids, running;
         get diagnostics gone = row_count;
         total := total + gone;
         after_id := ids[cardinality(ids)];

@@ -21,15 +21,10 @@ begin
         ) then 'replayed' else 'not found' end;
     end if;
     -- A statement of its own: it sees the claim that was committed before we got the row.
-    execute format(
-        'update %s as queued set vt = clock_timestamp()
-         where msg_id = $2 and (vt <= clock_timestamp() or not exists (
-             select from postmill._receipts($1) as receipt
-             where receipt.msg_id = queued.msg_id and receipt.read_ct = queued.read_ct))
-         returning true', relation) into waits using queue, retry.msg_id;
-    if waits is null then
+    if postmill._running(queue, array[retry.msg_id]) <> '{}' then
         return 'running';
     end if;
+    execute format('update %s set vt = clock_timestamp() where msg_id = $1', relation) using retry.msg_id;
     perform postmill._wake_one(queue);
     return 'ready';
 end

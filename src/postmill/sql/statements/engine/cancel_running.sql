@@ -1,27 +1,17 @@
 -- Take cancelled messages out of the queue once their handlers have given up.
--- Called by: engine settler. $1 ids (ascending), $2 receipts to close, $3 receipts that lose these ids, $4 the ids' read_ct, $5 their vt
--- (µs since 1970), $6 queue. Returns the ids it really cancelled. Lock order: queue rows by msg_id, postmill.claims, cancellations.
--- `any (array[...])`, not `=`: with an equality the planner may walk through the whole index in order of id instead, which looks
--- cheap to it when an analyse found the table all but empty.
-with token as (
-    select * from unnest($1::bigint[], $4::integer[], $5::bigint[]) as t (msg_id, read_ct, vt_us)
-),
+-- Called by: engine settler. $1 to $5 as in the parts tokens and settled_claims, $6 queue. Returns the ids that it really
+-- cancelled. Lock order: queue rows by msg_id, postmill.claims, cancellations.
+with
+--+ tokens
 gone as (
     delete from {queue} as q
-     using token
-     where q.msg_id = any (array[token.msg_id]) and q.read_ct = token.read_ct
-       and q.vt is not distinct from timestamptz 'epoch' + token.vt_us * interval '1 microsecond'
-    returning q.msg_id, q.enqueued_at, q.message
+--+ still_held
+    returning $6::text as queue_name, q.msg_id, q.enqueued_at, q.message
     , q.headers --? headers
     , null::jsonb as headers --? !headers
 ),
---+ settled_receipts
+--+ settled_claims
 noted as (
-    insert into postmill.cancellations (queue_name, msg_id, cancelled_at, message, headers, enqueued_at)
-    select $6::text, msg_id, clock_timestamp(), message, headers, enqueued_at
-      from gone
-    on conflict (queue_name, msg_id) do update
-       set cancelled_at = excluded.cancelled_at, message = excluded.message,
-           headers = excluded.headers, enqueued_at = excluded.enqueued_at
+--+ cancelled_messages
 )
 select coalesce(array_agg(msg_id), '{}') as settled from gone

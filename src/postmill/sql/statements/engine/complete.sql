@@ -1,20 +1,13 @@
--- Finish messages: out of the queue, and with the flag archive into its archive, with results also into postmill.results.
--- Called by: engine settler, and a handler's own transaction. $1 ids (ascending), $2 their read_ct, $3 their vt (µs since 1970), $4 receipts that are
--- settled to the last message with this, [$5 queue, $6 results as JSON text or null]. $1 to $3 are array literals: for a driver
--- a long list of integers is the dearest way to say the same.
--- With the flag transaction only inside the transaction that db handler_session has begun: elsewhere nothing is finished.
--- Compare-and-set on the token: returns the ids it really finished. The rows are found by $1 alone and the tokens compared afterwards,
--- through a hash (`is true` keeps it from becoming a join): a join is planned from statistics, and while an old transaction keeps
--- dead rows, an analyse that finds the table all but empty makes walking through the whole index look cheap.
+-- Finish messages: out of the queue, with the flag archive into its archive, with the flag results also into postmill.results.
+-- Called by: engine settler, and the transaction of a handler. $1 to $3 as in the part tokens, $4 claims whose last messages
+-- these are, [$5 queue, $6 results as JSON text or null]. With the flag transaction only inside the transaction that
+-- db handler_session has begun: elsewhere nothing is finished. Returns the ids that it really finished.
 -- Lock order: queue rows by msg_id, postmill.claims. Errors: none of its own.
-with token as (
-    select msg_id, read_ct, timestamptz 'epoch' + vt_us * interval '1 microsecond' as vt
-      from unnest($1::text::bigint[], $2::text::integer[], $3::text::bigint[]) as t (msg_id, read_ct, vt_us)
-),
+with
+--+ tokens
 gone as (
     delete from {queue} as q
-     where q.msg_id = any ($1::text::bigint[])
-       and ((q.msg_id, q.read_ct, q.vt) in (select msg_id, read_ct, vt from token)) is true
+--+ still_held
        and current_setting('postmill.transaction', true) = 'open' --? transaction
     returning q.msg_id
     , q.read_ct, q.enqueued_at, q.vt, q.message --? archive

@@ -4,7 +4,7 @@ with due as (
     update {queue} as queued
        set vt = clock_timestamp()
      where queued.vt > clock_timestamp()
-       and not exists (select from postmill._receipts($1::text) as receipt
+       and not exists (select from postmill._claimed($1::text) as receipt
                         where receipt.msg_id = queued.msg_id and receipt.read_ct = queued.read_ct)
     returning msg_id
 )
