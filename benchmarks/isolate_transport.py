@@ -13,11 +13,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ import httptools
 import uvloop
 
 from postmill.host.host import Host
+from postmill.host.launch.usage import descendants
 from postmill.host.launch.usage import measure as measure_process
 from postmill.model.functions.settings import RuntimeSettings
 
@@ -119,9 +122,11 @@ class UnixClient(asyncio.Protocol):
         await send({"type": "http.response.body", "body": self._body, "more_body": False})
 
 
-async def measure(calls: list[Call], seconds: float, other: int | None = None) -> dict[str, float]:
-    """Requests a second of all clients together, what one costs this process and the ``other``, then the
-    latency of one alone.
+async def measure(
+    calls: list[Call], seconds: float, other_s: Callable[[], float] = float
+) -> dict[str, float]:
+    """Requests a second of all clients together, what one costs this process and the other (``other_s``
+    tells the CPU that it has used), then the latency of one alone.
     """
     for call in calls:
         await call()
@@ -134,10 +139,10 @@ async def measure(calls: list[Call], seconds: float, other: int | None = None) -
             await call()
             count += 1
 
-    began, used, used_there = time.perf_counter(), time.process_time(), cpu_s(other)
+    began, used, used_there = time.perf_counter(), time.process_time(), other_s()
     await asyncio.gather(*(client(call) for call in calls))
     rate = count / (time.perf_counter() - began)
-    used, used_there = time.process_time() - used, cpu_s(other) - used_there
+    used, used_there = time.process_time() - used, other_s() - used_there
     waits = []
     for _ in range(3000):
         began = time.perf_counter()
@@ -152,9 +157,15 @@ async def measure(calls: list[Call], seconds: float, other: int | None = None) -
     }
 
 
-def cpu_s(pid: int | None) -> float:
+def cpu_s(pid: int) -> float:
     """CPU that a process has used."""
-    measured = measure_process(pid) if pid is not None else None
+    measured = measure_process(pid)
+    return measured.cpu_s if measured is not None else 0.0
+
+
+def children_s() -> float:
+    """CPU of this process's children: the function's, and the one that it was forked from."""
+    measured = descendants({os.getpid()}).get(os.getpid())
     return measured.cpu_s if measured is not None else 0.0
 
 
@@ -164,9 +175,8 @@ async def frames(folder: Path, clients: int, seconds: float) -> dict[str, float]
     await host.start()
     try:
         await host.handle("hello", dict(SCOPE), receive, send)
-        (instance,) = host._pools["hello"].instances
         call = [lambda: host.handle("hello", dict(SCOPE), receive, send)]
-        return await measure(call * clients, seconds, instance.pid)
+        return await measure(call * clients, seconds, children_s)
     finally:
         await host.stop()
 
@@ -181,7 +191,9 @@ async def http(folder: Path, clients: int, seconds: float) -> dict[str, float]:
         await listening(path)
         loop = asyncio.get_running_loop()
         connections = [await loop.create_unix_connection(UnixClient, str(path)) for _ in range(clients)]
-        result = await measure([protocol.call for _, protocol in connections], seconds, server.pid)
+        result = await measure(
+            [protocol.call for _, protocol in connections], seconds, partial(cpu_s, server.pid)
+        )
         for transport, _ in connections:
             transport.close()
         return result

@@ -89,8 +89,8 @@ def _parts(document: Found) -> dict[str, str]:
     around, options = document["environment"], document["options"]
     server = around["server"]
     return {
-        "table": "\n".join(_table(document)),
-        "behind": "\n".join(_behind(document)),
+        "table": "\n".join(table(document)),
+        "behind": "\n".join(behind(document)),
         "settings": "\n".join(_settings(document)),
         "date": around["date"],
         "machine": f"{around['cpus']} virtual processors, {around['machine']}, Python {around['python']}",
@@ -101,7 +101,7 @@ def _parts(document: Found) -> dict[str, str]:
     }
 
 
-def _table(document: Found) -> list[str]:
+def table(document: Found) -> list[str]:
     head = ["", *(column.title for column in COLUMNS)]
     lines = [f"| {' | '.join(head)} |", f"|---{'|--:' * len(COLUMNS)}|"]
     for peer in document["peers"].values():
@@ -117,7 +117,7 @@ def _cell(column: Column, peer: Found, document: Found) -> str:
     return f"> {document['options']['give_up_s']:.0f}" if has_waited else "-"
 
 
-def _behind(document: Found) -> list[str]:
+def behind(document: Found) -> list[str]:
     """A line for each column in which another system is ahead of Postmill."""
     ours, *others = document["peers"].values()
     lines = []

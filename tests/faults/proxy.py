@@ -45,6 +45,19 @@ class Proxy:
         user, database = self._login
         return f"postgresql://{user}@127.0.0.1:{port}/{database}?sslmode=disable"
 
+    async def open(self) -> None:
+        """Take connections from now on."""
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+
+    async def close(self) -> None:
+        """Cut every connection, and take no more."""
+        if self._server is not None:
+            self._server.close()
+        self.reset()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
     def reset(self) -> None:
         """Cut every connection (TCP reset); new ones are made as ``mode`` says."""
         for writer in self._writers:
@@ -120,12 +133,8 @@ async def proxied(url: str) -> AsyncIterator[Proxy]:
     query = parse_qs(parts.query)
     target: str | int = parts.port or f"{query['host'][0]}/.s.PGSQL.{query.get('port', ['5432'])[0]}"
     proxy = Proxy(target, parts.username or "", parts.path[1:])
-    proxy._server = await asyncio.start_server(proxy._accept, "127.0.0.1", 0)
+    await proxy.open()
     try:
         yield proxy
     finally:
-        proxy._server.close()
-        proxy.reset()
-        for pump in proxy._pumps:
-            pump.cancel()
-        await asyncio.gather(*proxy._pumps, return_exceptions=True)
+        await proxy.close()

@@ -448,8 +448,7 @@ async def test_a_listener_that_breaks_listens_again(
 
     address = parse(pooled.url, listen_url=database_url)
     async with running(database_url, woken_or_polling, address=address) as run:
-        listener = run.engine._listener
-        assert listener is not None
+        (listener,) = [service for service in run.engine.services if isinstance(service, Listener)]
         troubles: list[str | None] = []
         listener.on_failure.append(lambda _: troubles.append(run.engine.not_ready))
         monkeypatch.setattr(Listener, method, breaks_once)

@@ -52,10 +52,10 @@ def test_what_was_not_measured_is_said() -> None:
         "peers": {"postmill": {"title": "Postmill", "crash": {"s": 10.0}}, "slow": given_up},
         "options": {"give_up_s": 90.0},
     }
-    ours, theirs = page._table(document)[2:]
+    ours, theirs = page.table(document)[2:]
     assert (ours.split(" | ")[-1], theirs.split(" | ")[-1]) == ("10 |", "> 90 |")
     assert theirs.count(" - ") == len(page.COLUMNS) - 1
-    assert page._behind(document) == ["Nowhere in this run."]
+    assert page.behind(document) == ["Nowhere in this run."]
 
 
 def test_an_unknown_peer_is_refused() -> None:

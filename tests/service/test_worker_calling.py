@@ -249,9 +249,10 @@ async def test_what_a_thread_returns_after_its_time_is_not_begun(database_url: s
         return work(payload)
 
     async with running(database_url, worker(timeout=0.2, retry=Retry.none)(slow)) as run:
-        await run.send("{}")
+        msg_id = await run.send("{}")
         await run.until(Event.MESSAGE_CLAIMED)
-        (slot,) = run.worker.dispatcher._slots
+        slot = run.worker.dispatcher.slot_of_id(msg_id)
+        assert slot is not None
         await run.true_in_database("pg_sleep(0.5) is not null")  # the limit passes
         assert slot.reason == "timeout"
         release.set()

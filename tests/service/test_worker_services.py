@@ -53,7 +53,7 @@ class Beside(Service):
 
     def broken(self) -> None:
         """Fail from now on, without pauses in between."""
-        self._pauses.base_s = self._pauses.max_s = 0.0
+        self.pauses.base_s = self.pauses.max_s = 0.0
         self.breaks = True
         self.wake()
 

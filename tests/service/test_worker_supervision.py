@@ -17,15 +17,19 @@ from postmill.engine.claim.claimer import Claimer
 from postmill.engine.claim.listener import Listener
 from postmill.engine.maintain.audit import Audit
 from postmill.engine.run.loop_watch import LoopWatch
+from postmill.engine.settle import settler as settlers
+from postmill.engine.settle.settlement import grouped
 from postmill.engine.settle.settler import Settler
 from postmill.model.events import Event
+from postmill.model.queue.outcome import Completed
+from postmill.service import service as services
 from postmill.service.service import Service
 from tests.service.running import finished, running
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Coroutine, Generator, Iterator
 
-    from postmill.engine.settle.settlement import Settlement
+    from postmill.engine.settle.settlement import Pair, Settlement
     from tests.service.running import Running
 
 SERVICES: tuple[type[Service], ...] = (Claimer, Settler, Audit)
@@ -47,41 +51,46 @@ class Breaker:
         self.ended = asyncio.Event()
         self._error = error
         self._service = service
-        self._run = service._run
-        service._pauses.max_s = 0.01
+        self._waits = 0
+        service.pauses.max_s = 0.01
         service.on_failure.append(self._failed)
-        service._run = self._broken  # type: ignore[method-assign]
+        self._run_once, self._rest = service.run_once, service.rest
+        service.run_once = self._broken_batch  # type: ignore[method-assign]
+        service.rest = self._broken_rest  # type: ignore[method-assign]
 
-    async def _broken(self) -> None:
-        self.lives += 1
-        if self.lives > LIVES:
-            await self._run()
-        else:
-            at, before = divmod(self.lives + 1, 2)
-            await self._driven(self._run(), at, before=bool(before))
+    async def _broken_batch(self) -> bool:
+        self.lives = max(self.lives, 1)
+        more: bool = await self._driven(self._run_once())
+        return more
+
+    async def _broken_rest(self) -> None:
+        await self._driven(self._rest())
 
     @types.coroutine
-    def _driven(self, work: Coroutine[Any, Any, None], at: int, *, before: bool) -> Generator[Any, Any, None]:
-        waits, error = 0, None
+    def _driven(self, work: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        error: BaseException | None = None
         while True:
             try:
                 waited = work.send(None) if error is None else work.throw(error)
-            except StopIteration:
-                return
-            waits += 1
-            error = None
-            if waits == at and before:
+            except StopIteration as ended:
+                return ended.value
+            self._waits += 1
+            at, before = divmod(self.lives + 1, 2)
+            breaks, error = self.lives <= LIVES and self._waits == at, None
+            if breaks and before:
                 error = self._error("broken on purpose")
                 continue
             try:
                 yield waited
             except BaseException as thrown:
                 error = thrown
-            if waits == at:
+            if breaks:
                 error = self._error("broken on purpose")
 
     def _failed(self, _error: BaseException) -> None:
-        self._service._fruitless = 0
+        self._service.completed_batch()  # it is never given up
+        self.lives += 1
+        self._waits = 0
         self.ended.set()
 
 
@@ -158,9 +167,9 @@ async def test_a_message_without_a_place_is_given_up(database_url: str) -> None:
     async with running(database_url, handle) as run:
         await run.send("1")
         await began.wait()
-        dispatcher = run.worker.dispatcher
-        for slot in dispatcher._slots:
-            slot.messages = ()
+        slot = run.worker.dispatcher.slot_of_id(1)
+        assert slot is not None
+        slot.messages = ()
         run.worker.audit.wake()
         ((failed),) = await run.until(Event.SERVICE_FAILED)
         assert (failed["service"], "[1]" in failed["reason"]) == ("audit", True)
@@ -169,9 +178,16 @@ async def test_a_message_without_a_place_is_given_up(database_url: str) -> None:
         assert run.worker.held_messages.held == []
 
 
-async def test_an_outcome_that_breaks_the_settler_takes_no_other_along(database_url: str) -> None:
+async def test_an_outcome_that_breaks_the_settler_takes_no_other_along(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One outcome raises each time it is turned into a statement: it alone gets another one."""
     release = asyncio.Event()
+
+    def broken(pairs: list[Pair], *more: Any) -> Iterator[Settlement]:
+        if any(message.msg_id == 3 and isinstance(outcome, Completed) for message, outcome in pairs):
+            raise RuntimeError("a bug")
+        return grouped(pairs, *more)
 
     @worker(max_concurrent=10, visibility_timeout=3600, retry=Retry.none)
     async def handle(number: int) -> None:
@@ -179,15 +195,8 @@ async def test_an_outcome_that_breaks_the_settler_takes_no_other_along(database_
 
     async with running(database_url, handle) as run:
         settler = run.worker.settler
-        settler._pauses.max_s = 0.01
-        settle = settler._settle
-
-        async def broken(settlement: Settlement) -> None:
-            if settlement.kind == "complete" and any(each.msg_id == 3 for each in settlement.messages):
-                raise RuntimeError("a bug")
-            await settle(settlement)
-
-        settler._settle = broken  # type: ignore[method-assign]
+        settler.pauses.max_s = 0.01
+        monkeypatch.setattr(settlers, "grouped", broken)
         for number in range(5):
             await run.send(str(number))
         await run.until(Event.MESSAGE_CLAIMED, count=5)
@@ -203,6 +212,7 @@ async def test_a_worker_that_can_not_go_on_gives_up_what_it_holds(
     lease of what no slot would finish.
     """
     monkeypatch.setattr(engines, "STOP_S", 0.5)
+    monkeypatch.setattr(services, "MAX_FRUITLESS", 0)
     began = asyncio.Event()
 
     @worker(visibility_timeout=3600, grace=0.1)
@@ -214,7 +224,17 @@ async def test_a_worker_that_can_not_go_on_gives_up_what_it_holds(
         await run.send("1")
         await began.wait()
         settler = run.worker.settler
-        settler.failure = RuntimeError("broken")
-        settler._give_up(settler.failure)
+
+        works = settler.run_once
+
+        async def broken() -> bool:
+            settler.run_once = works  # type: ignore[method-assign]
+            raise RuntimeError("broken")
+
+        given_up = asyncio.Event()
+        settler.on_giving_up.append(lambda _: given_up.set())
+        settler.run_once = broken  # type: ignore[method-assign]
+        settler.wake()
+        await given_up.wait()
         assert "for good" in str(run.engine.not_ready)
         await run.true_in_database("exists (select from postmill.workers where stop_reason = 'failed')")

@@ -57,7 +57,8 @@ class Service(ABC):
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._again: asyncio.TimerHandle | None = None
-        self._pauses = Backoff(random.random, max_s=LONGEST_PAUSE_S)
+        self.pauses = Backoff(random.random, max_s=LONGEST_PAUSE_S)
+        """How long it waits before it begins again."""
         self._fruitless = 0
         self._began_at = 0.0
 
@@ -204,8 +205,8 @@ class Service(ABC):
 
     def _next_pause_s(self) -> float:
         if time.monotonic() - self._began_at >= CALM_S:
-            self._pauses.reset()
-        return self._pauses.next_delay_s()
+            self.pauses.reset()
+        return self.pauses.next_delay_s()
 
     def _give_up(self, error: BaseException) -> None:
         self.gave_up = True

@@ -115,11 +115,10 @@ async def test_everybody_s_tasks_are_cancelled() -> None:
 async def test_cancelled_again_and_again_it_is_never_given_up() -> None:
     """A handler cancels every task of the process in a loop: the service gets no batch done meanwhile."""
     service, said = heard(Counting)
-    service._pauses.base_s = service._pauses.max_s = 0.0
+    service.pauses.base_s = service.pauses.max_s = 0.0
     service.start()
     while len(said) <= 2 * MAX_FRUITLESS:
-        assert service._task is not None
-        service._task.cancel()
+        service.cut()
         await asyncio.sleep(0)
         assert not service.gave_up
     await service.worked(1)
@@ -140,7 +139,7 @@ async def test_readiness_knows_until_it_has_worked_again() -> None:
 
 async def test_what_fails_again_and_again_is_given_up_once() -> None:
     service, said = heard(Counting)
-    service._pauses.base_s = service._pauses.max_s = 0.0
+    service.pauses.base_s = service.pauses.max_s = 0.0
     given_up: asyncio.Future[Service] = asyncio.get_running_loop().create_future()
     service.on_giving_up.append(given_up.set_result)
     service.breaks = [ValueError("x")] * 100
@@ -157,7 +156,7 @@ async def test_what_fails_again_and_again_is_given_up_once() -> None:
 async def test_a_service_that_gets_on_is_never_given_up() -> None:
     """Something cancels it again and again, and it does its work in between."""
     service, _ = heard(Counting)
-    service._pauses.base_s = service._pauses.max_s = 0.0
+    service.pauses.base_s = service.pauses.max_s = 0.0
     service.breaks = [None, ValueError("x")] * (3 * MAX_FRUITLESS)
     service.start()
     for batches in range(1, 3 * MAX_FRUITLESS):
@@ -199,7 +198,7 @@ async def test_start_and_stop_in_any_order_and_twice() -> None:
 async def test_stopped_in_the_pause_before_it_is_started_again() -> None:
     """The stop comes between the end and the new beginning: nothing begins any more."""
     service, _ = heard(Counting)
-    service._pauses.failures = 5
+    service.pauses.failures = 5
     failed = asyncio.Event()
     service.on_failure.append(lambda _: failed.set())
     service.breaks = [ValueError("x")]
@@ -207,8 +206,7 @@ async def test_stopped_in_the_pause_before_it_is_started_again() -> None:
     await failed.wait()
     await service.stop()
     assert service.batches == 0
-    assert service._task is not None
-    assert service._task.done()
+    assert "postmill counting" not in [task.get_name() for task in asyncio.all_tasks()]
 
 
 async def test_a_stop_that_is_cut_short_cuts_the_batch() -> None:
