@@ -140,21 +140,21 @@ async def test_a_database_is_swapped_for_a_copy_behind_a_pooler(server: PrivateS
         async with running(own.url, handler(max_poll_seconds=1), address=parse(way.url)) as run:
             await own.send(BEFORE)
             await _empty(own)
-            _tell(way, "pause postmill")
+            await _tell(way, "pause postmill")
             await own.db.close()
             await admin.execute(_ALONE)
             await admin.execute("create database copy template postmill")
-            _tell(way, "resume postmill")
+            await _tell(way, "resume postmill")
             await _again(own)
             await own.send(TAIL)
             await _empty(own)
-            _tell(way, "pause postmill")
+            await _tell(way, "pause postmill")
             await own.db.close()
             await run.db.close()
             await admin.execute(_ALONE)
             await admin.execute("alter database postmill rename to earlier")
             await admin.execute("alter database copy rename to postmill")
-            _tell(way, "resume postmill")
+            await _tell(way, "resume postmill")
             await _again(own)
             await own.send(AFTER)
             await _empty(own, STUCK_AFTER_S)
@@ -164,9 +164,10 @@ async def test_a_database_is_swapped_for_a_copy_behind_a_pooler(server: PrivateS
 _ALONE = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where datname = 'postmill'"
 
 
-def _tell(way: Pooler, command: str) -> None:
+async def _tell(way: Pooler, command: str) -> None:
+    """In a thread: a pause waits for transactions, and those of the worker need the event loop to end."""
     with suppress(psycopg.ProgrammingError):  # these commands answer without rows
-        way.ask(command)
+        await asyncio.to_thread(way.ask, command)
 
 
 async def _empty(scene: Scene, within_s: float = 30.0) -> None:
@@ -183,3 +184,35 @@ def _clock_was_ahead(workers: list[Running]) -> None:
 async def _leave_hints(workers: list[Running]) -> None:
     for run in workers:
         await run.worker.claimer.lanes.write_hint()
+
+
+KEYED = ("workers", "idle_workers", "prunings")
+"""Tables to which a worker adds rows of its own accord."""
+
+
+async def test_a_restore_under_a_running_worker_loses_no_key(scene: Scene) -> None:
+    """Rows are loaded before a table has its key, those of the running worker too. It had put itself there
+    again meanwhile, so that the key was refused.
+    """
+    async with running(scene.url, handler()) as run:
+        await run.idle()
+        for table in KEYED:
+            await scene.db.execute(
+                f"create table saved_{table} as table postmill.{table}; truncate postmill.{table};"
+                f"alter table postmill.{table} drop constraint {table}_pkey"
+            )
+        await scene.end_sessions()
+        await scene.until(
+            "select count(*) > 1 from pg_stat_activity where application_name like 'postmill %'"
+        )
+        await run.until_true(lambda: bool(run.events(Event.WORKER_FAILED)))
+        await scene.db.execute("select postmill.prune()")
+        for table in KEYED:
+            await scene.db.execute(f"insert into postmill.{table} table saved_{table}")
+        keys = {"idle_workers": "queue_name, worker_id", "workers": "worker_id", "prunings": "queue_name"}
+        for table, key in keys.items():
+            await scene.db.execute(f"alter table postmill.{table} add primary key ({key})")
+        await scene.send()
+        await run.until(Event.MESSAGE_COMPLETED)
+        await run.idle()
+        await scene.until("select count(*) = 1 from postmill.workers where stopped_at is null")

@@ -27,9 +27,9 @@ begin
         select known.queue_name
         from (select q.queue_name from postmill.queues as q union select w.queue_name from postmill.workers as w) as known
         where not exists (select from postmill.prunings as p where p.queue_name = known.queue_name)
-        on conflict do nothing;
-    exception when lock_not_available then
-        return;  -- somebody else has just inserted them and prunes
+        on conflict (queue_name) do nothing;
+    exception when lock_not_available or invalid_column_reference then
+        return;  -- somebody else has just inserted them and prunes; or the table has no key yet, because it is being restored
     end;
     select p.* into duty from postmill.prunings as p
     where p.due_at <= clock_timestamp() order by p.due_at limit 1 for update skip locked;
