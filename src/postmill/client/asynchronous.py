@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from postmill.client import sending
 from postmill.client.targets import async_executor
 from postmill.client.tracing import tracing
+from postmill.model.errors import QueueNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from postmill.client.sending import Delay, Headers
+    from postmill.model.queue.addressee import Addressee
 
 
 class AsyncClient:
@@ -31,7 +34,7 @@ class AsyncClient:
 
     async def send(
         self,
-        queue: str,
+        queue: str | Addressee,
         payload: object,
         *,
         delay: Delay = None,
@@ -40,21 +43,33 @@ class AsyncClient:
     ) -> int:
         """Send one message and return its id.
 
+        ``queue`` is the name of a queue, or a worker or task: then the payload is checked against the
+        handler's annotation before it is sent, the message reaches that task, and a missing queue is created
+        unless the caller's transaction is open.
+
         ``delay`` in seconds, or ``run_at``, an aware datetime: not delivered before. ``headers``: a JSON
         object.
 
         Raises ``QueueNotFound``, ``InvalidPayload``, ``PayloadTooLarge``, ``InvalidOption``,
         ``DatabaseUnavailable``.
         """
-        with tracing(queue, headers) as send:
-            statement = sending.one(queue, payload, delay=delay, run_at=run_at, headers=send.headers)
-            ids = await self._executor.run(iter([statement]))
+        name, headers = sending.addressed(queue, headers)
+        with tracing(name, headers) as send:
+            payload = sending.checked(queue, payload)
+            statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
+            try:
+                ids = await self._executor.run(iter([statement]))
+            except QueueNotFound:
+                if not self._may_create(queue):
+                    raise
+                await self.create_queue(name)
+                ids = await self._executor.run(iter([statement]))
             send.sent(ids)
-        return ids[0]
+        return int(ids[0])
 
     async def send_many(
         self,
-        queue: str,
+        queue: str | Addressee,
         payloads: Iterable[object],
         *,
         delay: Delay = None,
@@ -63,13 +78,29 @@ class AsyncClient:
     ) -> list[int]:
         """Send a message for each payload, all in one transaction, and return the ids in the same order.
 
-        ``payloads`` may be a generator: it is read in batches. Options and errors as for :meth:`send`.
+        ``payloads`` may be a generator: it is read in batches, once, so that a worker's queue is created only
+        for a list or tuple. Options and errors as for :meth:`send`.
         """
-        with tracing(queue, headers) as send:
-            statements = sending.many(queue, payloads, delay=delay, run_at=run_at, headers=send.headers)
-            ids = await self._executor.run(statements)
+        name, headers = sending.addressed(queue, headers)
+        with tracing(name, headers) as send:
+            options: Any = {"delay": delay, "run_at": run_at, "headers": send.headers}
+            encoded = sending.all_checked(queue, payloads)
+            try:
+                ids = await self._executor.run(sending.many(name, encoded, **options))
+            except QueueNotFound:
+                if not (self._may_create(queue) and isinstance(payloads, Sequence)):
+                    raise
+                await self.create_queue(name)
+                encoded = sending.all_checked(queue, payloads)
+                ids = await self._executor.run(sending.many(name, encoded, **options))
             send.sent(ids, batch=True)
         return ids
+
+    def _may_create(self, queue: str | Addressee) -> bool:
+        """Whether a missing queue is created: a worker's, for a mere name may be mistyped, and not as part of
+        the caller's transaction, which would hold locks until it ends.
+        """
+        return not isinstance(queue, str) and self._executor.commits
 
     async def create_queue(self, queue: str) -> None:
         """Create the queue if it is missing.
@@ -78,6 +109,29 @@ class AsyncClient:
         """
         statement = sending.creation(queue)
         await self._executor.run(iter([statement]))
+
+    async def cancel(self, queue: str, msg_id: int) -> str:
+        """Cancel a message: ``cancelled`` (it was waiting), ``requested`` (its worker is told) or
+        ``not found``. Raises ``QueueNotFound``, ``SchemaMissing``, ``DatabaseUnavailable``.
+        """
+        found = await self._executor.run(iter([sending.cancelling(queue, msg_id)]))
+        return str(found[0])
+
+    async def replay(
+        self, queue: str, letter_ids: Sequence[int] | None = None, *, payload: object = None
+    ) -> list[int]:
+        """Put dead letters back as new messages, all of the queue's or those named, and return the new ids in
+        the order of the letters. ``payload`` replaces that of exactly one letter; None keeps it. Letters that
+        were replayed before are skipped. Raises as :meth:`cancel`, and ``InvalidOption``.
+        """
+        return await self._executor.run(iter([sending.replaying(queue, letter_ids, payload)]))
+
+    async def result(self, queue: str, msg_id: int) -> Any:
+        """What the handler of a completed message returned, on a queue whose worker has ``keep_results``.
+        Raises ``NotFound`` when nothing is kept about it, and as :meth:`cancel`.
+        """
+        found = await self._executor.run(iter([sending.asking_result(queue, msg_id)]))
+        return sending.the_result(found, queue, msg_id)
 
     async def close(self) -> None:
         """Close the connections this client opened itself, never the caller's. May be called twice."""

@@ -35,8 +35,12 @@ class CallersConnection:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def run(self, statements: Iterator[Statement]) -> list[int]:
+    async def run(self, statements: Iterator[Statement]) -> list[Any]:
         return await _run(self._connection, statements)
+
+    @property
+    def commits(self) -> bool:
+        return not self._connection.is_in_transaction()
 
     async def close(self) -> None:
         """Closes nothing: the connection is the caller's."""
@@ -45,10 +49,12 @@ class CallersConnection:
 class CallersPool:
     """The caller's pool: a connection is taken for each call."""
 
+    commits = True
+
     def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
 
-    async def run(self, statements: Iterator[Statement]) -> list[int]:
+    async def run(self, statements: Iterator[Statement]) -> list[Any]:
         async with self._pool.acquire() as connection:
             return await _run(connection, statements)
 
@@ -61,12 +67,14 @@ class OwnPool:
     belongs to the loop that has opened it.
     """
 
+    commits = True
+
     def __init__(self, url: str) -> None:
         self._address = parse(url)
         self._pools: dict[asyncio.AbstractEventLoop, asyncpg.Pool[Any]] = {}
         self._opening: dict[asyncio.AbstractEventLoop, asyncio.Lock] = {}
 
-    async def run(self, statements: Iterator[Statement]) -> list[int]:
+    async def run(self, statements: Iterator[Statement]) -> list[Any]:
         pool = await self._opened()
         try:
             connection = await pool.acquire(timeout=CONNECT_TIMEOUT_S)
@@ -137,9 +145,9 @@ async def _keep(_: object) -> None:
     """
 
 
-async def _run(connection: Connection, statements: Iterator[Statement]) -> list[int]:
+async def _run(connection: Connection, statements: Iterator[Statement]) -> list[Any]:
     atomic, statements = is_atomic(statements)
-    results: list[int] = []
+    results: list[Any] = []
     async with nullcontext() if atomic else connection.transaction():
         for text, arguments, queue in statements:
             try:

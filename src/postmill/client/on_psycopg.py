@@ -30,8 +30,12 @@ class CallersConnection:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def run(self, statements: Iterator[Statement]) -> list[int]:
+    def run(self, statements: Iterator[Statement]) -> list[Any]:
         return _run(self._connection, statements)
+
+    @property
+    def commits(self) -> bool:
+        return _is_alone(self._connection)
 
     def close(self) -> None:
         """Closes nothing: the connection is the caller's."""
@@ -40,12 +44,14 @@ class CallersConnection:
 class OwnConnection:
     """A connection for one address: opened at the first use, and again when it broke. Threads take turns."""
 
+    commits = True
+
     def __init__(self, url: str) -> None:
         self._address = parse(url)
         self._connection: Connection | None = None
         self._turn = Lock()
 
-    def run(self, statements: Iterator[Statement]) -> list[int]:
+    def run(self, statements: Iterator[Statement]) -> list[Any]:
         with self._turn:
             return _run(self._opened(), statements)
 
@@ -71,9 +77,9 @@ class CallersAsyncConnection:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def run(self, statements: Iterator[Statement]) -> list[int]:
+    async def run(self, statements: Iterator[Statement]) -> list[Any]:
         atomic, statements = is_atomic(statements)
-        results: list[int] = []
+        results: list[Any] = []
         cursor = psycopg.AsyncRawCursor(self._connection, row_factory=scalar_row)
         if not atomic and _would_commit(self._connection):
             await cursor.execute("")
@@ -84,13 +90,17 @@ class CallersAsyncConnection:
                     results += await cursor.fetchall()
         return results
 
+    @property
+    def commits(self) -> bool:
+        return _is_alone(self._connection)
+
     async def close(self) -> None:
         """Nothing here is ours."""
 
 
-def _run(connection: Connection, statements: Iterator[Statement]) -> list[int]:
+def _run(connection: Connection, statements: Iterator[Statement]) -> list[Any]:
     atomic, statements = is_atomic(statements)
-    results: list[int] = []
+    results: list[Any] = []
     cursor = psycopg.RawCursor(connection, row_factory=scalar_row)
     if not atomic and _would_commit(connection):
         cursor.execute("")
@@ -109,3 +119,8 @@ def _would_commit(connection: Connection | AsyncConnection) -> bool:
     the caller's transaction first, and the client's becomes a savepoint in it.
     """
     return not connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE
+
+
+def _is_alone(connection: Connection | AsyncConnection) -> bool:
+    """Whether a statement on the connection commits by itself."""
+    return connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE

@@ -21,10 +21,13 @@ _PLACEHOLDER = re.compile(r"\$(\d)")
 class CallersConnection:
     """A SQLAlchemy ``Connection``."""
 
+    commits = False
+    """The caller does, when its work is done."""
+
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    def run(self, statements: Iterator[Statement]) -> list[int]:
+    def run(self, statements: Iterator[Statement]) -> list[Any]:
         return _run(self._connection, statements)
 
     def close(self) -> None:
@@ -34,18 +37,20 @@ class CallersConnection:
 class CallersSession(CallersConnection):
     """A SQLAlchemy ``Session``: its current connection is asked for at each call."""
 
-    def run(self, statements: Iterator[Statement]) -> list[int]:
+    def run(self, statements: Iterator[Statement]) -> list[Any]:
         return _run(self._connection.connection(), statements)
 
 
 class CallersAsyncConnection:
     """A SQLAlchemy ``AsyncConnection``: it runs the synchronous code here on its asynchronous driver."""
 
+    commits = False
+
     def __init__(self, connection: Any) -> None:
         self._connection = connection
 
-    async def run(self, statements: Iterator[Statement]) -> list[int]:
-        results: list[int] = await self._connection.run_sync(_run, statements)
+    async def run(self, statements: Iterator[Statement]) -> list[Any]:
+        results: list[Any] = await self._connection.run_sync(_run, statements)
         return results
 
     async def close(self) -> None:
@@ -55,15 +60,15 @@ class CallersAsyncConnection:
 class CallersAsyncSession(CallersAsyncConnection):
     """A SQLAlchemy ``AsyncSession``: its current connection is asked for at each call."""
 
-    async def run(self, statements: Iterator[Statement]) -> list[int]:
+    async def run(self, statements: Iterator[Statement]) -> list[Any]:
         connection = await self._connection.connection()
-        results: list[int] = await connection.run_sync(_run, statements)
+        results: list[Any] = await connection.run_sync(_run, statements)
         return results
 
 
-def _run(connection: Any, statements: Iterator[Statement]) -> list[int]:
+def _run(connection: Any, statements: Iterator[Statement]) -> list[Any]:
     atomic, statements = is_atomic(statements)
-    results: list[int] = []
+    results: list[Any] = []
     with nullcontext() if atomic else connection.begin_nested():
         for text, arguments, queue in statements:
             with translated(queue):

@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain, islice
 from math import isfinite
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from postmill.model.errors import InvalidOption, InvalidPayload
-from postmill.model.queue.payload import to_json
+from postmill.model.errors import InvalidOption, InvalidPayload, NotFound
+from postmill.model.queue.payload import loads, to_json
 from postmill.model.queue.queue_name import QueueShape, not_a_name, usable, validated
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from postmill.model.queue.addressee import Addressee
 
 Delay: TypeAlias = float | timedelta | None
 """Seconds, or a timedelta."""
@@ -41,6 +43,26 @@ class Statement(NamedTuple):
     queue: str
 
 
+def addressed(to: str | Addressee, headers: Headers) -> tuple[str, Headers]:
+    """The queue's name, and the headers that reach a worker's task."""
+    if isinstance(to, str):
+        return to, headers
+    queue = getattr(to, "queue", None)
+    if not isinstance(queue, str):
+        raise not_a_name(to)
+    return queue, {**to.task_headers, **(headers or {})} if to.task_headers else headers
+
+
+def checked(to: str | Addressee, payload: object) -> object:
+    """The payload, checked against the annotation of the worker or task that it is sent to."""
+    return payload if isinstance(to, str) else to.encode(payload)
+
+
+def all_checked(to: str | Addressee, payloads: Iterable[object]) -> Iterable[object]:
+    """As :func:`checked`, for each payload when it is asked for."""
+    return payloads if isinstance(to, str) else map(to.encode, payloads)
+
+
 def one(queue: str, payload: object, *, delay: Delay, run_at: datetime | None, headers: Headers) -> Statement:
     """The statement that sends one message."""
     text = _text("send", queue, headers is not None)
@@ -59,6 +81,34 @@ def many(
 def creation(queue: str) -> Statement:
     """The statement that creates a queue if it is missing."""
     return Statement(statement("send_create_queue"), (validated(queue),), queue)
+
+
+def cancelling(queue: str, msg_id: int) -> Statement:
+    """The statement that cancels a message."""
+    return Statement(statement("client_cancel"), (queue, msg_id), queue)
+
+
+def replaying(queue: str, letter_ids: Sequence[int] | None, payload: object) -> Statement:
+    """The statement that puts dead letters back."""
+    text = None if payload is None else to_json(payload).decode()
+    ids = None if letter_ids is None else list(letter_ids)
+    return Statement(statement("client_replay"), (queue, ids, text), queue)
+
+
+def asking_result(queue: str, msg_id: int) -> Statement:
+    """The statement that reads what a handler returned."""
+    return Statement(statement("client_result"), (queue, msg_id), queue)
+
+
+def the_result(found: Sequence[str | None], queue: str, msg_id: int) -> Any:
+    """The value in the answer of :func:`asking_result`. Raises :class:`NotFound` when there is none."""
+    if not found:
+        raise NotFound(
+            f"There is no result of message {msg_id} of queue {queue}.",
+            why="It has not completed, its worker keeps no results, or they were pruned.",
+            hint="Write @worker(keep_results=True); postmill message show says how it is doing.",
+        )
+    return None if found[0] is None else loads(found[0])
 
 
 def is_atomic(statements: Iterator[Statement]) -> tuple[bool, Iterator[Statement]]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from postmill.client import sending
 from postmill.client.targets import sync_executor
 from postmill.client.tracing import tracing
+from postmill.model.errors import QueueNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from postmill.client.sending import Delay, Headers
+    from postmill.model.queue.addressee import Addressee
 
 
 class Client:
@@ -30,7 +33,7 @@ class Client:
 
     def send(
         self,
-        queue: str,
+        queue: str | Addressee,
         payload: object,
         *,
         delay: Delay = None,
@@ -38,15 +41,23 @@ class Client:
         headers: Headers = None,
     ) -> int:
         """As :meth:`AsyncClient.send`."""
-        with tracing(queue, headers) as send:
-            statement = sending.one(queue, payload, delay=delay, run_at=run_at, headers=send.headers)
-            ids = self._executor.run(iter([statement]))
+        name, headers = sending.addressed(queue, headers)
+        with tracing(name, headers) as send:
+            payload = sending.checked(queue, payload)
+            statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
+            try:
+                ids = self._executor.run(iter([statement]))
+            except QueueNotFound:
+                if not self._may_create(queue):
+                    raise
+                self.create_queue(name)
+                ids = self._executor.run(iter([statement]))
             send.sent(ids)
-        return ids[0]
+        return int(ids[0])
 
     def send_many(
         self,
-        queue: str,
+        queue: str | Addressee,
         payloads: Iterable[object],
         *,
         delay: Delay = None,
@@ -54,16 +65,47 @@ class Client:
         headers: Headers = None,
     ) -> list[int]:
         """As :meth:`AsyncClient.send_many`."""
-        with tracing(queue, headers) as send:
-            statements = sending.many(queue, payloads, delay=delay, run_at=run_at, headers=send.headers)
-            ids = self._executor.run(statements)
+        name, headers = sending.addressed(queue, headers)
+        with tracing(name, headers) as send:
+            options: Any = {"delay": delay, "run_at": run_at, "headers": send.headers}
+            encoded = sending.all_checked(queue, payloads)
+            try:
+                ids = self._executor.run(sending.many(name, encoded, **options))
+            except QueueNotFound:
+                if not (self._may_create(queue) and isinstance(payloads, Sequence)):
+                    raise
+                self.create_queue(name)
+                encoded = sending.all_checked(queue, payloads)
+                ids = self._executor.run(sending.many(name, encoded, **options))
             send.sent(ids, batch=True)
         return ids
+
+    def _may_create(self, queue: str | Addressee) -> bool:
+        """Whether a missing queue is created: a worker's, for a mere name may be mistyped, and not as part of
+        the caller's transaction, which would hold locks until it ends.
+        """
+        return not isinstance(queue, str) and self._executor.commits
 
     def create_queue(self, queue: str) -> None:
         """As :meth:`AsyncClient.create_queue`."""
         statement = sending.creation(queue)
         self._executor.run(iter([statement]))
+
+    def cancel(self, queue: str, msg_id: int) -> str:
+        """As :meth:`AsyncClient.cancel`."""
+        found = self._executor.run(iter([sending.cancelling(queue, msg_id)]))
+        return str(found[0])
+
+    def replay(
+        self, queue: str, letter_ids: Sequence[int] | None = None, *, payload: object = None
+    ) -> list[int]:
+        """As :meth:`AsyncClient.replay`."""
+        return self._executor.run(iter([sending.replaying(queue, letter_ids, payload)]))
+
+    def result(self, queue: str, msg_id: int) -> Any:
+        """As :meth:`AsyncClient.result`."""
+        found = self._executor.run(iter([sending.asking_result(queue, msg_id)]))
+        return sending.the_result(found, queue, msg_id)
 
     def close(self) -> None:
         """As :meth:`AsyncClient.close`."""

@@ -6,7 +6,7 @@ Classes are compared by name, so that no driver is imported that the caller does
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from postmill.model.errors import InvalidOption
 
@@ -37,8 +37,13 @@ _SYNC = {
 class Executor(Protocol):
     """A connection of a synchronous driver."""
 
-    def run(self, statements: Iterator[Statement]) -> list[int]:
+    def run(self, statements: Iterator[Statement]) -> list[Any]:
         """The first column of everything the statements return. All of them take effect, or none."""
+        ...
+
+    @property
+    def commits(self) -> bool:
+        """Whether each call commits by itself."""
         ...
 
     def close(self) -> None:
@@ -49,7 +54,10 @@ class Executor(Protocol):
 class AsyncExecutor(Protocol):
     """A connection of an asynchronous driver; otherwise as :class:`Executor`."""
 
-    async def run(self, statements: Iterator[Statement]) -> list[int]: ...
+    async def run(self, statements: Iterator[Statement]) -> list[Any]: ...
+
+    @property
+    def commits(self) -> bool: ...
 
     async def close(self) -> None: ...
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from postmill.client import sending
 from postmill.client.tracing import tracing
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from postmill.db.hot.handler_connections import HandlerConnection
     from postmill.engine.run.attempt import Attempt, Stopping
+    from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.message import Message
 
 
@@ -115,10 +116,11 @@ class Context:
         Raises ``InvalidPayload`` and ``InvalidOption`` at once; a missing queue fails the attempt.
         """
         self._check_running("send")
-        name, headers = addressed(queue, headers)
+        name, headers = sending.addressed(queue, headers)
         if self._attempt.sends is None:
             self._attempt.sends = []
         with tracing(name, headers) as send:
+            payload = sending.checked(queue, payload)
             statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
             self._attempt.sends.append(statement)
 
@@ -213,8 +215,9 @@ class Transaction:
         headers: Mapping[str, object] | None = None,
     ) -> list[int]:
         """Send a message for each payload in this transaction; returns their ids in the same order."""
-        name, headers = addressed(queue, headers)
+        name, headers = sending.addressed(queue, headers)
         ids: list[int] = []
+        payloads = (sending.checked(queue, payload) for payload in payloads)
         for statement in sending.many(name, payloads, delay=delay, run_at=run_at, headers=headers):
             rows = await self.connection.fetch(statement.text, *statement.arguments)
             ids.extend(row[0] for row in rows)
@@ -230,34 +233,13 @@ class Transaction:
         headers: Mapping[str, object] | None = None,
     ) -> int:
         """Send a message in this transaction; returns its id."""
-        name, headers = addressed(queue, headers)
+        name, headers = sending.addressed(queue, headers)
         with tracing(name, headers) as send:
+            payload = sending.checked(queue, payload)
             statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
             msg_id: int = await self.connection.fetchval(statement.text, *statement.arguments)
             send.sent([msg_id])
         return msg_id
-
-
-class Addressee(Protocol):
-    """A worker, or one of its tasks: what a message can be sent to."""
-
-    @property
-    def queue(self) -> str:
-        """The queue's name."""
-
-    @property
-    def task_headers(self) -> Mapping[str, object]:
-        """The headers by which a message reaches it."""
-
-
-def addressed(
-    target: str | Addressee, headers: Mapping[str, object] | None
-) -> tuple[str, Mapping[str, object] | None]:
-    """The queue's name and the headers that reach a worker's task."""
-    if isinstance(target, str):
-        return target, headers
-    task_headers = target.task_headers
-    return target.queue, {**task_headers, **(headers or {})} if task_headers else headers
 
 
 class _BoundLog(logging.LoggerAdapter[logging.Logger]):

@@ -7,10 +7,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
+import msgspec
+
 from postmill.handlers.invokers import Invoker, decoder, invoker_for
 from postmill.handlers.signature import Decorated, read_signature
 from postmill.model.errors import InvalidHandler, InvalidOption, InvalidPayload
 from postmill.model.queue.outcome import one_a_message
+from postmill.model.queue.payload import to_json
 from postmill.model.queue.worker_options import WorkerOptions, options_from
 
 if TYPE_CHECKING:
@@ -71,9 +74,24 @@ class Task(Decorated):
         """
         from postmill.handlers.sender import sender  # noqa: PLC0415 - a worker that sends nothing needs no client
 
-        merged = {**self.task_headers, **(headers or {})} or None
         async with sender(self._owner.options, connection) as client:
-            return await client.send(self.queue, payload, delay=delay, run_at=run_at, headers=merged)
+            return await client.send(self, payload, delay=delay, run_at=run_at, headers=headers)
+
+    def encode(self, payload: object) -> msgspec.Raw:
+        """The payload as it is sent: JSON that this task's handler can be called with. Raises
+        :class:`InvalidPayload` when it does not fit the handler's annotation.
+        """
+        text = to_json(payload)
+        try:
+            self.decode(text.decode())
+        except InvalidPayload as error:
+            name = self.name or self._owner.name
+            raise InvalidPayload(
+                f"The payload does not fit {name!r}.",
+                why=f"{error}.",
+                hint="Send what the handler's annotation asks for, or send to the queue by its name.",
+            ) from error
+        return msgspec.Raw(text)
 
 
 class Worker(Decorated):
@@ -162,6 +180,10 @@ class Worker(Decorated):
     async def send(self, payload: object, **options: Any) -> int:
         """Send a message to the default handler; see :meth:`Task.send`."""
         return await self._required_default.send(payload, **options)
+
+    def encode(self, payload: object) -> msgspec.Raw:
+        """See :meth:`Task.encode`."""
+        return self._required_default.encode(payload)
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""

@@ -1,0 +1,23 @@
+"""What a message can be sent to besides a queue's name. The client knows a worker by this alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Addressee(Protocol):
+    """A worker, or one of its tasks."""
+
+    @property
+    def queue(self) -> str:
+        """The queue's name."""
+
+    @property
+    def task_headers(self) -> Mapping[str, object]:
+        """The headers by which a message reaches it."""
+
+    def encode(self, payload: object) -> object:
+        """The payload as it is sent. Raises ``InvalidPayload`` when the handler's annotation refuses it."""

@@ -1,0 +1,4 @@
+-- Replays the dead letters $2 (null: all) of queue $1, with the payload $3 when it is given. Returns the ids of the new
+-- messages, in the order of their letters.
+-- Called by the client. Locks and errors as postmill.replay.
+select msg_id from postmill.replay($1::text, $2::bigint[], $3::text::jsonb) order by letter_id
