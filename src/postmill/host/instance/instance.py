@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
 KILLED_S = 5.0
 """How long a stop waits for the end of a killed process. The kernel and the zygote need milliseconds; only a
-process in the middle of a broken disk's call, or a zygote that was halted, needs longer.
-"""
+broken disk or a halted zygote needs longer."""
 UNLOAD_S = 5.0
 """How long an isolate may take to exit after all that it held is done; ``on_unload`` listeners run in it."""
 
