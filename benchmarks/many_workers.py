@@ -5,7 +5,7 @@ come from /proc). Prints one JSON object:
 
 * ``idle``: statements a second of all workers, their processor time and the server's as shares of one core;
 * ``single``: four senders send messages one by one: claims, and the share of them that found nothing;
-* ``enqueue``: seconds of a bulk send while all of them listen and while nobody does, medians of five;
+* ``enqueue``: seconds of a bulk send while all of them listen and while none does, medians of five;
 * ``backlog``: messages a second from the commit of a bulk send on, of one worker and of all, medians of
   five, and the processor time a message with its sending, in microseconds.
 """
@@ -128,7 +128,7 @@ class Bench:
         with Client(self._server.url) as client:
             for _ in range(ROUNDS):
                 began = time.perf_counter()
-                client.send_many(QUEUE, range(BULK), delay=3600)  # nobody claims them meanwhile
+                client.send_many(QUEUE, range(BULK), delay=3600)  # none is claimed meanwhile
                 rounds.append(time.perf_counter() - began)
                 self._db.execute(b"truncate pgmq.q_many")
         return median(rounds)

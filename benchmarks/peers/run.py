@@ -137,5 +137,5 @@ def environment(server: str) -> Found:
 
 
 def say(text: str) -> None:
-    """A note for whoever waits."""
+    """A note on progress, on stderr."""
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", file=sys.stderr, flush=True)

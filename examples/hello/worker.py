@@ -1,4 +1,4 @@
-"""Says hello to whoever a message names."""
+"""Says hello to the name in each message."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Serves the demo's site over HTTP on loopback, in a process of its own: ``python -m examples.scraper.site``.
 
-Prints its address and serves until its standard input closes, so it can't outlive whoever started it.
+Prints its address and serves until its standard input closes, so it ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -144,9 +144,7 @@ def main() -> None:
         with serving(pages, options.port) as site:
             print(site.url, flush=True)
             sys.stdin.read()
-    except (
-        KeyboardInterrupt
-    ):  # Ctrl-C reaches the whole terminal group; whoever started us says what it means
+    except KeyboardInterrupt:  # it reaches the whole terminal group; the parent decides what it means
         pass
 
 

@@ -78,7 +78,7 @@ async def read(response: httpx.Response) -> list[Definition]:
 
 
 async def follow(tx: Transaction, found: list[str]) -> None:
-    """Send the pages that nobody has sent before. (Sorted links: pages that share some can't deadlock.)"""
+    """Send the pages that were not sent before. (Sorted links: pages that share some can't deadlock.)"""
     unseen = await tx.fetch(
         "insert into scraper.pages (url) select unnest($1::text[]) on conflict do nothing returning url",
         found,
