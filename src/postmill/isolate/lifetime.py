@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from postmill.model.error_text import summary_of
 from postmill.model.events import Event
+from postmill.service.events import Events
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     _Listener = TypeVar("_Listener", bound=Callable[..., Any])
 
-_LOGGER = logging.getLogger("postmill")
+_events = Events()
+"""Of this process: its log lines go to the host, which reports them under the function's name."""
 LISTENER_S = 5.0
 """How long one ``on_beforeunload`` listener may take, in seconds. A listener saves state or closes a
 connection, which takes milliseconds; after 5 s it hangs, and the next listener gets its turn.
@@ -70,8 +71,7 @@ lifetime = Lifetime()
 
 def say_uncaught(error: BaseException, where: str) -> None:
     """Log what user code raised where no caller is left to get the error."""
-    fields = {"where": where, "error": summary_of(error)}
-    _LOGGER.error(Event.FUNCTION_UNCAUGHT.value, exc_info=error, extra={"fields": fields})
+    _events.emit(Event.FUNCTION_UNCAUGHT, exception=error, where=where, error=summary_of(error))
 
 
 def wait_until(work: Awaitable[Any]) -> asyncio.Future[Any]:

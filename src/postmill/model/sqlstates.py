@@ -108,6 +108,7 @@ _PASSING = frozenset(
 _BEFOREHAND = frozenset({"08001", "08004", "08P01", "26000"})
 """No connection was made, or a pooler found no server behind it."""
 _LOGINS = frozenset({_C.LOGIN_REFUSED, _C.PASSWORD_REFUSED, _C.DATABASE_MISSING})
+_ABSENCES = frozenset({_C.SCHEMA_MISSING, _C.TABLE_MISSING, _C.QUEUE_MISSING})
 _SESSION_SURVIVES = frozenset({_C.CONTENDED, _C.TIMED_OUT})
 
 
@@ -126,6 +127,11 @@ def state_of(error: BaseException) -> str:
 def refuses_login(found: Condition) -> bool:
     """Whether the server did not let the session in, so that no statement was sent."""
     return found in _LOGINS
+
+
+def says_missing(found: Condition) -> bool:
+    """Whether a queue's table or function, or a schema, is not there."""
+    return found in _ABSENCES
 
 
 def refuses_for_now(text: str) -> bool:

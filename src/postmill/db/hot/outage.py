@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncpg
 
 from postmill.model import sqlstates
+from postmill.model.errors import QueueNotFound
 from postmill.model.sqlstates import Condition, condition, ends_session, passes, state_of
 
 
@@ -34,6 +35,11 @@ def is_passing(error: BaseException) -> bool:
 def refuses_login(error: BaseException) -> bool:
     """Whether the server refused the login, so that no statement was sent. It may be temporary or not."""
     return sqlstates.refuses_login(condition_of(error))
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether the queue, or Postmill's own schema, is not there."""
+    return isinstance(error, QueueNotFound) or sqlstates.says_missing(condition_of(error))
 
 
 def breaks_connection(error: BaseException) -> bool:

@@ -7,20 +7,12 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
-from postmill.model.errors import QueueNotFound
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
     from postmill.engine.claim.lanes import Overlooked
     from postmill.service.events import Events
 
-MISSING = (
-    asyncpg.UndefinedTableError,
-    asyncpg.InvalidSchemaNameError,
-    asyncpg.UndefinedFunctionError,
-    QueueNotFound,
-)
-"""The queue's table, or the schema of this worker's own tables, is not there."""
 _NAMES_OUR_SCHEMA = re.compile(r"\bpostmill\.\w|[\"«„]postmill[\"»“]")
 """The name of what is missing stands in the server's message in every language."""
 

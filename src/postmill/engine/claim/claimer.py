@@ -12,7 +12,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from postmill.engine.claim.claim_reports import MISSING, ClaimReports
+from postmill.db.hot.outage import is_missing
+from postmill.engine.claim.claim_reports import ClaimReports
 from postmill.engine.claim.due_times import DueTimes
 from postmill.engine.claim.idle_registration import IdleRegistration
 from postmill.engine.claim.lanes import QueueLanes
@@ -148,17 +149,21 @@ class Claimer(Service):
             return False
         try:
             await self._do(step)
-        except MISSING as error:
-            self.lanes.forget()
-            if self.policy.is_missing(time.monotonic()):
-                self._claim_reports.missing(error)
         except Exception as error:
-            self.policy.failed()
-            await self._backoff.failed(error)
+            await self._failed(error)
         else:
             if self._backoff.failing:
                 self._backoff.worked()
         return not self._stopping
+
+    async def _failed(self, error: Exception) -> None:
+        if not is_missing(error):
+            self.policy.failed()
+            await self._backoff.failed(error)
+            return
+        self.lanes.forget()
+        if self.policy.is_missing(time.monotonic()):
+            self._claim_reports.missing(error)
 
     async def rest(self) -> None:
         """Wait for room, a call, the next due message or the poll floor."""
