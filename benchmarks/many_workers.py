@@ -48,7 +48,7 @@ IDLE_S = 20.0
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 STATEMENTS = b"select sum(calls)::bigint from pg_stat_statements where query not like '%pg_stat_statements%'"
 CLAIMS = b"select sum(calls)::bigint from pg_stat_statements where query like '%into postmill.claims%'"
-RECEIPTS = b"select last_value from pg_sequences where sequencename like 'claims%'"
+WRITTEN_CLAIMS = b"select last_value from pg_sequences where sequencename like 'claims%'"
 LEFT = b"select count(*) from (select from pgmq.q_many limit 1) as one"
 RESTING = b"select count(*) from postmill.idle_workers"
 
@@ -105,7 +105,7 @@ class Bench:
 
     def _single(self) -> dict[str, float]:
         self._db.execute(b"select pg_stat_statements_reset()")
-        receipts = self._number(RECEIPTS)
+        written = self._number(WRITTEN_CLAIMS)
         began = time.perf_counter()
         senders = [threading.Thread(target=self._send_singly) for _ in range(SENDERS)]
         for sender in senders:
@@ -115,7 +115,7 @@ class Bench:
         self._until(LEFT, 0)
         elapsed_s = time.perf_counter() - began
         claims = self._number(CLAIMS)
-        empty = claims - (self._number(RECEIPTS) - receipts)
+        empty = claims - (self._number(WRITTEN_CLAIMS) - written)
         return {"per_s": SENDERS * EACH / elapsed_s, "claims": claims, "empty_share": empty / claims}
 
     def _send_singly(self) -> None:

@@ -297,7 +297,7 @@ class Soak:
         self._expect("written and not completed", {row["msg_id"] for row in undone})
         kinds = await db.fetch("select kind, count(*) from postmill.failures group by kind order by kind")
         self.failures = {row["kind"]: row["count"] for row in kinds}
-        self.receipts = await db.fetchval("select count(*) from postmill.claims")
+        self.claims = await db.fetchval("select count(*) from postmill.claims")
         self.runs = await db.fetchval("select count(*) from runs")
 
     def _expect(self, what: str, ids: set[int]) -> None:
@@ -308,7 +308,7 @@ class Soak:
         """The account, for people."""
         lines = [
             f"messages   {len(self.acknowledged)} acknowledged, {len(self.unsure)} sent without an answer",
-            f"places     {dict(sorted(self.places.items()))}, receipts left {self.receipts}",
+            f"places     {dict(sorted(self.places.items()))}, claims left {self.claims}",
             f"runs       {self.runs}",
             f"failures   {self.failures}",
             f"faults     {dict(sorted(self.faults.items()))}",

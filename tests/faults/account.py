@@ -25,7 +25,7 @@ class Account:
     dead: int = 0
     queued: int = 0
     cancelled: int = 0
-    receipts: int = 0
+    claims: int = 0
     lost: int = 0
     """Messages that are nowhere."""
     doubled: int = 0
@@ -42,7 +42,7 @@ async def account(db: asyncpg.Connection, sent: list[int]) -> Account:
     failures = await db.fetch("select kind, count(*) from postmill.failures group by kind")
     return Account(
         **{place: len(ids) for place, ids in places.items()},
-        receipts=await db.fetchval("select count(*) from postmill.claims"),
+        claims=await db.fetchval("select count(*) from postmill.claims"),
         lost=len(set(sent) - set(found)),
         doubled=sum(1 for times in found.values() if times > 1),
         failures={row["kind"]: row["count"] for row in failures},

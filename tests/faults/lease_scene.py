@@ -13,8 +13,8 @@ from typing import NamedTuple
 WAIT_US = 3_600_000_000
 """Leases and delays all last an hour: what a step itself takes can't be mistaken for one."""
 _AGO_US = 60_000_000
-LAST_LOADED_RECEIPT = 1000
-"""Receipts of a state have lower ids, and those of later claims higher ones."""
+LAST_LOADED_CLAIM = 1000
+"""Claims of a state have lower ids, and those of later claims higher ones."""
 WORKERS = ("A", "B")
 NOBODY = ""
 
@@ -42,11 +42,11 @@ class Token(NamedTuple):
     """Its vt is that of the row. Any other vt is as good as another: no vt comes back."""
     current: bool
     """By rights it may still settle the message."""
-    receipt: int
-    """Which receipt, or -1 when that is closed."""
+    claim: int
+    """Which claim, or -1 when that is closed."""
 
 
-class Receipt(NamedTuple):
+class HeldClaim(NamedTuple):
     """A row of postmill.claims; its place among the others is its number."""
 
     worker: str
@@ -58,7 +58,7 @@ class State(NamedTuple):
 
     rows: tuple[Row, ...]
     tokens: tuple[Token, ...]
-    receipts: tuple[Receipt, ...]
+    claims: tuple[HeldClaim, ...]
 
     def mirrored(self) -> State:
         """The same with the workers' names exchanged."""
@@ -66,7 +66,7 @@ class State(NamedTuple):
         return State(
             tuple(row._replace(holder=other[row.holder]) for row in self.rows),
             tuple(sorted(token._replace(worker=other[token.worker]) for token in self.tokens)),
-            tuple(receipt._replace(worker=other[receipt.worker]) for receipt in self.receipts),
+            tuple(claim._replace(worker=other[claim.worker]) for claim in self.claims),
         )
 
     def later(self) -> State:
@@ -85,13 +85,13 @@ class LiveRow:
 
 @dataclass
 class LiveToken:
-    """A token with a real vt and the real id of its receipt."""
+    """A token with a real vt and the real id of its claim."""
 
     worker: str
     msg_id: int
     read_ct: int
     vt_us: int
-    receipt: int
+    claim: int
     current: bool = True
     in_flight: bool = False
     in_doubt: bool = False
@@ -104,29 +104,29 @@ class LiveToken:
 
 @dataclass
 class Scene:
-    """A state at a real moment: times in microseconds, receipts with their real ids."""
+    """A state at a real moment: times in microseconds, claims with their real ids."""
 
     now_us: int
     rows: dict[int, LiveRow] = field(default_factory=dict)
     tokens: list[LiveToken] = field(default_factory=list)
-    receipts: dict[int, Receipt] = field(default_factory=dict)
+    claims: dict[int, HeldClaim] = field(default_factory=dict)
     ended: dict[str, list[int]] = field(default_factory=lambda: {"archived": [], "dead": [], "cancelled": []})
     """What this step has taken out of the queue, and where it must be now."""
 
     @classmethod
     def of(cls, state: State, now_us: int) -> Scene:
-        """``state`` as of now. Receipt ids begin with 1, as those of the real sequence do."""
+        """``state`` as of now. Claim ids begin with 1, as those of the real sequence do."""
         scene = cls(now_us)
-        base = 1  # what looks at receipts may skip ids that no sequence gives
-        scene.receipts = {base + number: receipt for number, receipt in enumerate(state.receipts)}
+        base = 1  # what looks at claims may skip ids that no sequence gives
+        scene.claims = {base + number: claim for number, claim in enumerate(state.claims)}
         for msg_id, read_ct, due, holder in state.rows:
             vt_us = now_us - _AGO_US if due else now_us + WAIT_US - _AGO_US
             scene.rows[msg_id] = LiveRow(read_ct, vt_us, holder)
         for token in state.tokens:
             row = scene.rows.get(token.msg_id)
             vt_us = row.vt_us if row and token.has_vt else now_us - 2 * _AGO_US
-            receipt = base + token.receipt if token.receipt >= 0 else 0
-            key = token.worker, token.msg_id, token.read_ct, vt_us, receipt
+            claim = base + token.claim if token.claim >= 0 else 0
+            key = token.worker, token.msg_id, token.read_ct, vt_us, claim
             scene.tokens.append(LiveToken(*key, token.current, token.in_flight, token.in_doubt))
         return scene
 
@@ -137,13 +137,13 @@ class Scene:
                 token.current = False
 
     def is_listed(self, token: LiveToken) -> bool:
-        """Whether the receipt of a delivery is still there and lists its message."""
-        receipt = self.receipts.get(token.receipt)
-        return receipt is not None and token.msg_id in dict(receipt.held)
+        """Whether the claim of a delivery is still there and lists its message."""
+        claim = self.claims.get(token.claim)
+        return claim is not None and token.msg_id in dict(claim.held)
 
     def state(self) -> State:
         """What matters of it."""
-        numbers = {claim_id: number for number, claim_id in enumerate(sorted(self.receipts))}
+        numbers = {claim_id: number for number, claim_id in enumerate(sorted(self.claims))}
         vts = {msg_id: row.vt_us for msg_id, row in self.rows.items()}
         rows = tuple(
             Row(msg_id, row.read_ct, row.vt_us < self.now_us + WAIT_US // 2, row.holder)
@@ -158,8 +158,8 @@ class Scene:
                 token.in_doubt,
                 vts.get(token.msg_id) == token.vt_us,
                 token.current,
-                numbers.get(token.receipt, -1),
+                numbers.get(token.claim, -1),
             )
             for token in self.tokens
         )
-        return State(rows, tuple(sorted(tokens)), tuple(self.receipts[each] for each in sorted(numbers)))
+        return State(rows, tuple(sorted(tokens)), tuple(self.claims[each] for each in sorted(numbers)))

@@ -17,13 +17,13 @@ from postmill.model.queue.message import Claim, Message
 from postmill.model.queue.outcome import CANCELLED, COMPLETED, RELEASED, Failed, Outcome
 from tests.faults.explorer import Violation
 from tests.faults.lease_scene import (
-    LAST_LOADED_RECEIPT,
+    LAST_LOADED_CLAIM,
     NOBODY,
     WAIT_US,
     WORKERS,
+    HeldClaim,
     LiveRow,
     LiveToken,
-    Receipt,
     Row,
     Scene,
     State,
@@ -60,7 +60,7 @@ claimed as (
            overriding system value
     select claim_id, worker_id, 'lease', array(select jsonb_array_elements_text(msg_ids)::bigint),
            array(select jsonb_array_elements_text(read_cts)::integer), clock_timestamp() - interval '1 minute'
-      from scene, jsonb_to_recordset(it -> 'receipts')
+      from scene, jsonb_to_recordset(it -> 'claims')
            as t (claim_id bigint, worker_id uuid, msg_ids jsonb, read_cts jsonb)
 )
 insert into postmill.workers
@@ -75,7 +75,7 @@ select array(select array[msg_id, read_ct, (extract(epoch from vt) * 1000000)::b
        array(select msg_id from postmill.dead_letters) as dead,
        array(select msg_id from postmill.cancellations where cancelled_at is not null) as cancelled,
        array(select jsonb_build_array(claim_id, worker_id, msg_ids, read_cts)
-               from postmill.claims) as receipts
+               from postmill.claims) as claims
 """
 
 
@@ -101,7 +101,7 @@ class LeaseWorld:
         self._read_ct_may_fall = read_ct_may_fall
         shape = protocol.shape
         self._ask(
-            "select setval(pg_get_serial_sequence('postmill.claims', 'claim_id'), $1)", LAST_LOADED_RECEIPT
+            "select setval(pg_get_serial_sequence('postmill.claims', 'claim_id'), $1)", LAST_LOADED_CLAIM
         )
         self._deliverable: set[State] = set()
         self._pass_time = f"update {shape.queue} set vt = vt - interval '1 day'".encode()
@@ -125,7 +125,7 @@ class LeaseWorld:
             yield f"{worker} renews while settling"
             if self._lost_answers:
                 yield f"{worker} renews unheard"
-        if state.receipts:
+        if state.claims:
             yield from (f"{worker} is silent and rescued" for worker in WORKERS)
         if not all(row.due for row in state.rows):
             yield "time passes"
@@ -186,13 +186,13 @@ class LeaseWorld:
 
     def _renews(self, scene: Scene, worker: str, how: str = "", *_: str) -> None:
         """While settling: what this worker has just sent off to be settled arrives after the renewal.
-        Unheard: the renewal is done, and its answer is lost. Asked again, it needs the receipt: where a
+        Unheard: the renewal is done, and its answer is lost. Asked again, it needs the claim: where a
         settlement that came too late has closed that, the lease is given up and ends by itself.
         """
         renewing = [token for token in scene.tokens if token.worker == worker and not token.in_flight]
         while renewing:
             batch = {token.msg_id: token for token in reversed(renewing)}
-            doubtful = {msg_id: token.receipt for msg_id, token in batch.items() if token.in_doubt}
+            doubtful = {msg_id: token.claim for msg_id, token in batch.items() if token.in_doubt}
             answers = self._protocol.renew([token.key for token in batch.values()], WAIT_S, doubtful)
             for msg_id, token in batch.items():
                 renewing.remove(token)
@@ -224,8 +224,8 @@ class LeaseWorld:
             == (worker, msg_id, read_ct, in_flight)
         )
         scene.tokens.remove(token)
-        others = {each.msg_id for each in scene.tokens if each.receipt == token.receipt} - {msg_id}
-        finished, touched = ([], [token.receipt]) if others else ([token.receipt], [])
+        others = {each.msg_id for each in scene.tokens if each.claim == token.claim} - {msg_id}
+        finished, touched = ([], [token.claim]) if others else ([token.claim], [])
         settled = self._protocol.settle(IDS[worker], [(_message(token), OUTCOMES[verb])], finished, touched)
         _check(token, "settle", did=bool(settled))
         if settled:
@@ -246,8 +246,8 @@ class LeaseWorld:
                         f"message {msg_id} was taken from {holder or 'nobody'}, as if it were {gone}'s"
                     )
                 given_back.add(msg_id)
-        for receipt in scene.receipts.values():
-            for msg_id, read_ct in receipt.held if receipt.worker == gone else ():
+        for claim in scene.claims.values():
+            for msg_id, read_ct in claim.held if claim.worker == gone else ():
                 row_now = scene.rows.get(msg_id)
                 if row_now and row_now.read_ct == read_ct and msg_id not in given_back:
                     raise Violation(f"message {msg_id} was left with {gone}, who is gone")
@@ -279,14 +279,14 @@ class LeaseWorld:
                 {"msg_id": msg_id, "read_ct": row.read_ct, "vt_us": row.vt_us}
                 for msg_id, row in scene.rows.items()
             ],
-            "receipts": [
+            "claims": [
                 {
                     "claim_id": claim_id,
-                    "worker_id": str(IDS[receipt.worker]),
-                    "msg_ids": [msg_id for msg_id, _ in receipt.held],
-                    "read_cts": [read_ct for _, read_ct in receipt.held],
+                    "worker_id": str(IDS[claim.worker]),
+                    "msg_ids": [msg_id for msg_id, _ in claim.held],
+                    "read_cts": [read_ct for _, read_ct in claim.held],
                 }
-                for claim_id, receipt in scene.receipts.items()
+                for claim_id, claim in scene.claims.items()
             ],
             "workers": [
                 {"worker_id": str(IDS[worker]), "silent_s": 60 if worker == silent else 0}
@@ -312,9 +312,9 @@ class LeaseWorld:
                 raise Violation(f"{place}: {seen[place]}, and not {ids}")
         if set(rows) != set(scene.rows):
             raise Violation(f"queued: {sorted(rows)}, and not {sorted(scene.rows)}")
-        scene.receipts = {
-            claim_id: Receipt(NAMES[UUID(worker_id)], tuple(zip(msg_ids, read_cts, strict=True)))
-            for claim_id, worker_id, msg_ids, read_cts in seen["receipts"]
+        scene.claims = {
+            claim_id: HeldClaim(NAMES[UUID(worker_id)], tuple(zip(msg_ids, read_cts, strict=True)))
+            for claim_id, worker_id, msg_ids, read_cts in seen["claims"]
         }
 
     def _check_deliverable(self, scene: Scene) -> None:
@@ -341,5 +341,5 @@ def _check(token: LiveToken, verb: str, *, did: bool) -> None:
 
 
 def _message(token: LiveToken) -> Message:
-    claim = Claim(token.receipt, datetime.fromtimestamp(0, UTC), 0.0)
+    claim = Claim(token.claim, datetime.fromtimestamp(0, UTC), 0.0)
     return Message("lease", token.msg_id, token.read_ct, token.vt_us, 0, "{}", None, 0, 0, claim)

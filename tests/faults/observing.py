@@ -15,7 +15,7 @@ select {_US.format("clock_timestamp()")} as now,
        array(select msg_id from {{archive}} order by msg_id) as archived,
        array(select jsonb_build_array(msg_id, result) from postmill.results where queue_name = $1) as results,
        array(select jsonb_build_array(claim_id, worker_id, msg_ids, read_cts, {_US.format("claimed_at")})
-               from postmill.claims where queue_name = $1) as receipts,
+               from postmill.claims where queue_name = $1) as claims,
        array(select jsonb_build_array(msg_id, attempt, worker_id, kind)
                from postmill.failures where queue_name = $1) as failures,
        array(select jsonb_build_array(msg_id, attempts, kind, replayed_as)
@@ -54,7 +54,7 @@ def compare(model: Model, seen: dict[str, Any], before: int) -> None:
         for msg_id, letter in sorted(model.letters.items())
     ]
     assert dict(seen["cancellations"]) == model.cancellations
-    _compare_receipts(model, seen, before)
+    _compare_claims(model, seen, before)
     _compare_workers(model, seen, before)
     assert {msg_id: (state, tries) for msg_id, state, tries in seen["states"]} == model.states(seen["now"])
     _compare_places(model, seen)
@@ -72,13 +72,13 @@ def _compare_rows(model: Model, seen: dict[str, Any], before: int) -> None:
         model.unsure.discard(msg_id)
 
 
-def _compare_receipts(model: Model, seen: dict[str, Any], before: int) -> None:
-    assert sorted(claim_id for claim_id, *_ in seen["receipts"]) == sorted(model.receipts)
-    for claim_id, worker, msg_ids, read_cts, claimed_at in seen["receipts"]:
-        receipt = model.receipts[claim_id]
-        assert (worker, dict(zip(msg_ids, read_cts, strict=True))) == (receipt.worker, receipt.held)
-        assert receipt.claimed_at in {claimed_at, before}
-        receipt.claimed_at = claimed_at
+def _compare_claims(model: Model, seen: dict[str, Any], before: int) -> None:
+    assert sorted(claim_id for claim_id, *_ in seen["claims"]) == sorted(model.claims)
+    for claim_id, worker, msg_ids, read_cts, claimed_at in seen["claims"]:
+        claim = model.claims[claim_id]
+        assert (worker, dict(zip(msg_ids, read_cts, strict=True))) == (claim.worker, claim.held)
+        assert claim.claimed_at in {claimed_at, before}
+        claim.claimed_at = claimed_at
 
 
 def _compare_workers(model: Model, seen: dict[str, Any], before: int) -> None:

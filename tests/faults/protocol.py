@@ -43,7 +43,7 @@ class Change:
         return changed
 
 
-_SILENT = {"close_receipts", "worker_start", "worker_stop"}
+_SILENT = {"close_claims", "worker_start", "worker_stop"}
 """Statements that answer nothing."""
 YOUNG_SERVER = Change(
     "_server_since", r"select greatest[\s\S]*'walwriter'\)\)", "select '-infinity'::timestamptz"
@@ -78,14 +78,14 @@ class Protocol:
         return self._row("claim", queue_statement("claim", self.shape, lane, *flags), arguments)
 
     def renew(
-        self, tokens: Sequence[tuple[int, int, int]], lease_s: float, receipts: dict[int, int] | None = None
+        self, tokens: Sequence[tuple[int, int, int]], lease_s: float, claims: dict[int, int] | None = None
     ) -> dict[int, dict[str, Any]]:
-        """Renew leases by token (id, read_ct, vt in µs). What became of each, by id. ``receipts``: by id, of
+        """Renew leases by token (id, read_ct, vt in µs). What became of each, by id. ``claims``: by id, of
         messages whose last renewal got no answer.
         """
         ids, read_cts, vts = (list(part) for part in zip(*sorted(tokens), strict=True))
         text = self._changed("renew", queue_statement("renew", self.shape))
-        doubtful = [(receipts or {}).get(msg_id) for msg_id in ids]
+        doubtful = [(claims or {}).get(msg_id) for msg_id in ids]
         rows = self.db.execute(text, [ids, read_cts, vts, timedelta(seconds=lease_s), doubtful]).fetchall()
         return {row["msg_id"]: row for row in rows}
 
@@ -98,25 +98,25 @@ class Protocol:
         text, arguments = Statements(self.shape, worker_id, archive=archive, keep_results=keep_results).call(
             settlement
         )
-        names = {"cancel": "cancel_running", "close": "close_receipts"}
+        names = {"cancel": "cancel_running", "close": "close_claims"}
         name = names.get(settlement.kind, settlement.kind)
         row = self._row(name, text, arguments)
         return sorted(row["settled"]) if row else []
 
     def rescue(self) -> list[dict[str, Any]]:
-        """Give back what gone workers hold: queue, worker and ids, one row a receipt."""
+        """Give back what gone workers hold: queue, worker and ids, one row a claim."""
         return self.db.execute(statement("rescue").encode(), [100, "-infinity"]).fetchall()
 
     def beat(
         self,
         worker_id: UUID,
         running: list[int],
-        receipts: list[int],
+        claims: list[int],
         lease_s: float,
         lock_key: int | None,
     ) -> dict[str, Any]:
-        """A worker's sign of life, with what it runs, the receipts it knows of and the lock that it holds."""
-        arguments = (worker_id, len(running), self.queue, running, receipts, lease_s, 0.0, lock_key)
+        """A worker's sign of life, with what it runs, the claims it knows of and the lock that it holds."""
+        arguments = (worker_id, len(running), self.queue, running, claims, lease_s, 0.0, lock_key)
         return self._row("worker_heartbeat", statement("worker_heartbeat"), arguments)
 
     def _row(self, name: str, text: str, arguments: Sequence[object]) -> dict[str, Any]:

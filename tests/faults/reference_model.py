@@ -35,7 +35,7 @@ class Row:
 
 
 @dataclass
-class Receipt:
+class HeldClaim:
     """Who claimed what."""
 
     worker: str
@@ -101,7 +101,7 @@ class Model:
     failures: list[Failure] = field(default_factory=list)
     letters: dict[int, Letter] = field(default_factory=dict)
     """By the dead message's id."""
-    receipts: dict[int, Receipt] = field(default_factory=dict)
+    claims: dict[int, HeldClaim] = field(default_factory=dict)
     cancellations: dict[int, bool] = field(default_factory=dict)
     """By message: whether it is cancelled, or only asked for."""
     workers: dict[str, Worker] = field(default_factory=dict)
@@ -207,13 +207,13 @@ class Model:
         return gone
 
     def close(self, finished: Iterable[int], touched: Iterable[int], ids: Iterable[int]) -> None:
-        """Receipts end, or lose some of their messages."""
+        """Claims end, or lose some of their messages."""
         for claim_id in finished:
-            self.receipts.pop(claim_id, None)
+            self.claims.pop(claim_id, None)
         for claim_id in touched:
             for msg_id in ids:
-                if claim_id in self.receipts:
-                    self.receipts[claim_id].held.pop(msg_id, None)
+                if claim_id in self.claims:
+                    self.claims[claim_id].held.pop(msg_id, None)
 
     # people
 
@@ -242,7 +242,7 @@ class Model:
 
     def last_sign(self, worker: str) -> int:
         """When a worker was last heard of: a heartbeat or a claim."""
-        claims = [receipt.claimed_at for receipt in self.receipts.values() if receipt.worker == worker]
+        claims = [claim.claimed_at for claim in self.claims.values() if claim.worker == worker]
         return max([self.workers[worker].last_heartbeat_at, *claims])
 
     def judge(self, worker: str, now: int) -> None:
@@ -261,17 +261,17 @@ class Model:
             if worker.free_at is not None:
                 moments.append(worker.free_at + LOCK_GRACE_US)
         return moments + [
-            receipt.claimed_at + self.workers[receipt.worker].bound_us for receipt in self.receipts.values()
+            claim.claimed_at + self.workers[claim.worker].bound_us for claim in self.claims.values()
         ]
 
     def rescue(self, now: int) -> list[tuple[str, list[int]]]:
-        """Worker and messages of each receipt that is given back, oldest first. Then locks are looked at."""
+        """Worker and messages of each claim that is given back, oldest first. Then locks are looked at."""
         for name in self.workers:
             self.judge(name, now)
-        gone = [claim_id for claim_id, each in sorted(self.receipts.items()) if self._is_left(each, now)]
+        gone = [claim_id for claim_id, each in sorted(self.claims.items()) if self._is_left(each, now)]
         returned = []
         for claim_id in gone:
-            worker = self.receipts[claim_id].worker
+            worker = self.claims[claim_id].worker
             kind = "lost_lease" if self.workers[worker].silent else "crash"
             returned.append((worker, self.return_claim(claim_id, now, kind)))
         for name in self.suspects():
@@ -279,12 +279,12 @@ class Model:
             known.free_at = now if known.free_at is None else known.free_at
         return returned
 
-    def _is_left(self, receipt: Receipt, now: int) -> bool:
-        """Whether a receipt belongs to a worker that is gone. One that claims afterwards lives after all."""
-        worker = self.workers[receipt.worker]
+    def _is_left(self, claim: HeldClaim, now: int) -> bool:
+        """Whether a claim belongs to a worker that is gone. One that claims afterwards lives after all."""
+        worker = self.workers[claim.worker]
         if worker.stopped_at is None:
             return False
-        return receipt.claimed_at <= worker.stopped_at or now - receipt.claimed_at > worker.bound_us
+        return claim.claimed_at <= worker.stopped_at or now - claim.claimed_at > worker.bound_us
 
     def suspects(self) -> set[str]:
         """Workers that have let go of their lock, and are not judged yet."""
@@ -297,34 +297,34 @@ class Model:
         return bool(others & (silent | self.suspects()))
 
     def give_back(self, worker: str, keep: Iterable[int], older_us: int, now: int) -> list[list[int]]:
-        """Messages of each receipt of a worker's own that it does not work on."""
+        """Messages of each claim of a worker's own that it does not work on."""
         forgotten = self.forgotten(worker, keep, older_us, now)
         return [self.return_claim(claim_id, now, "lost_lease") for claim_id in forgotten]
 
     def forgotten(self, worker: str, keep: Iterable[int], older_us: int, now: int) -> list[int]:
-        """Receipts of a worker's own that it does not know of, and should by now."""
+        """Claims of a worker's own that it does not know of, and should by now."""
         kept = set(keep)
         return [
             claim_id
-            for claim_id, each in sorted(self.receipts.items())
+            for claim_id, each in sorted(self.claims.items())
             if each.worker == worker and claim_id not in kept and each.claimed_at < now - older_us
         ]
 
     def return_claim(self, claim_id: int, now: int, kind: str) -> list[int]:
-        """End what is left of a receipt's leases."""
-        receipt = self.receipts.pop(claim_id)
+        """End what is left of a claim's leases."""
+        claim = self.claims.pop(claim_id)
         back = sorted(
             msg_id
-            for msg_id, read_ct in receipt.held.items()
+            for msg_id, read_ct in claim.held.items()
             if msg_id in self.rows and self.rows[msg_id].read_ct == read_ct
         )
         taken = [
             msg_id
-            for msg_id, read_ct in receipt.held.items()
+            for msg_id, read_ct in claim.held.items()
             if msg_id in self.rows and self.rows[msg_id].read_ct > read_ct
         ]
         for msg_id in [*back, *taken]:  # the lease of a taken one is not ours to end, but its delivery failed
-            self.failures.append(Failure(msg_id, self.tried(msg_id) + 1, receipt.worker, kind))
+            self.failures.append(Failure(msg_id, self.tried(msg_id) + 1, claim.worker, kind))
         self._due_at(back, now)
         return back
 
@@ -347,7 +347,7 @@ class Model:
         row = self.rows[msg_id]
         if row.vt <= now:
             return "ready"
-        if any(receipt.held.get(msg_id) == row.read_ct for receipt in self.receipts.values()):
+        if any(claim.held.get(msg_id) == row.read_ct for claim in self.claims.values()):
             return "running"
         return "retrying" if row.read_ct else "scheduled"
 
@@ -371,8 +371,8 @@ class Model:
         for rows in (self.rows, *self.unseen.values()):
             for row in rows.values():
                 row.vt -= by_us
-        for receipt in self.receipts.values():
-            receipt.claimed_at -= by_us
+        for claim in self.claims.values():
+            claim.claimed_at -= by_us
         for worker in self.workers.values():
             worker.last_heartbeat_at -= by_us
             if worker.free_at is not None:

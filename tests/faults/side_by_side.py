@@ -14,7 +14,7 @@ from postmill.model.queue.outcome import CANCELLED, LOST, Completed, Failed
 from postmill.sql.catalog import queue_statement, statement
 from tests.faults.model_worker import LEASE_S, ModelWorker, microseconds, tokens
 from tests.faults.protocol import Protocol
-from tests.faults.reference_model import Failure, Model, Receipt, Worker
+from tests.faults.reference_model import Failure, HeldClaim, Model, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -181,7 +181,7 @@ class SideBySide(RuleBasedStateMachine):
             assert row["vt_us"] == now + LEASE_US
             self._check_arrays(row)
             held = dict(zip(ids, row["read_cts"], strict=True))
-            self.model.receipts[row["claim_id"]] = Receipt(str(worker.id), held, self.now)
+            self.model.claims[row["claim_id"]] = HeldClaim(str(worker.id), held, self.now)
             if told:
                 worker.learn(row)
 
@@ -249,9 +249,9 @@ class SideBySide(RuleBasedStateMachine):
     def _let_go(self, worker: ModelWorker, message: Message) -> None:
         finished, touched = worker.held_messages.closing([message])
         self.protocol.settle(worker.id, [(message, LOST)], finished, touched)
-        receipt = self.model.receipts.get(message.claim.claim_id)
+        claim = self.model.claims.get(message.claim.claim_id)
         if (
-            receipt is not None and message.msg_id in receipt.held
+            claim is not None and message.msg_id in claim.held
         ):  # else whoever took it has recorded the end of this delivery
             self._record(worker, [message], "lost_lease")
         self.model.close(finished, touched, [message.msg_id])
@@ -264,8 +264,8 @@ class SideBySide(RuleBasedStateMachine):
     def heartbeat(self, number: int) -> None:
         worker = self.workers[number]
         running = [message.msg_id for message in worker.held]
-        self._wait_beyond(receipt.claimed_at + LEASE_US for receipt in self.model.receipts.values())
-        keep = worker.held_messages.receipts
+        self._wait_beyond(claim.claimed_at + LEASE_US for claim in self.model.claims.values())
+        keep = worker.held_messages.claim_ids
         self._wait_beyond(self.model.judgements())
         lock = None if self.pooled else worker.lock_key
         answer = self.protocol.beat(worker.id, running, keep, float(LEASE_S), lock)
@@ -279,8 +279,8 @@ class SideBySide(RuleBasedStateMachine):
 
     def given_back(self, number: int) -> None:
         worker = self.workers[number]
-        self._wait_beyond(receipt.claimed_at + LEASE_US for receipt in self.model.receipts.values())
-        keep = worker.held_messages.receipts
+        self._wait_beyond(claim.claimed_at + LEASE_US for claim in self.model.claims.values())
+        keep = worker.held_messages.claim_ids
         rows = self.ask(statement("give_back"), worker.id, keep, float(LEASE_S), "lost_lease", "untold")
         expected = self.model.give_back(str(worker.id), keep, LEASE_US, self.now)
         assert sorted(sorted(row["msg_ids"]) for row in rows) == sorted(expected)

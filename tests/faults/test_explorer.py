@@ -47,11 +47,11 @@ MISTAKES = {
         [Change("_gone_workers", r"clock_timestamp\(\) > greatest.*", "true")],
         "was taken from A, as if it were B's",
     ),
-    "a rescue that only closes receipts": (
+    "a rescue that only closes claims": (
         [Change("return_claim", r"and q\.read_ct = t\.read_ct", "and false")],
         "was left with A, who is gone",
     ),
-    "a retry that leaves its receipt": (
+    "a retry that leaves its claim": (
         [Change("reschedule", r"(where claim_id = any .*)", r"\1 and false")],
         "was taken from nobody",
     ),
@@ -89,7 +89,7 @@ def test_one_message(db: Database, verbs: tuple[str, ...]) -> None:
 
 
 def test_two_messages_of_one_claim(db: Database) -> None:
-    """Receipts that lose one message and keep another."""
+    """Claims that lose one message and keep another."""
     assert not explored(db, messages=2, most_reads=1, stranger=False).violation
 
 
@@ -98,7 +98,7 @@ def test_renewals_whose_answer_is_lost(db: Database) -> None:
     assert not explored(db, stranger=False, lost_answers=True, verbs=("completes", "releases")).violation
 
 
-def test_a_renewal_in_doubt_that_looks_at_no_receipt_is_found(db: Database) -> None:
+def test_a_renewal_in_doubt_that_looks_at_no_claim_is_found(db: Database) -> None:
     blind = Change("renew", r"\n +and exists \(select from postmill\.claims as c .*", "")
     found = explored(db, blind, stranger=False, lost_answers=True, verbs=("completes", "releases"))
     assert re.search("superseded, and did renew", found.violation)
@@ -124,7 +124,7 @@ def test_a_mistake_is_found(db: Database, mistake: str) -> None:
 
 
 def test_why_read_ct_must_not_go_down(db: Database) -> None:
-    """Two deliveries would have the same (msg_id, read_ct), by which receipts tell them apart."""
+    """Two deliveries would have the same (msg_id, read_ct), by which claims tell them apart."""
     changes, _ = MISTAKES["a release that lowers read_ct"]
     found = explored(db, *changes, verbs=("releases",), read_ct_may_fall=True)
     assert "hold message 1 with the same read_ct 1" in found.violation

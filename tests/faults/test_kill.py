@@ -190,7 +190,7 @@ async def test_killed_while_it_renews_its_leases(scene: Scene, monkeypatch: pyte
         await scene.left_for_dead(victim.pid)
     account = await scene.finish(monkeypatch)
     assert account.completed == 1
-    assert account.lost == account.doubled == account.receipts == account.queued == 0
+    assert account.lost == account.doubled == account.claims == account.queued == 0
     assert await scene.runs() == [2]
 
 
@@ -208,7 +208,7 @@ async def test_a_worker_that_was_taken_for_dead_takes_nothing_from_its_successor
             sleeper.go_on()
             sleeper.end()
             assert await sleeper.exited() == 0
-            assert await scene.account() == Account(queued=1, receipts=1, failures={"lost_lease": 1})
+            assert await scene.account() == Account(queued=1, claims=1, failures={"lost_lease": 1})
             successor.released.set()
             await run.until(Event.MESSAGE_COMPLETED)
     assert await scene.account() == Account(completed=1, failures={"lost_lease": 1})

@@ -20,7 +20,7 @@ DUE = "select count(*) from pgmq.q_tasks where vt <= clock_timestamp()"
 
 
 async def _claimed_by_the_dead(scene: Scene, queue: str, count: int) -> None:
-    """Messages, each with a receipt of a worker that is not on record any more."""
+    """Messages, each with a claim of a worker that is not on record any more."""
     await scene.db.execute(
         "select pgmq.send_batch($1, array_fill('{}'::jsonb, array[$2::int]))", queue, count
     )
@@ -32,8 +32,8 @@ async def _claimed_by_the_dead(scene: Scene, queue: str, count: int) -> None:
     )
 
 
-async def test_locked_rows_do_not_keep_the_receipts_behind_them(scene: Scene) -> None:
-    """More receipts than one rescue looks at have a locked row: the ones behind them never had their turn."""
+async def test_locked_rows_do_not_keep_the_claims_behind_them(scene: Scene) -> None:
+    """More claims than one rescue looks at have a locked row: the ones behind them never had their turn."""
     await scene.db.execute("select postmill.create_queue('locked')")
     await _claimed_by_the_dead(scene, "locked", 10)
     await _claimed_by_the_dead(scene, "tasks", 3)
@@ -46,7 +46,7 @@ async def test_locked_rows_do_not_keep_the_receipts_behind_them(scene: Scene) ->
     await other.close()
 
 
-async def test_a_locked_table_does_not_keep_the_others_receipts(scene: Scene) -> None:
+async def test_a_locked_table_does_not_keep_the_others_claims(scene: Scene) -> None:
     """A table that is being rewritten: the rescue waited for it with everything else in hand."""
     await scene.db.execute("select postmill.create_queue('locked')")
     await _claimed_by_the_dead(scene, "locked", 1)

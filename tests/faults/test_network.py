@@ -41,7 +41,7 @@ async def test_connections_are_reset_again_and_again(scene: Scene) -> None:
         await scene.until("select not exists (select from pgmq.q_tasks)")
         await scene.until("select not exists (select from postmill.claims)")
     account = await scene.account()
-    assert (account.completed, account.lost, account.doubled, account.receipts) == (100, 0, 0, 0)
+    assert (account.completed, account.lost, account.doubled, account.claims) == (100, 0, 0, 0)
 
 
 async def test_a_slow_network_costs_nothing_but_time(scene: Scene) -> None:
@@ -155,7 +155,7 @@ async def test_a_network_that_is_silent_for_longer_than_a_lease(scene: Scene) ->
             await scene.until("select not exists (select from postmill.claims)")
         assert run.events(Event.MESSAGE_COMPLETED) == []
     account = await scene.account()
-    assert (account.completed, account.lost, account.doubled, account.receipts) == (1, 0, 0, 0)
+    assert (account.completed, account.lost, account.doubled, account.claims) == (1, 0, 0, 0)
 
 
 async def test_the_answer_to_a_claim_is_lost(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ async def test_the_answer_to_a_claim_is_lost(scene: Scene, monkeypatch: pytest.M
         await scene.until("select not exists (select from postmill.claims)")
         assert outages(run) == (1, 1)
     account = await scene.account()
-    assert (account.completed, account.lost, account.doubled, account.receipts) == (1, 0, 0, 0)
+    assert (account.completed, account.lost, account.doubled, account.claims) == (1, 0, 0, 0)
     assert await scene.runs() == [1]
 
 

@@ -86,7 +86,7 @@ async def test_every_session_is_ended_again_and_again(scene: Scene) -> None:
             await run.until(Event.MESSAGE_COMPLETED, count=round_ * 5)
         await run.until_true(lambda: _ended(run) == 100)
     account = await scene.account()
-    assert (account.completed, account.queued, account.lost, account.doubled, account.receipts) == (
+    assert (account.completed, account.queued, account.lost, account.doubled, account.claims) == (
         100,
         0,
         0,

@@ -200,7 +200,7 @@ async def _take_all(url: str) -> list[asyncpg.Connection]:
 async def test_the_disk_is_full(
     postgres_binaries: Binaries, small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither receipts nor archived messages find room, until somebody makes some."""
+    """Neither claims nor archived messages find room, until somebody makes some."""
     monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
     with _server(postgres_binaries, {"min_wal_size": "32MB", "max_wal_size": "64MB"}) as server:
         scene = Scene(server.url, await asyncpg.connect(server.url))

@@ -105,7 +105,7 @@ async def test_what_a_vanished_machine_held_is_back(scene: Scene, lease_s: float
             proxy.reset()
     assert late <= silence.judged_s(lease_s) + LATE_S + NOISE_S
     account = await scene.account()
-    assert (account.completed, account.receipts) == (3, 0)
+    assert (account.completed, account.claims) == (3, 0)
     assert account.failures == {"crash" if pooled else "lost_lease": 3}
     assert await scene.runs() == [2, 2, 2]
 

@@ -60,7 +60,7 @@ def test_our_functions_on_their_queue(db: Database, client: PGMQueue) -> None:
 def test_a_message_that_they_are_working_on_looks_like_one_that_waits_for_its_retry(
     db: Database, client: PGMQueue
 ) -> None:
-    # They leave no receipt. Cancelling it takes it away; their archive then says so.
+    # They leave no claim. Cancelling it takes it away; their archive then says so.
     db.execute(b"select postmill.create_queue('ours')")
     client.send("ours", {"n": 1})
     client.read("ours", vt=30)

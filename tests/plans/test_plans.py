@@ -30,7 +30,7 @@ BATCH = 100
 LEASE = timedelta(seconds=60)
 WORKER_ID = UUID(WORKER)
 GONE = UUID(int=0xDEAD)
-RECEIPT = b"""
+CLAIM = b"""
 insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts)
 values ($1, 'hot', $2::bigint[], $3::integer[])
 """
@@ -113,7 +113,7 @@ def tokens(queue: HotQueue) -> tuple[str, ...]:
 
 
 def held(queue: HotQueue) -> tuple[object, ...]:
-    """Tokens, receipts to close and receipts to trim, as the settling statements take them."""
+    """Tokens, claims to close and claims to trim, as the settling statements take them."""
     return *tokens(queue), [1, 2], [3]
 
 
@@ -144,9 +144,9 @@ def cancel_running(queue: HotQueue) -> Call:
     return queue_statement("cancel_running", queue.shape), (*held(queue), "hot")
 
 
-def close_receipts(_: HotQueue) -> Call:
+def close_claims(_: HotQueue) -> Call:
     ids = array_literal(IDS)
-    return statement("close_receipts"), (ids, "hot", WORKER_ID, [1, 2], [3], IDS, IDS, IDS)
+    return statement("close_claims"), (ids, "hot", WORKER_ID, [1, 2], [3], IDS, IDS, IDS)
 
 
 def send(queue: HotQueue) -> Call:
@@ -189,7 +189,7 @@ HOT = {
     "dead_letter": Hot(dead_letter(), {PKEY}, 60),
     "dead_letter again": Hot(dead_letter("again"), {PKEY}, 60),
     "cancel_running": Hot(cancel_running, {PKEY}, 40),
-    "close_receipts": Hot(close_receipts, set(), 15),
+    "close_claims": Hot(close_claims, set(), 15),
     "send": Hot(send, set(), 1),
     "send_many": Hot(send_many, set(), 10),
     "worker_heartbeat": Hot(worker_heartbeat, set(), 8),
@@ -226,11 +226,11 @@ def test_plan(queue: HotQueue, pins: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", CALLED)
 def test_cost_of_functions(queue: HotQueue, name: str) -> None:
-    """A receipt of 100 messages, of a worker that nobody knows, among those of 500 living ones."""
+    """A claim of 100 messages, of a worker that nobody knows, among those of 500 living ones."""
     Protocol(queue.db, "hot")
     ids, read_cts, _ = queue.tokens(BATCH)
     with queue.db.transaction(force_rollback=True):
-        queue.db.execute(RECEIPT, [GONE, ids, read_cts])
+        queue.db.execute(CLAIM, [GONE, ids, read_cts])
         text, arguments = CALLED[name](queue)
         pages, whole_reads = pages_of(queue.db, text, arguments)
     print(name, queue.condition, pages)

@@ -103,7 +103,7 @@ class Running:
                 await asyncio.sleep(0.02)
 
     async def let_go(self) -> None:
-        """Wait until no receipt is left: settling a lost message is not worth an event."""
+        """Wait until no claim is left: settling a lost message is not worth an event."""
         await self.true_in_database("not exists (select from postmill.claims)")
 
     async def idle(self, queue: str = "tasks", count: int = 1) -> None:

@@ -161,7 +161,7 @@ def test_a_benchmark_of_many_figures_prints_the_same_document(
     assert left_behind(db) == []
 
 
-def test_a_delivery_leaves_two_dead_rows_and_the_receipts(database_url: str) -> None:
+def test_a_delivery_leaves_two_dead_rows_and_the_claims(database_url: str) -> None:
     report = json.loads(run(database_url, "cost", "--messages", "700", "--json").stdout)
     assert report["raw_dead_rows"] == 2
     assert report["raw_statements"] == pytest.approx(4 / 700, abs=0.001)

@@ -100,5 +100,5 @@ async def test_a_name_that_takes_more_than_63_bytes(database_url: str) -> None:
             await run.db.execute(queue_statement(text, QueueShape(name, relation=0)), name, *more)
             async with asyncio.timeout(GIVE_UP_S):
                 assert await told.get() == channel
-        receipt = "postmill.return_claim($1, gen_random_uuid(), array[1], array[1], now())"
-        assert await run.db.fetchval(f"select {receipt}", name) == []
+        claim = "postmill.return_claim($1, gen_random_uuid(), array[1], array[1], now())"
+        assert await run.db.fetchval(f"select {claim}", name) == []

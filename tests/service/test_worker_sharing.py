@@ -40,7 +40,7 @@ async def test_two_workers_share_a_queue_and_run_nothing_twice(database_url: str
 
 
 async def a_dead_worker(run: Any, msg_id: int, *, silent: str = "1 minute") -> str:
-    """A worker that claimed a message and was killed: its row, its receipt, its lease of an hour."""
+    """A worker that claimed a message and was killed: its row, its claim, its lease of an hour."""
     worker_id = str(uuid4())
     await run.db.execute(
         "insert into postmill.workers (worker_id, queue_name, function_name, hostname, pid, version,"
@@ -189,7 +189,7 @@ async def test_a_claim_that_the_worker_was_never_told_of_is_given_back(
     assert attempts == [1]
 
 
-async def test_receipts_never_outlive_their_messages(database_url: str) -> None:
+async def test_claims_never_outlive_their_messages(database_url: str) -> None:
     """Every kind of ending, mixed in the same claims: nothing is left when the worker is idle."""
 
     @worker(max_concurrent=20, retry=Retry.fixed(0.01, 3))
@@ -216,4 +216,4 @@ async def test_receipts_never_outlive_their_messages(database_url: str) -> None:
         assert await run.account() == {"queue": 0, "archive": 600, "dead": 100, "claims": 0}
         assert await run.count("pgmq.q_sink") == 100
         assert await run.count("postmill.failures") == 300
-        assert run.worker.held_messages.receipts == []
+        assert run.worker.held_messages.claim_ids == []

@@ -43,10 +43,10 @@ def test_a_running_message_is_only_asked_for(
     assert value(db, 'select count(*) from pgmq."q_re-size"') == 1
 
 
-def test_a_retrying_message_is_cancelled_although_it_has_an_old_receipt(db: Database, queue: str) -> None:
+def test_a_retrying_message_is_cancelled_although_it_has_an_old_claim(db: Database, queue: str) -> None:
     db.execute(b"select postmill.send('re-size', '1')")
     claim(db, queue, 1)
-    # Read again by somebody: the receipt's read_ct is no longer the message's.
+    # Read again by somebody: the claim's read_ct is no longer the message's.
     db.execute(b'update pgmq."q_re-size" set read_ct = 2')
     assert value(db, CANCEL) == "cancelled"
 
@@ -75,7 +75,7 @@ def test_a_completed_message_is_not_found(db: Database, queue: str) -> None:
 def test_waits_for_a_claim_that_is_under_way_and_sees_it(
     db: Database, queue: str, connect: Callable[[], Database]
 ) -> None:
-    # Without the row's lock first it would see no receipt, and delete a message that has just begun to run.
+    # Without the row's lock first it would see no claim, and delete a message that has just begun to run.
     db.execute(b"select postmill.send('re-size', '1')")
     claiming, cancelling = connect(), connect()
     with ThreadPoolExecutor(1) as pool:

@@ -89,7 +89,7 @@ def test_refuses_the_lower_case_twin_of_a_foreign_queue(db: Database) -> None:
 
 
 def test_a_queue_dropped_by_others_and_made_again_starts_clean(db: Database, queue: str) -> None:
-    # Its ids start at 1 again: an old cancel request or receipt would hit the new message.
+    # Its ids start at 1 again: an old cancel request or claim would hit the new message.
     db.execute(b"select postmill.send('re-size', '1')")
     claim(db, queue, 1)
     db.execute(b"select postmill.cancel('re-size', 1)")

@@ -27,12 +27,12 @@ LOCK = 57
 
 
 def rescued(db: Database) -> list[list[int] | None]:
-    """The messages of each receipt that a rescue gives back; None for a worker that may be gone."""
+    """The messages of each claim that a rescue gives back; None for a worker that may be gone."""
     return [row["msg_ids"] for row in db.execute("select msg_ids from postmill.rescue()").fetchall()]
 
 
 def forgotten(db: Database) -> list[list[int] | None]:
-    """The same for a worker that gives back receipts which it does not know."""
+    """The same for a worker that gives back claims which it does not know."""
     arguments = [WORKER, [], 0.0, "lost_lease", "never told"]
     return [row["msg_ids"] for row in db.execute(statement("give_back"), arguments).fetchall()]
 
@@ -69,7 +69,7 @@ def claimed(db: Database, queue: str) -> int:
 
 
 @both_ways
-def test_a_receipt_of_a_queue_before_touches_nothing_of_the_next(
+def test_a_claim_of_a_queue_before_touches_nothing_of_the_next(
     db: Database, foreign: str, give_back: GiveBack, kind: str
 ) -> None:
     """Another client drops and creates the queue: its ids start again, and the same one is being read."""
@@ -92,7 +92,7 @@ def test_a_settlement_on_its_way_is_neither_waited_for_nor_hindered(
     give_back: GiveBack,
     kind: str,
 ) -> None:
-    """It locks its row before its receipt: a rescue that waited with the receipt in hand was a deadlock."""
+    """It locks its row before its claim: a rescue that waited with the claim in hand was a deadlock."""
     msg_id = claimed(db, queue)
     db.execute("set lock_timeout = '10s'")
     settlement = connect()

@@ -1,7 +1,7 @@
 """The raw limit: what one plain asyncpg connection reaches with the same statements and nothing around them.
 
-Pinned: no handler, no JSON decoding, no receipts, no fence. The worker and the client are measured against
-this in the same run, so nothing of the product may creep in here.
+Pinned: no handler, no JSON decoding, no row in ``postmill.claims``, no fence. The worker and the client
+are measured against this in the same run, so nothing of the product may creep in here.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class QueueLanes:
         self._on_claim = on_claim
         self._shape: QueueShape | None = None
         self._cursor: Cursor | None = None
-        self._receipt = 0
+        self._last_claim_id = 0
         self._unread = ""
         """Why the last claim left its message's payload on the server; empty: it did not."""
         self._due_waiting = self._late_waiting = False
@@ -138,7 +138,7 @@ class QueueLanes:
             cursor.due_after,
             cursor.position,
             *late,
-            *(() if idle else (self._receipt - RIVALS_CLAIMS, self._worker_id)),
+            *(() if idle else (self._last_claim_id - RIVALS_CLAIMS, self._worker_id)),
         )
         replaced = not cursor.fits(row["history"], row["sequence"])
         if replaced:
@@ -279,7 +279,7 @@ class QueueLanes:
         if row["claim_id"] is None:
             return Claimed([], row["complete"])
         # The lease began after the statement was sent: the answer may have waited for us as long as it likes.
-        self._receipt = row["claim_id"]
+        self._last_claim_id = row["claim_id"]
         claim = Claim(row["claim_id"], row["now"], self._connection.sent_at)
         messages = _messages(self._queue, row, claim)
         for message in messages if self._unread else ():

@@ -120,7 +120,7 @@ class Heartbeat(TimedService):
             len(running),
             worker.options.queue,
             running,
-            worker.held_messages.receipts,
+            worker.held_messages.claim_ids,
             worker.options.lease_s,
             silence.write_after_s(worker.options.lease_s, holding=worker.holding),
             worker.lock_key if worker.lock_held else None,
@@ -139,7 +139,7 @@ class Heartbeat(TimedService):
 
     async def _give_back_forgotten(self, worker: MaintainedWorker) -> None:
         """Claims that were committed while their connection was cut: this worker was never told of them."""
-        known = worker.held_messages.receipts
+        known = worker.held_messages.claim_ids
         lease_s = worker.options.lease_s
         rows = await self._shared.fetch(
             statement("give_back"), worker.worker_id, known, lease_s, "lost_lease", NEVER_TOLD

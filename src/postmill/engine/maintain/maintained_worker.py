@@ -47,4 +47,4 @@ class MaintainedWorker:
     @property
     def holding(self) -> bool:
         """Whether it holds messages."""
-        return bool(self.held_messages.receipts)
+        return bool(self.held_messages.claim_ids)

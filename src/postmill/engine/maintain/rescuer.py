@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from postmill.engine.maintain.maintained_worker import MaintainedWorker
     from postmill.service.events import Events
 
-RECEIPTS = 100
+MAX_CLAIMS = 100
 """Of one rescue at most: it is one transaction, and renewals wait for it."""
 SUSPICION_S = silence.LOCK_FREE_S + 0.1
 """Workers whose locks are free are judged so soon: the tenth, so that a second has surely passed."""
 LOOK_EVERY_S = 5.0
-"""While others hold messages: a receipt may also belong to a worker that has stopped, or whose row is gone,
-which no heartbeat sees. Such a receipt was already left behind once, so it is not urgent.
+"""While others hold messages: a claim may also belong to a worker that has stopped, or whose row is gone,
+which no heartbeat sees. Such a claim was already left behind once, so it is not urgent.
 """
 NEVER_CUT = "-infinity"
 
@@ -63,17 +63,17 @@ class Rescuer(TimedService):
                 return False
         self._in_doubt = False
         returned, suspects = await self._rescue()
-        if returned >= RECEIPTS:
+        if returned >= MAX_CLAIMS:
             self._in_doubt, self._due_at = True, now
         elif suspects:
             self._in_doubt, self._due_at = True, time.monotonic() + SUSPICION_S
         else:
             self._due_at = now + LOOK_EVERY_S
-        return returned >= RECEIPTS
+        return returned >= MAX_CLAIMS
 
     async def _rescue(self) -> tuple[int, int]:
-        """How many receipts were given back, and how many workers are suspected."""
-        rows = await self._shared.fetch(statement("rescue"), RECEIPTS, self.connected_since)
+        """How many claims were given back, and how many workers are suspected."""
+        rows = await self._shared.fetch(statement("rescue"), MAX_CLAIMS, self.connected_since)
         returned = [row for row in rows if row["msg_ids"] is not None]
         for row in returned:
             self._events.emit(

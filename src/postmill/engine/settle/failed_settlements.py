@@ -185,9 +185,7 @@ class FailedSettlements:
         if weaker is not None:
             await self._settle([(message, weaker)], new_session=settlement.new_session)
             return
-        message.state = (
-            State.LOST
-        )  # its receipt is left: the heartbeat gives it back, and counts a lost lease
+        message.state = State.LOST  # its claim is left: the heartbeat gives it back, and counts a lost lease
         finished, _ = self._held.closing([message])
         self._held.closed(finished)
 

@@ -46,7 +46,7 @@ class Settling:
     """Reported of each message that was settled."""
     build: Build
     """Makes the statement's text and arguments. The statement changes a message only if its token
-    ``(msg_id, read_ct, vt)`` is still the one it was claimed with, closes the receipts of the settlement, and
+    ``(msg_id, read_ct, vt)`` is still the one it was claimed with, closes the claims of the settlement, and
     returns the ids that it settled as ``settled``. :func:`leases` makes the arguments for that;
     ``sql/statements/engine/reschedule.sql`` is an example.
     """
@@ -77,9 +77,9 @@ class Settlement:
     settling: Settling
     pairs: list[Pair]
     finished: list[int]
-    """Receipts that are closed with this."""
+    """Claims that are closed with this."""
     touched: list[int]
-    """Receipts that lose these messages and stay."""
+    """Claims that lose these messages and stay."""
     sent_vts: list[int] = field(default_factory=list)
     """The tokens' vt as they were sent: a renewal may move the messages' own while the statement runs."""
     new_session: bool = False
@@ -184,7 +184,7 @@ def grouped(
     closing: Callable[[Iterable[Message]], tuple[list[int], list[int]]],
     settlings: Settlings,
 ) -> Iterator[Settlement]:
-    """Settlements for ``pairs``: one for each way to end. Receipts are counted off through ``closing`` when
+    """Settlements for ``pairs``: one for each way to end. Claims are counted off through ``closing`` when
     the turn of each comes, so that one that was refused before is not counted.
     """
     groups: dict[Settling, list[Pair]] = {}

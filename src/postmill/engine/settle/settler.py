@@ -246,7 +246,7 @@ class Settler(Service):
                 if message.state == State.SETTLING:
                     message.state = State.HELD
             raise
-        if row is None:  # a statement that only closes receipts
+        if row is None:  # a statement that only closes claims
             return [message.msg_id for message, _ in settlement.pairs]
         settled: list[int] = row["settled"]
         return settled

@@ -71,7 +71,7 @@ def _close(statements: Statements, settlement: Settlement) -> tuple[str, tuple[A
     begun = [message for message in lost if message.started]
     results = [_result(outcome) for _, outcome in settlement.pairs]
     flags = ("results",) if any(result is not None for result in results) else ()
-    return statement("close_receipts", *flags), (
+    return statement("close_claims", *flags), (
         array_literal(message.msg_id for message in settlement.messages),
         statements.shape.name,
         statements.worker_id,

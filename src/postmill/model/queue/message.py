@@ -137,7 +137,7 @@ class HeldMessages:
         self._claims[claim.claim_id] = claim
 
     def closing(self, messages: Iterable[Message]) -> tuple[list[int], list[int]]:
-        """Count ``messages`` as settled. Receipts that are finished with this, and receipts that only lose
+        """Count ``messages`` as settled. Claims that are finished with this, and claims that only lose
         messages. Their leases are kept until :meth:`closed`.
         """
         touched: dict[int, Claim] = {}
@@ -155,9 +155,9 @@ class HeldMessages:
             message.claim.unsettled += 1
             message.counted = False
 
-    def closed(self, receipts: Iterable[int]) -> None:
+    def closed(self, claim_ids: Iterable[int]) -> None:
         """The last outcome of these claims has landed, or was given up."""
-        for claim_id in receipts:
+        for claim_id in claim_ids:
             self._claims.pop(claim_id, None)
 
     def close_empty(self) -> None:
@@ -188,8 +188,8 @@ class HeldMessages:
         message.claim.renewed_at = at
 
     @property
-    def receipts(self) -> list[int]:
-        """Receipts of claims that are not finished."""
+    def claim_ids(self) -> list[int]:
+        """The claims that are not finished."""
         return list(self._claims)
 
     @property

@@ -116,7 +116,7 @@ LOST = Lost()
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The handler's own transaction has completed the message already; only its receipt is left to close, and
+    """The handler's own transaction has completed the message already; only its claim is left to close, and
     its result to keep.
     """
 

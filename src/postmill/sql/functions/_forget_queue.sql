@@ -1,4 +1,4 @@
--- Removes what is kept about a queue's messages: the ids of a queue that is created again start at 1, and an old receipt, result
+-- Removes what is kept about a queue's messages: the ids of a queue that is created again start at 1, and an old claim, result
 -- or cancel request must not meet a new message. Dead letters and the history of failures only with `dead_too`.
 -- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, prunings, queues, failures,
 -- dead_letters, in this order. Errors: none.

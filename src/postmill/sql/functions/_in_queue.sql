@@ -16,12 +16,12 @@ declare
 begin
     return query execute format(
         'select * from (
-             select queued.msg_id, postmill._state(queued.read_ct, queued.vt, receipt.worker_id) as state,
+             select queued.msg_id, postmill._state(queued.read_ct, queued.vt, holder.worker_id) as state,
                  queued.read_ct, queued.enqueued_at, queued.vt,
-                 case when queued.vt > statement_timestamp() then receipt.worker_id end,
+                 case when queued.vt > statement_timestamp() then holder.worker_id end,
                  queued.message, nullif(to_jsonb(queued) -> ''headers'', ''null'')
              from %s as queued
-             left join postmill._claimed($1) as receipt using (msg_id, read_ct)
+             left join postmill._claimed($1) as holder using (msg_id, read_ct)
              where ($4 is null or queued.msg_id = $4) and ($5 is null or queued.msg_id < $5) %s
          ) as queued
          where $2 is null or state = $2

@@ -1,4 +1,4 @@
--- Drops a queue with its archive and all that is kept about it: receipts, failures, results, cancellations, dead letters.
+-- Drops a queue with its archive and all that is kept about it: claims, failures, results, cancellations, dead letters.
 -- Refused while dead letters wait to be replayed, unless `force`. Messages that wait or run are gone with the table.
 -- Called by people and the command line. Locks: pgmq's advisory lock, ACCESS EXCLUSIVE on the queue's tables, our rows.
 -- Errors: PM001 no such queue, PM005 dead letters, insufficient_privilege for anyone but the owner of its table.

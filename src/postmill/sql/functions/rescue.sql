@@ -4,13 +4,13 @@
 -- whose lock is held is recorded as lost_lease, which does not count: a stalled network is no fault of the message.
 -- `connected_since`: when the caller came back after its own connection was cut. Others may have been cut off as well, so they have the
 -- whole bound from then on, as they have from the server's start.
--- One row a receipt that was given back, then one without messages for each worker whose lock is free for the first time or was a
+-- One row a claim that was given back, then one without messages for each worker whose lock is free for the first time or was a
 -- moment ago: a call in a second judges it.
--- Called by: every worker, with its heartbeat; anyone may. At most `max_claims` receipts are looked at, the oldest first. When some of them
+-- Called by: every worker, with its heartbeat; anyone may. At most `max_claims` claims are looked at, the oldest first. When some of them
 -- are locked there may be others behind, which can be given back: as many are looked at from a place further on, another one each time, so
 -- that no lock keeps what is behind it for ever.
 -- Lock order: postmill.workers (skipping locked), postmill.claims by claim_id (skipping locked), queue rows (never waiting for one: a
--- settlement locks its rows before its receipt, and the two would wait for each other), failures. A receipt with a locked row is left
+-- settlement locks its rows before its claim, and the two would wait for each other), failures. A claim with a locked row is left
 -- for the next call. Errors: none of its own.
 create or replace function postmill.rescue(max_claims integer default 100, connected_since timestamptz default '-infinity')
 returns table (queue_name text, worker_id uuid, msg_ids bigint[])
@@ -19,7 +19,7 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-    receipt record;
+    claim record;
     above bigint := 0;
     looked_at integer;
     returned integer := 0;
@@ -36,7 +36,7 @@ begin
      where w.worker_id = judged.worker_id;
     for pass in 1..2 loop
         looked_at := 0;
-        for receipt in
+        for claim in
             select c.claim_id, c.worker_id, c.queue_name, c.msg_ids, c.read_cts, c.claimed_at,
                    case when w.stop_reason = 'silence' then 'lost_lease' else 'crash' end as kind,
                    case when w.stop_reason = 'silence' then 'the worker was silent for longer than its lease'
@@ -53,13 +53,13 @@ begin
                for update of c skip locked
         loop
             looked_at := looked_at + 1;
-            above := receipt.claim_id;
-            queue_name := receipt.queue_name;
-            worker_id := receipt.worker_id;
-            msg_ids := postmill.return_claim(receipt.queue_name, receipt.worker_id, receipt.msg_ids, receipt.read_cts,
-                                             receipt.claimed_at, receipt.kind, receipt.reason);
+            above := claim.claim_id;
+            queue_name := claim.queue_name;
+            worker_id := claim.worker_id;
+            msg_ids := postmill.return_claim(claim.queue_name, claim.worker_id, claim.msg_ids, claim.read_cts,
+                                             claim.claimed_at, claim.kind, claim.reason);
             if msg_ids is not null then
-                delete from postmill.claims as c where c.claim_id = receipt.claim_id;
+                delete from postmill.claims as c where c.claim_id = claim.claim_id;
                 returned := returned + 1;
                 return next;
             end if;

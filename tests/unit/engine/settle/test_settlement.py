@@ -49,7 +49,7 @@ def told(settlements: list[Settlement]) -> list[tuple[str, list[tuple[int, int]]
     ]
 
 
-def test_one_statement_a_kind_in_order_of_id_and_the_last_closes_the_receipt(holder: Holder) -> None:
+def test_one_statement_a_kind_in_order_of_id_and_the_last_closes_the_claim(holder: Holder) -> None:
     holder.claim(9, {(3, 1): COMPLETED, (2, 1): RELEASED, (1, 1): COMPLETED})
     assert told(holder.settlements()) == [
         ("complete", [(1, 1), (3, 1)], []),

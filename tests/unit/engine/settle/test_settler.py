@@ -63,5 +63,5 @@ async def test_a_session_that_a_handler_has_changed_is_left() -> None:
     while await settler.run_once():
         pass
     assert (connection.sent, connection.sessions, settler.settled) == (2, 2, 3)
-    assert held_messages.receipts == []
+    assert held_messages.claim_ids == []
     assert [str(event) for event in said] == ["message.completed"] * 3

@@ -16,7 +16,7 @@ def claimed(held_messages: HeldMessages, claim_id: int, *msg_ids: int, at: float
     return messages
 
 
-def test_a_receipt_is_finished_with_its_last_message() -> None:
+def test_a_claim_is_finished_with_its_last_message() -> None:
     held_messages = HeldMessages()
     one, two, three = claimed(held_messages, 7, 1, 2, 3)
     (four,) = claimed(held_messages, 8, 4)
@@ -26,15 +26,15 @@ def test_a_receipt_is_finished_with_its_last_message() -> None:
     assert held_messages.unsettled == 0
 
 
-def test_a_receipt_is_known_until_its_last_outcome_has_landed() -> None:
+def test_a_claim_is_known_until_its_last_outcome_has_landed() -> None:
     """Otherwise the heartbeat would take it for a claim that the worker was never told of."""
     held_messages = HeldMessages()
     (message,) = claimed(held_messages, 7, 1)
     finished, _ = held_messages.closing([message])
-    assert held_messages.receipts == [7]
+    assert held_messages.claim_ids == [7]
     held_messages.closed(finished)
     held_messages.closed(finished)
-    assert held_messages.receipts == []
+    assert held_messages.claim_ids == []
 
 
 def test_only_unsettled_messages_of_old_leases_are_renewed() -> None:

@@ -1,4 +1,4 @@
--- Take due messages from one lane of a queue, and leave one receipt for them.
+-- Take due messages from one lane of a queue, and write down one claim for them.
 -- Called by: engine claimer, with one of the flags fast, due, late.
 --   fast: ids above $1, in order.   due: vt after $1 among ids up to $8, in order of vt.   late: ids above $1 up to $8.
 --   patrol, together with late: asks as well what the other lanes can't know of.
@@ -56,14 +56,14 @@ claimed as (
               , q.headers --? headers
               , null::jsonb as headers --? !headers
 ),
-receipt as (
+claim as (
     insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts)
     select $4::uuid, $5::text, array_agg(msg_id), array_agg(read_ct)
       from claimed
     having count(*) > 0
     returning claim_id
 )
-select (select claim_id from receipt) as claim_id,
+select (select claim_id from claim) as claim_id,
        (select now from clock) as now,
        (select known from clock) as known,
        (select open and known from clock) and count(*) = (select count(*) from candidate) and count(*) < $2::integer as complete,

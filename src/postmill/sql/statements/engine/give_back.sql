@@ -1,6 +1,6 @@
 -- A worker gives back claims of its own that it no longer works on: it never learned of them (the connection was cut while the claim
--- committed), or its event loop hangs. Called by: engine heartbeat. $1 worker, $2 receipts to keep, $3 only receipts older than so many
--- seconds, $4 kind of failure to record, $5 the reason. A receipt with a locked row is left for the next time.
+-- committed), or its event loop hangs. Called by: engine heartbeat. $1 worker, $2 claims to keep, $3 only claims older than so many
+-- seconds, $4 kind of failure to record, $5 the reason. A claim with a locked row is left for the next time.
 -- Lock order: as postmill.return_claim, then postmill.claims.
 with mine as (
     select c.claim_id, c.queue_name,

@@ -1,6 +1,6 @@
 -- What a worker must know of a queue between claims: is it the one that its cursor belongs to (`history`, see cursor_hint_read),
 -- is it paused, how far its ids have gone, which transactions are writing, and whether a claim would find something. Called by: engine claimer. $1 the queue, $2 the due lane's edge, $3 the cursor's position,
--- $4 and $5 the late lane's ids (above, up to), and of a busy worker (not idle) $6 a receipt made not long ago, $7 the worker.
+-- $4 and $5 the late lane's ids (above, up to), and of a busy worker (not idle) $6 a claim made not long ago, $7 the worker.
 -- The sequence is read BEFORE the locks (the lateral reference forces it): a writer that is not seen here has ids above it only.
 -- `behind` and `late`: something is due in that lane. Asked by idle workers only (flag idle; under a pinned horizon these walk dead
 -- index entries): `ahead_age_s`: seconds since the first message that is due in the fast lane was sent; `due_in_s`: seconds until the next message falls due, null when none

@@ -1,5 +1,5 @@
 -- A worker's sign of life, and what it must be told. Called by: engine heartbeat. $1 worker, $2 messages in flight, $3 queue, $4 ids it
--- is running, $5 the receipts that it knows of; one of its own that is older than $6 seconds it should know. $7 the sign is written when
+-- is running, $5 the claims that it knows of; one of its own that is older than $6 seconds it should know. $7 the sign is written when
 -- the last one is older than so many seconds (an idle worker asks more often than it need write). $8 the session lock it holds, or null.
 -- Returns whether it is on record, whether it is to drain, which of its running messages somebody wants cancelled, whether it holds
 -- claims that it was never told of, and whether another worker may be gone: then a rescue is due. A worker that was declared gone while

@@ -4,8 +4,8 @@ with due as (
     update {queue} as queued
        set vt = clock_timestamp()
      where queued.vt > clock_timestamp()
-       and not exists (select from postmill._claimed($1::text) as receipt
-                        where receipt.msg_id = queued.msg_id and receipt.read_ct = queued.read_ct)
+       and not exists (select from postmill._claimed($1::text) as held
+                        where held.msg_id = queued.msg_id and held.read_ct = queued.read_ct)
     returning msg_id
 )
 select count(*) as due, pg_notify(('postmill.' || $1::text)::name::text, '') from due

@@ -1,9 +1,9 @@
--- Let go of receipts whose messages are settled elsewhere: in a handler's own transaction, or lost to another worker. A delivery
+-- Let go of claims whose messages are settled elsewhere: in a handler's own transaction, or lost to another worker. A delivery
 -- that was lost without an outcome is recorded, so that a message that always takes its worker down comes to an end. It is
--- recorded once only: where the receipt is gone, the worker that took it has recorded the loss, or the queue was dropped, and
+-- recorded once only: where the claim is gone, the worker that took it has recorded the loss, or the queue was dropped, and
 -- the id may be another message's by now.
 -- Called by: engine settler. $1 ids (the text of an array), $2 queue, $3 worker, $4 and $5 as in the part settled_claims,
--- $6 ids to record as lost leases, $7 their attempt, $8 their receipt, [$9 results of $1 as JSON text or null].
+-- $6 ids to record as lost leases, $7 their attempt, $8 the claims that they were of, [$9 results of $1 as JSON text or null].
 -- Lock order: postmill.claims, results, failures. Errors: none of its own.
 with token as (
     select unnest($1::text::bigint[]) as msg_id
@@ -18,10 +18,10 @@ kept as ( --? results
 ), --? results
 --+ settled_claims
 lost as (
-    select lost.msg_id, lost.attempt, receipt.claimed_at
+    select lost.msg_id, lost.attempt, claim.claimed_at
       from unnest($6::bigint[], $7::integer[], $8::bigint[]) as lost (msg_id, attempt, claim_id)
-      join postmill.claims as receipt
-        on receipt.claim_id = any (array[lost.claim_id]) and lost.msg_id = any (receipt.msg_ids)
+      join postmill.claims as claim
+        on claim.claim_id = any (array[lost.claim_id]) and lost.msg_id = any (claim.msg_ids)
 )
 insert into postmill.failures (queue_name, msg_id, attempt, worker_id, kind, error_message, started_at)
 select $2::text, msg_id, attempt, $3::uuid, 'lost_lease', 'the lease was lost before there was an outcome', claimed_at
