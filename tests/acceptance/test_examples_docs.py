@@ -35,11 +35,16 @@ PAGES = [
         "docs/howto/fastapi-apps.md",
         "docs/howto/function-secrets.md",
         "docs/howto/function-limits.md",
-        "docs/howto/move-an-edge-worker.md",
         "docs/howto/deploy-functions.md",
+        "docs/howto/periodic-work.md",
+        "docs/howto/send-from-fastapi.md",
+        "docs/howto/find-a-failure.md",
+        "docs/howto/release-functions.md",
+        "docs/howto/production-roles.md",
         "docs/explanation/dependencies.md",
     )
 ]
+PAGES += sorted((ROOT / "docs" / "coming-from").glob("*.md"))
 
 
 def blocks(page: Path, language: str) -> list[str]:
