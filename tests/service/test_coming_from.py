@@ -14,7 +14,7 @@ from postmill import Worker
 from postmill.testing import drain
 
 PAGES = Path(__file__).parents[2] / "docs" / "coming-from"
-ENDS = {
+ENDS: dict[str, list[tuple[Any, str]]] = {
     "celery": [
         ({"order_id": 7, "email": "ada@example.org"}, "completed"),
         ({"order_id": 7, "email": "-"}, "dead"),
