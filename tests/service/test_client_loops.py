@@ -13,9 +13,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from postmill import AsyncClient, EdgeWorker
+from postmill import AsyncClient, EdgeWorker, worker
 from postmill.engine import worker_process as process
 from postmill.model.errors import InvalidOption, Refused
+from postmill.testing import drain
 
 
 def count(url: str) -> int:
@@ -65,11 +66,23 @@ async def test_workers_are_not_started_on_a_loop_that_runs() -> None:
         EdgeWorker.start(print)
 
 
-def test_workers_are_not_started_under_gevent(monkeypatch: pytest.MonkeyPatch) -> None:
-    patched: Any = SimpleNamespace(is_module_patched=lambda name: name == "threading")
-    monkeypatch.setitem(sys.modules, "gevent.monkey", patched)
-    with pytest.raises(Refused, match="gevent"):
+@pytest.mark.parametrize(
+    ("library", "module", "function", "threads"),
+    [
+        ("gevent", "gevent.monkey", "is_module_patched", "threading"),
+        ("eventlet", "eventlet.patcher", "is_monkey_patched", "thread"),
+    ],
+)
+def test_workers_are_not_started_on_green_threads(
+    library: str, module: str, function: str, threads: str, monkeypatch: pytest.MonkeyPatch, database_url: str
+) -> None:
+    """Nor in a test: there the heartbeat failed in silence, and the queues were never empty."""
+    patched: Any = SimpleNamespace(**{function: lambda name: name == threads})
+    monkeypatch.setitem(sys.modules, module, patched)
+    with pytest.raises(Refused, match=library):
         EdgeWorker.start(print)
+    with pytest.raises(Refused, match=library):
+        asyncio.run(drain(worker(queue="green")(print), database=database_url))
 
 
 @pytest.mark.parametrize(("wanted", "module"), [("asyncio", "asyncio"), ("uvloop", "uvloop"), ("", "uvloop")])

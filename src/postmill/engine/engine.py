@@ -25,6 +25,7 @@ from postmill.service.events import Events
 from postmill.service.forks import keep_to_this_process
 from postmill.service.outage import Outage, OutageBackoff
 from postmill.service.service import new_task
+from postmill.service.threaded import check_threads
 from postmill.sql.catalog import preload, statement
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ class Engine:
         """Called when this process should end: every worker is deprecated, or a service can't go on."""
 
     async def start(self) -> None:
-        """Connect (waiting for a server that is not there yet), create missing queues, and begin."""
+        """Connect (waiting for a server that is not there yet), create missing queues, and begin. Raises
+        :class:`Refused` where the heartbeat can have no thread.
+        """
+        check_threads()
         async with self._order:
             if self.workers or self._stopped:
                 return

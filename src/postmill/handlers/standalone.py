@@ -5,7 +5,6 @@ run`` share.
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from postmill.engine.worker_process import Runner, run
 from postmill.handlers.sender import use_database
 from postmill.model.errors import InvalidOption, Refused
 from postmill.project import project
+from postmill.service.threaded import check_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,13 +69,7 @@ def _check_surroundings() -> None:
             why="They need one of their own, and would stop this one until they end.",
             hint="Start them in a thread or with `postmill worker run`; a test uses postmill.testing.drain.",
         )
-    gevent = sys.modules.get("gevent.monkey")
-    if gevent is not None and gevent.is_module_patched("threading"):
-        raise Refused(
-            "Workers can't run in a process that gevent has patched.",
-            why="Their heartbeat needs a real thread: without it, leases are lost while a handler computes.",
-            hint="Take monkey.patch_all() out of what the worker imports, or run it in another process.",
-        )
+    check_threads()
 
 
 def _is_on_a_loop() -> bool:

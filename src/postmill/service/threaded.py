@@ -5,16 +5,38 @@ its work.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from postmill.model.errors import Refused
 from postmill.service.service import LONGEST_PAUSE_S, Service, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.service.events import Events
+
+GREEN_THREADS = {
+    "gevent": ("gevent.monkey", "is_module_patched", "threading"),
+    "eventlet": ("eventlet.patcher", "is_monkey_patched", "thread"),
+}
+"""Libraries that put their own in the place of threads: the module and function that know, and the name that
+they give to threads.
+"""
+
+
+def check_threads() -> None:
+    """Raise :class:`Refused` where a thread is none of the operating system's."""
+    for library, (module, function, name) in GREEN_THREADS.items():
+        is_patched = getattr(sys.modules.get(module), function, None)
+        if is_patched is not None and is_patched(name):
+            raise Refused(
+                f"Workers can't run in a process that {library} has patched.",
+                why="Without a real thread for their heartbeat, leases are lost while a handler computes.",
+                hint="Take its monkey patch out of what the worker imports, or run it in another process.",
+            )
 
 
 class ThreadedService(Service):
