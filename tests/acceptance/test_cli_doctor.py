@@ -62,6 +62,22 @@ def test_dead_letters_are_a_warning(cli: Cli, db: Database) -> None:
     assert (found["status"], found["found"]) == ("warn", "1 in tasks")
 
 
+def test_ids_that_are_given_out_again(cli: Cli, db: Database) -> None:
+    """An unlogged queue begins at 1 after a crash, and its archive is still there."""
+    cli("queue", "create", "tasks")
+    assert finding(cli, "ids")["status"] == "pass"
+    db.execute("insert into pgmq.a_tasks (msg_id, vt, message) values (20, now(), '{}')")
+    found = finding(cli, "ids")
+    assert (found["status"], found["found"]) == (
+        "warn",
+        "ids are given out again: tasks is at 1, its archive at 20",
+    )
+    db.execute(found["fix"].partition(";")[0])
+    assert finding(cli, "ids")["status"] == "pass"
+    db.execute("drop table pgmq.a_tasks")
+    assert finding(cli, "ids")["status"] == "pass"
+
+
 def test_a_message_that_stays_ready_while_a_worker_is_idle(
     cli: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

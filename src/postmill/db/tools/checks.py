@@ -6,6 +6,7 @@ Changes nothing that lasts: a session setting and one notification on a channel 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
@@ -17,7 +18,7 @@ from postmill.db.tools import migrate, pgmq, reads
 from postmill.db.tools.connect import connect
 from postmill.model.errors import PostmillError
 from postmill.model.finding import Finding
-from postmill.sql.catalog import statement
+from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -208,6 +209,24 @@ def left_ready(connection: Connection, _: Address) -> Finding:
     return Finding("left ready", "warn", f"ready while a worker is idle: {found}", fix)
 
 
+def ids(connection: Connection, _: Address) -> Finding:
+    """Queues that give out ids again that their archive has: what they complete can't be archived."""
+    behind = []
+    for shape in pgmq.shapes(connection):
+        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+            (row,) = connection.execute(queue_statement("check_ids", shape)).fetchall()
+            if row["archived"] is not None and row["given"] < row["archived"]:
+                behind.append((shape, row["given"], row["archived"]))
+    if not behind:
+        return Finding("ids", "pass", "no archive has an id that is still to come")
+    found = ", ".join(
+        f"{shape.name} is at {given}, its archive at {archived}" for shape, given, archived in behind
+    )
+    shape, _given, archived = behind[0]
+    fix = f"select setval('{shape.sequence}', {archived}); then postmill dead replay {shape.name} --all"
+    return Finding("ids", "warn", f"ids are given out again: {found}", fix)
+
+
 def dead_letters(connection: Connection, _: Address) -> Finding:
     """Messages that will not run again until an operator replays them."""
     rows = _rows(connection, "check_dead_letters")
@@ -275,6 +294,7 @@ CHECKS: dict[str, Check] = {
 CHECKS_OF_SCHEMA: dict[str, Check] = {
     "queues": queues,
     "left ready": left_ready,
+    "ids": ids,
     "dead letters": dead_letters,
 }
 """The checks that follow when Postmill's schema is there."""
