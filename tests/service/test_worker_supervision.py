@@ -16,7 +16,6 @@ from postmill.engine import engine as engines
 from postmill.engine.claim.claimer import Claimer
 from postmill.engine.claim.listener import Listener
 from postmill.engine.maintain.audit import Audit
-from postmill.engine.run.loop_watch import LoopWatch
 from postmill.engine.settle import settler as settlers
 from postmill.engine.settle.settlement import grouped
 from postmill.engine.settle.settler import Settler
@@ -151,7 +150,7 @@ def test_every_service_of_a_worker_is_broken_here() -> None:
     every service there is, in ``test_every_service``.
     """
     kinds = {kind for kind in Service.__subclasses__() if kind.__module__.startswith("postmill.engine.")}
-    assert kinds - {Listener, LoopWatch} == set(SERVICES)
+    assert kinds - {Listener} == set(SERVICES)
 
 
 async def test_a_message_without_a_place_is_given_up(database_url: str) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from postmill.service.service import Service
+from postmill.service.timed import TimedService
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +20,7 @@ LONGEST_S = 2.0
 checkout of another branch takes less."""
 
 
-class Reload(Service):
+class Reload(TimedService):
     """``follow`` is told of the files that have changed, and ``on_error`` of what it raises."""
 
     def __init__(
@@ -37,7 +36,6 @@ class Reload(Service):
         self._on_error = on_error
         self._together: set[Path] = set()
         self._since = 0.0
-        self._woken = asyncio.Event()
 
     async def run_once(self) -> bool:
         """One look. An editor writes several files: changes in looks that follow one another are one."""
@@ -51,14 +49,5 @@ class Reload(Service):
                 self._follow(together)
         except Exception as error:  # the next look is as good as this one
             self._on_error(error)
+        self._due_at = time.monotonic() + self._watch.pause_s
         return False
-
-    async def rest(self) -> None:
-        """Until the next look."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._watch.pause_s):
-                await self._woken.wait()
-
-    def wake(self) -> None:
-        """Look now."""
-        self._woken.set()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.host.instance.instance import State
 from postmill.host.launch.usage import Measured, descendants, measure
 from postmill.model.functions.limits import judge
-from postmill.service.service import Service
+from postmill.service.timed import TimedService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,7 +24,7 @@ FAMILIES_S = 1.0
 the machine."""
 
 
-class Supervisor(Service):
+class Supervisor(TimedService):
     """One round every ``TICK_S``."""
 
     def __init__(self, pools: Callable[[], Iterable[Pool]], events: Events) -> None:
@@ -35,7 +33,6 @@ class Supervisor(Service):
         self._families: dict[int, Measured] = {}
         self._families_at = 0.0
         self._round_at = time.monotonic()
-        self._woken = asyncio.Event()
 
     async def run_once(self) -> bool:
         """Look at every instance once. What fails for one function is told, and the others are looked at."""
@@ -48,17 +45,8 @@ class Supervisor(Service):
                 self._look_at(pool, elapsed_s)
             except Exception as error:
                 pool.failed(error)
+        self._due_at = time.monotonic() + TICK_S
         return False
-
-    async def rest(self) -> None:
-        """Until the next round."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(TICK_S):
-                await self._woken.wait()
-
-    def wake(self) -> None:
-        """End the rest."""
-        self._woken.set()
 
     def _look_at(self, pool: Pool, elapsed_s: float) -> None:
         pool.keep()

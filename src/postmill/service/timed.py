@@ -77,6 +77,7 @@ class TimedService(Service):
             if self.turn_at <= time.monotonic():
                 await self.run_once()
                 self.completed_batch()
+                await asyncio.sleep(0)  # one that is always due must not keep the loop for itself
             else:
                 await self.rest()
 

@@ -7,7 +7,6 @@ Decides nothing about messages; the renewer gives up leases.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 import traceback
@@ -15,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.model.events import Event
-from postmill.service.service import Service
+from postmill.service.timed import TimedService
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +34,7 @@ SAY_AGAIN_S = 10.0
 """A handler that blocks the loop for each message is told of so often at most."""
 
 
-class LoopWatch(Service):
+class LoopWatch(TimedService):
     """``loop_seen`` is when the loop last had a turn, ``thread_id`` names the loop's thread."""
 
     def __init__(
@@ -55,25 +54,14 @@ class LoopWatch(Service):
         self._quiet_s = SAY_AGAIN_S
         self._said = False
         self._looked_at = time.monotonic()
-        self._woken = asyncio.Event()
 
     async def run_once(self) -> bool:
         """One look."""
         now = time.monotonic()
         elapsed_s, self._looked_at = now - self._looked_at, now
         self.look(elapsed_s)
+        self._due_at = time.monotonic() + LOOK_S
         return False
-
-    async def rest(self) -> None:
-        """Until the next look."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await self._woken.wait()
-        self._woken.clear()
-
-    def wake(self) -> None:
-        """See :class:`Service`."""
-        self._woken.set()
 
     def look(self, elapsed_s: float) -> None:
         """One look, so long after the one before."""
