@@ -160,8 +160,8 @@ def _serving_process(
 
     runtime = settings.runtime
     host = _host(settings, where, how, url, keys)
-    readiness.checks.append(lambda: host.trouble)
     trust = Trust(keys, runtime.jwks, settings.project_dir)
+    readiness.checks += [lambda: host.trouble, lambda: trust.trouble]
     process = ServingProcess(
         host,
         Gateway(
@@ -176,7 +176,8 @@ def _serving_process(
         on_listening=lambda: how.on_listening(url, host.functions()),
         on_stop=how.on_stop,
     )
-    host.on_giving_up.append(process.can_not_go_on)
+    for part in (host, trust):
+        part.on_giving_up.append(process.can_not_go_on)
     return process
 
 

@@ -221,3 +221,24 @@ async def test_a_reader_that_something_has_cancelled_goes_on(
         while publisher.asked < asked + 3:  # noqa: ASYNC110 - another thread counts
             await asyncio.sleep(0.01)
     await trust.stop()
+
+
+async def test_readiness_sees_a_refresher_that_is_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what keeps the keys up to date: nothing told that it had ended."""
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [Signer("ES256", "one").published]}))
+    trust = Trust(KEYS, "keys.json", tmp_path, refresh_s=0.01)
+    given_up: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+    trust.on_giving_up.append(given_up.set_result)
+    await trust.start()
+    assert trust.trouble is None
+
+    async def broken() -> None:
+        raise GeneratorExit("odd")
+
+    monkeypatch.setattr(trust, "refresh", broken)
+    async with asyncio.timeout(30):
+        await given_up
+    assert "the keyrefresher has failed for good" in str(trust.trouble)
+    await trust.stop()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from postmill.auth.keys import ProjectKeys
+    from postmill.service.service import Service
 
 REFRESH_S = 600.0
 """How often a published key set is read again: a key that was withdrawn is taken for ten minutes at most, and
@@ -42,6 +43,16 @@ class Trust:
         self._renewing: asyncio.Task[None] | None = None
         self._renew_from = 0.0
         """By the monotonic clock."""
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the key set is not kept up to date, for the readiness probe; None when it is."""
+        return self._refresher.trouble
+
+    @property
+    def on_giving_up(self) -> list[Callable[[Service], object]]:
+        """Called when it can't be kept up to date any more; see :class:`Service`."""
+        return self._refresher.on_giving_up
 
     def __call__(self) -> Trusted:
         """What is trusted now."""
