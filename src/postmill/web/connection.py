@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
                 pass
         except Refused as refused:
             self._refuse(refused.refusal)
-        if self._unread or self._body is not None:
+        if self._unread or not self._is_reading or (self._cycle is not None and self._cycle.arrived):
             self._balance_reading()
 
     def _step(self) -> bool:
@@ -133,9 +133,10 @@ class Connection(asyncio.Protocol):
 
     def _read_head(self) -> bool:
         if not self._is_in_head:
-            self._skip_blank_lines()
-            if self._unread in {b"", b"\r"}:
-                return False
+            if self._unread.startswith(b"\r"):
+                self._skip_blank_lines()
+                if self._unread in {b"", b"\r"}:
+                    return False
             self._is_in_head = True
         unread, self._unread = self._unread, b""
         rest = self._reader.feed(unread)
@@ -180,11 +181,10 @@ class Connection(asyncio.Protocol):
             self._shared.events,
             keeps_alive=head.keeps_alive and not self._is_stopping,
             expects_continue=head.expects_continue,
+            is_whole=head.length == 0,
             on_read=self._taken,
             on_end=self._answered,
         )
-        if self._body.is_whole:
-            self._cycle.feed(b"", more=False)
         start(self._cycle.run(self._shared.application), self._shared.tasks)
 
     def _become_websocket(self, head: RequestHead) -> None:

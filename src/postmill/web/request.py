@@ -103,10 +103,6 @@ class HeadReader:
         self._raw = self._raw + piece if self._raw else piece
         if len(self._raw) > self._limits.head_bytes:
             raise Refused(HEADERS_TOO_LARGE)
-        self._parse(piece)
-        return data[end:] if found >= 0 else None
-
-    def _parse(self, piece: bytes) -> None:
         try:
             self._parser.feed_data(piece)
         except httptools.HttpParserUpgrade:
@@ -114,6 +110,7 @@ class HeadReader:
         except httptools.HttpParserError as error:
             cause = error.__context__
             raise (cause if isinstance(cause, Refused) else Refused(BAD_REQUEST)) from None
+        return data[end:] if found >= 0 else None
 
     def finish(self) -> RequestHead:
         """The head, once its last byte was fed. Raise :class:`Refused` for one that can't be taken."""
@@ -154,9 +151,11 @@ class HeadReader:
 def _head(method: bytes, target: bytes, framing: _Framing, headers: list[tuple[bytes, bytes]]) -> RequestHead:
     raw_path, _, query = target.partition(b"?")
     path = raw_path.decode("ascii")
-    connection = framing.tokens(b"connection")
-    length = _body_length(framing)
-    is_websocket = _is_websocket(method, framing, connection)
+    named = framing.values  # most requests have none of these headers but Host
+    connection = framing.tokens(b"connection") if b"connection" in named else _NO_WORDS
+    is_framed = b"content-length" in named or b"transfer-encoding" in named
+    length = _body_length(framing) if is_framed else 0
+    is_websocket = b"upgrade" in named and _is_websocket(method, framing, connection)
     if is_websocket and length:
         raise Refused(BAD_REQUEST)
     is_new = framing.minor == b"1"
@@ -168,8 +167,8 @@ def _head(method: bytes, target: bytes, framing: _Framing, headers: list[tuple[b
         "1.1" if is_new else "1.0",
         headers,
         length,
-        is_new and b"close" not in connection and b"upgrade" not in framing.values,
-        is_new and b"100-continue" in framing.tokens(b"expect"),
+        is_new and b"close" not in connection and b"upgrade" not in named,
+        is_new and b"expect" in named and b"100-continue" in framing.tokens(b"expect"),
         is_websocket,
     )
 

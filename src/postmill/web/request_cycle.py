@@ -46,11 +46,12 @@ class RequestCycle:
         *,
         keeps_alive: bool,
         expects_continue: bool,
+        is_whole: bool,
         on_read: Callable[[], None],
         on_end: Callable[[], None],
     ) -> None:
-        """``on_read`` is called when the application has taken what had arrived; ``on_end`` once, when the
-        answer is complete or will never be.
+        """``is_whole``: no body follows. ``on_read`` is called when the application has taken what arrived;
+        ``on_end`` once, when the answer is complete or will never be.
         """
         self.keeps_alive = keeps_alive
         """Whether another request may follow."""
@@ -67,7 +68,7 @@ class RequestCycle:
         self._on_read = on_read
         self._on_end = on_end
         self._is_gone = False
-        self._is_whole = False
+        self._is_whole = is_whole
         self._is_told_whole = False
         self._news: asyncio.Future[None] | None = None
         self._length = 0
@@ -170,7 +171,8 @@ class RequestCycle:
             self._write_counted(body, more=more)
         if not more:
             self.is_complete = True
-            self._tell()
+            if self._news is not None:
+                self._tell()
             self._on_end()
 
     def _write_chunk(self, body: bytes, *, more: bool) -> None:

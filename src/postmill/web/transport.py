@@ -25,6 +25,8 @@ class CorkedTransport:
         self._loop = loop
         self._waiting: list[bytes] = []
         self._size = 0
+        self.is_paused = False
+        """Whether more should be written only later."""
         self._writable: asyncio.Event | None = None
         """Set once the client takes more; None while it does."""
         self.is_closing = below.is_closing
@@ -58,14 +60,10 @@ class CorkedTransport:
         self.flush()
         self._below.close()
 
-    @property
-    def is_paused(self) -> bool:
-        """Whether more should be written only later."""
-        return self._writable is not None
-
     def pause(self) -> None:
         """The client does not keep up. Told by the protocol, which the transport below tells."""
         if self._writable is None:
+            self.is_paused = True
             self._writable = asyncio.Event()
 
     def resume(self) -> None:
@@ -73,6 +71,7 @@ class CorkedTransport:
         if self._writable is not None:
             self._writable.set()
             self._writable = None
+            self.is_paused = False
 
     async def until_writable(self) -> None:
         """Return once more may be written."""

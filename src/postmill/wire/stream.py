@@ -25,6 +25,7 @@ class Stream:
         "_taken",
         "_untaken",
         "_waiters",
+        "failed",
         "number",
     )
 
@@ -37,6 +38,8 @@ class Stream:
         self._untaken = 0
         self._taken = 0
         self._failure: BaseException | None = None
+        self.failed = False
+        """Whether :meth:`fail` was called."""
 
     def arrived(self, kind: int, payload: bytes) -> None:
         """A frame came. Raises :class:`BrokenFrame` when the other side ignores its credit."""
@@ -49,7 +52,8 @@ class Stream:
             if self._untaken > WINDOW + LARGEST:
                 raise BrokenFrame("more body than there is room for")
         self._arrived.append((kind, payload))
-        self._wake()
+        if self._waiters:
+            self._wake()
 
     async def take(self) -> tuple[int, bytes]:
         """The next frame. Raises what :meth:`fail` was given, once nothing is left."""
@@ -88,12 +92,8 @@ class Stream:
         """Nothing more will arrive or be sent. A task that waits here gets the error."""
         if self._failure is None:
             self._failure = error
+            self.failed = True
             self._wake()
-
-    @property
-    def failed(self) -> bool:
-        """Whether :meth:`fail` was called."""
-        return self._failure is not None
 
     def _send(self, kind: Kind, payload: bytes) -> None:
         self._credit -= len(payload)

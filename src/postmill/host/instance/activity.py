@@ -41,6 +41,8 @@ class Traffic:
         """When the last request ended, on the monotonic clock."""
         self._channel = channel
         self._streams: dict[int, Stream] = {}
+        self.find = self._streams.get
+        """The exchange of a number; None when it has ended."""
         self._failure: FunctionFailure | None = None
 
     @property
@@ -61,10 +63,6 @@ class Traffic:
             stream.fail(self._failure)
         stream.say(Kind.OPEN, opening)
         return stream
-
-    def find(self, number: int) -> Stream | None:
-        """An exchange that has not ended."""
-        return self._streams.get(number)
 
     def close(self, number: int) -> None:
         """An exchange has ended in the isolate."""

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import msgspec
 
-from postmill.host.instance.activity import Pulse, Traffic
+from postmill.host.instance.activity import BLOCKED_S, Pulse, Traffic
 from postmill.host.instance.end_reason import End, failure_of, reason_of
 from postmill.host.instance.startup import Startup
 from postmill.host.launch.isolate_process import IsolateProcess
@@ -60,9 +60,7 @@ class Instance:
         events: Events,
         on_change: Callable[[], None],
     ) -> None:
-        """``boot`` makes what it is told, by its id. It is called at the start, in a thread: it reads files.
-        What it raises is a failure of that start.
-        """
+        """``boot`` makes what it is told, by its id. What it raises is a failure of the start."""
         self.settings = source.settings
         self._at_a_time = source.settings.at_a_time
         self.slug = source.settings.slug
@@ -119,7 +117,7 @@ class Instance:
     @property
     def is_free(self) -> bool:
         """Whether it takes another request."""
-        if self.state != State.READY or self.is_blocked:
+        if self.state != State.READY or self.pulse.blocked_s >= BLOCKED_S:
             return False
         return self.traffic.in_flight < self._at_a_time
 
@@ -149,7 +147,8 @@ class Instance:
         self.traffic.left()
         if self.settings.policy == "oneshot" and self.traffic.requests:
             self.retire("oneshot")
-        self._stop_if_done()
+        if self.state == State.RETIRED:
+            self._stop_if_done()
         self._on_change()
 
     def retire(self, why: str) -> None:
@@ -239,7 +238,7 @@ class Instance:
         ours, theirs = socket.socketpair()
         try:
             await self._channel.attach(ours)
-            boot = await asyncio.to_thread(self._boot, self.execution_id)
+            boot = await asyncio.to_thread(self._boot, self.execution_id)  # it reads files
             self._channel.send(Kind.BOOT, 0, msgspec.msgpack.encode(boot))
             await self._process.launch(theirs)
         finally:

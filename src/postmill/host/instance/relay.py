@@ -75,7 +75,7 @@ class Relay:
         self._complete = False
         self._feeding: asyncio.Task[None] | None = None
         self._too_late_timer: asyncio.TimerHandle | None = None
-        self._body_sent = self._is_http and _BODY_HEADERS.isdisjoint(name for name, _ in scope["headers"])
+        self._body_sent = self._is_http and _BODY_HEADERS.isdisjoint(dict(scope["headers"]))
         self._stream: Stream = instance.open(_encode(_opening(scope, has_body=not self._body_sent)))
 
     async def run(self, timeout_s: float, slow: SharedTimer) -> None:
