@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from postmill.sql.catalog import statement
 from tests.sql.asking import Database, bury, claim, column, fail, refused, row, rows, value
 
 STATES = ["scheduled", "ready", "running", "retrying", "completed", "dead", "cancelled"]
@@ -75,6 +76,25 @@ def test_payload_headers_and_result(db: Database, queue: str) -> None:
         "from postmill.messages('re-size')",
     )
     assert found == {"message": {"n": 1}, "headers": {"h": 1}, "result": 42, "finished": True}
+
+
+def test_a_value_that_can_not_be_shown_hides_no_other(db: Database, queue: str) -> None:
+    """Numbers are written out: of these 2 KB no text can be made, and no message of the queue was listed."""
+    huge = "('[' || repeat('1e131000,', 8300) || '1]')::jsonb"
+    db.execute(
+        f"insert into pgmq.\"q_{queue}\" (vt, message) values (now(), '{{}}'), (now(), {huge})".encode()
+    )
+    db.execute(
+        "insert into postmill.dead_letters"
+        " (queue_name, msg_id, read_ct, enqueued_at, attempts, kind, reason, headers)"
+        f" values ('{queue}', 9, 1, now(), 1, 'error', 'x', {huge})".encode()
+    )
+    listed = {each["msg_id"]: each for each in rows(db, "select * from postmill.messages($1)", queue)}
+    assert listed[1]["message"] == {}
+    assert "too large to be shown" in listed[2]["message"]
+    assert "too large to be shown" in listed[9]["headers"]
+    (letter,) = db.execute(statement("read_dead_letters"), [queue, 10, False]).fetchall()
+    assert "too large to be shown" in letter["headers"]
 
 
 def test_headers_of_a_waiting_message(db: Database, queue: str) -> None:

@@ -74,7 +74,7 @@ begin
         coalesce(found.attempts, tried.times + (found.state in ('running', 'completed'))::integer),
         found.read_ct, found.enqueued_at, found.vt, found.worker_id,
         coalesce(found.reason, tried.last_error), result.result,
-        found.message, found.headers, found.finished_at
+        postmill._shown(found.message), postmill._shown(found.headers), found.finished_at
     from found
     left join postmill.results as result
         on result.queue_name = queue and result.msg_id = found.msg_id and found.state = 'completed'

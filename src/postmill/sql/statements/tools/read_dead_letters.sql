@@ -2,7 +2,7 @@
 -- Called by the command line. Takes no locks. Errors: none.
 select
     letter_id, queue_name as queue, msg_id, attempts, kind, reason, error_type, died_at, replayed_at, replayed_as,
-    message, headers
+    postmill._shown(message) as message, postmill._shown(headers) as headers
 from postmill.dead
 where ($1::text is null or queue_name = $1::text) and ($3::boolean or replayed_at is null)
 order by letter_id desc
