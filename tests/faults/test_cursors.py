@@ -22,7 +22,7 @@ from tests.service.running import GIVE_UP_S, running
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from postmill.engine.claim.lanes import Overlooked
+    from postmill.engine.claim.lane import Overlooked
     from postmill.model.queue.queue_name import QueueShape
     from tests.faults.scene import Scene
     from tests.service.running import Running

@@ -77,7 +77,7 @@ async def _claim_ms(place: Arena, options: DepthOptions) -> float:
         await lanes.begin()
         for _ in range(options.claims):
             began = perf_counter()
-            if not (await lanes.fast(options.batch)).messages:
+            if not (await lanes.ahead(options.batch)).messages:
                 break
             times.append(perf_counter() - began)
     finally:

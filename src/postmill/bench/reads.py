@@ -88,7 +88,7 @@ async def _hold(place: Arena) -> None:
     )
     try:
         await lanes.begin()
-        await lanes.fast(RUNNING)
+        await lanes.ahead(RUNNING)
     finally:
         await shared.close()
 

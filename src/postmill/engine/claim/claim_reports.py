@@ -10,7 +10,7 @@ import asyncpg
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
-    from postmill.engine.claim.lanes import Overlooked
+    from postmill.engine.claim.lane import Overlooked
     from postmill.service.events import Events
 
 _NAMES_OUR_SCHEMA = re.compile(r"\bpostmill\.\w|[\"«„]postmill[\"»“]")

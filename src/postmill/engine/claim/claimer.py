@@ -209,9 +209,9 @@ class Claimer(Service):
             self._claim_reports.paused(paused=look.paused)
 
     async def _claim(self, limit: int, lookback: int) -> None:
-        claimed = await self.lanes.fast(limit, again=lookback)
+        claimed = await self.lanes.ahead(limit, lookback=lookback)
         backlog = self.policy.claimed(
-            len(claimed.messages),
+            claimed.messages,
             complete=claimed.complete,
             now_s=time.monotonic(),
             listed=self._idle.listed,

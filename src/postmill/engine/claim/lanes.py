@@ -1,6 +1,7 @@
-"""The lanes of one queue, as statements: look, and claim from the fast lane or from one of those behind it.
+"""One worker's way through one queue: looks, and claims from the queue's lanes.
 
-Keeps the cursor right; decides nothing about when (that is the claimer's).
+Sends the statements and keeps the cursor. What each lane claims is in :mod:`postmill.engine.claim.lane`; when
+to claim is the claim policy's.
 """
 
 from __future__ import annotations
@@ -8,8 +9,12 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
+from postmill.engine.claim.lane import lanes_of_a_queue
 from postmill.engine.claim.odd_rows import OddRows
 from postmill.model.queue.claim_steps import QueueSnapshot
 from postmill.model.queue.cursor import Cursor
@@ -19,13 +24,11 @@ from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
     from uuid import UUID
 
-    import asyncpg
-
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.model.queue.patrol import Walk
+    from postmill.engine.claim.lane import Bounds, Lane, Overlooked
+    from postmill.engine.claim.odd_rows import Fetch
     from postmill.model.queue.queue_name import QueueShape
     from postmill.model.queue.worker_options import WorkerOptions
 
@@ -38,23 +41,15 @@ RIVALS_CLAIMS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Overlooked:
-    """What the patrol has found that no other lane would have given."""
-
-    messages: list[Message]
-    waited_s: float
-    """How long the first of them had been due."""
-    locked_id: int | None
-    """The first message that is due for half a minute, and that a transaction keeps from being claimed."""
-
-
-@dataclass(frozen=True, slots=True)
 class Claimed:
-    """What one claim has given."""
+    """What a turn of claims has given."""
 
-    messages: list[Message]
+    messages: int
     complete: bool
-    """There was no more that was due in the lane."""
+    """There was no more that was due in these lanes."""
+
+
+_NOTHING = Claimed(0, complete=True)
 
 
 class QueueLanes:
@@ -80,7 +75,8 @@ class QueueLanes:
         self._last_claim_id = 0
         self._unread = ""
         """Why the last claim left its message's payload on the server; empty: it did not."""
-        self._due_waiting = self._late_waiting = False
+        self.in_order = lanes_of_a_queue()
+        """The lanes, in the order in which they are claimed from. Another one may be put anywhere."""
         self._hint_at = 0.0
         self._in_doubt = False
         """The server may be another one: the cursor is to be made anew, and says nothing to others until
@@ -123,6 +119,8 @@ class QueueLanes:
         # The table may have changed in between.
         self._in_doubt |= row["columns"] != shape.columns
         self._shape, self._cursor = shape, Cursor.at(row["hint"], row["now"], row["history"])
+        for lane in self.in_order:
+            lane.begin()
         return shape
 
     def forget(self) -> None:
@@ -144,7 +142,7 @@ class QueueLanes:
         if replaced:
             self._in_doubt = True
         else:
-            self._take_in(row, late)
+            self._take_in(row)
         return QueueSnapshot(
             bool(row["paused"]),
             replaced,
@@ -152,41 +150,30 @@ class QueueLanes:
             row["due_in_s"],
             row["waiting"],
             row["rivals"],
-            self._due_waiting + self._late_waiting,
+            sum(lane.waiting for lane in self.in_order if not lane.leads),
             bool(cursor.writers or cursor.late_range),
             cursor.patrolling,
         )
 
-    async def fast(self, wanted: int, *, again: int = 0) -> Claimed:
-        """Claim what comes next in order of id. ``again``: so many ids behind it are looked at as well."""
-        cursor = self.cursor
-        row = await self._claim("fast", max(0, cursor.position - again), wanted)
-        cursor.claimed(row["msg_ids"] or ())
-        if row["complete"]:
-            cursor.drained()
-        return self._handed_over(row)
+    async def ahead(self, wanted: int, *, lookback: int = 0) -> Claimed:
+        """Claim at most ``wanted`` from the lanes that lead. ``lookback``: so many ids before their edges are
+        looked at again.
+        """
+        found, complete = 0, True
+        for lane in self.in_order:
+            if lane.leads:
+                share = lane.share(wanted, found)
+                claimed = await self._claim_from(lane, share, lookback)
+                found += claimed.messages
+                complete = complete and claimed.complete
+        return Claimed(found, complete)
 
     async def behind(self, share: int) -> int:
-        """Claim at most ``share`` from each lane behind the fast one that has something. Returns how many."""
+        """Claim at most ``share`` from each lane that does not lead. Returns how many there were in all."""
         found = 0
-        cursor = self.cursor
-        if self._due_waiting:
-            row = await self._claim("due", cursor.due_after, share, cursor.position)
-            found += len(self._handed_over(row).messages)
-            if row["complete"]:
-                cursor.due_seen(row["now"])
-                self._due_waiting = False
-        late = cursor.late_range
-        if self._late_waiting and late is not None:
-            row = await self._claim("late", late[0], share, late[1])
-            found += len(self._handed_over(row).messages)
-            if row["complete"]:
-                cursor.late_seen(late)
-                self._late_waiting = False
-            else:
-                cursor.late_claimed(late, row["msg_ids"] or ())
-        for walk, step in cursor.patrols(time.monotonic()):
-            found += await self._patrol(walk, step, max(1, share - found))
+        for lane in self.in_order:
+            if not lane.leads:
+                found += (await self._claim_from(lane, lane.share(share, found))).messages
         return found
 
     async def write_hint(self) -> None:
@@ -195,44 +182,13 @@ class QueueLanes:
             text = queue_statement("cursor_hint_write", self.shape)
             await self._connection.execute(text, self._queue, self.cursor.history, self.cursor.floor)
 
-    def _take_in(self, row: Any, late: tuple[int, int]) -> None:
+    def _take_in(self, row: Any) -> None:
         """What a look has shown. It saw the lanes before its own sequence and writers were read, so these
         count for the next look.
         """
-        cursor = self.cursor
-        self._due_waiting, self._late_waiting = row["behind"], row["late"]
-        if not self._due_waiting:
-            cursor.due_seen(row["now"])
-        if not self._late_waiting:
-            cursor.late_seen(late)
-        if row["ahead_age_s"] is None:
-            cursor.drained()
-        cursor.looked(row["sequence"], row["writers"] or ())
-
-    async def _patrol(self, walk: Walk, step: tuple[int, int], share: int) -> int:
-        """One step of a walk. One that gave all it could is taken again at the next turn."""
-        cursor, due_after = self.cursor, self.cursor.due_after
-        try:
-            row = await self._claim("late", step[0], share, step[1], "patrol")
-        except Exception:
-            walk.failed()
-            raise
-        claimed = self._handed_over(row)
-        if row["known"]:
-            cursor.patrolled(step, alive=row["alive"])
-        if row["complete"]:
-            walk.walked(step, row["took_s"], time.monotonic())
-            await self._remember()
-        self._tell(row, claimed, due_after)
-        return len(claimed.messages)
-
-    def _tell(self, row: Any, claimed: Claimed, due_after: datetime) -> None:
-        """Of what the due lane had passed, and what nobody can take."""
-        found = claimed.messages if claimed.messages and row["oldest_vt"] < due_after else []
-        locked_id = row["locked"] if row["complete"] else None
-        if found or locked_id is not None:
-            waited_s = (row["now"] - row["oldest_vt"]).total_seconds() if found else 0.0
-            self.on_overlooked(Overlooked(found, waited_s, locked_id))
+        for lane in self.in_order:
+            lane.looked(self.cursor, row)
+        self.cursor.looked(row["sequence"], row["writers"] or ())
 
     async def _remember(self) -> None:
         """Leave the hint for new cursors, now and then."""
@@ -245,39 +201,63 @@ class QueueLanes:
         """A new connection may lead to a server that was put in the other one's place."""
         self._in_doubt = True
 
-    async def _claim(
-        self, lane: str, above: object, limit: int, up_to: int | None = None, *flags: str
-    ) -> Any:
-        async def fetch(at_most: int, left_out: list[int], *more: str) -> Any:
-            return await self._connection.fetchrow(
-                queue_statement(
-                    "claim", self.shape, lane, *flags, *more, *_leaving_out(left_out, up_to, flags)
-                ),
-                above,
-                at_most,
-                self._lease,
-                self._worker_id,
-                self._queue,
-                self._max_bytes,
-                self.cursor.history,
-                *(() if up_to is None else (up_to,)),
-                *((left_out,) if left_out else ()),
-            )
+    async def _claim_from(self, lane: Lane, limit: int, lookback: int = 0) -> Claimed:
+        if limit <= 0:
+            return Claimed(0, complete=False)
+        cursor = self.cursor
+        bounds = lane.bounds(cursor, time.monotonic(), lookback)
+        if bounds is None:
+            return _NOTHING
+        row = await self._claim(lane, bounds, limit)
+        messages = self._handed_over(row)
+        lane.claimed(cursor, bounds, row, time.monotonic())
+        if lane.patrols:
+            await self._after_patrol(lane, row, messages)
+        return Claimed(len(messages), row["complete"])
 
+    async def _claim(self, lane: Lane, bounds: Bounds, limit: int) -> Any:
         began = time.monotonic()
-        row, self._unread = await self.odd_rows.claim(fetch, limit)
+        try:
+            row, self._unread = await self._past_odd_rows(partial(self._fetch, lane, bounds), limit)
+        except Exception:
+            lane.failed(self.cursor)
+            raise
         self._in_doubt |= not row["known"]
-        if "patrol" in flags:
-            return row
-        self.claims += 1
-        self.empty_claims += row["claim_id"] is None
-        self.claiming_s += time.monotonic() - began
+        if not lane.patrols:
+            self.claims += 1
+            self.empty_claims += row["claim_id"] is None
+            self.claiming_s += time.monotonic() - began
         return row
 
-    def _handed_over(self, row: Any) -> Claimed:
+    async def _past_odd_rows(self, fetch: Fetch, limit: int) -> tuple[Any, str]:
+        """The row of a claim, and why its message came without its payload; empty: it came whole."""
+        if not self.odd_rows.known:
+            try:
+                return await fetch(limit, []), ""
+            except asyncpg.PostgresError as error:
+                self.odd_rows.met(error, limit)
+        return await self.odd_rows.claim(fetch, limit)
+
+    async def _fetch(self, lane: Lane, bounds: Bounds, limit: int, left_out: list[int], *more: str) -> Any:
+        above, *up_to = bounds
+        passing_by, ids = (lane.passing_by, (left_out,)) if left_out else ((), ())
+        return await self._connection.fetchrow(
+            lane.statement(self.shape, *more, *passing_by),
+            above,
+            limit,
+            self._lease,
+            self._worker_id,
+            self._queue,
+            self._max_bytes,
+            self.cursor.history,
+            *up_to,
+            *ids,
+        )
+
+    def _handed_over(self, row: Any) -> list[Message]:
         """Hand the messages of a claim over; called at once, so that no claim is ever held by nobody."""
         if row["claim_id"] is None:
-            return Claimed([], row["complete"])
+            return []
         # The lease began after the statement was sent: the answer may have waited for us as long as it likes.
         self._last_claim_id = row["claim_id"]
         claim = Claim(row["claim_id"], row["now"], self._connection.sent_at)
@@ -285,16 +265,15 @@ class QueueLanes:
         for message in messages if self._unread else ():
             message.unread = self._unread
         self._on_claim(claim, messages)
-        return Claimed(messages, row["complete"])
+        return messages
 
-
-def _leaving_out(ids: list[int], up_to: int | None, flags: tuple[str, ...]) -> tuple[str, ...]:
-    """The flags of a claim that leaves these ids out: the place of the list depends on the lane."""
-    if not ids:
-        return ()
-    if up_to is None:
-        return ("left_out",)
-    return ("left_out_behind", "left_out_patrol") if "patrol" in flags else ("left_out_behind",)
+    async def _after_patrol(self, lane: Lane, row: Any, messages: list[Message]) -> None:
+        """Tell of what the other lanes had passed, and remember how far everything is dead."""
+        found = lane.overlooked(self.cursor, row, messages)
+        if found is not None:
+            self.on_overlooked(found)
+        if row["complete"]:
+            await self._remember()
 
 
 def _messages(queue: str, row: Any, claim: Claim) -> list[Message]:

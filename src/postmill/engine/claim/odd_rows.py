@@ -40,10 +40,18 @@ class OddRows:
     def __init__(self) -> None:
         self.on_left_out: Callable[[int, str], None] = lambda _id, _reason: None
         """Called with a message that can't be claimed at all, and why."""
+        self.known = False
+        """There may be such rows: claims go through :meth:`claim`."""
         self._alone = 0
         """So many claims still take one message each: one of those that come next makes a claim fail."""
         self._left_out: dict[int, float] = {}
         """Messages that can't be claimed, and until when they are left out (by the monotonic clock)."""
+
+    def met(self, error: asyncpg.PostgresError, limit: int) -> None:
+        """A claim of at most ``limit`` messages has failed. Raises ``error`` if no single row is to blame."""
+        if not _for_a_rows_sake(error):
+            raise error
+        self.known, self._alone = True, limit
 
     async def claim(self, fetch: Fetch, limit: int) -> tuple[Any, str]:
         """The row of a claim, and why its only message came without its payload; empty: it came whole. Raises
@@ -53,6 +61,7 @@ class OddRows:
             try:
                 row = await fetch(1 if self._alone else limit, self._ids())
                 self._alone = max(0, self._alone - 1)
+                self.known = bool(self._alone or self._left_out)
                 return row, ""
             except asyncpg.PostgresError as error:
                 if not _for_a_rows_sake(error):

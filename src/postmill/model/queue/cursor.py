@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 from postmill.model.queue.patrol import FAR_PERIOD_S, Walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
 OVERLAP = timedelta(seconds=1)
@@ -136,12 +136,10 @@ class Cursor:
         """No transaction in flight can still show an id at or below this."""
         return min([self.sequence, *self.writers.values()])
 
-    def patrols(self, now_s: float) -> Iterator[tuple[Walk, tuple[int, int]]]:
-        """The walks that may go on now, each with its next step as ids ``(above, up to)``."""
-        for walk, start, end in ((self.near, self.floor, self.position), (self.far, LOWEST, self.floor)):
-            step = walk.next_step(start, end, now_s)
-            if step is not None:
-                yield walk, step
+    def next_step(self, walk: Walk, now_s: float) -> tuple[int, int] | None:
+        """The next step of one of the two walks, as ids ``(above, up to)``; None when it is too early."""
+        start, end = (self.floor, self.position) if walk is self.near else (LOWEST, self.floor)
+        return walk.next_step(start, end, now_s)
 
     @property
     def patrolling(self) -> bool:

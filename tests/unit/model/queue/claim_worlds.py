@@ -44,6 +44,8 @@ class PlainTurns:
     def __init__(self, *, notified: bool) -> None:
         self.notified = notified
         self.listed = self.called = self.paused = self.filled = self.in_doubt = False
+        self.claims_next = False
+        """The lanes behind have had their share: the fast lane is next, as soon as there is room."""
         self.behind_since: float | None = None
         self.look_at = 0.0
         self.now = 0.0
@@ -63,7 +65,7 @@ class PlainTurns:
         called, self.called = self.called, False
         if self.wanted == 0:
             if called:
-                self.look_at = 0.0
+                self.look_at, self.claims_next = 0.0, False
                 yield PassOn()
             return False
         if self.is_behind():
@@ -74,7 +76,7 @@ class PlainTurns:
         return more
 
     def go_on_behind(self) -> Generator[Step, Any, bool]:
-        if self.now >= self.look_at:
+        if self.now >= self.look_at and not self.claims_next:
             self.look_at = self.now + BACKGROUND_POLL_S
             shown = yield Look(idle=False)
             self.paused = shown.paused
@@ -84,7 +86,8 @@ class PlainTurns:
                 self.look_at = self.now + POLL_S
                 return self.caught_up()
             yield ClaimBehind(max(1, self.wanted // SLOW_LANE_DIVISOR))
-        return (yield from self.claim(0)) if self.wanted else False
+        self.claims_next = self.wanted == 0
+        return False if self.claims_next else (yield from self.claim(0))
 
     def look_around(self) -> Generator[Step, Any, bool]:
         yield from self.register()

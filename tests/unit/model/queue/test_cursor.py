@@ -152,8 +152,9 @@ def test_the_patrol_looks_behind_the_position_and_below_the_floor() -> None:
     cursor = Cursor.at(1_000, NOW)
     cursor.looked(1_500, [])
     cursor.drained()
-    assert not list(cursor.patrols(0.0))
-    assert [step for _, step in cursor.patrols(60.0)] == [(1_000, 1_500), (LOWEST, 0)]
+    walks = (cursor.near, cursor.far)
+    assert [cursor.next_step(walk, 0.0) for walk in walks] == [None, None]
+    assert [cursor.next_step(walk, 60.0) for walk in walks] == [(1_000, 1_500), (LOWEST, 0)]
     assert cursor.patrolling
 
 

@@ -1,0 +1,209 @@
+"""The lanes of a queue: each is one way to find messages that are due.
+
+A lane is an object with four things: the statement that claims from it, the bounds between which it claims
+now, its edge of the cursor, which moves with what was claimed, and its share of the room. The lanes of a
+queue are a list, and :class:`~postmill.engine.claim.lanes.QueueLanes` claims from them in that order. So a
+band of urgent messages, or messages that wait for something else, are further objects in the list.
+
+A lane sends nothing and decides nothing about when: that is the claim policy's.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from postmill.sql.catalog import queue_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postmill.model.queue.cursor import Cursor
+    from postmill.model.queue.message import Message
+    from postmill.model.queue.patrol import Walk
+    from postmill.model.queue.queue_name import QueueShape
+
+Bounds = tuple[Any, ...]
+"""Above what a lane claims: an id, or a time; and up to which id, where it has an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlooked:
+    """What the patrol has found that no other lane would have given."""
+
+    messages: list[Message]
+    waited_s: float
+    """How long the first of them had been due."""
+    locked_id: int | None
+    """The first message that is due for half a minute, and that a transaction keeps from being claimed."""
+
+
+class Lane(ABC):
+    """One way to find messages. ``row`` is what its statement, or a look, has answered."""
+
+    flags: ClassVar[tuple[str, ...]] = ()
+    """The variant of ``claim.sql`` that claims from it."""
+    passing_by: ClassVar[tuple[str, ...]] = ("left_out_behind",)
+    """The flags of a claim that passes by a list of ids, which is its last argument."""
+    leads: ClassVar[bool] = False
+    """It is claimed from whenever the worker claims. The others have their turn after each look."""
+    patrols: ClassVar[bool] = False
+    """It goes through all ids in rounds: its claims are not counted among the worker's, and what it has seen
+    is remembered for new workers.
+    """
+
+    def __init__(self) -> None:
+        self.waiting = False
+        """The last look has shown that a claim would give something. Never so where a look does not ask."""
+
+    def begin(self) -> None:
+        """The cursor is a new one: what was known of the queue is not true any more."""
+        self.waiting = False
+
+    def statement(self, shape: QueueShape, *more: str) -> str:
+        """What claims from it; ``more``: further flags. Its arguments and its answer are those of
+        ``claim.sql``.
+        """
+        return queue_statement("claim", shape, *self.flags, *more)
+
+    @abstractmethod
+    def bounds(self, cursor: Cursor, now_s: float, lookback: int) -> Bounds | None:
+        """Where to claim now; None when there is nothing. ``lookback``: so many ids before its edge are
+        looked at again, since the worker was called.
+        """
+
+    def share(self, room: int, found: int) -> int:
+        """How many to claim. ``room``: what the lanes of its kind may have at this turn, each of those that
+        do not lead for itself; ``found``: what the lanes before it have given.
+        """
+        return room - found if self.leads else room
+
+    def looked(self, cursor: Cursor, row: Any) -> None:  # noqa: B027 - a lane may need none
+        """Take in what a look says of this lane."""
+
+    def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:  # noqa: B027
+        """Move its edge by what a claim has given."""
+
+    def overlooked(self, cursor: Cursor, row: Any, messages: list[Message]) -> Overlooked | None:  # noqa: B027
+        """What no other lane would have given."""
+
+    def failed(self, cursor: Cursor) -> None:  # noqa: B027
+        """A claim failed."""
+
+
+class Fast(Lane):
+    """New messages: ids above the position, in order."""
+
+    flags = ("fast",)
+    passing_by = ("left_out",)
+    leads = True
+
+    def bounds(self, cursor: Cursor, now_s: float, lookback: int) -> Bounds:
+        """See :class:`Lane`."""
+        return (max(0, cursor.position - lookback),)
+
+    def looked(self, cursor: Cursor, row: Any) -> None:
+        """See :class:`Lane`."""
+        if row["ahead_age_s"] is None:
+            cursor.drained()
+
+    def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:
+        """See :class:`Lane`."""
+        cursor.claimed(row["msg_ids"] or ())
+        if row["complete"]:
+            cursor.drained()
+
+
+class Due(Lane):
+    """Retries, delayed messages and expired leases: what lies behind the position, by time."""
+
+    flags = ("due",)
+
+    def bounds(self, cursor: Cursor, now_s: float, lookback: int) -> Bounds | None:
+        """See :class:`Lane`."""
+        return (cursor.due_after, cursor.position) if self.waiting else None
+
+    def looked(self, cursor: Cursor, row: Any) -> None:
+        """See :class:`Lane`."""
+        self._seen(cursor, row, seen=not row["behind"])
+
+    def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:
+        """See :class:`Lane`."""
+        self._seen(cursor, row, seen=row["complete"])
+
+    def _seen(self, cursor: Cursor, row: Any, *, seen: bool) -> None:
+        self.waiting = not seen
+        if seen:
+            cursor.due_seen(row["now"])
+
+
+class Late(Lane):
+    """Messages of transactions that took their time: ids behind the position that appeared late."""
+
+    flags = ("late",)
+
+    def bounds(self, cursor: Cursor, now_s: float, lookback: int) -> Bounds | None:
+        """See :class:`Lane`."""
+        return cursor.late_range if self.waiting else None
+
+    def looked(self, cursor: Cursor, row: Any) -> None:
+        """See :class:`Lane`."""
+        self.waiting = row["late"]
+        if not self.waiting and cursor.late_range is not None:
+            cursor.late_seen(cursor.late_range)
+
+    def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:
+        """See :class:`Lane`."""
+        above, up_to = bounds
+        self.waiting = not row["complete"]
+        if row["complete"]:
+            cursor.late_seen((above, up_to))
+        else:
+            cursor.late_claimed((above, up_to), row["msg_ids"] or ())
+
+
+class Patrol(Lane):
+    """The safety net: one of the cursor's two walks, a step at a time."""
+
+    flags = ("late", "patrol")
+    passing_by = ("left_out_behind", "left_out_patrol")
+    patrols = True
+
+    def __init__(self, walk_of: Callable[[Cursor], Walk]) -> None:
+        super().__init__()
+        self._walk_of = walk_of
+
+    def bounds(self, cursor: Cursor, now_s: float, lookback: int) -> Bounds | None:
+        """See :class:`Lane`."""
+        return cursor.next_step(self._walk_of(cursor), now_s)
+
+    def share(self, room: int, found: int) -> int:
+        """See :class:`Lane`: what the others have left, and one at least."""
+        return max(1, room - found)
+
+    def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:
+        """See :class:`Lane`. A step that gave all it could is taken again at the next turn."""
+        above, up_to = bounds
+        if row["known"]:
+            cursor.patrolled((above, up_to), alive=row["alive"])
+        if row["complete"]:
+            self._walk_of(cursor).walked((above, up_to), row["took_s"], now_s)
+
+    def overlooked(self, cursor: Cursor, row: Any, messages: list[Message]) -> Overlooked | None:
+        """See :class:`Lane`: what the due lane had passed, and what no worker can take."""
+        found = messages if messages and row["oldest_vt"] < cursor.due_after else []
+        locked_id = row["locked"] if row["complete"] else None
+        if not found and locked_id is None:
+            return None
+        waited_s = (row["now"] - row["oldest_vt"]).total_seconds() if found else 0.0
+        return Overlooked(found, waited_s, locked_id)
+
+    def failed(self, cursor: Cursor) -> None:
+        """See :class:`Lane`."""
+        self._walk_of(cursor).failed()
+
+
+def lanes_of_a_queue() -> list[Lane]:
+    """The lanes that each worker has, in the order in which it claims from them."""
+    return [Fast(), Due(), Late(), Patrol(lambda cursor: cursor.near), Patrol(lambda cursor: cursor.far)]
