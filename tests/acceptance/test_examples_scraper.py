@@ -160,3 +160,22 @@ def announce_ends(db: psycopg.Connection[dict[str, Any]]) -> None:
 def wait_until_ended(db: psycopg.Connection[dict[str, Any]], pages: int) -> None:
     while account.take(db).settled < pages:
         next(db.notifies(stop_after=1))
+
+
+def test_the_demo_needs_no_address(tmp_path: Path) -> None:
+    """Its worker would not run on a database that nobody named, and `make demo` ended at once."""
+    unset = {"POSTMILL_DB_URL", "EDGE_WORKER_DB_URL", "DATABASE_URL"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+    command = [sys.executable, "-m", "examples.scraper", "--pages", "10"]
+    ended = subprocess.run(
+        command,
+        check=False,
+        cwd=tmp_path,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "none lost, none twice" in ended.stdout

@@ -49,7 +49,12 @@ class Session:
 
     def tell_database(self, settings: Settings, where: Address) -> None:
         """Say which database something runs on, and where its address came from."""
-        self.output.note(f"Postmill: database {where.masked} ({settings.source})")
+        if settings.is_embedded:
+            from postmill.cli.terminal.table import relative
+
+            self.output.note(f"Postmill: database in {relative(settings.data_dir)} (embedded)")
+        else:
+            self.output.note(f"Postmill: database {where.masked} ({settings.source})")
 
     def _tell_of_a_new_database(self) -> None:
         """Say so when a command outside of a project makes a new database: often the folder is the
