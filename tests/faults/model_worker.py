@@ -93,7 +93,7 @@ class ModelWorker:
         """See how the queue stands."""
         late = self.cursor.late_range or (0, 0)
         row = self._db.execute(
-            queue_statement("look", self._protocol.shape, "idle").encode(),
+            queue_statement("idle_snapshot", self._protocol.shape).encode(),
             [self._protocol.queue, self.cursor.due_after, self.cursor.position, *late],
         ).fetchone()
         assert row is not None

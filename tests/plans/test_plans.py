@@ -85,12 +85,11 @@ def wake_another(queue: HotQueue) -> Call:
     return queue_statement("wake_another", queue.shape), ("hot", WORKER_ID, queue.behind)
 
 
-def look(*flags: str) -> Callable[[HotQueue], Call]:
+def snapshot(name: str, *more: object) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
         late = (queue.behind, queue.behind + LIVE)
-        rest = () if flags else (0, WORKER_ID)
-        edges = (datetime.now(UTC), queue.behind, *late, *rest)
-        return queue_statement("look", queue.shape, *flags), ("hot", *edges)
+        edges = (datetime.now(UTC), queue.behind, *late, *more)
+        return queue_statement(name, queue.shape), ("hot", *edges)
 
     return call
 
@@ -177,8 +176,8 @@ HOT = {
     "patrol of dead rows": Hot(far_patrol, {PKEY}, 1, dead_pages=13_000),
     "cursor_hint_read": Hot(hint_read, set(), 1),
     "cursor_hint_write": Hot(hint_write, set(), 1),
-    "look": Hot(look(), {PKEY, VT}, 3, dead_pages=3_000),
-    "look idle": Hot(look("idle"), {PKEY, VT}, 4, dead_pages=30_000),
+    "busy_snapshot": Hot(snapshot("busy_snapshot", 0, WORKER_ID), {PKEY, VT}, 3, dead_pages=3_000),
+    "idle_snapshot": Hot(snapshot("idle_snapshot"), {PKEY, VT}, 4, dead_pages=30_000),
     "wake_another": Hot(wake_another, {PKEY}, 1, dead_pages=3_000),
     "renew": Hot(renew, {PKEY}, 60),
     "complete delete": Hot(complete(), {PKEY}, 20),
@@ -195,7 +194,7 @@ HOT = {
     "worker_heartbeat": Hot(worker_heartbeat, set(), 8),
 }
 """What EXPLAIN can show. While an old transaction is open, ``claim due`` passes all that was leased until a
-moment it looks at (in a second or two), ``look idle`` until the next message falls due; no other grows. A
+moment it looks at (in a second or two), ``idle_snapshot`` until the next message falls due; no other grows. A
 patrol's
 step of 1,000 ids looks at two dead versions of each, three times: its size follows what it costs.
 """

@@ -131,7 +131,7 @@ class QueueLanes:
         """Ask how the queue stands; ``idle`` asks as well about the fast lane and what falls due next."""
         cursor, late = self.cursor, self.cursor.late_range or (0, 0)
         row = await self._connection.fetchrow(
-            queue_statement("look", self.shape, *(("idle",) if idle else ())),
+            queue_statement("idle_snapshot" if idle else "busy_snapshot", self.shape),
             self._queue,
             cursor.due_after,
             cursor.position,

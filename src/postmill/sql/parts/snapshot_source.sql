@@ -1,0 +1,12 @@
+-- A queue's last id, and the transactions that write to it. The sequence is read BEFORE the locks (the lateral reference forces
+-- it): a writer that is not seen here has ids above it only.
+-- Part of the statements busy_snapshot and idle_snapshot. Takes no locks.
+  from (select case when is_called then last_value else 0 end as last from {sequence} offset 0) as id
+ cross join lateral (
+       select array_agg(virtualtransaction) as writers
+         from pg_catalog.pg_locks
+        where id.last is not null and granted and mode = 'RowExclusiveLock' and locktype = 'relation'
+          and pid is distinct from pg_backend_pid()
+          and database = (select oid from pg_catalog.pg_database where datname = current_database())
+          and relation = to_regclass('{queue}')
+       ) as writing
