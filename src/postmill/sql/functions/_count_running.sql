@@ -1,7 +1,9 @@
--- How many messages of a queue run now, from the claims by id. Of more than 10,000 claimed ids the first 10,000 are looked up
--- and stand for the rest: so many lookups take about 20 ms. `estimated` says whether that was so.
+-- How many messages of a queue run now, from the claims by id. Of more than 10,000 claimed ids the first 10,000 are
+-- looked up and stand for the rest: 10,000 lookups take about 20 ms. `estimated` says whether that was so.
 -- Called by _depth. Takes no locks. Errors: none.
-create or replace function postmill._count_running(queue text, relation regclass, out running bigint, out estimated boolean)
+create or replace function postmill._count_running(
+    queue text, relation regclass, out running bigint, out estimated boolean
+)
 language plpgsql stable
 set search_path = ''
 as $$
@@ -25,7 +27,8 @@ begin
     into running using ids, read_cts;
     estimated := coalesce(cardinality(ids), 0) >= most;
     if estimated then
-        select sum(cardinality(claim.msg_ids)) into claimed from postmill.claims as claim where claim.queue_name = queue;
+        select sum(cardinality(claim.msg_ids)) into claimed
+        from postmill.claims as claim where claim.queue_name = queue;
         running := running * claimed / most;
     end if;
 end

@@ -1,12 +1,14 @@
--- How many messages of a queue are in which state, and when the oldest ready one became visible. A table of at most 60 pages,
--- or any with `exactly`, is counted whole. Of a larger one about 30 pages are read and stand for the rest; counts that come
--- out small are then made exact by the index on vt, up to 1,000 entries. So the cost does not grow with the queue: less than
--- a millisecond a queue. `exact` says whether every figure is.
--- After many deletions that vacuum could not clean the index is not walked: its dead entries have no bound.
+-- How many messages of a queue are in which state, and when the oldest ready one became visible. A table of at most 60
+-- pages, or any with `exactly`, is counted whole. Of a larger one about 30 pages are read and stand for the rest;
+-- counts that come out small are then made exact by the index on vt, up to 1,000 entries. So the cost does not grow
+-- with the queue: less than a millisecond a queue. `exact` says whether every figure is.
+-- After many deletions that vacuum could not clean up yet, the index is not walked: it may hold any number of dead
+-- entries.
 -- Called by queue_stats. Takes no locks. Errors: none.
 create or replace function postmill._depth(
     queue text, exactly boolean,
-    out ready bigint, out running bigint, out later_tried bigint, out later_new bigint, out oldest timestamptz, out exact boolean
+    out ready bigint, out running bigint, out later_tried bigint, out later_new bigint,
+    out oldest timestamptz, out exact boolean
 )
 language plpgsql stable
 set search_path = ''
@@ -41,13 +43,16 @@ begin
         execute format('select vt from %s where vt <= statement_timestamp() order by vt limit 1', relation) into oldest;
         if ready <= few then
             execute format(
-                'select count(*) from (select from %s where vt <= statement_timestamp() order by vt limit $1) as due', relation)
+                'select count(*)
+                 from (select from %s where vt <= statement_timestamp() order by vt limit $1) as due',
+                relation)
             into ready using few;
         end if;
         if later_tried + later_new - running <= few then
             execute format(
                 'select count(*) filter (where read_ct > 0), count(*) filter (where read_ct = 0)
-                 from (select read_ct from %s where vt > statement_timestamp() order by vt limit $1) as later', relation)
+                 from (select read_ct from %s where vt > statement_timestamp() order by vt limit $1) as later',
+                relation)
             into later_tried, later_new using few + running;
         end if;
     end if;

@@ -1,4 +1,5 @@
--- When a message becomes visible: a delay from now, or a moment, or now. Server time, so a sender's wrong clock is no matter.
+-- When a message becomes visible: a delay from now, or a moment, or now. Server time, so a sender's wrong clock is no
+-- matter.
 -- Called by send and send_batch. Takes no locks. Errors: PM003.
 create or replace function postmill._due_at(delay interval, run_at timestamptz) returns timestamptz
 language plpgsql volatile

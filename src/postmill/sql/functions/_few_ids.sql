@@ -1,5 +1,5 @@
--- Ids among which every message of a state is: those of the claims for running ones, else those that the index on vt gives.
--- Null when there are more than 10,000: then walking the queue by id soon meets some.
+-- Ids among which every message of a state is: those of the claims for running ones, else those that the index on vt
+-- gives. Null when there are more than 10,000: then walking the queue by id soon meets some.
 -- Called by _in_queue. Takes no locks. Errors: PM001.
 create or replace function postmill._few_ids(queue text, wanted_state text) returns bigint[]
 language plpgsql stable

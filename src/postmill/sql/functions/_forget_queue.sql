@@ -1,7 +1,8 @@
--- Removes what is kept about a queue's messages: the ids of a queue that is created again start at 1, and an old claim, result
--- or cancel request must not meet a new message. Dead letters and the history of failures only with `dead_too`.
--- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, prunings, queues, failures,
--- dead_letters, in this order. Errors: none.
+-- Removes what is kept about a queue's messages: the ids of a queue that is created again start at 1, and an old
+-- claim, result or cancel request must not meet a new message. Dead letters and the history of failures only with
+-- `dead_too`.
+-- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, prunings,
+-- queues, failures, dead_letters, in this order. Errors: none.
 create or replace function postmill._forget_queue(queue text, dead_too boolean) returns void
 language sql
 set search_path = ''

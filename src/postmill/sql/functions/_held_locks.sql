@@ -1,5 +1,7 @@
--- The keys of all session advisory locks that sessions of this database hold. A living worker holds that of its row (workers.lock_key).
--- Called by: lock_is_held, _gone_workers, _suspect_workers and the statement worker_heartbeat. Locks: none. Errors: none.
+-- The keys of all session advisory locks that sessions of this database hold. A living worker holds that of its row
+-- (workers.lock_key).
+-- Called by: lock_is_held, _gone_workers, _suspect_workers and the statement worker_heartbeat. Locks: none. Errors:
+-- none.
 create or replace function postmill._held_locks() returns setof bigint
 language sql stable
 set search_path = ''

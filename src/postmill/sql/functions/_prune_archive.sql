@@ -1,6 +1,8 @@
--- Deletes a page of a queue's archive, oldest first: at most `page` messages archived from `start` on and before `horizon`.
+-- Deletes a page of a queue's archive, oldest first: at most `page` messages archived from `start` on and before
+-- `horizon`.
 -- Returns the moment of the last one, and whether older ones may be left. Nothing when the archive was taken away.
--- Called by prune. Locks: the archive's rows, skipping locked ones. Errors: those of the table (no privilege, lock timeout).
+-- Called by prune. Locks: the archive's rows, skipping locked ones. Errors: those of the table (no privilege, lock
+-- timeout).
 create or replace function postmill._prune_archive(
     queue text, horizon timestamptz, page integer, inout start timestamptz, out pruned bigint, out more boolean
 )

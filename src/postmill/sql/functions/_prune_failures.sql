@@ -1,5 +1,5 @@
--- Looks through a page of a queue's failed attempts, at most `page` with ids above `start`, and deletes those before `horizon`.
--- Attempts at a message that is still in the queue are kept however old they are: they count.
+-- Looks through a page of a queue's failed attempts, at most `page` with ids above `start`, and deletes those before
+-- `horizon`. Attempts at a message that is still in the queue are kept however old they are: they count.
 -- Returns the last id looked at, and whether more may be left.
 -- Called by prune. Locks: the failures' rows. Errors: none.
 create or replace function postmill._prune_failures(

@@ -1,6 +1,6 @@
 -- Deletes what is kept about a queue's finished messages before `horizon`: at most `page` rows of each of results,
--- cancellations and replayed dead letters. A letter that nobody has replayed is never deleted. Returns how many rows, and
--- whether more may be left.
+-- cancellations and replayed dead letters. A letter that was not replayed is never deleted. Returns how many rows,
+-- and whether more may be left.
 -- Called by prune. Locks: rows of results, cancellations, dead_letters, in this order. Errors: none.
 create or replace function postmill._prune_history(
     queue text, horizon timestamptz, page integer, out pruned bigint, out more boolean

@@ -1,5 +1,5 @@
--- Deletes workers that stopped or fell silent more than seven days ago, at most `page` of each, and the wish to be woken of
--- those that have been silent for a minute: one that lives after all says it again.
+-- Deletes workers that stopped or fell silent more than seven days ago, at most `page` of each, and the wish to be
+-- woken of those that have been silent for a minute: one that lives after all says it again.
 -- Called by prune. Locks: rows of workers, then idle_workers. Errors: none.
 create or replace function postmill._prune_workers(page integer) returns bigint
 language sql

@@ -12,7 +12,8 @@ begin
         raise exception 'there is no queue %', coalesce(quote_literal(queue), 'null')
             using errcode = 'PM001',
                   detail = 'No table of that queue is in schema pgmq of this database.',
-                  hint = 'Create it with: select postmill.create_queue(' || coalesce(quote_literal(queue), '''tasks''') || ')';
+                  hint = 'Create it with: select postmill.create_queue('
+                         || coalesce(quote_literal(queue), '''tasks''') || ')';
     end if;
     return relation;
 end

@@ -1,4 +1,5 @@
--- Says that headers can't be sent here. Called by send and send_batch where pgmq is older than 1.5. Errors: PM004, always.
+-- Says that headers can't be sent here. Called by send and send_batch where pgmq is older than 1.5. Errors: PM004,
+-- always.
 create or replace function postmill._refuse_headers() returns void
 language plpgsql
 set search_path = ''

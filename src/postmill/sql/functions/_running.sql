@@ -1,7 +1,7 @@
--- Which of the messages `among` are running: held by a claim of a worker of ours, whose lease has not ended. A message that
--- another pgmq client has read and not yet finished has no claim, and counts as waiting.
--- Called by cancel, retry and purge_queue, once they have locked the messages' rows: a claim that came before is seen, and none can come
--- between. Takes no locks. Errors: PM001 no such queue.
+-- Which of the messages `among` are running: held by a claim of a worker of ours, whose lease has not ended. A message
+-- that another pgmq client has read and not yet finished has no claim, and counts as waiting.
+-- Called by cancel, retry and purge_queue, once they have locked the messages' rows: a claim that came before is seen,
+-- and none can come between. Takes no locks. Errors: PM001 no such queue.
 create or replace function postmill._running(queue text, among bigint[]) returns bigint[]
 language plpgsql
 set search_path = ''

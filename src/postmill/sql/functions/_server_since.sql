@@ -1,5 +1,5 @@
--- Since when this server takes statements: its start, or later the end of a crash recovery or of its time as a standby, where the role
--- may see that (pg_read_all_stats): the WAL writer starts then.
+-- Since when this server takes statements: its start, or later the end of a crash recovery or of its time as a
+-- standby, where the role may see that (pg_read_all_stats): the WAL writer starts then.
 -- Called by: postmill.rescue. Locks: none. Errors: none.
 create or replace function postmill._server_since() returns timestamptz
 language sql stable

@@ -1,6 +1,6 @@
 -- The state of a message that is in its queue; `holder` is the worker whose claim has the message's read_ct, or null.
--- Called by queue_stats and messages. Takes no locks. Errors: none. A plain SQL function without settings of its own, so
--- that it is inlined into the scan.
+-- Called by queue_stats and messages. Takes no locks. Errors: none. A plain SQL function without settings of its own,
+-- so that it is inlined into the scan.
 create or replace function postmill._state(read_ct integer, vt timestamptz, holder uuid) returns text
 language sql stable
 as $$

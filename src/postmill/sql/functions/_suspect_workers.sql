@@ -1,6 +1,7 @@
 -- Writes down which living workers have let go of their session lock, and returns all of those that are not judged yet.
--- Called by: postmill.rescue, last: the rows that it locks are let go of with the end of that statement.
--- Lock order: postmill.workers (skipping locked rows: another rescue writes the same down, or the worker itself has been heard of).
+-- Called by: postmill.rescue, last: the rows that it locks are unlocked with the end of that statement.
+-- Lock order: postmill.workers (skipping locked rows: another rescue writes the same down, or the worker itself has
+-- been heard of).
 -- Errors: none of its own.
 create or replace function postmill._suspect_workers()
 returns table (queue_name text, worker_id uuid)

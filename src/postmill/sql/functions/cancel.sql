@@ -1,6 +1,6 @@
 -- Cancels a message. Returns 'cancelled' (it was waiting: taken out of the queue, kept in postmill.cancellations),
--- 'requested' (it is running: its worker is told, and decides when to stop) or 'not found'. Calling it again is harmless.
--- A message that another pgmq client has read and not yet finished counts as waiting.
+-- 'requested' (it is running: its worker is told, and decides when to stop) or 'not found'. Calling it again is
+-- harmless. A message that another pgmq client has read and not yet finished counts as waiting.
 -- Called by people, the command line and the client. Locks: the message's row first, so that no claim can come between,
 -- then its row in cancellations. Errors: PM001 no such queue.
 create or replace function postmill.cancel(queue text, msg_id bigint) returns text

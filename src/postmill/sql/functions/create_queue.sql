@@ -1,5 +1,5 @@
--- Creates a queue (logged, unpartitioned) with our storage parameters and the wake-up trigger. Idempotent. A queue that is
--- here already and was not created by us is only written down (owned = false); nothing of it is altered.
+-- Creates a queue (logged, unpartitioned) with our storage parameters and the wake-up trigger. Idempotent. A queue
+-- that is here already and was not created by us is only written down (owned = false); nothing of it is altered.
 -- Called by people, the command line and workers at start. Locks: pgmq's own advisory lock for this queue name.
 -- Errors: PM002 the name, PM005 the name's table belongs to something else.
 create or replace function postmill.create_queue(name text) returns void
@@ -15,7 +15,8 @@ begin
         return;
     end if;
     perform postmill._check_queue_name(create_queue.name);
-    -- The lock that pgmq itself takes: between our look at the catalogue and its "create if not exists" nobody comes in.
+    -- The lock that pgmq itself takes: no other session creates the queue between our look at the catalogue and its
+    -- "create if not exists".
     perform pg_advisory_xact_lock(hashtext('pgmq.queue_' || create_queue.name));
     if exists (select from pgmq.meta where queue_name = create_queue.name) then
         perform postmill.create_queue(create_queue.name);
@@ -25,7 +26,8 @@ begin
     from pg_class as class
     join pg_namespace as namespace on namespace.oid = class.relnamespace
     where namespace.nspname = 'pgmq'
-      and class.relname in ('q_' || create_queue.name, 'a_' || create_queue.name, 'q_' || create_queue.name || '_msg_id_seq');
+      and class.relname in ('q_' || create_queue.name, 'a_' || create_queue.name,
+                            'q_' || create_queue.name || '_msg_id_seq');
     if taken_by is not null then
         raise exception 'queue % can''t be created', quote_literal(create_queue.name)
             using errcode = 'PM005',
@@ -34,10 +36,12 @@ begin
     end if;
     perform pgmq.create(queue_name => create_queue.name);
     perform postmill._forget_queue(create_queue.name, dead_too => false);
-    insert into postmill.queues (queue_name, owned, archive_retention) values (create_queue.name, true, interval '7 days');
-    -- A queue's rows live for seconds and its table is small, or should be. Vacuum by a count of dead rows, not by a share of
-    -- the table, which grows with the very backlog that needs it; and without the pauses meant for large tables.
-    -- fillfactor stays 100: vt is indexed, so a claim is never a HOT update and room left in a page buys nothing.
+    insert into postmill.queues (queue_name, owned, archive_retention)
+    values (create_queue.name, true, interval '7 days');
+    -- A queue's rows live for seconds and its table is small, or should be. Vacuum by a count of dead rows, not by a
+    -- share of the table, which grows with the very backlog that needs it; and without the pauses meant for large
+    -- tables. fillfactor stays 100: vt is indexed, so a claim is never a HOT update and room left in a page buys
+    -- nothing.
     execute format(
         'alter table pgmq.%I set (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000, '
         'autovacuum_vacuum_cost_delay = 0, toast.autovacuum_vacuum_scale_factor = 0, '

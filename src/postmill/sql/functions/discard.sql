@@ -1,7 +1,7 @@
--- Deletes dead letters that nobody has replayed: all of the queue's, those named, those that died before
+-- Deletes dead letters that were not replayed: all of the queue's, those named, those that died before
 -- `older_than` ago, or those named that did. Returns how many. Their failed attempts stay for as long as the queue's
 -- retention says.
--- Called by people and the command line. Locks: the letters by id; letters that somebody replays at this moment are
+-- Called by people and the command line. Locks: the letters by id; letters that are being replayed at this moment are
 -- left alone. Errors: PM001 no such queue, PM003 a negative or endless interval.
 create or replace function postmill.discard(
     queue      text,

@@ -15,7 +15,8 @@ begin
     if letters > 0 and not force then
         raise exception 'queue % has % dead letters that nobody has replayed', quote_literal(drop_queue.name), letters
             using errcode = 'PM005',
-                  hint = 'Replay them, or insist: postmill.drop_queue(' || quote_literal(drop_queue.name) || ', force => true)';
+                  hint = 'Replay them, or insist: postmill.drop_queue('
+                         || quote_literal(drop_queue.name) || ', force => true)';
     end if;
     perform pgmq.drop_queue(queue_name => drop_queue.name);
     perform postmill._forget_queue(drop_queue.name, dead_too => true);

@@ -1,7 +1,7 @@
 -- Puts the wake-up trigger on a queue, so that idle workers start on a message at once instead of at their next poll.
--- For a queue that Postmill did not create only the owner of its table may ask: it is somebody else's table.
--- Called by create_queue and by owners who opt in. Locks: SHARE ROW EXCLUSIVE on the queue's table, only when the trigger
--- is not there yet. Errors: PM001 no such queue, PM005 not your table.
+-- For a queue that Postmill did not create only the owner of its table may ask.
+-- Called by create_queue and by owners who opt in. Locks: SHARE ROW EXCLUSIVE on the queue's table, only when the
+-- trigger is not there yet. Errors: PM001 no such queue, PM005 not your table.
 create or replace function postmill.enable_wakeups(queue text) returns void
 language plpgsql
 set search_path = ''

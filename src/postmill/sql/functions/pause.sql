@@ -1,5 +1,5 @@
--- Stops workers from claiming messages of a queue; what runs goes on, and sending works as before. Other pgmq clients are not
--- bound by it. Pausing again changes the reason only.
+-- Stops workers from claiming messages of a queue; what runs goes on, and sending works as before. Other pgmq clients
+-- are not bound by it. Pausing again changes the reason only.
 -- Called by people and the command line. Locks: the queue's row in postmill.queues. Errors: PM001.
 create or replace function postmill.pause(queue text, reason text default null) returns void
 language plpgsql

@@ -1,11 +1,12 @@
--- Deletes a bounded batch of what is older than its queue's retention (set_retention): archived messages, failed attempts,
--- results, cancellations, replayed letters; and workers gone for seven days. One queue a call, whichever is due, and only when
--- nobody else prunes it. Time is postmill.now(). Returns one row that says what was done and whether to come back at once;
--- no row when nothing is due.
--- Called by: every worker's heartbeat now and then; anyone may. Ends after `max_rows` or 0.2 s, and waits for a lock at most
--- 0.1 s: a queue that can't be pruned now (locked, no privilege, a foreign key to its archive) is tried again in a minute,
--- with a warning if the reason does not pass by itself.
--- Lock order: the queue's row in prunings (skipping locked), then rows of one kind after the other. Errors: none of its own.
+-- Deletes a bounded batch of what is older than its queue's retention (set_retention): archived messages, failed
+-- attempts, results, cancellations, replayed letters; and workers gone for seven days. One queue a call, whichever is
+-- due, and only when no other session prunes it. Time is postmill.now(). Returns one row that says what was done and
+-- whether to come back at once; no row when nothing is due.
+-- Called by: every worker's heartbeat now and then; anyone may. Ends after `max_rows` or 0.2 s, and waits for a lock
+-- at most 0.1 s: a queue that can't be pruned now (locked, no privilege, a foreign key to its archive) is tried again
+-- in a minute, with a warning if the reason does not pass by itself.
+-- Lock order: the queue's row in prunings (skipping locked), then rows of one kind after the other. Errors: none of
+-- its own.
 create or replace function postmill.prune(max_rows integer default 5000)
 returns table (queue_name text, archived bigint, failures bigint, history bigint, workers bigint, more boolean)
 language plpgsql
@@ -25,11 +26,14 @@ begin
     begin
         insert into postmill.prunings (queue_name)
         select known.queue_name
-        from (select q.queue_name from postmill.queues as q union select w.queue_name from postmill.workers as w) as known
+        from (select q.queue_name from postmill.queues as q
+              union
+              select w.queue_name from postmill.workers as w) as known
         where not exists (select from postmill.prunings as p where p.queue_name = known.queue_name)
         on conflict (queue_name) do nothing;
     exception when lock_not_available or invalid_column_reference then
-        return;  -- somebody else has just inserted them and prunes; or the table has no key yet, because it is being restored
+        -- Another session has just inserted them and prunes; or the table is being restored and has no key yet.
+        return;
     end;
     select p.* into duty from postmill.prunings as p
     where p.due_at <= clock_timestamp() order by p.due_at limit 1 for update skip locked;
@@ -47,13 +51,15 @@ begin
         workers := postmill._prune_workers(page);
         while true = any (more_kinds) and clock_timestamp() < ends_at and archived + failures + history < max_rows loop
             if more_kinds[1] then
-                select * into step from postmill._prune_archive(queue_name, archive_horizon, page, duty.archive_position);
+                select * into step
+                from postmill._prune_archive(queue_name, archive_horizon, page, duty.archive_position);
                 archived := archived + step.pruned;
                 more_kinds[1] := step.more;
                 duty.archive_position := case when step.more then step.start else '-infinity' end;
             end if;
             if more_kinds[2] then
-                select * into step from postmill._prune_failures(queue_name, history_horizon, page, duty.failure_position);
+                select * into step
+                from postmill._prune_failures(queue_name, history_horizon, page, duty.failure_position);
                 failures := failures + step.pruned;
                 more_kinds[2] := step.more;
                 duty.failure_position := case when step.more then step.start else 0 end;

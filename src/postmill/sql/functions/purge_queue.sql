@@ -1,8 +1,8 @@
--- Deletes every message of a queue that is not running, and returns how many. Unlike pgmq.purge_queue it does not truncate
--- the table under messages that workers hold. Archive and dead letters stay. A message that another client has read and
--- not yet finished counts as waiting.
--- Called by people and the command line. Locks: the queue's rows in msg_id order, 10,000 at a time; rows that somebody has
--- locked are left alone, since they are being claimed. Errors: PM001.
+-- Deletes every message of a queue that is not running, and returns how many. Unlike pgmq.purge_queue it does not
+-- truncate the table under messages that workers hold. Archive and dead letters stay. A message that another client
+-- has read and not yet finished counts as waiting.
+-- Called by people and the command line. Locks: the queue's rows in msg_id order, 10,000 at a time; rows that another
+-- session has locked are left alone, since they are being claimed. Errors: PM001.
 create or replace function postmill.purge_queue(name text) returns bigint
 language plpgsql
 set search_path = ''

@@ -1,7 +1,8 @@
--- One row a queue (or `queue` only): how many messages are in which state, the age of the oldest that is ready (how long ago
--- it became visible), pause, living workers. `total` is what is in the queue's table: ready, running, retrying and scheduled.
--- `exact` is false where a figure is an estimate: a large queue is sampled, and at most 10,000 dead letters are counted.
--- With `exactly` every message is counted: about 0.1 s for a million.
+-- One row a queue (or `queue` only): how many messages are in which state, the age of the oldest that is ready (how
+-- long ago it became visible), pause, living workers. `total` is what is in the queue's table: ready, running,
+-- retrying and scheduled.
+-- `exact` is false where a figure is an estimate: a large queue is sampled, and at most 10,000 dead letters are
+-- counted. With `exactly` every message is counted: about 0.1 s for a million.
 -- Called by people, the command line and dashboards. Takes no locks. Errors: PM001 no such queue.
 create or replace function postmill.queue_stats(queue text default null, exactly boolean default false)
 returns table (
@@ -39,7 +40,8 @@ begin
         into ready, running, retrying, scheduled, oldest, exact
         from postmill._depth(queue_name, exactly) as depth;
         total := ready + running + retrying + scheduled;
-        oldest_ready_age := case when oldest is not null then clock_timestamp() - greatest(oldest, '2000-01-01') end; -- may be -infinity
+        -- The oldest may be -infinity.
+        oldest_ready_age := case when oldest is not null then clock_timestamp() - greatest(oldest, '2000-01-01') end;
         select count(*) into dead from (
             select from postmill.dead_letters as letter
             where letter.queue_name = queue_stats.queue_name and letter.replayed_at is null

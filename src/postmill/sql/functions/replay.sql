@@ -1,7 +1,7 @@
--- Puts dead letters back into their queue as new messages, all of them or `letter_ids`, in one transaction; writes down when,
--- by whom and as which message. `message` replaces the payload (of one letter). Letters that were replayed already, or are
--- not of this queue, are skipped: the rows returned say what was done. Where pgmq has headers, postmill-replayed-from is the
--- letter's id.
+-- Puts dead letters back into their queue as new messages, all of them or `letter_ids`, in one transaction; writes
+-- down when, by whom and as which message. `message` replaces the payload (of one letter). Letters that were replayed
+-- already, or are not of this queue, are skipped: the rows returned say what was done. Where pgmq has headers,
+-- postmill-replayed-from is the letter's id.
 -- Called by people, the command line and the client. Locks: the letters by id; two calls at once share no letter.
 -- Errors: PM001 no such queue, PM003 one payload for several letters.
 create or replace function postmill.replay(

@@ -1,18 +1,21 @@
--- Write down which workers are gone, also those that hold nothing, and give back the messages of all that are: each lease ends at once.
--- A worker is gone when its session lock has been found free twice, a second apart (a cut connection comes back at once), or when it
--- has been silent for longer than ten seconds and its lease (_silent_after). A crash is a recorded, counted attempt. Silence of a worker
--- whose lock is held is recorded as lost_lease, which does not count: a stalled network is no fault of the message.
--- `connected_since`: when the caller came back after its own connection was cut. Others may have been cut off as well, so they have the
--- whole bound from then on, as they have from the server's start.
--- One row a claim that was given back, then one without messages for each worker whose lock is free for the first time or was a
--- moment ago: a call in a second judges it.
--- Called by: every worker, with its heartbeat; anyone may. At most `max_claims` claims are looked at, the oldest first. When some of them
--- are locked there may be others behind, which can be given back: as many are looked at from a place further on, another one each time, so
--- that no lock keeps what is behind it for ever.
--- Lock order: postmill.workers (skipping locked), postmill.claims by claim_id (skipping locked), queue rows (never waiting for one: a
--- settlement locks its rows before its claim, and the two would wait for each other), failures. A claim with a locked row is left
--- for the next call. Errors: none of its own.
-create or replace function postmill.rescue(max_claims integer default 100, connected_since timestamptz default '-infinity')
+-- Write down which workers are gone, also those that hold nothing, and give back the messages of all that are: each
+-- lease ends at once. A worker is gone when its session lock has been found free twice, a second apart (a cut
+-- connection comes back at once), or when it has been silent for longer than ten seconds and its lease
+-- (_silent_after). A crash is a recorded, counted attempt. Silence of a worker whose lock is held is recorded as
+-- lost_lease, which does not count: a stalled network is not the message's fault.
+-- `connected_since`: when the caller came back after its own connection was cut. Others may have been cut off as well,
+-- so each has the whole time limit from then on, as it has from the server's start.
+-- One row a claim that was given back, then one without messages for each worker whose lock is free for the first time
+-- or was a moment ago: a call in a second judges it.
+-- Called by: every worker, with its heartbeat; anyone may. At most `max_claims` claims are looked at, the oldest
+-- first. When some of them are locked there may be others behind, which can be given back: as many are looked at from
+-- a place further on, another one each time, so that no locked claim keeps the claims behind it waiting for ever.
+-- Lock order: postmill.workers (skipping locked), postmill.claims by claim_id (skipping locked), queue rows (never
+-- waiting for one: a settlement locks its rows before its claim, and the two would wait for each other), failures. A
+-- claim with a locked row is left for the next call. Errors: none of its own.
+create or replace function postmill.rescue(
+    max_claims integer default 100, connected_since timestamptz default '-infinity'
+)
 returns table (queue_name text, worker_id uuid, msg_ids bigint[])
 language plpgsql
 set search_path = ''
@@ -45,7 +48,8 @@ begin
               left join postmill.workers as w using (worker_id)
              where c.claim_id > above
                and (w.worker_id is null
-                    or (w.stopped_at is not null  -- a claim after that: the worker lives, and has not had its next heartbeat yet
+                    or (w.stopped_at is not null
+                        -- A claim after that: the worker lives, and has not had its next heartbeat yet.
                         and (c.claimed_at <= w.stopped_at
                              or clock_timestamp() > c.claimed_at + postmill._silent_after(w.lease))))
              order by c.claim_id
@@ -65,7 +69,8 @@ begin
             end if;
         end loop;
         exit when looked_at < max_claims or returned >= looked_at;
-        above := above + floor(random() * (coalesce((select max(c.claim_id) from postmill.claims as c), above) - above));
+        above := above
+                 + floor(random() * (coalesce((select max(c.claim_id) from postmill.claims as c), above) - above));
     end loop;
     msg_ids := null;
     for queue_name, worker_id in select * from postmill._suspect_workers() loop

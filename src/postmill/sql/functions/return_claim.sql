@@ -1,14 +1,16 @@
--- End the leases of one claim whose worker is gone, and record one failed attempt (crash, or lost_lease) for each of its messages that is
--- still queued. A message whose lease had ended before may be with another worker already: its lease is not touched, but the delivery
--- that ended without an outcome is recorded all the same, so that a message that always takes its worker down comes to an end.
--- A message younger than the claim is another one: ids start again in a queue that was dropped and created again. A message that is
--- said to come from the future (any client may write so) says nothing of its age: it is taken for the claim's own.
--- Called by: postmill.rescue, and by a worker for claims of its own (statement give_back). Returns the ids it gave back; null when
--- somebody holds the lock of the table or of one of the rows, a settlement perhaps: then nothing is done. Nor is it when the queue refuses
--- (a right is missing, a trigger raises): that is a warning, since the claims of other queues must not wait. A dropped queue gives back
--- nothing.
--- Lock order: the queue's table and its rows by msg_id, never waiting for one (the caller may hold the claim, which settlements lock
--- after their rows; and a table that is being rewritten would keep the claims of every other queue), failures, and one notification.
+-- End the leases of one claim whose worker is gone, and record one failed attempt (crash, or lost_lease) for each of
+-- its messages that is still queued. A message whose lease had ended before may be with another worker already: its
+-- lease is not touched, but the delivery that ended without an outcome is recorded all the same, so that a message
+-- that always takes its worker down comes to an end. A message younger than the claim is another one: ids start again
+-- in a queue that was dropped and created again. A message that is said to come from the future (any client may write
+-- so) says nothing of its age: it is taken for the claim's own.
+-- Called by: postmill.rescue, and by a worker for claims of its own (statement give_back). Returns the ids it gave
+-- back; null when another session has locked the table or one of the rows, a settlement for example: then nothing is
+-- done. Nor is it when the queue refuses (a right is missing, a trigger raises): that is a warning, since the claims
+-- of other queues must not wait. A dropped queue gives back nothing.
+-- Lock order: the queue's table and its rows by msg_id, never waiting for one (the caller may hold the claim, which
+-- settlements lock after their rows; and a table that is being rewritten would keep the claims of every other queue),
+-- failures, and one notification.
 -- Errors: none of its own.
 create or replace function postmill.return_claim(
     queue_name text, worker_id uuid, msg_ids bigint[], read_cts integer[], claimed_at timestamptz,
@@ -30,7 +32,8 @@ begin
                from (select * from unnest($1, $2) as t (msg_id, read_ct) order by msg_id) as t
               cross join lateral (
                     select q.msg_id from pgmq.%1$I as q
-                     where q.msg_id = t.msg_id and q.read_ct = t.read_ct and (q.enqueued_at <= $5 or q.enqueued_at > clock_timestamp())
+                     where q.msg_id = t.msg_id and q.read_ct = t.read_ct
+                       and (q.enqueued_at <= $5 or q.enqueued_at > clock_timestamp())
                        for update nowait
                     ) as q),
          back as (

@@ -1,6 +1,7 @@
--- Sends one message and returns its id. Visible at once, after `delay`, or at `run_at`; atomic with the caller's transaction.
--- Called by applications, by the Python client and by replay(). Runs with the caller's rights: see docs/reference/sql-functions.md
--- for what a sender must be granted. Locks: none beyond the insert's.
+-- Sends one message and returns its id. Visible at once, after `delay`, or at `run_at`; atomic with the caller's
+-- transaction.
+-- Called by applications, by the Python client and by replay(). Runs with the caller's rights: see
+-- docs/reference/sql-functions.md for what a sender must be granted. Locks: none beyond the insert's.
 -- Errors: PM001 no such queue, PM003 an argument out of its range, PM004 headers on a pgmq older than 1.5.
 create or replace function postmill.send(
     queue   text,

@@ -1,6 +1,7 @@
--- How long a queue keeps what is finished: its archive, failed attempts, results, cancellations and replayed letters. Null: for
--- ever. Holds for a queue of another client too, once somebody says so here; until then its archive is left alone.
--- Called by people. Locks: the queue's row in postmill.queues, then the one in postmill.prunings. Errors: PM001 no such queue, PM003 a negative interval.
+-- How long a queue keeps what is finished: its archive, failed attempts, results, cancellations and replayed letters.
+-- Null: for ever. Without a call for it, the archive of a queue that another client created is left alone.
+-- Called by people. Locks: the queue's row in postmill.queues, then the one in postmill.prunings. Errors: PM001 no
+-- such queue, PM003 a negative interval.
 create or replace function postmill.set_retention(queue text, retention interval) returns void
 language plpgsql
 set search_path = ''
@@ -21,6 +22,7 @@ begin
     set archive_retention = excluded.archive_retention, history_retention = excluded.history_retention;
     insert into postmill.prunings (queue_name) values (queue)
     on conflict (queue_name) do update
-    set due_at = excluded.due_at, archive_position = excluded.archive_position, failure_position = excluded.failure_position;
+    set due_at = excluded.due_at, archive_position = excluded.archive_position,
+        failure_position = excluded.failure_position;
 end
 $$;

@@ -1,6 +1,6 @@
--- Trigger function: calls a waiting worker of the queue TG_ARGV[0] when something was inserted, and stays silent when nobody
--- waits (a notification makes commits queue for one lock). SECURITY DEFINER because it reads private tables while a
--- stranger sends. A hint only: workers poll as well. Once a statement, not a row.
+-- Trigger function: wakes an idle worker of the queue TG_ARGV[0] when something was inserted, and sends no
+-- notification when no worker is idle (a notification makes commits queue for one lock). SECURITY DEFINER because it
+-- reads private tables, which a sender may not. A hint only: workers poll as well. Once a statement, not a row.
 -- Called by the trigger postmill_wake. Takes no locks. Errors: none.
 create or replace function postmill.wake() returns trigger
 language plpgsql

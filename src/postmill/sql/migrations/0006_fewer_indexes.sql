@@ -4,8 +4,8 @@ alter table postmill.failures drop constraint failures_pkey;
 drop index postmill.failures_queue;
 alter table postmill.failures add primary key (queue_name, failure_id);
 
--- A letter stands in one of two indexes by queue and message: the letters that wait are counted and replayed without a look at
--- those that were replayed.
+-- A letter stands in one of two indexes by queue and message: the letters that wait are counted and replayed without a
+-- look at those that were replayed.
 drop index postmill.dead_letters_queue;
 drop index postmill.dead_letters_message;
 create index dead_letters_waiting on postmill.dead_letters (queue_name, msg_id) where replayed_at is null;

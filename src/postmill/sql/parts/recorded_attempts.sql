@@ -1,5 +1,5 @@
--- How the attempts ended that a settlement is for, and their records. The CTE `ended` before it names the settled messages with
--- these columns; a null kind leaves no record (the message was not run).
+-- How the attempts ended that a settlement is for, and their records. The CTE `ended` before it names the settled
+-- messages with these columns; a null kind leaves no record (the message was not run).
 -- Part of the statements reschedule and dead_letter. $6 queue, $7 worker. Lock order: postmill.failures.
 recorded as (
     insert into postmill.failures

@@ -1,6 +1,6 @@
 -- The claims of settled messages: a claim ends with its last message, and until then it loses those that are settled.
--- Part of the statements reschedule, dead_letter, cancel_running and close_claims; follows a CTE `token` with their ids.
--- $4 claims that end, $5 claims that lose these messages. Lock order: postmill.claims.
+-- Part of the statements reschedule, dead_letter, cancel_running and close_claims; follows a CTE `token` with their
+-- ids. $4 claims that end, $5 claims that lose these messages. Lock order: postmill.claims.
 closed as (
     delete from postmill.claims where claim_id = any ($4::bigint[])
 ),

@@ -1,5 +1,5 @@
--- A queue's last id, and the transactions that write to it. The sequence is read BEFORE the locks (the lateral reference forces
--- it): a writer that is not seen here has ids above it only.
+-- A queue's last id, and the transactions that write to it. The sequence is read BEFORE the locks (the lateral
+-- reference forces it): a writer that is not seen here has ids above it only.
 -- Part of the statements busy_snapshot and idle_snapshot. Takes no locks.
   from (select case when is_called then last_value else 0 end as last from {sequence} offset 0) as id
  cross join lateral (

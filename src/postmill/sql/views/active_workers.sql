@@ -1,5 +1,6 @@
--- Workers that have not stopped and whose heartbeat is at most 6 seconds old: an idle worker writes one every 3.6 to 4.4 seconds, and one
--- may be late. The one home of this bound in SQL: it shows, and chooses whom to wake; it judges nobody (see the function _silent_after).
+-- Workers that have not stopped and whose heartbeat is at most 6 seconds old: an idle worker writes one every 3.6 to
+-- 4.4 seconds, and one may be late. The one home of this bound in SQL: it decides which workers are shown and woken.
+-- Which workers are gone is decided by the function _silent_after.
 create or replace view postmill.active_workers as
 select
     worker_id, queue_name, function_name, hostname, pid, version, started_at, last_heartbeat_at,

@@ -1,6 +1,7 @@
--- The raw limit's claim: the fast lane without a row in postmill.claims, lanes or byte bound. PINNED: `postmill bench` measures the worker
--- against it, so it changes only when somebody finds a faster claim with the same effect.
--- $1 claim ids above this one, $2 at most so many. Called by postmill.bench. Locks: the rows it claims, skipping locked ones.
+-- The raw limit's claim: the fast lane without a row in postmill.claims, lanes or byte bound. PINNED: `postmill bench`
+-- measures the worker against it, so it changes only when there is a faster claim with the same effect.
+-- $1 claim ids above this one, $2 at most so many. Called by postmill.bench. Locks: the rows it claims, skipping
+-- locked ones.
 update {queue} as q
 set
     vt = clock_timestamp() + interval '30 seconds',

@@ -1,6 +1,6 @@
--- How a queue stands, for a worker that claims from it. Called by: engine claimer. $1 to $5 as in the part snapshot_columns,
--- $6 a claim made not long ago, $7 the worker. `rivals`: how many workers with a lower id have claimed in the last second. Of
--- what only idle workers ask it says nothing (see idle_snapshot).
+-- How a queue stands, for a worker that claims from it. Called by: engine claimer. $1 to $5 as in the part
+-- snapshot_columns, $6 a claim made not long ago, $7 the worker. `rivals`: how many workers with a lower id have
+-- claimed in the last second. Of what only idle workers ask it says nothing (see idle_snapshot).
 -- Lock order: none. Errors: undefined_table when the queue was dropped.
 select
 --+ snapshot_columns

@@ -1,6 +1,6 @@
 -- Take cancelled messages out of the queue once their handlers have given up.
--- Called by: engine settler. $1 to $5 as in the parts tokens and settled_claims, $6 queue. Returns the ids that it really
--- cancelled. Lock order: queue rows by msg_id, postmill.claims, cancellations.
+-- Called by: engine settler. $1 to $5 as in the parts tokens and settled_claims, $6 queue. Returns the ids that it
+-- really cancelled. Lock order: queue rows by msg_id, postmill.claims, cancellations.
 with
 --+ tokens
 gone as (

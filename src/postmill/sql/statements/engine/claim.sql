@@ -2,20 +2,23 @@
 -- Called by: engine claimer, with one of the flags fast, due, late.
 --   fast: ids above $1, in order.   due: vt after $1 among ids up to $8, in order of vt.   late: ids above $1 up to $8.
 --   patrol, together with late: asks as well what the other lanes can't know of.
--- $2 at most so many messages, $3 the lease, $4 the worker, $5 the queue, $6 no further message once so many stored bytes are taken,
--- $7 the history that the worker's cursor belongs to (see cursor_hint_read): in another one nothing is taken, and `known` is false.
--- One row of arrays: decoding it costs a fraction of a row a message. One vt for the whole claim, from the statement's one clock.
--- Rows are written by ctid, so dead versions cost nothing; a partitioned queue's ctids are ambiguous: there by id.
--- `complete`: all that was due in the lane is taken, but for rows that somebody has locked (never so while the queue is paused or
--- not the known one: then nothing is taken).
--- `alive`: a message is in the range. Of a patrol `oldest_vt`: since when the first of those taken was due; `locked`: the first message
--- that is due for half a minute and can't be taken, because a transaction has locked it; `took_s`: what the server spent.
--- `enqueued_us` is cut to what Python has a date for: another client may have written any time, infinity too. Since such a time or one
--- to come says nothing of when the message came, all failures of its id count then.
--- Failures of an older message with the same id (the queue was dropped and created again) don't count; a lost lease may be recorded
--- long after it began, when the newer message is there already.
--- For a row that makes the whole statement fail: `unread` leaves payloads and headers where they are, `front` takes nothing and tells the id
--- that would be taken, left_out (of the fast lane), left_out_behind (of the others) and left_out_patrol (of a patrol too) pass by these ids.
+-- $2 messages at most, $3 the lease, $4 the worker, $5 the queue, $6 bytes: no further message is taken once the
+-- stored messages taken have this size, $7 the history that the worker's cursor belongs to (see cursor_hint_read): in
+-- another one nothing is taken, and `known` is false. One row of arrays: decoding it costs a fraction of a row a
+-- message. One vt for the whole claim, from the statement's one clock. Rows are written by ctid, so dead versions cost
+-- nothing; a partitioned queue's ctids are ambiguous: there by id.
+-- `complete`: all that was due in the lane is taken, except rows that another session has locked (never so while the
+-- queue is paused or not the known one: then nothing is taken).
+-- `alive`: a message is in the range. Of a patrol `oldest_vt`: since when the first of those taken was due; `locked`:
+-- the first message that is due for half a minute and can't be taken, because a transaction has locked it; `took_s`:
+-- what the server spent.
+-- `enqueued_us` is cut to what Python has a date for: another client may have written any time, infinity too. Since
+-- such a time or one to come says nothing of when the message came, all failures of its id count then.
+-- Failures of an older message with the same id (the queue was dropped and created again) don't count; a lost lease
+-- may be recorded long after it began, when the newer message is there already.
+-- For a row that makes the whole statement fail: `unread` leaves payloads and headers where they are, `front` takes
+-- nothing and tells the id that would be taken, left_out (of the fast lane), left_out_behind (of the others) and
+-- left_out_patrol (of a patrol too) pass by these ids.
 -- Lock order: queue rows (skipping locked ones), then postmill.claims. Errors: none of its own.
 with clock as materialized (
     select clock_timestamp() as now, $7::text =
@@ -66,10 +69,12 @@ claim as (
 select (select claim_id from claim) as claim_id,
        (select now from clock) as now,
        (select known from clock) as known,
-       (select open and known from clock) and count(*) = (select count(*) from candidate) and count(*) < $2::integer as complete,
+       (select open and known from clock)
+       and count(*) = (select count(*) from candidate) and count(*) < $2::integer as complete,
        exists (select from {queue} where msg_id > $1::bigint and msg_id <= $8::bigint) as alive, --? late
        (select greatest(min(vt), '2000-01-01') from candidate where bytes_before < $6::bigint) as oldest_vt, --? patrol
-       (select min(msg_id) from ((select msg_id from {queue} where msg_id > $1::bigint and msg_id <= $8::bigint --? patrol
+       (select min(msg_id) from ((select msg_id from {queue} --? patrol
+                                   where msg_id > $1::bigint and msg_id <= $8::bigint --? patrol
                                      and vt <= (select now from clock) - interval '30 seconds' --? patrol
                                      and msg_id <> all ($9::bigint[]) --? left_out_patrol
                                    order by msg_id limit $2::integer + 1) --? patrol
@@ -78,7 +83,8 @@ select (select claim_id from claim) as claim_id,
        (extract(epoch from max(vt)) * 1000000)::bigint as vt_us,
        array_agg(msg_id) as msg_ids,
        array_agg(read_ct) as read_cts,
-       array_agg((date_part('epoch', least(greatest(enqueued_at, '0001-01-02'), '9999-12-30')) * 1000000)::bigint) as enqueued_us,
+       array_agg((date_part('epoch', least(greatest(enqueued_at, '0001-01-02'), '9999-12-30')) * 1000000)::bigint)
+       as enqueued_us,
        (select min(msg_id) from candidate) as front, --? front
        array_agg(coalesce(message::text, 'null')) as messages, --? !unread
        case when count(headers) > 0 then array_agg(headers::text) end as headers, --? !unread

@@ -1,9 +1,10 @@
--- Let go of claims whose messages are settled elsewhere: in a handler's own transaction, or lost to another worker. A delivery
--- that was lost without an outcome is recorded, so that a message that always takes its worker down comes to an end. It is
--- recorded once only: where the claim is gone, the worker that took it has recorded the loss, or the queue was dropped, and
--- the id may be another message's by now.
--- Called by: engine settler. $1 ids (the text of an array), $2 queue, $3 worker, $4 and $5 as in the part settled_claims,
--- $6 ids to record as lost leases, $7 their attempt, $8 the claims that they were of, [$9 results of $1 as JSON text or null].
+-- Let go of claims whose messages are settled elsewhere: in a handler's own transaction, or lost to another worker. A
+-- delivery that was lost without an outcome is recorded, so that a message that always takes its worker down comes to
+-- an end. It is recorded once only: where the claim is gone, the worker that took it has recorded the loss, or the
+-- queue was dropped, and the id may be another message's by now.
+-- Called by: engine settler. $1 ids (the text of an array), $2 queue, $3 worker, $4 and $5 as in the part
+-- settled_claims, $6 ids to record as lost leases, $7 their attempt, $8 the claims that they were of, [$9 results of
+-- $1 as JSON text or null].
 -- Lock order: postmill.claims, results, failures. Errors: none of its own.
 with token as (
     select unnest($1::text::bigint[]) as msg_id

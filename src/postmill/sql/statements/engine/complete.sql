@@ -1,7 +1,9 @@
--- Finish messages: out of the queue, with the flag archive into its archive, with the flag results also into postmill.results.
--- Called by: engine settler, and the transaction of a handler. $1 to $3 as in the part tokens, $4 claims whose last messages
--- these are, [$5 queue, $6 results as JSON text or null]. With the flag transaction only inside the transaction that
--- db handler_session has begun: elsewhere nothing is finished. Returns the ids that it really finished.
+-- Finish messages: out of the queue, with the flag archive into its archive, with the flag results also into
+-- postmill.results.
+-- Called by: engine settler, and the transaction of a handler. $1 to $3 as in the part tokens, $4 claims whose last
+-- messages these are, [$5 queue, $6 results as JSON text or null]. With the flag transaction only inside the
+-- transaction that db handler_session has begun: elsewhere nothing is finished. Returns the ids that it really
+-- finished.
 -- Lock order: queue rows by msg_id, postmill.claims. Errors: none of its own.
 with
 --+ tokens

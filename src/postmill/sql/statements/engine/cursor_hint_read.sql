@@ -1,8 +1,10 @@
--- Where a new cursor may start in a queue, and the history that it then belongs to. Called by: engine lanes. $1 the queue.
--- `hint` is 0 when nothing is known of this very table, and never above the last id given out (a sequence may have been set back).
--- `history` changes when the server is another one or was restarted, was promoted or restored, when the database or the table is
--- another one, was truncated or rewritten, and when columns that we use came or went. Every role may read all of it.
--- Takes no locks. Errors: undefined_table when the queue was dropped.
+-- Where a new cursor may start in a queue, and the history that it then belongs to. Called by: engine lanes. $1 the
+-- queue.
+-- `hint` is 0 when nothing is known of this very table, and never above the last id given out (a sequence may have
+-- been set back).
+-- `history` changes when the server is another one or was restarted, was promoted or restored, when the database or
+-- the table is another one, was truncated or rewritten, and when columns that we use came or went. Every role may read
+-- all of it. Takes no locks. Errors: undefined_table when the queue was dropped.
 select clock_timestamp() as now,
 --+ cursor_history
        as history,

@@ -1,13 +1,16 @@
--- How a queue stands, for a worker that has nothing to do. Called by: engine claimer. $1 to $5 as in the part snapshot_columns.
--- `ahead_age_s`: seconds since the first message that is due in the fast lane was sent. `due_in_s`: seconds until the next
--- message falls due, null when none waits. Times are cut to those of this millennium: they may be infinite, and before
--- PostgreSQL 17 no difference of infinite times exists. `waiting`: how many workers want to be woken. Asked by idle workers
--- only: while an old transaction keeps dead rows, these walk over the index entries of those.
+-- How a queue stands, for a worker that has nothing to do. Called by: engine claimer. $1 to $5 as in the part
+-- snapshot_columns.
+-- `ahead_age_s`: seconds since the first message that is due in the fast lane was sent. `due_in_s`: seconds until the
+-- next message falls due, null when none waits. Times are cut to those of this millennium: they may be infinite, and
+-- before PostgreSQL 17 no difference of infinite times exists. `waiting`: how many workers want to be woken. Asked by
+-- idle workers only: while an old transaction keeps dead rows, these walk over the index entries of those.
 -- Lock order: none. Errors: undefined_table when the queue was dropped.
 select
 --+ snapshot_columns
-       (select extract(epoch from clock_timestamp() - least(greatest(enqueued_at, '2000-01-01'), '3000-01-01'))::double precision
-          from {queue} where msg_id > $3::bigint and vt <= (select clock_timestamp()) order by msg_id limit 1) as ahead_age_s,
+       (select extract(epoch from clock_timestamp()
+                                  - least(greatest(enqueued_at, '2000-01-01'), '3000-01-01'))::double precision
+          from {queue} where msg_id > $3::bigint and vt <= (select clock_timestamp())
+         order by msg_id limit 1) as ahead_age_s,
        (select extract(epoch from least(vt, '3000-01-01') - clock_timestamp())::double precision
           from {queue} where vt > $2::timestamptz order by vt limit 1) as due_in_s,
        (select count(*) from postmill.idle_workers where queue_name = $1::text) as waiting,

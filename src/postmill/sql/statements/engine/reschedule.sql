@@ -1,11 +1,12 @@
 -- Put messages back for later: after a failed attempt (with its record), a snooze, or because the worker gives them up.
--- Called by: engine settler. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 worker, $8 seconds until due
--- again; and for failed attempts, null otherwise: $9 attempt, $10 kind, $11 error type, $12 error message, $13 traceback,
+-- Called by: engine settler. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 worker, $8 seconds until
+-- due again; and for failed attempts, null otherwise: $9 attempt, $10 kind, $11 error type, $12 error message, $13
+-- traceback,
 -- $14 seconds that it ran.
--- A record that a trigger keeps out in silence is an error (22P02): an attempt without a record is not counted, and a message
--- whose attempts are not counted is tried for ever. read_ct is never lowered: two workers could hold the same token.
--- A message's delay is found by the place of its id among the ascending ids: a join of rows that are written is planned from
--- statistics (see the part still_held). Returns the ids that it really rescheduled.
+-- A record that a trigger keeps out in silence is an error (22P02): an attempt without a record is not counted, and a
+-- message whose attempts are not counted is tried for ever. read_ct is never lowered: two workers could hold the same
+-- token. A message's delay is found by the place of its id among the ascending ids: a join of rows that are written is
+-- planned from statistics (see the part still_held). Returns the ids that it really rescheduled.
 -- Lock order: queue rows by msg_id, postmill.claims, postmill.failures.
 with
 --+ tokens

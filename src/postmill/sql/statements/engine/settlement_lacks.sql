@@ -1,7 +1,8 @@
--- What the settlements of one kind need and this session does not have: a missing table, schema or right. Read from the catalogue, so
--- it needs no right itself. Called by: engine settler, after a refusal that may meet every row. $1 the queue's table, $2 its archive's
--- table (null: completed messages are deleted), both without schema, $3 the kind of settlement.
--- A right to some columns is taken for enough: the statement that was refused has shown otherwise, but it is not known for which row.
+-- What the settlements of one kind need and this session does not have: a missing table, schema or right. Read from
+-- the catalogue, so it needs no right itself. Called by: engine settler, after a refusal that may meet every row. $1
+-- the queue's table, $2 its archive's table (null: completed messages are deleted), both without schema, $3 the kind
+-- of settlement. A right to some columns is taken for enough: the statement that was refused has shown otherwise, but
+-- it is not known for which row.
 -- Returns each lack in words, and whether it is the queue's own table that is gone. Takes no locks. Errors: none.
 with needed (kinds, schema_name, table_name, rights) as (
     values

@@ -1,5 +1,6 @@
 -- Which messages are still in the queue under the delivery that a settlement was sent for, though it did not find them.
--- Called by: engine settler, for what looks like a lost lease. A trigger or row security that keeps a row says nothing, but its row stays.
+-- Called by: engine settler, for what looks like a lost lease. A trigger or row security that keeps a row says
+-- nothing, but its row stays.
 -- $1 ids, $2 their read_ct, $3 their vt (µs since 1970). Takes no locks. Errors: none of its own.
 select q.msg_id
   from {queue} as q

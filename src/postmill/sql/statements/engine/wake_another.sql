@@ -1,5 +1,6 @@
--- The asking worker took all it could: if something is still due in the fast lane, call another. Called by: engine claimer. $1 queue,
--- $2 the worker that asks, $3 its cursor's position. Takes no locks. Errors: undefined_table when the queue was dropped.
+-- The asking worker took all it could: if a message is still due in the fast lane, wake another one. Called by: engine
+-- claimer. $1 queue, $2 the worker that asks, $3 its cursor's position. Takes no locks. Errors: undefined_table when
+-- the queue was dropped.
 select postmill._wake_one($1::text, $2::uuid)
  where exists (select from (select from {queue}
                              where msg_id > $3::bigint and vt <= (select clock_timestamp())

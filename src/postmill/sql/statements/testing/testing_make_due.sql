@@ -1,4 +1,5 @@
--- Make every message of a queue due that waits for a moment to come: delayed, retrying and snoozed ones. Not those that run.
+-- Make every message of a queue due that waits for a moment to come: delayed, retrying and snoozed ones. Not those
+-- that run.
 -- Called by postmill.testing. $1 the queue. Returns how many. Locks: the queue's rows. Errors: none.
 with due as (
     update {queue} as queued

@@ -1,5 +1,7 @@
--- Take a message from whoever holds it, as another client does that reads it and is done with it at once: due again, and its
--- lease is worth nothing. Called by postmill.testing. $1 the queue, $2 the message. Locks: the message's row. Errors: none.
+-- Take a message from the worker that holds it, as another client does that reads it and puts it back at once: it is
+-- due again, and the worker's lease is lost. Called by postmill.testing. $1 the queue, $2 the message. Locks: the
+-- message's row.
+-- Errors: none.
 with taken as (
     update {queue} set read_ct = read_ct + 1, vt = clock_timestamp() where msg_id = $2::bigint returning msg_id
 )

@@ -3,8 +3,10 @@
 -- Called by doctor. Takes no locks. Errors: none; a user without pg_read_all_stats sees less.
 select kind, name, age_s, age_xids
 from (
-    select 'transaction' as kind, format('%s (%s, %s)', pid, usename, coalesce(nullif(application_name, ''), state)) as name,
-        extract(epoch from clock_timestamp() - xact_start)::float8 as age_s, age(coalesce(backend_xmin, backend_xid)) as age_xids
+    select 'transaction' as kind,
+        format('%s (%s, %s)', pid, usename, coalesce(nullif(application_name, ''), state)) as name,
+        extract(epoch from clock_timestamp() - xact_start)::float8 as age_s,
+        age(coalesce(backend_xmin, backend_xid)) as age_xids
     from pg_stat_activity
     where pid <> pg_backend_pid() and coalesce(backend_xmin, backend_xid) is not null and xact_start is not null
       and backend_type = 'client backend'

@@ -1,5 +1,6 @@
--- Lets one migrator at a time go on; held until the transaction ends. Called by postmill.db.tools.migrate, first in each
--- transaction: what it decided before must be read again afterwards, hence read committed. The key is 'postmill' in ASCII.
+-- Lets one migrator at a time go on; held until the transaction ends. Called by postmill.db.tools.migrate, first in
+-- each transaction: what it decided before must be read again afterwards, hence read committed. The key is 'postmill'
+-- in ASCII.
 set transaction isolation level read committed;
 set local search_path = pg_catalog;
 set local client_min_messages = warning;

@@ -1,5 +1,5 @@
--- The schema and the two tables in which the migrator writes down what it did. Called by postmill.db.tools.migrate, once,
--- under its lock. Errors: insufficient_privilege when the role may not create a schema in this database.
+-- The schema and the two tables in which the migrator writes down what it did. Called by postmill.db.tools.migrate,
+-- once, under its lock. Errors: insufficient_privilege when the role may not create a schema in this database.
 create schema postmill;
 revoke all on schema postmill from public;
 comment on schema postmill is 'Postmill: background work. Tables are private; use the functions and views.';

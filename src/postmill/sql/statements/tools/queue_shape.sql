@@ -1,8 +1,10 @@
 -- What the table of each queue looks like, or of queue $1 only (null: all); read from the catalogue, so nothing of the
 -- queue itself is locked or needs a privilege. A queue that is registered but has no table is left out.
 -- Tables of long names are cut to 63 bytes, as the server does when it makes them.
--- An archive may be anything that takes rows, a view or a foreign table too: the part cursor_columns must say the same of it.
--- Called by postmill.db.tools.pgmq (psycopg) and the engine (asyncpg). Takes no locks. Errors: undefined_table without pgmq.
+-- An archive may be anything that takes rows, a view or a foreign table too: the part cursor_columns must say the same
+-- of it.
+-- Called by postmill.db.tools.pgmq (psycopg) and the engine (asyncpg). Takes no locks. Errors: undefined_table without
+-- pgmq.
 select
     meta.queue_name::text as queue_name,
     class.oid as relation,
@@ -24,11 +26,13 @@ select
         where attribute.attrelid = archive.oid and attribute.attname = 'last_read_at' and not attribute.attisdropped
     ) as archive_has_last_read_at,
     (
-        -- Found by what owns it: the sequence of a table that was renamed, or restored beside another, has another name.
+        -- Found by what owns it: the sequence of a table that was renamed, or restored beside another, has another
+        -- name.
         select format('%I.%I', sequence_schema.nspname, sequence.relname)
         from pg_catalog.pg_depend as owned
         join pg_catalog.pg_attribute as attribute
-            on attribute.attrelid = owned.refobjid and attribute.attnum = owned.refobjsubid and attribute.attname = 'msg_id'
+            on attribute.attrelid = owned.refobjid and attribute.attnum = owned.refobjsubid
+            and attribute.attname = 'msg_id'
         join pg_catalog.pg_class as sequence on sequence.oid = owned.objid and sequence.relkind = 'S'
         join pg_catalog.pg_namespace as sequence_schema on sequence_schema.oid = sequence.relnamespace
         where owned.classid = 'pg_catalog.pg_class'::regclass and owned.refclassid = 'pg_catalog.pg_class'::regclass

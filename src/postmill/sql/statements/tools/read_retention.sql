@@ -3,7 +3,8 @@
 -- Called by the command line. Takes no locks. Errors: none.
 select
     extract(epoch from known.archive_retention)::float8 as archive_s,
-    extract(epoch from case when known.queue_name is null then interval '7 days' else known.history_retention end)::float8
+    extract(epoch from case when known.queue_name is null then interval '7 days'
+                            else known.history_retention end)::float8
         as history_s
 from (values ($1::text)) as asked (queue_name)
 left join postmill.queues as known using (queue_name)

@@ -1,6 +1,6 @@
--- Every queue with what is in it, and two counters from which a rate is made. Messages sent so far are ids given out: a
--- sequence is up to date, where the server's statistics may be 10 s late. Those that left are what is missing of them, as
--- long as the queue was counted whole; otherwise they come from the statistics.
+-- Every queue with what is in it, and two counters from which a rate is made. Messages sent so far are ids given out:
+-- a sequence is up to date, where the server's statistics may be 10 s late. Those that left are what is missing of
+-- them, as long as the queue was counted whole; otherwise they come from the statistics.
 -- Called by the command line (top). Takes no locks. Errors: none.
 select
     stats.queue_name as queue, ready, running, retrying, scheduled, dead, exact,

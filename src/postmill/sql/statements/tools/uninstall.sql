@@ -1,3 +1,4 @@
--- Removes all that is ours; the wake-up triggers on queues go with the function they call. Called by postmill.db.tools.migrate
--- under its lock. Locks every queue's table that has a trigger of ours for a moment. Errors: insufficient_privilege.
+-- Removes all that is ours; the wake-up triggers on queues go with the function they call. Called by
+-- postmill.db.tools.migrate under its lock. Locks every queue's table that has a trigger of ours for a moment. Errors:
+-- insufficient_privilege.
 drop schema postmill cascade;

@@ -1,0 +1,29 @@
+"""Lines of SQL end at 120 characters: a diff shows lines, and long ones are cut off."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import postmill
+
+SQL = Path(postmill.__file__).parent / "sql"
+WIDTH = 120  # as wide as a line of prose
+EXEMPT = {f"000{number}" for number in range(1, 6)}
+"""Migrations older than this rule: databases keep the digest of what has run, so their text never changes."""
+FILES = [path for path in sorted(SQL.rglob("*.sql")) if path.name[:4] not in EXEMPT]
+
+
+def too_long(text: str) -> list[int]:
+    """The numbers of the lines that are too long."""
+    return [number for number, line in enumerate(text.split("\n"), 1) if len(line) > WIDTH]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_line_of_sql_is_too_long(path: Path) -> None:
+    assert too_long(path.read_text(encoding="utf-8")) == []
+
+
+def test_a_long_line_is_found() -> None:
+    assert too_long(f"select 1;\nselect {'1, ' * 40}1;\n") == [2]
