@@ -1,5 +1,5 @@
--- JSON as lists show it: itself, or why it can't be shown, so that one value hides no other. Called by messages and by the statements that
--- read dead letters. Takes no locks. Errors: none.
+-- JSON as lists show it: itself, or why it can't be shown, so that one value hides no other. Called by messages and by
+-- the statements that read dead letters. Takes no locks. Errors: none.
 create or replace function postmill._shown(value jsonb) returns jsonb
 language plpgsql immutable
 set search_path = ''
