@@ -40,8 +40,13 @@ if TYPE_CHECKING:
     from postmill.service.service import Service
 
 CANCEL_GRACE_S = 5.0
-"""How long a cancelled handler may take to clean up, before it is left behind."""
+"""How long, in seconds, a cancelled handler may take to clean up before it is left behind. 5 s: enough for a
+``finally`` that speaks to another server, and no long wait at the end of a process.
+"""
 FLUSH_S = 10.0
+"""How long, in seconds, a worker that stops waits for its outcomes to be written, and then for its hooks. 10
+s: a restart of the server is mostly over by then. What is not written runs again elsewhere.
+"""
 
 
 class QueueWorker:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 CLOCK_S = 0.001
-"""An event loop's timer may go off so much early: its clock counts whole milliseconds."""
+"""How much early, in seconds, an event loop's timer may go off: uvloop counts whole milliseconds."""
 
 StopReason = Literal["shutdown", "timeout", "lease_lost", "cancelled"]
 

@@ -28,13 +28,18 @@ if TYPE_CHECKING:
     from postmill.model.queue.worker_options import WorkerOptions
 
 MAX_UNSETTLED = 5_000
-"""Finished messages that wait to be written down, before no more are claimed: the database is slower than the
-handlers.
+"""Above so many finished messages that wait to be written down no more are claimed, since the database is
+slower than the handlers. 5,000: five full statements of the settler, so a short delay stops nothing.
 """
 SURPLUS_AFTER_S = 1.0
-"""How long too many messages may wait, without any being added, before they are given back."""
+"""How long, in seconds, too many messages may wait without any being added before they are given back. 1 s: a
+pause of the handlers is often shorter, and to give messages back and claim them again costs more than that.
+"""
 TURN = 50
-"""Messages in a row before the event loop gets a turn, if their handlers never wait."""
+"""How many messages run in a row before the event loop gets a turn, if their handlers never wait. 50: they
+take about 0.2 ms, so nothing else in the process waits noticeably, and the cost of a task is spread over
+them.
+"""
 
 
 class Dispatcher:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 TICK_S = 0.5
-"""How often the event loop shows that it has a turn."""
+"""How often, in seconds, the event loop shows that it has a turn. Half of ``BLOCKED_S``: two missed turns
+tell.
+"""
 BLOCKED_S = 1.0
 """A loop that has not turned for so long keeps its other messages waiting noticeably."""
 LOOK_S = 0.25

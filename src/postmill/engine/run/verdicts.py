@@ -44,9 +44,13 @@ if TYPE_CHECKING:
 QUOTED_LIMIT = 300
 """Characters of the last error in the reason of a dead letter: what fits in a line of a list."""
 BROKEN_RULE_S = 60.0
-"""A message waits so long when its retry rule is broken: time to notice, before the next attempt is used."""
+"""How long, in seconds, a message waits when its retry rule is broken. A minute: time to notice it in the log
+before the next attempt is used.
+"""
 REFUSED_S = 30.0
-"""Between two tries of a transaction that the queue refuses: a line in the log for each, and no flood."""
+"""Seconds between two tries of a transaction that the queue refuses. Each try is a line in the log: at 30 s
+these are seen, and are no flood.
+"""
 
 
 class ChildCrashed(Exception):

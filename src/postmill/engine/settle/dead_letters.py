@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 
 MAX_HOOKS = 8
-"""Plain ``on_dead`` functions that run at once: they are rare, and mostly wait for somebody's API."""
+"""How many plain ``on_dead`` functions run at once. 8: dead letters are rare, and a hook mostly waits for
+another service's API; more threads would only press that service.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from postmill.engine.settle.settlement import Pair, Settlement, Statements
 
 QUESTION_S = 1.0
-"""Longer than any of these questions takes, unless a lock keeps it waiting, which is an answer as well."""
+"""The time limit of a question, in seconds. Each takes milliseconds: one that takes 1 s waits for a lock,
+which is an answer as well.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 STAYED = "the row stays where it is: a trigger or row security keeps it"
 WAITS = 3
-"""What failed so often, though it would pass by itself, is looked into: most locks are gone before."""
+"""After so many failures for a reason that passes by itself, the reason is looked into. 3: with the lock
+limit of half a second that is about 1.5 s, in which most locks are gone.
+"""
 
 
 class Settle(Protocol):

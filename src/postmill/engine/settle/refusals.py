@@ -23,11 +23,16 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 FIRST_WAIT_S = 0.5
-"""Before the second try: a right that is granted while somebody looks on is used at once."""
+"""Seconds before the second try. Half a second: a person who grants the missing right sees it used at once.
+"""
 LONGEST_WAIT_S = 30.0
-"""Between two tries of one row. The queue as a whole is asked at most every ``ASK_EVERY_S``."""
+"""The longest wait between two tries of one row, in seconds. 30 s: an odd row costs next to nothing, and
+eight tries (``model.queue.refusal.TRIES``) end within about two minutes.
+"""
 ASK_EVERY_S = 5.0
-"""One small statement in this time finds out that a queue takes settlements again."""
+"""The longest wait, in seconds, before one row is sent to see whether the queue takes settlements again. 5 s:
+one small statement, and a queue that is mended goes on within that time.
+"""
 
 
 @dataclass(slots=True)
