@@ -4,47 +4,30 @@ can be sent to.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
-from postmill.handlers.invokers import Invoker, decoder, invoker_for
-from postmill.handlers.signature import Decorated, read_signature
+from postmill.handlers.invokers import TASK_HEADER, Callee, Callees
 from postmill.model.errors import InvalidHandler, InvalidOption, InvalidPayload
-from postmill.model.queue.outcome import one_a_message
 from postmill.model.queue.payload import to_json
 from postmill.model.queue.worker_options import WorkerOptions, options_from
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
-    from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Settling
     from postmill.model.queue.attempt_policy import PolicyFor
-    from postmill.model.queue.message import Message
-
-TASK_HEADER = "postmill-task"
-"""The header that names the task of a message; without it the default handler runs."""
 
 
-class Task(Decorated):
+class Task(Callee):
     """One function on a worker's queue."""
 
     def __init__(self, owner: Worker, name: str | None, function: Callable[..., Any]) -> None:
+        super().__init__(function, owner.options)
         self._owner = owner
         self.name = name
-        self._function = function
-        options = owner.options
-        signature = read_signature(function, batch=options.batch is not None)
-        self.decode = decoder(signature.payload_type)
-        self.call: Invoker = invoker_for(function, signature, options)
-
-    @property
-    def function(self) -> Callable[..., Any]:
-        """See :class:`postmill.handlers.signature.Decorated`."""
-        return self._function
 
     @property
     def queue(self) -> str:
@@ -94,7 +77,7 @@ class Task(Decorated):
         return msgspec.Raw(text)
 
 
-class Worker(Decorated):
+class Worker(Callees[Task]):
     """Functions on one queue, with options. Made by :func:`worker`; run by ``postmill worker run
     module:name``.
     """
@@ -106,12 +89,12 @@ class Worker(Decorated):
         *,
         completes: WorkerDecorator | None = None,
     ) -> None:
-        """``completes``: the worker without a default handler of which this one is made."""
+        """``completes``: the worker without a default handler of which this one is made: both have the same
+        tasks.
+        """
+        super().__init__(options.queue, {} if completes is None else completes.tasks)
         self.options = options
         self.completes = completes
-        self._default: Task | None = None
-        self.tasks: dict[str, Task] = {} if completes is None else completes.tasks
-        """By name. A worker shares them with the one that it completes."""
         self.settlings: dict[type, Settling] = {}
         """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
         self.policy_for: PolicyFor | None = None
@@ -128,16 +111,6 @@ class Worker(Decorated):
     def name(self) -> str:
         """What the worker's row and log lines call it: the function's name, or the queue's."""
         return self.__name__
-
-    @property
-    def queue(self) -> str:
-        """The queue's name."""
-        return self.options.queue
-
-    @property
-    def function(self) -> Callable[..., Any] | None:
-        """See :class:`postmill.handlers.signature.Decorated`: that of the default handler."""
-        return None if self._default is None else self._default.function
 
     @property
     def module(self) -> str | None:
@@ -184,71 +157,6 @@ class Worker(Decorated):
     def encode(self, payload: object) -> msgspec.Raw:
         """See :meth:`Task.encode`."""
         return self._required_default.encode(payload)
-
-    def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
-        """See :class:`postmill.engine.handler.Handler`."""
-        task = self._default if not message.has_headers else self._task_of(message)
-        if task is None:
-            raise self._unknown(None)
-        return task.call.one(task.decode(message.raw), attempt)
-
-    def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Awaitable[Any]:
-        """See :class:`postmill.engine.handler.Handler`. A payload that does not fit a handler gets an outcome
-        of its own.
-        """
-        return self._run_batch(messages, attempts)
-
-    def close(self) -> None:
-        """Let go of threads and processes."""
-        for task in self._all:
-            task.call.close()
-
-    async def _run_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
-        task = self._required_default
-        outcomes: list[Any] = [None] * len(messages)
-        payloads, places = [], []
-        for place, message in enumerate(messages):
-            try:
-                payloads.append(task.decode(message.raw))
-                places.append(place)
-            except InvalidPayload as error:
-                outcomes[place] = error
-        if not payloads:
-            return outcomes
-        returned = await task.call.batch(payloads, [attempts[place] for place in places])
-        for place, outcome in zip(places, one_a_message(returned, len(payloads)) or (), strict=False):
-            outcomes[place] = outcome
-        return outcomes
-
-    def _task_of(self, message: Message) -> Task | None:
-        name = message.headers.get(TASK_HEADER)
-        if name is None:
-            return self._default
-        task = self.tasks.get(name) if isinstance(name, str) else None
-        if task is None:
-            raise self._unknown(name)
-        return task
-
-    def _unknown(self, name: object) -> InvalidPayload:
-        known = ", ".join(sorted(self.tasks)) or "none"
-        if name is None:
-            return InvalidPayload(
-                f"the message names no task, and this worker has no default handler (tasks: {known})"
-            )
-        return InvalidPayload(f"unknown task {name!r} (known: {known})")
-
-    @cached_property
-    def _required_default(self) -> Task:
-        if self._default is None:
-            raise InvalidHandler(
-                f"The worker on queue {self.queue!r} has no default handler.",
-                hint="Send to one of its tasks: task.send(...)",
-            )
-        return self._default
-
-    @property
-    def _all(self) -> list[Task]:
-        return [*([self._default] if self._default else []), *self.tasks.values()]
 
 
 @overload

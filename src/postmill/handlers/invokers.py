@@ -1,5 +1,5 @@
-"""How a handler is called: what the message's JSON becomes, and whether the function runs on the event loop,
-in a thread, or in a process that can be killed.
+"""How a handler is called: which function a message is for, what its JSON becomes, and whether the function
+runs on the event loop, in a thread, or in a process that can be killed.
 """
 
 from __future__ import annotations
@@ -7,16 +7,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 from contextvars import copy_context
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from postmill.handlers.context import Context
 from postmill.handlers.pydantic_payload import pydantic_decoder
 from postmill.handlers.returned import drop, finished, finished_batch
-from postmill.handlers.signature import called
+from postmill.handlers.signature import Decorated, called, read_signature
 from postmill.model.errors import InvalidHandler, InvalidPayload
+from postmill.model.queue.outcome import one_a_message
 from postmill.model.queue.payload import SHORT, check_bounds, loads
 from postmill.service.threads import Threads
 
@@ -25,10 +26,113 @@ if TYPE_CHECKING:
 
     from postmill.engine.run.attempt import Attempt
     from postmill.handlers.signature import Signature
+    from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
 
     Decode: TypeAlias = Callable[[str], Any]
     Finish: TypeAlias = Callable[[Any], Awaitable[Any]]
+
+TASK_HEADER = "postmill-task"
+"""The header that names the task of a message; without it the default handler runs."""
+
+_Task = TypeVar("_Task", bound="Callee")
+
+
+class Callee(Decorated):
+    """A function that messages can reach: how their payload is decoded, and how the function is called."""
+
+    def __init__(self, function: Callable[..., Any], options: WorkerOptions) -> None:
+        """Raises :class:`InvalidHandler` when it can't be called with a payload."""
+        signature = read_signature(function, batch=options.batch is not None)
+        self._function = function
+        self.decode = decoder(signature.payload_type)
+        self.call = invoker_for(function, signature, options)
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """See :class:`postmill.handlers.signature.Decorated`."""
+        return self._function
+
+
+class Callees(Decorated, Generic[_Task]):
+    """The functions of one queue: finds the one that a message is for, and calls it."""
+
+    def __init__(self, queue: str, tasks: dict[str, _Task]) -> None:
+        self.queue = queue
+        """Its name."""
+        self.tasks = tasks
+        """By the name that a message gives in :data:`TASK_HEADER`."""
+        self._default: _Task | None = None
+
+    @property
+    def function(self) -> Callable[..., Any] | None:
+        """See :class:`postmill.handlers.signature.Decorated`: that of the default handler."""
+        return None if self._default is None else self._default.function
+
+    def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
+        """See :class:`postmill.engine.handler.Handler`."""
+        task = self._default if not message.has_headers else self._task_of(message)
+        if task is None:
+            raise self._unknown(None)
+        return task.call.one(task.decode(message.raw), attempt)
+
+    def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Awaitable[Any]:
+        """See :class:`postmill.engine.handler.Handler`. A payload that does not fit a handler gets an outcome
+        of its own.
+        """
+        return self._run_batch(messages, attempts)
+
+    def close(self) -> None:
+        """Let go of threads and processes."""
+        for task in self._all:
+            task.call.close()
+
+    async def _run_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
+        task = self._required_default
+        outcomes: list[Any] = [None] * len(messages)
+        payloads, places = [], []
+        for place, message in enumerate(messages):
+            try:
+                payloads.append(task.decode(message.raw))
+                places.append(place)
+            except InvalidPayload as error:
+                outcomes[place] = error
+        if not payloads:
+            return outcomes
+        returned = await task.call.batch(payloads, [attempts[place] for place in places])
+        for place, outcome in zip(places, one_a_message(returned, len(payloads)) or (), strict=False):
+            outcomes[place] = outcome
+        return outcomes
+
+    def _task_of(self, message: Message) -> _Task | None:
+        name = message.headers.get(TASK_HEADER)
+        if name is None:
+            return self._default
+        task = self.tasks.get(name) if isinstance(name, str) else None
+        if task is None:
+            raise self._unknown(name)
+        return task
+
+    def _unknown(self, name: object) -> InvalidPayload:
+        known = ", ".join(sorted(self.tasks)) or "none"
+        if name is None:
+            return InvalidPayload(
+                f"the message names no task, and this worker has no default handler (tasks: {known})"
+            )
+        return InvalidPayload(f"unknown task {name!r} (known: {known})")
+
+    @cached_property
+    def _required_default(self) -> _Task:
+        if self._default is None:
+            raise InvalidHandler(
+                f"The worker on queue {self.queue!r} has no default handler.",
+                hint="Send to one of its tasks: task.send(...)",
+            )
+        return self._default
+
+    @property
+    def _all(self) -> list[_Task]:
+        return [*([self._default] if self._default else []), *self.tasks.values()]
 
 
 class Invoker(Protocol):
