@@ -23,10 +23,13 @@ NAMES = ["postmill.toml", "worker.py"]
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (b"caf\xe9\n", b"caf\xe9\n.postmill/\nfunctions/.env\n"),
-        (b"a/\r\nb/\r\n", b"a/\r\nb/\r\n.postmill/\r\nfunctions/.env\r\n"),
-        (b"a/\r\n.postmill/", b"a/\r\n.postmill/\r\nfunctions/.env\r\n"),
-        (b"\xef\xbb\xbf.postmill/\nfunctions/.env\n", b"\xef\xbb\xbf.postmill/\nfunctions/.env\n"),
+        (b"caf\xe9\n", b"caf\xe9\n.postmill/\nfunctions/.env\n__pycache__/\n"),
+        (b"a/\r\nb/\r\n", b"a/\r\nb/\r\n.postmill/\r\nfunctions/.env\r\n__pycache__/\r\n"),
+        (b"a/\r\n.postmill/", b"a/\r\n.postmill/\r\nfunctions/.env\r\n__pycache__/\r\n"),
+        (
+            b"\xef\xbb\xbf.postmill/\nfunctions/.env\n",
+            b"\xef\xbb\xbf.postmill/\nfunctions/.env\n__pycache__/\n",
+        ),
     ],
 )
 def test_init_adds_to_gitignore_and_changes_nothing_of_it(
