@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 STOP_S = CANCEL_GRACE_S + 2 * FLUSH_S
-"""A stop takes no longer than this and the grace. Where nobody stops an engine that can't go on, what it
-holds is given up after that.
+"""How long a stop may take beside the grace, in seconds: cancelling, and writing outcomes and dead letters.
+An engine that can't go on, and that no caller stops, gives up what it holds after this time.
 """
 
 GIVEN_STOP_S = CANCEL_GRACE_S
@@ -49,15 +49,15 @@ as long as a handler that was cancelled may take.
 
 
 class Engine:
-    """Several workers in one process, on one set of connections. ``start`` and ``stop`` may be said in any
+    """Several workers in one process, on one set of connections. ``start`` and ``stop`` may be called in any
     order, and again.
     """
 
     def __init__(
         self, handlers: Sequence[Handler], address: Address, services: Sequence[Service] = ()
     ) -> None:
-        """``services``: more that is to work beside the workers. They begin after the workers, end with them,
-        and are supervised and seen by readiness as the engine's own are.
+        """``services``: further background services. They start after the workers and end with them; they are
+        supervised, and readiness sees them, as the engine's own.
         """
         if not handlers:
             raise InvalidOption(
@@ -67,7 +67,7 @@ class Engine:
         self._address = address
         self._given = tuple(services)
         self.events = Events(function="postmill", queue="*")
-        """For what concerns the whole process, and no single worker."""
+        """The emitter of events that concern the whole process, and no single worker."""
         self._outage = Outage(self.events, is_passing)
         self.failure: WorkerFailed | None = None
         """Why this process can't go on."""
@@ -87,7 +87,9 @@ class Engine:
         """Called with each worker before it begins."""
         self._over = asyncio.Event()
         self.on_over: list[Callable[[], object]] = []
-        """Called when this process should end: every worker is deprecated, or a service can't go on."""
+        """Called when this process should end: every worker is deprecated, or a service has failed for
+        good.
+        """
 
     async def start(self) -> None:
         """Connect (waiting for a server that is not there yet), create missing queues, and begin. Raises
@@ -105,8 +107,8 @@ class Engine:
                     raise
 
     async def stop(self, reason: str = "shutdown") -> None:
-        """Drain every worker and close every connection. Said twice, the second waits for the first; a start
-        that is under way is given up.
+        """Drain every worker and close every connection. A second call waits for the first. A start that is
+        under way is given up.
         """
         self._stopped = True
         if self._starting is not None and not self.started.is_set():
@@ -231,7 +233,7 @@ class Engine:
         plan = plan_connections(allowed, listen_elsewhere=self._address.direct_url is not None)
         lease_s = min(handler.options.lease_s for handler in self._handlers)
         timeout_s = max(1.0, lease_s / 2)
-        # Claims skip locked rows. A locked table keeps its own queue waiting, and no other.
+        # Claims skip locked rows. A locked table delays its own queue only.
         limit = BRIEF if plan.settlements_apart else SETTLING
         claims = SharedConnection(self._address, "claims", timeout_s=timeout_s, lock_limit=limit)
         settlements = SharedConnection(self._address, "settlements", timeout_s=timeout_s, lock_limit=SETTLING)
@@ -242,7 +244,9 @@ class Engine:
         return claims, shared
 
     async def _once_up(self, work: Callable[[], Awaitable[_T]]) -> _T:
-        """What ``work`` gives, as soon as the database lets it: a worker also starts in an outage."""
+        """The result of ``work``, tried again until the database answers: a worker also starts in an
+        outage.
+        """
         backoff = OutageBackoff(self._outage)
         while True:
             try:
@@ -266,7 +270,7 @@ class Engine:
             return await find_shape(shared, queue)
 
     async def _listen(self, claims: SharedConnection) -> None:
-        """On the claims' connection, on a direct address beside a pooler, or not at all."""
+        """Listen on the claims' connection, on a direct address beside a pooler, or not at all."""
         workers = [worker for worker in self.workers if worker.handler.options.poller != "poll"]
         if not workers:
             return

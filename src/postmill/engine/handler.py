@@ -1,5 +1,5 @@
-"""What the engine runs. It is given a handler and never looks inside: not at functions, annotations, hosts or
-flows.
+"""What the engine runs. The engine gets a handler and does not look inside it: not at functions, annotations,
+hosts or flows.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Handler(Protocol):
 
     @property
     def name(self) -> str:
-        """What the worker's row and log lines call it."""
+        """The name in the worker's row and in log lines."""
 
     @property
     def options(self) -> WorkerOptions:
@@ -29,8 +29,8 @@ class Handler(Protocol):
 
     @property
     def settlings(self) -> Mapping[type, Settling]:
-        """How outcomes of its own are settled, by class. What it returns or raises of these classes is
-        settled as it is.
+        """How the handler's own outcomes are settled, by class. A value of one of these classes that it
+        returns or raises is settled as it is.
         """
 
     @property
@@ -44,4 +44,4 @@ class Handler(Protocol):
         """The call for several messages at once; used only when ``options.batch`` is set."""
 
     def close(self) -> None:
-        """Let go of threads and processes."""
+        """End its threads and processes."""

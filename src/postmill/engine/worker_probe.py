@@ -1,5 +1,5 @@
-"""What may be asked of a process with workers from outside: whether it is ready, and its numbers. Serves the
-probe; the engine itself does not depend on it.
+"""What monitoring can ask of a process with workers: whether it is ready, and its metrics. The engine itself
+does not depend on it.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class WorkerProbe:
         self._tallies.append(tally)
 
     def _live(self) -> Answer:
-        return Answer(200, b"live\n")  # that it is answered says all
+        return Answer(200, b"live\n")  # the answer itself is the proof
 
     def _ready(self) -> Answer:
         reason = self._engine.not_ready

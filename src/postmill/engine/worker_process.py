@@ -24,14 +24,18 @@ if TYPE_CHECKING:
 LOOP_VARIABLE = "POSTMILL_LOOP"
 """Names the event loop of a worker's process."""
 LEFT_BEHIND_S = 1.0
-"""How long a task that ignores its cancellation may hold up the end of the process."""
+"""How long a task that ignores its cancellation may delay the end of the process, in seconds. 1 s: a task
+that cleans up is done by then.
+"""
 MAX_STOPS = 5
-"""How often a stop is begun that other code in the process cancels: it is not held up for ever."""
+"""How often a stop is begun again after other code in the process has cancelled it. Five: code that cancels
+more often must not keep the process for ever.
+"""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Runner:
-    """Handlers that run until somebody asks them to stop."""
+    """Handlers that run until a signal or a caller asks them to stop."""
 
     def __init__(
         self,
@@ -42,7 +46,7 @@ class Runner:
         probe: tuple[str, int] | None = None,
         services: Sequence[Service] = (),
     ) -> None:
-        """``services``: more that is to work beside the workers; see :class:`Engine`."""
+        """``services``: further background services; see :class:`Engine`."""
         self._services = services
         self._handlers = handlers
         self._address = address
@@ -113,7 +117,7 @@ class Runner:
                     task.uncancel()
 
     def stop(self) -> None:
-        """Ask for the end; asked again, cut the grace short."""
+        """Ask for the end. Asked again, end the grace."""
         if self._asked is None or self._engine is None:
             self._asked_early = True
             return
@@ -146,7 +150,7 @@ class Runner:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Signals ask for the end. In a thread other than the main one they can't be had."""
+        """Signals ask for the end. Only the main thread can receive them."""
         loop = asyncio.get_running_loop()
         taken = []
         for number in _SIGNALS:
@@ -214,7 +218,7 @@ def _go_on(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], stop: Calla
 
 
 def _is_stopped_loop(error: BaseException) -> bool:
-    """Whether somebody called ``loop.stop()``; the loop says so in these words, and with no class."""
+    """Whether other code called ``loop.stop()``: the event loop reports it by this text, without a class."""
     return isinstance(error, RuntimeError) and "stopped before Future completed" in str(error)
 
 
@@ -236,7 +240,9 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
 
 
 async def _ended() -> bool:
-    """Cancel what still runs, and say whether it ended: a handler that ignores it must not keep us here."""
+    """Cancel the tasks that still run. Returns whether they ended: a handler that ignores it must not keep
+    the process alive.
+    """
     rest = asyncio.all_tasks() - {asyncio.current_task()}
     for task in rest:
         task.cancel()

@@ -1,5 +1,5 @@
-"""The HTTP face of functions: which function, which credentials it takes, how much it may be sent, and what a
-failure looks like from outside.
+"""The HTTP side of functions: which function a request is for, which credentials it needs, how large it may
+be, and how a failure is answered.
 
-Knows the host as something that runs one ASGI exchange; never a process, a transport or a file.
+Knows the host only as something that runs one ASGI exchange; knows no process, transport or file.
 """

@@ -1,8 +1,8 @@
-"""Which caller may call what, as wrappers round an application; and preflights, which a browser sends without
-credentials before it calls a function of another origin (Fetch standard, CORS).
+"""Which caller may call which route, as wrappers round an application; and preflights, which a browser sends
+without credentials before it calls a function of another origin (Fetch standard, CORS).
 
-The gateway answers preflights itself, so that no function runs for a stranger. Where the function shall
-answer, it is asked without a body. Where the gateway has answered, it also lets the browser read the
+The gateway answers preflights itself, so that no function runs without credentials. When the function is to
+answer, it gets the request without a body. Where the gateway has answered, it also lets the browser read the
 function's answer, unless the function says itself what may be read.
 """
 
@@ -36,7 +36,7 @@ class Credentials:
         self._clock = clock
 
     async def of(self, scope: Scope) -> Granted:
-        """What they prove. Raise :class:`PlatformFailure` when that is nothing."""
+        """What they prove. Raises :class:`PlatformFailure` when they prove nothing."""
         verdict = authenticate(scope["headers"], self._trust(), self._clock())
         if isinstance(verdict, Denied) and verdict.unknown_key:
             verdict = authenticate(scope["headers"], await self._trust.renewed(), self._clock())
@@ -46,7 +46,7 @@ class Credentials:
 
 
 class RequireServiceRole:
-    """Only the service role gets an answer, and learns what there is."""
+    """Only the service role gets an answer."""
 
     def __init__(self, application: Callable[..., Awaitable[None]], credentials: Credentials) -> None:
         self._application = application
@@ -89,7 +89,7 @@ class Authenticate:
     async def _answer_preflight(
         self, settings: FunctionSettings, scope: Scope, receive: Receive, response: Response
     ) -> None:
-        """Nothing runs for a stranger, unless the function is to answer; and then without a body."""
+        """No function runs without credentials, unless it is to answer preflights; then it gets no body."""
         if await self._answers_preflights(settings):
             await self._ask(without_body(scope), receive, response)
         else:

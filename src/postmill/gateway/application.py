@@ -1,6 +1,6 @@
-"""The gateway as an ASGI application: what there is to be asked for, and what each request passes on its way.
+"""The gateway as an ASGI application: its routes, and the wrappers that each request passes.
 
-What runs, and where, is the host's to know.
+The host knows which processes run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FUNCTION = f"{FUNCTIONS}<name>"
 OF_THE_FUNCTION = "of the function"
 """Credentials: what the function's settings ask for."""
 CALLED_WITH = (*METHODS, "WEBSOCKET")
-"""What a function answers to. A WebSocket has no method."""
+"""The methods that a function answers. A WebSocket has no method."""
 
 
 class Gateway:
@@ -62,7 +62,7 @@ class Gateway:
 
     @property
     def routes(self) -> Sequence[Route[Answer]]:
-        """All that there is to be asked for: the first one that fits answers."""
+        """All routes: the first one that fits answers."""
         control = self._control
         return (
             Route(CALLED_WITH, FUNCTION, self._call, OF_THE_FUNCTION),
@@ -81,7 +81,7 @@ class Gateway:
         return self._application(scope, receive, send)
 
     def _find(self, scope: Scope, receive: Receive, response: Response) -> Awaitable[None]:
-        """Has the route answer that fits. Raise :class:`NoRoute` when there is none."""
+        """Lets the route answer that fits. Raises :class:`NoRoute` when there is none."""
         route, names = self._table.find(scope.get("method", "WEBSOCKET"), scope["path"])
         return route.answer(scope, receive, response, *names)
 

@@ -1,5 +1,5 @@
-"""The host's own routes: whether it lives and is ready, which functions there are, how to replace the
-processes of one, and how to stop it.
+"""The host's own routes: whether it runs and is ready, the list of functions, and how to replace or stop the
+processes of one.
 
 Which path leads where, and what it needs, is in the gateway's table of routes.
 """
@@ -35,7 +35,7 @@ class Control:
         self._identity = identity
 
     async def live(self, scope: Scope, _: Receive, response: Response) -> None:
-        """That it is answered says all."""
+        """The answer itself is the proof."""
         await _say(scope, response, {"status": "ok"})
 
     async def ready(self, scope: Scope, _: Receive, response: Response) -> None:
@@ -46,7 +46,7 @@ class Control:
         await _say(scope, response, {"status": "ok"})
 
     async def prove(self, scope: Scope, _: Receive, response: Response) -> None:
-        """To a command that is about to send a key: that this is the host it means."""
+        """Proves to a command that is about to send a key that this is the host of its project."""
         challenge = host_proof.challenge_in(scope.get("query_string", b""))
         if not self._identity or challenge is None or not scope.get("server"):
             raise NoRoute(scope["path"])
@@ -55,7 +55,7 @@ class Control:
         await _say(scope, response, {"proof": proof})
 
     async def functions(self, scope: Scope, _: Receive, response: Response) -> None:
-        """All there are, and how they are doing."""
+        """Every function with its state."""
         await _say(scope, response, [described(each) for each in self._host.functions()])
 
     async def recycle(self, scope: Scope, _: Receive, response: Response, slug: str) -> None:
@@ -72,7 +72,7 @@ class Control:
         await _say(scope, response, {"status": "stopped", "functionName": slug})
 
     async def nothing(self, scope: Scope, _: Receive, __: Response) -> None:
-        """What else is asked for does not exist, which only the service role is told."""
+        """Any other route does not exist; only the service role gets that answer."""
         raise NoRoute(scope["path"])
 
 

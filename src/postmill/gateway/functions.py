@@ -1,4 +1,4 @@
-"""What the gateway asks of the host that runs the functions. The gateway imports nothing of that host."""
+"""What the gateway asks of the host. The gateway imports nothing of the host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FunctionInfo(Protocol):
 
     @property
     def settings(self) -> FunctionSettings:
-        """What its project says of it."""
+        """Its settings."""
 
     @property
     def kind(self) -> str | None:

@@ -133,7 +133,7 @@ def readable_headers(given: Headers) -> Headers:
 
 
 def of(error: Exception) -> PlatformError | None:
-    """The answer for what was raised; None: that is a bug of ours."""
+    """The answer for an error; None: the error is a bug of Postmill."""
     match error:
         case PlatformFailure():
             return error.error

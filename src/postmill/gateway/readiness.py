@@ -1,5 +1,5 @@
 """Whether requests should be sent here: not before everything has started, not while the database is away,
-not once it ends. Decides nothing about those that come all the same.
+not when it stops. Requests that arrive anyway are served.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Readiness:
         self._database_answers = database_answers
         self._reason: str | None = "starting"
         self.checks: list[Callable[[], str | None]] = []
-        """Asked each time too: why something that should run does not; None when it does."""
+        """Called each time too: why a part that should run does not; None when it runs."""
 
     def started(self) -> None:
         """Everything that was to be started has been, or has failed to."""

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from postmill.web.server import WebServer
 
 CUT_S = 1.0
-"""How long connections may take to notice that their function has gone. They are told within one turn of the
-event loop; a second lets a busy one come to them."""
+"""How long connections may take to close after their function has ended, in seconds. They have nothing to
+wait for; 1 s is for a busy machine.
+"""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -79,7 +80,7 @@ class ServingProcess:
             raise self._failure
 
     def can_not_go_on(self, service: Service) -> None:
-        """A part of the host has failed for good: end in good order, and with an error."""
+        """A part of the host has failed for good: end in good order, with an error."""
         self._failure = self._failure or HostFailed(
             "The function host can't go on.",
             why=f"{service.trouble}.",
@@ -89,13 +90,13 @@ class ServingProcess:
         self._readiness.stopping()
 
     def stop(self) -> None:
-        """Ask for the end; asked again, cut the grace short, and a start that does not come to its end."""
+        """Ask for the end. Asked again, end the grace, and a start that is under way."""
         forcing = self._asked.is_set()
         if forcing:
             self._forced.set()
         self._asked.set()
         self._readiness.stopping()
-        self._on_stop(forcing)  # last: what is said can fail
+        self._on_stop(forcing)  # last: printing can fail
 
     async def _serve(self) -> None:
         await self._trust.start()
@@ -113,7 +114,9 @@ class ServingProcess:
         await asked
 
     async def _end(self) -> None:
-        """Close the port; let what runs finish; then end every isolate, which cuts what still streams."""
+        """Close the port, let running requests finish, then end every isolate, which cuts responses that
+        still stream.
+        """
         self._server.stop_accepting()
         await self._unless_forced(self._host.stop(self._grace_s))
         if self._forced.is_set():

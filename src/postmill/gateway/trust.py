@@ -1,4 +1,4 @@
-"""The keys that requests are measured by, kept up to date while the gateway runs."""
+"""The keys that requests are checked with, kept up to date while the gateway runs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ if TYPE_CHECKING:
     from postmill.service.service import Service
 
 REFRESH_S = 600.0
-"""How often a published key set is read again: a key that was withdrawn is taken for ten minutes at most, and
-its publisher is asked 144 times a day."""
+"""Seconds between two reads of a published key set. Ten minutes: a key that was withdrawn is refused within
+that time.
+"""
 UNKNOWN_KEY_S = 30.0
-"""How often it may be read because a token names a key that it did not have. A stranger can name such keys at
-will, and must not have us ask the publisher more often than twice a minute."""
+"""Seconds between two reads because a token names an unknown key. 30 s: any caller can name one, and must not
+make the host send a request for each.
+"""
 WAIT_S = 1.0
-"""How long such a token waits for that, at most: a publisher that is near answers in a tenth of it."""
+"""How long such a request waits for the read, in seconds. 1 s: a key set is read in a tenth of that, and the
+caller is waiting.
+"""
 
 
 class Trust:
@@ -55,7 +59,7 @@ class Trust:
         return self._refresher.on_giving_up
 
     def __call__(self) -> Trusted:
-        """What is trusted now."""
+        """The keys that are trusted now."""
         return self._trusted
 
     async def start(self) -> None:
@@ -77,8 +81,8 @@ class Trust:
         self._trusted = Trusted(self._trusted.keys, public_keys)
 
     async def renewed(self) -> Trusted:
-        """What is trusted after a token has named a key that we don't have. Any caller can do that: the set
-        is read at most once every ``UNKNOWN_KEY_S`` for all of them, and waited for ``WAIT_S`` at most.
+        """The trusted keys after a token has named an unknown one. Any caller can do that, so the set is read
+        at most once every ``UNKNOWN_KEY_S`` for all of them, and waited for ``WAIT_S`` at most.
         """
         now = time.monotonic()
         if self._source and now >= self._renew_from:
@@ -91,7 +95,7 @@ class Trust:
     async def _try_to_refresh(self) -> None:
         try:
             await self.refresh()
-        except Exception as error:  # those we have stay good, whatever is wrong with the others
+        except Exception as error:  # the known keys stay valid, whatever is wrong with the new ones
             if isinstance(error, InvalidOption):
                 self._events.emit(Event.KEYS_STALE, error=str(error))
             else:

@@ -1,5 +1,5 @@
-"""What holds for every request, each concern a small wrapper round an application: failures are answered,
-only what a client can read is sent, and a body is bounded in size and pace.
+"""The rules for every request, each a small wrapper round an application: failures are answered, only
+responses that a client can read are sent, and a body is bounded in size and pace.
 
 An application here is ASGI's with a :class:`Response` in place of ``send``. A failure is raised, wherever it
 is found, and answered in one place. Knows no function, no credentials, no routes.
@@ -29,11 +29,15 @@ if TYPE_CHECKING:
     from postmill.web.asgi import Headers, Message, Receive, Scope, Send
 
 GOING_AWAY = 1011
-"""What a WebSocket is closed with when its function is gone (RFC 6455, 7.4.1)."""
+"""The code with which a WebSocket is closed when its function is gone: an unexpected condition of the server
+(RFC 6455, section 7.4.1).
+"""
 REFUSED = 1008
-"""What a WebSocket is closed with that can't be answered otherwise (RFC 6455, 7.4.1)."""
+"""The code with which a WebSocket is closed when no HTTP answer is possible: a policy violation (RFC 6455,
+section 7.4.1).
+"""
 LONGEST_LENGTH = 18
-"""Digits of a ``Content-Length``: as many as every 64-bit number can hold."""
+"""Digits of a ``Content-Length``. 18: every number of that many digits fits into 64 bits."""
 _STARTS = frozenset(
     {"http.response.start", "websocket.accept", "websocket.close", "websocket.http.response.start"}
 )
@@ -41,7 +45,7 @@ _is_name = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _is_value = re.compile(rb"[\t\x20-\x7e\x80-\xff]*").fullmatch
 _is_length = re.compile(rb"[0-9]{1,%d}" % LONGEST_LENGTH).fullmatch
 _HOP_BY_HOP = frozenset({b"connection", b"keep-alive", b"te", b"trailer", b"transfer-encoding", b"upgrade"})
-"""Headers that concern one connection, which is ours and not the function's."""
+"""Headers that concern one connection, which is the gateway's and not the function's."""
 _UNREADABLE = "The function's response has a status or a header that is none."
 _WITHOUT_BODY = frozenset({204, 304})
 _is_region = re.compile(rb"[A-Za-z0-9-]{1,40}").fullmatch
@@ -107,7 +111,7 @@ class Response:
 
 
 Application = Callable[["Scope", "Receive", Response], Awaitable[None]]
-"""What the wrappers here are put round."""
+"""An application that the wrappers here are put round."""
 
 
 class CheckResponse:
@@ -136,7 +140,7 @@ class AnswerFailures:
             return  # there is no client to answer
         except Exception as error:
             problem = platform_errors.of(error)
-            if problem is None:  # a bug of ours: the caller gets an answer, the log the truth
+            if problem is None:  # a bug of Postmill: the caller gets an answer, the log the traceback
                 problem = platform_errors.INTERNAL
                 self._events.emit(Event.REQUEST_FAILED, exception=error, path=scope["path"])
         else:
@@ -148,7 +152,9 @@ class AnswerFailures:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """What must arrive of a body, unless it ends before; an honest client is far above it."""
+    """Bytes of a body that must arrive in ``PACE_S``, unless it ends before. An ordinary client sends far
+    more.
+    """
 
     body_bytes: int = 1024
     within_s: float = 10.0
@@ -177,7 +183,7 @@ class LimitBody:
 class LimitedBody:
     """``receive`` of one request.
 
-    A body has to come at some pace until the answer begins; then both sides may take their time. Only the
+    A body has to arrive at some pace until the answer begins; then neither side has such a bound. Only the
     time that it is waited for counts: a function that does not read is not its caller's fault.
     """
 
@@ -226,7 +232,7 @@ def header(scope: Scope, wanted: bytes) -> bytes | None:
 
 
 def region(scope: Scope) -> Headers:
-    """The region the caller asked for, as the header that echoes it; nothing when it asked for none."""
+    """The header that echoes the region the caller asked for; empty when it asked for none."""
     asked = header(scope, b"x-region")
     if asked is None:
         found = _forced_region(scope.get("query_string", b""))

@@ -1,4 +1,4 @@
-"""The parent side of functions: which there are, their instances, their limits, their ends.
+"""The parent side of functions: finds them, starts their instances, measures and ends them.
 
 Speaks to the child side only through ``wire``; knows no HTTP server and no authentication.
 """

@@ -1,4 +1,4 @@
-"""Work of the host that nothing waits for: every task of it is watched, so that none ends unseen.
+"""Background tasks of the host that no caller waits for. An error of one is logged.
 
 Knows no function and no process.
 """

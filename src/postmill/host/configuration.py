@@ -1,4 +1,4 @@
-"""What ``postmill.toml`` says now, beside what the host was started with."""
+"""The settings in ``postmill.toml`` now, compared with those that the host was started with."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Found:
 
     sources: dict[str, Source] = field(default_factory=dict)
     faults: dict[str, InvalidFunction] = field(default_factory=dict)
-    """Why a function that seems to be wanted is not among the sources."""
+    """Why a function that has a file or a table is not among the sources."""
 
 
 def discover(

@@ -1,4 +1,4 @@
-"""A function as it is seen from outside: what it is, and how it is doing."""
+"""A function as commands and the gateway see it: its kind and its state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The function host: every function of a folder, each alive in processes of its own."""
+"""The function host: every function of a folder, each in processes of its own."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
     from postmill.wire.frames import Account, Boot
 
 _BY_ITSELF = (EndReason.EARLY_DROP, EndReason.EVENT_LOOP_COMPLETED)
-"""Ends after which a worker holds nothing any more."""
+"""Ends after which a worker holds no messages."""
 
 
 class Host:
-    """The functions of a folder. ``start`` and ``stop`` may be said in any order, and again."""
+    """The functions of a folder. ``start`` and ``stop`` may be called in any order, and again."""
 
     def __init__(
         self,
@@ -62,9 +62,10 @@ class Host:
         configuration: Configuration | None = None,
     ) -> None:
         """``functions``: those with settings of their own; the others are found in ``folder``.
-        ``environment``: given to every isolate, and the only thing given; a callable is asked for each.
-        ``address``: the database of workers. ``watched``: files elsewhere whose change concerns every
-        function. ``configuration``: where ``runtime`` and ``functions`` come from, to be followed too.
+        ``environment``: the variables of every isolate, without any others of the host's. A callable is
+        called for each isolate. ``address``: the database of workers. ``watched``: files elsewhere whose
+        change concerns every function. ``configuration``: where ``runtime`` and ``functions`` come from, to
+        be followed too.
         """
         self.events = Events()
         self.on_giving_up: list[Callable[[Service], object]] = []
@@ -93,8 +94,8 @@ class Host:
         """Find the functions and be ready to start them; with ``reload``, follow changes of their files.
 
         Raises :class:`InvalidFunction` for a folder or a table that breaks the rules; with ``reload`` such a
-        fault is told, and the other functions are served. Raises as ``accounts_of`` for a user that functions
-        can't run as.
+        fault is logged, and the other functions are served. Raises as ``accounts_of`` for a user that
+        functions can't run as.
         """
         async with self._order:
             if self._started:
@@ -128,8 +129,8 @@ class Host:
                 self._background.failed(started)
 
     async def stop(self, grace_s: float | None = None) -> None:
-        """Retire every isolate, wait up to ``grace_s`` seconds, kill what is left. Cancelled, it may be said
-        again with less grace.
+        """Retire every isolate, wait up to ``grace_s`` seconds, kill the rest. When cancelled, it may be
+        called again with less grace.
         """
         async with self._order:
             if not self._started:
@@ -217,7 +218,7 @@ class Host:
 
     @property
     def failing(self) -> list[str]:
-        """Functions that should run now and don't: they have not started yet, or keep failing."""
+        """Functions that should run now and do not: they have not started yet, or keep failing."""
         return [slug for slug, pool in sorted(self._pools.items()) if pool.is_failing]
 
     @property
@@ -255,8 +256,8 @@ class Host:
         return [self._folder, *outside, *self._watched, *self._settings_file]
 
     def _follow(self, changed: set[Path]) -> None:
-        """Roll the functions that a change concerns: one's own files, or shared ones for all. Waits for none
-        of them: a function that does not start must not keep the others from being followed.
+        """Replace the instances of the functions that a change concerns: a function's own files, or shared
+        files for all. Waits for none of them: a function that does not start must not delay the others.
         """
         self._reconfigure(changed)
         faults, found = self._survey()
@@ -279,7 +280,7 @@ class Host:
             self._background.run(pool.stop(self._runtime.grace_s))
 
     def _survey(self) -> tuple[Mapping[str, InvalidFunction], dict[str, Source]]:
-        """What there is now. A function with a fault that can be served as before is served as before."""
+        """The functions as they are now. A function with a fault is served as before, if it can be."""
         survey = discovery.survey(self._folder, self._runtime, self._configured)
         found = dict(survey.sources)
         for slug, fault in survey.faults.items():
@@ -291,7 +292,7 @@ class Host:
         return survey.faults, found
 
     def _reconfigure(self, changed: set[Path]) -> None:
-        """Take over what ``postmill.toml`` says now, or say why not."""
+        """Take over the settings in ``postmill.toml``, or log why not."""
         configuration = self._configuration
         if configuration is None or configuration.path not in changed:
             return

@@ -1,4 +1,6 @@
-"""The instances of one function: which one serves a request, when another is started, when it is given up."""
+"""The instances of one function: which one serves a request, when another is started, and when starting is
+given up.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 STABLE_S = 5.0
-"""A worker that crashes sooner counts as one that failed to start: connecting and its first messages take
-less than this, and what breaks later is no fault of the start."""
+"""A worker that crashes within this time after its start, in seconds, counts as one that failed to start. 5
+s: an error at the start shows within that, so that it is followed by growing pauses.
+"""
 
 
 class Pool:
@@ -44,9 +47,9 @@ class Pool:
         self.instances: list[Instance] = []
         self.kind: str | None = None
         self.wanted = False
-        """It is a worker that should be kept running; or it was never started, may be one, and is tried."""
+        """Whether it should be kept running: it is a worker, or was never started and may be one."""
         self.is_stopped = False
-        """It was stopped on request: only a call starts it again."""
+        """Whether it was stopped on request: then only a request starts it again."""
         self.breaker = Breaker()
         self.runtime = runtime
         self._events = events
@@ -87,8 +90,8 @@ class Pool:
         return instance
 
     def keep(self) -> None:
-        """Start what is missing of a worker; called again and again. Of what was never started yet, start
-        one: it may be a worker.
+        """Start the missing instances of a worker; called again and again. For a function that was never
+        started, start one: it may be a worker.
         """
         if not self.wanted or not self.source.settings.enabled:
             return
@@ -103,7 +106,7 @@ class Pool:
 
     @property
     def is_failing(self) -> bool:
-        """It should run and does not: it has not started yet, or keeps failing."""
+        """Whether it should run and does not: it has not started yet, or keeps failing."""
         if not self.wanted or any(each.state == State.READY for each in self.instances):
             return False
         return self.breaker.is_broken or (not self._is_known and self.failure is not None)
@@ -115,8 +118,8 @@ class Pool:
         return serves and not self._is_known and self.failure is not None
 
     async def try_once(self) -> None:
-        """Start one instance unless one serves, and from now on keep what turns out to be a worker running.
-        A failure is logged, and the supervisor's rounds try again.
+        """Start one instance unless one serves, and keep it running from now on if it is a worker. A failure
+        is logged, and the supervisor tries again.
         """
         self.wanted, self.is_stopped = True, False
         with suppress(BootFailed, NoCapacity):
@@ -278,7 +281,7 @@ class Pool:
             self.wanted = False
 
     def _needs_successor(self, instance: Instance) -> bool:
-        """What was never called since it was started need not be replaced before the next call."""
+        """An instance that had no request since its start need not be replaced before the next one."""
         if instance.kind == "worker":
             return self.wanted
         return instance.traffic.requests > 0 and self.source.settings.policy != "oneshot"

@@ -1,4 +1,4 @@
-"""Follows the files of functions: looks at them again and again, and passes on what has changed."""
+"""Follows the files of functions: looks at them again and again, and reports those that have changed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 LONGEST_S = 2.0
-"""How long changes are collected at most: something may write files for ever, and must not delay for ever. A
-checkout of another branch takes less."""
+"""How long changes are collected at most, in seconds. An editor or a checkout is done within 2 s; a program
+that writes files without end must not delay the reload for ever.
+"""
 
 
 class Reload(TimedService):

@@ -18,10 +18,13 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 TICK_S = 0.1
-"""Between two rounds. A limit is met within this time; a round reads two small files an isolate."""
+"""Seconds between two measurements of the isolates. 0.1 s: an isolate can be past its memory limit for no
+longer than that before it is killed.
+"""
 FAMILIES_S = 1.0
-"""How often the processes that isolates have started are counted too: that reads a file of every process on
-the machine."""
+"""Seconds between two counts of the processes that isolates have started. 1 s: the count reads every process
+of the machine, so it is made less often than a measurement.
+"""
 
 
 class Supervisor(TimedService):
@@ -35,7 +38,7 @@ class Supervisor(TimedService):
         self._round_at = time.monotonic()
 
     async def run_once(self) -> bool:
-        """Look at every instance once. What fails for one function is told, and the others are looked at."""
+        """Look at every instance once. An error at one function is logged, and the others are looked at."""
         now = time.monotonic()
         elapsed_s, self._round_at = now - self._round_at, now
         pools = list(self._pools())

@@ -1,8 +1,7 @@
-"""Says which files have changed since the last look.
+"""Finds the files that have changed since the last look.
 
-Paths are looked at again and again, and what lies behind a link is looked at through the link. The kernel's
-own notifications follow inodes: they say nothing more of a folder that was removed and made again or of what
-a link points to, and there may be none left for this process.
+Paths are looked at again and again, through links. The kernel's own notifications follow inodes: they miss a
+folder that was removed and made again and the target of a link, and their number is limited for each user.
 """
 
 from __future__ import annotations
@@ -19,14 +18,18 @@ if TYPE_CHECKING:
     _Seen = dict[str, tuple[int, ...]]
 
 LOOK_S = 0.25
-"""How often to look: a person who has saved a file and turns to the browser needs about a second."""
+"""Seconds between two looks at the files. 0.25 s: a person who has saved a file and turns to the browser
+needs about a second.
+"""
 SHARE = 50
-"""A look may take one part in so many of the time: 2 % of a processor, however many files there are."""
+"""After a look, the watch rests 50 times as long as the look took: it uses at most 2 % of a processor,
+however many files there are.
+"""
 VARIABLES = ".env"
 _NOT_OURS = frozenset({"__pycache__", "node_modules", "site-packages"})
 """Folders that hold no source of the user's. Neither do those whose names begin with a dot."""
 _ENVIRONMENT = "pyvenv.cfg"
-"""A folder with this file is a virtual environment: thousands of files that nobody edits."""
+"""A folder with this file is a virtual environment: thousands of files that are not edited."""
 
 
 class Watch:
@@ -85,7 +88,7 @@ def _files(top: str) -> Iterator[str]:
         try:
             found = os.stat(folder)  # noqa: PTH116
             entries = list(os.scandir(folder))
-        except OSError:  # gone meanwhile, or not for us to read
+        except OSError:  # gone meanwhile, or not readable
             continue
         own = (found.st_dev, found.st_ino)
         if own in above or any(entry.name == _ENVIRONMENT for entry in entries):

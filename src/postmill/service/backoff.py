@@ -21,7 +21,9 @@ class Backoff:
     failures: int = 0
 
     def next_delay_s(self) -> float:
-        """Count a failure and say how long to wait; the first answer is 0: most cuts are over at once."""
+        """Count a failure and return how long to wait. The first answer is 0, since most cuts are over at
+        once.
+        """
         self.failures += 1
         if self.failures == 1:
             return 0.0

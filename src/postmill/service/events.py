@@ -27,7 +27,7 @@ _LOGGER = logging.getLogger("postmill")
 COMPLAIN_EVERY_S = 60.0
 """A broken log is reported on standard error once in this time: often enough to be seen, and no flood."""
 SHOWN_OF_EXECUTION = 8
-"""Characters of an execution's id in a log line: so many tell the instances of one day apart."""
+"""Characters of an execution's id in a log line: eight tell the instances of one day apart."""
 
 
 class Events:
@@ -106,7 +106,7 @@ class Events:
         self.write(LEVELS[event], event.value, fields, exception)
 
     def _complain(self, error: BaseException, about: str) -> None:
-        """Say on standard error, as far as there is one, that an event was not heard."""
+        """Report on standard error, if there is one, that an event could not be logged."""
         now = time.monotonic()
         if self._complained_at is not None and now - self._complained_at < COMPLAIN_EVERY_S:
             return
@@ -118,7 +118,7 @@ class Events:
                 file=sys.stderr,
                 flush=True,
             )
-        except Exception:  # standard error is closed or broken: nothing is left to say it on
+        except Exception:  # standard error is closed or broken: there is no place left to report it
             return
 
 

@@ -18,7 +18,7 @@ _kept: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 
 def keep_to_this_process(loop: asyncio.AbstractEventLoop) -> None:
     """A child that a handler forks ends at its first turn of ``loop``: it has its parent's sockets, and would
-    speak to the database in its parent's name. A child that leaves the loop alone lives on.
+    use its parent's database sessions. A child that does not run the event loop lives on.
     """
     _kept.add(loop)
 

@@ -1,5 +1,5 @@
-"""Weathers an outage of the database: waits longer each time, and says once that it is gone and once that it
-is back.
+"""Waits out an outage of the database: longer each time, with one event when the database is lost and one
+when it is back.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Outage:
     """Shared by the services of a process, so that a lost server is one line in the log, not one a service.
 
-    The heartbeat tells it from its thread, the others from the event loop.
+    The heartbeat calls it from its thread, the others from the event loop.
     """
 
     def __init__(self, events: Events, is_passing: Callable[[BaseException], bool]) -> None:
@@ -40,8 +40,8 @@ class Outage:
             self._events.emit(Event.DATABASE_BACK, after_s=round(time.monotonic() - since, 1))
 
     def began(self, error: BaseException) -> None:
-        """A statement failed. One that can't pass by itself is a bug or a broken schema: said each time, with
-        its traceback.
+        """A statement failed. An error that is not temporary is a bug or a broken schema: it is logged each
+        time, with its traceback.
         """
         if not self._is_passing(error):
             self._events.emit(Event.WORKER_FAILED, exception=error, reason=f"{type(error).__name__}: {error}")
@@ -53,7 +53,7 @@ class Outage:
 
 
 class OutageBackoff:
-    """One service's waiting: back off after each failure, cut short by ``hurry``."""
+    """One service's waits: longer after each failure, ended by ``hurry``."""
 
     def __init__(self, outage: Outage) -> None:
         self._outage = outage

@@ -33,7 +33,9 @@ to about five seconds: what does not mend itself in that time needs a new proces
 CUT_S = 1.0
 """How long a batch that was cut may take to end. It has nothing to wait for: this is for a busy machine."""
 LONGEST_PAUSE_S = 0.8
-"""The longest pause before a service begins again; see :class:`Backoff`, of which this is the bound."""
+"""The longest pause before a service begins again, in seconds: that of :class:`Backoff`, so that a service is
+back within a second of the end of an outage.
+"""
 CALM_S = 10.0
 """After a service has run for so long, its next pause is a short one again: five times the longest pause."""
 
@@ -52,7 +54,7 @@ class Service(ABC):
         self.failure: BaseException | None = None
         """What ended it unexpectedly; None again as soon as it has completed a batch since."""
         self.gave_up = False
-        """It has failed for good, and is not started again."""
+        """Whether it has failed for good, and is not started again."""
         self._reports = events or Events()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
@@ -81,14 +83,16 @@ class Service(ABC):
             self._begin_task()
 
     def ask_to_stop(self) -> None:
-        """Begin no other batch. A rest ends at once, and a batch in hand comes to its end."""
+        """Begin no further batch. A rest ends at once, and the batch that runs is finished."""
         self._stopping = True
         if self._again is not None:
             self._again.cancel()
         self.wake()
 
     async def stop(self) -> None:
-        """End after the batch in hand. Returns when the service has ended. Cancelled, it cuts that batch."""
+        """End after the batch that runs. Returns when the service has ended. When this call is cancelled, the
+        batch is cancelled too.
+        """
         self.ask_to_stop()
         try:
             await self.wait_ended()
@@ -97,8 +101,8 @@ class Service(ABC):
             raise
 
     async def stop_within(self, seconds: float) -> bool:
-        """Stop, and cut the batch in hand when it takes longer than ``seconds``. Returns whether it ended by
-        itself.
+        """Stop, and cancel the batch that runs when it takes longer than ``seconds``. Returns whether it
+        ended by itself.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -147,7 +151,7 @@ class Service(ABC):
         if self.is_over() or self.gave_up:  # a batch that is cut at the stop is no news
             return None
         self.failure = error
-        self._fruitless += not from_outside  # who cancels every task says nothing about this service
+        self._fruitless += not from_outside  # code that cancels every task says nothing about this service
         pause_s = None if self._fruitless > MAX_FRUITLESS else self._next_pause_s()
         if pause_s is None:
             self._give_up(error)
@@ -158,7 +162,7 @@ class Service(ABC):
         return pause_s
 
     def completed_batch(self) -> None:
-        """It works, whatever was before."""
+        """It works again: earlier failures are forgotten."""
         self._fruitless, self.failure = 0, None
 
     def _begin_clock(self) -> None:
@@ -221,7 +225,7 @@ class Service(ABC):
         self._reports.emit(Event.SERVICE_FAILED, exception=shown, service=self.name, reason=reason)
 
     def _call(self, action: Callable[..., object], *args: object) -> None:
-        """Where its owner expects it."""
+        """Call it where the owner expects calls."""
         action(*args)
 
 

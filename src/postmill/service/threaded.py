@@ -1,6 +1,4 @@
-"""A service on a thread and an event loop of its own: what blocks the loop of its owner does not keep it from
-its work.
-"""
+"""A service on a thread and an event loop of its own: it goes on when the owner's event loop is blocked."""
 
 from __future__ import annotations
 
@@ -43,8 +41,8 @@ class ThreadedService(Service):
     """``start`` and ``stop`` are called on the loop of the owner, and so are ``on_failure`` and
     ``on_giving_up``; everything else runs on the thread.
 
-    It is supervised on its thread. One that has failed for good tells its owner, and is still begun anew
-    until that stops: its owner needs it to end in good order.
+    It is supervised on its thread. A service that has failed for good tells its owner, and is still started
+    again until the owner stops it: the owner needs it to end in good order.
     """
 
     def __init__(self, events: Events | None = None) -> None:

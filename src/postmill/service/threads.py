@@ -60,11 +60,11 @@ def _run(future: Future[Any], call: Callable[[], Any], pid: int) -> None:
     failure: BaseException | None = None
     try:
         result = call()
-    except StopIteration as error:  # a future can't carry it: its waiter would never be told
+    except StopIteration as error:  # a future can't hold it: its waiter would wait for ever
         failure = _as_runtime_error(error)
     except BaseException as error:
         failure = error
-    if os.getpid() != pid:  # the call has forked, and this is the child: it has no business here
+    if os.getpid() != pid:  # the call has forked, and this is the child: it must not go on
         os._exit(CHILD_EXIT)
     if failure is None:
         future.set_result(result)

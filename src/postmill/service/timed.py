@@ -25,7 +25,7 @@ class TimedService(Service):
         super().__init__(events)
         self._due_at = 0.0
         self._resumes_at = 0.0
-        """After an unexpected end in a turn: no turn before this."""
+        """No turn before this time, after an unexpected end."""
         self._woken = asyncio.Event()
 
     @property
@@ -56,9 +56,10 @@ class TimedService(Service):
     async def take_turn(self, concerns_all: Callable[[BaseException], bool]) -> bool:
         """One batch in the task of the owner, supervised as one in its own. Returns whether it was completed.
 
-        Raises an error that ``concerns_all`` who take turns, and the cancellation of that task. After any
-        other the service pauses, while the others go on. One that has failed for good tells its owner, and
-        still has turns until that stops: what it can still do is worth it, the renewal of a lease above all.
+        Raises an error that ``concerns_all`` services which take turns, and the cancellation of that task.
+        After any other the service pauses, while the others go on. A service that has failed for good tells
+        its owner, and still has turns until the owner stops it: its work may still succeed in part, above all
+        the renewal of leases.
         """
         try:
             await self.run_once()

@@ -14,7 +14,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 
 async def respond(scope: Scope, send: Send, status: int, headers: Headers, body: bytes) -> None:
-    """Answer a request with all that there is to say, also one that asks for a WebSocket."""
+    """Answer a request with a whole response, also one that asks for a WebSocket."""
     kind = "http" if scope["type"] == "http" else "websocket.http"
     length = (b"content-length", str(len(body)).encode())
     await send({"type": f"{kind}.response.start", "status": status, "headers": [*headers, length]})

@@ -1,7 +1,7 @@
 """One connection: heads and bodies in, one request after the other to the application.
 
-Decides where each message ends, and that no byte on the way is unmeasured: what can't be read in one way ends
-the connection. A request that waits for the answer to the one before stays unread.
+Decides where each message ends, and counts every byte against a bound. A message that can be read in two ways
+ends the connection. A request that waits for the answer to the one before stays unread.
 """
 
 from __future__ import annotations
@@ -24,19 +24,20 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int] | None
 HIGH_WATER = 64 * 1024
-"""Bytes that wait for the application before reading pauses: as asyncio does for writing."""
+"""Bytes that wait for the application before reading pauses. 64 KiB: what asyncio uses for writing."""
 LINGER_S = 1.0
 """How long a connection that is closed on unread bytes still drops them. Closed at once it would be reset,
 and the answer on it lost; a second is several round trips to anywhere."""
 _RESET = struct.pack("ii", 1, 0)
 """``SO_LINGER`` with no time: a close is then a reset."""
 MOST_BLANK_LINES = 8
-"""Before a request line. Old clients send one behind a body (RFC 9112, 2.2); a few more do no harm, and a
-stream of them is no request."""
+"""Blank lines before a request line that are skipped. Old clients send one after a body (RFC 9112, section
+2.2); more than eight are no client's mistake.
+"""
 
 
 class Connection(asyncio.Protocol):
-    """Its states: reading a head; a request in hand, whose body may still arrive; over."""
+    """Its states: reading a head; serving a request, whose body may still arrive; over."""
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
@@ -57,7 +58,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection. When there are too many, a silent one is closed for it; when none is silent,
-        this one is told so and closed.
+        this one gets an error and is closed.
         """
         below = cast("asyncio.Transport", transport)
         loop = asyncio.get_running_loop()
@@ -74,7 +75,7 @@ class Connection(asyncio.Protocol):
             self._deadline.set(self._limits.head_s, self._too_slow)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The application is told."""
+        """Tell the application."""
         self._is_over = True
         self._shared.silent.pop(self, None)
         self._shared.leave(self)
@@ -102,7 +103,7 @@ class Connection(asyncio.Protocol):
             self._advance()
 
     def shutdown(self) -> None:
-        """End once the request in hand is answered."""
+        """End once the current request is answered."""
         self._is_stopping = True
         if self._cycle is None:
             self._hang_up()
@@ -232,7 +233,7 @@ class Connection(asyncio.Protocol):
             self._balance_reading()
 
     def _cut(self, cycle: RequestCycle) -> None:
-        """The client has to see that the answer is not whole."""
+        """Let the client see that the answer is not whole."""
         if not cycle.is_started:
             self._refuse(refusals.INTERNAL)
         elif cycle.ends_with_connection:
@@ -241,7 +242,7 @@ class Connection(asyncio.Protocol):
             self._linger()
 
     def _reset(self) -> None:
-        """Tell the client that what it has read is not whole, by the only sign that is left."""
+        """Reset the connection: the only way left to show the client that the answer is not whole."""
         found = self._transport.get_extra_info("socket")
         found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.abort()
@@ -276,7 +277,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def _is_asked(self) -> bool:
-        """Whether what is written now would be taken for the answer to the request at hand."""
+        """Whether bytes written now would be read as the answer to the current request."""
         return not self._is_idle if self._cycle is None else not self._cycle.is_started
 
     def _hang_up(self) -> None:
@@ -286,7 +287,7 @@ class Connection(asyncio.Protocol):
         self._watch_writing()
 
     def _watch_writing(self) -> None:
-        """A client that takes nothing of what is written holds its place only for a while."""
+        """Close the connection of a client that reads nothing of its answer for too long."""
         self._unsent = self._transport.get_write_buffer_size()
         if self._unsent:
             self._deadline.set(self._limits.stalled_s, self._look_at_writing)

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 _NEEDED = frozenset({b"host", b"origin", b"connection", b"upgrade"})
 """Headers that it is read from, beside those that begin with ``sec-websocket-``."""
 _WINDOW_BITS = 12
-"""4 KiB of memory for each direction of a compressed connection, where 15 would take 32 KiB."""
+"""Size of the window of a compressed WebSocket, as a power of two. 12 takes 4 KiB of memory for each
+direction of a connection, where 15, the most, would take 32 KiB.
+"""
 _quiet = logging.getLogger("postmill.web.websocket")
-_quiet.setLevel(logging.CRITICAL)  # what a stranger's frames look like is no news
+_quiet.setLevel(logging.CRITICAL)  # invalid frames of a client are not logged
 
 
 def protocol_for(max_message_bytes: int) -> ServerProtocol:

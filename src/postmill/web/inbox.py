@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from postmill.web.asgi import Message
 
 MOST_WAITING = 64
-"""Messages that wait for the application before reading pauses: a burst of small ones costs no pause, and
-takes some 20 kB of memory a connection."""
+"""Messages that wait for the application before reading pauses. 64: a burst of small ones costs no pause."""
 
 
 class Inbox:
-    """Puts frames together to ASGI's messages. The last one is the end, which is told again and again."""
+    """Joins frames to ASGI messages. The last message is the end, which is returned again and again."""
 
     def __init__(self, most_bytes: int) -> None:
         """``most_bytes`` wait before reading pauses; one message may be as long."""

@@ -1,4 +1,4 @@
-"""What one connection may cost. Every byte that a stranger sends counts against one of these bounds."""
+"""What one connection may cost. Every byte that a client sends counts against one of these bounds."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import resource
 from dataclasses import dataclass
 
 SPARE_DESCRIPTORS = 256
-"""Kept free of connections: for files, and for the four pipes and sockets of each isolate, so that some fifty
-isolates fit."""
+"""File descriptors that are kept free of connections. 256: for files and pipes, and the four of each isolate.
+"""
 FEWEST_CONNECTIONS = 16
-"""Accepted however low the limit of descriptors is: a browser alone opens six, and with fewer hardly anything
-could be served."""
+"""Connections that are accepted however low the limit of descriptors is: 16 are enough for two browsers,
+which open six each.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Bounds for strangers; an honest client never meets one."""
+    """Bounds for any client. An ordinary client never reaches one."""
 
     connections: int = 4096
     """At a time; for one more the connection that has been silent for longest is closed."""
@@ -34,12 +35,14 @@ class ConnectionLimits:
     unread_s: float = 10.0
     """How long that may take."""
     stalled_s: float = 60.0
-    """How long a client may take nothing of what is written to it. A phone in a tunnel is away for less."""
+    """How long a client may read nothing of its answer, in seconds. A phone in a tunnel is away for less."""
     needs_host: bool = True
     """Whether a request of HTTP/1.1 has to name its host, as the standard says (RFC 9112, 3.2). A probe has
     one only, and is also asked by hand."""
     idle_s: float = 65.0
-    """Between two requests. Load balancers give up an idle connection after 60 s; they must be first."""
+    """Seconds between two requests. Load balancers close an idle connection after 60 s, and they have to be
+    first: otherwise a request of theirs could meet a closed connection.
+    """
 
 
 def raise_connection_limit() -> ConnectionLimits:

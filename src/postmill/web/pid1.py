@@ -1,4 +1,4 @@
-"""What process 1 of a container owes: end with its child, pass signals on, and reap whatever is left to it.
+"""The duties of process 1 of a container: end with its child, pass signals on, and reap orphans.
 
 Forks before anything runs. Elsewhere than in a container it does nothing.
 """

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Refusal(NamedTuple):
-    """An answer of the server's own, after which the connection is closed."""
+    """An answer of the server itself, after which the connection is closed."""
 
     status: int
     code: str
@@ -27,7 +27,7 @@ INTERNAL = Refusal(500, "INTERNAL", "The application ended without an answer.")
 
 
 class Refused(Exception):
-    """What was read can't be taken: ``refusal`` says why."""
+    """The request can't be served: ``refusal`` says why."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.message)

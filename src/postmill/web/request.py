@@ -1,8 +1,8 @@
 """A request as it arrives: its head, what it asks for, and where its body ends (RFC 9112, sections 2 to 7).
 
 llhttp, with its strict settings, reads the header lines. Where the head ends, what the request line says, how
-the body is framed and whether it is an upgrade is decided here. What two servers could read in two ways is
-refused. Trailers and chunk extensions are counted and dropped: they reach no application.
+the body is framed and whether it is an upgrade is decided here. A request that two servers could read in two
+ways is refused. Trailers and chunk extensions are counted and dropped: they reach no application.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 END = b"\r\n\r\n"
 CHUNKED = -1
-"""The ``length`` of a body that says itself where it ends."""
+"""The ``length`` of a body in chunks, which says itself where it ends. Below 0, so that it is no length."""
 
 _request_line = re.compile(rb"([A-Z][A-Z-]{0,31}) ([\x21-\x7e]+) HTTP/1\.([01])\r\n").match
 _absolute = re.compile(rb"(?i:https?)://([^/?#@]+)([/?].*)?", re.DOTALL).fullmatch
@@ -32,7 +32,9 @@ _chunk_line_begins = re.compile(rb"(?:[0-9A-Fa-f]{1,16}(?:;[\t\x20-\x7e\x80-\xff
 _chunk_line = re.compile(rb"([0-9A-Fa-f]{1,16})(;[\t\x20-\x7e\x80-\xff]*)?\r\n").match
 _trailer_line = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*\r\n").match
 _SIZE_LINE = 18
-"""Bytes of a chunk's line without extensions: at most 16 digits, and the end of the line."""
+"""Bytes of a chunk's line without extensions: 16 digits of a 64-bit number in hex, and the two of the line's
+end.
+"""
 _NO_WORDS: Set[bytes] = frozenset()
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"upgrade", b"expect"})
 
@@ -113,7 +115,7 @@ class HeadReader:
         return data[end:] if found >= 0 else None
 
     def finish(self) -> RequestHead:
-        """The head, once its last byte was fed. Raise :class:`Refused` for one that can't be taken."""
+        """The head, once its last byte was fed. Raise :class:`Refused` for one that can't be served."""
         raw, headers = self._raw, self._headers
         line = _request_line(raw)
         if line is None or not self._is_read:
@@ -247,7 +249,9 @@ class SizedBody:
 
 
 _EMPTY = SizedBody(0)
-"""It is whole, so nothing is fed to it: one does for all requests."""
+"""The body of a request without one. It is complete, so no bytes are fed to it, and one object does for all
+requests.
+"""
 
 
 class ChunkedBody:

@@ -1,7 +1,7 @@
 """One request and its answer as ASGI has them: ``receive`` and ``send`` over a connection.
 
-Knows how an answer is written, for clients of HTTP/1.0 never in chunks; where a request ends is the
-connection's to know.
+Knows how an answer is written, for clients of HTTP/1.0 never in chunks. The connection knows where a request
+ends.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from postmill.web.transport import CorkedTransport
 
 CHUNKED = -1
-"""The ``length`` of a body in chunks."""
+"""The ``length`` of a body in chunks. Below 0, so that it is no length."""
 UNTIL_CLOSE = -2
-"""The ``length`` of a body that ends with the connection."""
+"""The ``length`` of a body that ends with the connection. Below 0, so that it is no length."""
 _WITHOUT_BODY = frozenset({204, 304})
 _ONCE = frozenset({b"date", b"content-length"})
 _OURS = frozenset({b"transfer-encoding", b"keep-alive"})
@@ -76,7 +76,7 @@ class RequestCycle:
 
     @property
     def ends_with_connection(self) -> bool:
-        """Whether the answer says its end by nothing else."""
+        """Whether only the end of the connection shows the end of the answer."""
         return self._length == UNTIL_CLOSE
 
     def feed(self, body: bytes, *, more: bool) -> None:
@@ -86,12 +86,12 @@ class RequestCycle:
         self._tell()
 
     def disconnect(self) -> None:
-        """The client has gone, or is not listened to any more."""
+        """The client has gone, or is no longer read from."""
         self._is_gone = True
         self._tell()
 
     async def run(self, application: Application) -> None:
-        """The application's turn. What it raises ends the answer where it is."""
+        """Run the application. An error that it raises ends the answer where it is."""
         try:
             await application(self._scope, self.receive, self.send)
         except Exception as error:
@@ -128,7 +128,7 @@ class RequestCycle:
         return bool(self.arrived) or (self._is_whole and not self._is_told_whole)
 
     async def send(self, message: Message) -> None:
-        """Write a part of the answer. What a client that has gone would get is dropped.
+        """Write a part of the answer. It is dropped when the client has gone.
 
         Raise ``RuntimeError`` for what can't be sent.
         """

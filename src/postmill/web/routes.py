@@ -1,4 +1,5 @@
-"""A table of routes: which requests there are, what each needs, and what answers it. Knows no route itself.
+"""A table of routes: which requests are answered, what each needs, and the code that answers. Knows no route
+itself.
 
 A server gives the table its routes, so that a test can compare the table with a page of the reference.
 """
@@ -26,7 +27,7 @@ class Route(NamedTuple, Generic[Answer]):
     """A pattern: ``<name>`` stands for one segment, a ``*`` at the end for the rest of the path."""
     answer: Answer
     credentials: str = ""
-    """What the caller has to prove, in the server's own words; empty: nothing."""
+    """What the caller has to prove, as a word of the server's; empty: nothing."""
 
 
 class NoRoute(Exception):

@@ -1,6 +1,6 @@
-"""A server on a port: started and stopped like every other service here.
+"""A server on a port, started and stopped like the other services.
 
-Touches no signal: the process that it runs in decides what they mean.
+It handles no signal: its process does.
 """
 
 from __future__ import annotations
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
     from postmill.web.refusal import Render
 
 BACKLOG = 2048
-"""Connections that the system keeps until they are accepted: half of what Linux allows unless told otherwise,
-which a burst of new clients does not fill while the event loop is busy for some milliseconds."""
+"""Connections that the system keeps until they are accepted. 2,048, as uvicorn asks for; Linux allows 4,096
+unless told otherwise.
+"""
 MAX_MESSAGE_BYTES = 1024 * 1024
-"""The longest message of a WebSocket, unless told otherwise: the default of ``websockets``."""
+"""Bytes of one WebSocket message at most, unless told otherwise. 1 MiB: what the ``websockets`` library
+allows by default.
+"""
 
 
 class WebServer:
@@ -38,7 +41,7 @@ class WebServer:
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         render: Render = as_text,
     ) -> None:
-        """``render`` makes the answer to what is refused before the application sees it."""
+        """``render`` makes the answer to a request that is refused before the application sees it."""
         self._host, self._port = host, port
         self._limits = limits
         self._max_message_bytes = max_message_bytes
@@ -69,7 +72,7 @@ class WebServer:
         return url
 
     def stop_accepting(self) -> None:
-        """Close the port; requests that run go on, and are the last ones on their connections."""
+        """Close the port. Running requests go on, and are the last ones on their connections."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -79,7 +82,7 @@ class WebServer:
             self._socket.close()
 
     async def stop(self, grace_s: float) -> None:
-        """Close the port, wait up to ``grace_s`` for what runs, then cut it off."""
+        """Close the port, wait up to ``grace_s`` seconds for running requests, then cut them off."""
         self.stop_accepting()
         shared = self._shared
         if shared is None:

@@ -18,7 +18,7 @@ class Peer(Protocol):
     """A connection, as the server sees it."""
 
     def shutdown(self) -> None:
-        """End once the request in hand is answered."""
+        """End once the current request is answered."""
 
     def abort(self) -> None:
         """End now."""

@@ -1,5 +1,5 @@
-"""What lies under a connection: writes of one turn go out together, writing waits for a slow client, and one
-deadline moves often.
+"""The transport under a connection: writes of one turn of the event loop go out together, writing waits for a
+slow client, and one deadline can be moved often.
 
 What is written within one turn of the event loop is one system call: the head and the body of a response
 arrive together, and the client wakes up once.
@@ -14,11 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 AT_MOST = 64 * 1024
-"""Bytes that do not wait for the end of the turn: from there on the transport below says when to pause."""
+"""When this many bytes wait, they are written before the event loop's turn ends. 64 KiB: asyncio's own mark,
+from which on the transport says when to pause.
+"""
 
 
 class CorkedTransport:
-    """All but writing and ending is left to the transport below."""
+    """Everything except writing and ending is left to the transport below."""
 
     def __init__(self, below: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._below = below
@@ -50,18 +52,18 @@ class CorkedTransport:
             self._below.write(b"".join(waiting))
 
     def write_eof(self) -> None:
-        """Say that nothing more will come; what was said so far is still written."""
+        """Send the end of the stream, after the bytes that were written before."""
         self.flush()
         if not self.is_closing():
             self._below.write_eof()
 
     def close(self) -> None:
-        """End it; what was said so far is still written."""
+        """End it. Bytes that were written before still go out."""
         self.flush()
         self._below.close()
 
     def pause(self) -> None:
-        """The client does not keep up. Told by the protocol, which the transport below tells."""
+        """The client does not keep up. The protocol calls it when the transport below does."""
         if self._writable is None:
             self.is_paused = True
             self._writable = asyncio.Event()

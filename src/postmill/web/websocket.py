@@ -1,7 +1,7 @@
 """One WebSocket: ASGI's messages over the frames that ``websockets`` reads and writes.
 
-A client can't make more wait here than one message of the largest size and what one read brings. It has to
-take what it is answered (also pongs), to answer pings, and to bring a message that it has begun to its end.
+A client can fill at most one message of the largest size and one read here. It has to read its answers (also
+pongs), to answer pings, and to finish a message that it has begun.
 """
 
 from __future__ import annotations
@@ -25,16 +25,25 @@ if TYPE_CHECKING:
     from postmill.web.transport import CorkedTransport
 
 PING_S = 20.0
-"""Between two looks whether the client is still there: below the 30 s after which the most impatient proxies
-drop a silent connection."""
+"""Seconds between two pings. 20 s: below the 30 s after which the most impatient proxies drop a silent
+connection.
+"""
 LEAST_PROGRESS_BYTES = 1024
-"""Of a message that has begun, between two looks: half of what the body of a request has to bring."""
+"""Bytes of a message that has begun which must arrive between two pings. 1 KiB: half of what the body of a
+request has to bring.
+"""
 CLOSE_S = 10.0
-"""How long the client may take to answer a close: what ``websockets`` gives it by default."""
+"""How long the client may take to answer a close, in seconds: what the ``websockets`` library gives it by
+default.
+"""
 SLICE_BYTES = 16 * 1024
-"""Read at a time: a frame without bytes costs fifty times its size while it is read."""
+"""Bytes that are read at a time. 16 KiB, because a frame without content costs fifty times its size while it
+is read.
+"""
 NO_CODE, GONE = 1005, 1006
-"""What ASGI is told of an end without a code, and of one without a close (RFC 6455, 7.4.1)."""
+"""The codes that ASGI gets for an end without a code, and for one without a close (RFC 6455, section
+7.4.1).
+"""
 BAD_TEXT, TOO_SLOW, FAILED, RESTARTING = 1007, 1008, 1011, 1012
 """What the client is told."""
 _NOT_ACCEPTED = b"This is no handshake of a WebSocket.\n"
@@ -44,7 +53,7 @@ Answer = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class ClientGone(OSError):
-    """The client has gone: ASGI's word for a send that does not reach it."""
+    """The client has gone: the error that ASGI has for a send that does not reach it."""
 
 
 class WebSocket(asyncio.Protocol):
@@ -70,7 +79,7 @@ class WebSocket(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
-        """Let the application decide, or refuse what is no handshake."""
+        """Let the application decide, or refuse a request that is no handshake."""
         self._shared.connections.add(self)
         self._balance_reading()
         self._offer = offer(self._protocol, self._scope)
@@ -80,7 +89,7 @@ class WebSocket(asyncio.Protocol):
             start(self._run(), self._shared.tasks)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The application is told."""
+        """Tell the application."""
         self._is_gone = True
         self._transport.resume()
         self._stop_timer()
@@ -197,7 +206,7 @@ class WebSocket(asyncio.Protocol):
         self._flush()
 
     def _close(self, code: int, reason: str) -> None:
-        """Say a close, and wait for the client's."""
+        """Send a close, and wait for the client's."""
         if self._is_ending or self._is_gone:
             return
         self._inbox.end(code, reason)
@@ -266,10 +275,10 @@ class WebSocket(asyncio.Protocol):
             self._end()
 
     def _look(self) -> None:
-        """Is the client still there, and does it bring to its end what it has begun?"""
+        """Check that the client is still there, and that a message it has begun arrives."""
         unsent = self._transport.get_write_buffer_size() if self._transport.is_paused else 0
         if unsent and unsent >= self._unsent > 0:
-            self._transport.abort()  # it takes nothing, and would not take a close either
+            self._transport.abort()  # it reads nothing, and would not read a close either
             return
         self._unsent = unsent
         if not self._is_ping_answered:

@@ -1,7 +1,7 @@
-"""One timer for all that a worker has put off: snoozes, retries, whatever is due again at a known time.
+"""One timer for all that a worker has put off to a known time: snoozes and retries.
 
-Only the nearest times are kept. What lies behind them is found by the look that one of them causes, for a
-look tells when the next message falls due.
+Only the nearest times are kept. Each causes a poll, and a poll returns when the next message falls due, so
+later times are found in that way.
 """
 
 from __future__ import annotations
@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 GRAIN_S = 0.005
-"""Times so close together are one: as far apart as several workers look for the same message."""
+"""Due times that lie within this span, in seconds, count as one. 5 ms: several workers poll for the same
+message that far apart on average (``model.queue.claim_policy.SPREAD_S``).
+"""
 KEPT = 128
-"""Times that are kept: more than half a second of grains, and looks, every 0.2 s, find the rest."""
+"""The most due times that are kept. 128 spans of 5 ms are more than half a second, and the background poll
+every 0.2 s finds later ones.
+"""
 
 
 class DueTimes:
-    """Calls ``action`` at, or at most a grain after, each of the nearest times that were added."""
+    """Calls ``action`` at each of the nearest times that were added, at most ``GRAIN_S`` late."""
 
     def __init__(self, action: Callable[[], None]) -> None:
         self._action = action
@@ -33,7 +37,7 @@ class DueTimes:
         return len(self._grains)
 
     def add(self, delay_s: float) -> None:
-        """In so many seconds there is something to do."""
+        """There is something to do in ``delay_s`` seconds."""
         grain = ceil((asyncio.get_running_loop().time() + delay_s) / GRAIN_S)
         place = bisect_left(self._grains, grain)
         if place == KEPT or (place < len(self._grains) and self._grains[place] == grain):

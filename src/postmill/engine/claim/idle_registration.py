@@ -1,7 +1,8 @@
-"""The list of workers that want to be called when something is sent to their queue, and one's place on it.
+"""A worker's row in ``idle_workers``, the list of workers that want to be woken when something is sent to
+their queue.
 
-A send calls one of the listed. Who is called and has no room leaves the list, by which another is called; who
-can't take all there is calls another. Decides none of this: that is the claimer's.
+A send wakes one of them. A worker that is woken and has no room deletes its row, which wakes another one; a
+worker that can't take all the messages wakes another one too. The claimer decides when.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 
 
 class IdleRegistration:
-    """Raises what asyncpg raises, but for what is done later."""
+    """Raises what asyncpg raises, except for work that is done later."""
 
     def __init__(self, shared: SharedConnection, queue: str, worker_id: UUID) -> None:
         self.listed = False
-        """The queue's senders know that this worker wants to be called."""
+        """Whether the worker's row is there, so that a send may wake it."""
         self._shared = shared
         self._queue = queue
         self._worker_id = worker_id
@@ -36,37 +37,39 @@ class IdleRegistration:
         shared.on_connect(self._connected)
 
     async def join(self) -> None:
-        """Want to be called."""
+        """Write the worker's row."""
         if not self.listed:
             await self._shared.execute(statement("idle_worker_add"), self._queue, self._worker_id)
             self.listed = True
 
     async def leave(self) -> None:
-        """Not to be called until the worker joins again; what it was called for calls another."""
+        """Delete the worker's row, and wake another worker for the messages that this one was woken for."""
         if self.listed:
             self.listed = False
             await self._shared.execute(statement("idle_worker_remove"), self._queue, self._worker_id)
 
     async def leave_for_good(self) -> None:
-        """Leave as well as may be: whoever stands by comes anyway."""
+        """Delete the worker's row if the database can be reached. If it can't, the standby worker claims the
+        message.
+        """
         with suppress(Exception):
             await self.leave()
 
     def forget(self) -> None:
-        """The list may be another one now: join again."""
+        """The list may be lost: write the row again."""
         self.listed = False
 
     def leave_later(self) -> None:
-        """Leave without being waited for."""
+        """Delete the row later, in a task of its own."""
         self._later(self.leave())
 
     def wake_another(self, shape: QueueShape, position: int) -> None:
-        """There is more above ``position`` than this worker can take."""
+        """Wake another worker: there are more messages above ``position`` than this one can take."""
         text = queue_statement("wake_another", shape)
         self._later(self._shared.execute(text, self._queue, self._worker_id, position))
 
     async def _connected(self, _connection: asyncpg.Connection) -> None:
-        """The server may have crashed, and its list is gone then."""
+        """Write the row again: a crash of the server empties the list, whose table is unlogged."""
         self.listed = False
 
     def _later(self, work: Coroutine[Any, Any, object]) -> None:

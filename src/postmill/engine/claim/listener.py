@@ -1,8 +1,8 @@
 """Keeps a connection of its own open to a direct address, for LISTEN only: beside a pooler, which passes no
 notifications on.
 
-Workers are told when notifications reach them and when they don't; until they do, they poll. Nothing but
-notifications goes this way, so work goes on while it is down.
+Workers are told whether notifications reach them; while they don't, the workers poll. Only notifications use
+this connection, so work goes on while it is down.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ if TYPE_CHECKING:
 
 NO_ECHO = "a notification to ourselves did not arrive"
 CHECK_S = 30.0
-"""How often a connection on which nothing but notifications comes is seen to be alive."""
+"""Seconds between two checks of a connection on which only notifications arrive. 30 s: polls find messages
+meanwhile, and the connection's owner pays one round trip.
+"""
 
 
 class Listener(Service):
-    """Notifications for ``workers``, all of which want them."""
+    """Notifications for ``workers``."""
 
     def __init__(self, direct: Address, workers: Sequence[QueueWorker], events: Events) -> None:
         super().__init__(events)
@@ -50,7 +52,7 @@ class Listener(Service):
         self._works: bool | None = None
 
     async def run_once(self) -> bool:
-        """See that notifications arrive, on a new connection if need be. Never raises."""
+        """Check that notifications arrive, and open a new connection if needed. Never raises."""
         self._news.clear()
         try:
             trouble = await self._trouble()
@@ -64,7 +66,7 @@ class Listener(Service):
         return False
 
     async def rest(self) -> None:
-        """Until the connection ends, or it is time to see after it."""
+        """Wait until the connection ends, or it is time to check it."""
         with suppress(TimeoutError):
             pause_s = CHECK_S if self._works else self._backoff.next_delay_s()
             async with asyncio.timeout(pause_s):
@@ -75,7 +77,7 @@ class Listener(Service):
         self._news.set()
 
     def recover(self) -> None:
-        """See :class:`Service`: nothing is known of the connection, so it is opened anew."""
+        """See :class:`Service`: the state of the connection is not known, so it is opened anew."""
         self._works = None
 
     async def stop(self) -> None:
@@ -91,7 +93,7 @@ class Listener(Service):
         return None if arrive else NO_ECHO
 
     def _tell(self, trouble: str | None) -> None:
-        """Once for each change."""
+        """Tell the workers and the log once for each change."""
         works = trouble is None
         if works == self._works:
             return
@@ -103,6 +105,6 @@ class Listener(Service):
 
 
 def say_polling(workers: Sequence[QueueWorker], reason: str) -> None:
-    """These workers look by the clock, and why."""
+    """Log that these workers poll, and why."""
     for worker in workers:
         worker.events.emit(Event.WORKER_POLLING, reason=reason)

@@ -1,4 +1,4 @@
-"""Notifications as hints: they end an idle worker's rest. Never the only way: a poll finds what a hint
+"""Notifications as hints: they end an idle worker's rest. A poll finds the messages whose notification was
 missed.
 """
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from postmill.engine.claim.claimer import Claimer
 
 ROUND_TRIP_S = 2.0
+"""How long a worker's own notification may take to come back, in seconds. It takes one round trip; after 2 s
+a pooler has kept it, and the worker polls.
+"""
 _ECHO = "postmill.echo"
 
 
@@ -34,8 +37,8 @@ class Wakeups:
         shared.on_connect(self._listen)
 
     def subscribe(self, claimer: Claimer, queue: str) -> None:
-        """Tell ``claimer`` of what is sent to ``queue``, by our trigger or by pgmq's, which calls all, and of
-        whatever else happens to it.
+        """Tell ``claimer`` of sends to ``queue``, by Postmill's trigger or by pgmq's, which wakes all
+        workers, and of other changes of the queue.
         """
         told = {"claim": claimer.wake_to_claim, "standby": claimer.standby}.get
         self._on(
@@ -51,7 +54,7 @@ class Wakeups:
         return await self.check()
 
     async def check(self) -> bool:
-        """Whether a notification sent now comes back. False behind a pooler, whatever it calls itself."""
+        """Whether a notification that is sent now comes back. It does not behind a transaction pooler."""
         self._echo.clear()
         await self._shared.execute(statement("notify_echo"))
         try:
@@ -76,6 +79,6 @@ class Wakeups:
             action(payload)
 
     def _cut(self, _connection: Any) -> None:
-        """The connection has ended: whoever rests gets up, and opens the next one."""
+        """The connection has ended: workers that rest are woken, and open the next one."""
         for action in self.on_cut:
             action()

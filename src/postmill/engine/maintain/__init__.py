@@ -1,1 +1,1 @@
-"""Keeps a worker alive and its leases its own; gives back what dead workers held; prunes."""
+"""Renews a worker's leases and heartbeats, gives back the messages of dead workers, and prunes."""

@@ -45,8 +45,8 @@ class Audit(Service):
         self._asked = asyncio.Event()
 
     async def run_once(self) -> bool:
-        """Compare what is renewed with what has a place. Nothing may wait in between: every step that moves a
-        message from one place to another is done whole.
+        """Compare the renewed messages with those that have a place. There is no ``await`` in between: every
+        step that moves a message from one place to another is done without one.
         """
         self._asked.clear()
         places = set(map(id, self._places()))

@@ -1,5 +1,5 @@
-"""Gives the workers' signs of life, and brings back what each must be told: cancel requests, an operator's
-wish that it should drain, claims that it never heard of, and that another worker may be gone.
+"""Writes the workers' heartbeats, and returns news for each worker: cancel requests, an operator's request to
+drain, claims whose answer was lost, and whether another worker may be gone.
 
 Runs on the thread and the connection of ``engine.maintenance``, after the renewals.
 """
@@ -30,13 +30,15 @@ if TYPE_CHECKING:
 PERIOD_S = silence.IDLE_BEAT_S
 """The longest time between two heartbeats."""
 ANNOUNCE_TIMEOUT_S = 5.0
-"""For one statement on a new connection, which renewals wait for: as long as connecting may take."""
+"""How long one statement on a new connection may take, in seconds. Renewals wait for it, so it is as long as
+opening the connection may take (``db.hot.shared_connection.CONNECT_TIMEOUT_S``).
+"""
 NEVER_TOLD = "the worker was never told of its claim"
 
 
 class Heartbeat(TimedService):
-    """The signs of life of one process. ``call`` runs a callback on the event loop; ``on_doubt`` is called
-    when another worker may be gone.
+    """The heartbeats of one process. ``call`` runs a callback on the event loop; ``on_doubt`` is called when
+    another worker may be gone.
     """
 
     def __init__(
@@ -72,12 +74,12 @@ class Heartbeat(TimedService):
         return self._beaten_at + min(PERIOD_S, *waits)
 
     def hurry(self) -> None:
-        """The database could not be reached: the next sign of life is due at once."""
+        """The database could not be reached: the next heartbeat is due at once."""
         self._beaten_at = None
         self.wake()
 
     async def run_once(self) -> bool:
-        """One sign of life of each worker."""
+        """Write one heartbeat of each worker."""
         began = time.monotonic()
         for worker in self._workers:
             await self._beat(worker)
@@ -138,7 +140,9 @@ class Heartbeat(TimedService):
             self._on_doubt()
 
     async def _give_back_forgotten(self, worker: MaintainedWorker) -> None:
-        """Claims that were committed while their connection was cut: this worker was never told of them."""
+        """Give back claims that were committed while their connection was cut: the worker never got their
+        answer.
+        """
         known = worker.held_messages.claim_ids
         lease_s = worker.options.lease_s
         rows = await self._shared.fetch(
@@ -151,7 +155,9 @@ class Heartbeat(TimedService):
 
 
 async def _locked(connection: asyncpg.Connection, worker: MaintainedWorker) -> bool:
-    """Take the worker's session lock. A session that held it before, and was cut off, is ended for it."""
+    """Take the worker's session lock. A session of the worker that still holds it, because its connection was
+    cut, is ended first.
+    """
     for _ in range(2):
         if await connection.fetchval(statement("worker_lock"), worker.lock_key, timeout=ANNOUNCE_TIMEOUT_S):
             return True

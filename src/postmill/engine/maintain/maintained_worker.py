@@ -31,13 +31,13 @@ class MaintainedWorker:
     running_ids: Callable[[], list[int]]
     on_lost: Callable[[Message], None]
     on_silence: Callable[[Message], None]
-    """The worker was silent for almost a lease: see the option ``on_silence``."""
+    """Called when the worker was silent for almost a lease: see the option ``on_silence``."""
     on_cancel: Callable[[int], None]
     on_deprecated: Callable[[], None]
     let_go: bool = False
-    """The event loop has been blocked for too long: nothing is renewed any more."""
+    """Called when the event loop has been blocked for too long: its leases are not renewed any more."""
     lock_held: bool = False
-    """The heartbeat's connection holds the session lock that shows the worker is alive."""
+    """Whether the heartbeat's connection holds the session lock that shows that the worker is alive."""
 
     @property
     def lock_key(self) -> int:

@@ -1,8 +1,8 @@
 """Keeps workers alive in the database, on a thread and a connection of its own: a handler that blocks the
 event loop loses no lease.
 
-Four services take turns there: renewer, heartbeat, rescuer, pruner. Whatever is due, a renewal goes first. A
-fifth, the loop watch, works beside them. The thread talks to the event loop only through
+Four services take turns there: renewer, heartbeat, rescuer, pruner. When several are due, the renewer goes
+first. A fifth, the loop watch, works beside them. The thread talks to the event loop only through
 ``call_soon_threadsafe``, and reads `HeldMessages`. One that breaks pauses, and the others go on; where the
 thread itself breaks, all of them begin anew. :attr:`Maintenance.in_touch` shows that it lives.
 """
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
 
 
 END_S = 5.0
-"""How long the note of the workers' end may take: as long as connecting may take."""
+"""How long recording the workers' end may take, in seconds: as long as opening a connection may take
+(``db.hot.shared_connection.CONNECT_TIMEOUT_S``).
+"""
 
 
 class Maintenance(ThreadedService):
@@ -88,8 +90,8 @@ class Maintenance(ThreadedService):
 
     @property
     def in_touch(self) -> bool:
-        """Whether the database has answered the last heartbeat, and that was not long ago: also a thread that
-        has ended, or hangs, is not in touch.
+        """Whether the database has answered the last heartbeat, and that was a short time ago. A thread that
+        has ended or hangs is not in touch either.
         """
         answered_at = self._answered_at
         return answered_at is not None and time.monotonic() - answered_at < silence.SHOWN_S
@@ -101,7 +103,7 @@ class Maintenance(ThreadedService):
         super().start()
 
     def end_within(self, seconds: float, reason: str) -> None:
-        """Whatever becomes of the event loop, the signs of life and the renewals end so soon."""
+        """Heartbeats and renewals end after this time, in seconds, even if the event loop hangs."""
         self._reason = reason
         self._ends_at = min(self._ends_at, time.monotonic() + seconds)
 
@@ -112,14 +114,14 @@ class Maintenance(ThreadedService):
         super().ask_to_stop()
 
     def is_over(self) -> bool:
-        """Whether the workers of this thread have come to an end: without their event loop, or without one of
-        their services, nothing of theirs lives, and a heartbeat would lie.
+        """Whether the workers of this thread have ended. Without their event loop or one of their services
+        they do no work, and a heartbeat would be wrong.
         """
         ended = self._owners_loop is not None and self._owners_loop.is_closed()
         return self._stopping or ended or time.monotonic() >= self._ends_at
 
     async def end(self, reason: str) -> None:
-        """Write down the workers' end and close the connection; give up after ``END_S``."""
+        """Record the workers' end and close the connection; give up after ``END_S``."""
         self._reason = reason
         await self.stop_within(END_S)
 
@@ -174,8 +176,8 @@ class Maintenance(ThreadedService):
         shared.on_connect(self._connected)
 
     async def run_once(self) -> bool:
-        """One turn: of the first duty that is due. Returns whether there was one. What the database says to
-        one of them concerns all: they wait together, and begin again with a renewal and a heartbeat.
+        """One turn: of the first duty that is due. Returns whether there was one. An error of the database
+        concerns all of them: they wait together, and begin again with a renewal and a heartbeat.
         """
         now = time.monotonic()
         duty = next((duty for duty in self._duties if duty.turn_at <= now), None)
@@ -196,7 +198,7 @@ class Maintenance(ThreadedService):
         return True
 
     async def rest(self) -> None:
-        """Until a duty is due. The rest is short: what is held may change, and with it what is due."""
+        """Wait until a duty is due. The wait is short, because held messages may change what is due."""
         pause_s = min(
             min(duty.turn_at for duty in self._duties) - time.monotonic(),
             silence.beat_s(self._lease_s, holding=True, chance=0.0),
@@ -221,7 +223,7 @@ class Maintenance(ThreadedService):
         await shared.close()
 
     def _part_gave_up(self, part: Service) -> None:
-        """The owner is told, whichever part has failed. The other parts go on until it stops this thread."""
+        """Tell the owner which part has failed. The other parts go on until the owner stops this thread."""
         for tell in self.on_giving_up:
             self._call(tell, self)
 
@@ -231,8 +233,9 @@ def _is_the_databases(error: BaseException) -> bool:
 
 
 class HeartbeatConnection(SharedConnection):
-    """Keeps a connection that has stopped answering until another one has taken its place: with it the server
-    may let go of the lock that shows the worker is alive, while a stalled network will soon go on.
+    """Keeps a connection that has stopped answering until another one has taken its place: if it were closed,
+    the server could release the lock that shows that the worker is alive, although a stalled network may soon
+    go on.
     """
 
     _left: asyncpg.Connection | None = None

@@ -1,7 +1,7 @@
 """Renews the leases of what the workers of one process hold, on the heartbeat's thread and connection, before
 anything else is done there.
 
-Decides nothing about a message: what it finds lost, the worker is told of.
+Decides nothing about a message: the worker is told which leases are lost.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ class Renewer(TimedService):
             await self._renew(worker, due)
 
     def _refused(self, worker: MaintainedWorker, error: asyncpg.PostgresError) -> None:
-        """The server says no for one queue (a right that is missing, a trigger). The leases in the others and
-        the heartbeat go on, and it is asked again with the next round. Said once.
+        """The server refuses the renewals in one queue (a missing right, a trigger). The leases in other
+        queues and the heartbeat go on, and this queue is tried again with the next round. Logged once.
         """
         if worker.worker_id in self._refusing:
             return
@@ -118,11 +118,11 @@ class Renewer(TimedService):
                 self._on_loop(worker.on_lost, message)
             worker.held_messages.renewing = frozenset()
         except asyncpg.LockNotAvailableError:
-            # Somebody rewrites or alters this queue's table. No other worker can claim from it meanwhile; the
+            # This queue's table is being rewritten or altered. No worker can claim from it meanwhile; the
             # leases in other queues are not to wait for it.
             worker.held_messages.renewing = doubtful
         except asyncpg.PostgresError as error:
-            if not breaks_connection(error):  # the server said no: it has renewed nothing
+            if not breaks_connection(error):  # the server refused: it has renewed nothing
                 worker.held_messages.renewing = doubtful
             raise
         else:
@@ -153,8 +153,8 @@ class Renewer(TimedService):
         return frozenset(row["msg_id"] for row in rows if row["vt_us"] is None and row["held"])
 
     async def _let_go(self, worker: MaintainedWorker, blocked_s: float) -> None:
-        """A loop that hangs will not finish anything: its messages go to others, and the hang counts as an
-        attempt.
+        """An event loop that hangs for this long is not expected to finish: its messages go back to the
+        queue, and the hang counts as an attempt.
         """
         if worker.let_go:
             return

@@ -1,7 +1,7 @@
-"""Gives back what other, dead workers held: soon after a heartbeat says that one may be gone, and now and
-then.
+"""Gives back the messages of dead workers: soon after a heartbeat has shown that one may be gone, and from
+time to time.
 
-Decides when to look; who is gone, the database decides (``postmill.rescue``).
+Decides when to look. The database decides which workers are gone (``postmill.rescue``).
 """
 
 from __future__ import annotations
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 MAX_CLAIMS = 100
 """Of one rescue at most: it is one transaction, and renewals wait for it."""
 SUSPICION_S = silence.LOCK_FREE_S + 0.1
-"""Workers whose locks are free are judged so soon: the tenth, so that a second has surely passed."""
+"""Seconds until a worker whose lock is free is judged. A tenth more than the bound, so that the bound has
+surely passed by the server's clock.
+"""
 LOOK_EVERY_S = 5.0
-"""While others hold messages: a claim may also belong to a worker that has stopped, or whose row is gone,
-which no heartbeat sees. Such a claim was already left behind once, so it is not urgent.
+"""Seconds between two looks while other workers hold messages. A claim may also belong to a worker that has
+stopped, or whose row is gone, which no heartbeat sees. Such a claim was left behind before, so 5 s more do no
+harm.
 """
 NEVER_CUT = "-infinity"
 
@@ -36,15 +39,15 @@ class Rescuer(TimedService):
     """The rescues of one process."""
 
     def __init__(self, shared: SharedConnection, workers: Sequence[MaintainedWorker], events: Events) -> None:
-        """``workers``: those of this process, which are not looked at. ``events``: those of the process."""
+        """``workers``: the workers of this process, which are left out. ``events``: the process's emitter."""
         super().__init__(events)
         self._shared = shared
         self._own_ids = [worker.worker_id for worker in workers]
         self._events = events
         self._in_doubt = False
         self.connected_since = NEVER_CUT
-        """After a reconnect, other workers have the time of a silence to come back as well: they may have
-        been cut off by the same fault. This is when it was, by the server's clock.
+        """When this connection was made, by the server's clock. After a reconnect, wait this long before
+        rescuing others' claims: they may have been disconnected too.
         """
 
     def doubt(self) -> None:

@@ -1,8 +1,8 @@
 """What the engine does for a running handler: connections, a transaction that completes the message, a longer
 lease.
 
-One for each worker. Fenced like everything else: what a handler writes in its transaction is kept only if the
-message was still its own.
+One for each worker. A handler's writes in its transaction are kept only if its worker still holds the
+message.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class AttemptServices:
     async def transaction(self, attempt: Attempt) -> AsyncIterator[HandlerConnection]:
         """A transaction that completes the message when it commits.
 
-        Raises :class:`LeaseLost` (and rolls back) when somebody else has the message by now, and
+        Raises :class:`LeaseLost` (and rolls back) when another client has the message by now, and
         :class:`Refused` when a transaction of this attempt has completed it already.
         """
         if attempt.completed_in_transaction:
@@ -109,13 +109,13 @@ class AttemptServices:
             if message.vt_us == sent:
                 attempt.lease_lost = True
                 raise LeaseLost(
-                    f"Message {message.msg_id} of {message.queue} is not ours any more.",
+                    f"Message {message.msg_id} of {message.queue} is no longer held by this worker.",
                     why="Its lease ended, and another worker or client has it.",
                     hint="Nothing was written.",
                 )
 
     async def _check_transaction(self, connection: HandlerConnection) -> None:
-        """Raise when nothing was completed because our transaction is not there any more."""
+        """Raise when nothing was completed because the transaction had already ended."""
         if await connection.fetchval(statement("transaction_state")) != "open":
             raise Refused(
                 "The transaction of ctx.transaction() was ended inside its block.",
@@ -124,7 +124,7 @@ class AttemptServices:
             )
 
     async def _is_there(self, connection: HandlerConnection, message: Message) -> bool:
-        """Whether the message is still in its queue, held with the token that we have completed it with."""
+        """Whether the message is still in its queue, with the token that the completion was sent with."""
         text = queue_statement("message_is_held", self._statements.shape)
         held: bool = await connection.fetchval(text, message.msg_id, message.read_ct, message.vt_us)
         return held

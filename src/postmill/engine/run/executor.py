@@ -1,7 +1,7 @@
 """One attempt from claimed message to outcome: bind, run under a time limit, and turn whatever comes out into
 a value.
 
-Decides nothing about when or how often; settles nothing.
+Does not decide when or how often a message runs, and settles nothing.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ class Executor:
         return outcomes
 
     def broken(self, error: BaseException, slot: Slot) -> list[Outcome]:
-        """The outcomes of a slot whose task has ended without any: cancelled before it began, or our own code
-        broke over what the handler did. Never raises.
+        """The outcomes of a slot whose task has ended without any: it was cancelled before it began, or
+        Postmill's code broke because of the handler. Never raises.
         """
         if not slot.attempts:
             return [RELEASED] * len(slot.messages)
@@ -128,7 +128,7 @@ class Executor:
         return Settled(outcome.result) if isinstance(outcome, Completed) else SETTLED
 
     async def _written(self, outcome: Outcome, attempt: Attempt, slot: Slot) -> Outcome:
-        """The same for one message of a batch: what goes wrong with it takes none of the others along."""
+        """The same for one message of a batch: its error does not affect the others."""
         try:
             return await self._with_writes(outcome, attempt)
         except Exception as error:
@@ -158,7 +158,7 @@ class Executor:
             case LeaseLost() if attempt.lease_lost or len(slot.attempts) == 1:
                 return LOST
             case LeaseLost() if any(other.lease_lost for other in slot.attempts):
-                return RELEASED  # no fault of this message of the batch
+                return RELEASED  # this message of the batch is not at fault
         return self._raised(error, attempt, slot)
 
     def _raised(self, error: BaseException, attempt: Attempt, slot: Slot) -> Outcome:

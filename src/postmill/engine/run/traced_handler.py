@@ -121,7 +121,7 @@ def _context_of(message: Message) -> Context:
 
 
 def _tell(span: Span, error: BaseException) -> None:
-    """What a handler raised. To snooze is no failure, and to be cancelled is nobody's error."""
+    """Record what a handler raised. A snooze is no failure, and a cancellation is no error."""
     from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 - an extra
 
     if isinstance(error, Snooze):

@@ -41,7 +41,7 @@ class Settling:
     """One way in which messages end: all of a batch that end this way are settled by one statement."""
 
     kind: str
-    """Names the statement in log lines. What the database refuses of one kind says nothing about others."""
+    """Names the statement in log lines. A refusal of one kind says nothing about other kinds."""
     event: Event
     """Reported of each message that was settled."""
     build: Build
@@ -83,13 +83,15 @@ class Settlement:
     sent_vts: list[int] = field(default_factory=list)
     """The tokens' vt as they were sent: a renewal may move the messages' own while the statement runs."""
     new_session: bool = False
-    """It is sent on a session that was opened for it: what a handler did to the last one plays no part."""
+    """Whether it is sent on a session that was opened for it, so that a handler's changes to the last session
+    have no effect.
+    """
     trial: bool = False
     """It was refused before and kept since: one row, sent to see whether it is taken now."""
     explained: bool = False
     """Its dead messages know their last failure."""
     waits: int = 0
-    """How often it waited in vain for a lock."""
+    """How often it waited for a lock without getting it."""
 
     @property
     def kind(self) -> str:
@@ -114,8 +116,8 @@ class Settlement:
     def landed(self, settled: Iterable[int]) -> tuple[list[Message], list[Pair]]:
         """The messages that the statement has really settled, and the pairs that it has not.
 
-        By their ids: a user's trigger can keep a row, or change what a statement returns, so the number of
-        ids proves nothing, and ids that were not sent count for nothing.
+        They are compared by id: a user's trigger can keep a row or change what a statement returns, so the
+        number of ids proves nothing, and ids that were not sent do not count.
         """
         ids = set(settled)
         messages = self.messages

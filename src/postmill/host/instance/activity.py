@@ -1,4 +1,5 @@
-"""What goes on in one isolate: exchanges, the work that they left behind, and whether its event loop turns.
+"""The activity of one isolate: exchanges, background work that they have left, and whether its event loop
+turns.
 
 Knows no process. The time that has passed, the way to ask, and why exchanges fail are passed in.
 """
@@ -18,13 +19,20 @@ if TYPE_CHECKING:
     from postmill.wire.channel import Channel
 
 ASK_S = 0.5
-"""How often a busy isolate is asked: a loop that hangs is told of within this time and ``BLOCKED_S``."""
+"""Seconds between two questions to a busy isolate whether its event loop turns. Half of ``BLOCKED_S``: a hang
+is reported after 1 to 1.5 s.
+"""
 BLOCKED_S = 1.0
-"""A loop that has not turned for so long keeps every other request of its isolate waiting noticeably."""
+"""An event loop that has not turned for this long, in seconds, is reported as blocked. 1 s: every other
+request of the isolate waits noticeably by then.
+"""
 LONGEST_ROUND_S = 0.5
-"""What one round counts at most: when the host itself was halted, the isolate could not be heard."""
+"""The most that one round counts, in seconds: the time between two questions. After a halt of the host more
+time has passed, but the isolate could not be heard.
+"""
 SAY_AGAIN_S = 10.0
-"""A function that blocks its loop at each request is told of so often at most."""
+"""Seconds between two reports. 10 s: a function that blocks its loop at each request must not flood the log.
+"""
 
 
 class Traffic:
@@ -52,7 +60,7 @@ class Traffic:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing runs that a stop would cut."""
+        """Whether no exchange or background work runs that a stop would cut."""
         return not self.in_flight and not self.pending
 
     def open(self, opening: bytes) -> Stream:
@@ -105,7 +113,7 @@ class Pulse:
         return hung
 
     def round(self, elapsed_s: float, *, busy: bool) -> bool:
-        """Some time has passed. Returns whether it is to be said now that the loop hangs."""
+        """Some time has passed. Returns whether to report now that the event loop hangs."""
         elapsed_s = min(elapsed_s, LONGEST_ROUND_S)
         self._quiet_s += elapsed_s
         if self._asked:

@@ -1,4 +1,4 @@
-"""Returns the messages that a dead isolate's workers held: at once, counting the attempt."""
+"""Gives back the messages of a dead isolate's workers at once, and counts the attempt."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 LOOKS_S = (0.0, 0.2, 0.5)
-"""When to look, each after the one before: a claim that the server was making when its worker died is
-committed a moment later.
+"""Seconds between the looks. There are several, because a claim that the server was running when its worker
+died is committed a moment later.
 """
 
 
@@ -30,9 +30,9 @@ class Claims:
         self._events = events
 
     async def give_back(self, function: str, worker_ids: Sequence[str], reason: str) -> None:
-        """Mark the workers as gone and return what they hold.
+        """Mark the workers as gone and give back their messages.
 
-        When the database can't be reached, nothing is lost: any worker's rescue does the same a little later.
+        When the database can't be reached, another worker's rescue does the same a little later.
         """
         for pause_s in LOOKS_S:
             await asyncio.sleep(pause_s)

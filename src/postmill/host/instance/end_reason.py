@@ -1,4 +1,4 @@
-"""Why an isolate ended, and what a request is told that it still had. Pure: what is known is passed in."""
+"""Why an isolate ended, and the answer to a request that it still had. Pure: what is known is passed in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class End:
     clean: bool
     """Its process exited by itself with 0."""
     left_requests: bool
-    """It went away from requests without having been told to."""
+    """It ended while it had requests, without an order of the host."""
     asked_to_end: bool
     retired: bool
     oneshot: bool
@@ -47,7 +47,7 @@ def reason_of(end: End) -> EndReason:
 
 
 def failure_of(reason: EndReason) -> FunctionFailure:
-    """What a request is told whose isolate has ended."""
+    """The error of a request whose isolate has ended."""
     if reason in _LIMITS:
         return LimitReached(f"The function was stopped at a limit: {reason}.", reason=reason)
     return FunctionDied("The function's process ended before it had answered.", reason=reason)

@@ -1,6 +1,6 @@
-"""The start of one isolate: what it is told, and whether it has become ready.
+"""The start of one isolate: its first order, and whether it has become ready.
 
-Knows no process; a failure is said in the log here, once, and raised wherever it is waited for.
+Knows no process. A failure is logged here once, and raised to every task that waits.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from postmill.wire.frames import Account
 
 FOREVER_S = 86_400.0
-"""The grace of a worker without a wall clock: a day, which is longer than any deployment waits."""
+"""The grace of an isolate without a wall clock limit, in seconds: a day, longer than any message runs."""
 
 
 class Startup:
@@ -58,13 +58,13 @@ class Startup:
             self.fail(trouble.summary, trouble.traceback)
 
     def fail(self, why: str, traceback: str = "") -> None:
-        """It will not become ready. Says nothing new when that is decided."""
+        """The isolate will not become ready. Does nothing when the start is decided already."""
         if self._booted.done():
             return
         self._say(Event.FUNCTION_BOOT_FAILED, error=why, traceback=traceback)
         failure = BootFailed("The function could not be started.", reason=EndReason.STARTUP_FAILURE, why=why)
         self._booted.set_exception(failure)
-        self._booted.exception()  # seen, also when it is not waited for any more
+        self._booted.exception()  # retrieved, also when no task waits for it any more
 
 
 def boot_of(
@@ -74,7 +74,9 @@ def boot_of(
     account: Account | None,
     execution_id: str,
 ) -> Boot:
-    """All that an isolate is told. Raises :class:`InvalidOption` for a variable that it can't be given."""
+    """The isolate's first order. Raises :class:`InvalidOption` for a variable that no environment can
+    hold.
+    """
     settings, limits = source.settings, source.settings.limits
     variables = {**environment, **settings.env, "SB_EXECUTION_ID": execution_id}
     for name, value in variables.items():

@@ -1,4 +1,6 @@
-"""Which account of this machine an isolate runs as. Looks up, and refuses; the isolate itself changes."""
+"""Which account of this machine an isolate runs as. Looks it up or refuses it; the isolate itself changes to
+it.
+"""
 
 from __future__ import annotations
 

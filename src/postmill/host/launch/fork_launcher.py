@@ -1,4 +1,4 @@
-"""Processes for isolates as forks of one zygote: its start, the orders it is given, and the ends it tells of.
+"""Processes for isolates as forks of one zygote: its start, the orders to it, and its reports of ends.
 
 Knows nothing of what runs in them.
 """
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 END_S = 5.0
-"""How long the zygote may take to end what is left; then it is killed, and the kernel ends its isolates."""
+"""How long the zygote may take to end its isolates, in seconds. It kills them at once; after 5 s the zygote
+itself is killed, and the kernel ends its isolates.
+"""
 READY_S = 30.0
-"""How long the zygote may take to import what isolates need."""
+"""How long the zygote may take to import the modules that isolates need, in seconds. Postmill's own take half
+a second; 30 s leave room for large libraries in ``preload``.
+"""
 
 
 class ForkLauncher:
@@ -86,7 +90,7 @@ class ForkLauncher:
         self._tell(Order(number), [channel.fileno(), stdout, stderr, records])
         try:
             await asyncio.shield(process.pid)
-        except asyncio.CancelledError:  # it may be forked all the same, and nobody would know it
+        except asyncio.CancelledError:  # it may be forked all the same, and would be left behind
             process.kill()
             raise
         return process
@@ -113,7 +117,7 @@ class ForkLauncher:
                 data = b""
             try:
                 report = msgspec.json.decode(data, type=Report)
-            except msgspec.MsgspecError:  # closed, or not the zygote's words: it can't be trusted any more
+            except msgspec.MsgspecError:  # closed, or no report of the zygote: it can't be trusted any more
                 self._lost()
                 return
             self._heard(report)

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 STACK_S = 0.1
-"""How long the stack is waited for. The kernel interrupts the thread at once, and it writes a few lines."""
+"""How long the stack of a blocked isolate is waited for, in seconds. The kernel interrupts the thread at
+once, and it writes a few lines.
+"""
 OUTPUT_S = 0.5
-"""How long the end of an isolate's output is waited for."""
+"""How long the rest of an ended isolate's output is waited for, in seconds. A pipe ends with its last writer
+at once; 0.5 s later another process holds it.
+"""
 
 
 class IsolateProcess:
@@ -70,7 +74,7 @@ class IsolateProcess:
             self._process.kill()
 
     async def stack(self) -> str:
-        """What the thread of its event loop does at this moment; empty if that can't be had."""
+        """The stack of its event loop's thread at this moment; empty if it can't be read."""
         self._records.expect_stack()
         if self.pid and STACK_SIGNAL is not None:
             with suppress(OSError):
@@ -85,7 +89,7 @@ class IsolateProcess:
         return await asyncio.shield(self._process.ended)
 
     async def until_silent(self) -> None:
-        """Until the rest of its output has been read, or somebody else seems to hold the pipe."""
+        """Wait until the rest of its output has been read, or another process seems to hold the pipe."""
         for output in self._outputs:
             try:
                 async with asyncio.timeout(OUTPUT_S):

@@ -19,7 +19,7 @@ class Ending:
     """How a process ended."""
 
     status: int | None
-    """As ``waitpid`` gives it; None: nobody could see it."""
+    """As ``waitpid`` gives it; None: the end could not be seen."""
     cpu_s: float = 0.0
     max_rss_bytes: int = 0
 
@@ -60,12 +60,12 @@ class Launcher(Protocol):
         """Be ready to launch."""
 
     async def launch(self, channel: socket.socket, stdout: int, stderr: int, records: int) -> Process:
-        """Start one; it has copies of the four descriptors, and nothing else of ours."""
+        """Start one. It has copies of the four descriptors, and no other of the host's."""
 
     async def stop(self) -> None:
         """End every process that is left, and what starts them."""
 
 
 def clean_environment() -> dict[str, str]:
-    """What a fresh process of ours may know of the host's environment."""
+    """The variables of the host's environment that a new process of the host gets."""
     return {name: os.environ[name] for name in INHERITED if name in os.environ}

@@ -1,7 +1,7 @@
 """Reads what an isolate prints, line by line; a flood is counted instead of kept. A line is never more than
 what a function has printed, whatever it looks like.
 
-The pipe is always read, so that nobody blocks on printing; memory stays bounded by ``LONGEST``.
+The pipe is always read, so that no function blocks on printing; memory stays bounded by ``LONGEST``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 LONGEST = 64 * 1024
-"""Bytes of one line; what is longer is cut."""
+"""Bytes of one line. A longer one is cut, so that memory stays bounded. 64 KiB: as much as the pipe holds."""
 PER_SECOND = 256 * 1024
-"""Bytes of output of one isolate that are kept in a second."""
+"""Bytes of one isolate's output that are kept in a second. 256 KiB are thousands of lines. A flood beyond
+that is counted and dropped, so that the host keeps up.
+"""
 
 
 class Output(asyncio.Protocol):
@@ -78,8 +80,8 @@ class Output(asyncio.Protocol):
         self._rest = rest
 
     def _drop(self, data: bytes) -> None:
-        """The cheapest way to be rid of it; a line that was begun stays cut. It is told after a second also
-        when nothing more is printed.
+        """Drop the output and count it; a line that was begun stays cut. The count is logged after a second,
+        also when nothing more is printed.
         """
         if not self._dropped_bytes:
             asyncio.get_running_loop().call_later(1.0, self._say_dropped)

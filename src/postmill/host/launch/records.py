@@ -1,5 +1,5 @@
-"""Reads what an isolate logs. Its records come through a pipe of their own, so that nothing which a function
-prints can be taken for one; and they speak for their function alone, whatever they hold.
+"""Reads what an isolate logs. Its records come through a pipe of their own, so that printed text can't be
+taken for a record. A record always carries its own function's name, whatever it holds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _EVENTS = frozenset(
 host's to report.
 """
 _OF_LINE = frozenset({"at", "level", "event"})
-"""Names that every log line has: nobody else's field may have them."""
+"""Names that every log line has: no field of a record may have them."""
 _OF_SOURCE = _OF_LINE | {"function", "execution", "queue", "worker", "logger", "line", "stream"}
 """Names that say where a line comes from: a function's own fields of these names are renamed."""
 _ODD = re.compile(r"[^\w.-]")
@@ -68,7 +68,7 @@ class Records(Output):
         self._record(record)
 
     def _record(self, record: _Record) -> None:
-        """Our own events under their name, anything else as a line."""
+        """Log Postmill's own events under their name, and other records as lines."""
         if record.event not in _EVENTS or not record.logger.startswith("postmill"):
             own = _renamed(record.fields, _OF_SOURCE)
             fields = {"logger": record.logger, "line": record.event, **own, **self._whose}

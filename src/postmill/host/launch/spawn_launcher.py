@@ -1,4 +1,4 @@
-"""Processes for isolates where forking is not wise: each one executed afresh, and waited for in a thread.
+"""Processes for isolates where forking is not safe: each is a new Python process, which a thread waits for.
 
 Knows nothing of what runs in them.
 """
@@ -50,7 +50,7 @@ class SpawnLauncher:
 def _watch(child: subprocess.Popen[bytes], process: Process, loop: asyncio.AbstractEventLoop) -> None:
     try:
         ending = _taken_away(child)
-    except OSError:  # something else in this process has waited for every child
+    except OSError:  # other code in this process has waited for every child
         ending = Ending(None)
     with suppress(RuntimeError):  # the loop has ended
         loop.call_soon_threadsafe(process.end, ending)

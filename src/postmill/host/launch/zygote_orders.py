@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from postmill.wire.orders import Order
 
 AGAIN_S = 0.005
+"""Pause before an order is sent again to a full socket, in seconds. 5 ms: hundreds of orders wait then, and
+the zygote takes some of them in that time.
+"""
 
 
 class Orders:
-    """What is given is sent in the order in which it was given. ``control`` stays its owner's."""
+    """Orders are sent in the order in which they were given. ``control`` stays the owner's."""
 
     def __init__(self, control: socket.socket, on_lost: Callable[[], None]) -> None:
         self._control = control
@@ -28,7 +31,7 @@ class Orders:
         self._timer: asyncio.TimerHandle | None = None
 
     def give(self, order: Order, descriptors: Sequence[int] = ()) -> None:
-        """Send an order. Its descriptors are copied: the giver may close them at once."""
+        """Send an order. Its descriptors are copied, so the caller may close them at once."""
         self._waiting.append((order, [os.dup(each) for each in descriptors]))
         self._send()
 

@@ -1,18 +1,17 @@
-"""What a worker does next about its queue: claim, look, ask to be called, or rest. Pure: it is told what has
+"""What a worker does next about its queue: claim, poll, register as idle, or rest. Pure: it is told what has
 happened and when, and asked for the next step.
 
 A worker is in one of four states:
 
-* **missing**: the queue's table, or Postmill's schema, is not there. It tries once a second.
-* **paused**: people have paused the queue. It only looks.
-* **behind**: twice in a row a claim took all it could. It claims without a pause, and every
-  ``BACKGROUND_POLL_S`` the lanes behind the fast one have their share.
-* **caught up**: it rests until a send calls it, something falls due or the poll floor has passed. Then it
-  claims what it was called for, or looks and claims what the look has shown.
+* **missing**: the queue's table, or Postmill's schema, is not there. It tries once a second. * **paused**:
+the queue is paused. It only polls. * **behind**: twice in a row a claim took all it could. It claims without
+a pause, and every ``BACKGROUND_POLL_S`` the lanes behind the fast one have their share. * **caught up**: it
+rests until a send wakes it, a message falls due or the poll floor has passed. Then it claims if a send woke
+it; otherwise it polls, and claims what the poll has shown.
 
-The order of the steps keeps every message from being missed: a worker first asks to be called, and then
-looks. What was sent before the look is shown by it, the sender of anything later finds the worker listed, and
-a transaction that was open during the look is among the writers that the look names.
+The order of the steps keeps every message from being missed: a worker first registers as idle, and then
+polls. The poll shows a message that was sent before it. A later sender finds the worker registered. A
+transaction that was open during the poll is among the writers that the poll returns.
 """
 
 from __future__ import annotations
@@ -35,11 +34,11 @@ if TYPE_CHECKING:
     from postmill.model.queue.claim_steps import QueueSnapshot, Step
 
 BACKGROUND_POLL_S = 0.2
-"""Seconds between two looks of a busy worker behind the fast lane, and between two polls of an idle worker
-that is not told of late commits. 0.2 s: a late message waits no longer than a person notices.
+"""Seconds between two polls of a busy worker, and between two polls of an idle worker that is not told of
+late commits. 0.2 s: a late message waits no longer than a person notices.
 """
 FOLLOW_S = 0.5
-"""Seconds until a worker that was woken and has caught up looks once more. 0.5 s: transactions that were open
+"""Seconds until a worker that was woken and has caught up polls once more. 0.5 s: transactions that were open
 at its claim have mostly committed by then.
 """
 PATROLLING_S = 1.0
@@ -47,14 +46,15 @@ PATROLLING_S = 1.0
 patrol gets on, at one small statement a second.
 """
 SPREAD_S = 0.005
-"""Workers that know when a message falls due look one after the other, this many seconds apart on average. 5
-ms: the first has claimed before the second looks.
+"""Workers that know when a message falls due poll one after the other, this many seconds apart on average. 5
+ms: the first has claimed before the second polls.
 """
 MISSING_POLL_S = 1.0
-"""How often a missing queue is asked for: soon enough for people who create it, and one statement a second.
+"""Seconds between two looks for a missing queue. 1 s: soon enough for the person who creates it, at one
+statement a second.
 """
 LOOKBACK_IDS = 100
-"""A worker that was called looks again at the last 100 ids before its cursor: concurrent senders commit in
+"""A worker that was woken looks again at the last 100 ids before its cursor: concurrent senders commit in
 another order than that of their ids. What lies further back is found by the slow lanes.
 """
 SLOW_LANE_DIVISOR = 4
@@ -66,8 +66,9 @@ SATURATING_WORKERS = 2
 the rows that they have locked.
 """
 QUIET_AFTER_BUSY_S = 1.0
-"""A worker that has been behind for this long need not be called any more. Twice the time for which sends
-choose the same worker: shorter spells would cost two statements each for nothing.
+"""A worker that has been behind for this long, in seconds, deletes its row in ``idle_workers``: it claims
+anyway, so a send need not wake it. Twice the time for which sends choose the same worker: after a shorter
+spell the two statements would be wasted.
 """
 
 
@@ -77,32 +78,34 @@ class ClaimPolicy:
     def __init__(self, *, max_poll_s: float, poll_interval_s: float) -> None:
         """``max_poll_s``: its longest rest while notifications reach it; ``poll_interval_s``: otherwise."""
         self.notified = False
-        """Notifications reach this worker."""
+        """Whether notifications reach this worker."""
         self.paused = False
         self.missing = False
         self._max_poll_s = max_poll_s
         self._poll_interval_s = poll_interval_s
         self._behind_since: float | None = None
         self._filled = False
-        """The last claim took all it could."""
+        """Whether the last claim took all it could."""
         self._called = False
-        """Something was sent: claim without a look."""
+        """Whether to claim without a poll, because a send woke the worker."""
         self._in_doubt = False
-        """Called during a claim: for what that took, or for something that a look will show."""
+        """Set when the worker is woken during a claim: the wake-up may be for messages of that claim, or for
+        others, which the next poll shows.
+        """
         self._is_called_for = False
-        """The look under way answers such a call: what it shows is not left to another worker."""
+        """Whether the poll under way answers such a wake-up: its messages are not left to another worker."""
         self._look_asked = True
-        """Something has changed that only a look shows."""
+        """Whether something has changed that only a poll shows."""
         self._look_at = 0.0
-        """When to look again in any case."""
+        """When to poll again in any case."""
         self._divisor: int | None = None
-        """A look was taken, so the lanes behind have their turn: each may have this part of the room."""
+        """After a poll the lanes behind have their turn: each may take this part of the room."""
         self._ahead = False
-        """The look has shown something in the fast lane that is this worker's."""
+        """Whether the poll has shown a message in the fast lane that this worker should take."""
 
     @property
     def state(self) -> ClaimState:
-        """How this worker stands to its queue."""
+        """The state of this worker."""
         if self.missing:
             return ClaimState.MISSING
         if self.paused:
@@ -111,7 +114,7 @@ class ClaimPolicy:
 
     def call(self) -> None:
         """Something was sent, and this worker was chosen to claim it. In a paused queue a claim would give
-        nothing: there a look shows whether it is paused still.
+        nothing: a poll shows whether it is still paused.
         """
         if self.paused:
             self._in_doubt = self._look_asked = True
@@ -123,18 +126,18 @@ class ClaimPolicy:
         self._look_asked = True
 
     def failed(self) -> None:
-        """A step failed, or what came of it is not known."""
+        """A step failed, or its result is not known."""
         self._divisor, self._ahead = None, False
         self._look_asked = True
 
     def reset(self) -> None:
-        """What was known of the queue is not true any more."""
+        """The known shape and position of the queue are no longer valid."""
         self._caught_up()
         self.failed()
 
     def next_step(self, now_s: float, wanted: int, *, begun: bool, listed: bool) -> Step:
         """What to do now. ``wanted``: how many messages there is room for; ``begun``: the queue is known;
-        ``listed``: this worker has asked to be called.
+        ``listed``: this worker is registered as idle.
         """
         if not begun:
             return self._try_to_begin(now_s)
@@ -156,8 +159,8 @@ class ClaimPolicy:
         return was_missing
 
     def looked(self, look: QueueSnapshot, now_s: float, *, chance: float, saturated: bool) -> None:
-        """Take in a look. ``chance`` from 0 to 1 spreads workers that wait for the same message.
-        ``saturated``: the handlers are so fast that larger claims would not help them.
+        """Take in the result of a poll. ``chance`` from 0 to 1 spreads workers that wait for the same
+        message. ``saturated``: the handlers are so fast that larger claims would not help them.
         """
         if look.replaced:
             self._caught_up()
@@ -169,12 +172,12 @@ class ClaimPolicy:
             self._looked_idle(look, now_s, chance)
 
     def claimed(self, messages: int, *, complete: bool, now_s: float, listed: bool) -> Backlog | None:
-        """Take in a claim of so many messages. ``complete``: no more was due in the lane."""
+        """Take in a claim of ``count`` messages. ``complete``: no more were due in the lane."""
         if messages and not complete:
             return self._note_backlog(now_s, listed=listed)
         self._in_doubt, self._called = self._called, False
         if messages and (listed or not self.notified) and not self._in_doubt:
-            # What comes next announces itself; what was left behind is looked for soon.
+            # The next message wakes the worker; a message that was left behind is polled for soon.
             self._look_at = min(self._look_at, now_s + follow_s(notified=self.notified))
         else:
             self._look_asked = True
@@ -182,12 +185,14 @@ class ClaimPolicy:
         return None
 
     def claimed_behind(self, messages: int) -> None:
-        """So many messages came from the lanes behind: with nothing ahead, there may be more at once."""
+        """``count`` messages came from the lanes behind: when the fast lane is empty, there may be more at
+        once.
+        """
         if messages and self._behind_since is None:
             self._look_asked = True
 
     def is_missing(self, now_s: float) -> bool:
-        """There is no such queue, or no schema. Returns whether that is news."""
+        """There is no such queue, or no schema. Returns whether that was not known before."""
         is_news, self.missing = not self.missing, True
         self.reset()
         self._called = self._look_asked = False
@@ -200,8 +205,8 @@ class ClaimPolicy:
         return Rest(self._look_at - now_s)
 
     def _without_room(self) -> Step:
-        """Others may have what this worker was called for. What an idle worker's look has shown will be old
-        when there is room: it looks again then.
+        """Another worker may take the messages that this one was woken for. The result of an idle worker's
+        poll will be old when there is room, so it polls again then.
         """
         has_looked = self._ahead or self._divisor is not None
         if self._called or (has_looked and self._behind_since is None):
@@ -238,7 +243,7 @@ class ClaimPolicy:
         if look.paused:
             self._caught_up()
         elif self.notified and saturated and look.rivals >= SATURATING_WORKERS:
-            # Others are at it that are as fast: one more would only lengthen their way past claimed rows.
+            # Other workers claim that are as fast: one more would only add to the rows that they step over.
             self._caught_up()
             self._look_at = now_s + self._max_poll_s
         else:
@@ -251,12 +256,14 @@ class ClaimPolicy:
         self._filled = self._filled and ahead
         if look.paused:
             return
-        # With nothing ahead, what lies behind has all the room.
+        # When the fast lane is empty, the other lanes get all the room.
         self._divisor = SLOW_LANE_DIVISOR if ahead else max(1, look.lanes_behind)
         self._ahead = ahead and (self._is_called_for or not self.notified or not look.is_anothers)
 
     def _note_backlog(self, now_s: float, *, listed: bool) -> Backlog | None:
-        """It took all it could. Once, and there may be more; twice in a row, and another may help."""
+        """The claim took all it could. After the first time there may be more messages; after the second in a
+        row, another worker may help.
+        """
         if not self._filled:
             self._filled = self._look_asked = True
             self._in_doubt, self._called = self._called, False
@@ -274,7 +281,7 @@ class ClaimPolicy:
 
 
 def rest_s(look: QueueSnapshot, floor_s: float, *, notified: bool, chance: float) -> float:
-    """Seconds that an idle worker rests after a look, at most ``floor_s``. ``chance`` from 0 to 1 spreads
+    """Seconds that an idle worker rests after a poll, at most ``floor_s``. ``chance`` from 0 to 1 spreads
     workers that wait for the same message.
     """
     if look.patrolling:
@@ -292,5 +299,5 @@ def rest_s(look: QueueSnapshot, floor_s: float, *, notified: bool, chance: float
 
 
 def follow_s(*, notified: bool) -> float:
-    """Seconds until a look for what may have been left behind."""
+    """Seconds until a poll for messages that may have been left behind."""
     return FOLLOW_S if notified else BACKGROUND_POLL_S

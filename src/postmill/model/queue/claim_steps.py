@@ -1,4 +1,4 @@
-"""What a claimer sees and does, as values: the state of a worker, what a look has shown, and the steps."""
+"""What a claimer sees and does, as values: the state of a worker, the result of a poll, and the steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ that worker claims within a few.
 
 
 class ClaimState(Enum):
-    """How a worker stands to its queue."""
+    """The state of a worker."""
 
     MISSING = "missing"
     PAUSED = "paused"
@@ -22,7 +22,7 @@ class ClaimState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class QueueSnapshot:
-    """What one look at a queue has shown."""
+    """The result of one poll of a queue."""
 
     paused: bool
     replaced: bool
@@ -32,19 +32,21 @@ class QueueSnapshot:
     due_in_s: float | None = None
     """Seconds until the next message falls due; None when none waits, or it was not asked."""
     waiting: int = 0
-    """Workers of the queue that want to be called; 0 when it was not asked."""
+    """Workers of the queue that are registered as idle; 0 when it was not asked."""
     rivals: int = 0
     """Workers before this one, in order of their ids, that claim now; 0 when it was not asked."""
     lanes_behind: int = 0
-    """Lanes behind the fast one in which something is due."""
+    """Lanes behind the fast one in which a message is due."""
     expecting: bool = False
     """Transactions are open, or were, whose messages may appear behind the fast lane."""
     patrolling: bool = False
-    """The patrol has begun a round and not ended it."""
+    """Whether the patrol has begun a round and not ended it."""
 
     @property
     def is_anothers(self) -> bool:
-        """Whether what comes next was sent a moment ago: the worker called for it is about to claim it."""
+        """Whether the next message was sent a moment ago: the worker that was woken for it is about to claim
+        it.
+        """
         return self.ahead_age_s is not None and self.ahead_age_s < FRESH_S and self.waiting > 1
 
 
@@ -55,17 +57,17 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Ask to be called."""
+    """Register as idle."""
 
 
 @dataclass(frozen=True, slots=True)
 class PassOn:
-    """Ask not to be called any more; another worker is called for what this one can't take."""
+    """Delete the registration; another worker is woken for the messages that this one can't take."""
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Look at the queue. ``idle``: ask also about the fast lane and what falls due next."""
+    """Poll the queue. ``idle``: ask also about the fast lane and the next due time."""
 
     idle: bool
 
@@ -97,7 +99,7 @@ Step = Begin | Register | PassOn | Look | ClaimAhead | ClaimBehind | Rest
 
 
 class Backlog(Enum):
-    """What follows for others from a claim that took all it could."""
+    """What other workers should do after a claim that took all it could."""
 
     CALL_ANOTHER = "another worker may help"
     NEED_NOT_BE_CALLED = "this one claims without a pause anyway"

@@ -121,8 +121,8 @@ class HeldMessages:
     """The unsettled messages of one worker, by claim, and how old their leases are.
 
     Written by the event loop, read by the heartbeat's thread. Every step is one operation that the
-    interpreter does whole, so there is no lock: a thread that reads a moment too late finds a message
-    settled, and leaves it alone.
+    interpreter does not interrupt, so there is no lock. A thread that reads a moment too late finds the
+    message settled, and leaves it alone.
     """
 
     def __init__(self) -> None:
@@ -150,7 +150,7 @@ class HeldMessages:
         return finished, [claim_id for claim_id, claim in touched.items() if claim.unsettled > 0]
 
     def reopened(self, messages: Iterable[Message]) -> None:
-        """Take back what :meth:`closing` counted: these messages are not settled after all."""
+        """Undo :meth:`closing` for these messages: they were not settled."""
         for message in messages:
             message.claim.unsettled += 1
             message.counted = False
@@ -161,7 +161,9 @@ class HeldMessages:
             self._claims.pop(claim_id, None)
 
     def close_empty(self) -> None:
-        """Close what has no unsettled message left: whoever settled the last one broke before saying so."""
+        """Close claims without an unsettled message: the task that settled the last one broke before it could
+        do so.
+        """
         self.closed([claim.claim_id for claim in list(self._claims.values()) if claim.unsettled <= 0])
 
     @property
@@ -171,8 +173,8 @@ class HeldMessages:
         return [each for claim in claims for each in claim.messages if each.state <= State.SETTLING]
 
     def older_than(self, monotonic: float) -> list[Message]:
-        """Messages whose lease was last taken or renewed before ``monotonic``; also those whose outcome is on
-        the way, for it may wait there.
+        """Messages whose lease was last taken or renewed before ``monotonic``. Those whose outcome is on its
+        way are included, since the outcome may have to wait.
         """
         return [
             message
