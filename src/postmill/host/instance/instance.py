@@ -246,7 +246,7 @@ class Instance:
         self._life = asyncio.create_task(self._live())
 
     async def _live(self) -> None:
-        """Wait for the end, and tell everybody. Whatever fails here, the end itself is told."""
+        """Wait for the end and report it to all that wait for the isolate, whatever fails here."""
         try:
             await self._bury(await self._process.until_ended())
         except Exception as error:
@@ -271,7 +271,7 @@ class Instance:
         )
 
     def _end(self, reason: EndReason) -> None:
-        """It is over: tell all that wait for anything of it."""
+        """It is over: end every wait for it."""
         self.state = State.ENDED
         self._startup.fail("Its process is gone.")
         self.traffic.fail(failure_of(reason))
@@ -342,7 +342,7 @@ class Instance:
                 self.left()
 
     def _on_lost(self, _error: BaseException | None) -> None:
-        """Its end of the channel is closed: it ends, or user code has closed it."""
+        """The isolate's end of the channel is closed: the isolate ends, or user code has closed it."""
         asyncio.get_running_loop().call_later(1.0, self.kill, EndReason.CRASH)
 
     def _say(self, event: Event, **fields: Any) -> None:
