@@ -30,6 +30,7 @@ RULES = [
         {"model/sqlstates.py"},
     ),
     ("where an error keeps its SQLSTATE", r"[\"'](?:sqlstate|pgcode)[\"']", {"model/sqlstates.py"}),
+    ("a variable's name", r"A-Za-z_\]", {"model/option_rules.py"}),
     ("a traceback as text", r"format_exception\(", {"model/error_text.py"}),
     ("a missing queue", r"There is no queue", {"model/database_errors.py"}),
     ("the oldest server", r"OLDEST_SERVER = ", {"db/tools/migrate.py"}),

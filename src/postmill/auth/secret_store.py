@@ -5,13 +5,13 @@ Shows names and digests. Only the start of a function gets the values.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from postmill.auth import private_file
 from postmill.model.errors import InvalidOption, NotFound
+from postmill.model.option_rules import value_fault, variable_fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +21,6 @@ FILE_NAME = "secrets.json"
 RESERVED = ("SUPABASE_", "POSTMILL_", "SB_")
 """Names that begin so are the host's to set."""
 _RESERVED_NAMES = frozenset({"PATH", "HOME", "PYTHONPATH", "PYTHONHOME", "LD_PRELOAD", "LD_LIBRARY_PATH"})
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +76,13 @@ def check(name: str, value: str) -> None:
     """Raises :class:`InvalidOption` for a name that is no variable's or not the user's to set, and for a
     value that no environment can hold.
     """
-    if not _NAME.fullmatch(name):
-        raise InvalidOption(f"{name!r} can't name a secret.", why="It must be letters, digits and _.")
+    if fault := variable_fault(name, ""):
+        raise InvalidOption(f"{name!r} can't name a secret.", why=fault)
     if name.upper().startswith(RESERVED) or name in _RESERVED_NAMES:
         raise InvalidOption(
             f"The name {name} is reserved.",
             why=f"The host sets {', '.join(f'{each}...' for each in RESERVED)} and the process's own itself.",
         )
-    if "\0" in value:
-        raise InvalidOption(f"The value of {name} holds a NUL character.", why="No environment can hold one.")
-    if not _is_unicode(value):
-        raise InvalidOption(
-            f"The value of {name} is not UTF-8.",
-            why="Functions could not read it as text.",
-            hint="Encode it, for example as base64.",
-        )
-
-
-def _is_unicode(value: str) -> bool:
-    """Whether it is text throughout: bytes of the command line that are not come as lone surrogates."""
-    return not any("\ud800" <= character <= "\udfff" for character in value)
+    if fault := value_fault(value):
+        hint = "Encode it, for example as base64."
+        raise InvalidOption(f"The value of {name} {fault}.", hint=hint)

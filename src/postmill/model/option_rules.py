@@ -6,6 +6,7 @@ told in the same words everywhere.
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -42,3 +45,20 @@ def whole_number(name: str, value: object, low: int, high: int) -> None:
 def out_of_range(name: str, value: object, rule: str) -> InvalidOption:
     """The error for a value that is too small or too large; ``rule`` is a sentence."""
     return InvalidOption(f"{name}={value!r} is out of range.", why=rule)
+
+
+def variable_fault(name: str, value: str) -> str:
+    """Why an environment can't hold a variable, as a sentence; empty when it can."""
+    if not _VARIABLE.fullmatch(name):
+        return "A variable's name has letters, digits and _, and no digit comes first."
+    fault = value_fault(value)
+    return f"Its value {fault}." if fault else ""
+
+
+def value_fault(value: str) -> str:
+    """Why an environment can't hold a value, as the end of a sentence about it; empty when it can."""
+    if "\0" in value:
+        return "holds a NUL character, which no environment can hold"
+    if any("\ud800" <= character <= "\udfff" for character in value):  # bytes that came as lone surrogates
+        return "is not UTF-8, so functions could not read it as text"
+    return ""

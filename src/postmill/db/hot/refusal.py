@@ -1,7 +1,7 @@
 """Why a server refused a login, as SQLSTATE. libpq does not pass it on, only the server's text, which may be
 in any language; so asyncpg tries the login once more.
 
-Only on the way to an error message. Decides nothing: see ``db.outage`` for what a state means.
+Only on the way to an error message. Decides nothing: see ``db.hot.outage`` for what a state means.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ SETTLING = "settlement_waits"
 
 
 class SharedConnection:
-    """A connection that one service's statements share. Raises what asyncpg raises; see ``db.outage``."""
+    """A connection that one service's statements share. Raises what asyncpg raises; see ``db.hot.outage``."""
 
     def __init__(
         self, address: Address, name: str, *, timeout_s: float = 10.0, lock_limit: str | None = None

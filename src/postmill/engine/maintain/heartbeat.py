@@ -1,7 +1,7 @@
 """Writes the workers' heartbeats, and returns news for each worker: cancel requests, an operator's request to
 drain, claims whose answer was lost, and whether another worker may be gone.
 
-Runs on the thread and the connection of ``engine.maintenance``, after the renewals.
+Runs on the thread and the connection of ``engine.maintain.maintenance``, after the renewals.
 """
 
 from __future__ import annotations

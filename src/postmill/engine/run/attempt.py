@@ -92,7 +92,7 @@ class TimeLimit:
 
 
 class Services(Protocol):
-    """What a running handler may ask its worker for; done by ``engine.attempt_services``."""
+    """What a running handler may ask its worker for; done by ``engine.run.attempt_services``."""
 
     @property
     def worker_id(self) -> UUID:

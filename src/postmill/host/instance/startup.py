@@ -14,6 +14,7 @@ from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
 from postmill.model.functions.failures import BootFailed
 from postmill.model.functions.limits import MEBIBYTE, EndReason
+from postmill.model.option_rules import value_fault
 from postmill.wire.frames import Boot, Booted, Kind, Trouble
 
 if TYPE_CHECKING:
@@ -97,14 +98,10 @@ def boot_of(
 
 
 def _check_variable(name: str, value: str) -> None:
-    try:
-        name.encode()
-        value.encode()
-    except UnicodeEncodeError:
+    fault = value_fault(name) or value_fault(value)  # other programs give odder names than ours may have
+    if fault or not name or "=" in name:
         raise InvalidOption(
-            f"The variable {name!a} is not UTF-8 text.",
-            why="A function's environment holds text only.",
+            f"The variable {name!a} can't be in an environment.",
+            why=f"It {fault}." if fault else "Its name is empty, or has an = in it.",
             hint="Set it again; bytes can be given as Base64.",
-        ) from None
-    if not name or "=" in name or "\0" in name + value:
-        raise InvalidOption(f"The variable {name!a} can't be in an environment.")
+        )

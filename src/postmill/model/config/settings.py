@@ -45,7 +45,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 """The variables of each setting, first found wins. An empty variable counts as unset."""
 
 FUNCTION_TABLES = ("runtime", "functions")
-"""Tables of the function host, read by ``model.function_tables``."""
+"""Tables of the function host, read by ``model.functions.tables``."""
 
 _IN_TOML = {
     "db_url": ("db", "url"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -10,7 +9,7 @@ from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
 from postmill.model.functions.limits import PROFILES, Limits
 from postmill.model.functions.slug import validated
-from postmill.model.option_rules import one_of, out_of_range, whole_number
+from postmill.model.option_rules import one_of, out_of_range, variable_fault, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +22,6 @@ MOST_THREADS = 256
 """The most threads of one isolate. Each reserves a stack of 8 MiB, and Python runs one at a time: more than
 256 only wait for one another's turn.
 """
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +89,9 @@ class FunctionSettings:
         one_of("policy", self.policy, POLICIES)
         one_of("preflight", self.preflight, PREFLIGHTS)
         for name, value in self.env.items():
-            if not _VARIABLE.fullmatch(name) or "\0" in value:
-                raise InvalidOption(
-                    f"{name!r} in the environment of {self.slug} can't be a variable.",
-                    why="A name has letters, digits and _; a value is text without NUL.",
-                )
+            if fault := variable_fault(name, value):
+                what = f"{name!r} in the environment of {self.slug} can't be a variable."
+                raise InvalidOption(what, why=fault)
 
     @property
     def threads(self) -> int:
