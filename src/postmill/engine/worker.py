@@ -40,12 +40,12 @@ if TYPE_CHECKING:
     from postmill.service.service import Service
 
 CANCEL_GRACE_S = 5.0
-"""How long, in seconds, a cancelled handler may take to clean up before it is left behind. 5 s: enough for a
-``finally`` that speaks to another server, and no long wait at the end of a process.
+"""How long a cancelled handler may take to clean up, in seconds. 5 s: closing files and connections takes
+milliseconds. Then it is left behind.
 """
 FLUSH_S = 10.0
-"""How long, in seconds, a worker that stops waits for its outcomes to be written, and then for its hooks. 10
-s: a restart of the server is mostly over by then. What is not written runs again elsewhere.
+"""How long a stop waits for outcomes to be written, in seconds, and as long again for dead letters. 10 s: a
+restart of the database takes about 5 s.
 """
 
 
@@ -103,7 +103,7 @@ class QueueWorker:
 
     @property
     def services(self) -> tuple[Service, ...]:
-        """What works in the background for this worker."""
+        """The worker's background services."""
         return self.settler, self.claimer, self.audit
 
     @property
@@ -136,7 +136,9 @@ class QueueWorker:
         self.events.emit(Event.WORKER_STARTED, max_concurrent=self.handler.options.max_concurrent)
 
     async def stop(self, *, force: asyncio.Event) -> None:
-        """Stop claiming, let what runs finish within the grace, cancel the rest, write everything down."""
+        """Stop claiming, let running handlers finish within the grace, cancel the rest, write all
+        outcomes.
+        """
         self.dispatcher.close()
         released = self.dispatcher.take_back()
         self.events.emit(Event.WORKER_DRAINING, running=self.dispatcher.running, released=released)
@@ -181,10 +183,12 @@ class QueueWorker:
         self.claimer.look_in(seconds + 0.001)
 
     def _lost(self, message: Message) -> None:
-        """The lease is with somebody else: what runs is told and cancelled, what waits is dropped."""
+        """Another client has the lease: a running handler is told and cancelled, a waiting message is
+        dropped.
+        """
         if message.state != State.HELD:
             return
-        message.state = State.LOST  # said once, and not renewed any more
+        message.state = State.LOST  # logged once, and not renewed any more
         self.events.emit_each(Event.LEASE_LOST, [message])
         slot = self.dispatcher.slot_of(message)
         if slot is not None and self.handler.options.batch is None:
@@ -193,10 +197,12 @@ class QueueWorker:
             self.settler.add(message, LOST)
 
     def _silenced(self, message: Message) -> None:
-        """The lease of ``message`` may end soon, and nobody can say: its handler is stopped before that."""
+        """The lease of ``message`` may end soon, and the database can't be asked: its handler is stopped
+        before that.
+        """
         if message.state != State.HELD:
             return
-        message.state = State.LOST  # said once, and not renewed any more
+        message.state = State.LOST  # logged once, and not renewed any more
         reason = "no renewal was answered for nine tenths of a lease (on_silence)"
         self.events.emit_each(Event.LEASE_LOST, [message], reason=reason)
         slot = self.dispatcher.slot_of(message)

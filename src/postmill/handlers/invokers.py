@@ -83,7 +83,7 @@ class Callees(Decorated, Generic[_Task]):
         return self._run_batch(messages, attempts)
 
     def close(self) -> None:
-        """Let go of threads and processes."""
+        """End its threads and processes."""
         for task in self._all:
             task.call.close()
 
@@ -145,7 +145,7 @@ class Invoker(Protocol):
         """The call for several messages at once. The context, if wanted, is that of the first."""
 
     def close(self) -> None:
-        """Let go of threads and processes."""
+        """End its threads and processes."""
 
 
 def invoker_for(function: Callable[..., Any], signature: Signature, options: WorkerOptions) -> Invoker:

@@ -22,9 +22,9 @@ _STATE, _SESSION = 0, 3
 
 
 def look_for_ever() -> None:
-    """Begin, on the running loop. It is a timer and no service: user code that waits for all tasks of its
-    loop, or cancels them, must not meet one of ours that never ends. The next look is arranged before this
-    one, so that nothing which this one raises is the end of it.
+    """Begin, on the running event loop. It is a timer and no service: user code that waits for all tasks of
+    its event loop, or cancels them, must not meet a task of Postmill that never ends. The next look is set
+    before this one, so that an error of this one does not end the looks.
     """
     asyncio.get_running_loop().call_later(LOOK_S, look_for_ever)
     reap()

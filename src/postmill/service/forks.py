@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import asyncio
 
 CHILD_EXIT = 1
-"""The exit code of a forked child that would have gone on with its parent's work."""
+"""The exit code of a forked child that would have gone on with its parent's work: 1, as for any error."""
 
 _kept: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
 

@@ -1,4 +1,4 @@
-"""What the log says of a worker's claims: the state of its queue, and what nobody could claim."""
+"""What the log says of a worker's claims: the state of its queue, and messages that could not be claimed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 _NAMES_OUR_SCHEMA = re.compile(r"\bpostmill\.\w|[\"«„]postmill[\"»“]")
-"""The name of what is missing stands in the server's message in every language."""
+"""Finds the name of the missing table in the server's message, which has it in quotation marks in every
+language.
+"""
 
 
 class ClaimReports:

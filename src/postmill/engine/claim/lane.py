@@ -30,13 +30,13 @@ Bounds = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Overlooked:
-    """What the patrol has found that no other lane would have given."""
+    """Messages that only the patrol has found."""
 
     messages: list[Message]
     waited_s: float
     """How long the first of them had been due."""
     locked_id: int | None
-    """The first message that is due for half a minute, and that a transaction keeps from being claimed."""
+    """The first message that has been due for half a minute and that a transaction keeps locked."""
 
 
 class Lane(ABC):

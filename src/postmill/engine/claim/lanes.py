@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     from postmill.model.queue.worker_options import WorkerOptions
 
 HINT_S = 30.0
-"""How often the hint for new cursors is written: a worker that starts crosses what died in so long at
-most.
+"""Seconds between two writes of the position for new workers. 30 s: a worker that starts has to step over the
+messages that ended in that time at most, and the write costs next to nothing.
 """
 RIVALS_CLAIMS = 100
-"""How many claims before its own last a busy worker looks at, to see who else is at work."""
+"""A busy worker looks at this many claims before its own last one, to see which other workers claim. 100 are
+about the last second of a busy queue, and cost one index scan.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ _NOTHING = Claimed(0, complete=True)
 
 
 class QueueLanes:
-    """One worker's way through one queue. Raises what asyncpg raises."""
+    """One worker's position in one queue, and the statements that move it. Raises what asyncpg raises."""
 
     def __init__(
         self,
@@ -74,34 +76,34 @@ class QueueLanes:
         self._cursor: Cursor | None = None
         self._last_claim_id = 0
         self._unread = ""
-        """Why the last claim left its message's payload on the server; empty: it did not."""
+        """Why the last claim came without its message's payload; empty: the payload came."""
         self.in_order = lanes_of_a_queue()
         """The lanes, in the order in which they are claimed from. Another one may be put anywhere."""
         self._hint_at = 0.0
         self._in_doubt = False
-        """The server may be another one: the cursor is to be made anew, and says nothing to others until
-        then.
+        """Whether the server may be another one: then the cursor is made anew, and is not recorded for other
+        workers before that.
         """
         self.odd_rows = OddRows()
         self.on_overlooked: Callable[[Overlooked], None] = lambda _: None
         connection.on_connect(self._connected)
         self.claims = 0
-        """Claims made, but for the patrol's."""
+        """The number of claims, without the patrol's."""
         self.empty_claims = 0
-        """Claims that found nothing, but for the patrol's."""
+        """The number of claims that found nothing, without the patrol's."""
         self.claiming_s = 0.0
         """Seconds spent waiting for claims."""
 
     @property
     def begun(self) -> bool:
-        """Whether the queue is known, and the cursor is of this server and its history, as far as was
-        seen.
+        """Whether the queue's shape is known and the cursor belongs to the server's present history, as far
+        as the last answer showed.
         """
         return self._cursor is not None and not self._in_doubt
 
     @property
     def cursor(self) -> Cursor:
-        """Where this worker has got to. Only after :meth:`begin`."""
+        """The worker's position. Only after :meth:`begin`."""
         assert self._cursor is not None  # noqa: S101
         return self._cursor
 
@@ -128,7 +130,9 @@ class QueueLanes:
         self._cursor = None
 
     async def look(self, *, idle: bool) -> QueueSnapshot:
-        """Ask how the queue stands; ``idle`` asks as well about the fast lane and what falls due next."""
+        """Poll: ask for a snapshot of the queue. With ``idle`` it covers the fast lane and the next due time
+        too.
+        """
         cursor, late = self.cursor, self.cursor.late_range or (0, 0)
         row = await self._connection.fetchrow(
             queue_statement("idle_snapshot" if idle else "busy_snapshot", self.shape),
@@ -177,28 +181,30 @@ class QueueLanes:
         return found
 
     async def write_hint(self) -> None:
-        """Remember for other workers that nothing is alive at or below the cursor's floor."""
+        """Record in the database, for new workers, that no message is alive at or below the cursor's
+        floor.
+        """
         if self.begun:
             text = queue_statement("cursor_hint_write", self.shape)
             await self._connection.execute(text, self._queue, self.cursor.history, self.cursor.floor)
 
     def _take_in(self, row: Any) -> None:
-        """What a look has shown. It saw the lanes before its own sequence and writers were read, so these
-        count for the next look.
+        """The snapshot that a poll returned. The poll read the lanes before the sequence and the open
+        transactions, so these count for the next poll.
         """
         for lane in self.in_order:
             lane.looked(self.cursor, row)
         self.cursor.looked(row["sequence"], row["writers"] or ())
 
     async def _remember(self) -> None:
-        """Leave the hint for new cursors, now and then."""
+        """Record the position for new workers from time to time."""
         now = time.monotonic()
         if now >= self._hint_at:
             self._hint_at = now + HINT_S
             await self.write_hint()
 
     async def _connected(self, _connection: asyncpg.Connection) -> None:
-        """A new connection may lead to a server that was put in the other one's place."""
+        """A new connection may lead to another server at the same address."""
         self._in_doubt = True
 
     async def _claim_from(self, lane: Lane, limit: int, lookback: int = 0) -> Claimed:
@@ -255,10 +261,10 @@ class QueueLanes:
         )
 
     def _handed_over(self, row: Any) -> list[Message]:
-        """Hand the messages of a claim over; called at once, so that no claim is ever held by nobody."""
+        """Hand the messages of a claim over. Called at once, so that every claimed message has a holder."""
         if row["claim_id"] is None:
             return []
-        # The lease began after the statement was sent: the answer may have waited for us as long as it likes.
+        # The lease is counted from when the statement was sent: its answer may have waited in this process.
         self._last_claim_id = row["claim_id"]
         claim = Claim(row["claim_id"], row["now"], self._connection.sent_at)
         messages = _messages(self._queue, row, claim)

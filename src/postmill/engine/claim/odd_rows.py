@@ -1,4 +1,4 @@
-"""Claims round the rows that a claim can't take, so that one row never stops its queue.
+"""Claims the other messages when a claim fails because of one row, so that this row does not stop its queue.
 
 A claim is one statement: a row whose payload has no text that a server can send, or whose update a trigger or
 constraint refuses, makes the whole of it fail, each time. Such a row is found by claiming one message at a
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LEFT_OUT_S = 60.0
-"""How long a row is left out before it is tried again: seldom enough to cost nothing, often enough that one
-which was mended runs soon.
+"""Seconds until a row that was left out is tried again. A minute: seldom enough to cost nothing, often enough
+that a mended row runs soon.
 """
 MOST_LEFT_OUT = 100
-"""With more rows than this left out it is not a few odd rows: the queue as a whole refuses, and the claim
-fails.
+"""The most rows that are left out. With more than 100 the fault is not a few odd rows but the whole queue, so
+the claim fails.
 """
 
 
@@ -43,7 +43,9 @@ class OddRows:
         self.known = False
         """There may be such rows: claims go through :meth:`claim`."""
         self._alone = 0
-        """So many claims still take one message each: one of those that come next makes a claim fail."""
+        """How many of the next claims take one message each, because one of the next messages makes a claim
+        fail.
+        """
         self._left_out: dict[int, float] = {}
         """Messages that can't be claimed, and until when they are left out (by the monotonic clock)."""
 
@@ -55,7 +57,7 @@ class OddRows:
 
     async def claim(self, fetch: Fetch, limit: int) -> tuple[Any, str]:
         """The row of a claim, and why its only message came without its payload; empty: it came whole. Raises
-        what is not for a row's sake.
+        errors that are not caused by a row.
         """
         while True:
             try:

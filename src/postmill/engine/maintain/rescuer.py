@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 MAX_CLAIMS = 100
-"""Of one rescue at most: it is one transaction, and renewals wait for it."""
+"""Claims that one rescue gives back at most. It is one transaction, and renewals wait for it: 100 keep it
+short.
+"""
 SUSPICION_S = silence.LOCK_FREE_S + 0.1
 """Seconds until a worker whose lock is free is judged. A tenth more than the bound, so that the bound has
 surely passed by the server's clock.

@@ -1,4 +1,4 @@
-"""Says when the workers' event loop hangs, and where: an endless loop or a call that waits keeps every other
+"""Reports when the workers' event loop hangs, and where: an endless loop or a blocking call keeps every other
 message of the process waiting.
 
 Runs on the heartbeat's thread, beside its services: a database that does not answer delays nothing here.
@@ -23,21 +23,28 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 TICK_S = 0.5
-"""How often, in seconds, the event loop shows that it has a turn. Half of ``BLOCKED_S``: two missed turns
-tell.
+"""Seconds between two signs that the event loop turns. Half of ``BLOCKED_S``, so that one late sign is no
+alarm.
 """
 BLOCKED_S = 1.0
-"""A loop that has not turned for so long keeps its other messages waiting noticeably."""
+"""An event loop that has not turned for this long, in seconds, is reported as blocked. 1 s: its other
+messages wait noticeably by then.
+"""
 LOOK_S = 0.25
-"""How often to look: with the two above, a hang is told after 1 to 2 s."""
+"""Seconds between two looks at these signs. With ``TICK_S`` and ``BLOCKED_S``, a hang is reported after 1 to
+2 s.
+"""
 LONGEST_LOOK_S = 0.5
-"""What the time between two looks counts at most: a process that was halted is no loop that hangs."""
+"""The most that the time between two looks counts, in seconds: two looks. After a halt of the whole process
+more time has passed, but the event loop did not hang.
+"""
 SAY_AGAIN_S = 10.0
-"""A handler that blocks the loop for each message is told of so often at most."""
+"""Seconds between two reports. 10 s: a handler that blocks the loop for each message must not flood the log.
+"""
 
 
 class LoopWatch(TimedService):
-    """``loop_seen`` is when the loop last had a turn, ``thread_id`` names the loop's thread."""
+    """``loop_seen`` returns when the event loop last turned; ``thread_id`` is the id of its thread."""
 
     def __init__(
         self,
@@ -66,7 +73,7 @@ class LoopWatch(TimedService):
         return False
 
     def look(self, elapsed_s: float) -> None:
-        """One look, so long after the one before."""
+        """One look, ``elapsed_s`` seconds after the one before."""
         elapsed_s = min(elapsed_s, LONGEST_LOOK_S)
         self._quiet_s += elapsed_s
         seen = self._loop_seen()
@@ -80,7 +87,9 @@ class LoopWatch(TimedService):
                 self._say()
 
     def _say(self) -> None:
-        """In the name of a worker that holds messages: one of them is the culprit's. Else of the process."""
+        """Report it for a worker that holds messages, because one of them may be the cause; else for the
+        process.
+        """
         events = next((each.events for each in self._workers if each.holding), self._events)
         events.emit(
             Event.WORKER_BLOCKED,

@@ -1,7 +1,8 @@
 """Turns whatever a handler returned or raised into an outcome of the engine's own.
 
 Users extend ``Retry``, ``Snooze``, ``Dead`` and ``Completed``, forget to call ``super().__init__``, and raise
-from their own attributes. So each attribute of theirs is read here, once, and nowhere else; nothing raises.
+from their own attributes. So each attribute of a user's outcome is read here, once, and nowhere else; nothing
+here raises.
 """
 
 from __future__ import annotations
@@ -42,19 +43,18 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 QUOTED_LIMIT = 300
-"""Characters of the last error in the reason of a dead letter: what fits in a line of a list."""
+"""Characters of the last error that a dead letter's reason quotes: about four lines of a terminal."""
 BROKEN_RULE_S = 60.0
-"""How long, in seconds, a message waits when its retry rule is broken. A minute: time to notice it in the log
-before the next attempt is used.
+"""Seconds that a message waits when its retry rule raises. A minute: time to notice the event, before the
+next attempt is used.
 """
 REFUSED_S = 30.0
-"""Seconds between two tries of a transaction that the queue refuses. Each try is a line in the log: at 30 s
-these are seen, and are no flood.
+"""Seconds between two tries of a transaction that the queue refuses. 30 s: one log line a try, and no flood.
 """
 
 
 class ChildCrashed(Exception):
-    """The process that ran the handler died: its exit code or signal is the message."""
+    """The process that ran the handler died. The message is its exit code or signal."""
 
 
 class Verdicts:

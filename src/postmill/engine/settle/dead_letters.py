@@ -1,4 +1,4 @@
-"""Calls a worker's ``on_dead`` hook for each message that went to the dead letters, after it went there."""
+"""Calls a worker's ``on_dead`` hook for each dead letter, after it was written."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 MAX_HOOKS = 8
-"""How many plain ``on_dead`` functions run at once. 8: dead letters are rare, and a hook mostly waits for
-another service's API; more threads would only press that service.
+"""The most plain ``on_dead`` functions that run at once, each in a thread. Dead letters are rare, and a hook
+mostly waits for another service: eight are enough.
 """
 
 
@@ -82,7 +82,7 @@ def _explained(outcome: Outcome, last: Any) -> Outcome:
 
 
 class DeadLetterHook:
-    """Runs the hook beside the worker's work. A hook that raises is logged; the letter is written down
+    """Runs the hook beside the worker's work. An error of the hook is logged; the letter is written
     already.
     """
 
@@ -90,7 +90,7 @@ class DeadLetterHook:
         self._hook = hook
         self._events = events
         self._threads = Threads(MAX_HOOKS, "postmill on_dead")
-        """Our own: a handler may have shut the event loop's executor down."""
+        """Postmill's own threads: a handler may have shut the event loop's executor down."""
         self._running: set[asyncio.Task[None]] = set()
 
     def post(self, settlement: Settlement, settled: list[int]) -> None:

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from postmill.engine.settle.settlement import Pair, Settlement, Statements
 
 QUESTION_S = 1.0
-"""The time limit of a question, in seconds. Each takes milliseconds: one that takes 1 s waits for a lock,
-which is an answer as well.
+"""How long a question to the catalogue may take, in seconds. Each takes milliseconds; after 1 s a lock keeps
+it waiting, and that is an answer too.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Lack:
-    """What the session lacks for a settlement, in words; empty: nothing."""
+    """What the session lacks for a settlement, as text; empty: nothing."""
 
     words: str = ""
     queue_is_gone: bool = False
@@ -47,7 +47,7 @@ class Diagnosis:
         return Lack(words, any(row["queue_is_gone"] for row in rows))
 
     async def unlocked(self, settlement: Settlement) -> set[int] | None:
-        """Ids of the messages whose rows are locked by nobody; None: the table itself is locked."""
+        """Ids of the messages whose rows are not locked; None: the table itself is locked."""
         ids = [message.msg_id for message in settlement.messages]
         text = queue_statement("settlement_unlocked", self._statements.shape)
         async with self._shared.connection() as connection:

@@ -1,8 +1,8 @@
 """What follows a settlement that the database did not take, or took only in part.
 
-An outage is waited out, a batch that a single message spoils is split until that message stands alone, and
-what the whole queue refuses is kept until it is accepted (``model.queue.refusal`` tells these apart). What is
-to be sent again goes back to ``engine.settle.settler``.
+An outage is waited out. A batch that a single message makes fail is split until that message stands alone.
+Outcomes that the whole queue refuses are kept until they are accepted. ``model.queue.refusal`` tells these
+causes apart. Outcomes that are to be sent again go back to ``engine.settle.settler``.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 STAYED = "the row stays where it is: a trigger or row security keeps it"
 WAITS = 3
-"""After so many failures for a reason that passes by itself, the reason is looked into. 3: with the lock
-limit of half a second that is about 1.5 s, in which most locks are gone.
+"""A settlement that failed this many times for a temporary reason is examined: which rows are locked. With
+waits of 0.5 s most locks are gone before the third try.
 """
 
 
@@ -41,7 +41,7 @@ class Settle(Protocol):
     """Settles outcomes: see ``engine.settle.settler``."""
 
     def __call__(self, pairs: list[Pair], *, new_session: bool = False, waits: int = 0) -> Awaitable[None]:
-        """On a session that is new to them, and after so many vain waits."""
+        """Settle them on a session that is new to them; ``waits``: how often they have failed so far."""
 
 
 class FailedSettlements:
@@ -71,8 +71,8 @@ class FailedSettlements:
         """Makes a failed attempt, under the retry policy, of an outcome that was refused for this reason."""
 
     async def is_sent_again(self, settlement: Settlement, error: Exception) -> bool:
-        """Decide what follows a failure. Returns whether the same settlement is to be sent once more; if not,
-        it is seen to.
+        """Decide what follows a failure. Returns whether to send the same settlement once more; if not, the
+        failure has been dealt with.
         """
         if is_passing(error) or refuses_login(error):
             return await self._waits(settlement, error)
@@ -88,7 +88,9 @@ class FailedSettlements:
         return await self._judge(settlement, error)
 
     async def _waits(self, settlement: Settlement, error: Exception) -> bool:
-        """Wait out an outage. What fails again and again is looked into, for it may follow the row."""
+        """Wait out an outage. A settlement that fails again and again is examined, because its row may be the
+        cause.
+        """
         for message in settlement.messages:
             message.unanswered = True
         await self._backoff.failed(error)
@@ -125,8 +127,8 @@ class FailedSettlements:
         await self._settle(free, new_session=settlement.new_session)
 
     async def _narrow(self, settlement: Settlement, error: Exception) -> None:
-        """It fails each time for a reason that would pass by itself, and no lock is in the way: one of its
-        rows may take too long, or end the session. Smaller parts find it; alone it is kept, and tried later.
+        """It fails each time for a temporary reason, and no lock is the cause: one of its rows may take too
+        long, or end the session. Smaller parts find that row; alone it is kept, and tried later.
         """
         self._backoff.worked()
         if len(settlement.pairs) > 1:
@@ -141,7 +143,7 @@ class FailedSettlements:
             self.hold(settlement, settlement.pairs)
 
     async def _judge(self, settlement: Settlement, error: Exception) -> bool:
-        """It was refused for a reason that may meet one row or all: find out which."""
+        """It was refused for a reason that may be one row's or the queue's: find out which."""
         try:
             lack = await self._diagnosis.lack(settlement)
         except Exception as away:
@@ -162,7 +164,7 @@ class FailedSettlements:
         return False
 
     async def _apart(self, settlement: Settlement, error: Exception) -> None:
-        """Find the row that the statement can't take; one that stands alone is given a weaker outcome."""
+        """Find the row that makes the statement fail; a row that stands alone gets a weaker outcome."""
         self._reopen(settlement, settlement.pairs)
         if len(settlement.pairs) == 1:
             await self._weaken(settlement, settlement.pairs[0], said(error))
@@ -203,8 +205,9 @@ class FailedSettlements:
     async def still_ours(
         self, settlement: Settlement, missed: list[Pair], sent: dict[int, int]
     ) -> list[Pair]:
-        """Of what a statement did not find: what a renewal has moved meanwhile, to be tried again. A row that
-        is there all the same is refused in silence. The rest is lost, or done before.
+        """Sort the messages that a statement did not find. Those whose lease a renewal has moved meanwhile
+        are tried again. A row that is still there was refused without an error. The others are lost, or were
+        settled before.
         """
         while self._held.renewing.intersection(message.msg_id for message, _ in missed):  # noqa: ASYNC110 - a thread clears it
             await asyncio.sleep(0.005)
@@ -224,7 +227,7 @@ class FailedSettlements:
         return again
 
     async def _left(self, settlement: Settlement, missed: list[Pair], sent: dict[int, int]) -> set[int]:
-        """Ids of missed messages whose rows are there all the same."""
+        """Ids of missed messages whose rows are still there."""
         unmoved = [
             pair for pair in missed if pair[0].vt_us == sent[pair[0].msg_id] and pair[0].state != State.LOST
         ]

@@ -1,4 +1,4 @@
-"""Outcomes that the database refuses for now: kept with their leases, and offered again.
+"""Outcomes that the database refuses for now. They are kept with their leases, and sent again.
 
 Knows when each is due and whether the whole queue refuses. Sends nothing: see ``engine.settle.settler``.
 """
@@ -23,15 +23,14 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 FIRST_WAIT_S = 0.5
-"""Seconds before the second try. Half a second: a person who grants the missing right sees it used at once.
-"""
+"""Seconds before the second try. 0.5 s: a right that an operator has just granted is used at once."""
 LONGEST_WAIT_S = 30.0
-"""The longest wait between two tries of one row, in seconds. 30 s: an odd row costs next to nothing, and
-eight tries (``model.queue.refusal.TRIES``) end within about two minutes.
+"""The longest wait between two tries of one row, in seconds. 30 s: eight tries take about two minutes
+(``model.queue.refusal.TRIES``).
 """
 ASK_EVERY_S = 5.0
-"""The longest wait, in seconds, before one row is sent to see whether the queue takes settlements again. 5 s:
-one small statement, and a queue that is mended goes on within that time.
+"""Seconds between two tries of the whole queue, at most. 5 s: one small statement in this time finds out that
+the queue takes settlements again.
 """
 
 
@@ -74,8 +73,8 @@ class Refusals:
     def judge(
         self, kind: str, message: Message, *, reason: str, lacking: str = "", patient: bool = False
     ) -> Verdict:
-        """A single row was refused for an unclear reason: what that shows. ``patient``: the reason would pass
-        by itself.
+        """A single row was refused for an unclear reason; returns what that shows. ``patient``: the reason is
+        temporary.
         """
         self.begun = True
         acceptance = self._acceptances[kind]
@@ -119,7 +118,7 @@ class Refusals:
         self._backoffs.pop(_key(kind, message), None)
 
     def due(self) -> list[Pair]:
-        """Outcomes to offer again now, each alone; one only of a kind that the whole queue refuses."""
+        """Outcomes to send again now, each alone; only one of a kind that the whole queue refuses."""
         now = time.monotonic()
         due: list[_Held] = []
         asked: set[str] = set()

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from postmill.service.outage import Outage
 
 BATCH = 1000
-"""Messages in one statement at most. 1,000: the fixed cost of a statement is spread thin (``postmill bench
-settle`` shows it), and row locks are held for milliseconds only.
+"""Messages in one statement at most. ``bench settle`` measures the cost of a message by the size of its
+batch: 1,000 is its largest.
 """
 GIVEN_UP_AFTER = 3
-"""An outcome that breaks its batch alone so often in a row is given up. 3: well before the eight ends in a
-row after which the settler itself has failed for good (``service.service.MAX_FRUITLESS``).
+"""An outcome that breaks the settler this many times in a row, alone in its batch, is given up. Three: well
+before the settler itself is given up (``service.service.MAX_FRUITLESS``).
 """
 
 
@@ -72,7 +72,9 @@ class Settler(Service):
         self._in_hand: list[Pair] = []
         """What the batch at hand began with."""
         self._suspects = 0
-        """So many outcomes were in a batch that broke: they go one by one, until it is known which did it."""
+        """How many outcomes of a batch that broke are still to be sent, one by one, until the one that broke
+        it is known.
+        """
         self._suspect: Message | None = None
         """The last message whose outcome broke a batch alone."""
         self._broke_alone = 0
@@ -130,8 +132,8 @@ class Settler(Service):
         return [message for message, _ in (*self._pending, *self._in_hand, *self._refusals.pairs)]
 
     def _take_back(self, error: BaseException) -> None:
-        """A batch has ended in the middle. What is not decided goes back to what waits, and may have landed.
-        An outcome that breaks it alone is given up for one that can be written.
+        """A batch was interrupted. Outcomes that are not decided wait again, marked as perhaps written. An
+        outcome that breaks the settler alone is replaced by one that can be written.
         """
         kept = {id(pair[0]) for pair in [*self._pending, *self._refusals.pairs]}
         open_pairs = [
@@ -180,7 +182,7 @@ class Settler(Service):
             self._waiting.set_result(None)
 
     async def drain(self, timeout_s: float) -> bool:
-        """Write down everything that is pending and stop. Returns whether all of it landed in time."""
+        """Write all pending outcomes and stop. Returns whether all of them were written in time."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self.stop()
@@ -256,11 +258,11 @@ class Settler(Service):
         return settled
 
     def _note(self, settlement: Settlement, settled: list[int]) -> list[Pair]:
-        """Mark what landed; returns what did not."""
+        """Mark the outcomes that were written; returns the others."""
         landed, missed = settlement.landed(settled)
         news = landed
         if settlement.event == Event.LEASE_LOST:
-            news = [message for message in landed if message.state != State.LOST]  # the others' loss was said
+            news = [message for message in landed if message.state != State.LOST]  # the others were logged
         for message in landed:
             message.state = State.SETTLED
         self.settled += len(landed)

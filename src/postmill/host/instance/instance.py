@@ -34,10 +34,13 @@ if TYPE_CHECKING:
     from postmill.wire.stream import Stream
 
 KILLED_S = 5.0
-"""How long a stop waits for the end of a killed process. The kernel and the zygote need milliseconds; only a
-broken disk or a halted zygote needs longer."""
+"""How long a stop waits for the end of a killed process, in seconds. The kernel and the zygote need
+milliseconds. Only a process that waits for a broken disk, or a halted zygote, needs longer.
+"""
 UNLOAD_S = 5.0
-"""How long an isolate may take to exit after all that it held is done; ``on_unload`` listeners run in it."""
+"""How long an isolate may take to exit after all that it held is finished, in seconds. Its ``atexit``
+functions have 2 s of them (``isolate.last_words.AT_EXIT_S``).
+"""
 
 
 class State(IntEnum):

@@ -1,22 +1,21 @@
-"""Where a worker has got to in a queue, and which ranges it must look at again. Pure: told what was seen,
-asked where to look.
+"""A worker's position in a queue, and the ranges of ids that it must look at again. Pure: it is told what was
+seen, and asked where to look.
 
 Four lanes, each with its own edge:
 
-* **fast**: ids above ``position``, in order. Dead rows behind it cost nothing.
-* **due**: what lies behind ``position`` and falls due by time (retries, delayed messages, expired leases), in
-  order of ``vt`` above ``due_after``. ``OVERLAP`` covers writes whose ``vt`` was taken a moment before they
-  were committed.
-* **late**: ids are taken before commit, so a slow transaction's messages appear behind ``position``. Exact: a
-  writer seen at one look and gone at the next can have used ids above the sequence's value at the look before
-  it was first seen, and no others.
-* **patrol**: the safety net, two walks (:mod:`postmill.model.queue.patrol`) for whatever the other lanes
-  can't know of: another client's ``set_vt`` into the past, its read that was rolled back, a row that a
-  transaction had locked when a claim came by. The near one goes from ``floor`` to ``position``. The far one
-  goes through what is said to be dead, up to ``floor``: rows may be put back with old ids.
+* **fast**: ids above ``position``, in order. Dead rows behind it cost nothing. * **due**: what lies behind
+``position`` and falls due by time (retries, delayed messages, expired leases), in order of ``vt`` above
+``due_after``. ``OVERLAP`` covers writes whose ``vt`` was taken a moment before they were committed. *
+**late**: ids are taken before commit, so a slow transaction's messages appear behind ``position``. Exact: a
+writer seen at one look and gone at the next can have used ids above the sequence's value at the look before
+it was first seen, and no others. * **patrol**: the safety net, two walks (:mod:`postmill.model.queue.patrol`)
+for messages that the other lanes can't know of: another client's ``set_vt`` into the past, its read that was
+rolled back, a row that a transaction had locked when a claim came by. The near one goes from ``floor`` to
+``position``. The far one goes through the ids up to ``floor``, below which no message should be alive: rows
+may be put in with old ids.
 
 A cursor belongs to one table in one history of one server. In another history ids that it has passed may be
-given out again, so nothing of it is kept but the hint that this history itself has.
+given out again, so a new cursor begins at the position that this history's database has recorded.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class Cursor:
     floor: int = 0
     """No message is alive at or below this id, as far as both walks have seen."""
     history: str = ""
-    """What the server said of itself and of the table when this cursor was made."""
+    """The history of the server and the table when this cursor was made."""
     sequence: int = 0
     """The last id given out, as of the last look."""
     writers: dict[str, int] = field(default_factory=dict)
@@ -63,8 +62,8 @@ class Cursor:
 
     @classmethod
     def at(cls, hint: int, now: datetime, history: str = "") -> Cursor:
-        """A new worker's cursor: nothing is alive at or below ``hint``, and whatever it passes falls due
-        after ``now``.
+        """A new worker's cursor: no message is alive at or below ``hint``, and every message that it passes
+        falls due after ``now``.
         """
         return cls(
             position=hint,
@@ -76,13 +75,13 @@ class Cursor:
         )
 
     def fits(self, history: str, sequence: int) -> bool:
-        """Whether what a look has shown is of the same history. The last id given out never goes back in
-        one.
+        """Whether the result of a poll is of the same history. Within one history the last id given out never
+        goes back.
         """
         return history == self.history and sequence >= self.sequence
 
     def claimed(self, ids: Sequence[int]) -> None:
-        """The fast lane gave these messages."""
+        """Take in the messages that the fast lane gave."""
         if not ids:
             return
         lowest, highest = min(ids), max(ids)
@@ -118,7 +117,7 @@ class Cursor:
         return self._late
 
     def late_seen(self, looked_range: tuple[int, int]) -> None:
-        """The late range was looked through to its end."""
+        """Note that the late range was looked through to its end."""
         if self._late == looked_range:
             self._late = None
             self._unbroken = max(self._unbroken, min(looked_range[1], self.safe))
@@ -147,7 +146,7 @@ class Cursor:
         return self.near.under_way or self.far.under_way
 
     def patrolled(self, step: tuple[int, int], *, alive: bool) -> None:
-        """A step was looked through: whether any message is alive in it."""
+        """Note that a step was looked through, and whether any message is alive in it."""
         above, up_to = step
         if alive:
             self.floor = min(self.floor, max(0, above))
