@@ -10,6 +10,7 @@ import pytest
 from postmill.engine.maintain.heartbeat import Heartbeat
 from postmill.engine.maintain.maintenance import Maintenance
 from postmill.engine.maintain.renewer import Renewer
+from postmill.engine.maintain.rescuer import Rescuer
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import WaitingHandler, handler
@@ -92,3 +93,28 @@ async def test_a_heartbeat_that_never_works_again_ends_its_owner(
         async with asyncio.timeout(GIVE_UP_S):
             await run.engine.wait_over()
         assert "heartbeat has failed for good" in str(run.engine.failure)
+
+
+async def test_leases_are_renewed_until_the_end_though_another_duty_has_failed_for_good(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What shares the thread with the renewals breaks each time: the process ends, and until then keeps what
+    its handlers work on.
+    """
+    waiting = WaitingHandler()
+
+    async def broken(self: object) -> bool:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(Rescuer, "run_once", broken)
+    async with running(scene.url, handler(waiting, visibility_timeout=2)) as run:
+        await scene.send()
+        await waiting.until_waiting(1)
+        async with asyncio.timeout(GIVE_UP_S):
+            await run.engine.wait_over()
+        assert "the rescuer has failed for good" in str(run.engine.failure)
+        await run.renewals(1, 2)
+        waiting.released.set()
+        await run.until(Event.MESSAGE_COMPLETED)
+    assert await scene.account() == Account(completed=1)
+    assert await scene.runs() == [1]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from postmill import worker
 from postmill.engine import engine as engines
 from postmill.engine.engine import Engine
+from postmill.engine.worker_process import Runner
 from postmill.model.config.address import Address
 from postmill.model.events import Event
 from postmill.service.service import MAX_FRUITLESS, Service
@@ -130,6 +131,19 @@ async def test_an_engine_that_never_started_ends_with_its_given_services(databas
     await engine.stop()
     await engine.start()
     assert (beside.batches, beside.task) == (0, None)
+
+
+async def test_a_process_of_workers_runs_the_services_that_it_is_given(database_url: str) -> None:
+    beside = Beside()
+    runner = Runner([handle], Address(database_url), services=[beside])
+    running_process = asyncio.create_task(runner.run())
+    async with asyncio.timeout(GIVE_UP_S):
+        await beside.began.wait()
+        runner.stop()
+        await running_process
+    assert beside.batches == 1
+    assert beside.task is not None
+    assert beside.task.done()
 
 
 async def test_an_outage_is_the_process_s_and_said_once(database_url: str) -> None:
