@@ -201,7 +201,7 @@ def test_every_event_has_the_fields_that_the_reference_names() -> None:
 
 
 def test_how_a_message_ends_is_said_as_the_reference_has_it() -> None:
-    failed = Failed("error", "ValueError", "no", None, retry_after_s=3.0)
+    failed = Failed("error", "ValueError", "no", "Traceback", retry_after_s=3.0)
     assert said_of(failed) == own_fields(Event.MESSAGE_RETRYING)
     assert said_of(replace(failed, retry_after_s=None)) == own_fields(Event.MESSAGE_DEAD)
     assert said_of(Snooze(3)) == own_fields(Event.MESSAGE_SNOOZED)

@@ -87,7 +87,7 @@ def _run(session: Session, settings: Settings, how: Serving) -> None:
     streams.keep_running()
     is_child = dev_child.end_with_parent()
     stand_in_as_first()
-    log_lines.configure(settings.log_level, settings.log_format)
+    log_lines.configure(settings.log_level, settings.log_format, development=is_child)
     try:
         with (
             log_file.kept(settings.project_dir),

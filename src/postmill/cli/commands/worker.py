@@ -75,7 +75,7 @@ def run(
     streams.print_at_once()
     is_child = dev_child.end_with_parent()
     settings = session.settings
-    log_lines.configure(settings.log_level, settings.log_format)
+    log_lines.configure(settings.log_level, settings.log_format, development=is_child)
     probe = None if probe_port is None else (probe_host, probe_port)
     app.run_workers(
         settings,

@@ -13,8 +13,10 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
+from postmill.cli.terminal import attempts
 from postmill.cli.terminal import text as terminal_text
 from postmill.model.config.address import mask
+from postmill.model.events import Event
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,17 +32,27 @@ _of_applications: list[logging.Handler] = []
 """What an earlier call added to the root logger."""
 
 
-def configure(level: str, form: str, *, stream: TextIO | None = None, colour: bool | None = None) -> None:
+def configure(
+    level: str,
+    form: str,
+    *,
+    stream: TextIO | None = None,
+    colour: bool | None = None,
+    development: bool = False,
+) -> None:
     """Sends the records of ``postmill``, and those of the application's own loggers, to ``stream`` (stderr):
     ``form`` is ``text`` or ``json``.
 
-    ``colour`` None means: on a terminal, unless ``NO_COLOR`` is set. Replaces what an earlier call set up,
-    and leaves alone what the application has set up itself.
+    ``colour`` None means: on a terminal, unless ``NO_COLOR`` is set. In ``development`` the first failure of
+    a message is shown with its traceback; elsewhere only the last one is. Replaces what an earlier call set
+    up, and leaves alone what the application has set up itself.
     """
     target = sys.stderr if stream is None else stream
     with_colour = may_colour(target) if colour is None else colour
     handler = logging.StreamHandler(target)
     handler.setFormatter(JsonLines() if form == "json" else TextLines(colour=with_colour))
+    if not development:
+        handler.addFilter(_without_first_traceback)
     logger = logging.getLogger("postmill")
     logger.handlers[:] = [handler]
     logger.setLevel(level.upper())
@@ -61,6 +73,14 @@ def may_colour(stream: TextIO | None, environ: Mapping[str, str] = os.environ) -
         and not environ.get("NO_COLOR")
         and environ.get("TERM") != "dumb"
     )
+
+
+def _without_first_traceback(record: logging.LogRecord) -> bool:
+    """A log of many messages that fail for the same reason would be nothing but tracebacks."""
+    fields = _fields(record)
+    if record.msg == Event.MESSAGE_RETRYING.value and fields.pop("traceback", None):
+        record.fields = fields
+    return True
 
 
 class JsonLines(logging.Formatter):
@@ -96,7 +116,7 @@ class TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line, and its traceback below when it has one."""
         fields = _fields(record) if _is_ours(record) else {"function": record.name}
-        traceback = str(fields.pop("traceback", ""))
+        traceback = "\n".join(attempts.traceback(str(fields.pop("traceback", ""))))
         lead = terminal_text.one_line(" ".join(str(fields.pop(name)) for name in _LEAD if name in fields))
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
         event = self._coloured(_set_in(record.getMessage()), _RED if record.levelno >= logging.WARNING else 0)

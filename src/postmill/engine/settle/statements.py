@@ -127,6 +127,8 @@ def details(message: Message, outcome: Outcome) -> dict[str, Any]:
     if not isinstance(outcome, Failed):
         return {"in_s": delay_s(outcome)}
     fields = {"error": _error(outcome), "attempt": attempts_of(message, outcome)}
+    if outcome.traceback and (outcome.retry_after_s is None or message.attempt == 1):
+        fields["traceback"] = outcome.traceback
     if outcome.retry_after_s is None:
         return {**fields, "kind": outcome.kind or "exhausted", "reason": outcome.reason}
     return {**fields, "kind": outcome.kind, "in_s": round(outcome.retry_after_s, 1)}

@@ -99,3 +99,17 @@ def test_lines_of_the_applications_own_loggers_are_shown(own_logger: logging.Log
     own_logger.warning("slow")
     told = json.loads(stream.getvalue().removeprefix(line))
     assert (told["logger"], told["message"], told["level"]) == ("shop.mail", "slow", "warning")
+
+
+@pytest.mark.parametrize("development", [True, False])
+def test_the_first_failure_has_its_traceback_in_development(
+    own_logger: logging.Logger, *, development: bool
+) -> None:
+    stream = io.StringIO()
+    configure("info", "text", stream=stream, development=development)
+    fields = {"msg_id": 7, "traceback": "Traceback:\n  here\nKeyError"}
+    logging.getLogger("postmill").warning("message.retrying", extra={"fields": fields})
+    logging.getLogger("postmill").error("message.dead", extra={"fields": fields})
+    retrying, dead = stream.getvalue().split("message.dead")
+    assert ("KeyError" in retrying) == development
+    assert "KeyError" in dead
