@@ -102,7 +102,17 @@ class Claimer(Service):
         self._woken.set()
         self._dispatcher.wants_more.set()
 
-    def wake_to_claim(self) -> None:
+    def notify(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        """A notification on this worker's own channel. What it does not know may be of a later version."""
+        match payload:
+            case "claim":
+                self.wake_to_claim()
+            case "standby":
+                self.standby()
+            case _:
+                self.poll_now()
+
+    def wake_to_claim(self, *_notification: object) -> None:
         """Something was sent, and this worker was chosen to claim it."""
         self.policy.call()
         self.wake()
@@ -116,7 +126,7 @@ class Claimer(Service):
         """In so many seconds there may be something for this worker: rest no longer than that."""
         self._due_times.add(delay_s)
 
-    def poll_now(self) -> None:
+    def poll_now(self, *_notification: object) -> None:
         """The queue has changed: rest no longer."""
         self.policy.look_soon()
         self.wake()

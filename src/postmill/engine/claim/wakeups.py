@@ -30,7 +30,7 @@ class Wakeups:
 
     def __init__(self, shared: SharedConnection) -> None:
         self._shared = shared
-        self._actions: dict[str, list[Callable[[object], object]]] = {}
+        self._callbacks: dict[str, list[Callable[..., None]]] = {clipped(_ECHO): [self._echoed]}
         self._echo = asyncio.Event()
         self.on_cut: list[Callable[[], object]] = []
         """Called when the connection has ended."""
@@ -38,14 +38,11 @@ class Wakeups:
 
     def subscribe(self, claimer: Claimer, queue: str) -> None:
         """Tell ``claimer`` of sends to ``queue``, by Postmill's trigger or by pgmq's, which wakes all
-        workers, and of other changes of the queue.
+        workers, and of other changes of the queue. The driver calls the claimer's own methods.
         """
-        told = {"claim": claimer.wake_to_claim, "standby": claimer.standby}.get
-        self._on(
-            f"postmill.worker.{claimer.worker_id}", lambda payload: told(str(payload), claimer.poll_now)()
-        )
-        self._on(f"pgmq.q_{queue.lower()}.INSERT", lambda _: claimer.wake_to_claim())
-        self._on(f"postmill.{queue}", lambda _: claimer.poll_now())
+        self._on(f"postmill.worker.{claimer.worker_id}", claimer.notify)
+        self._on(f"pgmq.q_{queue.lower()}.INSERT", claimer.wake_to_claim)
+        self._on(f"postmill.{queue}", claimer.poll_now)
         self.on_cut.append(claimer.cut_off)
 
     async def begin(self) -> bool:
@@ -64,19 +61,17 @@ class Wakeups:
             return False
         return True
 
-    def _on(self, channel: str, action: Callable[[object], object]) -> None:
-        self._actions.setdefault(clipped(channel), []).append(action)
+    def _on(self, channel: str, callback: Callable[..., None]) -> None:
+        self._callbacks.setdefault(clipped(channel), []).append(callback)
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
-        for channel in (*self._actions, _ECHO):
-            await connection.add_listener(channel, self._heard)
+        for channel, callbacks in self._callbacks.items():
+            for callback in callbacks:
+                await connection.add_listener(channel, callback)
         connection.add_termination_listener(self._cut)
 
-    def _heard(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
-        if channel == _ECHO:
-            self._echo.set()
-        for action in self._actions.get(channel, ()):
-            action(payload)
+    def _echoed(self, *_notification: object) -> None:
+        self._echo.set()
 
     def _cut(self, _connection: Any) -> None:
         """The connection has ended: workers that rest are woken, and open the next one."""
