@@ -16,6 +16,7 @@ from postmill.db.hot.outage import breaks_connection, is_passing
 from postmill.model.events import Event
 from postmill.model.queue import silence
 from postmill.model.queue.message import State
+from postmill.model.sqlstates import may_come_from_one_row, state_of
 from postmill.service.timed import TimedService
 from postmill.sql.catalog import queue_statement, statement
 
@@ -76,12 +77,13 @@ class Renewer(TimedService):
             return
         worker.let_go = False
         due = worker.held_messages.older_than(now - silence.renewed_from_s(worker.options.lease_s))
-        if due:
-            await self._renew(worker, due)
+        if due and await self._renew(worker, sorted(due, key=_by_id)):
+            self._accepted(worker)
 
     def _refused(self, worker: MaintainedWorker, error: asyncpg.PostgresError) -> None:
-        """The server refuses the renewals in one queue (a missing right, a trigger). The leases in other
-        queues and the heartbeat go on, and this queue is tried again with the next round. Logged once.
+        """The server refuses the renewals in one queue (a missing right), or of one message (a trigger). The
+        other leases and the heartbeat go on, and the refused one is tried again with the next round. Logged
+        once.
         """
         if worker.worker_id in self._refusing:
             return
@@ -99,11 +101,38 @@ class Renewer(TimedService):
         elif passing is not None:
             worker.events.emit(Event.QUEUE_ACCEPTING, statement="renew", kept=0)
 
-    async def _renew(self, worker: MaintainedWorker, messages: list[Message]) -> None:
-        messages.sort(key=lambda message: message.msg_id)
+    async def _renew(
+        self, worker: MaintainedWorker, messages: list[Message], aside: frozenset[int] = frozenset()
+    ) -> bool:
+        """Renew messages, in order of id. One that the database refuses takes no other along: smaller parts
+        find it, and its refusal is raised when the others are renewed. ``aside``: ids of other messages whose
+        renewal is in doubt, and stays so. Returns whether the database renewed what was still held.
+        """
+        try:
+            return await self._renew_at_once(worker, messages, aside)
+        except asyncpg.PostgresError as error:
+            if len(messages) == 1 or not may_come_from_one_row(state_of(error)):
+                raise
+        refusal: asyncpg.PostgresError | None = None
+        middle = len(messages) // 2
+        for half in (messages[:middle], messages[middle:]):
+            others = worker.held_messages.renewing - {message.msg_id for message in half}
+            try:
+                await self._renew(worker, half, others)
+            except asyncpg.PostgresError as error:
+                if breaks_connection(error):
+                    raise
+                refusal = error
+        if refusal is not None:
+            raise refusal
+        return True
+
+    async def _renew_at_once(
+        self, worker: MaintainedWorker, messages: list[Message], aside: frozenset[int]
+    ) -> bool:
         sent_at = time.monotonic()
         doubtful = self._doubtful(worker, messages, sent_at)
-        worker.held_messages.renewing = doubtful | {message.msg_id for message in messages}
+        worker.held_messages.renewing = aside | doubtful | {message.msg_id for message in messages}
         try:
             rows = await self._shared.fetch(
                 queue_statement("renew", worker.shape),
@@ -116,18 +145,20 @@ class Renewer(TimedService):
         except asyncpg.UndefinedTableError:  # the queue was dropped; the other workers' leases go on
             for message in messages:
                 self._on_loop(worker.on_lost, message)
-            worker.held_messages.renewing = frozenset()
+            worker.held_messages.renewing = aside
         except asyncpg.LockNotAvailableError:
             # This queue's table is being rewritten or altered. No worker can claim from it meanwhile; the
             # leases in other queues are not to wait for it.
-            worker.held_messages.renewing = doubtful
+            worker.held_messages.renewing = aside | doubtful
         except asyncpg.PostgresError as error:
             if not breaks_connection(error):  # the server refused: it has renewed nothing
-                worker.held_messages.renewing = doubtful
+                worker.held_messages.renewing = aside | doubtful
             raise
         else:
-            worker.held_messages.renewing = self._take_over(worker, messages, rows, sent_at) & doubtful
-            self._accepted(worker)
+            left = self._take_over(worker, messages, rows, sent_at)
+            worker.held_messages.renewing = aside | (left & doubtful)
+            return True
+        return False
 
     @staticmethod
     def _doubtful(worker: MaintainedWorker, messages: list[Message], now: float) -> frozenset[int]:
@@ -163,3 +194,7 @@ class Renewer(TimedService):
         worker.let_go = True
         worker.held_messages.renewing = frozenset()
         worker.events.emit(Event.WORKER_BLOCKED, blocked_s=round(blocked_s), reason=reason)
+
+
+def _by_id(message: Message) -> int:
+    return message.msg_id
