@@ -158,7 +158,7 @@ class Pace:
 
     body_bytes: int = 1024
     within_s: float = 10.0
-    """Seconds of waiting in which so many bytes arrive."""
+    """Seconds of waiting in which this many bytes must arrive."""
 
 
 class LimitBody:

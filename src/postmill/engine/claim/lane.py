@@ -69,7 +69,7 @@ class Lane(ABC):
 
     @abstractmethod
     def bounds(self, cursor: Cursor, now_s: float, lookback: int) -> Bounds | None:
-        """Where to claim now; None when there is nothing. ``lookback``: so many ids before its edge are
+        """Where to claim now; None when there is nothing. ``lookback``: how many ids before its edge are
         looked at again, since the worker was called.
         """
 

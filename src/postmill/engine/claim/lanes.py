@@ -160,8 +160,8 @@ class QueueLanes:
         )
 
     async def ahead(self, wanted: int, *, lookback: int = 0) -> Claimed:
-        """Claim at most ``wanted`` from the lanes that lead. ``lookback``: so many ids before their edges are
-        looked at again.
+        """Claim at most ``wanted`` from the lanes that lead. ``lookback``: how many ids before their edges
+        are looked at again.
         """
         found, complete = 0, True
         for lane in self.in_order:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
 
 CLOCK_S = 0.001
-"""How much early, in seconds, an event loop's timer may go off: uvloop counts whole milliseconds."""
+"""The timer of an event loop may fire this much early, in seconds: its clock counts whole milliseconds."""
 
 StopReason = Literal["shutdown", "timeout", "lease_lost", "cancelled"]
 
@@ -58,7 +58,7 @@ class Stopping:
         return self.reason
 
     def set(self, reason: StopReason) -> None:
-        """Say why; the first reason stands."""
+        """Set the event with a reason; the first reason counts."""
         if self.reason is None:
             self.reason = reason
             self._in_thread.set()
@@ -67,7 +67,7 @@ class Stopping:
 
 
 class TimeLimit:
-    """Ends what runs in a slot at a deadline, which can be put off. The messages of a batch share one."""
+    """Cancels a slot's attempt at its deadline, which can be extended. The messages of a batch share one."""
 
     __slots__ = ("_expire", "_loop", "_timer", "deadline", "seconds")
 
@@ -81,7 +81,7 @@ class TimeLimit:
         self._timer = self._loop.call_at(self.deadline, self._ring)
 
     def end(self) -> None:
-        """What was limited has ended."""
+        """The attempt has ended."""
         self._timer.cancel()
 
     def _ring(self) -> None:
@@ -92,15 +92,15 @@ class TimeLimit:
 
 
 class Services(Protocol):
-    """What a running handler may ask its worker for; done by ``engine.run.attempt_services``."""
+    """What a running handler can ask its worker for; ``engine.run.attempt_services`` does it."""
 
     @property
     def worker_id(self) -> UUID:
-        """Whose attempt it is."""
+        """The worker that makes the attempt."""
 
     @property
     def connections(self) -> HandlerConnections:
-        """To borrow from."""
+        """The connections that the handler can borrow."""
 
     @property
     def events(self) -> Events:
@@ -132,15 +132,17 @@ class Attempt:
         self.time_limit: TimeLimit | None = None
         """Cancels what runs at its deadline; None: it has none."""
         self.outage: BaseException | None = None
-        """With this error a block of the handler's ended when its connection was lost."""
+        """The error with which a block of the handler ended when its connection was lost."""
         self.ended = False
-        """The handler has returned or raised: what its context does is refused from now on."""
+        """Whether the handler has returned or raised: its context refuses all work from then on."""
         self.completed_in_transaction = False
-        """A transaction of the handler's own has completed the message."""
+        """Whether the handler's own transaction has completed the message."""
         self.lease_lost = False
-        """A transaction of the handler's own has found that somebody else has the message."""
+        """Whether the handler's own transaction has found that another client has the message."""
         self.refused = False
-        """The database refused to complete the message, for a reason that every message may meet."""
+        """The error with which the database refused to complete the message, for a reason that is not the
+        message's own.
+        """
         self.sends: list[Statement] | None = None
         """Messages to send in the transaction that completes this one."""
         self._stopping: Stopping | None = None
@@ -158,16 +160,18 @@ class Attempt:
         return None if self.time_limit is None else self.time_limit.seconds
 
     def extend(self, seconds: float) -> None:
-        """Put the deadline off; nothing without one."""
+        """Extend the deadline; does nothing without one."""
         if self.time_limit is not None:
             self.time_limit.deadline += seconds
 
     def lost_connection(self, error: BaseException) -> None:
-        """A connection that the handler had borrowed is gone, and ``error`` came out of its block."""
+        """A connection that the handler had borrowed was lost, and its block ended with ``error``."""
         self.outage = error
 
     def tell(self, reason: StopReason) -> None:
-        """Tell the handler to come to an end; a handler that never asks is not woken."""
+        """Set the reason why the handler should end. A handler that does not look at it is not
+        interrupted.
+        """
         self.stopping.set(reason)
 
 
@@ -191,18 +195,18 @@ class Slot:
         self.attempts: Sequence[Attempt] = ()
         """What runs; empty before the handler has begun."""
         self.reason: StopReason | None = None
-        """Why what runs was cancelled by the engine; None: it was not."""
+        """Why the engine has cancelled the attempt; None: it has not."""
         self.told: StopReason | None = None
-        """Why what runs, or is about to begin, should come to an end by itself; None: it should not."""
+        """Why the attempt should end by itself, also one that is about to begin; None: it should not."""
 
     def tell(self, reason: StopReason) -> None:
-        """Tell what runs to come to an end by itself; also what is about to begin."""
+        """Ask the attempt to end by itself, also one that is about to begin."""
         self.told = reason
         for attempt in self.attempts:
             attempt.tell(reason)
 
     def cancel(self, reason: StopReason) -> None:
-        """Tell what runs to stop, and cancel it; the first reason stands."""
+        """Ask the attempt to stop, and cancel it; the first reason counts."""
         if self.reason is not None or self.task is None or self.task.done() or not self.messages:
             return
         self.reason = reason
@@ -210,16 +214,17 @@ class Slot:
         self.task.cancel()
 
     def began(self) -> None:
-        """Note how many references and callbacks the task has before the first handler could add one: one
-        more afterwards, and other code knows the task. Counted here and below in the same words, because a
-        function in between would hold the task too.
+        """Count the references and callbacks of the task before the first handler can add one. If there are
+        more afterwards, other code holds the task. The count is written out here and below, because a
+        function call would hold the task too.
         """
         task: Any = self.task
         self._held = getrefcount(task) + getweakrefcount(task) + len(task._callbacks or ())
 
     def is_clean(self, clean: Context) -> bool:
-        """Whether what ran has left nothing behind in the task. ``clean``: the context that it was given.
-        Only for a handler that has not waited: in one turn of the event loop nobody else's hold changes.
+        """Whether the handler has left nothing behind in the task. ``clean``: the context that it was given.
+        Only for a handler that has not waited: within one turn of the event loop no other code can take or
+        drop a reference.
         """
         task: Any = self.task
         return (
