@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,6 +15,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from postmill.service.stop_requests import ECHO_S
 from tests.serving import Serving
 
 if TYPE_CHECKING:
@@ -387,6 +389,7 @@ def test_a_second_signal_forces(project: Path) -> None:
         next(response.iter_bytes())
         serving.process.terminate()
         serving.said("Stopping")
+        time.sleep(ECHO_S)
         assert serving.process.poll() is None
         assert serving.stop() == 0
         serving.said("Forcing")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from postmill.service.stop_requests import ECHO_S
 from tests.serving import Serving
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def test_a_second_signal_forces_whatever_a_function_does(serving: Serving, how: 
         serving.said("HANGS")
         serving.process.send_signal(how)
         serving.said("Stopping")
+        time.sleep(ECHO_S)
         assert serving.process.poll() is None
         assert serving.stop(how) == 0
         for each in pieces:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.engine.engine import Engine
 from postmill.model.option_rules import one_of
 from postmill.service.service import new_task
+from postmill.service.stop_requests import StopRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -153,9 +154,10 @@ class Runner:
         """Signals ask for the end. Only the main thread can receive them."""
         loop = asyncio.get_running_loop()
         taken = []
+        requests = StopRequests(self.stop)
         for number in _SIGNALS:
             with suppress(ValueError, RuntimeError, NotImplementedError):
-                loop.add_signal_handler(number, self.stop)
+                loop.add_signal_handler(number, requests.hear)
                 taken.append(number)
         try:
             yield

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.model.errors import HostFailed
+from postmill.service.stop_requests import StopRequests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -68,8 +69,9 @@ class ServingProcess:
         :class:`HostFailed` when a part of the host can't be kept alive.
         """
         loop = asyncio.get_running_loop()
+        requests = StopRequests(self.stop)
         for number in _SIGNALS:
-            loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(number, requests.hear)
         try:
             await self._unless_forced(self._serve())
         finally:

@@ -10,13 +10,14 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from postmill.cli.dev_child import Child
 from postmill.cli.options import global_options
 from postmill.model.config.project_file import FILE_NAME
+from postmill.service.stop_requests import StopRequests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -82,8 +83,9 @@ class _Development:
 
     def hear_signals(self) -> None:
         """From now on a signal asks for the end, in good order."""
+        requests = StopRequests(self._stop)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._stop)
+            signal.signal(number, lambda *_: requests.hear())
 
     def run(self, *, reload: bool) -> None:
         """Until Ctrl-C or SIGTERM."""
@@ -106,8 +108,8 @@ class _Development:
         for child in self.children:
             child.wait()
 
-    def _stop(self, _number: int, _frame: Any) -> None:
-        """Each signal is passed on once: the first drains, a second one forces."""
+    def _stop(self) -> None:
+        """Each request is passed on once: the first drains, a second one forces."""
         self.stopping.set()
         for child in self.children:
             child.terminate()
