@@ -20,7 +20,7 @@ language.
 
 
 class ClaimReports:
-    """Says each change once."""
+    """Logs each change once."""
 
     def __init__(self, events: Events) -> None:
         self._events = events
@@ -36,7 +36,7 @@ class ClaimReports:
             self._events.emit(Event.QUEUE_MISSING, reason=reason)
 
     def created(self) -> None:
-        """What was missing is there."""
+        """The queue or the schema that was missing is there."""
         self._events.emit(Event.QUEUE_CREATED, reason="it is back")
 
     def paused(self, *, paused: bool) -> None:
@@ -44,7 +44,7 @@ class ClaimReports:
         self._events.emit(Event.QUEUE_PAUSED if paused else Event.QUEUE_RESUMED)
 
     def overlooked(self, found: Overlooked) -> None:
-        """What lay ready behind the lanes: another client moved it, or had it locked."""
+        """Messages lay ready behind the lanes: another client moved them, or had them locked."""
         if found.messages:
             self._events.emit(
                 Event.MESSAGE_OVERLOOKED,

@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from postmill.service.outage import Outage
 
 STANDBY_S = 0.2
-"""A worker on standby looks this long after the send: the one woken has claimed by then, or is gone."""
+"""A worker on standby polls this long after the send, in seconds. 0.2 s: the worker that was woken has
+claimed by then, or is gone.
+"""
 WAKE_ANOTHER_AFTER_S = 0.005
 """A worker that has taken all it could and has no room after this long wakes another one. 5 ms: a fast
 handler has made room by then, and a second worker would only cost it time.
@@ -103,7 +105,9 @@ class Claimer(Service):
         self._dispatcher.wants_more.set()
 
     def notify(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
-        """A notification on this worker's own channel. What it does not know may be of a later version."""
+        """A notification on this worker's own channel. An unknown payload is ignored: it may be of a later
+        version.
+        """
         match payload:
             case "claim":
                 self.wake_to_claim()
@@ -118,12 +122,12 @@ class Claimer(Service):
         self.wake()
 
     def standby(self) -> None:
-        """Something was sent, and another worker was woken: look later, in case that one is gone."""
+        """Something was sent, and another worker was woken: poll a moment later, in case that one is gone."""
         if self._standby is None or self._standby.when() < asyncio.get_running_loop().time():
             self._standby = asyncio.get_running_loop().call_later(STANDBY_S, self.poll_now)
 
     def look_in(self, delay_s: float) -> None:
-        """In so many seconds there may be something for this worker: rest no longer than that."""
+        """There may be a message for this worker in ``delay_s`` seconds: rest no longer than that."""
         self._due_times.add(delay_s)
 
     def poll_now(self, *_notification: object) -> None:
@@ -132,20 +136,22 @@ class Claimer(Service):
         self.wake()
 
     def cut_off(self) -> None:
-        """What was sent meanwhile is not known: notifications have begun, or have ended."""
+        """Poll now: notifications have begun or ended, so that sends may have been missed."""
         self._idle.forget()
         self.poll_now()
 
     def recover(self) -> None:
-        """See :class:`Service`: begin anew, from what other workers know too. What was claimed is with the
-        dispatcher, or the server never told of it: then the heartbeat gives it back.
+        """See :class:`Service`: begin anew, at the position that the database has recorded. Claimed messages
+        are with the dispatcher; if the answer to a claim was lost, the heartbeat gives its messages back.
         """
         self.lanes.forget()
         self.policy.reset()
         self.cut_off()
 
     async def hand_over(self) -> None:
-        """Let another worker have what this one was called for. Said last, when it claims no more."""
+        """Wake another worker for the messages that this one was woken for. Called last, when it claims no
+        more.
+        """
         await self._idle.leave_for_good()
 
     async def run_once(self) -> bool:
@@ -176,7 +182,7 @@ class Claimer(Service):
             self._claim_reports.missing(error)
 
     async def rest(self) -> None:
-        """Wait for room, a call, the next due message or the poll floor."""
+        """Wait for room, a wake-up, the next due message or the poll floor."""
         if self.rests is None:
             return
         waited_for = self._dispatcher.wants_more if self.rests.for_room else self._woken
@@ -232,7 +238,9 @@ class Claimer(Service):
             asyncio.get_running_loop().call_later(WAKE_ANOTHER_AFTER_S, self._wake_another)
 
     def _wake_another(self) -> None:
-        """Unless there is room again. Workers that are fast would only cost each other time."""
+        """Wake another worker, unless this one has room again: workers with fast handlers only cost each
+        other time.
+        """
         if self._stopping or not self.lanes.begun:  # a statement now would open a closed connection again
             return
         if self._dispatcher.wanted() == 0 and not self._dispatcher.prefetch.full:

@@ -5,7 +5,7 @@ now, its edge of the cursor, which moves with what was claimed, and its share of
 queue are a list, and :class:`~postmill.engine.claim.lanes.QueueLanes` claims from them in that order. So a
 band of urgent messages, or messages that wait for something else, are further objects in the list.
 
-A lane sends nothing and decides nothing about when: that is the claim policy's.
+A lane sends nothing. The claim policy decides when to claim.
 """
 
 from __future__ import annotations
@@ -40,37 +40,41 @@ class Overlooked:
 
 
 class Lane(ABC):
-    """One way to find messages. ``row`` is what its statement, or a look, has answered."""
+    """One way to find messages. ``row`` is the answer of its statement, or of a poll."""
 
     flags: ClassVar[tuple[str, ...]] = ()
     """The variant of ``claim.sql`` that claims from it."""
     passing_by: ClassVar[tuple[str, ...]] = ("left_out_behind",)
-    """The flags of a claim that passes by a list of ids, which is its last argument."""
+    """The flags of a claim that leaves out a list of ids, which is its last argument."""
     leads: ClassVar[bool] = False
-    """It is claimed from whenever the worker claims. The others have their turn after each look."""
+    """Whether each claim of the worker takes from this lane. The other lanes have their turn after each
+    poll.
+    """
     patrols: ClassVar[bool] = False
-    """It goes through all ids in rounds: its claims are not counted among the worker's, and what it has seen
-    is remembered for new workers.
+    """Whether it goes through all ids in rounds: its claims are not counted among the worker's, and its
+    position is recorded for new workers.
     """
 
     def __init__(self) -> None:
         self.waiting = False
-        """The last look has shown that a claim would give something. Never so where a look does not ask."""
+        """Whether the last poll has shown that a claim would give messages. False for a lane that polls do
+        not cover.
+        """
 
     def begin(self) -> None:
-        """The cursor is a new one: what was known of the queue is not true any more."""
+        """The cursor is a new one: the known state of the queue is no longer valid."""
         self.waiting = False
 
     def statement(self, shape: QueueShape, *more: str) -> str:
-        """What claims from it; ``more``: further flags. Its arguments and its answer are those of
-        ``claim.sql``.
+        """The statement that claims from it; ``more``: further flags. Its arguments and its answer are those
+        of ``claim.sql``.
         """
         return queue_statement("claim", shape, *self.flags, *more)
 
     @abstractmethod
     def bounds(self, cursor: Cursor, now_s: float, lookback: int) -> Bounds | None:
         """Where to claim now; None when there is nothing. ``lookback``: how many ids before its edge are
-        looked at again, since the worker was called.
+        looked at again, since the worker was woken.
         """
 
     def share(self, room: int, found: int) -> int:
@@ -80,13 +84,13 @@ class Lane(ABC):
         return room - found if self.leads else room
 
     def looked(self, cursor: Cursor, row: Any) -> None:  # noqa: B027 - a lane may need none
-        """Take in what a look says of this lane."""
+        """Take in the part of a poll's result that is about this lane."""
 
     def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:  # noqa: B027
-        """Move its edge by what a claim has given."""
+        """Move its edge by the result of a claim."""
 
     def overlooked(self, cursor: Cursor, row: Any, messages: list[Message]) -> Overlooked | None:  # noqa: B027
-        """What no other lane would have given."""
+        """Messages that no other lane would have given."""
 
     def failed(self, cursor: Cursor) -> None:  # noqa: B027
         """A claim failed."""
@@ -116,7 +120,7 @@ class Fast(Lane):
 
 
 class Due(Lane):
-    """Retries, delayed messages and expired leases: what lies behind the position, by time."""
+    """Retries, delayed messages and expired leases: messages behind the position, by time."""
 
     flags = ("due",)
 
@@ -179,11 +183,13 @@ class Patrol(Lane):
         return cursor.next_step(self._walk_of(cursor), now_s)
 
     def share(self, room: int, found: int) -> int:
-        """See :class:`Lane`: what the others have left, and one at least."""
+        """See :class:`Lane`: the room that the others have left, and one message at least."""
         return max(1, room - found)
 
     def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:
-        """See :class:`Lane`. A step that gave all it could is taken again at the next turn."""
+        """See :class:`Lane`. A step that gave as many messages as were wanted is repeated at the next
+        turn.
+        """
         above, up_to = bounds
         if row["known"]:
             cursor.patrolled((above, up_to), alive=row["alive"])
@@ -191,7 +197,7 @@ class Patrol(Lane):
             self._walk_of(cursor).walked((above, up_to), row["took_s"], now_s)
 
     def overlooked(self, cursor: Cursor, row: Any, messages: list[Message]) -> Overlooked | None:
-        """See :class:`Lane`: what the due lane had passed, and what no worker can take."""
+        """See :class:`Lane`: messages that the due lane had passed, and a message that can't be claimed."""
         found = messages if messages and row["oldest_vt"] < cursor.due_after else []
         locked_id = row["locked"] if row["complete"] else None
         if not found and locked_id is None:

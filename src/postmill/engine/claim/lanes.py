@@ -1,7 +1,7 @@
-"""One worker's way through one queue: looks, and claims from the queue's lanes.
+"""One worker's position in one queue: polls, and claims from the queue's lanes.
 
-Sends the statements and keeps the cursor. What each lane claims is in :mod:`postmill.engine.claim.lane`; when
-to claim is the claim policy's.
+Sends the statements and keeps the cursor. What each lane claims is in :mod:`postmill.engine.claim.lane`; the
+claim policy decides when to claim.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ about the last second of a busy queue, and cost one index scan.
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a turn of claims has given."""
+    """The result of one turn of claims."""
 
     messages: int
     complete: bool
-    """There was no more that was due in these lanes."""
+    """Whether these lanes have no more due messages."""
 
 
 _NOTHING = Claimed(0, complete=True)
@@ -274,7 +274,7 @@ class QueueLanes:
         return messages
 
     async def _after_patrol(self, lane: Lane, row: Any, messages: list[Message]) -> None:
-        """Tell of what the other lanes had passed, and remember how far everything is dead."""
+        """Log messages that the other lanes had passed, and remember up to which id no message is alive."""
         found = lane.overlooked(self.cursor, row, messages)
         if found is not None:
             self.on_overlooked(found)
