@@ -386,7 +386,8 @@ def test_a_second_signal_forces(project: Path) -> None:
         Serving(project, "serve", "--on-demand") as serving,
         serving.client.stream("GET", "endless") as response,
     ):
-        next(response.iter_bytes())
+        pieces = response.iter_bytes()  # kept: one that is forgotten closes the connection
+        next(pieces)
         serving.process.terminate()
         serving.said("Stopping")
         time.sleep(ECHO_S)
