@@ -78,7 +78,14 @@ def _is_imported_by_a_test() -> bool:
         return False
     frame = inspect.currentframe()
     while frame is not None:
-        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") != "__main__":
+        if frame.f_code.co_name == "<module>" and _is_imported(frame.f_globals):
             return True
         frame = frame.f_back
     return False
+
+
+def _is_imported(namespace: dict[str, Any]) -> bool:
+    """Whether a module's code runs because the module is imported. Code that is run by ``exec``, as
+    pytest-xdist does with its workers', has no import's specification.
+    """
+    return namespace.get("__name__") != "__main__" and namespace.get("__spec__") is not None
