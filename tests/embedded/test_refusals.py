@@ -170,6 +170,6 @@ def test_no_programs_at_all(monkeypatch: pytest.MonkeyPatch, place: Path) -> Non
 def test_a_supervisor_that_dies_without_a_word(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHOME", "/nowhere")
     error = refusal(project)
-    assert "without a word" in error.why
+    assert "without a message" in error.why
     assert str(project / "postgres.log") in error.hint
     assert (project / "postgres.log").stat().st_size
