@@ -27,7 +27,9 @@ def application(handler: Callable[..., Any]) -> Application:
     async def answer(request: Request) -> Response:
         args = (request,) if wants_request else ()
         try:
-            returned = await handler(*args) if is_async else await asyncio.to_thread(_called, handler, args)
+            returned = (
+                await handler(*args) if is_async else await asyncio.to_thread(_call_plain, handler, args)
+            )
             if inspect.isawaitable(returned):
                 returned = await returned
         except HTTPException as error:
@@ -45,7 +47,7 @@ def application(handler: Callable[..., Any]) -> Application:
     return run
 
 
-def _called(handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+def _call_plain(handler: Callable[..., Any], args: tuple[Any, ...]) -> Any:
     """What the handler returns. No future can hold a StopIteration: one that left a thread would be waited
     for until the response is too late.
     """

@@ -13,7 +13,7 @@ from contextlib import suppress
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def stand_in_as_first() -> None:
+def stand_in_as_pid1() -> None:
     """In process 1: go on in a child, and stay behind to reap until it ends. Returns at once elsewhere."""
     if os.getpid() == 1:
         become_reaper()

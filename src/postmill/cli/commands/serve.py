@@ -82,11 +82,11 @@ def _run(session: Session, settings: Settings, how: Serving) -> None:
     from postmill import app
     from postmill.cli import dev_child, served
     from postmill.cli.terminal import log_file, log_lines, streams
-    from postmill.web.pid1 import stand_in_as_first
+    from postmill.web.pid1 import stand_in_as_pid1
 
     streams.keep_running()
     is_child = dev_child.end_with_parent()
-    stand_in_as_first()
+    stand_in_as_pid1()
     log_lines.configure(settings.log_level, settings.log_format, development=is_child)
     try:
         with (

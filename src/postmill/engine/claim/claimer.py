@@ -217,12 +217,12 @@ class Claimer(Service):
 
     async def _look(self, *, idle: bool) -> None:
         was_paused = self.policy.paused
-        look = await self.lanes.look(idle=idle)
+        snapshot = await self.lanes.snapshot(idle=idle)
         chance = random.random()  # noqa: S311 - spreads workers
         saturated = self._dispatcher.prefetch.full
-        self.policy.looked(look, time.monotonic(), chance=chance, saturated=saturated)
+        self.policy.looked(snapshot, time.monotonic(), chance=chance, saturated=saturated)
         if self.policy.paused != was_paused:
-            self._claim_reports.paused(paused=look.paused)
+            self._claim_reports.paused(paused=snapshot.paused)
 
     async def _claim(self, limit: int, lookback: int) -> None:
         claimed = await self.lanes.ahead(limit, lookback=lookback)

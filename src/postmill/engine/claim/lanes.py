@@ -129,7 +129,7 @@ class QueueLanes:
         """The queue is not there any more."""
         self._cursor = None
 
-    async def look(self, *, idle: bool) -> QueueSnapshot:
+    async def snapshot(self, *, idle: bool) -> QueueSnapshot:
         """Poll: ask for a snapshot of the queue. With ``idle`` it covers the fast lane and the next due time
         too.
         """

@@ -100,7 +100,7 @@ class DeadLetterHook:
         ids = set(settled)
         for message, outcome in settlement.pairs:
             if message.msg_id in ids and isinstance(outcome, Failed):
-                letter = DeadLetter(
+                dead_letter = DeadLetter(
                     message,
                     outcome.reason,
                     outcome.kind or "exhausted",
@@ -108,33 +108,33 @@ class DeadLetterHook:
                     outcome.error_message,
                     attempts_of(message, outcome),
                 )
-                task = new_task(self._call(letter))
+                task = new_task(self._call(dead_letter))
                 self._running.add(task)
-                task.add_done_callback(partial(self._ended, letter))
+                task.add_done_callback(partial(self._ended, dead_letter))
 
-    def _ended(self, letter: DeadLetter, task: asyncio.Task[None]) -> None:
+    def _ended(self, dead_letter: DeadLetter, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if task.cancelled():  # before it began
             reason = "on_dead was cancelled, and not called"
-            self._events.emit(Event.HOOK_FAILED, msg_id=letter.message.msg_id, reason=reason)
+            self._events.emit(Event.HOOK_FAILED, msg_id=dead_letter.message.msg_id, reason=reason)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for the hooks that still run."""
         if self._running:
             await asyncio.wait(self._running, timeout=timeout_s)
 
-    async def _call(self, letter: DeadLetter) -> None:
+    async def _call(self, dead_letter: DeadLetter) -> None:
         assert self._hook is not None  # noqa: S101
         try:
             if inspect.iscoroutinefunction(self._hook):
-                await self._hook(letter)
+                await self._hook(dead_letter)
                 return
             answer = await asyncio.wrap_future(
-                self._threads.submit(partial(copy_context().run, self._hook, letter))
+                self._threads.submit(partial(copy_context().run, self._hook, dead_letter))
             )
             if inspect.isawaitable(answer):
                 await answer
         except BaseException as error:  # also SystemExit: in a task it would end the event loop
             self._events.emit(
-                Event.HOOK_FAILED, exception=error, msg_id=letter.message.msg_id, reason="on_dead raised"
+                Event.HOOK_FAILED, exception=error, msg_id=dead_letter.message.msg_id, reason="on_dead raised"
             )

@@ -255,8 +255,8 @@ def tokens(settlement: Settlement) -> tuple[str, str, str]:
     messages = settlement.messages
     settlement.sent_vts = [message.vt_us for message in messages]
     return (
-        array_literal(message.msg_id for message in messages),
-        array_literal(message.read_ct for message in messages),
+        array_literal([message.msg_id for message in messages]),
+        array_literal([message.read_ct for message in messages]),
         array_literal(settlement.sent_vts),
     )
 

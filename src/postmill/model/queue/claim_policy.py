@@ -86,7 +86,7 @@ class ClaimPolicy:
         self._behind_since: float | None = None
         self._filled = False
         """Whether the last claim took all it could."""
-        self._called = False
+        self._claim_asked = False
         """Whether to claim without a poll, because a send woke the worker."""
         self._in_doubt = False
         """Set when the worker is woken during a claim: the wake-up may be for messages of that claim, or for
@@ -119,7 +119,7 @@ class ClaimPolicy:
         if self.paused:
             self._in_doubt = self._look_asked = True
         else:
-            self._called = True
+            self._claim_asked = True
 
     def look_soon(self) -> None:
         """Something has changed: the next rest is over."""
@@ -158,24 +158,24 @@ class ClaimPolicy:
         self.failed()
         return was_missing
 
-    def looked(self, look: QueueSnapshot, now_s: float, *, chance: float, saturated: bool) -> None:
+    def looked(self, snapshot: QueueSnapshot, now_s: float, *, chance: float, saturated: bool) -> None:
         """Take in the result of a poll. ``chance`` from 0 to 1 spreads workers that wait for the same
         message. ``saturated``: the handlers are so fast that larger claims would not help them.
         """
-        if look.replaced:
+        if snapshot.replaced:
             self._caught_up()
             return
-        self.paused = look.paused
+        self.paused = snapshot.paused
         if self._behind_since is not None:
-            self._looked_behind(look, now_s, saturated=saturated)
+            self._looked_behind(snapshot, now_s, saturated=saturated)
         else:
-            self._looked_idle(look, now_s, chance)
+            self._looked_idle(snapshot, now_s, chance)
 
     def claimed(self, messages: int, *, complete: bool, now_s: float, listed: bool) -> Backlog | None:
         """Take in a claim of ``count`` messages. ``complete``: no more were due in the lane."""
         if messages and not complete:
             return self._note_backlog(now_s, listed=listed)
-        self._in_doubt, self._called = self._called, False
+        self._in_doubt, self._claim_asked = self._claim_asked, False
         if messages and (listed or not self.notified) and not self._in_doubt:
             # The next message wakes the worker; a message that was left behind is polled for soon.
             self._look_at = min(self._look_at, now_s + follow_s(notified=self.notified))
@@ -195,12 +195,12 @@ class ClaimPolicy:
         """There is no such queue, or no schema. Returns whether that was not known before."""
         is_news, self.missing = not self.missing, True
         self.reset()
-        self._called = self._look_asked = False
+        self._claim_asked = self._look_asked = False
         self._look_at = now_s + MISSING_POLL_S
         return is_news
 
     def _try_to_begin(self, now_s: float) -> Step:
-        if not self.missing or self._called or self._has_to_look(now_s):
+        if not self.missing or self._claim_asked or self._has_to_look(now_s):
             return Begin()
         return Rest(self._look_at - now_s)
 
@@ -209,56 +209,56 @@ class ClaimPolicy:
         poll will be old when there is room, so it polls again then.
         """
         has_looked = self._ahead or self._divisor is not None
-        if self._called or (has_looked and self._behind_since is None):
+        if self._claim_asked or (has_looked and self._behind_since is None):
             self.failed()
-        if self._called:
-            self._called = False
+        if self._claim_asked:
+            self._claim_asked = False
             return PassOn()
         return Rest(BACKGROUND_POLL_S, for_room=True)
 
     def _when_caught_up(self, now_s: float, wanted: int, *, listed: bool) -> Step:
-        if self._called:
+        if self._claim_asked:
             return self._claim(wanted)
         if self.notified and not listed:
             return Register()
         return self._look(now_s, idle=True) if self._has_to_look(now_s) else Rest(self._look_at - now_s)
 
     def _claim(self, wanted: int) -> Step:
-        lookback = LOOKBACK_IDS if self._called and self._behind_since is None else 0
-        self._called = self._ahead = False
+        lookback = LOOKBACK_IDS if self._claim_asked and self._behind_since is None else 0
+        self._claim_asked = self._ahead = False
         return ClaimAhead(wanted, lookback)
 
     def _look(self, now_s: float, *, idle: bool) -> Step:
         self._look_asked = False
         self._is_called_for, self._in_doubt = self._in_doubt, False
         if not idle:
-            self._called = False
+            self._claim_asked = False
         self._look_at = now_s + BACKGROUND_POLL_S
         return Look(idle)
 
     def _has_to_look(self, now_s: float) -> bool:
         return self._look_asked or now_s >= self._look_at
 
-    def _looked_behind(self, look: QueueSnapshot, now_s: float, *, saturated: bool) -> None:
-        if look.paused:
+    def _looked_behind(self, snapshot: QueueSnapshot, now_s: float, *, saturated: bool) -> None:
+        if snapshot.paused:
             self._caught_up()
-        elif self.notified and saturated and look.rivals >= SATURATING_WORKERS:
+        elif self.notified and saturated and snapshot.rivals >= SATURATING_WORKERS:
             # Other workers claim that are as fast: one more would only add to the rows that they step over.
             self._caught_up()
             self._look_at = now_s + self._max_poll_s
         else:
             self._divisor, self._ahead = SLOW_LANE_DIVISOR, True
 
-    def _looked_idle(self, look: QueueSnapshot, now_s: float, chance: float) -> None:
+    def _looked_idle(self, snapshot: QueueSnapshot, now_s: float, chance: float) -> None:
         floor_s = self._max_poll_s if self.notified else self._poll_interval_s
-        self._look_at = now_s + rest_s(look, floor_s, notified=self.notified, chance=chance)
-        ahead = look.ahead_age_s is not None
+        self._look_at = now_s + rest_s(snapshot, floor_s, notified=self.notified, chance=chance)
+        ahead = snapshot.ahead_age_s is not None
         self._filled = self._filled and ahead
-        if look.paused:
+        if snapshot.paused:
             return
         # When the fast lane is empty, the other lanes get all the room.
-        self._divisor = SLOW_LANE_DIVISOR if ahead else max(1, look.lanes_behind)
-        self._ahead = ahead and (self._is_called_for or not self.notified or not look.is_anothers)
+        self._divisor = SLOW_LANE_DIVISOR if ahead else max(1, snapshot.lanes_behind)
+        self._ahead = ahead and (self._is_called_for or not self.notified or not snapshot.is_anothers)
 
     def _note_backlog(self, now_s: float, *, listed: bool) -> Backlog | None:
         """The claim took all it could. After the first time there may be more messages; after the second in a
@@ -266,7 +266,7 @@ class ClaimPolicy:
         """
         if not self._filled:
             self._filled = self._look_asked = True
-            self._in_doubt, self._called = self._called, False
+            self._in_doubt, self._claim_asked = self._claim_asked, False
             return Backlog.CALL_ANOTHER
         if self._behind_since is None:
             self._behind_since = now_s
@@ -280,22 +280,22 @@ class ClaimPolicy:
         self._filled, self._behind_since = False, None
 
 
-def rest_s(look: QueueSnapshot, floor_s: float, *, notified: bool, chance: float) -> float:
+def rest_s(snapshot: QueueSnapshot, floor_s: float, *, notified: bool, chance: float) -> float:
     """Seconds that an idle worker rests after a poll, at most ``floor_s``. ``chance`` from 0 to 1 spreads
     workers that wait for the same message.
     """
-    if look.patrolling:
+    if snapshot.patrolling:
         floor_s = min(floor_s, PATROLLING_S)
-    if look.paused:
+    if snapshot.paused:
         return floor_s
-    if look.expecting:
+    if snapshot.expecting:
         floor_s = min(floor_s, follow_s(notified=notified))
-    if look.due_in_s is None:
+    if snapshot.due_in_s is None:
         return floor_s
-    if look.due_in_s <= 0:  # claimed now, unless another client holds it or is about to claim it
+    if snapshot.due_in_s <= 0:  # claimed now, unless another client holds it or is about to claim it
         return min(floor_s, BACKGROUND_POLL_S)
-    others = max(0, look.waiting - 1)
-    return min(floor_s, look.due_in_s + 0.001 + chance * SPREAD_S * others)
+    others = max(0, snapshot.waiting - 1)
+    return min(floor_s, snapshot.due_in_s + 0.001 + chance * SPREAD_S * others)
 
 
 def follow_s(*, notified: bool) -> float:

@@ -59,6 +59,6 @@ def test_a_child_that_was_killed_is_told_as_a_shell_would() -> None:
 
 
 def test_elsewhere_nothing_is_forked() -> None:
-    code = "import os\nfrom postmill.web.pid1 import stand_in_as_first\n"
-    code += "before = os.getpid()\nstand_in_as_first()\nassert os.getpid() == before"
+    code = "import os\nfrom postmill.web.pid1 import stand_in_as_pid1\n"
+    code += "before = os.getpid()\nstand_in_as_pid1()\nassert os.getpid() == before"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
