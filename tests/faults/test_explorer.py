@@ -99,7 +99,7 @@ def test_renewals_whose_answer_is_lost(db: Database) -> None:
 
 
 def test_a_renewal_in_doubt_that_looks_at_no_claim_is_found(db: Database) -> None:
-    blind = Change("renew", r"\n +and exists \(select from postmill\.claims as c .*", "")
+    blind = Change("renew", r"\n +and exists \(select from postmill\.claims as c\n.*", "")
     found = explored(db, blind, stranger=False, lost_answers=True, verbs=("completes", "releases"))
     assert re.search("superseded, and did renew", found.violation)
 
