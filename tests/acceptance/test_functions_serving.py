@@ -214,7 +214,7 @@ def test_a_worker_is_started_by_a_request_and_stopped_by_a_command(
     assert listed["off"]["state"] == "disabled"
     assert cli_without_database("functions", "stop", "jobs").code == 0
     listed = {row["function"]: row for row in cli_without_database("functions", "list", "--json").json}
-    assert listed["jobs"]["state"] == "idle"
+    assert listed["jobs"]["state"] == "stopped"
     assert cli_without_database("functions", "stop", "nobody").code == 3
 
 
@@ -445,3 +445,47 @@ def test_a_second_one_of_the_project_is_refused(
         row["function"]: row["state"] for row in cli_without_database("functions", "list", "--json").json
     }
     assert states["echo"] == "idle"
+
+
+def test_each_call_has_a_line_and_its_answer_the_id_of_its_isolate(serving: Serving) -> None:
+    answer = serving.client.get("echo", params={"token": "PRIVATE"})
+    execution = answer.headers["sb-execution-id"]
+    line = serving.said("request.served")
+    assert f"method=GET path=/functions/v1/echo status={answer.status_code} duration_ms=" in line
+    assert execution[:8] in line
+    assert "PRIVATE" not in line
+    assert httpx.get(f"{serving.functions}/echo").status_code == 401
+    assert "status=401" in serving.said("status=401")
+    httpx.get(f"{serving.url}/live")
+    assert serving.client.get("missing").status_code == 404
+    serving.said("status=404")
+    assert not [line for line in serving.log.splitlines() if "path=/live" in line]
+
+
+def test_what_a_function_prints_is_shown_as_it_was_printed(project: Path) -> None:
+    (project / "functions" / "loud.py").write_text("def handler():\n    print('Scraped  website!')\n")
+    with Serving(project, "serve", "--on-demand") as serving:
+        serving.client.get("loud")
+        assert serving.said("Scraped").endswith("loud             | Scraped  website!\n")
+
+
+def states(cli: Cli) -> dict[str, str]:
+    return {row["function"]: row["state"] for row in cli("functions", "list", "--json").json}
+
+
+def test_a_stopped_worker_is_started_again_and_all_are_recycled(
+    serving: Serving, cli_without_database: Cli
+) -> None:
+    assert cli_without_database("functions", "start", "jobs", "--json").json["started"]
+    assert states(cli_without_database)["jobs"] == "running"
+    cli_without_database("functions", "stop", "jobs")
+    assert states(cli_without_database)["jobs"] == "stopped"
+    assert cli_without_database("functions", "recycle", "--all", "--json").json == {"recycled": []}
+    cli_without_database("functions", "start", "jobs")
+    assert cli_without_database("functions", "recycle", "--all", "--json").json == {"recycled": ["jobs"]}
+    assert states(cli_without_database)["jobs"] == "running"
+    broken = cli_without_database("functions", "start", "unimportable")
+    assert (broken.code, "nothing_like_it" in broken.err) == (1, True)
+    assert cli_without_database("functions", "recycle").error_code == "usage"
+    rows = {row["function"]: row for row in cli_without_database("functions", "list", "--json").json}
+    assert "nothing_like_it" in rows["unimportable"]["why"]

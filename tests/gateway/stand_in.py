@@ -22,6 +22,7 @@ class StandInHost:
     def __init__(self, **apps: App) -> None:
         self.apps = apps
         self.settings: dict[str, FunctionSettings] = {}
+        self.started: list[str] = []
         self.stopped: list[str] = []
         self.recycled: list[str] = []
         self.calls: list[Scope] = []
@@ -29,7 +30,9 @@ class StandInHost:
 
     def functions(self) -> Sequence[FunctionInfo]:
         found = ((slug, self.settings_of(slug)) for slug in sorted(self.apps))
-        return [FunctionInfo(slug, settings, "app", "running", 1) for slug, settings in found if settings]
+        return [
+            FunctionInfo(slug, settings, "app", "running", 1, None) for slug, settings in found if settings
+        ]
 
     def settings_of(self, slug: str) -> FunctionSettings | None:
         return self.settings.get(slug, FunctionSettings(slug=slug)) if slug in self.apps else None
@@ -48,6 +51,10 @@ class StandInHost:
     async def recycle(self, slug: str) -> None:
         self._check(slug)
         self.recycled.append(slug)
+
+    async def start_function(self, slug: str) -> None:
+        self._check(slug)
+        self.started.append(slug)
 
     async def stop_function(self, slug: str) -> None:
         self._check(slug)

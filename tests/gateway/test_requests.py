@@ -300,6 +300,8 @@ async def test_control_needs_the_service_role(client: httpx.AsyncClient, url: st
             "status"
         ] == "stopped"
         assert host.stopped == ["echo"]
+        started = await stranger.post("/control/v1/functions/echo/start", headers=SERVICE)
+        assert (started.json()["status"], host.started) == ("started", ["echo"])
         recycled = await stranger.post("/control/v1/functions/hello/recycle", headers=SERVICE)
         assert recycled.json() == {"status": "recycled", "functionName": "hello"}
         assert host.recycled == ["hello"]
@@ -308,7 +310,7 @@ async def test_control_needs_the_service_role(client: httpx.AsyncClient, url: st
         for path in (
             "functions/nobody/stop",
             "functions/nobody/recycle",
-            "functions/echo/start",
+            "functions/echo/begin",
             "nothing",
             "",
         ):

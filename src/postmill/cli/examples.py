@@ -9,6 +9,7 @@ EXAMPLES = {
     "functions serve": "postmill serve functions --port 8000",
     "functions new": "postmill functions new hello --template app",
     "functions list": "postmill functions list",
+    "functions start": "postmill functions start mailer",
     "functions stop": "postmill functions stop hello",
     "functions recycle": "postmill functions recycle hello",
     "functions delete": "postmill functions delete hello",

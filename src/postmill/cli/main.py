@@ -28,7 +28,7 @@ COMMANDS = {
     "serve": ("serve:serve", "Serve a folder of functions over HTTP."),
     "functions": (
         "functions:functions",
-        "Make, serve, list, stop and delete functions.",
+        "Make, serve, list, start, stop and delete functions.",
     ),
     "secrets": ("secret:secrets", "Set, list and unset the secrets of functions."),
     "keys": ("keys:keys", "Show this project's keys."),

@@ -58,7 +58,7 @@ class Gateway:
         ask = LimitBody(DropBody(self._handle), max_body_bytes, pace)
         self._guarded = Authenticate(self._open, ask, host, credentials)
         self._table = RouteTable([_for_service_role(route, credentials) for route in self.routes])
-        self._application = CheckResponse(AnswerFailures(self._find, Events()))
+        self._application = CheckResponse(AnswerFailures(self._find, Events(), logged=FUNCTIONS))
 
     @property
     def routes(self) -> Sequence[Route[Answer]]:
@@ -72,6 +72,7 @@ class Gateway:
             Route(ANY, host_proof.PATH, control.prove),
             Route(("GET",), "/control/v1/functions", control.functions, SERVICE_ROLE),
             Route(("POST",), "/control/v1/functions/<name>/recycle", control.recycle, SERVICE_ROLE),
+            Route(("POST",), "/control/v1/functions/<name>/start", control.start, SERVICE_ROLE),
             Route(("POST",), "/control/v1/functions/<name>/stop", control.stop, SERVICE_ROLE),
             Route(ANY, "/control/v1/*", control.nothing, SERVICE_ROLE),
         )

@@ -7,6 +7,7 @@ Which path leads where, and what it needs, is in the gateway's table of routes.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from postmill.web.asgi import respond
 from postmill.web.routes import NoRoute
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from postmill.gateway.functions import FunctionInfo, Functions
     from postmill.gateway.readiness import Readiness
     from postmill.gateway.wrappers import Response
@@ -60,11 +63,15 @@ class Control:
 
     async def recycle(self, scope: Scope, _: Receive, response: Response, slug: str) -> None:
         """Replace the processes of a function. Raise :class:`BootFailed` when a new one does not start."""
-        try:
+        with _explained():
             await self._host.recycle(slug)
-        except BootFailed as failure:  # the holder of the service role may know why
-            raise BootFailed(f"{failure.what} {failure.why}", reason=failure.reason) from failure
         await _say(scope, response, {"status": "recycled", "functionName": slug})
+
+    async def start(self, scope: Scope, _: Receive, response: Response, slug: str) -> None:
+        """Start a function unless it runs. Raise :class:`BootFailed` when it does not start."""
+        with _explained():
+            await self._host.start_function(slug)
+        await _say(scope, response, {"status": "started", "functionName": slug})
 
     async def stop(self, scope: Scope, _: Receive, response: Response, slug: str) -> None:
         """End the processes of a function; its next request starts it again."""
@@ -76,6 +83,15 @@ class Control:
         raise NoRoute(scope["path"])
 
 
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A caller with the service role may know why a function does not start."""
+    try:
+        yield
+    except BootFailed as failure:
+        raise BootFailed(f"{failure.what} {failure.why}", reason=failure.reason) from failure
+
+
 def described(function: FunctionInfo) -> dict[str, Any]:
     """A function as people and programs are shown it. Its environment stays inside."""
     settings = function.settings
@@ -84,6 +100,7 @@ def described(function: FunctionInfo) -> dict[str, Any]:
         "kind": function.kind,
         "state": function.state,
         "instances": function.instances,
+        "why": function.why,
         "verify_jwt": settings.verify_jwt,
         "policy": settings.policy,
         "limits": asdict(settings.limits),

@@ -34,6 +34,10 @@ class FunctionInfo(Protocol):
     def instances(self) -> int:
         """How many of its processes answer requests now."""
 
+    @property
+    def why(self) -> str | None:
+        """What keeps its files from being served as they are; None when nothing does."""
+
 
 class Functions(Protocol):
     """What the gateway asks of the host."""
@@ -52,6 +56,9 @@ class Functions(Protocol):
 
     async def recycle(self, slug: str) -> None:
         """Replace every instance of a function. Raises ``BootFailed`` when a new one does not start."""
+
+    async def start_function(self, slug: str) -> None:
+        """Start an instance of a function unless one runs. Raises ``BootFailed`` when it does not start."""
 
     async def stop_function(self, slug: str) -> None:
         """Retire every instance of a function."""

@@ -19,6 +19,7 @@ from postmill.gateway import platform_errors
 from postmill.gateway.platform_errors import PlatformError, PlatformFailure
 from postmill.model.events import Event
 from postmill.model.functions.failures import HandlerRaised, ResponseCut
+from postmill.model.functions.limits import EXECUTION_HEADER
 from postmill.web.asgi import respond
 from postmill.web.websocket import ClientGone
 
@@ -58,6 +59,9 @@ class Response:
     def __init__(self, scope: Scope, send: Send) -> None:
         self.started = False
         """Whether anything was answered."""
+        self.status = 0
+        """That of the answer; 0 before it has begun, and of a WebSocket."""
+        self.headers: Headers = ()
         self.is_readable = False
         """Whether a page of any origin may read it, unless the function says itself which may."""
         self._scope = scope
@@ -87,7 +91,7 @@ class Response:
                 with suppress(ResponseCut):  # it may be closed already
                     await self._close(GOING_AWAY, problem)
         elif is_http or "websocket.http.response" in self._scope.get("extensions", {}):
-            self.started = True
+            self.started, self.status = True, problem.status
             headers = [*problem.headers(), *region(self._scope)]
             await respond(self._scope, self._send, problem.status, headers, problem.body())
         else:
@@ -107,6 +111,7 @@ class Response:
         if self.is_readable:
             headers += platform_errors.readable_headers(headers)
         headers += region(self._scope)
+        self.status, self.headers = status, headers
         return {"type": message["type"], "status": status, "headers": headers}
 
 
@@ -128,12 +133,34 @@ class CheckResponse:
 class AnswerFailures:
     """The one place where a failure is answered. Raises nothing."""
 
-    def __init__(self, application: Application, events: Events) -> None:
+    def __init__(self, application: Application, events: Events, *, logged: str = "") -> None:
+        """``logged``: requests whose path begins so have a line in the log each."""
         self._application = application
         self._events = events
+        self._logged = logged
 
-    async def __call__(self, scope: Scope, receive: Receive, response: Response) -> None:
+    def __call__(self, scope: Scope, receive: Receive, response: Response) -> Awaitable[None]:
         """Return without a whole answer only to say that the connection must be cut."""
+        if self._events.is_logged(Event.REQUEST_SERVED) and scope["path"].startswith(self._logged):
+            return self._with_a_line(scope, receive, response)
+        return self._answer(scope, receive, response)
+
+    async def _with_a_line(self, scope: Scope, receive: Receive, response: Response) -> None:
+        began = time.perf_counter()
+        try:
+            await self._answer(scope, receive, response)
+        finally:
+            found = (value.decode() for name, value in response.headers if name == EXECUTION_HEADER)
+            self._events.emit(
+                Event.REQUEST_SERVED,
+                method=scope.get("method", "WEBSOCKET"),
+                path=scope["path"],
+                status=response.status,
+                duration_ms=round((time.perf_counter() - began) * 1000, 1),
+                execution=next(found, None),
+            )
+
+    async def _answer(self, scope: Scope, receive: Receive, response: Response) -> None:
         try:
             await self._application(scope, receive, response)
         except ClientGone:

@@ -24,12 +24,15 @@ class FunctionInfo:
     kind: str | None
     """``handler``, ``app`` or ``worker``; None until it has been started once."""
     state: str
-    """``disabled``, ``idle`` (no process), ``starting`` (a failed start that is tried again soon included),
+    """``disabled``, ``idle`` (no process), ``stopped`` (on request, until it is started or called),
+    ``starting`` (a failed start that is tried again soon included),
     ``running``, ``blocked`` (no event loop of it turns), ``outdated`` (an earlier version serves, the new one
     does not start) or ``broken`` (it keeps failing).
     """
     instances: int
     """Processes that serve it now."""
+    why: str | None
+    """What keeps its files from being served as they are; None when nothing does."""
 
 
 def info_of(pool: Pool) -> FunctionInfo:
@@ -39,11 +42,14 @@ def info_of(pool: Pool) -> FunctionInfo:
         state = "disabled"
     elif running:
         state = _state_of(pool, running)
+    elif pool.is_stopped:
+        state = "stopped"
     elif pool.breaker.is_broken:
         state = "broken"
     else:
         state = "starting" if pool.serving or pool.is_failing else "idle"
-    return FunctionInfo(pool.slug, pool.source.settings, pool.kind, state, len(running))
+    why = None if pool.failure is None else pool.failure.why or pool.failure.what
+    return FunctionInfo(pool.slug, pool.source.settings, pool.kind, state, len(running), why)
 
 
 def _state_of(pool: Pool, running: Sequence[Instance]) -> str:

@@ -206,6 +206,12 @@ class Host:
         pool = self._pool(slug)
         await pool.recycle()
 
+    async def start_function(self, slug: str) -> None:
+        """Start an instance of a function unless one runs; a worker is kept running. Raises
+        :class:`BootFailed` when it does not start.
+        """
+        await self._pool(slug).start()
+
     async def stop_function(self, slug: str) -> None:
         """End every instance of a function; a worker stays stopped until its next request."""
         await self._pool(slug).end_instances(self._runtime.grace_s)

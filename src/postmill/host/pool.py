@@ -118,12 +118,16 @@ class Pool:
         return serves and not self._is_known and self.failure is not None
 
     async def try_once(self) -> None:
-        """Start one instance unless one serves, and keep it running from now on if it is a worker. A failure
-        is logged, and the supervisor tries again.
+        """As :meth:`start`; a failure is logged, and the supervisor tries again."""
+        with suppress(BootFailed, NoCapacity):
+            await self.start()
+
+    async def start(self) -> None:
+        """Start one instance unless one serves, and keep it running from now on if it is a worker. Raises
+        :class:`BootFailed` or :class:`NoCapacity`; the supervisor tries again.
         """
         self.wanted, self.is_stopped = True, False
-        with suppress(BootFailed, NoCapacity):
-            (await self.take()).left()
+        (await self.take()).left()
 
     async def replace(self, instance: Instance, why: str, *, always: bool = False) -> None:
         """Retire ``instance`` once another one serves in its place; while that fails, keep it. With

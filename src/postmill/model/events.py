@@ -62,6 +62,7 @@ class Event(StrEnum):
     SETTINGS_REFUSED = "settings.refused"
     RESTART_NEEDED = "settings.restart_needed"
     REQUEST_FAILED = "request.failed"
+    REQUEST_SERVED = "request.served"
     KEYS_STALE = "keys.stale"
     VARIABLES_SKIPPED = "variables.skipped"
 

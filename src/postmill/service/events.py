@@ -55,7 +55,7 @@ class Events:
     def emit_each(self, event: Event, messages: Sequence[Message], **fields: Any) -> None:
         """Report the same event of several messages: one line each, and none if nothing reads them."""
         self._count(event, messages)
-        if not self.listeners and not self._is_logged(LEVELS[event]):
+        if not self.listeners and not self.is_logged(event):
             return
         now = time.monotonic()
         for message in messages:
@@ -77,9 +77,10 @@ class Events:
         except BaseException as error:
             self._complain(error, text)
 
-    def _is_logged(self, level: int) -> bool:
+    def is_logged(self, event: Event) -> bool:
+        """Whether the event would have a line in the log."""
         try:
-            return _LOGGER.isEnabledFor(level)
+            return _LOGGER.isEnabledFor(LEVELS[event])
         except KeyboardInterrupt:
             raise
         except BaseException as error:

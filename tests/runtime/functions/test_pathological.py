@@ -21,7 +21,7 @@ from postmill.model.functions.failures import (
     ResponseCut,
     ResponseTimeout,
 )
-from postmill.model.functions.limits import EndReason, Limits
+from postmill.model.functions.limits import HARD_LIMITS, EndReason, Limits
 from postmill.model.functions.settings import RuntimeSettings
 from tests.runtime.functions.scene import Scene, hosting, is_alive
 
@@ -79,6 +79,10 @@ async def test_whoever_passes_a_limit_is_stopped_by_name(
         failure = await fails(scene, slug, LimitReached, query)
         assert (failure.status, failure.code, failure.reason) == (546, "WORKER_LIMIT", reason)
         assert reason in await reasons(scene, slug, reason)
+        (said,) = (
+            said for said in await scene.until(Event.FUNCTION_SHUTDOWN, slug) if said["reason"] == reason
+        )
+        assert (said["limit"], said["allowed"]) == (HARD_LIMITS[reason], getattr(limits, HARD_LIMITS[reason]))
 
 
 async def test_who_does_not_answer_in_time_is_told_so_and_replaced(tmp_path: Path) -> None:

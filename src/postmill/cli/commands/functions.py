@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from postmill.cli.session import Session
 
-COLUMNS = ("function", "file", "kind", "state", "instances", "verify_jwt")
+COLUMNS = ("function", "file", "kind", "state", "instances", "verify_jwt", "why")
 TEMPLATES = ("handler", "app", "stream", "background", "worker")
 
 
 @click.group(no_args_is_help=True)
 def functions() -> None:
-    """Make, serve, list, recycle, stop and delete functions."""
+    """Make, serve, list, start, recycle, stop and delete functions."""
 
 
 functions.add_command(serve)
@@ -82,26 +82,55 @@ def list_functions(session: Session) -> None:
 
 @functions.command()
 @click.argument("name", shell_complete=completion.functions)
+@json_option
 @global_options
 @click.pass_obj
-def stop(session: Session, name: str) -> None:
-    """Stop every process of the function NAME gracefully. Its next request starts it again."""
-    _tell_host(session, f"functions/{name}/stop", session.settings.runtime.grace_s)
-    session.output.note(f"Stopped: {name}.")
+def start(session: Session, name: str) -> None:
+    """Start the function NAME, which does not run: a worker that was stopped, or one that failed to start."""
+    _tell_host(session, f"functions/{name}/start", session.settings.runtime.boot_timeout_s)
+    session.output.did({"function": name, "started": True}, f"Started: {name}.")
 
 
 @functions.command()
 @click.argument("name", shell_complete=completion.functions)
+@json_option
 @global_options
 @click.pass_obj
-def recycle(session: Session, name: str) -> None:
+def stop(session: Session, name: str) -> None:
+    """Stop every process of the function NAME gracefully. Its next request starts it again, or `start`."""
+    _tell_host(session, f"functions/{name}/stop", session.settings.runtime.grace_s)
+    session.output.did({"function": name, "stopped": True}, f"Stopped: {name}.")
+
+
+@functions.command()
+@click.argument("name", required=False, shell_complete=completion.functions)
+@click.option("--all", "everything", is_flag=True, help="Every function that runs.")
+@json_option
+@global_options
+@click.pass_obj
+def recycle(session: Session, name: str | None, *, everything: bool) -> None:
     """Replace every process of the function NAME: a new one serves before the old one ends, and what that
     runs may finish. For new secrets, or new versions of what it imports.
     """
+    if everything == (name is not None):
+        raise click.UsageError("Give the function's name, or --all.")
+    names = _running(session) if name is None else [name]
     settings = session.settings
-    instances = settings.functions[name].instances if name in settings.functions else 1
-    _tell_host(session, f"functions/{name}/recycle", settings.runtime.boot_timeout_s * instances)
-    session.output.note(f"Recycled: {name}.")
+    for each in names:
+        instances = settings.functions[each].instances if each in settings.functions else 1
+        _tell_host(session, f"functions/{each}/recycle", settings.runtime.boot_timeout_s * instances)
+    told = f"Recycled: {', '.join(names)}." if names else "No function runs."
+    session.output.did({"recycled": names}, told)
+
+
+def _running(session: Session) -> list[str]:
+    """Functions that have a process now. Raises :class:`NotFound` when none are served."""
+    from postmill.cli import served
+
+    alive = served.ask(session.settings.project_dir, "GET", "functions")
+    if alive is None:
+        raise NotFound("No functions of this project are served now.", hint="postmill dev serves them.")
+    return [row["function"] for row in alive if row["instances"]]
 
 
 @functions.command()
@@ -173,5 +202,6 @@ def _row(slug: str, source: Any, alive: dict[str, Any] | None) -> dict[str, Any]
         "state": "not served" if source.settings.enabled else "disabled",
         "instances": 0,
         "verify_jwt": source.settings.verify_jwt,
+        "why": None,
     }
     return row | (alive or {})

@@ -120,6 +120,8 @@ class TextLines(logging.Formatter):
         lead = terminal_text.one_line(" ".join(str(fields.pop(name)) for name in _LEAD if name in fields))
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
         event = self._coloured(_set_in(record.getMessage()), _RED if record.levelno >= logging.WARNING else 0)
+        if record.msg == Event.FUNCTION_LOG.value and "line" in fields:
+            event, fields = f"| {terminal_text.one_line(str(fields['line']))}", {}
         tail = "".join(f" {terminal_text.one_line(name)}={_value(value)}" for name, value in fields.items())
         who = self._coloured(f"{lead:<16} ", _colour_of(lead)) if lead else ""
         line = f"{self._coloured(at, _DIM)} {who}{event}{tail}"

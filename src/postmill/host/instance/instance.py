@@ -19,7 +19,7 @@ from postmill.host.launch.usage import measure
 from postmill.model.errors import PostmillError
 from postmill.model.events import Event
 from postmill.model.functions.failures import BootFailed, HandlerRaised
-from postmill.model.functions.limits import WARNINGS, EndReason, Usage
+from postmill.model.functions.limits import EXECUTION_HEADER, WARNINGS, EndReason, Usage
 from postmill.wire.channel import Channel
 from postmill.wire.frames import Kind, Trouble
 
@@ -68,6 +68,8 @@ class Instance:
         self._at_a_time = source.settings.at_a_time
         self.slug = source.settings.slug
         self.execution_id = str(uuid4())
+        self.execution_header = (EXECUTION_HEADER, self.execution_id.encode())
+        """Goes along with each answer, so that the caller's report leads to the lines of the log."""
         self.state = State.STARTING
         self.kind: str | None = None
         self.worker_ids: list[str] = []
@@ -271,6 +273,7 @@ class Instance:
             cpu_time_s=round(ending.cpu_s, 3),
             memory_bytes=ending.max_rss_bytes,
             exit=str(ending),
+            **self.settings.limits.reached(reason),
         )
 
     def _end(self, reason: EndReason) -> None:

@@ -130,7 +130,8 @@ class Relay:
 
     async def _begin(self, start: Start) -> None:
         self._started = True
-        await self._send({"type": "http.response.start", "status": start.status, "headers": start.headers})
+        headers = [*start.headers, self._instance.execution_header]
+        await self._send({"type": "http.response.start", "status": start.status, "headers": headers})
 
     async def _go_on(self, body: bytes, *, more: bool) -> None:
         self._complete = not more

@@ -11,6 +11,10 @@ from enum import StrEnum
 
 from postmill.model.errors import InvalidOption
 
+EXECUTION_HEADER = b"sb-execution-id"
+"""The response header with the id of the isolate that answered, under the name that clients of Supabase's
+functions know.
+"""
 MEBIBYTE = 1024 * 1024
 """Bytes in a MiB: limits are given in MiB, and the system counts in bytes."""
 WALL_CLOCK_SOFT = 0.5
@@ -47,6 +51,13 @@ class EndReason(StrEnum):
     CRASH = "Crash"
 
 
+HARD_LIMITS = {
+    EndReason.WALL_CLOCK: "wall_clock_s",
+    EndReason.CPU_TIME: "cpu_hard_s",
+    EndReason.MEMORY: "memory_mb",
+    EndReason.BLOCKED: "blocked_s",
+}
+"""The setting whose value ends an isolate for this reason."""
 WARNINGS = {
     EndReason.WALL_CLOCK: "wall_clock",
     EndReason.CPU_TIME: "cpu",
@@ -92,6 +103,13 @@ class Limits:
                 f"memory_mb={self.memory_mb} is too small.",
                 why="Python and the libraries that every isolate shares take up to 64 MiB.",
             )
+
+    def reached(self, reason: EndReason) -> dict[str, str | float]:
+        """The setting that ended an isolate, as ``limit``, and its value, as ``allowed``; empty for an end
+        that no limit has caused.
+        """
+        setting = HARD_LIMITS.get(reason)
+        return {} if setting is None else {"limit": setting, "allowed": getattr(self, setting)}
 
 
 PROFILES = {

@@ -113,3 +113,8 @@ def test_the_first_failure_has_its_traceback_in_development(
     retrying, dead = stream.getvalue().split("message.dead")
     assert ("KeyError" in retrying) == development
     assert "KeyError" in dead
+
+
+def test_what_a_function_prints_stands_after_its_name() -> None:
+    printed = record("function.log", function="scraper", execution="1f0c", stream="stdout", line="a = 'b  c'")
+    assert TextLines(colour=False).format(printed).partition(" ")[2] == "scraper          | a = 'b  c'"

@@ -104,6 +104,7 @@ LISTS: dict[str, tuple[Sequence[str], list[dict[str, Any]]]] = {
                 "state": "idle",
                 "instances": 2,
                 "verify_jwt": True,
+                "why": "SyntaxError: invalid syntax (hello.py, line 3)",
             }
         ],
     ),
