@@ -9,6 +9,8 @@ import psycopg
 from postmill.db.tools import checks
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
     from tests.acceptance.conftest import Cli
@@ -183,3 +185,16 @@ def test_a_pooler_that_the_address_denies_is_found() -> None:
     found = checks.pooler(Scattered(), parse("postgresql://h/db?pgbouncer=false"))  # type: ignore[arg-type]
     assert found.status == "fail"
     assert "pgbouncer=false" in found.fix
+
+
+def test_a_queue_without_a_worker_names_this_projects_worker_or_function(cli: Cli, tmp_path: Path) -> None:
+    """It said `postmill worker run MODULE:NAME` of a function, which the host runs."""
+    (tmp_path / "functions").mkdir()
+    source = "from postmill import worker\n@worker(queue='{}')\ndef work(p): ...\n"
+    (tmp_path / "functions" / "scraper.py").write_text(source.format("pages"))
+    (tmp_path / "jobs.py").write_text(source.format("mails"))
+    for queue, fix in (("pages", "functions start scraper"), ("mails", "worker run jobs:work")):
+        cli("send", queue, "1", "--create")
+        (finding,) = (row for row in cli("doctor", "--json").json if row["check"] == "queues")
+        assert f"postmill {fix}" in finding["fix"]
+        assert queue in finding["about"]

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postmill.model.errors import NotFound
+from postmill.model.queue.worker_options import DEFAULT_QUEUE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "tests", "venv"})
+QUEUE_OPTIONS = ("queue", "queueName", "queue_name")
+"""The names under which a worker's queue can be given."""
 MOST_FILES = 2000
 """The most Python files that are read in search of workers. A project has hundreds; a folder with more than
 2,000 is a wrong folder, such as a home folder, and reading it would take many seconds.
@@ -30,6 +33,10 @@ class Target:
     name: str
     """``module:name``."""
     root: Path
+    path: Path
+    """The file that defines it."""
+    queue: str
+    """Its queue's name, as far as the file says it with a plain string."""
 
 
 Problems = dict["Path", str]
@@ -48,9 +55,7 @@ def targets(place: Path, *, leave_out: Path | None = None, problems: Problems | 
         raise NotFound(f"There is no file or folder {place}.", hint="postmill init makes an example worker.")
     files = [place] if place.is_file() else sorted(_python_files(place, leave_out))[:MOST_FILES]
     problems = {} if problems is None else problems
-    return [
-        Target(f"{module}:{name}", root) for path in files for name, module, root in _workers(path, problems)
-    ]
+    return [target for path in files for target in _workers(path, problems)]
 
 
 def _python_files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
@@ -69,7 +74,7 @@ def _is_apart(folder: Path) -> bool:
     return (folder / "pyvenv.cfg").exists() or (folder / "postmill.toml").exists()
 
 
-def _workers(path: Path, problems: Problems) -> Iterator[tuple[str, str, Path]]:
+def _workers(path: Path, problems: Problems) -> Iterator[Target]:
     try:
         source = path.read_bytes()
         tree = ast.parse(source, path.name) if b"postmill" in source and b"worker" in source else None
@@ -83,8 +88,9 @@ def _workers(path: Path, problems: Problems) -> Iterator[tuple[str, str, Path]]:
         for method in _methods(tree):
             problems[path] = f"has @worker on {method}, a method, which can't be run. Make it a function."
         module, root = _module_of(path.absolute())
-        for name in (name for node in tree.body for name in _bound(node)):
-            yield name, module, root
+        for node in tree.body:
+            for name in _bound(node):
+                yield Target(f"{module}:{name}", root, path, _queue_of(node))
 
 
 def _imports_postmill(tree: ast.Module) -> bool:
@@ -111,6 +117,15 @@ def _bound(node: ast.stmt) -> list[str]:
             return [target.id for target in node.targets if isinstance(target, ast.Name)]
         case _:
             return []
+
+
+def _queue_of(node: ast.stmt) -> str:
+    """The queue that a worker's options name; the default one when they name none."""
+    for call in (each for each in ast.walk(node) if isinstance(each, ast.Call) and _is_worker(each)):
+        for option in call.keywords:
+            if option.arg in QUEUE_OPTIONS and isinstance(option.value, ast.Constant):
+                return str(option.value.value)
+    return DEFAULT_QUEUE
 
 
 def _methods(tree: ast.Module) -> Iterator[str]:

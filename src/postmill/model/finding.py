@@ -18,3 +18,5 @@ class Finding:
     """What was seen, for people."""
     fix: str = ""
     """What to do about it; empty only when the check passed."""
+    about: tuple[str, ...] = ()
+    """The names of the queues that it is about, where it is about queues."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 import click
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from postmill.cli.session import Session
+    from postmill.model.config.settings import Settings
 
 COLOURS = {"pass": "green", "warn": "yellow", "fail": "red"}
 
@@ -65,9 +66,29 @@ def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
             if settings.is_embedded:
                 app.ensure_schema(settings, connection)
             for finding in checks.run(connection, address):
-                yield finding, Exit.OK
+                yield _in_this_project(settings, finding), Exit.OK
     except (DatabaseUnavailable, EmbeddedError) as error:
         yield Finding("address", "fail", f"{error.what} {error.why}", error.hint), exit_code(error)
+
+
+def _in_this_project(settings: Settings, finding: Finding) -> Finding:
+    """A queue without a worker: how to run the worker or the function of this project that works on it."""
+    if finding.check != "queues" or not finding.fix.startswith("postmill worker run"):
+        return finding
+    from postmill.cli import discover
+
+    functions = (settings.project_dir / settings.runtime.folder).absolute()
+    ways = []
+    for target in discover.targets(settings.project_dir.absolute()):
+        if target.queue not in finding.about:
+            continue
+        path = target.path.absolute()
+        if path.is_relative_to(functions):
+            slug = path.relative_to(functions).parts[0].removesuffix(".py")
+            ways.append(f"postmill functions start {slug}")
+        else:
+            ways.append(f"postmill worker run {target.name}")
+    return replace(finding, fix=" and ".join(ways)) if ways else finding
 
 
 def _failed(findings: list[Finding], check: str) -> bool:

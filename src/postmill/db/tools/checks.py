@@ -186,13 +186,13 @@ def queues(connection: Connection, _: Address) -> Finding:
     """Queues with messages and no worker."""
     waiting = [row for row in reads.queues(connection) if row["ready"] and not row["workers"]]
     paused = [row["queue"] for row in waiting if row["paused_at"]]
-    lonely = [f"{row['queue']} ({row['ready']} ready)" for row in waiting if not row["paused_at"]]
+    lonely = {row["queue"]: row["ready"] for row in waiting if not row["paused_at"]}
     if lonely:
-        return Finding(
-            "queues", "warn", f"no worker for {', '.join(lonely)}", "postmill worker run MODULE:NAME"
-        )
+        told = "no worker for " + ", ".join(f"{queue} ({ready} ready)" for queue, ready in lonely.items())
+        return Finding("queues", "warn", told, "postmill worker run MODULE:NAME", tuple(lonely))
     if paused:
-        return Finding("queues", "warn", f"paused: {', '.join(paused)}", f"postmill queue resume {paused[0]}")
+        told = f"paused: {', '.join(paused)}"
+        return Finding("queues", "warn", told, f"postmill queue resume {paused[0]}", tuple(paused))
     return Finding("queues", "pass", "none waits without a worker")
 
 

@@ -19,7 +19,7 @@ from postmill.host.launch.usage import measure
 from postmill.model.errors import PostmillError
 from postmill.model.events import Event
 from postmill.model.functions.failures import BootFailed, HandlerRaised
-from postmill.model.functions.limits import EXECUTION_HEADER, WARNINGS, EndReason, Usage
+from postmill.model.functions.limits import WARNINGS, EndReason, Usage
 from postmill.wire.channel import Channel
 from postmill.wire.frames import Kind, Trouble
 
@@ -68,8 +68,6 @@ class Instance:
         self._at_a_time = source.settings.at_a_time
         self.slug = source.settings.slug
         self.execution_id = str(uuid4())
-        self.execution_header = (EXECUTION_HEADER, self.execution_id.encode())
-        """Goes along with each answer, so that the caller's report leads to the lines of the log."""
         self.state = State.STARTING
         self.kind: str | None = None
         self.worker_ids: list[str] = []
@@ -91,8 +89,7 @@ class Instance:
         self.pulse = Pulse(lambda: self._channel.send(Kind.PING))
         self._startup = Startup(self._say)
         self._killed_for: EndReason | None = None
-        self._asked_to_end = False
-        self._stopping = False
+        self._asked_to_end = self._stopping = False
         self._warned: set[EndReason] = set()
         self._ready_at = 0.0
         self._life: asyncio.Task[None] | None = None
@@ -201,19 +198,17 @@ class Instance:
     async def _gone_for_certain(self) -> None:
         """A host that stops must not wait for ever for an end that nothing can see."""
         if not await self._gone_within(KILLED_S):
-            reason = f"no end of process {self.pid} was seen {KILLED_S:g} s after its kill"
-            self._say(Event.HOST_FAILED, reason=reason)
+            self._say(Event.HOST_FAILED, reason=f"no end of process {self.pid} {KILLED_S:g} s after its kill")
             self._end(EndReason.TERMINATION_REQUESTED)
 
     def usage(self, measured: Measured) -> Usage:
         """What it has used so far."""
-        now = time.monotonic()
         return Usage(
             age_s=self.lived_s,
             cpu_s=measured.cpu_s - self._cpu_before_s,
             memory_bytes=measured.memory_bytes,
             requests=self.traffic.requests,
-            idle_s=now - self.traffic.idle_since if self.is_idle else 0.0,
+            idle_s=time.monotonic() - self.traffic.idle_since if self.is_idle else 0.0,
             blocked_s=self.pulse.blocked_s,
         )
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from postmill.model.functions.failures import FunctionFailure, HandlerRaised, ResponseCut, ResponseTimeout
+from postmill.model.functions.limits import EXECUTION_HEADER
 from postmill.wire.frames import Kind, Opening, Response, Start
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Relay:
 
     async def _begin(self, start: Start) -> None:
         self._started = True
-        headers = [*start.headers, self._instance.execution_header]
+        headers = [*start.headers, (EXECUTION_HEADER, self._instance.execution_id.encode())]
         await self._send({"type": "http.response.start", "status": start.status, "headers": headers})
 
     async def _go_on(self, body: bytes, *, more: bool) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
+DEFAULT_QUEUE = "tasks"
+"""The queue of a worker that names none; that of the TypeScript worker has the same name."""
 Executor = Literal["inline", "process"]
 OnSuccess = Literal["archive", "delete"]
 OnInvalid = Literal["dead", "retry"]
@@ -30,7 +32,7 @@ Poller = Literal["auto", "notify", "poll"]
 class WorkerOptions:
     """See ``docs/reference/worker-options.md``. Raises :class:`InvalidOption` for a bad value."""
 
-    queue: str = "tasks"
+    queue: str = DEFAULT_QUEUE
     max_concurrent: int = 10
     max_pg_connections: int = 4
     batch_size: int | None = None
