@@ -6,7 +6,14 @@ from pathlib import Path
 
 UNIT = Path(__file__).parent
 SOURCE = UNIT.parents[1] / "src" / "postmill"
-OF_ALL_ROOMS = {"test_homes.py", "test_imports.py", "test_numbers.py", "test_properties.py", "test_tree.py"}
+OF_ALL_ROOMS = {
+    "test_homes.py",
+    "test_imports.py",
+    "test_sizes.py",
+    "test_numbers.py",
+    "test_properties.py",
+    "test_tree.py",
+}
 """Tests that look at every room, or at the tests themselves."""
 
 

@@ -54,7 +54,6 @@ class FailedSettlements:
         held_messages: HeldMessages,
         events: Events,
         backoff: OutageBackoff,
-        *,
         settle: Settle,
         release: Callable[[str, Iterable[int]], None],
     ) -> None:

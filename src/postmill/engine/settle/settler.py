@@ -59,13 +59,7 @@ class Settler(Service):
         self._events = events
         self._backoff = OutageBackoff(outage)
         self._failures = FailedSettlements(
-            shared,
-            statements,
-            held_messages,
-            events,
-            self._backoff,
-            settle=self._settle_pairs,
-            release=self._release,
+            shared, statements, held_messages, events, self._backoff, self._settle_pairs, self._release
         )
         self._refusals = self._failures.refusals
         self._pending: list[Pair] = []
