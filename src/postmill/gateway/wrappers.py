@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from postmill.gateway import platform_errors
 from postmill.gateway.platform_errors import PlatformError, PlatformFailure
-from postmill.model.events import Event
+from postmill.model.events import LEVELS, Event
 from postmill.model.functions.failures import HandlerRaised, ResponseCut
 from postmill.model.functions.limits import EXECUTION_HEADER
 from postmill.web.asgi import respond
@@ -138,10 +138,11 @@ class AnswerFailures:
         self._application = application
         self._events = events
         self._logged = logged
+        self._would_log = events.would_log
 
     def __call__(self, scope: Scope, receive: Receive, response: Response) -> Awaitable[None]:
         """Return without a whole answer only to say that the connection must be cut."""
-        if self._events.is_logged(Event.REQUEST_SERVED) and scope["path"].startswith(self._logged):
+        if scope["path"].startswith(self._logged) and self._would_log(LEVELS[Event.REQUEST_SERVED]):
             return self._with_a_line(scope, receive, response)
         return self._answer(scope, receive, response)
 

@@ -37,6 +37,9 @@ class Events:
     once, with its messages (metrics).
     """
 
+    would_log = staticmethod(_LOGGER.isEnabledFor)
+    """Whether an event of this level would have a line in the log."""
+
     def __init__(self, **fields: str) -> None:
         self.fields = fields
         self.listeners: list[Callable[[Event, dict[str, Any]], None]] = []
@@ -55,7 +58,7 @@ class Events:
     def emit_each(self, event: Event, messages: Sequence[Message], **fields: Any) -> None:
         """Report the same event of several messages: one line each, and none if nothing reads them."""
         self._count(event, messages)
-        if not self.listeners and not self.is_logged(event):
+        if not self.listeners and not self._is_logged(LEVELS[event]):
             return
         now = time.monotonic()
         for message in messages:
@@ -77,10 +80,9 @@ class Events:
         except BaseException as error:
             self._complain(error, text)
 
-    def is_logged(self, event: Event) -> bool:
-        """Whether the event would have a line in the log."""
+    def _is_logged(self, level: int) -> bool:
         try:
-            return _LOGGER.isEnabledFor(LEVELS[event])
+            return self.would_log(level)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
