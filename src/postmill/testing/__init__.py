@@ -10,6 +10,7 @@ from postmill.testing.account import Account, Ended
 from postmill.testing.clock import shifted_clock
 from postmill.testing.draining import drain
 from postmill.testing.faults import Fault, delay, fail, lose_lease
+from postmill.testing.queues import create_queues
 from postmill.testing.sent import assert_sent, sent
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Ended",
     "Fault",
     "assert_sent",
+    "create_queues",
     "delay",
     "drain",
     "fail",
