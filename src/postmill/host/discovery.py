@@ -26,6 +26,8 @@ class Source:
 
     settings: FunctionSettings
     path: Path
+    told: set[str] = field(default_factory=set, compare=False)
+    """Why it could not be started, as far as the log has it with a traceback."""
 
     def concerns(self, changed: Path) -> bool:
         """Whether a changed file is this function's alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -123,4 +124,7 @@ def _is_worker_of(value: object, module: ModuleType) -> bool:
 
 
 def _trouble(error: BaseException, path: Path) -> Trouble:
-    return Trouble(f"{path.name} can't be imported: {summary_of(error)}", traceback_of(error))
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename) == path]
+    where = f" ({path.name}, line {lines[-1]})" if lines else ""  # a syntax error says it itself
+    return Trouble(f"{path.name} can't be imported: {summary_of(error)}{where}", traceback_of(error))

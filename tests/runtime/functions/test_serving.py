@@ -284,7 +284,10 @@ async def test_a_function_that_keeps_failing_to_start_is_refused_at_once(
                 await scene.call("raises_at_import")
         (said,) = scene.events(Event.FUNCTION_BROKEN, "raises_at_import")
         assert said["failures"] == 5
-        assert len(scene.events(Event.FUNCTION_BOOT_FAILED, "raises_at_import")) == 5
+        failed = scene.events(Event.FUNCTION_BOOT_FAILED, "raises_at_import")
+        assert len(failed) == 5
+        assert [bool(said["traceback"]) for said in failed] == [True, False, False, False, False]
+        assert all("(raises_at_import.py, line " in said["error"] for said in failed)
 
 
 async def test_what_a_function_says_is_logged_under_its_name(

@@ -87,7 +87,7 @@ class Instance:
         self._channel = Channel(self._on_frame, self._on_lost)
         self.traffic = Traffic(self._channel)
         self.pulse = Pulse(lambda: self._channel.send(Kind.PING))
-        self._startup = Startup(self._say)
+        self._startup = Startup(self._say, source.told)
         self._killed_for: EndReason | None = None
         self._asked_to_end = self._stopping = False
         self._warned: set[EndReason] = set()

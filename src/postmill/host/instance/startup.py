@@ -29,10 +29,13 @@ FOREVER_S = 86_400.0
 
 
 class Startup:
-    """``say`` writes an event of this isolate into the log."""
+    """``say`` writes an event of this isolate into the log. ``told``: the failures whose traceback is there
+    already, since a function that does not start is tried again and again.
+    """
 
-    def __init__(self, say: Callable[..., None]) -> None:
+    def __init__(self, say: Callable[..., None], told: set[str]) -> None:
         self._say = say
+        self._told = told
         self._booted: asyncio.Future[Booted] = asyncio.get_running_loop().create_future()
 
     @property
@@ -62,7 +65,8 @@ class Startup:
         """The isolate will not become ready. Does nothing when the start is decided already."""
         if self._booted.done():
             return
-        self._say(Event.FUNCTION_BOOT_FAILED, error=why, traceback=traceback)
+        self._say(Event.FUNCTION_BOOT_FAILED, error=why, traceback="" if why in self._told else traceback)
+        self._told.add(why)
         failure = BootFailed("The function could not be started.", reason=EndReason.STARTUP_FAILURE, why=why)
         self._booted.set_exception(failure)
         self._booted.exception()  # retrieved, also when no task waits for it any more
