@@ -54,6 +54,21 @@ def test_a_paused_queue_with_work_is_a_warning(cli: Cli) -> None:
     assert (found["status"], found["fix"]) == ("warn", "postmill queue resume tasks")
 
 
+def test_a_paused_queue_is_a_warning_beside_others_and_while_a_worker_runs(cli: Cli, db: Database) -> None:
+    """A worker on the queue, or another queue without one, hid that it was paused."""
+    cli("send", "tasks", "1", "--create")
+    cli("queue", "pause", "tasks")
+    db.execute(
+        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent)"
+        " values ('tasks', 'work', 'here', 1, '1', 1)"
+    )
+    assert finding(cli, "queues")["found"] == "paused: tasks"
+    cli("send", "lonely", "1", "--create")
+    found = finding(cli, "queues")
+    assert found["found"] == "no worker for lonely (1 ready); paused: tasks"
+    assert found["fix"] == "postmill worker run MODULE:NAME; postmill queue resume tasks"
+
+
 def test_dead_letters_are_a_warning(cli: Cli, db: Database) -> None:
     cli("queue", "create", "tasks")
     db.execute(

@@ -18,8 +18,10 @@ from postmill.model.errors import InvalidHandler, PostmillError
 if TYPE_CHECKING:
     from types import ModuleType
 
-_NOT_USERS = (str(Path(__file__).parents[1]), "<frozen importlib")
-"""Folders that an error's place is not looked for in: this package and Python's import machinery."""
+_NOT_USERS = (str(Path(__file__).parents[1]), "<frozen ")
+"""Files that an error's place is not looked for in: this package's, and the modules that are built into
+Python, such as its import machinery and ``os``, whose lines a user can't open.
+"""
 
 
 def load(target: str) -> Worker:
@@ -46,13 +48,13 @@ def load(target: str) -> Worker:
 
 
 def _module(place: str) -> ModuleType:
+    if place.endswith(".py") and not Path(place).is_file():
+        raise InvalidHandler(f"There is no file {place}.", hint="Give the path of a Python file.")
     try:
         with EdgeWorker.registering():  # a file that also runs as a script starts nothing here
             return _from_file(Path(place)) if place.endswith(".py") else import_module(place)
     except ModuleNotFoundError as error:
         raise _not_found(place, error) from error
-    except FileNotFoundError as error:
-        raise InvalidHandler(f"There is no file {place}.", hint="Give the path of a Python file.") from error
     except PostmillError as error:  # a worker in it was declared wrongly
         error.why = f"{error.why} It is in {_origin(error)}.".strip()
         raise
@@ -60,8 +62,13 @@ def _module(place: str) -> ModuleType:
         raise InvalidHandler(
             f"Importing {place!r} failed: {type(error).__name__}: {error}.",
             why=f"It was raised in {_origin(error)}.",
-            hint="Import it with python alone first: python -c 'import ...'.",
+            hint=f"Run it with python alone first: python {_as_run(place)}",
         ) from error
+
+
+def _as_run(place: str) -> str:
+    """The arguments with which Python itself runs the module or the file."""
+    return place if place.endswith(".py") else f"-c 'import {place}'"
 
 
 def _origin(error: BaseException) -> str:
@@ -92,7 +99,7 @@ def _not_found(place: str, error: ModuleNotFoundError) -> InvalidHandler:
 def _from_file(path: Path) -> ModuleType:
     name = path.stem
     spec = spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
+    if spec is None or spec.loader is None:
         raise FileNotFoundError(path)
     if name in sys.modules and getattr(sys.modules[name], "__file__", None) == str(path):
         return sys.modules[name]

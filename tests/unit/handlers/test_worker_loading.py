@@ -28,6 +28,23 @@ def test_a_module_that_ends_the_process_is_told(tmp_path: Path) -> None:
     assert error.why == f"It was raised in {tmp_path / 'script.py'}, line 3."
 
 
+def test_the_place_is_a_line_that_a_user_can_open(tmp_path: Path) -> None:
+    """A variable that is not set was said to be missing in `<frozen os>`."""
+    error = refusal(tmp_path / "unset.py", "import os\n\nos.environ['NOT_SET_ANYWHERE']\n")
+    assert error.why == f"It was raised in {tmp_path / 'unset.py'}, line 3."
+    assert error.hint.endswith(f"python {tmp_path / 'unset.py'}")
+
+
+def test_a_file_that_the_module_opens_is_no_missing_module(tmp_path: Path) -> None:
+    """A module that read a missing file was itself said to be missing."""
+    error = refusal(tmp_path / "reader.py", f"open({str(tmp_path / 'prices.json')!r})\n")
+    assert "prices.json" in error.what
+    assert error.why == f"It was raised in {tmp_path / 'reader.py'}, line 1."
+    with pytest.raises(InvalidHandler) as caught:
+        load(f"{tmp_path / 'no_such_file.py'}:work")
+    assert caught.value.what == f"There is no file {tmp_path / 'no_such_file.py'}."
+
+
 def test_a_syntax_error_is_told_with_its_own_line(tmp_path: Path) -> None:
     """The line that was named was one of Python's own import machinery."""
     error = refusal(tmp_path / "slip.py", "work = 1\ndef (\n")

@@ -183,17 +183,22 @@ def round_trip(connection: Connection, _: Address) -> Finding:
 
 
 def queues(connection: Connection, _: Address) -> Finding:
-    """Queues with messages and no worker."""
-    waiting = [row for row in reads.queues(connection) if row["ready"] and not row["workers"]]
-    paused = [row["queue"] for row in waiting if row["paused_at"]]
-    lonely = {row["queue"]: row["ready"] for row in waiting if not row["paused_at"]}
+    """Queues whose messages are not taken: they are paused, whether workers run or not, or have no worker."""
+    ready = [row for row in reads.queues(connection) if row["ready"]]
+    paused = [row["queue"] for row in ready if row["paused_at"]]
+    lonely = {row["queue"]: row["ready"] for row in ready if not row["paused_at"] and not row["workers"]}
+    found, fixes = [], []
     if lonely:
-        told = "no worker for " + ", ".join(f"{queue} ({ready} ready)" for queue, ready in lonely.items())
-        return Finding("queues", "warn", told, "postmill worker run MODULE:NAME", tuple(lonely))
+        found.append(
+            "no worker for " + ", ".join(f"{queue} ({count} ready)" for queue, count in lonely.items())
+        )
+        fixes.append("postmill worker run MODULE:NAME")
     if paused:
-        told = f"paused: {', '.join(paused)}"
-        return Finding("queues", "warn", told, f"postmill queue resume {paused[0]}", tuple(paused))
-    return Finding("queues", "pass", "none waits without a worker")
+        found.append(f"paused: {', '.join(paused)}")
+        fixes.append(f"postmill queue resume {paused[0]}")
+    if not found:
+        return Finding("queues", "pass", "none waits paused or without a worker")
+    return Finding("queues", "warn", "; ".join(found), "; ".join(fixes), (*lonely, *paused))
 
 
 def left_ready(connection: Connection, _: Address) -> Finding:
