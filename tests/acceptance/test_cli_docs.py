@@ -18,7 +18,16 @@ def test_pages_are_listed_and_printed(cli_without_database: Cli) -> None:
     assert "reference/configuration" in listed
     page = cli_without_database("docs", "configuration")
     assert page.out == (PAGES / "reference" / "configuration.md").read_text(encoding="utf-8")
-    assert cli_without_database("docs", "reference/configuration") == Answer(0, page.out, "")
+    for name in ("reference/configuration", "reference/configuration.md", "configuration.md"):
+        assert cli_without_database("docs", name) == Answer(0, page.out, "")
+
+
+def test_names_and_titles_are_apart_in_the_list(cli_without_database: Cli) -> None:
+    """The longest name ran into its title."""
+    for line in cli_without_database("docs").out.splitlines():
+        name, _, title = line.partition("  ")
+        assert (PAGES / f"{name}.md").is_file()
+        assert title
 
 
 def test_a_page_that_is_not_there_or_twice_is_told(cli_without_database: Cli) -> None:

@@ -213,3 +213,6 @@ def test_a_queue_without_a_worker_names_this_projects_worker_or_function(cli: Cl
         (finding,) = (row for row in cli("doctor", "--json").json if row["check"] == "queues")
         assert f"postmill {fix}" in finding["fix"]
         assert queue in finding["about"]
+    cli("queue", "pause", "mails")
+    (finding,) = (row for row in cli("doctor", "--json").json if row["check"] == "queues")
+    assert finding["fix"] == "postmill functions start scraper; postmill queue resume mails"

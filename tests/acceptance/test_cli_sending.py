@@ -40,6 +40,12 @@ def test_json_in_several_lines_is_one_message(cli: Cli, db: Database) -> None:
     assert sent(db) == [{"a": 1}]
 
 
+def test_a_wrong_delay_or_payload_is_told_in_plain_words(cli: Cli) -> None:
+    """It was "not a valid float range", and "The JSON: The payload is not JSON"."""
+    assert "'5m' is not a valid number of seconds" in cli("send", "tasks", "1", "--delay", "5m").err
+    assert "Error: The payload is not JSON. Nothing was sent." in cli("send", "tasks", "{'a': 1}").err
+
+
 def test_delay_and_headers(cli: Cli, db: Database) -> None:
     cli("send", "tasks", "1", "--delay", "60", "-H", "trace=abc", "--header", "depth=2")
     row = db.execute("select headers, vt - enqueued_at > '59 s' as later from pgmq.q_tasks").fetchone()

@@ -235,7 +235,8 @@ def test_a_function_is_recycled_by_a_command(serving: Serving, cli_without_datab
     assert (refused.code, "could not be started" in refused.err) == (1, True)
     assert "nothing_like_it" in refused.err
     assert execution() == after
-    assert cli_without_database("functions", "recycle", "nobody").code == 3
+    unknown = cli_without_database("functions", "recycle", "nobody")
+    assert (unknown.code, "try: postmill functions list" in unknown.err) == (3, True)
 
 
 def test_it_is_ready_as_long_as_its_database_answers(project: Path, server: Any) -> None:
@@ -353,6 +354,7 @@ def test_the_log_can_be_read_from_another_terminal(
     assert {line["function"] for line in lines} == {"trouble"}
     assert "function.booted" in {line["event"] for line in lines}
     assert "function.booted" in cli_without_database("logs").out
+    assert "postmill functions list" in cli_without_database("logs", "--function", "nobody").err
     follower = spawn("logs", "-f", "-n", "1", "--jsonl")
     follower.stdout.readline()
     serving.client.get("echo")

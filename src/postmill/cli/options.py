@@ -109,6 +109,12 @@ class Duration(click.ParamType[Any]):
         return float(found[1]) * self._UNITS[found[2]]
 
 
+class Seconds(click.FloatRange):
+    """A plain number of seconds. Its name is what an error says that the value is not."""
+
+    name = "number of seconds, such as 90"
+
+
 class Moment(click.ParamType[Any]):
     """A moment in ISO 8601: with a date and a time zone, or in the reader's own zone, or a time of today."""
 

@@ -149,7 +149,7 @@ def _edited(payload: str | None, letter_ids: tuple[int, ...]) -> str | None:
         raise click.UsageError("--message goes with exactly one letter.")
     from postmill.cli.terminal.json_lines import checked
 
-    return checked(os.fsencode(payload), "The message").decode()
+    return checked(os.fsencode(payload), "").decode()
 
 
 def _letters(count: int) -> str:

@@ -22,9 +22,13 @@ def docs(page: str | None) -> None:
         path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.glob("*/*.md"))
     }
     if page is None:
+        width = max(len(name) for name in pages) + 2
         for name, path in pages.items():
-            click.echo(f"{name:<34}{path.read_text(encoding='utf-8').partition(chr(10))[0].lstrip('# ')}")
+            click.echo(
+                f"{name:<{width}}{path.read_text(encoding='utf-8').partition(chr(10))[0].lstrip('# ')}"
+            )
         return
+    page = page.removesuffix(".md")  # as a link in the documentation names it
     found = [name for name in pages if page in (name, name.rpartition("/")[2])]
     if not found:
         near = did_you_mean(page, [*pages, *(name.rpartition("/")[2] for name in pages)])

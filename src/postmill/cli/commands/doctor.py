@@ -88,7 +88,8 @@ def _in_this_project(settings: Settings, finding: Finding) -> Finding:
             ways.append(f"postmill functions start {slug}")
         else:
             ways.append(f"postmill worker run {target.name}")
-    return replace(finding, fix=" and ".join(ways)) if ways else finding
+    others = finding.fix.split("; ")[1:]  # what to do about other queues, which are paused
+    return replace(finding, fix="; ".join([" and ".join(ways), *others])) if ways else finding
 
 
 def _failed(findings: list[Finding], check: str) -> bool:

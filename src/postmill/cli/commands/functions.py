@@ -180,7 +180,12 @@ def _tell_host(session: Session, action: str, takes_s: float) -> None:
     from postmill.cli import served
 
     project = session.settings.project_dir
-    if served.ask(project, "POST", action, timeout_s=takes_s + served.TIMEOUT_S) is None:
+    try:
+        answer = served.ask(project, "POST", action, timeout_s=takes_s + served.TIMEOUT_S)
+    except NotFound as error:
+        error.hint = "postmill functions list shows them."
+        raise
+    if answer is None:
         raise NotFound("No functions of this project are served now.", hint="postmill dev serves them.")
 
 

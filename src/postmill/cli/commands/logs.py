@@ -36,8 +36,13 @@ def logs(session: Session, *, follow: bool, function: str | None, lines: int) ->
 
     text = log_lines.TextLines(colour=log_lines.may_colour(sys.stdout))
     found = log_file.read(session.settings.project_dir, function=function, last=lines, follow=follow)
+    line = None
     for line in found:
         click.echo(text.format(_record(line)) if session.output.is_text else encoded(line))
+    if line is None and function is not None:
+        session.output.note(
+            f"The log has no line of {function}. postmill functions list shows the functions."
+        )
 
 
 def _record(line: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from postmill.cli import completion
-from postmill.cli.options import Moment, global_options, json_option, jsonl_option
+from postmill.cli.options import Moment, Seconds, global_options, json_option, jsonl_option
 from postmill.cli.terminal import streams
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ read.
 )
 @click.option(
     "--delay",
-    type=click.FloatRange(min=0),
+    type=Seconds(min=0),
     metavar="SECONDS",
     help="Deliver it not before this many seconds from now.",
 )
@@ -117,7 +117,7 @@ def _headers(pairs: tuple[str, ...]) -> dict[str, Any] | None:
 def _argument(payload: str) -> bytes:
     from postmill.cli.terminal.json_lines import checked
 
-    return checked(os.fsencode(payload), "The JSON")
+    return checked(os.fsencode(payload), "")
 
 
 def _create_if_missing(session: Session, connection: Connection, queue: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from postmill.cli.options import global_options, json_option
+from postmill.cli.options import Seconds, global_options, json_option
 from postmill.cli.terminal import streams
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ process. Half a second: the process outlives its terminal by no more than that.
 @click.command()
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.1, max=3600),
+    type=Seconds(min=0.1, max=3600),
     default=2.0,
     show_default=True,
     metavar="SECONDS",

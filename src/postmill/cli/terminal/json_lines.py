@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def checked(text: bytes, where: str) -> bytes:
-    """``text`` as one line of JSON; raises :class:`InvalidPayload` that begins with ``where``."""
+    """``text`` as one line of JSON; raises :class:`InvalidPayload` that begins with ``where``.
+
+    ``where`` is empty for the one payload of a command.
+    """
     try:
         return to_json(msgspec.Raw(text))
     except InvalidPayload as error:
@@ -62,4 +65,5 @@ def _without_mark(line: bytes) -> bytes:
 
 def _placed(error: InvalidPayload, where: str) -> InvalidPayload:
     hint = error.hint or """In a shell, quote JSON with single quotes: '{"name": "world"}'"""
-    return type(error)(f"{where}: {error.what} Nothing was sent.", why=error.why, hint=hint)
+    place = f"{where}: " if where else ""
+    return type(error)(f"{place}{error.what} Nothing was sent.", why=error.why, hint=hint)

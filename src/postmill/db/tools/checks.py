@@ -198,7 +198,7 @@ def queues(connection: Connection, _: Address) -> Finding:
         fixes.append(f"postmill queue resume {paused[0]}")
     if not found:
         return Finding("queues", "pass", "none waits paused or without a worker")
-    return Finding("queues", "warn", "; ".join(found), "; ".join(fixes), (*lonely, *paused))
+    return Finding("queues", "warn", "; ".join(found), "; ".join(fixes), tuple(lonely or paused))
 
 
 def left_ready(connection: Connection, _: Address) -> Finding:
