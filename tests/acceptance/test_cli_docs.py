@@ -16,6 +16,7 @@ PAGES = Path(__file__).parents[2] / "docs"
 def test_pages_are_listed_and_printed(cli_without_database: Cli) -> None:
     listed = cli_without_database("docs").out
     assert "reference/configuration" in listed
+    assert all("  " in line for line in listed.splitlines()), "a gap stands before each title"
     page = cli_without_database("docs", "configuration")
     assert page.out == (PAGES / "reference" / "configuration.md").read_text(encoding="utf-8")
     for name in ("reference/configuration", "reference/configuration.md", "configuration.md"):

@@ -165,12 +165,18 @@ def test_missing_privileges_are_listed(cli: Cli, db: Database, database_url: str
     role = f"guest_{db.info.dbname}"
     db.execute(f"create role {role} login")
     try:
-        found = finding(cli, "privileges", "--db-url", database_url.replace("//postgres@", f"//{role}@"))
+        address = database_url.replace("//postgres@", f"//{role}@")
+        found = finding(cli, "privileges", "--db-url", address)
+        schema = finding(cli, "schema", "--db-url", address)
+        listed = cli("queue", "list", "--db-url", address)
     finally:
         db.execute(f"drop role {role}")
     assert found["status"] == "fail"
     assert "USAGE on schema postmill" in found["found"]
-    assert role in found["fix"]
+    for fix in (found["fix"], schema["fix"], listed.err):
+        assert role in fix
+        assert "postmill docs sql-functions" in fix, "the cure is a role's grants, not those of an owner"
+    assert "grant create on database" not in listed.err
 
 
 def test_a_pooler_without_a_direct_address_can_not_listen(cli: Cli, database_url: str) -> None:

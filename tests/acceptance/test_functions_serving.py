@@ -239,6 +239,20 @@ def test_a_function_is_recycled_by_a_command(serving: Serving, cli_without_datab
     assert (unknown.code, "try: postmill functions list" in unknown.err) == (3, True)
 
 
+def test_commands_reach_a_host_that_shares_only_its_jwt_secret(
+    project: Path, cli_without_database: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process then makes a secret key of its own; what the secret has signed is known to both."""
+    monkeypatch.setenv("POSTMILL_JWT_SECRET", "s" * 40)
+    with Serving(project, "serve", "--on-demand", listening=False) as serving:
+        serving.said("Postmill: functions at")
+        states = {
+            row["function"]: row["state"] for row in cli_without_database("functions", "list", "--json").json
+        }
+        assert states["echo"] == "idle"
+        assert cli_without_database("functions", "recycle", "echo").code == 0
+
+
 def test_it_is_ready_as_long_as_its_database_answers(project: Path, server: Any) -> None:
     environment = {"POSTMILL_DB_URL": server.url}
     with Serving(project, "serve", "--on-demand", environment=environment) as serving:

@@ -20,6 +20,7 @@ from postmill.auth.credentials import Reason
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.main import root
 from postmill.cli.options import GLOBAL_OPTIONS
+from postmill.db.tools import checks
 from postmill.engine.settle.statements import details
 from postmill.engine.worker_probe import WorkerProbe
 from postmill.gateway import platform_errors
@@ -131,6 +132,12 @@ def every_error(
     for leaf in kind.__subclasses__():
         if leaf.__module__ == errors.__name__:
             yield from every_error(leaf)
+
+
+def test_every_check_of_doctor_is_in_the_reference() -> None:
+    told = section(page("cli.md"), "postmill doctor")
+    known = ["address", *checks.CHECKS, *checks.CHECKS_OF_SCHEMA]
+    assert [check for check in known if f"| {check} |" not in told] == []
 
 
 def test_every_exit_code_is_in_the_reference() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from postmill import Context, Dead, worker
+from postmill.cli.main import root
 from postmill.testing import drain
 
 if TYPE_CHECKING:
@@ -55,6 +58,14 @@ async def test_it_completes_dead_letters_and_sends(as_role: str, db: Any) -> Non
     account.raise_errors()
     assert (len(account.completed), [letter.reason for letter in account.dead]) == (1, ["bad"])
     assert db.execute("select count(*) as n from pgmq.q_mails_done").fetchone()["n"] == 1
+
+
+def test_doctor_finds_that_it_has_all_it_needs(as_role: str) -> None:
+    """Neither making nor dropping queues is asked of a worker."""
+    answer = CliRunner().invoke(root, ["doctor", "--json", "--db-url", as_role])
+    found = {row["check"]: row for row in json.loads(answer.stdout)}
+    assert found["privileges"]["status"] == "pass", found["privileges"]["found"]
+    assert answer.exit_code == 0
 
 
 def test_it_can_neither_make_nor_drop_a_queue(as_role: str) -> None:

@@ -19,6 +19,8 @@ from postmill.model.errors import NotFound, PostmillError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from postmill.auth.keys import ProjectKeys
+
 FILE = "served.json"
 TIMEOUT_S = 10.0
 """How long a request to the running host may take, in seconds. 10 s: the host answers from memory, and a
@@ -78,11 +80,18 @@ def ask(project: Path, method: str, path: str, *, timeout_s: float = TIMEOUT_S) 
             if not _proves_itself(connection, host["identity"]):
                 return None
             _set_timeout(connection, timeout_s)
-            connection.request(method, f"/control/v1/{path}", headers={"apikey": keys.secret})
+            connection.request(method, f"/control/v1/{path}", headers=_credentials(keys))
             answer = connection.getresponse()
             return _understood(answer.status, answer.read())
     except (OSError, HTTPException, ValueError, RecursionError):
         return None
+
+
+def _credentials(keys: ProjectKeys) -> dict[str, str]:
+    """The service role's JWT. With ``POSTMILL_JWT_SECRET`` alone each process has a secret key of its own,
+    and only what the secret signed is known to both.
+    """
+    return {"authorization": f"Bearer {keys.service_role}"}
 
 
 def _connected(url: str) -> HTTPConnection:

@@ -95,6 +95,11 @@ _COLUMNS = frozenset({"msg_id", "read_ct", "enqueued_at", "vt", "message", "head
 _POOLER_FULL = re.compile(r"max client(s| connections) reached", re.IGNORECASE)
 """Supavisor's words. It says them as XX000, which is an internal error elsewhere."""
 
+_REFUSED_BY_POOLER = re.compile(
+    r"(password|SASL) authentication failed|no such (user|database)", re.IGNORECASE
+)
+"""PgBouncer's words for a login it does not want. It says them as 08P01, as it says that it is full."""
+
 _NOT_READY = re.compile(
     r"starting up|shutting down|recovery|not yet accepting|too many|remaining connection slots|reserved"
 )
@@ -127,6 +132,13 @@ def state_of(error: BaseException) -> str:
 def refuses_login(found: Condition) -> bool:
     """Whether the server did not let the session in, so that no statement was sent."""
     return found in _LOGINS
+
+
+def pooler_refuses_login(state: str, text: str) -> bool:
+    """Whether a pooler, and not the server behind it, did not want the user, the password or the database.
+    Asked for words only: workers take it for an outage, because a pooler may be given its users later.
+    """
+    return state == "08P01" and _REFUSED_BY_POOLER.search(text) is not None
 
 
 def says_missing(found: Condition) -> bool:

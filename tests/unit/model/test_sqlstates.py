@@ -79,6 +79,30 @@ def test_each_driver_and_both_sides_say_the_same(state: str, kind: type[errors.P
     assert all(error.what for error in raised)
 
 
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("password authentication failed", "Check user and password"),
+        ("SASL authentication failed", "Check the user"),
+        ("no such database: shop", "Create the database"),
+        ("no such user: ada", "Check the user"),
+    ],
+)
+def test_a_login_that_a_pooler_refuses_is_told_as_one(
+    monkeypatch: pytest.MonkeyPatch, said: str, hint: str
+) -> None:
+    """PgBouncer says it under the state of a broken protocol, as it says that it is full."""
+    monkeypatch.setattr(connect, "_state_again", lambda _address: "08P01")
+    for text, kind in (
+        (said, errors.LoginFailed),
+        ("no more connections allowed", errors.DatabaseUnavailable),
+    ):
+        with pytest.raises(errors.PostmillError) as seen, connect.translated(parse("postgresql://h/db")):
+            raise psycopg.OperationalError(f"connection failed: FATAL:  {text}")
+        assert type(seen.value) is kind
+        assert (hint in seen.value.hint) is (text == said)
+
+
 @pytest.mark.parametrize("state", ["40001", "40P01", "23505", "P0001", "XX000"])
 def test_a_conflict_or_an_unexpected_error_stays_the_drivers(state: str) -> None:
     """The caller's transaction must handle it; the tools name its state."""

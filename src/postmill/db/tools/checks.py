@@ -98,13 +98,12 @@ def queue_tables(connection: Connection, _: Address) -> Finding:
 
 
 def privileges(connection: Connection, _: Address) -> Finding:
-    """The connected user may do what workers and tools do."""
+    """The connected user may do what workers do; making and dropping queues is not asked for."""
     missing = [row["wanted"] for row in _rows(connection, "check_privileges")]
     user = connection.info.user
     if missing:
-        return Finding(
-            "privileges", "fail", f"{user} lacks {'; '.join(missing)}", f"As the owner: GRANT … TO {user}"
-        )
+        fix = f"As the owner give {user} the grants of a role for workers: postmill docs sql-functions"
+        return Finding("privileges", "fail", f"{user} lacks {'; '.join(missing)}", fix)
     return Finding("privileges", "pass", f"{user} has all it needs")
 
 
@@ -134,7 +133,7 @@ def pooler(connection: Connection, address: Address) -> Finding:
             "pooler", "pass", "transaction mode, by the address: no prepared statements, no LISTEN"
         )
     if with_known_pooler(connection, address).pooled:
-        return Finding("pooler", "pass", "found one, and take it for transaction mode: no LISTEN on it")
+        return Finding("pooler", "pass", "there is one, taken for transaction mode: no LISTEN on it")
     if address.stated and not _keeps_sessions(connection):
         fix = "Take pgbouncer=false out of the address's parameters."
         return Finding("pooler", "fail", "in transaction mode, and the address says there is none", fix)

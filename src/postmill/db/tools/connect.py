@@ -19,7 +19,7 @@ from postmill.client.failures import report_of
 from postmill.client.psycopg_connection import open_connection
 from postmill.model.database_errors import Report, in_words, login_failed, sentence, unexpected, unreachable
 from postmill.model.errors import InvalidAddress
-from postmill.model.sqlstates import refuses_for_now, state_of
+from postmill.model.sqlstates import pooler_refuses_login, refuses_for_now, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +105,8 @@ def _unavailable(error: psycopg.OperationalError, report: Report, address: Addre
     state = "" if isinstance(error, psycopg.errors.ConnectionTimeout) else _state_again(address)
     if state:
         report = replace(report, state=state)
+        if pooler_refuses_login(state, report.message):
+            return login_failed(report)
         return in_words(report) or login_failed(report)
     if fatal and not refuses_for_now(report.message):
         return login_failed(report)

@@ -16,7 +16,7 @@ from psycopg.rows import dict_row
 
 from postmill.db.tools import migration_plan, pgmq
 from postmill.db.tools.migration_plan import Installed
-from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing
+from postmill.model.errors import InvalidOption, MigrationFailed, PostmillError, Refused, SchemaMissing
 from postmill.model.sqlstates import Condition, condition, state_of
 from postmill.sql.catalog import statement
 
@@ -76,10 +76,13 @@ def check_version(connection: psycopg.Connection[Any]) -> None:
     """Refuse to work on a schema that this code does not fit.
 
     Raises :class:`SchemaMissing` when something this code needs is not installed, :class:`SchemaTooNew`
-    when the database has a migration that this code does not know.
+    when the database has a migration that this code does not know, :class:`PostmillError` when the role may
+    not look.
     """
-    with _errors_in_words(connection):
+    try:
         installed = _installed(connection)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise _may_not_look(error, connection) from error
     if not installed.migrator:
         raise SchemaMissing("This database has no Postmill schema.", hint=_RUN_MIGRATE)
     migration_plan.check_not_newer(installed)
@@ -175,6 +178,15 @@ def _errors_in_words(connection: psycopg.Connection[Any]) -> Iterator[None]:
         raise
     except psycopg.Error as error:
         raise _in_words(error, connection) from error
+
+
+def _may_not_look(error: psycopg.Error, connection: psycopg.Connection[Any]) -> PostmillError:
+    role, database = connection.info.user, connection.info.dbname
+    return PostmillError(
+        f"The role {role!r} may not read which version of Postmill's schema database {database!r} has.",
+        why=f"{error.diag.message_primary or error}.",
+        hint=f"As the schema's owner give {role!r} what it needs, see Rights in: postmill docs sql-functions",
+    )
 
 
 def _in_words(error: psycopg.Error, connection: psycopg.Connection[Any]) -> MigrationFailed:

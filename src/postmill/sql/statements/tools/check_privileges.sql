@@ -1,10 +1,9 @@
--- What the connected user may not do of what workers and tools do: one row a missing privilege.
+-- What the connected user may not do of what workers do: one row a missing privilege. Making queues is left
+-- to the owner.
 -- Called by doctor. Takes no locks. Errors: none.
 select wanted
 from (
     select 'USAGE on schema pgmq' as wanted, has_schema_privilege(to_regnamespace('pgmq'), 'USAGE') as granted
-    union all
-    select 'CREATE on schema pgmq', has_schema_privilege(to_regnamespace('pgmq'), 'CREATE')
     union all
     select 'USAGE on schema postmill', has_schema_privilege(to_regnamespace('postmill'), 'USAGE')
     union all
