@@ -87,10 +87,8 @@ def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) 
     with session.database() as connection:
         stats = reads.queues(connection, name, exactly=True)[0]
         if not dry_run:
-            question = (
-                f"This drops {name}: {stats['total']} messages, {stats['dead']} dead letters, the archive."
-            )
-            session.output.confirm(question, yes=yes)
+            held = f"messages ({stats['total']}) and dead letters ({stats['dead']})"
+            session.output.confirm(f"This drops {name}, its archive, {held}.", yes=yes)
             operations.drop_queue(connection, name, force=force)
     session.output.one(
         {"queue": name, "dropped": not dry_run, "messages": stats["total"], "dead_letters": stats["dead"]}
