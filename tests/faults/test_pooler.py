@@ -16,6 +16,7 @@ import pytest
 
 from postmill import AsyncClient, Client, Context, Dead, Retry, Snooze, worker
 from postmill.db.hot.database_probe import DatabaseProbe
+from postmill.engine.claim import listener
 from postmill.engine.claim.listener import Listener
 from postmill.host.instance.claims import Claims
 from postmill.model.config.address import parse
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from postmill.handlers import Worker
+    from postmill.model.config.address import Address
     from tests.faults.processes import WorkerProcess
     from tests.faults.scene import Scene
 
@@ -184,6 +186,30 @@ async def test_a_direct_address_that_is_a_pooler_too(database_url: str, pooled: 
             await run.until(Event.MESSAGE_COMPLETED, count=number)
         (said,) = run.events(Event.WORKER_POLLING)
         assert "pooler" in said["reason"]
+
+
+async def test_a_direct_address_that_refuses_the_login_is_told_once(
+    database_url: str, pooled: Pooler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong password in it stays wrong at every try; the worker polls, and its log is not filled."""
+    tries = 0
+
+    async def refuse(_address: Address) -> Address:
+        nonlocal tries
+        tries += 1
+        raise asyncpg.InvalidPasswordError("password authentication failed")
+
+    monkeypatch.setattr(listener, "with_known_pooler", refuse)
+    address = parse(pooled.url, listen_url=database_url)
+    async with running(database_url, woken_or_polling, address=address) as run:
+        async with asyncio.timeout(GIVE_UP_S):
+            while tries < 3:  # noqa: ASYNC110 - a try that fails again is not said
+                await asyncio.sleep(0.01)
+        await run.send("1")
+        await run.until(Event.MESSAGE_COMPLETED)
+        (said,) = run.events(Event.WORKER_POLLING)
+        assert "password authentication failed" in said["reason"]
+        assert run.events(Event.WORKER_FAILED) == []
 
 
 async def test_a_direct_address_that_comes_and_goes(database_url: str, pooled: Pooler) -> None:

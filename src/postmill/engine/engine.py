@@ -8,6 +8,8 @@ import asyncio
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TypeVar
 
+import asyncpg
+
 from postmill.client.asyncpg_connection import with_known_pooler
 from postmill.db.hot.handler_connections import HandlerConnections
 from postmill.db.hot.outage import is_passing
@@ -18,6 +20,7 @@ from postmill.engine.maintain.maintenance import Maintenance
 from postmill.engine.worker import CANCEL_GRACE_S, FLUSH_S, QueueWorker, find_shape
 from postmill.model.config.address import Address
 from postmill.model.config.connections import plan_connections
+from postmill.model.database_errors import sentence
 from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
 from postmill.model.events import Event
 from postmill.model.queue.queue_name import validated
@@ -266,8 +269,18 @@ class Engine:
         try:
             return await find_shape(shared, queue)
         except QueueNotFound:
-            await shared.execute(statement("queue_create"), validated(queue))
+            await self._make(shared, queue)
             return await find_shape(shared, queue)
+
+    async def _make(self, shared: SharedConnection, queue: str) -> None:
+        try:
+            await shared.execute(statement("queue_create"), validated(queue))
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise QueueNotFound(
+                f"There is no queue {queue!r}, and this worker may not make it.",
+                why=sentence(str(error)),
+                hint=f"As the schema's owner: postmill queue create {queue}, then the grants on its tables.",
+            ) from error
 
     async def _listen(self, claims: SharedConnection) -> None:
         """Listen on the claims' connection, on a direct address beside a pooler, or not at all."""

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.client.asyncpg_connection import with_known_pooler
-from postmill.db.hot.outage import is_passing
+from postmill.db.hot.outage import is_passing, refuses_login
 from postmill.db.hot.shared_connection import SharedConnection
 from postmill.engine.claim.wakeups import Wakeups
 from postmill.model.events import Event
@@ -57,9 +57,9 @@ class Listener(Service):
         try:
             trouble = await self._trouble()
         except Exception as error:
-            if not is_passing(error):
+            if not is_passing(error) and not refuses_login(error):
                 self._events.emit(Event.WORKER_FAILED, exception=error, reason=f"listen_url: {error}")
-            trouble = f"the listen_url can't be reached: {type(error).__name__}"
+            trouble = f"the listen_url can't be reached: {type(error).__name__}: {error}"
         if trouble is None:
             self._backoff.reset()
         self._tell(trouble)
