@@ -73,6 +73,10 @@ class Address:
         return self.masked
 
 
+_YES = frozenset({"true", "1", "yes"})
+_NO = frozenset({"false", "0", "no"})
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
     user: str
@@ -185,6 +189,8 @@ def _pairs(query: str, source: str) -> list[tuple[str, str]]:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise _invalid(source, "What follows the ? is not a list of name=value, joined by &.")
+        if name == "pgbouncer" and unquote(value).lower() not in _YES | _NO:
+            raise _invalid(source, "pgbouncer is true or false.")
         pairs.append((unquote(name), unquote(value)))
     return pairs
 
@@ -192,7 +198,7 @@ def _pairs(query: str, source: str) -> list[tuple[str, str]]:
 def _is_pooled(parts: _Parts) -> bool:
     query = dict(parts.query)
     if "pgbouncer" in query:
-        return query["pgbouncer"].lower() in {"true", "1", "yes"}
+        return query["pgbouncer"].lower() in _YES
     hosts = [*parts.hosts.split(","), *query.get("host", "").split(",")]
     ports = query.get("port", "").split(",")
     return POOLER_PORT in ports or any("pooler" in host or host.endswith(":" + POOLER_PORT) for host in hosts)

@@ -58,6 +58,7 @@ def test_a_special_character_that_is_not_encoded_is_named_without_the_password(p
         "postgresql://u:hunter2@h:port/db",
         "postgresql://u:hunter2@h:99999/db",
         "postgresql://u:hunter2@h/db?sslmode",
+        "postgresql://u:hunter2@h/db?pgbouncer=ture",
         "postgresql://u:hunter2@[h/db",
     ],
 )
