@@ -77,3 +77,14 @@ def test_the_embedded_one_is_used_where_it_is_asked_for(spawn: Any, tmp_path: Pa
     asked = {"--embedded": ["--embedded"], "--data": ["--data", "db"], "postmill.toml": []}[named]
     line = first_line(spawn, "worker", "run", "jobs:work", *asked)
     assert line.endswith("(embedded)")
+
+
+@pytest.mark.parametrize("url", ["sqlite:///app.db", "mysql://h/db"])
+def test_the_address_of_another_kind_of_database_in_the_env_file_is_left_alone(
+    cli_without_database: Cli, tmp_path: Path, url: str
+) -> None:
+    """Every command of such a project would have ended with an error about an address that is not ours."""
+    (tmp_path / ".env").write_text(f"DATABASE_URL={url}\n")
+    assert cli_without_database("functions", "list").code == 0
+    (tmp_path / ".env").write_text(f"POSTMILL_DB_URL={url}\n")
+    assert cli_without_database("functions", "list").error_code == "invalid-address"

@@ -136,7 +136,12 @@ def _read_env_file(path: Path) -> dict[str, str]:
         raise InvalidOption(f"{path} can't be read.", why="It is not UTF-8.") from error
     except OSError as error:
         raise InvalidOption(f"{path} can't be read.", why=f"{error.strerror}.") from error
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in found.items() if value and _is_for_us(name, value)}
+
+
+def _is_for_us(name: str, value: str) -> bool:
+    """``DATABASE_URL`` in a project's file is often for another database: SQLite, MySQL."""
+    return name != "DATABASE_URL" or value.startswith("postgres")
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
