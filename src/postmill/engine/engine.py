@@ -20,7 +20,7 @@ from postmill.engine.maintain.maintenance import Maintenance
 from postmill.engine.worker import CANCEL_GRACE_S, FLUSH_S, QueueWorker, find_shape
 from postmill.model.config.address import Address
 from postmill.model.config.connections import plan_connections
-from postmill.model.database_errors import sentence
+from postmill.model.database_errors import queue_not_made
 from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
 from postmill.model.events import Event
 from postmill.model.queue.queue_name import validated
@@ -276,11 +276,7 @@ class Engine:
         try:
             await shared.execute(statement("queue_create"), validated(queue))
         except asyncpg.InsufficientPrivilegeError as error:
-            raise QueueNotFound(
-                f"There is no queue {queue!r}, and this worker may not make it.",
-                why=sentence(str(error)),
-                hint=f"As the schema's owner: postmill queue create {queue}, then the grants on its tables.",
-            ) from error
+            raise queue_not_made(queue, str(error)) from error
 
     async def _listen(self, claims: SharedConnection) -> None:
         """Listen on the claims' connection, on a direct address beside a pooler, or not at all."""

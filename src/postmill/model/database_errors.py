@@ -76,6 +76,15 @@ def login_failed(report: Report) -> LoginFailed:
     )
 
 
+def queue_not_made(name: str, refusal: str) -> QueueNotFound:
+    """The database has no queue of that name, and the worker's role may not make it."""
+    return QueueNotFound(
+        f"There is no queue {name!r}, and this worker may not make it.",
+        why=sentence(refusal),
+        hint=f"As the schema's owner: postmill queue create {name}, then the grants on its tables.",
+    )
+
+
 def no_such_queue(name: str) -> QueueNotFound:
     """The database has no queue of that name."""
     hint = f"Create it with `postmill queue create {name}` or client.create_queue({name!r})."
