@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +13,7 @@ import pytest
 
 from postmill.cli import discover, project_lock
 from postmill.model.config.settings import resolve
-from postmill.model.errors import AlreadyStarted, EmbeddedError
+from postmill.model.errors import AlreadyStarted, EmbeddedError, Refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +75,21 @@ def test_a_second_dev_learns_who_the_first_is(tmp_path: Path) -> None:
     assert "postgresql://u:***@h/db" in raised.value.why
     with project_lock.held(tmp_path, "dev", "again"):
         pass
+
+
+def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`serve` goes on there, as in a folder that it can't write; the system's bare error ended it."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with (
+        pytest.raises(Refused, match="can't be locked") as raised,
+        project_lock.held(tmp_path, "serve", "db"),
+    ):
+        pass
+    assert not isinstance(raised.value, AlreadyStarted)
 
 
 def test_dev_without_a_worker_says_so_and_stops_on_sigterm(

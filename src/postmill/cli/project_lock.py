@@ -7,12 +7,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from postmill.auth import private_file
 from postmill.cli import served
+from postmill.embedded.account import inherit_owner
 from postmill.model.config.settings import STATE_FOLDER
 from postmill.model.errors import AlreadyStarted, Refused
 
@@ -30,16 +31,16 @@ def held(project_dir: Path, command: str, database: str) -> Iterator[None]:
     """
     folder = project_dir / STATE_FOLDER
     private_file.make_folder(folder)
-    try:
-        file = (folder / FILE).open("a+", encoding="utf-8")
-    except OSError as error:
-        raise Refused(f"{folder / FILE} can't be written.", why=f"{error.strerror}.") from error
-    with file:
+    with ExitStack() as stack:
         try:
+            file = stack.enter_context((folder / FILE).open("a+", encoding="utf-8"))
+            inherit_owner(folder / FILE)
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
             raise _taken(project_dir, command, file.read()) from None
+        except OSError as error:  # a file of another account, or a network file system without locks
+            raise Refused(f"{folder / FILE} can't be locked.", why=f"{error.strerror}.") from error
         file.truncate(0)
         since = datetime.now(UTC).isoformat(timespec="seconds")
         json.dump({"command": command, "pid": os.getpid(), "since": since, "database": database}, file)
