@@ -119,14 +119,20 @@ def read(path: Path) -> dict[str, Any] | None:
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Replaces the file, with mode 0600 from its first byte on. Raises :class:`Refused` when that fails."""
+    make_folder(path.parent)
+    replace(path, f"{json.dumps(content, indent=1)}\n".encode(), MODE)
+
+
+def replace(path: Path, content: bytes, mode: int) -> None:
+    """Puts a file with this content and mode in the place of ``path``, whole or not at all. Raises
+    :class:`Refused` when that fails.
+    """
     try:
-        make_folder(path.parent)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                os.fchmod(descriptor, MODE)
-                json.dump(content, file, indent=1)
-                file.write("\n")
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(descriptor, mode)
+                file.write(content)
                 file.flush()
                 os.fsync(descriptor)
             inherit_owner(Path(name))

@@ -59,8 +59,7 @@ def _functions(session: Session, _: click.Context) -> Iterable[str]:
     from postmill.host.discovery import survey
 
     settings = session.settings
-    folder = (settings.project_dir / settings.runtime.folder).absolute()
-    return survey(folder, settings.runtime, settings.functions).sources
+    return survey(settings.functions_dir.absolute(), settings.runtime, settings.functions).sources
 
 
 def _targets(session: Session, _: click.Context) -> Iterable[str]:

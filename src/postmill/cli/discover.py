@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postmill.model.errors import NotFound
-from postmill.model.queue.worker_options import DEFAULT_QUEUE
+from postmill.model.queue.worker_options import DEFAULT_QUEUE, names_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "tests", "venv"})
-QUEUE_OPTIONS = ("queue", "queueName", "queue_name")
-"""The names under which a worker's queue can be given."""
 MOST_FILES = 2000
 """The most Python files that are read in search of workers. A project has hundreds; a folder with more than
 2,000 is a wrong folder, such as a home folder, and reading it would take many seconds.
@@ -123,7 +121,7 @@ def _queue_of(node: ast.stmt) -> str:
     """The queue that a worker's options name; the default one when they name none."""
     for call in (each for each in ast.walk(node) if isinstance(each, ast.Call) and _is_worker(each)):
         for option in call.keywords:
-            if option.arg in QUEUE_OPTIONS and isinstance(option.value, ast.Constant):
+            if option.arg in names_of("queue") and isinstance(option.value, ast.Constant):
                 return str(option.value.value)
     return DEFAULT_QUEUE
 

@@ -7,15 +7,15 @@ way (an inline table, a dotted key) is never changed.
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
-from pathlib import Path
-from tempfile import mkstemp
 from typing import TYPE_CHECKING, Any
+
+from postmill.auth import private_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 _HEADER = re.compile(r"^\s*\[{1,2}(?P<name>[^\[\]]+)\]{1,2}\s*(?:#.*)?$")
 
@@ -29,7 +29,8 @@ def remove(path: Path, function: str) -> bool:
     changed = "".join(_without(text.splitlines(keepends=True), function))
     if _parsed(changed) != _expected(before, function):
         return False
-    _replace(path, changed.encode())
+    target = path.resolve()  # a link stays a link
+    private_file.replace(target, changed.encode(), target.stat().st_mode & 0o7777)
     return True
 
 
@@ -61,19 +62,3 @@ def _expected(before: dict[str, Any], function: str) -> dict[str, Any]:
 def _without_empty(document: dict[str, Any]) -> dict[str, Any]:
     """A table of functions with nothing in it says the same as none."""
     return {name: value for name, value in document.items() if name != "functions" or value}
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Whole or not at all, with the mode that it had."""
-    target = path.resolve()  # a link stays a link
-    descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, target.stat().st_mode & 0o7777)
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

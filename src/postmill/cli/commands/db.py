@@ -55,10 +55,7 @@ def stop(session: Session, *, yes: bool) -> None:
     from postmill import embedded
 
     stopped = embedded.stop(_data_dir(session), force=yes)
-    if session.output.is_text:
-        session.output.note("Stopped." if stopped else "It was not running.")
-    else:
-        session.output.one({"stopped": stopped})
+    session.output.did({"stopped": stopped}, "Stopped." if stopped else "It was not running.")
 
 
 @db.command("status")

@@ -73,11 +73,12 @@ def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
 
 def _in_this_project(settings: Settings, finding: Finding) -> Finding:
     """A queue without a worker: how to run the worker or the function of this project that works on it."""
-    if finding.check != "queues" or not finding.fix.startswith("postmill worker run"):
-        return finding
     from postmill.cli import discover
+    from postmill.db.tools.checks import RUN_A_WORKER
 
-    functions = (settings.project_dir / settings.runtime.folder).absolute()
+    if RUN_A_WORKER not in finding.fix:
+        return finding
+    functions = settings.functions_dir.absolute()
     ways = []
     for target in discover.targets(settings.project_dir.absolute()):
         if target.queue not in finding.about:
@@ -88,8 +89,7 @@ def _in_this_project(settings: Settings, finding: Finding) -> Finding:
             ways.append(f"postmill functions start {slug}")
         else:
             ways.append(f"postmill worker run {target.name}")
-    others = finding.fix.split("; ")[1:]  # what to do about other queues, which are paused
-    return replace(finding, fix="; ".join([" and ".join(ways), *others])) if ways else finding
+    return replace(finding, fix=finding.fix.replace(RUN_A_WORKER, " and ".join(ways))) if ways else finding
 
 
 def _failed(findings: list[Finding], check: str) -> bool:

@@ -124,12 +124,8 @@ def recycle(session: Session, name: str | None, *, everything: bool) -> None:
 
 
 def _running(session: Session) -> list[str]:
-    """Functions that have a process now. Raises :class:`NotFound` when none are served."""
-    from postmill.cli import served
-
-    alive = served.ask(session.settings.project_dir, "GET", "functions")
-    if alive is None:
-        raise NotFound("No functions of this project are served now.", hint="postmill dev serves them.")
+    """Functions that have a process now."""
+    alive = _ask_host(session, "GET", "functions")
     return [row["function"] for row in alive if row["instances"]]
 
 
@@ -177,20 +173,27 @@ def _tell_host(session: Session, action: str, takes_s: float) -> None:
     """Tell the host that serves this project to do something, and wait at most ``takes_s`` seconds and a
     little for its answer.
     """
+    try:
+        _ask_host(session, "POST", action, takes_s)
+    except NotFound as error:
+        error.hint = error.hint or "postmill functions list shows them."
+        raise
+
+
+def _ask_host(session: Session, method: str, path: str, takes_s: float = 0.0) -> Any:
+    """What the host that serves this project answers within ``takes_s`` seconds and a little. Raises
+    :class:`NotFound` when none does.
+    """
     from postmill.cli import served
 
-    project = session.settings.project_dir
-    try:
-        answer = served.ask(project, "POST", action, timeout_s=takes_s + served.TIMEOUT_S)
-    except NotFound as error:
-        error.hint = "postmill functions list shows them."
-        raise
+    answer = served.ask(session.settings.project_dir, method, path, timeout_s=takes_s + served.TIMEOUT_S)
     if answer is None:
         raise NotFound("No functions of this project are served now.", hint="postmill dev serves them.")
+    return answer
 
 
 def _folder(session: Session) -> Path:
-    return session.settings.project_dir / session.settings.runtime.folder
+    return session.settings.functions_dir
 
 
 def _found(session: Session) -> Any:

@@ -64,7 +64,7 @@ def serve(
     identity = host_proof.new_identity()
     announcement = Announcement(session, settings.project_dir, identity)
     how = app.Serving(
-        folder=_existing(folder or settings.project_dir / settings.runtime.folder),
+        folder=_existing(folder or settings.functions_dir),
         env_file=env_file or optional_env_file,
         env_file_may_come=env_file is None,
         reload=reload,

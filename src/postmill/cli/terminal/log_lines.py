@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PALETTE = (36, 32, 35, 34, 33, 96, 92, 95, 94, 93)
-_RED, _DIM = 31, 2
 _LIKE_A_LINE = re.compile(r"^(?=\d\d:\d\d:\d\d)", re.MULTILINE)
 _LEAD = ("function", "queue")
 """Fields that name the source of a line: they stand before the event, the others after it."""
@@ -119,18 +118,20 @@ class TextLines(logging.Formatter):
         traceback = "\n".join(attempts.traceback(str(fields.pop("traceback", ""))))
         lead = terminal_text.one_line(" ".join(str(fields.pop(name)) for name in _LEAD if name in fields))
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        event = self._coloured(_set_in(record.getMessage()), _RED if record.levelno >= logging.WARNING else 0)
+        event = self._coloured(
+            _set_in(record.getMessage()), terminal_text.RED if record.levelno >= logging.WARNING else 0
+        )
         if record.msg == Event.FUNCTION_LOG.value and "line" in fields:
             event, fields = f"| {terminal_text.one_line(str(fields['line']))}", {}
         tail = "".join(f" {terminal_text.one_line(name)}={_value(value)}" for name, value in fields.items())
         who = self._coloured(f"{lead:<16} ", _colour_of(lead)) if lead else ""
-        line = f"{self._coloured(at, _DIM)} {who}{event}{tail}"
+        line = f"{self._coloured(at, terminal_text.DIM)} {who}{event}{tail}"
         if _has_traceback(record):
             traceback = self.formatException(record.exc_info or (None, None, None))
         return mask(f"{line}\n{_set_in_forged(traceback)}".rstrip())
 
     def _coloured(self, text: str, colour: int) -> str:
-        return f"\x1b[{colour}m{text}\x1b[0m" if self.colour and colour else text
+        return terminal_text.styled(text, colour) if self.colour and colour else text
 
 
 def _set_in(text: str) -> str:

@@ -7,6 +7,7 @@ Decides nothing about what is shown.
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -15,7 +16,7 @@ from postmill.cli.terminal import text as terminal_text
 from postmill.model.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 class Output:
@@ -93,9 +94,8 @@ class Output:
         import datetime
 
         from postmill.cli.terminal import attempts
-        from postmill.cli.terminal.log_lines import may_colour
 
-        dim = _dim if may_colour(sys.stdout) else str
+        dim = _style(terminal_text.DIM)
         click.echo("failures" if thing["failures"] else "no failures")
         for line in attempts.lines(thing["failures"], datetime.datetime.now(datetime.UTC), dim=dim):
             click.echo(line, color=True)
@@ -116,26 +116,23 @@ def _print_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> N
     import shutil
 
     from postmill.cli.terminal import table
-    from postmill.cli.terminal.log_lines import may_colour
 
-    bold = _bold if may_colour(sys.stdout) else str
     for line in table.lines(
         rows,
         columns,
         width=shutil.get_terminal_size().columns,
         now=datetime.datetime.now(datetime.UTC),
-        heading=bold,
+        heading=_style(terminal_text.BOLD),
         ellipsis=ellipsis_of(sys.stdout),
     ):
         click.echo(line, color=True)
 
 
-def _bold(text: str) -> str:
-    return f"\x1b[1m{text}\x1b[0m"
+def _style(style: int) -> Callable[[str], str]:
+    """What puts a text into a style where standard output has colours."""
+    from postmill.cli.terminal.log_lines import may_colour
 
-
-def _dim(text: str) -> str:
-    return f"\x1b[2m{text}\x1b[0m"
+    return partial(terminal_text.styled, style=style) if may_colour(sys.stdout) else str
 
 
 def ellipsis_of(stream: TextIO) -> str:

@@ -24,6 +24,15 @@ _IN_JSON = re.compile(f"[{_OTHERS}]")
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
+BOLD, DIM, RED, YELLOW = 1, 2, 31, 33
+"""Codes of styles, as terminals know them (ECMA-48, section 8.3.117)."""
+
+
+def styled(text: str, style: int) -> str:
+    """``text`` in a style, and what follows as before."""
+    return f"\x1b[{style}m{text}\x1b[0m"
+
+
 def one_line(text: str) -> str:
     """``text`` on one line: whatever a terminal would obey is shown as its escape, such as ``\\x1b``."""
     return _IN_A_LINE.sub(_escaped, text)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.cli.terminal import table
+from postmill.cli.terminal.text import BOLD, DIM, RED, YELLOW, styled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,13 +51,21 @@ def screen(frame: Frame, *, said: str, width: int, now: datetime.datetime) -> Te
     """The frame for a terminal that is ``width`` columns wide, with one line about itself."""
     from rich.text import Text
 
-    shown = [_styled(said, "2"), ""]
+    shown = [styled(said, DIM), ""]
     for part, columns in SECTIONS.items():
         rows = [_shown(row, columns) for row in getattr(frame, part)]
         shown += (
-            table.lines(rows, columns, width=width, now=now, heading=_bold, style=_style, drop_empty=False)
+            table.lines(
+                rows,
+                columns,
+                width=width,
+                now=now,
+                heading=partial(styled, style=BOLD),
+                style=_style,
+                drop_empty=False,
+            )
             if rows
-            else [_styled(f"no {part}", "2")]
+            else [styled(f"no {part}", DIM)]
         )
         shown.append("")
     return Text.from_ansi("\n".join(shown), no_wrap=True)
@@ -70,15 +80,7 @@ def _shown(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
 
 def _style(row: Mapping[str, Any], column: str, text: str) -> str:
     if column in {"dead", "error"} and row[column]:
-        return _styled(text, "31")
+        return styled(text, RED)
     if column == "queue":
-        return _styled(text, "33") if row[column].endswith(" (paused)") else _bold(text)
-    return text if row[column] else _styled(text, "2")
-
-
-def _bold(text: str) -> str:
-    return _styled(text, "1")
-
-
-def _styled(text: str, code: str) -> str:
-    return f"\x1b[{code}m{text}\x1b[0m"
+        return styled(text, YELLOW) if row[column].endswith(" (paused)") else styled(text, BOLD)
+    return text if row[column] else styled(text, DIM)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     Check: TypeAlias = Callable[[Connection, Address], Finding]
 
+RUN_A_WORKER = "postmill worker run MODULE:NAME"
+"""What to do about a queue without a worker, as far as the database can tell."""
 MAX_SKEW_S = 5.0
 """How far this machine's clock and the server's may differ, in seconds. 5 s: clocks that are set over the
 network differ by less than one, and with more the times in two logs can no longer be compared.
@@ -191,7 +193,7 @@ def queues(connection: Connection, _: Address) -> Finding:
         found.append(
             "no worker for " + ", ".join(f"{queue} ({count} ready)" for queue, count in lonely.items())
         )
-        fixes.append("postmill worker run MODULE:NAME")
+        fixes.append(RUN_A_WORKER)
     if paused:
         found.append(f"paused: {', '.join(paused)}")
         fixes.append(f"postmill queue resume {paused[0]}")

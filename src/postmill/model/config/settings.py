@@ -84,6 +84,11 @@ class Settings:
         return self.db_url is None
 
     @property
+    def functions_dir(self) -> Path:
+        """The folder of functions."""
+        return self.project_dir / self.runtime.folder
+
+    @property
     def address(self) -> address.Address | None:
         """The address that was given, parsed; None means the embedded Postgres."""
         if self.db_url is None:

@@ -144,6 +144,11 @@ _RETRY_DELAY = ("retryDelay", "retry_delay")
 _RETRY_LIMIT = ("retryLimit", "retry_limit")
 
 
+def names_of(option: str) -> frozenset[str]:
+    """The names under which a worker option can be given."""
+    return frozenset({option, *(name for name, target in _BROUGHT.items() if target == option)})
+
+
 def options_from(given: Mapping[str, Any]) -> WorkerOptions:
     """Options by name, with the names people bring from elsewhere; an unknown one is refused with the nearest
     known one.
