@@ -172,7 +172,7 @@ class ClaimPolicy:
             self._looked_idle(snapshot, now_s, chance)
 
     def claimed(self, messages: int, *, complete: bool, now_s: float, listed: bool) -> Backlog | None:
-        """Take in a claim of ``count`` messages. ``complete``: no more were due in the lane."""
+        """Take in a claim that gave ``messages`` of them. ``complete``: no more were due in the lane."""
         if messages and not complete:
             return self._note_backlog(now_s, listed=listed)
         self._in_doubt, self._claim_asked = self._claim_asked, False
@@ -185,7 +185,7 @@ class ClaimPolicy:
         return None
 
     def claimed_behind(self, messages: int) -> None:
-        """``count`` messages came from the lanes behind: when the fast lane is empty, there may be more at
+        """The lanes behind gave ``messages`` of them: when the fast lane is empty, there may be more at
         once.
         """
         if messages and self._behind_since is None:
