@@ -127,11 +127,12 @@ def test_after_a_migration_all_functions_are_applied_again(empty: Database) -> N
     # As after an upgrade that stopped between the two steps.
     migrate(empty)
     empty.execute(b"delete from postmill.migrations")
-    empty.execute(
-        b"drop table postmill.queues, postmill.prunings, postmill.workers, postmill.claims, "
-        b"postmill.failures, postmill.dead_letters, postmill.results, postmill.cancellations, "
-        b"postmill.idle_workers cascade"
+    tables = column(
+        empty,
+        "select format('postmill.%I', relname) from pg_class where relnamespace = 'postmill'::regnamespace"
+        " and relkind = 'r' and relname not in ('migrations', 'components')",
     )
+    empty.execute(f"drop table {', '.join(tables)} cascade".encode())
     printed = pending_sql(empty)
     assert "create or replace function postmill.send(" in printed
     with pytest.raises(SchemaMissing, match="0001_pre_tables"):

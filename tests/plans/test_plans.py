@@ -101,8 +101,8 @@ def renew(queue: HotQueue) -> Call:
 def complete(*flags: str) -> Callable[[HotQueue], Call]:
     def call(queue: HotQueue) -> Call:
         text = queue_statement("complete", queue.shape, *flags)
-        results = ("hot", ["1"] * BATCH) if "results" in flags else ()
-        return text, (*tokens(queue), [1, 2, 3], *results)
+        results = (["1"] * BATCH,) if "results" in flags else ()
+        return text, (*tokens(queue), [1, 2, 3], "hot", *results)
 
     return call
 

@@ -96,7 +96,7 @@ class AttemptServices:
             message.state = State.SETTLING
             token = (array_literal([part]) for part in (message.msg_id, message.read_ct, sent))
             try:
-                settled = await connection.fetchval(text, *token, [])
+                settled = await connection.fetchval(text, *token, [], self._statements.shape.name)
             except asyncpg.PostgresError as error:
                 theirs = is_passing(error) or follows_the_transaction(state_of(error))
                 attempt.refused = not theirs and cause_behind(error) is Cause.UNCLEAR

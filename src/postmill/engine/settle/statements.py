@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     shape, flags = statements.shape, statements.complete_flags
-    arguments = (*tokens(settlement), settlement.finished)
+    arguments = (*tokens(settlement), settlement.finished, shape.name)
     if not statements.keep_results:
         return queue_statement("complete", shape, *flags), arguments
     results = [_result(outcome) for _, outcome in settlement.pairs]
-    return queue_statement("complete", shape, *flags, "results"), (*arguments, shape.name, results)
+    return queue_statement("complete", shape, *flags, "results"), (*arguments, results)
 
 
 def _reschedule(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:

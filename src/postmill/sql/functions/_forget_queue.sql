@@ -1,8 +1,8 @@
 -- Removes what is kept about a queue's messages: the ids of a queue that is created again start at 1, and an old
 -- claim, result or cancel request must not meet a new message. Dead letters and the history of failures only with
 -- `dead_too`.
--- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, prunings,
--- queues, failures, dead_letters, in this order. Errors: none.
+-- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, gates, groups,
+-- unique_keys, waiters, prunings, queues, failures, dead_letters, in this order. Errors: none.
 create or replace function postmill._forget_queue(queue text, dead_too boolean) returns void
 language sql
 set search_path = ''
@@ -11,6 +11,10 @@ as $$
     delete from postmill.results where queue_name = queue;
     delete from postmill.cancellations where queue_name = queue;
     delete from postmill.idle_workers where queue_name = queue;
+    delete from postmill.gates where queue_name = queue;
+    delete from postmill.groups where queue_name = queue;
+    delete from postmill.unique_keys where queue_name = queue;
+    delete from postmill.waiters where queue_name = queue;
     delete from postmill.prunings where queue_name = queue;
     delete from postmill.queues where queue_name = queue;
     delete from postmill.failures where queue_name = queue and dead_too;

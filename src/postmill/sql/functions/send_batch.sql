@@ -1,13 +1,23 @@
 -- Sends many messages in one call and returns their ids in the order of the messages; an empty array sends nothing.
--- `delay` and `run_at` hold for all; `headers` has one entry a message (entries may be null). Otherwise as send().
--- Called by applications and the Python client. Runs with the caller's rights. Locks: none beyond the insert's.
--- Errors: PM001 no such queue, PM003 an argument out of its range, PM004 headers on a pgmq older than 1.5.
+-- `delay` and `run_at` hold for all, and so do unique_for, on_conflict, on_source_dead, then_send and else_send; the
+-- arrays have one entry a message (entries may be null). An entry of `after` is a list of 'queue:id', or of '#3' for
+-- the third message of this batch. Otherwise as send().
+-- Called by applications and the Python client. Runs with the caller's rights. Locks and errors as send.
 create or replace function postmill.send_batch(
-    queue    text,
-    messages jsonb[],
-    delay    interval default null,
-    run_at   timestamptz default null,
-    headers  jsonb[] default null
+    queue          text,
+    messages       jsonb[],
+    delay          interval default null,
+    run_at         timestamptz default null,
+    headers        jsonb[] default null,
+    unique_keys    text[] default null,
+    unique_for     interval default null,
+    on_conflict    text default 'skip',
+    priorities     integer[] default null,
+    group_keys     text[] default null,
+    after          jsonb[] default null,
+    on_source_dead text default 'cancel',
+    then_send      jsonb default null,
+    else_send      jsonb default null
 ) returns setof bigint
 language plpgsql volatile
 set search_path = ''
@@ -15,17 +25,14 @@ as $$
 declare
     due_at timestamptz := postmill._due_at(send_batch.delay, send_batch.run_at);
 begin
-    perform postmill._queue_table(queue);
-    if messages is null or array_position(messages, null) is not null then
-        raise exception 'a message of the batch is null'
-            using errcode = 'PM003', hint = 'For the JSON value null send ''null''::jsonb.';
-    elsif cardinality(headers) <> cardinality(messages) then
-        raise exception '% headers for % messages', cardinality(headers), cardinality(messages)
-            using errcode = 'PM003', hint = 'Give one entry a message, null where a message has none.';
-    elsif exists (select from unnest(headers) as header where jsonb_typeof(header) <> 'object') then
-        raise exception 'each entry of headers must be a JSON object or null'
-            using errcode = 'PM003', hint = 'For example: ''{"tenant": "acme"}''::jsonb.';
+    if num_nonnulls(unique_keys, unique_for, priorities, group_keys, after, then_send, else_send) > 0 then
+        return query select job.msg_id
+        from postmill.send_jobs(queue, messages, null, due_at, headers, unique_keys, unique_for, on_conflict,
+                                priorities, group_keys, after, on_source_dead, then_send, else_send) as job;
+        return;
     end if;
+    perform postmill._queue_table(queue);
+    perform postmill._check_batch(messages, headers);
     if cardinality(messages) = 0 then
         return;
     end if;

@@ -1,4 +1,4 @@
--- A queue's last id, and the transactions that write to it. The sequence is read BEFORE the locks (the lateral
+-- A queue's last id, the transactions that write to it, and what we know of it (null: nothing). The sequence is read BEFORE the locks (the lateral
 -- reference forces it): a writer that is not seen here has ids above it only.
 -- Part of the statements busy_snapshot and idle_snapshot. Takes no locks.
   from (select case when is_called then last_value else 0 end as last from {sequence} offset 0) as id
@@ -10,3 +10,8 @@
           and database = (select oid from pg_catalog.pg_database where datname = current_database())
           and relation = to_regclass('{queue}')
        ) as writing
+  left join lateral (
+       select paused_at is not null as paused, gated, coalesce(max_running, starts) is not null as limited,
+              has_priorities
+         from postmill.queues where queue_name = $1::text
+       ) as known on true

@@ -11,7 +11,10 @@ gone as (
     , null::jsonb as headers --? !headers
 ),
 --+ settled_claims
+--+ what_follows
 noted as (
 --+ cancelled_messages
 )
-select coalesce(array_agg(msg_id), '{}') as settled from gone
+select coalesce(array_agg(msg_id), '{}') as settled
+       , (select postmill._ended($6::text, ids, headers, 'cancelled') from followed where ids is not null) --? headers
+  from gone

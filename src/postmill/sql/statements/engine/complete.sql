@@ -1,10 +1,10 @@
 -- Finish messages: out of the queue, with the flag archive into its archive, with the flag results also into
 -- postmill.results.
 -- Called by: engine settler, and the transaction of a handler. $1 to $3 as in the part tokens, $4 claims whose last
--- messages these are, [$5 queue, $6 results as JSON text or null]. With the flag transaction only inside the
+-- messages these are, $5 queue, [$6 results as JSON text or null]. With the flag transaction only inside the
 -- transaction that db handler_session has begun: elsewhere nothing is finished. Returns the ids that it really
 -- finished.
--- Lock order: queue rows by msg_id, postmill.claims. Errors: none of its own.
+-- Lock order: queue rows by msg_id, what _ended locks, postmill.claims. Errors: none of its own.
 with
 --+ tokens
 gone as (
@@ -14,7 +14,7 @@ gone as (
     returning q.msg_id
     , q.read_ct, q.enqueued_at, q.vt, q.message --? archive
     , q.last_read_at --? archive_last_read_at
-    , q.headers --? archive_headers
+    , q.headers --? headers
 ),
 archived as ( --? archive
     insert into {archive} --? archive
@@ -35,7 +35,11 @@ kept as ( --? results
     on conflict (queue_name, msg_id) --? results
         do update set result = excluded.result, completed_at = excluded.completed_at --? results
 ), --? results
+--+ what_follows
 closed as (
     delete from postmill.claims where claim_id = any ($4::bigint[])
 )
-select coalesce(array_agg(msg_id), '{}') as settled from gone
+select coalesce(array_agg(msg_id), '{}') as settled
+       , (select postmill._ended($5::text, ids, headers, 'completed') from followed where ids is not null) --? headers
+       , $5::text as queue --? !headers
+  from gone

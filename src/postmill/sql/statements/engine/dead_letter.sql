@@ -25,6 +25,7 @@ ended as (
         as t (msg_id, reason, attempt, kind, error_type, error_message, traceback, ran_s) using (msg_id)
 ),
 --+ settled_claims
+--+ what_follows
 letter as (
     insert into postmill.dead_letters
            (queue_name, msg_id, read_ct, enqueued_at, message, headers, attempts, kind, reason, error_type, traceback)
@@ -40,6 +41,7 @@ select coalesce(array_agg(msg_id), '{}') as settled,
            format('%s, written to postmill.failures and dead_letters: a trigger keeps them out',
                   (select count(*) from ended))::integer
        end as kept_out
+       , (select postmill._ended($6::text, ids, headers, 'dead') from followed where ids is not null) --? headers
   from letter --? !again
   from (select msg_id from letter --? again
          union all --? again

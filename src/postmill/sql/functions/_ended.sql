@@ -1,0 +1,17 @@
+-- What follows the end of messages: those that they were to send, and those that wait for them.
+-- Called by the statements complete, dead_letter and cancel_running and by cancel, for messages whose headers have one
+-- of postmill-dependents, postmill-then, postmill-else; they hold the messages' rows. `fate`: completed, dead or
+-- cancelled. Locks and errors as release and _follow_up.
+create or replace function postmill._ended(queue text, ids bigint[], headers jsonb[], fate text) returns void
+language plpgsql volatile
+set search_path = ''
+as $$
+begin
+    perform postmill._follow_up(queue, ended.id, ended.headers, fate)
+    from unnest(ids, headers) as ended (id, headers)
+    where ended.headers ?| array['postmill-then', 'postmill-else'];
+    perform postmill.release(queue, array(
+        select ended.id from unnest(ids, headers) as ended (id, headers)
+        where ended.headers ? 'postmill-dependents' order by ended.id), fate);
+end
+$$;

@@ -1,0 +1,8 @@
+-- Whether a JSON value describes a message to send: an object with a queue and a message.
+-- Called by _check_jobs. Takes no locks. Errors: none.
+create or replace function postmill._is_follow_up(value jsonb) returns boolean
+language sql immutable
+set search_path = ''
+as $$
+    select jsonb_typeof(value) = 'object' and jsonb_typeof(value -> 'queue') = 'string' and value ? 'message';
+$$;

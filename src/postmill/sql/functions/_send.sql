@@ -1,0 +1,70 @@
+-- Sends messages that ask for more than their delivery, and returns each one's id in the order of `messages`;
+-- `existed`: its key was taken, and the id is that of the message that holds it.
+-- The queue's table is locked before ids are drawn: a worker that sees an id given out must see its transaction too.
+-- A message with a group, of a queue with limits, or with sources to wait for is parked: it has its final id, and a
+-- row in gates or blocked says what it waits for.
+-- Called by send and send_jobs, which have checked the arguments. Runs with the caller's rights. Lock order: the
+-- queue's table (ROW EXCLUSIVE), unique_keys in order of the keys, new rows only after that. Errors: PM001, PM003,
+-- PM004, PM007.
+create or replace function postmill._send(
+    queue text, messages jsonb[], due_at timestamptz, headers jsonb[],
+    unique_keys text[], unique_for interval, on_conflict text, after jsonb[], on_source_dead text
+) returns table (msg_id bigint, existed boolean)
+language plpgsql volatile
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    relation constant regclass := postmill._queue_table(queue);
+    sequence constant text := pg_get_serial_sequence(relation::text, 'msg_id');
+    limited  boolean;
+    ids      bigint[];
+    held     boolean[];  -- by place: its key was taken
+    gated    bigint[];
+    groups   text[];
+begin
+    if not postmill._has_headers() then
+        perform postmill._refuse_headers();
+    end if;
+    execute format('lock table %s in row exclusive mode', relation);
+    select coalesce(max_running, starts) is not null into limited from postmill.queues where queue_name = queue;
+    if unique_keys is null then
+        select array_agg(nextval(sequence)), array_agg(false) into ids, held
+        from generate_series(1, cardinality(messages));
+    else
+        select array_agg(coalesce(placed.msg_id, nextval(sequence)) order by placed.place),
+               array_agg(placed.existed order by placed.place)
+        into ids, held
+        from postmill._place_keys(queue, messages, due_at, headers, unique_keys, unique_for, on_conflict) as placed;
+    end if;
+    execute format(
+        'insert into %s (msg_id, vt, message, headers) overriding system value
+         select sent.id, case when sent.waits then postmill._parked_until() else $5 end, sent.message, sent.headers
+         from (select id, message, headers, held,
+                   after is not null or $6 or postmill._group_of(headers) is not null as waits
+               from unnest($1, $2, $3, $4, $7) as sent (id, message, headers, held, after)) as sent
+         where not sent.held
+         order by sent.id',
+        relation)
+    using ids, messages, headers, held, due_at, coalesce(limited, false), after;
+    select array_agg(sent.id), array_agg(coalesce(postmill._group_of(sent.headers), ''))
+    into gated, groups
+    from unnest(ids, headers, held, after) as sent (id, headers, held, after)
+    where not sent.held and sent.after is null
+      and (limited or postmill._group_of(sent.headers) is not null);
+    if gated is not null then
+        perform postmill._park(queue, gated, groups, array_fill(due_at, array[cardinality(gated)]));
+        if due_at <= clock_timestamp() then
+            perform postmill._wake_one(queue);
+        end if;
+    end if;
+    if after is not null then
+        perform postmill._block(
+            queue, ids, array(select case when not sent.held then sent.after end
+                              from unnest(held, after) with ordinality as sent (held, after, place) order by place),
+            due_at, on_source_dead);
+    end if;
+    return query select sent.id, sent.held
+    from unnest(ids, held) with ordinality as sent (id, held, place) order by sent.place;
+end
+$$;

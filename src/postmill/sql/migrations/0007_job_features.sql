@@ -1,0 +1,85 @@
+-- What a message may ask for beside its delivery: a group, limits, a unique key, sources to wait for, a result that
+-- another waits for. Lock order: blocked, queue rows by msg_id, claims, gates, groups (skipping locked), edges.
+
+-- Limits are null where there are none.
+alter table postmill.queues
+    add column gated boolean not null default false,          -- a message of it was parked: workers look at its gates
+    add column has_priorities boolean not null default false, -- its table has the index that finds urgent messages
+    add column max_running integer,                           -- at once, over all workers
+    add column starts integer,                                -- at most this many starts in `per`
+    add column per interval,
+    add column group_max_running integer,                     -- the same of each group that has no limits of its own
+    add column group_starts integer,
+    add column group_per interval,
+    add column archive_max_rows bigint;                       -- the archive is cut to about this many rows
+
+-- One row a message that waits, in its queue's table, for a place in its group; and one that has it: then it names the
+-- claim. No counter of places exists, so none can be wrong.
+create table postmill.gates (
+    queue_name text collate "C" not null,
+    group_key  text collate "C" not null,
+    rank       timestamptz not null,   -- when it may start, and its place in the group
+    msg_id     bigint not null,
+    claim_id   bigint,                 -- of postmill.claims; null while it waits
+    primary key (queue_name, msg_id)
+) with (fillfactor = 90, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_cost_delay = 0);
+create index gates_waiting on postmill.gates (queue_name, group_key, rank, msg_id) where claim_id is null;
+create index gates_held on postmill.gates (queue_name, group_key, claim_id) where claim_id is not null;
+
+-- One row a group that has had a message. A claim locks it while it counts the places that are taken. The key '' stands
+-- for the queue itself.
+create table postmill.groups (
+    queue_name  text collate "C" not null,
+    group_key   text collate "C" not null,
+    max_running integer,               -- null: as the queue says for each group
+    starts      integer,
+    per         interval,
+    recent      timestamptz[] not null default '{}',        -- the last starts, where at most 1,000 are allowed
+    tat         timestamptz not null default '-infinity',   -- above: when the next start would be in time (GCRA)
+    primary key (queue_name, group_key)
+);
+
+-- A key is held while its message is in the queue, or until it expires.
+create table postmill.unique_keys (
+    queue_name text collate "C" not null,
+    unique_key text collate "C" not null,
+    msg_id     bigint not null,
+    expires_at timestamptz,
+    primary key (queue_name, unique_key)
+) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
+        autovacuum_vacuum_cost_delay = 0);
+
+-- Which message waits for which, and how many sources each waits for.
+create table postmill.edges (
+    source_queue text collate "C" not null,
+    source_id    bigint not null,
+    target_queue text collate "C" not null,
+    target_id    bigint not null,
+    on_dead      text not null check (on_dead in ('cancel', 'skip', 'block')),
+    died         boolean not null default false, -- the source is dead, and the target waits for its replay
+    primary key (source_queue, source_id, target_queue, target_id)
+);
+create index edges_target on postmill.edges (target_queue, target_id);
+
+create table postmill.blocked (
+    queue_name text collate "C" not null,
+    msg_id     bigint not null,
+    waits      integer not null,
+    due_at     timestamptz not null,
+    primary key (queue_name, msg_id)
+);
+create index blocked_free on postmill.blocked (queue_name, msg_id) where waits <= 0;
+
+-- Channels on which the end of a message is awaited. Unlogged: a hint; whoever waits also polls.
+create unlogged table postmill.waiters (
+    queue_name text collate "C" not null,
+    msg_id     bigint not null,
+    channel    text not null,
+    since      timestamptz not null default clock_timestamp(),
+    primary key (queue_name, msg_id, channel)
+);
+
+-- Functions that have further parameters now. With the old ones beside them, a call would be ambiguous.
+drop function if exists postmill.send(text, jsonb, interval, timestamptz, jsonb);
+drop function if exists postmill.send_batch(text, jsonb[], interval, timestamptz, jsonb[]);
