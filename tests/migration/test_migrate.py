@@ -4,18 +4,20 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from postmill import sql
-from postmill.db.tools import pgmq
+from postmill.db.tools import migration_plan, pgmq
 from postmill.db.tools.migrate import check_version, migrate, pending_sql
 from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing, SchemaTooNew
+from postmill.sql import catalog
 from tests.sql.asking import Database, column, rows, value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from postmill.embedded.binaries import Binaries
 
@@ -121,6 +123,124 @@ def test_a_changed_function_is_applied_again_and_keeps_its_grants(empty: Databas
 
     assert value(empty, "select postmill.now() is not null")
     assert value(empty, "select has_function_privilege('pg_monitor', 'postmill.now()', 'execute')")
+
+
+@pytest.fixture
+def role(empty: Database) -> Iterator[str]:
+    """A role of this test."""
+    name = f"looks_{uuid4().hex[:12]}"
+    empty.execute(f"create role {name}".encode())
+    yield name
+    empty.execute(f"drop owned by {name}; drop role {name}".encode())
+
+
+@pytest.fixture
+def next_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration that drops a function and makes a table, and a new function that the others call."""
+    more = {
+        "migrations": ("9000_later", "drop function postmill.now(); create table postmill.later (id int);"),
+        "functions": ("_later", "create function postmill._later() returns int language sql as 'select 1';"),
+    }
+    monkeypatch.setattr(
+        migration_plan,
+        "scripts",
+        lambda folder: [*catalog.scripts(folder), *([more[folder]] if folder in more else [])],
+    )
+
+
+def test_a_function_that_is_dropped_and_made_again_keeps_its_grants(
+    empty: Database, role: str, request: pytest.FixtureRequest
+) -> None:
+    """Each upgrade that changed a function's parameters took it away from the roles that had it."""
+    migrate(empty)
+    empty.execute(
+        f"grant usage on schema postmill to {role}; grant select on all tables in schema postmill to {role};"
+        f"grant execute on function postmill.now to {role} with grant option".encode()
+    )
+    before = value(empty, "select 'postmill.now()'::regprocedure::oid")
+
+    request.getfixturevalue("next_release")
+    assert migrate(empty).steps == ("migrations/9000_later", "functions and views")
+
+    may = "select has_function_privilege($1, $2, $3)"
+    assert value(empty, "select 'postmill.now()'::regprocedure::oid") != before
+    assert value(empty, may, role, "postmill.now()", "execute with grant option")
+    assert value(empty, may, role, "postmill._later()", "execute")
+    assert not value(empty, may, role, "postmill.pause(text, text)", "execute")
+    assert not value(empty, may, "pg_monitor", "postmill._later()", "execute")
+    assert value(empty, "select has_table_privilege($1, 'postmill.later', 'select')", role)
+    assert not value(empty, "select has_table_privilege($1, 'postmill.later', 'insert')", role)
+
+
+def test_a_function_that_another_role_makes_again_keeps_its_owner(
+    empty: Database, role: str, request: pytest.FixtureRequest
+) -> None:
+    """A superuser upgraded the schema of a role that then could not upgrade it again by itself."""
+    migrate(empty)
+    empty.execute(f"alter function postmill.now owner to {role}".encode())
+    request.getfixturevalue("next_release")
+    migrate(empty)
+    assert (
+        value(
+            empty,
+            "select proowner::regrole::text from pg_proc where proname = 'now' and "
+            "pronamespace = 'postmill'::regnamespace",
+        )
+        == role
+    )
+
+
+def test_no_session_sees_a_function_that_is_being_replaced(
+    empty: Database, connect: Callable[[], Database], request: pytest.FixtureRequest
+) -> None:
+    """It was away between two transactions of the migration, and whatever called it failed."""
+    migrate(empty)
+    request.getfixturevalue("next_release")
+    keeper, looker = connect(), connect()
+    keeper.execute(b"begin; lock table postmill.workers in access share mode")
+    keeper.execute(b"lock table postmill.active_workers in access share mode")
+    with ThreadPoolExecutor(1) as pool:
+        upgrade = pool.submit(migrate, empty)
+        waits = "select count(*) from pg_locks where not granted and pid = $1"
+        while not value(looker, waits, empty.info.backend_pid):
+            assert not upgrade.done()
+        assert value(looker, "select postmill.now() is not null")
+        keeper.execute(b"commit")
+        upgrade.result()
+    assert value(looker, "select postmill.now() is not null")
+
+
+def test_a_deadlock_with_a_session_at_work_is_met_again_and_passes(
+    empty: Database, connect: Callable[[], Database], request: pytest.FixtureRequest
+) -> None:
+    """A step locks more than one thing, in another order than sessions do."""
+    migrate(empty)
+    request.getfixturevalue("next_release")
+    worker, looker = connect(), connect()
+    worker.execute(b"set deadlock_timeout = '1 min'")
+    empty.execute(b"set deadlock_timeout = '1 s'")
+    worker.execute(b"begin; select from postmill.active_workers")
+    with ThreadPoolExecutor(2) as pool:
+        upgrade = pool.submit(migrate, empty)
+        waits = "select count(*) from pg_locks where not granted and pid = $1"
+        while not value(looker, waits, empty.info.backend_pid):
+            assert not upgrade.done()
+        # The lock that the migrator of another step holds: the advisory one.
+        worker.execute(b"select pg_advisory_xact_lock(x'706f73746d696c6c'::bigint)")
+        worker.execute(b"commit")
+        assert upgrade.result().steps == ("migrations/9000_later", "functions and views")
+
+
+def test_what_a_user_has_built_on_a_function_that_changes_is_named(
+    empty: Database, request: pytest.FixtureRequest
+) -> None:
+    migrate(empty)
+    empty.execute(b"create view public.mine as select postmill.now()")
+    request.getfixturevalue("next_release")
+    with pytest.raises(MigrationFailed, match=r"view public\.mine depends on") as refusal:
+        migrate(empty)
+    assert "create it again" in refusal.value.hint
+    assert value(empty, "select to_regclass('postmill.later')") is None
 
 
 def test_after_a_migration_all_functions_are_applied_again(empty: Database) -> None:

@@ -21,12 +21,17 @@ from postmill.model.sqlstates import Condition, condition, state_of
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from psycopg.rows import DictRow
 
 OLDEST_SERVER = 15
 """The oldest major version of PostgreSQL that Postmill runs on, and the oldest that its tests run against."""
+
+MAX_DEADLOCKS = 10
+"""How often a step that met a deadlock is run again. A step locks tables and views, which sessions at work
+lock in another order. Each deadlock ends after about a second; ten in a row are no longer chance.
+"""
 
 _RUN_MIGRATE = "Run: postmill migrate"
 
@@ -51,15 +56,26 @@ def migrate(connection: psycopg.Connection[Any]) -> Report:
     """
     _check_connection(connection)
     done: list[str] = []
+    deadlocks = 0
     with _errors_in_words(connection):
         while migration_plan.pending(_installed(connection)):
-            with connection.transaction():
-                _execute(connection, statement("migration_lock"))
-                # Another process may have done it while this one waited for the lock.
-                for step in migration_plan.pending(_installed(connection))[:1]:
-                    _execute(connection, step.sql)
-                    done.append(step.name)
+            try:
+                done += _next_step(connection)
+            except psycopg.errors.DeadlockDetected:
+                deadlocks += 1
+                if deadlocks > MAX_DEADLOCKS:
+                    raise
     return Report(tuple(done))
+
+
+def _next_step(connection: psycopg.Connection[Any]) -> Sequence[str]:
+    """Run the next step in a transaction; its names. None when another process has done it meanwhile."""
+    with connection.transaction():
+        _execute(connection, statement("migration_lock"))
+        for step in migration_plan.pending(_installed(connection))[:1]:
+            _execute(connection, step.sql)
+            return step.names
+    return ()
 
 
 def pending_sql(connection: psycopg.Connection[Any]) -> str:
@@ -191,6 +207,12 @@ def _may_not_look(error: psycopg.Error, connection: psycopg.Connection[Any]) -> 
 
 def _in_words(error: psycopg.Error, connection: psycopg.Connection[Any]) -> MigrationFailed:
     why = f"{error.diag.message_primary or error}"
+    if isinstance(error, psycopg.errors.DependentObjectsStillExist):
+        return MigrationFailed(
+            "Something in this database is built on a part of Postmill that changes; nothing was changed.",
+            why=f"{error.diag.message_detail or why}.",
+            hint="Drop it, run postmill migrate, and create it again.",
+        )
     match condition(state_of(error)):
         case Condition.FORBIDDEN:
             role, database = connection.info.user, connection.info.dbname

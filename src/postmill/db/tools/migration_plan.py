@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One transaction of a migration: what it is called and its whole text, the record of itself included."""
+    """One transaction of a migration: what it installs and its whole text, the record of itself included."""
 
-    name: str
+    names: tuple[str, ...]
     sql: str
 
     @property
     def script(self) -> str:
         """The step as psql would run it."""
-        return f"-- {self.name}\nbegin;\n{statement('migration_lock')}\n{self.sql}\ncommit;\n"
+        return f"-- {', '.join(self.names)}\nbegin;\n{statement('migration_lock')}\n{self.sql}\ncommit;\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,15 @@ def pending(installed: Installed) -> list[Step]:
     check_not_newer(installed)
     steps = []
     if not installed.migrator:
-        steps.append(Step("migrator", statement("migrator_tables")))
+        steps.append(Step(("migrator",), statement("migrator_tables")))
     if not installed.pgmq:
         bundle = pgmq.bundle()
-        steps.append(Step("pgmq", _recorded(bundle.sql, "pgmq", bundle.version)))
-    migrations = list(_pending_migrations(installed))
-    return [*steps, *migrations, *_pending_scripts(installed, again=bool(migrations))]
+        steps.append(Step(("pgmq",), _recorded(bundle.sql, "pgmq", bundle.version)))
+    migrations = dict(_pending_migrations(installed))
+    components = list(_pending_components(installed, again=bool(migrations)))
+    if components:
+        steps.append(_schema_step(migrations, components))
+    return steps
 
 
 def missing(installed: Installed) -> list[str]:
@@ -82,11 +85,21 @@ def check_not_newer(installed: Installed) -> None:
         )
 
 
-def _pending_migrations(installed: Installed) -> Iterator[Step]:
+def _schema_step(migrations: Mapping[str, str], components: list[str]) -> Step:
+    """Migrations, functions, views and facades in one transaction: a migration drops the functions whose
+    parameters or columns change, and no other session ever sees that they are away. Their grants are kept.
+    """
+    # Functions may call each other in any order: their bodies are checked when they run.
+    after = ["set local check_function_bodies = off;", *components, statement("functions_private")]
+    texts = [statement("rights_remember"), *migrations.values(), *after, statement("rights_restore")]
+    return Step((*migrations, "functions and views"), "\n".join(texts))
+
+
+def _pending_migrations(installed: Installed) -> Iterator[tuple[str, str]]:
     for name, text in scripts("migrations"):
         ran = installed.migrations.get(name)
         if ran is None:
-            yield Step(f"migrations/{name}", _with_record(text, name))
+            yield f"migrations/{name}", _with_record(text, name)
         elif ran != _digest(text):
             raise MigrationFailed(
                 f"Migration {name} is not the one that ran on this database.",
@@ -95,17 +108,12 @@ def _pending_migrations(installed: Installed) -> Iterator[Step]:
             )
 
 
-def _pending_scripts(installed: Installed, *, again: bool) -> Iterator[Step]:
-    """Functions, views and facades as one step: those whose text changed, or all after a migration."""
-    texts = [
-        _recorded(text, name, "")
-        for name, text in _components()
-        if (again or installed.components.get(name) != _digest(text)) and not _is_foreign(name, installed)
-    ]
-    if texts:
-        # Functions may call each other in any order: their bodies are checked when they run.
-        lines = ["set local check_function_bodies = off;", *texts, statement("functions_private")]
-        yield Step("functions and views", "\n".join(lines))
+def _pending_components(installed: Installed, *, again: bool) -> Iterator[str]:
+    """Functions, views and facades: those whose text changed, or all after a migration."""
+    for name, text in _components():
+        is_due = again or installed.components.get(name) != _digest(text)
+        if is_due and not _is_foreign(name, installed):
+            yield _recorded(text, name, "")
 
 
 def _components() -> Iterator[tuple[str, str]]:
