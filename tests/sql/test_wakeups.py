@@ -85,6 +85,82 @@ def test_who_leaves_calls_another(db: Database, listening: Database) -> None:
     assert heard(listening, CHANNEL) == ["claim"]
 
 
+@pytest.mark.parametrize(
+    ("inserted", "wakes"),
+    [
+        ("select clock_timestamp(), '1' where false", False),
+        ("select clock_timestamp() + interval '6 s', '1' from generate_series(1, 9)", False),
+        ("values ('9999-01-01', '1'), ('infinity', '1')", False),
+        ("select clock_timestamp() + interval '1 s', '1'", True),
+        ("values ('9999-01-01', '1'), (clock_timestamp(), '1'), ('9999-01-01', '1')", True),
+        ("values ('-infinity', '1')", True),
+    ],
+)
+def test_wakes_only_for_what_the_worker_would_find_too_late(
+    db: Database, listening: Database, inserted: str, wakes: bool
+) -> None:
+    # The worker looks again within 5 s, and then learns when the next message falls due.
+    db.execute(f'insert into pgmq."q_re-size" (vt, message) {inserted}'.encode())
+    assert heard(listening, CHANNEL) == ["claim"] * wakes
+
+
+def test_a_worker_that_looks_seldom_is_woken_for_what_is_due_before(
+    db: Database, listening: Database
+) -> None:
+    db.execute(b"update postmill.idle_workers set max_poll_s = 30")
+    db.execute(b"select pgmq.send('re-size', '1', 20)")
+    assert heard(listening, CHANNEL) == ["claim"]
+    db.execute(b"select pgmq.send('re-size', '1', 40)")
+    assert heard(listening, CHANNEL) == []
+
+
+def test_copying_no_rows_or_parked_ones_is_silent(db: Database, listening: Database) -> None:
+    for moment in ("", "9999-01-01", "now"):
+        with db.cursor().copy(b'copy pgmq."q_re-size" (vt, message) from stdin') as copy:
+            for _ in range(bool(moment)):
+                copy.write_row((moment, "1"))
+        assert heard(listening, CHANNEL) == ["claim"] * (moment == "now")
+
+
+def test_a_partitioned_queue_wakes_too(db: Database, listening: Database) -> None:
+    name, key = b'pgmq."q_re-size"', b"generated always as identity"
+    db.execute(b"drop table " + name)
+    db.execute(
+        b"create table " + name + b" (msg_id bigint " + key + b", read_ct integer not null default 0,"
+        b" enqueued_at timestamptz not null default now(), last_read_at timestamptz, vt timestamptz not null,"
+        b" message jsonb, headers jsonb) partition by range (msg_id)"
+    )
+    for low, high in ((1, 3), (3, 1000)):
+        db.execute(
+            f'create table pgmq."q_re-size_{low}" partition of pgmq."q_re-size"'
+            f" for values from ({low}) to ({high})".encode()
+        )
+    db.execute(b"select postmill.enable_wakeups('re-size')")
+    db.execute(b"select pgmq.send_batch('re-size', array_fill('1'::jsonb, array[4]), 60)")
+    assert heard(listening, CHANNEL) == []
+    db.execute(b"select pgmq.send_batch('re-size', array_fill('1'::jsonb, array[4]))")
+    assert heard(listening, CHANNEL) == ["claim"]
+
+
+def test_a_trigger_of_an_earlier_release_goes_on_waking_until_it_is_replaced(
+    db: Database, listening: Database
+) -> None:
+    # It passes no rows: reading them would fail every send of every client.
+    db.execute(
+        b'create or replace trigger postmill_wake after insert on pgmq."q_re-size" for each statement'
+        b" execute function postmill.wake('re-size')"
+    )
+    db.execute(b"select pgmq.send('re-size', '1')")
+    db.execute(b"select pgmq.send('re-size', '1', 60)")
+    assert heard(listening, CHANNEL) == ["claim", "claim"]
+    for _ in range(2):
+        db.execute(b"select postmill.enable_wakeups('re-size')")
+    db.execute(b"select pgmq.send('re-size', '1', 60)")
+    assert heard(listening, CHANNEL) == []
+    db.execute(b"select pgmq.send('re-size', '1')")
+    assert heard(listening, CHANNEL) == ["claim"]
+
+
 def test_silent_when_nobody_waits(db: Database, listening: Database) -> None:
     db.execute(b"delete from postmill.idle_workers")
     db.execute(b"select pgmq.send('re-size', '1')")

@@ -74,7 +74,7 @@ class Claimer(Service):
         self.worker_id = worker_id
         self.policy = ClaimPolicy(max_poll_s=options.max_poll_s, poll_interval_s=options.poll_interval_s)
         self.lanes = QueueLanes(shared, worker_id, options, find_shape, self._take_over)
-        self._idle = IdleRegistration(shared, options.queue, worker_id)
+        self._idle = IdleRegistration(shared, options.queue, worker_id, options.max_poll_s)
         self._claim_reports = ClaimReports(events)
         self.lanes.on_overlooked = self._claim_reports.overlooked
         self.lanes.odd_rows.on_left_out = self._claim_reports.left_out

@@ -27,19 +27,23 @@ if TYPE_CHECKING:
 class IdleRegistration:
     """Raises what asyncpg raises, except for work that is done later."""
 
-    def __init__(self, shared: SharedConnection, queue: str, worker_id: UUID) -> None:
+    def __init__(self, shared: SharedConnection, queue: str, worker_id: UUID, max_poll_s: float) -> None:
+        """``max_poll_s``: the longest rest of the worker. A message that falls due later need not wake it."""
         self.listed = False
         """Whether the worker's row is there, so that a send may wake it."""
         self._shared = shared
         self._queue = queue
         self._worker_id = worker_id
+        self._max_poll_s = max_poll_s
         self._unawaited: asyncio.Task[object] | None = None
         shared.on_connect(self._connected)
 
     async def join(self) -> None:
         """Write the worker's row."""
         if not self.listed:
-            await self._shared.execute(statement("idle_worker_add"), self._queue, self._worker_id)
+            await self._shared.execute(
+                statement("idle_worker_add"), self._queue, self._worker_id, self._max_poll_s
+            )
             self.listed = True
 
     async def leave(self) -> None:

@@ -80,6 +80,9 @@ create unlogged table postmill.waiters (
     primary key (queue_name, msg_id, channel)
 );
 
+-- Within so many seconds an idle worker looks of its own accord: a message that is due later need not wake it.
+alter table postmill.idle_workers add column max_poll_s double precision not null default 5;
+
 -- Functions that have further parameters now. With the old ones beside them, a call would be ambiguous.
 drop function if exists postmill.send(text, jsonb, interval, timestamptz, jsonb);
 drop function if exists postmill.send_batch(text, jsonb[], interval, timestamptz, jsonb[]);
