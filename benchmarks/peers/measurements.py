@@ -1,4 +1,4 @@
-"""The five measurements, the same for every peer. Each returns figures by name, with the unit in the name.
+"""The measurements, the same for every peer. Each returns figures by name, with the unit in the name.
 
 A driver is believed about when a handler began; whether everything is settled is asked of the database.
 """
@@ -56,8 +56,8 @@ class Bench:
         self._server = server
         self._options = options
 
-    def about(self) -> dict[str, str]:
-        """The peer's version and settings; also tells whether it can be installed at all."""
+    def about(self) -> dict[str, Any]:
+        """The peer's version, settings and features; also tells whether it can be installed at all."""
         with database(self._server, f"peers_{self._peer.name}") as url:
             return self._install(url)
 
@@ -65,6 +65,25 @@ class Bench:
         """Messages a second: bulk enqueue into an empty queue, then a worker that empties it."""
         with self._database() as url:
             return {"enqueue": self._enqueue(url, self._messages), "drain": self._drain(url, self._messages)}
+
+    def unique(self) -> Figures:
+        """Messages a second: bulk enqueue into an empty queue, each message with a key of its own."""
+        with self._database("unique") as url:
+            return {"unique": self._enqueue(url, self._messages, feature="unique")}
+
+    def priority(self) -> Figures:
+        """Messages a second: a worker empties a queue of messages of ten priorities, which it honours."""
+        return {"priority": self._drain_featured("priority", self._messages)}
+
+    def limited(self) -> Figures:
+        """Messages a second: a worker empties a queue of 100 groups, of which one message each may run."""
+        return {"limited": self._drain_featured("limited", self._peer.limited_messages or self._messages)}
+
+    def _drain_featured(self, feature: str, messages: int) -> float:
+        with self._database(feature) as url:
+            messages = min(messages, self._options.messages)
+            self._enqueue(url, messages, feature=feature)
+            return self._drain(url, messages, feature=feature)
 
     def latency(self) -> Figures:
         """From the confirmed commit of one message to the start of its handler, on an idle worker.
@@ -127,28 +146,28 @@ class Bench:
         return Driver(self._environment, {"role": role, "url": url, **defaults, **task})
 
     @contextmanager
-    def _database(self) -> Iterator[str]:
+    def _database(self, feature: str | None = None) -> Iterator[str]:
         with database(self._server, f"peers_{self._peer.name}") as url:
-            self._install(url)
+            self._install(url, feature=feature)
             yield url
 
-    def _install(self, url: str) -> dict[str, str]:
-        with self._driver(url, "install") as driver:
+    def _install(self, url: str, **task: Any) -> dict[str, Any]:
+        with self._driver(url, "install", **task) as driver:
             [about] = driver.until("version", GIVE_UP_S)
             driver.wait_for_end()
         return about
 
-    def _enqueue(self, url: str, messages: int) -> float:
-        with self._driver(url, "enqueue", messages=messages) as driver:
+    def _enqueue(self, url: str, messages: int, **task: Any) -> float:
+        with self._driver(url, "enqueue", messages=messages, **task) as driver:
             [line] = driver.until("took_s", GIVE_UP_S)
         return float(messages / line["took_s"])
 
-    def _drain(self, url: str, messages: int) -> float:
+    def _drain(self, url: str, messages: int, **task: Any) -> float:
         """From the first handler's start until the database has nothing unfinished."""
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("vacuum analyze")
             connection.execute("checkpoint")
-        with self._driver(url, "work", handler="count", goal=messages) as worker:
+        with self._driver(url, "work", handler="count", goal=messages, **task) as worker:
             [line] = worker.until("first", GIVE_UP_S)
             worker.until("reached", GIVE_UP_S)
             finished = self._finished(url, time.monotonic() + GIVE_UP_S)

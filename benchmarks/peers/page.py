@@ -60,6 +60,9 @@ def _percent(value: float) -> str:
 COLUMNS = (
     Column("enqueue, messages/s", ("enqueue", "per_s"), _rate, max, "enqueue"),
     Column("drain, messages/s", ("drain", "per_s"), _rate, max, "drain"),
+    Column("unique enqueue, messages/s", ("unique", "per_s"), _rate, max, "unique"),
+    Column("drain by priority, messages/s", ("priority", "per_s"), _rate, max, "priority"),
+    Column("drain of limited groups, messages/s", ("limited", "per_s"), _rate, max, "limited"),
     Column("latency p50, ms", ("latency", "p50_ms"), _ms, min, "latency"),
     Column("p95", ("latency", "p95_ms"), _ms, min),
     Column("p99", ("latency", "p99_ms"), _ms, min),

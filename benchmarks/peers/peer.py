@@ -18,6 +18,8 @@ class Peer:
     driver: str
     messages: int
     unfinished: str
+    limited_messages: int | None = None
+    """Messages of a round with limits, where that is much slower than one without."""
     requirements: str | None = None
     needs_python: str | None = None
     """The oldest Python that will do, where that is newer than Postmill's own."""

@@ -23,7 +23,7 @@ from benchmarks.peers.process import DriverFailed
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from benchmarks.peers.measurements import Options
@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
     Found = dict[str, Any]
 
-MEASUREMENTS = ("throughput", "latency", "pinned", "crash")
-"""``throughput`` is enqueue and drain; ``pinned`` needs it in the same run."""
+MEASUREMENTS = ("throughput", "unique", "priority", "limited", "latency", "pinned", "crash")
+"""``throughput`` is enqueue and drain; ``pinned`` needs it in the same run. ``unique``, ``priority`` and
+``limited`` are of those systems that have them.
+"""
 
 
 class Run:
@@ -58,16 +60,37 @@ class Run:
                 self._benches[peer.name] = bench
 
     def throughput(self) -> None:
+        """Messages a second, sent in bulk and worked off."""
+        self._in_rounds("throughput", {name: bench.throughput for name, bench in self._benches.items()})
+
+    def unique(self) -> None:
+        """Messages a second that are sent in bulk, each with a key of its own."""
+        self._in_rounds("unique", {name: bench.unique for name, bench in self._having("unique")})
+
+    def priority(self) -> None:
+        """Messages a second that are worked off, of ten priorities."""
+        self._in_rounds("priority", {name: bench.priority for name, bench in self._having("priority")})
+
+    def limited(self) -> None:
+        """Messages a second that are worked off, one of each of many groups at a time."""
+        self._in_rounds("limited", {name: bench.limited for name, bench in self._having("limited")})
+
+    def _having(self, feature: str) -> Iterator[tuple[str, Bench]]:
+        for name, bench in self._benches.items():
+            if feature in self.found[name]["features"]:
+                yield name, bench
+
+    def _in_rounds(self, what: str, measures: Mapping[str, Callable[[], Found]]) -> None:
         """Medians of several rounds, each with all peers, so that the machine's noise falls on all."""
-        rounds: dict[str, list[Found]] = {name: [] for name in self._benches}
+        rounds: dict[str, list[Found]] = {name: [] for name in measures}
         for _ in range(self._options.rounds):
-            for name, bench in self._benches.items():
-                if found := self._try(name, "throughput", bench.throughput):
+            for name, measure in measures.items():
+                if found := self._try(name, what, measure):
                     rounds[name].append(found)
         for name, found_here in rounds.items():
-            for what in found_here[0] if found_here else ():
-                rates = [found[what] for found in found_here]
-                self.found[name][what] = {"per_s": median(rates), "rounds": rates}
+            for rate in found_here[0] if found_here else ():
+                rates = [found[rate] for found in found_here]
+                self.found[name][rate] = {"per_s": median(rates), "rounds": rates}
 
     def latency(self) -> None:
         """One peer after the other."""

@@ -16,8 +16,11 @@ from postmill.bench.arena import arena
 from postmill.bench.enqueue import payload
 from postmill.bench.pinned import pin
 from postmill.bench.report import Report
+from postmill.engine.claim.lane import Fast
 from postmill.model.config.address import Address
 from postmill.model.queue.payload import to_json
+from postmill.model.queue.queue_name import QueueShape
+from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
     import psycopg
@@ -139,6 +142,7 @@ WAYS = [
         ),
         (["cost", "--messages", "700"], "bytes of WAL/message", WAYS),
         (["settle", "--messages", "700", "--rounds", "1"], "us/message", SETTLED),
+        (["plain", "--messages", "700", "--batch", "100", "--rounds", "1"], "messages/s", []),
         (["reads", "--queues", "2", "--messages", "700"], "ms", ["overview_ms", "running_ms"]),
         (
             ["functions", "--requests", "10", "--seconds", "0.2", "--rounds", "1", "--cold-starts", "2"],
@@ -196,6 +200,23 @@ async def rows_that_vacuum_keeps(place: Arena) -> int:
     return int(kept)
 
 
+def test_a_claim_of_a_plain_queue_is_the_one_of_before() -> None:
+    """A queue that uses no job feature pays nothing for them: the worker's claim has not changed in a byte
+    since before there were any.
+    """
+    shape = QueueShape("plain", 0)
+    assert Fast().statement(shape) == queue_statement("bench_before_claim", shape)
+
+
+def test_the_ratio_of_pairs_stands_in_for_that_of_the_rates() -> None:
+    """Half of the pairs ran on a busy machine: their rates say nothing, and each pair's ratio still does."""
+    report = Report(
+        bench="plain", unit="messages/s", value=50.0, reference_name="before", reference=100.0, paired=0.98,
+        settings={}, environment={},
+    )  # fmt: skip
+    assert report.as_dict()["ratio"] == 0.98
+
+
 def test_without_json_there_is_a_table_with_absolutes_beside_the_ratio(database_url: str) -> None:
     done = run(database_url, "enqueue", "--messages", "100", "--rounds", "2")
     lines = [line.split("\t") for line in done.stdout.splitlines()]
@@ -235,9 +256,6 @@ def test_payloads_have_the_size_that_is_reported(size: int) -> None:
 
 
 def test_the_filled_queue_has_the_payloads_that_a_client_would_send(db: Db) -> None:
-    from postmill.model.queue.queue_name import QueueShape
-    from postmill.sql.catalog import queue_statement
-
     db.execute("select postmill.create_queue('filled')")
     db.execute(queue_statement("bench_fill", QueueShape("filled", 0)), (12, 100))
     found = [row["message"] for row in db.execute("select message from pgmq.q_filled").fetchall()]

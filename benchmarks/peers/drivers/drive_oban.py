@@ -7,13 +7,13 @@ from contextlib import asynccontextmanager
 import psycopg
 from oban import Oban, worker
 from oban.schema import install as install_schema
-from protocol import drive
+from protocol import drive, priority_of
 
 SETTINGS = "limit=200, debounce_interval=0.001, pool of 10; bulk: enqueue_many of 1,000"
 TUNED = {"limit": 200, "debounce_interval": 0.001}
 
 
-async def install(url):
+async def install(url, _feature=None):
     pool = await Oban.create_pool(dsn=url)
     await install_schema(pool)
     await pool.close()
@@ -35,7 +35,9 @@ class Sender:
         self._connection = connection
 
     async def many(self, payloads):
-        await self._oban.enqueue_many(*(Work.new(item) for item in payloads))
+        has_priority = self.feature == "priority"
+        jobs = [Work.new(item, priority=priority_of(item) if has_priority else 0) for item in payloads]
+        await self._oban.enqueue_many(*jobs)
 
     async def one(self, payload):
         await self._oban.enqueue(Work.new(payload), conn=self._connection)
@@ -61,4 +63,4 @@ async def work(task, handle):
         await asyncio.Event().wait()
 
 
-drive("oban", SETTINGS, install, sender, work)
+drive("oban", SETTINGS, install, sender, work, ("priority",))

@@ -13,6 +13,13 @@ export const load = createRequire(join(process.cwd(), "driver.js"));
 export const clock = () => Number(process.hrtime.bigint()) / 1e9;
 export const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
+// The features: see protocol.py.
+const GROUPS = 100;
+const PRIORITIES = 10;
+export const keyOf = (item) => `key ${item.n}`;
+export const priorityOf = (item) => item.n % PRIORITIES;
+export const groupOf = (item) => `group ${item.n % GROUPS}`;
+
 const payload = (number, size) => ({ n: number, pad: "x".repeat(size - 15 - String(number).length) });
 const payloads = (first, count, size) => Array.from({ length: count }, (_, place) => payload(first + place, size));
 
@@ -68,19 +75,19 @@ const handlers = {
   },
 };
 
-export async function drive(name, settings, { install, sender, work }) {
+export async function drive(name, settings, { install, sender, work, features = [] }) {
   const lines = createInterface(process.stdin);
   lines.once("close", () => process.exit(1)); // the runner has ended
   const task = JSON.parse(await new Promise((resolve) => lines.once("line", resolve)));
   if (task.role === "install") {
-    await install(task.url);
+    await install(task.url, task.feature);
     const about = readFileSync(join("node_modules", name, "package.json"), "utf8");
-    tell({ version: JSON.parse(about).version, settings });
+    tell({ version: JSON.parse(about).version, settings, features });
   } else if (task.role === "work") {
     await work(task, handlers[task.handler](task.goal));
     await FOREVER;
   } else {
-    await { enqueue, send, produce }[task.role](await sender(task.url), task);
+    await { enqueue, send, produce }[task.role](await sender(task.url, task.feature), task);
   }
   process.exit(0);
 }

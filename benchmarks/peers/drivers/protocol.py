@@ -5,9 +5,10 @@ uvloop, where it is) may be imported here. ``protocol.mjs`` is the same for Node
 machine's monotonic clock, which all its processes share. The roles of a task:
 
 ``install``
-    makes tables and queue; tells ``version`` and ``settings``
+    makes tables and queue, with a ``feature`` made ready for it; tells ``version``, ``settings`` and
+    ``features``
 ``enqueue``
-    sends ``messages`` in bulk; tells ``took_s``
+    sends ``messages`` in bulk, with a ``feature`` in its way; tells ``took_s``
 ``send``
     sends ``messages`` one by one at ``rate`` a second; tells of each its number, ``sent``, when it asked for
     the commit, ``committing``, and when that was confirmed, ``committed``
@@ -17,6 +18,15 @@ machine's monotonic clock, which all its processes share. The roles of a task:
     works until it is killed. With ``handler`` ``count`` it does nothing with a message, and tells when it
     had the ``first``, now and then the ``count``, and when ``goal`` was ``reached``; ``stamp`` tells the
     number of each message ``started``; ``hang`` does as well, and never returns
+
+A ``feature`` is one of these, where the system has it in its public interface:
+
+``unique``
+    each message has a key, of which only one may wait at a time
+``priority``
+    messages have ten priorities by turns
+``limited``
+    messages belong to 100 groups by turns, and one of each group runs at a time
 """
 
 from __future__ import annotations
@@ -31,6 +41,7 @@ from importlib.metadata import version
 
 TELL_EVERY_S = 0.1
 TICK_S = 0.02
+PRIORITIES, GROUPS = 10, 100
 """A producer sends so often what has become due since."""
 
 
@@ -44,12 +55,29 @@ def payload(number, size):
     return {"n": number, "pad": "x" * (size - 15 - len(str(number)))}
 
 
-def drive(package, settings, install, sender, work):
+def key_of(payload):
+    """The key of a message that is to be unique."""
+    return f"key {payload['n']}"
+
+
+def priority_of(payload):
+    """0 to 9."""
+    return payload["n"] % PRIORITIES
+
+
+def group_of(payload):
+    """The group of a message of which few may run at a time."""
+    return f"group {payload['n'] % GROUPS}"
+
+
+def drive(package, settings, install, sender, work, features=()):
     """Read the task and do it.
 
     ``sender(url)`` is an asynchronous context manager of a sender with a ``batch`` size, ``many(payloads)``
     and ``one(payload)``, which returns the time just before its commit. ``work(task, handle)`` awaits
-    ``handle(number)`` for each message. ``settings`` says in words what is not default.
+    ``handle(number)`` for each message. ``settings`` says in words what is not default. ``features`` are
+    those that the system has: with one of them ``install`` gets its name, and the sender has it as
+    ``feature``.
     """
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
@@ -57,12 +85,13 @@ def drive(package, settings, install, sender, work):
 
     async def do():
         if task["role"] == "install":
-            await install(task["url"])
-            tell(version=version(package), settings=settings)
+            await install(task["url"], *([task["feature"]] if task.get("feature") else []))
+            tell(version=version(package), settings=settings, features=list(features))
         elif task["role"] == "work":
             await work(task, _handler(task))
         else:
             async with sender(task["url"]) as sending:
+                sending.feature = task.get("feature")
                 await roles[task["role"]](sending, task)
 
     _run(do())

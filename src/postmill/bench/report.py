@@ -22,12 +22,16 @@ class Report:
     environment: Mapping[str, object]
     figures: Mapping[str, float] = field(default_factory=dict)
     """What else was measured, by name with its unit: ``p50_ms`` and so on."""
+    paired: float | None = None
+    """The ratio of a benchmark that measures it in pairs; None: it is ``value`` over ``reference``."""
 
     @property
     def ratio(self) -> float | None:
         """``value`` over ``reference``: higher is better for a rate, lower for a latency. None when the
         reference is nothing: a short run may have completed no message in its first part.
         """
+        if self.paired is not None:
+            return self.paired
         return self.value / self.reference if self.reference else None
 
     def as_dict(self) -> dict[str, Any]:

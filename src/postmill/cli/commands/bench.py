@@ -224,6 +224,29 @@ def settle_command(session: Session, /, **options: Any) -> None:
     _run(session, lambda where, say: settle(where, SettleOptions(**options), say))
 
 
+@bench.command("plain")
+@click.option(
+    "--messages", type=click.IntRange(1), default=40_000, show_default=True, help="Messages a side and round."
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 10_000),
+    default=500,
+    show_default=True,
+    help="Messages of a claim and of its completion.",
+)
+@_payload_bytes
+@_rounds
+@json_option
+@global_options
+@click.pass_obj
+def plain_command(session: Session, /, **options: Any) -> None:
+    """Claims and completions of a queue that uses no job feature, beside those of before."""
+    from postmill.bench.plain import PlainOptions, plain
+
+    _run(session, lambda where, say: plain(where, PlainOptions(**options), say))
+
+
 @bench.command("functions")
 @click.option(
     "--requests",
