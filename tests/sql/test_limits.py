@@ -112,14 +112,13 @@ def test_a_group_keeps_its_last_starts_while_its_limit_changes(db: Database, que
     assert row(db, ask) == {"granted": 0}
 
 
-def test_without_headers_a_queue_can_be_limited_and_its_groups_cannot(db: Database, queue: str) -> None:
-    """A message says its group in a header."""
+@each_way
+def test_a_pgmq_without_headers_is_refused(db: Database, queue: str, call: str, written: str) -> None:
     db.execute(
         b"create or replace function postmill._has_headers() returns boolean language sql return false"
     )
-    db.execute(b"select postmill.limit_queue('re-size', 2)")
     with refused("PM004", "no headers"):
-        db.execute(b"select postmill.limit_groups('re-size', 2)")
+        db.execute(f"select postmill.{call.format(', max_running => 2')}".encode())
 
 
 def test_a_queue_that_is_created_again_has_no_limits(db: Database, queue: str) -> None:

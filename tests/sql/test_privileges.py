@@ -67,7 +67,7 @@ def test_the_grants_for_a_reader_are_enough_and_not_more(
 
     assert value(stranger, "select ready from postmill.queue_stats('re-size')") == 1
     assert column(stranger, "select state from postmill.messages('re-size')") == ["ready"]
-    for view in ("dead", "failed_attempts", "cancelled", "active_workers", "inactive_workers"):
+    for view in ("dead", "failed_attempts", "cancelled", "active_workers", "inactive_workers", "limits"):
         assert rows(stranger, f"select * from postmill.{view}") == []
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         stranger.execute(b"select postmill.cancel('re-size', 1)")

@@ -6,7 +6,7 @@
 -- A tat further ahead than a whole `per` says that the clock was set back: the group then waits for one `per`, and not
 -- for as long as the clock was wrong.
 -- Whole microseconds; each division is rounded to the side of fewer starts.
--- Called by _grant_starts. Takes no locks. Errors: none.
+-- Called by _allowed_starts. Takes no locks. Errors: none.
 create or replace function postmill._paced_starts(
     recent timestamptz[], tat timestamptz, moment timestamptz, wanted integer, starts integer, per interval,
     out granted integer, out kept timestamptz, out again_at timestamptz

@@ -3,7 +3,7 @@
 -- the whole limit may start at once, and each of them frees its place after exactly `per`.
 -- A start in the future says that the clock was set back. It is taken for one of this moment: the limit goes on to
 -- hold, and the group waits for one `per` and not for as long as the clock was wrong.
--- Called by _grant_starts. Takes no locks. Errors: none.
+-- Called by _allowed_starts. Takes no locks. Errors: none.
 create or replace function postmill._window_starts(
     recent timestamptz[], moment timestamptz, wanted integer, starts integer, per interval,
     out granted integer, out kept timestamptz[], out again_at timestamptz

@@ -3,7 +3,7 @@
 -- claim from then on; what runs is not interrupted, and counts. Other pgmq clients are not bound by it.
 -- Messages that wait under a limit that is removed start in the order in which they wait.
 -- Called by people and the command line. Locks: the queue's row in postmill.queues. Errors: PM001 no such queue, PM003
--- a limit that can't be kept.
+-- a limit that can't be kept, PM004 a pgmq older than 1.5: its tables can't say which messages wait for what.
 create or replace function postmill.limit_queue(
     queue text, max_running integer default null, starts integer default null, per interval default null
 ) returns void
@@ -13,6 +13,9 @@ as $$
 begin
     perform postmill._queue_table(queue);
     perform postmill._check_limits(max_running, starts, per);
+    if not postmill._has_headers() then
+        perform postmill._refuse_headers();
+    end if;
     insert into postmill.queues as row (queue_name, owned, max_running, starts, per)
     values (queue, false, limit_queue.max_running, limit_queue.starts, limit_queue.per)
     on conflict (queue_name) do update
