@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 WORKER_ID = UUID(int=0)
 LEASE = timedelta(seconds=30)
+"""The lease of a claim: 30 s, as the raw limit's. No batch takes that long."""
 CLAIM_BYTES = 1 << 30
 """How many bytes a claim may take: more than any batch has, so that both sides always take whole batches."""
 
