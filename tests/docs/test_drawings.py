@@ -27,6 +27,8 @@ SHOWN_ON = {
     "rooms.svg": "architecture.md",
     "processes.svg": "architecture.md",
     "life.svg": "life-of-a-message.md",
+    "waiting.svg": "how-messages-wait.md",
+    "locks.svg": "how-messages-wait.md",
 }
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTHS = {"bold": 0.66, "mono": 0.61, "plain": 0.53}
@@ -102,6 +104,29 @@ def test_the_life_of_a_message_has_every_event_and_outcome_and_no_other() -> Non
     told = {str(event) for event in Event if event.startswith("message.")}
     assert words("life.svg", "event") == told | {Event.LEASE_LOST, Event.CLAIMS_RESCUED}
     assert words("life.svg", "outcome") == {outcome.__name__ for outcome in get_args(Outcome)}
+
+
+def test_the_tables_that_say_what_a_message_waits_for_are_drawn() -> None:
+    """Both drawings show the same tables: those that exist, and all that a waiting message needs."""
+    (migration,) = (text for name, text in scripts("migrations") if name == "0007_job_features")
+    needed = set(
+        re.findall(r"^create table postmill\.(gates|groups|unique_keys|edges|blocked) ", migration, re.M)
+    )
+    assert needed == {"gates", "groups", "unique_keys", "edges", "blocked"}
+    assert (
+        words("waiting.svg", "module") == words("locks.svg", "module") == needed | {"claims", "pgmq.q_orders"}
+    )
+
+
+def test_locks_are_drawn_in_the_order_that_the_migration_gives() -> None:
+    (migration,) = (text for name, text in scripts("migrations") if name == "0007_job_features")
+    order = re.search(r"Lock order: ([^.]+)\.", migration.replace("\n-- ", " "))
+    assert order is not None
+    given = [re.sub(r"queue rows", "pgmq.q_orders", name).split()[0] for name in order[1].split(", ")]
+    rows = sorted(texts("locks.svg", "module"), key=lambda each: each.y)
+    drawn = [each.text for each in rows if each.text in given]
+    skipped = "groups"  # never waited for by a claim, so its place in the order is free
+    assert [name for name in drawn if name != skipped] == [name for name in given if name != skipped]
 
 
 def test_every_module_that_is_started_as_a_process_is_drawn_and_every_drawn_one_exists() -> None:
