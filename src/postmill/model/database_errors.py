@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from postmill.model.errors import (
     DatabaseUnavailable,
+    DuplicateMessage,
     InvalidOption,
     InvalidPayload,
     InvalidQueueName,
@@ -221,4 +222,5 @@ _WORDS: dict[Condition, Callable[[Report], PostmillError]] = {
     Condition.INVALID_OPTION: _in_its_own_words(InvalidOption),
     Condition.REFUSED: _in_its_own_words(Refused),
     Condition.NOT_FOUND: _in_its_own_words(NotFound),
+    Condition.KEY_TAKEN: _in_its_own_words(DuplicateMessage),
 }

@@ -104,6 +104,12 @@ class HostFailed(PostmillError):
     code = "host-failed"
 
 
+class DuplicateMessage(Refused):
+    """Another message holds the unique key, and ``on_conflict`` is ``raise``."""
+
+    code = "duplicate-message"
+
+
 class LeaseLost(PostmillError):
     """Another client holds the message by now, so nothing was changed. This is a normal result of a fence,
     not a bug.

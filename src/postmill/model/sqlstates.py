@@ -34,6 +34,7 @@ class Condition(Enum):
     INVALID_OPTION = "Postmill's own: an argument breaks a rule"
     REFUSED = "Postmill's own: it would destroy or conflict with something"
     NOT_FOUND = "Postmill's own: no such thing"
+    KEY_TAKEN = "Postmill's own: another message holds the unique key"
     UNEXPECTED = "anything else: a bug, a constraint, a trigger of the user's"
 
 
@@ -71,6 +72,7 @@ _STATES: dict[str, Condition] = {
     "PM004": _C.INVALID_OPTION,
     "PM005": _C.REFUSED,
     "PM006": _C.NOT_FOUND,
+    "PM007": _C.KEY_TAKEN,
 }
 _CLASSES: dict[str, Condition] = {
     "08": _C.DISCONNECTED,  # connection_exception; PgBouncer says 08P01 also when it is full

@@ -39,7 +39,7 @@ begin
         (coalesce(on_source_dead, '') not in ('cancel', 'skip', 'block'),
          'on_source_dead is cancel, skip or block',
          'The default is cancel.'),
-        (unique_for <= interval '0' or not isfinite(unique_for),
+        (unique_for <= interval '0' or not isfinite(unique_for) or unique_for > interval '100000 years',
          'unique_for is no length of time',
          'Leave it out: the key is held until the message is done.'),
         (unique_for is not null and unique_keys is null,

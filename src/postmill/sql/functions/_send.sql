@@ -35,7 +35,7 @@ begin
         select array_agg(coalesce(placed.msg_id, nextval(sequence)) order by placed.place),
                array_agg(placed.existed order by placed.place)
         into ids, held
-        from postmill._place_keys(queue, messages, due_at, headers, unique_keys, unique_for, on_conflict) as placed;
+        from postmill._place_keys(queue, unique_keys, unique_for, on_conflict) as placed;
     end if;
     execute format(
         'insert into %s (msg_id, vt, message, headers) overriding system value
@@ -63,6 +63,15 @@ begin
             queue, ids, array(select case when not sent.held then sent.after end
                               from unnest(held, after) with ordinality as sent (held, after, place) order by place),
             due_at, on_source_dead);
+    end if;
+    if on_conflict = 'replace' and true = any (held) then
+        perform postmill._replace(
+            queue, replaced.ids, replaced.messages, replaced.headers, due_at)
+        from (select array_agg(sent.id) as ids, array_agg(sent.message) as messages, array_agg(sent.headers) as headers
+              from (select distinct on (id) id, message, headers
+                    from unnest(ids, messages, headers, held) with ordinality
+                        as sent (id, message, headers, held, place)
+                    where held order by id, place desc) as sent) as replaced;
     end if;
     return query select sent.id, sent.held
     from unnest(ids, held) with ordinality as sent (id, held, place) order by sent.place;

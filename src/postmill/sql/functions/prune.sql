@@ -1,7 +1,8 @@
 -- Deletes a bounded batch of what is older than its queue's retention (set_retention): archived messages, failed
--- attempts, results, cancellations, replayed letters; and workers gone for seven days. One queue a call, whichever is
--- due, and only when no other session prunes it. Time is postmill.now(). Returns one row that says what was done and
--- whether to come back at once; no row when nothing is due.
+-- attempts, results, cancellations, replayed letters; and workers gone for seven days. Unique keys that nothing holds
+-- go at once; they count as history. One queue a call, whichever is due, and only when no other session prunes it. Time
+-- is postmill.now(). Returns one row that says what was done and whether to come back at once; no row when nothing is
+-- due.
 -- Called by: every worker's heartbeat now and then; anyone may. Ends after `max_rows` or 0.2 s, and waits for a lock
 -- at most 0.1 s: a queue that can't be pruned now (locked, no privilege, a foreign key to its archive) is tried again
 -- in a minute, with a warning if the reason does not pass by itself.
@@ -21,14 +22,16 @@ declare
     archive_horizon timestamptz;  -- null: nothing of it is old enough, ever
     history_horizon timestamptz;
     step        record;
-    more_kinds  boolean[] := array[true, true, true];  -- archive, failures, the rest
+    more_kinds  boolean[] := array[true, true, true, true];  -- archive, failures, keys, the rest
 begin
     begin
         insert into postmill.prunings (queue_name)
         select known.queue_name
         from (select q.queue_name from postmill.queues as q
               union
-              select w.queue_name from postmill.workers as w) as known
+              select w.queue_name from postmill.workers as w
+              union
+              select k.queue_name from postmill._queues_with_keys() as k) as known
         where not exists (select from postmill.prunings as p where p.queue_name = known.queue_name)
         on conflict (queue_name) do nothing;
     exception when lock_not_available or invalid_column_reference then
@@ -65,9 +68,15 @@ begin
                 duty.failure_position := case when step.more then step.start else 0 end;
             end if;
             if more_kinds[3] then
-                select * into step from postmill._prune_history(queue_name, history_horizon, page);
+                select * into step from postmill._prune_keys(queue_name, page, duty.key_position);
                 history := history + step.pruned;
                 more_kinds[3] := step.more;
+                duty.key_position := step.start;
+            end if;
+            if more_kinds[4] then
+                select * into step from postmill._prune_history(queue_name, history_horizon, page);
+                history := history + step.pruned;
+                more_kinds[4] := step.more;
             end if;
         end loop;
     exception
@@ -76,12 +85,13 @@ begin
                 raise warning 'queue % can''t be pruned: %', quote_literal(duty.queue_name), sqlerrm;
             end if;
             archived := 0; failures := 0; history := 0; workers := 0; more_kinds := array[false];
-            duty.archive_position := '-infinity'; duty.failure_position := 0;
+            duty.archive_position := '-infinity'; duty.failure_position := 0; duty.key_position := '';
     end;
     more := true = any (more_kinds);
     update postmill.prunings as p
        set due_at = case when more then clock_timestamp() else clock_timestamp() + interval '1 minute' end,
-           archive_position = duty.archive_position, failure_position = duty.failure_position
+           archive_position = duty.archive_position, failure_position = duty.failure_position,
+           key_position = duty.key_position
      where p.queue_name = duty.queue_name;
     return next;
 end

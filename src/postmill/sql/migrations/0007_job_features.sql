@@ -42,13 +42,17 @@ create table postmill.groups (
 
 -- A key is held while its message is in the queue, or until it expires.
 create table postmill.unique_keys (
-    queue_name text collate "C" not null,
-    unique_key text collate "C" not null,
-    msg_id     bigint not null,
-    expires_at timestamptz,
+    queue_name  text collate "C" not null,
+    unique_key  text collate "C" not null,
+    msg_id      bigint not null,
+    enqueued_at timestamptz not null,  -- the message's: another message may have its id once the sequence was set back
+    expires_at  timestamptz,           -- null: held until the message is gone
     primary key (queue_name, unique_key)
 ) with (fillfactor = 80, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000,
         autovacuum_vacuum_cost_delay = 0);
+
+-- How far this sweep over the queue's unique keys has come.
+alter table postmill.prunings add column key_position text collate "C" not null default '';
 
 -- Which message waits for which, and how many sources each waits for.
 create table postmill.edges (
