@@ -1,12 +1,27 @@
 -- Make every message of a queue due that waits for a moment to come: delayed, retrying and snoozed ones. Not those
--- that run.
--- Called by postmill.testing. $1 the queue. Returns how many. Locks: the queue's rows. Errors: none.
+-- that run. One that waits for its group or for other messages goes on waiting for them, but for no moment any more.
+-- Called by postmill.testing. $1 the queue. Returns how many. Locks: the queue's rows, blocked, gates. Errors: none.
 with due as (
     update {queue} as queued
        set vt = clock_timestamp()
      where queued.vt > clock_timestamp()
        and not exists (select from postmill._claimed($1::text) as held
                         where held.msg_id = queued.msg_id and held.read_ct = queued.read_ct)
+       and not exists (select from postmill.gates as gate
+                        where gate.queue_name = $1::text and gate.msg_id = queued.msg_id)
+       and not exists (select from postmill.blocked as blocked
+                        where blocked.queue_name = $1::text and blocked.msg_id = queued.msg_id)
+    returning msg_id
+),
+freed as (
+    update postmill.blocked set due_at = clock_timestamp()
+     where queue_name = $1::text and due_at > clock_timestamp()
+    returning msg_id
+),
+started as (
+    update postmill.gates set rank = clock_timestamp()
+     where queue_name = $1::text and claim_id is null and rank > clock_timestamp()
     returning msg_id
 )
-select count(*) as due, pg_notify(('postmill.' || $1::text)::name::text, '') from due
+select count(*) as due, pg_notify(('postmill.' || $1::text)::name::text, '')
+  from (select from due union all select from freed union all select from started) as made
