@@ -5,7 +5,7 @@ language plpgsql immutable
 set search_path = ''
 as $$
 declare
-    states text[] := array['scheduled', 'ready', 'running', 'retrying', 'completed', 'dead', 'cancelled'];
+    states text[] := array['scheduled', 'ready', 'running', 'retrying', 'waiting', 'completed', 'dead', 'cancelled'];
 begin
     if state <> all (states) then
         raise exception '% is not a state of a message', quote_literal(state)

@@ -1,14 +1,17 @@
--- How many messages of a queue are in which state, and when the oldest ready one became visible. A table of at most 60
--- pages, or any with `exactly`, is counted whole. Of a larger one about 30 pages are read and stand for the rest;
--- counts that come out small are then made exact by the index on vt, up to 1,000 entries. So the cost does not grow
--- with the queue: less than a millisecond a queue. `exact` says whether every figure is.
+-- How many messages of a queue are in which state, when the oldest ready one became visible, and since when the oldest
+-- waiting one could have run. A table of at most 60 pages, or any with `exactly`, is counted whole. Of a larger one
+-- about 30 pages are read and stand for the rest; counts that come out small are then made exact by the index on vt,
+-- up to 1,000 entries. So the cost does not grow with the queue: less than a millisecond a queue, and a few where
+-- messages wait. `exact` says whether every figure is.
+-- Waiting messages are counted by their rows in gates and blocked, up to 1,000 (10,000 in a small table). Of more, the
+-- parked messages of the sample stand for them.
 -- After many deletions that vacuum could not clean up yet, the index is not walked: it may hold any number of dead
 -- entries.
 -- Called by queue_stats. Takes no locks. Errors: none.
 create or replace function postmill._depth(
     queue text, exactly boolean,
-    out ready bigint, out running bigint, out later_tried bigint, out later_new bigint,
-    out oldest timestamptz, out exact boolean
+    out ready bigint, out running bigint, out waiting bigint, out later_tried bigint, out later_new bigint,
+    out oldest timestamptz, out oldest_waiting timestamptz, out exact boolean
 )
 language plpgsql stable
 set search_path = ''
@@ -17,28 +20,40 @@ declare
     whole_pages  constant bigint := 60;
     sample_pages constant float8 := 30;
     few          constant integer := 1000;
+    most_waiting constant integer := 10000;
     much_dead    constant bigint := 100000;
     relation     regclass := postmill._queue_table(queue);
     pages        bigint := postmill._pages(relation);
-    scale        float8;
+    is_whole     boolean := exactly or pages <= whole_pages;
+    scale        float8 := case when is_whole then 1 else pages / sample_pages end;
     guessed      boolean;
     counted      record;
+    held_up      record;
 begin
     select found.running, found.estimated into running, guessed from postmill._count_running(queue, relation) as found;
-    exact := (exactly or pages <= whole_pages) and not guessed;
-    scale := case when exactly or pages <= whole_pages then 1 else pages / sample_pages end;
+    select * into held_up from postmill._count_waiting(
+        queue, relation, case when exactly then null when is_whole then most_waiting else few end);
+    exact := is_whole and not guessed and not held_up.estimated;
+    -- Where the waiting ones were counted, they are taken from all that are not due; else all that are parked wait.
     execute format(
         'select count(*) filter (where vt <= statement_timestamp()) as ready,
-             count(*) filter (where vt > statement_timestamp() and read_ct > 0) as tried,
-             count(*) filter (where vt > statement_timestamp() and read_ct = 0) as new,
+             count(*) filter (where vt > statement_timestamp() and read_ct > 0 and not parked) as tried,
+             count(*) filter (where vt > statement_timestamp() and read_ct = 0 and not parked) as new,
+             count(*) filter (where parked) as parked,
              min(vt) filter (where vt <= statement_timestamp()) as oldest
-         from %s %s',
+         from (select vt, read_ct, $1 and vt = postmill._parked_until() as parked from %s %s) as queued',
         relation, case when scale = 1 then '' else format('tablesample system (%s) repeatable (0)', 100 / scale) end)
-    into counted;
+    into counted using held_up.estimated;
     ready := counted.ready * scale;
+    waiting := case when held_up.estimated then counted.parked * scale else held_up.waiting end;
     later_tried := counted.tried * scale;
     later_new := counted.new * scale;
     oldest := counted.oldest;
+    oldest_waiting := held_up.oldest;
+    if held_up.estimated then
+        held_up.waiting := 0;
+        held_up.tried := 0;
+    end if;
     if scale > 1 and coalesce(pg_catalog.pg_stat_get_dead_tuples(relation), 0) < much_dead then
         execute format('select vt from %s where vt <= statement_timestamp() order by vt limit 1', relation) into oldest;
         if ready <= few then
@@ -48,14 +63,21 @@ begin
                 relation)
             into ready using few;
         end if;
-        if later_tried + later_new - running <= few then
+        if later_tried + later_new - running - held_up.waiting <= few then
             execute format(
                 'select count(*) filter (where read_ct > 0), count(*) filter (where read_ct = 0)
-                 from (select read_ct from %s where vt > statement_timestamp() order by vt limit $1) as later',
+                 from (
+                     (select read_ct from %1$s where vt > statement_timestamp() and vt <= $2 order by vt limit $1)
+                     union all
+                     (select read_ct from %1$s where vt > $3 order by vt limit $1)) as later',
                 relation)
-            into later_tried, later_new using few + running;
+            into later_tried, later_new
+            using few + running + held_up.waiting,
+                case when held_up.estimated then postmill._parked_until() - interval '1 microsecond' else 'infinity' end,
+                case when held_up.estimated then postmill._parked_until() else 'infinity' end;
         end if;
     end if;
-    later_tried := greatest(0, later_tried - running);
+    later_tried := greatest(0, later_tried - running - held_up.tried);
+    later_new := greatest(0, later_new - (held_up.waiting - held_up.tried));
 end
 $$;

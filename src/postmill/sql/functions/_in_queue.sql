@@ -1,6 +1,7 @@
 -- A page of the messages that are in the queue's own table, newest first; see messages() for the arguments.
 -- Messages of one state are looked up by id where they are few; otherwise the queue is walked by id.
 -- `headers` is read through to_jsonb(), since older pgmq has no such column.
+-- Whether a message waits is looked up for each row, and only where any message of the queue does.
 -- Called by messages. Takes no locks. Errors: PM001.
 create or replace function postmill._in_queue(
     queue text, only_state text, max_rows integer, only_id bigint, before_id bigint
@@ -12,11 +13,18 @@ language plpgsql stable
 set search_path = ''
 as $$
 declare
-    ids bigint[] := postmill._few_ids(queue, only_state);
+    ids   bigint[] := case when only_id is null then postmill._few_ids(queue, only_state, max_rows, before_id) end;
+    waits text := case when exists (select from postmill._waiting(queue, 1)) then
+        'coalesce(
+             (select true from postmill.gates as gate
+              where gate.queue_name = $1 and gate.msg_id = queued.msg_id and gate.claim_id is null),
+             (select true from postmill.blocked as held_up
+              where held_up.queue_name = $1 and held_up.msg_id = queued.msg_id),
+             false)' else 'false' end;
 begin
     return query execute format(
         'select * from (
-             select queued.msg_id, postmill._state(queued.read_ct, queued.vt, holder.worker_id) as state,
+             select queued.msg_id, postmill._state(queued.read_ct, queued.vt, holder.worker_id, %s) as state,
                  queued.read_ct, queued.enqueued_at, queued.vt,
                  case when queued.vt > statement_timestamp() then holder.worker_id end,
                  queued.message, nullif(to_jsonb(queued) -> ''headers'', ''null'')
@@ -26,7 +34,7 @@ begin
          ) as queued
          where $2 is null or state = $2
          order by msg_id desc limit $3',
-        postmill._queue_table(queue), case when ids is not null then 'and queued.msg_id = any ($6)' else '' end)
+        waits, postmill._queue_table(queue), case when ids is not null then 'and queued.msg_id = any ($6)' else '' end)
     using queue, only_state, max_rows, only_id, before_id, ids;
 end
 $$;

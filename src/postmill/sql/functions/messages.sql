@@ -1,8 +1,9 @@
 -- Every message of a queue, whatever table it is in: the queue itself, its archive, the dead letters, the
 -- cancellations, or only a kept result. Newest first, at most `max_rows`; `only_state` (scheduled, ready, running,
--- retrying, completed, dead, cancelled), `only_id` and `before_id` (for the next page) narrow it. `attempts` counts
--- the running or finished one;
--- `finished_at` is when it was completed, died or was cancelled. Letters that were replayed live on as new messages
+-- retrying, waiting, completed, dead, cancelled), `only_id` and `before_id` (for the next page) narrow it. `attempts`
+-- counts the running or finished one;
+-- `finished_at` is when it was completed, died or was cancelled. `waits_for` says in words why a message that is not
+-- running does not run yet; null where nothing is known to be in its way. Letters that were replayed live on as new messages
 -- and are left out.
 -- Called by people, the command line and dashboards. Takes no locks. Errors: PM001 no such queue, PM003 no such state.
 create or replace function postmill.messages(
@@ -23,7 +24,8 @@ create or replace function postmill.messages(
     result      jsonb,
     message     jsonb,
     headers     jsonb,
-    finished_at timestamptz
+    finished_at timestamptz,
+    waits_for   text
 )
 language plpgsql stable
 set search_path = ''
@@ -75,10 +77,13 @@ begin
         coalesce(found.attempts, tried.times + (found.state in ('running', 'completed'))::integer),
         found.read_ct, found.enqueued_at, found.vt, found.worker_id,
         coalesce(found.reason, tried.last_error), result.result,
-        postmill._shown(found.message), postmill._shown(found.headers), found.finished_at
+        postmill._shown(found.message), postmill._shown(found.headers), found.finished_at, cause.waits_for
     from found
     left join postmill.results as result
         on result.queue_name = queue and result.msg_id = found.msg_id and found.state = 'completed'
+    left join postmill._waits_for(queue, (
+        select array_agg(found.msg_id) from found where found.state in ('scheduled', 'ready', 'retrying', 'waiting')
+    )) as cause on cause.msg_id = found.msg_id and found.finished_at is null
     cross join lateral postmill._tried(queue, found.msg_id, found.enqueued_at) as tried
     order by found.msg_id desc;
 end

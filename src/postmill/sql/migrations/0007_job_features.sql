@@ -90,3 +90,10 @@ alter table postmill.idle_workers add column max_poll_s double precision not nul
 -- Functions that have further parameters now. With the old ones beside them, a call would be ambiguous.
 drop function if exists postmill.send(text, jsonb, interval, timestamptz, jsonb);
 drop function if exists postmill.send_batch(text, jsonb[], interval, timestamptz, jsonb[]);
+
+-- Functions that return further columns now, or are told more: a signature can't be replaced in place.
+drop function if exists postmill.queue_stats(text, boolean);
+drop function if exists postmill.messages(text, text, integer, bigint, bigint);
+drop function if exists postmill._depth(text, boolean);
+drop function if exists postmill._few_ids(text, text);
+drop function if exists postmill._state(integer, timestamptz, uuid);

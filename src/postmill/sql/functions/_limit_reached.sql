@@ -1,0 +1,47 @@
+-- Why no message of a group may start now, in words: it is at its limit of running messages, or of starts in a period.
+-- The key '' asks for the whole queue. Null when neither is so.
+-- Called by _waits_for. Takes no locks. Errors: none.
+create or replace function postmill._limit_reached(queue text, group_key text) returns text
+language plpgsql stable
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    is_queue boolean := group_key = '';
+    whose    text := case when group_key = '' then 'queue ' || queue else 'group ' || group_key end;
+    limits   record;
+    holders  bigint[];
+    next_at  timestamptz;
+begin
+    select case when is_queue then known.max_running else coalesce(own.max_running, known.group_max_running) end
+               as max_running,
+           case when is_queue then known.starts else coalesce(own.starts, known.group_starts) end as starts,
+           case when is_queue then known.per
+                when own.starts is not null then own.per else known.group_per end as per,
+           own.recent, own.tat
+    into limits
+    from (select) as always
+    left join postmill.queues as known on known.queue_name = queue
+    left join postmill.groups as own on own.queue_name = queue and own.group_key = _limit_reached.group_key;
+    if limits.max_running is not null then
+        holders := array(
+            select gate.msg_id from postmill.gates as gate
+            where gate.queue_name = queue and (is_queue or gate.group_key = _limit_reached.group_key)
+              and gate.claim_id is not null
+            order by gate.msg_id limit limits.max_running);
+        if cardinality(holders) >= limits.max_running then
+            return whose || ' is at its limit of ' || limits.max_running
+                || coalesce(', held by ' || case when cardinality(holders) <= 5 then nullif(array_to_string(holders, ', '), '')
+                                                 else postmill._listed(holders) end, '');
+        end if;
+    end if;
+    if limits.starts is not null and limits.recent is not null then
+        next_at := postmill._next_start(limits.recent, limits.tat, limits.starts, limits.per);
+        if next_at > clock_timestamp() then
+            return format('rate limit: next start in %s (%s: %s in %s)',
+                postmill._span(next_at - clock_timestamp()), whose, limits.starts, postmill._span(limits.per));
+        end if;
+    end if;
+    return null;
+end
+$$;

@@ -1,0 +1,30 @@
+-- What a blocked message waits for, in words: the messages that it was sent to run after, and those among them that
+-- are dead and have to be replayed. Null when the message is not blocked.
+-- Called by _waits_for. Looks at no more than 1,001 sources. Takes no locks. Errors: none.
+create or replace function postmill._sources_left(queue text, msg_id bigint) returns text
+language sql stable
+set search_path = ''
+as $$
+    with source as materialized (
+        select edge.source_queue, edge.source_id, edge.died
+        from postmill.edges as edge
+        where edge.target_queue = queue and edge.target_id = _sources_left.msg_id
+        limit 1001
+    ), named as (
+        select died, string_agg(
+            postmill._listed(ids) || ' of queue ' || source_queue, ' and ' order by source_queue) as sources
+        from (select source_queue, died, array_agg(source_id order by source_id) as ids
+              from source group by source_queue, died) as by_queue
+        group by died
+    )
+    select case
+        when held_up.waits <= 0 then 'all that it waited for has ended: it starts within seconds'
+        else coalesce(
+            nullif(concat_ws('; ',
+                (select 'waits for ' || sources from named where not died),
+                (select 'waits for the replay of ' || sources || ', which died' from named where died)), ''),
+            'waits for ' || held_up.waits || ' other messages')
+    end
+    from postmill.blocked as held_up
+    where held_up.queue_name = queue and held_up.msg_id = _sources_left.msg_id;
+$$;

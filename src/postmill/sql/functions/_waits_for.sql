@@ -1,0 +1,61 @@
+-- Why each of these messages of a queue does not run yet, in words, the first of: the messages that it was sent to run
+-- after; its time; the queue's pause; the limits of its group and of its queue; that no worker is there; the messages
+-- before it in its group; that all slots are taken. Null where nothing is known to be in its way. `ids`: messages that
+-- do not run.
+-- What holds for a queue is read once, a group once, so a page of 100 takes some milliseconds however many wait.
+-- Called by messages. Takes no locks. Errors: PM001.
+create or replace function postmill._waits_for(queue text, ids bigint[])
+returns table (msg_id bigint, waits_for text)
+language plpgsql stable
+set search_path = ''
+as $$
+declare
+    paused  text;
+    workers record;
+    absent  text;
+    busy    text;
+begin
+    if ids is null then
+        return;
+    end if;
+    select 'queue paused' || coalesce(' by ' || known.paused_by, '') || coalesce(': ' || known.pause_reason, '')
+    into paused
+    from postmill.queues as known where known.queue_name = queue and known.paused_at is not null;
+    select count(*) filter (where deprecated_at is null) as at_work, count(*) as alive,
+        coalesce(sum(in_flight), 0) as running, coalesce(sum(max_concurrent), 0) as slots
+    into workers
+    from postmill.active_workers as worker where worker.queue_name = queue;
+    absent := case when workers.alive = 0 then 'no worker'
+                   when workers.at_work = 0 then 'no worker: those of the queue stop, and take nothing more' end;
+    busy := case when workers.running >= workers.slots then 'all slots of the workers are taken: ' || workers.slots end;
+    return query execute format(
+        'with asked as materialized (
+             select queued.msg_id, queued.read_ct, queued.enqueued_at, queued.vt, gate.group_key, gate.rank,
+                 (to_jsonb(queued) ->> ''last_read_at'')::timestamptz as last_read_at
+             from unnest($2) as asked (msg_id)
+             join %s as queued using (msg_id)
+             left join lateral (
+                 select gate.group_key, gate.rank from postmill.gates as gate
+                 where gate.queue_name = $1 and gate.msg_id = queued.msg_id and gate.claim_id is null limit 1
+             ) as gate on true
+         ), reached as materialized (
+             select found.group_key, postmill._limit_reached($1, found.group_key) as of_group
+             from (select distinct asked.group_key from asked where asked.group_key is not null
+                   union select '''' from asked where asked.group_key is not null) as found
+         )
+         select asked.msg_id, coalesce(
+             postmill._sources_left($1, asked.msg_id),
+             postmill._time_to_come($1, asked.msg_id, asked.read_ct, asked.enqueued_at, asked.last_read_at,
+                                    case when asked.vt = postmill._parked_until() then coalesce(asked.rank, asked.vt)
+                                         else asked.vt end),
+             $3,
+             (select of_group from reached where reached.group_key = asked.group_key),
+             (select of_group from reached where reached.group_key = '''' and asked.group_key is not null),
+             $4,
+             postmill._before_in_group($1, asked.msg_id, asked.group_key, asked.rank),
+             $5)
+         from asked',
+        postmill._queue_table(queue))
+    using queue, ids, paused, absent, busy;
+end
+$$;
