@@ -4,8 +4,9 @@ import pytest
 
 from postmill.sql.catalog import statement
 from tests.sql.asking import Database, bury, claim, column, fail, refused, row, rows, value
+from tests.sql.waiting import park
 
-STATES = ["scheduled", "ready", "running", "retrying", "completed", "dead", "cancelled"]
+STATES = ["scheduled", "ready", "running", "retrying", "completed", "dead", "cancelled", "waiting"]
 
 
 @pytest.fixture
@@ -20,6 +21,7 @@ def one_of_each(db: Database, queue: str) -> str:
     db.execute(b"select pgmq.delete('re-size', 6)")
     bury(db, queue, 6)
     db.execute(b"select postmill.cancel('re-size', 7)")
+    park(db, queue)
     return queue
 
 
@@ -35,7 +37,7 @@ def test_only_one_state(db: Database, one_of_each: str, state: str) -> None:
 
 def test_newest_first_in_pages(db: Database, one_of_each: str) -> None:
     page = "select msg_id from postmill.messages('re-size', max_rows => 3, before_id => $1)"
-    assert [column(db, page, before) for before in (None, 5, 2)] == [[7, 6, 5], [4, 3, 2], [1]]
+    assert [column(db, page, before) for before in (None, 6, 3)] == [[8, 7, 6], [5, 4, 3], [2, 1]]
     assert column(db, "select state from postmill.messages('re-size', only_id => 5)") == ["completed"]
 
 
@@ -57,6 +59,7 @@ def test_attempts_and_the_last_error(db: Database, one_of_each: str) -> None:
         (5, 1, None),
         (6, 3, "it broke"),
         (7, 0, None),
+        (8, 0, None),
     ]
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.sql.asking import Database, bury, claim, column, refused, row, value
+from tests.sql.waiting import block, park
 
 
 def test_counts_every_state(db: Database, queue: str) -> None:
@@ -118,3 +119,52 @@ def test_the_pages_of_partitions_are_counted(db: Database, queue: str) -> None:
     db.execute(b"create table parts_1 partition of parts for values from (0) to (100000)")
     db.execute(b"insert into parts select generate_series(1, 9999)")
     assert value(db, "select postmill._pages('parts') = pg_relation_size('parts_1') / 8192")
+
+
+def test_how_long_the_oldest_waiting_message_could_have_run(db: Database, queue: str) -> None:
+    age = "select oldest_waiting_age from postmill.queue_stats('re-size')"
+    park(db, queue, rank="clock_timestamp() + interval '1 hour'")
+    assert value(db, age) is None
+    park(db, queue, rank="clock_timestamp() - interval '2 hours'")
+    blocked = block(db, queue, ("re-size", 1))
+    assert value(db, age.replace("age from", "age between '2 hours' and '2 hours 1 min' from"))
+    db.execute(b"update postmill.blocked set due_at = '-infinity' where msg_id = $1", [blocked])
+    assert value(db, age.replace("age from", "age > '10 years' from"))
+
+
+def test_a_queue_with_many_waiting_is_estimated_and_costs_no_more(db: Database, queue: str) -> None:
+    """80,000 wait, 100 are scheduled and 20,000 ready."""
+    db.execute(
+        b'insert into pgmq."q_re-size" (vt, message) select case when n % 5 = 0 then now()'
+        b" when n % 1000 = 1 then now() + interval '1 hour' else postmill._parked_until() end, '1'"
+        b" from generate_series(1, 100000) as n"
+    )
+    db.execute(
+        b"insert into postmill.gates (queue_name, group_key, rank, msg_id)"
+        b" select 're-size', 'acme', now() - interval '1 min', msg_id from pgmq.\"q_re-size\""
+        b" where vt = postmill._parked_until()"
+    )
+    counts = "select ready, waiting, scheduled, exact from postmill.queue_stats('re-size')"
+    found = row(db, counts)
+    assert not found["exact"]
+    assert found["ready"] == pytest.approx(20_000, rel=0.5)
+    assert found["waiting"] == pytest.approx(79_900, rel=0.5)
+    assert found["scheduled"] == 100
+    exactly = counts.replace("'re-size'", "'re-size', exactly => true")
+    assert row(db, exactly) == {"ready": 20_000, "waiting": 79_900, "scheduled": 100, "exact": True}
+    blocks = BLOCKS.replace(
+        "'pgmq'::regnamespace", "'pgmq'::regnamespace or relnamespace = 'postmill'::regnamespace"
+    )
+    with db.transaction():
+        before = value(db, blocks)
+        db.execute(b"select postmill.queue_stats()")
+        assert value(db, blocks) - before < 6_000
+
+
+def test_few_that_wait_in_a_large_table_are_counted_exactly(db: Database, queue: str) -> None:
+    db.execute(LARGE)
+    for _ in range(3):
+        park(db, queue)
+    found = row(db, "select waiting, scheduled from postmill.queue_stats('re-size')")
+    assert found["waiting"] == 3
+    assert found["scheduled"] == pytest.approx(12_500, rel=0.5)

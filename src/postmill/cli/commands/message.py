@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from postmill.cli.session import Session
     from postmill.db.tools.connect import Connection
 
-STATES = ("scheduled", "ready", "running", "retrying", "completed", "dead", "cancelled")
-COLUMNS = ("msg_id", "state", "attempts", "enqueued_at", "vt", "last_error", "message")
+STATES = ("scheduled", "ready", "running", "retrying", "waiting", "completed", "dead", "cancelled")
+COLUMNS = ("msg_id", "state", "waits_for", "attempts", "enqueued_at", "vt", "last_error", "message")
 
 
 @click.group(no_args_is_help=True)

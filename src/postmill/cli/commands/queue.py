@@ -20,8 +20,10 @@ COLUMNS = (
     "running",
     "retrying",
     "scheduled",
+    "waiting",
     "dead",
     "oldest_ready_s",
+    "oldest_waiting_s",
     "workers",
     "paused_at",
 )

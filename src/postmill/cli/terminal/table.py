@@ -20,6 +20,7 @@ HEADINGS = {
     "max_concurrent": "max",
     "heartbeat_age_s": "beat",
     "oldest_ready_s": "oldest",
+    "oldest_waiting_s": "waits",
     "letter_id": "letter",
     "msg_id": "message",
     "message": "payload",
@@ -32,6 +33,10 @@ RATES = frozenset({"sent_s", "left_s"})
 """Columns that end in ``_s`` and are no ages."""
 SINCE = frozenset({"started_at"})
 """Times of which people ask how long ago they were."""
+SPARE = ("oldest_waiting_s", "scheduled", "workers")
+"""Columns that are left out, one after the other, where a table does not fit at all. Lists as JSON and as
+tab-separated text have them.
+"""
 GAP = 2
 """Spaces between two columns, so that they are told apart; one when the table does not fit."""
 NARROWEST = 8
@@ -60,11 +65,15 @@ def lines(
 ) -> list[str]:
     """The heading and a line a row. ``now`` tells today's times from others; ``heading`` and ``style`` may
     put colours round what has its width already. Columns without a value are left out unless
-    ``drop_empty`` is false.
+    ``drop_empty`` is false, and those of :data:`SPARE` where there is no room.
     """
     cells = {name: [cell(row.get(name), name, now) for row in rows] for name in columns}
     kept = [name for name in columns if not drop_empty or any(cells[name])]
-    widths, gap = _fitted(rows, cells, kept, width)
+    widths, gap, over = _fitted(rows, cells, kept, width)
+    for spare in SPARE:
+        if over > 0 and spare in kept:
+            kept.remove(spare)
+            widths, gap, over = _fitted(rows, cells, kept, width)
     right = {name for name in kept if _is_number(rows, name)}
 
     def laid_out(name: str, text: str) -> str:
@@ -143,8 +152,10 @@ def relative(path: Path) -> Path:
 
 def _fitted(
     rows: Sequence[Mapping[str, Any]], cells: Mapping[str, Sequence[str]], kept: Sequence[str], width: int
-) -> tuple[dict[str, int], int]:
-    """The width of each column, and of the gap between two: texts give way, the widest first."""
+) -> tuple[dict[str, int], int, int]:
+    """The width of each column, of the gap between two, and how many columns of the terminal are lacking:
+    texts give way, the widest first.
+    """
     widths = {name: max(_width(title(name)), *map(_width, cells[name])) for name in kept}
     floors = {name: max(_width(title(name)), NARROWEST) for name in kept if _may_be_cut(rows, name)}
     for gap in (GAP, 1):
@@ -156,8 +167,8 @@ def _fitted(
             widths[name] -= 1
             over -= 1
         if over <= 0:
-            return widths, gap
-    return widths, 1
+            break
+    return widths, gap, over
 
 
 def _is_number(rows: Sequence[Mapping[str, Any]], name: str) -> bool:

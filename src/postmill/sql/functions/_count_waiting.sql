@@ -15,7 +15,7 @@ begin
     execute format(
         'with waits as materialized (
              select msg_id, max(due_at) as due_at, count(*) as entries
-             from postmill._waiting($1, $2 + 1) group by msg_id
+             from postmill._waiting_ids($1, $2 + 1) group by msg_id
          ), there as (
              select queued.read_ct, waits.due_at
              from waits join %s as queued using (msg_id)

@@ -1,6 +1,6 @@
 -- Whether a worker's record of a failed attempt came after a message was read for the last time; where pgmq does not
 -- write that time down, whether there are as many records as reads. Then nobody holds the message.
--- Called by _waiting. Takes no locks. Errors: none.
+-- Called by _waiting and _time_to_come. Takes no locks. Errors: none.
 create or replace function postmill._failed_since_read(
     queue text, msg_id bigint, read_ct integer, enqueued_at timestamptz, last_read_at timestamptz
 ) returns boolean

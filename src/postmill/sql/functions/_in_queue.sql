@@ -1,7 +1,8 @@
 -- A page of the messages that are in the queue's own table, newest first; see messages() for the arguments.
 -- Messages of one state are looked up by id where they are few; otherwise the queue is walked by id.
 -- `headers` is read through to_jsonb(), since older pgmq has no such column.
--- Whether a message waits is looked up for each row, and only where any message of the queue does.
+-- Whether a message waits is looked up for each row, and only where any message of the queue does. Its gate is found
+-- by the key: with `claim_id is null` as a condition the planner may walk through all that wait.
 -- Called by messages. Takes no locks. Errors: PM001.
 create or replace function postmill._in_queue(
     queue text, only_state text, max_rows integer, only_id bigint, before_id bigint
@@ -14,13 +15,11 @@ set search_path = ''
 as $$
 declare
     ids   bigint[] := case when only_id is null then postmill._few_ids(queue, only_state, max_rows, before_id) end;
-    waits text := case when exists (select from postmill._waiting(queue, 1)) then
-        'coalesce(
-             (select true from postmill.gates as gate
-              where gate.queue_name = $1 and gate.msg_id = queued.msg_id and gate.claim_id is null),
-             (select true from postmill.blocked as held_up
-              where held_up.queue_name = $1 and held_up.msg_id = queued.msg_id),
-             false)' else 'false' end;
+    waits text := case when exists (select from postmill._waiting_ids(queue, 1)) then
+        'coalesce((select gate.claim_id is null from postmill.gates as gate
+                   where gate.queue_name = $1 and gate.msg_id = queued.msg_id), false)
+         or coalesce((select true from postmill.blocked as held_up
+                      where held_up.queue_name = $1 and held_up.msg_id = queued.msg_id), false)' else 'false' end;
 begin
     return query execute format(
         'select * from (

@@ -30,13 +30,14 @@ begin
               and gate.claim_id is not null
             order by gate.msg_id limit limits.max_running);
         if cardinality(holders) >= limits.max_running then
-            return whose || ' is at its limit of ' || limits.max_running
-                || coalesce(', held by ' || case when cardinality(holders) <= 5 then nullif(array_to_string(holders, ', '), '')
-                                                 else postmill._listed(holders) end, '');
+            return whose || ' is at its limit of ' || limits.max_running || ', held by '
+                || case when cardinality(holders) <= 5 then array_to_string(holders, ', ')
+                        else postmill._listed(holders) end;
         end if;
     end if;
     if limits.starts is not null and limits.recent is not null then
-        next_at := postmill._next_start(limits.recent, limits.tat, limits.starts, limits.per);
+        next_at := (postmill._allowed_starts(
+            limits.recent, limits.tat, clock_timestamp(), 0, limits.starts, limits.per)).again_at;
         if next_at > clock_timestamp() then
             return format('rate limit: next start in %s (%s: %s in %s)',
                 postmill._span(next_at - clock_timestamp()), whose, limits.starts, postmill._span(limits.per));

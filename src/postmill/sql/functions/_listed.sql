@@ -1,6 +1,6 @@
 -- Ids in words: `17`, `17 and 18`, `17, 18 and 19`, and of more than `most` the first two: `17, 18 and 40 more`. `ids`
 -- are all of them, or so many that the rest need not be counted, from 1,000 on.
--- Called by _waits_for and the functions below it. Takes no locks. Errors: none.
+-- Called by _sources_left and _limit_reached. Takes no locks. Errors: none.
 create or replace function postmill._listed(ids bigint[], most integer default 3) returns text
 language sql immutable
 set search_path = ''

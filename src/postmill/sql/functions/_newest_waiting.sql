@@ -1,9 +1,13 @@
 -- Ids of the newest messages of a queue, with ids below `before_id` (null: any), that wait for others or for a place
 -- in their group. More than `max_rows` of them, since a few may be found to be in another state.
+-- The order of the index is kept whatever the statistics say: a sort would read all that wait.
 -- Called by _few_ids. Takes no locks. Errors: PM001.
 create or replace function postmill._newest_waiting(queue text, max_rows integer, before_id bigint) returns bigint[]
 language plpgsql stable
 set search_path = ''
+set enable_sort = off
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     ids bigint[];

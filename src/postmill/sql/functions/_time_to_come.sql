@@ -11,11 +11,7 @@ as $$
     select case
         when at <= statement_timestamp() then null
         when read_ct = 0 then 'scheduled for ' || postmill._moment(at)
-        when exists (
-            select from postmill.failures as failure
-            where failure.queue_name = queue and failure.msg_id = _time_to_come.msg_id
-              and failure.failed_at >= coalesce(last_read_at, enqueued_at)
-        ) then 'next attempt at ' || postmill._moment(at)
+        when postmill._failed_since_read(queue, msg_id, read_ct, enqueued_at, last_read_at) then 'next attempt at ' || postmill._moment(at)
         else 'until ' || postmill._moment(at) || ': snoozed, or read by another client'
     end;
 $$;

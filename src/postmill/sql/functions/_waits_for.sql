@@ -30,13 +30,14 @@ begin
     busy := case when workers.running >= workers.slots then 'all slots of the workers are taken: ' || workers.slots end;
     return query execute format(
         'with asked as materialized (
-             select queued.msg_id, queued.read_ct, queued.enqueued_at, queued.vt, gate.group_key, gate.rank,
+             select queued.msg_id, queued.read_ct, queued.enqueued_at, queued.vt,
+                 case when gate.claim_id is null then gate.group_key end as group_key, gate.rank,
                  (to_jsonb(queued) ->> ''last_read_at'')::timestamptz as last_read_at
              from unnest($2) as asked (msg_id)
              join %s as queued using (msg_id)
              left join lateral (
-                 select gate.group_key, gate.rank from postmill.gates as gate
-                 where gate.queue_name = $1 and gate.msg_id = queued.msg_id and gate.claim_id is null limit 1
+                 select * from postmill.gates as gate
+                 where gate.queue_name = $1 and gate.msg_id = queued.msg_id offset 0
              ) as gate on true
          ), reached as materialized (
              select found.group_key, postmill._limit_reached($1, found.group_key) as of_group

@@ -31,8 +31,10 @@ QUEUE = {
     "running": 20,
     "retrying": 3,
     "scheduled": 144,
+    "waiting": 2_311,
     "dead": 7,
     "oldest_ready_s": 5_210.4,
+    "oldest_waiting_s": 190.2,
     "workers": 4,
     "paused_at": EARLIER,
     "sent_s": 812.5,
@@ -71,7 +73,8 @@ LISTS: dict[str, tuple[Sequence[str], list[dict[str, Any]]]] = {
         [
             {
                 "msg_id": 1_204_312,
-                "state": "retrying",
+                "state": "waiting",
+                "waits_for": "group acme is at its limit of 3, held by 41, 42, 43",
                 "attempts": 2,
                 "enqueued_at": EARLIER,
                 "vt": NOW,

@@ -1,6 +1,6 @@
 -- Message $2 of queue $1, wherever it is by now.
 -- Called by the command line. Takes no locks. Errors: PM001 no such queue.
 select
-    $1::text as queue, msg_id, state, attempts, read_ct, enqueued_at, vt, worker_id, last_error, finished_at,
+    $1::text as queue, msg_id, state, waits_for, attempts, read_ct, enqueued_at, vt, worker_id, last_error, finished_at,
     message, headers, result
 from postmill.messages($1::text, max_rows => 1, only_id => $2::bigint)

@@ -3,8 +3,9 @@
 -- them, as long as the queue was counted whole; otherwise they come from the statistics.
 -- Called by the command line (top). Takes no locks. Errors: none.
 select
-    stats.queue_name as queue, ready, running, retrying, scheduled, dead, exact,
+    stats.queue_name as queue, ready, running, retrying, scheduled, waiting, dead, exact,
     extract(epoch from oldest_ready_age)::float8 as oldest_ready_s,
+    extract(epoch from oldest_waiting_age)::float8 as oldest_waiting_s,
     workers, paused_at is not null as paused,
     given.out as sent_so_far,
     case when exact then given.out - total else activity.n_tup_del end as left_so_far,
