@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.sql.asking import Database, claim, fail, rows, value
@@ -190,3 +192,27 @@ def test_a_page_costs_the_same_however_many_wait(
         read = value(db, BLOCKS) - blocks
     assert len(page) == (100 if state in (None, "waiting") else 0)
     assert read < 6_000
+
+
+@pytest.mark.parametrize("starts", [1, 3, 2000])
+def test_a_rate_limit_says_when_the_next_start_is(db: Database, queue: str, starts: int) -> None:
+    db.execute(b"select postmill.limit_groups('re-size', starts => $1, per => '1 hour')", [starts])
+    waits = park(db, queue)
+    assert says(db, queue, waits) == "no worker"
+    while value(
+        db, "select granted from postmill._grant_starts('re-size', 'acme', 100, $1, '1 hour')", starts
+    ):
+        pass
+    said = says(db, queue, waits)
+    assert re.fullmatch(
+        rf"rate limit: next start in \d+ (s|min) \(group acme: {starts} in 60 min\)", said or ""
+    )
+    assert says(db, queue, park(db, queue, "other")) == "no worker"
+
+
+def test_the_rate_limit_of_the_queue(db: Database, queue: str) -> None:
+    db.execute(b"select postmill.limit_queue('re-size', starts => 1, per => '4 s')")
+    db.execute(b"select postmill._grant_starts('re-size', '', 1, 1, '4 s')")
+    waits = put(db, queue, "postmill._parked_until()")
+    gate(db, queue, waits, "")
+    assert says(db, queue, waits) == "rate limit: next start in 4 s (queue re-size: 1 in 4 s)"

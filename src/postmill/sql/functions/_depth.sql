@@ -73,7 +73,8 @@ begin
                 relation)
             into later_tried, later_new
             using few + running + held_up.waiting,
-                case when held_up.estimated then postmill._parked_until() - interval '1 microsecond' else 'infinity' end,
+                case when held_up.estimated then postmill._parked_until() - interval '1 microsecond'
+                     else 'infinity' end,
                 case when held_up.estimated then postmill._parked_until() else 'infinity' end;
         end if;
     end if;

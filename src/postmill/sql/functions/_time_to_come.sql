@@ -11,7 +11,8 @@ as $$
     select case
         when at <= statement_timestamp() then null
         when read_ct = 0 then 'scheduled for ' || postmill._moment(at)
-        when postmill._failed_since_read(queue, msg_id, read_ct, enqueued_at, last_read_at) then 'next attempt at ' || postmill._moment(at)
+        when postmill._failed_since_read(queue, msg_id, read_ct, enqueued_at, last_read_at)
+            then 'next attempt at ' || postmill._moment(at)
         else 'until ' || postmill._moment(at) || ': snoozed, or read by another client'
     end;
 $$;

@@ -1,10 +1,9 @@
 -- Every message of a queue, whatever table it is in: the queue itself, its archive, the dead letters, the
 -- cancellations, or only a kept result. Newest first, at most `max_rows`; `only_state` (scheduled, ready, running,
 -- retrying, waiting, completed, dead, cancelled), `only_id` and `before_id` (for the next page) narrow it. `attempts`
--- counts the running or finished one;
--- `finished_at` is when it was completed, died or was cancelled. `waits_for` says in words why a message that is not
--- running does not run yet; null where nothing is known to be in its way. Letters that were replayed live on as new messages
--- and are left out.
+-- counts the running or finished one; `finished_at` is when it was completed, died or was cancelled. `waits_for` says
+-- in words why a message does not run yet; null where nothing is known to be in its way. Letters that were replayed
+-- live on as new messages and are left out.
 -- Called by people, the command line and dashboards. Takes no locks. Errors: PM001 no such queue, PM003 no such state.
 create or replace function postmill.messages(
     queue      text,
