@@ -27,11 +27,13 @@ OTHERS = 500
 WORKER = "00000000-0000-0000-0000-00000000000a"
 
 _FILL = """
-insert into pgmq.q_hot (vt, read_ct, message)
+insert into pgmq.q_hot (vt, read_ct, message, headers)
 select case when n % 10 = 0 then $2::timestamptz + interval '1 hour'
             when n % 10 = 1 then $2 + n % 1000 * interval '1 ms'
             else $2 - interval '1 hour' end,
-       (n % 10 = 1)::integer, '{"n": 1}'
+       (n % 10 = 1)::integer, '{"n": 1}',
+       case when n % 20 = 18 then jsonb '{"postmill-priority": 8}'
+            when n % 2 = 0 then jsonb '{"postmill-priority": 5}' end
   from generate_series(1, $1::integer) as n
 """
 _USE_UP = """
@@ -87,6 +89,7 @@ def hot_queue(url: str, condition: str) -> Iterator[HotQueue]:
     due_after = datetime.now(UTC) - timedelta(seconds=10)
     with session(url) as db, session(url) as old:
         db.execute(b"select postmill.create_queue('hot')")
+        db.execute(b"select postmill.enable_priority('hot')")
         if condition != "empty":
             db.execute(_OTHERS.encode())
             if condition in {"bloated", "misjudged"}:

@@ -143,6 +143,23 @@ WAYS = [
         (["cost", "--messages", "700"], "bytes of WAL/message", WAYS),
         (["settle", "--messages", "700", "--rounds", "1"], "us/message", SETTLED),
         (["plain", "--messages", "700", "--batch", "100", "--rounds", "1"], "messages/s", []),
+        (
+            [
+                "priority",
+                "--messages",
+                "300",
+                "--batch",
+                "100",
+                "--backlog",
+                "100",
+                "--urgent",
+                "2",
+                "--rounds",
+                "1",
+            ],
+            "messages/s",
+            ["ratio_none", "ratio_all", "wait_p50_ms", "wait_p95_ms", "wait_p99_ms"],
+        ),
         (["reads", "--queues", "2", "--messages", "700"], "ms", ["overview_ms", "running_ms"]),
         (
             ["functions", "--requests", "10", "--seconds", "0.2", "--rounds", "1", "--cold-starts", "2"],

@@ -84,14 +84,8 @@ async def sends(place: Arena, options: LatencyOptions) -> tuple[list[float], lis
         if len(started) == count:
             all_started.set()
 
-    task = {
-        "url": place.address.url,
-        "queue": place.shape.name,
-        "messages": count,
-        "period_s": 1 / options.rate,
-    }
     async with running(place.address, note):
-        moments = await _sent(task)
+        moments = await sent(place, count, 1 / options.rate)
         async with asyncio.timeout(LOST_AFTER_S):
             await all_started.wait()
     moments = moments[WARM_UP:]
@@ -102,8 +96,17 @@ async def sends(place: Arena, options: LatencyOptions) -> tuple[list[float], lis
     )
 
 
-async def _sent(task: dict[str, object]) -> list[list[float]]:
+async def sent(
+    place: Arena, messages: int, period_s: float, headers: dict[str, object] | None = None
+) -> list[list[float]]:
     """Run the sender to its end: its two moments for each message. Cancelled, it ends the sender."""
+    task = {
+        "url": place.address.url,
+        "queue": place.shape.name,
+        "messages": messages,
+        "period_s": period_s,
+        "headers": headers,
+    }
     with _sender() as sender:
         output, _ = await asyncio.to_thread(sender.communicate, json.dumps(task) + "\n")
     return [json.loads(line) for line in output.splitlines()]

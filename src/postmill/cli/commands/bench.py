@@ -247,6 +247,39 @@ def plain_command(session: Session, /, **options: Any) -> None:
     _run(session, lambda where, say: plain(where, PlainOptions(**options), say))
 
 
+@bench.command("priority")
+@click.option(
+    "--messages", type=click.IntRange(1), default=20_000, show_default=True, help="Messages a side and round."
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 10_000),
+    default=500,
+    show_default=True,
+    help="Messages of a claim and of its completion.",
+)
+@_payload_bytes
+@click.option(
+    "--backlog",
+    type=click.IntRange(0),
+    default=20_000,
+    show_default=True,
+    help="Messages that wait when the urgent ones are sent.",
+)
+@click.option(
+    "--urgent", type=click.IntRange(2), default=300, show_default=True, help="Messages of priority 9."
+)
+@_rounds
+@json_option
+@global_options
+@click.pass_obj
+def priority_command(session: Session, /, **options: Any) -> None:
+    """What serving a queue by priority costs, and how long an urgent message waits on a backlog."""
+    from postmill.bench.priority import PriorityOptions, priority
+
+    _run(session, lambda where, say: priority(where, PriorityOptions(**options), say))
+
+
 @bench.command("functions")
 @click.option(
     "--requests",

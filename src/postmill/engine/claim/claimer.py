@@ -29,6 +29,7 @@ from postmill.model.queue.claim_steps import (
     Register,
     Rest,
 )
+from postmill.model.queue.prefetch import PRIORITY_WINDOW_S, WINDOW_S
 from postmill.service.outage import OutageBackoff
 from postmill.service.service import Service
 
@@ -226,6 +227,7 @@ class Claimer(Service):
 
     async def _claim(self, limit: int, lookback: int) -> None:
         claimed = await self.lanes.ahead(limit, lookback=lookback)
+        self._dispatcher.prefetch.window_s = PRIORITY_WINDOW_S if self.lanes.expects_urgent else WINDOW_S
         backlog = self.policy.claimed(
             claimed.messages,
             complete=claimed.complete,

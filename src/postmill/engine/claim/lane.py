@@ -55,6 +55,11 @@ class Lane(ABC):
     position is recorded for new workers.
     """
 
+    in_bands: ClassVar[bool] = False
+    """Whether the bands of a queue with priorities compete with it: it has messages of every priority, in
+    order of time.
+    """
+
     def __init__(self) -> None:
         self.waiting = False
         """Whether the last poll has shown that a claim would give messages. False for a lane that polls do
@@ -102,6 +107,7 @@ class Fast(Lane):
     flags = ("fast",)
     passing_by = ("left_out",)
     leads = True
+    in_bands = True
 
     def bounds(self, cursor: Cursor, now_s: float, lookback: int) -> Bounds:
         """See :class:`Lane`."""
@@ -123,6 +129,7 @@ class Due(Lane):
     """Retries, delayed messages and expired leases: messages behind the position, by time."""
 
     flags = ("due",)
+    in_bands = True
 
     def bounds(self, cursor: Cursor, now_s: float, lookback: int) -> Bounds | None:
         """See :class:`Lane`."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from postmill.engine.claim.band import IN_USE_S, Bands
 from postmill.engine.claim.lane import lanes_of_a_queue
 from postmill.engine.claim.odd_rows import OddRows
 from postmill.model.queue.claim_steps import QueueSnapshot
@@ -79,6 +80,8 @@ class QueueLanes:
         """Why the last claim came without its message's payload; empty: the payload came."""
         self.in_order = lanes_of_a_queue()
         """The lanes, in the order in which they are claimed from. Another one may be put anywhere."""
+        self._bands: Bands | None = None
+        """The bands of a queue with priorities, as the last poll showed; None in another one."""
         self._hint_at = 0.0
         self._in_doubt = False
         """Whether the server may be another one: then the cursor is made anew, and is not recorded for other
@@ -113,6 +116,16 @@ class QueueLanes:
         assert self._shape is not None  # noqa: S101
         return self._shape
 
+    @property
+    def has_priorities(self) -> bool:
+        """Whether the queue is served by priority, as the last poll showed."""
+        return self._bands is not None
+
+    @property
+    def expects_urgent(self) -> bool:
+        """Whether messages with a priority were due lately, so that more of them are to come."""
+        return self._bands is not None and time.monotonic() - self._bands.used_s < IN_USE_S
+
     async def begin(self) -> QueueShape:
         """Learn the queue's shape and where to start. Raises :class:`QueueNotFound`."""
         self._in_doubt = False
@@ -123,6 +136,7 @@ class QueueLanes:
         self._shape, self._cursor = shape, Cursor.at(row["hint"], row["now"], row["history"])
         for lane in self.in_order:
             lane.begin()
+        self._prioritise(self.has_priorities, anew=True)
         return shape
 
     def forget(self) -> None:
@@ -166,8 +180,7 @@ class QueueLanes:
         found, complete = 0, True
         for lane in self.in_order:
             if lane.leads:
-                share = lane.share(wanted, found)
-                claimed = await self._claim_from(lane, share, lookback)
+                claimed = await self._turn_of(lane, lane.share(wanted, found), lookback)
                 found += claimed.messages
                 complete = complete and claimed.complete
         return Claimed(found, complete)
@@ -177,7 +190,7 @@ class QueueLanes:
         found = 0
         for lane in self.in_order:
             if not lane.leads:
-                found += (await self._claim_from(lane, lane.share(share, found))).messages
+                found += (await self._turn_of(lane, lane.share(share, found))).messages
         return found
 
     async def write_hint(self) -> None:
@@ -192,9 +205,42 @@ class QueueLanes:
         """The snapshot that a poll returned. The poll read the lanes before the sequence and the open
         transactions, so these count for the next poll.
         """
+        self._prioritise(bool(row["has_priorities"]))
+        if self._bands is not None:
+            self._bands.looked(row)
         for lane in self.in_order:
             lane.looked(self.cursor, row)
         self.cursor.looked(row["sequence"], row["writers"] or ())
+
+    def _prioritise(self, wanted: bool, *, anew: bool = False) -> None:
+        if anew or wanted != self.has_priorities:
+            self._bands = Bands() if wanted else None
+
+    async def _turn_of(self, lane: Lane, limit: int, lookback: int = 0) -> Claimed:
+        """Claim from a lane; in a queue with priorities from the bands that compete with it as well."""
+        if self._bands is None or not lane.in_bands or limit <= 0:
+            return await self._claim_from(lane, limit, lookback)
+        found, complete = 0, True
+        for each in await self._by_priority(self._bands, lane, lookback):
+            claimed = await self._claim_from(each, limit - found, lookback)
+            found += claimed.messages
+            complete = complete and claimed.complete
+        return Claimed(found, complete)
+
+    async def _by_priority(self, bands: Bands, plain: Lane, lookback: int) -> list[Lane]:
+        """Which lanes to claim from instead of a plain one, in this order."""
+        cursor, began = self.cursor, time.monotonic()
+        bounds = plain.bounds(cursor, began, lookback)
+        if bounds is None:
+            return []
+        revisits = bands.edges.revisit(began)
+        text, arguments = bands.heads(self.shape, self._queue, plain, bounds)
+        row = await self._connection.fetchrow(text, *arguments)
+        now = time.monotonic()
+        if revisits:
+            bands.edges.revisited(now - began, now)
+        self.claiming_s += now - began
+        return bands.in_order(plain, cursor, bounds, row, now)
 
     async def _remember(self) -> None:
         """Record the position for new workers from time to time."""

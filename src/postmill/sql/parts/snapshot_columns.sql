@@ -1,7 +1,8 @@
 -- What every worker must know of a queue between claims. `history`: what its cursor belongs to (see cursor_hint_read).
 -- `behind` and `late`: whether a message is due in that lane. `writers`: the transactions that have written to the
 -- queue and not ended. `sequence`: the last id given out.
--- `gated`: messages of it may wait at gates; `limited`: every message of it does. `has_priorities`: it has the index.
+-- `gated`: messages of it may wait at gates; `limited`: every message of it does. `has_priorities`: workers serve it by
+-- priority.
 -- Part of the statements busy_snapshot and idle_snapshot, always with the part snapshot_source. $1 queue, $2 the due
 -- lane's edge, $3 the cursor's position, $4 and $5 the late lane's ids (above, up to).
 --+ cursor_history

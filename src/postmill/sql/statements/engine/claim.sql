@@ -1,6 +1,9 @@
 -- Take due messages from one lane of a queue, and write down one claim for them.
--- Called by: engine claimer, with one of the flags fast, due, late.
+-- Called by: engine claimer, with one of the flags fast, due, late, band.
 --   fast: ids above $1, in order.   due: vt after $1 among ids up to $8, in order of vt.   late: ids above $1 up to $8.
+--   band: messages whose priority is $9, in order of vt and id after ($1, $8). `last_vt` and `last_id`: the last one
+--   taken; null when it is due since the last millennium, of which Python may have no date. All of the index's
+--   columns are compared and sorted by, so that no other index fits.
 --   patrol, together with late: asks as well what the other lanes can't know of.
 -- $2 messages at most, $3 the lease, $4 the worker, $5 the queue, $6 bytes: no further message is taken once the
 -- stored messages taken have this size, $7 the history that the worker's cursor belongs to (see cursor_hint_read): in
@@ -17,8 +20,8 @@
 -- Failures of an older message with the same id (the queue was dropped and created again) don't count; a lost lease
 -- may be recorded long after it began, when the newer message is there already.
 -- For a row that makes the whole statement fail: `unread` leaves payloads and headers where they are, `front` takes
--- nothing and tells the id that would be taken, left_out (of the fast lane), left_out_behind (of the others) and
--- left_out_patrol (of a patrol too) pass by these ids.
+-- nothing and tells the id that would be taken, left_out (of the fast lane), left_out_band, left_out_behind (of the
+-- others) and left_out_patrol (of a patrol too) pass by these ids.
 -- Lock order: queue rows (skipping locked ones), then postmill.claims. Errors: none of its own.
 with clock as materialized (
     select clock_timestamp() as now, $7::text =
@@ -29,23 +32,39 @@ with clock as materialized (
 candidate as materialized (
     select at, msg_id
            , vt --? patrol
+           , vt --? band
            , sum(stored) over (rows unbounded preceding) - stored as bytes_before
       from (select ctid as at, msg_id
                    , vt --? patrol
+                   , vt --? band
                    , coalesce(pg_column_size(message), 0) as stored
               from {queue}
              where msg_id > $1::bigint --? fast
              where vt > $1::timestamptz and msg_id <= $8::bigint --? due
              where msg_id > $1::bigint and msg_id <= $8::bigint --? late
+             where headers ? 'postmill-priority' --? band
+               and (left(headers ->> 'postmill-priority', 1) collate "C", vt, msg_id) --? band
+                   > ($9::text, $1::timestamptz, $8::bigint) --? band
+               and (left(headers ->> 'postmill-priority', 1) collate "C", vt, msg_id) --? band
+                   <= ($9::text, (select now from clock), 9223372036854775807) --? band
                and vt <= (select now from clock)
                and (select open and known from clock)
                and msg_id <> all ($8::bigint[]) --? left_out
                and msg_id <> all ($9::bigint[]) --? left_out_behind
-             order by msg_id --? !due
+               and msg_id <> all ($10::bigint[]) --? left_out_band
+             order by msg_id --? fast
+             order by msg_id --? late
              order by vt --? due
+             order by left(headers ->> 'postmill-priority', 1) collate "C", vt, msg_id --? band
              limit $2::integer
                for update skip locked) as lane
 ),
+last as ( --? band
+    select vt, max(msg_id) as msg_id from candidate --? band
+     where bytes_before < $6::bigint --? band
+       and vt = (select max(vt) from candidate where bytes_before < $6::bigint) --? band
+     group by vt --? band
+), --? band
 claimed as (
     update {queue} as q
        set vt = (select now from clock) + $3::interval,
@@ -80,6 +99,8 @@ select (select claim_id from claim) as claim_id,
                                    order by msg_id limit $2::integer + 1) --? patrol
                                   except select msg_id from candidate) as old) as locked, --? patrol
        extract(epoch from clock_timestamp() - (select now from clock))::double precision as took_s, --? patrol
+       (select case when vt >= '2000-01-01' then vt end from last) as last_vt, --? band
+       (select msg_id from last) as last_id, --? band
        (extract(epoch from max(vt)) * 1000000)::bigint as vt_us,
        array_agg(msg_id) as msg_ids,
        array_agg(read_ct) as read_cts,
