@@ -38,7 +38,7 @@ class ModelWorker:
         lock = None if pooled else self.lock_key
         self._db.execute(
             statement("worker_start").encode(),
-            [self.id, protocol.queue, "", "", 0, "", 1, lock, timedelta(seconds=self.lease_s)],
+            [self.id, protocol.queue, "", "", 0, "", 1, lock, timedelta(seconds=self.lease_s), False],
         )
         row = protocol.hint()
         self.cursor = Cursor.at(row["hint"], row["now"], row["history"])

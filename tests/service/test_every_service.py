@@ -33,6 +33,7 @@ from postmill.engine.maintain.maintenance import Maintenance
 from postmill.engine.maintain.pruner import Pruner
 from postmill.engine.maintain.renewer import Renewer
 from postmill.engine.maintain.rescuer import Rescuer
+from postmill.engine.maintain.sweeper import Sweeper
 from postmill.engine.run.loop_watch import LoopWatch
 from postmill.engine.settle.settler import Settler
 from postmill.engine.worker import QueueWorker, find_shape
@@ -116,6 +117,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     ),
     Rescuer: lambda world: Rescuer(world.shared, world.maintained, world.events),
     Pruner: lambda world: Pruner(world.shared, world.events),
+    Sweeper: lambda world: Sweeper(world.shared, world.events),
     LoopWatch: lambda world: LoopWatch(world.maintained, world.events, time.monotonic, threading.get_ident()),
     Supervisor: lambda world: Supervisor(tuple, world.events),
     Reload: lambda world: Reload(Watch(lambda: [world.folder]), lambda _: None, lambda _: None, world.events),

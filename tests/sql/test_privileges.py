@@ -73,14 +73,15 @@ def test_the_grants_for_a_reader_are_enough_and_not_more(
         stranger.execute(b"select postmill.cancel('re-size', 1)")
 
 
-def test_only_the_trigger_function_runs_as_its_owner_and_every_function_pins_its_search_path(
+def test_only_trigger_functions_run_as_their_owner_and_every_function_pins_its_search_path(
     db: Database,
 ) -> None:
     functions = rows(
         db,
-        "select proname, prosecdef, proconfig from pg_proc where pronamespace = 'postmill'::regnamespace",
+        "select proname, prosecdef, proconfig from pg_proc where pronamespace = 'postmill'::regnamespace "
+        "order by proname",
     )
-    assert [each["proname"] for each in functions if each["prosecdef"]] == ["wake"]
+    assert [each["proname"] for each in functions if each["prosecdef"]] == ["_edge_at_commit", "wake"]
     # _state is plain SQL without settings so that it is inlined into scans.
     unpinned = [each["proname"] for each in functions if 'search_path=""' not in (each["proconfig"] or [])]
     assert unpinned == ["_state"]

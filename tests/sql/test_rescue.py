@@ -141,7 +141,7 @@ def test_who_is_heard_of_again_is_suspected_anew(db: Database, queue: str, with_
         assert rescued(db) == [None]
         a_second_passes(db)
         arguments = {
-            "worker_start": [WORKER, queue, "", "", 0, "", 1, LOCK, timedelta(seconds=10)],
+            "worker_start": [WORKER, queue, "", "", 0, "", 1, LOCK, timedelta(seconds=10), False],
             "worker_heartbeat": [WORKER, 0, queue, [], [], 30.0, 3.0, LOCK],
         }
         db.execute(statement(sign), arguments[sign])
@@ -298,7 +298,7 @@ def test_a_locked_row_holds_up_no_heartbeat_and_no_rescue(
         operator.execute("update postmill.workers set deprecated_at = now()")
         assert rescued(db) == []
         for sign, arguments in (
-            ("worker_start", [WORKER, queue, "", "", 0, "", 1, None, timedelta(seconds=10)]),
+            ("worker_start", [WORKER, queue, "", "", 0, "", 1, None, timedelta(seconds=10), False]),
             ("worker_heartbeat", [WORKER, 0, queue, [], [], 30.0, 3.0, None]),
         ):
             db.execute(statement(sign), arguments)

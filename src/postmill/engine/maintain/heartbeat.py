@@ -106,6 +106,7 @@ class Heartbeat(TimedService):
                     worker.options.max_concurrent,
                     worker.lock_key if worker.lock_held else None,
                     timedelta(seconds=worker.options.lease_s),
+                    worker.options.on_success == "delete",
                     timeout=ANNOUNCE_TIMEOUT_S,
                 )
             )

@@ -1,10 +1,10 @@
 """Keeps workers alive in the database, on a thread and a connection of its own: a handler that blocks the
 event loop loses no lease.
 
-Four services take turns there: renewer, heartbeat, rescuer, pruner. When several are due, the renewer goes
-first. A fifth, the loop watch, works beside them. The thread talks to the event loop only through
-``call_soon_threadsafe``, and reads `HeldMessages`. One that breaks pauses, and the others go on; where the
-thread itself breaks, all of them begin anew. :attr:`Maintenance.in_touch` shows that it lives.
+Five services take turns there: renewer, heartbeat, rescuer, sweeper, pruner. When several are due, the
+renewer goes first. A sixth, the loop watch, works beside them. The thread talks to the event loop only
+through ``call_soon_threadsafe``, and reads `HeldMessages`. One that breaks pauses, and the others go on;
+where the thread itself breaks, all of them begin anew. :attr:`Maintenance.in_touch` shows that it lives.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from postmill.engine.maintain.heartbeat import Heartbeat
 from postmill.engine.maintain.pruner import Pruner
 from postmill.engine.maintain.renewer import Renewer
 from postmill.engine.maintain.rescuer import Rescuer
+from postmill.engine.maintain.sweeper import Sweeper
 from postmill.engine.run.loop_watch import TICK_S, LoopWatch
 from postmill.model.queue import silence
 from postmill.service.outage import OutageBackoff
@@ -170,7 +171,8 @@ class Maintenance(ThreadedService):
         self._heartbeat = Heartbeat(
             shared, workers, self._call, self._rescuer.doubt, events, pooled=self._address.pooled
         )
-        self._duties = (self._renewer, self._heartbeat, self._rescuer, Pruner(shared, events))
+        sweeper, pruner = Sweeper(shared, events), Pruner(shared, events)
+        self._duties = (self._renewer, self._heartbeat, self._rescuer, sweeper, pruner)
         for duty in self._duties:
             duty.on_giving_up.append(self._part_gave_up)
         shared.on_connect(self._connected)

@@ -1,7 +1,7 @@
 -- What follows the end of messages: those that they were to send, and those that wait for them.
 -- Called by the statements complete, dead_letter and cancel_running and by cancel, for messages whose headers have one
--- of postmill-dependents, postmill-then, postmill-else; they hold the messages' rows. `fate`: completed, dead or
--- cancelled. Locks and errors as release and _follow_up.
+-- of postmill-dependents, postmill-then, postmill-else, or are no object: those can't be marked. They hold the
+-- messages' rows. `fate`: completed, dead or cancelled. Locks and errors as release and _follow_up.
 create or replace function postmill._ended(queue text, ids bigint[], headers jsonb[], fate text) returns void
 language plpgsql volatile
 set search_path = ''
@@ -12,6 +12,7 @@ begin
     where ended.headers ?| array['postmill-then', 'postmill-else'];
     perform postmill.release(queue, array(
         select ended.id from unnest(ids, headers) as ended (id, headers)
-        where ended.headers ? 'postmill-dependents' order by ended.id), fate);
+        where ended.headers ? 'postmill-dependents' or jsonb_typeof(ended.headers) <> 'object'
+        order by ended.id), fate);
 end
 $$;

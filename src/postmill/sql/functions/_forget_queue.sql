@@ -2,7 +2,7 @@
 -- claim, result or cancel request must not meet a new message. Dead letters and the history of failures only with
 -- `dead_too`.
 -- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, gates, groups,
--- unique_keys, waiters, prunings, queues, failures, dead_letters, in this order. Errors: none.
+-- unique_keys, waiters, blocked, edges, ended, prunings, queues, failures, dead_letters, in this order. Errors: none.
 create or replace function postmill._forget_queue(queue text, dead_too boolean) returns void
 language sql
 set search_path = ''
@@ -15,6 +15,12 @@ as $$
     delete from postmill.groups where queue_name = queue;
     delete from postmill.unique_keys where queue_name = queue;
     delete from postmill.waiters where queue_name = queue;
+    delete from postmill.blocked where queue_name = lower(queue);
+    delete from postmill.edges where target_queue = lower(queue);
+    -- What waited for a message of this queue must not take a new one with the same id for it: no id is below 0.
+    update postmill.edges set source_id = -source_id, died = false
+    where source_queue = lower(queue) and source_id > 0;
+    update postmill.ended set msg_id = -msg_id where queue_name = lower(queue) and msg_id > 0;
     delete from postmill.prunings where queue_name = queue;
     delete from postmill.queues where queue_name = queue;
     delete from postmill.failures where queue_name = queue and dead_too;

@@ -1,8 +1,8 @@
 -- Deletes dead letters that were not replayed: all of the queue's, those named, those that died before
 -- `older_than` ago, or those named that did. Returns how many. Their failed attempts stay for as long as the queue's
--- retention says.
+-- retention says. Messages that wait for the replay of one of them are cancelled: it will never come.
 -- Called by people and the command line. Locks: the letters by id; letters that are being replayed at this moment are
--- left alone. Errors: PM001 no such queue, PM003 a negative or endless interval.
+-- left alone; then as release. Errors: PM001 no such queue, PM003 a negative or endless interval.
 create or replace function postmill.discard(
     queue      text,
     letter_ids bigint[] default null,
@@ -13,20 +13,28 @@ set search_path = ''
 as $$
 declare
     discarded bigint;
+    sources   bigint[];
 begin
     perform postmill._queue_table(queue);
     if older_than < interval '0' or not isfinite(older_than) then
         raise exception 'older_than is no length of time: %', older_than
             using errcode = 'PM003', hint = 'Give an interval such as ''30 days''.';
     end if;
-    delete from postmill.dead_letters as letter
-    where letter.letter_id = any (array(
-        select candidate.letter_id from postmill.dead_letters as candidate
-        where candidate.queue_name = queue and candidate.replayed_at is null
-          and (letter_ids is null or candidate.letter_id = any (letter_ids))
-          and (older_than is null or candidate.died_at < clock_timestamp() - older_than)
-        order by candidate.letter_id for update skip locked));
-    get diagnostics discarded = row_count;
+    with gone as (
+        delete from postmill.dead_letters as letter
+        where letter.letter_id = any (array(
+            select candidate.letter_id from postmill.dead_letters as candidate
+            where candidate.queue_name = queue and candidate.replayed_at is null
+              and (letter_ids is null or candidate.letter_id = any (letter_ids))
+              and (older_than is null or candidate.died_at < clock_timestamp() - older_than)
+            order by candidate.letter_id for update skip locked))
+        returning letter.msg_id, letter.headers
+    )
+    select count(*), array_agg(gone.msg_id order by gone.msg_id) filter (
+        where gone.headers ? 'postmill-dependents' or jsonb_typeof(gone.headers) <> 'object')
+    into discarded, sources
+    from gone;
+    perform postmill.release(queue, sources, 'unknown');
     return discarded;
 end
 $$;

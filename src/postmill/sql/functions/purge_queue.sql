@@ -2,7 +2,7 @@
 -- truncate the table under messages that workers hold. Archive and dead letters stay. A message that another client
 -- has read and not yet finished counts as waiting.
 -- Called by people and the command line. Locks: the queue's rows in msg_id order, 10,000 at a time; rows that another
--- session has locked are left alone, since they are being claimed. Errors: PM001.
+-- session has locked are left alone, since they are being claimed; then as _purged. Errors: PM001.
 create or replace function postmill.purge_queue(name text) returns bigint
 language plpgsql
 set search_path = ''
@@ -25,6 +25,7 @@ begin
         execute format('delete from %s where msg_id = any ($1) and msg_id <> all ($2)', relation) using ids, running;
         get diagnostics gone = row_count;
         total := total + gone;
+        perform postmill._purged(purge_queue.name, array(select unnest(ids) except select unnest(running)));
         after_id := ids[cardinality(ids)];
     end loop;
     return total;

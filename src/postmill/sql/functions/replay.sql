@@ -1,8 +1,10 @@
 -- Puts dead letters back into their queue as new messages, all of them or `letter_ids`, in one transaction; writes
 -- down when, by whom and as which message. `message` replaces the payload (of one letter). Letters that were replayed
--- already, or are not of this queue, are skipped: the rows returned say what was done. Where pgmq has headers,
--- postmill-replayed-from is the letter's id.
--- Called by people, the command line and the client. Locks: the letters by id; two calls at once share no letter.
+-- already, or are not of this queue, are skipped: the rows returned say what was done. A letter whose unique key
+-- another message holds stays a letter: its row has no msg_id. Where pgmq has headers, postmill-replayed-from is the
+-- letter's id; priority, group and key are the letter's. What waits for the letter waits for the new message.
+-- Called by people, the command line and the client. Locks: the letters by id, and each one's edges as _move_edges; two
+-- calls at once share no letter.
 -- Errors: PM001 no such queue, PM003 one payload for several letters.
 create or replace function postmill.replay(
     queue      text,
@@ -14,7 +16,6 @@ set search_path = ''
 as $$
 declare
     letter     postmill.dead_letters;
-    origin     jsonb;
 begin
     perform postmill._queue_table(queue);
     if replay.message is not null and coalesce(cardinality(letter_ids), 0) <> 1 then
@@ -27,13 +28,13 @@ begin
           and (letter_ids is null or candidate.letter_id = any (letter_ids))
         order by candidate.letter_id for update skip locked
     loop
-        origin := case when postmill._has_headers()
-            then jsonb_build_object('postmill-replayed-from', letter.letter_id) end;
         letter_id := letter.letter_id;
-        msg_id := postmill.send(
-            queue => queue,
-            message => coalesce(replay.message, letter.message, 'null'),
-            headers => coalesce(letter.headers, '{}') || origin);
+        msg_id := postmill._send_letter(queue, coalesce(replay.message, letter.message, 'null'), letter);
+        if msg_id is null then
+            return next;
+            continue;
+        end if;
+        perform postmill._move_edges(lower(queue), letter.msg_id, replay.msg_id, patient => true);
         update postmill.dead_letters as replayed
         set replayed_at = clock_timestamp(), replayed_as = replay.msg_id, replayed_by = session_user
         where replayed.letter_id = letter.letter_id;

@@ -24,6 +24,9 @@ as $$
 declare
     due_at timestamptz := postmill._due_at(send_jobs.delay, send_jobs.run_at);
     many   integer := cardinality(messages);
+    -- An empty list is none.
+    waits  jsonb[] := (select array_agg(nullif(wanted.refs, '[]') order by wanted.place)
+                       from unnest(after) with ordinality as wanted (refs, place));
 begin
     perform postmill._queue_table(queue);
     perform postmill._check_batch(messages, headers);
@@ -35,7 +38,7 @@ begin
     return query select sent.msg_id, sent.existed
     from postmill._send(
         queue, messages, due_at,
-        postmill._job_headers(many, headers, unique_keys, priorities, group_keys, after, then_send, else_send),
-        unique_keys, unique_for, on_conflict, after, on_source_dead) as sent;
+        postmill._job_headers(many, headers, unique_keys, priorities, group_keys, waits, then_send, else_send),
+        unique_keys, unique_for, on_conflict, waits, on_source_dead) as sent;
 end
 $$;

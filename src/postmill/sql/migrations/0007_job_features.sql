@@ -63,6 +63,8 @@ create table postmill.edges (
     target_id    bigint not null,
     on_dead      text not null check (on_dead in ('cancel', 'skip', 'block')),
     died         boolean not null default false, -- the source is dead, and the target waits for its replay
+    was_there    boolean not null default false, -- the source was in its queue when the target was sent
+    told         boolean not null default false, -- the source is marked: its end is passed on with its settlement
     primary key (source_queue, source_id, target_queue, target_id)
 );
 create index edges_target on postmill.edges (target_queue, target_id);
@@ -75,6 +77,37 @@ create table postmill.blocked (
     primary key (queue_name, msg_id)
 );
 create index blocked_free on postmill.blocked (queue_name, msg_id) where waits <= 0;
+
+-- Sources that ended, while something kept their end from one of those that wait for them: a lock, an error, or that
+-- they are very many. The sweep passes these ends on.
+create table postmill.ended (
+    queue_name text collate "C" not null,
+    msg_id     bigint not null,
+    fate       text not null check (fate in ('completed', 'dead', 'cancelled', 'unknown')),
+    primary key (queue_name, msg_id)
+);
+
+-- How far the sweep over the messages that wait for others has come, and when it is due: one row, which is locked by
+-- the session that has the duty.
+create table postmill.edge_sweep (
+    is_only      boolean primary key default true check (is_only),
+    due_at       timestamptz not null default '-infinity',
+    source_queue text collate "C" not null default '',
+    source_id    bigint not null default 0,
+    target_queue text collate "C" not null default '',
+    target_id    bigint not null default 0
+);
+
+-- Why a message was cancelled, when no person asked for it.
+alter table postmill.cancellations add column reason text;
+
+-- A worker that deletes what it completes leaves no trace of it: of its queue, what is gone was completed.
+alter table postmill.workers add column deletes boolean not null default false;
+
+-- At commit, each source of a new edge is told that a message waits for it. The function follows with all others.
+create or replace function postmill._edge_at_commit() returns trigger language plpgsql as 'begin return null; end';
+create constraint trigger edge_at_commit after insert on postmill.edges
+    deferrable initially deferred for each row execute function postmill._edge_at_commit();
 
 -- Channels on which the end of a message is awaited. Unlogged: a hint; whoever waits also polls.
 create unlogged table postmill.waiters (

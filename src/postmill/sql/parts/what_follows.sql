@@ -5,4 +5,5 @@ followed as ( --? headers
     select array_agg(msg_id) as ids, array_agg(headers) as headers --? headers
       from gone --? headers
      where headers ?| array['postmill-dependents', 'postmill-then', 'postmill-else'] --? headers
+        or jsonb_typeof(headers) <> 'object' --? headers
 ), --? headers

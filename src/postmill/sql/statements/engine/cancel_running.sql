@@ -6,7 +6,7 @@ with
 gone as (
     delete from {queue} as q
 --+ still_held
-    returning $6::text as queue_name, q.msg_id, q.enqueued_at, q.message
+    returning $6::text as queue_name, q.msg_id, q.enqueued_at, q.message, null::text as reason
     , q.headers --? headers
     , null::jsonb as headers --? !headers
 ),

@@ -2,7 +2,8 @@
 -- postmill.results.
 -- Called by: engine settler, and the transaction of a handler. $1 to $3 as in the part tokens, $4 claims whose last
 -- messages these are, $5 queue, [$6 results as JSON text or null]. With the flag transaction only inside the
--- transaction that db handler_session has begun: elsewhere nothing is finished. Returns the ids that it really
+-- transaction that db handler_session has begun: elsewhere nothing is finished; and the message is locked together with
+-- those that messages sent in this transaction wait for. Returns the ids that it really
 -- finished.
 -- Lock order: queue rows by msg_id, what _ended locks, postmill.claims. Errors: none of its own.
 with
@@ -11,6 +12,7 @@ gone as (
     delete from {queue} as q
 --+ still_held
        and current_setting('postmill.transaction', true) = 'open' --? transaction
+       and (select postmill._lock_with_sources($5::text, $1::text::bigint[])) --? transaction
     returning q.msg_id
     , q.read_ct, q.enqueued_at, q.vt, q.message --? archive
     , q.last_read_at --? archive_last_read_at

@@ -1,0 +1,33 @@
+-- Cancels those of `targets` (each in its queue of `queues`) that are not to run because a source is dead, cancelled or
+-- unknown, and returns them. Their other edges go with them.
+-- Called by _pass_on, which has locked the targets' rows in blocked. `follows` as there. Lock order: as _take_blocked,
+-- blocked, edges. Errors: as _take_blocked.
+create or replace function postmill._cancel_targets(
+    queue text, ids bigint[], fate text, queues text[], targets bigint[], follows boolean
+) returns table (queue_name text, msg_id bigint, headers jsonb)
+language plpgsql volatile
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    doomed record;
+begin
+    for doomed in
+        select target.queue, array_agg(target.id) as ids, array_agg(target.reason) as reasons
+        from (select edge.target_queue as queue, edge.target_id as id,
+                  format('it waited for %s:%s, which %s', _cancel_targets.queue, min(edge.source_id),
+                         case fate when 'dead' then 'died' when 'cancelled' then 'was cancelled'
+                         else 'is unknown' end) as reason
+              from unnest(queues, targets) as target (queue, id)
+              join postmill.edges as edge
+                  on edge.source_queue = _cancel_targets.queue and edge.source_id = any (_cancel_targets.ids)
+                 and edge.target_queue = target.queue and edge.target_id = any (array[target.id])
+              where edge.on_dead = 'cancel' or (edge.on_dead = 'block' and fate = 'unknown')
+              group by edge.target_queue, edge.target_id) as target
+        group by target.queue
+    loop
+        return query select doomed.queue, taken.msg_id, taken.headers
+        from postmill._take_blocked(doomed.queue, doomed.ids, doomed.reasons, follows) as taken;
+    end loop;
+end
+$$;
