@@ -22,6 +22,8 @@ class Exit(IntEnum):
     SCHEMA = 6
     TIMED_OUT = 7
     WARNINGS = 8
+    MESSAGE_DEAD = 9
+    MESSAGE_CANCELLED = 10
     INTERRUPTED = 130
 
 
@@ -35,6 +37,8 @@ _BY_ERROR: tuple[tuple[type[errors.PostmillError], Exit], ...] = (
     (errors.SchemaMissing, Exit.SCHEMA),
     (errors.SchemaTooNew, Exit.SCHEMA),
     (errors.TimedOut, Exit.TIMED_OUT),
+    (errors.MessageDead, Exit.MESSAGE_DEAD),
+    (errors.MessageCancelled, Exit.MESSAGE_CANCELLED),
 )
 
 

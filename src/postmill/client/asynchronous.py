@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from postmill.client import sending
+from postmill.client import awaited, sending
+from postmill.client.awaited import UNSET
 from postmill.client.targets import async_executor
 from postmill.client.tracing import tracing
+from postmill.client.waiting_per_loop import WaitingPerLoop
 from postmill.model.errors import QueueNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
+    from postmill.client.awaited import Reference, Unset
     from postmill.client.sending import Delay, Headers
     from postmill.model.queue.addressee import Addressee
 
@@ -31,6 +34,7 @@ class AsyncClient:
 
     def __init__(self, target: object) -> None:
         self._executor = async_executor(target)
+        self._waiting = WaitingPerLoop(self._executor)
 
     async def send(
         self,
@@ -126,15 +130,35 @@ class AsyncClient:
         """
         return await self._executor.run(iter([sending.replaying(queue, letter_ids, payload)]))
 
-    async def result(self, queue: str, msg_id: int) -> Any:
-        """What the handler of a completed message returned, on a queue whose worker has ``keep_results``.
-        Raises ``NotFound`` when nothing is kept about it, and as :meth:`cancel`.
+    async def result(
+        self,
+        ref: Reference,
+        msg_id: int | None = None,
+        *,
+        timeout: float | timedelta | Unset | None = UNSET,
+    ) -> Any:
+        """Wait until a message has completed, and return what its handler returned, on a queue whose worker
+        has ``keep_results``.
+
+        ``ref``: what :meth:`send` returned, or ``(queue, msg_id)``. ``timeout``: how long to wait, in seconds
+        or as a timedelta; 0 to look once, None for no limit, which is also the default. As
+        ``result(queue, msg_id)``, without a timeout, it looks once and waits for nothing.
+
+        Raises ``MessageDead`` with the letter, ``MessageCancelled``, ``ResultNotKept`` (it has completed),
+        ``NotFound`` (nothing is known about the message), ``ResultTimedOut`` with the message's state,
+        ``Refused`` on a connection that is in a transaction, and as :meth:`cancel`.
         """
-        found = await self._executor.run(iter([sending.asking_result(queue, msg_id)]))
-        return sending.the_result(found, queue, msg_id)
+        if awaited.is_one_look(msg_id, timeout):
+            asked = awaited.reference(ref, msg_id)
+            found = await self._executor.run(iter([sending.asking_result(*asked)]))
+            return sending.the_result(found, *asked)
+        return awaited.value(
+            await self._waiting.outcome(awaited.reference(ref, msg_id), awaited.timeout_s(timeout))
+        )
 
     async def close(self) -> None:
         """Close the connections this client opened itself, never the caller's. May be called twice."""
+        await self._waiting.close()
         await self._executor.close()
 
     async def __aenter__(self) -> Self:

@@ -37,6 +37,14 @@ class CallersConnection:
     def commits(self) -> bool:
         return _is_alone(self._connection)
 
+    @property
+    def in_transaction(self) -> bool:
+        return _in_transaction(self._connection)
+
+    def look(self, statement: Statement) -> list[Any]:
+        with nullcontext() if self._connection.autocommit else self._connection.transaction():
+            return _run(self._connection, iter([statement]))
+
     def close(self) -> None:
         """Closes nothing: the connection is the caller's."""
 
@@ -45,6 +53,7 @@ class OwnConnection:
     """A connection for one address: opened at the first use, and again when it broke. Threads take turns."""
 
     commits = True
+    in_transaction = False
 
     def __init__(self, url: str) -> None:
         self._address = parse(url)
@@ -54,6 +63,9 @@ class OwnConnection:
     def run(self, statements: Iterator[Statement]) -> list[Any]:
         with self._turn:
             return _run(self._opened(), statements)
+
+    def look(self, statement: Statement) -> list[Any]:
+        return self.run(iter([statement]))
 
     def close(self) -> None:
         with self._turn:
@@ -72,7 +84,11 @@ class OwnConnection:
 
 
 class CallersAsyncConnection:
-    """As :class:`CallersConnection`, for psycopg's ``AsyncConnection``."""
+    """As :class:`CallersConnection`, for psycopg's ``AsyncConnection``. Results are polled for: who reads
+    notifications on the connection would take those of the caller's own.
+    """
+
+    reopens = False
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -93,6 +109,17 @@ class CallersAsyncConnection:
     @property
     def commits(self) -> bool:
         return _is_alone(self._connection)
+
+    @property
+    def in_transaction(self) -> bool:
+        return _in_transaction(self._connection)
+
+    async def look(self, statement: Statement) -> list[Any]:
+        async with nullcontext() if self._connection.autocommit else self._connection.transaction():
+            return await self.run(iter([statement]))
+
+    async def listen(self, *_: object) -> None:
+        """Not here: see the class."""
 
     async def close(self) -> None:
         """Nothing here is ours."""
@@ -124,3 +151,8 @@ def _would_commit(connection: Connection | AsyncConnection) -> bool:
 def _is_alone(connection: Connection | AsyncConnection) -> bool:
     """Whether a statement on the connection commits by itself."""
     return connection.autocommit and connection.info.transaction_status == TransactionStatus.IDLE
+
+
+def _in_transaction(connection: Connection | AsyncConnection) -> bool:
+    """Whether a transaction of the caller's is open."""
+    return connection.info.transaction_status in {TransactionStatus.INTRANS, TransactionStatus.INERROR}

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from postmill.client import sending
-from postmill.client.targets import sync_executor
+from postmill.client import awaited, sending
+from postmill.client.awaited import UNSET
+from postmill.client.targets import async_executor, sync_executor
 from postmill.client.tracing import tracing
+from postmill.client.waiting_per_loop import WaitingThread, poll
 from postmill.model.errors import QueueNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
+    from postmill.client.awaited import Outcome, Ref, Reference, Unset
     from postmill.client.sending import Delay, Headers
     from postmill.model.queue.addressee import Addressee
 
@@ -29,7 +33,10 @@ class Client:
     """
 
     def __init__(self, target: object) -> None:
+        self._target = target
         self._executor = sync_executor(target)
+        self._waiting: WaitingThread | None = None
+        self._starting = Lock()
 
     def send(
         self,
@@ -102,13 +109,32 @@ class Client:
         """As :meth:`AsyncClient.replay`."""
         return self._executor.run(iter([sending.replaying(queue, letter_ids, payload)]))
 
-    def result(self, queue: str, msg_id: int) -> Any:
-        """As :meth:`AsyncClient.result`."""
-        found = self._executor.run(iter([sending.asking_result(queue, msg_id)]))
-        return sending.the_result(found, queue, msg_id)
+    def result(
+        self,
+        ref: Reference,
+        msg_id: int | None = None,
+        *,
+        timeout: float | timedelta | Unset | None = UNSET,
+    ) -> Any:
+        """As :meth:`AsyncClient.result`. On the caller's connection it polls."""
+        if awaited.is_one_look(msg_id, timeout):
+            asked = awaited.reference(ref, msg_id)
+            return sending.the_result(self._executor.run(iter([sending.asking_result(*asked)])), *asked)
+        return awaited.value(self._outcome(awaited.reference(ref, msg_id), awaited.timeout_s(timeout)))
+
+    def _outcome(self, ref: Ref, limit_s: float | None) -> Outcome:
+        if not isinstance(self._target, str):
+            return poll(self._executor, ref, limit_s)
+        with self._starting:
+            self._waiting = self._waiting or WaitingThread(async_executor(self._target))
+        return self._waiting.outcome(ref, limit_s)
 
     def close(self) -> None:
         """As :meth:`AsyncClient.close`."""
+        with self._starting:
+            waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            waiting.close()
         self._executor.close()
 
     def __enter__(self) -> Self:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from postmill.client.waiting import WaitingExecutor
 from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
@@ -41,9 +42,18 @@ class Executor(Protocol):
         """The first column of everything the statements return. All of them take effect, or none."""
         ...
 
+    def look(self, statement: Statement) -> list[Any]:
+        """The first column of what a statement returns that only reads. The connection is left as it was."""
+        ...
+
     @property
     def commits(self) -> bool:
         """Whether each call commits by itself."""
+        ...
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the caller's transaction is open."""
         ...
 
     def close(self) -> None:
@@ -51,7 +61,7 @@ class Executor(Protocol):
         ...
 
 
-class AsyncExecutor(Protocol):
+class AsyncExecutor(WaitingExecutor, Protocol):
     """A connection of an asynchronous driver; otherwise as :class:`Executor`."""
 
     async def run(self, statements: Iterator[Statement]) -> list[Any]: ...

@@ -6,7 +6,10 @@ is missing.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class PostmillError(Exception):
@@ -164,3 +167,54 @@ class TimedOut(PostmillError):
     """What was waited for did not happen in time."""
 
     code = "timed-out"
+
+
+class ResultTimedOut(TimedOut, TimeoutError):
+    """The message had not ended when the time to wait for its result was over. ``state`` is the message's
+    state, None when it could not be asked for; ``waits_for`` says what the message waits for, if anything.
+    """
+
+    code = "result-timed-out"
+
+    def __init__(
+        self, what: str, *, why: str = "", hint: str = "", state: str | None = None, waits_for: object = None
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.state = state
+        self.waits_for = waits_for
+
+
+class ResultNotKept(NotFound):
+    """The message has completed, and what its handler returned was not kept."""
+
+    code = "result-not-kept"
+
+
+class MessageDead(PostmillError):
+    """The message whose result was waited for is dead. ``letter`` is its dead letter: ``reason``, ``kind``,
+    ``error_type``, ``traceback``, ``attempts``, ``letter_id``, ``replayed_as`` and others.
+    """
+
+    code = "message-dead"
+
+    def __init__(
+        self, what: str, *, why: str = "", hint: str = "", letter: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.letter: Mapping[str, Any] = letter or {}
+
+    @property
+    def reason(self) -> str:
+        """Why the message is dead, in the words of the letter."""
+        return str(self.letter.get("reason") or "")
+
+    @property
+    def error_type(self) -> str | None:
+        """The name of the class of the error that ended its last attempt; None when there was none."""
+        return self.letter.get("error_type")
+
+
+class MessageCancelled(PostmillError):
+    """The message whose result was waited for was cancelled."""
+
+    code = "message-cancelled"

@@ -39,6 +39,7 @@ begin
     delete from postmill.blocked as held where held.queue_name = lower(queue) and held.msg_id = cancel.msg_id;
     delete from postmill.edges as edge where edge.target_queue = lower(queue) and edge.target_id = cancel.msg_id;
     perform postmill._ended(queue, array[cancel.msg_id], array[ended], 'cancelled');
+    perform postmill._tell_waiters(queue, array[cancel.msg_id]);
     return 'cancelled';
 end
 $$;

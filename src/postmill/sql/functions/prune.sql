@@ -52,6 +52,7 @@ begin
     archived := 0; failures := 0; history := 0; workers := 0;
     begin
         workers := postmill._prune_workers(page);
+        perform postmill._prune_waiters(page);
         while true = any (more_kinds) and clock_timestamp() < ends_at and archived + failures + history < max_rows loop
             if more_kinds[1] then
                 select * into step

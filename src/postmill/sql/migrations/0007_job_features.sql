@@ -117,6 +117,7 @@ create unlogged table postmill.waiters (
     since      timestamptz not null default clock_timestamp(),
     primary key (queue_name, msg_id, channel)
 );
+create index waiters_since on postmill.waiters (since);
 
 -- Within so many seconds an idle worker looks of its own accord: a message that is due later need not wake it.
 alter table postmill.idle_workers add column max_poll_s double precision not null default 5;

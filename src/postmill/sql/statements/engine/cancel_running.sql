@@ -17,4 +17,5 @@ noted as (
 )
 select coalesce(array_agg(msg_id), '{}') as settled
        , (select postmill._ended($6::text, ids, headers, 'cancelled') from followed where ids is not null) --? headers
+       , postmill._tell_waiters($6::text, array_agg(msg_id)) as told
   from gone

@@ -16,6 +16,8 @@ kept as ( --? results
      where value is not null --? results
     on conflict (queue_name, msg_id) --? results
         do update set result = excluded.result, completed_at = excluded.completed_at --? results
+    returning case when exists (select from postmill.waiters where queue_name = $2::text) then --? results
+                  postmill._tell_waiters($2::text, array[msg_id]) end --? results
 ), --? results
 --+ settled_claims
 lost as (

@@ -5,6 +5,8 @@
 -- transaction that db handler_session has begun: elsewhere nothing is finished; and the message is locked together with
 -- those that messages sent in this transaction wait for. Returns the ids that it really
 -- finished.
+-- transaction that db handler_session has begun: elsewhere nothing is finished. Returns the ids that it really
+-- finished. Clients that wait for a result are told; without results they poll.
 -- Lock order: queue rows by msg_id, what _ended locks, postmill.claims. Errors: none of its own.
 with
 --+ tokens
@@ -44,4 +46,6 @@ closed as (
 select coalesce(array_agg(msg_id), '{}') as settled
        , (select postmill._ended($5::text, ids, headers, 'completed') from followed where ids is not null) --? headers
        , $5::text as queue --? !headers
+       , case when exists (select from postmill.waiters where queue_name = $5::text) then --? results
+           postmill._tell_waiters($5::text, array_agg(msg_id)) end as told --? results
   from gone

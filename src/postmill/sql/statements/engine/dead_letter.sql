@@ -1,13 +1,12 @@
--- Move messages to the dead letters, with the record of the failed attempt that ended them.
--- Called by: engine settler. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 worker, $8 reason, $9
--- attempt (of a message that was not run again: how many failed before), $10 kind, $11 error type, $12 error message,
--- $13 traceback,
--- $14 seconds that it ran; and with the flag again, when the answer to the first try was lost, $15 when the messages
--- were sent (µs since 1970): what the first try has moved counts as moved. A letter is of the same delivery when its
--- time is the same, cut as the statement claim cuts it. A null kind leaves no record of a failed attempt (the message
--- was not run again). What a trigger keeps out in silence is an error (22P02): the message would be in no table at
--- all.
--- Returns the ids that it really moved. Lock order: queue rows by msg_id, postmill.claims, failures, dead_letters.
+-- Move messages to the dead letters, with the record of the failed attempt that ended them. Called by: engine settler.
+-- $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 worker, $8 reason, $9 attempt (of a message that was
+-- not run again: how many failed before), $10 kind, $11 error type, $12 error message, $13 traceback, $14 seconds that
+-- it ran; and with the flag again, when the answer to the first try was lost, $15 when the messages were sent (µs since
+-- 1970): what the first try has moved counts as moved. A letter is of the same delivery when its time is the same, cut
+-- as the statement claim cuts it. A null kind leaves no record of a failed attempt (the message was not run again).
+-- What a trigger keeps out in silence is an error (22P02): the message would be in no table at all. Returns the ids
+-- that it really moved, and tells clients that wait for them. Lock order: queue rows by msg_id, postmill.claims,
+-- failures, dead_letters.
 with
 --+ tokens
 gone as (
@@ -42,6 +41,7 @@ select coalesce(array_agg(msg_id), '{}') as settled,
                   (select count(*) from ended))::integer
        end as kept_out
        , (select postmill._ended($6::text, ids, headers, 'dead') from followed where ids is not null) --? headers
+       , postmill._tell_waiters($6::text, array_agg(msg_id)) as told
   from letter --? !again
   from (select msg_id from letter --? again
          union all --? again
