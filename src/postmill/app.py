@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from postmill.project.project import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from postmill.auth.keys import ProjectKeys
     from postmill.gateway.readiness import Readiness
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
     from postmill.web.server import WebServer
+
+SCHEDULES_STOP_S = 2.0
+"""How long a batch of schedules may take at the end of ``serve``, in seconds. A hundred take 20 ms: what
+takes longer waits for a lock, and the next process fires it.
+"""
 
 __all__ = [
     "Serving",
@@ -70,11 +76,13 @@ def run_workers(
     """
     from postmill.handlers import load  # noqa: PLC0415 - settings alone need no engine
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
+    from postmill.scheduler.scheduler import Scheduler  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
     workers = [load(target) for target in targets]
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe)
+    services = (Scheduler,) if settings.fires_schedules else ()
+    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=services)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +134,36 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
         probe = DatabaseProbe(where) if where is not None else None
         readiness = Readiness(probe.answers if probe is not None else None)
         try:
-            await _serving_process(settings, where, how, server, url, keys, readiness).run()
+            async with _schedules(settings, where, readiness):
+                await _serving_process(settings, where, how, server, url, keys, readiness).run()
         finally:
             if probe is not None:
                 await probe.close()
 
     run(serve())
+
+
+@asynccontextmanager
+async def _schedules(settings: Settings, where: Address | None, readiness: Readiness) -> AsyncIterator[None]:
+    """Fire schedules beside what is served, on a connection of their own."""
+    if where is None or not settings.fires_schedules:
+        yield
+        return
+    from postmill.db.hot.outage import is_passing  # noqa: PLC0415
+    from postmill.db.hot.shared_connection import SharedConnection  # noqa: PLC0415
+    from postmill.scheduler.scheduler import Scheduler  # noqa: PLC0415
+    from postmill.service.events import Events  # noqa: PLC0415
+    from postmill.service.outage import Outage  # noqa: PLC0415
+
+    events, connection = Events(function="postmill", queue="*"), SharedConnection(where, "schedules")
+    scheduler = Scheduler(connection, events, Outage(events, is_passing))
+    readiness.checks.append(lambda: scheduler.trouble)
+    scheduler.start()
+    try:
+        yield
+    finally:
+        await scheduler.stop_within(SCHEDULES_STOP_S)
+        await connection.close()
 
 
 def _keys(settings: Settings) -> ProjectKeys:

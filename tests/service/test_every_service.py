@@ -43,6 +43,7 @@ from postmill.host.supervisor import Supervisor
 from postmill.host.watching import Watch
 from postmill.model.config.address import Address
 from postmill.model.events import Event
+from postmill.scheduler.scheduler import Scheduler
 from postmill.service import service as services
 from postmill.service import threaded, timed
 from postmill.service.events import Events
@@ -118,6 +119,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     Rescuer: lambda world: Rescuer(world.shared, world.maintained, world.events),
     Pruner: lambda world: Pruner(world.shared, world.events),
     Sweeper: lambda world: Sweeper(world.shared, world.events),
+    Scheduler: lambda world: Scheduler(world.shared, world.events, world.outage),
     LoopWatch: lambda world: LoopWatch(world.maintained, world.events, time.monotonic, threading.get_ident()),
     Supervisor: lambda world: Supervisor(tuple, world.events),
     Reload: lambda world: Reload(Watch(lambda: [world.folder]), lambda _: None, lambda _: None, world.events),

@@ -65,7 +65,7 @@ async def handle(_: int) -> None: ...
 
 async def test_a_given_service_begins_after_the_workers_and_ends_with_them(database_url: str) -> None:
     beside = Beside()
-    engine = Engine([handle], Address(database_url), [beside])
+    engine = Engine([handle], Address(database_url), [lambda *_: beside])
     engine.on_worker.append(lambda _: order.append(beside.batches))
     order: list[int] = []
     try:
@@ -86,7 +86,7 @@ async def test_a_given_service_begins_after_the_workers_and_ends_with_them(datab
 async def test_readiness_sees_a_given_service_that_has_failed(database_url: str) -> None:
     """It fails nine times in a row: the process is over, as with a service of the engine's own."""
     beside = Beside()
-    engine = Engine([handle], Address(database_url), [beside])
+    engine = Engine([handle], Address(database_url), [lambda *_: beside])
     troubles: list[str | None] = []
     all_told = asyncio.Event()
 
@@ -116,7 +116,7 @@ async def test_a_given_service_that_hangs_holds_up_no_stop(
     monkeypatch.setattr(engines, "GIVEN_STOP_S", 0.05)
     beside = Beside()
     beside.hangs = True
-    engine = Engine([handle], Address(database_url), [beside])
+    engine = Engine([handle], Address(database_url), [lambda *_: beside])
     await engine.start()
     async with asyncio.timeout(GIVE_UP_S):
         await beside.began.wait()
@@ -127,7 +127,7 @@ async def test_a_given_service_that_hangs_holds_up_no_stop(
 
 async def test_an_engine_that_never_started_ends_with_its_given_services(database_url: str) -> None:
     beside = Beside()
-    engine = Engine([handle], Address(database_url), [beside])
+    engine = Engine([handle], Address(database_url), [lambda *_: beside])
     await engine.stop()
     await engine.start()
     assert (beside.batches, beside.task) == (0, None)
@@ -135,7 +135,7 @@ async def test_an_engine_that_never_started_ends_with_its_given_services(databas
 
 async def test_a_process_of_workers_runs_the_services_that_it_is_given(database_url: str) -> None:
     beside = Beside()
-    runner = Runner([handle], Address(database_url), services=[beside])
+    runner = Runner([handle], Address(database_url), services=[lambda *_: beside])
     running_process = asyncio.create_task(runner.run())
     async with asyncio.timeout(GIVE_UP_S):
         await beside.began.wait()

@@ -55,6 +55,10 @@ def _letters(session: Session, context: click.Context) -> Iterable[str]:
     return (str(row["letter_id"]) for row in _rows(session, "complete_letters", queue))
 
 
+def _schedules(session: Session, _: click.Context) -> Iterable[str]:
+    return (row["name"] for row in _rows(session, "complete_schedules"))
+
+
 def _functions(session: Session, _: click.Context) -> Iterable[str]:
     from postmill.host.discovery import survey
 
@@ -108,4 +112,5 @@ def _break_off(_number: int, _frame: object) -> NoReturn:
 
 
 queues, worker_ids, letters = _offering(_queues), _offering(_worker_ids), _offering(_letters)
+schedules = _offering(_schedules)
 functions, targets = _offering(_functions), _offering(_targets)

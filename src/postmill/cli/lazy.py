@@ -25,8 +25,8 @@ ELSEWHERE = {
     "up": "postmill dev starts everything.",
     "new": "postmill init starts a project, postmill functions new NAME a function.",
     "upgrade": "postmill migrate upgrades the schema.",
-    "schedule": "Postmill starts nothing by the clock yet: have cron or a systemd timer run postmill send.",
-    "beat": "Postmill starts nothing by the clock yet: have cron or a systemd timer run postmill send.",
+    "beat": "Nothing need be started: worker run, dev and serve fire schedules; see postmill schedule list.",
+    "cron": "postmill schedule add makes what cron would have in its table.",
 }
 """What to type in place of a command that other products have."""
 COMMANDS = "postmill.cli.commands"

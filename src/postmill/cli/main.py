@@ -37,6 +37,7 @@ COMMANDS = {
     "send": ("send:send", "Send messages to a queue."),
     "top": ("top:top", "Watch queues, workers and failures."),
     "queue": ("queue:queue", "List, create, pause, purge and drop queues."),
+    "schedule": ("schedule:schedule", "Send messages again and again."),
     "message": ("message:message", "List, show, retry and cancel messages."),
     "dead": ("dead:dead", "List, show, replay and discard dead letters."),
     "migrate": ("migrate:migrate", "Install or upgrade Postmill's schema."),

@@ -5,8 +5,9 @@ which all of it ends.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -16,6 +17,7 @@ from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import BRIEF, SETTLING, SharedConnection
 from postmill.engine.claim.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.claim.wakeups import Wakeups
+from postmill.engine.maintain.declarations import declare_schedule
 from postmill.engine.maintain.maintenance import Maintenance
 from postmill.engine.worker import CANCEL_GRACE_S, FLUSH_S, QueueWorker, find_shape
 from postmill.model.config.address import Address
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from postmill.model.queue.queue_name import QueueShape
     from postmill.service.service import Service
 
+    MakeService: TypeAlias = Callable[[SharedConnection, Events, Outage], Service]
+
 _T = TypeVar("_T")
 
 STOP_S = CANCEL_GRACE_S + 2 * FLUSH_S
@@ -57,10 +61,10 @@ class Engine:
     """
 
     def __init__(
-        self, handlers: Sequence[Handler], address: Address, services: Sequence[Service] = ()
+        self, handlers: Sequence[Handler], address: Address, services: Sequence[MakeService] = ()
     ) -> None:
-        """``services``: further background services. They start after the workers and end with them; they are
-        supervised, and readiness sees them, as the engine's own.
+        """``services``: make further background services. They share the connection for claims, start after
+        the workers and end with them; they are supervised, and readiness sees them, as the engine's own.
         """
         if not handlers:
             raise InvalidOption(
@@ -68,7 +72,8 @@ class Engine:
             )
         self._handlers = handlers
         self._address = address
-        self._given = tuple(services)
+        self._make_given = tuple(services)
+        self._given: list[Service] = []
         self.events = Events(function="postmill", queue="*")
         """The emitter of events that concern the whole process, and no single worker."""
         self._outage = Outage(self.events, is_passing)
@@ -154,8 +159,11 @@ class Engine:
         await self._maintenance.announced.wait()
         await self._listen(claims)
         for worker in self.workers:
+            await self._once_up(partial(declare_schedule, worker, claims))
+        for worker in self.workers:
             worker.on_deprecated.append(self._deprecated)
             worker.start()
+        self._given = [make(claims, self.events, self._outage) for make in self._make_given]
         for service in self._on_this_loop:
             service.on_giving_up.append(self._can_not_go_on)
         for service in self._given:

@@ -17,10 +17,10 @@ from postmill.service.stop_requests import StopRequests
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
 
+    from postmill.engine.engine import MakeService
     from postmill.engine.handler import Handler
     from postmill.engine.worker_probe import WorkerProbe
     from postmill.model.config.address import Address
-    from postmill.service.service import Service
 
 LOOP_VARIABLE = "POSTMILL_LOOP"
 """Names the event loop of a worker's process."""
@@ -45,7 +45,7 @@ class Runner:
         *,
         on_drain: Callable[[Callable[[], int]], None] | None = None,
         probe: tuple[str, int] | None = None,
-        services: Sequence[Service] = (),
+        services: Sequence[MakeService] = (),
     ) -> None:
         """``services``: further background services; see :class:`Engine`."""
         self._services = services

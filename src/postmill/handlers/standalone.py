@@ -17,6 +17,7 @@ from postmill.service.threaded import check_threads
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from postmill.engine.engine import MakeService
     from postmill.handlers.decorator import Worker
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
@@ -36,6 +37,7 @@ def run_here(
     on_drain: Callable[[Callable[[], int]], None] | None = None,
     on_database: Callable[[Settings, Address], None] | None = None,
     probe: tuple[str, int] | None = None,
+    services: Sequence[MakeService] = (),
 ) -> None:
     """Run ``workers`` until SIGTERM, Ctrl-C, :func:`stop_here` or an operator's deprecation.
 
@@ -43,7 +45,8 @@ def run_here(
     themselves comes first, unless the command line names one; see :func:`settings_for`. The embedded database
     is started and migrated when there is no address. ``on_database`` is told which one it is. ``on_drain`` is
     told how many messages still run: at each request to stop, and every second until none does. ``probe`` is
-    the host and port where HTTP requests about the workers' health are answered. Raises :class:`Refused`
+    the host and port where HTTP requests about the workers' health are answered. ``services`` run beside the
+    workers; see :class:`~postmill.engine.engine.Engine`. Raises :class:`Refused`
     where workers can't run.
     """
     _check_surroundings()
@@ -53,7 +56,7 @@ def run_here(
         if on_database is not None:
             on_database(settings, where)
         use_database(where.url)
-        runner = Runner(workers, where, on_drain=on_drain, probe=probe)
+        runner = Runner(workers, where, on_drain=on_drain, probe=probe, services=services)
         _running.append(runner)
         try:
             run(runner.run(), runner.stop)

@@ -45,6 +45,10 @@ class Event(StrEnum):
     HISTORY_PRUNED = "history.pruned"
     HOOK_FAILED = "hook.failed"
     PROBE_LISTENING = "probe.listening"
+    SCHEDULE_DECLARED = "schedule.declared"
+    SCHEDULE_FIRED = "schedule.fired"
+    SCHEDULE_SKIPPED = "schedule.skipped"
+    SCHEDULE_FAILED = "schedule.failed"
     PROGRESS = "message.progress"
     FUNCTION_BOOTED = "function.booted"
     FUNCTION_BOOT_FAILED = "function.boot_failed"
@@ -79,6 +83,7 @@ _WARNING = {
     Event.CLAIMS_RESCUED,
     Event.WORKER_DEPRECATED,
     Event.FUNCTION_WARNED,
+    Event.SCHEDULE_SKIPPED,
     Event.KEYS_STALE,
     Event.VARIABLES_SKIPPED,
     Event.FUNCTION_LOG_DROPPED,
@@ -91,6 +96,7 @@ _ERROR = {
     Event.SETTLEMENT_REFUSED,
     Event.RESULT_NOT_KEPT,
     Event.HOOK_FAILED,
+    Event.SCHEDULE_FAILED,
     Event.WORKER_BLOCKED,
     Event.WORKER_FAILED,
     Event.SERVICE_FAILED,

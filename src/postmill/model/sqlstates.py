@@ -73,6 +73,7 @@ _STATES: dict[str, Condition] = {
     "PM005": _C.REFUSED,
     "PM006": _C.NOT_FOUND,
     "PM007": _C.KEY_TAKEN,
+    "PM008": _C.NOT_FOUND,
 }
 _CLASSES: dict[str, Condition] = {
     "08": _C.DISCONNECTED,  # connection_exception; PgBouncer says 08P01 also when it is full

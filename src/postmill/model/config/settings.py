@@ -28,10 +28,12 @@ EMBEDDED = "embedded"
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
+SWITCH = ("on", "off")
 
 TOML_KEYS: Mapping[str, Mapping[str, type]] = {
     "db": {"url": str, "listen_url": str, "data": str, "settings": dict},
     "log": {"level": str, "format": str},
+    "schedules": {"fire": bool},
 }
 """Every key of ``postmill.toml`` by table, with its type. ``[db.settings]`` holds Postgres's own names."""
 
@@ -41,6 +43,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "data": ("POSTMILL_DATA",),
     "log_level": ("POSTMILL_LOG_LEVEL", "EDGE_WORKER_LOG_LEVEL"),
     "log_format": ("POSTMILL_LOG_FORMAT",),
+    "schedules": ("POSTMILL_SCHEDULES",),
 }
 """The variables of each setting, first found wins. An empty variable counts as unset."""
 
@@ -53,6 +56,7 @@ _IN_TOML = {
     "data": ("db", "data"),
     "log_level": ("log", "level"),
     "log_format": ("log", "format"),
+    "schedules": ("schedules", "fire"),
 }
 
 
@@ -70,6 +74,8 @@ class Settings:
     """Postgres settings of the embedded server."""
     log_level: str = "info"
     log_format: str = "text"
+    fires_schedules: bool = True
+    """Whether processes of the project fire schedules."""
     names_data: bool = False
     """Whether a folder for the embedded Postgres was named."""
     source: str = EMBEDDED
@@ -130,6 +136,7 @@ def resolve(
         },
         log_level=_choice(found["log_level"], LOG_LEVELS, "info", "log level"),
         log_format=_choice(found["log_format"], LOG_FORMATS, "text", "log format"),
+        fires_schedules=_choice(found["schedules"], SWITCH, "on", "switch for schedules") == "on",
         names_data=data is not None,
         source=db_url.source if db_url else EMBEDDED,
         runtime=runtime,
@@ -155,9 +162,8 @@ def _first(
         if value := env_file.get(variable):
             return _Found(value, f"{variable} in {ENV_FILE}")
     table, key = _IN_TOML[name]
-    if value := toml.get(table, {}).get(key):
-        return _Found(value, FILE_NAME)
-    return None
+    value = toml.get(table, {}).get(key)
+    return None if value in {None, ""} else _Found(_as_setting(value), FILE_NAME)
 
 
 def _checked_listen_url(found: _Found | None) -> str | None:

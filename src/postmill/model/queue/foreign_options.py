@@ -8,16 +8,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _BY_AIM: Mapping[str, str] = {
-    "schedule": "Postmill starts nothing by the clock yet: have cron or a systemd timer run postmill send.",
+    "schedule": "Write schedule='*/5 * * * *', and timezone='Europe/Berlin' where it matters.",
     "delay": "It is said when a message is sent: send(payload, delay=60).",
     "run_at": "It is said when a message is sent: send(payload, run_at=...).",
     "retry": "Write retry=Retry.exponential(max_attempts=5), or Retry.fixed(delay, max_attempts=5).",
     "exceptions": "Every exception is retried; for one of them raise Dead or Retry in the handler.",
     "context": "Give the function a second parameter: ctx: Context.",
     "timeout": "Write timeout=30, in seconds.",
-    "priority": "Queues have no priorities yet: use a queue for each, with a worker each.",
-    "unique": "Postmill does not keep duplicates out yet: look in your own table before you send.",
-    "rate": "Postmill limits how many run at once, not how many in a time: max_concurrent=10.",
+    "priority": "It is said when a message is sent: send(payload, priority=5).",
+    "unique": "It is said when a message is sent: send(payload, unique_key=...).",
+    "rate": "It is a limit of the queue, for all workers: postmill queue limit NAME --starts 10 --per 1s.",
     "concurrency": "Write max_concurrent=10.",
     "acknowledge": "A message is always acknowledged after its handler has returned.",
     "name": "A worker is named by its function, and its queue by queue=...",
@@ -27,7 +27,7 @@ _BY_AIM: Mapping[str, str] = {
 WRITTEN_HERE: Mapping[str, str] = {
     name: _BY_AIM[aim]
     for aim, names in {
-        "schedule": "schedule cron crontab periodic interval run_every",
+        "schedule": "cron crontab periodic interval run_every",
         "delay": "delay countdown schedule_in schedule_after",
         "run_at": "run_at eta schedule_at scheduled_at",
         "retry": "retries max_retries max_attempts attempts default_retry_delay retry_backoff retry_jitter",

@@ -5,6 +5,7 @@ from elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from postmill.model.duration import seconds
@@ -55,6 +56,8 @@ class WorkerOptions:
     on_dead: Callable[[Any], Any] | None = None
     db_url: str | None = None
     listen_url: str | None = None
+    schedule: str | None = None
+    timezone: str = "UTC"
 
     def __post_init__(self) -> None:
         usable(self.queue)
@@ -72,6 +75,8 @@ class WorkerOptions:
             raise out_of_range(
                 "visibility_timeout", self.lease_s, "A lease under 1 s can't be renewed in time."
             )
+        if self.schedule is not None:  # what reads it is imported only by a process that needs it
+            import_module("postmill.model.schedule.recurrence").check(self.schedule, self.timezone)
         if self.on_dead is not None and not callable(self.on_dead):
             raise InvalidOption(
                 f"on_dead={self.on_dead!r} can't be called.", hint="Give a function of one letter."

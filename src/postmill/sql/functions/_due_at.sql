@@ -20,7 +20,8 @@ begin
             using errcode = 'PM003', hint = 'Leave run_at out to send now.';
     elsif coalesce(run_at, clock_timestamp() + coalesce(delay, interval '0')) >= postmill._parked_until() then
         raise exception 'a message can''t wait until %', coalesce(run_at, clock_timestamp() + delay)
-            using errcode = 'PM003', hint = 'Give a moment before the year 9999. To hold messages back, pause the queue.';
+            using errcode = 'PM003',
+                  hint = 'Give a moment before the year 9999. To hold messages back, pause the queue.';
     end if;
     return coalesce(run_at, clock_timestamp() + coalesce(delay, interval '0'));
 end

@@ -1,6 +1,5 @@
 -- A queue's last id, the transactions that write to it, and what we know of it (null: nothing). The sequence is read
--- BEFORE the locks (the lateral
--- reference forces it): a writer that is not seen here has ids above it only.
+-- BEFORE the locks (the lateral reference forces it): a writer that is not seen here has ids above it only.
 -- Priorities need their index: it goes with its table when another client drops the queue, and without it each claim
 -- would read the whole queue.
 -- Part of the statements busy_snapshot and idle_snapshot. Takes no locks.

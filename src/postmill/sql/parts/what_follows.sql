@@ -4,6 +4,6 @@
 followed as ( --? headers
     select array_agg(msg_id) as ids, array_agg(headers) as headers --? headers
       from gone --? headers
-     where headers ?| array['postmill-dependents', 'postmill-then', 'postmill-else'] --? headers
+     where headers ?| array['postmill-dependents', 'postmill-then', 'postmill-else', 'postmill-run'] --? headers
         or jsonb_typeof(headers) <> 'object' --? headers
 ), --? headers

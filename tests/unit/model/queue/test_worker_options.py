@@ -139,10 +139,10 @@ def test_options_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("option", "says"),
     [
-        ("schedule", "cron"),
+        ("crontab", "schedule="),
         ("countdown", "delay=60"),
         ("autoretry_for", "Every exception is retried"),
-        ("priority", "a queue for each"),
+        ("priority", "priority=5"),
         ("max_retries", "Retry.exponential"),
         ("pass_context", "ctx: Context"),
     ],
@@ -151,6 +151,19 @@ def test_an_option_of_another_product_says_what_to_write_here(option: str, says:
     with pytest.raises(InvalidOption) as caught:
         options_from({option: 1})
     assert says in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"schedule": "61 * * * *"}, "can't be read"),
+        ({"schedule": 5}, "is no text"),
+        ({"schedule": "@daily", "timezone": "Berlin"}, "timezone='Berlin' is not known"),
+    ],
+)
+def test_a_schedule_is_read_when_the_worker_is_made(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidOption, match=says):
+        options_from(given)
 
 
 def test_no_option_of_another_product_is_one_of_ours() -> None:

@@ -1,0 +1,236 @@
+"""``postmill schedule``: what is sent again and again, when it was and when it will be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postmill.cli import completion
+from postmill.cli.options import Duration, global_options, json_option, jsonl_option, limit_option, yes_option
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    from postmill.cli.session import Session
+    from postmill.model.schedule.recurrence import Recurrence
+
+COLUMNS = (
+    "schedule",
+    "state",
+    "recurrence",
+    "timezone",
+    "queue",
+    "next_at",
+    "last_at",
+    "last_status",
+    "problem",
+)
+RUN_COLUMNS = ("tick", "status", "msg_id", "ended_at", "reason")
+_name = click.argument("name", shell_complete=completion.schedules)
+
+
+@click.group(no_args_is_help=True)
+def schedule() -> None:
+    """Send messages again and again: list, add, pause, run and remove schedules."""
+
+
+@schedule.command("list")
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def list_schedules(session: Session) -> None:
+    """List schedules with their next and last tick."""
+    from postmill.db.tools import schedules
+
+    with session.database() as connection:
+        found = schedules.listed(connection)
+    hint = "No schedule yet: postmill schedule add NAME '*/5 * * * *' QUEUE '{}'"
+    session.output.rows(found, COLUMNS, empty=hint)
+
+
+@schedule.command()
+@_name
+@json_option
+@global_options
+@click.pass_obj
+def show(session: Session, name: str) -> None:
+    """Show one schedule, in plain English too."""
+    from postmill.db.tools import schedules
+    from postmill.model.schedule.recurrence import recurrence
+
+    with session.database() as connection:
+        found = schedules.one(connection, name)
+    words = found["problem"] or recurrence(found["recurrence"]).explain()
+    session.output.one({"schedule": name, "means": words, **found})
+
+
+@schedule.command()
+@_name
+@limit_option
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def runs(session: Session, name: str, limit: int) -> None:
+    """List the last runs of a schedule, and what became of their messages."""
+    from postmill.db.tools import schedules
+
+    with session.database() as connection:
+        found = schedules.runs(connection, name, limit=limit)
+    session.output.rows(found, RUN_COLUMNS, empty=f"{name} has not fired yet.")
+
+
+@schedule.command()
+@click.argument("name")
+@click.argument("when", metavar="SCHEDULE")
+@click.argument("queue", shell_complete=completion.queues)
+@click.argument("payload", metavar="[JSON]", default="{}")
+@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Of the times of day.")
+@click.option(
+    "--overlap",
+    type=click.Choice(["skip", "queue", "allow"]),
+    default="skip",
+    show_default=True,
+    help="While the message of the last tick is not done: send none, one that waits for it, or one.",
+)
+@click.option(
+    "--catch-up",
+    type=click.Choice(["none", "one", "all"]),
+    default="one",
+    show_default=True,
+    help="Of ticks that passed while nothing ran: send none, one for all of them, or all.",
+)
+@click.option("--jitter", type=Duration(), default="0s", metavar="TIME", help="Deliver up to so much later.")
+@click.option("--priority", type=click.IntRange(0, 9), metavar="0..9", help="Of the messages.")
+@click.option("--group", "group_key", metavar="KEY", help="Of the messages.")
+@json_option
+@global_options
+@click.pass_obj
+def add(
+    session: Session, /, name: str, when: str, queue: str, payload: str, *, timezone: str, **options: Any
+) -> None:
+    """Send JSON to QUEUE whenever SCHEDULE says; a schedule of that NAME is changed.
+
+    SCHEDULE is a cron expression of five fields ('0 9 * * mon-fri'), a name (@daily) or '30 seconds'. It
+    fires where worker run, dev or serve runs.
+    """
+    from postmill.cli.terminal.json_lines import checked
+    from postmill.cli.terminal.text import encoded
+    from postmill.db.tools import schedules
+    from postmill.model.schedule.recurrence import recurrence, zone_of
+
+    words, _ = recurrence(when).explain(), zone_of(timezone)
+    how = [options.pop(rule) for rule in ("overlap", "catch_up", "jitter")]
+    asked = encoded({option: value for option, value in options.items() if value is not None})
+    message = checked(payload.encode(), "").decode()
+    with session.database() as connection:
+        schedules.put(connection, name, when, queue, message, timezone, *how, asked)
+    session.output.did({"schedule": name, "queue": queue, "means": words}, f"{name}: {words}, to {queue}.")
+
+
+@schedule.command()
+@_name
+@json_option
+@global_options
+@click.pass_obj
+def run(session: Session, name: str) -> None:
+    """Fire a schedule now, beside its ticks; a paused one too."""
+    from postmill.db.tools import schedules
+
+    with session.database() as connection:
+        msg_id = schedules.run_now(connection, name)
+    session.output.did({"schedule": name, "msg_id": msg_id}, f"{name} has sent message {msg_id}.")
+
+
+@schedule.command()
+@_name
+@json_option
+@global_options
+@click.pass_obj
+def pause(session: Session, name: str) -> None:
+    """Let a schedule fire no more until it is resumed; ticks that pass meanwhile are gone."""
+    from postmill.db.tools import schedules
+
+    with session.database() as connection:
+        schedules.pause(connection, name)
+    session.output.one({"schedule": name, "paused": True})
+
+
+@schedule.command()
+@_name
+@json_option
+@global_options
+@click.pass_obj
+def resume(session: Session, name: str) -> None:
+    """Let a paused schedule fire again, from its next tick on."""
+    from postmill.db.tools import schedules
+
+    with session.database() as connection:
+        schedules.resume(connection, name)
+    session.output.one({"schedule": name, "paused": False})
+
+
+@schedule.command()
+@_name
+@yes_option
+@json_option
+@global_options
+@click.pass_obj
+def remove(session: Session, name: str, *, yes: bool) -> None:
+    """Remove a schedule and the list of its runs; what it has sent stays."""
+    from postmill.db.tools import schedules
+
+    with session.database() as connection:
+        schedules.one(connection, name)
+        session.output.confirm(f"This removes the schedule {name} and the list of its runs.", yes=yes)
+        schedules.remove(connection, name)
+    session.output.one({"schedule": name, "removed": True})
+
+
+@schedule.command("next")
+@click.argument("name", metavar="NAME|SCHEDULE", shell_complete=completion.schedules)
+@click.option(
+    "-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many ticks."
+)
+@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Of a SCHEDULE.")
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def next_ticks(session: Session, name: str, count: int, timezone: str) -> None:
+    """Show the next ticks of a schedule, in its own time zone and in yours.
+
+    In place of a name an expression may stand, such as '30 2 * * *': nothing is asked of the database then.
+    """
+    import datetime
+
+    from postmill.db.tools import schedules
+    from postmill.model.schedule.recurrence import recurrence, zone_of
+
+    when = name
+    if " " not in name and not name.startswith("@"):
+        with session.database() as connection:
+            found = schedules.one(connection, name)
+        when, timezone = found["recurrence"], found["timezone"]
+    ticks = _ticks(recurrence(when), zone_of(timezone), datetime.datetime.now(datetime.UTC), count)
+    session.output.note(f"{recurrence(when).explain()} ({timezone})")
+    session.output.rows([_shown(tick, timezone) for tick in ticks], (timezone, "here"), heading=True)
+
+
+def _ticks(known: Recurrence, zone: ZoneInfo, after: datetime, count: int) -> list[datetime]:
+    found = []
+    for _ in range(count):
+        after = known.after(after, zone)
+        found.append(after.astimezone(zone))
+    return found
+
+
+def _shown(tick: datetime, timezone: str) -> dict[str, Any]:
+    return {
+        "tick": tick,
+        timezone: f"{tick:%a %Y-%m-%d %H:%M:%S %z}",
+        "here": f"{tick.astimezone():%a %H:%M:%S %z}",
+    }

@@ -1,0 +1,56 @@
+-- Fires ticks of schedules whose rows the caller has locked, and moves each schedule on to its next tick. Arrays of the
+-- same length: a schedule, its tick (null: none fires, it only moves on), when the message becomes visible, and the
+-- schedule's next tick; several ticks of one schedule stand in order. `problems`: why a schedule can't be read.
+-- One schedule that can't send (its queue is gone, a right is missing) is written down as its problem or its run's
+-- reason and keeps no other from firing. Returns one row a run.
+-- Called by: the scheduler. Lock order: as send, then schedule_runs, schedules. Errors: none of its own.
+create or replace function postmill.fire_schedules(
+    schedule_ids bigint[], ticks timestamptz[], visible_at timestamptz[], next_at timestamptz[], problems text[]
+) returns table (name text, tick timestamptz, msg_id bigint, status text, reason text)
+language plpgsql volatile
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    due  record;
+    last record;
+begin
+    for due in
+        select fired.*, s.name, s.overlap
+        from unnest(schedule_ids, ticks, visible_at, next_at, problems) with ordinality
+            as fired (schedule_id, tick, visible_at, next_at, problem, place)
+        join postmill.schedules as s using (schedule_id)
+        order by fired.place
+    loop
+        name := due.name; tick := due.tick; msg_id := null; status := null; reason := due.problem;
+        if due.tick is not null then
+            last := postmill._unfinished_run(due.schedule_id);
+            begin
+                if due.overlap = 'skip' and last.msg_id is not null then
+                    status := 'skipped';
+                    reason := format('message %s of queue %s, sent for the tick before, is not done',
+                                     last.msg_id, last.queue_name);
+                    insert into postmill.schedule_runs (schedule_id, tick, status, reason, ended_at)
+                    values (due.schedule_id, due.tick, status, reason, clock_timestamp()) on conflict do nothing;
+                else
+                    msg_id := postmill._fire(
+                        due.schedule_id, due.tick, due.visible_at,
+                        case when due.overlap = 'queue' and last.msg_id is not null
+                             then last.queue_name || ':' || last.msg_id end);
+                    status := case when msg_id is not null then 'sent' end;
+                end if;
+            exception when others then
+                status := 'failed';
+                reason := sqlerrm;
+                insert into postmill.schedule_runs (schedule_id, tick, status, reason, ended_at)
+                values (due.schedule_id, due.tick, status, reason, clock_timestamp()) on conflict do nothing;
+            end;
+        end if;
+        update postmill.schedules as s set next_at = due.next_at, problem = due.problem
+        where s.schedule_id = due.schedule_id;
+        if status is not null or reason is not null then
+            return next;
+        end if;
+    end loop;
+end
+$$;

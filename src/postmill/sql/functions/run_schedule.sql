@@ -1,0 +1,15 @@
+-- Fires a schedule now, also a paused one, beside its ticks; returns the id of the message. `overlap` does not hold for
+-- it: whoever asks wants it now.
+-- Called by people and the command line. Locks: the schedule's row, and what the message needs. Errors: PM008 no such
+-- schedule; those of send.
+create or replace function postmill.run_schedule(name text) returns bigint
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    id   bigint := postmill._schedule_id(run_schedule.name);
+    tick timestamptz := clock_timestamp();
+begin
+    return postmill._fire(id, tick, tick, null);
+end
+$$;

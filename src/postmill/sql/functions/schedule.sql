@@ -1,0 +1,42 @@
+-- Makes a schedule, or changes the one of that name; returns its id. Each tick sends `message` to `queue`. `options`:
+-- what a message can ask for, as send's arguments: {"headers", "priority", "group_key", "unique_key"}.
+-- `overlap`: what a tick does while the message of the last one is not done: skip (fires nothing), queue (its message
+-- waits for that one) or allow. `catch_up`: ticks that nobody fired in time: none, one for all, or all. `jitter`:
+-- the message becomes visible up to so much later.
+-- Expressions are read by the scheduler: what it can't read stands as `problem` in schedule_list.
+-- Called by people, applications and the command line. Locks: the schedule's row. Errors: PM001 no such queue, PM003
+-- an argument out of its range.
+create or replace function postmill.schedule(
+    name     text,
+    schedule text,
+    queue    text,
+    message  jsonb default '{}',
+    timezone text default 'UTC',
+    overlap  text default 'skip',
+    catch_up text default 'one',
+    jitter   interval default '0',
+    options  jsonb default '{}'
+) returns bigint
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    made bigint;
+begin
+    perform postmill._queue_table(queue);
+    perform postmill._check_schedule(name, schedule, message, timezone, overlap, catch_up, jitter, options);
+    insert into postmill.schedules as s
+           (name, recurrence, timezone, target, overlap, catch_up, jitter, changed_at)
+    values (schedule.name, schedule.schedule, schedule.timezone,
+            options || jsonb_build_object('queue', queue, 'message', message),
+            schedule.overlap, schedule.catch_up, schedule.jitter, postmill.now())
+    on conflict on constraint schedules_name_key do update
+       set recurrence = excluded.recurrence, timezone = excluded.timezone, target = excluded.target,
+           overlap = excluded.overlap, catch_up = excluded.catch_up, jitter = excluded.jitter,
+           declared_by = null, problem = null, changed_at = postmill.now(),
+           next_at = case when (s.recurrence, s.timezone) = (excluded.recurrence, excluded.timezone)
+                          then s.next_at end
+    returning s.schedule_id into made;
+    return made;
+end
+$$;

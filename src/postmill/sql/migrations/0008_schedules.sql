@@ -1,0 +1,35 @@
+-- What is sent again and again. Lock order: a schedule's row, then those of what it sends, then its runs.
+create table postmill.schedules (
+    schedule_id bigint generated always as identity primary key,
+    name        text not null unique,
+    recurrence  text not null,          -- a cron expression, a macro or a number of seconds, as it was given
+    timezone    text not null,
+    target      jsonb not null,         -- {"queue", "message", "headers", "priority", "group_key", "unique_key"}
+    overlap     text not null check (overlap in ('skip', 'queue', 'allow')),
+    catch_up    text not null check (catch_up in ('none', 'one', 'all')),
+    jitter      interval not null,
+    declared_by text,                   -- the worker whose code declares it; null: made in SQL or by a command
+    created_by  text not null default session_user,
+    created_at  timestamptz not null default clock_timestamp(),
+    paused_at   timestamptz,
+    paused_by   text,
+    changed_at  timestamptz not null default clock_timestamp(), -- made, changed or resumed: ticks count from here
+    next_at     timestamptz,            -- null: no scheduler has read it since it was made, changed or resumed
+    problem     text                    -- why it can't fire; it is read again when it is changed
+);
+create index schedules_due on postmill.schedules (next_at nulls first) where paused_at is null and problem is null;
+
+-- One row a tick that fired or was skipped: a tick can't fire twice.
+create table postmill.schedule_runs (
+    schedule_id bigint not null references postmill.schedules on delete cascade,
+    tick        timestamptz not null,
+    fired_at    timestamptz not null default clock_timestamp(),
+    queue_name  text collate "C",
+    msg_id      bigint,                 -- null: it was not sent
+    status      text not null check (status in ('sent', 'succeeded', 'failed', 'cancelled', 'skipped', 'unknown')),
+    reason      text,
+    ended_at    timestamptz,
+    primary key (schedule_id, tick)
+);
+create index schedule_runs_open on postmill.schedule_runs (fired_at) where status = 'sent';
+create index schedule_runs_ended on postmill.schedule_runs (ended_at) where status <> 'sent';

@@ -1,0 +1,194 @@
+"""Schedules beside real workers: their messages run, and their runs end as the work does."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from postmill import Dead, worker
+from postmill.engine.engine import Engine
+from postmill.model.config.address import Address
+from postmill.model.events import Event
+from postmill.scheduler.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+    from postmill.handlers import Worker
+
+GIVE_UP_S = 30.0
+PAST = "update postmill.schedules set changed_at = changed_at - interval '1 day', next_at = null"
+
+
+@asynccontextmanager
+async def at_work(url: str, *workers: Worker) -> AsyncIterator[list[tuple[Event, dict[str, object]]]]:
+    """A process with workers and the scheduler; yields what the process says."""
+    said: list[tuple[Event, dict[str, object]]] = []
+    engine = Engine(workers, Address(url), [Scheduler])
+    engine.events.listeners.append(lambda event, fields: said.append((event, dict(fields))))
+    await engine.start()
+    try:
+        yield said
+    finally:
+        await engine.stop()
+
+
+async def ended(adb: asyncpg.Connection, status: str) -> None:
+    last = "select status from postmill.schedule_history order by tick desc limit 1"
+    async with asyncio.timeout(GIVE_UP_S):
+        while await adb.fetchval(last) != status:  # noqa: ASYNC110 - only the database shows it
+            await asyncio.sleep(0.02)
+
+
+async def scheduled(adb: asyncpg.Connection, url: str, *arguments: str) -> None:
+    """An hourly schedule that is due."""
+    await adb.execute("select postmill.create_queue('tasks')")
+    more = "".join(f", {argument}" for argument in arguments)
+    await adb.execute(f"select postmill.schedule('hourly', '@hourly', 'tasks', '1'{more})")
+    await adb.execute(PAST)
+
+
+@pytest.mark.parametrize(("outcome", "status"), [(None, "succeeded"), (Dead("no"), "failed")])
+async def test_a_run_ends_as_its_message_does(
+    database_url: str, adb: asyncpg.Connection, outcome: Dead | None, status: str
+) -> None:
+    @worker(queue="tasks")
+    async def handle(_: int) -> None:
+        if outcome is not None:
+            raise outcome
+
+    await scheduled(adb, database_url)
+    async with at_work(database_url, handle):
+        await ended(adb, status)
+
+
+async def test_succeeded_is_not_said_when_it_was_only_sent(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    @worker(queue="tasks")
+    async def handle(_: int) -> None:
+        begun.set()
+        await go_on.wait()
+
+    await scheduled(adb, database_url)
+    async with at_work(database_url, handle):
+        await begun.wait()
+        assert await adb.fetchval("select status from postmill.schedule_history") == "sent"
+        go_on.set()
+        await ended(adb, "succeeded")
+
+
+async def test_a_replayed_letter_is_still_of_its_run(database_url: str, adb: asyncpg.Connection) -> None:
+    failures = [Dead("no")]
+
+    @worker(queue="tasks")
+    async def handle(_: int) -> None:
+        if failures:
+            raise failures.pop()
+
+    await scheduled(adb, database_url)
+    async with at_work(database_url, handle):
+        await ended(adb, "failed")
+        await adb.execute("select postmill.replay('tasks')")
+        await ended(adb, "succeeded")
+
+
+async def test_a_schedule_that_can_not_be_read_says_so_once_and_keeps_no_other_from_firing(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    @worker(queue="tasks")
+    async def handle(_: int) -> None: ...
+
+    await scheduled(adb, database_url)
+    await adb.execute("select postmill.schedule('odd', '61 * * * *', 'tasks')")
+    async with at_work(database_url, handle) as said:
+        await ended(adb, "succeeded")
+        assert [fields["schedule"] for event, fields in said if event is Event.SCHEDULE_FAILED] == ["odd"]
+    odd = "from postmill.schedule_list where name = 'odd'"
+    assert await adb.fetchval(f"select state {odd}") == "broken"
+    assert "can't be read" in await adb.fetchval(f"select problem {odd}")
+
+
+async def test_a_role_that_may_not_fire_goes_on_working(database_url: str, adb: asyncpg.Connection) -> None:
+    """It has no right to the schedules: that is said, and no reason to end the process."""
+    done = asyncio.Event()
+
+    @worker(queue="tasks")
+    async def handle(_: int) -> None:
+        done.set()
+
+    await scheduled(adb, database_url)
+    await adb.execute("revoke all on all tables in schema postmill from public")
+    role = (
+        f"only_works_{await adb.fetchval('select oid from pg_database where datname = current_database()')}"
+    )
+    await adb.execute(f"""
+        create role {role} login;
+        grant usage on schema postmill, pgmq to {role};
+        grant select, insert, update, delete on all tables in schema postmill, pgmq to {role};
+        grant usage, select on all sequences in schema postmill, pgmq to {role};
+        grant execute on all functions in schema postmill, pgmq to {role};
+        revoke all on postmill.schedules from {role};
+    """)
+    try:
+        async with at_work(database_url.replace("postgres@", f"{role}@"), handle) as said:
+            await adb.execute("select pgmq.send('tasks', '1')")
+            async with asyncio.timeout(GIVE_UP_S):
+                await done.wait()
+                while not any(event is Event.SCHEDULE_FAILED for event, _ in said):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+    finally:
+        await adb.execute(f"drop owned by {role}; drop role {role}")
+
+
+async def test_a_schedule_in_the_code_is_made_changed_and_removed_at_a_start(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """The code that drops it drops it from the database too, and that is said."""
+
+    async def changes(**options: str) -> list[object]:
+        @worker(queue="tasks", **options)
+        async def handle(_: object) -> None: ...
+
+        said: list[object] = []
+        engine = Engine([handle], Address(database_url))
+        engine.on_worker.append(
+            lambda each: each.events.listeners.append(
+                lambda event, fields: (
+                    said.append(fields["change"]) if event is Event.SCHEDULE_DECLARED else None
+                )
+            )
+        )
+        await engine.start()
+        await engine.stop()
+        return said
+
+    hourly, daily = {"schedule": "@hourly"}, {"schedule": "0 3 * * *", "timezone": "Europe/Berlin"}
+    assert [await changes(**options) for options in ({}, hourly, hourly, daily, {}, {})] == [
+        [],
+        ["made"],
+        [],
+        ["changed"],
+        ["removed"],
+        [],
+    ]
+
+
+async def test_a_schedule_that_a_person_made_is_not_taken_over_by_code(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    await adb.execute("select postmill.create_queue('tasks')")
+    await adb.execute("select postmill.schedule('tasks.handle', '@daily', 'tasks')")
+
+    @worker(queue="tasks", schedule="@hourly")
+    async def handle(_: object) -> None: ...
+
+    async with at_work(database_url, handle):
+        assert await adb.fetchval("select recurrence from postmill.schedule_list") == "@daily"

@@ -1,0 +1,155 @@
+"""Schedules as SQL knows them: made, changed, paused, run by hand, fired, and followed to their end."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.sql.asking import Database, column, refused, row, value
+
+TICKS = "array['2026-05-01 09:00+00', '2026-05-01 10:00+00']::timestamptz[]"
+
+
+@pytest.fixture
+def nightly(db: Database, queue: str) -> int:
+    made: int = value(db, "select postmill.schedule('nightly', '0 3 * * *', 're-size', '{\"a\": null}')")
+    return made
+
+
+def fire(db: Database, schedule_id: int, ticks: str = TICKS) -> list[str]:
+    return column(
+        db,
+        f"select status from postmill.fire_schedules(array[$1, $1]::bigint[], {ticks}, {ticks}, {ticks},"
+        " array[null, null])",
+        schedule_id,
+    )
+
+
+def test_a_schedule_is_made_and_changed_under_its_name(db: Database, nightly: int) -> None:
+    db.execute(b"update postmill.schedules set next_at = now(), problem = 'x', declared_by = 'w'")
+    again = value(db, "select postmill.schedule('nightly', '0 4 * * *', 're-size', overlap => 'allow')")
+    found = row(
+        db, "select recurrence, overlap, next_at, problem, declared_by, target from postmill.schedules"
+    )
+    assert again == nightly
+    assert found == {
+        "recurrence": "0 4 * * *",
+        "overlap": "allow",
+        "next_at": None,
+        "problem": None,
+        "declared_by": None,
+        "target": {"queue": "re-size", "message": {}},
+    }
+
+
+def test_another_message_does_not_move_the_next_tick(db: Database, nightly: int) -> None:
+    db.execute(b"update postmill.schedules set next_at = '2026-05-01 03:00+00'")
+    db.execute(b"select postmill.schedule('nightly', '0 3 * * *', 're-size', '{\"b\": 1}')")
+    assert value(db, "select next_at = '2026-05-01 03:00+00' from postmill.schedules")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("null, '@daily', 're-size'", "PM003", "the name of a schedule"),
+        ("'', '@daily', 're-size'", "PM003", "the name of a schedule"),
+        ("'a', ' ', 're-size'", "PM003", "there is no schedule"),
+        ("'a', '@daily', 'nowhere'", "PM001", "there is no queue"),
+        ("'a', '@daily', 're-size', null", "PM003", "the message is null"),
+        ("'a', '@daily', 're-size', timezone => 'Europe/Berlni'", "PM003", "not the name of a time zone"),
+        ("'a', '@daily', 're-size', overlap => 'wait'", "PM003", "overlap is"),
+        ("'a', '@daily', 're-size', catch_up => null", "PM003", "catch_up is"),
+        ("'a', '@daily', 're-size', jitter => '-1 s'", "PM003", "jitter is"),
+        ("'a', '@daily', 're-size', options => '{\"delay\": 1}'", "PM003", "options may have"),
+    ],
+)
+def test_what_can_be_no_schedule_is_refused(
+    db: Database, queue: str, arguments: str, code: str, said: str
+) -> None:
+    with refused(code, said):
+        db.execute(f"select postmill.schedule({arguments})".encode())
+
+
+def test_each_tick_sends_and_is_written_down(db: Database, nightly: int) -> None:
+    db.execute(b"update postmill.schedules set overlap = 'allow'")
+    assert fire(db, nightly) == ["sent", "sent"]
+    assert column(db, 'select message from pgmq."q_re-size"') == [{"a": None}, {"a": None}]
+    assert value(db, "select count(*) from postmill.schedule_runs where status = 'sent'") == 2
+
+
+def test_a_tick_fires_once(db: Database, nightly: int) -> None:
+    db.execute(b"update postmill.schedules set overlap = 'allow'")
+    fire(db, nightly)
+    assert fire(db, nightly) == []
+    assert value(db, 'select count(*) from pgmq."q_re-size"') == 2
+
+
+def test_a_tick_is_skipped_while_the_last_message_is_not_done(db: Database, nightly: int) -> None:
+    assert fire(db, nightly) == ["sent", "skipped"]
+    assert value(db, "select reason from postmill.schedule_history where status = 'skipped'") == (
+        "message 1 of queue re-size, sent for the tick before, is not done"
+    )
+
+
+def test_a_queue_that_is_gone_fails_that_run_and_no_other_schedule(db: Database, nightly: int) -> None:
+    db.execute(b"select postmill.create_queue('other')")
+    other = value(db, "select postmill.schedule('other', '@daily', 'other')")
+    db.execute(b"select pgmq.drop_queue('re-size')")
+    ticks = "array['2026-05-01 09:00+00', '2026-05-01 09:00+00']::timestamptz[]"
+    states = column(
+        db,
+        f"select status from postmill.fire_schedules(array[{nightly}, {other}], {ticks}, {ticks}, {ticks},"
+        " array[null, null])",
+    )
+    assert states == ["failed", "sent"]
+    assert "there is no queue" in value(
+        db, "select reason from postmill.schedule_history where name = 'nightly'"
+    )
+
+
+def test_run_now_fires_a_paused_schedule_too(db: Database, nightly: int) -> None:
+    db.execute(b"select postmill.pause_schedule('nightly'), postmill.pause_schedule('nightly')")
+    assert value(db, "select postmill.run_schedule('nightly')") == 1
+    assert value(db, "select state from postmill.schedule_list") == "paused"
+
+
+def test_resuming_counts_ticks_from_now(db: Database, nightly: int) -> None:
+    db.execute(b"update postmill.schedules set next_at = '2001-01-01 00:00+00', changed_at = '2001-01-01'")
+    db.execute(b"select postmill.pause_schedule('nightly')")
+    db.execute(b"select postmill.resume_schedule('nightly')")
+    assert row(
+        db, "select next_at, changed_at > now() - interval '1 hour' as now from postmill.schedules"
+    ) == {
+        "next_at": None,
+        "now": True,
+    }
+
+
+@pytest.mark.parametrize("name", ["unschedule", "pause_schedule", "resume_schedule", "run_schedule"])
+def test_an_unknown_name_is_told(db: Database, name: str) -> None:
+    with refused("PM008", "there is no schedule 'x'"):
+        db.execute(f"select postmill.{name}('x')".encode())
+
+
+def test_removing_takes_the_runs_along_and_leaves_the_messages(db: Database, nightly: int) -> None:
+    fire(db, nightly)
+    db.execute(b"select postmill.unschedule('nightly')")
+    assert value(db, "select count(*) from postmill.schedule_runs") == 0
+    assert value(db, 'select count(*) from pgmq."q_re-size"') == 1
+
+
+def test_a_message_that_another_client_took_leaves_its_run_unknown(db: Database, nightly: int) -> None:
+    fire(db, nightly)
+    db.execute(b"update postmill.schedule_runs set fired_at = fired_at - interval '1 hour'")
+    assert value(db, "select postmill.tidy_schedule_runs()") == 0
+    db.execute(b"select pgmq.delete('re-size', 1)")
+    assert value(db, "select postmill.tidy_schedule_runs()") == 1
+    assert column(db, "select status from postmill.schedule_history order by tick") == ["unknown", "skipped"]
+
+
+def test_old_runs_are_deleted(db: Database, nightly: int) -> None:
+    fire(db, nightly)
+    db.execute(
+        b"update postmill.schedule_runs set ended_at = now() - interval '8 days' where status = 'skipped'"
+    )
+    assert value(db, "select postmill.tidy_schedule_runs()") == 1
+    assert column(db, "select status from postmill.schedule_runs") == ["sent"]
