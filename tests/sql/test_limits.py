@@ -104,6 +104,17 @@ def test_a_queue_of_another_client_can_be_limited_for_our_workers(db: Database, 
     assert row(db, "select owned, max_running from postmill.queues") == {"owned": False, "max_running": 2}
 
 
+def test_a_name_with_capitals_is_that_of_the_same_tables(db: Database) -> None:
+    """pgmq takes any case and makes tables in lower case; what waits is written down under their name."""
+    db.execute(b"select pgmq.create('Theirs')")
+    db.execute(b"select postmill.limit_groups('Theirs', 2, group_key => 'acme')")
+    assert row(db, "select queue_name, group_key, max_running from postmill.limits") == {
+        "queue_name": "Theirs",
+        "group_key": "acme",
+        "max_running": 2,
+    }
+
+
 def test_a_group_keeps_its_last_starts_while_its_limit_changes(db: Database, queue: str) -> None:
     """With the row written anew, a change of the limit gave a second helping."""
     ask = "select granted from postmill._grant_starts('re-size', 'acme', 5, 3, '1 h')"

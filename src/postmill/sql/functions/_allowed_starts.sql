@@ -1,5 +1,5 @@
--- What a rate limit of `starts` in `per` gives at `moment`: `granted` of the `wanted` starts, what is to be remembered of
--- them (`then_recent` and `then_tat`, where `recent` and `tat` were), and when the next start is allowed.
+-- What a rate limit of `starts` in `per` gives at `moment`: `granted` of the `wanted` starts, what is to be remembered
+-- of them (`then_recent` and `then_tat`, where `recent` and `tat` were), and when the next start is allowed.
 -- A limit of up to 1,000 starts remembers each of the last ones (_window_starts). Above that the list would be long,
 -- and their pace is kept (_paced_starts). What was remembered the other way is read such that the change of a limit
 -- lets no window have too many: a pace says when the last start was, and all may have been then.

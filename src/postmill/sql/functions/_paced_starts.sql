@@ -1,7 +1,7 @@
--- Rate limits above 1,000: grants at most `wanted` starts at `moment` by their pace (GCRA). `tat` is when the next start
--- would be in time. A start may come early by the time of a burst, which is a 25th of the limit: a worker that comes so
--- late (4 % of `per`) loses nothing. The pace is that of the rest: starts + 1 - burst in each `per`. Both together are
--- never more than `starts` in any window of `per`, and 0.96 of them can be used.
+-- Rate limits above 1,000: grants at most `wanted` starts at `moment` by their pace (GCRA). `tat` is when the next
+-- start would be in time. A start may come early by the time of a burst, which is a 25th of the limit: a worker that
+-- comes so late (4 % of `per`) loses nothing. The pace is that of the rest: starts + 1 - burst in each `per`. Both
+-- together are never more than `starts` in any window of `per`, and 0.96 of them can be used.
 -- `kept` is the new tat. `recent`: starts that were written down while the limit was lower; they count as well.
 -- A tat further ahead than a whole `per` says that the clock was set back: the group then waits for one `per`, and not
 -- for as long as the clock was wrong.

@@ -7,19 +7,19 @@ select limits.queue_name, limits.group_key, limits.max_running, limits.starts, l
        case limits.group_key
            when '' then (select count(*) from (
                select from postmill.gates as held
-               where held.queue_name = limits.queue_name and held.claim_id is not null limit 10000) as few)
+               where held.queue_name = lower(limits.queue_name) and held.claim_id is not null limit 10000) as few)
            else (select count(*) from (
                select from postmill.gates as held
-               where held.queue_name = limits.queue_name and held.group_key = limits.group_key
+               where held.queue_name = lower(limits.queue_name) and held.group_key = limits.group_key
                  and held.claim_id is not null limit 10000) as few)
        end as running,
        case limits.group_key
            when '' then (select count(*) from (
                select from postmill.gates as parked
-               where parked.queue_name = limits.queue_name and parked.claim_id is null limit 10000) as few)
+               where parked.queue_name = lower(limits.queue_name) and parked.claim_id is null limit 10000) as few)
            else (select count(*) from (
                select from postmill.gates as parked
-               where parked.queue_name = limits.queue_name and parked.group_key = limits.group_key
+               where parked.queue_name = lower(limits.queue_name) and parked.group_key = limits.group_key
                  and parked.claim_id is null limit 10000) as few)
        end as waiting,
        nullif(greatest(next_start.again_at, next_start.moment), next_start.moment) as next_start_at
@@ -38,11 +38,11 @@ from (
     cross join lateral (
         with recursive waiting as (
             (select w.group_key from postmill.gates as w
-             where w.queue_name = q.queue_name and w.claim_id is null and w.group_key > ''
+             where w.queue_name = lower(q.queue_name) and w.claim_id is null and w.group_key > ''
              order by w.group_key limit 1)
             union all
             select (select w.group_key from postmill.gates as w
-                    where w.queue_name = q.queue_name and w.claim_id is null and w.group_key > waiting.group_key
+                    where w.queue_name = lower(q.queue_name) and w.claim_id is null and w.group_key > waiting.group_key
                     order by w.group_key limit 1)
             from waiting
             where waiting.group_key is not null
@@ -52,15 +52,15 @@ from (
             (select waiting.group_key from waiting where waiting.group_key is not null limit 1000)
             union
             (select g.group_key from postmill.groups as g
-             where g.queue_name = q.queue_name and g.group_key > ''
+             where g.queue_name = lower(q.queue_name) and g.group_key > ''
                and (g.max_running is not null or g.starts is not null)
              order by g.group_key limit 1000)
         ) as known
-        left join postmill.groups as own on own.queue_name = q.queue_name and own.group_key = known.group_key
+        left join postmill.groups as own on own.queue_name = lower(q.queue_name) and own.group_key = known.group_key
     ) as g
 ) as limits
 left join postmill.groups as mutex
-       on mutex.queue_name = limits.queue_name and mutex.group_key = limits.group_key
+       on mutex.queue_name = lower(limits.queue_name) and mutex.group_key = limits.group_key
 left join lateral (
     select clock.moment, allowed.again_at
     from (select clock_timestamp() as moment) as clock  -- without a rate, or before the first claim, no row follows
