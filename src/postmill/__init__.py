@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from postmill.client import AsyncClient, Client
+    from postmill.client.options import Then
     from postmill.handlers import Context, EdgeWorker, Worker, worker
     from postmill.isolate.lifetime import after_fork, on_beforeunload, on_unload, wait_until
     from postmill.model.errors import PostmillError
     from postmill.model.queue.message import Message
     from postmill.model.queue.outcome import Completed, Retry, Snooze
     from postmill.model.queue.retry import Dead, RetryPolicy
+    from postmill.model.queue.sent import Sent
 
 _HOMES = {
     "AsyncClient": "postmill.client",
@@ -28,7 +30,9 @@ _HOMES = {
     "PostmillError": "postmill.model.errors",
     "Retry": "postmill.model.queue.outcome",
     "RetryPolicy": "postmill.model.queue.retry",
+    "Sent": "postmill.model.queue.sent",
     "Snooze": "postmill.model.queue.outcome",
+    "Then": "postmill.client.options",
     "Worker": "postmill.handlers",
     "after_fork": "postmill.isolate.lifetime",
     "on_beforeunload": "postmill.isolate.lifetime",
@@ -48,7 +52,9 @@ __all__ = [
     "PostmillError",
     "Retry",
     "RetryPolicy",
+    "Sent",
     "Snooze",
+    "Then",
     "Worker",
     "after_fork",
     "on_beforeunload",

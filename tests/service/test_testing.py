@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from postmill import AsyncClient, Context, Dead, Retry, Snooze, Worker, worker
+from postmill import AsyncClient, Context, Dead, Retry, Sent, Snooze, Worker, worker
 from postmill.model.errors import InvalidOption, QueueNotFound, TimedOut
 from postmill.testing import assert_sent, delay, drain, fail, lose_lease, sent, shifted_clock
 from postmill.testing.databases import address_of, fresh_database
@@ -38,7 +38,7 @@ def collect(seen: list[int]) -> Worker:
     return handle
 
 
-async def send(url: str, *numbers: int, after_s: float = 0, queue: str = "numbers") -> list[int]:
+async def send(url: str, *numbers: int, after_s: float = 0, queue: str = "numbers") -> list[Sent]:
     async with AsyncClient(url) as client:
         await client.create_queue(queue)
         return await client.send_many(queue, numbers, delay=after_s)

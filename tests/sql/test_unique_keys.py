@@ -169,6 +169,15 @@ def test_a_batch_is_as_one_send_after_the_other(db: Database, queue: str) -> Non
     assert len({first[0], nothing[0], second[0], fourth[0]}) == 4
 
 
+def test_ids_of_a_batch_ascend_whatever_its_keys(db: Database, queue: str) -> None:
+    """They followed the keys' order, and messages ran in that order too."""
+    send(db, "m")
+    found = batch(db, ["z", None, "m", "a", "z", None])
+    new = [msg_id for msg_id, existed in found if not existed]
+    assert new == sorted(new)
+    assert waiting(db) == [1, 1, 2, 4, 6]
+
+
 def test_in_a_batch_that_replaces_the_last_one_counts(db: Database, queue: str) -> None:
     existing = send(db, "b", '"old"')
     found = batch(db, ["a", "b", "a", "b", "a"], "on_conflict => 'replace'")

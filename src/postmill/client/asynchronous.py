@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from postmill.client import awaited, sending
+from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
 from postmill.client.targets import async_executor
 from postmill.client.tracing import tracing
@@ -14,11 +15,13 @@ from postmill.model.errors import QueueNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime, timedelta
+    from datetime import timedelta
+    from typing import Unpack
 
     from postmill.client.awaited import Reference, Unset
-    from postmill.client.sending import Delay, Headers
+    from postmill.client.options import ManyOptions, SendOptions
     from postmill.model.queue.addressee import Addressee
+    from postmill.model.queue.sent import Sent
 
 
 class AsyncClient:
@@ -36,15 +39,7 @@ class AsyncClient:
         self._executor = async_executor(target)
         self._waiting = WaitingPerLoop(self._executor)
 
-    async def send(
-        self,
-        queue: str | Addressee,
-        payload: object,
-        *,
-        delay: Delay = None,
-        run_at: datetime | None = None,
-        headers: Headers = None,
-    ) -> int:
+    async def send(self, queue: str | Addressee, payload: object, **options: Unpack[SendOptions]) -> Sent:
         """Send one message and return its id.
 
         ``queue`` is the name of a queue, or a worker or task: then the payload is checked against the
@@ -52,53 +47,46 @@ class AsyncClient:
         unless the caller's transaction is open.
 
         ``delay`` in seconds, or ``run_at``, an aware datetime: not delivered before. ``headers``: a JSON
-        object.
+        object. ``unique_key``, ``unique_for``, ``on_conflict``: sent once; ``existed`` of what is returned
+        tells whether it was there. ``priority``, ``group_key``, ``after``, ``on_source_dead``, ``then_send``,
+        ``else_send``: see ``docs/reference/client.md``.
 
-        Raises ``QueueNotFound``, ``InvalidPayload``, ``PayloadTooLarge``, ``InvalidOption``,
-        ``DatabaseUnavailable``.
+        Raises ``QueueNotFound``, ``DuplicateMessage``, ``InvalidPayload``, ``PayloadTooLarge``,
+        ``InvalidOption``, ``SchemaMissing``, ``DatabaseUnavailable``.
         """
-        name, headers = sending.addressed(queue, headers)
+        name, headers = addressed(queue, options.get("headers"))
         with tracing(name, headers) as send:
-            payload = sending.checked(queue, payload)
-            statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
+            options["headers"] = send.headers
+            statement = sending.one(name, checked(queue, payload), **options)
             try:
-                ids = await self._executor.run(iter([statement]))
+                returned = await self._executor.run(iter([statement]))
             except QueueNotFound:
                 if not self._may_create(queue):
                     raise
                 await self.create_queue(name)
-                ids = await self._executor.run(iter([statement]))
-            send.sent(ids)
-        return int(ids[0])
+                returned = await self._executor.run(iter([statement]))
+            return send.sent(sending.sent(returned, name))[0]
 
     async def send_many(
-        self,
-        queue: str | Addressee,
-        payloads: Iterable[object],
-        *,
-        delay: Delay = None,
-        run_at: datetime | None = None,
-        headers: Headers = None,
-    ) -> list[int]:
+        self, queue: str | Addressee, payloads: Iterable[object], **options: Unpack[ManyOptions]
+    ) -> list[Sent]:
         """Send a message for each payload, all in one transaction, and return the ids in the same order.
 
         ``payloads`` may be a generator: it is read in batches, once, so that a worker's queue is created only
-        for a list or tuple. Options and errors as for :meth:`send`.
+        for a list or tuple. Options and errors as for :meth:`send`; each option is one value for all, or a
+        function of the payload.
         """
-        name, headers = sending.addressed(queue, headers)
+        name, headers = addressed(queue, options.get("headers"))
         with tracing(name, headers) as send:
-            options: Any = {"delay": delay, "run_at": run_at, "headers": send.headers}
-            encoded = sending.all_checked(queue, payloads)
+            options["headers"] = send.headers
             try:
-                ids = await self._executor.run(sending.many(name, encoded, **options))
+                returned = await self._executor.run(sending.many(name, payloads, to=queue, **options))
             except QueueNotFound:
                 if not (self._may_create(queue) and isinstance(payloads, Sequence)):
                     raise
                 await self.create_queue(name)
-                encoded = sending.all_checked(queue, payloads)
-                ids = await self._executor.run(sending.many(name, encoded, **options))
-            send.sent(ids, batch=True)
-        return ids
+                returned = await self._executor.run(sending.many(name, payloads, to=queue, **options))
+            return send.sent(sending.sent(returned, name), batch=True)
 
     def _may_create(self, queue: str | Addressee) -> bool:
         """Whether a missing queue is created: a worker's, for a mere name may be mistyped, and not as part of
@@ -155,6 +143,45 @@ class AsyncClient:
         return awaited.value(
             await self._waiting.outcome(awaited.reference(ref, msg_id), awaited.timeout_s(timeout))
         )
+
+    async def limit_queue(
+        self,
+        queue: str,
+        *,
+        max_running: int | None = None,
+        starts: int | None = None,
+        per: float | timedelta | None = None,
+    ) -> None:
+        """Limit a queue over all its workers: how many messages run at once, and how many start within
+        ``per`` (seconds or a timedelta). What is left out has no limit; without any, both are removed.
+        Raises ``InvalidOption`` and as :meth:`cancel`.
+        """
+        await self._executor.run(iter([sending.limiting(queue, max_running, starts, per)]))
+
+    async def limit_groups(
+        self,
+        queue: str,
+        *,
+        max_running: int | None = None,
+        starts: int | None = None,
+        per: float | timedelta | None = None,
+        group_key: str | None = None,
+    ) -> None:
+        """Limit each group of a queue by itself, or only the group ``group_key``. Otherwise as
+        :meth:`limit_queue`.
+        """
+        statement = sending.limiting_groups(queue, max_running, starts, per, group_key)
+        await self._executor.run(iter([statement]))
+
+    async def enable_priority(self, queue: str) -> None:
+        """Let workers take messages of a higher priority first: makes an index on the queue's table. Raises
+        as :meth:`cancel`.
+        """
+        await self._executor.run(iter([sending.prioritizing(queue, on=True)]))
+
+    async def disable_priority(self, queue: str) -> None:
+        """Take messages in the order of their ids again; drops the index. Raises as :meth:`cancel`."""
+        await self._executor.run(iter([sending.prioritizing(queue, on=False)]))
 
     async def close(self) -> None:
         """Close the connections this client opened itself, never the caller's. May be called twice."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from postmill.model.database_errors import Report, in_words, login_failed, unreachable
-from postmill.model.sqlstates import refuses_for_now, state_of
+from postmill.model.sqlstates import is_ours, refuses_for_now, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +32,19 @@ def translated(queue: str | None = None) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        raise_translated(error, queue)
+
+
+@contextmanager
+def said_by_postmill(queue: str | None = None) -> Iterator[None]:
+    """As :func:`translated`, for what Postmill's own SQL has raised; other errors stay the driver's, for the
+    code that judges them by what they say of the server.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_ours(state_of(error)):
+            raise
         raise_translated(error, queue)
 
 

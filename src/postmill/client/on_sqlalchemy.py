@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from postmill.client.sending import Statement
 
-_PLACEHOLDER = re.compile(r"\$(\d)")
+_PLACEHOLDER = re.compile(r"\$(\d+)")
 
 
 class CallersConnection:

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from functools import lru_cache
 from itertools import chain, islice
-from math import isfinite
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from postmill.model.errors import InvalidOption, InvalidPayload, NotFound
+from postmill.client import jobs
+from postmill.client.addressing import checked, headers_text, named
+from postmill.client.options import due, is_plain, known_names
+from postmill.client.options import key as checked_key
+from postmill.client.options import limits as checked_limits
+from postmill.model.errors import NotFound
 from postmill.model.queue.payload import loads, to_json
-from postmill.model.queue.queue_name import QueueShape, not_a_name, usable, validated
+from postmill.model.queue.queue_name import QueueShape, validated
+from postmill.model.queue.sent import Sent
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import timedelta
+    from typing import Unpack
 
+    from postmill.client.options import ManyOptions, SendOptions
     from postmill.model.queue.addressee import Addressee
-
-Delay: TypeAlias = float | timedelta | None
-"""Seconds, or a timedelta."""
-Headers: TypeAlias = "Mapping[str, object] | None"
-
-MAX_DELAY = timedelta(days=36_525)
-"""The longest delay of a message: a hundred years. A longer one is a mistake in the unit."""
 
 BATCH_MESSAGES = 5_000
 """Messages in one statement at most, so that its memory is bounded on both sides. Measured with payloads of
@@ -43,39 +43,44 @@ class Statement(NamedTuple):
     queue: str
 
 
-def addressed(to: str | Addressee, headers: Headers) -> tuple[str, Headers]:
-    """The queue's name, and the headers that reach a worker's task."""
-    if isinstance(to, str):
-        return to, headers
-    queue = getattr(to, "queue", None)
-    if not isinstance(queue, str):
-        raise not_a_name(to)
-    return queue, {**to.task_headers, **(headers or {})} if to.task_headers else headers
-
-
-def checked(to: str | Addressee, payload: object) -> object:
-    """The payload, checked against the annotation of the worker or task that it is sent to."""
-    return payload if isinstance(to, str) else to.encode(payload)
-
-
-def all_checked(to: str | Addressee, payloads: Iterable[object]) -> Iterable[object]:
-    """As :func:`checked`, for each payload when it is asked for."""
-    return payloads if isinstance(to, str) else map(to.encode, payloads)
-
-
-def one(queue: str, payload: object, *, delay: Delay, run_at: datetime | None, headers: Headers) -> Statement:
+def one(queue: str, payload: object, **options: Unpack[SendOptions]) -> Statement:
     """The statement that sends one message."""
-    text = _text("send", queue, headers is not None)
-    return Statement(text, (to_json(payload).decode(), *_extras(delay, run_at, headers)), queue)
+    known_names(options)
+    line = to_json(payload).decode()
+    if not is_plain(options):
+        jobs.check_key(options)
+        return _of_jobs(queue, [line], [jobs.entry(options, in_batch=False)], jobs.terms(options))
+    headers = options.get("headers")
+    text = _text_of("send", queue, headers is not None)
+    return Statement(text, (line, *_extras(options)), queue)
 
 
 def many(
-    queue: str, payloads: Iterable[object], *, delay: Delay, run_at: datetime | None, headers: Headers
+    queue: str,
+    payloads: Iterable[object],
+    *,
+    to: str | Addressee = "",
+    **options: Unpack[ManyOptions],
 ) -> Iterator[Statement]:
-    """The statements that send many messages, in order; each is built only when it is asked for."""
-    text = _text("send_many", queue, headers is not None)
-    extras = _extras(delay, run_at, headers)
-    return (Statement(text, (b"\n".join(lines).decode(), *extras), queue) for lines in _batches(payloads))
+    """The statements that send many messages, in order; each is built only when it is asked for. The payloads
+    are checked for ``to``, when that is a worker or a task.
+    """
+    known_names(options)
+    if not is_plain(options):
+        jobs.check_key(options)
+        return _batches_of_jobs(named(queue), payloads, to, options)
+    text = _text_of("send_many", queue, options.get("headers") is not None)
+    extras = _extras(options)
+    lines = payloads if isinstance(to, str) else map(to.encode, payloads)
+    return (Statement(text, (b"\n".join(batch).decode(), *extras), queue) for batch in _batches(lines))
+
+
+def sent(returned: Iterable[Any], queue: str) -> list[Sent]:
+    """What a send's statements returned: an id each, or with it whether the message was there before."""
+    return [
+        Sent(found, queue) if isinstance(found, int) else Sent(found[0], queue, bool(found[1]))
+        for found in returned
+    ]
 
 
 def creation(queue: str) -> Statement:
@@ -93,6 +98,35 @@ def replaying(queue: str, letter_ids: Sequence[int] | None, payload: object) -> 
     text = None if payload is None else to_json(payload).decode()
     ids = None if letter_ids is None else list(letter_ids)
     return Statement(statement("client_replay"), (queue, ids, text), queue)
+
+
+def limiting(
+    queue: str, max_running: int | None, starts: int | None, per: float | timedelta | None
+) -> Statement:
+    """The statement that limits a queue."""
+    return Statement(
+        statement("client_limit_queue"), (queue, *checked_limits(max_running, starts, per)), queue
+    )
+
+
+def limiting_groups(
+    queue: str,
+    max_running: int | None,
+    starts: int | None,
+    per: float | timedelta | None,
+    group_key: str | None,
+) -> Statement:
+    """The statement that limits a queue's groups, or one of them."""
+    limits = checked_limits(max_running, starts, per)
+    return Statement(
+        statement("client_limit_groups"), (queue, *limits, checked_key("group_key", group_key)), queue
+    )
+
+
+def prioritizing(queue: str, *, on: bool) -> Statement:
+    """The statement that makes workers heed priorities, or no longer."""
+    text = statement("client_enable_priority" if on else "client_disable_priority")
+    return Statement(text, (queue,), queue)
 
 
 def asking_result(queue: str, msg_id: int) -> Statement:
@@ -131,50 +165,63 @@ def _batches(payloads: Iterable[object]) -> Iterator[list[bytes]]:
         yield lines
 
 
-def _text(name: str, queue: str, with_headers: bool) -> str:
-    if not isinstance(queue, str):
-        raise not_a_name(queue)
-    return _text_of(name, queue, with_headers)
-
-
 @lru_cache(maxsize=1024)
 def _text_of(name: str, queue: str, with_headers: bool) -> str:
     # Not `validated`: queues that other clients made under odd names can be sent to.
-    return queue_statement(name, QueueShape(usable(queue), relation=0, has_headers=with_headers))
+    return queue_statement(name, QueueShape(named(queue), relation=0, has_headers=with_headers))
 
 
-def _extras(delay: Delay, run_at: datetime | None, headers: Headers) -> tuple[object, ...]:
-    if delay is not None and run_at is not None:
-        raise InvalidOption("delay and run_at were both given.", hint="Give one of them.")
-    when = (_moment(run_at), _seconds(delay))
-    return when if headers is None else (*when, _headers_text(headers))
+def _extras(options: Mapping[str, Any]) -> tuple[object, ...]:
+    run_at, delay_s = due(options.get("delay"), options.get("run_at"))
+    headers = options.get("headers")
+    when = (run_at, delay_s or 0.0)
+    return when if headers is None else (*when, headers_text(headers))
 
 
-def _moment(run_at: datetime | None) -> str | None:
-    if run_at is None:
-        return None
-    if run_at.utcoffset() is None:
-        raise InvalidOption(
-            f"run_at is {run_at!r}, which is no moment in time.",
-            why="A datetime without a time zone means something else on every machine.",
-            hint="Give one with a time zone, e.g. datetime(2030, 1, 1, 9, tzinfo=timezone.utc).",
-        )
-    return run_at.isoformat()
+def _batches_of_jobs(
+    queue: str, payloads: Iterable[object], to: str | Addressee, options: Mapping[str, Any]
+) -> Iterator[Statement]:
+    """As :func:`_batches`; a batch ends also where what holds for all of it changes."""
+    batch, is_first = _Batch(), True
+    for payload in payloads:
+        asked = jobs.resolved(options, payload)
+        line, terms = to_json(checked(to, payload)).decode(), jobs.terms(asked)
+        if not batch.takes(line, terms):
+            yield batch.statement(queue)
+            batch, is_first = _Batch(), False
+        batch.add(line, jobs.entry(asked, in_batch=is_first), terms)
+    if batch.lines:
+        yield batch.statement(queue)
 
 
-def _seconds(delay: Delay) -> float:
-    if delay is None:
-        return 0.0
-    seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
-    if not isfinite(seconds) or not 0 <= seconds <= MAX_DELAY.total_seconds():
-        raise InvalidOption(f"delay is {delay!r}; it lies between 0 and {MAX_DELAY.days:,} days.")
-    return float(seconds)
+class _Batch:
+    """Messages of one statement, as they are put together."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._entries: list[str] = []
+        self._terms = jobs.terms({})
+        self._room = BATCH_BYTES
+
+    def takes(self, line: str, terms: jobs.Terms) -> bool:
+        """Whether one more message fits: in number and bytes, and by what holds for all."""
+        if not self.lines:
+            return True
+        return len(self.lines) < BATCH_MESSAGES and len(line) <= self._room and terms == self._terms
+
+    def add(self, line: str, entry: str, terms: jobs.Terms) -> None:
+        """One more message."""
+        self.lines.append(line)
+        self._entries.append(entry)
+        self._terms = terms
+        self._room -= len(line) + len(entry)
+
+    def statement(self, queue: str) -> Statement:
+        """The statement that sends them."""
+        return _of_jobs(queue, self.lines, self._entries, self._terms)
 
 
-def _headers_text(headers: Headers) -> str:
-    text = to_json(headers).decode()
-    if not text.startswith("{"):
-        raise InvalidPayload(
-            f"The headers are a {type(headers).__name__}; they are a JSON object.", hint="Give a dict."
-        )
-    return text
+def _of_jobs(queue: str, lines: list[str], entries: list[str], terms: jobs.Terms) -> Statement:
+    run_at, delay_s, *others = terms
+    arguments = ("\n".join(lines), run_at, delay_s, "\n".join(entries), *others, named(queue))
+    return Statement(statement("send_jobs"), arguments, queue)

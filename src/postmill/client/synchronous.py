@@ -7,6 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 from postmill.client import awaited, sending
+from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
 from postmill.client.targets import async_executor, sync_executor
 from postmill.client.tracing import tracing
@@ -15,11 +16,13 @@ from postmill.model.errors import QueueNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import datetime, timedelta
+    from datetime import timedelta
+    from typing import Unpack
 
     from postmill.client.awaited import Outcome, Ref, Reference, Unset
-    from postmill.client.sending import Delay, Headers
+    from postmill.client.options import ManyOptions, SendOptions
     from postmill.model.queue.addressee import Addressee
+    from postmill.model.queue.sent import Sent
 
 
 class Client:
@@ -38,54 +41,36 @@ class Client:
         self._waiting: WaitingThread | None = None
         self._starting = Lock()
 
-    def send(
-        self,
-        queue: str | Addressee,
-        payload: object,
-        *,
-        delay: Delay = None,
-        run_at: datetime | None = None,
-        headers: Headers = None,
-    ) -> int:
+    def send(self, queue: str | Addressee, payload: object, **options: Unpack[SendOptions]) -> Sent:
         """As :meth:`AsyncClient.send`."""
-        name, headers = sending.addressed(queue, headers)
+        name, headers = addressed(queue, options.get("headers"))
         with tracing(name, headers) as send:
-            payload = sending.checked(queue, payload)
-            statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
+            options["headers"] = send.headers
+            statement = sending.one(name, checked(queue, payload), **options)
             try:
-                ids = self._executor.run(iter([statement]))
+                returned = self._executor.run(iter([statement]))
             except QueueNotFound:
                 if not self._may_create(queue):
                     raise
                 self.create_queue(name)
-                ids = self._executor.run(iter([statement]))
-            send.sent(ids)
-        return int(ids[0])
+                returned = self._executor.run(iter([statement]))
+            return send.sent(sending.sent(returned, name))[0]
 
     def send_many(
-        self,
-        queue: str | Addressee,
-        payloads: Iterable[object],
-        *,
-        delay: Delay = None,
-        run_at: datetime | None = None,
-        headers: Headers = None,
-    ) -> list[int]:
+        self, queue: str | Addressee, payloads: Iterable[object], **options: Unpack[ManyOptions]
+    ) -> list[Sent]:
         """As :meth:`AsyncClient.send_many`."""
-        name, headers = sending.addressed(queue, headers)
+        name, headers = addressed(queue, options.get("headers"))
         with tracing(name, headers) as send:
-            options: Any = {"delay": delay, "run_at": run_at, "headers": send.headers}
-            encoded = sending.all_checked(queue, payloads)
+            options["headers"] = send.headers
             try:
-                ids = self._executor.run(sending.many(name, encoded, **options))
+                returned = self._executor.run(sending.many(name, payloads, to=queue, **options))
             except QueueNotFound:
                 if not (self._may_create(queue) and isinstance(payloads, Sequence)):
                     raise
                 self.create_queue(name)
-                encoded = sending.all_checked(queue, payloads)
-                ids = self._executor.run(sending.many(name, encoded, **options))
-            send.sent(ids, batch=True)
-        return ids
+                returned = self._executor.run(sending.many(name, payloads, to=queue, **options))
+            return send.sent(sending.sent(returned, name), batch=True)
 
     def _may_create(self, queue: str | Addressee) -> bool:
         """Whether a missing queue is created: a worker's, for a mere name may be mistyped, and not as part of
@@ -128,6 +113,38 @@ class Client:
         with self._starting:
             self._waiting = self._waiting or WaitingThread(async_executor(self._target))
         return self._waiting.outcome(ref, limit_s)
+
+    def limit_queue(
+        self,
+        queue: str,
+        *,
+        max_running: int | None = None,
+        starts: int | None = None,
+        per: float | timedelta | None = None,
+    ) -> None:
+        """As :meth:`AsyncClient.limit_queue`."""
+        self._executor.run(iter([sending.limiting(queue, max_running, starts, per)]))
+
+    def limit_groups(
+        self,
+        queue: str,
+        *,
+        max_running: int | None = None,
+        starts: int | None = None,
+        per: float | timedelta | None = None,
+        group_key: str | None = None,
+    ) -> None:
+        """As :meth:`AsyncClient.limit_groups`."""
+        statement = sending.limiting_groups(queue, max_running, starts, per, group_key)
+        self._executor.run(iter([statement]))
+
+    def enable_priority(self, queue: str) -> None:
+        """As :meth:`AsyncClient.enable_priority`."""
+        self._executor.run(iter([sending.prioritizing(queue, on=True)]))
+
+    def disable_priority(self, queue: str) -> None:
+        """As :meth:`AsyncClient.disable_priority`."""
+        self._executor.run(iter([sending.prioritizing(queue, on=False)]))
 
     def close(self) -> None:
         """As :meth:`AsyncClient.close`."""

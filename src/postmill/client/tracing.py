@@ -10,14 +10,17 @@ import sys
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from postmill.client.addressing import merged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from opentelemetry.trace import Span, Tracer, TracerProvider
 
 SYSTEM = "postmill"
+SentId = TypeVar("SentId", bound=int)
 
 
 def find_tracer() -> Tracer | None:
@@ -39,23 +42,26 @@ class Send:
 
     __slots__ = ("_span", "headers")
 
-    def __init__(self, headers: Mapping[str, object] | None, span: Span | None) -> None:
+    def __init__(self, headers: Any, span: Span | None) -> None:
         self.headers = headers
         self._span = span
 
-    def sent(self, ids: Sequence[int], *, batch: bool = False) -> None:
-        """The database has the messages under these ids."""
+    def sent(self, ids: list[SentId], *, batch: bool = False) -> list[SentId]:
+        """The database has the messages under these ids, which are returned."""
         if self._span is None:
-            return
+            return ids
         if batch:
             self._span.set_attribute("messaging.batch.message_count", len(ids))
         else:
             self._span.set_attribute("messaging.message.id", str(ids[0]))
+        return ids
 
 
 @contextmanager
-def tracing(queue: str, headers: Mapping[str, object] | None) -> Iterator[Send]:
-    """The span around a send. Headers of the caller's own win over those of the trace."""
+def tracing(queue: str, headers: Any) -> Iterator[Send]:
+    """The span around a send. Headers of the caller's own win over those of the trace; those of many messages
+    may be a function of the payload.
+    """
     tracer = find_tracer()
     if tracer is None:
         yield Send(headers, None)
@@ -67,7 +73,7 @@ def tracing(queue: str, headers: Mapping[str, object] | None) -> Iterator[Send]:
     with tracer.start_as_current_span(f"send {queue}", kind=SpanKind.PRODUCER, attributes=attributes) as span:
         carrier: dict[str, object] = {}
         inject(carrier)
-        send = Send({**carrier, **(headers or {})}, span)
+        send = Send(merged(carrier, headers), span)
         try:
             yield send
         except Exception as error:

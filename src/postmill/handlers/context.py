@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from postmill.client import sending
+from postmill.client.addressing import addressed, checked
+from postmill.client.failures import said_by_postmill
 from postmill.client.tracing import tracing
 from postmill.model.errors import Refused
 from postmill.model.events import Event
@@ -17,13 +19,16 @@ from postmill.model.option_rules import out_of_range
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
-    from datetime import datetime, timedelta
+    from typing import Unpack
     from uuid import UUID
 
+    from postmill.client.options import ManyOptions, SendOptions
+    from postmill.client.sending import Statement
     from postmill.db.hot.handler_connections import HandlerConnection
     from postmill.engine.run.attempt import Attempt, Stopping
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.message import Message
+    from postmill.model.queue.sent import Sent
 
 
 class Context:
@@ -101,28 +106,20 @@ class Context:
             yield Transaction(connection)
             self._check_running("transaction")
 
-    def send(
-        self,
-        queue: str | Addressee,
-        payload: object,
-        *,
-        delay: float | timedelta | None = None,
-        run_at: datetime | None = None,
-        headers: Mapping[str, object] | None = None,
-    ) -> None:
+    def send(self, queue: str | Addressee, payload: object, **options: Unpack[SendOptions]) -> None:
         """Send a message in the transaction that completes this one: if this attempt fails, it was never
-        sent.
+        sent. Options as for ``AsyncClient.send``.
 
-        Raises ``InvalidPayload`` and ``InvalidOption`` at once; a missing queue fails the attempt.
+        Raises ``InvalidPayload`` and ``InvalidOption`` at once; a missing queue, and a unique key that is
+        taken where ``on_conflict`` is ``raise``, fail the attempt.
         """
         self._check_running("send")
-        name, headers = sending.addressed(queue, headers)
+        name, headers = addressed(queue, options.get("headers"))
         if self._attempt.sends is None:
             self._attempt.sends = []
         with tracing(name, headers) as send:
-            payload = sending.checked(queue, payload)
-            statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
-            self._attempt.sends.append(statement)
+            options["headers"] = send.headers
+            self._attempt.sends.append(sending.one(name, checked(queue, payload), **options))
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Write a log line that says how far the work is. ``fraction`` runs from 0 to 1."""
@@ -206,40 +203,29 @@ class Transaction:
         return await self.connection.fetchval(sql, *args)
 
     async def send_many(
-        self,
-        queue: str | Addressee,
-        payloads: Iterable[object],
-        *,
-        delay: float | timedelta | None = None,
-        run_at: datetime | None = None,
-        headers: Mapping[str, object] | None = None,
-    ) -> list[int]:
-        """Send a message for each payload in this transaction; returns their ids in the same order."""
-        name, headers = sending.addressed(queue, headers)
-        ids: list[int] = []
-        payloads = (sending.checked(queue, payload) for payload in payloads)
-        for statement in sending.many(name, payloads, delay=delay, run_at=run_at, headers=headers):
-            rows = await self.connection.fetch(statement.text, *statement.arguments)
-            ids.extend(row[0] for row in rows)
-        return ids
+        self, queue: str | Addressee, payloads: Iterable[object], **options: Unpack[ManyOptions]
+    ) -> list[Sent]:
+        """Send a message for each payload in this transaction; returns their ids in the same order. Options
+        as for ``AsyncClient.send_many``.
+        """
+        name, options["headers"] = addressed(queue, options.get("headers"))
+        found: list[Sent] = []
+        for statement in sending.many(name, payloads, to=queue, **options):
+            found += await self._sent(statement)
+        return found
 
-    async def send(
-        self,
-        queue: str | Addressee,
-        payload: object,
-        *,
-        delay: float | timedelta | None = None,
-        run_at: datetime | None = None,
-        headers: Mapping[str, object] | None = None,
-    ) -> int:
-        """Send a message in this transaction; returns its id."""
-        name, headers = sending.addressed(queue, headers)
+    async def send(self, queue: str | Addressee, payload: object, **options: Unpack[SendOptions]) -> Sent:
+        """Send a message in this transaction; returns its id. Options as for ``AsyncClient.send``."""
+        name, headers = addressed(queue, options.get("headers"))
         with tracing(name, headers) as send:
-            payload = sending.checked(queue, payload)
-            statement = sending.one(name, payload, delay=delay, run_at=run_at, headers=send.headers)
-            msg_id: int = await self.connection.fetchval(statement.text, *statement.arguments)
-            send.sent([msg_id])
-        return msg_id
+            options["headers"] = send.headers
+            statement = sending.one(name, checked(queue, payload), **options)
+            return send.sent(await self._sent(statement))[0]
+
+    async def _sent(self, statement: Statement) -> list[Sent]:
+        with said_by_postmill(statement.queue):
+            rows = await self.connection.fetch(statement.text, *statement.arguments)
+        return sending.sent([row[0] for row in rows], statement.queue)
 
 
 class _BoundLog(logging.LoggerAdapter[logging.Logger]):

@@ -15,10 +15,12 @@ from postmill.model.queue.worker_options import WorkerOptions, options_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime, timedelta
+    from typing import Unpack
 
+    from postmill.client.options import SendOptions
     from postmill.engine.settle.settlement import Settling
     from postmill.model.queue.attempt_policy import PolicyFor
+    from postmill.model.queue.sent import Sent
 
 
 class Task(Callee):
@@ -43,22 +45,14 @@ class Task(Callee):
         """Call the function itself, as in a test of one's own."""
         return self._function(*args, **kwargs)
 
-    async def send(
-        self,
-        payload: object,
-        *,
-        delay: float | timedelta | None = None,
-        run_at: datetime | None = None,
-        headers: Mapping[str, object] | None = None,
-        connection: Any = None,
-    ) -> int:
+    async def send(self, payload: object, *, connection: Any = None, **options: Unpack[SendOptions]) -> Sent:
         """Send a message to this task; returns its id. On ``connection`` (in its transaction) if given, else
-        on one of Postmill's own.
+        on one of Postmill's own. Options and errors as for ``AsyncClient.send``.
         """
         from postmill.handlers.sender import sender  # noqa: PLC0415 - a worker that sends nothing needs no client
 
         async with sender(self._owner.options, connection) as client:
-            return await client.send(self, payload, delay=delay, run_at=run_at, headers=headers)
+            return await client.send(self, payload, **options)
 
     def encode(self, payload: object) -> msgspec.Raw:
         """The payload as it is sent: JSON that this task's handler can be called with. Raises
@@ -150,9 +144,9 @@ class Worker(Callees[Task]):
         """Call the default handler's function itself."""
         return self._required_default.function(*args, **kwargs)
 
-    async def send(self, payload: object, **options: Any) -> int:
+    async def send(self, payload: object, *, connection: Any = None, **options: Unpack[SendOptions]) -> Sent:
         """Send a message to the default handler; see :meth:`Task.send`."""
-        return await self._required_default.send(payload, **options)
+        return await self._required_default.send(payload, connection=connection, **options)
 
     def encode(self, payload: object) -> msgspec.Raw:
         """See :meth:`Task.encode`."""

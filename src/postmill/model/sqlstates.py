@@ -132,6 +132,11 @@ def state_of(error: BaseException) -> str:
     return str(getattr(error, "sqlstate", None) or getattr(error, "pgcode", None) or "")
 
 
+def is_ours(state: str) -> bool:
+    """Whether Postmill's own SQL has raised it on purpose."""
+    return state.startswith("PM")
+
+
 def refuses_login(found: Condition) -> bool:
     """Whether the server did not let the session in, so that no statement was sent."""
     return found in _LOGINS

@@ -16,7 +16,7 @@ from postmill.cli.options import Moment, Seconds, global_options, json_option, j
 from postmill.cli.terminal import streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from postmill.cli.session import Session
@@ -127,7 +127,7 @@ def _create_if_missing(session: Session, connection: Connection, queue: str) -> 
         session.output.note(f"Created queue {queue}.")
 
 
-def _send_one(connection: Connection, queue: str, text: bytes, options: dict[str, Any]) -> list[int]:
+def _send_one(connection: Connection, queue: str, text: bytes, options: dict[str, Any]) -> Sequence[int]:
     import msgspec
 
     from postmill.client import Client
@@ -137,7 +137,7 @@ def _send_one(connection: Connection, queue: str, text: bytes, options: dict[str
 
 def _send_lines(
     connection: Connection, queue: str, file: BinaryIO, total: int | None, options: dict[str, Any]
-) -> list[int]:
+) -> Sequence[int]:
     from postmill.cli.terminal.json_lines import JsonLines
     from postmill.client import Client
 

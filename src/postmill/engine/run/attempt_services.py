@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from postmill.client.failures import said_by_postmill
 from postmill.db.hot.handler_connections import take_own_role
 from postmill.db.hot.outage import is_passing
 from postmill.engine.settle.settlement import array_literal
@@ -73,7 +74,8 @@ class AttemptServices:
                 yield connection
                 await take_own_role(connection)
                 for sending in attempt.sends or ():
-                    await connection.fetch(sending.text, *sending.arguments)
+                    with said_by_postmill(sending.queue):
+                        await connection.fetch(sending.text, *sending.arguments)
                 await self._complete(connection, attempt)
         except BaseException:
             if message.state == State.SETTLING:

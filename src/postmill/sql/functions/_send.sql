@@ -28,14 +28,11 @@ begin
     end if;
     execute format('lock table %s in row exclusive mode', relation);
     select coalesce(max_running, starts) is not null into limited from postmill.queues where queue_name = queue;
-    if unique_keys is null then
-        select array_agg(nextval(sequence)), array_agg(false) into ids, held
-        from generate_series(1, cardinality(messages));
-    else
-        select array_agg(coalesce(placed.msg_id, nextval(sequence)) order by placed.place),
-               array_agg(placed.existed order by placed.place)
+    select array_agg(nextval(sequence)), array_agg(false) into ids, held from generate_series(1, cardinality(messages));
+    if unique_keys is not null then
+        select array_agg(placed.msg_id order by placed.place), array_agg(placed.existed order by placed.place)
         into ids, held
-        from postmill._place_keys(queue, unique_keys, unique_for, on_conflict) as placed;
+        from postmill._place_keys(queue, unique_keys, ids, unique_for, on_conflict) as placed;
     end if;
     execute format(
         'insert into %s (msg_id, vt, message, headers) overriding system value

@@ -1,0 +1,181 @@
+"""Options of a send: what is refused before anything is sent, and what the statement gets."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from postmill import Sent, Then
+from postmill.client import sending
+from postmill.model.errors import InvalidOption, InvalidPayload
+from postmill.model.queue.payload import to_json
+
+SOURCE = Sent(17, "resize")
+
+
+def entry(**options: Any) -> dict[str, Any]:
+    """What the only message of a statement asks for."""
+    found: dict[str, Any] = json.loads(str(sending.one("q", 1, **options).arguments[3]))
+    return found
+
+
+def entries(payloads: list[Any], **options: Any) -> list[list[dict[str, Any]]]:
+    """The same of each message, in each statement."""
+    statements = sending.many("q", payloads, **options)
+    return [[json.loads(line) for line in str(each.arguments[3]).split("\n")] for each in statements]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"uniqe_key": "a"}, "Did you mean unique_key?"),
+        ({"unique_key": ""}, "has 0 characters"),
+        ({"unique_key": "x" * 201}, "has 201 characters"),
+        ({"unique_key": 7}, "is a int; it is a string"),
+        ({"unique_key": "a\0"}, "NUL"),
+        ({"unique_for": 5}, "says something about a unique key"),
+        ({"on_conflict": "raise", "unique_key": None}, "says something about a unique key"),
+        ({"unique_key": "a", "unique_for": 0}, "more than 0"),
+        ({"unique_key": "a", "unique_for": timedelta(days=40_000)}, "at most 36,525 days"),
+        ({"unique_key": "a", "unique_for": "1h"}, "seconds or a timedelta"),
+        ({"unique_key": "a", "unique_for": True}, "seconds or a timedelta"),
+        ({"unique_key": "a", "on_conflict": "replac"}, "Did you mean replace?"),
+        ({"priority": 10}, "from 0 to 9"),
+        ({"priority": -1}, "from 0 to 9"),
+        ({"priority": True}, "from 0 to 9"),
+        ({"priority": 1.0}, "from 0 to 9"),
+        ({"group_key": ""}, "group_key"),
+        ({"group_key": 3}, "group_key"),
+        ({"after": 17}, r"Give \('its-queue', 17\)"),
+        ({"after": "resize"}, "names no message"),
+        ({"after": "#3"}, "names no message"),
+        ({"after": [("resize", -1)]}, "names no message"),
+        ({"after": ("resize", True)}, "names no message"),
+        ({"after": [SOURCE, None]}, "names no message"),
+        ({"after": 5.0}, "names no message"),
+        ({"after": SOURCE, "on_source_dead": "wait"}, "cancel, skip, block"),
+        ({"then_send": "emails"}, r"Give Then\("),
+        ({"else_send": {"queue": "emails"}}, r"Give Then\("),
+        ({"then_send": Then("emails", 1, priority=11)}, "from 0 to 9"),
+        ({"then_send": Then("emails", 1, delay=-1)}, "0, and at most"),
+        ({"priority": 1, "delay": 1, "run_at": datetime.now(UTC)}, "both"),
+        ({"run_at": datetime(9999, 1, 1, tzinfo=UTC)}, "before the year 9999"),
+        ({"priority": 1, "run_at": datetime(9999, 6, 1, tzinfo=UTC)}, "before the year 9999"),
+        ({"run_at": "tomorrow"}, "no moment"),
+    ],
+)
+def test_a_mistake_is_told_before_anything_is_sent(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidOption, match=says):
+        sending.one("q", 1, **options)
+
+
+def test_headers_of_a_job_are_an_object() -> None:
+    with pytest.raises(InvalidPayload, match="headers"):
+        sending.one("q", 1, priority=1, headers=[1])  # type: ignore[arg-type]
+
+
+def test_an_unknown_option_of_a_follower_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="unique_key, priority"):
+        Then("q", 1, on_conflict="skip")
+
+
+def test_plain_sends_keep_their_statement() -> None:
+    """A queue that uses none of it pays nothing: neither for an option that is None, nor for being asked."""
+    plain = sending.one("q", 1)
+    unused = dict.fromkeys(("unique_key", "priority", "group_key", "after", "then_send", "else_send"))
+    assert sending.one("q", 1, **unused) == plain  # type: ignore[arg-type]
+    assert plain.text.startswith("insert into")
+    assert "send_jobs" in sending.one("q", 1, priority=0).text
+
+
+def test_what_a_message_asks_for() -> None:
+    found = entry(unique_key="a", priority=0, group_key="g", headers={"h": None}, after=SOURCE)
+    assert found == {
+        "unique_key": "a",
+        "priority": 0,
+        "group_key": "g",
+        "headers": {"h": None},
+        "after": ["resize:17"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("after", "refs"),
+    [
+        ("resize:17", ["resize:17"]),
+        (("resize", 17), ["resize:17"]),
+        (("resize", SOURCE), ["resize:17"]),
+        ([SOURCE, "b:2", ("c", 3), SOURCE], ["resize:17", "b:2", "c:3"]),
+        ((SOURCE, Sent(2, "b")), ["resize:17", "b:2"]),
+        (("b:2", SOURCE), ["b:2", "resize:17"]),
+        ((f"x:{n}" for n in (1, 2)), ["x:1", "x:2"]),
+    ],
+)
+def test_sources_are_named_in_each_way(after: Any, refs: list[str]) -> None:
+    assert entry(after=after)["after"] == refs
+
+
+def test_no_sources_are_nothing_to_wait_for() -> None:
+    assert "after" not in entry(after=[], priority=1)
+
+
+def test_each_option_of_many_is_a_value_or_a_function_of_the_payload() -> None:
+    (batch,) = entries(
+        [1, 2, 3], unique_key=str, priority=lambda n: n if n > 1 else None, group_key="g", headers=None
+    )
+    assert batch == [
+        {"unique_key": "1", "group_key": "g"},
+        {"unique_key": "2", "priority": 2, "group_key": "g"},
+        {"unique_key": "3", "priority": 3, "group_key": "g"},
+    ]
+
+
+def test_where_a_term_of_the_whole_statement_changes_another_one_begins() -> None:
+    delays = [int(str(s.arguments[2])[0]) for s in sending.many("q", [1, 1, 2, 1], delay=lambda n: n)]
+    assert delays == [1, 2, 1]
+    assert len(entries([1, 2], then_send=lambda n: Then("q", n))) == 2
+    assert len(entries([1, 2], then_send=lambda _: Then("q", 0))) == 1
+
+
+def test_a_place_in_the_call_names_a_source_in_the_first_statement_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert entries([1, 2], after=lambda n: "#1" if n == 2 else None)[0][1] == {"after": ["#1"]}
+    monkeypatch.setattr(sending, "BATCH_MESSAGES", 1)
+    with pytest.raises(InvalidOption, match="names no message"):
+        entries([1, 2], after=lambda n: "#1" if n == 2 else None)
+
+
+def test_a_follower_is_what_sql_takes() -> None:
+    then = Then(
+        "emails", {"to": "ada"}, delay=timedelta(minutes=1), unique_key="k", priority=2, group_key="g"
+    )
+    arguments = sending.one("q", 1, then_send=then).arguments
+    assert json.loads(str(arguments[7])) == {
+        "queue": "emails",
+        "message": {"to": "ada"},
+        "delay_s": 60.0,
+        "unique_key": "k",
+        "priority": 2,
+        "group_key": "g",
+    }
+    assert arguments[8] is None
+
+
+def test_what_was_sent_is_its_id_and_knows_its_queue() -> None:
+    assert (SOURCE, f"{SOURCE}", to_json({"id": SOURCE}), {17: 1}[SOURCE]) == (17, "17", b'{"id":17}', 1)
+    for again in (copy.copy(SOURCE), copy.deepcopy(SOURCE), pickle.loads(pickle.dumps(SOURCE))):
+        assert (again, again.queue, again.existed) == (17, "resize", False)
+    assert (Sent(1, "q", existed=True).existed, SOURCE.ref) == (True, "resize:17")
+
+
+def test_limits_are_checked() -> None:
+    for wrong in ({"max_running": 0}, {"starts": 1}, {"per": 60}, {"starts": 1, "per": 0}):
+        asked: dict[str, Any] = {"max_running": None, "starts": None, "per": None, **wrong}
+        with pytest.raises(InvalidOption):
+            sending.limiting("q", **asked)
