@@ -62,6 +62,7 @@ EXAMPLES = {
     "bench pinned": "postmill bench pinned",
     "bench depth": "postmill bench depth",
     "bench functions": "postmill bench functions --seconds 2",
+    "bench schedules": "postmill bench schedules --schedules 1000",
     "bench settle": "postmill bench settle",
     "bench reads": "postmill bench reads",
     "docs": "postmill docs configuration",

@@ -224,6 +224,23 @@ def settle_command(session: Session, /, **options: Any) -> None:
     _run(session, lambda where, say: settle(where, SettleOptions(**options), say))
 
 
+@bench.command("schedules")
+@click.option(
+    "--schedules", type=click.IntRange(1), default=10_000, show_default=True, help="All due at once."
+)
+@click.option(
+    "--processes", type=click.IntRange(1, 100), default=5, show_default=True, help="That fire them."
+)
+@json_option
+@global_options
+@click.pass_obj
+def schedules_command(session: Session, /, **options: Any) -> None:
+    """How long it takes until schedules that are due in the same second have fired."""
+    from postmill.bench.schedules import SchedulesOptions, schedules
+
+    _run(session, lambda where, say: schedules(where, SchedulesOptions(**options), say))
+
+
 @bench.command("plain")
 @click.option(
     "--messages", type=click.IntRange(1), default=40_000, show_default=True, help="Messages a side and round."
