@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from postmill.model.queue.payload import MAX_MESSAGE_BYTES
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import psycopg
 
     from tests.acceptance.conftest import Cli
 
@@ -50,6 +51,74 @@ def test_delay_and_headers(cli: Cli, db: Database) -> None:
     cli("send", "tasks", "1", "--delay", "60", "-H", "trace=abc", "--header", "depth=2")
     row = db.execute("select headers, vt - enqueued_at > '59 s' as later from pgmq.q_tasks").fetchone()
     assert row == {"headers": {"trace": "abc", "depth": 2}, "later": True}
+
+
+def ends(db: Database, sql: str) -> threading.Timer:
+    """What ends message 1 once the command waits for it, or after a moment."""
+
+    def end() -> None:
+        with psycopg.connect(db.info.dsn, autocommit=True) as other:
+            until = time.monotonic() + 30
+            while not other.execute("select from postmill.waiters").fetchall() and time.monotonic() < until:
+                time.sleep(0.01)
+            with other.transaction():
+                other.execute(sql.encode())
+                other.execute("delete from pgmq.q_tasks")
+
+    ending = threading.Timer(0, end)
+    ending.start()
+    return ending
+
+
+LETTER = """insert into postmill.dead_letters
+    (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)
+    select 'tasks', msg_id, 1, enqueued_at, message, 1, 'error', 'it broke' from pgmq.q_tasks"""
+
+
+@pytest.mark.parametrize(
+    ("sql", "code", "out", "err"),
+    [
+        (
+            "insert into postmill.results values ('tasks', 1, '{\"n\": [1, null]}')",
+            0,
+            '{"n":[1,null]}\n',
+            "Sent",
+        ),
+        ("insert into postmill.results values ('tasks', 1, 'null')", 0, "null\n", "Sent"),
+        ("select pgmq.archive('tasks', 1)", 0, "", "not kept"),
+        (LETTER, 9, "", "Error: Message 1 of queue tasks is dead: it broke"),
+        ("select postmill.cancel('tasks', 1)", 10, "", "Error: Message 1 of queue tasks was cancelled."),
+        ("select 1", 3, "", "Error: Nothing is known of message 1"),
+    ],
+)
+def test_waiting_prints_the_result_or_says_how_it_ended(
+    cli: Cli, db: Database, sql: str, code: int, out: str, err: str
+) -> None:
+    ending = ends(db, sql)
+    answer = cli("send", "tasks", "1", "--wait", "--timeout", "30s")
+    ending.join()
+    assert (answer.code, answer.out) == (code, out), answer.err
+    assert err in answer.err
+
+
+def test_waiting_as_json_and_no_longer_than_it_should(cli: Cli, db: Database) -> None:
+    ending = ends(db, "insert into postmill.results values ('tasks', 1, '7')")
+    assert cli("send", "tasks", "1", "--wait", "--json").json == {"msg_id": 1, "result": 7}
+    ending.join()
+    answer = cli("send", "tasks", "1", "--wait", "--timeout", "0.1")
+    assert (answer.code, answer.out, answer.error_code) == (7, "", "result-timed-out")
+    assert "It is ready." in answer.err
+    assert sent(db) == [1]
+
+
+@pytest.mark.parametrize(
+    "arguments", [("1", "--timeout", "3s"), ("-f", "-", "--wait"), ("1", "--wait", "--timeout", "3 weeks")]
+)
+def test_waiting_for_what_cannot_be_waited_for_sends_nothing(
+    cli: Cli, db: Database, arguments: tuple[str, ...]
+) -> None:
+    assert cli("send", "tasks", *arguments, stdin="1\n").code == 2
+    assert sent(db) == []
 
 
 def test_a_file_of_json_lines(cli: Cli, db: Database, tmp_path: Path) -> None:

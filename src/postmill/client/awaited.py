@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from postmill.client.sending import Statement
-from postmill.model.database_errors import no_such_queue
+from postmill.model.database_errors import no_such_queue, sentence
 from postmill.model.duration import seconds
 from postmill.model.errors import (
     InvalidOption,
@@ -54,7 +54,7 @@ class Ref(NamedTuple):
     msg_id: int
 
     def __str__(self) -> str:
-        return f"message {self.msg_id} of queue {self.queue}"
+        return f"Message {self.msg_id} of queue {self.queue}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +164,13 @@ def value(ended: Outcome) -> Any:
 
 
 def _error_of(ended: Outcome) -> PostmillError:
-    named = str(ended.ref).capitalize()
+    named = str(ended.ref)
     match ended.fate:
         case "dead":
             return _dead(named, ended.letter or {})
         case "cancelled":
-            return MessageCancelled(f"{named} was cancelled.")
+            why = (ended.letter or {}).get("reason")
+            return MessageCancelled(f"{named} was cancelled.", why=sentence(why) if why else "")
         case "archived":
             return ResultNotKept(
                 f"{named} has completed; its result was not kept.",
@@ -179,7 +180,7 @@ def _error_of(ended: Outcome) -> PostmillError:
         case "no queue":
             return no_such_queue(ended.ref.queue)
     return NotFound(
-        f"Nothing is known of {ended.ref}.",
+        f"Nothing is known of message {ended.ref.msg_id} of queue {ended.ref.queue}.",
         why=(
             "It was never sent, or its transaction has not committed; it was deleted, by another client or "
             "by a worker that keeps no results; or what was kept about it was pruned."
@@ -210,7 +211,7 @@ def timed_out(ref: Ref, limit_s: float, doing: Sequence[str] | None) -> ResultTi
     else:
         why = f"It is {state}{f', and waits for: {waits_for}' if waits_for else ''}." if state else ""
     return ResultTimedOut(
-        f"{str(ref).capitalize()} has not ended within {limit_s:g} s.",
+        f"{ref} has not ended within {limit_s:g} s.",
         why=why,
         hint=f"Wait again for longer; postmill message show {ref.queue} {ref.msg_id} says more.",
         state=state,

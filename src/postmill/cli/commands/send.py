@@ -14,6 +14,7 @@ import click
 from postmill.cli import completion
 from postmill.cli.options import Moment, Seconds, global_options, json_option, jsonl_option
 from postmill.cli.terminal import streams
+from postmill.cli.waiting import Timeout, check_waiting, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,6 +50,14 @@ read.
     "-H", "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be repeated."
 )
 @click.option("--create", is_flag=True, help="Create the queue when there is none of that name.")
+@click.option("--wait", is_flag=True, help="Wait until the message has ended, and print its result.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=Timeout(),
+    metavar="TIME",
+    help="With --wait: how long, such as 30s or 5min (default: as long as it takes).",
+)
 @json_option
 @jsonl_option
 @global_options
@@ -63,14 +72,20 @@ def send(
     headers: tuple[str, ...],
     *,
     create: bool,
+    wait: bool,
+    timeout_s: float | None,
 ) -> None:
     """Send JSON to QUEUE and print the message's id.
 
     A file is sent as a whole or not at all, in one transaction: a line that is not JSON (the error names it)
     or a lost connection leaves nothing behind. The ids are printed once all is committed. A header's value is
     a string unless it reads as JSON.
+
+    With --wait the result is printed in place of the id, on a queue whose worker keeps results. A message
+    that is dead ends the command with exit code 9, a cancelled one with 10, and a timeout with 7.
     """
     _check_source(payload, source)
+    check_waiting(wait=wait, timeout_s=timeout_s, source=source)
     options = {"delay": delay, "run_at": run_at, "headers": _headers(headers)}
     text = None if payload is None else _argument(payload)
     with _opened(source) as (file, total), session.database() as connection:
@@ -80,6 +95,9 @@ def send(
             ids = _send_one(connection, queue, text or b"", options)
         else:
             ids = _send_lines(connection, queue, file, total, options)
+    if wait:
+        print_result(session, queue, ids[0], timeout_s)
+        return
     session.output.rows([{"msg_id": msg_id} for msg_id in ids], ("msg_id",), heading=False)
     session.output.note(f"Sent {len(ids)} message{'' if len(ids) == 1 else 's'} to {queue}.")
 

@@ -42,6 +42,7 @@ begin
              select gone.msg_id, gone.headers from gone',
             relation)
         using name, mine, running, reasons, ids;
+        perform postmill._tell_waiters(name, ids);
     end if;
     delete from postmill.blocked as held
     where held.queue_name = queue and held.msg_id = any (ids) and held.msg_id <> all (kept);
