@@ -90,6 +90,18 @@ def test_a_tick_is_skipped_while_the_last_message_is_not_done(db: Database, nigh
     )
 
 
+def test_a_tick_waits_for_the_last_message_where_it_is_to_queue(db: Database, nightly: int) -> None:
+    db.execute(b"update postmill.schedules set overlap = 'queue'")
+    assert fire(db, nightly) == ["sent", "sent"]
+    assert column(db, "select state from postmill.messages('re-size') order by msg_id") == [
+        "ready",
+        "waiting",
+    ]
+    assert value(db, "select waits_for from postmill.messages('re-size', only_id => 2)") == (
+        "waits for 1 of queue re-size"
+    )
+
+
 def test_a_queue_that_is_gone_fails_that_run_and_no_other_schedule(db: Database, nightly: int) -> None:
     db.execute(b"select postmill.create_queue('other')")
     other = value(db, "select postmill.schedule('other', '@daily', 'other')")
