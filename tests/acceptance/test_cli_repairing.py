@@ -132,10 +132,15 @@ def test_retention_is_shown_and_set(cli: Cli) -> None:
         "queue": "tasks",
         "archive_s": 604_800.0,
         "history_s": 604_800.0,
+        "archive_max_rows": 10_000_000,
     }
     assert cli("queue", "retention", "tasks", "12h", "--json").json["archive_s"] == 43_200
     assert cli("queue", "retention", "tasks", "forever", "--json").json["archive_s"] is None
     assert "forever" in cli("queue", "retention", "tasks").out
+    assert "any number" in cli("queue", "retention", "tasks").out
+    assert cli("queue", "retention", "tasks", "1d", "--max-rows", "5", "--json").json["archive_max_rows"] == 5
+    assert "at most 5" in cli("queue", "retention", "tasks").out
+    assert "Say for how long" in cli("queue", "retention", "tasks", "--max-rows", "5").err
     assert cli("queue", "retention", "nothing").error_code == "queue-not-found"
 
 

@@ -98,6 +98,75 @@ def test_a_shorter_retention_holds_at_once(db: Database, queue: str) -> None:
     assert [batch["archived"] for batch in prune(db)] == [1]
 
 
+def test_the_oldest_of_too_many_go_however_young(db: Database, queue: str) -> None:
+    """An archive grew until its seven days were over: at 8,000 messages a second, longer than any disk."""
+    for _ in range(3):
+        archive(db, queue, 10)
+    db.execute(b"select postmill.set_retention('re-size', '7 days', archive_max_rows => 12)")
+    assert sum(batch["archived"] for batch in prune(db, 5)) == 18
+    assert column(db, 'select msg_id from pgmq."a_re-size" order by msg_id') == list(range(19, 31))
+    due(db)
+    assert sum(batch["archived"] for batch in prune(db)) == 0
+
+
+def test_what_is_too_old_goes_also_where_more_may_be_kept(db: Database, queue: str) -> None:
+    archive(db, queue, 10)
+    db.execute(b"select postmill.set_retention('re-size', '7 days', 100)")
+    db.execute(WEEK_LATER)
+    prune(db)
+    assert archived(db, queue) == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "kept"),
+    [
+        ("'re-size', '7 days'", 30),
+        ("'re-size', null, 30", 30),
+        ("'re-size', null, 0", 0),
+        ("'re-size', '0', null", 0),
+    ],
+)
+def test_each_call_says_both(db: Database, queue: str, call: str, kept: int) -> None:
+    archive(db, queue, 30)
+    db.execute(b"select postmill.set_retention('re-size', '7 days', 1)")
+    db.execute(f"select postmill.set_retention({call})".encode())
+    prune(db)
+    assert archived(db, queue) == kept
+
+
+def test_ids_that_were_left_out_are_not_taken_for_messages(db: Database, queue: str) -> None:
+    """A sequence that was set ahead makes ids a thousand times larger, and the archive no larger."""
+    archive(db, queue, 10)
+    db.execute(b"select setval('pgmq.\"q_re-size_msg_id_seq\"', 1000000)")
+    archive(db, queue, 10)
+    db.execute(b"select postmill.set_retention('re-size', '7 days', 20)")
+    prune(db)
+    assert archived(db, queue) == 20
+
+
+def test_a_large_archive_is_estimated_and_never_cut_below_its_bound(db: Database, queue: str) -> None:
+    db.execute(
+        b"insert into pgmq.\"a_re-size\" (msg_id, vt, message)"
+        b" select n, now(), '1' from generate_series(1, 60000) as n"
+    )
+    db.execute(b"select postmill.set_retention('re-size', '7 days', 40000)")
+    for _ in range(3):
+        prune(db)
+        due(db)
+    assert 40_000 <= archived(db, queue) <= 49_000
+    assert value(db, 'select max(msg_id) from pgmq."a_re-size"') == 60_000
+
+
+def test_queues_of_before_and_of_other_clients_keep_any_number(
+    db: Database, queue: str, foreign: str
+) -> None:
+    db.execute(b"select postmill.create_queue('theirs')")
+    assert column(db, "select archive_max_rows from postmill.queues order by queue_name") == [
+        10_000_000,
+        None,
+    ]
+
+
 def test_history_goes_and_letters_that_wait_stay(db: Database, queue: str) -> None:
     replayed, waiting = bury(db, queue, 5), bury(db, queue, 6)
     db.execute(b"update postmill.dead_letters set replayed_at = now() where letter_id = $1", [replayed])
@@ -204,6 +273,8 @@ def test_set_retention_refuses_what_makes_no_sense(db: Database, queue: str) -> 
         db.execute(b"select postmill.set_retention('nope', '1 day')")
     with refused("PM003", "is negative"):
         db.execute(b"select postmill.set_retention('re-size', '-1 day')")
+    with refused("PM003", "can't keep -1 messages"):
+        db.execute(b"select postmill.set_retention('re-size', '1 day', -1)")
 
 
 @pytest.mark.parametrize("table", ["archive", "failures", "results", "cancellations", "letters"])

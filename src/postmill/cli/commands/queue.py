@@ -157,20 +157,35 @@ class Retention(Duration):
 @queue.command()
 @click.argument("name", shell_complete=completion.queues)
 @click.argument("keep", type=Retention(), required=False, metavar="[TIME|forever]")
+@click.option(
+    "--max-rows",
+    type=click.IntRange(min=0, max=2**63 - 1),
+    metavar="N",
+    help="The oldest of more archived messages go, however young they are. Without it, a TIME alone decides.",
+)
 @json_option
 @global_options
 @click.pass_obj
-def retention(session: Session, name: str, keep: float | None) -> None:
+def retention(session: Session, name: str, keep: float | None, max_rows: int | None) -> None:
     """Show or set how long a queue keeps what is finished: 12h, 30d, 4w or forever."""
     from postmill.db.tools import operations, reads
 
+    if keep is None and max_rows is not None:
+        raise click.UsageError(
+            f"Say for how long as well: postmill queue retention {name} 7d --max-rows {max_rows}"
+        )
     with session.database() as connection:
         reads.queues(connection, name)
         if keep is not None:
-            operations.set_retention(connection, name, None if math.isinf(keep) else keep)
+            operations.set_retention(connection, name, None if math.isinf(keep) else keep, max_rows)
         found = reads.retention(connection, name)
     if session.output.is_text:
-        found = {"archive": _kept(found["archive_s"]), "history": _kept(found["history_s"])}
+        most = found["archive_max_rows"]
+        found = {
+            "archive": _kept(found["archive_s"]),
+            "archived messages": "any number" if most is None else f"at most {most}",
+            "history": _kept(found["history_s"]),
+        }
     session.output.one({"queue": name, **found})
 
 

@@ -67,9 +67,13 @@ def retry(connection: Connection, queue: str, msg_id: int) -> str:
     return str(_one(connection, "message_retry", queue, msg_id)["outcome"])
 
 
-def set_retention(connection: Connection, queue: str, retention_s: float | None) -> None:
-    """How long the queue keeps what is finished; None: for ever."""
-    _one(connection, "queue_retention", queue, retention_s)
+def set_retention(
+    connection: Connection, queue: str, retention_s: float | None, archive_max_rows: int | None
+) -> None:
+    """How long the queue keeps what is finished (None: for ever), and how many messages its archive keeps at
+    most (None: any number).
+    """
+    _one(connection, "queue_retention", queue, retention_s, archive_max_rows)
 
 
 def drain_worker(connection: Connection, worker: str) -> UUID:

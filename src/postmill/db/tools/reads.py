@@ -83,7 +83,7 @@ def waiting_letters(
 
 def retention(connection: Connection, queue: str) -> Row:
     """How long the queue keeps its archive and its history, in seconds: ``archive_s`` and ``history_s``; None
-    for ever.
+    for ever. ``archive_max_rows``: how many messages its archive keeps; None is any number.
     """
     row = connection.execute(statement("read_retention"), (queue,)).fetchone()
     return row or {}

@@ -36,8 +36,10 @@ begin
     end if;
     perform pgmq.create(queue_name => create_queue.name);
     perform postmill._forget_queue(create_queue.name, dead_too => false);
-    insert into postmill.queues (queue_name, owned, archive_retention)
-    values (create_queue.name, true, interval '7 days');
+    -- Ten million archived messages of 100 bytes take 3 GB, and are a day of 100 messages a second. Without a bound
+    -- the archive of a busy queue fills the disk long before its seven days are over, and then nobody can send.
+    insert into postmill.queues (queue_name, owned, archive_retention, archive_max_rows)
+    values (create_queue.name, true, interval '7 days', 10000000);
     -- A queue's rows live for seconds and its table is small, or should be. Vacuum by a count of dead rows, not by a
     -- share of the table, which grows with the very backlog that needs it; and without the pauses meant for large
     -- tables. fillfactor stays 100: vt is indexed, so a claim is never a HOT update and room left in a page buys

@@ -1,8 +1,8 @@
 -- Deletes a bounded batch of what is older than its queue's retention (set_retention): archived messages, failed
 -- attempts, results, cancellations, replayed letters; and workers gone for seven days. Unique keys that nothing holds
--- go at once; they count as history. One queue a call, whichever is due, and only when no other session prunes it. Time
--- is postmill.now(). Returns one row that says what was done and whether to come back at once; no row when nothing is
--- due.
+-- go at once; they count as history. Then the oldest archived messages, where there are more than the queue is to
+-- keep. One queue a call, whichever is due, and only when no other session prunes it. Time is postmill.now(). Returns
+-- one row that says what was done and whether to come back at once; no row when nothing is due.
 -- Called by: every worker's heartbeat now and then; anyone may. Ends after `max_rows` or 0.2 s, and waits for a lock
 -- at most 0.1 s: a queue that can't be pruned now (locked, no privilege, a foreign key to its archive) is tried again
 -- in a minute, with a warning if the reason does not pass by itself.
@@ -21,8 +21,11 @@ declare
     duty        postmill.prunings;
     archive_horizon timestamptz;  -- null: nothing of it is old enough, ever
     history_horizon timestamptz;
+    most_archived   bigint;
+    excess          bigint;       -- null: not yet looked for
+    reached         timestamptz;  -- how far the archive was walked through in this call
     step        record;
-    more_kinds  boolean[] := array[true, true, true, true];  -- archive, failures, keys, the rest
+    more_kinds  boolean[] := array[true, true, true, true, true];  -- archive, failures, keys, the rest, too many
 begin
     begin
         insert into postmill.prunings (queue_name)
@@ -45,8 +48,9 @@ begin
     end if;
     -- Without a row in queues it is a queue of another client, known only by a worker of ours that was there.
     select postmill.now() - q.archive_retention,
-           postmill.now() - case when q.queue_name is null then interval '7 days' else q.history_retention end
-    into archive_horizon, history_horizon
+           postmill.now() - case when q.queue_name is null then interval '7 days' else q.history_retention end,
+           q.archive_max_rows
+    into archive_horizon, history_horizon, most_archived
     from (select) as always left join postmill.queues as q on q.queue_name = duty.queue_name;
     queue_name := duty.queue_name;
     archived := 0; failures := 0; history := 0; workers := 0;
@@ -59,6 +63,7 @@ begin
                 from postmill._prune_archive(queue_name, archive_horizon, page, duty.archive_position);
                 archived := archived + step.pruned;
                 more_kinds[1] := step.more;
+                reached := step.start;
                 duty.archive_position := case when step.more then step.start else '-infinity' end;
             end if;
             if more_kinds[2] then
@@ -78,6 +83,16 @@ begin
                 select * into step from postmill._prune_history(queue_name, history_horizon, page);
                 history := history + step.pruned;
                 more_kinds[4] := step.more;
+            end if;
+            if more_kinds[5] and not more_kinds[1] then
+                excess := coalesce(excess, postmill._archive_excess(queue_name, most_archived));
+                select * into step
+                from postmill._prune_archive(queue_name, 'infinity', least(page, excess)::integer, reached);
+                archived := archived + step.pruned;
+                excess := excess - step.pruned;
+                reached := step.start;
+                more_kinds[5] := step.more and excess > 0;
+                duty.archive_position := case when more_kinds[5] then reached else '-infinity' end;
             end if;
         end loop;
     exception

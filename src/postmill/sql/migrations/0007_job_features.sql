@@ -129,6 +129,7 @@ drop function if exists postmill.send_batch(text, jsonb[], interval, timestamptz
 -- Functions that return further columns now, or are told more: a signature can't be replaced in place.
 drop function if exists postmill.queue_stats(text, boolean);
 drop function if exists postmill.messages(text, text, integer, bigint, bigint);
+drop function if exists postmill.set_retention(text, interval);
 drop function if exists postmill._depth(text, boolean);
 drop function if exists postmill._few_ids(text, text);
 drop function if exists postmill._state(integer, timestamptz, uuid);
