@@ -146,7 +146,7 @@ def test_ids_that_were_left_out_are_not_taken_for_messages(db: Database, queue: 
 
 def test_a_large_archive_is_estimated_and_never_cut_below_its_bound(db: Database, queue: str) -> None:
     db.execute(
-        b"insert into pgmq.\"a_re-size\" (msg_id, vt, message)"
+        b'insert into pgmq."a_re-size" (msg_id, vt, message)'
         b" select n, now(), '1' from generate_series(1, 60000) as n"
     )
     db.execute(b"select postmill.set_retention('re-size', '7 days', 40000)")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from tests.sql.asking import Database, claim, fail, rows, value
-from tests.sql.waiting import block, gate, hold, live, park, put
+from tests.sql.waiting import block, gate, hold, live, park, put, wait_for
 
 BLOCKS = (
     "select sum(pg_stat_get_xact_blocks_fetched(oid)) from pg_class"
@@ -140,7 +140,7 @@ def test_messages_that_it_runs_after(
 def test_a_source_that_died_and_blocks(db: Database, queue: str) -> None:
     dead = block(db, queue, ("resize", 17), on_dead="block", died=True)
     assert says(db, queue, dead) == "waits for the replay of 17 of queue resize, which died"
-    db.execute(b"insert into postmill.edges values ('mail', 3, 're-size', $1, 'block', false)", [dead])
+    wait_for(db, queue, dead, ("mail", 3))
     assert (
         says(db, queue, dead)
         == "waits for 3 of queue mail; waits for the replay of 17 of queue resize, which died"
