@@ -113,3 +113,23 @@ def sent(db: Database) -> int:
     row = db.execute("select count(*) as sent from pgmq.q_tasks").fetchone()
     assert row is not None
     return int(row["sent"])
+
+
+def test_doctor_tells_of_schedules_that_nothing_fires(cli: Cli, db: Database) -> None:
+    cli("schedule", "add", "a", "@daily", "tasks")
+    assert finding(cli)["status"] == "pass"
+    db.execute("update postmill.schedules set next_at = now() - interval '2 minutes'")
+    assert finding(cli)["found"] == "nothing fires a"
+    cli("schedule", "pause", "a")
+    assert finding(cli)["status"] == "pass"
+
+
+def test_doctor_tells_of_a_schedule_that_can_not_be_read(cli: Cli, db: Database) -> None:
+    db.execute("select postmill.schedule('odd', '61 * * * *', 'tasks')")
+    db.execute("update postmill.schedules set problem = 'schedule=61 can not be read.'")
+    assert finding(cli)["found"] == "odd: schedule=61 can not be read."
+
+
+def finding(cli: Cli) -> dict[str, str]:
+    (row,) = [row for row in cli("doctor", "--json").json if row["check"] == "schedules"]
+    return dict(row)

@@ -14,7 +14,7 @@ from uuid import uuid4
 import psycopg
 
 from postmill.client.psycopg_connection import with_known_pooler
-from postmill.db.tools import migrate, pgmq, reads
+from postmill.db.tools import migrate, pgmq, reads, schedules
 from postmill.db.tools.connect import connect
 from postmill.model.errors import PostmillError
 from postmill.model.finding import Finding
@@ -302,6 +302,7 @@ CHECKS_OF_SCHEMA: dict[str, Check] = {
     "left ready": left_ready,
     "ids": ids,
     "dead letters": dead_letters,
+    "schedules": schedules.checked,
 }
 """The checks that follow when Postmill's schema is there."""
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.errors import NotFound
+from postmill.model.finding import Finding
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
+    from postmill.model.config.address import Address
+
+LATE_S = 60.0
+"""A tick that has not fired after so many seconds is reported. A scheduler looks every 15 s at least, and
+fires a tick within one: after a minute there is none.
+"""
 
 
 def listed(connection: Connection) -> list[dict[str, Any]]:
@@ -54,3 +61,21 @@ def run_now(connection: Connection, name: str) -> int:
     """Fire it now; returns the id of the message. Raises :class:`NotFound`."""
     row = connection.execute(statement("schedule_run"), (name,)).fetchone()
     return int(row["msg_id"]) if row else 0
+
+
+def checked(connection: Connection, _: Address) -> Finding:
+    """Whether every schedule that is not paused fires: a check of ``postmill doctor``."""
+    found = connection.execute(statement("check_schedules"), (LATE_S,)).fetchall()
+    if not found:
+        return Finding("schedules", "pass", "every schedule fires, or is paused")
+    broken = [row for row in found if row["problem"] is not None]
+    if broken:
+        what = f"{broken[0]['name']}: {broken[0]['problem']}"
+        fix = (
+            f"postmill schedule add {broken[0]['name']} ..., or postmill schedule remove {broken[0]['name']}"
+        )
+        return Finding("schedules", "warn", what, fix)
+    names = ", ".join(row["name"] for row in found[:3])
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    fix = "Run one of these, with schedules on: postmill worker run, postmill serve or postmill dev"
+    return Finding("schedules", "warn", f"nothing fires {names}{more}", fix)

@@ -1,5 +1,5 @@
--- What the connected user may not do of what workers do: one row a missing privilege. Making queues is left
--- to the owner.
+-- What the connected user may not do of what workers do: one row a missing privilege, those on schemas first. Making
+-- queues is left to the owner.
 -- Called by doctor. Takes no locks. Errors: none.
 select wanted
 from (
@@ -17,5 +17,5 @@ from (
       and relation.relname not in ('components', 'migrations')
 ) as needed
 where granted is false
-order by wanted
+order by wanted !~ '^USAGE', wanted
 limit 20
