@@ -30,6 +30,8 @@ EXAMPLES = {
     "queue purge": "postmill queue purge hello --dry-run",
     "queue pause": "postmill queue pause hello --reason 'the mail server is down'",
     "queue resume": "postmill queue resume hello",
+    "queue limit": "postmill queue limit hello --max-running 4 --starts 100 --per 1m",
+    "queue priority": "postmill queue priority hello",
     "queue retention": "postmill queue retention hello 30d",
     "schedule list": "postmill schedule list",
     "schedule show": "postmill schedule show nightly",

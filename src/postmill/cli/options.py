@@ -109,6 +109,12 @@ class Duration(click.ParamType[Any]):
         return float(found[1]) * self._UNITS[found[2]]
 
 
+class Period(Duration):
+    """As :class:`Duration`; ``m`` is a minute too."""
+
+    _UNITS: ClassVar[dict[str, float]] = {"m": 60, **Duration._UNITS}  # noqa: SLF001
+
+
 class Seconds(click.FloatRange):
     """A plain number of seconds. Its name is what an error says that the value is not."""
 

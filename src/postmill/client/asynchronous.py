@@ -173,15 +173,16 @@ class AsyncClient:
         statement = sending.limiting_groups(queue, max_running, starts, per, group_key)
         await self._executor.run(iter([statement]))
 
-    async def enable_priority(self, queue: str) -> None:
-        """Let workers take messages of a higher priority first: makes an index on the queue's table. Raises
-        as :meth:`cancel`.
+    async def enable_priority(self, queue: str, *, aging: float | timedelta | None = None) -> None:
+        """Let workers take messages of a higher priority first: makes an index on the queue's table. A step
+        of priority counts as much as having waited for ``aging``, in seconds or as a timedelta; None: as it
+        is, at first a minute. Raises ``InvalidOption``, ``Refused`` and as :meth:`cancel`.
         """
-        await self._executor.run(iter([sending.prioritizing(queue, on=True)]))
+        await self._executor.run(iter([sending.prioritizing(queue, aging)]))
 
     async def disable_priority(self, queue: str) -> None:
         """Take messages in the order of their ids again; drops the index. Raises as :meth:`cancel`."""
-        await self._executor.run(iter([sending.prioritizing(queue, on=False)]))
+        await self._executor.run(iter([sending.unprioritizing(queue)]))
 
     async def close(self) -> None:
         """Close the connections this client opened itself, never the caller's. May be called twice."""

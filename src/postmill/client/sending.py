@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from postmill.client import jobs
 from postmill.client.addressing import checked, headers_text, named
-from postmill.client.options import due, is_plain, known_names
+from postmill.client.options import due, is_plain, known_names, time_s
 from postmill.client.options import key as checked_key
 from postmill.client.options import limits as checked_limits
 from postmill.model.errors import NotFound
@@ -123,10 +123,14 @@ def limiting_groups(
     )
 
 
-def prioritizing(queue: str, *, on: bool) -> Statement:
-    """The statement that makes workers heed priorities, or no longer."""
-    text = statement("client_enable_priority" if on else "client_disable_priority")
-    return Statement(text, (queue,), queue)
+def prioritizing(queue: str, aging: float | timedelta | None) -> Statement:
+    """The statement that makes workers heed priorities."""
+    return Statement(statement("client_enable_priority"), (queue, time_s("aging", aging)), queue)
+
+
+def unprioritizing(queue: str) -> Statement:
+    """The statement that makes workers heed them no longer."""
+    return Statement(statement("client_disable_priority"), (queue,), queue)
 
 
 def asking_result(queue: str, msg_id: int) -> Statement:

@@ -138,13 +138,13 @@ class Client:
         statement = sending.limiting_groups(queue, max_running, starts, per, group_key)
         self._executor.run(iter([statement]))
 
-    def enable_priority(self, queue: str) -> None:
+    def enable_priority(self, queue: str, *, aging: float | timedelta | None = None) -> None:
         """As :meth:`AsyncClient.enable_priority`."""
-        self._executor.run(iter([sending.prioritizing(queue, on=True)]))
+        self._executor.run(iter([sending.prioritizing(queue, aging)]))
 
     def disable_priority(self, queue: str) -> None:
         """As :meth:`AsyncClient.disable_priority`."""
-        self._executor.run(iter([sending.prioritizing(queue, on=False)]))
+        self._executor.run(iter([sending.unprioritizing(queue)]))
 
     def close(self) -> None:
         """As :meth:`AsyncClient.close`."""

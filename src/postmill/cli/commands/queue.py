@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from postmill.cli import completion
-from postmill.cli.options import Duration, dry_run_option, global_options, json_option, yes_option
+from postmill.cli.options import (
+    Duration,
+    Period,
+    dry_run_option,
+    global_options,
+    json_option,
+    jsonl_option,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
 
 FOREVER = "forever"
+EACH_GROUP = "*"
 COLUMNS = (
     "queue",
     "ready",
@@ -29,9 +38,12 @@ COLUMNS = (
 )
 
 
+LIMITS = ("of", "max_running", "starts", "per_s", "running", "waiting", "next_start_at")
+
+
 @click.group(no_args_is_help=True)
 def queue() -> None:
-    """List, create, pause, purge and drop queues."""
+    """List, create, limit, pause, purge and drop queues."""
 
 
 @queue.command("list")
@@ -193,3 +205,85 @@ def _kept(seconds: float | None) -> str:
     from postmill.cli.terminal.table import age
 
     return FOREVER if seconds is None else age(seconds)
+
+
+@queue.command()
+@click.argument("name", shell_complete=completion.queues)
+@click.option(
+    "--group", "--group-key", "group_key", metavar="KEY", help="Limit this group; * is each group by itself."
+)
+@click.option("--max-running", type=click.IntRange(min=1), metavar="N", help="How many run at once.")
+@click.option("--starts", type=click.IntRange(min=1), metavar="N", help="How many start within --per.")
+@click.option("--per", type=Period(), metavar="TIME", help="The time of --starts: 1s, 1m, 1h.")
+@click.option("--remove", is_flag=True, help="Remove the limits.")
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def limit(
+    session: Session,
+    name: str,
+    group_key: str | None,
+    max_running: int | None,
+    starts: int | None,
+    per: float | None,
+    *,
+    remove: bool,
+) -> None:
+    """Show or set the limits of a queue over all its workers, or of its groups.
+
+    Each call says all of it: a limit that is left out is removed. What runs is not interrupted.
+    """
+    from postmill.client import Client
+    from postmill.db.tools import reads
+
+    limits: dict[str, Any] = {"max_running": max_running, "starts": starts, "per": per}
+    _check_limits(limits, remove=remove)
+    with session.database() as connection:
+        reads.queues(connection, name)
+        if remove or max_running is not None or starts is not None:
+            if group_key is None:
+                Client(connection).limit_queue(name, **limits)
+            else:
+                key = None if group_key == EACH_GROUP else group_key
+                Client(connection).limit_groups(name, group_key=key, **limits)
+        found = [{**row, "of": _limited(row)} for row in reads.limits(connection, name)]
+    session.output.rows(found, LIMITS, empty=f"Queue {name} has no limits.")
+
+
+def _check_limits(limits: dict[str, Any], *, remove: bool) -> None:
+    if (limits["starts"] is None) != (limits["per"] is None):
+        raise click.UsageError("--starts and --per go together: --starts 10 --per 1m.")
+    if remove and any(value is not None for value in limits.values()):
+        raise click.UsageError("Give --remove, or the limits to set, not both.")
+
+
+def _limited(row: dict[str, Any]) -> str:
+    if row["group_key"] is None:
+        return "each group"
+    return f"group {row['group_key']}" if row["group_key"] else "queue"
+
+
+@queue.command()
+@click.argument("name", shell_complete=completion.queues)
+@click.option("--off", is_flag=True, help="Take messages in the order of their ids again.")
+@click.option("--aging", type=Period(), metavar="TIME", help="How much waiting counts as a step of priority.")
+@json_option
+@global_options
+@click.pass_obj
+def priority(session: Session, name: str, aging: float | None, *, off: bool) -> None:
+    """Let workers take messages of a higher priority first.
+
+    This makes an index on the queue's table; sends, claims and settlements wait while it is built.
+    """
+    from postmill.client import Client
+
+    if off and aging is not None:
+        raise click.UsageError("Give --off or --aging, not both.")
+    with session.database() as connection:
+        client = Client(connection)
+        if off:
+            client.disable_priority(name)
+        else:
+            client.enable_priority(name, aging=aging)
+    session.output.one({"queue": name, "priority": not off})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from postmill.cli import completion
-from postmill.cli.options import Moment, Seconds, global_options, json_option, jsonl_option
+from postmill.cli.options import Moment, Period, Seconds, global_options, json_option, jsonl_option
 from postmill.cli.terminal import streams
 from postmill.cli.waiting import Timeout, check_waiting, print_result
 
@@ -22,10 +22,36 @@ if TYPE_CHECKING:
 
     from postmill.cli.session import Session
     from postmill.db.tools.connect import Connection
+    from postmill.model.queue.sent import Sent
+
 LONG_INPUT_BYTES = 4 * 1024 * 1024
 """A file of at least this size gets a progress bar. A smaller one than 4 MiB is sent before a bar could be
 read.
 """
+
+
+class Follower(click.ParamType[Any]):
+    """A message to send later, as JSON."""
+
+    name = "message"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Fails with a usage error that shows the form."""
+        import msgspec
+
+        from postmill.client.options import Then
+        from postmill.model.errors import PostmillError
+        from postmill.model.queue.payload import loads
+
+        try:
+            parts = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
+            message = parts.pop("message")  # it travels as it was written
+            found = {name: loads(bytes(part)) for name, part in parts.items()}
+            return Then(found.pop("queue"), message, delay=found.pop("delay_s", None), **found)
+        except (PostmillError, msgspec.MsgspecError, KeyError) as error:
+            said = f" {error}" if isinstance(error, PostmillError) else ""
+            form = '{"queue": "emails", "message": {"to": "ada"}}'
+            self.fail(f"{value} is no message: write {form}.{said}", param, ctx)
 
 
 @click.command()
@@ -49,6 +75,27 @@ read.
 @click.option(
     "-H", "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be repeated."
 )
+@click.option("--unique-key", metavar="KEY", help="Send it only when no message with this key is there.")
+@click.option("--unique-for", type=Period(), metavar="TIME", help="Hold the key so long: 90s, 15min, 12h.")
+@click.option(
+    "--on-conflict",
+    type=click.Choice(["skip", "replace", "raise"]),
+    default="skip",
+    show_default=True,
+    help="What to do when the key is taken.",
+)
+@click.option("--priority", type=click.IntRange(0, 9), metavar="0-9", help="The higher the sooner.")
+@click.option("--group", "--group-key", "group_key", metavar="KEY", help="The group whose limits hold.")
+@click.option("--after", multiple=True, metavar="QUEUE:ID", help="A message to wait for; may be repeated.")
+@click.option(
+    "--on-source-dead",
+    type=click.Choice(["cancel", "skip", "block"]),
+    default="cancel",
+    show_default=True,
+    help="What to do when a message that this one waits for dies.",
+)
+@click.option("--then-send", type=Follower(), metavar="JSON", help="A message to send when it completes.")
+@click.option("--else-send", type=Follower(), metavar="JSON", help="A message to send when it dies.")
 @click.option("--create", is_flag=True, help="Create the queue when there is none of that name.")
 @click.option("--wait", is_flag=True, help="Wait until the message has ended, and print its result.")
 @click.option(
@@ -64,6 +111,7 @@ read.
 @click.pass_obj
 def send(
     session: Session,
+    /,
     queue: str,
     payload: str | None,
     source: str | None,
@@ -74,19 +122,21 @@ def send(
     create: bool,
     wait: bool,
     timeout_s: float | None,
+    **job: Any,
 ) -> None:
     """Send JSON to QUEUE and print the message's id.
 
     A file is sent as a whole or not at all, in one transaction: a line that is not JSON (the error names it)
     or a lost connection leaves nothing behind. The ids are printed once all is committed. A header's value is
-    a string unless it reads as JSON.
+    a string unless it reads as JSON. A message to send later is {"queue": "emails", "message": {}}, with
+    delay_s, headers, unique_key, priority and group_key as you like.
 
     With --wait the result is printed in place of the id, on a queue whose worker keeps results. A message
     that is dead ends the command with exit code 9, a cancelled one with 10, and a timeout with 7.
     """
     _check_source(payload, source)
     check_waiting(wait=wait, timeout_s=timeout_s, source=source)
-    options = {"delay": delay, "run_at": run_at, "headers": _headers(headers)}
+    options = {"delay": delay, "run_at": run_at, "headers": _headers(headers), **_asked(job)}
     text = None if payload is None else _argument(payload)
     with _opened(source) as (file, total), session.database() as connection:
         if create:
@@ -98,8 +148,26 @@ def send(
     if wait:
         print_result(session, queue, ids[0], timeout_s)
         return
-    session.output.rows([{"msg_id": msg_id} for msg_id in ids], ("msg_id",), heading=False)
-    session.output.note(f"Sent {len(ids)} message{'' if len(ids) == 1 else 's'} to {queue}.")
+    existed = [{"existed": sent.existed} if job["unique_key"] else {} for sent in ids]
+    rows = [{"msg_id": int(sent), **more} for sent, more in zip(ids, existed, strict=True)]
+    session.output.rows(rows, ("msg_id",), heading=False)
+    session.output.note(_told(queue, ids))
+
+
+def _told(queue: str, ids: Sequence[Sent]) -> str:
+    new = sum(not sent.existed for sent in ids)
+    told = f"Sent {new} message{'' if new == 1 else 's'} to {queue}."
+    return told if new == len(ids) else f"{told} {len(ids) - new} had a unique key that was taken."
+
+
+def _asked(job: dict[str, Any]) -> dict[str, Any]:
+    """What the message asks for beside its delivery, checked before a database is started or opened."""
+    from postmill.client import sending
+
+    defaults = {"on_conflict": "skip", "on_source_dead": "cancel", "after": ()}
+    asked = {name: value for name, value in job.items() if value not in {None, defaults.get(name)}}
+    sending.one("a", None, **asked)
+    return asked
 
 
 def _check_source(payload: str | None, source: str | None) -> None:
@@ -145,7 +213,7 @@ def _create_if_missing(session: Session, connection: Connection, queue: str) -> 
         session.output.note(f"Created queue {queue}.")
 
 
-def _send_one(connection: Connection, queue: str, text: bytes, options: dict[str, Any]) -> Sequence[int]:
+def _send_one(connection: Connection, queue: str, text: bytes, options: dict[str, Any]) -> Sequence[Sent]:
     import msgspec
 
     from postmill.client import Client
@@ -155,7 +223,7 @@ def _send_one(connection: Connection, queue: str, text: bytes, options: dict[str
 
 def _send_lines(
     connection: Connection, queue: str, file: BinaryIO, total: int | None, options: dict[str, Any]
-) -> Sequence[int]:
+) -> Sequence[Sent]:
     from postmill.cli.terminal.json_lines import JsonLines
     from postmill.client import Client
 

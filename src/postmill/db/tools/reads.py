@@ -87,3 +87,8 @@ def retention(connection: Connection, queue: str) -> Row:
     """
     row = connection.execute(statement("read_retention"), (queue,)).fetchone()
     return row or {}
+
+
+def limits(connection: Connection, queue: str) -> list[Row]:
+    """The limits of the queue (``group_key`` is empty), of each of its groups (None), and of single ones."""
+    return connection.execute(statement("read_limits"), (queue,)).fetchall()
