@@ -95,6 +95,22 @@ def test_ids_that_are_given_out_again(cli: Cli, db: Database) -> None:
     assert finding(cli, "ids")["status"] == "pass"
 
 
+def test_priorities_that_no_worker_goes_by(cli: Cli, db: Database) -> None:
+    """They were kept in silence: urgent messages waited behind a backlog, and nothing said why."""
+    cli("queue", "create", "tasks")
+    for header in ("0", "null", '"high"', '{"a": 1}'):
+        db.execute(f"select pgmq.send('tasks', '1', '{{\"postmill-priority\": {header}}}'::jsonb)".encode())
+    assert finding(cli, "priorities")["status"] == "pass"
+    db.execute("select pgmq.send('tasks', '1', '{\"postmill-priority\": 9}'::jsonb)")
+    found = finding(cli, "priorities")
+    assert found["status"] == "warn"
+    assert found["found"] == "tasks has messages with a priority, and is not served by it"
+    db.execute(found["fix"].partition(": ")[2])
+    assert finding(cli, "priorities")["status"] == "pass"
+    db.execute("select pgmq.drop_queue('tasks'); select pgmq.create('tasks')")
+    assert finding(cli, "priorities")["found"] == "tasks has lost the index of priorities"
+
+
 def test_a_message_that_stays_ready_while_a_worker_is_idle(
     cli: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

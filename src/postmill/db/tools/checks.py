@@ -233,6 +233,24 @@ def ids(connection: Connection, _: Address) -> Finding:
     return Finding("ids", "warn", f"ids are given out again: {found}", fix)
 
 
+def priorities(connection: Connection, _: Address) -> Finding:
+    """Queues whose messages have a priority that no worker goes by."""
+    ignored, fixes = [], []
+    for shape in (each for each in pgmq.shapes(connection) if each.has_headers):
+        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
+            (row,) = connection.execute(queue_statement("check_priorities", shape), (shape.name,)).fetchall()
+            if row["enabled"] and not row["indexed"]:
+                ignored.append(f"{shape.name} has lost the index of priorities")
+            elif row["asked"] and not row["enabled"]:
+                ignored.append(f"{shape.name} has messages with a priority, and is not served by it")
+            else:
+                continue
+            fixes.append(f"select postmill.enable_priority('{shape.name}')")
+    if not ignored:
+        return Finding("priorities", "pass", "no message has one that workers don't go by")
+    return Finding("priorities", "warn", "; ".join(ignored), f"As the owner of the table: {fixes[0]}")
+
+
 def dead_letters(connection: Connection, _: Address) -> Finding:
     """Messages that will not run again until an operator replays them."""
     rows = _rows(connection, "check_dead_letters")
@@ -301,6 +319,7 @@ CHECKS_OF_SCHEMA: dict[str, Check] = {
     "queues": queues,
     "left ready": left_ready,
     "ids": ids,
+    "priorities": priorities,
     "dead letters": dead_letters,
     "schedules": schedules.checked,
 }

@@ -79,7 +79,9 @@ class Bands:
         if any(priorities):
             self.used_s = now_s
         for priority, vt, msg_id in zip(priorities, row["vts"] or [], row["ids"] or [], strict=True):
-            if priority and vt is not None:
+            if not priority:
+                plain.first(cursor, msg_id)
+            elif vt is not None:
                 self.edges.seen(priority, (vt, max(msg_id - 1, LOWEST)), row["now"])
         for priority in self._lanes.keys() - priorities:
             self.edges.seen_all(priority, row["now"])

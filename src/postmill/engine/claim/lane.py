@@ -91,6 +91,9 @@ class Lane(ABC):
     def looked(self, cursor: Cursor, row: Any) -> None:  # noqa: B027 - a lane may need none
         """Take in the part of a poll's result that is about this lane."""
 
+    def first(self, cursor: Cursor, msg_id: int) -> None:  # noqa: B027
+        """This message is the first one in it that is due."""
+
     def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:  # noqa: B027
         """Move its edge by the result of a claim."""
 
@@ -117,6 +120,10 @@ class Fast(Lane):
         """See :class:`Lane`."""
         if row["ahead_age_s"] is None:
             cursor.drained()
+
+    def first(self, cursor: Cursor, msg_id: int) -> None:
+        """See :class:`Lane`. Messages before it are not due: bands have given them, for example."""
+        cursor.drained(msg_id - 1)
 
     def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:
         """See :class:`Lane`."""

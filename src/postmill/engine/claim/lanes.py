@@ -80,7 +80,7 @@ class QueueLanes:
         """Why the last claim came without its message's payload; empty: the payload came."""
         self.in_order = lanes_of_a_queue()
         """The lanes, in the order in which they are claimed from. Another one may be put anywhere."""
-        self._bands: Bands | None = None
+        self.bands: Bands | None = None
         """The bands of a queue with priorities, as the last poll showed; None in another one."""
         self._hint_at = 0.0
         self._in_doubt = False
@@ -119,12 +119,12 @@ class QueueLanes:
     @property
     def has_priorities(self) -> bool:
         """Whether the queue is served by priority, as the last poll showed."""
-        return self._bands is not None
+        return self.bands is not None
 
     @property
     def expects_urgent(self) -> bool:
         """Whether messages with a priority were due lately, so that more of them are to come."""
-        return self._bands is not None and time.monotonic() - self._bands.used_s < IN_USE_S
+        return self.bands is not None and time.monotonic() - self.bands.used_s < IN_USE_S
 
     async def begin(self) -> QueueShape:
         """Learn the queue's shape and where to start. Raises :class:`QueueNotFound`."""
@@ -206,26 +206,27 @@ class QueueLanes:
         transactions, so these count for the next poll.
         """
         self._prioritise(bool(row["has_priorities"]))
-        if self._bands is not None:
-            self._bands.looked(row)
+        if self.bands is not None:
+            self.bands.looked(row)
         for lane in self.in_order:
             lane.looked(self.cursor, row)
         self.cursor.looked(row["sequence"], row["writers"] or ())
 
     def _prioritise(self, wanted: bool, *, anew: bool = False) -> None:
         if anew or wanted != self.has_priorities:
-            self._bands = Bands() if wanted else None
+            self.bands = Bands() if wanted else None
 
     async def _turn_of(self, lane: Lane, limit: int, lookback: int = 0) -> Claimed:
         """Claim from a lane; in a queue with priorities from the bands that compete with it as well."""
-        if self._bands is None or not lane.in_bands or limit <= 0:
+        if self.bands is None or not lane.in_bands or limit <= 0:
             return await self._claim_from(lane, limit, lookback)
-        found, complete = 0, True
-        for each in await self._by_priority(self._bands, lane, lookback):
+        found = 0
+        for each in await self._by_priority(self.bands, lane, lookback):
             claimed = await self._claim_from(each, limit - found, lookback)
             found += claimed.messages
-            complete = complete and claimed.complete
-        return Claimed(found, complete)
+            if not claimed.complete:  # the next lane has its turn when this one has no more
+                return Claimed(found, complete=False)
+        return Claimed(found, complete=True)
 
     async def _by_priority(self, bands: Bands, plain: Lane, lookback: int) -> list[Lane]:
         """Which lanes to claim from instead of a plain one, in this order."""

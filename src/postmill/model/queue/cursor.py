@@ -89,11 +89,12 @@ class Cursor:
             self._unbroken = highest
         self.position = max(self.position, highest)
 
-    def drained(self) -> None:
-        """The fast lane has seen all that was visible: what is left up to the last id given out is not due.
-        Ids that a writer may still commit stay ahead: a large transaction is then claimed in order.
+    def drained(self, up_to: int | None = None) -> None:
+        """The fast lane has seen all that was visible up to and with an id, or up to the last id given out:
+        what is left there is not due. Ids that a writer may still commit stay ahead: a large transaction is
+        then claimed in order.
         """
-        self.position = max(self.position, self.safe)
+        self.position = max(self.position, self.safe if up_to is None else min(self.safe, up_to))
 
     def due_seen(self, now: datetime) -> None:
         """The due lane has seen all that was due at ``now`` (the server's clock)."""
