@@ -79,6 +79,11 @@ def left_behind(db: Db) -> list[str]:
             "ms",
             PERCENTILES,
         ),
+        (
+            ["latency", "--messages", "3", "--rate", "1000", "--result"],
+            "ms",
+            ["result_p50_ms", "result_p95_ms", "result_p99_ms"],
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )

@@ -91,6 +91,16 @@ async def test_a_result_comes_by_a_notification(database_url: str) -> None:
         assert await client.result(("tasks", msg_id)) == 42
 
 
+async def test_what_a_send_returns_names_the_message(database_url: str, queue: str) -> None:
+    async with AsyncClient(database_url) as client:
+        first, second = await client.send_many(queue, [1, 2])
+        await asyncio.to_thread(finish, database_url)
+        assert [await client.result(first), await client.result(second, timeout=1)] == [1, 2]
+        assert await client.result(second.ref) == 2
+    with Client(database_url) as client:
+        assert client.result(first) == 1
+
+
 @pytest.mark.usefixtures("told_only")
 async def test_a_death_and_its_reason_come_by_a_notification(database_url: str) -> None:
     async with doubling(database_url) as (run, gate), AsyncClient(database_url) as client:

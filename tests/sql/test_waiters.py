@@ -102,6 +102,15 @@ def test_what_is_kept_of_an_earlier_queue_of_the_name_is_not_this_messages(
     assert outcome(db, 1, "theirs") == ("archived", None)
 
 
+def test_the_short_way_takes_only_results_that_came_while_the_client_waited(db: Database, queue: str) -> None:
+    """One of an earlier queue of the name is older than the wait."""
+    db.execute(b"insert into postmill.results values ('re-size', 1, '1'), ('re-size', 3, '3')")
+    wait(db, "re-size", 1, 2)
+    db.execute(b"insert into postmill.results values ('re-size', 2, '2')")
+    told = column(db, statement("client_told"), ["re-size"] * 3, [1, 2, 3], f"postmill.{CHANNEL}")
+    assert [json.loads(each) for each in told] == [["re-size", 2, "completed", "2", None]]
+
+
 def test_an_archive_that_was_taken_away_is_no_error(db: Database, queue: str) -> None:
     db.execute(b'drop table pgmq."a_re-size"')
     assert outcome(db) == ("unknown", None)

@@ -1,4 +1,5 @@
-"""``bench latency``: from the commit of a send to the start of its handler on an idle worker.
+"""``bench latency``: from the commit of a send to the start of its handler on an idle worker; with ``result``
+from the end of a handler to its result in the process that waits for it.
 
 The sender is a process of its own. The clock (``perf_counter``, the same for all processes of a machine) is
 read when the sender sends its COMMIT, when the server has confirmed it, and first thing in the handler. The
@@ -16,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from statistics import quantiles
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from postmill.bench import raw
 from postmill.bench.arena import arena
@@ -48,6 +49,7 @@ class LatencyOptions:
     messages: int = 500
     rate: float = 50.0
     poller: Literal["auto", "notify", "poll"] = "auto"
+    result: bool = False
 
 
 async def latency(address: Address, options: LatencyOptions, say: Callable[[str], None]) -> Report:
@@ -55,21 +57,45 @@ async def latency(address: Address, options: LatencyOptions, say: Callable[[str]
     async with arena(address) as place:
         around = await environment(place.connection)
         say(f"{options.messages} messages at {options.rate:g}/s")
-        committing, committed, started = await sends(place, options)
+        measured = await (_of_results if options.result else _of_starts)(place, options)
         say(f"{options.messages} raw notifications at {options.rate:g}/s")
         trips = await raw.round_trips(address, place.shape.name, options.messages, 1 / options.rate)
-    measured = percentiles([start - commit for commit, start in zip(committed, started, strict=True)])
-    with_commit = [start - commit for commit, start in zip(committing, started, strict=True)]
     return Report(
         bench="latency",
         unit="ms",
-        value=measured["p50_ms"],
+        value=measured["result_p50_ms" if options.result else "p50_ms"],
         reference_name="LISTEN/NOTIFY round trip, p50",
         reference=percentiles(trips)["p50_ms"],
-        figures={**measured, "p50_with_commit_ms": percentiles(with_commit)["p50_ms"]},
+        figures=measured,
         settings=asdict(options),
         environment=around,
     )
+
+
+async def _of_starts(place: Arena, options: LatencyOptions) -> dict[str, float]:
+    committing, committed, started = await sends(place, options)
+    with_commit = [start - commit for commit, start in zip(committing, started, strict=True)]
+    return {
+        **percentiles([start - commit for commit, start in zip(committed, started, strict=True)]),
+        "p50_with_commit_ms": percentiles(with_commit)["p50_ms"],
+    }
+
+
+async def _of_results(place: Arena, options: LatencyOptions) -> dict[str, float]:
+    """From the end of each handler to its result."""
+    ended: dict[int, float] = {}
+
+    @worker(queue=place.shape.name, on_success="delete", poller=options.poller, keep_results=True)
+    async def note(number: int) -> int:
+        ended[number] = perf_counter()
+        return number
+
+    async with running(place.address, note):
+        found = await sent(
+            place, WARM_UP + options.messages, 1 / options.rate, module="postmill.bench.result_waiter"
+        )
+    waits = [there - ended[number] for number, there in enumerate(found)][WARM_UP:]
+    return {f"result_{name}": value for name, value in percentiles(waits).items()}
 
 
 async def sends(place: Arena, options: LatencyOptions) -> tuple[list[float], list[float], list[float]]:
@@ -97,9 +123,16 @@ async def sends(place: Arena, options: LatencyOptions) -> tuple[list[float], lis
 
 
 async def sent(
-    place: Arena, messages: int, period_s: float, headers: dict[str, object] | None = None
-) -> list[list[float]]:
-    """Run the sender to its end: its two moments for each message. Cancelled, it ends the sender."""
+    place: Arena,
+    messages: int,
+    period_s: float,
+    headers: dict[str, object] | None = None,
+    *,
+    module: str = "postmill.bench.sender",
+) -> list[Any]:
+    """Run the sender to its end: what it tells of each message, which is its two moments. Cancelled, it ends
+    the sender. ``module``: another one that reads the same task.
+    """
     task = {
         "url": place.address.url,
         "queue": place.shape.name,
@@ -107,14 +140,14 @@ async def sent(
         "period_s": period_s,
         "headers": headers,
     }
-    with _sender() as sender:
+    with _sender(module) as sender:
         output, _ = await asyncio.to_thread(sender.communicate, json.dumps(task) + "\n")
     return [json.loads(line) for line in output.splitlines()]
 
 
 @contextmanager
-def _sender() -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "postmill.bench.sender"]
+def _sender(module: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", module]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield process

@@ -128,8 +128,8 @@ class AsyncClient:
         """Wait until a message has completed, and return what its handler returned, on a queue whose worker
         has ``keep_results``.
 
-        ``ref``: what :meth:`send` returned, or ``(queue, msg_id)``. ``timeout``: how long to wait, in seconds
-        or as a timedelta; 0 to look once, None for no limit, which is also the default. As
+        ``ref``: what :meth:`send` returned, ``(queue, msg_id)`` or ``"queue:id"``. ``timeout``: how long to
+        wait, in seconds or as a timedelta; 0 to look once, None for no limit, which is also the default. As
         ``result(queue, msg_id)``, without a timeout, it looks once and waits for nothing.
 
         Raises ``MessageDead`` with the letter, ``MessageCancelled``, ``ResultNotKept`` (it has completed),

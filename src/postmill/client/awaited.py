@@ -73,7 +73,8 @@ class Outcome:
 
 
 def reference(ref: Reference, msg_id: int | None = None) -> Ref:
-    """The message that is meant: by what ``send`` has returned, by ``(queue, msg_id)``, or by both arguments.
+    """The message that is meant: by what ``send`` has returned, ``(queue, msg_id)``, the text ``queue:id``,
+    or both arguments.
 
     Raises :class:`InvalidOption`.
     """
@@ -97,6 +98,9 @@ def _parts(ref: object) -> tuple[Any, Any]:
     match ref:
         case (to, number):
             return to, number
+        case str() if ":" in ref:
+            to, _, number = ref.rpartition(":")
+            return to, int(number) if number.isdecimal() else number
         case int() if hasattr(ref, "queue"):
             return ref.queue, int(ref)
         case _:
@@ -125,6 +129,11 @@ def can_not_write(error: PostmillError) -> bool:
 def looking(refs: Sequence[Ref]) -> Statement:
     """The statement that asks how messages have ended; :func:`outcome` reads each of its answers."""
     return Statement(statement("client_outcomes"), _columns(refs), refs[0].queue)
+
+
+def looking_at_told(refs: Sequence[Ref], channel: str) -> Statement:
+    """The statement that asks for results which a notification has told of; answers as of :func:`looking`."""
+    return Statement(statement("client_told"), (*_columns(refs), channel), refs[0].queue)
 
 
 def waiting(refs: Sequence[Ref], channel: str) -> Statement:

@@ -215,6 +215,7 @@ class Waiting:
         fresh, self._fresh = self._fresh, set()
         told, self._told = self._told, set()
         async with self._turn:
+            await self._hear(told - fresh)
             await self._register(fresh)
             await self._look(fresh | told)
             await self._forget()
@@ -240,6 +241,14 @@ class Waiting:
             if not awaited.can_not_write(error):
                 raise
             self._registers = False
+
+    async def _hear(self, told: set[Ref]) -> None:
+        """Take the results that were told, by the short way; other ends are left to the look."""
+        if self._line is not None and self._registers:
+            for batch in _batches(told & self._waits.keys()):
+                asked = awaited.looking_at_told(batch, self._channel)
+                for answer in map(awaited.outcome, await self._line.run(asked)):
+                    self._resolve(answer)
 
     async def _look(self, news: set[Ref]) -> None:
         """Look at messages of which there is news; at all of them when it is time to poll."""

@@ -92,11 +92,14 @@ def enqueue_command(session: Session, /, **options: Any) -> None:
     show_default=True,
     help="How the worker learns of messages.",
 )
+@click.option(
+    "--result", is_flag=True, help="Measure from the end of the handler to its result in another process."
+)
 @json_option
 @global_options
 @click.pass_obj
 def latency_command(session: Session, /, **options: Any) -> None:
-    """From the commit of a send to the start of its handler, on an idle worker."""
+    """From the commit of a send to the start of its handler, on an idle worker; or to its result."""
     from postmill.bench.latency import LatencyOptions, latency
 
     _run(session, lambda where, say: latency(where, LatencyOptions(**options), say))

@@ -8,41 +8,54 @@ create or replace function postmill._outcomes(queue text, ids bigint[])
 returns table (msg_id bigint, fate text, result jsonb, letter jsonb)
 language plpgsql stable
 set search_path = ''
+set plan_cache_mode = force_generic_plan
 as $$
-#variable_conflict use_column
+#variable_conflict use_variable
 declare
     relation constant regclass := to_regclass(format('pgmq.%I', lower('q_' || queue)));
     archive  constant regclass := to_regclass(format('pgmq.%I', lower('a_' || queue)));
+    there    bigint[];
+    gone     bigint[];
+    done     bigint[];
+    sent_at  timestamptz[];
 begin
     if relation is null then
         return query select id, 'no queue', null::jsonb, null::jsonb from unnest(ids) as id;
         return;
     end if;
-    return query execute format(
-        'select asked.id,
-             case when (select true from %s where msg_id = asked.id) then ''pending''
-                  when coalesce(found.fate, ''archived'') = ''archived''
-                       and exists (select from postmill.claims where queue_name = $1 and asked.id = any (msg_ids))
-                  then ''pending''
-                  else coalesce(found.fate, ''unknown'') end,
-             found.result, found.letter
-         from unnest($2) as asked (id)
-         left join lateral (
-             select ''completed'' as fate, completed_at as at, result, null::jsonb as letter
-             from postmill.results where queue_name = $1 and msg_id = asked.id
-             union all
-             select ''dead'', died_at, null, to_jsonb(dead) - ''{message,headers}''::text[]
-             from postmill.dead_letters as dead where queue_name = $1 and msg_id = asked.id
-             union all
-             select ''cancelled'', cancelled_at, null,
-                 jsonb_build_object(''reason'', reason, ''requested_by'', requested_by)
-             from postmill.cancellations where queue_name = $1 and msg_id = asked.id and cancelled_at is not null
-             %s
-             order by at desc limit 1
-         ) as found on true',
-        relation,
-        case when archive is not null then format(
-            'union all select ''archived'', enqueued_at, null, null from %s where msg_id = asked.id', archive) end)
-    using queue, ids;
+    execute format('select array(select msg_id from %s where msg_id = any ($1))', relation) into there using ids;
+    return query select id, 'pending', null::jsonb, null::jsonb from unnest(there) as id;
+    gone := array(select id from unnest(ids) as id where id <> all (there));
+    if gone = '{}' then
+        return;
+    end if;
+    if archive is not null then
+        execute format('select array_agg(msg_id), array_agg(enqueued_at) from %s where msg_id = any ($1)', archive)
+        into done, sent_at using gone;
+    end if;
+    return query
+    select asked.id,
+        case when coalesce(found.fate, 'archived') = 'archived'
+                  and exists (select from postmill.claims where queue_name = queue and asked.id = any (msg_ids))
+             then 'pending'
+             else coalesce(found.fate, 'unknown') end,
+        found.result, found.letter
+    from unnest(gone) as asked (id)
+    left join lateral (
+        select 'completed' as fate, kept.completed_at as at, kept.result, null::jsonb as letter
+        from postmill.results as kept where kept.queue_name = queue and kept.msg_id = asked.id
+        union all
+        select 'dead', dead.died_at, null, to_jsonb(dead) - '{message,headers}'::text[]
+        from postmill.dead_letters as dead where dead.queue_name = queue and dead.msg_id = asked.id
+        union all
+        select 'cancelled', request.cancelled_at, null,
+            jsonb_build_object('reason', request.reason, 'requested_by', request.requested_by)
+        from postmill.cancellations as request
+        where request.queue_name = queue and request.msg_id = asked.id and request.cancelled_at is not null
+        union all
+        select 'archived', archived.at, null, null
+        from unnest(done, sent_at) as archived (id, at) where archived.id = asked.id
+        order by at desc limit 1
+    ) as found on true;
 end
 $$;
