@@ -167,6 +167,24 @@ def test_odd_keys_and_names_are_shown_as_they_are(db: Database, queue: str) -> N
     assert says(db, queue, park(db, queue, key)) == f"group {key} is at its limit of 1, held by 1"
 
 
+def test_a_queue_of_another_client_whose_name_has_capitals(db: Database) -> None:
+    """pgmq lower-cases the names of tables and not its own register; gates and edges go by the table."""
+    db.execute(b"select pgmq.create('MyQueue')")
+    db.execute(
+        b"insert into postmill.queues (queue_name, owned, group_max_running) values ('MyQueue', false, 2)"
+    )
+    db.execute(
+        b"insert into postmill.groups (queue_name, group_key, max_running) values ('myqueue', 'acme', 1)"
+    )
+    first, second = (park(db, "MyQueue") for _ in range(2))
+    db.execute(b"update postmill.gates set claim_id = 1 where msg_id = $1", [first])
+    assert says(db, "MyQueue", second) == "group acme is at its limit of 1, held by 1"
+    assert says(db, "MyQueue", block(db, "MyQueue", ("resize", 9))) == "waits for 9 of queue resize"
+    counts = "select waiting from postmill.queue_stats('MyQueue')"
+    assert value(db, counts) == 2
+    assert len(rows(db, "select msg_id from postmill.messages('MyQueue', 'waiting')")) == 2
+
+
 @pytest.fixture
 def many_gates(db: Database, queue: str) -> str:
     """100,000 messages at the gates of 1,000 groups, one group of which has half of them."""

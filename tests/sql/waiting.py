@@ -16,7 +16,7 @@ def put(db: Database, queue: str, vt: str = "clock_timestamp()", read_ct: int = 
     """A message with any visibility time; its id."""
     sent: int = value(
         db,
-        f"insert into pgmq.\"q_{queue}\" (vt, read_ct, message) values ({vt}, {read_ct}, '1')"
+        f"insert into pgmq.\"q_{queue.lower()}\" (vt, read_ct, message) values ({vt}, {read_ct}, '1')"
         " returning msg_id",
     )
     return sent
@@ -26,7 +26,8 @@ def gate(db: Database, queue: str, msg_id: int, key: str = "acme", rank: str = "
     """The message waits for a place in a group."""
     columns = "(queue_name, group_key, rank, msg_id)"
     db.execute(
-        f"insert into postmill.gates {columns} values ($1, $2, {rank}, $3)".encode(), [queue, key, msg_id]
+        f"insert into postmill.gates {columns} values (lower($1), $2, {rank}, $3)".encode(),
+        [queue, key, msg_id],
     )
 
 
@@ -43,7 +44,7 @@ def hold(db: Database, queue: str, key: str = "acme") -> int:
     claim(db, queue, sent)
     db.execute(
         b"update postmill.gates set claim_id = (select max(claim_id) from postmill.claims)"
-        b" where queue_name = $1 and msg_id = $2",
+        b" where queue_name = lower($1) and msg_id = $2",
         [queue, sent],
     )
     return sent
@@ -56,7 +57,7 @@ def block(
     sent = put(db, queue, PARKED)
     db.execute(
         b"insert into postmill.blocked (queue_name, msg_id, waits, due_at)"
-        b" values ($1, $2, $3, clock_timestamp())",
+        b" values (lower($1), $2, $3, clock_timestamp())",
         [queue, sent, len(sources)],
     )
     wait_for(db, queue, sent, *sources, on_dead=on_dead, died=died)
@@ -75,7 +76,7 @@ def wait_for(
     db.execute(b"set session_replication_role = replica")
     for source_queue, source_id in sources:
         db.execute(
-            b"insert into postmill.edges values ($1, $2, $3, $4, $5, $6)",
+            b"insert into postmill.edges values ($1, $2, lower($3), $4, $5, $6)",
             [source_queue, source_id, queue, msg_id, on_dead, died],
         )
     db.execute(b"reset session_replication_role")

@@ -25,7 +25,8 @@ begin
     elsif pages <= sample_pages then
         execute format('select count(*) from %s', archive) into counted;
     else
-        execute format('select count(*) from %s tablesample system (%s) repeatable (0)', archive, 100 * sample_pages / pages)
+        execute format('select count(*) from %s tablesample system (%s) repeatable (0)',
+                       archive, 100 * sample_pages / pages)
         into counted;
         counted := counted * pages / sample_pages * sure;
     end if;

@@ -15,7 +15,8 @@ as $$
     from (
         select count(*) as before
         from (select from postmill.gates as gate
-              where gate.queue_name = queue and gate.group_key = _before_in_group.group_key and gate.claim_id is null
+              where gate.queue_name = lower(queue)
+                and gate.group_key = _before_in_group.group_key and gate.claim_id is null
                 and (gate.rank, gate.msg_id) < (_before_in_group.rank, _before_in_group.msg_id)
               order by gate.rank, gate.msg_id limit 101) as earlier
     ) as counted

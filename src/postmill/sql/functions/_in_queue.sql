@@ -17,9 +17,10 @@ declare
     ids   bigint[] := case when only_id is null then postmill._few_ids(queue, only_state, max_rows, before_id) end;
     waits text := case when exists (select from postmill._waiting_ids(queue, 1)) then
         'coalesce((select gate.claim_id is null from postmill.gates as gate
-                   where gate.queue_name = $1 and gate.msg_id = queued.msg_id), false)
+                   where gate.queue_name = lower($1) and gate.msg_id = queued.msg_id), false)
          or coalesce((select true from postmill.blocked as held_up
-                      where held_up.queue_name = $1 and held_up.msg_id = queued.msg_id), false)' else 'false' end;
+                      where held_up.queue_name = lower($1) and held_up.msg_id = queued.msg_id), false)'
+        else 'false' end;
 begin
     return query execute format(
         'select * from (

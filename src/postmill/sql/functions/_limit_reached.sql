@@ -21,12 +21,12 @@ begin
            own.recent, own.tat
     into limits
     from (select) as always
-    left join postmill.queues as known on known.queue_name = queue
-    left join postmill.groups as own on own.queue_name = queue and own.group_key = _limit_reached.group_key;
+    left join postmill.queues as known on known.queue_name = lower(queue)
+    left join postmill.groups as own on own.queue_name = lower(queue) and own.group_key = _limit_reached.group_key;
     if limits.max_running is not null then
         holders := array(
             select gate.msg_id from postmill.gates as gate
-            where gate.queue_name = queue and (is_queue or gate.group_key = _limit_reached.group_key)
+            where gate.queue_name = lower(queue) and (is_queue or gate.group_key = _limit_reached.group_key)
               and gate.claim_id is not null
             order by gate.msg_id limit limits.max_running);
         if cardinality(holders) >= limits.max_running then

@@ -15,13 +15,13 @@ begin
     execute format(
         'select array(
              (select gate.msg_id from postmill.gates as gate
-              where gate.queue_name = $1 and gate.claim_id is null and gate.msg_id < $3
+              where gate.queue_name = lower($1) and gate.claim_id is null and gate.msg_id < $3
                 and (select true from %1$s as queued
                      where queued.msg_id = gate.msg_id and queued.vt > statement_timestamp() limit 1)
               order by gate.msg_id desc limit $2)
              union
              (select held_up.msg_id from postmill.blocked as held_up
-              where held_up.queue_name = $1 and held_up.msg_id < $3
+              where held_up.queue_name = lower($1) and held_up.msg_id < $3
                 and (select true from %1$s as queued
                      where queued.msg_id = held_up.msg_id and queued.vt > statement_timestamp() limit 1)
               order by held_up.msg_id desc limit $2))',

@@ -8,7 +8,7 @@ as $$
     with source as materialized (
         select edge.source_queue, edge.source_id, edge.died
         from postmill.edges as edge
-        where edge.target_queue = queue and edge.target_id = _sources_left.msg_id
+        where edge.target_queue = lower(queue) and edge.target_id = _sources_left.msg_id
         limit 1001
     ), named as (
         select died, string_agg(
@@ -26,5 +26,5 @@ as $$
             'waits for ' || held_up.waits || ' other messages')
     end
     from postmill.blocked as held_up
-    where held_up.queue_name = queue and held_up.msg_id = _sources_left.msg_id;
+    where held_up.queue_name = lower(queue) and held_up.msg_id = _sources_left.msg_id;
 $$;

@@ -12,8 +12,8 @@ set enable_seqscan = off
 set enable_bitmapscan = off
 as $$
     (select gate.msg_id, gate.rank from postmill.gates as gate
-     where gate.queue_name = queue and gate.claim_id is null order by gate.msg_id limit most)
+     where gate.queue_name = lower(queue) and gate.claim_id is null order by gate.msg_id limit most)
     union all
     (select held_up.msg_id, held_up.due_at from postmill.blocked as held_up
-     where held_up.queue_name = queue order by held_up.msg_id limit most);
+     where held_up.queue_name = lower(queue) order by held_up.msg_id limit most);
 $$;

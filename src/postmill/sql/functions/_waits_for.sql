@@ -20,7 +20,7 @@ begin
     end if;
     select 'queue paused' || coalesce(' by ' || known.paused_by, '') || coalesce(': ' || known.pause_reason, '')
     into paused
-    from postmill.queues as known where known.queue_name = queue and known.paused_at is not null;
+    from postmill.queues as known where known.queue_name = lower(queue) and known.paused_at is not null;
     select count(*) filter (where deprecated_at is null) as at_work, count(*) as alive,
         coalesce(sum(in_flight), 0) as running, coalesce(sum(max_concurrent), 0) as slots
     into workers
@@ -37,7 +37,7 @@ begin
              join %s as queued using (msg_id)
              left join lateral (
                  select * from postmill.gates as gate
-                 where gate.queue_name = $1 and gate.msg_id = queued.msg_id offset 0
+                 where gate.queue_name = lower($1) and gate.msg_id = queued.msg_id offset 0
              ) as gate on true
          ), reached as materialized (
              select found.group_key, postmill._limit_reached($1, found.group_key) as of_group
