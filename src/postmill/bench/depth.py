@@ -71,7 +71,7 @@ async def _claim_ms(place: Arena, options: DepthOptions) -> float:
 
     shared = SharedConnection(place.address, "bench")
     worker = WorkerOptions(queue=place.shape.name)
-    lanes = QueueLanes(shared, uuid4(), worker, shape, lambda _claim, _messages: None)
+    lanes = QueueLanes(shared, uuid4(), worker, shape, lambda *_claimed: None)
     times = []
     try:
         await lanes.begin()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from postmill.db.hot.handler_connections import HandlerConnections
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.handler import Handler
+    from postmill.engine.settle.settlement import Settlement
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.outage import Outage
@@ -98,6 +99,7 @@ class QueueWorker:
         for service in self.services:
             service.on_failure.append(self._audit_now)
         self.settler.on_dead = self._letters.post
+        self.settler.on_settled.append(self._settled)
         self.settler.on_due_in = self._due_in
         self.settler.on_progress = self.dispatcher.wants_more.set
 
@@ -127,6 +129,7 @@ class QueueWorker:
             on_silence=self._silenced,
             on_cancel=self._cancel,
             on_deprecated=self._deprecated,
+            has_gates=lambda: self.claimer.lanes.gated.active,
         )
 
     def start(self) -> None:
@@ -178,6 +181,10 @@ class QueueWorker:
     def _places(self) -> list[Message]:
         """What has a slot, waits for one, or has an outcome that waits to be written."""
         return [*self.dispatcher.held, *self.settler.held]
+
+    def _settled(self, settlement: Settlement, _settled: list[int]) -> None:
+        if settlement.gates:
+            self.claimer.settled_gated()
 
     def _due_in(self, seconds: float) -> None:
         self.claimer.look_in(seconds + 0.001)

@@ -35,6 +35,7 @@ class Event(StrEnum):
     MESSAGE_DEAD = "message.dead"
     MESSAGE_CANCELLED = "message.cancelled"
     MESSAGE_RELEASED = "message.released"
+    MESSAGE_PARKED = "message.parked"
     MESSAGE_OVERLOOKED = "message.overlooked"
     MESSAGE_LOCKED = "message.locked"
     CLAIM_REFUSED = "claim.refused"
@@ -71,7 +72,7 @@ class Event(StrEnum):
     VARIABLES_SKIPPED = "variables.skipped"
 
 
-_DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.HISTORY_PRUNED}
+_DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.MESSAGE_PARKED, Event.HISTORY_PRUNED}
 _WARNING = {
     Event.DATABASE_LOST,
     Event.QUEUE_MISSING,

@@ -119,6 +119,7 @@ class Claimer(Service):
 
     def wake_to_claim(self, *_notification: object) -> None:
         """Something was sent, and this worker was chosen to claim it."""
+        self.lanes.gated.call()
         self.policy.call()
         self.wake()
 
@@ -133,8 +134,16 @@ class Claimer(Service):
 
     def poll_now(self, *_notification: object) -> None:
         """The queue has changed: rest no longer."""
+        self.lanes.gated.look_again()
         self.policy.look_soon()
         self.wake()
+
+    def settled_gated(self) -> None:
+        """Messages of groups have ended: there may be a place for others of the same groups."""
+        if self.lanes.gated.has_limits:
+            self.lanes.gated.call()
+            self.policy.start_soon()
+            self.wake()
 
     def cut_off(self) -> None:
         """Poll now: notifications have begun or ended, so that sends may have been missed."""
@@ -228,6 +237,9 @@ class Claimer(Service):
     async def _claim(self, limit: int, lookback: int) -> None:
         claimed = await self.lanes.ahead(limit, lookback=lookback)
         self._dispatcher.prefetch.window_s = PRIORITY_WINDOW_S if self.lanes.expects_urgent else WINDOW_S
+        if self.lanes.gated.again_in_s is not None:
+            self.look_in(self.lanes.gated.again_in_s)
+            self.lanes.gated.again_in_s = None
         backlog = self.policy.claimed(
             claimed.messages,
             complete=claimed.complete,
@@ -246,9 +258,14 @@ class Claimer(Service):
         if self._stopping or not self.lanes.begun:  # a statement now would open a closed connection again
             return
         if self._dispatcher.wanted() == 0 and not self._dispatcher.prefetch.full:
-            self._idle.wake_another(self.lanes.shape, self.lanes.cursor.position)
+            flags = ("gated",) if self.lanes.gated.waiting else ()
+            self._idle.wake_another(self.lanes.shape, self.lanes.cursor.position, *flags)
 
-    def _take_over(self, claim: Claim, messages: list[Message]) -> None:
+    def _take_over(self, claim: Claim, messages: list[Message], to_park: list[Message]) -> None:
         self._held.opened(claim, messages)
+        if to_park:
+            self._dispatcher.park(to_park)
+            parked = {message.msg_id for message in to_park}
+            messages = [message for message in messages if message.msg_id not in parked]
         self._events.emit_each(Event.MESSAGE_CLAIMED, messages)
         self._dispatcher.feed(messages)

@@ -67,9 +67,11 @@ class IdleRegistration:
         """Delete the row later, in a task of its own."""
         self._later(self.leave())
 
-    def wake_another(self, shape: QueueShape, position: int) -> None:
-        """Wake another worker: there are more messages above ``position`` than this one can take."""
-        text = queue_statement("wake_another", shape)
+    def wake_another(self, shape: QueueShape, position: int, *flags: str) -> None:
+        """Wake another worker: there are more messages above ``position`` than this one can take. ``flags``:
+        of the statement.
+        """
+        text = queue_statement("wake_another", shape, *flags)
         self._later(self._shared.execute(text, self._queue, self._worker_id, position))
 
     async def _connected(self, _connection: asyncpg.Connection) -> None:

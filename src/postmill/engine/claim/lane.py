@@ -62,8 +62,8 @@ class Lane(ABC):
 
     def __init__(self) -> None:
         self.waiting = False
-        """Whether the last poll has shown that a claim would give messages. False for a lane that polls do
-        not cover.
+        """Whether the last poll, or claim, has shown that a claim would give messages. False for a lane that
+        polls do not cover.
         """
 
     def begin(self) -> None:
@@ -97,6 +97,10 @@ class Lane(ABC):
     def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:  # noqa: B027
         """Move its edge by the result of a claim."""
 
+    def is_complete(self, row: Any) -> bool:
+        """Whether the claim that was taken in last has left nothing that is due."""
+        return bool(row["complete"])
+
     def overlooked(self, cursor: Cursor, row: Any, messages: list[Message]) -> Overlooked | None:  # noqa: B027
         """Messages that no other lane would have given."""
 
@@ -118,7 +122,8 @@ class Fast(Lane):
 
     def looked(self, cursor: Cursor, row: Any) -> None:
         """See :class:`Lane`."""
-        if row["ahead_age_s"] is None:
+        self.waiting = row["ahead_age_s"] is not None
+        if not self.waiting:
             cursor.drained()
 
     def first(self, cursor: Cursor, msg_id: int) -> None:
@@ -128,6 +133,7 @@ class Fast(Lane):
     def claimed(self, cursor: Cursor, bounds: Bounds, row: Any, now_s: float) -> None:
         """See :class:`Lane`."""
         cursor.claimed(row["msg_ids"] or ())
+        self.waiting = not row["complete"]
         if row["complete"]:
             cursor.drained()
 

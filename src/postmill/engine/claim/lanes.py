@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from postmill.engine.claim.band import IN_USE_S, Bands
+from postmill.engine.claim.gated_lane import Gated
 from postmill.engine.claim.lane import lanes_of_a_queue
 from postmill.engine.claim.odd_rows import OddRows
 from postmill.model.queue.claim_steps import QueueSnapshot
@@ -64,7 +65,7 @@ class QueueLanes:
         worker_id: UUID,
         options: WorkerOptions,
         find_shape: Callable[[], Awaitable[QueueShape]],
-        on_claim: Callable[[Claim, list[Message]], None],
+        on_claim: Callable[[Claim, list[Message], list[Message]], None],
     ) -> None:
         self._connection = connection
         self._worker_id = worker_id
@@ -78,10 +79,14 @@ class QueueLanes:
         self._last_claim_id = 0
         self._unread = ""
         """Why the last claim came without its message's payload; empty: the payload came."""
-        self.in_order = lanes_of_a_queue()
+        self.gated = Gated()
+        """One of them: see there."""
+        self.in_order: list[Lane] = [*lanes_of_a_queue(), self.gated]
         """The lanes, in the order in which they are claimed from. Another one may be put anywhere."""
         self.bands: Bands | None = None
         """The bands of a queue with priorities, as the last poll showed; None in another one."""
+        self._limited = False
+        """Whether every message of the queue has to pass the gated lane."""
         self._hint_at = 0.0
         self._in_doubt = False
         """Whether the server may be another one: then the cursor is made anew, and is not recorded for other
@@ -137,6 +142,8 @@ class QueueLanes:
         for lane in self.in_order:
             lane.begin()
         self._prioritise(self.has_priorities, anew=True)
+        self.gated.activate(gated=bool(row["gated"]))
+        self._limited = bool(row["limited"])
         return shape
 
     def forget(self) -> None:
@@ -148,29 +155,32 @@ class QueueLanes:
         too.
         """
         cursor, late = self.cursor, self.cursor.late_range or (0, 0)
+        flags, bounds = self.gated.asks(idle=idle)
         row = await self._connection.fetchrow(
-            queue_statement("idle_snapshot" if idle else "busy_snapshot", self.shape),
+            queue_statement("idle_snapshot" if idle else "busy_snapshot", self.shape, *flags),
             self._queue,
             cursor.due_after,
             cursor.position,
             *late,
             *(() if idle else (self._last_claim_id - RIVALS_CLAIMS, self._worker_id)),
+            *bounds,
         )
         replaced = not cursor.fits(row["history"], row["sequence"])
         if replaced:
             self._in_doubt = True
         else:
-            self._take_in(row)
+            self._take_in(row, asked=flags)
         return QueueSnapshot(
             bool(row["paused"]),
             replaced,
             row["ahead_age_s"],
-            row["due_in_s"],
+            self.gated.sooner(row["due_in_s"]),
             row["waiting"],
             row["rivals"],
             sum(lane.waiting for lane in self.in_order if not lane.leads),
             bool(cursor.writers or cursor.late_range),
             cursor.patrolling,
+            self.gated.waiting,
         )
 
     async def ahead(self, wanted: int, *, lookback: int = 0) -> Claimed:
@@ -178,12 +188,22 @@ class QueueLanes:
         are looked at again.
         """
         found, complete = 0, True
-        for lane in self.in_order:
-            if lane.leads:
-                claimed = await self._turn_of(lane, lane.share(wanted, found), lookback)
-                found += claimed.messages
-                complete = complete and claimed.complete
+        leading = [lane for lane in self.in_order if lane.leads and self._has_a_turn(lane, lookback)]
+        kept = self.gated.reserve(wanted) if self.gated in leading and len(leading) > 1 else 0
+        for lane in leading:
+            share = lane.share(wanted - kept * (lane is not self.gated), found)
+            claimed = await self._turn_of(lane, share, lookback)
+            found += claimed.messages
+            complete = complete and claimed.complete
         return Claimed(found, complete)
+
+    def _has_a_turn(self, lane: Lane, lookback: int) -> bool:
+        """Whether a lane that leads is claimed from now. While messages wait at the gates, the others are not
+        asked after they gave nothing: polls and wake-ups tell when they have something again.
+        """
+        if lane is self.gated:
+            return self.gated.takes_turns(lookback)
+        return lane.waiting or lookback > 0 or not (self.gated.active and self.gated.waiting)
 
     async def behind(self, share: int) -> int:
         """Claim at most ``share`` from each lane that does not lead. Returns how many there were in all."""
@@ -201,13 +221,16 @@ class QueueLanes:
             text = queue_statement("cursor_hint_write", self.shape)
             await self._connection.execute(text, self._queue, self.cursor.history, self.cursor.floor)
 
-    def _take_in(self, row: Any) -> None:
+    def _take_in(self, row: Any, *, asked: tuple[str, ...]) -> None:
         """The snapshot that a poll returned. The poll read the lanes before the sequence and the open
         transactions, so these count for the next poll.
         """
         self._prioritise(bool(row["has_priorities"]))
         if self.bands is not None:
             self.bands.looked(row)
+        if asked:
+            self.gated.polled(row, self._last_claim_id)
+        self._limited = bool(row["limited"])
         for lane in self.in_order:
             lane.looked(self.cursor, row)
         self.cursor.looked(row["sequence"], row["writers"] or ())
@@ -262,11 +285,11 @@ class QueueLanes:
         if bounds is None:
             return _NOTHING
         row = await self._claim(lane, bounds, limit)
-        messages = self._handed_over(row)
+        messages = self._handed_over(lane, row)
         lane.claimed(cursor, bounds, row, time.monotonic())
         if lane.patrols:
             await self._after_patrol(lane, row, messages)
-        return Claimed(len(messages), row["complete"])
+        return Claimed(len(messages), lane.is_complete(row))
 
     async def _claim(self, lane: Lane, bounds: Bounds, limit: int) -> Any:
         began = time.monotonic()
@@ -307,8 +330,11 @@ class QueueLanes:
             *ids,
         )
 
-    def _handed_over(self, row: Any) -> list[Message]:
-        """Hand the messages of a claim over. Called at once, so that every claimed message has a holder."""
+    def _handed_over(self, lane: Lane, row: Any) -> list[Message]:
+        """Hand the messages of a claim over. Called at once, so that every claimed message has a holder.
+        Those that have to wait for something, and have come out of another lane than the gated one, are
+        apart.
+        """
         if row["claim_id"] is None:
             return []
         # The lease is counted from when the statement was sent: its answer may have waited in this process.
@@ -317,7 +343,13 @@ class QueueLanes:
         messages = _messages(self._queue, row, claim)
         for message in messages if self._unread else ():
             message.unread = self._unread
-        self._on_claim(claim, messages)
+        to_park: list[Message] = []
+        if lane is self.gated:
+            for message in messages:
+                message.gated = True
+        elif self._limited or row["headers"] is not None:
+            to_park = [message for message in messages if self._limited or message.has_to_wait]
+        self._on_claim(claim, messages, to_park)
         return messages
 
     async def _after_patrol(self, lane: Lane, row: Any, messages: list[Message]) -> None:

@@ -34,6 +34,8 @@ class MaintainedWorker:
     """Called when the worker was silent for almost a lease: see the option ``on_silence``."""
     on_cancel: Callable[[int], None]
     on_deprecated: Callable[[], None]
+    has_gates: Callable[[], bool] = lambda: False
+    """Whether messages of its queue wait for places in their groups."""
     let_go: bool = False
     """Called when the event loop has been blocked for too long: its leases are not renewed any more."""
     lock_held: bool = False

@@ -20,6 +20,7 @@ import asyncpg
 
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import BRIEF, SharedConnection
+from postmill.engine.maintain.gate_sweeper import GateSweeper
 from postmill.engine.maintain.heartbeat import Heartbeat
 from postmill.engine.maintain.pruner import Pruner
 from postmill.engine.maintain.renewer import Renewer
@@ -171,8 +172,8 @@ class Maintenance(ThreadedService):
         self._heartbeat = Heartbeat(
             shared, workers, self._call, self._rescuer.doubt, events, pooled=self._address.pooled
         )
-        sweeper, pruner = Sweeper(shared, events), Pruner(shared, events)
-        self._duties = (self._renewer, self._heartbeat, self._rescuer, sweeper, pruner)
+        gates, edges, pruner = GateSweeper(shared, workers, events), Sweeper(shared, events), Pruner(shared, events)
+        self._duties = (self._renewer, self._heartbeat, self._rescuer, gates, edges, pruner)
         for duty in self._duties:
             duty.on_giving_up.append(self._part_gave_up)
         shared.on_connect(self._connected)

@@ -90,9 +90,8 @@ class AttemptServices:
 
     async def _complete(self, connection: HandlerConnection, attempt: Attempt) -> None:
         message = attempt.message
-        text = queue_statement(
-            "complete", self._statements.shape, *self._statements.complete_flags, "transaction"
-        )
+        flags = (*self._statements.complete_flags, "transaction", *(("gated",) if message.gated else ()))
+        text = queue_statement("complete", self._statements.shape, *flags)
         while True:
             sent = message.vt_us
             message.state = State.SETTLING

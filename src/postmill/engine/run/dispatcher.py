@@ -12,7 +12,7 @@ from os import getpid
 from typing import TYPE_CHECKING
 
 from postmill.engine.run.attempt import Slot
-from postmill.model.queue.outcome import RELEASED
+from postmill.model.queue.outcome import PARKED, RELEASED
 from postmill.model.queue.prefetch import Prefetch
 from postmill.service.forks import CHILD_EXIT
 from postmill.service.service import new_task
@@ -95,6 +95,11 @@ class Dispatcher:
             self._starved_s += self._fed_at - self._dry_since
             self._dry_since = None
         self._serve()
+
+    def park(self, messages: Iterable[Message]) -> None:
+        """Have messages wait that are not to run yet."""
+        for message in messages:
+            self._settler.add(message, PARKED)
 
     def starved_s(self, now: float) -> float:
         """Seconds until ``now`` (by the monotonic clock) in which there was nothing to run."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Pair = tuple["Message", "Outcome"]
 
-KINDS = frozenset({"complete", "reschedule", "dead_letter", "cancel", "close"})
+KINDS = frozenset({"complete", "reschedule", "dead_letter", "cancel", "close", "park"})
 """The engine's own kinds. ``settlement_lacks.sql`` knows the tables and rights that each of them needs."""
 
 
@@ -102,6 +102,11 @@ class Settlement:
     def event(self) -> Event:
         """What is reported of each message."""
         return self.settling.event
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """The flag of statements that give places in groups back, if one of the messages has one."""
+        return ("gated",) if any(message.gated for message, _ in self.pairs) else ()
 
     @property
     def messages(self) -> list[Message]:
@@ -193,10 +198,20 @@ def grouped(
     for pair in pairs:
         groups.setdefault(settlings.find(pair[1]), []).append(pair)
     for settling, group in groups.items():
-        for members in _distinct(group):
+        for members in _alike(group):
             members.sort(key=lambda pair: pair[0].msg_id)
             finished, touched = closing(message for message, _ in members)
             yield Settlement(settling, members, finished, touched)
+
+
+def _alike(pairs: list[Pair]) -> Iterator[list[Pair]]:
+    """``pairs`` so that in one statement either all messages have a place in a group, or none has."""
+    gated = [pair for pair in pairs if pair[0].gated]
+    if not gated or len(gated) == len(pairs):
+        yield from _distinct(pairs)
+        return
+    yield from _distinct(gated)
+    yield from _distinct([pair for pair in pairs if not pair[0].gated])
 
 
 def _distinct(pairs: list[Pair]) -> Iterator[list[Pair]]:

@@ -16,6 +16,7 @@ from postmill.model.queue.outcome import (
     Failed,
     Lost,
     Outcome,
+    Parked,
     Released,
     Settled,
     Snooze,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    shape, flags = statements.shape, statements.complete_flags
+    shape, flags = statements.shape, (*statements.complete_flags, *settlement.gates)
     arguments = (*tokens(settlement), settlement.finished, shape.name)
     if not statements.keep_results:
         return queue_statement("complete", shape, *flags), arguments
@@ -40,7 +41,7 @@ def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tupl
 
 
 def _reschedule(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    return queue_statement("reschedule", statements.shape), (
+    return queue_statement("reschedule", statements.shape, *settlement.gates), (
         *leases(settlement),
         statements.shape.name,
         statements.worker_id,
@@ -52,7 +53,8 @@ def _reschedule(statements: Statements, settlement: Settlement) -> tuple[str, tu
 def _dead_letter(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     reasons = [outcome.reason for _, outcome in settlement.pairs if isinstance(outcome, Failed)]
     again = ([message.enqueued_us for message in settlement.messages],) if settlement.uncertain else ()
-    return queue_statement("dead_letter", statements.shape, *(("again",) if again else ())), (
+    flags = (*(("again",) if again else ()), *settlement.gates)
+    return queue_statement("dead_letter", statements.shape, *flags), (
         *leases(settlement),
         statements.shape.name,
         statements.worker_id,
@@ -63,7 +65,12 @@ def _dead_letter(statements: Statements, settlement: Settlement) -> tuple[str, t
 
 
 def _cancel(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    return queue_statement("cancel_running", statements.shape), (*leases(settlement), statements.shape.name)
+    text = queue_statement("cancel_running", statements.shape, *settlement.gates)
+    return text, (*leases(settlement), statements.shape.name)
+
+
+def _park(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    return queue_statement("park", statements.shape), (*leases(settlement), statements.shape.name)
 
 
 def _close(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
@@ -71,7 +78,7 @@ def _close(statements: Statements, settlement: Settlement) -> tuple[str, tuple[A
     begun = [message for message in lost if message.started]
     results = [_result(outcome) for _, outcome in settlement.pairs]
     flags = ("results",) if any(result is not None for result in results) else ()
-    return statement("close_claims", *flags), (
+    return statement("close_claims", *flags, *settlement.gates), (
         array_literal(message.msg_id for message in settlement.messages),
         statements.shape.name,
         statements.worker_id,
@@ -178,6 +185,7 @@ OWN: Mapping[type, Entry] = {
         kind="reschedule", event=Event.MESSAGE_RELEASED, build=_reschedule, diagnosis="reschedule"
     ),
     Cancelled: _own(kind="cancel", event=Event.MESSAGE_CANCELLED, build=_cancel, diagnosis="cancel"),
+    Parked: _own(kind="park", event=Event.MESSAGE_PARKED, build=_park, diagnosis="park"),
     Lost: _own(kind="close", event=Event.LEASE_LOST, build=_close, keeps_row=True, diagnosis="close"),
     Settled: _own(
         kind="close", event=Event.MESSAGE_COMPLETED, build=_close, keeps_row=True, diagnosis="close"

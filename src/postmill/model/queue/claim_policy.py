@@ -88,6 +88,8 @@ class ClaimPolicy:
         """Whether the last claim took all it could."""
         self._claim_asked = False
         """Whether to claim without a poll, because a send woke the worker."""
+        self._start_asked = False
+        """Whether to claim without a poll, because a message that waits for its group may start now."""
         self._in_doubt = False
         """Set when the worker is woken during a claim: the wake-up may be for messages of that claim, or for
         others, which the next poll shows.
@@ -120,6 +122,10 @@ class ClaimPolicy:
             self._in_doubt = self._look_asked = True
         else:
             self._claim_asked = True
+
+    def start_soon(self) -> None:
+        """This worker has ended a message of a group: another one of that group may start."""
+        self._start_asked = not self.paused
 
     def look_soon(self) -> None:
         """Something has changed: the next rest is over."""
@@ -195,7 +201,7 @@ class ClaimPolicy:
         """There is no such queue, or no schema. Returns whether that was not known before."""
         is_news, self.missing = not self.missing, True
         self.reset()
-        self._claim_asked = self._look_asked = False
+        self._claim_asked = self._look_asked = self._start_asked = False
         self._look_at = now_s + MISSING_POLL_S
         return is_news
 
@@ -217,7 +223,7 @@ class ClaimPolicy:
         return Rest(BACKGROUND_POLL_S, for_room=True)
 
     def _when_caught_up(self, now_s: float, wanted: int, *, listed: bool) -> Step:
-        if self._claim_asked:
+        if self._claim_asked or self._start_asked:
             return self._claim(wanted)
         if self.notified and not listed:
             return Register()
@@ -225,7 +231,7 @@ class ClaimPolicy:
 
     def _claim(self, wanted: int) -> Step:
         lookback = LOOKBACK_IDS if self._claim_asked and self._behind_since is None else 0
-        self._claim_asked = self._ahead = False
+        self._claim_asked = self._ahead = self._start_asked = False
         return ClaimAhead(wanted, lookback)
 
     def _look(self, now_s: float, *, idle: bool) -> Step:
@@ -253,12 +259,13 @@ class ClaimPolicy:
         floor_s = self._max_poll_s if self.notified else self._poll_interval_s
         self._look_at = now_s + rest_s(snapshot, floor_s, notified=self.notified, chance=chance)
         ahead = snapshot.ahead_age_s is not None
-        self._filled = self._filled and ahead
+        self._filled = self._filled and (ahead or snapshot.startable)
         if snapshot.paused:
             return
         # When the fast lane is empty, the other lanes get all the room.
         self._divisor = SLOW_LANE_DIVISOR if ahead else max(1, snapshot.lanes_behind)
-        self._ahead = ahead and (self._is_called_for or not self.notified or not snapshot.is_anothers)
+        is_ours = ahead and (self._is_called_for or not self.notified or not snapshot.is_anothers)
+        self._ahead = is_ours or snapshot.startable
 
     def _note_backlog(self, now_s: float, *, listed: bool) -> Backlog | None:
         """The claim took all it could. After the first time there may be more messages; after the second in a

@@ -41,6 +41,8 @@ class QueueSnapshot:
     """Transactions are open, or were, whose messages may appear behind the fast lane."""
     patrolling: bool = False
     """Whether the patrol has begun a round and not ended it."""
+    startable: bool = False
+    """Whether a message that waits for its group may start, as far as a poll shows."""
 
     @property
     def is_anothers(self) -> bool:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from postmill.model.errors import InvalidPayload
 from postmill.model.queue.payload import loads
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class Message(msgspec.Struct, eq=False):
     """Its claim counts it as settled."""
     unanswered: bool = False
     """Its outcome was sent before, and no answer came: it may have landed."""
+    gated: bool = False
+    """It has a place in its group, or in a queue with limits, which its end gives back."""
     unread: str = ""
     """Why its payload can't be had from the server; empty: it can."""
 
@@ -107,6 +110,20 @@ class Message(msgspec.Struct, eq=False):
     def has_headers(self) -> bool:
         """Whether there are headers at all, without decoding them."""
         return self.raw_headers is not None
+
+    @property
+    def has_to_wait(self) -> bool:
+        """Whether the headers say that it waits for a place in its group, or for other messages. What they
+        name as the group is the same as what the SQL function ``_group_of`` finds there.
+        """
+        raw = self.raw_headers
+        if raw is None or ('"postmill-group"' not in raw and '"postmill-after"' not in raw):
+            return False
+        try:
+            headers = self.headers
+        except InvalidPayload:  # what no decoder reads; the handler will say so
+            return False
+        return "postmill-after" in headers or headers.get("postmill-group") not in (None, "")
 
     @property
     def payload(self) -> Any:

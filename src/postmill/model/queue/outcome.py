@@ -107,6 +107,16 @@ RELEASED = Released()
 
 
 @dataclass(frozen=True, slots=True)
+class Parked:
+    """The message was not run: it waits for a place in its group, or for other messages, and was delivered
+    all the same.
+    """
+
+
+PARKED = Parked()
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The lease was lost: nothing is written about the message itself, another worker has it."""
 
@@ -142,4 +152,4 @@ class Failed:
     """Why it is dead; unused while it is retried."""
 
 
-Outcome = Completed | Snooze | Failed | Cancelled | Released | Lost | Settled
+Outcome = Completed | Snooze | Failed | Cancelled | Released | Parked | Lost | Settled

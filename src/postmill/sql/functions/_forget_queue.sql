@@ -11,8 +11,8 @@ as $$
     delete from postmill.results where queue_name = queue;
     delete from postmill.cancellations where queue_name = queue;
     delete from postmill.idle_workers where queue_name = queue;
-    delete from postmill.gates where queue_name = queue;
-    delete from postmill.groups where queue_name = queue;
+    delete from postmill.gates where queue_name = lower(queue);
+    delete from postmill.groups where queue_name = lower(queue);
     delete from postmill.unique_keys where queue_name = queue;
     delete from postmill.waiters where queue_name = queue;
     delete from postmill.blocked where queue_name = lower(queue);

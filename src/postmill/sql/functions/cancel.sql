@@ -36,6 +36,7 @@ begin
          )
          select headers from gone',
         relation) into ended using queue, cancel.msg_id;
+    delete from postmill.gates as gate where gate.queue_name = lower(queue) and gate.msg_id = cancel.msg_id;
     delete from postmill.blocked as held where held.queue_name = lower(queue) and held.msg_id = cancel.msg_id;
     delete from postmill.edges as edge where edge.target_queue = lower(queue) and edge.target_id = cancel.msg_id;
     perform postmill._ended(queue, array[cancel.msg_id], array[ended], 'cancelled');

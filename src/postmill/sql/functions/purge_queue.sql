@@ -24,6 +24,8 @@ begin
         running := postmill._running(purge_queue.name, ids);
         execute format('delete from %s where msg_id = any ($1) and msg_id <> all ($2)', relation) using ids, running;
         get diagnostics gone = row_count;
+        delete from postmill.gates as gate
+        where gate.queue_name = lower(purge_queue.name) and gate.msg_id = any (ids) and gate.msg_id <> all (running);
         total := total + gone;
         perform postmill._purged(purge_queue.name, array(select unnest(ids) except select unnest(running)));
         after_id := ids[cardinality(ids)];

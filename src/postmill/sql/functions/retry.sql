@@ -30,7 +30,15 @@ begin
                where held.queue_name = lower(queue) and held.msg_id = retry.msg_id) then
         perform postmill._refuse_retry(queue, retry.msg_id);
     end if;
-    execute format('update %s set vt = clock_timestamp() where msg_id = $1', relation) using retry.msg_id;
+    -- One that waits for its group goes on waiting there, as if it were due now.
+    execute format(
+        'update %s as queued
+         set vt = case when exists (select from postmill.gates as gate
+                                    where gate.queue_name = lower($2) and gate.msg_id = queued.msg_id)
+                       then postmill._parked_until() else clock_timestamp() end
+         where msg_id = $1', relation) using retry.msg_id, queue;
+    update postmill.gates as gate set claim_id = null, rank = clock_timestamp()
+    where gate.queue_name = lower(queue) and gate.msg_id = retry.msg_id;
     perform postmill._wake_one(queue);
     return 'ready';
 end

@@ -4,13 +4,14 @@
 -- that always takes its worker down comes to an end. A message younger than the claim is another one: ids start again
 -- in a queue that was dropped and created again. A message that is said to come from the future (any client may write
 -- so) says nothing of its age: it is taken for the claim's own.
+-- A message that had a place in its group waits for one again; the place is free.
 -- Called by: postmill.rescue, and by a worker for claims of its own (statement give_back). Returns the ids it gave
 -- back; null when another session has locked the table or one of the rows, a settlement for example: then nothing is
 -- done. Nor is it when the queue refuses (a right is missing, a trigger raises): that is a warning, since the claims
 -- of other queues must not wait. A dropped queue gives back nothing.
 -- Lock order: the queue's table and its rows by msg_id, never waiting for one (the caller may hold the claim, which
 -- settlements lock after their rows; and a table that is being rewritten would keep the claims of every other queue),
--- failures, and one notification.
+-- gates, failures, and one notification.
 -- Errors: none of its own.
 create or replace function postmill.return_claim(
     queue_name text, worker_id uuid, msg_ids bigint[], read_cts integer[], claimed_at timestamptz,
@@ -27,7 +28,10 @@ begin
     end if;
     execute format('lock table pgmq.%I in row exclusive mode nowait', 'q_' || lower(queue_name));
     execute format(
-        'with held as (
+        'with gated as materialized (
+             select gate.msg_id from postmill.gates as gate
+              where gate.queue_name = lower($3) and gate.msg_id = any ($1)),
+         held as (
              select q.msg_id
                from (select * from unnest($1, $2) as t (msg_id, read_ct) order by msg_id) as t
               cross join lateral (
@@ -37,9 +41,14 @@ begin
                        for update nowait
                     ) as q),
          back as (
-             update pgmq.%1$I as q set vt = clock_timestamp()
+             update pgmq.%1$I as q
+                set vt = case when q.msg_id = any (array(select msg_id from gated)) then postmill._parked_until()
+                              else clock_timestamp() end
               where q.msg_id = any (array(select msg_id from held))
              returning q.msg_id, q.enqueued_at),
+         freed as (
+             update postmill.gates as gate set claim_id = null, rank = clock_timestamp()
+              where gate.queue_name = lower($3) and gate.msg_id = any (array(select msg_id from back))),
          ended as (
              select back.msg_id, back.enqueued_at from back
              union all

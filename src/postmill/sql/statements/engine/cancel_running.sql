@@ -1,6 +1,7 @@
 -- Take cancelled messages out of the queue once their handlers have given up.
 -- Called by: engine settler. $1 to $5 as in the parts tokens and settled_claims, $6 queue. Returns the ids that it
--- really cancelled. Lock order: queue rows by msg_id, postmill.claims, cancellations.
+-- really cancelled. With the flag gated their places in their groups are free with that. Lock order: queue rows by
+-- msg_id, postmill.claims, gates, cancellations.
 with
 --+ tokens
 gone as (
@@ -11,6 +12,10 @@ gone as (
     , null::jsonb as headers --? !headers
 ),
 --+ settled_claims
+freed as ( --? gated
+    delete from postmill.gates as gate --? gated
+     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
+), --? gated
 --+ what_follows
 noted as (
 --+ cancelled_messages

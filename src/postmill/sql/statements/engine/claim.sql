@@ -110,20 +110,5 @@ select (select claim_id from claim) as claim_id,
        array_agg(coalesce(message::text, 'null')) as messages, --? !unread
        case when count(headers) > 0 then array_agg(headers::text) end as headers, --? !unread
        array_agg('null'::text) as messages, null::text[] as headers, --? unread
-       case when max(read_ct) > 1 then array_agg(
-           case when read_ct > 1 then
-               (select count(*)::integer
-                  from postmill.failures as f
-                 where f.queue_name = $5::text and f.msg_id = claimed.msg_id
-                   and f.kind <> 'lost_lease' and f.failed_at >= claimed.since)
-           else 0 end)
-       end as failures,
-       case when max(read_ct) > 1 then array_agg(
-           case when read_ct > 1 then
-               (select count(*)::integer
-                  from postmill.failures as f
-                 where f.queue_name = $5::text and f.msg_id = claimed.msg_id
-                   and f.kind in ('lost_lease', 'crash') and coalesce(f.started_at, f.failed_at) >= claimed.since)
-           else 0 end)
-       end as lost_leases
+--+ counted_failures
   from claimed

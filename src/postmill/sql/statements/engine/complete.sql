@@ -3,11 +3,11 @@
 -- Called by: engine settler, and the transaction of a handler. $1 to $3 as in the part tokens, $4 claims whose last
 -- messages these are, $5 queue, [$6 results as JSON text or null]. With the flag transaction only inside the
 -- transaction that db handler_session has begun: elsewhere nothing is finished; and the message is locked together with
--- those that messages sent in this transaction wait for. Returns the ids that it really
+-- those that messages sent in this transaction wait for. With the flag gated their places in their groups are free with
+-- that. Returns the ids that it really
 -- finished.
--- transaction that db handler_session has begun: elsewhere nothing is finished. Returns the ids that it really
--- finished. Clients that wait for a result are told; without results they poll.
--- Lock order: queue rows by msg_id, what _ended locks, postmill.claims. Errors: none of its own.
+-- Clients that wait for a result are told; without results they poll.
+-- Lock order: queue rows by msg_id, what _ended locks, postmill.claims, gates. Errors: none of its own.
 with
 --+ tokens
 gone as (
@@ -39,6 +39,10 @@ kept as ( --? results
     on conflict (queue_name, msg_id) --? results
         do update set result = excluded.result, completed_at = excluded.completed_at --? results
 ), --? results
+freed as ( --? gated
+    delete from postmill.gates as gate --? gated
+     where gate.queue_name = lower($5::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
+), --? gated
 --+ what_follows
 closed as (
     delete from postmill.claims where claim_id = any ($4::bigint[])

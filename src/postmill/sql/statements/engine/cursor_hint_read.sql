@@ -4,7 +4,8 @@
 -- been set back).
 -- `history` changes when the server is another one or was restarted, was promoted or restored, when the database or
 -- the table is another one, was truncated or rewritten, and when columns that we use came or went. Every role may read
--- all of it. Takes no locks. Errors: undefined_table when the queue was dropped.
+-- all of it. `gated` and `limited` as in the part snapshot_columns. Takes no locks. Errors: undefined_table when the
+-- queue was dropped.
 select clock_timestamp() as now,
 --+ cursor_history
        as history,
@@ -13,5 +14,10 @@ select clock_timestamp() as now,
        coalesce((select least(cursor_hint, id.last) from postmill.queues
                   where queue_name = $1::text and cursor_table =
 --+ cursor_table
-       ), 0) as hint
+       ), 0) as hint,
+       known.gated, known.limited
   from (select case when is_called then last_value else 0 end as last from {sequence}) as id
+  left join lateral (
+       select gated, coalesce(max_running, starts) is not null as limited
+         from postmill.queues where queue_name = $1::text
+       ) as known on true

@@ -5,7 +5,7 @@
 -- 1970): what the first try has moved counts as moved. A letter is of the same delivery when its time is the same, cut
 -- as the statement claim cuts it. A null kind leaves no record of a failed attempt (the message was not run again).
 -- What a trigger keeps out in silence is an error (22P02): the message would be in no table at all. Returns the ids
--- that it really moved, and tells clients that wait for them. Lock order: queue rows by msg_id, postmill.claims,
+-- that it really moved, and tells clients that wait for them. Lock order: queue rows by msg_id, postmill.claims, gates,
 -- failures, dead_letters.
 with
 --+ tokens
@@ -24,6 +24,10 @@ ended as (
         as t (msg_id, reason, attempt, kind, error_type, error_message, traceback, ran_s) using (msg_id)
 ),
 --+ settled_claims
+freed as ( --? gated
+    delete from postmill.gates as gate --? gated
+     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
+), --? gated
 --+ what_follows
 letter as (
     insert into postmill.dead_letters

@@ -7,16 +7,32 @@
 -- message whose attempts are not counted is tried for ever. read_ct is never lowered: two workers could hold the same
 -- token. A message's delay is found by the place of its id among the ascending ids: a join of rows that are written is
 -- planned from statistics (see the part still_held). Returns the ids that it really rescheduled.
--- Lock order: queue rows by msg_id, postmill.claims, postmill.failures.
+-- With the flag gated the messages had places in their groups: they are parked again, wait there until they are due,
+-- and hold no place meanwhile.
+-- Lock order: queue rows by msg_id, postmill.claims, gates, postmill.failures.
 with
 --+ tokens
 back as (
     update {queue} as q
-       set vt = clock_timestamp()
-             + ($8::double precision[])[width_bucket(q.msg_id, (select $1::text::bigint[]))] * interval '1 second'
+       set vt = clock_timestamp() --? !gated
+             + ($8::double precision[])[width_bucket(q.msg_id, (select $1::text::bigint[]))] --? !gated
+             * interval '1 second' --? !gated
+       set vt = postmill._parked_until() --? gated
 --+ still_held
     returning q.msg_id
+    , coalesce(postmill._group_of(to_jsonb(q.headers)), '') as group_key --? gated
 ),
+gate as ( --? gated
+    insert into postmill.gates (queue_name, group_key, rank, msg_id) --? gated
+    select lower($6::text), group_key, --? gated
+           clock_timestamp() --? gated
+           + ($8::double precision[])[width_bucket(msg_id, (select $1::text::bigint[]))] --? gated
+           * interval '1 second', --? gated
+           msg_id --? gated
+      from back order by msg_id --? gated
+        on conflict (queue_name, msg_id) --? gated
+        do update set group_key = excluded.group_key, rank = excluded.rank, claim_id = null --? gated
+), --? gated
 ended as (
     select *
       from back

@@ -1,0 +1,68 @@
+-- Chooses at most `room` messages that may start now in the groups `keys`, an equal share in each, and locks the
+-- groups' rows: until the transaction ends nothing else starts there. The places that are taken are counted in a
+-- statement of its own after that, whose snapshot has every claim that was made under the locks. Counted in the
+-- statement that locks, a group runs more than it may.
+-- `is_full`: a group has no place free; `is_busy`: another session works on a group; `has_more`: a share was too small;
+-- `has_limits`: one of the groups may become full.
+-- `starts` and `periods`: the rates of the groups `locked`, null where there is none.
+-- Called by claim_gated. Locks: rows of groups (skipping locked ones). Errors: none.
+create or replace function postmill._pick_gated(
+    queue text, limits postmill.queues, keys text[], room integer, at timestamptz, since timestamptz, oldest bigint,
+    left_out bigint[],
+    out ids bigint[], out of_keys text[], out is_full boolean, out is_busy boolean, out has_more boolean,
+    out has_limits boolean, out locked text[], out starts integer[], out periods interval[]
+)
+language plpgsql volatile
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    maxima  integer[];
+    quantum integer;
+begin
+    select coalesce(array_agg(g.group_key), '{}'), array_agg(g.maximum), array_agg(g.starts), array_agg(g.per)
+    into locked, maxima, starts, periods
+    from unnest(keys) as next (group_key)
+    cross join lateral (
+        select g.group_key,
+               case when g.group_key <> '' then coalesce(g.max_running, limits.group_max_running) end as maximum,
+               case when g.group_key <> '' then coalesce(g.starts, limits.group_starts) end as starts,
+               case when g.starts is null then limits.group_per else g.per end as per
+        from postmill.groups as g
+        where g.queue_name = queue and g.group_key = next.group_key
+          for update skip locked
+    ) as g;
+    is_busy := cardinality(locked) < cardinality(keys);
+    is_full := false;
+    has_more := is_busy;
+    has_limits := coalesce(array_remove(maxima, null) <> '{}', false);
+    if locked = '{}' then
+        return;
+    end if;
+    quantum := ceil(room::numeric / cardinality(locked));
+    with place as materialized (
+        select l.key, case when l.maximum is null then quantum else l.maximum - (
+                   select count(*) from postmill.gates as held
+                   where held.queue_name = queue and held.group_key = l.key and held.claim_id >= oldest
+               ) end as free
+        from unnest(locked, maxima) as l (key, maximum)
+    ), pick as materialized (
+        select waiting.msg_id, place.key
+        from place
+        cross join lateral (
+            select g.msg_id from postmill.gates as g
+            where g.queue_name = queue and g.group_key = place.key and g.claim_id is null
+              and g.rank > since and g.rank <= at and g.msg_id <> all (left_out)
+            order by g.rank, g.msg_id
+            limit least(place.free, quantum)
+        ) as waiting
+        where place.free > 0
+        limit room
+    )
+    select array_agg(pick.msg_id), array_agg(pick.key),
+           (select bool_or(place.free <= 0) from place),
+           has_more or exists (select from pick as p group by p.key having count(*) >= quantum)
+    into ids, of_keys, is_full, has_more
+    from pick;
+end
+$$;

@@ -1,0 +1,74 @@
+-- Claims messages that have a place: their rows, one claim, and their gates, which name it. See claim_gated for what
+-- comes back. A row that is not parked any more, or is in another group, is not taken, nor is a locked one: `missed`.
+-- No condition on gates names claim_id, and none on the queue's vt has an equals sign: where the planner takes a table
+-- for empty, it would walk through an index of all that wait.
+-- Called by claim_gated, which holds the rows of the groups. Lock order: queue rows (skipping locked ones), claims,
+-- gates. Errors: 40001, when a gate that nothing but a bug could take away is gone.
+create or replace function postmill._take_gated(
+    queue text, relation regclass, ids bigint[], of_keys text[], at timestamptz, lease interval, max_bytes integer,
+    worker_id uuid, has_headers boolean, has_last_read_at boolean, unread boolean,
+    out claim_id bigint, out vt_us bigint, out msg_ids bigint[], out read_cts integer[], out enqueued_us bigint[],
+    out messages text[], out headers text[], out failures integer[], out lost_leases integer[],
+    out missed bigint[], out cut_short boolean
+)
+language plpgsql volatile
+set search_path = ''
+as $$
+declare
+    seen   bigint[];
+    places bigint;
+begin
+    execute format($text$
+with candidate as materialized (
+    select lane.msg_id, sum(lane.stored) over (rows unbounded preceding) - lane.stored as bytes_before
+    from (select wanted.msg_id, q.stored
+          from unnest($1::bigint[], $2::text[]) as wanted (msg_id, key)
+          cross join lateral (
+              select coalesce(pg_column_size(q.message), 0) as stored from %1$s as q
+              where q.msg_id = wanted.msg_id and q.vt is not distinct from postmill._parked_until()
+                and %4$s = wanted.key
+                for update skip locked
+          ) as q) as lane
+),
+claimed as (
+    update %1$s as q
+       set vt = $3::timestamptz + $4::interval, read_ct = least(q.read_ct, 2147483646) + 1 %2$s
+     where q.msg_id = any (array(select msg_id from candidate where bytes_before < $6::bigint))
+    returning q.msg_id, q.read_ct, q.vt, q.enqueued_at, q.message, %5$s as headers,
+              case when q.enqueued_at <= $3 then q.enqueued_at else '-infinity' end as since
+),
+claim as (
+    insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts)
+    select $7::uuid, $5::text, array_agg(msg_id), array_agg(read_ct) from claimed having count(*) > 0
+    returning claim_id
+),
+held as (
+    update postmill.gates as gate set claim_id = (select claim_id from claim)
+     where gate.queue_name = lower($5::text) and gate.msg_id = any (array(select msg_id from claimed))
+    returning gate.msg_id
+)
+select (select claim_id from claim), (select count(*) from held),
+       (select array_agg(msg_id) from candidate), (select count(*) from candidate) > count(*),
+       (extract(epoch from max(vt)) * 1000000)::bigint, array_agg(msg_id), array_agg(read_ct),
+       array_agg((date_part('epoch', least(greatest(enqueued_at, '0001-01-02'), '9999-12-30')) * 1000000)::bigint),
+       %3$s,
+--+ counted_failures
+  from claimed
+$text$,
+        relation,
+        case when has_last_read_at then ', last_read_at = $3' end,
+        case when unread then 'array_agg(''null''::text), null::text[]'
+             else 'array_agg(coalesce(message::text, ''null'')),
+                   case when count(headers) > 0 then array_agg(headers::text) end' end,
+        case when has_headers then 'coalesce(left(q.headers ->> ''postmill-group'', 200), '''')' else '''''' end,
+        case when has_headers then 'q.headers' else 'null::jsonb' end)
+    into claim_id, places, seen, cut_short, vt_us, msg_ids, read_cts, enqueued_us, messages, headers, failures,
+        lost_leases
+    using ids, of_keys, at, lease, queue, max_bytes, worker_id;
+    if places < cardinality(msg_ids) then
+        raise exception 'a message of queue % has no place in its group', quote_literal(queue)
+            using errcode = 'serialization_failure', hint = 'It is tried again.';
+    end if;
+    missed := array(select unnest(ids) except select unnest(seen));
+end
+$$;
