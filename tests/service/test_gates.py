@@ -1,15 +1,9 @@
-"""Messages of a group wait for a place in it, whoever sent them, and the limits hold for all workers together."""
+"""Messages of a group wait for a place in it, whoever sent them; the limits hold for all workers together."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING
-
 from postmill import worker
 from tests.service.running import finished, running
-
-if TYPE_CHECKING:
-    from postmill.handlers import Worker
 
 
 async def test_messages_of_groups_are_run(database_url: str) -> None:

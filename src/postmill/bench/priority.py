@@ -100,7 +100,7 @@ class Side:
     async def _shape(self) -> QueueShape:
         return self.place.shape
 
-    def _claimed(self, _claim: Claim, messages: list[Message]) -> None:
+    def _claimed(self, _claim: Claim, messages: list[Message], _to_park: object = None) -> None:
         self.held += messages
 
 

@@ -172,7 +172,11 @@ class Maintenance(ThreadedService):
         self._heartbeat = Heartbeat(
             shared, workers, self._call, self._rescuer.doubt, events, pooled=self._address.pooled
         )
-        gates, edges, pruner = GateSweeper(shared, workers, events), Sweeper(shared, events), Pruner(shared, events)
+        gates, edges, pruner = (
+            GateSweeper(shared, workers, events),
+            Sweeper(shared, events),
+            Pruner(shared, events),
+        )
         self._duties = (self._renewer, self._heartbeat, self._rescuer, gates, edges, pruner)
         for duty in self._duties:
             duty.on_giving_up.append(self._part_gave_up)
