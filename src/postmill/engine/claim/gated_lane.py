@@ -14,8 +14,11 @@ from postmill.model.queue.gate_horizon import LONG_AGO, GateHorizon
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from postmill.engine.claim.lane import Bounds
     from postmill.model.queue.cursor import Cursor
+    from postmill.model.queue.message import Message
     from postmill.model.queue.queue_name import QueueShape
 
 FULL_S = 0.5
@@ -52,6 +55,7 @@ class Gated(Lane):
         self.horizon = GateHorizon()
         self._not_before = LONG_AGO
         """Until then, by the server's clock, a claim would give nothing."""
+        self._limited = False
         self._odd = False
         self._found = False
         """Whether this round through the groups has given a message."""
@@ -63,8 +67,11 @@ class Gated(Lane):
         self.again_in_s = self.due_in_s = None
         self._not_before, self.horizon = LONG_AGO, GateHorizon()
 
-    def activate(self, *, gated: bool) -> None:
-        """Whether the queue has gates, as the database says. When that is news, they are looked at."""
+    def activate(self, row: Any) -> None:
+        """What the database says of the queue: whether it has gates (when that is news, they are looked at),
+        and whether all of its messages have to pass them.
+        """
+        self._limited, gated = bool(row["limited"]), bool(row["gated"])
         if gated and not self.active:
             self.waiting = True
         self.active = gated
@@ -87,21 +94,39 @@ class Gated(Lane):
         horizon = self.horizon
         return horizon.after_key, horizon.since, horizon.oldest, horizon.unseen
 
-    def takes_turns(self, lookback: int) -> bool:
-        """Whether it claims now."""
-        return self.active and (self.waiting or lookback > 0)
-
-    def reserve(self, room: int) -> int:
-        """The part of the room that is kept for it while the fast lane has messages too: half, and of an odd
-        number the larger half at every other turn.
+    def shared(self, lanes: Iterable[Lane], room: int, lookback: int) -> Iterator[tuple[Lane, int]]:
+        """The lanes that lead and have a turn now, and the room of each with those before it. While messages
+        wait here, the others are not asked after they gave nothing: polls and wake-ups tell when they have
+        something again. Where both have a turn, half of the room is kept for this one, and of an odd number
+        the larger half at every other turn.
         """
-        self._odd = not self._odd
-        return (room + self._odd) // 2
+        is_here = self.active and (self.waiting or lookback > 0)
+        others = lookback > 0 or not (is_here and self.waiting)
+        leading = [lane for lane in lanes if lane.leads and lane is not self and (others or lane.waiting)]
+        kept = 0
+        if is_here and leading:
+            self._odd = not self._odd
+            kept = (room + self._odd) // 2
+        yield from ((lane, room - kept) for lane in leading)
+        if is_here:
+            yield self, room
+
+    def to_park(self, lane: Lane, row: Any, messages: list[Message]) -> list[Message]:
+        """Those messages of a claim from ``lane`` that have to pass this lane, or wait for others, before
+        they run. Messages that have passed it are marked: they have a place.
+        """
+        if lane is not self:
+            if row["headers"] is None and not self._limited:
+                return []
+            return [message for message in messages if self._limited or message.has_to_wait]
+        for message in messages:
+            message.gated = True
+        return []
 
     def looked(self, cursor: Cursor, row: Any) -> None:
         """See :class:`Lane`."""
         was_active = self.active
-        self.activate(gated=bool(row["gated"]))
+        self.activate(row)
         if not (was_active and self.active):
             return
         in_s = row["gate_in_s"]

@@ -7,7 +7,6 @@ claim policy decides when to claim.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from postmill.engine.claim.band import IN_USE_S, Bands
+from postmill.engine.claim.claimed import NOTHING, Claimed, messages_of
 from postmill.engine.claim.gated_lane import Gated
 from postmill.engine.claim.lane import lanes_of_a_queue
 from postmill.engine.claim.odd_rows import OddRows
 from postmill.model.queue.claim_steps import QueueSnapshot
 from postmill.model.queue.cursor import Cursor
-from postmill.model.queue.message import Claim, Message
+from postmill.model.queue.message import Claim
 from postmill.model.queue.silence import granted_s
 from postmill.sql.catalog import queue_statement
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.claim.lane import Bounds, Lane, Overlooked
     from postmill.engine.claim.odd_rows import Fetch
+    from postmill.model.queue.message import Message
     from postmill.model.queue.queue_name import QueueShape
     from postmill.model.queue.worker_options import WorkerOptions
 
@@ -42,18 +43,6 @@ RIVALS_CLAIMS = 100
 """A busy worker looks at this many claims before its own last one, to see which other workers claim. 100 are
 about the last second of a busy queue, and cost one index scan.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """The result of one turn of claims."""
-
-    messages: int
-    complete: bool
-    """Whether these lanes have no more due messages."""
-
-
-_NOTHING = Claimed(0, complete=True)
 
 
 class QueueLanes:
@@ -85,8 +74,6 @@ class QueueLanes:
         """The lanes, in the order in which they are claimed from. Another one may be put anywhere."""
         self.bands: Bands | None = None
         """The bands of a queue with priorities, as the last poll showed; None in another one."""
-        self._limited = False
-        """Whether every message of the queue has to pass the gated lane."""
         self._hint_at = 0.0
         self._in_doubt = False
         """Whether the server may be another one: then the cursor is made anew, and is not recorded for other
@@ -142,8 +129,7 @@ class QueueLanes:
         for lane in self.in_order:
             lane.begin()
         self._prioritise(self.has_priorities, anew=True)
-        self.gated.activate(gated=bool(row["gated"]))
-        self._limited = bool(row["limited"])
+        self.gated.activate(row)
         return shape
 
     def forget(self) -> None:
@@ -188,22 +174,11 @@ class QueueLanes:
         are looked at again.
         """
         found, complete = 0, True
-        leading = [lane for lane in self.in_order if lane.leads and self._has_a_turn(lane, lookback)]
-        kept = self.gated.reserve(wanted) if self.gated in leading and len(leading) > 1 else 0
-        for lane in leading:
-            share = lane.share(wanted - kept * (lane is not self.gated), found)
-            claimed = await self._turn_of(lane, share, lookback)
+        for lane, room in self.gated.shared(self.in_order, wanted, lookback):
+            claimed = await self._turn_of(lane, lane.share(room, found), lookback)
             found += claimed.messages
             complete = complete and claimed.complete
         return Claimed(found, complete)
-
-    def _has_a_turn(self, lane: Lane, lookback: int) -> bool:
-        """Whether a lane that leads is claimed from now. While messages wait at the gates, the others are not
-        asked after they gave nothing: polls and wake-ups tell when they have something again.
-        """
-        if lane is self.gated:
-            return self.gated.takes_turns(lookback)
-        return lane.waiting or lookback > 0 or not (self.gated.active and self.gated.waiting)
 
     async def behind(self, share: int) -> int:
         """Claim at most ``share`` from each lane that does not lead. Returns how many there were in all."""
@@ -230,7 +205,6 @@ class QueueLanes:
             self.bands.looked(row)
         if asked:
             self.gated.polled(row, self._last_claim_id)
-        self._limited = bool(row["limited"])
         for lane in self.in_order:
             lane.looked(self.cursor, row)
         self.cursor.looked(row["sequence"], row["writers"] or ())
@@ -283,7 +257,7 @@ class QueueLanes:
         cursor = self.cursor
         bounds = lane.bounds(cursor, time.monotonic(), lookback)
         if bounds is None:
-            return _NOTHING
+            return NOTHING
         row = await self._claim(lane, bounds, limit)
         messages = self._handed_over(lane, row)
         lane.claimed(cursor, bounds, row, time.monotonic())
@@ -340,16 +314,10 @@ class QueueLanes:
         # The lease is counted from when the statement was sent: its answer may have waited in this process.
         self._last_claim_id = row["claim_id"]
         claim = Claim(row["claim_id"], row["now"], self._connection.sent_at)
-        messages = _messages(self._queue, row, claim)
+        messages = messages_of(self._queue, row, claim)
         for message in messages if self._unread else ():
             message.unread = self._unread
-        to_park: list[Message] = []
-        if lane is self.gated:
-            for message in messages:
-                message.gated = True
-        elif self._limited or row["headers"] is not None:
-            to_park = [message for message in messages if self._limited or message.has_to_wait]
-        self._on_claim(claim, messages, to_park)
+        self._on_claim(claim, messages, self.gated.to_park(lane, row, messages))
         return messages
 
     async def _after_patrol(self, lane: Lane, row: Any, messages: list[Message]) -> None:
@@ -359,29 +327,3 @@ class QueueLanes:
             self.on_overlooked(found)
         if row["complete"]:
             await self._remember()
-
-
-def _messages(queue: str, row: Any, claim: Claim) -> list[Message]:
-    """The messages of a claim, in order of id."""
-    vt_us, ids = row["vt_us"], row["msg_ids"]
-    nothing = [None] * len(ids)
-    zero = [0] * len(ids)
-    messages = [
-        Message(queue, msg_id, read_ct, vt_us, enqueued_us, raw, headers, failures, lost_leases, claim)
-        for msg_id, read_ct, enqueued_us, raw, headers, failures, lost_leases in zip(
-            ids,
-            row["read_cts"],
-            row["enqueued_us"],
-            row["messages"],
-            row["headers"] or nothing,
-            row["failures"] or zero,
-            row["lost_leases"] or zero,
-            strict=True,
-        )
-    ]
-    messages.sort(key=_by_id)
-    return messages
-
-
-def _by_id(message: Message) -> int:
-    return message.msg_id

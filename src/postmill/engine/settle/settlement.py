@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Pair = tuple["Message", "Outcome"]
 
-KINDS = frozenset({"complete", "reschedule", "dead_letter", "cancel", "close", "park"})
+KINDS = frozenset({"complete", "reschedule", "dead_letter", "cancel", "close", "gate"})
 """The engine's own kinds. ``settlement_lacks.sql`` knows the tables and rights that each of them needs."""
 
 

@@ -185,7 +185,7 @@ OWN: Mapping[type, Entry] = {
         kind="reschedule", event=Event.MESSAGE_RELEASED, build=_reschedule, diagnosis="reschedule"
     ),
     Cancelled: _own(kind="cancel", event=Event.MESSAGE_CANCELLED, build=_cancel, diagnosis="cancel"),
-    Parked: _own(kind="park", event=Event.MESSAGE_PARKED, build=_park, diagnosis="park"),
+    Parked: _own(kind="gate", event=Event.MESSAGE_PARKED, build=_park, diagnosis="gate"),
     Lost: _own(kind="close", event=Event.LEASE_LOST, build=_close, keeps_row=True, diagnosis="close"),
     Settled: _own(
         kind="close", event=Event.MESSAGE_COMPLETED, build=_close, keeps_row=True, diagnosis="close"

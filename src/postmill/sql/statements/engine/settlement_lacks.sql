@@ -6,14 +6,14 @@
 -- Returns each lack in words, and whether it is the queue's own table that is gone. Takes no locks. Errors: none.
 with needed (kinds, schema_name, table_name, rights) as (
     values
-        ('{complete,reschedule,dead_letter,cancel,park}'::text[], 'pgmq', $1::text, '{select}'::text[]),
+        ('{complete,reschedule,dead_letter,cancel,gate}'::text[], 'pgmq', $1::text, '{select}'::text[]),
         ('{complete,dead_letter,cancel}', 'pgmq', $1::text, '{delete}'),
-        ('{reschedule,park}', 'pgmq', $1::text, '{update}'),
+        ('{reschedule,gate}', 'pgmq', $1::text, '{update}'),
         ('{complete}', 'pgmq', $2::text, '{insert}'),
-        ('{complete,reschedule,dead_letter,cancel,close,park}', 'postmill', 'claims', '{select,update,delete}'),
-        ('{park}', 'postmill', 'gates', '{select,insert,update}'),
-        ('{park}', 'postmill', 'groups', '{insert}'),
-        ('{park}', 'postmill', 'blocked', '{select}'),
+        ('{complete,reschedule,dead_letter,cancel,close,gate}', 'postmill', 'claims', '{select,update,delete}'),
+        ('{gate}', 'postmill', 'gates', '{select,insert,update}'),
+        ('{gate}', 'postmill', 'groups', '{insert}'),
+        ('{gate}', 'postmill', 'blocked', '{select}'),
         ('{reschedule,dead_letter,close}', 'postmill', 'failures', '{insert}'),
         ('{dead_letter}', 'postmill', 'dead_letters', '{insert}'),
         ('{cancel}', 'postmill', 'cancellations', '{insert,update}')
