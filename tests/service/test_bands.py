@@ -53,7 +53,7 @@ class Scene:
         [row] = await self.db.fetch(statement("queue_shape"), "tasks")
         return QueueShape.of(dict(row))
 
-    def _take(self, _claim: Claim, messages: list[Message]) -> None:
+    def _take(self, _claim: Claim, messages: list[Message], _to_park: object) -> None:
         self.given += [message.msg_id for message in messages]
 
     async def send(self, count: int = 1, priority: int = 0, *, due_s: float = 0) -> list[int]:
