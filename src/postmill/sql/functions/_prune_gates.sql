@@ -22,7 +22,7 @@ begin
     )
     select array_agg(had.queue_name) into gone
     from (select named.queue_name from named union select grouped.queue_name from grouped) as had
-    where to_regclass(format('pgmq.%I', 'q_' || had.queue_name)) is null;
+    where to_regclass('pgmq.' || quote_ident('q_' || had.queue_name)) is null and had.queue_name is not null;
     if gone is null then
         return;
     end if;

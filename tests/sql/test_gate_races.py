@@ -1,0 +1,113 @@
+"""Places in a group are counted under the lock of the group's row, by a snapshot that was taken after it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from postmill.sql.catalog import scripts
+from tests.sql.asking import Database, value
+from tests.sql.test_claim_gated import claim_gated, send
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+GROUPS = "from unnest(keys) as next (group_key)"
+PAUSED = """from (select k as group_key from unnest(keys) as k
+      where case when current_setting('test.pause', true) = 'on'
+            then pg_advisory_xact_lock(7) is not null else true end) as next"""
+COUNT = """select count(*) from postmill.gates as held
+                   where held.queue_name = queue and held.group_key = l.key and held.claim_id >= oldest"""
+MAXIMUM = "then coalesce(g.max_running, limits.group_max_running) end as maximum"
+COUNTED = """then coalesce(g.max_running, limits.group_max_running) - (
+                   select count(*) from postmill.gates as held
+                   where held.queue_name = queue and held.group_key = g.group_key and held.claim_id >= oldest
+               )::integer end as maximum"""
+
+
+def replaced(text: str, *changes: tuple[str, str]) -> bytes:
+    for old, new in changes:
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    return text.encode()
+
+
+def claimed_in_all(db: Database, connect: Callable[[], Database], *changes: tuple[str, str]) -> int:
+    """Two claims of a group with one place. The second has looked at the group, and is about to lock its row,
+    when the first one commits.
+    """
+    db.execute(replaced(dict(scripts("functions"))["_pick_gated"], (GROUPS, PAUSED), *changes))
+    send(db, "a", "a")
+    db.execute(b"select postmill.limit_groups('re-size', max_running => 1)")
+    claim_gated(db, 0)  # the group's row is there
+    first, second = connect(), connect()
+    second.execute(b"set test.pause = 'on'")
+    db.execute(b"select pg_advisory_lock(7)")
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(claim_gated, second)
+        while not value(db, "select cardinality(pg_blocking_pids($1)) > 0", second.info.backend_pid):
+            assert not late.done()
+        assert claim_gated(first)["msg_ids"] == [1]
+        db.execute(b"select pg_advisory_unlock(7)")
+        late.result()
+    held: int = value(db, "select count(*) from postmill.gates where claim_id is not null")
+    return held
+
+
+def test_a_claim_that_comes_a_moment_later_counts_the_first_one(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    assert claimed_in_all(db, connect) == 1
+
+
+def test_counted_in_the_statement_that_locks_a_group_runs_too_many(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    """The control: 155 times in a race of the prototype, and each time here."""
+    assert claimed_in_all(db, connect, (COUNT, "select 0"), (MAXIMUM, COUNTED)) == 2
+
+
+def test_a_group_that_another_session_counts_is_left_to_it(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    """A claim never waits for another one."""
+    send(db, "a", "b")
+    claim_gated(db, 0)
+    with connect() as other:
+        other.execute(b"begin; select from postmill.groups where group_key = 'a' for update")
+        claimed = claim_gated(db)
+        assert (claimed["msg_ids"], claimed["is_busy"], claimed["complete"]) == ([2], True, False)
+        other.execute(b"rollback")
+    assert claim_gated(db)["msg_ids"] == [1]
+
+
+def test_a_queue_that_another_session_counts_is_left_to_it(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    db.execute(b"select postmill.limit_queue('re-size', max_running => 5)")
+    send(db, "a")
+    claim_gated(db, 0)
+    with connect() as other:
+        other.execute(b"begin; select from postmill.groups where group_key = '' for update")
+        claimed = claim_gated(db)
+        assert (claimed["msg_ids"], claimed["is_busy"]) == ([], True)
+        other.execute(b"rollback")
+
+
+def test_a_gate_that_is_parked_again_while_it_is_mended_stays(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    """Its message was leased by another client, and comes back to its group in this very moment: removing the
+    gate would leave the message parked for ever.
+    """
+    send(db, "a")
+    db.execute(b"select pgmq.set_vt('re-size', 1, 60)")
+    mend = "select postmill._mend_gates('re-size', 'pgmq.\"q_re-size\"', '{1}')"
+    parking = connect()
+    parking.execute(b"begin")
+    parking.execute(b'update pgmq."q_re-size" set vt = postmill._parked_until()')
+    parking.execute(b"select postmill._park('re-size', '{1}', '{a}', array[now()])")
+    assert value(db, mend) == 0
+    parking.execute(b"commit")
+    assert value(db, "select count(*) from postmill.gates") == 1
+    assert claim_gated(db)["msg_ids"] == [1]
