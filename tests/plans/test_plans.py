@@ -243,7 +243,7 @@ def test_plan(queue: HotQueue, pins: str, name: str) -> None:
     plan = explained(queue.db, text, arguments, pins=pins)
     assert plan.read_whole() <= {"q_hot_msg_id_seq"}
     assert plan.indexes("q_hot") <= hot.indexes
-    assert plan.sorts == ("heads" in name)  # of ten heads at most
+    assert plan.sorts <= ("heads" in name)  # of ten heads at most
     assert plan.rows_read("q_hot") <= 6 * BATCH
     assert plan.compared_in_vain <= BATCH
     assert plan.buffers <= BATCH * hot.pages + (hot.dead_pages if queue.behind else 0)

@@ -50,7 +50,10 @@ def as_role(database_url: str, db: psycopg.Connection[dict[str, Any]]) -> Iterat
         keeper.execute(f"drop role {role}")
 
 
-async def test_it_completes_dead_letters_and_sends(as_role: str, db: Any) -> None:
+@pytest.mark.parametrize("priorities", [False, True])
+async def test_it_completes_dead_letters_and_sends(as_role: str, db: Any, priorities: bool) -> None:
+    if priorities:
+        db.execute("select postmill.enable_priority('mails')")
     for payload in ("{}", '{"bad": true}'):
         db.execute("select postmill.send('mails', $1::text::jsonb)", (payload,))
     account = await drain(deliver, database=as_role)
