@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from postmill.db.tools import checks
+from tests.sql.waiting import block, hold, live, park
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,51 @@ def test_a_paused_queue_with_work_is_a_warning(cli: Cli) -> None:
     cli("queue", "pause", "tasks")
     found = finding(cli, "queues")
     assert (found["status"], found["fix"]) == ("warn", "postmill queue resume tasks")
+
+
+def test_waiting_messages_without_a_worker_are_a_warning(cli: Cli, db: Database) -> None:
+    cli("queue", "create", "tasks")
+    park(db, "tasks")
+    assert finding(cli, "queues")["found"] == "no worker for tasks (1 waiting)"
+
+
+def test_places_without_a_claim_are_a_warning(cli: Cli, db: Database) -> None:
+    cli("queue", "create", "tasks")
+    hold(db, "tasks")
+    assert finding(cli, "groups")["status"] == "pass"
+    db.execute("delete from postmill.claims")
+    found = finding(cli, "groups")
+    assert (found["status"], found["found"]) == (
+        "warn",
+        "places that are held by claims which are gone: 1 in tasks",
+    )
+    assert found["fix"].startswith("postmill worker run")
+
+
+def test_a_limit_that_only_older_workers_could_keep_is_a_warning(cli: Cli, db: Database) -> None:
+    cli("queue", "create", "tasks")
+    db.execute("select postmill.limit_groups('tasks', max_running => 1)")
+    live(db, "tasks", version="0.0.9")
+    found = finding(cli, "groups")
+    assert found["status"] == "warn"
+    assert found["found"].endswith("start no message that waits: tasks")
+    live(db, "tasks", version="9.0.0")
+    assert finding(cli, "groups")["status"] == "pass"
+
+
+def test_messages_that_wait_for_a_dead_one_are_a_warning(cli: Cli, db: Database) -> None:
+    cli("queue", "create", "tasks")
+    waits = block(db, "tasks", ("mail", 4), on_dead="block", died=True)
+    assert finding(cli, "dependents")["status"] == "pass"
+    db.execute("update postmill.blocked set due_at = now() - interval '2 min'")
+    found = finding(cli, "dependents")
+    assert (
+        found["found"]
+        == f"they wait in vain: 1 in tasks for a message that is dead, {waits} for 4 of queue mail"
+    )
+    assert found["fix"] == (
+        f"postmill dead list mail, then postmill dead replay; or postmill message cancel tasks {waits}"
+    )
 
 
 def test_a_paused_queue_is_a_warning_beside_others_and_while_a_worker_runs(cli: Cli, db: Database) -> None:

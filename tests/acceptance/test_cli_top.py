@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.sql.waiting import hold, park
+
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Cli
 
@@ -50,6 +52,19 @@ def test_once_off_a_terminal_is_plain_text(cli: Cli, busy: None) -> None:
     assert queues.splitlines()[1].split("\t")[:2] == ["emails", "1"]
     assert workers.splitlines()[1].startswith("deliver\temails\tactive")
     assert failures.splitlines()[1].endswith("SMTPError: mailbox [bold]full")
+
+
+def test_groups_at_their_limits_are_shown_and_only_then(cli: Cli, busy: None, db: Any) -> None:
+    db.execute("select postmill.limit_groups('emails', max_running => 1)")
+    hold(db, "emails")
+    park(db, "emails")
+    answer = cli("top", "--once", "--interval", "0.1").out.strip().split("\n\n")
+    assert answer[1].splitlines() == [
+        "queue\tgroup\theld_up_by",
+        "emails\tacme\tgroup acme is at its limit of 1, held by 3",
+    ]
+    (queue,) = cli("top", "--json", "--interval", "0.1").json["queues"]
+    assert (queue["waiting"], queue["oldest_waiting_s"] >= 0) == (1, True)
 
 
 def test_off_a_terminal_frames_follow_until_ctrl_c(spawn: Any, busy: None) -> None:

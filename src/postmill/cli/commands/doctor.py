@@ -74,7 +74,7 @@ def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
 def _in_this_project(settings: Settings, finding: Finding) -> Finding:
     """A queue without a worker: how to run the worker or the function of this project that works on it."""
     from postmill.cli import discover
-    from postmill.db.tools.checks import RUN_A_WORKER
+    from postmill.db.tools.waiting_checks import RUN_A_WORKER
 
     if RUN_A_WORKER not in finding.fix:
         return finding

@@ -4,7 +4,7 @@ nothing itself.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from postmill.db.tools import reads
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 MAX_WORKERS = 50
 """The most workers that are read for one frame. 50: no terminal has room for more lines below the queues."""
+MAX_GROUPS = 20
+"""The most groups that are read for one frame. 20: with more of them at their limits, ``postmill.limits`` is
+the place to look.
+"""
 MAX_FAILURES = 10
 """The most failures that are read for one frame. 10: they stand below the workers, and the newest matter."""
 
@@ -25,6 +29,8 @@ class Frame:
     queues: list[dict[str, Any]]
     workers: list[dict[str, Any]]
     failures: list[dict[str, Any]]
+    held_up: list[dict[str, Any]] = field(default_factory=list)
+    """Groups whose messages wait for a limit. Not shown when there are none."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -47,6 +53,7 @@ class Reader:
             queues,
             reads.workers(self._connection, everyone=False, limit=MAX_WORKERS),
             reads.latest_failures(self._connection, limit=MAX_FAILURES),
+            reads.held_up(self._connection, limit=MAX_GROUPS),
         )
 
 

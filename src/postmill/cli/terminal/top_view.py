@@ -31,16 +31,19 @@ SECTIONS = {
         "oldest_waiting_s",
         "workers",
     ),
+    "held_up": ("queue", "group", "held_up_by"),
     "workers": ("worker", "queue", "state", "in_flight", "max_concurrent", "host", "pid", "heartbeat_age_s"),
     "failures": ("failed_at", "queue", "msg_id", "attempt", "kind", "error"),
 }
 """What is shown of each part, in this order."""
+OPTIONAL = frozenset({"held_up"})
+"""Parts that are left out when they are empty."""
 
 
 def lines(frame: Frame) -> Iterator[str]:
     """The frame as plain text: a heading, then one line a row, tab-separated; an empty line between parts."""
     now = datetime.datetime.now(datetime.UTC)
-    for part, columns in SECTIONS.items():
+    for part, columns in _parts(frame):
         yield "\t".join((part, *columns[1:]) if part == "queues" else columns)
         for row in getattr(frame, part):
             yield "\t".join(
@@ -54,7 +57,7 @@ def screen(frame: Frame, *, said: str, width: int, now: datetime.datetime) -> Te
     from rich.text import Text
 
     shown = [styled(said, DIM), ""]
-    for part, columns in SECTIONS.items():
+    for part, columns in _parts(frame):
         rows = [_shown(row, columns) for row in getattr(frame, part)]
         shown += (
             table.lines(
@@ -71,6 +74,13 @@ def screen(frame: Frame, *, said: str, width: int, now: datetime.datetime) -> Te
         )
         shown.append("")
     return Text.from_ansi("\n".join(shown), no_wrap=True)
+
+
+def _parts(frame: Frame) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """The parts of the frame that are shown, with their columns."""
+    return (
+        (part, columns) for part, columns in SECTIONS.items() if part not in OPTIONAL or getattr(frame, part)
+    )
 
 
 def _shown(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import psycopg
 from postmill.client.psycopg_connection import with_known_pooler
 from postmill.db.tools import migrate, pgmq, reads, schedules
 from postmill.db.tools.connect import connect
+from postmill.db.tools.waiting_checks import RUN_A_WORKER, dependents, groups
 from postmill.model.errors import PostmillError
 from postmill.model.finding import Finding
 from postmill.sql.catalog import queue_statement, statement
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
     Check: TypeAlias = Callable[[Connection, Address], Finding]
 
-RUN_A_WORKER = "postmill worker run MODULE:NAME"
-"""What to do about a queue without a worker, as far as the database can tell."""
 MAX_SKEW_S = 5.0
 """How far this machine's clock and the server's may differ, in seconds. 5 s: clocks that are set over the
 network differ by less than one, and with more the times in two logs can no longer be compared.
@@ -185,14 +184,12 @@ def round_trip(connection: Connection, _: Address) -> Finding:
 
 def queues(connection: Connection, _: Address) -> Finding:
     """Queues whose messages are not taken: they are paused, whether workers run or not, or have no worker."""
-    ready = [row for row in reads.queues(connection) if row["ready"]]
-    paused = [row["queue"] for row in ready if row["paused_at"]]
-    lonely = {row["queue"]: row["ready"] for row in ready if not row["paused_at"] and not row["workers"]}
+    due = [row for row in reads.queues(connection) if row["ready"] or row["oldest_waiting_s"] is not None]
+    paused = [row["queue"] for row in due if row["paused_at"]]
+    lonely = {row["queue"]: _left(row) for row in due if not row["paused_at"] and not row["workers"]}
     found, fixes = [], []
     if lonely:
-        found.append(
-            "no worker for " + ", ".join(f"{queue} ({count} ready)" for queue, count in lonely.items())
-        )
+        found.append("no worker for " + ", ".join(f"{queue} ({left})" for queue, left in lonely.items()))
         fixes.append(RUN_A_WORKER)
     if paused:
         found.append(f"paused: {', '.join(paused)}")
@@ -200,6 +197,12 @@ def queues(connection: Connection, _: Address) -> Finding:
     if not found:
         return Finding("queues", "pass", "none waits paused or without a worker")
     return Finding("queues", "warn", "; ".join(found), "; ".join(fixes), tuple(lonely or paused))
+
+
+def _left(row: dict[str, Any]) -> str:
+    """How many messages of a queue could run, or wait."""
+    counts = {state: row[state] for state in ("ready", "waiting")}
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
 
 
 def left_ready(connection: Connection, _: Address) -> Finding:
@@ -320,6 +323,8 @@ CHECKS_OF_SCHEMA: dict[str, Check] = {
     "left ready": left_ready,
     "ids": ids,
     "priorities": priorities,
+    "groups": groups,
+    "dependents": dependents,
     "dead letters": dead_letters,
     "schedules": schedules.checked,
 }

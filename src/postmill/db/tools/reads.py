@@ -54,6 +54,11 @@ def top_queues(connection: Connection) -> list[Row]:
     return connection.execute(statement("read_top_queues")).fetchall()
 
 
+def held_up(connection: Connection, *, limit: int) -> list[Row]:
+    """Groups whose messages wait for a limit, of every queue; the group '' is the whole queue."""
+    return connection.execute(statement("read_held_up"), (limit,)).fetchall()
+
+
 def latest_failures(connection: Connection, *, limit: int) -> list[Row]:
     """The latest failed attempts of all queues, newest first."""
     return connection.execute(statement("read_top_failures"), (limit,)).fetchall()

@@ -4,6 +4,9 @@
 create or replace function postmill._limit_reached(queue text, group_key text) returns text
 language plpgsql stable
 set search_path = ''
+set enable_sort = off
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -24,11 +27,20 @@ begin
     left join postmill.queues as known on known.queue_name = lower(queue)
     left join postmill.groups as own on own.queue_name = lower(queue) and own.group_key = _limit_reached.group_key;
     if limits.max_running is not null then
-        holders := array(
-            select gate.msg_id from postmill.gates as gate
-            where gate.queue_name = lower(queue) and (is_queue or gate.group_key = _limit_reached.group_key)
-              and gate.claim_id is not null
-            order by gate.msg_id limit limits.max_running);
+        -- In the order of the index, so that no more are read than the limit allows.
+        if is_queue then
+            holders := array(
+                select gate.msg_id from postmill.gates as gate
+                where gate.queue_name = lower(queue) and gate.claim_id is not null
+                order by gate.group_key, gate.claim_id limit limits.max_running);
+        else
+            holders := array(
+                select gate.msg_id from postmill.gates as gate
+                where gate.queue_name = lower(queue) and gate.group_key = _limit_reached.group_key
+                  and gate.claim_id is not null
+                order by gate.claim_id limit limits.max_running);
+        end if;
+        holders := array(select held.msg_id from unnest(holders) as held (msg_id) order by held.msg_id);
         if cardinality(holders) >= limits.max_running then
             return whose || ' is at its limit of ' || limits.max_running || ', held by '
                 || case when cardinality(holders) <= 5 then array_to_string(holders, ', ')
