@@ -83,7 +83,7 @@ async def test_sends_that_wake_nobody_are_found_when_they_fall_due(database_url:
 
 @asynccontextmanager
 async def held_back(url: str, workers: int = 1) -> AsyncIterator[tuple[Running, asyncio.Event, list[int]]]:
-    """Workers at rest that poll once an hour, an event that lets their handlers end, and what these started."""
+    """Workers at rest that poll once an hour, an event that ends their handlers, and what these started."""
     gate, started = asyncio.Event(), list[int]()
 
     def made() -> Worker:
@@ -191,3 +191,17 @@ async def test_a_retried_message_of_a_group_starts_at_once(database_url: str) ->
         await run.db.execute("select postmill.send('tasks', '1', delay => '1 hour', group_key => 'a')")
         assert await run.db.fetchval("select postmill.retry('tasks', 1)") == "ready"
         await until_started(run, started, 1)
+
+
+@pytest.mark.parametrize("delay", ["0 s", "0.3 s"])
+async def test_a_message_that_is_replaced_by_one_due_sooner_starts_in_time(
+    database_url: str, delay: str
+) -> None:
+    """The row is updated, which no trigger sees; the worker knows only when the one before was due."""
+    async with held_back(database_url) as (run, _, started):
+        await run.db.execute("select postmill.send('tasks', '1', delay => '1 hour', unique_key => 'k')")
+        await run.db.execute(
+            f"select postmill.send('tasks', '2', delay => '{delay}', unique_key => 'k',"
+            " on_conflict => 'replace')"
+        )
+        await until_started(run, started, 2)

@@ -22,8 +22,6 @@ begin
     where gate.queue_name = queue and gate.msg_id = any (ids) and gate.claim_id is null;
     update postmill.blocked as waiting set due_at = _replace.due_at
     where waiting.queue_name = queue and waiting.msg_id = any (ids);
-    if due_at <= clock_timestamp() then
-        perform postmill._wake_one(queue);
-    end if;
+    perform postmill._wake_for(queue, due_at);
 end
 $$;

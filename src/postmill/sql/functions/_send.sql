@@ -51,9 +51,7 @@ begin
       and (limited or postmill._group_of(sent.headers) is not null);
     if gated is not null then
         perform postmill._park(queue, gated, groups, array_fill(due_at, array[cardinality(gated)]));
-        if due_at <= clock_timestamp() then
-            perform postmill._wake_one(queue);
-        end if;
+        perform postmill._wake_for(queue, due_at);
     end if;
     if after is not null then
         perform postmill._block(

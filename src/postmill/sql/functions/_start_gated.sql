@@ -42,9 +42,9 @@ begin
     left join rate on rate.key = had.key
     where rate.key is null or had.turn <= rate.granted;
     if limits.starts is not null and granted is not null then
-        select allowed.granted, case when allowed.granted < cardinality(granted) then allowed.again_at end
+        select allowed.granted, case when allowed.granted < cardinality(_start_gated.granted) then allowed.again_at end
         into allowed_now, next_at
-        from postmill._grant_starts(queue, '', cardinality(granted), limits.starts, limits.per) as allowed;
+        from postmill._grant_starts(queue, '', cardinality(_start_gated.granted), limits.starts, limits.per) as allowed;
         again_at := least(again_at, next_at);
         granted := granted[:allowed_now];
         granted_keys := granted_keys[:allowed_now];

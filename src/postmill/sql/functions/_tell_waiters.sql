@@ -1,6 +1,6 @@
 -- Notifies the clients that wait for the end of these messages, and no others: nothing is sent when no client waits.
--- Called by cancel, _take_blocked and by the statements that end messages and keep something about them, in their transaction; a
--- client that has missed it polls. Reads postmill.waiters. Takes no locks. Errors: none.
+-- Called by cancel, _take_blocked and by the statements that end messages and keep something about them, in their
+-- transaction; a client that has missed it polls. Reads postmill.waiters. Takes no locks. Errors: none.
 create or replace function postmill._tell_waiters(queue text, ids bigint[]) returns void
 language plpgsql volatile
 set search_path = ''
