@@ -17,38 +17,46 @@ as $$
 declare
     relation constant regclass := postmill._queue_table(queue);
     sequence constant text := pg_get_serial_sequence(relation::text, 'msg_id');
-    limited  boolean;
+    no_group text;       -- of a message without a group: '' in a queue with limits
     ids      bigint[];
     held     boolean[];  -- by place: its key was taken
+    taken_place bigint;
+    taken_id    bigint;
+    groups   text[];     -- by place, then of those that are gated
     gated    bigint[];
-    groups   text[];
 begin
     if not postmill._has_headers() then
         perform postmill._refuse_headers();
     end if;
     execute format('lock table %s in row exclusive mode', relation);
-    select coalesce(max_running, starts) is not null into limited from postmill.queues where queue_name = queue;
+    select '' into no_group from postmill.queues where queue_name = queue and num_nonnulls(max_running, starts) > 0;
     select array_agg(nextval(sequence)), array_agg(false) into ids, held from generate_series(1, cardinality(messages));
     if unique_keys is not null then
-        select array_agg(placed.msg_id order by placed.place), array_agg(placed.existed order by placed.place)
-        into ids, held
-        from postmill._place_keys(queue, unique_keys, ids, unique_for, on_conflict) as placed;
+        for taken_place, taken_id in
+            select * from postmill._take_keys(queue, unique_keys, ids, unique_for, on_conflict)
+        loop
+            ids[taken_place] := taken_id;
+            held[taken_place] := true;
+        end loop;
     end if;
+    groups := array(
+        select case when header ? 'postmill-group' then coalesce(postmill._group_of(header), no_group) else no_group end
+        from unnest(headers) as header);
+    -- Ids ascend with the place, except those of messages that are not inserted.
     execute format(
         'insert into %s (msg_id, vt, message, headers) overriding system value
-         select sent.id, case when sent.waits then postmill._parked_until() else $5 end, sent.message, sent.headers
-         from (select id, message, headers, held,
-                   after is not null or $6 or postmill._group_of(headers) is not null as waits
-               from unnest($1, $2, $3, $4, $7) as sent (id, message, headers, held, after)) as sent
-         where not sent.held
-         order by sent.id',
+         select sent.id, case when sent.after is null and sent.group_key is null then $5 else $6 end, sent.message,
+             sent.headers
+         from unnest($1, $2, $3, $4, $7, $8) as sent (id, message, headers, held, after, group_key)
+         where not sent.held',
         relation)
-    using ids, messages, headers, held, due_at, coalesce(limited, false), after;
-    select array_agg(sent.id), array_agg(coalesce(postmill._group_of(sent.headers), ''))
-    into gated, groups
-    from unnest(ids, headers, held, after) as sent (id, headers, held, after)
-    where not sent.held and sent.after is null
-      and (limited or postmill._group_of(sent.headers) is not null);
+    using ids, messages, headers, held, due_at, postmill._parked_until(), after, groups;
+    if groups is distinct from array_fill(null::text, array[cardinality(groups)]) then
+        select array_agg(sent.id), array_agg(sent.group_key)
+        into gated, groups
+        from unnest(ids, groups, held, after) as sent (id, group_key, held, after)
+        where not sent.held and sent.after is null and sent.group_key is not null;
+    end if;
     if gated is not null then
         perform postmill._park(queue, gated, groups, array_fill(due_at, array[cardinality(gated)]));
         perform postmill._wake_for(queue, due_at);
