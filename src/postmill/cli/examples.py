@@ -66,6 +66,7 @@ EXAMPLES = {
     "bench functions": "postmill bench functions --seconds 2",
     "bench schedules": "postmill bench schedules --schedules 1000",
     "bench settle": "postmill bench settle",
+    "bench unique": "postmill bench unique",
     "bench reads": "postmill bench reads",
     "docs": "postmill docs configuration",
     "completion": "postmill completion bash > ~/.local/share/bash-completion/completions/postmill",

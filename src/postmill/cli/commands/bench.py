@@ -300,6 +300,22 @@ def priority_command(session: Session, /, **options: Any) -> None:
     _run(session, lambda where, say: priority(where, PriorityOptions(**options), say))
 
 
+@bench.command("unique")
+@click.option(
+    "--messages", type=click.IntRange(1), default=20_000, show_default=True, help="Messages a side and round."
+)
+@_payload_bytes
+@_rounds
+@json_option
+@global_options
+@click.pass_obj
+def unique_command(session: Session, /, **options: Any) -> None:
+    """What unique keys cost batches of new messages, beside send_batch."""
+    from postmill.bench.unique import UniqueOptions, unique
+
+    _run(session, lambda where, say: unique(where, UniqueOptions(**options), say))
+
+
 @bench.command("functions")
 @click.option(
     "--requests",
