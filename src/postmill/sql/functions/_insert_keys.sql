@@ -1,6 +1,6 @@
--- Inserts unique keys that were free a moment ago, and returns them; none of them when one was taken meanwhile. Twice as
--- fast as an insert that looks for conflicts (measured with 1,000 keys: 3 against 6 ms), and so worth a subtransaction
--- for a batch, but not for each of many single sends in one transaction.
+-- Inserts unique keys that were free a moment ago, and returns them; none of them when one was taken meanwhile. It is
+-- twice as fast as an insert that looks for conflicts (measured with 1,000 keys: 3 against 6 ms), and so worth a
+-- subtransaction for a batch, but not for each of many single sends in one transaction.
 -- Called by _take_keys. Locks: the keys in ascending order, none of them when it returns nothing. Errors: none.
 create or replace function postmill._insert_keys(queue text, keys text[], ids bigint[], expiry timestamptz)
 returns text[]

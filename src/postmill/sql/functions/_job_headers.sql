@@ -19,5 +19,6 @@ as $$
           from unnest(array_fill(1, array[messages]), headers, unique_keys, priorities, group_keys, after)
               as each (one, header, unique_key, priority, group_key, after)) as told,
          (select case when then_send is null then '{}' else jsonb_build_object('postmill-then', then_send) end
-              || case when else_send is null then '{}' else jsonb_build_object('postmill-else', else_send) end) as after_it (sent);
+              || case when else_send is null then '{}' else jsonb_build_object('postmill-else', else_send) end
+         ) as after_it (sent);
 $$;
