@@ -46,6 +46,10 @@ LINGER_S = 10.0
 """Seconds for which an own connection is kept when nothing is waited for: the next wait is often near."""
 OUTAGE_S = 60.0
 """How long an outage of the database is borne, in seconds: a restart or a failover is over by then."""
+RETRY_S = 0.05
+"""Seconds to the second try after an error; each pause is twice the one before. A cut is over at once."""
+MAX_RETRY_S = 0.8
+"""The longest such pause, in seconds: a wait goes on within a second of the server's return."""
 TRIES = 3
 """How often an error that is no outage is met in a row before the waits end with it. A queue that is dropped
 during a look is such an error, once.
@@ -312,7 +316,7 @@ class Waiting:
             self._failures, self._failing_since = 0, None
             return
         self._fresh |= self._waits.keys()
-        await asyncio.sleep(min(POLL_S, FIRST_POLL_S * 2 ** min(self._failures - 1, 10)))
+        await asyncio.sleep(min(MAX_RETRY_S, RETRY_S * 2 ** min(self._failures - 1, 10)))
 
     def _fail(self, error: Exception) -> None:
         for future in [future for futures in self._waits.values() for future in futures]:
