@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from postmill import Context, Snooze, worker
 from postmill.model.events import Event
+from postmill.model.queue.gate_horizon import LONG_AGO
 from postmill.model.queue.retry import FixedRetry
 from postmill.sql.catalog import queue_statement
 from tests.service.running import finished, running
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from postmill.handlers import Worker
     from tests.service.running import Running
 
@@ -57,6 +62,16 @@ async def send(run: Running, *keys: str) -> None:
 
 async def limited(run: Running, max_running: int) -> None:
     await run.db.execute("select postmill.limit_groups('tasks', max_running => $1)", max_running)
+
+
+@asynccontextmanager
+async def _another(run: Running) -> AsyncIterator[asyncpg.Connection]:
+    """One more connection of the test's own."""
+    connection = await asyncpg.connect(run.url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def test_messages_of_groups_are_run(database_url: str) -> None:
@@ -265,3 +280,56 @@ async def test_the_patrols_and_other_lanes_take_no_parked_message(database_url: 
         assert run.events(Event.MESSAGE_OVERLOOKED) == []
         truth.hold.set()
         assert (await finished(run, 2))["archive"] == 2
+
+
+async def test_the_places_of_a_worker_that_crashed_are_free_again(database_url: str) -> None:
+    """It held both places of the group, and no worker ever hears of it again."""
+    truth = Truth()
+    async with running(database_url, truth.handler()) as run:
+        await limited(run, 2)
+        truth.hold.clear()
+        await run.db.execute("select postmill.pause('tasks')")
+        await send(run, "a", "a", "a")
+        await run.db.execute("select postmill.resume('tasks')")
+        await run.true_in_database("exists (select from postmill.claims)")
+        await run.db.execute("update postmill.claims set worker_id = gen_random_uuid()")
+        await run.until(Event.CLAIMS_RESCUED)
+        truth.hold.set()
+        assert (await finished(run, 3))["archive"] == 3
+        assert await run.count("postmill.gates") == 0
+
+
+async def test_a_place_whose_claim_has_vanished_is_found_by_the_sweep(database_url: str) -> None:
+    truth = Truth()
+    async with running(database_url, truth.handler(), begin=False) as run:
+        await run.db.execute("select postmill.create_queue('tasks')")
+        await limited(run, 1)
+        await send(run, "a", "a")
+        await run.db.execute("update postmill.gates set claim_id = 1000000 where msg_id = 1")
+        await run.engine.start()
+        assert (await finished(run, 2))["archive"] == 2
+
+
+async def test_a_queue_is_served_while_an_old_transaction_keeps_dead_rows(database_url: str) -> None:
+    """Claims pass by what is dead. A sender that commits late, with ranks from before that, is served all the
+    same, retries too, and no limit is broken.
+    """
+    truth = Truth()
+    workers = [truth.handler(max_concurrent=5) for _ in range(3)]
+    async with running(database_url, *workers) as run, _another(run) as old, _another(run) as slow:
+        await old.execute("begin isolation level repeatable read")
+        await old.fetchval("select count(*) from postmill.gates")
+        await limited(run, 2)
+        async with slow.transaction():
+            await slow.fetch(SEND, ['"late"'] * 5, ["late"] * 5)
+            for _ in range(10):
+                await send(run, *"abcdefghij" * 5)
+            await finished(run, 500)
+            for each in run.engine.workers:
+                each.claimer.wake_to_claim()
+        assert (await finished(run, 505))["archive"] == 505
+        await old.execute("rollback")
+        horizons = [each.claimer.lanes.gated.horizon for each in run.engine.workers]
+    assert any(horizon.oldest > 1 for horizon in horizons)
+    assert any(horizon.since > LONG_AGO for horizon in horizons)
+    assert max(truth.most.values()) == 2
