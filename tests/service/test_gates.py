@@ -262,7 +262,8 @@ async def test_without_parked_messages_a_worker_sends_not_one_statement_more(dat
         assert not run.worker.maintained("0").has_gates()
         assert lanes.gated.asks(idle=True) == ((), ())
         text = queue_statement("idle_snapshot", lanes.shape)
-    assert "gates" not in text
+    assert "postmill.groups" not in text
+    assert "asked_at" not in text
 
 
 async def test_the_patrols_and_other_lanes_take_no_parked_message(database_url: str) -> None:

@@ -185,6 +185,8 @@ class QueueWorker:
     def _settled(self, settlement: Settlement, _settled: list[int]) -> None:
         if settlement.gates:
             self.claimer.settled_gated()
+        if settlement.event is Event.MESSAGE_PARKED:
+            self.claimer.parked()
 
     def _due_in(self, seconds: float) -> None:
         self.claimer.look_in(seconds + 0.001)

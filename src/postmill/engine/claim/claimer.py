@@ -145,6 +145,11 @@ class Claimer(Service):
             self.policy.start_soon()
             self.wake()
 
+    def parked(self) -> None:
+        """Messages have been put where they wait for their groups: one of them may start at once."""
+        self.lanes.gated.call()
+        self.poll_now()
+
     def cut_off(self) -> None:
         """Poll now: notifications have begun or ended, so that sends may have been missed."""
         self._idle.forget()

@@ -6,7 +6,7 @@
 -- The group's own row is made by the worker that claims: made here, two senders in long transactions would wait for
 -- each other.
 -- Called by _send, _block, release and retry. Runs with the caller's rights. Lock order: the queue's table (ROW
--- EXCLUSIVE), gates in order of ids, the queue's row in queues, once. Errors: PM001 no such queue.
+-- EXCLUSIVE), gates in order of ids. Errors: PM001 no such queue.
 create or replace function postmill._park(queue text, ids bigint[], keys text[], ranks timestamptz[]) returns void
 language plpgsql volatile
 set search_path = ''
@@ -23,6 +23,5 @@ begin
     order by parked.id
     on conflict (queue_name, msg_id) do update
        set group_key = excluded.group_key, rank = excluded.rank, claim_id = null;
-    perform postmill._set_gated(queue);
 end
 $$;

@@ -1,16 +1,11 @@
--- Writes down, once, that messages of a queue wait at gates: its workers look there from their next poll on. They know
--- the queue by the name that pgmq has on record, a sender may spell it otherwise.
--- Called by _park and by the statement park. Locks: the queue's row in queues, the first time only. Errors: none.
+-- Writes down, once, that messages of a queue have waited at gates: from then on its workers need not ask whether there
+-- is one. A claim does that, and no sender, whose transaction may be long: others would wait for it.
+-- Called by claim_gated. Locks: the queue's row in queues (skipping a locked one). Errors: none.
 create or replace function postmill._set_gated(queue text) returns void
-language plpgsql volatile
+language sql volatile
 set search_path = ''
 as $$
-begin
-    if not exists (select from postmill.queues where queue_name = queue and gated) then
-        insert into postmill.queues (queue_name, owned, gated)
-        select coalesce(min(meta.queue_name), queue), false, true
-        from pgmq.meta as meta where lower(meta.queue_name) = lower(queue)
-        on conflict (queue_name) do update set gated = true;
-    end if;
-end
+    update postmill.queues as known set gated = true
+    where known.queue_name = (select q.queue_name from postmill.queues as q where q.queue_name = queue
+                                 for update skip locked);
 $$;

@@ -61,6 +61,9 @@ begin
     if not known or limits.paused_at is not null then
         return;
     end if;
+    if not limits.gated then
+        perform postmill._set_gated(queue);
+    end if;
     select made.seen, made.is_all into seen, is_all from postmill._make_groups(name, unseen) as made;
     if limits.max_running is not null or limits.starts is not null then
         has_limits := true;

@@ -3,7 +3,7 @@
 
 -- Limits are null where there are none.
 alter table postmill.queues
-    add column gated boolean not null default false,          -- a message of it was parked: workers look at its gates
+    add column gated boolean not null default false,          -- messages of it have waited at gates: workers look there
     add column has_priorities boolean not null default false, -- its table has the index that finds urgent messages
     add column priority_aging interval not null default '1 minute', -- one step of priority counts as this much waiting
     add column max_running integer,                           -- at once, over all workers

@@ -9,7 +9,8 @@
        as history,
        clock_timestamp() as now,
        known.paused,
-       known.gated,
+       case when known.gated then true
+            else exists (select from postmill.gates where queue_name = lower($1::text)) end as gated,
        known.limited,
        known.has_priorities,
        id.last as sequence,

@@ -10,33 +10,22 @@ from postmill.model.queue.gate_horizon import ALL_AGAIN_S, LONG_AGO, GateHorizon
 if TYPE_CHECKING:
     from datetime import datetime
 
-LATER = 1_000_000.0  # by the worker's clock: all again has been done
-
 
 def at(second: int) -> datetime:
     return LONG_AGO + timedelta(days=1, seconds=second)
 
 
-def look(
-    second: int,
-    *writers: str,
-    sequence: int = 0,
-    claiming: tuple[str, ...] = (),
-    open_claim: int | None = None,
-) -> dict[str, Any]:
-    return {
-        "asked_at": at(second),
-        "writers": list(writers),
-        "sequence": sequence,
-        "claiming": list(claiming),
-        "open_claim": open_claim,
-    }
+def look(second: int, *writers: str, **columns: Any) -> dict[str, Any]:
+    """The answer of a poll."""
+    nothing = {"sequence": 0, "claiming": (), "open_claim": None}
+    return {"asked_at": at(second), "writers": list(writers), **nothing, **columns}
 
 
-def claim(
-    *, ahead: datetime | None = None, behind: datetime | None = None, wrapped: bool = True, seen: int = 0
-) -> dict[str, Any]:
-    return {"last_key": "k", "seen": seen, "rank_ahead": ahead, "rank_behind": behind, "wrapped": wrapped}
+def claim(**columns: Any) -> dict[str, Any]:
+    """The answer of a claim that has looked at all groups."""
+    columns = {"ahead": None, "behind": None, "wrapped": True, "seen": 0, **columns}
+    ranks = {"rank_ahead": columns.pop("ahead"), "rank_behind": columns.pop("behind")}
+    return {"last_key": "k", **ranks, **columns}
 
 
 def begun() -> GateHorizon:

@@ -15,7 +15,9 @@ select clock_timestamp() as now,
                   where queue_name = $1::text and cursor_table =
 --+ cursor_table
        ), 0) as hint,
-       known.gated, known.limited
+       case when known.gated then true
+            else exists (select from postmill.gates where queue_name = lower($1::text)) end as gated,
+       known.limited
   from (select case when is_called then last_value else 0 end as last from {sequence}) as id
   left join lateral (
        select gated, coalesce(max_running, starts) is not null as limited

@@ -4,8 +4,7 @@
 -- A message that stands in the table blocked waits there on. Any other loses the header that says so, and has a gate;
 -- one that had nothing but that header is ready.
 -- Called by: engine settler. $1 to $5 as in the parts tokens and settled_claims, $6 queue. Returns the ids that it
--- really parked. Lock order: queue rows by msg_id, postmill.claims, groups (new rows), gates, the queue's row in queues
--- (once). Errors: none of its own.
+-- really parked. Lock order: queue rows by msg_id, postmill.claims, groups (new rows), gates. Errors: none of its own.
 with
 --+ tokens
 blocked as materialized ( --? headers
@@ -42,6 +41,5 @@ gate as (
         on conflict (queue_name, msg_id)
         do update set group_key = excluded.group_key, rank = excluded.rank, claim_id = null
 )
-select coalesce(array_agg(msg_id), '{}') as settled,
-       (select postmill._set_gated($6::text)) as marked
+select coalesce(array_agg(msg_id), '{}') as settled
   from back
