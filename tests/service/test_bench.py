@@ -147,6 +147,7 @@ WAYS = [
         ),
         (["cost", "--messages", "700"], "bytes of WAL/message", WAYS),
         (["settle", "--messages", "700", "--rounds", "1"], "us/message", SETTLED),
+        (["dependencies", "--pairs", "300", "--rounds", "1"], "messages/s", []),
         (["plain", "--messages", "700", "--batch", "100", "--rounds", "1"], "messages/s", []),
         (
             [

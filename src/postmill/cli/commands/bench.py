@@ -207,6 +207,22 @@ def reads_command(session: Session, /, **options: Any) -> None:
     _run(session, lambda where, say: reads(where, ReadsOptions(**options), say))
 
 
+@bench.command("dependencies")
+@click.option(
+    "--pairs", type=click.IntRange(1), default=20_000, show_default=True, help="Of two messages each."
+)
+@_payload_bytes
+@_rounds
+@json_option
+@global_options
+@click.pass_obj
+def dependencies_command(session: Session, /, **options: Any) -> None:
+    """Messages per second where every second one waits for another, beside plain ones."""
+    from postmill.bench.dependencies import DependenciesOptions, dependencies
+
+    _run(session, lambda where, say: dependencies(where, DependenciesOptions(**options), say))
+
+
 @bench.command("settle")
 @click.option(
     "--messages",

@@ -9,6 +9,8 @@ create or replace function postmill._block(
 ) returns void
 language plpgsql volatile
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     targets bigint[];
@@ -39,10 +41,12 @@ begin
     select array_agg(ids[wanted.place]) into targets
     from unnest(after) with ordinality as wanted (refs, place) where wanted.refs is not null;
     insert into postmill.blocked (queue_name, msg_id, waits, due_at)
-    select lower(queue), target.id, count(*), _block.due_at
-    from unnest(targets) as target (id)
-    join postmill.edges as edge on edge.target_queue = lower(queue) and edge.target_id = any (array[target.id])
-    group by target.id order by target.id;
+    select lower(queue), edge.target_id, count(*), _block.due_at
+    from (select named.target_id
+          from (select distinct ids[ref.place] as target_id, coalesce(ref.source_queue, lower(queue)),
+                    coalesce(ids[ref.batch_place], ref.source_id)
+                from postmill._refs(after) as ref) as named) as edge
+    group by edge.target_id order by edge.target_id;
     perform postmill._expect_edges(lower(queue), targets);
 end
 $$;

@@ -7,6 +7,8 @@ create or replace function postmill._cancel_targets(
 ) returns table (queue_name text, msg_id bigint, headers jsonb)
 language plpgsql volatile
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 #variable_conflict use_column
 declare
@@ -18,11 +20,10 @@ begin
                   format('it waited for %s:%s, which %s', _cancel_targets.queue, min(edge.source_id),
                          case fate when 'dead' then 'died' when 'cancelled' then 'was cancelled'
                          else 'is unknown' end) as reason
-              from unnest(queues, targets) as target (queue, id)
-              join postmill.edges as edge
-                  on edge.source_queue = _cancel_targets.queue and edge.source_id = any (_cancel_targets.ids)
-                 and edge.target_queue = target.queue and edge.target_id = any (array[target.id])
-              where edge.on_dead = 'cancel' or (edge.on_dead = 'block' and fate = 'unknown')
+              from postmill._edges_to(queues, targets) as edge
+              join unnest(_cancel_targets.ids) as ended (id) on edge.source_id = ended.id
+              where edge.source_queue = _cancel_targets.queue
+                and (edge.on_dead = 'cancel' or (edge.on_dead = 'block' and fate = 'unknown'))
               group by edge.target_queue, edge.target_id) as target
         group by target.queue
     loop

@@ -7,30 +7,37 @@ create or replace function postmill._cut_edges(
 ) returns void
 language plpgsql volatile
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     free record;
 begin
     if fate in ('dead', 'cancelled') then
         update postmill.edges as edge set died = true
-        from unnest(queues, targets) as target (queue, id)
-        where edge.source_queue = _cut_edges.queue and edge.source_id = any (ids) and edge.on_dead = 'block'
-          and edge.target_queue = target.queue and edge.target_id = any (array[target.id]);
+        where edge.ctid = any (array(
+            select found.at from postmill._edges_to(queues, targets) as found
+            join unnest(ids) as ended (id) on found.source_id = ended.id
+            where found.source_queue = _cut_edges.queue and found.on_dead = 'block'));
     end if;
     for free in
         with cut as (
             delete from postmill.edges as edge
-            using unnest(queues, targets) as target (queue, id)
-            where edge.source_queue = _cut_edges.queue and edge.source_id = any (ids)
-              and (fate = 'completed' or edge.on_dead = 'skip')
-              and edge.target_queue = target.queue and edge.target_id = any (array[target.id])
+            where edge.ctid = any (array(
+                select found.at from postmill._edges_to(queues, targets) as found
+                join unnest(ids) as ended (id) on found.source_id = ended.id
+                where found.source_queue = _cut_edges.queue and (fate = 'completed' or found.on_dead = 'skip')))
             returning edge.target_queue, edge.target_id
         ), counted as (
             select cut.target_queue, cut.target_id, count(*) as cuts from cut group by 1, 2
         ), lowered as (
-            update postmill.blocked as held set waits = held.waits - counted.cuts
-            from counted
-            where held.queue_name = counted.target_queue and held.msg_id = any (array[counted.target_id])
+            update postmill.blocked as held set waits = held.waits - mine.cuts
+            from (select place.at, counted.cuts
+                  from counted cross join lateral (
+                      select row.ctid as at from postmill.blocked as row
+                      where row.queue_name = counted.target_queue and row.msg_id = counted.target_id offset 0) as place
+                 ) as mine
+            where held.ctid = mine.at
             returning held.queue_name, held.msg_id, held.waits
         )
         select lowered.queue_name as queue, array_agg(lowered.msg_id) as ids

@@ -8,6 +8,8 @@ create or replace function postmill._edge_at_commit() returns trigger
 language plpgsql
 security definer
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     queues text[];

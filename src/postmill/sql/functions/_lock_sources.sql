@@ -6,6 +6,8 @@
 create or replace function postmill._lock_sources(queue text default null, ids bigint[] default '{}') returns void
 language plpgsql volatile
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     source   record;
@@ -14,9 +16,9 @@ begin
     for source in
         select wanted.queue, array_agg(wanted.id) as ids
         from (select edge.source_queue as queue, edge.source_id as id
-              from postmill._expected_edges() as target
-              join postmill.edges as edge
-                  on edge.target_queue = target.target_queue and edge.target_id = any (array[target.target_id])
+              from (select array_agg(target.target_queue) as queues, array_agg(target.target_id) as ids
+                    from postmill._expected_edges() as target) as new
+              cross join lateral postmill._edges_to(new.queues, new.ids) as edge
               union all
               select lower(_lock_sources.queue), own.id from unnest(_lock_sources.ids) as own (id)) as wanted
         group by wanted.queue order by wanted.queue collate "C"

@@ -8,6 +8,8 @@ create or replace function postmill._move_edges(
 ) returns void
 language plpgsql volatile
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     target record;

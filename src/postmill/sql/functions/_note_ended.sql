@@ -4,6 +4,8 @@
 create or replace function postmill._note_ended(queue text, ids bigint[], fate text) returns void
 language sql volatile
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
     insert into postmill.ended (queue_name, msg_id, fate)
     select lower(queue), source.id, fate

@@ -7,6 +7,8 @@
 create or replace function postmill._tell_sources(queues text[], ids bigint[]) returns void
 language plpgsql volatile
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     source  record;
@@ -15,17 +17,16 @@ begin
     for source in
         select edge.source_queue as queue, array_agg(distinct edge.source_id) as ids,
             array_agg(distinct edge.source_id) filter (where edge.was_there) as seen
-        from unnest(queues, ids) as target (queue, id)
-        join postmill.edges as edge
-            on edge.target_queue = target.queue and edge.target_id = any (array[target.id])
+        from postmill._edges_to(queues, ids) as edge
         where not edge.told
         group by edge.source_queue order by edge.source_queue
     loop
         present := postmill._mark_sources(source.queue, source.ids);
         update postmill.edges as edge set told = true
-        from unnest(queues, ids) as target (queue, id)
-        where edge.target_queue = target.queue and edge.target_id = any (array[target.id])
-          and edge.source_queue = source.queue and edge.source_id = any (present);
+        where edge.ctid = any (array(
+            select new.at from postmill._edges_to(queues, ids) as new
+            join unnest(present) as marked (id) on new.source_id = marked.id
+            where new.source_queue = source.queue));
         if cardinality(present) < cardinality(source.ids) then
             perform postmill._judge_sources(
                 source.queue, array(select unnest(source.ids) except select unnest(present)),

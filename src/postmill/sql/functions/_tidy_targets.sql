@@ -4,6 +4,8 @@
 create or replace function postmill._tidy_targets(queue text, ids bigint[]) returns void
 language plpgsql volatile
 set search_path = ''
+set enable_seqscan = off
+set enable_bitmapscan = off
 as $$
 declare
     relation constant regclass := to_regclass(format('pgmq.%I', 'q_' || queue));
