@@ -148,6 +148,16 @@ WAYS = [
         (["cost", "--messages", "700"], "bytes of WAL/message", WAYS),
         (["settle", "--messages", "700", "--rounds", "1"], "us/message", SETTLED),
         (["dependencies", "--pairs", "300", "--rounds", "1"], "messages/s", []),
+        (
+            ["groups", "--messages", "400", "--rounds", "1"],
+            "messages/s",
+            [f"ratio_{case}" for case in ("1", "100", "10000", "10000_single")],
+        ),
+        (
+            ["groups", "--pinned", "--seconds", "3", "--rate", "200"],
+            "ms",
+            ["pinned_ratio", *CLAIM_TIMES[:6]],
+        ),
         (["plain", "--messages", "700", "--batch", "100", "--rounds", "1"], "messages/s", []),
         (
             [

@@ -46,6 +46,19 @@ def test_a_run_measures_and_becomes_a_page(shared_server: Server) -> None:
     assert "$" not in written
 
 
+def test_job_features_are_measured_of_those_that_have_them(shared_server: Server) -> None:
+    """Plain pgmq has none: nothing is measured of it, and nothing has failed."""
+    sizes = ["--messages", "300", "--rounds", "1"]
+    only = ["--peers", "postmill,pgmq", "--only", "unique,priority,limited"]
+    done = run("--url", shared_server.url, *only, *sizes)
+    assert done.returncode == 0, done.stderr
+    ours, theirs = json.loads(done.stdout)["peers"].values()
+    assert "errors" not in ours
+    assert "errors" not in theirs
+    assert [ours[feature]["per_s"] > 0 for feature in ("unique", "priority", "limited")] == [True] * 3
+    assert not {"unique", "priority", "limited"} & set(theirs)
+
+
 def test_what_was_not_measured_is_said() -> None:
     given_up = {"title": "Slow", "errors": {"install": "no such package"}, "crash": {"s": None}}
     document = {

@@ -6,34 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from postmill.cli.benchmarks import messages, payload_bytes, rounds, run
+from postmill.cli.commands import bench_features
 from postmill.cli.options import global_options, json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from postmill.bench.report import Report
     from postmill.cli.session import Session
-    from postmill.model.config.address import Address
-
-    Bench = Callable[[Address, Callable[[str], None]], Coroutine[Any, Any, Report]]
-
-_messages = click.option(
-    "--messages", type=click.IntRange(1), default=200_000, show_default=True, help="Messages a round."
-)
-_payload_bytes = click.option(
-    "--payload-bytes",
-    type=click.IntRange(22, 1_000_000),
-    default=100,
-    show_default=True,
-    help="Size of a payload as JSON text.",
-)
-_rounds = click.option(
-    "--rounds",
-    type=click.IntRange(1, 1000),
-    default=5,
-    show_default=True,
-    help="Times that both sides are measured; medians are compared.",
-)
 
 
 @click.group("bench", no_args_is_help=True)
@@ -45,15 +23,15 @@ def bench() -> None:
 
 
 @bench.command("drain")
-@_messages
-@_payload_bytes
+@messages
+@payload_bytes
 @click.option("--on-success", type=click.Choice(["delete", "archive"]), default="delete", show_default=True)
 @click.option(
     "--batch",
     type=click.IntRange(1, 10_000),
     help="Messages that the handler gets in one call (default: one).",
 )
-@_rounds
+@rounds
 @json_option
 @global_options
 @click.pass_obj
@@ -61,13 +39,13 @@ def drain_command(session: Session, /, **options: Any) -> None:
     """A worker whose handler does nothing empties a queue."""
     from postmill.bench.drain import DrainOptions, drain
 
-    _run(session, lambda where, say: drain(where, DrainOptions(**options), say))
+    run(session, lambda where, say: drain(where, DrainOptions(**options), say))
 
 
 @bench.command("enqueue")
-@_messages
-@_payload_bytes
-@_rounds
+@messages
+@payload_bytes
+@rounds
 @json_option
 @global_options
 @click.pass_obj
@@ -75,7 +53,7 @@ def enqueue_command(session: Session, /, **options: Any) -> None:
     """The Python client sends in bulk."""
     from postmill.bench.enqueue import EnqueueOptions, enqueue
 
-    _run(session, lambda where, say: enqueue(where, EnqueueOptions(**options), say))
+    run(session, lambda where, say: enqueue(where, EnqueueOptions(**options), say))
 
 
 @bench.command("latency")
@@ -102,7 +80,7 @@ def latency_command(session: Session, /, **options: Any) -> None:
     """From the commit of a send to the start of its handler, on an idle worker; or to its result."""
     from postmill.bench.latency import LatencyOptions, latency
 
-    _run(session, lambda where, say: latency(where, LatencyOptions(**options), say))
+    run(session, lambda where, say: latency(where, LatencyOptions(**options), say))
 
 
 @bench.command("pinned")
@@ -132,7 +110,7 @@ def latency_command(session: Session, /, **options: Any) -> None:
     type=click.IntRange(1),
     help="In the burst (default 100000), dead at the start (1000000), delayed (100000).",
 )
-@_payload_bytes
+@payload_bytes
 @json_option
 @global_options
 @click.pass_obj
@@ -140,7 +118,7 @@ def pinned_command(session: Session, /, **options: Any) -> None:
     """The worker's pace while an old transaction keeps vacuum from removing any row."""
     from postmill.bench.pinned import PinnedOptions, pinned
 
-    _run(session, lambda where, say: pinned(where, PinnedOptions(**options), say))
+    run(session, lambda where, say: pinned(where, PinnedOptions(**options), say))
 
 
 @bench.command("depth")
@@ -157,7 +135,7 @@ def pinned_command(session: Session, /, **options: Any) -> None:
 @click.option(
     "--claims", type=click.IntRange(1), default=100, show_default=True, help="Claims at each depth."
 )
-@_payload_bytes
+@payload_bytes
 @click.option(
     "--rounds",
     type=click.IntRange(1, 1000),
@@ -172,14 +150,14 @@ def depth_command(session: Session, /, **options: Any) -> None:
     """The cost of a claim with few and with many messages waiting."""
     from postmill.bench.depth import DepthOptions, depth
 
-    _run(session, lambda where, say: depth(where, DepthOptions(**options), say))
+    run(session, lambda where, say: depth(where, DepthOptions(**options), say))
 
 
 @bench.command("cost")
 @click.option(
     "--messages", type=click.IntRange(1), default=50_000, show_default=True, help="Messages a measurement."
 )
-@_payload_bytes
+@payload_bytes
 @json_option
 @global_options
 @click.pass_obj
@@ -187,7 +165,7 @@ def cost_command(session: Session, /, **options: Any) -> None:
     """Write-ahead log, dead rows and statements of one message."""
     from postmill.bench.cost import CostOptions, cost
 
-    _run(session, lambda where, say: cost(where, CostOptions(**options), say))
+    run(session, lambda where, say: cost(where, CostOptions(**options), say))
 
 
 @bench.command("reads")
@@ -196,7 +174,7 @@ def cost_command(session: Session, /, **options: Any) -> None:
     "--messages", type=click.IntRange(1), default=100_000, show_default=True, help="Messages a queue."
 )
 @click.option("--reads", type=click.IntRange(1), default=20, show_default=True, help="Readings.")
-@_payload_bytes
+@payload_bytes
 @json_option
 @global_options
 @click.pass_obj
@@ -204,23 +182,7 @@ def reads_command(session: Session, /, **options: Any) -> None:
     """What `queue list` and `message list --state running` cost on large queues."""
     from postmill.bench.reads import ReadsOptions, reads
 
-    _run(session, lambda where, say: reads(where, ReadsOptions(**options), say))
-
-
-@bench.command("dependencies")
-@click.option(
-    "--pairs", type=click.IntRange(1), default=20_000, show_default=True, help="Of two messages each."
-)
-@_payload_bytes
-@_rounds
-@json_option
-@global_options
-@click.pass_obj
-def dependencies_command(session: Session, /, **options: Any) -> None:
-    """Messages per second where every second one waits for another, beside plain ones."""
-    from postmill.bench.dependencies import DependenciesOptions, dependencies
-
-    _run(session, lambda where, say: dependencies(where, DependenciesOptions(**options), say))
+    run(session, lambda where, say: reads(where, ReadsOptions(**options), say))
 
 
 @bench.command("settle")
@@ -231,8 +193,8 @@ def dependencies_command(session: Session, /, **options: Any) -> None:
     show_default=True,
     help="Messages to drain with and without results.",
 )
-@_payload_bytes
-@_rounds
+@payload_bytes
+@rounds
 @json_option
 @global_options
 @click.pass_obj
@@ -240,7 +202,7 @@ def settle_command(session: Session, /, **options: Any) -> None:
     """What it costs to write one outcome down, by its kind and the size of the batch."""
     from postmill.bench.settle import SettleOptions, settle
 
-    _run(session, lambda where, say: settle(where, SettleOptions(**options), say))
+    run(session, lambda where, say: settle(where, SettleOptions(**options), say))
 
 
 @bench.command("schedules")
@@ -257,79 +219,7 @@ def schedules_command(session: Session, /, **options: Any) -> None:
     """How long it takes until schedules that are due in the same second have fired."""
     from postmill.bench.schedules import SchedulesOptions, schedules
 
-    _run(session, lambda where, say: schedules(where, SchedulesOptions(**options), say))
-
-
-@bench.command("plain")
-@click.option(
-    "--messages", type=click.IntRange(1), default=40_000, show_default=True, help="Messages a side and round."
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 10_000),
-    default=500,
-    show_default=True,
-    help="Messages of a claim and of its completion.",
-)
-@_payload_bytes
-@_rounds
-@json_option
-@global_options
-@click.pass_obj
-def plain_command(session: Session, /, **options: Any) -> None:
-    """Claims and completions of a queue that uses no job feature, beside those of before."""
-    from postmill.bench.plain import PlainOptions, plain
-
-    _run(session, lambda where, say: plain(where, PlainOptions(**options), say))
-
-
-@bench.command("priority")
-@click.option(
-    "--messages", type=click.IntRange(1), default=20_000, show_default=True, help="Messages a side and round."
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 10_000),
-    default=500,
-    show_default=True,
-    help="Messages of a claim and of its completion.",
-)
-@_payload_bytes
-@click.option(
-    "--backlog",
-    type=click.IntRange(0),
-    default=20_000,
-    show_default=True,
-    help="Messages that wait when the urgent ones are sent.",
-)
-@click.option(
-    "--urgent", type=click.IntRange(2), default=300, show_default=True, help="Messages of priority 9."
-)
-@_rounds
-@json_option
-@global_options
-@click.pass_obj
-def priority_command(session: Session, /, **options: Any) -> None:
-    """What serving a queue by priority costs, and how long an urgent message waits on a backlog."""
-    from postmill.bench.priority import PriorityOptions, priority
-
-    _run(session, lambda where, say: priority(where, PriorityOptions(**options), say))
-
-
-@bench.command("unique")
-@click.option(
-    "--messages", type=click.IntRange(1), default=20_000, show_default=True, help="Messages a side and round."
-)
-@_payload_bytes
-@_rounds
-@json_option
-@global_options
-@click.pass_obj
-def unique_command(session: Session, /, **options: Any) -> None:
-    """What unique keys cost batches of new messages, beside send_batch."""
-    from postmill.bench.unique import UniqueOptions, unique
-
-    _run(session, lambda where, say: unique(where, UniqueOptions(**options), say))
+    run(session, lambda where, say: schedules(where, SchedulesOptions(**options), say))
 
 
 @bench.command("functions")
@@ -367,7 +257,11 @@ def functions_command(session: Session, /, **options: Any) -> None:
     """The function host beside plain uvicorn: cold start, added latency, requests a second, memory."""
     from postmill.bench.functions import FunctionsOptions, functions
 
-    _run(session, lambda where, say: functions(where, FunctionsOptions(**options), say))
+    run(session, lambda where, say: functions(where, FunctionsOptions(**options), say))
+
+
+for _command in bench_features.COMMANDS:
+    bench.add_command(_command)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -378,20 +272,3 @@ def _numbers(text: str) -> tuple[int, ...]:
     if min(numbers) < 1:
         raise click.BadParameter("Each must be at least 1.")
     return numbers
-
-
-def _run(session: Session, bench: Bench) -> None:
-    import asyncio
-
-    import uvloop
-
-    from postmill import app
-
-    with app.database(session.settings) as where:
-        app.prepare(session.settings, where)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            report = runner.run(bench(where, session.output.note))
-    if session.output.is_text:
-        session.output.rows(report.rows(), ("measure", "result"))
-    else:
-        session.output.one(report.as_dict())

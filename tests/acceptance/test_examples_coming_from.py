@@ -1,0 +1,113 @@
+"""The ported examples of the coming-from pages run as they stand there, and do what their pages say."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill import AsyncClient
+from postmill.testing import drain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import psycopg
+
+    Db = psycopg.Connection[dict[str, Any]]
+    Shown = Callable[[str, str], Any]
+
+PAGES = Path(__file__).parents[2] / "docs" / "coming-from"
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    """The Python block of a page in which a function is defined, loaded as a module."""
+
+    def load(page: str, function: str) -> Any:
+        text = (PAGES / f"{page}.md").read_text(encoding="utf-8")
+        blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+        (block,) = (block for block in blocks if f"def {function}(" in block)
+        module = ModuleType(f"shown_{function}")
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        exec(compile(block, page, "exec"), module.__dict__)
+        return module
+
+    return load
+
+
+def most_at_once(db: Db, queue: str) -> None:
+    """Note the most messages of a group that held a place after any claim."""
+    db.execute("create table most (group_key text primary key, most bigint)")
+    db.execute(
+        "create function note() returns trigger language plpgsql as $$ begin"
+        " insert into public.most select group_key, count(*) from postmill.gates"
+        f" where claim_id is not null and queue_name = '{queue}' group by 1"
+        " on conflict (group_key) do update set most = greatest(most.most, excluded.most);"
+        " return null; end $$"
+    )
+    db.execute(
+        "create trigger note after update on postmill.gates for each statement execute function note()"
+    )
+
+
+def noted(db: Db) -> dict[str, int]:
+    return {row["group_key"]: row["most"] for row in db.execute("select * from most").fetchall()}
+
+
+async def test_celerys_chord_is_a_message_that_waits_for_others(shown: Shown, database_url: str) -> None:
+    page = shown("celery", "make_album")
+    async with AsyncClient(database_url) as client:
+        album = await page.make_album(client)
+        account = await drain(page.album, page.resize, database=database_url)
+        assert [ended.queue for ended in account.attempts] == ["sizes"] * 3 + ["albums"]
+        assert await client.result("albums", album) == ["100.webp", "400.webp", "1600.webp"]
+
+
+async def test_procrastinates_locks_are_a_group_and_a_unique_key(
+    shown: Shown, database_url: str, db: Db
+) -> None:
+    page = shown("procrastinate", "close_month")
+    async with AsyncClient(database_url) as client:
+        await page.set_up(client)
+        most_at_once(db, "bills")
+        for month in ("2026-09", "2026-10", "2026-11"):
+            await page.close_month(client, 7, month)
+    account = await drain(page.bill, page.report, database=database_url)
+    assert [ended.queue for ended in account.attempts].count("reports") == 1
+    bills = [ended.msg_id for ended in account.attempts if ended.queue == "bills"]
+    assert bills == sorted(bills)
+    assert noted(db) == {"customer 7": 1}
+
+
+async def test_obans_partitions_are_groups(shown: Shown, database_url: str, db: Db) -> None:
+    page = shown("oban", "import_all")
+    orders = [page.Import(number % 2, f"{number}.csv") for number in range(12)]
+    async with AsyncClient(database_url) as client:
+        await page.set_up(client)
+        most_at_once(db, "imports")
+        await page.import_all(client, [*orders, orders[0]])
+    account = await drain(page.import_file, database=database_url)
+    assert len(account.attempts) == len(orders), "the second message with a file's key was not sent"
+    assert set(noted(db)) == {"account 0", "account 1"}
+    assert max(noted(db).values()) <= 2
+
+
+async def test_solid_queues_concurrency_controls_are_a_limit_of_groups(
+    shown: Shown, database_url: str, db: Db
+) -> None:
+    page = shown("solid-queue", "announce_to")
+    contacts = [page.Announcement(number % 3, number) for number in range(12)]
+    async with AsyncClient(database_url) as client:
+        await page.set_up(client)
+        most_at_once(db, "announcements")
+        await page.announce_to(client, contacts)
+    assert len((await drain(page.announce, database=database_url, delays="leave")).attempts) == 0
+    account = await drain(page.announce, database=database_url)
+    assert len(account.attempts) == len(contacts)
+    assert set(noted(db)) == {"account 0", "account 1", "account 2"}
+    assert max(noted(db).values()) <= 2
