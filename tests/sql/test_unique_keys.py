@@ -348,3 +348,33 @@ def test_a_key_that_is_taken_while_it_is_pruned_stays(
     other.execute(b"commit")
     assert prune(db) == 0
     assert send(db) == second
+
+
+def test_a_restored_queue_holds_the_keys_that_it_held(db: Database, queue: str) -> None:
+    """A restored table has another oid: its keys looked free, and two messages of one key were alive."""
+    first = send(db)
+    db.execute(f"create table public.dump as table {Q}".encode())
+    before = value(db, f"select '{Q}'::regclass::oid")
+    db.execute(b"select pgmq.drop_queue('re-size')")
+    db.execute(b"select pgmq.create('re-size')")
+    db.execute(f"insert into {Q} overriding system value select * from public.dump".encode())
+    db.execute(b"select setval('pgmq.\"q_re-size_msg_id_seq\"', 1)")
+    assert value(db, f"select '{Q}'::regclass::oid") != before
+    assert send(db) == first
+    db.execute(b"select pgmq.delete('re-size', $1::bigint)", [first])
+    assert send(db, payload="2") > first
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_a_snapshot_of_before_sends_no_second_one(
+    db: Database, queue: str, connect: Callable[[], Database], level: str
+) -> None:
+    """With one snapshot for all statements, a key that was taken meanwhile can not be seen: an error."""
+    other = connect()
+    other.execute(f"begin isolation level {level}".encode())
+    other.execute(f"select from {Q}".encode())
+    send(db)
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        send(other)
+    other.execute(b"rollback")
+    assert value(db, f"select count(*) from {Q}") == 1
