@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.acceptance.test_cli_running import until
+from tests.sql.waiting import block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +122,23 @@ def sorted_labels(line: str) -> str:
     name, brace, rest = line.partition("{")
     labels, close, value = rest.rpartition("}")
     return f"{name}{{{','.join(sorted(labels.split(',')))}}}{value}" if brace and close else line
+
+
+def test_metrics_tell_what_waits_and_read_it_only_when_asked(cli: Cli, start: Any, db: Any) -> None:
+    """The first answer asks the database, and a later one shows what it said."""
+    cli("queue", "create", "jobs")
+    db.execute("select postmill.limit_groups('jobs', max_running => 1)")
+    db.execute("select postmill.send('jobs', '\"wait\"', group_key => 'acme') from generate_series(1, 2)")
+    block(db, "jobs", ("mail", 4), on_dead="block", died=True)
+    db.execute("update postmill.blocked set due_at = now() - interval '2 min'")
+    running = start()
+    until_true(lambda: 'postmill_messages_running{queue="jobs",worker="work"} 1.0' in metrics(running))
+    until_true(lambda: 'postmill_queue_groups_at_limit{queue="jobs"} 1.0' in metrics(running))
+    text = metrics(running)
+    assert 'postmill_queue_waiting{queue="jobs"} 2.0' in text
+    assert 'postmill_queue_dependents_stuck{queue="jobs"} 1.0' in text
+    (age,) = (line for line in text.splitlines() if line.startswith("postmill_queue_oldest_waiting_seconds{"))
+    assert float(age.rpartition(" ")[2]) >= 120
 
 
 def test_a_worker_that_drains_is_alive_but_not_ready(cli: Cli, start: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from postmill.engine.claim.claimer import Claimer
@@ -28,7 +28,7 @@ from postmill.service.service import new_task
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from uuid import UUID
 
     from postmill.db.hot.handler_connections import HandlerConnections
@@ -131,6 +131,13 @@ class QueueWorker:
             on_deprecated=self._deprecated,
             has_gates=lambda: self.claimer.lanes.gated.active,
         )
+
+    async def waiting_figures(self) -> Mapping[str, Any]:
+        """What waits in the queue, for its metrics; see the statement. Raises what asyncpg raises."""
+        figures: Mapping[str, Any] = await self._claims.fetchrow(
+            statement("waiting_figures"), self.handler.options.queue
+        )
+        return figures
 
     def start(self) -> None:
         """Begin to claim."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from postmill.engine.waiting_figures import WaitingFigures
 from postmill.metrics.probe import METHODS, Answer, Probe
 from postmill.metrics.tally import Tally
 from postmill.model.events import Event
@@ -31,6 +32,7 @@ class WorkerProbe:
         self._process = Tally("*", "postmill", 0, lambda: 0)
         engine.events.counters.append(self._process.count)
         engine.on_worker.append(self._count)
+        self._waiting = WaitingFigures()
         self._probe = Probe(host, port, self.routes)
 
     @property
@@ -50,6 +52,7 @@ class WorkerProbe:
     async def stop(self) -> None:
         """Close the port."""
         await self._probe.stop()
+        await self._waiting.stop()
 
     def _count(self, worker: QueueWorker) -> None:
         options = worker.handler.options
@@ -71,7 +74,10 @@ class WorkerProbe:
             from postmill.metrics import prometheus  # noqa: PLC0415 - an extra
         except ImportError:
             return Answer(501, MISSING)
+        if self._engine.not_ready is None:
+            self._waiting.ask(self._engine.workers)
         collector = prometheus.TallyCollector(
             self._tallies, lambda: self._engine.not_ready is None, self._process
         )
-        return Answer(200, prometheus.exposition([collector]), prometheus.CONTENT_TYPE)
+        waiting = prometheus.WaitingCollector(self._waiting.by_queue)
+        return Answer(200, prometheus.exposition([collector, waiting]), prometheus.CONTENT_TYPE)

@@ -14,7 +14,7 @@ from postmill.metrics.tally import BOUNDS_S, OUTCOMES
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from prometheus_client.metrics_core import Metric
 
@@ -88,6 +88,36 @@ class TallyCollector(Collector):
         for tally in self._tallies:
             family.add_metric((tally.queue, tally.worker), value(tally))
         return family
+
+
+WAITING = {
+    "postmill_queue_waiting": ("waiting", "Messages that wait for others or for a place in their group."),
+    "postmill_queue_oldest_waiting_seconds": (
+        "oldest_waiting_s",
+        "How long ago the first waiting message could have run.",
+    ),
+    "postmill_queue_groups_at_limit": ("groups_at_limit", "Groups whose messages wait for a limit."),
+    "postmill_queue_dependents_stuck": (
+        "dependents_stuck",
+        "Messages that wait for others which are dead or gone.",
+    ),
+}
+"""Each metric of a queue with its column of the statement ``waiting_figures``, and its help."""
+
+
+class WaitingCollector(Collector):
+    """What waits in each queue, as it was read last. Every process that works on a queue says the same."""
+
+    def __init__(self, by_queue: Mapping[str, Mapping[str, float | None]]) -> None:
+        self._by_queue = by_queue
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics; see ``docs/reference/metrics.md``."""
+        for name, (column, text) in WAITING.items():
+            family = GaugeMetricFamily(name, text, labels=("queue",))
+            for queue, figures in self._by_queue.items():
+                family.add_metric((queue,), figures[column] or 0)
+            yield family
 
 
 def exposition(collectors: Iterable[Collector]) -> bytes:

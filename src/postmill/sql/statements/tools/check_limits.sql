@@ -4,6 +4,7 @@ select known.queue_name as queue, array_agg(distinct worker.version) as versions
 from postmill.queues as known
 join postmill.active_workers as worker using (queue_name)
 where worker.deprecated_at is null
-  and (known.gated or coalesce(known.max_running, known.starts, known.group_max_running, known.group_starts) is not null)
+  and (known.gated
+       or coalesce(known.max_running, known.starts, known.group_max_running, known.group_starts) is not null)
 group by known.queue_name
 order by known.queue_name
