@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from postmill.model.queue.queue_name import QueueShape
+from postmill.sql.catalog import queue_statement
 from tests.sql.asking import Database, claim, column, refused, row, rows, value
 from tests.sql.test_privileges import grants
 
@@ -726,3 +729,31 @@ def test_where_workers_delete_what_they_complete_no_trace_is_the_trace(db: Datab
         b"deletes) values ('re-size', 'f', 'h', 1, '1', 1, true)"
     )
     assert state(db, queue, send(db, queue, f"after => array['re-size:{source}']")) == "due"
+
+
+def test_one_that_is_opened_while_its_worker_parks_it(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    """The worker had seen that it waits, and parked it with nothing left that would ever open it."""
+    source = send(db, queue)
+    target = send(db, queue, f"after => array['re-size:{source}']")
+    claim(db, queue, target)
+    token = row(
+        db,
+        "select read_ct, (extract(epoch from vt) * 1000000)::bigint as vt_us "
+        'from pgmq."q_re-size" where msg_id = $1',
+        target,
+    )
+    values = [f"{{{part}}}" for part in (target, token["read_ct"], token["vt_us"])]
+    worker = connect()
+    text = queue_statement("park", QueueShape("re-size", 0))
+    with ThreadPoolExecutor(1) as pool:
+        with db.transaction():
+            complete(db, queue, source)
+            parking = pool.submit(worker.execute, text.encode(), [*values, [], [], queue])
+            waits = "select count(*) from pg_locks where not granted and pid = $1"
+            while not value(db, waits, worker.info.backend_pid):
+                assert not parking.done()
+        assert parking.result().fetchall()
+    assert state(db, queue, target) == "due"
+    assert value(db, "select count(*) from postmill.gates") == 0
