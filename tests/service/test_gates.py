@@ -329,6 +329,13 @@ async def test_a_queue_is_served_while_an_old_transaction_keeps_dead_rows(databa
             for each in run.engine.workers:
                 each.claimer.wake_to_claim()
         assert (await finished(run, 505))["archive"] == 505
+        for _ in range(4):
+            for each in run.engine.workers:
+                each.claimer.poll_now()
+            await run.idle(count=3)
+            for each in run.engine.workers:
+                each.claimer.wake_to_claim()
+            await run.idle(count=3)
         await old.execute("rollback")
         horizons = [each.claimer.lanes.gated.horizon for each in run.engine.workers]
     assert any(horizon.oldest > 1 for horizon in horizons)

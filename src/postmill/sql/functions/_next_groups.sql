@@ -31,10 +31,11 @@ begin
         into keys, first_rank, looked_at, is_full, last_key
         from (
             select g.group_key, first.rank,
-                   coalesce((select count(*) from postmill.gates as held
-                             where held.queue_name = queue and held.group_key = g.group_key and held.claim_id >= oldest)
-                            >= case when g.group_key <> '' then coalesce(g.max_running, group_max_running) end,
-                            false) as no_room
+                   case when g.group_key <> '' and coalesce(g.max_running, group_max_running) is not null then
+                       (select count(*) from postmill.gates as held
+                         where held.queue_name = queue and held.group_key = g.group_key and held.claim_id >= oldest)
+                       >= coalesce(g.max_running, group_max_running)
+                   else false end as no_room
             from postmill.groups as g
             cross join lateral (
                 select waiting.rank from postmill.gates as waiting
