@@ -757,3 +757,29 @@ def test_one_that_is_opened_while_its_worker_parks_it(
         assert parking.result().fetchall()
     assert state(db, queue, target) == "due"
     assert value(db, "select count(*) from postmill.gates") == 0
+
+
+@pytest.mark.parametrize("how", ["partitioned", "unlogged"])
+def test_other_kinds_of_queues(db: Database, how: str) -> None:
+    if how == "unlogged":
+        db.execute(b"select pgmq.create_unlogged('parts')")
+    else:
+        db.execute(b"select pgmq.create('parts')")
+        db.execute(b"alter table pgmq.q_parts rename to whole")
+        db.execute(
+            b"create table pgmq.q_parts (like pgmq.whole including defaults including identity)"
+            b" partition by range (msg_id)"
+        )
+        for part in range(3):
+            db.execute(
+                f"create table pgmq.part_{part} partition of pgmq.q_parts "
+                f"for values from ({part * 2}) to ({part * 2 + 2})".encode()
+            )
+    first = send(db, "parts")
+    second = send(db, "parts", f"after => array['parts:{first}']")
+    third = send(db, "parts", f"after => array['parts:{second}']")
+    complete(db, "parts", first)
+    assert (state(db, "parts", second), state(db, "parts", third)) == ("due", "parked")
+    value(db, "select postmill.cancel('parts', $1)", second)
+    assert state(db, "parts", third) == "cancelled"
+    assert value(db, LEFT) == 0
