@@ -32,7 +32,7 @@ from postmill.model.queue.retry import FixedRetry
 from tests.service.running import GIVE_UP_S, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Iterator
 
     from tests.service.running import Running
 
@@ -64,6 +64,12 @@ async def doubling(url: str, **options: Any) -> AsyncIterator[tuple[Running, asy
             gate.set()
 
 
+async def soon(result: Awaitable[Any]) -> Any:
+    """A result that does not come is a failure: a time limit of the wait itself ends with a last look."""
+    async with asyncio.timeout(GIVE_UP_S):
+        return await result
+
+
 async def waited_for(url: str) -> None:
     """Until a row of a waiter is there."""
     connection = await asyncpg.connect(url)
@@ -82,10 +88,10 @@ async def waiters(run: Running, count: int) -> None:
 async def test_a_result_comes_by_a_notification(database_url: str) -> None:
     async with doubling(database_url) as (run, gate), AsyncClient(database_url) as client:
         msg_id = await client.send("tasks", 21)
-        result = asyncio.create_task(client.result(("tasks", msg_id), timeout=GIVE_UP_S))
+        result = asyncio.create_task(client.result(("tasks", msg_id)))
         await waiters(run, 1)
         gate.set()
-        assert await result == 42
+        assert await soon(result) == 42
         await waiters(run, 0)
         assert await client.result("tasks", msg_id) == 42  # one look, as ever
         assert await client.result(("tasks", msg_id)) == 42
@@ -109,7 +115,7 @@ async def test_a_death_and_its_reason_come_by_a_notification(database_url: str) 
         await waiters(run, 1)
         gate.set()
         with pytest.raises(MessageDead, match=r"is dead: .*") as caught:
-            await result
+            await soon(result)
         assert (caught.value.error_type, caught.value.letter["msg_id"]) == ("ValueError", msg_id)
         assert "it is negative" in caught.value.letter["traceback"]
         (new,) = await client.replay("tasks")
@@ -128,7 +134,7 @@ async def test_a_cancellation_comes_by_a_notification(database_url: str, runs: b
             await run.true_in_database("exists (select from postmill.claims)")
         assert await client.cancel("tasks", msg_id) == ("requested" if runs else "cancelled")
         with pytest.raises(MessageCancelled):
-            await result
+            await soon(result)
 
 
 @pytest.mark.usefixtures("told_only")
@@ -147,7 +153,7 @@ async def test_the_result_of_a_handlers_own_transaction_comes_by_a_notification(
         result = asyncio.create_task(client.result(("tasks", msg_id)))
         await waiters(run, 1)
         gate.set()
-        assert await result == 42
+        assert await soon(result) == 42
 
 
 @pytest.mark.parametrize("on_success", ["archive", "delete"])
@@ -164,7 +170,7 @@ async def test_a_worker_that_keeps_no_results(database_url: str, on_success: str
         with pytest.raises(
             NotFound, match="not kept" if on_success == "archive" else "Nothing is known"
         ) as caught:
-            await result
+            await soon(result)
         assert isinstance(caught.value, ResultNotKept) == (on_success == "archive")
 
 
@@ -225,7 +231,7 @@ async def test_a_client_that_is_closed_ends_its_waits(database_url: str) -> None
         await waiters(run, 1)
         await client.close()
         with pytest.raises(Refused, match="closed"):
-            await result
+            await soon(result)
         assert await run.count("postmill.waiters") == 0
 
 
@@ -255,7 +261,7 @@ async def test_an_end_between_the_registration_and_the_look_is_seen(
             await register(self, fresh)
 
         monkeypatch.setattr(waiting.Waiting, "_register", late)
-        assert await client.result(("tasks", msg_id), timeout=GIVE_UP_S) == 42
+        assert await soon(client.result(("tasks", msg_id))) == 42
 
 
 async def test_an_end_that_neither_step_sees_is_polled_for(
@@ -270,10 +276,10 @@ async def test_an_end_that_neither_step_sees_is_polled_for(
         await settlement.start()
         await other.execute("insert into postmill.results values ('tasks', $1, '2')", msg_id)
         await other.execute("delete from pgmq.q_tasks")
-        result = asyncio.create_task(client.result(("tasks", msg_id), timeout=GIVE_UP_S))
+        result = asyncio.create_task(client.result(("tasks", msg_id)))
         await waited_for(database_url)
         await settlement.commit()
-        assert await result == 2
+        assert await soon(result) == 2
     await other.close()
 
 
@@ -431,11 +437,11 @@ async def test_a_role_with_the_documented_grants_waits(
             db.execute((GRANTS + (REGISTERS if registers else "")).encode())
             (msg_id,) = db.execute("select pgmq.send('tasks', '5')").fetchone() or (0,)
             async with AsyncClient(database_url.replace("postgres@", "waits_for_results@", 1)) as client:
-                result = asyncio.create_task(client.result((queue, msg_id), timeout=GIVE_UP_S))
+                result = asyncio.create_task(client.result((queue, msg_id)))
                 if registers:
                     await waited_for(database_url)
                 await asyncio.to_thread(finish, database_url)
-                assert await result == 5
+                assert await soon(result) == 5
         finally:
             db.execute("drop owned by waits_for_results")
             db.execute("drop role waits_for_results")
