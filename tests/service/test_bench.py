@@ -174,7 +174,7 @@ WAYS = [
                 "1",
             ],
             "messages/s",
-            ["ratio_none", "ratio_all", "wait_p50_ms", "wait_p95_ms", "wait_p99_ms"],
+            ["ratio_none", "ratio_all", "ratio_mixed", "wait_p50_ms", "wait_p95_ms", "wait_p99_ms"],
         ),
         (["unique", "--messages", "1000", "--rounds", "1"], "messages/s", ["ratio_100", "ratio_1000"]),
         (["reads", "--queues", "2", "--messages", "700"], "ms", ["overview_ms", "running_ms"]),

@@ -43,7 +43,7 @@ def plain_command(session: Session, /, **options: Any) -> None:
 @click.option(
     "--batch",
     type=click.IntRange(1, 10_000),
-    default=500,
+    default=1_000,
     show_default=True,
     help="Messages of a claim and of its completion.",
 )

@@ -14,9 +14,9 @@ WINDOW_S = 0.1
 """Seconds of work to hold. 0.1 s: longer than a claim's round trip to a server in another room takes, so that
 handlers never wait for a claim.
 """
-PRIORITY_WINDOW_S = 0.02
-"""The same while messages with a priority are expected. 20 ms: a message of high priority waits for what was
-claimed before it came, and for the claim, so for 30 ms or so; a claim in the same room takes 1 to 5 ms.
+PRIORITY_WINDOW_S = 0.015
+"""The same while messages with a priority are expected. 15 ms: a message of high priority waits for what was
+claimed before it came, and for the claim, so for 20 ms or so; a claim in the same room takes 1 to 5 ms.
 """
 MAX_RATE_FACTOR = 20.0
 """One observation counts as at most 20 times the messages per second of elapsed time: a short burst after a
