@@ -17,7 +17,8 @@ def grants(heading: str) -> str:
     """The first SQL block under a heading of the reference, for role stranger and the test's queue."""
     found = re.search(rf"^#+ {heading}$.*?```sql\n(.*?)```", REFERENCE.read_text(), re.DOTALL | re.MULTILINE)
     assert found, heading
-    return found[1].replace("my_role", "stranger").replace("q_emails", '"q_re-size"')
+    named = found[1].replace("my_role", "stranger").replace("q_emails_msg_id_seq", '"q_re-size_msg_id_seq"')
+    return named.replace("q_emails", '"q_re-size"')
 
 
 def test_nothing_is_open_to_everybody(db: Database) -> None:
@@ -57,6 +58,30 @@ def test_the_grants_for_a_sender_are_enough_and_not_more(
     ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             stranger.execute(forbidden.encode())
+
+
+def test_the_grants_for_unique_keys_are_enough_and_not_more(
+    db: Database, queue: str, stranger: Database
+) -> None:
+    db.execute(grants("A role that only sends").encode())
+    keyed = "select postmill.send('re-size', $1, unique_key => 'k', on_conflict => $2)"
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        stranger.execute(keyed.encode(), ["1", "skip"])
+    db.execute(grants("A role that sends with unique keys").encode())
+
+    assert [value(stranger, keyed, "1", "skip") for _ in range(2)] == [1, 1]
+    assert value(stranger, "select postmill.send('re-size', '2', priority => 3)") > 1
+    many = "select postmill.send_batch('re-size', array_fill('1'::jsonb, array[20]), unique_keys => $1)"
+    assert len(column(stranger, many, [str(number) for number in range(20)])) == 20
+    for forbidden in ('select message from pgmq."q_re-size"', 'delete from pgmq."q_re-size"'):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            stranger.execute(forbidden.encode())
+
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        stranger.execute(keyed.encode(), ["2", "replace"])
+    db.execute(grants("A role that replaces messages").encode())
+    assert value(stranger, keyed, '"new"', "replace") == 1
+    assert value(db, 'select message from pgmq."q_re-size" where msg_id = 1') == "new"
 
 
 def test_the_grants_for_a_reader_are_enough_and_not_more(

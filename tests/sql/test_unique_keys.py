@@ -123,6 +123,13 @@ def test_replace_gives_the_waiting_message_its_new_payload_headers_and_time(db: 
     }
 
 
+def test_what_is_replaced_holds_its_key_as_the_new_send_says(db: Database, queue: str) -> None:
+    first = send(db, options="unique_for => '1 hour'")
+    assert send(db, payload="2", options="on_conflict => 'replace'") == first
+    db.execute(b"set postmill.clock_shift = '2 hours'")
+    assert send(db) == first
+
+
 def test_replacing_a_message_that_runs_sends_a_new_one_which_takes_the_key_over(
     db: Database, queue: str
 ) -> None:
