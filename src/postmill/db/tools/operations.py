@@ -63,7 +63,9 @@ def discard(
 
 
 def retry(connection: Connection, queue: str, msg_id: int) -> str:
-    """``ready``, ``replayed`` (it was dead), ``running`` (nothing was done) or ``not found``."""
+    """``ready``, ``replayed`` (it was dead), ``skipped`` (dead, and its unique key is taken), ``running``
+    (nothing was done) or ``not found``.
+    """
     return str(_one(connection, "message_retry", queue, msg_id)["outcome"])
 
 
