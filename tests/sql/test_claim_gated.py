@@ -228,3 +228,28 @@ def test_a_table_without_headers_can_be_limited(db: Database, queue: str) -> Non
     arguments: tuple[object, ...] = (10, WORKER, 1_000, True, "", LONG_AGO, 0, 0, [], False, False)
     assert row(db, call, *arguments)["msg_ids"] == ids[:1]
     assert row(db, call, *arguments)["is_full"]
+
+
+def test_a_rate_holds_messages_back_and_says_for_how_long(db: Database, queue: str) -> None:
+    """The next start is told, also of another group whose message falls due before that."""
+    send(db, "a", "a")
+    db.execute(b"select postmill.limit_groups('re-size', starts => 1, per => '1 hour')")
+    claimed = claim_gated(db)
+    assert claimed["msg_ids"] == [1]
+    assert 3500 < claimed["again_in_s"] <= 3600
+    db.execute(b"select postmill.send('re-size', '1', delay => '1 minute', group_key => 'b')")
+    held_back = claim_gated(db)
+    assert held_back["msg_ids"] == []
+    assert 50 < held_back["again_in_s"] <= 60
+
+
+def test_a_start_is_not_used_up_by_a_message_that_can_not_be_had(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    send(db, "a", "a")
+    db.execute(b"select postmill.limit_groups('re-size', starts => 1, per => '1 hour')")
+    with connect() as other:
+        other.execute(b'begin; select from pgmq."q_re-size" where msg_id = 1 for update')
+        assert claim_gated(db, 1)["msg_ids"] == []
+        assert claim_gated(db, 1)["msg_ids"] == [2]
+        other.execute(b"rollback")
