@@ -88,6 +88,13 @@ def test_a_key_is_of_one_queue(db: Database, queue: str, foreign: str) -> None:
     assert value(db, "select count(*) from pgmq.q_theirs") == 1
 
 
+def test_a_key_is_of_a_table_under_whatever_name_it_is_sent_to(db: Database, foreign: str) -> None:
+    """pgmq lower-cases a queue's table, so two names may mean one: the key was taken once under each."""
+    sent = "select postmill.send($1, '1', unique_key => 'k')"
+    assert [value(db, sent, name) for name in ("theirs", "Theirs", "THEIRS")] == [1, 1, 1]
+    assert value(db, "select count(*) from pgmq.q_theirs") == 1
+
+
 def test_for_a_time_a_key_outlives_its_message_and_then_not_even_a_waiting_one_holds_it(
     db: Database, queue: str
 ) -> None:

@@ -33,7 +33,7 @@ begin
     select array_agg(nextval(sequence)), array_agg(false) into ids, held from generate_series(1, cardinality(messages));
     if unique_keys is not null then
         for taken_place, taken_id in
-            select * from postmill._take_keys(queue, unique_keys, ids, unique_for, on_conflict)
+            select * from postmill._take_keys(lower(queue), unique_keys, ids, unique_for, on_conflict)
         loop
             ids[taken_place] := taken_id;
             held[taken_place] := true;
