@@ -4,8 +4,8 @@
 -- Builds an index of the messages that have a priority. No cast is in it, so that no header of any client breaks a
 -- send: only the first character of the priority counts. msg_id is in it because one statement sends all its messages
 -- with one vt, and a worker must know how far it came among them. Called again it changes the aging only.
--- An index can't be built concurrently in a function. Who can't wait builds it before, under this very name (see the
--- how-to); then it is only put to use.
+-- An index can't be built concurrently in a function. Where sends must not wait, the owner builds it before, under this
+-- very name (see the how-to); then it is only put to use.
 -- Called by people and the command line. Locks: SHARE on the queue's table while the index is built (sends, claims and
 -- settlements wait for it), only when the index is not there yet; then the queue's row in postmill.queues.
 -- Errors: PM001 no such queue, PM003 an aging that is no positive time, PM004 a queue without headers, PM005 not your
