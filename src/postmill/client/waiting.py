@@ -226,6 +226,7 @@ class Waiting:
 
     async def _open(self) -> None:
         self._line = await self._executor.listen(self._channel, self._heard, self._lost)
+        self._reached = True
         self._polls_only = self._line is None
         self._registers = not self._polls_only
         self._renew_at = self._poll_at = 0.0
