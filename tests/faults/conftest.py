@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
+from postmill.sql.catalog import statement
 from tests.faults.scene import Scene
+from tests.servers import session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from tests.faults.protocol import Database
 
 
 @pytest_asyncio.fixture
@@ -23,3 +29,16 @@ async def scene(database_url: str) -> AsyncIterator[Scene]:
         yield made
     finally:
         await made.close()
+
+
+@pytest.fixture
+def connect(database_url: str) -> Iterator[Callable[[], Database]]:
+    """More sessions, set up as a worker's."""
+    with ExitStack() as stack:
+
+        def more() -> Database:
+            db = stack.enter_context(session(database_url))
+            db.execute(statement("session_pins", "session").encode())
+            return db
+
+        yield more

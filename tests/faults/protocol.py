@@ -8,6 +8,7 @@ through.
 from __future__ import annotations
 
 import re
+from copy import copy
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -63,6 +64,12 @@ class Protocol:
         self.history = self.hint()["history"]
         self._change_functions()
 
+    def on(self, db: Database) -> Protocol:
+        """The same on another session."""
+        other = copy(self)
+        other.db = db
+        return other
+
     def hint(self) -> dict[str, Any]:
         """Where a new cursor may start, and the history that it belongs to."""
         text = queue_statement("cursor_hint_read", self.shape)
@@ -76,6 +83,16 @@ class Protocol:
         edge = (self.history,) if up_to is None else (self.history, up_to)
         arguments = (above, limit, timedelta(seconds=lease_s), worker_id, self.queue, max_bytes, *edge)
         return self._row("claim", queue_statement("claim", self.shape, lane, *flags), arguments)
+
+    def claim_gated(
+        self, worker_id: UUID, bounds: Sequence[object], limit: int, *,
+        lease_s: float, max_bytes: int = 1_000_000, flags: tuple[str, ...] = (),
+    ) -> dict[str, Any]:  # fmt: skip
+        """One claim of what waits for its group: its row of arrays. ``bounds``: those of the gated lane."""
+        after_key, *known = bounds
+        lease = timedelta(seconds=lease_s)
+        arguments = (after_key, limit, lease, worker_id, self.queue, max_bytes, self.history, *known)
+        return self._row("claim_gated", queue_statement("claim_gated", self.shape, *flags), arguments)
 
     def renew(
         self, tokens: Sequence[tuple[int, int, int]], lease_s: float, claims: dict[int, int] | None = None

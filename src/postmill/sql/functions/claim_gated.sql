@@ -67,15 +67,16 @@ begin
     select made.seen, made.is_all into seen, is_all from postmill._make_groups(name, unseen) as made;
     if limits.max_running is not null or limits.starts is not null then
         has_limits := true;
-        room := postmill._room_in_queue(queue, wanted, limits.max_running, oldest);
+        select r.room, extract(epoch from r.again_at - clock_timestamp()) into room, again_in_s
+        from postmill._room_in_queue(queue, relation, limits, wanted, oldest) as r;
         is_busy := room is null;
-        is_full := room <= 0 is true;
-        complete := is_full;
-        if is_busy or is_full then
+        complete := coalesce(room <= 0, false);
+        is_full := complete and again_in_s is null;
+        if is_busy or complete then
             return;
         end if;
     end if;
-    next := postmill._next_groups(name, limits.group_max_running, after_key, at, since, oldest, most);
+    next := postmill._next_groups(name, limits, after_key, at, since, oldest, most);
     last_key := next.last_key;
     rank_ahead := next.rank_ahead;
     rank_behind := next.rank_behind;
@@ -83,8 +84,11 @@ begin
     is_full := next.is_full;
     has_limits := has_limits or is_full;
     complete := next.looked_at < most and is_all;
+    again_in_s := extract(epoch from next.again_at - clock_timestamp());
     if next.keys = '{}' then
-        again_in_s := case when is_full then postmill._next_rank_in_s(name, at) end;
+        if is_full or again_in_s is not null then
+            again_in_s := least(again_in_s, postmill._next_rank_in_s(name, at));
+        end if;
         return;
     end if;
     pick := postmill._pick_gated(name, limits, next.keys, room, at, since, oldest, left_out);
@@ -98,9 +102,10 @@ begin
         return;
     end if;
     if pick.ids is not null and (limits.starts is not null or array_remove(pick.starts, null) <> '{}') then
-        select s.granted, s.granted_keys, s.missed, extract(epoch from s.again_at - clock_timestamp())
-        into pick.ids, pick.of_keys, missed, again_in_s
-        from postmill._start_gated(name, relation, limits, pick.ids, pick.of_keys,
+        select s.granted, s.granted_keys, s.missed, complete and not s.cut_short,
+               least(again_in_s, extract(epoch from s.again_at - clock_timestamp()))
+        into pick.ids, pick.of_keys, missed, complete, again_in_s
+        from postmill._start_gated(name, relation, limits, pick.ids, pick.of_keys, max_bytes,
                                    pick.locked, pick.starts, pick.periods, has_headers) as s;
     end if;
     if pick.ids is not null then
