@@ -83,7 +83,8 @@ class GateMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, 1), wanted=st.sampled_from([1, 2, 3, 100]))
     def claim(self, number: int, wanted: int) -> None:
         """As many as are wanted, in turns of one claim each, or all that may start."""
-        racer, taken = self.racers[number], []
+        racer = self.racers[number]
+        taken: list[Message] = []
         groups, allowed = self.model.startable()
         for _ in range(20):
             taken += racer.take_parked(wanted - len(taken))
