@@ -229,8 +229,8 @@ def test_a_rate_limit_says_when_the_next_start_is(db: Database, queue: str, star
 
 
 def test_the_rate_limit_of_the_queue(db: Database, queue: str) -> None:
-    db.execute(b"select postmill.limit_queue('re-size', starts => 1, per => '4 s')")
-    db.execute(b"select postmill._grant_starts('re-size', '', 1, 1, '4 s')")
+    db.execute(b"select postmill.limit_queue('re-size', starts => 1, per => '10 days')")
+    db.execute(b"select postmill._grant_starts('re-size', '', 1, 1, '10 days')")
     waits = put(db, queue, "postmill._parked_until()")
     gate(db, queue, waits, "")
-    assert says(db, queue, waits) == "rate limit: next start in 4 s (queue re-size: 1 in 4 s)"
+    assert says(db, queue, waits) == "rate limit: next start in 10 d (queue re-size: 1 in 10 d)"
