@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from postmill.client.waiting import WaitingExecutor
+from postmill.client.waiting_line import WaitingExecutor
 from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:

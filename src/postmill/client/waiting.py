@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from postmill.client import awaited
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from postmill.client.awaited import Outcome, Ref
     from postmill.client.sending import Statement
+    from postmill.client.waiting_line import Line, WaitingExecutor
 
 POLL_S = 1.0
 """Seconds between two polls for messages that take long. 1 s: a notification tells at once in most cases, and
@@ -56,43 +57,6 @@ during a look is such an error, once.
 """
 LAST_WORDS_S = 2.0
 """Seconds for the statements with which a wait ends: what the message is doing, and the deletion of rows."""
-
-
-class Line(Protocol):
-    """A connection on which notifications arrive."""
-
-    lingers: bool
-    """Whether it may be kept for the next wait: it is the client's own."""
-
-    async def run(self, statement: Statement) -> list[Any]:
-        """The first column of what the statement returns."""
-        ...
-
-    async def close(self) -> None:
-        """Listen no more, and give the connection back or close it. Never raises."""
-        ...
-
-
-class WaitingExecutor(Protocol):
-    """What a wait needs of an executor."""
-
-    reopens: bool
-    """Whether a connection that broke is replaced by another one."""
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether the caller's transaction is open."""
-        ...
-
-    async def look(self, statement: Statement) -> list[Any]:
-        """The first column of what a statement returns that only reads. The connection is left as it was."""
-        ...
-
-    async def listen(
-        self, channel: str, on_payload: Callable[[str], None], on_cut: Callable[[], None]
-    ) -> Line | None:
-        """A connection that listens to ``channel``; None where no notification would arrive."""
-        ...
 
 
 class Waiting:

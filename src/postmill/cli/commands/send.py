@@ -126,13 +126,12 @@ def send(
 ) -> None:
     """Send JSON to QUEUE and print the message's id.
 
-    A file is sent as a whole or not at all, in one transaction: a line that is not JSON (the error names it)
-    or a lost connection leaves nothing behind. The ids are printed once all is committed. A header's value is
-    a string unless it reads as JSON. A message to send later is {"queue": "emails", "message": {}}, with
-    delay_s, headers, unique_key, priority and group_key as you like.
+    A file is sent as a whole or not at all: a line that is not JSON, or a lost connection, leaves nothing
+    behind. A header's value is a string unless it reads as JSON. A message to send later is {"queue":
+    "emails", "message": {}}, with delay_s, headers, unique_key, priority and group_key as you like.
 
-    With --wait the result is printed in place of the id, on a queue whose worker keeps results. A message
-    that is dead ends the command with exit code 9, a cancelled one with 10, and a timeout with 7.
+    With --wait the result is printed in place of the id, on a queue whose worker keeps results. Exit code 9
+    says that the message is dead, 10 that it was cancelled, and 7 that the time was up.
     """
     _check_source(payload, source)
     check_waiting(wait=wait, timeout_s=timeout_s, source=source)
@@ -148,8 +147,8 @@ def send(
     if wait:
         print_result(session, queue, ids[0], timeout_s)
         return
-    existed = [{"existed": sent.existed} if job["unique_key"] else {} for sent in ids]
-    rows = [{"msg_id": int(sent), **more} for sent, more in zip(ids, existed, strict=True)]
+    keyed = job["unique_key"] is not None
+    rows = [{"msg_id": int(sent), **({"existed": sent.existed} if keyed else {})} for sent in ids]
     session.output.rows(rows, ("msg_id",), heading=False)
     session.output.note(_told(queue, ids))
 

@@ -30,6 +30,7 @@ ALL_AGAIN_S = 60.0
 no bound covers. A minute: such a round costs what each claim would cost without the bounds.
 """
 _BEFORE = timedelta(microseconds=1)
+"""The shortest time that Postgres tells apart: a bound lies so far before the first rank that counts."""
 _Mark = TypeVar("_Mark", int, datetime)
 
 

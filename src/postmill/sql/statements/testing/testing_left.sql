@@ -1,5 +1,5 @@
--- What is still in a queue. `active`: it runs, or nothing but a place in its group or a rate limit keeps it from starting
--- now. Called by postmill.testing. $1 the queue. Takes no locks. Errors: PM001 no such queue.
+-- What is still in a queue. `active`: it runs, or nothing but a place in its group or a rate limit keeps it from
+-- starting now. Called by postmill.testing. $1 the queue. Takes no locks. Errors: PM001 no such queue.
 select total,
        ready + running
        + (select count(*) from postmill.gates as gate

@@ -1,5 +1,5 @@
--- Schedules that do not fire: those that can't be read, and those whose tick passed more than $1 seconds ago. Called by:
--- db checks. Takes no locks. Errors: none.
+-- Schedules that do not fire: those that can't be read, and those whose tick passed more than $1 seconds ago.
+-- Called by: db checks. Takes no locks. Errors: none.
 select name, problem, extract(epoch from postmill.now() - next_at)::float8 as late_s
   from postmill.schedules
  where paused_at is null
