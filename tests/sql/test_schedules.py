@@ -102,6 +102,15 @@ def test_a_tick_waits_for_the_last_message_where_it_is_to_queue(db: Database, ni
     )
 
 
+def test_a_tick_whose_key_is_taken_has_sent_nothing(db: Database, nightly: int) -> None:
+    db.execute(
+        b"update postmill.schedules set overlap = 'allow', target = target || '{\"unique_key\": \"k\"}'"
+    )
+    fire(db, nightly)
+    assert column(db, "select status from postmill.schedule_history order by tick") == ["sent", "skipped"]
+    assert value(db, 'select count(*) from pgmq."q_re-size"') == 1
+
+
 def test_a_queue_that_is_gone_fails_that_run_and_no_other_schedule(db: Database, nightly: int) -> None:
     db.execute(b"select postmill.create_queue('other')")
     other = value(db, "select postmill.schedule('other', '@daily', 'other')")
@@ -156,6 +165,39 @@ def test_a_message_that_another_client_took_leaves_its_run_unknown(db: Database,
     db.execute(b"select pgmq.delete('re-size', 1)")
     assert value(db, "select postmill.tidy_schedule_runs()") == 1
     assert column(db, "select status from postmill.schedule_history order by tick") == ["unknown", "skipped"]
+
+
+END = "select postmill._ended('re-size', array[1::bigint], array[$1::text::jsonb], 'completed')"
+
+
+def test_the_end_of_a_message_finds_its_run_in_any_time_zone(db: Database, nightly: int) -> None:
+    fire(db, nightly)
+    headers = value(db, 'select headers::text from pgmq."q_re-size"')
+    db.execute(b"set timezone = 'Asia/Kathmandu'")
+    db.execute(END.encode(), [headers])
+    assert column(db, "select status from postmill.schedule_history order by tick") == [
+        "succeeded",
+        "skipped",
+    ]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "null",
+        "7",
+        '"x"',
+        "[1]",
+        '{"schedule_id": "x", "tick_us": "y"}',
+        '{"schedule_id": 99999999999999999999, "tick_us": -1}',
+        '{"schedule_id": 1, "tick_us": 999999999999999999}',
+        '{"schedule_id": 1, "tick_us": 1e400}',
+    ],
+)
+def test_what_another_client_writes_there_stops_no_settlement(db: Database, nightly: int, run: str) -> None:
+    fire(db, nightly)
+    db.execute(END.encode(), [f'{{"postmill-run": {run}}}'])
+    assert column(db, "select status from postmill.schedule_history order by tick") == ["sent", "skipped"]
 
 
 def test_old_runs_are_deleted(db: Database, nightly: int) -> None:

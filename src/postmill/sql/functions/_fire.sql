@@ -9,8 +9,11 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-    target jsonb;
-    sent   bigint;
+    target  jsonb;
+    its     jsonb := jsonb_build_object('postmill-run', jsonb_build_object(
+        'schedule_id', _fire.schedule_id, 'tick_us', (extract(epoch from _fire.tick) * 1000000)::bigint));
+    sent    bigint;
+    existed boolean;
 begin
     insert into postmill.schedule_runs (schedule_id, tick, status)
     values (_fire.schedule_id, _fire.tick, 'sent') on conflict do nothing;
@@ -18,16 +21,26 @@ begin
         return null;
     end if;
     select s.target into target from postmill.schedules as s where s.schedule_id = _fire.schedule_id;
-    sent := postmill.send(
-        queue => target ->> 'queue', message => target -> 'message', run_at => visible_at,
-        headers => coalesce(nullif(target -> 'headers', 'null'), '{}')
-                   || jsonb_build_object('postmill-run',
-                                         jsonb_build_object('schedule_id', _fire.schedule_id, 'tick', _fire.tick)),
-        unique_key => target ->> 'unique_key',
-        priority => (target ->> 'priority')::integer, group_key => target ->> 'group_key',
-        after => case when after is not null then array[after] end, on_source_dead => 'skip');
-    update postmill.schedule_runs as run set queue_name = target ->> 'queue', msg_id = sent
-    where run.schedule_id = _fire.schedule_id and run.tick = _fire.tick;
+    its := coalesce(nullif(target -> 'headers', 'null'), '{}') || its;
+    if target - array['queue', 'message', 'headers'] = '{}' and after is null then
+        sent := postmill.send(
+            queue => target ->> 'queue', message => target -> 'message', run_at => visible_at, headers => its);
+    else
+        select job.msg_id, job.existed into sent, existed
+        from postmill.send_jobs(
+            queue => target ->> 'queue', messages => array[target -> 'message'], run_at => visible_at,
+            headers => array[its], unique_keys => nullif(array[target ->> 'unique_key'], array[null::text]),
+            priorities => array[(target ->> 'priority')::integer], group_keys => array[target ->> 'group_key'],
+            after => case when after is not null then array[jsonb_build_array(after)] end,
+            on_source_dead => 'skip') as job;
+    end if;
+    update postmill.schedule_runs as run
+       set queue_name = target ->> 'queue', msg_id = sent,
+           status = case when existed then 'skipped' else 'sent' end,
+           reason = case when existed then
+               format('message %s of queue %s has the same key', sent, target ->> 'queue') end,
+           ended_at = case when existed then clock_timestamp() end
+     where run.schedule_id = _fire.schedule_id and run.tick = _fire.tick;
     return sent;
 end
 $$;
