@@ -37,8 +37,10 @@ begin
                         due.schedule_id, due.tick, due.visible_at,
                         case when due.overlap = 'queue' and last.msg_id is not null
                              then last.queue_name || ':' || last.msg_id end);
-                    select run.status, run.reason into status, reason from postmill.schedule_runs as run
-                    where run.schedule_id = due.schedule_id and run.tick = due.tick and msg_id is not null;
+                    if msg_id is not null then
+                        select run.status, run.reason into status, reason from postmill.schedule_runs as run
+                        where run.schedule_id = due.schedule_id and run.tick = due.tick;
+                    end if;
                 end if;
             exception when others then
                 status := 'failed';
