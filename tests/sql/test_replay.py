@@ -3,6 +3,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.sql.asking import Database, bury, column, refused, row, rows, value
 
 if TYPE_CHECKING:
@@ -79,3 +81,56 @@ def test_all_or_nothing(db: Database, queue: str) -> None:
 def test_refuses_a_queue_that_is_not_there(db: Database) -> None:
     with refused("PM001", "there is no queue 'nope'"):
         db.execute(b"select postmill.replay('nope')")
+
+
+@pytest.mark.parametrize("how", ["select msg_id from postmill.replay($1)", "select postmill.retry($1, 1)"])
+def test_the_key_that_a_letter_still_holds_for_a_time_passes_to_its_replay(
+    db: Database, queue: str, how: str
+) -> None:
+    """`unique_for` outlives the message, and its own letter is no other message."""
+    letter = die(db, queue, send(db, unique_for="1 hour"))
+
+    assert value(db, how, queue) in (2, "replayed")
+
+    assert value(db, "select replayed_as from postmill.dead where letter_id = $1", letter) == 2
+    assert send(db) == 2  # the key is held by the new message
+    db.execute(b"set postmill.clock_shift = '59 minutes'")
+    assert send(db) == 2
+    db.execute(b"set postmill.clock_shift = '61 minutes'")  # and no longer than it was
+    assert send(db) == 5
+
+
+def test_a_letter_whose_key_another_message_holds_for_a_time_stays(db: Database, queue: str) -> None:
+    """The key was taken over, or its time has passed and it was sent again."""
+    replaced = die(db, queue, send(db, unique_for="1 hour"))
+    send(db, unique_for="1 hour", on_conflict="replace")
+    assert rows(db, "select * from postmill.replay($1)", queue) == [{"letter_id": replaced, "msg_id": None}]
+    db.execute(b"set postmill.clock_shift = '61 minutes'")
+    send(db)
+    assert rows(db, "select * from postmill.replay($1)", queue) == [{"letter_id": replaced, "msg_id": None}]
+
+
+def send(db: Database, unique_for: str | None = None, on_conflict: str = "skip") -> int:
+    """Send a message with the key k."""
+    sent: int = value(
+        db,
+        "select postmill.send('re-size', '1', unique_key => 'k', unique_for => $1, on_conflict => $2)",
+        unique_for,
+        on_conflict,
+    )
+    return sent
+
+
+def die(db: Database, queue: str, msg_id: int) -> int:
+    """Make a message a dead letter, with the time at which it was sent."""
+    letter: int = value(
+        db,
+        f'with gone as (delete from pgmq."q_{queue}" where msg_id = $1 returning *) '
+        "insert into postmill.dead_letters "
+        "(queue_name, msg_id, read_ct, enqueued_at, message, headers, attempts, kind, reason) "
+        "select $2, msg_id, 1, enqueued_at, message, headers, 1, 'error', 'it broke' from gone "
+        "returning letter_id",
+        msg_id,
+        queue,
+    )
+    return letter
