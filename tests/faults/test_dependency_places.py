@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -15,6 +12,7 @@ from postmill.model.config.address import parse
 from postmill.model.events import Event
 from tests import servers
 from tests.faults.pooler import pooler
+from tests.faults.restoring import restored_copy
 from tests.service.running import running
 from tests.sql.test_dependencies import complete, send, state
 
@@ -53,21 +51,11 @@ async def test_behind_a_pooler(database_url: str, connections: int) -> None:
 @pytest.fixture
 def restored(database_url: str, postgres_binaries: Binaries) -> Iterator[str]:
     """The address of a database into which the test's database, with messages that wait, was restored."""
-    if not Path(postgres_binaries.program("pg_dump")).exists():
-        pytest.skip("these binaries have no pg_dump")
-    parts = urlsplit(database_url)
-    url = urlunsplit(parts._replace(path=f"{parts.path}_restored"))
     with servers.session(database_url) as db:
         db.execute(b"select postmill.create_queue('a')")
         send(db, "a", f"after => array['a:{send(db, 'a')}']")
-        name = f"{parts.path[1:]}_restored"
-        db.execute(f"create database {name} template template0".encode())
-        dumping = [postgres_binaries.program("pg_dump"), database_url]
-        dump = subprocess.run(dumping, capture_output=True, check=True, timeout=60).stdout
-        restore = [postgres_binaries.program("psql"), "-q", "-v", "ON_ERROR_STOP=1", url]
-        subprocess.run(restore, input=dump, capture_output=True, check=True, timeout=60)
+    with restored_copy(database_url, postgres_binaries) as url:
         yield url
-        db.execute(f"drop database {name} with (force)".encode())
 
 
 def test_after_a_restore(restored: str) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 
 from postmill import worker
+from tests.faults.restoring import restored_copy
 from tests.service.running import finished, running
 
 if TYPE_CHECKING:
@@ -29,21 +27,10 @@ select now(), to_jsonb(n), case when n % 10 > 0 then jsonb_build_object('postmil
 @pytest.fixture
 def restored(database_url: str, postgres_binaries: Binaries) -> Iterator[str]:
     """The address of a database into which the test's database, with a queue in it, was restored."""
-    if not Path(postgres_binaries.program("pg_dump")).exists():
-        pytest.skip("these binaries have no pg_dump")
-    parts = urlsplit(database_url)
-    name = f"{parts.path[1:]}_restored"
-    url = urlunsplit(parts._replace(path=f"/{name}"))
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(SETUP.encode())
-        connection.execute(f"create database {name} template template0".encode())
-        dump = subprocess.run(
-            [postgres_binaries.program("pg_dump"), database_url], capture_output=True, check=True, timeout=60
-        ).stdout
-        restore = [postgres_binaries.program("psql"), "-q", "-v", "ON_ERROR_STOP=1", url]
-        subprocess.run(restore, input=dump, capture_output=True, check=True, timeout=60)
+    with restored_copy(database_url, postgres_binaries) as url:
         yield url
-        connection.execute(f"drop database {name} with (force)".encode())
 
 
 async def test_a_restored_queue_is_served_by_priority(restored: str) -> None:

@@ -1,0 +1,264 @@
+"""Groups, limits, rates, unique keys and dependencies together, where the server is not a plain one: behind
+a pooler in transaction mode, with two connections a worker; on ordinary, partitioned and unlogged queues.
+
+In each place no limit is exceeded, no two messages of one key are in the queue, none begins before its
+sources, each ends once, and nothing that was kept beside the messages is left over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill import AsyncClient, Context, Dead, Retry, worker
+from postmill.model.config.address import Address, parse
+from tests.faults.gate_race import STARTS
+from tests.faults.pooler import pooler
+from tests.faults.test_rate_races import OF_A_GROUP, OF_THE_QUEUE, PER, most_in_a_window
+from tests.servers import session
+from tests.service.running import running
+from tests.service.test_priorities import PARTED, SETUP, UNLOGGED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    import asyncpg
+
+    from postmill.handlers import Worker
+
+QUEUE = "tasks"
+GROUPS, KEYS = 4, 10
+IN_A_GROUP, IN_THE_QUEUE = 2, 5
+"""How many may run at once."""
+GIVE_UP_S = 60.0
+KINDS = {"ordinary": SETUP, "partitioned": PARTED, "unlogged": UNLOGGED}
+JUDGES = f"""
+create table public.wrong (what text, found integer);
+create function public.count_places() returns trigger language plpgsql as $$
+begin
+    insert into public.wrong
+    select coalesce(gate.group_key, 'the queue'), count(*)
+    from postmill.gates as gate join postmill.claims as claim using (claim_id)
+    where gate.queue_name = '{QUEUE}' and gate.msg_id = any (claim.msg_ids)
+    group by grouping sets ((gate.group_key), ())
+    having count(*) > case when gate.group_key is null then {IN_THE_QUEUE}
+                           when gate.group_key = '' then {IN_THE_QUEUE} else {IN_A_GROUP} end;
+    return null;
+end $$;
+create constraint trigger count_places after update of claim_id on postmill.gates
+deferrable initially deferred for each row when (new.claim_id is not null)
+execute function public.count_places();
+create function public.count_twins() returns trigger language plpgsql as $$
+begin
+    insert into public.wrong
+    select new.headers ->> 'postmill-unique-key', count(*) from pgmq.q_{QUEUE} as q
+    where q.headers ->> 'postmill-unique-key' = new.headers ->> 'postmill-unique-key' having count(*) > 1;
+    return null;
+end $$;
+create trigger count_twins after insert on pgmq.q_{QUEUE} for each row execute function public.count_twins();
+{STARTS}
+"""
+"""They count on the server at each commit that takes places, and at each message that has a key."""
+ENDED = f"""
+select msg_id from pgmq.a_{QUEUE} union all
+select msg_id from postmill.dead_letters where queue_name = '{QUEUE}' union all
+select msg_id from postmill.cancellations where queue_name = '{QUEUE}' and cancelled_at is not null
+"""
+LEFT_OVER = f"""
+select 'queue' as place, msg_id from pgmq.q_{QUEUE} union all
+select 'gates', msg_id from postmill.gates union all
+select 'blocked', msg_id from postmill.blocked union all
+select 'edges', target_id from postmill.edges union all
+select 'ended', msg_id from postmill.ended union all
+select 'claims', claim_id from postmill.claims
+"""
+
+
+class World:
+    """What the handlers of one database see of each other, and which messages were sent to it."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.most: Counter[str] = Counter()
+        self.running: Counter[str] = Counter()
+        self.over: set[int] = set()
+        """Messages whose handler has ended for good."""
+        self.early: list[tuple[int, int]] = []
+        """A message that began, and a source of it whose handler had not ended."""
+        self.sent: list[int] = []
+
+    def handler(self, **options: Any) -> Worker:
+        @worker(queue=QUEUE, max_concurrent=8, retry=Retry.fixed(0.05, max_attempts=5), **options)
+        async def handle(payload: dict[str, Any], ctx: Context) -> None:
+            msg_id = ctx.message.msg_id
+            self.early += [(msg_id, source) for source in payload["after"] if source not in self.over]
+            with self._counted(ctx.message.headers or {}):
+                await asyncio.sleep(0.02 + self.random.random() * 0.04)
+                if payload["fate"] == "fails" and ctx.attempt == 1:
+                    raise ValueError("the first time")
+                self.over.add(msg_id)
+            if payload["fate"] == "dies":
+                raise Dead("it was told to")
+
+        return handle
+
+    @contextmanager
+    def _counted(self, headers: dict[str, Any]) -> Iterator[None]:
+        names = ("postmill-group", "postmill-unique-key")
+        keys = ["the queue", *(f"{name} {headers[name]}" for name in names if name in headers)]
+        running = self.running
+        running.update(keys)
+        self.most |= Counter({key: running[key] for key in keys})
+        try:
+            yield
+        finally:
+            running.subtract(keys)
+
+    async def send(self, url: str, messages: int) -> None:
+        """Send so many, from two clients at once."""
+        await asyncio.gather(*(self._send(url, messages // 2) for _ in range(2)))
+
+    async def _send(self, url: str, messages: int) -> None:
+        async with AsyncClient(url) as client:
+            for _ in range(messages):
+                after = self.random.sample(self.sent, min(len(self.sent), self.random.choice([0, 0, 1, 2])))
+                fate = self.random.choices(["ends", "fails", "dies"], [8, 1, 1])[0]
+                options = self._options([f"{QUEUE}:{source}" for source in after])
+                sent = await client.send(QUEUE, {"fate": fate, "after": after}, **options)
+                if not sent.existed:
+                    self.sent.append(int(sent))
+
+    def _options(self, after: list[str]) -> dict[str, Any]:
+        roll = self.random.random
+        options: dict[str, Any] = {}
+        if roll() < 0.7:
+            options["group_key"] = f"g{self.random.randrange(GROUPS)}"
+        if roll() < 0.4:
+            options["unique_key"] = f"k{self.random.randrange(KEYS)}"
+        if after:
+            options |= {"after": after, "on_source_dead": self.random.choice(["cancel", "skip"])}
+        return options
+
+    def exceeded(self) -> dict[str, int]:
+        """What ran too often at once, and how often."""
+        return {key: most for key, most in self.most.items() if most > limit_of(key)}
+
+
+def limit_of(key: str) -> int:
+    if key == "the queue":
+        return IN_THE_QUEUE
+    return IN_A_GROUP if key.startswith("postmill-group") else 1
+
+
+async def prepare(db: asyncpg.Connection, kind: str = "ordinary", *, slack: int = 0) -> None:
+    """Make the queue with its limits, each higher by ``slack`` than what the judges allow."""
+    await db.execute(KINDS[kind])
+    limits = (IN_THE_QUEUE + slack, OF_THE_QUEUE + slack, PER)
+    await db.execute(f"select postmill.limit_queue('{QUEUE}', $1, $2, $3)", *limits)
+    limits = (IN_A_GROUP + slack, OF_A_GROUP + slack, PER)
+    await db.execute(f"select postmill.limit_groups('{QUEUE}', $1, $2, $3)", *limits)
+    await db.execute(JUDGES)
+
+
+async def drained(db: asyncpg.Connection) -> None:
+    """Wait until every message has ended, and nothing is kept beside them."""
+    try:
+        async with asyncio.timeout(GIVE_UP_S):
+            while await db.fetchval(f"select exists ({LEFT_OVER})"):  # noqa: ASYNC110 - only it shows it
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        raise AssertionError(await db.fetch(LEFT_OVER)) from None
+
+
+async def check(db: asyncpg.Connection, url: str, world: World) -> None:
+    """Everything is over, and all of it was exact."""
+    assert await db.fetch("select * from public.wrong") == []
+    ended = Counter(row[0] for row in await db.fetch(ENDED))
+    assert {msg_id: ended[msg_id] for msg_id in world.sent if ended[msg_id] != 1} == {}
+    assert set(ended) == set(world.sent)
+    completed = {row[0] for row in await db.fetch(f"select msg_id from pgmq.a_{QUEUE}")}
+    assert [(target, source) for target, source in world.early if source in completed] == []
+    windows = windows_of(url)
+    assert max(windows[f"g{number}"] for number in range(GROUPS)) <= OF_A_GROUP
+    assert windows[""] <= OF_THE_QUEUE
+
+
+def windows_of(url: str) -> dict[str, int]:
+    """The most starts in a window, of each group and of the queue."""
+    with session(url) as db:
+        return {key: most_in_a_window(db, key) for key in ("", *(f"g{number}" for number in range(GROUPS)))}
+
+
+@asynccontextmanager
+async def at_work(
+    world: World, url: str, address: Address | None = None, **options: Any
+) -> AsyncIterator[None]:
+    """Two workers, which serve the queue until this ends."""
+    async with AsyncExitStack() as stack:
+        start = stack.enter_async_context
+        for _ in range(2):
+            await start(running(url, world.handler(**options), address=address))
+        yield
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("connections", [2, 4])
+async def test_behind_a_pooler_in_transaction_mode(
+    database_url: str, adb: asyncpg.Connection, connections: int, kind: str
+) -> None:
+    world = World(1)
+    await prepare(adb, kind)
+    with pooler(database_url) as pooled:
+        async with at_work(world, database_url, parse(pooled.url), max_pg_connections=connections):
+            await world.send(pooled.url, 100)
+            await drained(adb)
+    await check(adb, database_url, world)
+    assert world.exceeded() == {}
+
+
+async def test_with_two_connections(database_url: str, adb: asyncpg.Connection) -> None:
+    world = World(2)
+    await prepare(adb)
+    async with at_work(world, database_url, max_pg_connections=2):
+        await world.send(database_url, 100)
+        await drained(adb)
+    await check(adb, database_url, world)
+    assert world.exceeded() == {}
+
+
+async def worked_off(database_url: str, adb: asyncpg.Connection, slack: int) -> World:
+    """A queue that is full before its workers begin, and has come to its end."""
+    world = World(6)
+    await prepare(adb, slack=slack)
+    await world.send(database_url, 100)
+    async with at_work(world, database_url):
+        await drained(adb)
+    return world
+
+
+async def test_the_judges_see_each_limit_reached(database_url: str, adb: asyncpg.Connection) -> None:
+    world = await worked_off(database_url, adb, 0)
+    await check(adb, database_url, world)
+    windows = windows_of(database_url)
+    assert (windows.pop(""), max(windows.values())) == (OF_THE_QUEUE, OF_A_GROUP)
+    groups = (world.most[f"postmill-group g{number}"] for number in range(GROUPS))
+    assert (world.most["the queue"], max(groups)) == (IN_THE_QUEUE, IN_A_GROUP)
+
+
+async def test_limits_that_are_too_high_are_noticed(database_url: str, adb: asyncpg.Connection) -> None:
+    """The control: each judge sees its limit exceeded."""
+    world = await worked_off(database_url, adb, 4)
+    wrong = {row["what"] for row in await adb.fetch("select what from public.wrong")}
+    assert "the queue" in wrong
+    assert any(what.startswith("g") for what in wrong)
+    windows = windows_of(database_url)
+    assert windows.pop("") > OF_THE_QUEUE
+    assert max(windows.values()) > OF_A_GROUP
+    exceeded = world.exceeded()
+    assert "the queue" in exceeded
+    assert any(key.startswith("postmill-group") for key in exceeded)
