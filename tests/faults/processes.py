@@ -17,6 +17,8 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.faults.scene import Scene
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -86,3 +88,17 @@ def worker_process(url: str, **options: Any) -> Iterator[WorkerProcess]:
         yield process
     finally:
         process.close()
+
+
+async def die_at_the_gate(scene: Scene, victim: WorkerProcess, *, commits: bool) -> None:
+    """Kill a worker whose statement waits, and undo the statement; or let it commit, and kill the worker
+    before it has read the answer.
+    """
+    await scene.at_the_gate()
+    if commits:
+        victim.stop()
+        await scene.open_gate()
+        victim.kill()
+    else:
+        victim.kill()
+        await scene.turn_back()

@@ -58,16 +58,23 @@ class Scene:
         return ids
 
     async def shut_gate(
-        self, table: str, *, at_commit: bool = False, event: str = "insert", holds: bool = False
+        self,
+        table: str,
+        *,
+        at_commit: bool = False,
+        event: str = "insert",
+        when: str = "true",
+        holds: bool = False,
     ) -> None:
         """From now on statements that insert into ``table`` (or update it) wait: at their end, or while they
-        commit. ``holds``: their own limit for locks does not end that wait.
+        commit. ``when``: only those that write such rows. ``holds``: their own limit for locks does not end
+        that wait.
         """
         await self.db.execute(_MAKE_GATE.format(limits="set lock_timeout = 0" if holds else ""))
         await self.db.execute(
             f"create constraint trigger gate after {event} on {table}"
             f" deferrable initially {'deferred' if at_commit else 'immediate'}"
-            " for each row execute function gate()"
+            f" for each row when ({when}) execute function gate()"
         )
         self._keeper = await asyncpg.connect(self.url)
         await self._keeper.execute(f"select pg_advisory_lock({_GATE})")

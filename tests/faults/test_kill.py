@@ -11,11 +11,10 @@ import pytest
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import WaitingHandler, handler
-from tests.faults.processes import worker_process
+from tests.faults.processes import die_at_the_gate, worker_process
 from tests.service.running import running
 
 if TYPE_CHECKING:
-    from tests.faults.processes import WorkerProcess
     from tests.faults.scene import Scene
 
 kinds = pytest.mark.parametrize(
@@ -92,7 +91,7 @@ async def test_killed_while_its_claim_is_on_the_way(
     await scene.send(count)
     await scene.shut_gate("postmill.claims", holds=True)
     with worker_process(scene.url, kind=kind, **options) as victim:
-        await _die_at_the_gate(scene, victim, commits=commits)
+        await die_at_the_gate(scene, victim, commits=commits)
         await scene.left_for_dead(victim.pid)
     assert await scene.finish(monkeypatch) == Account(
         completed=count, failures={"crash": count} if commits else {}
@@ -117,7 +116,7 @@ async def test_killed_while_its_settlement_is_on_the_way(
     await scene.send(count, outcome=outcome)
     await scene.shut_gate(table, holds=True)
     with worker_process(scene.url, kind=kind, **options) as victim:
-        await _die_at_the_gate(scene, victim, commits=commits)
+        await die_at_the_gate(scene, victim, commits=commits)
         await scene.left_for_dead(victim.pid)
     ended = {"dead": count} if outcome == "dead" else {"completed": count}
     first = {"complete": {}, "retry": {"error": count}, "dead": {"error": count}}[outcome]
@@ -135,7 +134,7 @@ async def test_killed_while_its_handlers_transaction_commits(
     await scene.send()
     await scene.shut_gate("pgmq.a_tasks", at_commit=True, holds=True)
     with worker_process(scene.url, kind="transaction") as victim:
-        await _die_at_the_gate(scene, victim, commits=commits)
+        await die_at_the_gate(scene, victim, commits=commits)
         await scene.left_for_dead(victim.pid)
     account = await scene.finish(monkeypatch, "transaction")
     assert account == Account(completed=1, failures={} if commits else {"crash": 1})
@@ -162,7 +161,7 @@ async def test_killed_while_it_rescues(scene: Scene, monkeypatch: pytest.MonkeyP
         await scene.left_for_dead(victim.pid)
     await scene.shut_gate("postmill.failures", holds=True)
     with worker_process(scene.url, rescues_at_once=True) as rescuer:
-        await _die_at_the_gate(scene, rescuer, commits=commits)
+        await die_at_the_gate(scene, rescuer, commits=commits)
         await scene.left_for_dead(rescuer.pid)
     assert await scene.finish(monkeypatch) == Account(completed=1, failures={"crash": 1})
     assert await scene.runs() == [2]
@@ -237,17 +236,3 @@ async def test_a_worker_that_was_taken_for_dead_settles_nothing(
         sleeper.end()
         assert await sleeper.exited() == 0
     assert await scene.account() == account
-
-
-async def _die_at_the_gate(scene: Scene, victim: WorkerProcess, *, commits: bool) -> None:
-    """Kill a worker whose statement waits, and undo the statement; or let it commit, and kill the worker
-    before it has read the answer.
-    """
-    await scene.at_the_gate()
-    if commits:
-        victim.stop()
-        await scene.open_gate()
-        victim.kill()
-    else:
-        victim.kill()
-        await scene.turn_back()
