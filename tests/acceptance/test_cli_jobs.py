@@ -123,3 +123,10 @@ def test_priorities_are_switched_on_and_off(cli: Cli, db: Database) -> None:
     assert db.execute(on).fetchall() == [{"has_priorities": True}]
     assert cli("queue", "priority", "tasks", "--off", "--json").json["priority"] is False
     assert db.execute(on).fetchall() == [{"has_priorities": False}]
+
+
+@pytest.mark.parametrize("field", ["delay", "group", "unique_for"])
+def test_a_field_that_a_later_message_has_not_is_named(cli: Cli, field: str) -> None:
+    """``delay`` in place of ``delay_s`` ended in "it is a bug"."""
+    answer = cli("send", "tasks", "1", "--then-send", f'{{"queue": "tasks", "message": 1, "{field}": 3}}')
+    assert (answer.code, f"There is no option '{field}'" in answer.err) == (2, True), answer.err

@@ -86,7 +86,7 @@ LETTER = """insert into postmill.dead_letters
         ),
         ("insert into postmill.results values ('tasks', 1, 'null')", 0, "null\n", "Sent"),
         ("select pgmq.archive('tasks', 1)", 0, "", "not kept"),
-        (LETTER, 9, "", "Error: Message 1 of queue tasks is dead: it broke"),
+        (LETTER, 9, "", "Error: Message 1 of queue tasks is dead: it broke."),
         ("select postmill.cancel('tasks', 1)", 10, "", "Error: Message 1 of queue tasks was cancelled."),
         ("select 1", 3, "", "Error: Nothing is known of message 1"),
     ],

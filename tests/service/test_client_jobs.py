@@ -10,7 +10,13 @@ import psycopg
 import pytest
 
 from postmill import AsyncClient, Client, Context, Sent, Then, worker
-from postmill.model.errors import DuplicateMessage, InvalidOption, InvalidPayload, QueueNotFound
+from postmill.model.errors import (
+    DuplicateMessage,
+    InvalidOption,
+    InvalidPayload,
+    InvalidQueueName,
+    QueueNotFound,
+)
 from postmill.model.events import Event
 from tests.service.running import running
 from tests.service.test_client import ASYNC, SYNC, own_connection, own_pool, rows
@@ -215,3 +221,52 @@ def test_limits_are_set_and_removed(database_url: str, db: Db) -> None:
     assert db.execute("select max_running from postmill.groups where group_key = 'acme'").fetchone() == {
         "max_running": 1
     }
+
+
+@pytest.mark.parametrize("target", [*SYNC, "address"])
+def test_a_missing_queue_of_a_source_is_the_one_that_is_named(target: str, database_url: str) -> None:
+    """The queue that the message is sent to is there, and yet the error named it and said to create it."""
+    opened: Callable[[str], AbstractContextManager[Client]] = SYNC.get(target, own_connection)
+    with opened(database_url) as client, pytest.raises(QueueNotFound, match="no queue 'nowhere'"):
+        client.send("jobs", 1, after="nowhere:1")
+
+
+@pytest.mark.parametrize("target", [*ASYNC, "address"])
+async def test_and_so_it_is_on_asynchronous_connections(target: str, database_url: str) -> None:
+    opened: Callable[[str], AbstractAsyncContextManager[AsyncClient]] = ASYNC.get(target, own_pool)
+    async with opened(database_url) as client:
+        with pytest.raises(QueueNotFound, match="no queue 'nowhere'"):
+            await client.send("jobs", 1, after="nowhere:1")
+
+
+@pytest.mark.parametrize("target", [*ASYNC, "address"])
+async def test_an_error_of_sql_comes_with_its_reason_and_advice(target: str, database_url: str) -> None:
+    """Through SQLAlchemy and asyncpg both were lost, and the message began with the name of a class."""
+    opened: Callable[[str], AbstractAsyncContextManager[AsyncClient]] = ASYNC.get(target, own_pool)
+    async with opened(database_url) as client:
+        with pytest.raises(InvalidOption) as refused:
+            await client.send("jobs", 1, after="jobs:99")
+    assert refused.value.what == "Queue 'jobs' has no message 99 yet."
+    assert "sent before it" in refused.value.why
+    assert "the id that their send returned" in refused.value.hint
+
+
+async def test_a_worker_stands_for_its_queue(db: Db, database_url: str) -> None:
+    """What takes a queue's name takes the worker too, as send does. It was an error of the driver."""
+
+    @worker(queue="jobs")
+    async def work(_: int) -> None: ...
+
+    with Client(database_url) as client:
+        client.limit_queue(work, max_running=3)
+        client.limit_groups(work, max_running=2)
+        client.enable_priority(work)
+        client.disable_priority(work)
+        client.create_queue(work)
+        sent = client.send(work, 1)
+        assert (client.cancel(work, sent), client.replay(work)) == ("cancelled", [])
+        with pytest.raises(InvalidQueueName, match="5 is not the name of a queue"):
+            client.limit_queue(5, max_running=1)  # type: ignore[arg-type]
+    async with AsyncClient(database_url) as other:
+        await other.limit_queue(work, max_running=4)
+    assert db.execute("select max_running from postmill.queues").fetchone() == {"max_running": 4}

@@ -183,11 +183,11 @@ def test_an_empty_list_is_none(db: Database, queue: str) -> None:
     ("refs", "code", "said"),
     [
         ("nope:1", "PM001", "there is no queue 'nope'"),
-        ("re-size:2", "PM003", "can't wait for"),
-        ("re-size:99", "PM003", "can't wait for"),
+        ("re-size:2", "PM003", "queue 're-size' has no message 2 yet"),
+        ("re-size:99", "PM003", "queue 're-size' has no message 99 yet"),
         ("mail:1", "PM003", "queue 'mail' has no message 1 yet"),
         ("re-size:0", "PM003", "has no message 0"),
-        ("re-size:999999999999999999999999999", "PM003", "can't wait for"),
+        ("re-size:999999999999999999999999999", "PM003", "has no message 9999"),
         ("mail:999999999999999999999999999", "PM003", "has no message"),
         ("re-size:-1", "PM003", "is no reference"),
         ("re-size:", "PM003", "is no reference"),
@@ -211,7 +211,7 @@ def test_a_reference_to_nothing_is_refused(
 @pytest.mark.parametrize("entry", ["[1]", "[null]", '[["re-size:1"]]', '["#2"]', '["#3"]', '["re-size:3"]'])
 def test_a_batch_with_a_reference_to_nothing_is_refused(db: Database, queue: str, entry: str) -> None:
     send(db, queue)
-    with refused("PM003", "is no reference|can't wait for"):
+    with refused("PM003", "is no reference|can't wait for|has no message 3 yet"):
         db.execute(
             f"select postmill.send_batch('re-size', array['1', '2']::jsonb[], "
             f"after => array[null, '{entry}']::jsonb[])".encode()

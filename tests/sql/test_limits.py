@@ -69,6 +69,7 @@ def test_the_workers_are_told(
         ("starts => 1, per => '-1 s'", "per must be a length of time"),
         ("starts => 1, per => '1 month -30 days'", "per must be a length of time"),
         ("starts => 1, per => '101 days'", "at most 100 days, not 101 days"),
+        ("starts => 1, per => make_interval(secs => 101 * 86400)", "at most 100 days, not 101 days"),
         ("starts => 1, per => '100 days 00:00:00.000001'", "at most 100 days"),
     ],
 )

@@ -36,7 +36,7 @@ EXAMPLES = {
     "schedule list": "postmill schedule list",
     "schedule show": "postmill schedule show nightly",
     "schedule runs": "postmill schedule runs nightly --limit 10",
-    "schedule add": """postmill schedule add nightly '0 3 * * *' hello '{"name": "moon"}' --timezone UTC""",
+    "schedule add": """postmill schedule add nightly '0 3 * * *' hello '{"name": "moon"}'""",
     "schedule run": "postmill schedule run nightly",
     "schedule pause": "postmill schedule pause nightly",
     "schedule resume": "postmill schedule resume nightly",

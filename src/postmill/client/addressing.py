@@ -23,6 +23,11 @@ def addressed(to: str | Addressee, headers: Any) -> tuple[str, Any]:
     return queue, merged(to.task_headers, headers)
 
 
+def queue_of(to: str | Addressee) -> str:
+    """The queue's name, of a worker or task that of its queue."""
+    return addressed(to, None)[0]
+
+
 def named(to: object) -> str:
     """The name of a queue that can be there."""
     if not isinstance(to, str):

@@ -94,7 +94,7 @@ class AsyncClient:
         """
         return not isinstance(queue, str) and self._executor.commits
 
-    async def create_queue(self, queue: str) -> None:
+    async def create_queue(self, queue: str | Addressee) -> None:
         """Create the queue if it is missing.
 
         Raises ``InvalidQueueName``, ``SchemaMissing``, ``DatabaseUnavailable``.
@@ -102,7 +102,7 @@ class AsyncClient:
         statement = sending.creation(queue)
         await self._executor.run(iter([statement]))
 
-    async def cancel(self, queue: str, msg_id: int) -> str:
+    async def cancel(self, queue: str | Addressee, msg_id: int) -> str:
         """Cancel a message: ``cancelled`` (it was waiting), ``requested`` (its worker is told) or
         ``not found``. Raises ``QueueNotFound``, ``SchemaMissing``, ``DatabaseUnavailable``.
         """
@@ -110,7 +110,7 @@ class AsyncClient:
         return str(found[0])
 
     async def replay(
-        self, queue: str, letter_ids: Sequence[int] | None = None, *, payload: object = None
+        self, queue: str | Addressee, letter_ids: Sequence[int] | None = None, *, payload: object = None
     ) -> list[int]:
         """Put dead letters back as new messages, all of the queue's or those named, and return the new ids in
         the order of the letters. ``payload`` replaces that of exactly one letter; None keeps it. Letters that
@@ -146,7 +146,7 @@ class AsyncClient:
 
     async def limit_queue(
         self,
-        queue: str,
+        queue: str | Addressee,
         *,
         max_running: int | None = None,
         starts: int | None = None,
@@ -160,7 +160,7 @@ class AsyncClient:
 
     async def limit_groups(
         self,
-        queue: str,
+        queue: str | Addressee,
         *,
         max_running: int | None = None,
         starts: int | None = None,
@@ -173,14 +173,16 @@ class AsyncClient:
         statement = sending.limiting_groups(queue, max_running, starts, per, group_key)
         await self._executor.run(iter([statement]))
 
-    async def enable_priority(self, queue: str, *, aging: float | timedelta | None = None) -> None:
+    async def enable_priority(
+        self, queue: str | Addressee, *, aging: float | timedelta | None = None
+    ) -> None:
         """Let workers take messages of a higher priority first: makes an index on the queue's table. A step
         of priority counts as much as having waited for ``aging``, in seconds or as a timedelta; None: as it
         is, at first a minute. Raises ``InvalidOption``, ``Refused`` and as :meth:`cancel`.
         """
         await self._executor.run(iter([sending.prioritizing(queue, aging)]))
 
-    async def disable_priority(self, queue: str) -> None:
+    async def disable_priority(self, queue: str | Addressee) -> None:
         """Take messages in the order of their ids again; drops the index. Raises as :meth:`cancel`."""
         await self._executor.run(iter([sending.unprioritizing(queue)]))
 

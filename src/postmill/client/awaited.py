@@ -201,7 +201,7 @@ def _error_of(ended: Outcome) -> PostmillError:
 def _dead(named: str, letter: dict[str, Any]) -> MessageDead:
     again = letter.get("replayed_as")
     return MessageDead(
-        f"{named} is dead: {letter.get('reason')}",
+        f"{named} is dead: {str(letter.get('reason')).removesuffix('.')}.",
         hint=f"It was replayed as message {again}: wait for that one."
         if again
         else f"postmill dead show {letter.get('letter_id')} has the whole letter.",

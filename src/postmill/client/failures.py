@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 from postmill.model.database_errors import Report, in_words, login_failed, unreachable
-from postmill.model.sqlstates import is_ours, refuses_for_now, state_of
+from postmill.model.sqlstates import Condition, condition, is_ours, refuses_for_now, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,17 +63,23 @@ def report_of(error: BaseException, queue: str | None = None) -> Report:
     """What the server said, from an error of asyncpg, psycopg, psycopg2 or, round one of them, SQLAlchemy."""
     reported = _of_the_driver(error)
     said = getattr(reported, "diag", None)  # psycopg and psycopg2 keep the server's words apart
-    detail, hint = (
-        (getattr(reported, "detail", None), getattr(reported, "hint", None))
+    detail, hint, table = (
+        tuple(getattr(reported, name, None) for name in ("detail", "hint", "table_name"))
         if said is None
-        else (said.message_detail, said.message_hint)
+        else (said.message_detail, said.message_hint, said.table_name)
     )
-    return Report(state_of(reported), first_line(reported), str(detail or ""), str(hint or ""), queue)
+    state = state_of(reported)
+    missing = table if condition(state) is Condition.QUEUE_MISSING else None
+    return Report(state, first_line(reported), str(detail or ""), str(hint or ""), missing or queue)
 
 
 def _of_the_driver(error: BaseException) -> BaseException:
-    """SQLAlchemy raises errors of its own round those of its driver."""
-    return getattr(error, "orig", None) or error
+    """SQLAlchemy raises errors of its own round those of its driver, and round those of asyncpg one more,
+    which has only the SQLSTATE.
+    """
+    reported: BaseException = getattr(error, "orig", None) or error
+    cause = reported.__cause__
+    return cause if cause is not None and type(cause).__module__.startswith("asyncpg.") else reported
 
 
 def first_line(error: BaseException) -> str:

@@ -85,6 +85,10 @@ DELIVERY = frozenset({"delay", "run_at", "headers"})
 """The options that a plain insert can serve."""
 OF_A_FOLLOWER = ("delay", "headers", "unique_key", "priority", "group_key")
 """The options of :class:`Then`."""
+FOLLOWER_FIELDS = ("delay_s", *OF_A_FOLLOWER[1:])
+"""The same, as SQL and the command line name them in the JSON of a message to send later: the name of a time
+says its unit there.
+"""
 
 
 class Then:
@@ -151,7 +155,10 @@ def key(name: str, value: object) -> str | None:
         return None
     if not isinstance(value, str):
         raise InvalidOption(
-            f"{name}={value!r} is a {type(value).__name__}; it is a string.", hint=f"Give str({name})."
+            f"{name}={value!r} is of type {type(value).__name__}; it must be a string.",
+            hint=f"For a key each, give a function of the payload: {name}=lambda payload: ..."
+            if isinstance(value, list | tuple)
+            else f"Give str({name}).",
         )
     if not 1 <= len(value) <= MAX_KEY:
         shown = value if len(value) <= MAX_KEY else f"{value[:20]}…"

@@ -7,7 +7,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from postmill.client import jobs
-from postmill.client.addressing import checked, headers_text, named
+from postmill.client.addressing import checked, headers_text, named, queue_of
 from postmill.client.options import due, is_plain, known_names, time_s
 from postmill.client.options import key as checked_key
 from postmill.client.options import limits as checked_limits
@@ -83,34 +83,32 @@ def sent(returned: Iterable[Any], queue: str) -> list[Sent]:
     ]
 
 
-def creation(queue: str) -> Statement:
+def creation(queue: str | Addressee) -> Statement:
     """The statement that creates a queue if it is missing."""
-    return Statement(statement("send_create_queue"), (validated(queue),), queue)
+    return _about("send_create_queue", validated(queue_of(queue)))
 
 
-def cancelling(queue: str, msg_id: int) -> Statement:
+def cancelling(queue: str | Addressee, msg_id: int) -> Statement:
     """The statement that cancels a message."""
-    return Statement(statement("client_cancel"), (queue, msg_id), queue)
+    return _about("client_cancel", queue, msg_id)
 
 
-def replaying(queue: str, letter_ids: Sequence[int] | None, payload: object) -> Statement:
+def replaying(queue: str | Addressee, letter_ids: Sequence[int] | None, payload: object) -> Statement:
     """The statement that puts dead letters back."""
     text = None if payload is None else to_json(payload).decode()
     ids = None if letter_ids is None else list(letter_ids)
-    return Statement(statement("client_replay"), (queue, ids, text), queue)
+    return _about("client_replay", queue, ids, text)
 
 
 def limiting(
-    queue: str, max_running: int | None, starts: int | None, per: float | timedelta | None
+    queue: str | Addressee, max_running: int | None, starts: int | None, per: float | timedelta | None
 ) -> Statement:
     """The statement that limits a queue."""
-    return Statement(
-        statement("client_limit_queue"), (queue, *checked_limits(max_running, starts, per)), queue
-    )
+    return _about("client_limit_queue", queue, *checked_limits(max_running, starts, per))
 
 
 def limiting_groups(
-    queue: str,
+    queue: str | Addressee,
     max_running: int | None,
     starts: int | None,
     per: float | timedelta | None,
@@ -118,24 +116,28 @@ def limiting_groups(
 ) -> Statement:
     """The statement that limits a queue's groups, or one of them."""
     limits = checked_limits(max_running, starts, per)
-    return Statement(
-        statement("client_limit_groups"), (queue, *limits, checked_key("group_key", group_key)), queue
-    )
+    return _about("client_limit_groups", queue, *limits, checked_key("group_key", group_key))
 
 
-def prioritizing(queue: str, aging: float | timedelta | None) -> Statement:
+def prioritizing(queue: str | Addressee, aging: float | timedelta | None) -> Statement:
     """The statement that makes workers heed priorities."""
-    return Statement(statement("client_enable_priority"), (queue, time_s("aging", aging)), queue)
+    return _about("client_enable_priority", queue, time_s("aging", aging))
 
 
-def unprioritizing(queue: str) -> Statement:
+def unprioritizing(queue: str | Addressee) -> Statement:
     """The statement that makes workers heed them no longer."""
-    return Statement(statement("client_disable_priority"), (queue,), queue)
+    return _about("client_disable_priority", queue)
 
 
 def asking_result(queue: str, msg_id: int) -> Statement:
     """The statement that reads what a handler returned."""
-    return Statement(statement("client_result"), (queue, msg_id), queue)
+    return _about("client_result", queue, msg_id)
+
+
+def _about(name: str, to: str | Addressee, *arguments: object) -> Statement:
+    """The statement whose first argument is the queue that it is about."""
+    queue = queue_of(to)
+    return Statement(statement(name), (queue, *arguments), queue)
 
 
 def the_result(found: Sequence[str | None], queue: str, msg_id: int) -> Any:

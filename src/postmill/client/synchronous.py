@@ -78,18 +78,18 @@ class Client:
         """
         return not isinstance(queue, str) and self._executor.commits
 
-    def create_queue(self, queue: str) -> None:
+    def create_queue(self, queue: str | Addressee) -> None:
         """As :meth:`AsyncClient.create_queue`."""
         statement = sending.creation(queue)
         self._executor.run(iter([statement]))
 
-    def cancel(self, queue: str, msg_id: int) -> str:
+    def cancel(self, queue: str | Addressee, msg_id: int) -> str:
         """As :meth:`AsyncClient.cancel`."""
         found = self._executor.run(iter([sending.cancelling(queue, msg_id)]))
         return str(found[0])
 
     def replay(
-        self, queue: str, letter_ids: Sequence[int] | None = None, *, payload: object = None
+        self, queue: str | Addressee, letter_ids: Sequence[int] | None = None, *, payload: object = None
     ) -> list[int]:
         """As :meth:`AsyncClient.replay`."""
         return self._executor.run(iter([sending.replaying(queue, letter_ids, payload)]))
@@ -116,7 +116,7 @@ class Client:
 
     def limit_queue(
         self,
-        queue: str,
+        queue: str | Addressee,
         *,
         max_running: int | None = None,
         starts: int | None = None,
@@ -127,7 +127,7 @@ class Client:
 
     def limit_groups(
         self,
-        queue: str,
+        queue: str | Addressee,
         *,
         max_running: int | None = None,
         starts: int | None = None,
@@ -138,11 +138,11 @@ class Client:
         statement = sending.limiting_groups(queue, max_running, starts, per, group_key)
         self._executor.run(iter([statement]))
 
-    def enable_priority(self, queue: str, *, aging: float | timedelta | None = None) -> None:
+    def enable_priority(self, queue: str | Addressee, *, aging: float | timedelta | None = None) -> None:
         """As :meth:`AsyncClient.enable_priority`."""
         self._executor.run(iter([sending.prioritizing(queue, aging)]))
 
-    def disable_priority(self, queue: str) -> None:
+    def disable_priority(self, queue: str | Addressee) -> None:
         """As :meth:`AsyncClient.disable_priority`."""
         self._executor.run(iter([sending.unprioritizing(queue)]))
 

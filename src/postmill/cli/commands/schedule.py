@@ -94,7 +94,7 @@ def runs(session: Session, name: str, limit: int) -> None:
     type=click.Choice(["skip", "queue", "allow"]),
     default="skip",
     show_default=True,
-    help="While the message of the last tick is not done: send none, one that waits for it, or one.",
+    help="While the message of the last tick is not done: send none, one that waits for it, or one at once.",
 )
 @click.option(
     "--catch-up",
@@ -104,8 +104,8 @@ def runs(session: Session, name: str, limit: int) -> None:
     help="Of ticks that passed while nothing ran: send none, one for all of them, or all.",
 )
 @click.option("--jitter", type=Duration(), default="0s", metavar="TIME", help="Deliver up to so much later.")
-@click.option("--priority", type=click.IntRange(0, 9), metavar="0..9", help="Of the messages.")
-@click.option("--group", "group_key", metavar="KEY", help="Of the messages.")
+@click.option("--priority", type=click.IntRange(0, 9), metavar="0-9", help="Of the messages.")
+@click.option("--group", "--group-key", "group_key", metavar="KEY", help="Of the messages.")
 @json_option
 @global_options
 @click.pass_obj

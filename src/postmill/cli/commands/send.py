@@ -39,7 +39,7 @@ class Follower(click.ParamType[Any]):
         """Fails with a usage error that shows the form."""
         import msgspec
 
-        from postmill.client.options import Then
+        from postmill.client.options import FOLLOWER_FIELDS, Then, known_names
         from postmill.model.errors import PostmillError
         from postmill.model.queue.payload import loads
 
@@ -47,7 +47,9 @@ class Follower(click.ParamType[Any]):
             parts = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
             message = parts.pop("message")  # it travels as it was written
             found = {name: loads(bytes(part)) for name, part in parts.items()}
-            return Then(found.pop("queue"), message, delay=found.pop("delay_s", None), **found)
+            queue = found.pop("queue")
+            known_names(found, FOLLOWER_FIELDS)
+            return Then(queue, message, delay=found.pop("delay_s", None), **found)
         except (PostmillError, msgspec.MsgspecError, KeyError) as error:
             said = f" {error}" if isinstance(error, PostmillError) else ""
             form = '{"queue": "emails", "message": {"to": "ada"}}'
@@ -147,7 +149,10 @@ def send(
     if wait:
         print_result(session, queue, ids[0], timeout_s)
         return
-    keyed = job["unique_key"] is not None
+    _print_ids(session, queue, ids, keyed=job["unique_key"] is not None)
+
+
+def _print_ids(session: Session, queue: str, ids: Sequence[Sent], *, keyed: bool) -> None:
     rows = [{"msg_id": int(sent), **({"existed": sent.existed} if keyed else {})} for sent in ids]
     session.output.rows(rows, ("msg_id",), heading=False)
     session.output.note(_told(queue, ids))

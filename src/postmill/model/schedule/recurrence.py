@@ -122,8 +122,8 @@ def recurrence(text: str) -> Recurrence:
     if seconds is not None:
         return _every(text, int(seconds[1]))
     expression = MACROS.get(words.lower(), words).replace("$", "L")
-    if len(expression.split(" ")) != FIELDS:
-        raise _unreadable(text, "It has not the five fields minute, hour, day, month and weekday.")
+    if len(expression.split()) != FIELDS:
+        raise _unreadable(text, _count(len(expression.split())))
     try:
         next(CronSim(expression, _EPOCH))
     except CronSimError as error:
@@ -157,6 +157,12 @@ def zone_of(name: str) -> ZoneInfo:
 @lru_cache(maxsize=1)
 def _zones() -> frozenset[str]:
     return frozenset(available_timezones() - _NO_PLACE)
+
+
+def _count(fields: int) -> str:
+    found = f"It has {fields} field{'' if fields == 1 else 's'}"
+    said = f"{found}. A cron expression has five: minute, hour, day, month and weekday."
+    return f"{said} The first of six would be seconds, which it can't have." if fields == FIELDS + 1 else said
 
 
 def _every(text: str, seconds: int) -> EverySeconds:

@@ -7,8 +7,13 @@ language plpgsql immutable
 set search_path = ''
 as $$
 declare
-    wrong text;
-    try   text;
+    fields  constant text[] := '{queue, message, delay_s, headers, unique_key, priority, group_key}';
+    unknown constant text := (
+        select min(format('%s has no field %s', part, quote_literal(field)))
+        from (values ('then_send', then_send), ('else_send', else_send)) as follow_up (part, value),
+             jsonb_object_keys(case when postmill._is_follow_up(value) then value - fields end) as field);
+    wrong   text;
+    try     text;
 begin
     select said.wrong, said.try into wrong, try
     from (values
@@ -50,7 +55,10 @@ begin
          'For example: ''{"queue": "emails", "message": {"to": "ada"}}''::jsonb.'),
         (not coalesce(postmill._is_follow_up(else_send), true),
          'else_send is no message',
-         'For example: ''{"queue": "emails", "message": {"to": "ada"}}''::jsonb.')
+         'For example: ''{"queue": "emails", "message": {"to": "ada"}}''::jsonb.'),
+        (unknown is not null,
+         unknown,
+         'Beside queue and message it has delay_s, headers, unique_key, priority and group_key.')
     ) as said (holds, wrong, try)
     where said.holds
     limit 1;

@@ -19,7 +19,7 @@ begin
         raise exception 'per must be a length of time, not %', per
             using errcode = 'PM003', hint = 'For example starts => 10, per => ''1 minute''.';
     elsif not isfinite(per) or per > interval '100 days' then
-        raise exception 'per must be at most 100 days, not %', per
+        raise exception 'the time of a rate limit is at most 100 days, not %', justify_hours(per)
             using errcode = 'PM003', hint = 'Give fewer starts in a shorter time.';
     end if;
 end

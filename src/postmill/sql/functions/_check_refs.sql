@@ -19,10 +19,15 @@ begin
         raise exception '% is no reference to a message', wrong.said
             using errcode = 'PM003',
                   hint = 'Give ''queue:id'', or in a batch ''#3'' for its third message.';
+    elsif wrong.batch_place is null then
+        raise exception 'queue % has no message % yet', quote_literal(queue), wrong.source_id
+            using errcode = 'PM003',
+                  detail = 'A message waits for messages that were sent before it.',
+                  hint = 'Give the id that their send returned, or in a batch ''#3'' for its third message.';
     end if;
     raise exception 'message % of the batch can''t wait for %', wrong.place, wrong.said
         using errcode = 'PM003',
-              detail = 'A message waits for messages that were sent before it, or stand before it in its batch.',
+              detail = 'A message waits for messages that stand before it in its batch.',
               hint = 'Put the messages in the order in which they are to run.';
 end
 $$;

@@ -1,5 +1,6 @@
 -- The table of a queue; with %s in format() it becomes a quoted, schema-qualified name. Looks at the catalogue only, so
 -- the caller needs no privilege beyond USAGE on schema pgmq. pgmq lower-cases table names, hence the lower().
+-- The error's field TABLE names the queue: a statement may be about several.
 -- Called by every function that is given a queue. Takes no locks. Errors: PM001.
 create or replace function postmill._queue_table(queue text) returns regclass
 language plpgsql stable
@@ -10,7 +11,7 @@ declare
 begin
     if relation is null then
         raise exception 'there is no queue %', coalesce(quote_literal(queue), 'null')
-            using errcode = 'PM001',
+            using errcode = 'PM001', table = coalesce(queue, ''),
                   detail = 'No table of that queue is in schema pgmq of this database.',
                   hint = 'Create it with: select postmill.create_queue('
                          || coalesce(quote_literal(queue), '''tasks''') || ')';

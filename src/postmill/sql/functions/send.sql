@@ -39,7 +39,8 @@ begin
         raise exception 'headers must be a JSON object, not %', jsonb_typeof(headers)
             using errcode = 'PM003', hint = 'For example: ''{"tenant": "acme"}''::jsonb.';
     end if;
-    if num_nonnulls(unique_key, unique_for, priority, group_key, after, then_send, else_send) > 0 then
+    if num_nonnulls(unique_key, unique_for, priority, group_key, after, then_send, else_send) > 0
+       or on_conflict is distinct from 'skip' or on_source_dead is distinct from 'cancel' then
         select job.msg_id into sent
         from postmill.send_jobs(
             queue, array[message], null, due_at, array[headers], nullif(array[unique_key], array[null::text]),

@@ -145,6 +145,10 @@ def test_options_are_frozen() -> None:
         ("priority", "priority=5"),
         ("max_retries", "Retry.exponential"),
         ("pass_context", "ctx: Context"),
+        ("max_running", "queue limit NAME --max-running 2"),
+        ("group_key", "group_key="),
+        ("then_send", "Then("),
+        ("deps", "after="),
     ],
 )
 def test_an_option_of_another_product_says_what_to_write_here(option: str, says: str) -> None:

@@ -63,6 +63,19 @@ def test_what_can_not_be_read_or_never_comes_is_refused(text: str) -> None:
         recurrence(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "It has 0 fields"),
+        ("@nightly", "It has 1 field. A cron expression has five"),
+        ("0 15 3 * * *", "It has 6 fields.*The first of six would be seconds"),
+    ],
+)
+def test_another_number_of_fields_than_five_is_told(text: str, says: str) -> None:
+    with pytest.raises(InvalidOption, match=says):
+        recurrence(text)
+
+
 def test_an_unknown_zone_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(InvalidOption, match="Europe/Berlin"):
         zone_of("Europe/Berlni")
