@@ -783,3 +783,28 @@ def test_other_kinds_of_queues(db: Database, how: str) -> None:
     value(db, "select postmill.cancel('parts', $1)", second)
     assert state(db, "parts", third) == "cancelled"
     assert value(db, LEFT) == 0
+
+
+def test_the_commit_of_one_that_waits_for_many_reads_each_edge_a_few_times(db: Database, queue: str) -> None:
+    """Where each message waited for one other, the index of the targets looks as good to the planner as the
+    primary key. For one that waits for 500 it is not: each edge would be sought among all of them."""
+    db.execute(
+        b"select postmill.send_batch('re-size', array_fill('1'::jsonb, '{1000}'), after => array("
+        b"select case when n > 1 then to_jsonb(array['#' || n - 1]) end from generate_series(1, 1000) as n))"
+    )
+    db.execute(b"analyze postmill.edges")
+    sources = column(db, "select postmill.send_batch('re-size', array_fill('1'::jsonb, '{500}'))")
+    before = edges_read(db)
+
+    send(db, queue, f"after => array{[f're-size:{source}' for source in sources]}")
+
+    assert edges_read(db) - before < 500 * 20
+
+
+def edges_read(db: Database) -> int:
+    """How many entries of the indexes of edges were read so far."""
+    db.execute(b"select pg_stat_force_next_flush()")
+    read: int = value(
+        db, "select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relname = 'edges'"
+    )
+    return read

@@ -24,8 +24,13 @@ begin
     end if;
     if exists (
         select from postmill.edges as edge
-        where edge.source_queue = new.source_queue and edge.source_id = new.source_id
-          and edge.target_queue = new.target_queue and edge.target_id = new.target_id and not edge.told
+        -- As a range, only the primary key can find it. With `=` the planner may take the index of the targets, and
+        -- then read all edges of a message that waits for thousands, once for each of them.
+        where (edge.source_queue, edge.source_id, edge.target_queue, edge.target_id)
+                  >= (new.source_queue, new.source_id, new.target_queue, new.target_id)
+          and (edge.source_queue, edge.source_id, edge.target_queue, edge.target_id)
+                  <= (new.source_queue, new.source_id, new.target_queue, new.target_id)
+          and not edge.told
     ) then
         perform postmill._tell_sources(array[new.target_queue], array[new.target_id]);
     end if;
