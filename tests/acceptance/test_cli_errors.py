@@ -207,4 +207,5 @@ def test_every_error_has_an_exit_code() -> None:
     assert codes["already-started"] == 4
     assert codes["embedded"] == 5
     assert codes["timed-out"] == 7
-    assert set(codes.values()) <= {1, 2, 3, 4, 5, 6, 7}
+    assert (codes["message-dead"], codes["message-cancelled"]) == (9, 10)
+    assert set(codes.values()) <= {1, 2, 3, 4, 5, 6, 7, 9, 10}

@@ -14,6 +14,10 @@ EXEMPT = {f"000{number}" for number in range(1, 6)}
 """Migrations older than this rule: databases keep the digest of what has run, so their text never changes."""
 FILES = [path for path in sorted(SQL.rglob("*.sql")) if path.name[:4] not in EXEMPT]
 
+INSTALLED = [
+    path for folder in ("migrations", "functions", "views", "compat") for path in (SQL / folder).glob("*.sql")
+]
+
 
 def too_long(text: str) -> list[int]:
     """The numbers of the lines that are too long."""
@@ -27,3 +31,9 @@ def test_no_line_of_sql_is_too_long(path: Path) -> None:
 
 def test_a_long_line_is_found() -> None:
     assert too_long(f"select 1;\nselect {'1, ' * 40}1;\n") == [2]
+
+
+@pytest.mark.parametrize("path", INSTALLED, ids=lambda path: path.stem)
+def test_what_a_migration_installs_is_ascii(path: Path) -> None:
+    """A database may have another encoding than UTF-8: what it can't hold would stop the migration."""
+    assert path.read_bytes().isascii()

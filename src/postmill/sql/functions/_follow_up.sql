@@ -1,6 +1,6 @@
 -- Sends the message that a message's headers ask for when it ends: postmill-then after it is completed, postmill-else
--- after it died or was cancelled. As JSON: {"queue": …, "message": …, "delay_s": …, "headers": …, "unique_key": …,
--- "priority": …, "group_key": …}, of which the first two are needed.
+-- after it died or was cancelled. As JSON: an object with queue and message, and with delay_s, headers, unique_key,
+-- priority and group_key as it likes.
 -- Runs with the rights of the role that settles the message. The settlement goes on whatever is asked for: a message
 -- that can't be sent (there is no such queue, a right is missing, a value is refused) becomes a dead letter of its
 -- queue, with the reason and without an id, and can be replayed; what is no message is left out. Both are warnings. An

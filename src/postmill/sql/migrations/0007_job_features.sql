@@ -123,8 +123,8 @@ create index waiters_since on postmill.waiters (since);
 -- Within so many seconds an idle worker looks of its own accord: a message that is due later need not wake it.
 alter table postmill.idle_workers add column max_poll_s double precision not null default 5;
 
--- A worker of an earlier release would run a message at once that has to wait, and find none that is parked: it is asked
--- to finish what it runs and stop.
+-- A worker of an earlier release would run at once what has to wait, and find no message that is parked: it is asked to
+-- finish what it runs and stop.
 update postmill.workers set deprecated_at = clock_timestamp() where stopped_at is null and deprecated_at is null;
 
 -- Functions that have further parameters now. With the old ones beside them, a call would be ambiguous.
