@@ -116,6 +116,16 @@ def test_a_message_is_shown_with_its_failures(cli: Cli, db: Database) -> None:
     assert cli("message", "show", "tasks", "2").code == 3
 
 
+def test_a_message_that_was_cancelled_with_its_source_says_so(cli: Cli) -> None:
+    """Only a table knew why: the page of the message said ``cancelled`` and no more."""
+    cli("send", "tasks", "1")
+    cli("send", "tasks", "2", "--after", "tasks:1")
+    cli("message", "cancel", "tasks", "1")
+    shown = cli("message", "show", "tasks", "2", "--json").json
+    assert (shown["state"], shown["reason"]) == ("cancelled", "it waited for tasks:1, which was cancelled")
+    assert cli("message", "show", "tasks", "1", "--json").json["reason"] is None
+
+
 def test_cancelling_says_what_became_of_each(cli: Cli) -> None:
     cli("send", "tasks", "1")
     answer = cli("message", "cancel", "tasks", "1", "99", "--json")
