@@ -130,3 +130,9 @@ def test_a_field_that_a_later_message_has_not_is_named(cli: Cli, field: str) -> 
     """``delay`` in place of ``delay_s`` ended in "it is a bug"."""
     answer = cli("send", "tasks", "1", "--then-send", f'{{"queue": "tasks", "message": 1, "{field}": 3}}')
     assert (answer.code, f"There is no option '{field}'" in answer.err) == (2, True), answer.err
+
+
+def test_what_is_no_number_is_told_in_plain_words(cli: Cli) -> None:
+    """click's own words are "is not a valid integer range"."""
+    answer = cli("queue", "limit", "tasks", "--max-running", "two")
+    assert (answer.code, "'two' is not a valid whole number." in answer.err) == (2, True), answer.err

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from postmill.cli.options import Whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -16,18 +18,18 @@ if TYPE_CHECKING:
     Bench = Callable[[Address, Callable[[str], None]], Coroutine[Any, Any, Report]]
 
 messages = click.option(
-    "--messages", type=click.IntRange(1), default=200_000, show_default=True, help="Messages a round."
+    "--messages", type=Whole(1), default=200_000, show_default=True, help="Messages a round."
 )
 payload_bytes = click.option(
     "--payload-bytes",
-    type=click.IntRange(22, 1_000_000),
+    type=Whole(22, 1_000_000),
     default=100,
     show_default=True,
     help="Size of a payload as JSON text.",
 )
 rounds = click.option(
     "--rounds",
-    type=click.IntRange(1, 1000),
+    type=Whole(1, 1000),
     default=5,
     show_default=True,
     help="Times that both sides are measured; medians are compared.",

@@ -115,6 +115,12 @@ class Period(Duration):
     _UNITS: ClassVar[dict[str, float]] = {"m": 60, **Duration._UNITS}  # noqa: SLF001
 
 
+class Whole(click.IntRange):
+    """A whole number within bounds. Its name is what an error says that the value is not."""
+
+    name = "whole number"
+
+
 class Seconds(click.FloatRange):
     """A plain number of seconds. Its name is what an error says that the value is not."""
 
@@ -156,5 +162,5 @@ embedded_option = click.option(
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 dry_run_option = click.option("--dry-run", is_flag=True, help="Only say what would be done, and to how many.")
 limit_option = click.option(
-    "--limit", type=click.IntRange(1, 100_000), default=100, show_default=True, help="The most rows to print."
+    "--limit", type=Whole(1, 100_000), default=100, show_default=True, help="The most rows to print."
 )

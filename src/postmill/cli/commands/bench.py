@@ -8,7 +8,7 @@ import click
 
 from postmill.cli.benchmarks import messages, payload_bytes, rounds, run
 from postmill.cli.commands import bench_features
-from postmill.cli.options import global_options, json_option
+from postmill.cli.options import Whole, global_options, json_option
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -28,7 +28,7 @@ def bench() -> None:
 @click.option("--on-success", type=click.Choice(["delete", "archive"]), default="delete", show_default=True)
 @click.option(
     "--batch",
-    type=click.IntRange(1, 10_000),
+    type=Whole(1, 10_000),
     help="Messages that the handler gets in one call (default: one).",
 )
 @rounds
@@ -58,7 +58,7 @@ def enqueue_command(session: Session, /, **options: Any) -> None:
 
 @bench.command("latency")
 @click.option(
-    "--messages", type=click.IntRange(2), default=500, show_default=True, help="Messages to send, one by one."
+    "--messages", type=Whole(2), default=500, show_default=True, help="Messages to send, one by one."
 )
 @click.option(
     "--rate", type=click.FloatRange(0.1, 1000), default=50, show_default=True, help="Messages a second."
@@ -107,7 +107,7 @@ def latency_command(session: Session, /, **options: Any) -> None:
 )
 @click.option(
     "--messages",
-    type=click.IntRange(1),
+    type=Whole(1),
     help="In the burst (default 100000), dead at the start (1000000), delayed (100000).",
 )
 @payload_bytes
@@ -129,16 +129,12 @@ def pinned_command(session: Session, /, **options: Any) -> None:
     callback=lambda _context, _parameter, value: _numbers(value),
     help="Messages that wait, separated by commas.",
 )
-@click.option(
-    "--batch", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Messages a claim."
-)
-@click.option(
-    "--claims", type=click.IntRange(1), default=100, show_default=True, help="Claims at each depth."
-)
+@click.option("--batch", type=Whole(1, 10_000), default=10, show_default=True, help="Messages a claim.")
+@click.option("--claims", type=Whole(1), default=100, show_default=True, help="Claims at each depth.")
 @payload_bytes
 @click.option(
     "--rounds",
-    type=click.IntRange(1, 1000),
+    type=Whole(1, 1000),
     default=3,
     show_default=True,
     help="Times that all depths are measured; medians are compared.",
@@ -154,9 +150,7 @@ def depth_command(session: Session, /, **options: Any) -> None:
 
 
 @bench.command("cost")
-@click.option(
-    "--messages", type=click.IntRange(1), default=50_000, show_default=True, help="Messages a measurement."
-)
+@click.option("--messages", type=Whole(1), default=50_000, show_default=True, help="Messages a measurement.")
 @payload_bytes
 @json_option
 @global_options
@@ -169,11 +163,9 @@ def cost_command(session: Session, /, **options: Any) -> None:
 
 
 @bench.command("reads")
-@click.option("--queues", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Queues.")
-@click.option(
-    "--messages", type=click.IntRange(1), default=100_000, show_default=True, help="Messages a queue."
-)
-@click.option("--reads", type=click.IntRange(1), default=20, show_default=True, help="Readings.")
+@click.option("--queues", type=Whole(1, 10_000), default=100, show_default=True, help="Queues.")
+@click.option("--messages", type=Whole(1), default=100_000, show_default=True, help="Messages a queue.")
+@click.option("--reads", type=Whole(1), default=20, show_default=True, help="Readings.")
 @payload_bytes
 @json_option
 @global_options
@@ -188,7 +180,7 @@ def reads_command(session: Session, /, **options: Any) -> None:
 @bench.command("settle")
 @click.option(
     "--messages",
-    type=click.IntRange(1),
+    type=Whole(1),
     default=30_000,
     show_default=True,
     help="Messages to drain with and without results.",
@@ -206,12 +198,8 @@ def settle_command(session: Session, /, **options: Any) -> None:
 
 
 @bench.command("schedules")
-@click.option(
-    "--schedules", type=click.IntRange(1), default=10_000, show_default=True, help="All due at once."
-)
-@click.option(
-    "--processes", type=click.IntRange(1, 100), default=5, show_default=True, help="That fire them."
-)
+@click.option("--schedules", type=Whole(1), default=10_000, show_default=True, help="All due at once.")
+@click.option("--processes", type=Whole(1, 100), default=5, show_default=True, help="That fire them.")
 @json_option
 @global_options
 @click.pass_obj
@@ -225,14 +213,12 @@ def schedules_command(session: Session, /, **options: Any) -> None:
 @bench.command("functions")
 @click.option(
     "--requests",
-    type=click.IntRange(10),
+    type=Whole(10),
     default=1000,
     show_default=True,
     help="Requests, one by one.",
 )
-@click.option(
-    "--clients", type=click.IntRange(1, 1000), default=16, show_default=True, help="Clients of the load."
-)
+@click.option("--clients", type=Whole(1, 1000), default=16, show_default=True, help="Clients of the load.")
 @click.option(
     "--seconds",
     type=click.FloatRange(0.1, 600),
@@ -242,14 +228,12 @@ def schedules_command(session: Session, /, **options: Any) -> None:
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(1, 1000),
+    type=Whole(1, 1000),
     default=3,
     show_default=True,
     help="Times that all servers are measured; medians are compared.",
 )
-@click.option(
-    "--cold-starts", type=click.IntRange(1, 1000), default=20, show_default=True, help="Functions to start."
-)
+@click.option("--cold-starts", type=Whole(1, 1000), default=20, show_default=True, help="Functions to start.")
 @json_option
 @global_options
 @click.pass_obj

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from postmill.cli.benchmarks import payload_bytes, rounds, run
-from postmill.cli.options import global_options, json_option
+from postmill.cli.options import Whole, global_options, json_option
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @click.command("plain")
 @click.option(
-    "--messages", type=click.IntRange(1), default=40_000, show_default=True, help="Messages a side and round."
+    "--messages", type=Whole(1), default=40_000, show_default=True, help="Messages a side and round."
 )
 @click.option(
     "--batch",
-    type=click.IntRange(1, 10_000),
+    type=Whole(1, 10_000),
     default=500,
     show_default=True,
     help="Messages of a claim and of its completion.",
@@ -38,11 +38,11 @@ def plain_command(session: Session, /, **options: Any) -> None:
 
 @click.command("priority")
 @click.option(
-    "--messages", type=click.IntRange(1), default=20_000, show_default=True, help="Messages a side and round."
+    "--messages", type=Whole(1), default=20_000, show_default=True, help="Messages a side and round."
 )
 @click.option(
     "--batch",
-    type=click.IntRange(1, 10_000),
+    type=Whole(1, 10_000),
     default=1_000,
     show_default=True,
     help="Messages of a claim and of its completion.",
@@ -50,14 +50,12 @@ def plain_command(session: Session, /, **options: Any) -> None:
 @payload_bytes
 @click.option(
     "--backlog",
-    type=click.IntRange(0),
+    type=Whole(0),
     default=20_000,
     show_default=True,
     help="Messages that wait when the urgent ones are sent.",
 )
-@click.option(
-    "--urgent", type=click.IntRange(2), default=300, show_default=True, help="Messages of priority 9."
-)
+@click.option("--urgent", type=Whole(2), default=300, show_default=True, help="Messages of priority 9.")
 @rounds
 @json_option
 @global_options
@@ -71,7 +69,7 @@ def priority_command(session: Session, /, **options: Any) -> None:
 
 @click.command("unique")
 @click.option(
-    "--messages", type=click.IntRange(1), default=20_000, show_default=True, help="Messages a side and round."
+    "--messages", type=Whole(1), default=20_000, show_default=True, help="Messages a side and round."
 )
 @payload_bytes
 @rounds
@@ -86,13 +84,11 @@ def unique_command(session: Session, /, **options: Any) -> None:
 
 
 @click.command("groups")
-@click.option(
-    "--messages", type=click.IntRange(1), default=40_000, show_default=True, help="Messages of each drain."
-)
+@click.option("--messages", type=Whole(1), default=40_000, show_default=True, help="Messages of each drain.")
 @payload_bytes
 @click.option(
     "--rounds",
-    type=click.IntRange(1, 1000),
+    type=Whole(1, 1000),
     default=3,
     show_default=True,
     help="Times that each queue is drained; medians are compared.",
@@ -123,9 +119,7 @@ def groups_command(session: Session, /, **options: Any) -> None:
 
 
 @click.command("dependencies")
-@click.option(
-    "--pairs", type=click.IntRange(1), default=20_000, show_default=True, help="Of two messages each."
-)
+@click.option("--pairs", type=Whole(1), default=20_000, show_default=True, help="Of two messages each.")
 @payload_bytes
 @rounds
 @json_option

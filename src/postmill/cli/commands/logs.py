@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from postmill.cli.options import global_options, jsonl_option
+from postmill.cli.options import Whole, global_options, jsonl_option
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "-n",
     "--lines",
-    type=click.IntRange(0, 1_000_000),
+    type=Whole(0, 1_000_000),
     default=100,
     show_default=True,
     help="The last N lines.",

@@ -11,6 +11,7 @@ from postmill.cli import completion
 from postmill.cli.options import (
     Duration,
     Period,
+    Whole,
     dry_run_option,
     global_options,
     json_option,
@@ -171,7 +172,7 @@ class Retention(Duration):
 @click.argument("keep", type=Retention(), required=False, metavar="[TIME|forever]")
 @click.option(
     "--max-rows",
-    type=click.IntRange(min=0, max=2**63 - 1),
+    type=Whole(min=0, max=2**63 - 1),
     metavar="N",
     help="The oldest of more archived messages go, however young they are. Without it, a TIME alone decides.",
 )
@@ -212,8 +213,8 @@ def _kept(seconds: float | None) -> str:
 @click.option(
     "--group", "--group-key", "group_key", metavar="KEY", help="Limit this group; * is each group by itself."
 )
-@click.option("--max-running", type=click.IntRange(min=1), metavar="N", help="How many run at once.")
-@click.option("--starts", type=click.IntRange(min=1), metavar="N", help="How many start within --per.")
+@click.option("--max-running", type=Whole(min=1), metavar="N", help="How many run at once.")
+@click.option("--starts", type=Whole(min=1), metavar="N", help="How many start within --per.")
 @click.option("--per", type=Period(), metavar="TIME", help="The time of --starts: 1s, 1m, 1h.")
 @click.option("--remove", is_flag=True, help="Remove the limits.")
 @json_option

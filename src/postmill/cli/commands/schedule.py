@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from postmill.cli import completion
-from postmill.cli.options import Duration, global_options, json_option, jsonl_option, limit_option, yes_option
+from postmill.cli.options import (
+    Duration,
+    Whole,
+    global_options,
+    json_option,
+    jsonl_option,
+    limit_option,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -104,7 +112,7 @@ def runs(session: Session, name: str, limit: int) -> None:
     help="Of ticks that passed while nothing ran: send none, one for all of them, or all.",
 )
 @click.option("--jitter", type=Duration(), default="0s", metavar="TIME", help="Deliver up to so much later.")
-@click.option("--priority", type=click.IntRange(0, 9), metavar="0-9", help="Of the messages.")
+@click.option("--priority", type=Whole(0, 9), metavar="0-9", help="Of the messages.")
 @click.option("--group", "--group-key", "group_key", metavar="KEY", help="Of the messages.")
 @json_option
 @global_options
@@ -192,9 +200,7 @@ def remove(session: Session, name: str, *, yes: bool) -> None:
 
 @schedule.command("next")
 @click.argument("name", metavar="NAME|SCHEDULE", shell_complete=completion.schedules)
-@click.option(
-    "-n", "count", type=click.IntRange(1, 1000), default=5, show_default=True, help="How many ticks."
-)
+@click.option("-n", "count", type=Whole(1, 1000), default=5, show_default=True, help="How many ticks.")
 @click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Of a SCHEDULE.")
 @json_option
 @jsonl_option

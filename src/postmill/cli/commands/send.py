@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from postmill.cli import completion
-from postmill.cli.options import Moment, Period, Seconds, global_options, json_option, jsonl_option
+from postmill.cli.options import Moment, Period, Seconds, Whole, global_options, json_option, jsonl_option
 from postmill.cli.terminal import streams
 from postmill.cli.waiting import Timeout, check_waiting, print_result
 
@@ -86,7 +86,7 @@ class Follower(click.ParamType[Any]):
     show_default=True,
     help="What to do when the key is taken.",
 )
-@click.option("--priority", type=click.IntRange(0, 9), metavar="0-9", help="The higher the sooner.")
+@click.option("--priority", type=Whole(0, 9), metavar="0-9", help="The higher the sooner.")
 @click.option("--group", "--group-key", "group_key", metavar="KEY", help="The group whose limits hold.")
 @click.option("--after", multiple=True, metavar="QUEUE:ID", help="A message to wait for; may be repeated.")
 @click.option(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli.options import embedded_option, env_file_option, global_options
+from postmill.cli.options import Whole, embedded_option, env_file_option, global_options
 from postmill.model.errors import AlreadyStarted, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("folder", default=None, required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", metavar="HOST", help="Where to listen (default: 127.0.0.1).")
-@click.option(
-    "--port", type=click.IntRange(0, 65_535), metavar="PORT", help="Default: 54321; 0 takes a free port."
-)
+@click.option("--port", type=Whole(0, 65_535), metavar="PORT", help="Default: 54321; 0 takes a free port.")
 @click.option("--reload", is_flag=True, help="Replace a function when its files change.")
 @click.option("--on-demand", is_flag=True, help="Start no function before its first request.")
 @env_file_option("Give functions the variables of this .env file.")

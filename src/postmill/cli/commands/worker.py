@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from postmill.cli import completion
-from postmill.cli.options import embedded_option, global_options, json_option, jsonl_option, limit_option
+from postmill.cli.options import (
+    Whole,
+    embedded_option,
+    global_options,
+    json_option,
+    jsonl_option,
+    limit_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +52,7 @@ def worker() -> None:
 )
 @click.option(
     "--probe-port",
-    type=click.IntRange(0, 65_535),
+    type=Whole(0, 65_535),
     metavar="PORT",
     help="Answer /live, /ready and /metrics over HTTP; 0 takes a free port.",
 )
