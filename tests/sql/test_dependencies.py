@@ -801,6 +801,21 @@ def test_the_commit_of_one_that_waits_for_many_reads_each_edge_a_few_times(db: D
     assert edges_read(db) - before < 500 * 20
 
 
+@pytest.mark.parametrize("fate", ["completed", "dead"])
+def test_the_end_of_one_of_many_sources_reads_few_edges(db: Database, queue: str, fate: str) -> None:
+    """A message that waits for 500 would else have all of its edges read 500 times."""
+    sources = column(db, "select postmill.send_batch('re-size', array_fill('1'::jsonb, '{500}'))")
+    after = f"after => array{[f're-size:{source}' for source in sources]}"
+    target = send(db, queue, f"{after}, on_source_dead => 'skip'")
+    before = edges_read(db)
+
+    for source in sources[:10]:
+        db.execute(b"select postmill.release('re-size', array[$1::bigint], $2)", [source, fate])
+
+    assert edges_read(db) - before < 10 * 50
+    assert value(db, "select waits from postmill.blocked where msg_id = $1", target) == 490
+
+
 def edges_read(db: Database) -> int:
     """How many entries of the indexes of edges were read so far."""
     db.execute(b"select pg_stat_force_next_flush()")

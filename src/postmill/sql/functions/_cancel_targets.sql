@@ -20,10 +20,8 @@ begin
                   format('it waited for %s:%s, which %s', _cancel_targets.queue, min(edge.source_id),
                          case fate when 'dead' then 'died' when 'cancelled' then 'was cancelled'
                          else 'is unknown' end) as reason
-              from postmill._edges_to(queues, targets) as edge
-              join unnest(_cancel_targets.ids) as ended (id) on edge.source_id = ended.id
-              where edge.source_queue = _cancel_targets.queue
-                and (edge.on_dead = 'cancel' or (edge.on_dead = 'block' and fate = 'unknown'))
+              from postmill._edges_between(_cancel_targets.queue, _cancel_targets.ids, queues, targets) as edge
+              where edge.on_dead = 'cancel' or (edge.on_dead = 'block' and fate = 'unknown')
               group by edge.target_queue, edge.target_id) as target
         group by target.queue
     loop

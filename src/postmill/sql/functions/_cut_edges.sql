@@ -16,17 +16,15 @@ begin
     if fate in ('dead', 'cancelled') then
         update postmill.edges as edge set died = true
         where edge.ctid = any (array(
-            select found.at from postmill._edges_to(queues, targets) as found
-            join unnest(ids) as ended (id) on found.source_id = ended.id
-            where found.source_queue = _cut_edges.queue and found.on_dead = 'block'));
+            select found.at from postmill._edges_between(queue, ids, queues, targets) as found
+            where found.on_dead = 'block'));
     end if;
     for free in
         with cut as (
             delete from postmill.edges as edge
             where edge.ctid = any (array(
-                select found.at from postmill._edges_to(queues, targets) as found
-                join unnest(ids) as ended (id) on found.source_id = ended.id
-                where found.source_queue = _cut_edges.queue and (fate = 'completed' or found.on_dead = 'skip')))
+                select found.at from postmill._edges_between(queue, ids, queues, targets) as found
+                where fate = 'completed' or found.on_dead = 'skip'))
             returning edge.target_queue, edge.target_id
         ), counted as (
             select cut.target_queue, cut.target_id, count(*) as cuts from cut group by 1, 2

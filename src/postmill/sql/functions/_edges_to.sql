@@ -1,6 +1,6 @@
 -- The edges to messages, each in its queue of `queues`, and where their rows lie (`at`; a row whose target the caller
 -- has locked in blocked stays there). One look into the index for each message, whatever statistics say.
--- Called by _lock_sources, _tell_sources, _cut_edges and _cancel_targets. Takes no locks. Errors: none.
+-- Called by _lock_sources, _tell_sources and _edges_between. Takes no locks. Errors: none.
 create or replace function postmill._edges_to(queues text[], ids bigint[])
 returns table (
     at tid, source_queue text, source_id bigint, target_queue text, target_id bigint, on_dead text, told boolean,

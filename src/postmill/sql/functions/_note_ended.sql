@@ -12,7 +12,8 @@ as $$
     from unnest(ids) as source (id)
     where exists (select from postmill.edges as edge
                   where edge.source_queue = lower(queue) and edge.source_id = source.id
-                    and (fate in ('completed', 'unknown') or not edge.died))
+                    and (fate in ('completed', 'unknown') or not edge.died)
+                  offset 0)  -- a look for each source: a join would read the edges of them all
     order by source.id
     on conflict do nothing;
 $$;
