@@ -60,7 +60,7 @@ class Judge:
         self.most[group] = max(self.most[group], self.running[group])
         self.began.append(payload["id"])
         try:
-            await asyncio.sleep(0.01)  # so that two that may run at once do
+            await asyncio.sleep(0.1)  # longer than the next claim takes: two that may run at once do
             await handlers.plain(payload, ctx)
         finally:
             self.running[group] -= 1
@@ -205,7 +205,9 @@ async def test_killed_while_it_cancels(
         await scene.until("select exists (select from runs)")
         await scene.db.execute("select postmill.cancel('tasks', $1)", first)
         await die_at_the_gate(scene, victim, commits=commits)
-        assert await held_by(scene, victim) == (not commits)
+        held = await held_by(scene, victim)
+        assert held == (not commits)
+        assert await scene.db.fetchval("select count(claim_id) from postmill.gates") == held
     account = await finish(scene, monkeypatch)
     assert account.cancelled + account.completed == 2
     assert account.cancelled == 1 or not commits
