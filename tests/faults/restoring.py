@@ -30,8 +30,8 @@ def restored_copy(url: str, found: Binaries) -> Iterator[str]:
     name = f"{parts.path[1:]}_restored"
     copy = urlunsplit(parts._replace(path=f"/{name}"))
     with session(url) as db:
-        db.execute(f"create database {name} template template0".encode())
         dump = _run([found.program("pg_dump"), url])
+        db.execute(f"create database {name} template template0".encode())
         _run([found.program("psql"), "-q", "-v", "ON_ERROR_STOP=1", copy], dump)
         yield copy
         db.execute(f"drop database {name} with (force)".encode())

@@ -1,5 +1,6 @@
 """Groups, limits, rates, unique keys and dependencies together, where the server is not a plain one: behind
-a pooler in transaction mode, with two connections a worker; on ordinary, partitioned and unlogged queues.
+a pooler in transaction mode, with two connections a worker, after pg_dump and a restore; on ordinary,
+partitioned and unlogged queues.
 
 In each place no limit is exceeded, no two messages of one key are in the queue, none begins before its
 sources, each ends once, and nothing that was kept beside the messages is left over.
@@ -10,15 +11,19 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from postmill import AsyncClient, Context, Dead, Retry, worker
+from postmill.engine.maintain import heartbeat
 from postmill.model.config.address import Address, parse
+from postmill.model.events import Event
 from tests.faults.gate_race import STARTS
 from tests.faults.pooler import pooler
+from tests.faults.restoring import restored_copy
 from tests.faults.test_rate_races import OF_A_GROUP, OF_THE_QUEUE, PER, most_in_a_window
 from tests.servers import session
 from tests.service.running import running
@@ -27,9 +32,9 @@ from tests.service.test_priorities import PARTED, SETUP, UNLOGGED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    import asyncpg
-
+    from postmill.embedded.binaries import Binaries
     from postmill.handlers import Worker
+    from tests.service.running import Running
 
 QUEUE = "tasks"
 GROUPS, KEYS = 4, 10
@@ -148,6 +153,12 @@ class World:
         """What ran too often at once, and how often."""
         return {key: most for key, most in self.most.items() if most > limit_of(key)}
 
+    async def learn(self, db: asyncpg.Connection) -> None:
+        """Begin anew with what a database has that was put in the place of another."""
+        self.sent = [row[0] for row in await db.fetch(f"select msg_id from pgmq.q_{QUEUE} union {ENDED}")]
+        self.over = {row[0] for row in await db.fetch(ENDED)}
+        self.early, self.most, self.running = [], Counter(), Counter()
+
 
 def limit_of(key: str) -> int:
     if key == "the queue":
@@ -194,16 +205,34 @@ def windows_of(url: str) -> dict[str, int]:
         return {key: most_in_a_window(db, key) for key in ("", *(f"g{number}" for number in range(GROUPS)))}
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What dead workers hold is given back within a second or two."""
+    monkeypatch.setattr(heartbeat, "PERIOD_S", 0.2)
+
+
+class Place:
+    """Two workers at work on a database."""
+
+    def __init__(self, runs: list[Running]) -> None:
+        self.runs = runs
+
+    async def ended(self, count: int) -> None:
+        """Wait until so many attempts have brought a message to its end."""
+        ends = (Event.MESSAGE_COMPLETED, Event.MESSAGE_DEAD)
+        async with asyncio.timeout(GIVE_UP_S):
+            while sum(len(run.events(*ends)) for run in self.runs) < count:  # noqa: ASYNC110 - either says it
+                await asyncio.sleep(0.01)
+
+
 @asynccontextmanager
 async def at_work(
     world: World, url: str, address: Address | None = None, **options: Any
-) -> AsyncIterator[None]:
+) -> AsyncIterator[Place]:
     """Two workers, which serve the queue until this ends."""
     async with AsyncExitStack() as stack:
         start = stack.enter_async_context
-        for _ in range(2):
-            await start(running(url, world.handler(**options), address=address))
-        yield
+        yield Place([await start(running(url, world.handler(**options), address=address)) for _ in range(2)])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -229,6 +258,34 @@ async def test_with_two_connections(database_url: str, adb: asyncpg.Connection) 
         await drained(adb)
     await check(adb, database_url, world)
     assert world.exceeded() == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_after_a_dump_and_a_restore(
+    database_url: str, adb: asyncpg.Connection, postgres_binaries: Binaries, quick: None, kind: str
+) -> None:
+    """The dump is taken in the midst of the work: what the workers held is given back in the other database,
+    whose messages, keys, places and edges go on as they were.
+    """
+    first, second = World(3), World(4)
+    await prepare(adb, kind)
+    async with at_work(first, database_url) as place:
+        await first.send(database_url, 120)
+        await place.ended(10)
+        with ExitStack() as stack:
+            copying = restored_copy(database_url, postgres_binaries)
+            url = await asyncio.to_thread(stack.enter_context, copying)
+            db = await asyncpg.connect(url)
+            await second.learn(db)
+            assert len(second.over) >= 10
+            async with at_work(second, url):
+                await second.send(url, 60)
+                await drained(db)
+            await check(db, url, second)
+            await db.close()
+        await drained(adb)
+    await check(adb, database_url, first)
+    assert (first.exceeded(), second.exceeded()) == ({}, {})
 
 
 async def worked_off(database_url: str, adb: asyncpg.Connection, slack: int) -> World:

@@ -823,3 +823,15 @@ def edges_read(db: Database) -> int:
         db, "select sum(idx_tup_read)::bigint from pg_stat_user_indexes where relname = 'edges'"
     )
     return read
+
+
+def test_a_group_whose_row_was_removed_meanwhile_has_one_when_its_message_is_let_go(db: Database) -> None:
+    """Claims make the groups of new messages. An older one, let go into a group without a row, waited for the
+    sweep, and then up to a minute for the next look at all ranks.
+    """
+    db.execute(b"select postmill.create_queue('a')")
+    first = send(db, "a")
+    send(db, "a", f"after => array['a:{first}'], group_key => 'g'")
+    assert value(db, "select count(*) from postmill.groups where group_key = 'g'") == 0
+    complete(db, "a", first)
+    assert value(db, "select count(*) from postmill.groups where group_key = 'g'") == 1

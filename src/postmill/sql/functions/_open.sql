@@ -2,9 +2,11 @@
 -- gate from now on; any other is due, or has the time that it was sent for. A message whose time another client has
 -- changed keeps that time. A row without the header postmill-after is another message: the queue was made anew. Idle
 -- workers are woken.
+-- The group's row in groups is made here: claims make those of new messages only, and the row may have been removed
+-- while the message waited.
 -- A row that is locked is left to the sweep (its waits are 0). Called by _cut_edges and the sweep, which hold the rows
--- in blocked. Lock order: the queue's rows by msg_id, skipping locked; then as _park; blocked. Errors: those of the
--- table.
+-- in blocked. Lock order: the queue's rows by msg_id, skipping locked; then as _park; new rows of groups in order of
+-- their keys; blocked. Errors: those of the table.
 create or replace function postmill._open(queue text, ids bigint[]) returns void
 language plpgsql volatile
 set search_path = ''
@@ -48,6 +50,12 @@ begin
         into opened, gated, groups, ranks using ids, queue, limited;
         if gated is not null then
             perform postmill._park(name, gated, groups, ranks);
+            insert into postmill.groups (queue_name, group_key)
+            select distinct queue, opened_group.key from unnest(groups) as opened_group (key)
+            where not exists (select from postmill.groups as known
+                              where known.queue_name = queue and known.group_key = opened_group.key)
+            order by opened_group.key
+            on conflict do nothing;
         end if;
         if cardinality(opened) < cardinality(ids) then
             execute format(
