@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from tests.acceptance.test_cli_running import until
-from tests.sql.waiting import block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,19 +123,30 @@ def sorted_labels(line: str) -> str:
     return f"{name}{{{','.join(sorted(labels.split(',')))}}}{value}" if brace and close else line
 
 
+DIES = """
+    with gone as (delete from pgmq.q_mail returning msg_id, read_ct, enqueued_at, message)
+    insert into postmill.dead_letters
+        (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)
+    select 'mail', msg_id, read_ct, enqueued_at, message, 1, 'error', 'no' from gone
+"""
+
+
 def test_metrics_tell_what_waits_and_read_it_only_when_asked(cli: Cli, start: Any, db: Any) -> None:
-    """The first answer asks the database, and a later one shows what it said."""
+    """Answers show what the database said a moment ago."""
     cli("queue", "create", "jobs")
     db.execute("select postmill.limit_groups('jobs', max_running => 1)")
     db.execute("select postmill.send('jobs', '\"wait\"', group_key => 'acme') from generate_series(1, 2)")
-    block(db, "jobs", ("mail", 4), on_dead="block", died=True)
+    cli("queue", "create", "mail")
+    db.execute("select postmill.send('mail', '1')")
+    db.execute("select postmill.send('jobs', '1', after => array['mail:1'], on_source_dead => 'block')")
+    db.execute(DIES)
     db.execute("update postmill.blocked set due_at = now() - interval '2 min'")
     running = start()
     until_true(lambda: 'postmill_messages_running{queue="jobs",worker="work"} 1.0' in metrics(running))
-    until_true(lambda: 'postmill_queue_groups_at_limit{queue="jobs"} 1.0' in metrics(running))
+    told = ("waiting", 2), ("groups_at_limit", 1), ("dependents_stuck", 1)
+    lines = [f'postmill_queue_{name}{{queue="jobs"}} {figure:.1f}' for name, figure in told]
+    until_true(lambda: all(line in metrics(running) for line in lines))
     text = metrics(running)
-    assert 'postmill_queue_waiting{queue="jobs"} 2.0' in text
-    assert 'postmill_queue_dependents_stuck{queue="jobs"} 1.0' in text
     (age,) = (line for line in text.splitlines() if line.startswith("postmill_queue_oldest_waiting_seconds{"))
     assert float(age.rpartition(" ")[2]) >= 120
 
