@@ -1,6 +1,6 @@
 """Groups, limits, rates, unique keys and dependencies together, where the server is not a plain one: behind
-a pooler in transaction mode, with two connections a worker, after pg_dump and a restore; on ordinary,
-partitioned and unlogged queues.
+a pooler in transaction mode, with two connections a worker, after pg_dump and a restore, on a standby that
+takes over; on ordinary, partitioned and unlogged queues.
 
 In each place no limit is exceeded, no two messages of one key are in the queue, none begins before its
 sources, each ends once, and nothing that was kept beside the messages is left over.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -25,7 +25,7 @@ from tests.faults.gate_race import STARTS
 from tests.faults.pooler import pooler
 from tests.faults.restoring import restored_copy
 from tests.faults.test_rate_races import OF_A_GROUP, OF_THE_QUEUE, PER, most_in_a_window
-from tests.servers import session
+from tests.servers import PrivateServer, session
 from tests.service.running import running
 from tests.service.test_priorities import PARTED, SETUP, UNLOGGED
 
@@ -286,6 +286,40 @@ async def test_after_a_dump_and_a_restore(
         await drained(adb)
     await check(adb, database_url, first)
     assert (first.exceeded(), second.exceeded()) == ({}, {})
+
+
+@pytest.fixture
+def server(postgres_binaries: Binaries) -> Iterator[PrivateServer]:
+    """One that a standby may replace."""
+    with closing(PrivateServer(postgres_binaries, {"wal_level": "replica"})) as private:
+        private.start()
+        private.migrate()
+        yield private
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["ordinary", "partitioned"])
+async def test_on_a_standby_that_takes_over(server: PrivateServer, quick: None, kind: str) -> None:
+    """What was sent, begun and finished since the standby's last word is unknown to it, and the ids of
+    messages and of claims are given out again: a worker that took new claims for old ones let too many run.
+    """
+    world = World(5)
+    db = await asyncpg.connect(server.url)
+    await prepare(db, kind)
+    async with at_work(world, server.url) as place:
+        await world.send(server.url, 60)
+        await place.ended(10)
+        await asyncio.to_thread(server.save)
+        await world.send(server.url, 40)
+        await place.ended(30)
+        await asyncio.to_thread(server.fail_over)
+        db = await asyncpg.connect(server.url)
+        await world.learn(db)
+        assert set(world.sent) - world.over != set()
+        await world.send(server.url, 60)
+        await drained(db)
+    await check(db, server.url, world)
+    await db.close()
 
 
 async def worked_off(database_url: str, adb: asyncpg.Connection, slack: int) -> World:

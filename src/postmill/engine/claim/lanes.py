@@ -126,6 +126,7 @@ class QueueLanes:
         # The table may have changed in between.
         self._in_doubt |= row["columns"] != shape.columns
         self._shape, self._cursor = shape, Cursor.at(row["hint"], row["now"], row["history"])
+        self._last_claim_id = 0  # after a failover, claims may have lower ids than those before it
         for lane in self.in_order:
             lane.begin()
         self._prioritise(self.has_priorities, anew=True)
