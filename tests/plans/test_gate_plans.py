@@ -143,4 +143,4 @@ def test_without_what_a_worker_knows_dead_rows_cost(gates: HotGates) -> None:
     gates.since, gates.oldest = LONG_AGO, 0
     text, arguments = gates.claim(1)
     pages, _ = pages_of(gates.db, text, arguments)
-    assert (pages > 800) == gates.has_dead
+    assert (pages > 2_000) == gates.has_dead

@@ -813,7 +813,9 @@ def test_the_end_of_one_of_many_sources_reads_few_edges(db: Database, queue: str
     for source in sources[:10]:
         db.execute(b"select postmill.release('re-size', array[$1::bigint], $2)", [source, fate])
 
-    assert edges_read(db) - before < 10 * 50
+    # Before PostgreSQL 17 such a range is read by its first columns alone: all edges of the target.
+    most = 50 if db.info.server_version >= 170_000 else 600
+    assert edges_read(db) - before < 10 * most
     assert value(db, "select waits from postmill.blocked where msg_id = $1", target) == 490
 
 

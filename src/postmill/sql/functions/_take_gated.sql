@@ -45,6 +45,7 @@ claim as (
 held as (
     update postmill.gates as gate set claim_id = (select claim_id from claim)
      where gate.queue_name = lower($5::text) and gate.msg_id = any (array(select msg_id from claimed))
+       and gate.msg_id between (select min(msg_id) from claimed) and (select max(msg_id) from claimed)
     returning gate.msg_id
 )
 select (select claim_id from claim), (select count(*) from held),

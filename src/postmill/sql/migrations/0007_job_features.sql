@@ -12,7 +12,7 @@ alter table postmill.queues
     add column group_max_running integer,                     -- the same of each group that has no limits of its own
     add column group_starts integer,
     add column group_per interval,
-    add column gates_swept_at timestamptz not null default '-infinity',
+    add column gates_swept_at timestamptz not null default '2000-01-01 00:00:00+00',
     add column archive_max_rows bigint;                       -- the archive is cut to about this many rows
 
 -- One row a message that waits, in its queue's table, for a place in its group; and one that has it: then it names the

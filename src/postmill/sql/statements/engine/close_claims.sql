@@ -24,6 +24,7 @@ kept as ( --? results
 freed as ( --? gated
     update postmill.gates as gate set claim_id = null, rank = clock_timestamp() --? gated
      where gate.queue_name = lower($2::text) and gate.msg_id = any (array(select msg_id from token)) --? gated
+       and gate.msg_id between (select min(msg_id) from token) and (select max(msg_id) from token) --? gated
        and gate.claim_id = any ($4::bigint[] || $5::bigint[]) --? gated
 ), --? gated
 lost as (
