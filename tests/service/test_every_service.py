@@ -28,6 +28,7 @@ from postmill.engine.claim.claimer import Claimer
 from postmill.engine.claim.listener import Listener
 from postmill.engine.maintain import pruner, rescuer
 from postmill.engine.maintain.audit import Audit
+from postmill.engine.maintain.gate_sweeper import GateSweeper
 from postmill.engine.maintain.heartbeat import Heartbeat
 from postmill.engine.maintain.maintenance import Maintenance
 from postmill.engine.maintain.pruner import Pruner
@@ -119,6 +120,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     Rescuer: lambda world: Rescuer(world.shared, world.maintained, world.events),
     Pruner: lambda world: Pruner(world.shared, world.events),
     Sweeper: lambda world: Sweeper(world.shared, world.events),
+    GateSweeper: lambda world: GateSweeper(world.shared, world.maintained, world.events),
     Scheduler: lambda world: Scheduler(world.shared, world.events, world.outage),
     LoopWatch: lambda world: LoopWatch(world.maintained, world.events, time.monotonic, threading.get_ident()),
     Supervisor: lambda world: Supervisor(tuple, world.events),

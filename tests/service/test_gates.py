@@ -341,3 +341,22 @@ async def test_a_queue_is_served_while_an_old_transaction_keeps_dead_rows(databa
     assert any(horizon.oldest > 1 for horizon in horizons)
     assert any(horizon.since > LONG_AGO for horizon in horizons)
     assert max(truth.most.values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        ("postmill.sweep_gates(text, integer)", "the sweep of gates failed"),
+        ("postmill.sweep_dependents(integer)", "the sweep failed"),
+    ],
+)
+async def test_a_role_that_may_not_sweep_still_works(database_url: str, function: str, reason: str) -> None:
+    """A service that fails for good would end the process, and an operator has to mend this."""
+    async with running(database_url, Truth().handler()) as run:
+        await run.db.execute(f"alter function {function} rename to gone")
+        await send(run, "acme")
+        failed = await run.until(Event.WORKER_FAILED)
+        assert failed[0]["reason"] == reason
+        await send(run, "acme")
+        assert (await finished(run, 2))["archive"] == 2
+        assert run.events(Event.DATABASE_LOST, Event.SERVICE_FAILED) == []

@@ -1,9 +1,9 @@
 """Keeps workers alive in the database, on a thread and a connection of its own: a handler that blocks the
 event loop loses no lease.
 
-Five services take turns there: renewer, heartbeat, rescuer, sweeper, pruner. When several are due, the
-renewer goes first. A sixth, the loop watch, works beside them. The thread talks to the event loop only
-through ``call_soon_threadsafe``, and reads `HeldMessages`. One that breaks pauses, and the others go on;
+Six services take turns there: renewer, heartbeat, rescuer, gate sweeper, sweeper, pruner. When several are
+due, the renewer goes first. A seventh, the loop watch, works beside them. The thread talks to the event loop
+only through ``call_soon_threadsafe``, and reads `HeldMessages`. One that breaks pauses, and the others go on;
 where the thread itself breaks, all of them begin anew. :attr:`Maintenance.in_touch` shows that it lives.
 """
 
@@ -172,12 +172,8 @@ class Maintenance(ThreadedService):
         self._heartbeat = Heartbeat(
             shared, workers, self._call, self._rescuer.doubt, events, pooled=self._address.pooled
         )
-        gates, edges, pruner = (
-            GateSweeper(shared, workers, events),
-            Sweeper(shared, events),
-            Pruner(shared, events),
-        )
-        self._duties = (self._renewer, self._heartbeat, self._rescuer, gates, edges, pruner)
+        sweepers = GateSweeper(shared, workers, events), Sweeper(shared, events)
+        self._duties = (self._renewer, self._heartbeat, self._rescuer, *sweepers, Pruner(shared, events))
         for duty in self._duties:
             duty.on_giving_up.append(self._part_gave_up)
         shared.on_connect(self._connected)

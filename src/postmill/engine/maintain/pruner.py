@@ -1,7 +1,5 @@
-"""Prunes a bounded batch from time to time, on the heartbeat's connection: claims and settlements do not wait
-for it, and renewals hardly do.
-
-Decides when. The database decides which rows are old enough and which queue is next.
+"""Prunes a bounded batch from time to time. The database decides which rows are old enough and which queue is
+next.
 """
 
 from __future__ import annotations
@@ -12,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from postmill.db.hot.outage import is_passing
+from postmill.engine.maintain.database_duty import DatabaseDuty
 from postmill.model.events import Event
-from postmill.service.timed import TimedService
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -29,10 +26,6 @@ EVERY_S = 60.0
 """Seconds between two questions whether something is due. A minute: rows are kept for hours or days, so their
 end is no urgent matter.
 """
-SHARE = 0.2
-"""The share of the time that pruning takes while more is waiting. A fifth: the heartbeat's connection has
-more important work.
-"""
 AFTER_FAILURE_S = 300.0
 """Seconds until the next try after a pruning that failed or took too long. Five minutes: its cause, such as a
 long transaction, is seldom gone sooner.
@@ -43,41 +36,32 @@ slow pruning after 0.8 s, so 5 s mean that it no longer answers.
 """
 
 
-class Pruner(TimedService):
+class Pruner(DatabaseDuty):
     """The pruning of one process."""
 
+    name_of_work = "pruning"
+
     def __init__(self, shared: SharedConnection, events: Events) -> None:
-        super().__init__(events)
-        self._shared = shared
-        self._events = events
+        super().__init__(shared, events)
         self._due_at = time.monotonic() + EVERY_S * random.random()  # noqa: S311 - spreads the workers
 
-    async def run_once(self) -> bool:
-        """One batch. Returns whether more is waiting. Raises only temporary errors of the database, which the
-        caller waits out.
-        """
-        began = time.monotonic()
+    async def _batch(self) -> bool:
         try:
             done = await self._prune()
         except asyncpg.QueryCanceledError:
-            self._due_at = began + AFTER_FAILURE_S
+            self._due_at = time.monotonic() + AFTER_FAILURE_S
             self._events.emit(Event.HISTORY_PRUNED, reason="took too long, and will be tried again")
             return False
-        except Exception as error:
-            self._due_at = began + AFTER_FAILURE_S
-            if is_passing(error):
-                raise
-            self._events.emit(Event.WORKER_FAILED, exception=error, reason="pruning failed")
-            return False
-        now = time.monotonic()
         if done is None:
-            self._due_at = now + EVERY_S * (0.9 + 0.2 * random.random())  # noqa: S311
+            self._due_at = time.monotonic() + EVERY_S * (0.9 + 0.2 * random.random())  # noqa: S311
             return False
-        self._due_at = now + (now - began) * (1 / SHARE - 1)
         counts = {name: done[name] for name in ("archived", "failures", "history", "workers")}
         if any(counts.values()):
             self._events.emit(Event.HISTORY_PRUNED, of_queue=done["queue_name"], **counts)
-        return bool(done["more"])
+        return True  # another queue may be due
+
+    def _pause_after(self, *, passes: bool) -> float:
+        return AFTER_FAILURE_S
 
     async def _prune(self) -> Any:
         async with self._shared.connection() as connection, connection.transaction():
