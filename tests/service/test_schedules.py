@@ -192,3 +192,41 @@ async def test_a_schedule_that_a_person_made_is_not_taken_over_by_code(
 
     async with at_work(database_url, handle):
         assert await adb.fetchval("select recurrence from postmill.schedule_list") == "@daily"
+
+
+async def test_a_schedule_that_another_session_holds_is_not_asked_for_all_the_time(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """A transaction that someone forgot made every process ask forty times a second."""
+
+    @worker(queue="tasks")
+    async def handle(_: int) -> None: ...
+
+    await scheduled(adb, database_url)
+    await adb.execute("update postmill.schedules set next_at = now()")
+    async with adb.transaction():
+        await adb.execute("select from postmill.schedules for update")
+        engine = Engine([handle], Address(database_url), [Scheduler])
+        await engine.start()
+        before = engine.statements
+        await asyncio.sleep(1.5)
+        asked = engine.statements - before
+        await engine.stop()
+    assert asked <= 3 * 5, "a look at the schedules a second, and those of a worker that rests"
+
+
+async def test_a_schedule_whose_times_no_calendar_has_keeps_no_other_from_firing(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """It failed every batch, and after eight of them the process ended."""
+
+    @worker(queue="tasks")
+    async def handle(_: int) -> None: ...
+
+    await scheduled(adb, database_url)
+    await adb.execute("select postmill.schedule('odd', '@daily', 'tasks')")
+    await adb.execute("update postmill.schedules set changed_at = '9999-12-31 12:00+00' where name = 'odd'")
+    async with at_work(database_url, handle):
+        await ended(adb, "succeeded")
+        state = "select state from postmill.schedule_list where name = 'odd'"
+        assert await adb.fetchval(state) == "broken"

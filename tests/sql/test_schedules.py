@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.sql.asking import Database, column, refused, row, value
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CANCELLED_UNSEEN = """
+    select postmill.cancel('re-size', 1);
+    update postmill.schedule_runs set status = 'sent', ended_at = null
+"""
 TICKS = "array['2026-05-01 09:00+00', '2026-05-01 10:00+00']::timestamptz[]"
 
 
@@ -198,6 +207,48 @@ def test_what_another_client_writes_there_stops_no_settlement(db: Database, nigh
     fire(db, nightly)
     db.execute(END.encode(), [f'{{"postmill-run": {run}}}'])
     assert column(db, "select status from postmill.schedule_history order by tick") == ["sent", "skipped"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "status"),
+    [
+        ("select pgmq.archive('re-size', 1)", "succeeded"),
+        (
+            "select postmill.cancel('re-size', 1); update postmill.schedule_runs set status = 'sent'",
+            "cancelled",
+        ),
+    ],
+)
+def test_a_run_ends_as_its_message_did_where_that_is_known(
+    db: Database, nightly: int, ends: str, status: str
+) -> None:
+    fire(db, nightly, "array['2026-05-01 09:00+00', null]::timestamptz[]")
+    db.execute(ends.encode())
+    db.execute(b"update postmill.schedule_runs set fired_at = fired_at - interval '1 hour'")
+    assert value(db, "select postmill.tidy_schedule_runs()") == 1
+    assert column(db, "select status from postmill.schedule_history") == [status]
+
+
+def test_a_tick_whose_queue_is_locked_fires_at_the_next_look(
+    db: Database, connect: Callable[[], Database], nightly: int
+) -> None:
+    """It was written down as failed, and was lost: a lock passes. Others fire meanwhile."""
+    db.execute(b"update postmill.schedules set next_at = '2026-05-01 09:00+00', catch_up = 'all'")
+    db.execute(b"select postmill.create_queue('other')")
+    other = value(db, "select postmill.schedule('other', '@daily', 'other')")
+    locking = connect()
+    locking.execute(b'begin; lock table pgmq."q_re-size"')
+    db.execute(b"set lock_timeout = '50ms'")
+    ticks = f"{TICKS} || '2026-05-01 09:00+00'::timestamptz"
+    fired = column(
+        db,
+        f"select name from postmill.fire_schedules(array[{nightly}, {nightly}, {other}], {ticks}, {ticks},"
+        f" {ticks}, array[null, null, null])",
+    )
+    locking.execute(b"rollback")
+    assert fired == ["other"]
+    assert value(db, "select next_at = '2026-05-01 09:00+00' from postmill.schedules where name = 'nightly'")
+    assert fire(db, nightly) == ["sent", "skipped"]
 
 
 def test_old_runs_are_deleted(db: Database, nightly: int) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.service.events import Events
-from postmill.service.outage import Outage
+    from postmill.service.outage import Outage
 
 BATCH = 100
 """Schedules that are fired in one transaction. A hundred take about 20 ms on two cores: claims that share the
@@ -41,6 +41,10 @@ ticks count from that change. Each process asks four times a minute.
 SPREAD_S = 0.05
 """Processes look for the same tick this many seconds apart at most. 50 ms: the first of twenty has fired by
 then, and a person does not notice.
+"""
+HELD_S = 1.0
+"""A schedule that is due and that another session holds is looked for again after this time, in seconds. A
+second: another process has fired it by then, and a transaction that is forgotten costs no more than this.
 """
 TIDY_S = 60.0
 """Seconds between two looks at runs that have ended. A minute: it is only for what other clients removed, and
@@ -103,8 +107,8 @@ class Scheduler(Service):
         row = await self._shared.fetchrow(statement("schedules_next"))
         if row is None:
             return FLOOR_S
-        wait_s = row[0] if row[0] is not None else 0.0
-        return min(FLOOR_S, max(0.0, wait_s) + SPREAD_S * random.random())  # noqa: S311
+        wait_s = row[0] if row[0] is not None and row[0] > 0 else HELD_S
+        return min(FLOOR_S, wait_s + SPREAD_S * random.random())  # noqa: S311
 
     async def _tidy(self) -> None:
         if time.monotonic() >= self._tidy_at:
@@ -139,12 +143,21 @@ Firing = tuple[int, "datetime | None", "datetime | None", "datetime | None", "st
 
 
 def _firings(row: Any) -> list[Firing]:
-    """What a due schedule does: it fires ticks, only moves on, or can't be read."""
-    schedule_id, now = row["schedule_id"], row["now"]
+    """What a due schedule does. One that can't be read, or whose times no calendar has, keeps no other from
+    firing.
+    """
     try:
-        ticks, zone = recurrence(row["recurrence"]), zone_of(row["timezone"])
+        return _ticks(row)
     except InvalidOption as error:
-        return [(schedule_id, None, None, None, str(error))]
+        return [(row["schedule_id"], None, None, None, str(error))]
+    except (ArithmeticError, ValueError, StopIteration) as error:
+        return [(row["schedule_id"], None, None, None, f"Its next tick can't be found: {error!r}.")]
+
+
+def _ticks(row: Any) -> list[Firing]:
+    """The ticks that fire; without one the schedule only moves on."""
+    schedule_id, now = row["schedule_id"], row["now"]
+    ticks, zone = recurrence(row["recurrence"]), zone_of(row["timezone"])
     if row["next_at"] is None:
         return [(schedule_id, None, None, ticks.after(row["changed_at"], zone), None)]
     found = due(ticks, zone, row["next_at"], now, row["catch_up"])

@@ -2,7 +2,8 @@
 -- same length: a schedule, its tick (null: none fires, it only moves on), when the message becomes visible, and the
 -- schedule's next tick; several ticks of one schedule stand in order. `problems`: why a schedule can't be read.
 -- One schedule that can't send (its queue is gone, a right is missing) is written down as its problem or its run's
--- reason and keeps no other from firing. Returns one row a run.
+-- reason and keeps no other from firing. One whose send fails for what passes by itself, such as a lock on its queue,
+-- is left as it is: its tick fires at the next look. Returns one row a run.
 -- Called by: the scheduler. Lock order: as send, then schedule_runs, schedules. Errors: none of its own.
 create or replace function postmill.fire_schedules(
     schedule_ids bigint[], ticks timestamptz[], visible_at timestamptz[], next_at timestamptz[], problems text[]
@@ -12,8 +13,9 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
-    due  record;
-    last record;
+    due     record;
+    last    record;
+    put_off bigint[] := '{}';
 begin
     for due in
         select fired.*, s.name, s.overlap
@@ -22,6 +24,7 @@ begin
         join postmill.schedules as s using (schedule_id)
         order by fired.place
     loop
+        continue when due.schedule_id = any (put_off);
         name := due.name; tick := due.tick; msg_id := null; status := null; reason := due.problem;
         if due.tick is not null then
             last := postmill._unfinished_run(due.schedule_id);
@@ -43,6 +46,10 @@ begin
                     end if;
                 end if;
             exception when others then
+                if postmill._passes(sqlstate) then
+                    put_off := put_off || due.schedule_id;
+                    continue;
+                end if;
                 status := 'failed';
                 reason := sqlerrm;
                 insert into postmill.schedule_runs (schedule_id, tick, status, reason, ended_at)
