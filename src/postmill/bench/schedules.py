@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from postmill.bench.arena import Arena, Connection
     from postmill.model.config.address import Address
 
-DUE_IN_S = 3.0
-"""Seconds from the making of the schedules to their tick. 3 s: the processes rest by then, and know when."""
+DUE_IN_S = 10.0
+"""Seconds from the making of the schedules to their tick. 10 s: the processes, which are started after it,
+have looked by then and know when to look again. A schedule that is made later than that look would be found
+by the next one only, which says nothing of how fast it is fired.
+"""
 GIVE_UP_S = 300.0
 """Seconds after which the run is broken and ends with an error. A hundred times what it takes."""
 
@@ -40,13 +43,14 @@ async def schedules(address: Address, options: SchedulesOptions, say: Callable[[
     async with arena(address) as place:
         around = await environment(place.connection)
         try:
+            say(f"{options.schedules} schedules, {options.processes} processes")
+            arguments = place.shape.name, options.schedules, DUE_IN_S
+            await place.connection.execute(statement("bench_schedule"), *arguments)
             with ExitStack() as stack:
-                say(f"{options.processes} processes")
                 await asyncio.gather(
                     *(_ready(stack.enter_context(_process(address))) for _ in range(options.processes))
                 )
-                say(f"{options.schedules} schedules")
-                took_s, fired = await _fired(place, options)
+                took_s, fired = await _fired(place)
             say(f"{options.schedules} messages sent one by one")
             raw_s = await _sent(place, options.schedules)
         finally:
@@ -63,10 +67,8 @@ async def schedules(address: Address, options: SchedulesOptions, say: Callable[[
     )
 
 
-async def _fired(place: Arena, options: SchedulesOptions) -> tuple[float, int]:
+async def _fired(place: Arena) -> tuple[float, int]:
     """Seconds from the tick to the last firing, and how many messages there are: one a schedule."""
-    arguments = place.shape.name, options.schedules, DUE_IN_S
-    await place.connection.execute(statement("bench_schedule"), *arguments)
     async with asyncio.timeout(GIVE_UP_S):
         while not await _all_fired(place.connection, place.shape.name):  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.1)
