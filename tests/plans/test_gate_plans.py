@@ -117,7 +117,7 @@ def calls(gates: HotGates) -> dict[str, tuple[tuple[str, tuple[object, ...]], in
     return {
         "claim of many": (gates.claim(), 60 * BATCH),
         "claim of one": (gates.claim(1), 400),
-        "idle_snapshot": (gates.snapshot("idle_snapshot", gates.oldest, gates.since, gates.seen), 6 * GROUPS),
+        "idle_snapshot": (gates.snapshot("idle_snapshot", gates.since, gates.seen, gates.oldest), 6 * GROUPS),
         "busy_snapshot": (gates.snapshot("busy_snapshot", 0, WORKER, gates.oldest), 300),
         "complete": (gates.settle("complete", "hot"), 30 * BATCH),
         "reschedule": (gates.settle("reschedule", [2], "hot", WORKER, [5.0] * BATCH, *failures), 70 * BATCH),

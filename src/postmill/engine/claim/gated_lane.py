@@ -141,7 +141,7 @@ class Gated(Lane):
             return (), ()
         horizon = self.horizon
         more = (horizon.since, horizon.unseen) if idle else ()
-        return ("gated",), (horizon.oldest, *more)
+        return ("gated",), (*more, horizon.oldest)
 
     def sooner(self, due_in_s: float | None) -> float | None:
         """Seconds until something falls due: here, or elsewhere in ``due_in_s``."""

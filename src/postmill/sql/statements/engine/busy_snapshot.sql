@@ -1,7 +1,7 @@
 -- How a queue stands, for a worker that claims from it. Called by: engine claimer. $1 to $5 as in the part
 -- snapshot_columns, $6 a claim made not long ago, $7 the worker. `rivals`: how many workers with a lower id have
 -- claimed in the last second. Of what only idle workers ask it says nothing (see idle_snapshot).
--- With the flag gated: $8 and more columns, as in idle_snapshot.
+-- With the flag gated: the part gated_columns, and `gate_in_s` as in idle_snapshot.
 -- Lock order: none. Errors: undefined_table when the queue was dropped.
 select
 --+ snapshot_columns
@@ -11,13 +11,6 @@ select
        (select count(distinct worker_id) from postmill.claims
          where claim_id > $6::bigint and queue_name = $1::text and worker_id < $7::uuid
            and claimed_at > clock_timestamp() - interval '1 second') as rivals
-       , statement_timestamp() as asked_at --? gated
-       , (select array_agg(virtualtransaction) from pg_catalog.pg_locks --? gated
-           where granted and mode = 'RowExclusiveLock' and locktype = 'relation' --? gated
-             and pid is distinct from pg_backend_pid() --? gated
-             and database = (select oid from pg_catalog.pg_database where datname = current_database()) --? gated
-             and relation = 'postmill.claims'::regclass) as claiming --? gated
-       , (select claim_id from postmill.claims where claim_id >= $8::bigint and queue_name = $1::text --? gated
-           order by claim_id limit 1) as open_claim --? gated
+--+ gated_columns
        , 0::double precision as gate_in_s --? gated
 --+ snapshot_source

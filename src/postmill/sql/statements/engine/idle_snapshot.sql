@@ -4,10 +4,9 @@
 -- next message falls due, null when none waits. Times are cut to those of this millennium: they may be infinite, and
 -- before PostgreSQL 17 no difference of infinite times exists. `waiting`: how many workers want to be woken. Asked by
 -- idle workers only: while an old transaction keeps dead rows, these walk over the index entries of those.
--- With the flag gated, for a queue with messages that wait for their group: $6 to $8 as `oldest`, `since` and `unseen`
--- of the function claim_gated; `asked_at`: the time before all this; `claiming`: the transactions that have claimed
--- something and not ended; `open_claim`: the first claim from $6 on; `gate_in_s`: seconds until the first of those
--- messages may start, if its group has a place.
+-- With the flag gated, for a queue with messages that wait for their group: $6 and $7 as `since` and `unseen` of the
+-- function claim_gated; the part gated_columns; `gate_in_s`: seconds until the first of those messages may start, if
+-- its group has a place.
 -- Lock order: none. Errors: undefined_table when the queue was dropped.
 select
 --+ snapshot_columns
@@ -19,23 +18,16 @@ select
           from {queue} where vt > $2::timestamptz order by vt limit 1) as due_in_s,
        (select count(*) from postmill.idle_workers where queue_name = $1::text) as waiting,
        0::bigint as rivals
-       , statement_timestamp() as asked_at --? gated
-       , (select array_agg(virtualtransaction) from pg_catalog.pg_locks --? gated
-           where granted and mode = 'RowExclusiveLock' and locktype = 'relation' --? gated
-             and pid is distinct from pg_backend_pid() --? gated
-             and database = (select oid from pg_catalog.pg_database where datname = current_database()) --? gated
-             and relation = 'postmill.claims'::regclass) as claiming --? gated
-       , (select claim_id from postmill.claims where claim_id >= $6::bigint and queue_name = $1::text --? gated
-           order by claim_id limit 1) as open_claim --? gated
+--+ gated_columns
        , case when exists (select from postmill.gates --? gated
-                            where queue_name = lower($1::text) and msg_id > $8::bigint) then 0 else ( --? gated
+                            where queue_name = lower($1::text) and msg_id > $7::bigint) then 0 else ( --? gated
           select extract(epoch from least(min(first.rank), '3000-01-01') --? gated
                                     - clock_timestamp())::double precision --? gated
             from postmill.groups as g --? gated
            cross join lateral ( --? gated
                  select gate.rank from postmill.gates as gate --? gated
                   where gate.queue_name = g.queue_name and gate.group_key = g.group_key --? gated
-                    and gate.claim_id is null and gate.rank > $7::timestamptz --? gated
+                    and gate.claim_id is null and gate.rank > $6::timestamptz --? gated
                   order by gate.rank limit 1 --? gated
                  ) as first --? gated
            where g.queue_name = lower($1::text)) end as gate_in_s --? gated
