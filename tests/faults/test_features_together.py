@@ -50,12 +50,13 @@ ENDED = """
 class World:
     """What handlers see of each other, and what senders have sent."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, run_s: float = 0.01) -> None:
         self.random = random.Random(seed)
+        self.run_s = run_s
+        """How long a handler runs at most."""
         self.in_group: Counter[str] = Counter()
         self.too_many: list[str] = []
         self.completed: Counter[tuple[str, int]] = Counter()
-        self.taken_away = 0
         self.sent: list[Sent] = []
 
     def handler(self, queue: str) -> Worker:
@@ -68,7 +69,7 @@ class World:
                 if self.in_group[key] > GROUP_LIMIT:
                     self.too_many.append(key)
             try:
-                await asyncio.sleep(self.random.random() * 0.01)
+                await asyncio.sleep(self.random.random() * self.run_s)
                 if payload["fate"] == "dies":
                     raise Dead("it was told to")
                 if payload["fate"] == "fails" and ctx.attempt == 1:
@@ -208,6 +209,6 @@ async def test_each_message_ends_once_and_nothing_is_left_over(
 
 async def test_a_limit_that_is_too_high_is_noticed(database_url: str, adb: asyncpg.Connection) -> None:
     """The control: what the handlers count would show a limit that does not hold."""
-    world = World(4)
+    world = World(4, run_s=0.5)
     await played(world, database_url, adb, limit=GROUP_LIMIT + 4, messages=30, ends=0)
     assert world.too_many != []
