@@ -7,8 +7,9 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
+
+from tests import servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,11 +22,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def empty_url(shared_server: Server) -> Iterator[str]:
     """The address of an empty database that only this test uses."""
-    name = f"empty_{uuid4().hex[:12]}"
-    with psycopg.connect(shared_server.url, autocommit=True) as connection:
-        connection.execute(f"create database {name} template template0".encode())
-        yield make_conninfo(shared_server.url, dbname=name)
-        connection.execute(f"drop database {name} with (force)".encode())
+    with servers.cloned_database(shared_server.url, "template0") as url:
+        yield url
 
 
 @pytest.fixture

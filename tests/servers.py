@@ -108,13 +108,15 @@ def session(url: str) -> AbstractContextManager[psycopg.Connection[DictRow]]:
 
 
 @contextmanager
-def cloned_database(url: str) -> Iterator[str]:
-    """A fresh migrated database of the server at ``url``; yields its address, and drops it afterwards."""
+def cloned_database(url: str, template: str = TEMPLATE) -> Iterator[str]:
+    """A fresh database of the server at ``url``, a migrated one unless another template is named; yields its
+    address, and drops it afterwards.
+    """
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
-                sql.Identifier(name), sql.Identifier(TEMPLATE)
+                sql.Identifier(name), sql.Identifier(template)
             )
         )
     yield named(url, name)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from postmill.db.tools.connect import connect
 from postmill.db.tools.migrate import migrate
@@ -71,7 +69,7 @@ def test_migrate_installs_all_of_it(
     cli_without_database: Cli, empty_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its lock lives as long as a transaction, so it holds here too: of four at once one works at a time."""
-    with pooler(as_url(empty_url)) as made:
+    with pooler(empty_url) as made:
         with ThreadPoolExecutor(4) as threads:
             reports = list(threads.map(migrated, [made.url] * 4))
         steps = [step for report in reports for step in report.steps]
@@ -104,10 +102,3 @@ def left_in_sessions(url: str) -> set[str]:
         "DateStyle",
         "transaction_isolation",
     }
-
-
-def as_url(conninfo: str) -> str:
-    """The address of a socket as a URL."""
-    named = {name: str(value) for name, value in conninfo_to_dict(conninfo).items()}
-    host = quote(named["host"], safe="")
-    return f"postgresql://{named['user']}@/{named['dbname']}?host={host}&port={named.get('port', 5432)}"
