@@ -115,7 +115,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     Maintenance: lambda world: Maintenance(world.address, world.maintained, world.events, world.outage),
     Renewer: lambda world: Renewer(world.shared, world.maintained, call, lambda: 0.0, world.events),
     Heartbeat: lambda world: Heartbeat(
-        world.shared, world.maintained, call, lambda: None, world.events, pooled=False
+        world.shared, world.maintained, call, lambda: None, lambda _: None, world.events, pooled=False
     ),
     Rescuer: lambda world: Rescuer(world.shared, world.maintained, world.events),
     Pruner: lambda world: Pruner(world.shared, world.events),

@@ -1,5 +1,5 @@
 """Writes the workers' heartbeats, and returns news for each worker: cancel requests, an operator's request to
-drain, claims whose answer was lost, and whether another worker may be gone.
+drain, claims whose answer was lost, whether another worker may be gone, and whether messages wait for others.
 
 Runs on the thread and the connection of ``engine.maintain.maintenance``, after the renewals.
 """
@@ -38,7 +38,7 @@ NEVER_TOLD = "the worker was never told of its claim"
 
 class Heartbeat(TimedService):
     """The heartbeats of one process. ``call`` runs a callback on the event loop; ``on_doubt`` is called when
-    another worker may be gone.
+    another worker may be gone, ``on_dependents`` each time, with whether messages may wait for others.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Heartbeat(TimedService):
         workers: Sequence[MaintainedWorker],
         call: Callable[..., None],
         on_doubt: Callable[[], None],
+        on_dependents: Callable[[bool], None],
         events: Events,
         *,
         pooled: bool,
@@ -56,6 +57,7 @@ class Heartbeat(TimedService):
         self._workers = workers
         self._on_loop = call
         self._on_doubt = on_doubt
+        self._on_dependents = on_dependents
         self._pooled = pooled
         self._chance = random.random()  # noqa: S311 - spreads the workers
         self._beaten_at: float | None = None
@@ -139,6 +141,7 @@ class Heartbeat(TimedService):
             await self._give_back_forgotten(worker)
         if row["in_doubt"]:
             self._on_doubt()
+        self._on_dependents(row["dependents"])
 
     async def _give_back_forgotten(self, worker: MaintainedWorker) -> None:
         """Give back claims that were committed while their connection was cut: the worker never got their

@@ -168,11 +168,17 @@ class Maintenance(ThreadedService):
         self._renewer = Renewer(
             shared, workers, self._call, lambda: time.monotonic() - self.loop_seen, events
         )
-        self._rescuer = Rescuer(shared, workers, events)
+        self._rescuer, sweeper = Rescuer(shared, workers, events), Sweeper(shared, events)
         self._heartbeat = Heartbeat(
-            shared, workers, self._call, self._rescuer.doubt, events, pooled=self._address.pooled
+            shared,
+            workers,
+            self._call,
+            self._rescuer.doubt,
+            sweeper.told,
+            events,
+            pooled=self._address.pooled,
         )
-        sweepers = GateSweeper(shared, workers, events), Sweeper(shared, events)
+        sweepers = GateSweeper(shared, workers, events), sweeper
         self._duties = (self._renewer, self._heartbeat, self._rescuer, *sweepers, Pruner(shared, events))
         for duty in self._duties:
             duty.on_giving_up.append(self._part_gave_up)

@@ -1,10 +1,12 @@
 """Looks from time to time after messages that wait for others, where no settlement does: another client has
 archived or deleted what they wait for, or a lock was in the way. The database decides what is free, what is
-cancelled, and which process does it (``postmill.sweep_dependents``).
+cancelled, and which process does it (``postmill.sweep_dependents``). While no message waits for another, a
+process sends nothing.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from typing import TYPE_CHECKING
@@ -21,8 +23,9 @@ BATCH = 1_000
 about 20 ms (measured on two cores), so a renewal on the same connection hardly waits.
 """
 EVERY_S = 2.0
-"""Seconds between two sweeps. A message whose source was ended by another client waits up to this long, and a
-second more until the database's next round is due: together less than the promised 5 s.
+"""Seconds between two sweeps while messages wait for others. A message whose source was ended by another
+client waits up to this long, and a second more until the database's next round is due: together less than the
+promised 5 s.
 """
 AFTER_FAILURE_S = 30.0
 """Seconds until the next sweep after one that failed for a reason that does not pass by itself. Half a
@@ -38,6 +41,13 @@ class Sweeper(DatabaseDuty):
     def __init__(self, shared: SharedConnection, events: Events) -> None:
         super().__init__(shared, events)
         self._due_at = time.monotonic() + EVERY_S * random.random()  # noqa: S311 - spreads the workers
+
+    def told(self, dependents: bool) -> None:
+        """Whether messages may wait for others."""
+        if not dependents:
+            self._due_at = math.inf
+        elif self._due_at == math.inf:
+            self._due_at = time.monotonic()
 
     async def _batch(self) -> bool:
         row = await self._shared.fetchrow(statement("sweep_dependents"), BATCH)

@@ -22,8 +22,8 @@ still free. A worker whose connection was cut takes its lock again at once.
 """
 IDLE_BEAT_S = 2.0
 """Seconds between two questions of an idle worker for news. Twenty idle workers then send 11 transactions/s,
-and their polls 4 more: below the 20 that are promised. The messages of a killed worker are back after at most
-this long and ``LOCK_FREE_S``.
+and their polls and looks 8 more: below the 20 that are promised. The messages of a killed worker are back
+after at most this long and ``LOCK_FREE_S``.
 """
 WRITE_AFTER_S = 2.4
 """An idle worker writes its sign of life only when the last one is older than this, in seconds: a question

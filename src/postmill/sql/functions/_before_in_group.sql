@@ -5,6 +5,7 @@ create or replace function postmill._before_in_group(queue text, msg_id bigint, 
 returns text
 language sql stable
 set search_path = ''
+set jit = off
 set enable_sort = off
 set enable_seqscan = off
 set enable_bitmapscan = off

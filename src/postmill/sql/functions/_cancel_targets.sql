@@ -7,6 +7,7 @@ create or replace function postmill._cancel_targets(
 ) returns table (queue_name text, msg_id bigint, headers jsonb)
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

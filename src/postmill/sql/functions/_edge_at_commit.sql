@@ -8,6 +8,7 @@ create or replace function postmill._edge_at_commit() returns trigger
 language plpgsql
 security definer
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

@@ -7,6 +7,7 @@ create or replace function postmill._edges_between(queue text, ids bigint[], que
 returns table (at tid, source_id bigint, target_queue text, target_id bigint, on_dead text)
 language sql stable
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

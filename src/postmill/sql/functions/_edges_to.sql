@@ -8,6 +8,7 @@ returns table (
 )
 language sql stable
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

@@ -8,16 +8,18 @@ language sql immutable
 set search_path = ''
 as $$
     -- Arrays are unnested and never subscripted: an entry of text is found by walking through all before it.
-    select array_agg(case
-        when told.headers is null then nullif(told.asked || after_it.sent, '{}')
-        else nullif(told.headers || told.asked || after_it.sent, '{}') end)
-    from (select each.header as headers,
-              jsonb_strip_nulls(jsonb_build_object(
-                  'postmill-unique-key', each.unique_key, 'postmill-priority', each.priority,
-                  'postmill-group', each.group_key,
-                  'postmill-after', case when each.after is not null then true end)) as asked
-          from unnest(array_fill(1, array[messages]), headers, unique_keys, priorities, group_keys, after)
-              as each (one, header, unique_key, priority, group_key, after)) as told,
+    -- What a message does not ask for costs it next to nothing: one object with nulls stripped took twice as long.
+    select array_agg(nullif(
+        coalesce(each.header, '{}')
+        || case when each.unique_key is null then '{}'
+           else jsonb_build_object('postmill-unique-key', each.unique_key) end
+        || case when each.priority is null then '{}'
+           else jsonb_build_object('postmill-priority', each.priority) end
+        || case when each.group_key is null then '{}' else jsonb_build_object('postmill-group', each.group_key) end
+        || case when each.after is null then '{}' else '{"postmill-after": true}'::jsonb end
+        || after_it.sent, '{}'))
+    from unnest(array_fill(1, array[messages]), headers, unique_keys, priorities, group_keys, after)
+             as each (one, header, unique_key, priority, group_key, after),
          (select case when then_send is null then '{}' else jsonb_build_object('postmill-then', then_send) end
               || case when else_send is null then '{}' else jsonb_build_object('postmill-else', else_send) end
          ) as after_it (sent);

@@ -4,6 +4,7 @@
 create or replace function postmill._limit_reached(queue text, group_key text) returns text
 language plpgsql stable
 set search_path = ''
+set jit = off
 set enable_sort = off
 set enable_seqscan = off
 set enable_bitmapscan = off

@@ -6,6 +6,7 @@
 create or replace function postmill._lock_sources(queue text default null, ids bigint[] default '{}') returns void
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

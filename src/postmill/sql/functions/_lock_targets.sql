@@ -8,6 +8,7 @@ create or replace function postmill._lock_targets(
 ) returns table (queue_name text, msg_id bigint)
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

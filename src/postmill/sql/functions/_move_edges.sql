@@ -8,6 +8,7 @@ create or replace function postmill._move_edges(
 ) returns void
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

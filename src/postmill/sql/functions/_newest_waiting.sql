@@ -5,6 +5,7 @@
 create or replace function postmill._newest_waiting(queue text, max_rows integer, before_id bigint) returns bigint[]
 language plpgsql stable
 set search_path = ''
+set jit = off
 set enable_sort = off
 set enable_seqscan = off
 set enable_bitmapscan = off

@@ -4,6 +4,7 @@
 create or replace function postmill._note_ended(queue text, ids bigint[], fate text) returns void
 language sql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

@@ -13,6 +13,7 @@ create or replace function postmill._pass_on(
 ) returns table (queue_name text, msg_id bigint, headers jsonb)
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 as $$
 #variable_conflict use_column

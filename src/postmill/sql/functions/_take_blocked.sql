@@ -8,6 +8,7 @@ create or replace function postmill._take_blocked(queue text, ids bigint[], reas
 returns table (msg_id bigint, headers jsonb)
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

@@ -15,6 +15,7 @@ create or replace function postmill._take_keys(
 ) returns table (place bigint, msg_id bigint)
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_nestloop = off  -- the planner takes arrays for short ones, and would compare each key with each other
 as $$
 #variable_conflict use_column
@@ -29,8 +30,8 @@ declare
 begin
     select coalesce(array_agg(given.key), '{}'), array_agg(given.id)
     into wanted, wanted_ids
-    from (select each.key collate "C" as key, min(each.id) as id
-          from unnest(keys, ids) as each (key, id) where each.key is not null group by 1 order by 1) as given;
+    from (select distinct on (1) each.key collate "C" as key, each.id
+          from unnest(keys, ids) as each (key, id) where each.key is not null order by 1, 2) as given;
     if on_conflict = 'raise' and cardinality(wanted) < cardinality(array_remove(keys, null)) then
         raise exception 'two messages of the batch have the same unique key'
             using errcode = 'PM007', hint = 'Send one message a key, or with on_conflict => ''skip''.';

@@ -7,6 +7,7 @@
 create or replace function postmill._tell_sources(queues text[], ids bigint[]) returns void
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

@@ -4,6 +4,7 @@
 create or replace function postmill._tidy_targets(queue text, ids bigint[]) returns void
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 as $$

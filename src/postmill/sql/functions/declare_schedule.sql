@@ -6,6 +6,8 @@
 create or replace function postmill.declare_schedule(queue text, worker text, schedule text, timezone text) returns text
 language plpgsql volatile
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 declare
     its_name text := left(queue || '.' || worker, 200);

@@ -10,6 +10,8 @@ create or replace function postmill.discard(
 ) returns bigint
 language plpgsql
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 declare
     discarded bigint;

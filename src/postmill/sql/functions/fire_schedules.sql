@@ -10,6 +10,8 @@ create or replace function postmill.fire_schedules(
 ) returns table (name text, tick timestamptz, msg_id bigint, status text, reason text)
 language plpgsql volatile
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare

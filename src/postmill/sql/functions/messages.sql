@@ -28,6 +28,8 @@ create or replace function postmill.messages(
 )
 language plpgsql stable
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 #variable_conflict use_column
 begin

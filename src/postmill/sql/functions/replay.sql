@@ -13,6 +13,8 @@ create or replace function postmill.replay(
 ) returns table (letter_id bigint, msg_id bigint)
 language plpgsql
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 declare
     letter     postmill.dead_letters;

@@ -8,6 +8,8 @@
 create or replace function postmill.retry(queue text, msg_id bigint) returns text
 language plpgsql
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 declare
     relation regclass := postmill._queue_table(queue);

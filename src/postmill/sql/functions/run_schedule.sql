@@ -5,6 +5,8 @@
 create or replace function postmill.run_schedule(name text) returns bigint
 language plpgsql volatile
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 declare
     id   bigint := postmill._schedule_id(run_schedule.name);

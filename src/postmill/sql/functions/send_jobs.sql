@@ -20,6 +20,8 @@ create or replace function postmill.send_jobs(
 ) returns table (msg_id bigint, existed boolean)
 language plpgsql volatile
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 declare
     due_at timestamptz := postmill._due_at(send_jobs.delay, send_jobs.run_at);

@@ -8,6 +8,8 @@
 create or replace function postmill.sweep_dependents(most integer default 1000) returns boolean
 language plpgsql volatile
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 set lock_timeout = '100ms'
 as $$
 declare

@@ -13,6 +13,7 @@ create or replace function postmill.sweep_gates(
 )
 language plpgsql volatile
 set search_path = ''
+set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off

@@ -3,7 +3,8 @@
 -- know. $7 the sign is written only when the last one is older than this many seconds (an idle worker asks more often
 -- than it must write). $8 the session lock it holds, or null.
 -- Returns whether it is on record, whether it is to drain, which of its running messages are to be cancelled,
--- whether it holds claims that it was never told of, and whether another worker may be gone: then a rescue is due. A
+-- whether it holds claims that it was never told of, whether another worker may be gone: then a rescue is due; and
+-- whether messages may wait for others: the size of those tables says it at once, however many dead rows they have. A
 -- worker that was declared gone while it could not reach the server is alive again by this.
 -- Locks: the worker's row, never waiting for it: while another session has it locked, no rescue can declare the worker
 -- gone either.
@@ -33,4 +34,6 @@ select exists (select from postmill.workers where worker_id = $1::uuid) as known
                 where other.stopped_at is null and other.worker_id <> $1::uuid
                   and (other.last_heartbeat_at < clock_timestamp() - postmill._silent_after(other.lease)
                        or (other.lock_key is not null
-                           and other.lock_key not in (select postmill._held_locks())))) as in_doubt
+                           and other.lock_key not in (select postmill._held_locks())))) as in_doubt,
+       pg_relation_size('postmill.edges') > 0 or pg_relation_size('postmill.blocked') > 0
+           or pg_relation_size('postmill.ended') > 0 as dependents
