@@ -21,7 +21,8 @@ begin
         'delete from postmill.gates as gate
          where gate.queue_name = $1 and gate.msg_id = any ($2) and not exists (
                select from %s as q
-                where q.msg_id = gate.msg_id and q.vt is not distinct from postmill._parked_until())', relation)
+                where q.msg_id = gate.msg_id and q.vt is not distinct from postmill._parked_until() offset 0)',
+        relation)
     using queue, ids;
     get diagnostics removed = row_count;
     if removed = cardinality(ids) then
@@ -36,14 +37,8 @@ begin
              where q.msg_id = named.msg_id offset 0) as parked
          where gate.queue_name = $1 and gate.msg_id = named.msg_id', relation)
     using queue, ids;
-    insert into postmill.groups (queue_name, group_key)
-    select queue, named.group_key
-    from (select distinct gate.group_key from postmill.gates as gate
-          where gate.queue_name = queue and gate.msg_id = any (ids)) as named
-    where not exists (select from postmill.groups as known
-                      where known.queue_name = queue and known.group_key = named.group_key)
-    order by named.group_key
-    on conflict do nothing;
+    perform postmill._add_groups(queue, array(
+        select gate.group_key from postmill.gates as gate where gate.queue_name = queue and gate.msg_id = any (ids)));
     return removed;
 end
 $$;

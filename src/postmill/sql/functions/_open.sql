@@ -51,12 +51,7 @@ begin
         into opened, gated, groups, ranks using ids, queue, limited;
         if gated is not null then
             perform postmill._park(name, gated, groups, ranks);
-            insert into postmill.groups (queue_name, group_key)
-            select distinct queue, opened_group.key from unnest(groups) as opened_group (key)
-            where not exists (select from postmill.groups as known
-                              where known.queue_name = queue and known.group_key = opened_group.key)
-            order by opened_group.key
-            on conflict do nothing;
+            perform postmill._add_groups(queue, groups);
         end if;
         if cardinality(opened) < cardinality(ids) then
             execute format(

@@ -16,7 +16,7 @@ begin
         where ended.queue_name = queue and ended.msg_id = any (ids)
           and not exists (select from postmill.edges as edge
                           where edge.source_queue = queue and edge.source_id = ended.msg_id
-                            and (ended.fate in ('completed', 'unknown') or not edge.died));
+                            and (ended.fate in ('completed', 'unknown') or not edge.died) offset 0);
     elsif step = 'free' then
         perform postmill._open(queue, ids);
     elsif step = 'sources' then

@@ -24,16 +24,16 @@ begin
               and coalesce(known.max_running, known.starts) is null and known.tat <= clock_timestamp()
               and coalesce(known.recent[cardinality(known.recent)] + rate, '-infinity') <= clock_timestamp()
               and not exists (select from postmill.gates as gate where gate.queue_name = name
-                              and gate.group_key = known.group_key and gate.claim_id is null)
+                              and gate.group_key = known.group_key and gate.claim_id is null offset 0)
               and not exists (select from postmill.gates as gate where gate.queue_name = name
-                              and gate.group_key = known.group_key and gate.claim_id is not null)
+                              and gate.group_key = known.group_key and gate.claim_id is not null offset 0)
               for update skip locked) as g);
     delete from postmill.groups as g
     where g.queue_name = name and g.group_key = any (keys)
       and not exists (select from postmill.gates as gate where gate.queue_name = name
-                      and gate.group_key = g.group_key and gate.claim_id is null)
+                      and gate.group_key = g.group_key and gate.claim_id is null offset 0)
       and not exists (select from postmill.gates as gate where gate.queue_name = name
-                      and gate.group_key = g.group_key and gate.claim_id is not null);
+                      and gate.group_key = g.group_key and gate.claim_id is not null offset 0);
     with recursive waiting (group_key, steps) as (
         values (lowest collate "C", 0)
         union all
@@ -42,11 +42,7 @@ begin
                 order by gate.group_key limit 1), waiting.steps + 1
         from waiting where waiting.group_key is not null and waiting.steps < max_rows
     )
-    insert into postmill.groups (queue_name, group_key)
-    select name, waiting.group_key from waiting
-    where waiting.group_key <> '' and not exists (
-        select from postmill.groups as g where g.queue_name = name and g.group_key = waiting.group_key)
-    order by waiting.group_key
-    on conflict do nothing;
+    select array_agg(waiting.group_key) into keys from waiting where waiting.group_key <> '';
+    perform postmill._add_groups(name, keys);
 end
 $$;

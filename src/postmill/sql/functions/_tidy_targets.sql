@@ -29,7 +29,7 @@ begin
     free := array(
         select target.id from unnest(waiting) as target (id)
         where not exists (select from postmill.edges as edge
-                          where edge.target_queue = queue and edge.target_id = target.id));
+                          where edge.target_queue = queue and edge.target_id = target.id offset 0));
     if free <> '{}' then
         perform postmill._open(queue, free);
     end if;

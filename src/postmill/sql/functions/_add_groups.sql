@@ -1,0 +1,18 @@
+-- Makes the rows of those of these groups that have none.
+-- Called by _make_groups, _mend_gates, _open and _tidy_groups. Lock order: new rows of groups in order of their keys.
+-- Errors: none.
+create or replace function postmill._add_groups(queue text, keys text[]) returns void
+language sql volatile
+set search_path = ''
+set jit = off
+set enable_seqscan = off
+as $$
+    insert into postmill.groups (queue_name, group_key)
+    select queue, named.key
+    from (select distinct each.key collate "C" as key from unnest(keys) as each (key)) as named
+    where not exists (select from postmill.groups as known
+                      where known.queue_name = queue and known.group_key = named.key
+                      offset 0)  -- a look for each: joined as a whole, it may compare each pair
+    order by named.key
+    on conflict do nothing;
+$$;
