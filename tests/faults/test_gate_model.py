@@ -116,8 +116,10 @@ class GateMachine(RuleBasedStateMachine):
         self.racers[number].crash()
         self.protocol.rescue()
         sweep(self.protocol)
-        held = sorted(message.msg_id for message in self.holding[number])
-        self._ended([msg_id for msg_id in held if msg_id in self.model.rows], back=True)
+        # Claim by claim: of two that one worker had made, the older one is given back first.
+        held = sorted(self.holding[number], key=lambda message: (message.claim.claim_id, message.msg_id))
+        there = [message.msg_id for message in held if message.msg_id in self.model.rows]
+        self._ended(there, back=True)
         self.racers[number], self.holding[number] = self._racer(), []
 
     @rule(which=WHICH, archive=st.booleans())

@@ -354,6 +354,10 @@ async def test_a_role_that_may_not_sweep_still_works(database_url: str, function
     """A service that fails for good would end the process, and an operator has to mend this."""
     async with running(database_url, Truth().handler()) as run:
         await run.db.execute(f"alter function {function} rename to gone")
+        # What waits for others has the one looked for, what waits for its group the other.
+        await run.db.execute(
+            "insert into postmill.ended (queue_name, msg_id, fate) values ('other', 1, 'dead')"
+        )
         await send(run, "acme")
         failed = await run.until(Event.WORKER_FAILED)
         assert failed[0]["reason"] == reason

@@ -1,14 +1,14 @@
 -- The next groups in which a message may start at `at`, in order of their keys: those after `after_key`, and from the
--- first one again. At most `most` are looked at. `keys`: those that are not full; that is only a guess here, which
--- saves locking the others, and `is_full` says that there are such. `last_key`: the last one looked at. `rank_ahead`,
--- `rank_behind`: the first rank that waits in those after `after_key`, and in those up to it; `wrapped`: these were
--- looked at too. `since` and `oldest` as in claim_gated: one index entry a group is read, whatever is dead.
+-- first one again. At most `most` are looked at, and not many more than it takes to find `enough` that are not full:
+-- `keys`. That is only a guess here, which saves locking the others, and `is_full` says that there are such.
+-- `last_key`: the last one looked at. `rank_ahead`, `rank_behind`: the first rank that waits in those after
+-- `after_key`, and in those up to it; `wrapped`: it has come to these; `is_all`: each group was looked at. `since` and `oldest` as in claim_gated: one index entry a group is read, whatever is dead.
 -- `again_at`: when the rate of one of them allows the next start, where it allows none now. The others are not locked.
 -- Called by claim_gated. Takes no locks. Errors: none.
 create or replace function postmill._next_groups(
     queue text, limits postmill.queues, after_key text, at timestamptz, since timestamptz, oldest bigint,
-    most integer,
-    out keys text[], out is_full boolean, out looked_at integer, out last_key text,
+    enough integer, most integer,
+    out keys text[], out is_full boolean, out is_all boolean, out last_key text,
     out rank_ahead timestamptz, out rank_behind timestamptz, out wrapped boolean, out again_at timestamptz
 )
 language plpgsql volatile
@@ -18,20 +18,24 @@ as $$
 declare
     lowest     text := after_key || chr(1);  -- no text stands between the two
     highest    text := (select max(g.group_key) from postmill.groups as g where g.queue_name = queue);
+    left_over  integer := most;
+    asked      integer;
+    found      integer;
     first_rank timestamptz;
 begin
     keys := '{}';
     is_full := false;
-    looked_at := 0;
+    is_all := false;
     last_key := after_key;
     wrapped := false;
-    loop
+    while left_over > 0 and cardinality(keys) < enough loop
+        asked := least(left_over, enough - cardinality(keys) + 16);
         select keys || coalesce(array_agg(next.group_key) filter (
                    where not next.no_room and (next.frees_at <= at or next.frees_at is null)), '{}'),
-               min(next.rank), looked_at + count(*), is_full or coalesce(bool_or(next.no_room), false),
+               min(next.rank), count(*), is_full or coalesce(bool_or(next.no_room), false),
                coalesce(max(next.group_key), last_key),
                least(again_at, min(next.frees_at) filter (where not next.no_room and next.frees_at > at))
-        into keys, first_rank, looked_at, is_full, last_key, again_at
+        into keys, first_rank, found, is_full, last_key, again_at
         from (
             select g.group_key, first.rank,
                    case when g.group_key <> '' and coalesce(g.max_running, limits.group_max_running) is not null then
@@ -57,17 +61,24 @@ begin
                        case when g.starts is null then limits.group_per else g.per end as per
             ) as rate
             where g.queue_name = queue and g.group_key >= lowest and g.group_key <= highest
-            order by g.group_key limit most - looked_at
+            order by g.group_key limit asked
         ) as next;
         if wrapped then
-            rank_behind := first_rank;
-            return;
+            rank_behind := least(rank_behind, first_rank);
+        else
+            rank_ahead := least(rank_ahead, first_rank);
         end if;
-        rank_ahead := first_rank;
-        exit when looked_at >= most;
-        wrapped := true;
-        lowest := '';
-        highest := after_key;
+        left_over := left_over - found;
+        if found = asked then
+            lowest := last_key || chr(1);
+        elsif wrapped then
+            is_all := true;
+            return;
+        else
+            wrapped := true;
+            lowest := '';
+            highest := after_key;
+        end if;
     end loop;
 end
 $$;

@@ -76,14 +76,14 @@ begin
             return;
         end if;
     end if;
-    next := postmill._next_groups(name, limits, after_key, at, since, oldest, most);
+    next := postmill._next_groups(name, limits, after_key, at, since, oldest, room, most);
     last_key := next.last_key;
     rank_ahead := next.rank_ahead;
     rank_behind := next.rank_behind;
     wrapped := next.wrapped and is_all;
     is_full := next.is_full;
     has_limits := has_limits or is_full;
-    complete := next.looked_at < most and is_all;
+    complete := next.is_all and is_all;
     again_in_s := extract(epoch from next.again_at - clock_timestamp());
     if next.keys = '{}' then
         if is_full or again_in_s is not null then
