@@ -116,6 +116,53 @@ async def test_a_schedule_that_can_not_be_read_says_so_once_and_keeps_no_other_f
     assert "can't be read" in await adb.fetchval(f"select problem {odd}")
 
 
+async def test_a_schedule_with_a_group_holds_up_no_message_that_is_ready(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """Elsewhere a lock on a job that is due later blocks those that are ready."""
+    done = asyncio.Event()
+
+    @worker(queue="tasks")
+    async def handle(number: int) -> None:
+        if number == 2:
+            done.set()
+
+    await scheduled(adb, database_url, """options => '{"group_key": "g", "delay_s": 999999}'""")
+    await adb.execute("select postmill.limit_groups('tasks', max_running => 1)")
+    async with at_work(database_url, handle):
+        await ended(adb, "sent")
+        await adb.execute("select postmill.send('tasks', '2', group_key => 'g')")
+        async with asyncio.timeout(GIVE_UP_S):
+            await done.wait()
+
+
+async def test_a_schedule_is_seen_at_once_when_it_is_made_changed_or_resumed(
+    database_url: str, adb: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the notification it would be the floor's turn, which does not come here."""
+    monkeypatch.setattr("postmill.scheduler.scheduler.FLOOR_S", 3600.0)
+
+    @worker(queue="tasks")
+    async def handle(_: object) -> None: ...
+
+    async def seen(change: str) -> None:
+        await adb.execute(change)
+        async with asyncio.timeout(GIVE_UP_S):
+            while await adb.fetchval("select next_at is null from postmill.schedules"):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    await adb.execute("select postmill.create_queue('tasks')")
+    async with at_work(database_url, handle):
+        await seen("select postmill.schedule('a', '@yearly', 'tasks')")
+        await seen("select postmill.schedule('a', '@monthly', 'tasks')")
+        await seen("select postmill.pause_schedule('a'); select postmill.resume_schedule('a')")
+        await adb.execute(
+            "select pg_terminate_backend(pid, 5000) from pg_stat_activity"
+            " where application_name = 'postmill claims' and datname = current_database()"
+        )
+        await seen("select postmill.schedule('a', '@weekly', 'tasks')")
+
+
 async def test_a_role_that_may_not_fire_goes_on_working(database_url: str, adb: asyncpg.Connection) -> None:
     """It has no right to the schedules: that is said, and no reason to end the process."""
     done = asyncio.Event()

@@ -68,7 +68,15 @@ def test_another_message_does_not_move_the_next_tick(db: Database, nightly: int)
         ("'a', '@daily', 're-size', overlap => 'wait'", "PM003", "overlap is"),
         ("'a', '@daily', 're-size', catch_up => null", "PM003", "catch_up is"),
         ("'a', '@daily', 're-size', jitter => '-1 s'", "PM003", "jitter is"),
-        ("'a', '@daily', 're-size', options => '{\"delay\": 1}'", "PM003", "options may have"),
+        ("'a', '@daily', 're-size', options => '[]'", "PM003", "options is no JSON object"),
+        ("'a', '@daily', 're-size', options => '{\"delay\": 1}'", "PM003", "options has no 'delay'"),
+        ("'a', '@daily', 're-size', options => '{\"after\": \"a:1\"}'", "PM003", "after is for one message"),
+        ("'a', '@daily', 're-size', options => '{\"run_at\": null}'", "PM003", "run_at is for one message"),
+        ("'a', '@daily', 're-size', options => '{\"priority\": 10}'", "PM003", "a priority is 0 to 9"),
+        ("'a', '@daily', 're-size', options => '{\"priority\": \"9\"}'", "PM003", 'priority is "9"'),
+        ("'a', '@daily', 're-size', options => '{\"delay_s\": -1}'", "PM003", "delay_s is -1"),
+        ("'a', '@daily', 're-size', options => '{\"unique_for_s\": 60}'", "PM003", "without a unique key"),
+        ("'a', '@daily', 're-size', options => '{\"then_send\": {}}'", "PM003", "then_send is no message"),
     ],
 )
 def test_what_can_be_no_schedule_is_refused(
@@ -118,6 +126,47 @@ def test_a_tick_whose_key_is_taken_has_sent_nothing(db: Database, nightly: int) 
     fire(db, nightly)
     assert column(db, "select status from postmill.schedule_history order by tick") == ["sent", "skipped"]
     assert value(db, 'select count(*) from pgmq."q_re-size"') == 1
+
+
+OPTIONS = """{"headers": {"tenant": null}, "delay_s": 60, "priority": 7, "group_key": "acme", "unique_key": "k",
+    "unique_for_s": 3600, "on_conflict": null, "then_send": {"queue": "next", "message": 1},
+    "else_send": {"queue": "next", "message": 2}}"""
+
+
+def test_a_schedules_message_has_every_option_of_a_message(db: Database, queue: str) -> None:
+    made = value(
+        db,
+        "select postmill.schedule('a', '@daily', 're-size', overlap => 'allow', options => $1::text::jsonb)",
+        OPTIONS,
+    )
+    ticks = "array['2099-05-01 09:00+00', '2099-05-01 10:00+00']::timestamptz[]"
+    assert fire(db, made, ticks) == ["sent", "skipped"]
+    assert value(db, "select headers - 'postmill-run' from pgmq.\"q_re-size\"") == {
+        "tenant": None,
+        "postmill-priority": 7,
+        "postmill-group": "acme",
+        "postmill-unique-key": "k",
+        "postmill-then": {"queue": "next", "message": 1},
+        "postmill-else": {"queue": "next", "message": 2},
+    }
+    assert value(db, "select rank = '2099-05-01 09:01+00' from postmill.gates")
+
+
+def test_a_tick_that_replaces_the_message_that_waits_is_that_messages_run(db: Database, queue: str) -> None:
+    options = '{"unique_key": "k", "on_conflict": "replace"}'
+    made = value(
+        db,
+        "select postmill.schedule('a', '@daily', 're-size', overlap => 'allow', options => $1::text::jsonb)",
+        options,
+    )
+    assert fire(db, made) == ["sent", "sent"]
+    assert value(db, 'select count(*) from pgmq."q_re-size"') == 1
+    headers = value(db, 'select headers::text from pgmq."q_re-size"')
+    db.execute(END.encode(), [headers])
+    db.execute(b"select pgmq.archive('re-size', 1)")
+    db.execute(b"update postmill.schedule_runs set fired_at = fired_at - interval '1 hour'")
+    value(db, "select postmill.tidy_schedule_runs()")
+    assert column(db, "select status from postmill.schedule_history") == ["succeeded", "succeeded"]
 
 
 def test_a_queue_that_is_gone_fails_that_run_and_no_other_schedule(db: Database, nightly: int) -> None:

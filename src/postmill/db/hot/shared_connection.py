@@ -59,6 +59,11 @@ class SharedConnection:
         self.sent_at = 0.0
         """When :meth:`fetchrow` sent its last statement, by the monotonic clock."""
 
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler in transaction mode is between, as far as is known: it keeps notifications back."""
+        return self._address.pooled
+
     def on_connect(self, action: OnConnect) -> None:
         """Run ``action`` on each new connection before its first use."""
         self._on_connect.append(action)

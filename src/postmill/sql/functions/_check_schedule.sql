@@ -23,9 +23,6 @@ begin
          'catch_up is none, one or all', 'The default is one.'),
         (jitter is null or jitter < interval '0' or jitter > interval '1 day',
          'jitter is 0 to one day', 'For example: ''30 seconds''.'),
-        (jsonb_typeof(options) is distinct from 'object'
-         or options - array['headers', 'priority', 'group_key', 'unique_key'] <> '{}',
-         'options may have headers, priority, group_key and unique_key', 'For example: ''{"priority": 5}''::jsonb.'),
         (not exists (select from pg_catalog.pg_timezone_names as zone where zone.name = timezone),
          format('%L is not the name of a time zone', timezone), 'For example: ''Europe/Berlin'' or ''UTC''.')
     ) as said (holds, wrong, try)
@@ -34,5 +31,6 @@ begin
     if wrong is not null then
         raise exception '%', wrong using errcode = 'PM003', hint = try;
     end if;
+    perform postmill._check_schedule_options(options);
 end
 $$;

@@ -10,6 +10,7 @@ as $$
 #variable_conflict use_column
 declare
     target  jsonb;
+    due_at  timestamptz;
     its     jsonb := jsonb_build_object('postmill-run', jsonb_build_object(
         'schedule_id', _fire.schedule_id, 'tick_us', (extract(epoch from _fire.tick) * 1000000)::bigint));
     sent    bigint;
@@ -21,18 +22,22 @@ begin
         return null;
     end if;
     select s.target into target from postmill.schedules as s where s.schedule_id = _fire.schedule_id;
-    its := coalesce(nullif(target -> 'headers', 'null'), '{}') || its;
-    if target - array['queue', 'message', 'headers'] = '{}' and after is null then
+    due_at := visible_at + coalesce((target ->> 'delay_s')::float8, 0) * interval '1 second';
+    its := coalesce(target -> 'headers', '{}') || its;
+    if target - array['queue', 'message', 'headers', 'delay_s'] = '{}' and after is null then
         sent := postmill.send(
-            queue => target ->> 'queue', message => target -> 'message', run_at => visible_at, headers => its);
+            queue => target ->> 'queue', message => target -> 'message', run_at => due_at, headers => its);
     else
         select job.msg_id, job.existed into sent, existed
         from postmill.send_jobs(
-            queue => target ->> 'queue', messages => array[target -> 'message'], run_at => visible_at,
+            queue => target ->> 'queue', messages => array[target -> 'message'], run_at => due_at,
             headers => array[its], unique_keys => nullif(array[target ->> 'unique_key'], array[null::text]),
+            unique_for => (target ->> 'unique_for_s')::float8 * interval '1 second',
+            on_conflict => coalesce(target ->> 'on_conflict', 'skip'),
             priorities => array[(target ->> 'priority')::integer], group_keys => array[target ->> 'group_key'],
             after => case when after is not null then array[jsonb_build_array(after)] end,
-            on_source_dead => 'skip') as job;
+            on_source_dead => 'skip', then_send => target -> 'then_send', else_send => target -> 'else_send') as job;
+        existed := existed and target ->> 'on_conflict' is distinct from 'replace';  -- replaced: it is this tick's now
     end if;
     update postmill.schedule_runs as run
        set queue_name = target ->> 'queue', msg_id = sent,

@@ -1,5 +1,6 @@
 -- Makes a schedule, or changes the one of that name; returns its id. Each tick sends `message` to `queue`. `options`:
--- what a message can ask for, as send's arguments: {"headers", "priority", "group_key", "unique_key"}.
+-- what a message can ask for, as send's arguments: {"headers", "delay_s", "priority", "group_key", "unique_key",
+-- "unique_for_s", "on_conflict", "then_send", "else_send"}.
 -- `overlap`: what a tick does while the message of the last one is not done: skip (fires nothing), queue (its message
 -- waits for that one) or allow. `catch_up`: ticks that nobody fired in time: none, one for all, or all. `jitter`:
 -- the message becomes visible up to so much later.
@@ -28,7 +29,8 @@ begin
     insert into postmill.schedules as s
            (name, recurrence, timezone, target, overlap, catch_up, jitter, changed_at)
     values (schedule.name, schedule.schedule, schedule.timezone,
-            options || jsonb_build_object('queue', queue, 'message', message),
+            (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(options) where value <> 'null')
+            || jsonb_build_object('queue', queue, 'message', message),
             schedule.overlap, schedule.catch_up, schedule.jitter, postmill.now())
     on conflict on constraint schedules_name_key do update
        set recurrence = excluded.recurrence, timezone = excluded.timezone, target = excluded.target,

@@ -4,7 +4,7 @@ create table postmill.schedules (
     name        text not null unique,
     recurrence  text not null,          -- a cron expression, a macro or a number of seconds, as it was given
     timezone    text not null,
-    target      jsonb not null,         -- {"queue", "message", "headers", "priority", "group_key", "unique_key"}
+    target      jsonb not null,         -- {"queue", "message"} and what _check_schedule_options allows
     overlap     text not null check (overlap in ('skip', 'queue', 'allow')),
     catch_up    text not null check (catch_up in ('none', 'one', 'all')),
     jitter      interval not null,
@@ -18,6 +18,12 @@ create table postmill.schedules (
     problem     text                    -- why it can't fire; it is read again when it is changed
 );
 create index schedules_due on postmill.schedules (next_at nulls first) where paused_at is null and problem is null;
+
+-- Processes that rest until the next tick are told of a schedule that is new, changed or resumed. The function follows
+-- with all others.
+create or replace function postmill._tell_schedulers() returns trigger language plpgsql as 'begin return null; end';
+create trigger tell_schedulers after insert or update of changed_at on postmill.schedules
+    for each statement execute function postmill._tell_schedulers();
 
 -- One row a tick that fired or was skipped: a tick can't fire twice.
 create table postmill.schedule_runs (
