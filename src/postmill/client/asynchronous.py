@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from postmill.client import awaited, sending
+from postmill.client import awaited, scheduling, sending
 from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
 from postmill.client.targets import async_executor
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from postmill.client.awaited import Reference, Unset
     from postmill.client.options import ManyOptions, SendOptions
+    from postmill.client.scheduling import ScheduleOptions
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.sent import Sent
 
@@ -185,6 +186,56 @@ class AsyncClient:
     async def disable_priority(self, queue: str | Addressee) -> None:
         """Take messages in the order of their ids again; drops the index. Raises as :meth:`cancel`."""
         await self._executor.run(iter([sending.unprioritizing(queue)]))
+
+    async def schedule(
+        self,
+        name: str,
+        queue: str | Addressee,
+        payload: object,
+        when: str,
+        **options: Unpack[ScheduleOptions],
+    ) -> None:
+        """Send ``payload`` to ``queue`` whenever ``when`` says: ``'*/5 * * * *'``, ``'@daily'`` or
+        ``'30 seconds'``. A schedule of that name is changed.
+
+        ``queue`` as for :meth:`send`. ``timezone`` of the times of day. ``overlap``: what a tick does while
+        the message of the last one is not done. ``catch_up``: which ticks fire that were missed. ``jitter``
+        in seconds or as a timedelta: each message is delivered up to so much later. ``delay``, ``headers``,
+        ``unique_key``, ``unique_for``, ``on_conflict``, ``priority``, ``group_key``, ``then_send`` and
+        ``else_send`` are those of each message.
+
+        Raises ``InvalidOption``, ``InvalidPayload``, and as :meth:`cancel`.
+        """
+        statement = scheduling.making(name, queue, payload, when, **options)
+        try:
+            await self._executor.run(iter([statement]))
+        except QueueNotFound:
+            if not self._may_create(queue):
+                raise
+            await self.create_queue(queue)
+            await self._executor.run(iter([statement]))
+
+    async def unschedule(self, name: str) -> None:
+        """Remove a schedule and the list of its runs; what it has sent stays. Raises ``NotFound``,
+        ``SchemaMissing``, ``DatabaseUnavailable``.
+        """
+        await self._executor.run(iter([scheduling.removing(name)]))
+
+    async def pause_schedule(self, name: str) -> None:
+        """Let a schedule fire no more until it is resumed; ticks that pass meanwhile are gone. Raises as
+        :meth:`unschedule`.
+        """
+        await self._executor.run(iter([scheduling.pausing(name)]))
+
+    async def resume_schedule(self, name: str) -> None:
+        """Let a paused schedule fire again, from its next tick on. Raises as :meth:`unschedule`."""
+        await self._executor.run(iter([scheduling.resuming(name)]))
+
+    async def run_schedule(self, name: str) -> Sent:
+        """Fire a schedule now, beside its ticks, a paused one too; returns its message. Raises as
+        :meth:`unschedule`, and what :meth:`send` raises.
+        """
+        return scheduling.fired(await self._executor.run(iter([scheduling.running(name)])))
 
     async def close(self) -> None:
         """Close the connections this client opened itself, never the caller's. May be called twice."""

@@ -43,14 +43,18 @@ def terms(options: Mapping[str, Any]) -> Terms:
 
 def entry(options: Mapping[str, Any], *, in_batch: bool) -> str:
     """What one message asks for, as one line of JSON."""
-    found = {
+    found = {**own(options), "after": rules.sources(options.get("after"), in_batch=in_batch)}
+    return to_json({name: value for name, value in found.items() if value is not None}).decode()
+
+
+def own(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What a message says of itself, wherever and whenever it is sent; None where it says nothing."""
+    return {
         "headers": _headers(options.get("headers")),
         "unique_key": rules.key("unique_key", options.get("unique_key")),
         "priority": rules.priority(options.get("priority")),
         "group_key": rules.key("group_key", options.get("group_key")),
-        "after": rules.sources(options.get("after"), in_batch=in_batch),
     }
-    return to_json({name: value for name, value in found.items() if value is not None}).decode()
 
 
 def check_key(options: Mapping[str, Any]) -> None:
@@ -84,10 +88,7 @@ def _follower(name: str, then: Then | None) -> str | None:
     queue, headers = addressed(then.queue, then.options.get("headers"))
     found = {
         "delay_s": rules.time_s("delay", then.options.get("delay"), least="0"),
-        "headers": _headers(headers),
-        "unique_key": rules.key("unique_key", then.options.get("unique_key")),
-        "priority": rules.priority(then.options.get("priority")),
-        "group_key": rules.key("group_key", then.options.get("group_key")),
+        **own({**then.options, "headers": headers}),
     }
     message = msgspec.Raw(to_json(checked(then.queue, then.payload)))
     asked = {key: value for key, value in found.items() if value is not None}

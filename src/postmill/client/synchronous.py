@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from postmill.client import awaited, sending
+from postmill.client import awaited, scheduling, sending
 from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
 from postmill.client.targets import async_executor, sync_executor
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from postmill.client.awaited import Outcome, Ref, Reference, Unset
     from postmill.client.options import ManyOptions, SendOptions
+    from postmill.client.scheduling import ScheduleOptions
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.sent import Sent
 
@@ -145,6 +146,40 @@ class Client:
     def disable_priority(self, queue: str | Addressee) -> None:
         """As :meth:`AsyncClient.disable_priority`."""
         self._executor.run(iter([sending.unprioritizing(queue)]))
+
+    def schedule(
+        self,
+        name: str,
+        queue: str | Addressee,
+        payload: object,
+        when: str,
+        **options: Unpack[ScheduleOptions],
+    ) -> None:
+        """As :meth:`AsyncClient.schedule`."""
+        statement = scheduling.making(name, queue, payload, when, **options)
+        try:
+            self._executor.run(iter([statement]))
+        except QueueNotFound:
+            if not self._may_create(queue):
+                raise
+            self.create_queue(queue)
+            self._executor.run(iter([statement]))
+
+    def unschedule(self, name: str) -> None:
+        """As :meth:`AsyncClient.unschedule`."""
+        self._executor.run(iter([scheduling.removing(name)]))
+
+    def pause_schedule(self, name: str) -> None:
+        """As :meth:`AsyncClient.pause_schedule`."""
+        self._executor.run(iter([scheduling.pausing(name)]))
+
+    def resume_schedule(self, name: str) -> None:
+        """As :meth:`AsyncClient.resume_schedule`."""
+        self._executor.run(iter([scheduling.resuming(name)]))
+
+    def run_schedule(self, name: str) -> Sent:
+        """As :meth:`AsyncClient.run_schedule`."""
+        return scheduling.fired(self._executor.run(iter([scheduling.running(name)])))
 
     def close(self) -> None:
         """As :meth:`AsyncClient.close`."""

@@ -61,7 +61,7 @@ class SharedConnection:
 
     @property
     def pooled(self) -> bool:
-        """Whether a pooler in transaction mode is between, as far as is known: it keeps notifications back."""
+        """Whether a pooler in transaction mode is known to be between, which passes no notifications on."""
         return self._address.pooled
 
     def on_connect(self, action: OnConnect) -> None:

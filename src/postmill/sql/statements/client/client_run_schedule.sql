@@ -1,0 +1,5 @@
+-- Fires the schedule $1 now. Called by the client and the command line. Returns the message's id and queue, as texts.
+-- Locks and errors as postmill.run_schedule.
+select array[
+    postmill.run_schedule($1::text)::text,
+    (select target ->> 'queue' from postmill.schedules where name = $1::text)]
