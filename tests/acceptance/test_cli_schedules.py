@@ -63,6 +63,34 @@ def test_what_a_message_can_ask_for_can_be_asked_for(cli: Cli, db: Database) -> 
     assert (row["headers"]["postmill-priority"], row["headers"]["postmill-group"]) == (7, "acme")
 
 
+def test_every_option_of_a_message_reaches_it(cli: Cli, db: Database) -> None:
+    add = ("schedule", "add", "a", "@daily", "tasks", "--delay", "1h", "--unique-key", "k")
+    more = ("--unique-for", "1d", "--header", "tenant=7", "--then-send", '{"queue": "tasks", "message": 1}')
+    assert cli(*add, *more).code == 0
+    target = cli("schedule", "show", "a", "--json").json["target"]
+    assert target == {
+        "queue": "tasks",
+        "message": {},
+        "headers": {"tenant": 7},
+        "delay_s": 3600,
+        "unique_key": "k",
+        "unique_for_s": 86400,
+        "then_send": {"queue": "tasks", "message": 1},
+    }
+
+
+def test_the_next_tick_is_shown_before_a_scheduler_has_read_it(cli: Cli, db: Database) -> None:
+    """It is the one that the scheduler will find. A paused schedule has none."""
+    cli("schedule", "add", "a", "0 0 1 1 *", "tasks")
+    db.execute("select postmill.schedule('odd', '61 * * * *', 'tasks')")
+    a, odd = cli("schedule", "list", "--json").json
+    assert a["next_at"][5:16] == "01-01T00:00"
+    assert (odd["state"], odd["next_at"]) == ("broken", None)
+    assert "can't be read" in odd["problem"]
+    cli("schedule", "pause", "a")
+    assert cli("schedule", "show", "a", "--json").json["next_at"] is None
+
+
 def test_the_next_ticks_are_shown_in_its_zone_and_here(cli: Cli) -> None:
     cli("schedule", "add", "sunday", "30 2 * * sun", "tasks", "--timezone", "America/New_York")
     answer = cli("schedule", "next", "sunday", "-n", "3")
@@ -101,8 +129,9 @@ def test_serve_fires_schedules_unless_it_is_told_not_to(
     (tmp_path / "functions").mkdir()
     (tmp_path / "functions" / "hello.py").write_text("async def handler(request): ...\n")
     db.execute("select postmill.schedule('often', '1 second', 'tasks')")
-    environment = {"POSTMILL_DB_URL": database_url, "POSTMILL_SCHEDULES": "on" if fires else "off"}
-    with Serving(tmp_path, "serve", "--port", "0", environment=environment):
+    environment = {"POSTMILL_DB_URL": database_url, "POSTMILL_SCHEDULES": "off"}
+    option = ("--schedules", "on") if fires else ()
+    with Serving(tmp_path, "serve", "--port", "0", *option, environment=environment):
         deadline = time.monotonic() + (GIVE_UP_S if fires else 3)
         while time.monotonic() < deadline and not sent(db):
             time.sleep(0.1)
@@ -128,6 +157,39 @@ def test_doctor_tells_of_a_schedule_that_can_not_be_read(cli: Cli, db: Database)
     db.execute("select postmill.schedule('odd', '61 * * * *', 'tasks')")
     db.execute("update postmill.schedules set problem = 'schedule=61 can not be read.'")
     assert finding(cli)["found"] == "odd: schedule=61 can not be read."
+
+
+def test_doctor_tells_of_schedules_whose_last_run_failed(cli: Cli, db: Database) -> None:
+    cli("schedule", "add", "a", "@yearly", "tasks")
+    cli("schedule", "run", "a")
+    assert finding(cli)["status"] == "pass"
+    db.execute("update postmill.schedule_runs set status = 'failed'")
+    assert (finding(cli)["found"], finding(cli)["fix"]) == (
+        "the last run failed of a",
+        "postmill schedule runs a",
+    )
+
+
+def test_doctor_tells_of_a_schedule_whose_worker_was_renamed(cli: Cli, db: Database) -> None:
+    """Its code is gone, and no start can remove what it declared."""
+    db.execute("select postmill.declare_schedule('tasks', 'old_name', '@yearly', 'UTC')")
+    assert finding(cli)["status"] == "pass"
+    db.execute(
+        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent)"
+        " values ('tasks', 'new_name', 'h', 1, '1', 1)"
+    )
+    assert finding(cli)["found"] == "no worker old_name runs, whose code declares tasks.old_name"
+    db.execute("update postmill.workers set function_name = 'old_name'")
+    assert finding(cli)["status"] == "pass"
+
+
+def test_top_shows_what_comes_next_and_what_is_wrong(cli: Cli, db: Database) -> None:
+    assert cli("top", "--once", "--json", "--interval", "0.1").json["schedules"] == []
+    cli("schedule", "add", "a", "@yearly", "tasks")
+    db.execute("select postmill.schedule('odd', '61 * * * *', 'tasks')")
+    db.execute("update postmill.schedules set problem = 'can not be read' where name = 'odd'")
+    shown = cli("top", "--once", "--json", "--interval", "0.1s").json["schedules"]
+    assert [(row["schedule"], row["state"]) for row in shown] == [("odd", "broken"), ("a", "active")]
 
 
 def finding(cli: Cli) -> dict[str, str]:

@@ -129,7 +129,8 @@ def test_a_tick_whose_key_is_taken_has_sent_nothing(db: Database, nightly: int) 
 
 
 OPTIONS = """{"headers": {"tenant": null}, "delay_s": 60, "priority": 7, "group_key": "acme",
-    "unique_key": "k", "unique_for_s": 3600, "on_conflict": null, "then_send": {"queue": "next", "message": 1},
+    "unique_key": "k", "unique_for_s": 3600, "on_conflict": null,
+    "then_send": {"queue": "next", "message": 1},
     "else_send": {"queue": "next", "message": 2}}"""
 
 

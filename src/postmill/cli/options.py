@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -96,35 +97,38 @@ jsonl_option = click.option(
 
 
 class Duration(click.ParamType[Any]):
-    """A length of time in words: a number with ``s``, ``min``, ``h``, ``d`` or ``w``. In seconds."""
+    """A length of time, in seconds: a number with ``s``, ``min`` (or ``m``), ``h``, ``d`` or ``w``."""
 
     name = "duration"
-    _UNITS: ClassVar[dict[str, float]] = {"s": 1, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+    _UNITS: ClassVar[dict[str, float]] = {
+        "s": 1,
+        "m": 60,
+        "min": 60,
+        "h": 3600,
+        "d": 86_400,
+        "w": 604_800,
+    }
+
+    def __init__(self, *, least_s: float = 0, most_s: float = math.inf, needs_unit: bool = False) -> None:
+        """A number alone is seconds, but not where it ``needs_unit``: what deletes guesses nothing."""
+        self._least_s, self._most_s, self._needs_unit = least_s, most_s, needs_unit
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Fails with a usage error that names the units."""
-        found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([a-z]+)", str(value).strip())
-        if found is None or found[2] not in self._UNITS:
+        found = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+) ?([a-z]*)", str(value).strip())
+        unit = (found[2] if found else "") or ("" if self._needs_unit else "s")
+        if found is None or unit not in self._UNITS:
             self.fail(f"{value!r} is no length of time: write 90s, 15min, 12h, 30d or 2w.", param, ctx)
-        return float(found[1]) * self._UNITS[found[2]]
-
-
-class Period(Duration):
-    """As :class:`Duration`; ``m`` is a minute too."""
-
-    _UNITS: ClassVar[dict[str, float]] = {"m": 60, **Duration._UNITS}  # noqa: SLF001
+        seconds = float(found[1]) * self._UNITS[unit]
+        if not self._least_s <= seconds <= self._most_s:
+            self.fail(f"{value!r} is not {self._least_s:g}s to {self._most_s:g}s.", param, ctx)
+        return seconds
 
 
 class Whole(click.IntRange):
     """A whole number within bounds. Its name is what an error says that the value is not."""
 
     name = "whole number"
-
-
-class Seconds(click.FloatRange):
-    """A plain number of seconds. Its name is what an error says that the value is not."""
-
-    name = "number of seconds, such as 90"
 
 
 class Moment(click.ParamType[Any]):
@@ -156,6 +160,13 @@ def env_file_option(help_text: str) -> Callable[[AnyCallable], AnyCallable]:
     )
 
 
+schedules_option = click.option(
+    "--schedules",
+    type=click.Choice(["on", "off"]),
+    expose_value=False,
+    callback=_remember,
+    help="Whether this process fires schedules (default: on).",
+)
 embedded_option = click.option(
     "--embedded", is_flag=True, help="Without an address: use the project's own Postgres, and make one."
 )

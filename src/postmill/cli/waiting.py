@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from postmill.cli.options import Duration
-
 if TYPE_CHECKING:
     from postmill.cli.session import Session
-
-
-class Timeout(Duration):
-    """As :class:`Duration`; a number alone is seconds."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Fails with a usage error that names the units."""
-        text = str(value).strip()
-        return super().convert(f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text, param, ctx)
 
 
 def check_waiting(*, wait: bool, timeout_s: float | None, source: str | None) -> None:

@@ -1,7 +1,7 @@
-"""From arguments to statements about schedules: what both clients and the command line say of them, without I/O.
+"""From arguments to statements about schedules, for both clients and the command line. Without I/O.
 
-Each mistake is told before anything is sent: an expression that can't be read, an unknown time zone, an option
-that makes no sense for a message that is sent again and again.
+Each mistake is told before anything is sent: an expression that can't be read, an unknown time zone, an
+option that makes no sense for a message that is sent again and again.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ MAX_JITTER_S = 86_400
 """The most seconds of jitter: a day, as in SQL. A longer one is a mistake in the unit."""
 OF_ONE_MESSAGE = {
     "run_at": "Its ticks say when; delay=... delivers each message so much after its tick.",
-    "after": "To wait for the message of the tick before: overlap='queue'. To send one after each: then_send.",
-    "on_source_dead": "To wait for the message of the tick before: overlap='queue'.",
+    "after": "overlap='queue' waits for the message of the tick before; then_send sends one after each.",
+    "on_source_dead": "overlap='queue' waits for the message of the tick before.",
 }
 """Options of ``send`` that say something about one message only, and what to write in their place."""
 

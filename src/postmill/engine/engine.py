@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import asyncpg
 
@@ -26,6 +26,7 @@ from postmill.model.database_errors import queue_not_made
 from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
 from postmill.model.events import Event
 from postmill.model.queue.queue_name import validated
+from postmill.model.schedule.firing import LATE_S
 from postmill.service.events import Events
 from postmill.service.forks import keep_to_this_process
 from postmill.service.outage import Outage, OutageBackoff
@@ -34,7 +35,7 @@ from postmill.service.threaded import check_threads
 from postmill.sql.catalog import preload, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from postmill.engine.handler import Handler
     from postmill.model.queue.queue_name import QueueShape
@@ -194,6 +195,11 @@ class Engine:
     def statements(self) -> int:
         """Statements sent so far to claim and to settle; not those of the heartbeat and of handlers."""
         return sum(shared.statements for shared in self._shared)
+
+    async def schedule_figures(self) -> Mapping[str, Any]:
+        """The columns of the statement ``schedule_figures``. Raises what asyncpg raises."""
+        row: Mapping[str, Any] = await self._shared[0].fetchrow(statement("schedule_figures"), LATE_S)
+        return row
 
     @property
     def not_ready(self) -> str | None:

@@ -1,5 +1,6 @@
-"""What waits in the queues of a process, as its metrics show it: read from the database when they are asked
-for, shown when they are asked for the next time. A process without a scraper reads nothing.
+"""What waits in the queues of a process, and its schedules, as its metrics show them: read from the database
+when they are asked for, shown when they are asked for the next time. A process without a scraper reads
+nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.service.service import new_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from postmill.engine.worker import QueueWorker
 
@@ -28,16 +29,22 @@ class WaitingFigures:
     def __init__(self) -> None:
         self.by_queue: dict[str, Mapping[str, Any]] = {}
         """The columns of the statement ``waiting_figures``. A queue that could not be read is left out."""
+        self.schedules: Mapping[str, Any] | None = None
+        """The columns of the statement ``schedule_figures``; None until they could be read."""
         self._reading: asyncio.Task[None] | None = None
         self._read_at = float("-inf")
 
-    def ask(self, workers: Iterable[QueueWorker]) -> None:
+    def ask(
+        self, workers: Iterable[QueueWorker], schedules: Callable[[], Awaitable[Mapping[str, Any]]]
+    ) -> None:
         """Have them read again by these workers' connections, unless that was done just now."""
         is_busy = self._reading is not None and not self._reading.done()
         if is_busy or time.monotonic() < self._read_at + EVERY_S:
             return
         self._read_at = time.monotonic()
-        self._reading = new_task(self._read({worker.handler.options.queue: worker for worker in workers}))
+        self._reading = new_task(
+            self._read({worker.handler.options.queue: worker for worker in workers}, schedules)
+        )
 
     async def stop(self) -> None:
         """End a reading that is under way."""
@@ -46,8 +53,13 @@ class WaitingFigures:
             with suppress(asyncio.CancelledError):
                 await self._reading
 
-    async def _read(self, workers: Mapping[str, QueueWorker]) -> None:
+    async def _read(
+        self, workers: Mapping[str, QueueWorker], schedules: Callable[[], Awaitable[Mapping[str, Any]]]
+    ) -> None:
         for queue, worker in workers.items():
             self.by_queue.pop(queue, None)
             with suppress(Exception):  # no queue, no right, no server: the worker itself tells of it
                 self.by_queue[queue] = await worker.waiting_figures()
+        self.schedules = None
+        with suppress(Exception):
+            self.schedules = await schedules()

@@ -75,9 +75,11 @@ class WorkerProbe:
         except ImportError:
             return Answer(501, MISSING)
         if self._engine.not_ready is None:
-            self._waiting.ask(self._engine.workers)
+            self._waiting.ask(self._engine.workers, self._engine.schedule_figures)
         collector = prometheus.TallyCollector(
             self._tallies, lambda: self._engine.not_ready is None, self._process
         )
         waiting = prometheus.WaitingCollector(self._waiting.by_queue)
-        return Answer(200, prometheus.exposition([collector, waiting]), prometheus.CONTENT_TYPE)
+        schedules = prometheus.SchedulesCollector(self._waiting.schedules)
+        text = prometheus.exposition([collector, waiting, schedules])
+        return Answer(200, text, prometheus.CONTENT_TYPE)

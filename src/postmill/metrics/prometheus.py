@@ -120,6 +120,33 @@ class WaitingCollector(Collector):
             yield family
 
 
+SCHEDULES = {
+    "postmill_schedules_late": ("late", "Schedules whose tick passed a minute ago and has not fired."),
+    "postmill_schedules_failing": ("failing", "Schedules whose last run failed."),
+    "postmill_schedules_next_tick_seconds": ("next_tick_s", "Seconds until the next tick of any schedule."),
+}
+"""Each metric of the schedules with its column of the statement ``schedule_figures``, and its help."""
+
+
+class SchedulesCollector(Collector):
+    """The schedules of the database, as they were read last. Every process says the same."""
+
+    def __init__(self, figures: Mapping[str, float | None] | None) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics; see ``docs/reference/metrics.md``."""
+        if self._figures is None:
+            return
+        family = GaugeMetricFamily("postmill_schedules", "Schedules.", labels=("state",))
+        for state in ("active", "paused", "broken"):
+            family.add_metric((state,), self._figures[state] or 0)
+        yield family
+        for name, (column, text) in SCHEDULES.items():
+            if (value := self._figures[column]) is not None:
+                yield GaugeMetricFamily(name, text, value)
+
+
 def exposition(collectors: Iterable[Collector]) -> bytes:
     """What a scrape returns: ``collectors``, and what prometheus-client knows of the process."""
     registry = CollectorRegistry()

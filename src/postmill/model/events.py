@@ -49,6 +49,7 @@ class Event(StrEnum):
     SCHEDULE_DECLARED = "schedule.declared"
     SCHEDULE_FIRED = "schedule.fired"
     SCHEDULE_SKIPPED = "schedule.skipped"
+    SCHEDULE_MISSED = "schedule.missed"
     SCHEDULE_FAILED = "schedule.failed"
     PROGRESS = "message.progress"
     FUNCTION_BOOTED = "function.booted"
@@ -85,6 +86,7 @@ _WARNING = {
     Event.WORKER_DEPRECATED,
     Event.FUNCTION_WARNED,
     Event.SCHEDULE_SKIPPED,
+    Event.SCHEDULE_MISSED,
     Event.KEYS_STALE,
     Event.VARIABLES_SKIPPED,
     Event.FUNCTION_LOG_DROPPED,

@@ -128,10 +128,12 @@ class Scheduler(Service):
             rows = await connection.fetch(statement("schedules_due"), BATCH)
             if not rows:
                 return False
-            firings = [firing for row in rows for firing in _firings(row)]
+            of_each = [_firings(row) for row in rows]
+            firings = [firing for of_one in of_each for firing in of_one]
             runs = await connection.fetch(statement("schedules_fire"), *map(list, zip(*firings, strict=True)))
         for run in runs:
             self._report(run)
+        self._report_missed(rows, of_each, {run["name"] for run in runs})
         now = rows[0]["now"]
         return len(rows) == BATCH or any(at is not None and at <= now for *_, at, _ in firings)
 
@@ -170,6 +172,16 @@ class Scheduler(Service):
                 self._events.emit(Event.SCHEDULE_SKIPPED, schedule=name, tick=tick, reason=run["reason"])
             case _:
                 self._events.emit(Event.SCHEDULE_FAILED, schedule=name, tick=tick, reason=run["reason"])
+
+    def _report_missed(self, rows: list[Any], of_each: list[list[Firing]], fired: set[str]) -> None:
+        """Say which schedules have let ticks pass. One that was put off for a lock has not done so yet."""
+        for row, firings in zip(rows, of_each, strict=True):
+            _, tick, *_, problem = firings[0]
+            passed = problem is None and row["next_at"] is not None and tick != row["next_at"]
+            if passed and (tick is None or row["name"] in fired):
+                self._events.emit(
+                    Event.SCHEDULE_MISSED, schedule=row["name"], tick=row["next_at"], catch_up=row["catch_up"]
+                )
 
 
 Firing = tuple[int, "datetime | None", "datetime | None", "datetime | None", "str | None"]

@@ -108,7 +108,10 @@ def replay(
 @click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...", shell_complete=completion.letters)
 @click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
 @click.option(
-    "--older-than", type=Duration(), metavar="TIME", help="Letters that died longer ago: 90s, 12h, 30d."
+    "--older-than",
+    type=Duration(needs_unit=True),
+    metavar="TIME",
+    help="Letters that died longer ago: 90s, 12h, 30d.",
 )
 @yes_option
 @dry_run_option

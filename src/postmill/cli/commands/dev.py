@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmill.cli.dev_child import Child
-from postmill.cli.options import global_options
+from postmill.cli.options import global_options, schedules_option
 from postmill.model.config.project_file import FILE_NAME
 from postmill.service.stop_requests import StopRequests
 
@@ -38,6 +38,7 @@ killed. 10 s: the developer is waiting for the change, and what is cut off comes
 @click.command()
 @click.argument("path", default=None, required=False, type=click.Path(path_type=Path))
 @click.option("--no-reload", is_flag=True, help="Do not watch the files.")
+@schedules_option
 @global_options
 @click.pass_obj
 def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
@@ -154,6 +155,7 @@ class _Development:
         settings = self.session.settings
         environment |= {"POSTMILL_DB_URL": self.address.url, "POSTMILL_LOG_LEVEL": settings.log_level}
         environment["POSTMILL_LOG_FORMAT"] = settings.log_format
+        environment["POSTMILL_SCHEDULES"] = "on" if settings.fires_schedules else "off"
         if self.address.direct_url:
             environment["POSTMILL_LISTEN_URL"] = self.address.direct_url
         roots = [str(root) for root in dict.fromkeys(target.root for target in found)]

@@ -10,7 +10,6 @@ import click
 from postmill.cli import completion
 from postmill.cli.options import (
     Duration,
-    Period,
     Whole,
     dry_run_option,
     global_options,
@@ -169,7 +168,7 @@ class Retention(Duration):
 
 @queue.command()
 @click.argument("name", shell_complete=completion.queues)
-@click.argument("keep", type=Retention(), required=False, metavar="[TIME|forever]")
+@click.argument("keep", type=Retention(needs_unit=True), required=False, metavar="[TIME|forever]")
 @click.option(
     "--max-rows",
     type=Whole(min=0, max=2**63 - 1),
@@ -215,7 +214,7 @@ def _kept(seconds: float | None) -> str:
 )
 @click.option("--max-running", type=Whole(min=1), metavar="N", help="How many run at once.")
 @click.option("--starts", type=Whole(min=1), metavar="N", help="How many start within --per.")
-@click.option("--per", type=Period(), metavar="TIME", help="The time of --starts: 1s, 1m, 1h.")
+@click.option("--per", type=Duration(), metavar="TIME", help="The time of --starts: 1s, 1m, 1h.")
 @click.option("--remove", is_flag=True, help="Remove the limits.")
 @json_option
 @jsonl_option
@@ -268,7 +267,9 @@ def _limited(row: dict[str, Any]) -> str:
 @queue.command()
 @click.argument("name", shell_complete=completion.queues)
 @click.option("--off", is_flag=True, help="Take messages in the order of their ids again.")
-@click.option("--aging", type=Period(), metavar="TIME", help="How much waiting counts as a step of priority.")
+@click.option(
+    "--aging", type=Duration(), metavar="TIME", help="How much waiting counts as a step of priority."
+)
 @json_option
 @global_options
 @click.pass_obj

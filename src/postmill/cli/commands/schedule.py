@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from postmill.cli import completion
+from postmill.cli.message_options import asked, delay_option, message_options
 from postmill.cli.options import (
     Duration,
     Whole,
@@ -112,30 +113,28 @@ def runs(session: Session, name: str, limit: int) -> None:
     help="Of ticks that passed while nothing ran: send none, one for all of them, or all.",
 )
 @click.option("--jitter", type=Duration(), default="0s", metavar="TIME", help="Deliver up to so much later.")
-@click.option("--priority", type=Whole(0, 9), metavar="0-9", help="Of the messages.")
-@click.option("--group", "--group-key", "group_key", metavar="KEY", help="Of the messages.")
+@delay_option("Deliver each so much after its tick.")
+@message_options
 @json_option
 @global_options
 @click.pass_obj
-def add(
-    session: Session, /, name: str, when: str, queue: str, payload: str, *, timezone: str, **options: Any
-) -> None:
+def add(session: Session, /, name: str, when: str, queue: str, payload: str, **options: Any) -> None:
     """Send JSON to QUEUE whenever SCHEDULE says; a schedule of that NAME is changed.
 
     SCHEDULE is a cron expression of five fields ('0 9 * * mon-fri'), a name (@daily) or '30 seconds'. It
     fires where worker run, dev or serve runs.
     """
-    from postmill.cli.terminal.json_lines import checked
-    from postmill.cli.terminal.text import encoded
-    from postmill.db.tools import schedules
-    from postmill.model.schedule.recurrence import recurrence, zone_of
+    import msgspec
 
-    words, _ = recurrence(when).explain(), zone_of(timezone)
-    how = [options.pop(rule) for rule in ("overlap", "catch_up", "jitter")]
-    asked = encoded({option: value for option, value in options.items() if value is not None})
-    message = checked(payload.encode(), "").decode()
+    from postmill.cli.terminal.json_lines import checked
+    from postmill.client import Client, scheduling
+    from postmill.model.schedule.recurrence import recurrence
+
+    message, how = msgspec.Raw(checked(payload.encode(), "")), asked(options)
+    scheduling.making(name, queue, message, when, **how)  # a mistake must not start a database
+    words = recurrence(when).explain()
     with session.database() as connection:
-        schedules.put(connection, name, when, queue, message, timezone, *how, asked)
+        Client(connection).schedule(name, queue, message, when, **how)
     session.output.did({"schedule": name, "queue": queue, "means": words}, f"{name}: {words}, to {queue}.")
 
 
@@ -146,10 +145,10 @@ def add(
 @click.pass_obj
 def run(session: Session, name: str) -> None:
     """Fire a schedule now, beside its ticks; a paused one too."""
-    from postmill.db.tools import schedules
+    from postmill.client import Client
 
     with session.database() as connection:
-        msg_id = schedules.run_now(connection, name)
+        msg_id = int(Client(connection).run_schedule(name))
     session.output.did({"schedule": name, "msg_id": msg_id}, f"{name} has sent message {msg_id}.")
 
 
@@ -160,10 +159,10 @@ def run(session: Session, name: str) -> None:
 @click.pass_obj
 def pause(session: Session, name: str) -> None:
     """Let a schedule fire no more until it is resumed; ticks that pass meanwhile are gone."""
-    from postmill.db.tools import schedules
+    from postmill.client import Client
 
     with session.database() as connection:
-        schedules.pause(connection, name)
+        Client(connection).pause_schedule(name)
     session.output.one({"schedule": name, "paused": True})
 
 
@@ -174,10 +173,10 @@ def pause(session: Session, name: str) -> None:
 @click.pass_obj
 def resume(session: Session, name: str) -> None:
     """Let a paused schedule fire again, from its next tick on."""
-    from postmill.db.tools import schedules
+    from postmill.client import Client
 
     with session.database() as connection:
-        schedules.resume(connection, name)
+        Client(connection).resume_schedule(name)
     session.output.one({"schedule": name, "paused": False})
 
 
@@ -189,12 +188,13 @@ def resume(session: Session, name: str) -> None:
 @click.pass_obj
 def remove(session: Session, name: str, *, yes: bool) -> None:
     """Remove a schedule and the list of its runs; what it has sent stays."""
+    from postmill.client import Client
     from postmill.db.tools import schedules
 
     with session.database() as connection:
         schedules.one(connection, name)
         session.output.confirm(f"This removes the schedule {name} and the list of its runs.", yes=yes)
-        schedules.remove(connection, name)
+        Client(connection).unschedule(name)
     session.output.one({"schedule": name, "removed": True})
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from postmill.cli import completion
-from postmill.cli.options import Moment, Period, Seconds, Whole, global_options, json_option, jsonl_option
+from postmill.cli.message_options import asked, delay_option, message_options
+from postmill.cli.options import Duration, Moment, global_options, json_option, jsonl_option
 from postmill.cli.terminal import streams
-from postmill.cli.waiting import Timeout, check_waiting, print_result
+from postmill.cli.waiting import check_waiting, print_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,64 +31,20 @@ read.
 """
 
 
-class Follower(click.ParamType[Any]):
-    """A message to send later, as JSON."""
-
-    name = "message"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Fails with a usage error that shows the form."""
-        import msgspec
-
-        from postmill.client.options import FOLLOWER_FIELDS, Then, known_names
-        from postmill.model.errors import PostmillError
-        from postmill.model.queue.payload import loads
-
-        try:
-            parts = msgspec.json.decode(value, type=dict[str, msgspec.Raw])
-            message = parts.pop("message")  # it travels as it was written
-            found = {name: loads(bytes(part)) for name, part in parts.items()}
-            queue = found.pop("queue")
-            known_names(found, FOLLOWER_FIELDS)
-            return Then(queue, message, delay=found.pop("delay_s", None), **found)
-        except (PostmillError, msgspec.MsgspecError, KeyError) as error:
-            said = f" {error}" if isinstance(error, PostmillError) else ""
-            form = '{"queue": "emails", "message": {"to": "ada"}}'
-            self.fail(f"{value} is no message: write {form}.{said}", param, ctx)
-
-
 @click.command()
 @click.argument("queue", shell_complete=completion.queues)
 @click.argument("payload", metavar="[JSON]", required=False)
 @click.option(
     "-f", "--file", "source", metavar="FILE", help="JSON lines, one message a line; - is standard input."
 )
-@click.option(
-    "--delay",
-    type=Seconds(min=0),
-    metavar="SECONDS",
-    help="Deliver it not before this many seconds from now.",
-)
+@delay_option("Deliver it not before so much from now: 90s, 15min, 12h.")
 @click.option(
     "--run-at",
     type=Moment(),
     metavar="TIME",
     help="Deliver it not before: 2030-01-31T09:00+01:00, or 09:00.",
 )
-@click.option(
-    "-H", "--header", "headers", multiple=True, metavar="NAME=VALUE", help="A header; may be repeated."
-)
-@click.option("--unique-key", metavar="KEY", help="Send it only when no message with this key is there.")
-@click.option("--unique-for", type=Period(), metavar="TIME", help="Hold the key so long: 90s, 15min, 12h.")
-@click.option(
-    "--on-conflict",
-    type=click.Choice(["skip", "replace", "raise"]),
-    default="skip",
-    show_default=True,
-    help="What to do when the key is taken.",
-)
-@click.option("--priority", type=Whole(0, 9), metavar="0-9", help="The higher the sooner.")
-@click.option("--group", "--group-key", "group_key", metavar="KEY", help="The group whose limits hold.")
+@message_options
 @click.option("--after", multiple=True, metavar="QUEUE:ID", help="A message to wait for; may be repeated.")
 @click.option(
     "--on-source-dead",
@@ -96,14 +53,12 @@ class Follower(click.ParamType[Any]):
     show_default=True,
     help="What to do when a message that this one waits for dies.",
 )
-@click.option("--then-send", type=Follower(), metavar="JSON", help="A message to send when it completes.")
-@click.option("--else-send", type=Follower(), metavar="JSON", help="A message to send when it dies.")
 @click.option("--create", is_flag=True, help="Create the queue when there is none of that name.")
 @click.option("--wait", is_flag=True, help="Wait until the message has ended, and print its result.")
 @click.option(
     "--timeout",
     "timeout_s",
-    type=Timeout(),
+    type=Duration(),
     metavar="TIME",
     help="With --wait: how long, such as 30s or 5min (default: as long as it takes).",
 )
@@ -119,7 +74,6 @@ def send(
     source: str | None,
     delay: float | None,
     run_at: datetime | None,
-    headers: tuple[str, ...],
     *,
     create: bool,
     wait: bool,
@@ -137,7 +91,7 @@ def send(
     """
     _check_source(payload, source)
     check_waiting(wait=wait, timeout_s=timeout_s, source=source)
-    options = {"delay": delay, "run_at": run_at, "headers": _headers(headers), **_asked(job)}
+    options = {"delay": delay, "run_at": run_at, **_asked(job)}
     text = None if payload is None else _argument(payload)
     with _opened(source) as (file, total), session.database() as connection:
         if create:
@@ -165,13 +119,12 @@ def _told(queue: str, ids: Sequence[Sent]) -> str:
 
 
 def _asked(job: dict[str, Any]) -> dict[str, Any]:
-    """What the message asks for beside its delivery, checked before a database is started or opened."""
+    """What the message asks for beside its time, checked before a database is started or opened."""
     from postmill.client import sending
 
-    defaults = {"on_conflict": "skip", "on_source_dead": "cancel", "after": ()}
-    asked = {name: value for name, value in job.items() if value not in {None, defaults.get(name)}}
-    sending.one("a", None, **asked)
-    return asked
+    found = asked(job)
+    sending.one("a", None, **found)
+    return found
 
 
 def _check_source(payload: str | None, source: str | None) -> None:
@@ -186,22 +139,6 @@ def _check_source(payload: str | None, source: str | None) -> None:
         raise click.BadParameter(f"There is no file {source}.", param_hint="--file")
     if source is not None and Path(source).is_dir():
         raise click.BadParameter(f"{source} is a folder.", param_hint="--file")
-
-
-def _headers(pairs: tuple[str, ...]) -> dict[str, Any] | None:
-    from postmill.model.errors import InvalidPayload
-    from postmill.model.queue.payload import loads
-
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{pair!r} is not NAME=VALUE.", param_hint="--header")
-        try:
-            found[name] = loads(value)
-        except InvalidPayload:
-            found[name] = value
-    return found or None
 
 
 def _argument(payload: str) -> bytes:

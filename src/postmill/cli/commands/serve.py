@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli.options import Whole, embedded_option, env_file_option, global_options
+from postmill.cli.options import Whole, embedded_option, env_file_option, global_options, schedules_option
 from postmill.model.errors import AlreadyStarted, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="As --env-file, but the file may come later.",
 )
+@schedules_option
 @embedded_option
 @global_options
 @click.pass_obj

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from postmill.cli.options import Seconds, global_options, json_option
+from postmill.cli.options import Duration, global_options, json_option
 from postmill.cli.terminal import streams
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ process. Half a second: the process outlives its terminal by no more than that.
 @click.command()
 @click.option(
     "--interval",
-    type=Seconds(min=0.1, max=3600),
-    default=2.0,
+    type=Duration(least_s=0.1, most_s=3600),
+    default="2s",
     show_default=True,
-    metavar="SECONDS",
+    metavar="TIME",
     help="Between two readings.",
 )
 @click.option("--once", is_flag=True, help="Print one frame, with the rates of one interval, and end.")

@@ -16,6 +16,7 @@ from postmill.cli.options import (
     json_option,
     jsonl_option,
     limit_option,
+    schedules_option,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def worker() -> None:
     metavar="HOST",
     help="Where the probe listens.",
 )
+@schedules_option
 @embedded_option
 @global_options
 @click.pass_obj

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from postmill.db.tools import reads
+from postmill.db.tools import reads, schedules
 
 if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
@@ -18,6 +18,8 @@ MAX_GROUPS = 20
 """The most groups that are read for one frame. 20: with more of them at their limits, ``postmill.limits`` is
 the place to look.
 """
+MAX_SCHEDULES = 10
+"""The most schedules that are read for one frame. 10: those with trouble come first, then the next ticks."""
 MAX_FAILURES = 10
 """The most failures that are read for one frame. 10: they stand below the workers, and the newest matter."""
 
@@ -31,6 +33,8 @@ class Frame:
     failures: list[dict[str, Any]]
     held_up: list[dict[str, Any]] = field(default_factory=list)
     """Groups whose messages wait for a limit. Not shown when there are none."""
+    schedules: list[dict[str, Any]] = field(default_factory=list)
+    """Schedules with trouble, and those whose tick comes next. Not shown when there are none."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -54,6 +58,7 @@ class Reader:
             reads.workers(self._connection, everyone=False, limit=MAX_WORKERS),
             reads.latest_failures(self._connection, limit=MAX_FAILURES),
             reads.held_up(self._connection, limit=MAX_GROUPS),
+            schedules.pressing(self._connection, limit=MAX_SCHEDULES),
         )
 
 

@@ -33,10 +33,11 @@ SECTIONS = {
     ),
     "held_up": ("queue", "group", "held_up_by"),
     "workers": ("worker", "queue", "state", "in_flight", "max_concurrent", "host", "pid", "heartbeat_age_s"),
+    "schedules": ("schedule", "state", "queue", "next_at", "last_at", "last_status", "problem"),
     "failures": ("failed_at", "queue", "msg_id", "attempt", "kind", "error"),
 }
 """What is shown of each part, in this order."""
-OPTIONAL = frozenset({"held_up"})
+OPTIONAL = frozenset({"held_up", "schedules"})
 """Parts that are left out when they are empty."""
 
 
@@ -91,7 +92,7 @@ def _shown(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
 
 
 def _style(row: Mapping[str, Any], column: str, text: str) -> str:
-    if column in {"dead", "error"} and row[column]:
+    if (column in {"dead", "error", "problem"} and row[column]) or text.strip() == "failed":
         return styled(text, RED)
     if column == "queue":
         return styled(text, YELLOW) if row[column].endswith(" (paused)") else styled(text, BOLD)

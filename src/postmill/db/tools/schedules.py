@@ -1,26 +1,28 @@
-"""Schedules as the command line reads and changes them: thin calls of Postmill's SQL functions."""
+"""Schedules as the command line reads them, and whether they fire."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from postmill.model.errors import NotFound
+from postmill.model.errors import InvalidOption, NotFound
 from postmill.model.finding import Finding
+from postmill.model.schedule.firing import LATE_S
+from postmill.model.schedule.recurrence import recurrence, zone_of
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
     from postmill.model.config.address import Address
 
-LATE_S = 60.0
-"""A tick that has not fired after so many seconds is reported. A scheduler looks every 15 s at least, and
-fires a tick within one: after a minute there is none.
-"""
-
 
 def listed(connection: Connection) -> list[dict[str, Any]]:
     """Every schedule, in order of name."""
-    return connection.execute(statement("read_schedules"), (None,)).fetchall()
+    return [_read(row) for row in connection.execute(statement("read_schedules"), (None,)).fetchall()]
+
+
+def pressing(connection: Connection, *, limit: int) -> list[dict[str, Any]]:
+    """Schedules that want a look: those with trouble, then those whose tick comes next."""
+    return [_read(row) for row in connection.execute(statement("read_top_schedules"), (limit,)).fetchall()]
 
 
 def one(connection: Connection, name: str) -> dict[str, Any]:
@@ -28,7 +30,20 @@ def one(connection: Connection, name: str) -> dict[str, Any]:
     found = connection.execute(statement("read_schedules"), (name,)).fetchone()
     if found is None:
         raise NotFound(f"There is no schedule {name!r}.", hint="postmill schedule list")
-    return found
+    return _read(found)
+
+
+def _read(row: dict[str, Any]) -> dict[str, Any]:
+    """A schedule as the scheduler will read it, when none has done so yet."""
+    changed_at = row.pop("changed_at")
+    if row["state"] == "paused":
+        row["next_at"] = None
+    elif row["next_at"] is None and row["problem"] is None:
+        try:
+            row["next_at"] = recurrence(row["recurrence"]).after(changed_at, zone_of(row["timezone"]))
+        except InvalidOption as error:
+            row |= {"state": "broken", "problem": str(error)}
+    return row
 
 
 def runs(connection: Connection, name: str, *, limit: int) -> list[dict[str, Any]]:
@@ -37,45 +52,44 @@ def runs(connection: Connection, name: str, *, limit: int) -> list[dict[str, Any
     return connection.execute(statement("read_schedule_runs"), (name, limit)).fetchall()
 
 
-def put(connection: Connection, name: str, *values: object) -> None:
-    """Make or change a schedule; ``values`` as the statement ``schedule_set`` takes them after the name."""
-    connection.execute(statement("schedule_set"), (name, *values))
-
-
-def pause(connection: Connection, name: str) -> None:
-    """Let it fire no more. Raises :class:`NotFound`."""
-    connection.execute(statement("schedule_pause"), (name,))
-
-
-def resume(connection: Connection, name: str) -> None:
-    """Let it fire again, from its next tick on. Raises :class:`NotFound`."""
-    connection.execute(statement("schedule_resume"), (name,))
-
-
-def remove(connection: Connection, name: str) -> None:
-    """Remove it with the list of its runs. Raises :class:`NotFound`."""
-    connection.execute(statement("schedule_remove"), (name,))
-
-
-def run_now(connection: Connection, name: str) -> int:
-    """Fire it now; returns the id of the message. Raises :class:`NotFound`."""
-    row = connection.execute(statement("schedule_run"), (name,)).fetchone()
-    return int(row["msg_id"]) if row else 0
-
-
 def checked(connection: Connection, _: Address) -> Finding:
-    """Whether every schedule that is not paused fires: a check of ``postmill doctor``."""
+    """Whether every schedule that is not paused fires and its messages succeed: a check of
+    ``postmill doctor``.
+    """
     found = connection.execute(statement("check_schedules"), (LATE_S,)).fetchall()
-    if not found:
-        return Finding("schedules", "pass", "every schedule fires, or is paused")
-    broken = [row for row in found if row["problem"] is not None]
-    if broken:
-        what = f"{broken[0]['name']}: {broken[0]['problem']}"
-        fix = (
-            f"postmill schedule add {broken[0]['name']} ..., or postmill schedule remove {broken[0]['name']}"
-        )
-        return Finding("schedules", "warn", what, fix)
-    names = ", ".join(row["name"] for row in found[:3])
-    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    for trouble, told in _TROUBLES.items():
+        of_it = [row for row in found if row["trouble"] == trouble]
+        if of_it:
+            return Finding("schedules", "warn", *told(of_it))
+    return Finding("schedules", "pass", "every schedule fires, or is paused")
+
+
+def _broken(rows: list[dict[str, Any]]) -> tuple[str, str]:
+    name = rows[0]["name"]
+    fix = f"postmill schedule add {name} ..., or postmill schedule remove {name}"
+    return f"{name}: {rows[0]['problem']}", fix
+
+
+def _late(rows: list[dict[str, Any]]) -> tuple[str, str]:
     fix = "Run one of these, with schedules on: postmill worker run, postmill serve or postmill dev"
-    return Finding("schedules", "warn", f"nothing fires {names}{more}", fix)
+    return f"nothing fires {_names(rows)}", fix
+
+
+def _failing(rows: list[dict[str, Any]]) -> tuple[str, str]:
+    return f"the last run failed of {_names(rows)}", f"postmill schedule runs {rows[0]['name']}"
+
+
+def _left_behind(rows: list[dict[str, Any]]) -> tuple[str, str]:
+    first = rows[0]
+    what = f"no worker {first['declared_by']} runs, whose code declares {_names(rows)}"
+    fix = f"When its code is gone or has another name: postmill schedule remove {first['name']}"
+    return what, fix
+
+
+_TROUBLES = {"broken": _broken, "late": _late, "failing": _failing, "left behind": _left_behind}
+"""What the statement ``check_schedules`` finds, the worst first: what is wrong, and what to do."""
+
+
+def _names(rows: list[dict[str, Any]]) -> str:
+    more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+    return ", ".join(row["name"] for row in rows[:3]) + more

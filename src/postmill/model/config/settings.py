@@ -118,9 +118,9 @@ def resolve(
 ) -> Settings:
     """The settings of the project in ``project_dir``. ``env_file`` are the variables of its ``.env``.
 
-    ``options`` may hold ``db_url``, ``listen_url``, ``data``, ``log_level`` and ``log_format``; None: unset.
-    A relative data folder is taken from the project's folder. Raises :class:`InvalidOption` or
-    :class:`InvalidAddress` naming where the bad value came from; never echoes an address.
+    ``options`` may hold the names of :data:`ENVIRONMENT`; None: unset. A relative data folder is taken from
+    the project's folder. Raises :class:`InvalidOption` or :class:`InvalidAddress` naming where the bad value
+    came from; never echoes an address.
     """
     _check_toml(toml)
     found = {name: _first(name, options, environ, env_file or {}, toml) for name in ENVIRONMENT}

@@ -22,6 +22,10 @@ PUNCTUAL = timedelta(seconds=30)
 """A tick that fires at most this late was not missed. Half a minute: less than the distance of two ticks of
 any cron expression, and longer than a restart of the server takes.
 """
+LATE_S = 60.0
+"""A tick that has not fired after so many seconds is reported. A scheduler looks every 15 s at least, and
+fires a tick within one: after a minute there is none.
+"""
 MOST_TICKS = 100
 """Ticks that one schedule fires in one turn. A hundred: other schedules have their turn while one catches up
 on a day of minutes.

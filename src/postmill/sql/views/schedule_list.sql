@@ -1,11 +1,12 @@
--- Every schedule, for people and dashboards. `state`: active, paused or broken (see `problem`).
+-- Every schedule, for people and dashboards. `state`: active, paused or broken (see `problem`). `next_at` is null until
+-- a scheduler has read the schedule; its ticks count from `changed_at`.
 create or replace view postmill.schedule_list as
 select s.name,
        case when s.paused_at is not null then 'paused' when s.problem is not null then 'broken' else 'active' end
        as state,
        s.recurrence, s.timezone, s.target, s.overlap, s.catch_up, s.jitter, s.next_at,
        last.tick as last_tick, last.status as last_status,
-       s.paused_at, s.paused_by, s.problem, s.declared_by, s.created_by, s.created_at
+       s.paused_at, s.paused_by, s.problem, s.declared_by, s.created_by, s.created_at, s.changed_at
   from postmill.schedules as s
   left join lateral (
        select run.tick, run.status from postmill.schedule_runs as run

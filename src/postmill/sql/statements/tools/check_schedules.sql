@@ -1,9 +1,19 @@
--- Schedules that do not fire: those that can't be read, and those whose tick passed more than $1 seconds ago.
+-- Schedules that want a look, with their `trouble`: broken (it can't be read), late (its tick passed more than $1
+-- seconds ago), failing (the message of its last tick is dead, or could not be sent) or left behind (a worker's code
+-- declares it, other workers of its queue run, and that one does not).
 -- Called by: db checks. Takes no locks. Errors: none.
-select name, problem, extract(epoch from postmill.now() - next_at)::float8 as late_s
-  from postmill.schedules
- where paused_at is null
-   and (problem is not null or next_at < postmill.now() - $1::float8 * interval '1 second'
-        or (next_at is null and changed_at < postmill.now() - $1::float8 * interval '1 second'))
- order by name
+select judged.* from (
+    select list.name, list.problem, list.declared_by, case
+        when list.state = 'broken' then 'broken'
+        when coalesce(list.next_at, list.changed_at) < postmill.now() - $1::float8 * interval '1 second' then 'late'
+        when list.last_status = 'failed' then 'failing'
+        when list.declared_by is not null
+             and exists (select from postmill.active_workers where queue_name = list.target ->> 'queue')
+             and not exists (select from postmill.active_workers
+                             where queue_name = list.target ->> 'queue' and function_name = list.declared_by)
+        then 'left behind' end as trouble
+      from postmill.schedule_list as list
+     where list.state <> 'paused') as judged
+ where judged.trouble is not null
+ order by judged.name
  limit 100

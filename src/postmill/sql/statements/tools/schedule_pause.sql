@@ -1,2 +1,0 @@
--- Lets the schedule $1 fire no more. Called by the command line. Locks and errors as postmill.pause_schedule.
-select postmill.pause_schedule($1::text)

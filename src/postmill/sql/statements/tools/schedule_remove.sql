@@ -1,2 +1,0 @@
--- Removes the schedule $1. Called by the command line. Locks and errors as postmill.unschedule.
-select postmill.unschedule($1::text)

@@ -1,2 +1,0 @@
--- Lets the schedule $1 fire again. Called by the command line. Locks and errors as postmill.resume_schedule.
-select postmill.resume_schedule($1::text)

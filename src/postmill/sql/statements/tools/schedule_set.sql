@@ -1,4 +1,0 @@
--- Makes the schedule $1, or changes it: expression $2, queue $3, message $4, time zone $5, overlap $6, catch_up $7,
--- jitter in seconds $8, options $9. Called by the command line. Locks and errors as postmill.schedule.
-select postmill.schedule(
-    $1::text, $2::text, $3::text, $4::jsonb, $5::text, $6::text, $7::text, $8::float8 * interval '1 second', $9::jsonb)
