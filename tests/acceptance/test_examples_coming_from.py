@@ -111,3 +111,42 @@ async def test_solid_queues_concurrency_controls_are_a_limit_of_groups(
     assert len(account.attempts) == len(contacts)
     assert set(noted(db)) == {"account 0", "account 1", "account 2"}
     assert max(noted(db).values()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "queue", "result"),
+    [("apscheduler", "send_digest", "digests", "sales, "), ("celery", "send_digest", "digests", None)],
+)
+async def test_the_digest_of_beat_and_apscheduler_is_a_schedule(
+    shown: Shown, database_url: str, db: Db, page: str, name: str, queue: str, result: str | None
+) -> None:
+    """Run by hand it has no tick of its own second; the message is the one that each tick sends."""
+    ported = shown(page, name)
+    async with AsyncClient(database_url) as client:
+        await ported.set_up(client)
+        await ported.set_up(client)  # as at each start of an application
+        sent = await client.run_schedule("digest")
+        account = await drain(ported.send_digest, database=database_url)
+        assert [attempt.outcome for attempt in account.attempts] == ["completed"]
+        if result is not None:
+            assert str(await client.result(sent)).startswith(result)
+    [made] = db.execute("select recurrence, timezone, target from postmill.schedule_list").fetchall()
+    assert (made["timezone"], made["target"]["message"]) == ("Europe/Berlin", {"team": "sales"})
+    assert made["recurrence"].startswith("0 7 * * ")
+    assert (sent.queue, sent) == (queue, 1)
+
+
+async def test_procrastinates_timestamp_is_the_tick(shown: Shown, database_url: str, db: Db) -> None:
+    ported = shown("procrastinate", "run_healthchecks")
+    async with AsyncClient(database_url) as client:
+        await client.create_queue("healthchecks")
+        db.execute(
+            "select postmill.declare_schedule('healthchecks', 'run_healthchecks', '*/10 * * * *', 'UTC')"
+        )
+        by_hand = await client.run_schedule("healthchecks.run_healthchecks")
+        await drain(ported.run_healthchecks, database=database_url)
+        tick = await client.result(by_hand)
+    [run] = db.execute(
+        "select extract(epoch from tick)::float8 as tick from postmill.schedule_runs"
+    ).fetchall()
+    assert tick == pytest.approx(run["tick"], abs=1e-5)

@@ -19,6 +19,7 @@ from postmill.model.option_rules import out_of_range
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
     from typing import Unpack
     from uuid import UUID
 
@@ -70,6 +71,11 @@ class Context:
         """Seconds until the attempt is cancelled; None without a time limit."""
         limit = self._attempt.time_limit
         return None if limit is None else limit.deadline - self._loop.time()
+
+    @property
+    def tick(self) -> datetime | None:
+        """The tick of the schedule that has sent the message, in UTC; None when no schedule has."""
+        return self.message.tick
 
     @property
     def env(self) -> Mapping[str, str]:

@@ -107,6 +107,18 @@ class Message(msgspec.Struct, eq=False):
         return headers if isinstance(headers, dict) else {}
 
     @property
+    def tick(self) -> datetime | None:
+        """The tick of the schedule that has sent it (UTC); None when none has. Another client may have put
+        anything there.
+        """
+        run = self.headers.get("postmill-run")
+        tick_us = run.get("tick_us") if isinstance(run, dict) else None
+        try:
+            return _EPOCH + timedelta(microseconds=tick_us) if isinstance(tick_us, int) else None
+        except OverflowError:
+            return None
+
+    @property
     def has_headers(self) -> bool:
         """Whether there are headers at all, without decoding them."""
         return self.raw_headers is not None
