@@ -151,6 +151,32 @@ def test_metrics_tell_what_waits_and_read_it_only_when_asked(cli: Cli, start: An
     assert float(age.rpartition(" ")[2]) >= 120
 
 
+def test_metrics_tell_of_schedules(cli: Cli, start: Any, db: Any) -> None:
+    cli("queue", "create", "jobs")
+    cli("schedule", "add", "yearly", "@yearly", "jobs")
+    cli("schedule", "run", "yearly")
+    db.execute("update postmill.schedule_runs set status = 'failed'")
+    db.execute("select postmill.schedule('odd', '61 * * * *', 'jobs')")
+    db.execute("select postmill.schedule('off', '@daily', 'jobs'), postmill.pause_schedule('off')")
+    running = start()
+    told = (
+        '{state="active"} 1.0',
+        '{state="paused"} 1.0',
+        '{state="broken"} 1.0',
+        "_late 0.0",
+        "_failing 1.0",
+    )
+    lines = [f"postmill_schedules{line}" for line in told]
+    until_true(lambda: all(line in metrics(running) for line in lines))
+    text = metrics(running)
+    (until,) = (
+        line for line in text.splitlines() if line.startswith("postmill_schedules_next_tick_seconds ")
+    )
+    assert 0 < float(until.rpartition(" ")[2]) <= 366 * 86_400
+    failed = 'postmill_events_total{event="schedule.failed",queue="*",worker="postmill"} 1.0'
+    until_true(lambda: failed in metrics(running))
+
+
 def test_a_worker_that_drains_is_alive_but_not_ready(cli: Cli, start: Any) -> None:
     running = start()
     cli("send", "jobs", '"wait"', "--create")

@@ -43,7 +43,7 @@ def test_json_in_several_lines_is_one_message(cli: Cli, db: Database) -> None:
 
 def test_a_wrong_delay_or_payload_is_told_in_plain_words(cli: Cli) -> None:
     """It was "not a valid float range", and "The JSON: The payload is not JSON"."""
-    assert "'5m' is not a valid number of seconds" in cli("send", "tasks", "1", "--delay", "5m").err
+    assert "'5 moons' is no length of time: write 90s" in cli("send", "tasks", "1", "--delay", "5 moons").err
     assert "Error: The payload is not JSON. Nothing was sent." in cli("send", "tasks", "{'a': 1}").err
 
 

@@ -1,13 +1,16 @@
 """When a schedule fires: a cron expression or a number of seconds, in a time zone. Pure.
 
-cronsim reads the expressions: five fields with names, ranges, steps, ``L``, ``LW``, ``5L`` and ``1#2``. Days
-on which clocks change follow it: a wall time that occurs twice fires once where the hour is fixed and twice
-where it is not; one that does not exist fires at the next moment that does.
+cronsim reads the expressions: five fields with names, ranges, steps, ``L``, ``LW``, ``5L`` and ``1#2``.
+
+Days on which clocks change: an expression whose minute and hour are both fixed (neither begins with ``*``)
+names times of day. One that occurs twice fires once, at the first; one that does not exist fires at the next
+moment that does. Any other expression fires whenever the clock on the wall shows what it says.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -36,6 +39,10 @@ what a cron expression says.
 FIELDS = 5
 """Minute, hour, day, month and weekday. cronsim takes a sixth for seconds, which no cron knows: a field too
 much would mean something else.
+"""
+CHANGES_APART = timedelta(hours=12)
+"""Clocks of a place change at most once in this time. Twelve hours: the nearest changes, those round Ramadan,
+are weeks apart.
 """
 _NO_PLACE = {"localtime", "posixrules", "Factory"}
 """Names beside those of places: they mean another zone on each machine, or none."""
@@ -85,7 +92,30 @@ class Cron:
 
     def after(self, moment: datetime, zone: ZoneInfo) -> datetime:
         """See :class:`Recurrence`."""
-        return next(CronSim(self.expression, moment.astimezone(zone))).astimezone(UTC)
+        minute, hour, *_ = self.expression.split()
+        if minute.startswith("*") or hour.startswith("*"):
+            return self._on_the_wall(moment, zone)
+        for found in CronSim(self.expression, moment.astimezone(zone)):
+            if found > moment:  # asked within an hour that occurs twice, cronsim finds times in the first one
+                return found.astimezone(UTC)
+        raise _no_more(self.expression)
+
+    def _on_the_wall(self, moment: datetime, zone: ZoneInfo) -> datetime:
+        """From one change of the clocks to the next: within, the wall's time is that of a fixed offset.
+        cronsim itself steps over changes by hours, and misses ticks where clocks change by half an hour.
+        """
+        begin, asked = moment.replace(microsecond=0), moment
+        while True:
+            offset = _offset(begin, zone)
+            wall = (asked + offset).replace(tzinfo=None)
+            found = next(CronSim(self.expression, wall), None)
+            if found is None:
+                raise _no_more(self.expression)
+            tick = found.replace(tzinfo=UTC) - offset
+            change = _first_change(begin, tick, zone)
+            if change is None:
+                return tick
+            begin, asked = change, change - timedelta(seconds=1)
 
     def latest(self, tick: datetime, now: datetime, zone: ZoneInfo) -> datetime:
         """See :class:`Recurrence`. It is sought forward from moments further and further back: cronsim's way
@@ -108,6 +138,29 @@ class Cron:
     def explain(self) -> str:
         """See :class:`Recurrence`."""
         return str(CronSim(self.expression, _EPOCH).explain())
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _first_change(begin: datetime, end: datetime, zone: ZoneInfo) -> datetime | None:
+    """The first moment after ``begin``, up to ``end``, from which on the clocks of ``zone`` differ."""
+    before = _offset(begin, zone)
+    while begin < end:
+        later = min(begin + CHANGES_APART, end)
+        if _offset(later, zone) != before:
+            seconds = range(1, int((later - begin).total_seconds()) + 1)
+            first = bisect_left(
+                seconds, 1, key=lambda s: _offset(begin + timedelta(seconds=s), zone) != before
+            )
+            return begin + timedelta(seconds=seconds[first])
+        begin = later
+    return None
+
+
+def _no_more(expression: str) -> ValueError:
+    return ValueError(f"{expression!r} does not come again in this calendar")
 
 
 @lru_cache(maxsize=1024)

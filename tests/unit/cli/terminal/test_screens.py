@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from postmill.cli.commands import dead, functions, message, queue, secret, worker
+from postmill.cli.commands import dead, functions, message, queue, schedule, secret, worker
 from postmill.cli.terminal import attempts, table, top_view
 from postmill.cli.terminal.top_frame import Frame
 
@@ -80,6 +80,22 @@ LISTS: dict[str, tuple[Sequence[str], list[dict[str, Any]]]] = {
                 "vt": NOW,
                 "last_error": FAILURE["error_message"],
                 "message": {"to": "somebody@example.com", "invoice": 77, "lines": [1, 2, 3]},
+            }
+        ],
+    ),
+    "schedule-list": (
+        schedule.COLUMNS,
+        [
+            {
+                "schedule": "nightly-report",
+                "state": "active",
+                "recurrence": "15 3 * * *",
+                "timezone": "America/New_York",
+                "queue": "invoices",
+                "next_at": LONG_AGO,
+                "last_at": EARLIER,
+                "last_status": "succeeded",
+                "problem": None,
             }
         ],
     ),

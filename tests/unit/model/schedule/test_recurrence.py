@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
@@ -11,6 +13,9 @@ from hypothesis import strategies as st
 
 from postmill.model.errors import InvalidOption
 from postmill.model.schedule.recurrence import Cron, EverySeconds, recurrence, zone_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 BERLIN = ZoneInfo("Europe/Berlin")
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -94,6 +99,23 @@ def test_a_fixed_hour_that_occurs_twice_fires_once() -> None:
     ]
 
 
+def test_a_schedule_that_is_made_in_the_second_of_two_equal_hours_waits_for_the_next_day() -> None:
+    """It fired at once: for a time of the first of the two hours, which was over."""
+    assert ticks("30 2 * * *", BERLIN, datetime(2026, 10, 25, 1, 15, tzinfo=UTC), 1) == [
+        "2026-10-26T02:30:00+01:00"
+    ]
+
+
+def test_where_clocks_change_by_half_an_hour_no_third_hour_is_left_out() -> None:
+    """3:00 never came on that day."""
+    lord_howe = ZoneInfo("Australia/Lord_Howe")
+    assert ticks("0 */3 * * *", lord_howe, datetime(2026, 4, 4, 12, tzinfo=UTC), 3) == [
+        "2026-04-05T00:00:00+11:00",
+        "2026-04-05T03:00:00+10:30",
+        "2026-04-05T06:00:00+10:30",
+    ]
+
+
 def test_every_hour_fires_in_both_hours_of_the_same_name() -> None:
     assert ticks("30 * * * *", BERLIN, datetime(2026, 10, 25, 0, tzinfo=UTC), 3) == [
         "2026-10-25T02:30:00+02:00",
@@ -109,42 +131,94 @@ def test_a_time_that_does_not_exist_fires_at_the_next_that_does() -> None:
     ]
 
 
-def changes_of(zone: ZoneInfo) -> list[datetime]:
-    """The days of 2026 on which the clocks of ``zone`` change."""
-    days = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(365)]
-    return [
-        day
-        for day in days
-        if day.astimezone(zone).utcoffset() != (day + timedelta(days=1)).astimezone(zone).utcoffset()
-    ]
+BEGIN, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
+"""Two years: the Moon, by which some zones change their clocks, does not repeat itself in the second."""
 
 
-@pytest.mark.parametrize("name", sorted(name for name in available_timezones() if changes_of(ZoneInfo(name))))
-def test_on_days_on_which_clocks_change_every_wall_time_fires_exactly_once(name: str) -> None:
+@lru_cache(maxsize=1)
+def zones_by_changes() -> dict[tuple[tuple[datetime, timedelta], ...], list[str]]:
+    """Names of zones by the moments at which their clocks change, with the offset before each."""
+    found: dict[tuple[tuple[datetime, timedelta], ...], list[str]] = {}
+    for name in sorted(available_timezones()):
+        if changes := tuple(changes_of(ZoneInfo(name))):
+            found.setdefault(changes, []).append(name)
+    return found
+
+
+def changes_of(zone: ZoneInfo) -> Iterator[tuple[datetime, timedelta]]:
+    """Each half day in which the clocks of ``zone`` change, and the offset before."""
+    moment = BEGIN
+    while moment < END:
+        before, after = offset(zone, moment), offset(zone, moment + timedelta(hours=12))
+        if before != after:
+            yield moment, before
+        moment += timedelta(hours=12)
+
+
+def offset(zone: ZoneInfo, moment: datetime) -> timedelta:
+    found = moment.astimezone(zone).utcoffset()
+    assert found is not None
+    return found
+
+
+def test_zones_of_all_kinds_change_their_clocks() -> None:
+    """By half an hour, by the Moon, in the south, at midnight: they are among those that are tried below."""
+    names = {name for names in zones_by_changes().values() for name in names}
+    assert {"Australia/Lord_Howe", "Africa/Casablanca", "America/Santiago", "Asia/Beirut"} <= names
+    assert len(names) > 150
+
+
+@pytest.mark.parametrize("names", zones_by_changes().values(), ids=lambda names: names[0])
+def test_a_time_that_fires_twice_or_never_at_a_clock_change(names: list[str]) -> None:
     # The oracle walks through the minutes of the day: of a wall time that occurs twice the first counts, and
-    # one that is left out counts for the first minute after the gap.
-    zone = ZoneInfo(name)
-    for day in changes_of(zone):
-        begin, end = day - timedelta(hours=6), day + timedelta(hours=30)
-        for hour, minute in ((0, 15), (1, 30), (2, 30), (3, 0), (23, 45)):
-            fired = []
-            tick = begin
-            while (tick := Cron(f"{minute} {hour} * * *").after(tick, zone)) <= end:
-                fired.append(tick)
-            assert fired == expected(zone, hour, minute, begin, end), (name, day, hour, minute)
+    # one that is left out counts for the first minute after the gap. Zones with the same changes are one.
+    zone = ZoneInfo(names[0])
+    for day, _ in changes_of(zone):
+        begin, end = day - timedelta(hours=18), day + timedelta(hours=30)
+        moments = walls(zone, begin, end)
+        for hour, minute in ((0, 0), (0, 15), (1, 30), (2, 0), (2, 30), (3, 0), (23, 45)):
+            assert fired(f"{minute} {hour} * * *", zone, begin, end) == expected(moments, hour, minute), (
+                names,
+                day,
+                hour,
+                minute,
+            )
+        for text, matches in ON_THE_WALL.items():
+            shown = [moment for moment, wall in moments[1:] if matches(wall)]
+            assert fired(text, zone, begin, end) == shown, (names, day, text)
 
 
-def expected(zone: ZoneInfo, hour: int, minute: int, begin: datetime, end: datetime) -> list[datetime]:
+ON_THE_WALL: dict[str, Callable[[datetime], bool]] = {
+    "30 * * * *": lambda wall: wall.minute == 30,
+    "*/20 * * * *": lambda wall: wall.minute % 20 == 0,
+    "0 */3 * * *": lambda wall: wall.minute == 0 and wall.hour % 3 == 0,
+    "* 2 * * *": lambda wall: wall.hour == 2,
+}
+
+
+def fired(text: str, zone: ZoneInfo, begin: datetime, end: datetime) -> list[datetime]:
+    found, tick = [], begin
+    while (tick := Cron(text).after(tick, zone)) <= end:
+        found.append(tick)
+    return found
+
+
+def walls(zone: ZoneInfo, begin: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+    """Each minute, and what the clock on the wall shows."""
+    many = (end - begin) // timedelta(minutes=1)
+    moments = [begin + timedelta(minutes=minute) for minute in range(many + 1)]
+    return [(moment, moment.astimezone(zone).replace(tzinfo=None)) for moment in moments]
+
+
+def expected(moments: list[tuple[datetime, datetime]], hour: int, minute: int) -> list[datetime]:
     found: dict[date, datetime] = {}
-    before = begin.astimezone(zone).replace(tzinfo=None)
-    moment = begin + timedelta(minutes=1)
-    while moment <= end:
-        wall = moment.astimezone(zone).replace(tzinfo=None)
+    _, before = moments[0]
+    for moment, wall in moments[1:]:
         for day in {before.date(), wall.date()}:
             wanted = datetime.combine(day, time(hour, minute))
             if wall == wanted or before < wanted < wall:
                 found.setdefault(day, moment)
-        before, moment = wall, moment + timedelta(minutes=1)
+        before = wall
     return list(found.values())
 
 
