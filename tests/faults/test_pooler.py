@@ -5,7 +5,7 @@ statements in a row may reach two different server sessions.
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from postmill.engine.claim.listener import Listener
 from postmill.host.instance.claims import Claims
 from postmill.model.config.address import parse
 from postmill.model.events import Event
+from postmill.scheduler.scheduler import Scheduler
 from postmill.service.events import Events
 from tests.faults.account import Account
 from tests.faults.pooler import Pooler, pooler
@@ -486,3 +487,28 @@ async def test_a_listener_that_breaks_listens_again(
         await run.idle()
         await run.send("1")
         await run.until(Event.MESSAGE_COMPLETED)
+
+
+async def test_schedules_fire_and_new_ones_are_found_by_the_floor(
+    pooled: Pooler, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No notification comes through, and nothing listens for one: that would stay in the pool's session."""
+    monkeypatch.setattr("postmill.scheduler.scheduler.FLOOR_S", 0.5)
+
+    @worker(queue="tasks")
+    async def handle(_: object) -> None: ...
+
+    address = parse(pooled.url)
+    async with running(database_url, handle, address=address, services=[Scheduler]) as run:
+        await run.db.execute("select postmill.schedule('often', '1 second', 'tasks')")
+        await run.until(Event.MESSAGE_COMPLETED, count=2)
+        ticks = "select count(*) = count(distinct tick) from postmill.schedule_runs where status <> 'skipped'"
+        assert await run.db.fetchval(ticks)
+        assert run.events(Event.SCHEDULE_FAILED) == []
+    listening = (
+        "select query from pg_stat_activity where datname = current_database() and query ilike 'listen%'"
+    )
+    async with AsyncExitStack() as stack:
+        db = await asyncpg.connect(database_url)
+        stack.push_async_callback(db.close)
+        assert await db.fetch(listening) == []

@@ -13,8 +13,9 @@ from postmill.model.config.address import Address
 from postmill.model.events import Event
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
+    from postmill.engine.engine import MakeService
     from postmill.engine.worker import QueueWorker
     from postmill.handlers import Worker
 
@@ -147,12 +148,16 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    url: str, *workers: Worker, begin: bool = True, address: Address | None = None
+    url: str,
+    *workers: Worker,
+    begin: bool = True,
+    address: Address | None = None,
+    services: Sequence[MakeService] = (),
 ) -> AsyncIterator[Running]:
     """Start ``workers``, hand them out, and stop them. Their queues exist when this yields. ``address``: the
-    workers' own way to the database at ``url``.
+    workers' own way to the database at ``url``. ``services``: what else runs on their connections.
     """
-    engine = Engine(workers, address or Address(url))
+    engine = Engine(workers, address or Address(url), services)
     db = await asyncpg.connect(url)
     run = Running(engine, url, db)
     try:

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 from postmill import Dead, worker
+from postmill.db.hot.outage import is_passing
+from postmill.db.hot.shared_connection import SharedConnection
 from postmill.engine.engine import Engine
 from postmill.model.config.address import Address
 from postmill.model.events import Event
-from postmill.scheduler.scheduler import Scheduler
+from postmill.scheduler.scheduler import FLOOR_S, Scheduler
+from postmill.service.events import Events
+from postmill.service.outage import Outage
+from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    import asyncpg
-
     from postmill.handlers import Worker
 
 GIVE_UP_S = 30.0
+HOUR = timedelta(hours=1)
 PAST = "update postmill.schedules set changed_at = changed_at - interval '1 day', next_at = null"
 
 
@@ -163,6 +169,69 @@ async def test_a_schedule_is_seen_at_once_when_it_is_made_changed_or_resumed(
         await seen("select postmill.schedule('a', '@weekly', 'tasks')")
 
 
+async def test_a_time_that_is_changed_while_a_tick_is_being_fired(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """The tick fires once, by the old time; the new one counts from the change, and is not overwritten."""
+    await scheduled(adb, database_url)
+    await adb.execute("update postmill.schedules set next_at = date_trunc('hour', now())")
+    firing = await asyncpg.connect(database_url)
+    async with firing.transaction():
+        [due] = await firing.fetch(statement("schedules_due"), 100)
+        change = asyncio.create_task(
+            adb.execute("select postmill.schedule('hourly', '@daily', 'tasks', '2')")
+        )
+        waits = "select exists (select from pg_locks where not granted and pid = $1)"
+        while not await firing.fetchval(waits, adb.get_server_pid()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        tick = due["next_at"]
+        await firing.execute(
+            statement("schedules_fire"), [due["schedule_id"]], [tick], [tick], [tick + HOUR], [None]
+        )
+    await change
+    await firing.close()
+    [run] = await adb.fetch("select tick, status from postmill.schedule_runs")
+    assert tuple(run) == (tick, "sent")
+    assert await adb.fetchval("select message from pgmq.q_tasks") == "1"
+    changed = "select recurrence, next_at, changed_at > $1 from postmill.schedules"
+    [row] = await adb.fetch(changed, tick)
+    assert tuple(row) == ("@daily", None, True)
+
+
+async def test_a_tick_is_not_fired_while_its_time_is_being_changed(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    await scheduled(adb, database_url)
+    await adb.execute("update postmill.schedules set next_at = date_trunc('hour', now())")
+    firing = await asyncpg.connect(database_url)
+    async with adb.transaction():
+        await adb.execute("select postmill.schedule('hourly', '@daily', 'tasks', '2')")
+        async with firing.transaction():
+            assert await firing.fetch(statement("schedules_due"), 100) == []
+    await firing.close()
+
+
+async def test_a_missed_tick_is_told(database_url: str, adb: asyncpg.Connection) -> None:
+    @worker(queue="tasks")
+    async def handle(_: int) -> None: ...
+
+    await scheduled(adb, database_url, "catch_up => 'none'")
+    await adb.execute("select postmill.schedule('daily', '@daily', 'tasks', '1')")
+    await adb.execute("update postmill.schedules set next_at = date_trunc('hour', now()) - interval '3 days'")
+    async with at_work(database_url, handle) as said:
+        await ended(adb, "succeeded")
+        async with asyncio.timeout(GIVE_UP_S):
+            while len(told := missed(said)) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    assert sorted(told) == [("daily", "one"), ("hourly", "none")]
+
+
+def missed(said: list[tuple[Event, dict[str, object]]]) -> list[tuple[object, object]]:
+    return [
+        (fields["schedule"], fields["catch_up"]) for event, fields in said if event is Event.SCHEDULE_MISSED
+    ]
+
+
 async def test_a_role_that_may_not_fire_goes_on_working(database_url: str, adb: asyncpg.Connection) -> None:
     """It has no right to the schedules: that is said, and no reason to end the process."""
     done = asyncio.Event()
@@ -277,3 +346,30 @@ async def test_a_schedule_whose_times_no_calendar_has_keeps_no_other_from_firing
         await ended(adb, "succeeded")
         state = "select state from postmill.schedule_list where name = 'odd'"
         assert await adb.fetchval(state) == "broken"
+
+
+async def test_a_scheduler_at_rest_asks_once_in_fifteen_seconds(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """Twenty idle processes ask four times in three seconds, all together."""
+    await adb.execute("select postmill.create_queue('tasks')")
+    await adb.execute("select postmill.schedule('yearly', '@yearly', 'tasks')")
+    shared, events = SharedConnection(Address(database_url), "schedules"), Events()
+    scheduler = Scheduler(shared, events, Outage(events, is_passing))
+    while await scheduler.run_once():
+        pass
+    commits = "select xact_commit from pg_stat_database where datname = current_database()"
+    await flushed(shared)
+    before = await adb.fetchval(commits)
+    for _ in range(50):
+        assert not await scheduler.run_once()
+    await flushed(shared)
+    assert 50 <= await adb.fetchval(commits) - before <= 60
+    assert FLOOR_S == 15
+    await shared.close()
+
+
+async def flushed(shared: SharedConnection) -> None:
+    """The counts of what the session has sent are handed in."""
+    await shared.execute("select pg_stat_force_next_flush()")
+    await shared.execute("select 1")
