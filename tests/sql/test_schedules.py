@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sql.asking import Database, column, refused, row, value
+from tests.sql.asking import Database, column, refused, row, rows, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +91,51 @@ def test_each_tick_sends_and_is_written_down(db: Database, nightly: int) -> None
     assert fire(db, nightly) == ["sent", "sent"]
     assert column(db, 'select message from pgmq."q_re-size"') == [{"a": None}, {"a": None}]
     assert value(db, "select count(*) from postmill.schedule_runs where status = 'sent'") == 2
+
+
+def test_ticks_that_ask_for_nothing_special_are_fired_together(db: Database, nightly: int) -> None:
+    """One statement a queue; what is special, or can't be sent, stands beside them and is told by itself."""
+    db.execute(b"select postmill.create_queue('other'), postmill.create_queue('gone')")
+    for name, queue, options in (
+        ("b", "re-size", "{}"),
+        ("c", "other", '{"headers": {"h": 1}}'),
+        ("d", "other", "{}"),
+        ("e", "other", '{"priority": 3}'),
+        ("f", "gone", "{}"),
+        ("g", "gone", "{}"),
+    ):
+        db.execute(
+            b"select postmill.schedule($1, '@daily', $2, to_jsonb($1::text), options => $3::jsonb)",
+            [name, queue, options],
+        )
+    db.execute(b"select pgmq.drop_queue('gone')")
+    tick = "'2026-05-01 09:00+00'::timestamptz"
+    fire_all = (
+        "with due as (select array_agg(schedule_id order by name) as ids,"
+        f" array_agg({tick} order by name) as ticks from postmill.schedules)"
+        " select fired.name, fired.status from due, postmill.fire_schedules(due.ids, due.ticks, due.ticks,"
+        " due.ticks, array_fill(null::text, array[cardinality(due.ids)])) as fired"
+    )
+    expected = dict.fromkeys(("nightly", "b", "c", "d", "e"), "sent") | {"f": "failed", "g": "failed"}
+    assert {row["name"]: row["status"] for row in rows(db, fire_all)} == expected
+    assert {row["status"] for row in rows(db, fire_all)} == {"skipped"}, "it has fired"
+    found = rows(
+        db,
+        "select s.name, s.target -> 'message' = q.message as same, q.headers ->> 'h' as h"
+        " from postmill.schedules as s"
+        " join postmill.schedule_runs as run using (schedule_id)"
+        " join (select *, 're-size' as queue from pgmq.\"q_re-size\""
+        " union all select *, 'other' from pgmq.q_other) as q"
+        " on q.msg_id = run.msg_id and q.queue = run.queue_name"
+        " and q.headers -> 'postmill-run' ->> 'schedule_id' = s.schedule_id::text order by s.name",
+    )
+    assert [(row["name"], row["same"], row["h"]) for row in found] == [
+        ("b", True, None),
+        ("c", True, "1"),
+        ("d", True, None),
+        ("e", True, None),
+        ("nightly", True, None),
+    ]
 
 
 def test_a_tick_fires_once(db: Database, nightly: int) -> None:

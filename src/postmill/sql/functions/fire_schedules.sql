@@ -20,15 +20,19 @@ declare
     put_off bigint[] := '{}';
 begin
     for due in
-        select fired.*, s.name, s.overlap
+        select fired.*, s.name, s.overlap, together.msg_id
         from unnest(schedule_ids, ticks, visible_at, next_at, problems) with ordinality
             as fired (schedule_id, tick, visible_at, next_at, problem, place)
         join postmill.schedules as s using (schedule_id)
+        left join postmill._fire_together(
+            schedule_ids, ticks, fire_schedules.visible_at) as together using (schedule_id)
         order by fired.place
     loop
         continue when due.schedule_id = any (put_off);
         name := due.name; tick := due.tick; msg_id := null; status := null; reason := due.problem;
-        if due.tick is not null then
+        if due.msg_id is not null then
+            msg_id := due.msg_id; status := 'sent';
+        elsif due.tick is not null then
             last := postmill._unfinished_run(due.schedule_id);
             begin
                 if due.overlap = 'skip' and last.msg_id is not null then
