@@ -1,6 +1,7 @@
 -- Fires ticks of schedules whose rows the caller has locked, and moves each schedule on to its next tick. Arrays of the
 -- same length: a schedule, its tick (null: none fires, it only moves on), when the message becomes visible, and the
 -- schedule's next tick; several ticks of one schedule stand in order. `problems`: why a schedule can't be read.
+-- What asks for nothing special is sent by _fire_together, everything else one by one.
 -- One schedule that can't send (its queue is gone, a right is missing) is written down as its problem or its run's
 -- reason and keeps no other from firing. One whose send fails for what passes by itself, such as a lock on its queue,
 -- is left as it is: its tick fires at the next look. Returns one row a run.
@@ -41,6 +42,9 @@ begin
                                      last.msg_id, last.queue_name);
                     insert into postmill.schedule_runs (schedule_id, tick, status, reason, ended_at)
                     values (due.schedule_id, due.tick, status, reason, clock_timestamp()) on conflict do nothing;
+                    if not found then  -- it has fired, and a later tick was put off
+                        status := null; reason := null;
+                    end if;
                 else
                     msg_id := postmill._fire(
                         due.schedule_id, due.tick, due.visible_at,
@@ -62,11 +66,16 @@ begin
                 values (due.schedule_id, due.tick, status, reason, clock_timestamp()) on conflict do nothing;
             end;
         end if;
-        update postmill.schedules as s set next_at = due.next_at, problem = due.problem
-        where s.schedule_id = due.schedule_id;
         if status is not null or reason is not null then
             return next;
         end if;
     end loop;
+    -- At the end: one whose later tick was put off has not moved on, and its earlier ticks have their runs.
+    update postmill.schedules as s set next_at = fired.next_at, problem = fired.problem
+    from (select distinct on (each.schedule_id) each.*
+          from unnest(schedule_ids, fire_schedules.next_at, problems) with ordinality
+              as each (schedule_id, next_at, problem, place)
+          order by each.schedule_id, each.place desc) as fired
+    where s.schedule_id = fired.schedule_id and s.schedule_id <> all (put_off);
 end
 $$;
