@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill.model.events import Event
+from postmill.scheduler.scheduler import Scheduler
 from tests.faults.account import Account
 from tests.faults.handlers import WaitingHandler, handler
 from tests.faults.proxy import proxied
@@ -117,11 +118,14 @@ async def test_a_worker_that_comes_back_has_its_lock_again(scene: Scene) -> None
 
 @pytest.mark.slow
 async def test_twenty_idle_workers_send_at_most_twenty_statements_a_second(scene: Scene) -> None:
-    """They ask for news often enough to see a freed lock soon, and no more often."""
+    """They ask for news often enough to see a freed lock soon, no more often. Each fires schedules too."""
+    await scene.db.execute("select postmill.schedule('yearly', '@yearly', 'tasks')")
     count = "select xact_commit from pg_stat_database where datname = current_database()"
     async with AsyncExitStack() as stack:
         for _ in range(WORKERS):
-            await stack.enter_async_context(running(scene.url, handler(max_pg_connections=2)))
+            await stack.enter_async_context(
+                running(scene.url, handler(max_pg_connections=2), services=[Scheduler])
+            )
         await asyncio.sleep(6)  # the first polls, rescues and prunings are over, and their counts are flushed
         before = await scene.db.fetchval(count)
         await asyncio.sleep(10)
