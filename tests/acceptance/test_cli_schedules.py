@@ -121,17 +121,21 @@ def test_mistakes_are_told_in_words(cli: Cli, arguments: tuple[str, ...], code: 
     assert (answer.code != 0, answer.error_code) == (True, code)
 
 
-@pytest.mark.parametrize("fires", [True, False])
-def test_serve_fires_schedules_unless_it_is_told_not_to(
-    db: Database, database_url: str, tmp_path: Path, fires: bool
+@pytest.mark.parametrize(
+    ("command", "variable", "fires"),
+    [("serve", "off", True), ("serve", "on", False), ("dev", "off", True), ("dev", "on", False)],
+)
+def test_serve_and_dev_fire_schedules_as_the_option_says(
+    db: Database, database_url: str, tmp_path: Path, command: str, variable: str, fires: bool
 ) -> None:
-    """What is served is a function that has nothing to do with it."""
+    """It overrules the variable. What is served is a function that has nothing to do with it."""
     (tmp_path / "functions").mkdir()
     (tmp_path / "functions" / "hello.py").write_text("async def handler(request): ...\n")
+    (tmp_path / "postmill.toml").write_text("[runtime]\nport = 0\n")
     db.execute("select postmill.schedule('often', '1 second', 'tasks')")
-    environment = {"POSTMILL_DB_URL": database_url, "POSTMILL_SCHEDULES": "off"}
-    option = ("--schedules", "on") if fires else ()
-    with Serving(tmp_path, "serve", "--port", "0", *option, environment=environment):
+    environment = {"POSTMILL_DB_URL": database_url, "POSTMILL_SCHEDULES": variable}
+    option = ("--schedules", "on" if fires else "off")
+    with Serving(tmp_path, command, *option, environment=environment):
         deadline = time.monotonic() + (GIVE_UP_S if fires else 3)
         while time.monotonic() < deadline and not sent(db):
             time.sleep(0.1)
