@@ -87,8 +87,10 @@ select 'claims', claim_id from postmill.claims
 class World:
     """What the handlers of one database see of each other, and which messages were sent to it."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, *, longest_s: float = 0.06) -> None:
         self.random = random.Random(seed)
+        self.longest_s = longest_s
+        """How long a handler runs at most."""
         self.most: Counter[str] = Counter()
         self.running: Counter[str] = Counter()
         self.over: set[int] = set()
@@ -103,7 +105,7 @@ class World:
             msg_id = ctx.message.msg_id
             self.early += [(msg_id, source) for source in payload["after"] if source not in self.over]
             with self._counted(ctx.message.headers or {}):
-                await asyncio.sleep(0.02 + self.random.random() * 0.04)
+                await asyncio.sleep(self.random.uniform(0.02, self.longest_s))
                 if payload["fate"] == "fails" and ctx.attempt == 1:
                     raise ValueError("the first time")
                 self.over.add(msg_id)
@@ -324,7 +326,7 @@ async def test_on_a_standby_that_takes_over(server: PrivateServer, quick: None, 
 
 async def worked_off(database_url: str, adb: asyncpg.Connection, slack: int) -> World:
     """A queue that is full before its workers begin, and has come to its end."""
-    world = World(6)
+    world = World(6, longest_s=0.3)  # so that as many overlap as may, on a busy machine too
     await prepare(adb, slack=slack)
     await world.send(database_url, 100)
     async with at_work(world, database_url):
