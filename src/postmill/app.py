@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from asyncio import gather
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,11 +78,12 @@ def run_workers(
     from postmill.handlers import load  # noqa: PLC0415 - settings alone need no engine
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
     from postmill.scheduler.scheduler import Scheduler  # noqa: PLC0415
+    from postmill.scheduler.sql_runs import SqlRuns  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
     workers = [load(target) for target in targets]
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    services = (Scheduler,) if settings.fires_schedules else ()
+    services = (Scheduler, SqlRuns) if settings.fires_schedules else ()
     run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=services)
 
 
@@ -152,17 +154,20 @@ async def _schedules(settings: Settings, where: Address | None, readiness: Readi
     from postmill.db.hot.outage import is_passing  # noqa: PLC0415
     from postmill.db.hot.shared_connection import SharedConnection  # noqa: PLC0415
     from postmill.scheduler.scheduler import Scheduler  # noqa: PLC0415
+    from postmill.scheduler.sql_runs import SqlRuns  # noqa: PLC0415
     from postmill.service.events import Events  # noqa: PLC0415
     from postmill.service.outage import Outage  # noqa: PLC0415
 
     events, connection = Events(function="postmill", queue="*"), SharedConnection(where, "schedules")
-    scheduler = Scheduler(connection, events, Outage(events, is_passing))
-    readiness.checks.append(lambda: scheduler.trouble)
-    scheduler.start()
+    outage = Outage(events, is_passing)
+    services = (Scheduler(connection, events, outage), SqlRuns(connection, events, outage))
+    readiness.checks.append(lambda: next((each.trouble for each in services if each.trouble), None))
+    for service in services:
+        service.start()
     try:
         yield
     finally:
-        await scheduler.stop_within(SCHEDULES_STOP_S)
+        await gather(*(service.stop_within(SCHEDULES_STOP_S) for service in services))
         await connection.close()
 
 

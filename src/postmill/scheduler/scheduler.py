@@ -132,6 +132,8 @@ class Scheduler(Service):
         match run["status"]:
             case "sent":
                 self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick, msg_id=run["msg_id"])
+            case "pending":
+                self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick)
             case "skipped":
                 self._events.emit(Event.SCHEDULE_SKIPPED, schedule=name, tick=tick, reason=run["reason"])
             case _:

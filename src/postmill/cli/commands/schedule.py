@@ -227,9 +227,10 @@ def next_ticks(session: Session, name: str, count: int, timezone: str) -> None:
 
 
 def _ticks(known: Recurrence, zone: ZoneInfo, after: datetime, count: int) -> list[datetime]:
-    found = []
-    for _ in range(count):
-        after = known.after(after, zone)
+    from postmill.model.schedule.recurrence import NEVER
+
+    found: list[datetime] = []
+    while len(found) < count and (after := known.after(after, zone)) < NEVER:
         found.append(after.astimezone(zone))
     return found
 

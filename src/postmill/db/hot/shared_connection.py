@@ -59,6 +59,11 @@ class SharedConnection:
         self.sent_at = 0.0
         """When :meth:`fetchrow` sent its last statement, by the monotonic clock."""
 
+    @property
+    def address(self) -> Address:
+        """Where it connects to. Whether a pooler stands there is known once it has connected."""
+        return self._address
+
     def on_connect(self, action: OnConnect) -> None:
         """Run ``action`` on each new connection before its first use."""
         self._on_connect.append(action)
