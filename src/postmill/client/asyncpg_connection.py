@@ -52,7 +52,7 @@ async def open_connection(
     """A connection to ``address`` that the server shows under ``name``. ``options`` are asyncpg's. Raises as
     :func:`connect`.
     """
-    return await connect(address.url, **_given(address, name, timeout_s), **options)
+    return await connect(address.url, **{**_given(address, name, timeout_s), **options})
 
 
 async def open_pool(

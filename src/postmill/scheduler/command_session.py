@@ -53,8 +53,8 @@ class CommandSession:
 
     @classmethod
     async def open(cls, address: Address) -> CommandSession:
-        """Connect. Raises what asyncpg raises."""
-        session = cls(await open_connection(address, "postmill commands"))
+        """Connect, to keep no prepared statement: a reset drops them. Raises what asyncpg raises."""
+        session = cls(await open_connection(address, "postmill commands", statement_cache_size=0))
         await session._prepare()
         return session
 
