@@ -46,7 +46,9 @@ class Scene:
             return await ended(self.adb, name)
 
     async def seen(self) -> list[tuple[str, str]]:
-        return [(row["what"], row["who"]) for row in await self.adb.fetch("select what, who from public.seen")]
+        return [
+            (row["what"], row["who"]) for row in await self.adb.fetch("select what, who from public.seen")
+        ]
 
 
 @pytest_asyncio.fixture
@@ -252,7 +254,7 @@ async def test_no_role_gives_a_command_to_another(scene: Scene) -> None:
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await bob.execute(attempt)
-    message = "run_as = null, target = '{\"queue\": \"x\", \"message\": 1}'"
+    message = 'run_as = null, target = \'{"queue": "x", "message": 1}\''
     for attempt in (of_postgres, message):
         with pytest.raises(asyncpg.WithCheckOptionViolationError):
             await bob.execute(f"update cron.own_job set {attempt}")
@@ -262,7 +264,11 @@ async def test_a_user_changes_no_job_of_another(scene: Scene) -> None:
     alice, bob = await scene.users.connect(scene.alice), await scene.users.connect(scene.bob)
     job = await alice.fetchval("select cron.schedule('job', '@yearly', 'select 1')")
     await scene.adb.execute("select postmill.run_schedule('job')")
-    for attempt in (f"cron.unschedule({job})", "cron.unschedule('job')", f"cron.alter_job({job}, active => false)"):
+    for attempt in (
+        f"cron.unschedule({job})",
+        "cron.unschedule('job')",
+        f"cron.alter_job({job}, active => false)",
+    ):
         with pytest.raises(asyncpg.UndefinedObjectError, match="there is no job"):
             await bob.execute(f"select {attempt}")
     assert await bob.fetch("select * from cron.job") == []

@@ -6,6 +6,7 @@ DEFINER), which the database makes sure of; nothing here switches roles, for a c
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 BOOKKEEPING_S = 10.0
 """Seconds that a statement beside the command may take: ten, as any other statement of the scheduler."""
+
+_COPIES_IN = re.compile(r"\bcopy\b[^;]*\bfrom\s+stdin\b", re.IGNORECASE)
+"""What would wait for ever for data from the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,8 @@ class CommandSession:
 
     async def run(self, run: Run) -> Ended:
         """Run the command to its end, whatever that is. Raises when the session is lost."""
+        if run.command is not None and _COPIES_IN.search(run.command):
+            return Ended(None, "COPY FROM STDIN has nothing to read here: no client sends data")
         try:
             returned = await (self._send(run.command) if run.command is not None else self._call(run))
         except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
@@ -87,7 +93,12 @@ class CommandSession:
         """Write down how it ended."""
         async with self._connection.transaction(isolation="read_committed", readonly=False):
             await self._connection.execute(
-                statement("command_end"), run.run_id, self.pid, ended.returned, ended.reason, timeout=BOOKKEEPING_S
+                statement("command_end"),
+                run.run_id,
+                self.pid,
+                ended.returned,
+                ended.reason,
+                timeout=BOOKKEEPING_S,
             )
 
     def is_closed(self) -> bool:

@@ -106,7 +106,9 @@ class SqlRuns(Service):
             self._running.add(task)
             task.add_done_callback(self._finished)
         if found["next_s"] is not None:
-            self._rest_s = min(BESIDE_COMMANDS_S, max(0.0, found["next_s"]) + AFTER_TICK_S * (1 + random.random()))  # noqa: S311
+            self._rest_s = min(
+                BESIDE_COMMANDS_S, max(0.0, found["next_s"]) + AFTER_TICK_S * (1 + random.random())
+            )  # noqa: S311
 
     async def _joins(self) -> bool:
         """Whether this process counts among those that run commands. It does not behind a pooler, where a lock
@@ -128,6 +130,9 @@ class SqlRuns(Service):
         try:
             while not self.is_over() and (run := await session.claim()) is not None:
                 await self._carry_out(session, run)
+        except asyncio.CancelledError:
+            await self._shared.execute(statement("command_stop"), session.pid)
+            raise
         except BaseException:
             session.terminate()
             raise
@@ -142,14 +147,17 @@ class SqlRuns(Service):
         else:
             await session.reset()
             await session.end(run, ended)
+        self._complained = False
         self._report(run.schedule, run.tick, ended)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
+        """Look for more, unless the session could not be had, or was lost: then the rest is a pause."""
         self._running.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None and not is_passing(error):
-            self._complain(f"{error}", error)
-        self.wake()
+        if error is None:
+            self.wake()
+        elif not is_passing(error):
+            self._complain(f"no SQL command can run here: {error}")
 
     async def _failed(self, error: BaseException) -> None:
         """As the scheduler's: an outage is waited out, what is missing is said once."""
@@ -161,10 +169,11 @@ class SqlRuns(Service):
         else:
             raise error
 
-    def _complain(self, reason: str, error: BaseException | None = None) -> None:
+    def _complain(self, reason: str) -> None:
+        """Say it once, until a run has ended."""
         if not self._complained:
             self._complained = True
-            self._events.emit(Event.COMMAND_FAILED, exception=error, reason=reason)
+            self._events.emit(Event.COMMAND_FAILED, reason=reason)
 
     def _heard(self, event: Event, _: dict[str, Any]) -> None:
         if event is Event.SCHEDULE_FIRED:

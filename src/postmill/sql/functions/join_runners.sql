@@ -7,7 +7,6 @@ language plpgsql volatile security definer
 set search_path = ''
 as $$
 declare
-    at_start record;
     is_first boolean;
 begin
     if pg_backend_pid() in (select postmill._locked_by(postmill._runners_lock())) then
@@ -18,22 +17,10 @@ begin
     if is_first then
         perform pg_advisory_unlock(postmill._runners_lock());
     end if;
-    for at_start in
-        select s.schedule_id, s.run_as, clock_timestamp() as tick from postmill.schedules as s
-        where is_first and s.paused_at is null and lower(trim(s.recurrence)) = '@reboot'
-        order by s.schedule_id
-    loop
-        begin
-            if at_start.run_as is not null then
-                perform postmill._fire_command(at_start.schedule_id, at_start.tick);
-            else
-                perform postmill._fire(at_start.schedule_id, at_start.tick, at_start.tick, null);
-            end if;
-        exception when others then
-            insert into postmill.schedule_runs (schedule_id, tick, status, reason, ended_at)
-            values (at_start.schedule_id, at_start.tick, 'failed', sqlerrm, clock_timestamp()) on conflict do nothing;
-        end;
-    end loop;
+    if is_first then
+        perform postmill._fire_at_start(s.schedule_id) from postmill.schedules as s
+        where s.paused_at is null and lower(trim(s.recurrence)) = '@reboot';
+    end if;
     return is_first;
 end
 $$;

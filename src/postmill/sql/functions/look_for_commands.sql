@@ -1,4 +1,4 @@
--- What there is to do with commands. `waiting`: schedules with a run that this login may begin. `open`: runs that have not
+-- What there is to do with commands. `waiting`: runs that this login may begin. `open`: runs that have not
 -- ended, of any login. `next_s`: seconds until the next tick of a command's schedule; null where none is scheduled.
 -- Called by: the scheduler. Takes no locks. Errors: none.
 create or replace function postmill.look_for_commands(
@@ -7,8 +7,10 @@ create or replace function postmill.look_for_commands(
 language sql stable security definer
 set search_path = ''
 as $$
-    select count(*) filter (where runs.pending > 0
-               and postmill._why_not_run(session_user, s.schedule_id, s.run_as) is null),
+    select coalesce(sum(case when s.overlap = 'allow' then runs.pending
+                             when runs.pending = runs.open then least(runs.pending, 1) end)
+               filter (where runs.pending > 0
+                       and postmill._why_not_run(session_user, s.schedule_id, s.run_as) is null), 0)::bigint,
            coalesce(sum(runs.open), 0)::bigint,
            extract(epoch from min(case when s.paused_at is null and s.problem is null then s.next_at end)
                - postmill.now())::double precision
