@@ -130,13 +130,12 @@ class SqlRuns(Service):
         try:
             while not self.is_over() and (run := await session.claim()) is not None:
                 await self._carry_out(session, run)
+            await session.close()
         except asyncio.CancelledError:
             await self._shared.execute(statement("command_stop"), session.pid)
             raise
-        except BaseException:
+        finally:
             session.terminate()
-            raise
-        await session.close()
 
     async def _carry_out(self, session: CommandSession, run: Run) -> None:
         ended = await session.run(run)
