@@ -116,7 +116,18 @@ def test_the_grants_for_a_reader_are_enough_and_not_more(
         stranger.execute(b"select postmill.cancel('re-size', 1)")
 
 
-def test_only_trigger_functions_run_as_their_owner_and_every_function_pins_its_search_path(
+OF_PROCESSES_THAT_RUN_COMMANDS = (
+    "join_runners",
+    "look_for_commands",
+    "sweep_commands",
+    "claim_command",
+    "check_command",
+    "end_command",
+)
+"""Their login has nothing else: what a command leaves to the commit could do no more."""
+
+
+def test_only_trigger_functions_and_those_of_commands_run_as_their_owner_and_all_pin_their_path(
     db: Database,
 ) -> None:
     functions = rows(
@@ -124,7 +135,11 @@ def test_only_trigger_functions_run_as_their_owner_and_every_function_pins_its_s
         "select proname, prosecdef, proconfig from pg_proc where pronamespace = 'postmill'::regnamespace "
         "order by proname",
     )
-    assert [each["proname"] for each in functions if each["prosecdef"]] == ["_edge_at_commit", "wake"]
+    assert {each["proname"] for each in functions if each["prosecdef"]} == {
+        "_edge_at_commit",
+        "wake",
+        *OF_PROCESSES_THAT_RUN_COMMANDS,
+    }
     # _state is plain SQL without settings so that it is inlined into scans.
     unpinned = [each["proname"] for each in functions if 'search_path=""' not in (each["proconfig"] or [])]
     assert unpinned == ["_state"]
