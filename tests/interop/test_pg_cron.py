@@ -70,7 +70,9 @@ def test_pg_cron_that_comes_later_takes_the_name(with_pg_cron: servers.PrivateSe
     with servers.session(with_pg_cron.url) as db:
         migrate(db)
         db.execute(b"drop schema cron cascade; create extension pg_cron")
-        db.execute(b"update postmill.components set sha256 = 'of an older release' where name = 'compat/cron'")
+        db.execute(
+            b"update postmill.components set sha256 = 'of an older release' where name = 'compat/cron'"
+        )
         migrate(db)
         assert column(db, THEIRS) == []
         uninstall(db)

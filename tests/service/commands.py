@@ -53,8 +53,8 @@ async def ended(connection: asyncpg.Connection[Any], name: str = "job") -> async
     """The first run of a schedule, once it has ended."""
     run = "from postmill.schedule_history where name = $1 and ended_at is not null"
     await until(connection, f"select exists (select {run})", name)
-    found = await connection.fetchrow(f"select * {run} order by tick limit 1", name)
-    assert found is not None
+    (found,) = await connection.fetch(f"select * {run} order by tick limit 1", name)
+    assert isinstance(found, asyncpg.Record)
     return found
 
 
@@ -106,7 +106,7 @@ async def prepare_scheduler(adb: asyncpg.Connection[Any]) -> None:
     await adb.execute("select pg_advisory_unlock(hashtext('role postmill_scheduler'))")
     await adb.execute("""
         grant usage on schema postmill, postmill_commands to postmill_scheduler;
-        grant execute on function postmill.join_runners(), postmill.look_for_commands(), postmill.sweep_commands(),
-            postmill.claim_command(), postmill.check_command(bigint),
+        grant execute on function postmill.join_runners(), postmill.look_for_commands(),
+            postmill.sweep_commands(), postmill.claim_command(), postmill.check_command(bigint),
             postmill.end_command(bigint, integer, text, text) to postmill_scheduler;
     """)

@@ -1,4 +1,4 @@
-"""Whom a scheduled command runs as: its user, whatever its text tries, and no other process than may run it."""
+"""As whom a scheduled command runs: as its user, whatever its text tries; and which processes run it."""
 
 from __future__ import annotations
 
@@ -237,6 +237,13 @@ async def test_no_role_calls_anothers_command(scene: Scene) -> None:
         await runner.execute(f"select postmill_commands.job_{job}('select 1')")
 
 
+FOR_POSTGRES = """
+    insert into postmill.schedules
+           (name, recurrence, timezone, target, run_as, overlap, catch_up, jitter)
+    values ('y', '@yearly', 'UTC', '{"command": "select 1"}', 'postgres', 'skip', 'none', '0')
+"""
+
+
 async def test_no_role_gives_a_command_to_another(scene: Scene) -> None:
     """Neither by the view, nor with rights on the table, nor by making a job into a schedule of messages."""
     bob = await scene.users.connect(scene.bob)
@@ -249,8 +256,7 @@ async def test_no_role_gives_a_command_to_another(scene: Scene) -> None:
     for attempt in (
         f"update postmill.schedules set {of_postgres}",
         f"update postmill.schedules set run_as = '{scene.alice}'",
-        "insert into postmill.schedules (name, recurrence, timezone, target, run_as, overlap, catch_up, jitter)"
-        " values ('y', '@yearly', 'UTC', '{\"command\": \"select 1\"}', 'postgres', 'skip', 'none', '0')",
+        FOR_POSTGRES,
     ):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await bob.execute(attempt)

@@ -126,7 +126,7 @@ async def test_runs_of_one_schedule_wait_for_each_other(database_url: str, adb: 
 async def test_without_the_lock_of_the_schedule_they_overlap(
     database_url: str, adb: asyncpg.Connection
 ) -> None:
-    """The control: what runs is counted under the lock of the schedule's row. Without it two claims see none."""
+    """The control: what runs is counted under the lock of the schedule's row."""
     source = await adb.fetchval("select pg_get_functiondef('postmill.claim_command'::regproc)")
     assert "for no key update of s skip locked" in source
     unlocked = source.replace("for no key update of s skip locked", "").replace(

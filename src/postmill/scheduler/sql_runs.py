@@ -1,5 +1,5 @@
-"""Runs the SQL commands of schedules for one process, each on a session of its own, beside the scheduler: a long
-command holds up no tick.
+"""Runs the SQL commands of schedules for one process, each on a session of its own, beside the scheduler: a
+long command holds up no tick.
 
 Leaderless: whichever process claims a run has it. A run is claimed in the session that runs it, and the
 session holds a lock meanwhile: a run whose session is gone is written down as unknown, and is never run
@@ -106,13 +106,12 @@ class SqlRuns(Service):
             self._running.add(task)
             task.add_done_callback(self._finished)
         if found["next_s"] is not None:
-            self._rest_s = min(
-                BESIDE_COMMANDS_S, max(0.0, found["next_s"]) + AFTER_TICK_S * (1 + random.random())
-            )  # noqa: S311
+            spread_s = AFTER_TICK_S * (1 + random.random())  # noqa: S311 - processes look one after the other
+            self._rest_s = min(BESIDE_COMMANDS_S, max(0.0, found["next_s"]) + spread_s)
 
     async def _joins(self) -> bool:
-        """Whether this process counts among those that run commands. It does not behind a pooler, where a lock
-        would stay with a session that other clients get.
+        """Whether this process counts among those that run commands. It does not behind a pooler, where a
+        lock would stay with a session that other clients get.
         """
         async with self._shared.connection() as connection:
             if self._shared.address.pooled:
