@@ -42,6 +42,11 @@ def put(connection: Connection, name: str, *values: object) -> None:
     connection.execute(statement("schedule_set"), (name, *values))
 
 
+def put_sql(connection: Connection, name: str, *values: object) -> None:
+    """The same for a SQL command; ``values`` as the statement ``schedule_set_sql`` takes them."""
+    connection.execute(statement("schedule_set_sql"), (name, *values))
+
+
 def pause(connection: Connection, name: str) -> None:
     """Let it fire no more. Raises :class:`NotFound`."""
     connection.execute(statement("schedule_pause"), (name,))
@@ -57,10 +62,10 @@ def remove(connection: Connection, name: str) -> None:
     connection.execute(statement("schedule_remove"), (name,))
 
 
-def run_now(connection: Connection, name: str) -> int:
-    """Fire it now; returns the id of the message. Raises :class:`NotFound`."""
+def run_now(connection: Connection, name: str) -> int | None:
+    """Fire it now; returns the id of the message, None for a SQL command. Raises :class:`NotFound`."""
     row = connection.execute(statement("schedule_run"), (name,)).fetchone()
-    return int(row["msg_id"]) if row else 0
+    return row["msg_id"] if row else None
 
 
 def checked(connection: Connection, _: Address) -> Finding:
