@@ -40,6 +40,17 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     return load
 
 
+def test_the_statements_of_pg_crons_users_go_on_working(db: Db) -> None:
+    text = (PAGES / "pg-cron.md").read_text(encoding="utf-8")
+    statements = re.findall(r"^```sql\n(.*?)^```$", text, re.M | re.S)[0].strip().split(";\n")
+    for statement in statements:
+        db.execute(statement.encode())
+    jobs = db.execute(
+        "select coalesce(jobname, '') as name, schedule from cron.job order by jobid"
+    ).fetchall()
+    assert [tuple(job.values()) for job in jobs] == [("purge", "59 seconds"), ("", "0 0 $ * *")]
+
+
 def most_at_once(db: Db, queue: str) -> None:
     """Note the most messages of a group that held a place after any claim."""
     db.execute("create table most (group_key text primary key, most bigint)")

@@ -23,6 +23,7 @@ ENDS: dict[str, list[tuple[Any, str]]] = {
     "oban": [({"report_id": 1, "email": "a"}, "completed"), ({"report_id": 0, "email": "a"}, "dead")],
     "background-tasks": [({"email": "ada@example.org"}, "completed"), ({}, "dead")],
     "solid-queue": [({"account_id": 1, "contact_id": 2}, "completed"), ({"account_id": "one"}, "dead")],
+    "pg-cron": [({}, "completed"), ({"of": "tomorrow"}, "dead")],
     "edge-worker": [({"to": "ada@example.org"}, "completed"), ([], "dead")],
 }
 """Payloads, and how their messages end."""

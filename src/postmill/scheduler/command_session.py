@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from postmill.client.asyncpg_connection import open_connection
+from postmill.client.asyncpg_connection import open_unprepared, session_id
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ class CommandSession:
 
     def __init__(self, connection: asyncpg.Connection[Any]) -> None:
         self._connection = connection
-        self.pid = connection.get_server_pid()
+        self.pid = session_id(connection)
 
     @classmethod
     async def open(cls, address: Address) -> CommandSession:
-        """Connect, to keep no prepared statement: a reset drops them. Raises what asyncpg raises."""
-        session = cls(await open_connection(address, "postmill commands", statement_cache_size=0))
+        """Connect. Raises what asyncpg raises."""
+        session = cls(await open_unprepared(address, "postmill commands"))
         await session._prepare()
         return session
 

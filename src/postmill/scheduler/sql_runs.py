@@ -13,6 +13,7 @@ import random
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from postmill.client.asyncpg_connection import session_id
 from postmill.db.hot.outage import condition_of, is_missing, is_passing
 from postmill.model.events import Event
 from postmill.model.sqlstates import Condition
@@ -117,7 +118,7 @@ class SqlRuns(Service):
             if self._shared.address.pooled:
                 self._complain(POOLED)
                 return False
-            pid = connection.get_server_pid()
+            pid = session_id(connection)
             if pid != self._joined:
                 await connection.fetchval(statement("commands_join"))
                 self._joined = pid

@@ -1,8 +1,8 @@
 -- The functions and views that people know from pg_cron; applied only where no schema cron is here already. A job is a
 -- schedule of a SQL command: postmill.schedules says what it is, and the scheduler of any process runs it. As with
--- pg_cron, whoever may use the schema may schedule: grant usage on schema cron; and, since a command is a function of its
--- user: grant usage, create on schema postmill_commands. The functions run as their caller: that is how a job comes to
--- belong to its user.
+-- pg_cron, whoever may use the schema may schedule: grant usage on schema cron; and, since a command is a function of
+-- its user: grant usage, create on schema postmill_commands. The functions run as their caller: that is how a job comes
+-- to belong to its user.
 create schema if not exists cron;
 comment on schema cron is 'Facade of Postmill: jobs as pg_cron has them.';
 
@@ -86,8 +86,8 @@ begin
 end
 $$;
 
--- Makes a job, or changes the caller's job of that name. Its schedule has the job's name; where another schedule has that
--- name, the user's behind it. Errors: invalid_parameter_value, insufficient_privilege.
+-- Makes a job, or changes the caller's job of that name. Its schedule has the job's name; where another schedule has
+-- that name, the user's behind it. Errors: invalid_parameter_value, insufficient_privilege.
 create or replace function cron._put(job_name text, schedule text, command text, active boolean) returns bigint
 language plpgsql volatile
 set search_path = ''
@@ -102,9 +102,11 @@ begin
     loop
         begin
             insert into cron.own_job as job
-                   (name, job_name, recurrence, timezone, target, run_as, overlap, catch_up, jitter, paused_at, changed_at)
-            values (its_name, _put.job_name, trim(schedule), 'GMT', jsonb_build_object('command', command), current_user,
-                    'queue', 'none', '0', case when not active then clock_timestamp() end, clock_timestamp())
+                   (name, job_name, recurrence, timezone, target, run_as, overlap, catch_up, jitter,
+                    paused_at, changed_at)
+            values (its_name, _put.job_name, trim(schedule), 'GMT', jsonb_build_object('command', command),
+                    current_user, 'queue', 'none', '0',
+                    case when not active then clock_timestamp() end, clock_timestamp())
             on conflict (run_as, job_name) do update
                set recurrence = excluded.recurrence, target = excluded.target, paused_at = excluded.paused_at,
                    changed_at = excluded.changed_at, problem = null,

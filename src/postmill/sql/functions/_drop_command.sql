@@ -1,6 +1,7 @@
 -- Drops the function of a command whose schedule is removed. A role that may not, such as an operator who owns nothing,
 -- leaves it: no run calls it any more.
--- Called by: trigger on postmill.schedules, after delete, as whoever removes the schedule. Takes no locks. Errors: none.
+-- Called by: trigger on postmill.schedules, after delete, as whoever removes the schedule. Takes no locks. Errors:
+-- none.
 create or replace function postmill._drop_command() returns trigger
 language plpgsql volatile
 set search_path = ''

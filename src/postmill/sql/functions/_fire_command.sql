@@ -1,7 +1,9 @@
--- Writes down that a schedule's command is to run for one tick; nulls when the tick has a run already. While the last run
--- is not done, `overlap` says what becomes of it; of a number of seconds at most one run waits.
+-- Writes down that a schedule's command is to run for one tick; nulls when the tick has a run already. While the last
+-- run is not done, `overlap` says what becomes of it; of a number of seconds at most one run waits.
 -- Called by fire_schedules, run_schedule and join_runners. Locks: the run. Errors: none of its own.
-create or replace function postmill._fire_command(schedule_id bigint, tick timestamptz, out status text, out reason text)
+create or replace function postmill._fire_command(
+    schedule_id bigint, tick timestamptz, out status text, out reason text
+)
 language plpgsql volatile
 set search_path = ''
 as $$

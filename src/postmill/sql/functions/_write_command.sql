@@ -1,9 +1,9 @@
--- Makes the function through which a schedule's command runs, and lets no role write a command that runs as another.
--- It runs as whoever writes the row, and so the function belongs to that user: a command can't be given to anybody else.
+-- Makes the function through which a schedule's command runs, and lets no role write a command that runs as another. It
+-- runs as whoever writes the row, and so the function belongs to that user: a command can't be given to anybody else.
 -- The command stands in the function's body. As an argument it would let the scheduler be everybody. A superuser's
--- command has no function: only a process that is logged in as that superuser runs it.
--- The search_path is the one the user has after logging in. Deferred constraints are checked before the function ends,
--- as its user: at the commit they would run as the scheduler.
+-- command has no function: only a process that is logged in as that superuser runs it. The search_path is the one the
+-- user has after logging in. Deferred constraints are checked before the function ends, as its user: at the commit they
+-- would run as the scheduler.
 -- Called by: trigger on postmill.schedules, after insert and update; it can use nothing of schema postmill, where the
 -- user may have no rights. Takes no locks. Errors: insufficient_privilege.
 create or replace function postmill._write_command() returns trigger

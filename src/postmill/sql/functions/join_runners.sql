@@ -1,5 +1,5 @@
--- Lets this session's process count as one that runs commands, until the session ends. Where it is the first, the service
--- starts: what is scheduled for @reboot fires. Returns whether it was the first.
+-- Lets this session's process count as one that runs commands, until the session ends. Where it is the first, the
+-- service starts: what is scheduled for @reboot fires. Returns whether it was the first.
 -- Called by: the scheduler. Locks: a session lock, never waiting for it; what the messages of @reboot need. Errors:
 -- none.
 create or replace function postmill.join_runners() returns boolean

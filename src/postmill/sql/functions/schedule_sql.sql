@@ -1,5 +1,5 @@
--- Makes a schedule whose ticks run a SQL command, or changes the one of that name; returns its id. The command runs in this
--- database as the user who calls this. `overlap`, `catch_up`, `timezone`: as schedule's.
+-- Makes a schedule whose ticks run a SQL command, or changes the one of that name; returns its id. The command runs in
+-- this database as the user who calls this. `overlap`, `catch_up`, `timezone`: as schedule's.
 -- Called by people, applications and the command line. Locks: the schedule's row. Errors: PM003 an argument out of its
 -- range; insufficient_privilege where the schedule is another user's or its user may not make functions in schema
 -- postmill_commands.
@@ -21,7 +21,8 @@ begin
     if coalesce(trim(command), '') = '' then
         raise exception 'there is no command' using errcode = 'PM003', hint = 'For example: ''vacuum analyze orders''.';
     end if;
-    insert into postmill.schedules as s (name, recurrence, timezone, target, run_as, overlap, catch_up, jitter, changed_at)
+    insert into postmill.schedules as s
+           (name, recurrence, timezone, target, run_as, overlap, catch_up, jitter, changed_at)
     values (schedule_sql.name, schedule_sql.schedule, schedule_sql.timezone,
             jsonb_build_object('command', schedule_sql.command), current_user,
             schedule_sql.overlap, schedule_sql.catch_up, '0', postmill.now())

@@ -1,8 +1,9 @@
--- Writes down the end of runs that no process will: the session of a running one is gone, or no process that is here may
--- run a pending one. A session is here as long as it holds the run's lock; it lets that go a moment before it writes the
--- end, and has its name then. Returns what was written.
+-- Writes down the end of runs that no process will: the session of a running one is gone, or no process that is here
+-- may run a pending one. A session is here as long as it holds the run's lock; it lets that go a moment before it
+-- writes the end, and has its name then. Returns what was written.
 -- Called by: the scheduler. Locks: the runs' rows, skipping locked ones. Errors: none of its own.
-create or replace function postmill.sweep_commands() returns table (name text, tick timestamptz, status text, reason text)
+create or replace function postmill.sweep_commands()
+returns table (name text, tick timestamptz, status text, reason text)
 language sql volatile security definer
 set search_path = ''
 as $$

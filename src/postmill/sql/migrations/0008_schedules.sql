@@ -43,5 +43,6 @@ create table postmill.schedule_runs (
     primary key (schedule_id, tick)
 );
 create index schedule_runs_open on postmill.schedule_runs (fired_at) where status = 'sent';
-create index schedule_runs_commands on postmill.schedule_runs (schedule_id, tick) where status in ('pending', 'running');
+create index schedule_runs_commands on postmill.schedule_runs (schedule_id, tick)
+    where status in ('pending', 'running');
 create index schedule_runs_ended on postmill.schedule_runs (ended_at) where status <> 'sent';

@@ -1,7 +1,7 @@
 -- Each SQL command that a user has scheduled is a function of that user's in this schema, named for its schedule's id.
 -- Who is to schedule commands needs: grant usage, create on schema postmill_commands.
 create schema if not exists postmill_commands;
-comment on schema postmill_commands is 'Postmill: scheduled SQL commands, each a function of the user who scheduled it.';
+comment on schema postmill_commands is 'Postmill: scheduled SQL commands, each a function of its user.';
 
 -- The functions that the triggers call; their texts stand in functions/.
 create or replace function postmill._write_command() returns trigger language plpgsql as 'begin return null; end';

@@ -1,4 +1,5 @@
--- Whether the migrator's own tables are here, which schemas are taken, and which of them an extension has made. One row.
+-- Whether the migrator's own tables are here, which schemas are taken, and which of them an extension has made. One
+-- row.
 -- Called by postmill.db.tools.migrate before any other reading. Takes no locks. Errors: none.
 select
     exists (
