@@ -79,6 +79,23 @@ def test_pg_cron_that_comes_later_takes_the_name(with_pg_cron: servers.PrivateSe
         assert value(db, "select to_regclass('cron.job') is not null")
 
 
+def test_after_pg_cron_has_gone_its_functions_come_with_the_next_migration(
+    with_pg_cron: servers.PrivateServer,
+) -> None:
+    """As the page on moving says."""
+    with servers.session(with_pg_cron.url) as db:
+        db.execute(b"create extension pg_cron")
+        migrate(db)
+        db.execute(b"select cron.schedule('job', '0 3 * * *', 'select 1')")
+        db.execute(b"create table moved as select jobname, schedule, command, username from cron.job")
+        db.execute(b"drop extension pg_cron")
+        migrate(db)
+        db.execute(
+            b"select cron.schedule(jobname, schedule, command) from moved where username = current_user"
+        )
+        assert column(db, "select name from postmill.schedule_list") == ["job"]
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_pg_cron_sends_to_a_queue_of_ours(with_pg_cron: servers.PrivateServer) -> None:

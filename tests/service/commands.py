@@ -106,7 +106,7 @@ async def prepare_scheduler(adb: asyncpg.Connection[Any]) -> None:
     await adb.execute("select pg_advisory_unlock(hashtext('role postmill_scheduler'))")
     await adb.execute("""
         grant usage on schema postmill, postmill_commands to postmill_scheduler;
-        grant execute on function postmill.join_runners(), postmill.look_for_commands(),
+        grant execute on function postmill.join_runners(boolean), postmill.look_for_commands(),
             postmill.sweep_commands(), postmill.claim_command(), postmill.check_command(bigint),
             postmill.end_command(bigint, integer, text, text) to postmill_scheduler;
     """)

@@ -202,6 +202,41 @@ async def test_at_the_start_of_the_service_fires_once_for_all_its_processes(
     assert await adb.fetchval("select next_at from postmill.schedule_list where name = 'job'") is None
 
 
+async def test_a_lost_connection_is_no_start(database_url: str, adb: asyncpg.Connection) -> None:
+    """The process lives: what is scheduled for its start has fired."""
+    await adb.execute("select cron.schedule('job', '@reboot', 'select 1')")
+    holding = "select count(*) = 1 from postmill._locked_by(postmill._runners_lock()) as pid where pid <> $1"
+    async with firing(database_url):
+        await until(adb, f"select ({COUNT}) = 1", "succeeded")
+        pid = await adb.fetchval("select * from postmill._locked_by(postmill._runners_lock())")
+        await adb.execute("select pg_terminate_backend($1)", pid)
+        await adb.execute("select postmill.schedule_sql('other', '1 second', 'select 1')")
+        await until(adb, holding, pid)
+    assert await adb.fetchval("select count(*) from postmill.schedule_history where name = 'job'") == 1
+
+
+async def test_a_schedule_that_a_session_has_locked_costs_no_loop_of_connections(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """A transaction that was forgotten: the run waits, and sessions are not opened all the time."""
+    await scheduled(adb, "select 1")
+    opened: list[int] = []
+    open_session = CommandSession.open
+
+    async def counted(address: Address) -> CommandSession:
+        session = await open_session(address)
+        opened.append(session.pid)
+        return session
+
+    async with adb.transaction():
+        await adb.execute("select from postmill.schedules for update")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(CommandSession, "open", counted)
+            async with firing(database_url):
+                await asyncio.sleep(1)
+    assert len(opened) == 1
+
+
 async def test_behind_a_pooler_no_command_runs_and_that_is_said_once(
     database_url: str, adb: asyncpg.Connection
 ) -> None:

@@ -34,6 +34,11 @@ def test_nothing_is_open_to_everybody(db: Database) -> None:
         "and has_table_privilege('public', oid, 'select')",
     )
     assert (open_functions, open_tables) == ([], [])
+    schemas = "unnest(array['postmill', 'postmill_commands', 'edge_worker', 'cron']) as schema"
+    assert (
+        column(db, f"select schema from {schemas} where has_schema_privilege('public', schema, 'usage')")
+        == []
+    )
 
 
 def test_a_stranger_is_refused(db: Database, queue: str, stranger: Database) -> None:

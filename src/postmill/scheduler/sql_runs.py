@@ -50,9 +50,9 @@ class SqlRuns(Service):
         self._backoff = OutageBackoff(outage)
         self._woken = asyncio.Event()
         self._rest_s = 0.0
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[int]] = set()
         self._joined = 0
-        """The server's process id of the session that counts as this process."""
+        """The session that counts as this process; 0 before the first."""
         self._complained = False
         events.listeners.append(self._heard)
 
@@ -120,22 +120,25 @@ class SqlRuns(Service):
                 return False
             pid = session_id(connection)
             if pid != self._joined:
-                await connection.fetchval(statement("commands_join"))
+                await connection.fetchval(statement("commands_join"), not self._joined)
                 self._joined = pid
         return True
 
-    async def _work(self) -> None:
-        """Run what waits, one after the other, on a session of its own."""
+    async def _work(self) -> int:
+        """Run what waits, one after the other, on a session of its own. Returns how many have run."""
+        ran = 0
         session = await CommandSession.open(self._shared.address)
         try:
             while not self.is_over() and (run := await session.claim()) is not None:
                 await self._carry_out(session, run)
+                ran += 1
             await session.close()
         except asyncio.CancelledError:
             await self._shared.execute(statement("command_stop"), session.pid)
             raise
         finally:
             session.terminate()
+        return ran
 
     async def _carry_out(self, session: CommandSession, run: Run) -> None:
         ended = await session.run(run)
@@ -149,13 +152,15 @@ class SqlRuns(Service):
         self._complained = False
         self._report(run.schedule, run.tick, ended)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        """Look for more, unless the session could not be had, or was lost: then the rest is a pause."""
+    def _finished(self, task: asyncio.Task[int]) -> None:
+        """Look for more if it has run something. It could not where a schedule is locked, or where no session
+        could be had: then the rest is a pause.
+        """
         self._running.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is None:
+        if error is None and not task.cancelled() and task.result():
             self.wake()
-        elif not is_passing(error):
+        elif error is not None and not is_passing(error):
             self._complain(f"no SQL command can run here: {error}")
 
     async def _failed(self, error: BaseException) -> None:

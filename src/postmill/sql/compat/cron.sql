@@ -99,6 +99,9 @@ declare
     broken   text;
 begin
     perform cron._check(schedule);
+    if length(job_name) not between 1 and 200 then
+        raise exception 'the name of a job has 1 to 200 characters' using errcode = 'invalid_parameter_value';
+    end if;
     loop
         begin
             insert into cron.own_job as job

@@ -1,8 +1,9 @@
--- Lets this session's process count as one that runs commands, until the session ends. Where it is the first, the
--- service starts: what is scheduled for @reboot fires. Returns whether it was the first.
+-- Lets this session's process count as one that runs commands, until the session ends. `starting`: the process has not
+-- counted before. Where it is the first, the service starts then: what is scheduled for @reboot fires. Returns whether
+-- no other process counts.
 -- Called by: the scheduler. Locks: a session lock, never waiting for it; what the messages of @reboot need. Errors:
 -- none.
-create or replace function postmill.join_runners() returns boolean
+create or replace function postmill.join_runners(starting boolean) returns boolean
 language plpgsql volatile security definer
 set search_path = ''
 as $$
@@ -17,7 +18,7 @@ begin
     if is_first then
         perform pg_advisory_unlock(postmill._runners_lock());
     end if;
-    if is_first then
+    if is_first and starting then
         perform postmill._fire_at_start(s.schedule_id) from postmill.schedules as s
         where s.paused_at is null and lower(trim(s.recurrence)) = '@reboot';
     end if;
