@@ -12,10 +12,13 @@ from postmill.model.config.address import Address
 from postmill.scheduler import command_session
 from postmill.scheduler.command_session import CommandSession
 from postmill.sql.catalog import statement
+from tests.faults.restoring import restored_copy
 from tests.service.commands import RUNS_COMMANDS, USES_CRON, Users, ended, firing, prepare_scheduler, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from postmill.embedded.binaries import Binaries
 
 EACH_SECOND = "1 second"
 SETUP = """
@@ -24,6 +27,7 @@ SETUP = """
     create table public.secret (text text);
     insert into public.secret values ('of the scheduler');
 """
+A_MINUTE_AGO = "update postmill.schedule_runs set fired_at = fired_at - interval '1 minute'"
 NOTE = "insert into public.seen values ('{}', current_user, session_user)"
 
 
@@ -40,8 +44,11 @@ class Scene:
         return await self.ended(name)
 
     async def ended(self, name: str = "job") -> asyncpg.Record:
-        """Fire the schedule once, by the database's owner, and run its command by the process."""
+        """Fire the schedule once, by the database's owner, and run its command by the process. What no
+        process may run is given up at once.
+        """
         await self.adb.execute("select postmill.run_schedule($1)", name)
+        await self.adb.execute(A_MINUTE_AGO)
         async with firing(self.users.url(self.runner)):
             return await ended(self.adb, name)
 
@@ -244,6 +251,21 @@ FOR_POSTGRES = """
 """
 
 
+async def test_a_function_of_another_user_is_not_taken_for_the_guard(scene: Scene) -> None:
+    """Each command looks there first, as its user. Bob may make functions in that schema too, and once such a
+    function was the guard: one of his with another type was called, as Alice."""
+    bob = await scene.users.connect(scene.bob)
+    body = NOTE.format("of bob").replace("'", "''")
+    for arguments in ("integer", "numeric", "text", "bigint, integer default 1", "variadic bigint[]"):
+        await bob.execute(
+            f"create function postmill_commands.running_here({arguments}) returns boolean language plpgsql"
+            f" as 'begin {body}; return true; end'"
+        )
+    run = await scene.ran(NOTE.format("of alice"))
+    assert (run["status"], run["reason"]) == ("succeeded", None)
+    assert await scene.seen() == [("of alice", scene.alice)]
+
+
 async def test_no_role_gives_a_command_to_another(scene: Scene) -> None:
     """Neither by the view, nor with rights on the table, nor by making a job into a schedule of messages."""
     bob = await scene.users.connect(scene.bob)
@@ -339,6 +361,7 @@ async def test_a_superuser_runs_no_command_of_another(database_url: str, scene: 
     alice = await scene.users.connect(scene.alice)
     await alice.execute("select cron.schedule('job', '@yearly', $1)", NOTE.format("x"))
     await scene.adb.execute("select postmill.run_schedule('job')")
+    await scene.adb.execute(A_MINUTE_AGO)
     async with firing(database_url):
         run = await ended(scene.adb)
     assert "a superuser (postgres) runs no command of another user" in run["reason"]
@@ -359,3 +382,20 @@ async def test_removing_a_job_takes_its_function_along(scene: Scene) -> None:
     await alice.execute("select cron.schedule('job', '@yearly', 'select 1')")
     await alice.execute("select cron.unschedule('job')")
     assert await scene.adb.fetchval("select count(*) from pg_proc where proname like 'job\\_%'") == 0
+
+
+async def test_commands_come_through_a_dump_and_a_restore(
+    database_url: str, scene: Scene, postgres_binaries: Binaries
+) -> None:
+    """The functions keep their users, and the jobs their functions."""
+    alice = await scene.users.connect(scene.alice)
+    await alice.execute("select cron.schedule('job', '@yearly', $1)", NOTE.format("restored"))
+    await scene.adb.execute("select postmill.schedule_sql('own', '@yearly', 'select 1')")
+    with restored_copy(database_url, postgres_binaries) as copy:
+        adb = await asyncpg.connect(copy)
+        await adb.execute("select postmill.run_schedule('job'), postmill.run_schedule('own')")
+        async with firing(copy), firing(copy.replace("postgres@", f"{scene.runner}@")):
+            assert (await ended(adb))["reason"] is None
+            assert (await ended(adb, "own"))["returned"] == "SELECT 1"
+        assert await adb.fetchval("select who from public.seen") == scene.alice
+        await adb.close()

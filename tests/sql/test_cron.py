@@ -196,6 +196,11 @@ def test_a_schedule_of_a_command_becomes_one_of_messages_and_back(db: Database, 
 
 
 def test_a_stranger_reaches_nothing(db: Database, stranger: Database) -> None:
-    for attempt in ("cron.schedule('@daily', 'select 1')", "postmill_commands.runs_here(1)"):
+    for attempt in (
+        "select cron.schedule('@daily', 'select 1')",
+        "select * from cron.job",
+        "select * from postmill_commands.running_here",
+        "create function postmill_commands.f() returns int language sql as 'select 1'",
+    ):
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="permission denied for schema"):
-            stranger.execute(f"select {attempt}".encode())
+            stranger.execute(attempt.encode())

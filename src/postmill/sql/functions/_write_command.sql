@@ -42,7 +42,7 @@ begin
                   hint = format('As the owner of schema postmill_commands: '
                                 'grant usage, create on schema postmill_commands to %I', new.run_as);
     end if;
-    select split_part(said.setting, '=', 2) into its_path
+    select substr(said.setting, length('search_path=') + 1) into its_path
     from pg_catalog.pg_db_role_setting as given
     cross join unnest(given.setconfig) as said (setting)
     where said.setting like 'search\_path=%'
@@ -53,7 +53,8 @@ begin
                                     where known.name = 'search_path'));
     body := format(
         'declare touched bigint; begin '
-        'if not postmill_commands.runs_here(%s) then raise insufficient_privilege using message = '
+        'if not exists (select from postmill_commands.running_here where schedule_id = %s) then '
+        'raise insufficient_privilege using message = '
         '''only a run of its schedule calls this function''; end if; '
         'execute %L; get diagnostics touched = row_count; set constraints all immediate; return touched; end',
         new.schedule_id, new.target ->> 'command');
