@@ -96,9 +96,12 @@ class SqlRuns(Service):
             task.cancel()
 
     async def _look(self) -> None:
-        if not await self._joins():
-            return
+        joined = await self._joins()
         found = await self._shared.fetchrow(statement("commands_look"))
+        if not joined:
+            if found["open"]:
+                self._complain(POOLED)
+            return
         if found["open"]:
             for run in await self._shared.fetch(statement("commands_sweep")):
                 self._report(run["name"], run["tick"], Ended(None, run["reason"]))
@@ -116,7 +119,6 @@ class SqlRuns(Service):
         """
         async with self._shared.connection() as connection:
             if self._shared.address.pooled:
-                self._complain(POOLED)
                 return False
             pid = session_id(connection)
             if pid != self._joined:
