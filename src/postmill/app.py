@@ -52,6 +52,7 @@ __all__ = [
     "find_project",
     "load_settings",
     "prepare",
+    "run_schedules",
     "run_workers",
     "serve_functions",
 ]
@@ -76,13 +77,30 @@ def run_workers(
     """
     from postmill.handlers import load  # noqa: PLC0415 - settings alone need no engine
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
-    from postmill.scheduler.scheduler import Scheduler  # noqa: PLC0415
+    from postmill.scheduler.process import SERVICES  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
     workers = [load(target) for target in targets]
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    services = (Scheduler,) if settings.fires_schedules else ()
+    services = SERVICES if settings.fires_schedules else ()
     run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=services)
+
+
+def run_schedules(
+    settings: Settings, *, embedded: bool = False, on_database: Callable[[Settings, Address], None]
+) -> None:
+    """Fire schedules and run their SQL commands in this process until it is told to stop, and nothing else.
+
+    The login may be one that can read no table: the schema's version is not checked, and the embedded
+    database must be migrated.
+    """
+    from postmill.engine.worker_process import run  # noqa: PLC0415 - settings alone need no engine
+    from postmill.scheduler.process import until_stopped  # noqa: PLC0415
+
+    check_database_is_named(settings, embedded=embedded)
+    with database(settings) as where:
+        on_database(settings, where)
+        run(until_stopped(where, SCHEDULES_STOP_S))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,21 +167,11 @@ async def _schedules(settings: Settings, where: Address | None, readiness: Readi
     if where is None or not settings.fires_schedules:
         yield
         return
-    from postmill.db.hot.outage import is_passing  # noqa: PLC0415
-    from postmill.db.hot.shared_connection import SharedConnection  # noqa: PLC0415
-    from postmill.scheduler.scheduler import Scheduler  # noqa: PLC0415
-    from postmill.service.events import Events  # noqa: PLC0415
-    from postmill.service.outage import Outage  # noqa: PLC0415
+    from postmill.scheduler.process import firing  # noqa: PLC0415
 
-    events, connection = Events(function="postmill", queue="*"), SharedConnection(where, "schedules")
-    scheduler = Scheduler(connection, events, Outage(events, is_passing))
-    readiness.checks.append(lambda: scheduler.trouble)
-    scheduler.start()
-    try:
+    async with firing(where, SCHEDULES_STOP_S) as services:
+        readiness.checks.append(lambda: next((each.trouble for each in services if each.trouble), None))
         yield
-    finally:
-        await scheduler.stop_within(SCHEDULES_STOP_S)
-        await connection.close()
 
 
 def _keys(settings: Settings) -> ProjectKeys:

@@ -199,3 +199,32 @@ def test_top_shows_what_comes_next_and_what_is_wrong(cli: Cli, db: Database) -> 
 def finding(cli: Cli) -> dict[str, str]:
     (row,) = [row for row in cli("doctor", "--json").json if row["check"] == "schedules"]
     return dict(row)
+
+
+def test_a_sql_command_from_its_making_to_its_end(
+    cli: Cli, db: Database, database_url: str, spawn: Any
+) -> None:
+    made = cli("schedule", "add-sql", "purge", "0 3 * * *", "select 7", "--overlap", "queue")
+    assert (made.code, made.err) == (0, "purge: At 03:00 every day, as postgres.\n")
+    assert cli("schedule", "run", "purge").err == "The command of purge will run.\n"
+    process = spawn("schedule", "work", env={"POSTMILL_DB_URL": database_url})
+    deadline = time.monotonic() + GIVE_UP_S
+    while time.monotonic() < deadline:
+        (run,) = cli("schedule", "runs", "purge", "--json").json
+        if run["ended_at"]:
+            break
+        time.sleep(0.1)
+    assert (run["status"], run["reason"]) == ("succeeded", "SELECT 1")
+    process.terminate()
+    assert process.wait(GIVE_UP_S) == 0
+    shown = cli("schedule", "show", "purge", "--json").json
+    assert (shown["target"], shown["run_as"]) == ({"command": "select 7"}, "postgres")
+
+
+def test_the_start_of_the_service_has_no_next_tick(cli: Cli) -> None:
+    cli("schedule", "add-sql", "warm", "@reboot", "select 1")
+    answer = cli("schedule", "next", "warm")
+    assert answer.err.splitlines() == [
+        "When the first process that fires schedules starts (UTC)",
+        "No clock knows when that is.",
+    ]

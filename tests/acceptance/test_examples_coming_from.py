@@ -40,6 +40,17 @@ def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
     return load
 
 
+def test_the_statements_of_pg_crons_users_go_on_working(db: Db) -> None:
+    text = (PAGES / "pg-cron.md").read_text(encoding="utf-8")
+    statements = re.findall(r"^```sql\n(.*?)^```$", text, re.M | re.S)[0].strip().split(";\n")
+    for statement in statements:
+        db.execute(statement.encode())
+    jobs = db.execute(
+        "select coalesce(jobname, '') as name, schedule from cron.job order by jobid"
+    ).fetchall()
+    assert [tuple(job.values()) for job in jobs] == [("purge", "59 seconds"), ("", "0 0 $ * *")]
+
+
 def most_at_once(db: Db, queue: str) -> None:
     """Note the most messages of a group that held a place after any claim."""
     db.execute("create table most (group_key text primary key, most bigint)")
@@ -126,6 +137,7 @@ async def test_the_digest_of_beat_and_apscheduler_is_a_schedule(
         await ported.set_up(client)
         await ported.set_up(client)  # as at each start of an application
         sent = await client.run_schedule("digest")
+        assert sent is not None
         account = await drain(ported.send_digest, database=database_url)
         assert [attempt.outcome for attempt in account.attempts] == ["completed"]
         if result is not None:
@@ -144,6 +156,7 @@ async def test_procrastinates_timestamp_is_the_tick(shown: Shown, database_url: 
             "select postmill.declare_schedule('healthchecks', 'run_healthchecks', '*/10 * * * *', 'UTC')"
         )
         by_hand = await client.run_schedule("healthchecks.run_healthchecks")
+        assert by_hand is not None
         await drain(ported.run_healthchecks, database=database_url)
         tick = await client.result(by_hand)
     [run] = db.execute(

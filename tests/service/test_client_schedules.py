@@ -81,6 +81,7 @@ def test_on_each_synchronous_connection(target: str, db: Db, database_url: str) 
         sent = client.run_schedule("nightly")
         client.resume_schedule("nightly")
         client.unschedule("gone")
+    assert sent is not None
     assert (sent, sent.queue) == (1, "reports")
     [made] = schedules(db)
     assert made["target"] == TARGET
@@ -104,6 +105,7 @@ async def test_on_each_asynchronous_connection(target: str, db: Db, database_url
         sent = await client.run_schedule("nightly")
         await client.resume_schedule("nightly")
         await client.unschedule("gone")
+    assert sent is not None
     assert (sent, sent.queue) == (1, "reports")
     [made] = schedules(db)
     assert (made["target"], made["state"]) == (TARGET, "active")

@@ -24,6 +24,7 @@ ENDS: dict[str, list[tuple[Any, str]]] = {
     "background-tasks": [({"email": "ada@example.org"}, "completed"), ({}, "dead")],
     "solid-queue": [({"account_id": 1, "contact_id": 2}, "completed"), ({"account_id": "one"}, "dead")],
     "apscheduler": [({"team": "sales"}, "completed"), ({}, "dead")],
+    "pg-cron": [({}, "completed"), ({"of": "tomorrow"}, "dead")],
     "edge-worker": [({"to": "ada@example.org"}, "completed"), ([], "dead")],
 }
 """Payloads, and how their messages end."""

@@ -45,6 +45,7 @@ from postmill.host.watching import Watch
 from postmill.model.config.address import Address
 from postmill.model.events import Event
 from postmill.scheduler.scheduler import Scheduler
+from postmill.scheduler.sql_runs import SqlRuns
 from postmill.service import service as services
 from postmill.service import threaded, timed
 from postmill.service.events import Events
@@ -122,6 +123,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     Sweeper: lambda world: Sweeper(world.shared, world.events),
     GateSweeper: lambda world: GateSweeper(world.shared, world.maintained, world.events),
     Scheduler: lambda world: Scheduler(world.shared, world.events, world.outage),
+    SqlRuns: lambda world: SqlRuns(world.shared, world.events, world.outage),
     LoopWatch: lambda world: LoopWatch(world.maintained, world.events, time.monotonic, threading.get_ident()),
     Supervisor: lambda world: Supervisor(tuple, world.events),
     Reload: lambda world: Reload(Watch(lambda: [world.folder]), lambda _: None, lambda _: None, world.events),

@@ -34,6 +34,11 @@ def test_nothing_is_open_to_everybody(db: Database) -> None:
         "and has_table_privilege('public', oid, 'select')",
     )
     assert (open_functions, open_tables) == ([], [])
+    schemas = "unnest(array['postmill', 'postmill_commands', 'edge_worker', 'cron']) as schema"
+    assert (
+        column(db, f"select schema from {schemas} where has_schema_privilege('public', schema, 'usage')")
+        == []
+    )
 
 
 def test_a_stranger_is_refused(db: Database, queue: str, stranger: Database) -> None:
@@ -116,7 +121,18 @@ def test_the_grants_for_a_reader_are_enough_and_not_more(
         stranger.execute(b"select postmill.cancel('re-size', 1)")
 
 
-def test_only_trigger_functions_run_as_their_owner_and_every_function_pins_its_search_path(
+OF_PROCESSES_THAT_RUN_COMMANDS = (
+    "join_runners",
+    "look_for_commands",
+    "sweep_commands",
+    "claim_command",
+    "check_command",
+    "end_command",
+)
+"""Their login has nothing else: what a command leaves to the commit could do no more."""
+
+
+def test_only_trigger_functions_and_those_of_commands_run_as_their_owner_and_all_pin_their_path(
     db: Database,
 ) -> None:
     functions = rows(
@@ -124,7 +140,11 @@ def test_only_trigger_functions_run_as_their_owner_and_every_function_pins_its_s
         "select proname, prosecdef, proconfig from pg_proc where pronamespace = 'postmill'::regnamespace "
         "order by proname",
     )
-    assert [each["proname"] for each in functions if each["prosecdef"]] == ["_edge_at_commit", "wake"]
+    assert {each["proname"] for each in functions if each["prosecdef"]} == {
+        "_edge_at_commit",
+        "wake",
+        *OF_PROCESSES_THAT_RUN_COMMANDS,
+    }
     # _state is plain SQL without settings so that it is inlined into scans.
     unpinned = [each["proname"] for each in functions if 'search_path=""' not in (each["proconfig"] or [])]
     assert unpinned == ["_state"]

@@ -37,6 +37,8 @@ EXAMPLES = {
     "schedule show": "postmill schedule show nightly",
     "schedule runs": "postmill schedule runs nightly --limit 10",
     "schedule add": """postmill schedule add nightly '0 3 * * *' hello '{"name": "moon"}'""",
+    "schedule add-sql": "postmill schedule add-sql tidy '0 4 * * *' 'vacuum analyze'",
+    "schedule work": "postmill schedule work",
     "schedule run": "postmill schedule run nightly",
     "schedule pause": "postmill schedule pause nightly",
     "schedule resume": "postmill schedule resume nightly",

@@ -231,7 +231,7 @@ class AsyncClient:
         """Let a paused schedule fire again, from its next tick on. Raises as :meth:`unschedule`."""
         await self._executor.run(iter([scheduling.resuming(name)]))
 
-    async def run_schedule(self, name: str) -> Sent:
+    async def run_schedule(self, name: str) -> Sent | None:
         """Fire a schedule now, beside its ticks, a paused one too; returns its message. Raises as
         :meth:`unschedule`, and what :meth:`send` raises.
         """

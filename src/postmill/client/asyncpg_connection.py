@@ -55,6 +55,20 @@ async def open_connection(
     return await connect(address.url, **_given(address, name, timeout_s), **options)
 
 
+async def open_unprepared(address: Address, name: str) -> Opened:
+    """A connection that keeps no prepared statement: DISCARD ALL would drop it behind asyncpg's back. Raises
+    as :func:`connect`.
+    """
+    return await connect(
+        address.url, **{**_given(address, name, CONNECT_TIMEOUT_S), "statement_cache_size": 0}
+    )
+
+
+def session_id(connection: Connection) -> int:
+    """The id by which the server knows the session: that of its process."""
+    return connection.get_server_pid()
+
+
 async def open_pool(
     address: Address, name: str, *, size: int, timeout_s: float = CONNECT_TIMEOUT_S, **options: Any
 ) -> asyncpg.Pool[Any]:

@@ -107,10 +107,10 @@ def running(name: str) -> Statement:
     return _about("client_run_schedule", name)
 
 
-def fired(returned: Sequence[Any]) -> Sent:
-    """The message in the answer of :func:`running`."""
+def fired(returned: Sequence[Any]) -> Sent | None:
+    """The message in the answer of :func:`running`; None for a SQL command, which sends none."""
     msg_id, queue = returned[0]
-    return Sent(int(msg_id), queue)
+    return None if msg_id is None else Sent(int(msg_id), queue)
 
 
 def _about(name: str, schedule: str) -> Statement:

@@ -177,7 +177,7 @@ class Client:
         """As :meth:`AsyncClient.resume_schedule`."""
         self._executor.run(iter([scheduling.resuming(name)]))
 
-    def run_schedule(self, name: str) -> Sent:
+    def run_schedule(self, name: str) -> Sent | None:
         """As :meth:`AsyncClient.run_schedule`."""
         return scheduling.fired(self._executor.run(iter([scheduling.running(name)])))
 

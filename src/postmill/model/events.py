@@ -51,6 +51,8 @@ class Event(StrEnum):
     SCHEDULE_SKIPPED = "schedule.skipped"
     SCHEDULE_MISSED = "schedule.missed"
     SCHEDULE_FAILED = "schedule.failed"
+    COMMAND_COMPLETED = "command.completed"
+    COMMAND_FAILED = "command.failed"
     PROGRESS = "message.progress"
     FUNCTION_BOOTED = "function.booted"
     FUNCTION_BOOT_FAILED = "function.boot_failed"
@@ -100,6 +102,7 @@ _ERROR = {
     Event.RESULT_NOT_KEPT,
     Event.HOOK_FAILED,
     Event.SCHEDULE_FAILED,
+    Event.COMMAND_FAILED,
     Event.WORKER_BLOCKED,
     Event.WORKER_FAILED,
     Event.SERVICE_FAILED,

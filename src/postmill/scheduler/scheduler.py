@@ -112,10 +112,10 @@ class Scheduler(Service):
 
     async def _listen(self) -> None:
         """Hear of changes on the connection that is open now. It is no statement where that is so already."""
-        if self._shared.pooled:
+        if self._shared.address.pooled:
             return
         async with self._shared.connection() as connection:
-            if not self._shared.pooled:  # it is known once it is open
+            if not self._shared.address.pooled:  # it is known once it is open
                 await connection.add_listener(CHANNEL, self._told)
                 connection.add_termination_listener(self._told)
 
@@ -168,6 +168,8 @@ class Scheduler(Service):
         match run["status"]:
             case "sent":
                 self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick, msg_id=run["msg_id"])
+            case "pending":
+                self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick)
             case "skipped":
                 self._events.emit(Event.SCHEDULE_SKIPPED, schedule=name, tick=tick, reason=run["reason"])
             case _:

@@ -11,6 +11,7 @@ from postmill.cli.message_options import asked, delay_option, message_options
 from postmill.cli.options import (
     Duration,
     Whole,
+    embedded_option,
     global_options,
     json_option,
     jsonl_option,
@@ -42,7 +43,7 @@ _name = click.argument("name", shell_complete=completion.schedules)
 
 @click.group(no_args_is_help=True)
 def schedule() -> None:
-    """Send messages again and again: list, add, pause, run and remove schedules."""
+    """Send messages and run SQL again and again: list, add, pause, run and remove schedules."""
 
 
 @schedule.command("list")
@@ -138,6 +139,64 @@ def add(session: Session, /, name: str, when: str, queue: str, payload: str, **o
     session.output.did({"schedule": name, "queue": queue, "means": words}, f"{name}: {words}, to {queue}.")
 
 
+@schedule.command("add-sql")
+@click.argument("name")
+@click.argument("when", metavar="SCHEDULE")
+@click.argument("command", metavar="SQL")
+@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Of the times of day.")
+@click.option(
+    "--overlap",
+    type=click.Choice(["skip", "queue", "allow"]),
+    default="skip",
+    show_default=True,
+    help="While the last run is not done: run nothing, run it afterwards, or run it beside that one.",
+)
+@click.option(
+    "--catch-up",
+    type=click.Choice(["none", "one", "all"]),
+    default="one",
+    show_default=True,
+    help="Of ticks that passed while nothing ran: run none, one for all of them, or all.",
+)
+@json_option
+@global_options
+@click.pass_obj
+def add_sql(session: Session, /, name: str, when: str, command: str, **options: str) -> None:
+    """Run SQL whenever SCHEDULE says; a schedule of that NAME is changed.
+
+    It runs as the user of the database who adds it. A process runs the commands of its own login; those of
+    other users need a login with the role postmill_scheduler.
+    """
+    from postmill.db.tools import schedules
+    from postmill.model.schedule.recurrence import recurrence, zone_of
+
+    words, _ = recurrence(when).explain(), zone_of(options["timezone"])
+    how = [options[rule] for rule in ("timezone", "overlap", "catch_up")]
+    with session.database() as connection:
+        schedules.put_sql(connection, name, when, command, *how)
+        run_as = schedules.one(connection, name)["run_as"]
+    session.output.did({"schedule": name, "run_as": run_as, "means": words}, f"{name}: {words}, as {run_as}.")
+
+
+@schedule.command()
+@embedded_option
+@global_options
+@click.pass_obj
+def work(session: Session, *, embedded: bool) -> None:
+    """Fire schedules and run their SQL commands until Ctrl-C or SIGTERM, and nothing else.
+
+    For a process whose login has nothing but the role postmill_scheduler: it runs the commands of other
+    users. Messages are sent by processes that may send them.
+    """
+    from postmill import app
+    from postmill.cli.terminal import log_lines, streams
+
+    streams.keep_running()
+    streams.print_at_once()
+    log_lines.configure(session.settings.log_level, session.settings.log_format, development=False)
+    app.run_schedules(session.settings, embedded=embedded, on_database=session.tell_database)
+
+
 @schedule.command()
 @_name
 @json_option
@@ -148,8 +207,9 @@ def run(session: Session, name: str) -> None:
     from postmill.client import Client
 
     with session.database() as connection:
-        msg_id = int(Client(connection).run_schedule(name))
-    session.output.did({"schedule": name, "msg_id": msg_id}, f"{name} has sent message {msg_id}.")
+        sent = Client(connection).run_schedule(name)
+    said = f"{name} has sent message {sent:d}." if sent is not None else f"The command of {name} will run."
+    session.output.did({"schedule": name, "msg_id": sent and int(sent)}, said)
 
 
 @schedule.command()
@@ -223,13 +283,15 @@ def next_ticks(session: Session, name: str, count: int, timezone: str) -> None:
         when, timezone = found["recurrence"], found["timezone"]
     ticks = _ticks(recurrence(when), zone_of(timezone), datetime.datetime.now(datetime.UTC), count)
     session.output.note(f"{recurrence(when).explain()} ({timezone})")
-    session.output.rows([_shown(tick, timezone) for tick in ticks], (timezone, "here"), heading=True)
+    shown = [_shown(tick, timezone) for tick in ticks]
+    session.output.rows(shown, (timezone, "here"), heading=True, empty="No clock knows when that is.")
 
 
 def _ticks(known: Recurrence, zone: ZoneInfo, after: datetime, count: int) -> list[datetime]:
-    found = []
-    for _ in range(count):
-        after = known.after(after, zone)
+    from postmill.model.schedule.recurrence import NEVER
+
+    found: list[datetime] = []
+    while len(found) < count and (after := known.after(after, zone)) < NEVER:
         found.append(after.astimezone(zone))
     return found
 

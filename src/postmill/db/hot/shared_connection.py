@@ -60,9 +60,9 @@ class SharedConnection:
         """When :meth:`fetchrow` sent its last statement, by the monotonic clock."""
 
     @property
-    def pooled(self) -> bool:
-        """Whether a pooler in transaction mode is known to be between, which passes no notifications on."""
-        return self._address.pooled
+    def address(self) -> Address:
+        """Where it connects to. Whether a pooler stands there is known once it has connected."""
+        return self._address
 
     def on_connect(self, action: OnConnect) -> None:
         """Run ``action`` on each new connection before its first use."""

@@ -132,6 +132,8 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
         facades = sorted(name for name in installed.components if name.startswith("compat/"))
         for facade in facades:
             schema = facade.removeprefix("compat/")
+            if schema in installed.of_extensions:
+                continue
             _execute(connection, statement("uninstall_facade").replace("{schema}", schema))
         _execute(connection, statement("uninstall"))
     return Report((*facades, "schema postmill"))
@@ -144,6 +146,7 @@ def _installed(connection: psycopg.Connection[Any]) -> Installed:
         migrator=present["installed"],
         pgmq=pgmq.is_present(connection),
         schemas=frozenset(present["schemas"]),
+        of_extensions=frozenset(present["of_extensions"]),
         migrations={row["name"]: row["sha256"] for row in rows if row["number"] is not None},
         components={row["name"]: row["sha256"] for row in rows if row["number"] is None},
     )

@@ -34,11 +34,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What a database has: digests by name, and the names of all its schemas."""
+    """What a database has: digests by name, and the names of its schemas."""
 
     migrator: bool
     pgmq: bool
     schemas: frozenset[str]
+    of_extensions: frozenset[str]
+    """The schemas that an extension has made."""
     migrations: Mapping[str, str]
     components: Mapping[str, str]
 
@@ -123,9 +125,12 @@ def _components() -> Iterator[tuple[str, str]]:
 
 
 def _is_foreign(name: str, installed: Installed) -> bool:
-    """Whether a facade's schema is there already and was not made by Postmill: then it is left alone."""
+    """Whether a facade's schema is there already and was not made by Postmill: then it is left alone. It may
+    have been Postmill's once: an extension that came later has made it anew.
+    """
     folder, _, schema = name.partition("/")
-    return folder == "compat" and schema in installed.schemas and name not in installed.components
+    taken = schema in installed.schemas and name not in installed.components
+    return folder == "compat" and (taken or schema in installed.of_extensions)
 
 
 def _with_record(text: str, name: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.model.errors import InvalidOption, NotFound
 from postmill.model.finding import Finding
 from postmill.model.schedule.firing import LATE_S
-from postmill.model.schedule.recurrence import recurrence, zone_of
+from postmill.model.schedule.recurrence import NEVER, recurrence, zone_of
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def _read(row: dict[str, Any]) -> dict[str, Any]:
         row["next_at"] = None
     elif row["next_at"] is None and row["problem"] is None:
         try:
-            row["next_at"] = recurrence(row["recurrence"]).after(changed_at, zone_of(row["timezone"]))
+            found = recurrence(row["recurrence"]).after(changed_at, zone_of(row["timezone"]))
+            row["next_at"] = found if found < NEVER else None
         except InvalidOption as error:
             row |= {"state": "broken", "problem": str(error)}
     return row
@@ -50,6 +51,13 @@ def runs(connection: Connection, name: str, *, limit: int) -> list[dict[str, Any
     """Its last runs, newest first. Raises :class:`NotFound`."""
     one(connection, name)
     return connection.execute(statement("read_schedule_runs"), (name, limit)).fetchall()
+
+
+def put_sql(connection: Connection, name: str, *values: object) -> None:
+    """Make or change a schedule of a SQL command; ``values`` as the statement ``schedule_set_sql`` takes them
+    after the name.
+    """
+    connection.execute(statement("schedule_set_sql"), (name, *values))
 
 
 def checked(connection: Connection, _: Address) -> Finding:

@@ -47,6 +47,10 @@ are weeks apart.
 _NO_PLACE = {"localtime", "posixrules", "Factory"}
 """Names beside those of places: they mean another zone on each machine, or none."""
 _SECONDS = re.compile(r"([0-9]+) *(?:s|sec|secs|second|seconds)", re.IGNORECASE)
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""The next tick of a schedule that has none: the last year that Python knows."""
+AT_START = "@reboot"
+"""cron's name for the start of the machine. Postmill's SQL knows it too (``join_runners``)."""
 _EPOCH = datetime(2001, 1, 1, tzinfo=UTC)
 """From where an expression is tried when it is read."""
 
@@ -82,6 +86,23 @@ class EverySeconds:
     def explain(self) -> str:
         """See :class:`Recurrence`."""
         return "Every second" if self.seconds == 1 else f"Every {self.seconds} seconds"
+
+
+@dataclass(frozen=True, slots=True)
+class AtStart:
+    """No tick that a clock knows: it fires when the first process that fires schedules starts."""
+
+    def after(self, moment: datetime, zone: ZoneInfo) -> datetime:
+        """See :class:`Recurrence`."""
+        return NEVER
+
+    def latest(self, tick: datetime, now: datetime, zone: ZoneInfo) -> datetime:
+        """See :class:`Recurrence`."""
+        return tick
+
+    def explain(self) -> str:
+        """See :class:`Recurrence`."""
+        return "When the first process that fires schedules starts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +195,8 @@ def recurrence(text: str) -> Recurrence:
     seconds = _SECONDS.fullmatch(words)
     if seconds is not None:
         return _every(text, int(seconds[1]))
+    if words.lower() == AT_START:
+        return AtStart()
     expression = MACROS.get(words.lower(), words).replace("$", "L")
     if len(expression.split()) != FIELDS:
         raise _unreadable(text, _count(len(expression.split())))

@@ -21,7 +21,7 @@ declare
     put_off bigint[] := '{}';
 begin
     for due in
-        select fired.*, s.name, s.overlap, together.msg_id
+        select fired.*, s.name, s.overlap, s.run_as, together.msg_id
         from unnest(schedule_ids, ticks, visible_at, next_at, problems) with ordinality
             as fired (schedule_id, tick, visible_at, next_at, problem, place)
         join postmill.schedules as s using (schedule_id)
@@ -36,7 +36,10 @@ begin
         elsif due.tick is not null then
             last := postmill._unfinished_run(due.schedule_id);
             begin
-                if due.overlap = 'skip' and last.msg_id is not null then
+                if due.run_as is not null then
+                    select fired.status, fired.reason into status, reason
+                    from postmill._fire_command(due.schedule_id, due.tick) as fired;
+                elsif due.overlap = 'skip' and last.msg_id is not null then
                     status := 'skipped';
                     reason := format('message %s of queue %s, sent for the tick before, is not done',
                                      last.msg_id, last.queue_name);

@@ -1,5 +1,6 @@
--- Fires a schedule now, also a paused one, beside its ticks; returns the id of the message. `overlap` does not hold for
--- it: whoever asks wants it now.
+-- Fires a schedule now, also a paused one, beside its ticks; returns the id of the message, null for a SQL command.
+-- `overlap` does not hold for it: whoever asks wants it now. A command's runs wait for each other, unless they may
+-- overlap.
 -- Called by people and the command line. Locks: the schedule's row, and what the message needs. Errors: PM008 no such
 -- schedule; those of send.
 create or replace function postmill.run_schedule(name text) returns bigint
@@ -12,6 +13,12 @@ declare
     id   bigint := postmill._schedule_id(run_schedule.name);
     tick timestamptz := clock_timestamp();
 begin
+    insert into postmill.schedule_runs (schedule_id, tick, status)
+    select s.schedule_id, tick, 'pending' from postmill.schedules as s
+    where s.schedule_id = id and s.run_as is not null;
+    if found then
+        return null;
+    end if;
     return postmill._fire(id, tick, tick, null);
 end
 $$;

@@ -34,6 +34,7 @@ begin
             schedule.overlap, schedule.catch_up, schedule.jitter, postmill.now())
     on conflict on constraint schedules_name_key do update
        set recurrence = excluded.recurrence, timezone = excluded.timezone, target = excluded.target,
+           run_as = null, job_name = null,
            overlap = excluded.overlap, catch_up = excluded.catch_up, jitter = excluded.jitter,
            declared_by = null, problem = null, changed_at = postmill.now(),
            next_at = case when (s.recurrence, s.timezone) = (excluded.recurrence, excluded.timezone)

@@ -4,9 +4,10 @@ create or replace view postmill.schedule_list as
 select s.name,
        case when s.paused_at is not null then 'paused' when s.problem is not null then 'broken' else 'active' end
        as state,
-       s.recurrence, s.timezone, s.target, s.overlap, s.catch_up, s.jitter, s.next_at,
+       s.recurrence, s.timezone, s.target, s.overlap, s.catch_up, s.jitter,
+       case when s.next_at < timestamptz '9999-01-01 00:00+00' then s.next_at end as next_at,  -- @reboot has none
        last.tick as last_tick, last.status as last_status,
-       s.paused_at, s.paused_by, s.problem, s.declared_by, s.created_by, s.created_at, s.changed_at
+       s.paused_at, s.paused_by, s.problem, s.declared_by, s.created_by, s.created_at, s.changed_at, s.run_as
   from postmill.schedules as s
   left join lateral (
        select run.tick, run.status from postmill.schedule_runs as run

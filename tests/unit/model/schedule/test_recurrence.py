@@ -51,7 +51,6 @@ def test_reads(text: str, is_read_as: object) -> None:
         "",
         "* * * *",
         "* * * * * *",  # six fields: cronsim would take the first one for seconds
-        "@reboot",
         "61 * * * *",
         "0 0 30 2 *",
         "0 0 31 4,6 *",

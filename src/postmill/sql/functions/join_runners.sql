@@ -1,0 +1,27 @@
+-- Lets this session's process count as one that runs commands, until the session ends. `starting`: the process has not
+-- counted before. Where it is the first, the service starts then: what is scheduled for @reboot fires. Returns whether
+-- no other process counts.
+-- Called by: the scheduler. Locks: a session lock, never waiting for it; what the messages of @reboot need. Errors:
+-- none.
+create or replace function postmill.join_runners(starting boolean) returns boolean
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+declare
+    is_first boolean;
+begin
+    if pg_backend_pid() in (select postmill._locked_by(postmill._runners_lock())) then
+        return false;
+    end if;
+    is_first := pg_try_advisory_lock(postmill._runners_lock());
+    perform pg_try_advisory_lock_shared(postmill._runners_lock());
+    if is_first then
+        perform pg_advisory_unlock(postmill._runners_lock());
+    end if;
+    if is_first and starting then
+        perform postmill._fire_at_start(s.schedule_id) from postmill.schedules as s
+        where s.paused_at is null and lower(trim(s.recurrence)) = '@reboot';
+    end if;
+    return is_first;
+end
+$$;
