@@ -8,11 +8,16 @@ import os
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from postmill.model.calls.address_guard import AddressGuard
+from postmill.model.calls.call_queue import FunctionHost
 from postmill.model.config.project_file import FILE_NAME
 from postmill.model.config.settings import STATE_FOLDER
+from postmill.model.errors import NotFound, Refused
+from postmill.model.events import Event
 from postmill.project.project import (
     bare_connection,
     check_database_is_named,
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from postmill.auth.keys import ProjectKeys
+    from postmill.calls.calling import Calling
     from postmill.gateway.readiness import Readiness
     from postmill.gateway.serving_process import ServingProcess
     from postmill.host.configuration import Configuration
@@ -42,9 +48,13 @@ SCHEDULES_STOP_S = 2.0
 takes longer waits for a lock, and the next process fires it.
 """
 
+INSTALL_CALLS = "pip install 'postmill[calls]'"
+"""What a user types who wants calls."""
+
 __all__ = [
     "Serving",
     "bare_connection",
+    "can_make_calls",
     "check_database_is_named",
     "connection",
     "database",
@@ -53,6 +63,7 @@ __all__ = [
     "load_settings",
     "prepare",
     "run_schedules",
+    "run_calls",
     "run_workers",
     "serve_functions",
 ]
@@ -152,7 +163,10 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
         probe = DatabaseProbe(where) if where is not None else None
         readiness = Readiness(probe.answers if probe is not None else None)
         try:
-            async with _schedules(settings, where, readiness):
+            async with (
+                _schedules(settings, where, readiness),
+                _calls(settings, where, readiness, FunctionHost(url, keys.service_role)),
+            ):
                 await _serving_process(settings, where, how, server, url, keys, readiness).run()
         finally:
             if probe is not None:
@@ -172,6 +186,64 @@ async def _schedules(settings: Settings, where: Address | None, readiness: Readi
     async with firing(where, SCHEDULES_STOP_S) as services:
         readiness.checks.append(lambda: next((each.trouble for each in services if each.trouble), None))
         yield
+
+
+@asynccontextmanager
+async def _calls(
+    settings: Settings, where: Address | None, readiness: Readiness, host: FunctionHost
+) -> AsyncIterator[None]:
+    """Make calls beside what is served, also to what is served."""
+    if where is None or not settings.makes_calls:
+        yield
+        return
+    if not can_make_calls():
+        from postmill.service.events import Events  # noqa: PLC0415
+
+        Events().emit(Event.CALLS_OFF, reason=f"aiohttp is not installed: {INSTALL_CALLS}")
+        yield
+        return
+    calling = _calling(settings, where, host)
+    readiness.checks.append(lambda: calling.trouble)
+    calling.start()
+    try:
+        yield
+    finally:
+        await calling.stop()
+
+
+def _calling(settings: Settings, where: Address, host: FunctionHost | None) -> Calling:
+    from postmill.auth.secret_store import Secrets  # noqa: PLC0415
+    from postmill.calls.calling import Calling  # noqa: PLC0415
+
+    secrets = Secrets(settings.project_dir / STATE_FOLDER)
+    return Calling(where, settings.call_addresses or AddressGuard(), host, secrets.values)
+
+
+def can_make_calls() -> bool:
+    """Whether what calls need is installed."""
+    return find_spec("aiohttp") is not None
+
+
+def run_calls(settings: Settings, where: Address, on_stop: Callable[[int], None]) -> None:
+    """Make calls until SIGINT or SIGTERM. Call queues of functions run here when the settings say where these
+    are served. Raises ``Refused`` when aiohttp is not installed, or the project's keys can't be had.
+    """
+    if not can_make_calls():
+        raise Refused("Calls can't be made here.", why="aiohttp is not installed.", hint=INSTALL_CALLS)
+    from postmill.auth import key_file  # noqa: PLC0415
+    from postmill.calls.calls_process import run as run_until_stopped  # noqa: PLC0415
+    from postmill.engine.worker_process import run  # noqa: PLC0415
+
+    host = None
+    if settings.functions_url is not None:
+        keys = key_file.load(settings.project_dir / STATE_FOLDER, os.environ)
+        if keys is None:
+            raise NotFound(
+                "The project has no keys, and functions would refuse its calls.",
+                hint="Set POSTMILL_JWT_SECRET as where functions are served, or leave functions_url out.",
+            )
+        host = FunctionHost(settings.functions_url, keys.service_role)
+    run(run_until_stopped(lambda: _calling(settings, where, host), on_stop))
 
 
 def _keys(settings: Settings) -> ProjectKeys:

@@ -38,6 +38,7 @@ COMMANDS = {
     "top": ("top:top", "Watch queues, workers and failures."),
     "queue": ("queue:queue", "List, create, pause, purge and drop queues."),
     "schedule": ("schedule:schedule", "Send messages again and again."),
+    "calls": ("calls:calls", "Make HTTP requests that are asked for in SQL."),
     "message": ("message:message", "List, show, retry and cancel messages."),
     "dead": ("dead:dead", "List, show, replay and discard dead letters."),
     "migrate": ("migrate:migrate", "Install or upgrade Postmill's schema."),

@@ -53,6 +53,11 @@ class Event(StrEnum):
     SCHEDULE_FAILED = "schedule.failed"
     COMMAND_COMPLETED = "command.completed"
     COMMAND_FAILED = "command.failed"
+    CALL_FAILED = "call.failed"
+    CALLS_REFUSED = "calls.refused"
+    CALLS_OFF = "calls.off"
+    CALLS_STARTED = "calls.started"
+    CALL_QUEUES_CHANGED = "call_queues.changed"
     PROGRESS = "message.progress"
     FUNCTION_BOOTED = "function.booted"
     FUNCTION_BOOT_FAILED = "function.boot_failed"
@@ -89,6 +94,8 @@ _WARNING = {
     Event.FUNCTION_WARNED,
     Event.SCHEDULE_SKIPPED,
     Event.SCHEDULE_MISSED,
+    Event.CALL_FAILED,
+    Event.CALLS_OFF,
     Event.KEYS_STALE,
     Event.VARIABLES_SKIPPED,
     Event.FUNCTION_LOG_DROPPED,
@@ -103,6 +110,7 @@ _ERROR = {
     Event.HOOK_FAILED,
     Event.SCHEDULE_FAILED,
     Event.COMMAND_FAILED,
+    Event.CALLS_REFUSED,
     Event.WORKER_BLOCKED,
     Event.WORKER_FAILED,
     Event.SERVICE_FAILED,

@@ -79,7 +79,8 @@ class _Development:
         """The files of functions and settings, as they were at the last start of the function host."""
         self.workers_child = Child("the workers")
         self.functions_child = Child("the functions")
-        self.children = (self.functions_child, self.workers_child)
+        self.calls_child = Child("what makes calls")
+        self.children = (self.functions_child, self.workers_child, self.calls_child)
         self.stopping = threading.Event()
 
     def hear_signals(self) -> None:
@@ -92,6 +93,8 @@ class _Development:
         """Until Ctrl-C or SIGTERM."""
         try:
             self._serve_if_any(reload=reload)
+            if self.functions is None:
+                self._make_calls()
             self._start_workers()
             if reload:
                 self._watch()
@@ -119,11 +122,20 @@ class _Development:
         folder = self.functions = _functions_in(self.place, self.session.settings.runtime.folder)
         if folder is None:
             return
+        self.calls_child.end(STOP_GRACE_S)  # from now on the host makes them, which knows its functions
         arguments = [str(folder), "--project", str(self.session.settings.project_dir)]
         arguments += ["--reload"] if reload else []
         arguments += ["--optional-env-file", str(folder / VARIABLES)]
         self.functions_files = self._watch_of_functions()
         self.functions_child.start(["serve", *arguments], self._environment())
+
+    def _make_calls(self) -> None:
+        """Without functions no other child makes them."""
+        from postmill import app
+
+        if self.session.settings.makes_calls and app.can_make_calls():
+            project = str(self.session.settings.project_dir)
+            self.calls_child.start(["calls", "run", "--project", project], self._environment())
 
     def _watch_of_functions(self) -> Watch:
         """Begin to watch what the function host needs for its start."""
@@ -156,6 +168,8 @@ class _Development:
         environment |= {"POSTMILL_DB_URL": self.address.url, "POSTMILL_LOG_LEVEL": settings.log_level}
         environment["POSTMILL_LOG_FORMAT"] = settings.log_format
         environment["POSTMILL_SCHEDULES"] = "on" if settings.fires_schedules else "off"
+        if settings.call_addresses is None:  # what a developer calls runs on this machine too
+            environment["POSTMILL_CALL_ADDRESSES"] = "any"
         if self.address.direct_url:
             environment["POSTMILL_LISTEN_URL"] = self.address.direct_url
         roots = [str(root) for root in dict.fromkeys(target.root for target in found)]
@@ -193,7 +207,7 @@ class _Development:
 
     def _wait(self) -> None:
         while not self.stopping.wait(0.2):
-            if not any(child.runs for child in self.children):
+            if not (self.functions_child.runs or self.workers_child.runs):
                 return
 
 

@@ -77,6 +77,40 @@ def unset(session: Session, names: tuple[str, ...]) -> None:
     session.output.did({"forgotten": list(names)}, f"Forgotten: {', '.join(names)}.")
 
 
+@secrets.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--to", "role", required=True, metavar="ROLE", help="The role in Postgres.")
+@json_option
+@global_options
+@click.pass_obj
+def grant(session: Session, names: tuple[str, ...], role: str) -> None:
+    """Let a role use secrets in its calls, as {{secret:NAME}}; their values stay out of the database."""
+    from postmill.db.tools import calls
+
+    with session.database() as connection:
+        for name in names:
+            calls.grant_secret(connection, name, role)
+    session.output.did({"secrets": list(names), "role": role}, f"{role} may use {', '.join(names)}.")
+
+
+@secrets.command()
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.option("--from", "role", required=True, metavar="ROLE", help="The role in Postgres.")
+@json_option
+@global_options
+@click.pass_obj
+def revoke(session: Session, names: tuple[str, ...], role: str) -> None:
+    """Take secrets from a role: calls that it asks for from now on can't use them."""
+    from postmill.db.tools import calls
+
+    with session.database() as connection:
+        for name in names:
+            calls.revoke_secret(connection, name, role)
+    session.output.did(
+        {"secrets": list(names), "role": role}, f"{role} may not use {', '.join(names)} any more."
+    )
+
+
 def _store(session: Session) -> Secrets:
     from postmill.auth.secret_store import Secrets
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 import psycopg
 
 from postmill.client.psycopg_connection import with_known_pooler
-from postmill.db.tools import migrate, pgmq, reads, schedules
+from postmill.db.tools import calls, migrate, pgmq, reads, schedules
 from postmill.db.tools.connect import connect
 from postmill.db.tools.waiting_checks import RUN_A_WORKER, dependents, groups
 from postmill.model.errors import PostmillError
@@ -327,6 +327,7 @@ CHECKS_OF_SCHEMA: dict[str, Check] = {
     "dependents": dependents,
     "dead letters": dead_letters,
     "schedules": schedules.checked,
+    "calls": calls.checked,
 }
 """The checks that follow when Postmill's schema is there."""
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from postmill.model.calls.address_guard import AddressGuard, guard_of
 from postmill.model.config import address
 from postmill.model.config.project_file import FILE_NAME, check_table, unknown_name, wrong_type
 from postmill.model.errors import InvalidOption
@@ -34,6 +35,7 @@ TOML_KEYS: Mapping[str, Mapping[str, type]] = {
     "db": {"url": str, "listen_url": str, "data": str, "settings": dict},
     "log": {"level": str, "format": str},
     "schedules": {"fire": bool},
+    "calls": {"make": bool, "addresses": str, "functions_url": str},
 }
 """Every key of ``postmill.toml`` by table, with its type. ``[db.settings]`` holds Postgres's own names."""
 
@@ -44,6 +46,9 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "log_level": ("POSTMILL_LOG_LEVEL", "EDGE_WORKER_LOG_LEVEL"),
     "log_format": ("POSTMILL_LOG_FORMAT",),
     "schedules": ("POSTMILL_SCHEDULES",),
+    "calls": ("POSTMILL_CALLS",),
+    "call_addresses": ("POSTMILL_CALL_ADDRESSES",),
+    "functions_url": ("POSTMILL_FUNCTIONS_URL",),
 }
 """The variables of each setting, first found wins. An empty variable counts as unset."""
 
@@ -57,6 +62,9 @@ _IN_TOML = {
     "log_level": ("log", "level"),
     "log_format": ("log", "format"),
     "schedules": ("schedules", "fire"),
+    "calls": ("calls", "make"),
+    "call_addresses": ("calls", "addresses"),
+    "functions_url": ("calls", "functions_url"),
 }
 
 
@@ -76,6 +84,12 @@ class Settings:
     log_format: str = "text"
     fires_schedules: bool = True
     """Whether processes of the project fire schedules."""
+    makes_calls: bool = True
+    """Whether ``serve`` and ``dev`` make calls."""
+    call_addresses: AddressGuard | None = None
+    """Where calls may go; None: nothing was said."""
+    functions_url: str | None = None
+    """Where call queues find the project's functions; None: where the project serves them."""
     names_data: bool = False
     """Whether a folder for the embedded Postgres was named."""
     source: str = EMBEDDED
@@ -137,6 +151,9 @@ def resolve(
         log_level=_choice(found["log_level"], LOG_LEVELS, "info", "log level"),
         log_format=_choice(found["log_format"], LOG_FORMATS, "text", "log format"),
         fires_schedules=_choice(found["schedules"], SWITCH, "on", "switch for schedules") == "on",
+        makes_calls=_choice(found["calls"], SWITCH, "on", "switch for calls") == "on",
+        call_addresses=guard_of(found["call_addresses"].value) if found["call_addresses"] else None,
+        functions_url=found["functions_url"].value.rstrip("/") if found["functions_url"] else None,
         names_data=data is not None,
         source=db_url.source if db_url else EMBEDDED,
         runtime=runtime,

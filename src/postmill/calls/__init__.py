@@ -1,0 +1,1 @@
+"""Makes HTTP requests that are asked for in SQL, and runs queues whose messages are calls."""

@@ -1,0 +1,259 @@
+"""Makes the calls that were asked for in SQL: takes those that are due, makes each in a task of its own, and
+hands the answers on.
+
+Leaderless: rows are taken with SKIP LOCKED. That a call has started is committed before it is sent, so it is
+sent once at most, or again only where that was asked for. Each host has a bound of its own, so that a slow
+one keeps no other waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from postmill.calls.hint import Hint
+from postmill.db.hot.outage import condition_of, is_missing, is_passing
+from postmill.model.calls.call import Answer, Call, MissingSecret, asked_wait_s, filled, hidden
+from postmill.model.error_text import summary_of
+from postmill.model.events import Event
+from postmill.model.queue.retry import ExponentialRetry
+from postmill.model.sqlstates import Condition
+from postmill.service.outage import OutageBackoff
+from postmill.service.service import Service, new_task
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from postmill.calls.answers import Answers
+    from postmill.calls.client import CallClient
+    from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.service.events import Events
+    from postmill.service.outage import Outage
+
+MOST = 1000
+"""Calls that run at once in one process. A thousand waiting connections are a tenth of what one event loop
+can hold, and their answers fit into memory.
+"""
+MOST_A_HOST = 100
+"""Calls that run at once to one host, from one process. A hundred answers of 25 ms each are 4,000 a
+second.
+"""
+BATCH = 200
+"""Calls that are taken by one statement, about 5 ms of work for the database."""
+FLOOR_S = 15.0
+"""The longest rest, in seconds, where notifications arrive. They are hints: this finds what one missed."""
+POLL_S = 1.0
+"""The same behind a pooler, where none arrive: a statement a second costs the database next to nothing."""
+LOST_MS = 15_000
+"""A call without an answer is given up this many milliseconds after its time limit. An outage of 15 s must
+not make an answer that has arrived an unknown outcome.
+"""
+TIDY_S = 60.0
+"""Seconds between two looks for calls that were lost and for old responses: both may wait a minute."""
+HELD_S = 1.0
+"""A call that is due and could not be taken, as its host has no place or another process has it, is looked
+for again after this time, in seconds: a place that is free again ends the rest by itself.
+"""
+CHANNEL = "postmill:calls"
+"""Notified by the SQL function ``call``."""
+STOPPED = "the outcome is unknown: the process that made the call was stopped"
+
+
+class Caller(Service):
+    """Makes calls in one process."""
+
+    def __init__(
+        self,
+        shared: SharedConnection,
+        client: CallClient,
+        answers: Answers,
+        secrets: Callable[[], Mapping[str, str]],
+        events: Events,
+        outage: Outage,
+    ) -> None:
+        """``secrets``: reads the project's; called when a call names one."""
+        super().__init__(events)
+        self._shared = shared
+        self._client = client
+        self._answers = answers
+        self._secrets = secrets
+        self._events = events
+        self._backoff = OutageBackoff(outage)
+        self._hint = Hint(shared, CHANNEL, self.wake)
+        self._woken = asyncio.Event()
+        self._rest_s = 0.0
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._hosts: Counter[str] = Counter()
+        self._held_up = False
+        """Whether calls may wait for a place here."""
+        self._refused = False
+        self._tidy_at = time.monotonic() + TIDY_S * random.random()  # noqa: S311 - spreads the processes
+        self._policy = ExponentialRetry(None)
+
+    @property
+    def running(self) -> int:
+        """Calls that run now."""
+        return len(self._running)
+
+    async def run_once(self) -> bool:
+        """Take a batch and begin it. Returns whether more may be due."""
+        self._woken.clear()
+        try:
+            began = await self._begin_due()
+            if began:
+                return True
+            await self._tidy()
+            self._rest_s = await self._until_next()
+        except Exception as error:
+            await self._failed(error)
+            return False
+        self._refused = False
+        self._backoff.worked()
+        return False
+
+    async def rest(self) -> None:
+        """Until a call is asked for, one is due, a place is free again, or the floor."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._rest_s):
+                await self._woken.wait()
+
+    def wake(self) -> None:
+        """End the rest."""
+        self._woken.set()
+
+    async def drain(self, seconds: float, forced: asyncio.Event) -> None:
+        """Let calls that run end within ``seconds``, or until that is ``forced``; of those that do not, the
+        outcome is unknown. :meth:`stop` comes first.
+        """
+        if self._running:
+            ended = new_task(asyncio.wait(self._running.values(), timeout=seconds))
+            forcing = new_task(forced.wait())
+            await asyncio.wait({ended, forcing}, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            forcing.cancel()
+        for task in self._running.values():
+            task.cancel()
+        if self._running:
+            await asyncio.wait(self._running.values())
+
+    async def _begin_due(self) -> int:
+        free = min(BATCH, MOST - len(self._running))
+        self._held_up = free <= 0
+        if self._held_up:
+            return 0
+        full = [host for host, running in self._hosts.items() if running >= MOST_A_HOST]
+        self._held_up = bool(full)
+        hosts, counts = list(self._hosts), list(self._hosts.values())
+        rows = await self._shared.fetch(
+            statement("calls_claim"), free, full, hosts, counts, MOST_A_HOST, LOST_MS
+        )
+        for row in rows:
+            self._begin(row)
+        return len(rows)
+
+    def _begin(self, row: Any) -> None:
+        self._hosts[row["host"]] += 1
+        task = new_task(self._make(row))
+        self._running[row["call_id"]] = task
+        task.add_done_callback(lambda _: self._ended(row))
+
+    def _ended(self, row: Any) -> None:
+        self._running.pop(row["call_id"], None)
+        host = row["host"]
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
+        if (
+            self._held_up
+            and self._hosts[host] <= MOST_A_HOST * 3 // 4
+            and len(self._running) <= MOST * 3 // 4
+        ):
+            self._woken.set()
+
+    async def _make(self, row: Any) -> None:
+        """Make one call, and hand its answer on whatever happens."""
+        try:
+            answer = await self._answer(row)
+        except BaseException as error:
+            cut = isinstance(error, asyncio.CancelledError)
+            answer = Answer(error=STOPPED if cut else summary_of(error), is_unknown=cut)
+        again_s = self._again_s(row, answer)
+        self._answers.add(row["call_id"], row["attempts"], answer, again_s)
+        if not answer.succeeded:
+            self._say_failed(row, answer, again_s)
+
+    async def _answer(self, row: Any) -> Answer:
+        secrets: Mapping[str, str] = {}
+        if row["secrets"]:
+            kept = await asyncio.to_thread(self._secrets)
+            secrets = {name: kept[name] for name in row["secrets"] if name in kept}
+        try:
+            call = _call(row, secrets)
+        except MissingSecret as missing:
+            return Answer(error=f"there is no secret {missing} where the call is made", is_refused=True)
+        answer = await self._client.call(call)
+        return answer.with_error(hidden(answer.error, secrets)) if answer.error and secrets else answer
+
+    def _again_s(self, row: Any, answer: Answer) -> float | None:
+        """Seconds until the next attempt; None when there is none."""
+        if row["attempts"] >= row["max_attempts"] or answer.succeeded or not answer.may_pass:
+            return None
+        asked_s = asked_wait_s(answer, datetime.now(UTC))
+        if asked_s is not None:
+            return asked_s
+        return self._policy.delay_s(row["attempts"], TimeoutError(), random.random)
+
+    def _say_failed(self, row: Any, answer: Answer, again_s: float | None) -> None:
+        reason = answer.error or f"HTTP {answer.status}"
+        follows = "nothing" if again_s is None else f"again in {again_s:.1f} s"
+        self._events.emit(
+            Event.CALL_FAILED, call=row["call_id"], host=row["host"], reason=reason, follows=follows
+        )
+
+    async def _until_next(self) -> float:
+        row = await self._shared.fetchrow(statement("calls_next"))
+        due_s = math.inf if row is None else max(row[0], HELD_S)
+        return min(self._floor_s, due_s)
+
+    @property
+    def _floor_s(self) -> float:
+        return FLOOR_S if self._hint.arrives else POLL_S
+
+    async def _tidy(self) -> None:
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + TIDY_S
+            await self._shared.execute(statement("calls_tidy"))
+
+    async def _failed(self, error: BaseException) -> None:
+        """An outage is waited out. A schema or a right that is missing is said once, and asked for again."""
+        self._rest_s = self._floor_s
+        if is_passing(error):
+            self._rest_s = 0.0
+            await self._backoff.failed(error)
+        elif not (is_missing(error) or condition_of(error) is Condition.FORBIDDEN):
+            raise error
+        elif not self._refused:
+            self._refused = True
+            self._events.emit(Event.CALLS_REFUSED, reason=f"no call can be made here: {error}")
+
+
+def _call(row: Any, secrets: Mapping[str, str]) -> Call:
+    """The call of a row, its secrets filled in. Raises :class:`MissingSecret`."""
+    given = orjson.loads(row["headers"])
+    headers = {name: filled(_as_text(value), secrets) for name, value in given.items() if value is not None}
+    if row["idempotency_key"] is not None:
+        headers.setdefault("Idempotency-Key", row["idempotency_key"])
+    return Call(row["method"], filled(row["url"], secrets), headers, row["body"], row["timeout_ms"] / 1000)
+
+
+def _as_text(value: object) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()

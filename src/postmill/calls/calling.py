@@ -1,0 +1,99 @@
+"""All that makes calls in one process: its connections, clients and services, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from postmill.calls.answers import Answers
+from postmill.calls.call_handler import CallHandler
+from postmill.calls.call_queues import CallQueues
+from postmill.calls.caller import Caller
+from postmill.calls.client import CallClient
+from postmill.db.hot.outage import is_passing
+from postmill.db.hot.shared_connection import SharedConnection
+from postmill.model.calls.address_guard import AddressGuard
+from postmill.model.events import Event
+from postmill.service.events import Events
+from postmill.service.outage import Outage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from postmill.model.calls.call_queue import CallQueue, FunctionHost
+    from postmill.model.config.address import Address
+    from postmill.service.service import Service
+
+GRACE_S = 10.0
+"""How long calls may run on after a stop was asked for, in seconds: twice the usual time limit of a call."""
+FLUSH_S = 5.0
+"""How long a stop waits for answers to be written, in seconds: as long as a restart of the database takes."""
+
+
+class Calling:
+    """The calls of one process. ``start`` once, ``stop`` once."""
+
+    def __init__(
+        self,
+        address: Address,
+        guard: AddressGuard,
+        host: FunctionHost | None,
+        secrets: Callable[[], Mapping[str, str]],
+    ) -> None:
+        """``host``: where the project's functions are served; None: call queues of functions are left to
+        other processes. ``secrets``: reads the project's.
+        """
+        self.events = Events(function="postmill", queue="*")
+        outage = Outage(self.events, is_passing)
+        self._claims = SharedConnection(address, "calls")
+        self._settlements = SharedConnection(address, "answers")
+        self._to_urls, self._to_functions = CallClient(guard), CallClient(AddressGuard(is_open=True))
+        self._host = host
+        self._secrets = secrets
+        self._forced = asyncio.Event()
+        self._answers = Answers(self._settlements, self.events, outage)
+        self.caller = Caller(self._claims, self._to_urls, self._answers, secrets, self.events, outage)
+        self.queues = CallQueues(
+            self._claims, address, self._handler, self.events, outage, functions=host is not None
+        )
+
+    @property
+    def services(self) -> tuple[Service, ...]:
+        """The background services."""
+        return self._answers, self.caller, self.queues
+
+    @property
+    def trouble(self) -> str | None:
+        """Why calls are not made just now; None when they are."""
+        return next((service.trouble for service in self.services if service.trouble is not None), None)
+
+    @property
+    def running(self) -> int:
+        """Calls that run now."""
+        return self.caller.running + self.queues.running
+
+    def start(self) -> None:
+        """Begin."""
+        for service in self.services:
+            service.start()
+        self.events.emit(Event.CALLS_STARTED)
+
+    async def stop(self) -> None:
+        """Begin no further call, let those that run end, write their answers, and close everything."""
+        await self.queues.stop_within(FLUSH_S)
+        await self.caller.stop_within(FLUSH_S)
+        await self.queues.drain()
+        await self.caller.drain(GRACE_S, self._forced)
+        await self._answers.drain(FLUSH_S)
+        for client in (self._to_urls, self._to_functions):
+            await client.close()
+        for shared in (self._claims, self._settlements):
+            await shared.close()
+
+    def force(self) -> None:
+        """Cut what runs, in a stop that is under way."""
+        self._forced.set()
+        self.queues.force()
+
+    def _handler(self, queue: CallQueue) -> CallHandler:
+        return CallHandler(queue, self._to_urls, self._to_functions, self._host, self._secrets)

@@ -1,0 +1,129 @@
+"""``postmill calls``: HTTP requests that were asked for in SQL, and queues whose messages are calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from postmill.cli.options import (
+    Duration,
+    Whole,
+    embedded_option,
+    global_options,
+    json_option,
+    jsonl_option,
+    limit_option,
+)
+
+if TYPE_CHECKING:
+    from postmill.cli.session import Session
+
+COLUMNS = ("call_id", "state", "method", "url", "status_code", "attempts", "at", "error")
+STATES = ("waiting", "running", "retrying", "answered", "failed", "unknown")
+
+
+@click.group(no_args_is_help=True)
+def calls() -> None:
+    """Make HTTP requests that are asked for in SQL, list and show them."""
+
+
+@calls.command()
+@embedded_option
+@global_options
+@click.pass_obj
+def run(session: Session, *, embedded: bool) -> None:
+    """Make calls until Ctrl-C or SIGTERM.
+
+    The first signal lets calls that run end, for up to 10 s; a second one cuts them. postmill serve and
+    postmill dev make calls too. Call queues of functions run here when calls.functions_url is set.
+    """
+    from postmill import app
+    from postmill.cli import dev_child
+    from postmill.cli.terminal import log_lines, streams
+
+    streams.keep_running()
+    streams.print_at_once()
+    is_child = dev_child.end_with_parent()
+    settings = session.settings
+    log_lines.configure(settings.log_level, settings.log_format, development=is_child)
+    app.check_database_is_named(settings, embedded=embedded)
+    with app.database(settings) as where:
+        app.prepare(settings, where)
+        if not is_child:
+            session.tell_database(settings, where)
+        app.run_calls(settings, where, lambda running: session.output.note(f"Stopping: {running} calls run."))
+
+
+@calls.command("list")
+@click.option("--state", type=click.Choice(STATES), help="Only calls in this state.")
+@limit_option
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def list_calls(session: Session, *, state: str | None, limit: int) -> None:
+    """List calls, those that have not ended first; ended ones are kept for six hours."""
+    from postmill.db.tools import calls as tools
+
+    with session.database() as connection:
+        found = tools.listed(connection, state=state, limit=limit)
+    session.output.rows(found, COLUMNS, empty="No call. In SQL: select postmill.call('https://...')")
+
+
+@calls.command()
+@click.argument("call_id", type=Whole(1), metavar="ID")
+@json_option
+@global_options
+@click.pass_obj
+def show(session: Session, call_id: int) -> None:
+    """Show one call and its answer."""
+    from postmill.db.tools import calls as tools
+
+    with session.database() as connection:
+        session.output.one(tools.one(connection, call_id))
+
+
+@calls.command("create-queue")
+@click.argument("name")
+@click.option("--function", metavar="NAME", help="Call this function of the project, with its service key.")
+@click.option("--url", metavar="URL", help="Call this URL, with exactly the given headers.")
+@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header to send.")
+@click.option(
+    "--workers", type=Whole(1), default=4, show_default=True, help="Calls at once, over all processes."
+)
+@click.option("--max-attempts", type=Whole(1, 100), default=3, show_default=True, help="Of each message.")
+@click.option("--timeout", type=Duration(), default="1min", show_default=True, help="Of each call.")
+@json_option
+@global_options
+@click.pass_obj
+def create_queue(
+    session: Session,
+    name: str,
+    *,
+    function: str | None,
+    url: str | None,
+    headers: tuple[str, ...],
+    workers: int,
+    max_attempts: int,
+    timeout: float,
+) -> None:
+    """Create a queue whose messages are calls, or change the one of that NAME."""
+    from postmill.cli.terminal.text import encoded
+    from postmill.db.tools import calls as tools
+
+    if (function is None) == (url is None):
+        raise click.UsageError("Give --function or --url.")
+    given = encoded(dict(_header(text) for text in headers))
+    with session.database() as connection:
+        tools.create_queue(connection, name, function, url, given, workers, max_attempts, timeout)
+    session.output.did(
+        {"queue": name, "workers": workers}, f"{name} calls {function or url}, {workers} at once."
+    )
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise click.UsageError(f"{text!r} is no header: write 'Accept: application/json'.")
+    return name.strip(), value.strip()

@@ -1,0 +1,1 @@
+"""What calls are: where they may go, what is filled in, and what an answer means. Pure."""

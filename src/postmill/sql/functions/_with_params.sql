@@ -1,0 +1,21 @@
+-- The URL with `params` (an object of texts) in its query, before a fragment.
+-- Called by call. Takes no locks. Errors: PM003.
+create or replace function postmill._with_params(url text, params jsonb) returns text
+language plpgsql immutable
+set search_path = ''
+as $$
+declare
+    query text;
+begin
+    if params is null or params = '{}' then
+        return url;
+    elsif jsonb_typeof(params) <> 'object' then
+        raise exception 'params must be a JSON object, not %', jsonb_typeof(params)
+            using errcode = 'PM003', hint = 'For example: ''{"page": "2"}''.';
+    end if;
+    select string_agg(postmill._url_encoded(key) || '=' || postmill._url_encoded(coalesce(value, '')), '&')
+    into query from jsonb_each_text(params);
+    return regexp_replace(split_part(url, '#', 1), '[?&]$', '')
+        || case when position('?' in split_part(url, '#', 1)) > 0 then '&' else '?' end || query;
+end
+$$;
