@@ -15,6 +15,8 @@ from postmill.service.service import Service
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.model.calls.call import Answer
     from postmill.service.events import Events
@@ -33,6 +35,8 @@ class Answers(Service):
         self._backoff = OutageBackoff(outage)
         self._waiting: list[tuple[Any, ...]] = []
         self._arrived = asyncio.Event()
+        self.on_put_off: list[Callable[[], object]] = []
+        """Called when calls wait for their next attempt: what makes calls looks when these are due."""
 
     def add(self, call_id: int, attempt: int, answer: Answer, again_s: float | None) -> None:
         """Note the answer to an attempt; ``again_s``: seconds until the next one, None when it was the
@@ -69,6 +73,9 @@ class Answers(Service):
             return True
         del self._waiting[: len(batch)]
         self._backoff.worked()
+        if any(answer[-1] is not None for answer in batch):
+            for tell in self.on_put_off:
+                tell()
         return bool(self._waiting)
 
     async def drain(self, seconds: float) -> None:

@@ -53,6 +53,7 @@ class Calling:
         self._forced = asyncio.Event()
         self._answers = Answers(self._settlements, self.events, outage)
         self.caller = Caller(self._claims, self._to_urls, self._answers, secrets, self.events, outage)
+        self._answers.on_put_off.append(self.caller.wake)
         self.queues = CallQueues(
             self._claims, address, self._handler, self.events, outage, functions=host is not None
         )
