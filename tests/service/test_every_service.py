@@ -21,6 +21,10 @@ import pytest
 
 import postmill
 from postmill import worker
+from postmill.calls.answers import Answers
+from postmill.calls.call_queues import CallQueues
+from postmill.calls.caller import Caller
+from postmill.calls.client import CallClient
 from postmill.db.hot.handler_connections import HandlerConnections
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
@@ -42,6 +46,7 @@ from postmill.gateway.trust import KeyRefresher
 from postmill.host.reload import Reload
 from postmill.host.supervisor import Supervisor
 from postmill.host.watching import Watch
+from postmill.model.calls.address_guard import AddressGuard
 from postmill.model.config.address import Address
 from postmill.model.events import Event
 from postmill.scheduler.scheduler import Scheduler
@@ -57,7 +62,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
     from pathlib import Path
 
+    from postmill.calls.call_handler import CallHandler
     from postmill.engine.maintain.maintained_worker import MaintainedWorker
+    from postmill.model.calls.call_queue import CallQueue
 
 PLACES = 24
 """A service is broken at so many places of its batch at most: more only meet the driver's own connecting."""
@@ -108,6 +115,10 @@ def call(action: Callable[..., None], *args: object) -> None:
     action(*args)
 
 
+def no_handler(queue: CallQueue) -> CallHandler:
+    raise AssertionError(queue)
+
+
 SCENES: dict[type[Service], Callable[[World], Service]] = {
     Claimer: lambda world: world.worker.claimer,
     Settler: lambda world: world.worker.settler,
@@ -124,6 +135,18 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     GateSweeper: lambda world: GateSweeper(world.shared, world.maintained, world.events),
     Scheduler: lambda world: Scheduler(world.shared, world.events, world.outage),
     SqlRuns: lambda world: SqlRuns(world.shared, world.events, world.outage),
+    Answers: lambda world: Answers(world.shared, world.events, world.outage),
+    Caller: lambda world: Caller(
+        world.shared,
+        CallClient(AddressGuard()),
+        Answers(world.shared, world.events, world.outage),
+        dict,
+        world.events,
+        world.outage,
+    ),
+    CallQueues: lambda world: CallQueues(
+        world.shared, world.address, no_handler, world.events, world.outage, functions=True
+    ),
     LoopWatch: lambda world: LoopWatch(world.maintained, world.events, time.monotonic, threading.get_ident()),
     Supervisor: lambda world: Supervisor(tuple, world.events),
     Reload: lambda world: Reload(Watch(lambda: [world.folder]), lambda _: None, lambda _: None, world.events),

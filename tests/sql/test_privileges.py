@@ -24,13 +24,13 @@ def grants(heading: str) -> str:
 def test_nothing_is_open_to_everybody(db: Database) -> None:
     open_functions = rows(
         db,
-        "select oid::regprocedure from pg_proc where pronamespace = 'postmill'::regnamespace "
-        "and has_function_privilege('public', oid, 'execute')",
+        "select oid::regprocedure from pg_proc "
+        "where pronamespace in ('postmill'::regnamespace, 'net'::regnamespace) and has_function_privilege('public', oid, 'execute')",
     )
     open_tables = rows(
         db,
         "select oid::regclass from pg_class where relkind in ('r', 'v') "
-        "and relnamespace in ('postmill'::regnamespace, 'edge_worker'::regnamespace) "
+        "and relnamespace in ('postmill'::regnamespace, 'edge_worker'::regnamespace, 'net'::regnamespace) "
         "and has_table_privilege('public', oid, 'select')",
     )
     assert (open_functions, open_tables) == ([], [])
@@ -145,6 +145,11 @@ def test_only_trigger_functions_and_those_of_commands_run_as_their_owner_and_all
         "wake",
         *OF_PROCESSES_THAT_RUN_COMMANDS,
     }
+    assert [each["proname"] for each in functions if each["prosecdef"]] == [
+        "_check_secrets",
+        "_edge_at_commit",
+        "wake",
+    ]
     # _state is plain SQL without settings so that it is inlined into scans.
     unpinned = [each["proname"] for each in functions if 'search_path=""' not in (each["proconfig"] or [])]
     assert unpinned == ["_state"]

@@ -95,7 +95,6 @@ _WARNING = {
     Event.SCHEDULE_SKIPPED,
     Event.SCHEDULE_MISSED,
     Event.CALL_FAILED,
-    Event.CALLS_OFF,
     Event.KEYS_STALE,
     Event.VARIABLES_SKIPPED,
     Event.FUNCTION_LOG_DROPPED,

@@ -51,8 +51,6 @@ _NOT_PUBLIC = tuple(
 _GLOBAL_V6 = ipaddress.ip_network("2000::/3")
 """The only part of IPv6 that is given out for global unicast."""
 _SIX_TO_FOUR = ipaddress.ip_network("2002::/16")
-_TEREDO = ipaddress.ip_network("2001::/32")
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _IN_LAST_BITS = tuple(
     map(ipaddress.ip_network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96"))
 )
@@ -118,9 +116,6 @@ def _carried(address: Address) -> tuple[Address, ...]:
         return (ipaddress.IPv4Address(number & 0xFFFFFFFF),)
     if address in _SIX_TO_FOUR:
         return (ipaddress.IPv4Address(number >> 80 & 0xFFFFFFFF),)
-    if address in _TEREDO:
-        server, client = number >> 64 & 0xFFFFFFFF, ~number & 0xFFFFFFFF
-        return ipaddress.IPv4Address(server), ipaddress.IPv4Address(client)
     if number >> 32 & 0xFFFFFFFF in _ISATAP:
         return address, ipaddress.IPv4Address(number & 0xFFFFFFFF)
     return ()

@@ -16,7 +16,8 @@ begin
             using errcode = 'PM003', hint = 'For example: ''{"accept": "application/json"}''.';
     elsif exists (select from jsonb_each(headers) as header
                   where jsonb_typeof(header.value) in ('object', 'array')
-                     or header.key !~ '^[-!#$%&''*+.^_`|~0-9A-Za-z]+$' or header.value #>> '{}' ~ '[\x01-\x08\n-\x1f\x7f]')
+                     or header.key !~ '^[-!#$%&''*+.^_`|~0-9A-Za-z]+$'
+                     or header.value #>> '{}' ~ '[\x01-\x08\n-\x1f\x7f]')
     then
         raise exception 'headers have a name or a value that can''t be sent'
             using errcode = 'PM003', hint = 'Names are words without spaces; values are texts of one line.';

@@ -1,10 +1,11 @@
--- The URL with `params` (an object of texts) in its query, before a fragment.
+-- The URL with `params` (an object of texts) in its query. A fragment is left out: no server gets it.
 -- Called by call. Takes no locks. Errors: PM003.
 create or replace function postmill._with_params(url text, params jsonb) returns text
 language plpgsql immutable
 set search_path = ''
 as $$
 declare
+    bare  constant text := split_part(url, '#', 1);
     query text;
 begin
     if params is null or params = '{}' then
@@ -15,7 +16,6 @@ begin
     end if;
     select string_agg(postmill._url_encoded(key) || '=' || postmill._url_encoded(coalesce(value, '')), '&')
     into query from jsonb_each_text(params);
-    return regexp_replace(split_part(url, '#', 1), '[?&]$', '')
-        || case when position('?' in split_part(url, '#', 1)) > 0 then '&' else '?' end || query;
+    return bare || case when bare ~ '[?&]$' then '' when position('?' in bare) > 0 then '&' else '?' end || query;
 end
 $$;

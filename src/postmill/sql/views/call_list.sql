@@ -1,6 +1,6 @@
--- Every call that waits, runs or has ended in the last six hours, for people and dashboards. Without headers and bodies:
--- they may hold keys. `state`: waiting, running, retrying, answered (see `status_code`, which may be an error's),
--- failed (no answer, see `error`) or unknown.
+-- Every call that waits, runs or has ended in the last six hours, for people and dashboards. Without headers and
+-- bodies: they may hold keys. `state`: waiting, running, retrying, answered (see `status_code`, which may be that of an
+-- error), failed (no answer, see `error`) or unknown.
 create or replace view postmill.call_list as
 select asked.call_id,
        case when asked.started_at is not null then 'running' when asked.attempts > 0 then 'retrying' else 'waiting' end
