@@ -84,7 +84,8 @@ def test_the_facade_shows_what_pg_net_shows(db: Database) -> None:
     assert waiting[0]["headers"] == {"Content-Type": "application/json"}
 
     db.execute(
-        b"insert into postmill.call_responses (call_id, method, url, status_code, headers, content, attempts, created_by)"
+        b"insert into postmill.call_responses"
+        b" (call_id, method, url, status_code, headers, content, attempts, created_by)"
         b" values (7, 'GET', '', 200, '{}', 'hi', 1, current_user)"
     )
     assert [*row(db, "select * from net._http_response")] == [
@@ -115,8 +116,8 @@ def test_the_grants_for_calls_are_enough_and_not_more(db: Database, stranger: Da
     for forbidden in (
         "select headers from postmill.calls",
         "select * from postmill.call_responses",
-        "insert into postmill.calls (method, url, timeout_ms, created_by) values ('GET', 'https://x', 1, 'postgres')",
-        "insert into postmill.calls (method, url, timeout_ms, secrets) values ('GET', 'https://x', 1, '{KEY}')",
+        "insert into postmill.calls (method, url, timeout_ms, created_by) values ('', '', 1, 'postgres')",
+        "insert into postmill.calls (method, url, timeout_ms, secrets) values ('', '', 1, '{KEY}')",
         "update postmill.calls set url = ''",
         "select postmill.create_call_queue('jobs', url => 'https://x')",
         "select postmill.grant_secret('KEY', 'stranger')",

@@ -25,7 +25,8 @@ def test_nothing_is_open_to_everybody(db: Database) -> None:
     open_functions = rows(
         db,
         "select oid::regprocedure from pg_proc "
-        "where pronamespace in ('postmill'::regnamespace, 'net'::regnamespace) and has_function_privilege('public', oid, 'execute')",
+        "where pronamespace in ('postmill'::regnamespace, 'net'::regnamespace) "
+        "and has_function_privilege('public', oid, 'execute')",
     )
     open_tables = rows(
         db,

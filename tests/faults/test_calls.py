@@ -1,0 +1,119 @@
+"""Processes that make calls are killed in the middle of them: no call is sent twice, and each one ends."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.service.calling import making_calls, serving, until
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    import asyncpg
+
+    from tests.service.calling import Target
+
+ROOT = Path(__file__).parents[2]
+CALLS = 2000
+MANY = f"select net.http_get($1 || '/' || n) from generate_series(1, {CALLS}) n"
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[Target]:
+    async with serving() as made:
+        yield made
+
+
+class Processes:
+    """Processes that make calls."""
+
+    def __init__(self, many: int, *arguments: str) -> None:
+        self._call = [sys.executable, "-m", "tests.faults.calls_process", *arguments]
+        self.running = [self._started() for _ in range(many)]
+
+    def kill_one(self) -> None:
+        """SIGKILL one of them, and start another in its place."""
+        place = random.randrange(len(self.running))
+        self.running[place].kill()
+        self.running[place].wait()
+        self.running[place] = self._started()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._call, cwd=ROOT)
+
+
+@contextmanager
+def processes(many: int, *arguments: str) -> Iterator[Processes]:
+    made = Processes(many, *arguments)
+    try:
+        yield made
+    finally:
+        for each in made.running:
+            each.kill()
+            each.wait()
+
+
+@pytest.mark.slow
+async def test_no_call_is_sent_twice_by_processes_that_are_killed(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    with processes(3, database_url, target.url) as racing:
+        for kills in range(1, 6):
+            await adb.execute(MANY, f"{target.url}/{kills}")
+            part = kills * CALLS - CALLS // 2
+            await until(lambda part=part: enough(target, part))  # type: ignore[misc]
+            racing.kill_one()
+        await until(lambda: adb.fetchval("select count(*) = 0 from postmill.calls where started_at is null"))
+    await adb.execute("update postmill.calls set lost_at = clock_timestamp() - interval '1 second'")
+    await adb.execute("select postmill.tidy_calls(100000)")
+    assert max(target.at.values()) == 1
+    answers = await adb.fetchrow(
+        "select count(*) as ended, count(*) filter (where outcome_unknown) as unknown"
+        " from postmill.call_responses"
+    )
+    assert answers is not None
+    assert answers["ended"] == 5 * CALLS
+    assert 0 < answers["unknown"] < CALLS, "some were cut off, and most were answered"
+
+
+async def enough(target: Target, calls: int) -> bool:
+    return target.at.total() >= calls
+
+
+@pytest.mark.slow
+async def test_without_the_lock_calls_are_sent_twice(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """The control of the test above: what it counts does happen."""
+    with processes(3, database_url, target.url, "unlocked"):
+        for _ in range(20):
+            await adb.execute(MANY, target.url)
+            if max(target.at.values(), default=0) > 1:
+                break
+        await until(lambda: more_than_one(target))
+
+
+async def more_than_one(target: Target) -> bool:
+    return max(target.at.values(), default=0) > 1
+
+
+async def test_the_job_of_a_process_that_was_killed_is_taken_by_another(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """A crashed worker's job stayed claimed for ever."""
+    target.answers["/functions/v1/resize"] = target.hang
+    await adb.execute("select postmill.create_call_queue('jobs', function => 'resize', workers => 1)")
+    await adb.execute("select postmill.send('jobs', '{}')")
+    with processes(1, database_url, target.url):
+        await target.arrived.wait()
+    target.answers.clear()
+    async with making_calls(database_url, target):
+        await until(lambda: adb.fetchval("select count(*) = 1 from postmill.results"))
+    assert target.at == {"/functions/v1/resize": 2}
