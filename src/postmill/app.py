@@ -224,7 +224,12 @@ def can_make_calls() -> bool:
     return find_spec("aiohttp") is not None
 
 
-def run_calls(settings: Settings, where: Address, on_stop: Callable[[int], None]) -> None:
+def run_calls(
+    settings: Settings,
+    where: Address,
+    on_stop: Callable[[int], None],
+    probe: tuple[str, int] | None = None,
+) -> None:
     """Make calls until SIGINT or SIGTERM. Call queues of functions run here when the settings say where these
     are served. Raises ``Refused`` when aiohttp is not installed, or the project's keys can't be had.
     """
@@ -243,7 +248,7 @@ def run_calls(settings: Settings, where: Address, on_stop: Callable[[int], None]
                 hint="Set POSTMILL_JWT_SECRET as where functions are served, or leave functions_url out.",
             )
         host = FunctionHost(settings.functions_url, keys.service_role)
-    run(run_until_stopped(lambda: _calling(settings, where, host), on_stop))
+    run(run_until_stopped(lambda: _calling(settings, where, host), on_stop, probe))
 
 
 def _keys(settings: Settings) -> ProjectKeys:

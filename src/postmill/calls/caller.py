@@ -99,6 +99,9 @@ class Caller(Service):
         self._tidy_at = time.monotonic() + TIDY_S * random.random()  # noqa: S311 - spreads the processes
         self._policy = ExponentialRetry(None)
 
+        self.answered: Counter[str] = Counter()
+        """Attempts that ended, by the kind of their answer."""
+
     @property
     def running(self) -> int:
         """Calls that run now."""
@@ -188,6 +191,7 @@ class Caller(Service):
             answer = Answer(error=STOPPED if cut else summary_of(error), is_unknown=cut)
         again_s = self._again_s(row, answer)
         self._answers.add(row["call_id"], row["attempts"], answer, again_s)
+        self.answered[answer.kind] += 1
         if not answer.succeeded:
             self._say_failed(row, answer, again_s)
 

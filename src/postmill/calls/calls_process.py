@@ -6,6 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
+from postmill.calls.calls_probe import CallsProbe
 from postmill.model.errors import WorkerFailed
 from postmill.service.service import new_task
 from postmill.service.stop_requests import StopRequests
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-async def run(make: Callable[[], Calling], on_stop: Callable[[int], None]) -> None:
+async def run(
+    make: Callable[[], Calling], on_stop: Callable[[int], None], probe_at: tuple[str, int] | None = None
+) -> None:
     """Make calls until SIGINT or SIGTERM; a second one cuts what runs. ``on_stop`` is told how many calls run
-    at each. Raises :class:`WorkerFailed` when a part of it can't be kept alive.
+    at each. ``probe_at``: the host and port of the HTTP probe. Raises :class:`WorkerFailed` when a part of it
+    can't be kept alive.
     """
     asked, forced = asyncio.Event(), asyncio.Event()
     calling = make()
@@ -41,11 +45,16 @@ async def run(make: Callable[[], Calling], on_stop: Callable[[int], None]) -> No
         loop.add_signal_handler(number, requests.hear)
     for service in calling.services:
         service.on_giving_up.append(give_up)
+    probe = None if probe_at is None else CallsProbe(calling, *probe_at)
+    if probe is not None:
+        await probe.start()
     calling.start()
     try:
         await asked.wait()
     finally:
         await _ended(calling, forced)
+        if probe is not None:
+            await probe.stop()
         for number in _SIGNALS:
             loop.remove_signal_handler(number)
     if failed:

@@ -29,10 +29,23 @@ def calls() -> None:
 
 
 @calls.command()
+@click.option(
+    "--probe-port",
+    type=Whole(0, 65_535),
+    metavar="PORT",
+    help="Answer /live, /ready and /metrics over HTTP; 0 takes a free port.",
+)
+@click.option(
+    "--probe-host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="HOST",
+    help="Where the probe listens.",
+)
 @embedded_option
 @global_options
 @click.pass_obj
-def run(session: Session, *, embedded: bool) -> None:
+def run(session: Session, *, probe_port: int | None, probe_host: str, embedded: bool) -> None:
     """Make calls until Ctrl-C or SIGTERM.
 
     The first signal lets calls that run end, for up to 10 s; a second one cuts them. postmill serve and
@@ -52,7 +65,12 @@ def run(session: Session, *, embedded: bool) -> None:
         app.prepare(settings, where)
         if not is_child:
             session.tell_database(settings, where)
-        app.run_calls(settings, where, lambda running: session.output.note(f"Stopping: {running} calls run."))
+        app.run_calls(
+            settings,
+            where,
+            lambda running: session.output.note(f"Stopping: {running} calls run."),
+            None if probe_port is None else (probe_host, probe_port),
+        )
 
 
 @calls.command("list")

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from postmill.db.tools import reads, schedules
+from postmill.db.tools import calls, reads, schedules
 
 if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
@@ -35,6 +35,8 @@ class Frame:
     """Groups whose messages wait for a limit. Not shown when there are none."""
     schedules: list[dict[str, Any]] = field(default_factory=list)
     """Schedules with trouble, and those whose tick comes next. Not shown when there are none."""
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    """Hosts to which calls run, wait or fail. Not shown when there are none."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -59,6 +61,7 @@ class Reader:
             reads.latest_failures(self._connection, limit=MAX_FAILURES),
             reads.held_up(self._connection, limit=MAX_GROUPS),
             schedules.pressing(self._connection, limit=MAX_SCHEDULES),
+            calls.hosts(self._connection),
         )
 
 

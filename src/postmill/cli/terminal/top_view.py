@@ -34,10 +34,11 @@ SECTIONS = {
     "held_up": ("queue", "group", "held_up_by"),
     "workers": ("worker", "queue", "state", "in_flight", "max_concurrent", "host", "pid", "heartbeat_age_s"),
     "schedules": ("schedule", "state", "queue", "next_at", "last_at", "last_status", "problem"),
+    "calls": ("host", "running", "waiting", "failed", "last_error"),
     "failures": ("failed_at", "queue", "msg_id", "attempt", "kind", "error"),
 }
 """What is shown of each part, in this order."""
-OPTIONAL = frozenset({"held_up", "schedules"})
+OPTIONAL = frozenset({"held_up", "schedules", "calls"})
 """Parts that are left out when they are empty."""
 
 
@@ -87,12 +88,12 @@ def _parts(frame: Frame) -> Iterator[tuple[str, tuple[str, ...]]]:
 def _shown(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
     """The values of ``columns``; two fields that belong together are shown in one."""
     error = f"{row.get('error_type') or ''}: {row.get('error_message') or ''}".strip(": ")
-    queue = f"{row['queue']} (paused)" if row.get("paused") else row["queue"]
+    queue = f"{row['queue']} (paused)" if row.get("paused") else row.get("queue")
     return {column: {**row, "error": error, "queue": queue}[column] for column in columns}
 
 
 def _style(row: Mapping[str, Any], column: str, text: str) -> str:
-    if (column in {"dead", "error", "problem"} and row[column]) or text.strip() == "failed":
+    if (column in {"dead", "error", "problem", "failed"} and row[column]) or text.strip() == "failed":
         return styled(text, RED)
     if column == "queue":
         return styled(text, YELLOW) if row[column].endswith(" (paused)") else styled(text, BOLD)

@@ -16,8 +16,8 @@ LATE_S = 60.0
 """A call that has waited for so many seconds is reported. A process that makes calls takes one within 15 s:
 after a minute there is none, or its hosts are too slow.
 """
-FAILING = 5
-"""Failing hosts that are shown: what fits below the other tables."""
+HOSTS = 10
+"""Hosts that are shown: what fits below the other tables."""
 
 
 def listed(connection: Connection, *, state: str | None, limit: int) -> list[dict[str, Any]]:
@@ -34,9 +34,9 @@ def one(connection: Connection, call_id: int) -> dict[str, Any]:
     return {**found, **(answer or {})}
 
 
-def failing_hosts(connection: Connection) -> list[dict[str, Any]]:
-    """Hosts whose calls fail, most first."""
-    return connection.execute(statement("read_failing_hosts"), (FAILING,)).fetchall()
+def hosts(connection: Connection) -> list[dict[str, Any]]:
+    """Hosts with calls that run, wait, or have failed lately; those that fail most first."""
+    return connection.execute(statement("read_call_hosts"), (HOSTS,)).fetchall()
 
 
 def create_queue(connection: Connection, name: str, *values: object) -> None:
@@ -63,7 +63,7 @@ def checked(connection: Connection, _: Address) -> Finding:
             "Run one of these, with calls on and postmill[calls] installed: postmill calls run, serve or dev"
         )
         return Finding("calls", "warn", what, fix)
-    failing = failing_hosts(connection)
+    failing = [row for row in hosts(connection) if row["failed"]]
     if failing:
         worst = failing[0]
         what = f"{worst['failed']} calls to {worst['host']} failed in five minutes: {worst['last_error']}"

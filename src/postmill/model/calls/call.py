@@ -58,6 +58,19 @@ class Answer:
         return self.error is None and self.status is not None and 200 <= self.status < 300
 
     @property
+    def kind(self) -> str:
+        """How it ended, for metrics: ``succeeded``, ``error_status``, ``timed_out``, ``unknown``, ``refused``
+        or ``failed``.
+        """
+        if self.succeeded:
+            return "succeeded"
+        if self.timed_out:
+            return "timed_out"
+        if self.is_unknown:
+            return "unknown"
+        return "refused" if self.is_refused else "failed" if self.error else "error_status"
+
+    @property
     def may_pass(self) -> bool:
         """Whether another attempt may succeed."""
         if self.status is None:
