@@ -55,6 +55,7 @@ __all__ = [
     "Serving",
     "bare_connection",
     "can_make_calls",
+    "check_calls",
     "check_database_is_named",
     "connection",
     "database",
@@ -224,6 +225,12 @@ def can_make_calls() -> bool:
     return find_spec("aiohttp") is not None
 
 
+def check_calls() -> None:
+    """Raises ``Refused`` when what calls need is not installed."""
+    if not can_make_calls():
+        raise Refused("Calls can't be made here.", why="aiohttp is not installed.", hint=INSTALL_CALLS)
+
+
 def run_calls(
     settings: Settings,
     where: Address,
@@ -233,8 +240,7 @@ def run_calls(
     """Make calls until SIGINT or SIGTERM. Call queues of functions run here when the settings say where these
     are served. Raises ``Refused`` when aiohttp is not installed, or the project's keys can't be had.
     """
-    if not can_make_calls():
-        raise Refused("Calls can't be made here.", why="aiohttp is not installed.", hint=INSTALL_CALLS)
+    check_calls()
     from postmill.auth import key_file  # noqa: PLC0415
     from postmill.calls.calls_process import run as run_until_stopped  # noqa: PLC0415
     from postmill.engine.worker_process import run  # noqa: PLC0415

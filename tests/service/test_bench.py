@@ -176,6 +176,7 @@ WAYS = [
             "messages/s",
             ["ratio_none", "ratio_all", "ratio_mixed", "wait_p50_ms", "wait_p95_ms", "wait_p99_ms"],
         ),
+        (["calls", "--calls", "300"], "requests/s", ["requests_per_s"]),
         (["unique", "--messages", "1000", "--rounds", "1"], "messages/s", ["ratio_100", "ratio_1000"]),
         (["reads", "--queues", "2", "--messages", "700"], "ms", ["overview_ms", "running_ms"]),
         (

@@ -73,6 +73,7 @@ EXAMPLES = {
     "bench depth": "postmill bench depth",
     "bench functions": "postmill bench functions --seconds 2",
     "bench schedules": "postmill bench schedules --schedules 1000",
+    "bench calls": "postmill bench calls --calls 5000",
     "bench plain": "postmill bench plain",
     "bench groups": "postmill bench groups --messages 5000",
     "bench priority": "postmill bench priority",

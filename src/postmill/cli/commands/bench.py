@@ -210,6 +210,20 @@ def schedules_command(session: Session, /, **options: Any) -> None:
     run(session, lambda where, say: schedules(where, SchedulesOptions(**options), say))
 
 
+@bench.command("calls")
+@click.option("--calls", type=Whole(100), default=20_000, show_default=True, help="Asked for in SQL.")
+@json_option
+@global_options
+@click.pass_obj
+def calls_command(session: Session, /, **options: Any) -> None:
+    """How many HTTP requests a second are made, from the row of a call to the row of its answer."""
+    from postmill import app
+    from postmill.bench.calls import CallsOptions, calls
+
+    app.check_calls()
+    run(session, lambda where, say: calls(where, CallsOptions(**options), say))
+
+
 @bench.command("functions")
 @click.option(
     "--requests",

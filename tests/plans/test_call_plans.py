@@ -1,0 +1,62 @@
+"""The hot statements of calls use their indexes, whatever the statistics say."""
+
+from __future__ import annotations
+
+import pytest
+
+from postmill.sql.catalog import statement
+from tests.plans.explaining import Database, explained
+
+WAITING = """
+insert into postmill.calls (method, url, timeout_ms)
+select 'GET', 'https://slow/', 1 from generate_series(1, 5000);
+insert into postmill.calls (method, url, timeout_ms, started_at, lost_at, attempts)
+select 'GET', 'https://running/', 1, clock_timestamp(), clock_timestamp() + interval '1 hour', 1
+from generate_series(1, 5000);
+insert into postmill.call_responses (call_id, method, url, attempts, created_by)
+select n, 'GET', '', 1, current_user from generate_series(100001, 105000) n
+"""
+pins = pytest.mark.parametrize("pins", ["session", "local"])
+
+
+@pytest.fixture
+def full(db: Database) -> Database:
+    """Ten thousand calls and five thousand responses; autovacuum has not been there."""
+    db.execute(b"alter table postmill.calls set (autovacuum_enabled = off)")
+    db.execute(WAITING.encode())
+    return db
+
+
+@pins
+def test_a_claim_reads_as_many_rows_as_it_takes(full: Database, pins: str) -> None:
+    plan = explained(full, statement("calls_claim"), [100, [], [], [], 100, 0], pins=pins)
+    assert "calls_waiting" in plan.indexes("calls")
+    assert plan.read_whole() == set()
+    assert plan.rows_read("calls") <= 3 * 100, "found, joined, updated"
+
+
+@pins
+def test_an_answer_reads_its_own_rows(full: Database, pins: str) -> None:
+    ids = [
+        row["call_id"]
+        for row in full.execute(b"select call_id from postmill.calls where attempts = 1 limit 50")
+    ]
+    columns = [
+        ids,
+        [1] * 50,
+        [200] * 50,
+        *([[None] * 50] * 3),
+        [False] * 50,
+        [None] * 50,
+        [False] * 50,
+        [None] * 50,
+    ]
+    plan = explained(full, statement("calls_answer"), columns, pins=pins)
+    assert plan.read_whole() == set()
+    assert plan.rows_read("calls") <= 4 * 50
+
+
+def test_the_next_call_is_one_row(full: Database) -> None:
+    plan = explained(full, statement("calls_next"), [], pins="local")
+    assert plan.indexes("calls") == {"calls_waiting"}
+    assert plan.rows_read("calls") == 1
