@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -166,14 +166,25 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
         try:
             async with (
                 _schedules(settings, where, readiness),
-                _calls(settings, where, readiness, FunctionHost(url, keys.service_role)),
+                _calls(settings, where, readiness, FunctionHost(url, keys.service_role)) as end_calls,
             ):
-                await _serving_process(settings, where, how, server, url, keys, readiness).run()
+                told = _telling(how, end_calls)
+                await _serving_process(settings, where, told, server, url, keys, readiness).run()
         finally:
             if probe is not None:
                 await probe.close()
 
     run(serve())
+
+
+def _telling(how: Serving, end_calls: Callable[[], None]) -> Serving:
+    """``how``, with a request to stop told to what makes calls first."""
+
+    def stop(forcing: bool) -> None:
+        end_calls()
+        how.on_stop(forcing)
+
+    return replace(how, on_stop=stop)
 
 
 @asynccontextmanager
@@ -192,22 +203,24 @@ async def _schedules(settings: Settings, where: Address | None, readiness: Readi
 @asynccontextmanager
 async def _calls(
     settings: Settings, where: Address | None, readiness: Readiness, host: FunctionHost
-) -> AsyncIterator[None]:
-    """Make calls beside what is served, also to what is served."""
+) -> AsyncIterator[Callable[[], None]]:
+    """Make calls beside what is served, also to what is served. What it yields begins their end: no call is
+    begun that would meet functions which end.
+    """
     if where is None or not settings.makes_calls:
-        yield
+        yield lambda: None
         return
     if not can_make_calls():
         from postmill.service.events import Events  # noqa: PLC0415
 
         Events().emit(Event.CALLS_OFF, reason=f"aiohttp is not installed: {INSTALL_CALLS}")
-        yield
+        yield lambda: None
         return
     calling = _calling(settings, where, host)
     readiness.checks.append(lambda: calling.trouble)
     calling.start()
     try:
-        yield
+        yield calling.ask_to_stop
     finally:
         await calling.stop()
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.faults.pooler import pooler
+from tests.servers import session
 from tests.service.calling import making_calls, serving, until
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from tests.servers import PrivateServer
     from tests.service.calling import Target
 
 ROOT = Path(__file__).parents[2]
@@ -117,3 +120,38 @@ async def test_the_job_of_a_process_that_was_killed_is_taken_by_another(
     async with making_calls(database_url, target):
         await until(lambda: adb.fetchval("select count(*) = 1 from postmill.results"))
     assert target.at == {"/functions/v1/resize": 2}
+
+
+async def test_calls_are_made_behind_a_pooler(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """No notification arrives there, and two statements in a row may reach two server sessions."""
+    with pooler(database_url) as pooled:
+        async with making_calls(pooled.url, target):
+            await adb.execute("select postmill.create_call_queue('jobs', function => 'resize')")
+            await adb.execute("select postmill.send('jobs', '{}')")
+            await adb.execute("select net.http_get($1)", target.url + "/get")
+            await until(lambda: adb.fetchval("select count(*) = 1 from postmill.call_responses"))
+            await until(lambda: adb.fetchval("select count(*) = 1 from postmill.results"))
+    assert target.at == {"/get": 1, "/functions/v1/resize": 1}
+
+
+async def test_an_outage_of_the_database_loses_no_answer(server: PrivateServer, target: Target) -> None:
+    """The answer arrives while the server is down: it is written when that is back."""
+    target.answers["/slow"] = target.hang
+    with session(server.url) as db:
+        db.execute(b"select net.http_get($1, timeout_milliseconds => 60000)", [target.url + "/slow"])
+    async with making_calls(server.url):
+        await target.arrived.wait()
+        server.stop("immediate")
+        target.release.set()
+        server.start()
+
+        async def written() -> bool:
+            with session(server.url) as db:
+                return (
+                    db.execute(b"select from postmill.call_responses where status_code = 200").rowcount == 1
+                )
+
+        await until(written)
+    assert target.at == {"/slow": 1}

@@ -301,3 +301,43 @@ async def test_calls_outlive_a_crash_of_the_server(server: PrivateServer, target
     async with making_calls(server.url):
         await target.arrived.wait()
     assert target.at == {"/after": 1}
+
+
+async def test_an_answer_that_can_not_be_stored_keeps_no_other(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    await adb.execute(
+        "alter table postmill.call_responses add constraint picky check (content is distinct from 'poison')"
+    )
+    target.answers["/poison"] = answering(200, "poison")
+    async with making_calls(database_url):
+        await adb.execute("select net.http_get($1 || n) from generate_series(1, 5) n", target.url + "/good")
+        poisoned = await adb.fetchval("select net.http_get($1)", target.url + "/poison")
+        await adb.execute("select net.http_get($1 || n) from generate_series(6, 9) n", target.url + "/good")
+        found = await answered(adb, poisoned)
+        await until(
+            lambda: adb.fetchval("select count(*) = 9 from postmill.call_responses where content <> ''")
+        )
+    assert (found["status_code"], found["error_msg"]) == (
+        200,
+        "the answer can't be stored: CheckViolationError",
+    )
+
+
+async def test_odd_bytes_in_headers_and_contents_are_stored(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """PostgreSQL holds neither NUL nor half a character."""
+
+    async def odd(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/\xff\xfe; charset=nonsense\r\nX-Odd: \xed\xa0\x80\r\n"
+        request.transport.write(head + b"Content-Length: 4\r\n\r\na\x00\xffb")
+        request.transport.close()
+        return web.Response()
+
+    target.answers["/odd"] = odd
+    async with making_calls(database_url):
+        found = await answered(adb, await adb.fetchval("select net.http_get($1)", target.url + "/odd"))
+    assert found["status_code"] == 200
+    assert found["content"] == "a\\x00\ufffdb"

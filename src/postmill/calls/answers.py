@@ -34,6 +34,8 @@ class Answers(Service):
         self._shared = shared
         self._backoff = OutageBackoff(outage)
         self._waiting: list[tuple[Any, ...]] = []
+        self._one_by_one = False
+        """Whether a batch was refused, and the answer that can't be stored is looked for."""
         self._arrived = asyncio.Event()
         self.on_put_off: list[Callable[[], object]] = []
         """Called when calls wait for their next attempt: what makes calls looks when these are due."""
@@ -61,15 +63,17 @@ class Answers(Service):
     async def run_once(self) -> bool:
         """Write a batch. Returns whether more is waiting."""
         self._arrived.clear()
-        batch = self._waiting[:BATCH]
+        batch = self._waiting[: 1 if self._one_by_one else BATCH]
         if not batch:
+            self._one_by_one = False
             return False
         try:
             await self._shared.execute(statement("calls_answer"), *map(list, zip(*batch, strict=True)))
         except Exception as error:
-            if not is_passing(error):
-                raise
-            await self._backoff.failed(error)
+            if is_passing(error):
+                await self._backoff.failed(error)
+            else:
+                self._refused(batch, error)
             return True
         del self._waiting[: len(batch)]
         self._backoff.worked()
@@ -77,6 +81,22 @@ class Answers(Service):
             for tell in self.on_put_off:
                 tell()
         return bool(self._waiting)
+
+    def _refused(self, batch: list[tuple[Any, ...]], error: Exception) -> None:
+        """One answer that can't be stored must keep no other: each is tried alone, and of that one only the
+        reason is kept. Raises ``error`` where that is refused too.
+        """
+        if len(batch) > 1:
+            self._one_by_one = True
+            return
+        (call_id, attempt, status, *_), reason = (
+            batch[0],
+            f"the answer can't be stored: {type(error).__name__}",
+        )
+        plain = (call_id, attempt, status, None, None, None, False, reason, False, None)
+        if batch[0] == plain:
+            raise error
+        self._waiting[0] = plain
 
     async def drain(self, seconds: float) -> None:
         """Write all that is left, and end; give up after ``seconds``."""

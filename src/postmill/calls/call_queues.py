@@ -90,7 +90,7 @@ class CallQueues(Service):
 
     async def drain(self) -> None:
         """End after what runs, within the engine's own grace. :meth:`stop` comes first."""
-        self._retire()
+        self.retire()
         if self._ending:
             await asyncio.wait(self._ending)
 
@@ -111,16 +111,17 @@ class CallQueues(Service):
             for queue in queues:
                 self._handlers[queue.queue].queue = queue
             return
-        self._retire()
+        self.retire()
         self._handlers = {queue.queue: self._make(queue) for queue in queues}
-        if queues:
+        if queues and not self.is_over():
             self._engine = Engine(list(self._handlers.values()), self._address)
             self._engine.on_over.append(self._over)
             await self._engine.start()
         self._names = names
         self._events.emit(Event.CALL_QUEUES_CHANGED, queues=", ".join(names) or "none")
 
-    def _retire(self) -> None:
+    def retire(self) -> None:
+        """Let the engine finish what it runs, and take no more."""
         engine, self._engine, self._names = self._engine, None, ()
         if engine is not None:
             engine.on_over.clear()

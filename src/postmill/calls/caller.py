@@ -22,7 +22,7 @@ import orjson
 from postmill.calls.hint import Hint
 from postmill.db.hot.outage import condition_of, is_missing, is_passing
 from postmill.model.calls.call import Answer, Call, MissingSecret, asked_wait_s, filled, hidden
-from postmill.model.error_text import summary_of
+from postmill.model.error_text import storable, summary_of
 from postmill.model.events import Event
 from postmill.model.queue.retry import ExponentialRetry
 from postmill.model.sqlstates import Condition
@@ -188,7 +188,7 @@ class Caller(Service):
             answer = await self._answer(row)
         except BaseException as error:
             cut = isinstance(error, asyncio.CancelledError)
-            answer = Answer(error=STOPPED if cut else summary_of(error), is_unknown=cut)
+            answer = Answer(error=STOPPED if cut else storable(summary_of(error)), is_unknown=cut)
         again_s = self._again_s(row, answer)
         self._answers.add(row["call_id"], row["attempts"], answer, again_s)
         self.answered[answer.kind] += 1

@@ -79,6 +79,12 @@ class Calling:
             service.start()
         self.events.emit(Event.CALLS_STARTED)
 
+    def ask_to_stop(self) -> None:
+        """Begin no further call: what these would reach may end before :meth:`stop` is called."""
+        self.caller.ask_to_stop()
+        self.queues.ask_to_stop()
+        self.queues.retire()
+
     async def stop(self) -> None:
         """Begin no further call, let those that run end, write their answers, and close everything."""
         await self.queues.stop_within(FLUSH_S)

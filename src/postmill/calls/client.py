@@ -104,7 +104,9 @@ class CallClient:
             allow_redirects=False,
             middlewares=(_Once(),),
         ) as response:
-            answer = Answer(response.status, _joined(response), response.headers.get("Content-Type"))
+            headers = _joined(response)
+            content_type = storable(response.headers.get("Content-Type", "")) or None
+            answer = Answer(response.status, headers, content_type)
             try:
                 content = await self._content(response)
             except TooLarge:
