@@ -11,7 +11,7 @@ import pytest
 
 from postmill import sql
 from postmill.db.tools import migration_plan, pgmq
-from postmill.db.tools.migrate import check_version, migrate, pending_sql
+from postmill.db.tools.migrate import check_version, migrate, pending_sql, uninstall
 from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing, SchemaTooNew
 from postmill.sql import catalog
 from tests.sql.asking import Database, column, rows, value
@@ -314,6 +314,19 @@ def test_a_schema_edge_worker_of_somebody_else_is_left_alone(empty: Database) ->
     assert column(empty, "select relname from pg_class where relnamespace = 'edge_worker'::regnamespace") == [
         "workers"
     ]
+
+
+def test_pg_net_and_vault_are_left_alone_and_calls_work_beside_them(empty: Database) -> None:
+    """Schemas of their names stand in for them."""
+    empty.execute(b"create schema net; create table net.http_request_queue (mine int); create schema vault")
+    migrate(empty)
+    assert column(empty, "select relname from pg_class where relnamespace = 'net'::regnamespace") == [
+        "http_request_queue"
+    ]
+    assert column(empty, "select proname from pg_proc where pronamespace = 'net'::regnamespace") == []
+    assert column(empty, "select postmill.call('https://example.com')") == [1]
+    uninstall(empty)
+    assert column(empty, "select count(*) from net.http_request_queue") == [0]
 
 
 def test_a_pgmq_too_old_is_refused_in_words(empty: Database) -> None:

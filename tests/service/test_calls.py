@@ -341,3 +341,13 @@ async def test_odd_bytes_in_headers_and_contents_are_stored(
         found = await answered(adb, await adb.fetchval("select net.http_get($1)", target.url + "/odd"))
     assert found["status_code"] == 200
     assert found["content"] == "a\\x00\ufffdb"
+
+
+async def test_large_answers_are_not_written_in_one_statement(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    target.answers["/large"] = answering(200, "x" * (MOST_BYTES - 1))
+    async with making_calls(database_url):
+        await adb.execute("select net.http_get($1) from generate_series(1, 12)", target.url + "/large")
+        whole = "select count(*) = 12 from postmill.call_responses where length(content) = $1"
+        await until(lambda: adb.fetchval(whole, MOST_BYTES - 1))

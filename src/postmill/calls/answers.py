@@ -26,6 +26,14 @@ BATCH = 200
 """Answers in one statement at most. 200 take about 5 ms, and one row that is refused costs as many tries."""
 
 
+BATCH_CHARACTERS = 4 * 1024 * 1024
+"""Characters of their contents in one statement at most. 4 MiB: four answers of the largest size, and well
+within the ten seconds that a statement may take.
+"""
+CONTENT = 5
+"""Where the content stands in an answer's row."""
+
+
 class Answers(Service):
     """The answers of one process."""
 
@@ -63,7 +71,7 @@ class Answers(Service):
     async def run_once(self) -> bool:
         """Write a batch. Returns whether more is waiting."""
         self._arrived.clear()
-        batch = self._waiting[: 1 if self._one_by_one else BATCH]
+        batch = self._next_batch()
         if not batch:
             self._one_by_one = False
             return False
@@ -81,6 +89,15 @@ class Answers(Service):
             for tell in self.on_put_off:
                 tell()
         return bool(self._waiting)
+
+    def _next_batch(self) -> list[tuple[Any, ...]]:
+        """The first answers, as many as one statement may hold; at least one."""
+        size = 0
+        for place, answer in enumerate(self._waiting[: 1 if self._one_by_one else BATCH]):
+            size += len(answer[CONTENT] or "")
+            if size > BATCH_CHARACTERS and place:
+                return self._waiting[:place]
+        return self._waiting[: 1 if self._one_by_one else BATCH]
 
     def _refused(self, batch: list[tuple[Any, ...]], error: Exception) -> None:
         """One answer that can't be stored must keep no other: each is tried alone, and of that one only the
