@@ -5,7 +5,7 @@ it.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -30,8 +30,21 @@ BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of their contents in one statement at most. 4 MiB: four answers of the largest size, and well
 within the ten seconds that a statement may take.
 """
-CONTENT = 5
-"""Where the content stands in an answer's row."""
+
+
+class Row(NamedTuple):
+    """One answer, as the statement ``calls_answer`` takes it."""
+
+    call_id: int
+    attempt: int
+    status: int | None
+    content_type: str | None
+    headers: str | None
+    content: str | None
+    timed_out: bool
+    error: str | None
+    is_unknown: bool
+    again_s: float | None
 
 
 class Answers(Service):
@@ -41,7 +54,7 @@ class Answers(Service):
         super().__init__(events)
         self._shared = shared
         self._backoff = OutageBackoff(outage)
-        self._waiting: list[tuple[Any, ...]] = []
+        self._waiting: list[Row] = []
         self._one_by_one = False
         """Whether a batch was refused, and the answer that can't be stored is looked for."""
         self._arrived = asyncio.Event()
@@ -53,7 +66,7 @@ class Answers(Service):
         last.
         """
         self._waiting.append(
-            (
+            Row(
                 call_id,
                 attempt,
                 answer.status,
@@ -85,33 +98,32 @@ class Answers(Service):
             return True
         del self._waiting[: len(batch)]
         self._backoff.worked()
-        if any(answer[-1] is not None for answer in batch):
+        if any(answer.again_s is not None for answer in batch):
             for tell in self.on_put_off:
                 tell()
         return bool(self._waiting)
 
-    def _next_batch(self) -> list[tuple[Any, ...]]:
+    def _next_batch(self) -> list[Row]:
         """The first answers, as many as one statement may hold; at least one."""
         size = 0
         for place, answer in enumerate(self._waiting[: 1 if self._one_by_one else BATCH]):
-            size += len(answer[CONTENT] or "")
+            size += len(answer.content or "")
             if size > BATCH_CHARACTERS and place:
                 return self._waiting[:place]
         return self._waiting[: 1 if self._one_by_one else BATCH]
 
-    def _refused(self, batch: list[tuple[Any, ...]], error: Exception) -> None:
+    def _refused(self, batch: list[Row], error: Exception) -> None:
         """One answer that can't be stored must keep no other: each is tried alone, and of that one only the
         reason is kept. Raises ``error`` where that is refused too.
         """
         if len(batch) > 1:
             self._one_by_one = True
             return
-        (call_id, attempt, status, *_), reason = (
-            batch[0],
-            f"the answer can't be stored: {type(error).__name__}",
+        row, reason = batch[0], f"the answer can't be stored: {type(error).__name__}"
+        plain = row._replace(
+            content_type=None, headers=None, content=None, timed_out=False, error=reason, again_s=None
         )
-        plain = (call_id, attempt, status, None, None, None, False, reason, False, None)
-        if batch[0] == plain:
+        if row == plain:
             raise error
         self._waiting[0] = plain
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from postmill.calls.calls_probe import CallsProbe
@@ -12,7 +13,7 @@ from postmill.service.service import new_task
 from postmill.service.stop_requests import StopRequests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from postmill.calls.calling import Calling
     from postmill.service.service import Service
@@ -39,28 +40,36 @@ async def run(
         failed.append(service)
         asked.set()
 
-    requests = StopRequests(stop)
-    loop = asyncio.get_running_loop()
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, requests.hear)
     for service in calling.services:
         service.on_giving_up.append(give_up)
     probe = None if probe_at is None else CallsProbe(calling, *probe_at)
     if probe is not None:
         await probe.start()
-    calling.start()
-    try:
-        await asked.wait()
-    finally:
-        await _ended(calling, forced)
-        if probe is not None:
-            await probe.stop()
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
+    with _heard(stop):
+        calling.start()
+        try:
+            await asked.wait()
+        finally:
+            await _ended(calling, forced)
+            if probe is not None:
+                await probe.stop()
     if failed:
         raise WorkerFailed(
             "Calls can't be made any more.", why=failed[0].trouble or "", hint="Start it again."
         )
+
+
+@contextmanager
+def _heard(stop: Callable[[], None]) -> Iterator[None]:
+    """Signals ask for the end."""
+    loop, requests = asyncio.get_running_loop(), StopRequests(stop)
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, requests.hear)
+    try:
+        yield
+    finally:
+        for number in _SIGNALS:
+            loop.remove_signal_handler(number)
 
 
 async def _ended(calling: Calling, forced: asyncio.Event) -> None:

@@ -1,6 +1,6 @@
 -- Hosts to which calls run or wait, and those whose calls had no answer, or one of 500 and above, in the last five
--- minutes; the failing ones first. Counts at most 10,000 calls of each kind. Called by the command line. Takes no locks.
--- Errors: none.
+-- minutes; the failing ones first. Counts at most 10,000 calls of each kind. Called by the command line. Takes no
+-- locks. Errors: none.
 select host, sum(running)::bigint as running, sum(waiting)::bigint as waiting, sum(failed)::bigint as failed,
        max(last_error) as last_error
   from ((select host, count(started_at) as running, count(*) - count(started_at) as waiting, 0 as failed,
