@@ -167,6 +167,13 @@ schedules_option = click.option(
     callback=_remember,
     help="Whether this process fires schedules (default: on).",
 )
+calls_option = click.option(
+    "--calls",
+    type=click.Choice(["on", "off"]),
+    expose_value=False,
+    callback=_remember,
+    help="Whether this process makes calls (default: on).",
+)
 embedded_option = click.option(
     "--embedded", is_flag=True, help="Without an address: use the project's own Postgres, and make one."
 )

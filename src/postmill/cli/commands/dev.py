@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmill.cli.dev_child import Child
-from postmill.cli.options import global_options, schedules_option
+from postmill.cli.options import calls_option, global_options, schedules_option
 from postmill.model.config.project_file import FILE_NAME
 from postmill.service.stop_requests import StopRequests
 
@@ -39,6 +39,7 @@ killed. 10 s: the developer is waiting for the change, and what is cut off comes
 @click.argument("path", default=None, required=False, type=click.Path(path_type=Path))
 @click.option("--no-reload", is_flag=True, help="Do not watch the files.")
 @schedules_option
+@calls_option
 @global_options
 @click.pass_obj
 def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
@@ -168,6 +169,7 @@ class _Development:
         environment |= {"POSTMILL_DB_URL": self.address.url, "POSTMILL_LOG_LEVEL": settings.log_level}
         environment["POSTMILL_LOG_FORMAT"] = settings.log_format
         environment["POSTMILL_SCHEDULES"] = "on" if settings.fires_schedules else "off"
+        environment["POSTMILL_CALLS"] = "on" if settings.makes_calls else "off"
         if settings.call_addresses is None:  # what a developer calls runs on this machine too
             environment["POSTMILL_CALL_ADDRESSES"] = "any"
         if self.address.direct_url:

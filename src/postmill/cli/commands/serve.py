@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli.options import Whole, embedded_option, env_file_option, global_options, schedules_option
+from postmill.cli.options import (
+    Whole,
+    calls_option,
+    embedded_option,
+    env_file_option,
+    global_options,
+    schedules_option,
+)
 from postmill.model.errors import AlreadyStarted, NotFound, Refused
 
 if TYPE_CHECKING:
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
     help="As --env-file, but the file may come later.",
 )
 @schedules_option
+@calls_option
 @embedded_option
 @global_options
 @click.pass_obj

@@ -120,3 +120,16 @@ def test_settings_show_no_address_when_printed() -> None:
         {"db_url": "postgresql://u:hunter2@h/db", "listen_url": "postgresql://u:hunter2@h/db"}
     )
     assert "hunter2" not in repr(settings)
+
+
+def test_what_is_said_of_calls() -> None:
+    usual = resolved()
+    assert (usual.makes_calls, usual.call_addresses, usual.functions_url) == (True, None, None)
+    toml = {"calls": {"make": False, "addresses": "10.0.0.0/8", "functions_url": "http://host:1/"}}
+    said = resolved(toml=toml)
+    assert (said.makes_calls, said.functions_url) == (False, "http://host:1")
+    assert said.call_addresses is not None
+    assert said.call_addresses.refusal("10.1.2.3") is None
+    assert resolved({"calls": "on"}, {"POSTMILL_CALLS": "off"}, toml).makes_calls
+    with pytest.raises(InvalidOption, match="privat"):
+        resolved(environ={"POSTMILL_CALL_ADDRESSES": "privat"})
