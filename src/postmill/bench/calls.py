@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from postmill.bench.arena import connect
 from postmill.bench.environment import environment
 from postmill.bench.report import Report
+from postmill.calls.caller import MOST_A_HOST
 from postmill.calls.calling import Calling
 from postmill.calls.client import CallClient
 from postmill.model.calls.address_guard import AddressGuard
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from postmill.bench.arena import Connection
     from postmill.model.config.address import Address
 
-AT_ONCE = 100
+AT_ONCE = MOST_A_HOST
 """Requests at once without a database: as many as calls run to one host."""
 BODY = '{"a": 1}'
 GIVE_UP_S = 300.0

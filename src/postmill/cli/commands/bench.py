@@ -211,7 +211,7 @@ def schedules_command(session: Session, /, **options: Any) -> None:
 
 
 @bench.command("calls")
-@click.option("--calls", type=Whole(100), default=20_000, show_default=True, help="Asked for in SQL.")
+@click.option("--calls", type=Whole(200), default=20_000, show_default=True, help="Asked for in SQL.")
 @json_option
 @global_options
 @click.pass_obj
