@@ -63,8 +63,8 @@ __all__ = [
     "find_project",
     "load_settings",
     "prepare",
-    "run_schedules",
     "run_calls",
+    "run_schedules",
     "run_workers",
     "serve_functions",
 ]

@@ -24,12 +24,8 @@ def test_removes_what_is_ours_and_no_queue(empty: Database) -> None:
 
     uninstall(empty)
 
-    ours = "('postmill', 'postmill_commands', 'edge_worker', 'cron')"
+    ours = "('postmill', 'postmill_commands', 'edge_worker', 'cron', 'net')"
     assert column(empty, f"select nspname from pg_namespace where nspname in {ours}") == []
-    assert (
-        column(empty, "select nspname from pg_namespace where nspname in ('postmill', 'edge_worker', 'net')")
-        == []
-    )
     assert rows(empty, "select from pg_trigger where tgrelid = 'pgmq.q_jobs'::regclass") == []
     assert column(empty, "select pgmq.send('jobs', '2')") == [2]
     assert value(empty, "select count(*) from pgmq.q_jobs") == 2

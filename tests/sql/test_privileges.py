@@ -142,15 +142,11 @@ def test_only_trigger_functions_and_those_of_commands_run_as_their_owner_and_all
         "order by proname",
     )
     assert {each["proname"] for each in functions if each["prosecdef"]} == {
+        "_check_secrets",
         "_edge_at_commit",
         "wake",
         *OF_PROCESSES_THAT_RUN_COMMANDS,
     }
-    assert [each["proname"] for each in functions if each["prosecdef"]] == [
-        "_check_secrets",
-        "_edge_at_commit",
-        "wake",
-    ]
     # _state is plain SQL without settings so that it is inlined into scans.
     unpinned = [each["proname"] for each in functions if 'search_path=""' not in (each["proconfig"] or [])]
     assert unpinned == ["_state"]

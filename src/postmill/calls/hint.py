@@ -24,7 +24,7 @@ class Hint:
         shared.on_connect(self._listen)
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
-        self.arrives = not self._shared.pooled
+        self.arrives = not self._shared.address.pooled
         if self.arrives:
             await connection.add_listener(self._channel, self._heard)
             connection.add_termination_listener(self._cut)
