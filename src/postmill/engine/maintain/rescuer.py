@@ -66,14 +66,16 @@ class Rescuer(TimedService):
             row = await self._shared.fetchrow(statement("others_hold"), self._own_ids)
             if not row["held"]:
                 return False
-        self._in_doubt = False
-        returned, suspects = await self._rescue()
+        self._in_doubt, self._due_at = False, now + LOOK_EVERY_S  # a doubt that comes meanwhile holds
+        try:
+            returned, suspects = await self._rescue()
+        except BaseException:
+            self.doubt()
+            raise
         if returned >= MAX_CLAIMS:
-            self._in_doubt, self._due_at = True, now
+            self.doubt()
         elif suspects:
-            self._in_doubt, self._due_at = True, time.monotonic() + SUSPICION_S
-        else:
-            self._due_at = now + LOOK_EVERY_S
+            self._in_doubt, self._due_at = True, min(self._due_at, time.monotonic() + SUSPICION_S)
         return returned >= MAX_CLAIMS
 
     async def _rescue(self) -> tuple[int, int]:
