@@ -113,6 +113,8 @@ def test_no_call_reads_a_table_from_its_start(used: Database, name: str) -> None
 @pytest.mark.parametrize("name", CALLS)
 def test_no_call_compares_each_row_with_each(used: Database, name: str) -> None:
     plans: list[str] = []
+    if not used.execute(EXPLAINS).fetchall():
+        pytest.skip("this server has no auto_explain")  # the embedded one of version 16
     used.execute(b"load 'auto_explain'")
     with used.transaction(force_rollback=True):
         used.execute(EXPLAINING)
@@ -123,6 +125,10 @@ def test_no_call_compares_each_row_with_each(used: Database, name: str) -> None:
     assert max(removed, default=0) <= COMPARED, removed[max(removed)]
 
 
+EXPLAINS = b"""
+select name from pg_ls_dir((select setting from pg_config where name = 'PKGLIBDIR')) as name
+where name like 'auto_explain.%'
+"""
 EXPLAINING = b"""
 select set_config('auto_explain.log_min_duration', '0', true),
        set_config('auto_explain.log_analyze', 'on', true),

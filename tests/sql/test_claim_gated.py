@@ -112,6 +112,27 @@ def test_more_groups_than_one_claim_looks_at_come_one_after_the_other(db: Databa
     assert sorted(seen) == list(range(1, 61))
 
 
+def test_a_claim_that_has_enough_ends_no_round(db: Database, queue: str) -> None:
+    """The next round would have looked at no group, and what waits was passed by for a minute."""
+    send(db, "a", "b")
+    first = claim_gated(db, 1)
+    assert (first["last_key"], first["wrapped"], first["rank_behind"]) == ("b", False, None)
+    assert first["rank_ahead"] is not None
+    second = claim_gated(db, 1, after="b")
+    assert (second["msg_ids"], second["wrapped"]) == ([2], True)
+
+
+def test_groups_are_looked_at_until_enough_are_found(db: Database, queue: str) -> None:
+    """Twenty that are full keep a claim from none of those behind them, and from no message after it."""
+    db.execute(b"select postmill.limit_groups($1, 1)", [queue])
+    full = [f"a{number:02}" for number in range(20)]
+    send(db, *full)
+    assert len(claim_gated(db)["msg_ids"]) == len(full)
+    send(db, *full, "b", "c")
+    found = claim_gated(db, 2)
+    assert (len(found["msg_ids"]), found["is_full"], found["last_key"]) == (2, True, "c")
+
+
 def test_nothing_starts_before_its_time(db: Database, queue: str) -> None:
     db.execute(b"select postmill.send('re-size', '1', delay => '1 hour', group_key => 'a')")
     assert claim_gated(db)["msg_ids"] == []

@@ -76,6 +76,7 @@ begin
             is_all := true;
             return;
         else
+            exit when left_over = 0 or cardinality(keys) >= enough;  -- a round that looked at nothing would end
             wrapped := true;
             lowest := '';
             highest := after_key;
