@@ -61,6 +61,10 @@ SESSIONS = {
     "default_transaction_isolation": "serializable",
     "default_transaction_deferrable": "on",
 }
+CUT_AT_BIRTH = 2
+"""Sessions that may be cut before their first statement, which takes these limits off, has ended: on a busy
+machine a millisecond is short. With the limits left on, each session is cut again and again.
+"""
 KINDS = ("works", "fails", "snoozes", "sends", "long", "rescued")
 CASES = {
     "forms": (FORMS, KINDS),
@@ -151,7 +155,8 @@ async def check(url: str, adb: asyncpg.Connection, kinds: Sequence[str]) -> None
         await adb.execute("update postmill.prunings set due_at = '-infinity'")
         await run.true_in_database("not exists (select from postmill.prunings where due_at = '-infinity')")
     assert await run.account() == {"queue": 0, "archive": completed, "dead": 1, "claims": 0}
-    assert run.events(Event.DATABASE_LOST, Event.WORKER_FAILED, Event.LEASE_LOST) == []
+    assert run.events(Event.WORKER_FAILED, Event.LEASE_LOST) == []
+    assert len(run.events(Event.DATABASE_LOST)) <= CUT_AT_BIRTH
     failures = "select kind from postmill.failures order by kind"
     assert [row["kind"] for row in await adb.fetch(failures)] == ["crash", "error", "error"]
     results = await adb.fetch("select result from postmill.results")
