@@ -364,3 +364,14 @@ async def test_a_role_that_may_not_sweep_still_works(database_url: str, function
         await send(run, "acme")
         assert (await finished(run, 2))["archive"] == 2
         assert run.events(Event.DATABASE_LOST, Event.SERVICE_FAILED) == []
+
+
+async def test_a_group_that_a_rate_holds_back_is_served_to_its_end(database_url: str) -> None:
+    """Each round through the groups but the first was over at once, and passed by what waited."""
+    truth = Truth()
+    async with running(database_url, truth.handler(max_concurrent=10)) as run:
+        await run.db.execute("select postmill.limit_queue('tasks', starts => 5, per => '300 ms')")
+        await send(run, *["a"] * 5)
+        await finished(run, 5)
+        await send(run, *["b"] * 30)
+        assert (await finished(run, 35))["archive"] == 35

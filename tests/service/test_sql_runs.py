@@ -123,16 +123,24 @@ async def test_runs_of_one_schedule_wait_for_each_other(database_url: str, adb: 
     )
 
 
+LOCKS = (
+    "for no key update of s skip locked",
+    " or not pg_try_advisory_lock(postmill._command_lock(run_id))",
+)
+
+
 async def test_without_the_lock_of_the_schedule_they_overlap(
     database_url: str, adb: asyncpg.Connection
 ) -> None:
-    """The control: what runs is counted under the lock of the schedule's row."""
+    """The control: what runs is counted under the lock of the schedule's row, and the run has a lock too."""
     source = await adb.fetchval("select pg_get_functiondef('postmill.claim_command'::regproc)")
-    assert "for no key update of s skip locked" in source
-    unlocked = source.replace("for no key update of s skip locked", "").replace(
+    for lock in LOCKS:
+        assert lock in source
+        source = source.replace(lock, "")
+    pausing = source.replace(
         "update postmill.schedule_runs as run", f"{PAUSE} update postmill.schedule_runs as run", 1
     )
-    await adb.execute(unlocked)
+    await adb.execute(pausing)
     await scheduled(adb, "select 1", "queue", runs=2)
     sessions = [await CommandSession.open(Address(database_url)) for _ in range(2)]
     try:

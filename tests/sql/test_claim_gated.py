@@ -122,6 +122,13 @@ def test_a_claim_that_has_enough_ends_no_round(db: Database, queue: str) -> None
     assert (second["msg_ids"], second["wrapped"]) == ([2], True)
 
 
+def test_a_round_that_finds_nothing_behind_begins_where_it_ended(db: Database, queue: str) -> None:
+    """It began behind the last group: it was over at once, and what waited was passed by for good."""
+    send(db, "b", "b", "b")
+    ended = claim_gated(db, 2, after="a")
+    assert (ended["msg_ids"], ended["wrapped"], ended["last_key"]) == ([1, 2], True, "a")
+
+
 def test_groups_are_looked_at_until_enough_are_found(db: Database, queue: str) -> None:
     """Twenty that are full keep a claim from none of those behind them, and from no message after it."""
     db.execute(b"select postmill.limit_groups($1, 1)", [queue])

@@ -30,8 +30,17 @@ IDLE_S = 15.0
 """
 _COMPUTED = frozenset({"content-length", "transfer-encoding", "connection"})
 """Headers that follow from the request itself: a wrong one would make two requests of one."""
-_refusals: ContextVar[list[str]] = ContextVar("refusals")
-"""Addresses that this call was refused; the client hides them in errors of its own."""
+
+
+class _Sockets:
+    """What the guard has said of the addresses of one call; aiohttp hides it in errors of its own."""
+
+    def __init__(self) -> None:
+        self.refusals: list[str] = []
+        self.any_opened = False
+
+
+_sockets: ContextVar[_Sockets] = ContextVar("sockets")
 
 
 class TooLarge(Exception):
@@ -75,18 +84,21 @@ class CallClient:
 
     async def call(self, call: Call) -> Answer:
         """Make one call. When it is cancelled, its connection is closed."""
-        refusals: list[str] = []
-        _refusals.set(refusals)
+        if not call.url.lower().startswith(("http://", "https://")):
+            return Answer(error="the URL begins with neither http:// nor https://", is_refused=True)
+        sockets = _Sockets()
+        _sockets.set(sockets)
         try:
             async with asyncio.timeout(call.timeout_s):
                 return await self._made(call)
         except TimeoutError:
             return Answer(error=f"no answer within {call.timeout_s:g} s", timed_out=True)
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            if refusals:
-                return Answer(error=f"the call is refused: {', '.join(refusals)}", is_refused=True)
-            refused = isinstance(error, aiohttp.NonHttpUrlClientError | ValueError)
-            return Answer(error=_in_words(error), is_refused=refused)
+            if sockets.any_opened:
+                return Answer(error=_in_words(error))
+            if sockets.refusals:
+                return Answer(error=f"the call is refused: {', '.join(sockets.refusals)}", is_refused=True)
+            return Answer(error=_in_words(error), is_refused=isinstance(error, ValueError))
 
     async def close(self) -> None:
         """Close its connections."""
@@ -142,9 +154,11 @@ class CallClient:
         """The socket for one address, the very one that is connected to next."""
         family, kind, protocol, _, address = found
         refusal = self._guard.refusal(str(address[0]))
+        sockets = _sockets.get(_Sockets())
         if refusal is not None:
-            _refusals.get([]).append(refusal)
+            sockets.refusals.append(refusal)
             raise AddressRefused(refusal)
+        sockets.any_opened = True
         return socket.socket(family, kind, protocol)
 
 
@@ -164,10 +178,15 @@ def _with(answer: Answer, *, content: str | None = None, error: str | None = Non
 def _decoded(content: bytes, charset: str | None) -> str:
     try:
         return storable(content.decode(charset or "utf-8", "replace"))
-    except LookupError:
+    except (LookupError, UnicodeError):
         return storable(content.decode("utf-8", "replace"))
 
 
 def _in_words(error: BaseException) -> str:
-    name = type(error).__name__
-    return storable(f"{name}: {error}".removesuffix(": "))
+    """Without the URL, which may hold a secret, and in another spelling than the secret's own."""
+    text = str(error)
+    if isinstance(error, aiohttp.ClientResponseError):
+        text = error.message
+    elif isinstance(error, aiohttp.InvalidURL):
+        text = "the URL can't be read"
+    return storable(f"{type(error).__name__}: {text}".removesuffix(": "))

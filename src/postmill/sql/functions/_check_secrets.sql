@@ -29,7 +29,8 @@ begin
         end if;
     end if;
     if tg_table_name = 'calls' then
-        new.host := coalesce(lower(substring(new.url from '^[^/?#]*//[^/?#]*')), '');
+        new.host := coalesce(lower(regexp_replace(
+            substring(new.url from '^[^/?#]*//[^/?#]*'), '//.*@', '//')), '');  -- without a user and a password
     end if;
     return new;
 end

@@ -26,14 +26,14 @@ begin
         continue when due.overlap <> 'allow' and exists (
             select from postmill.schedule_runs as run
             where run.schedule_id = due.schedule_id and run.status = 'running');
+        select run.run_id into run_id from postmill.schedule_runs as run
+        where run.schedule_id = due.schedule_id and run.status = 'pending' order by run.tick limit 1;
+        -- Anybody may hold a lock of this name: that run waits, and no other.
+        continue when not found or not pg_try_advisory_lock(postmill._command_lock(run_id));
         update postmill.schedule_runs as run
            set status = 'running', started_at = clock_timestamp(), pid = pg_backend_pid(), command = due.command
-         where run.schedule_id = due.schedule_id and run.status = 'pending'
-           and run.tick = (select min(first.tick) from postmill.schedule_runs as first
-                           where first.schedule_id = due.schedule_id and first.status = 'pending')
-        returning run.run_id, run.tick into run_id, tick;
-        continue when not found;
-        perform pg_advisory_lock(postmill._command_lock(run_id));
+         where run.run_id = claim_command.run_id
+        returning run.tick into tick;
         name := due.name;
         command := case when due.run_as = session_user then due.command end;
         function := postmill._command_function(due.schedule_id);

@@ -10,7 +10,7 @@ create table postmill.schedules (
     job_name    text,                   -- the name that cron.schedule was given
     overlap     text not null check (overlap in ('skip', 'queue', 'allow')),
     catch_up    text not null check (catch_up in ('none', 'one', 'all')),
-    jitter      interval not null,
+    jitter      interval not null check (jitter between interval '0' and interval '1 day'),
     declared_by text,                   -- the worker whose code declares it; null: made in SQL or by a command
     created_by  text not null default session_user,
     created_at  timestamptz not null default clock_timestamp(),
@@ -20,6 +20,9 @@ create table postmill.schedules (
     next_at     timestamptz,            -- null: no scheduler has read it since it was made, changed or resumed
     problem     text,                   -- why it can't fire; it is read again when it is changed
     constraint schedules_job_key unique (run_as, job_name),
+    -- Times that no client can read would end every scheduler: cron lets users write these two.
+    check (changed_at >= timestamptz '1970-01-01 00:00+00' and changed_at < timestamptz '9999-12-31 23:00+00'),
+    check (next_at >= timestamptz '1970-01-01 00:00+00' and next_at < timestamptz '9999-12-31 23:00+00'),
     check ((run_as is not null) = (target ? 'command'))
 );
 create index schedules_due on postmill.schedules (next_at nulls first) where paused_at is null and problem is null;
