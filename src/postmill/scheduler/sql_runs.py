@@ -51,6 +51,8 @@ class SqlRuns(Service):
         self._woken = asyncio.Event()
         self._rest_s = 0.0
         self._running: set[asyncio.Task[int]] = set()
+        self._claiming = asyncio.Lock()
+        """One claim at a time: two that meet at one schedule would leave its runs to the next look."""
         self._joined = 0
         """The session that counts as this process; 0 before the first."""
         self._complained = False
@@ -131,7 +133,7 @@ class SqlRuns(Service):
         ran = 0
         session = await CommandSession.open(self._shared.address)
         try:
-            while not self.is_over() and (run := await session.claim()) is not None:
+            while not self.is_over() and (run := await self._claimed(session)) is not None:
                 await self._carry_out(session, run)
                 ran += 1
             await session.close()
@@ -141,6 +143,10 @@ class SqlRuns(Service):
         finally:
             session.terminate()
         return ran
+
+    async def _claimed(self, session: CommandSession) -> Run | None:
+        async with self._claiming:
+            return await session.claim()
 
     async def _carry_out(self, session: CommandSession, run: Run) -> None:
         ended = await session.run(run)
