@@ -1,8 +1,9 @@
 -- The next groups in which a message may start at `at`, in order of their keys: those after `after_key`, and from the
 -- first one again. At most `most` are looked at, and not many more than it takes to find `enough` that are not full:
 -- `keys`. That is only a guess here, which saves locking the others, and `is_full` says that there are such.
--- `last_key`: the last one looked at; `after_key` when none stands before it either. `rank_ahead`, `rank_behind`: the first rank that waits in those after
--- `after_key`, and in those up to it; `wrapped`: it has come to these; `is_all`: each group was looked at.
+-- `last_key`: the last one looked at; `after_key` when none stands before it either. `rank_ahead`, `rank_behind`: the
+-- first rank that waits in those after `after_key`, and in those up to it; `wrapped`: it has come to these; `is_all`:
+-- each group was looked at.
 -- `since` and `oldest` as in claim_gated: one index entry a group is read, whatever is dead.
 -- `again_at`: when the rate of one of them allows the next start, where it allows none now. The others are not locked.
 -- Called by claim_gated. Takes no locks. Errors: none.
