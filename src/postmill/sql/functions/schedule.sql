@@ -21,25 +21,13 @@ create or replace function postmill.schedule(
 language plpgsql volatile
 set search_path = ''
 as $$
-declare
-    made bigint;
 begin
     perform postmill._queue_table(queue);
     perform postmill._check_schedule(name, schedule, message, timezone, overlap, catch_up, jitter, options);
-    insert into postmill.schedules as s
-           (name, recurrence, timezone, target, overlap, catch_up, jitter, changed_at)
-    values (schedule.name, schedule.schedule, schedule.timezone,
-            (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(options) where value <> 'null')
-            || jsonb_build_object('queue', queue, 'message', message),
-            schedule.overlap, schedule.catch_up, schedule.jitter, postmill.now())
-    on conflict on constraint schedules_name_key do update
-       set recurrence = excluded.recurrence, timezone = excluded.timezone, target = excluded.target,
-           run_as = null, job_name = null,
-           overlap = excluded.overlap, catch_up = excluded.catch_up, jitter = excluded.jitter,
-           declared_by = null, problem = null, changed_at = postmill.now(),
-           next_at = case when (s.recurrence, s.timezone) = (excluded.recurrence, excluded.timezone)
-                          then s.next_at end
-    returning s.schedule_id into made;
-    return made;
+    return postmill._put_schedule(
+        schedule.name, schedule.schedule, schedule.timezone,
+        (select coalesce(jsonb_object_agg(key, value), '{}') from jsonb_each(options) where value <> 'null')
+        || jsonb_build_object('queue', queue, 'message', message),
+        null, schedule.overlap, schedule.catch_up, schedule.jitter);
 end
 $$;
