@@ -160,6 +160,24 @@ def env_file_option(help_text: str) -> Callable[[AnyCallable], AnyCallable]:
     )
 
 
+def probe_options(command: AnyCallable) -> AnyCallable:
+    """``--probe-port`` and ``--probe-host``: where the process tells of itself."""
+    port = click.option(
+        "--probe-port",
+        type=Whole(0, 65_535),
+        metavar="PORT",
+        help="Answer /live, /ready and /metrics over HTTP; 0 takes a free port.",
+    )
+    host = click.option(
+        "--probe-host",
+        default="127.0.0.1",
+        show_default=True,
+        metavar="HOST",
+        help="Where the probe listens.",
+    )
+    return port(host(command))
+
+
 schedules_option = click.option(
     "--schedules",
     type=click.Choice(["on", "off"]),

@@ -14,6 +14,7 @@ from postmill.cli.options import (
     json_option,
     jsonl_option,
     limit_option,
+    probe_options,
 )
 
 if TYPE_CHECKING:
@@ -29,19 +30,7 @@ def calls() -> None:
 
 
 @calls.command()
-@click.option(
-    "--probe-port",
-    type=Whole(0, 65_535),
-    metavar="PORT",
-    help="Answer /live, /ready and /metrics over HTTP; 0 takes a free port.",
-)
-@click.option(
-    "--probe-host",
-    default="127.0.0.1",
-    show_default=True,
-    metavar="HOST",
-    help="Where the probe listens.",
-)
+@probe_options
 @embedded_option
 @global_options
 @click.pass_obj

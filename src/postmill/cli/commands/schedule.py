@@ -9,6 +9,7 @@ import click
 from postmill.cli import completion
 from postmill.cli.message_options import asked, delay_option, message_options
 from postmill.cli.options import (
+    AnyCallable,
     Duration,
     Whole,
     embedded_option,
@@ -20,6 +21,7 @@ from postmill.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
@@ -39,6 +41,23 @@ COLUMNS = (
 )
 RUN_COLUMNS = ("tick", "status", "msg_id", "ended_at", "reason")
 _name = click.argument("name", shell_complete=completion.schedules)
+
+
+def _tick_options(*, overlap: str, catch_up: str) -> Callable[[AnyCallable], AnyCallable]:
+    """What a schedule does with its ticks; the two texts say what that is for what it fires."""
+
+    def add(command: AnyCallable) -> AnyCallable:
+        command = _rule("--catch-up", ["none", "one", "all"], "one", catch_up)(command)
+        command = _rule("--overlap", ["skip", "queue", "allow"], "skip", overlap)(command)
+        return click.option(
+            "--timezone", default="UTC", show_default=True, metavar="ZONE", help="Of the times of day."
+        )(command)
+
+    return add
+
+
+def _rule(name: str, choices: Sequence[str], default: str, text: str) -> Callable[[AnyCallable], AnyCallable]:
+    return click.option(name, type=click.Choice(choices), default=default, show_default=True, help=text)
 
 
 @click.group(no_args_is_help=True)
@@ -98,20 +117,10 @@ def runs(session: Session, name: str, limit: int) -> None:
 @click.argument("when", metavar="SCHEDULE")
 @click.argument("queue", shell_complete=completion.queues)
 @click.argument("payload", metavar="[JSON]", default="{}")
-@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Of the times of day.")
-@click.option(
-    "--overlap",
-    type=click.Choice(["skip", "queue", "allow"]),
-    default="skip",
-    show_default=True,
-    help="While the message of the last tick is not done: send none, one that waits for it, or one at once.",
-)
-@click.option(
-    "--catch-up",
-    type=click.Choice(["none", "one", "all"]),
-    default="one",
-    show_default=True,
-    help="Of ticks that passed while nothing ran: send none, one for all of them, or all.",
+@_tick_options(
+    overlap="While the message of the last tick is not done: send none, one that waits for it, or one at "
+    "once.",
+    catch_up="Of ticks that passed while nothing ran: send none, one for all of them, or all.",
 )
 @click.option("--jitter", type=Duration(), default="0s", metavar="TIME", help="Deliver up to so much later.")
 @delay_option("Deliver each so much after its tick.")
@@ -143,20 +152,9 @@ def add(session: Session, /, name: str, when: str, queue: str, payload: str, **o
 @click.argument("name")
 @click.argument("when", metavar="SCHEDULE")
 @click.argument("command", metavar="SQL")
-@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Of the times of day.")
-@click.option(
-    "--overlap",
-    type=click.Choice(["skip", "queue", "allow"]),
-    default="skip",
-    show_default=True,
-    help="While the last run is not done: run nothing, run it afterwards, or run it beside that one.",
-)
-@click.option(
-    "--catch-up",
-    type=click.Choice(["none", "one", "all"]),
-    default="one",
-    show_default=True,
-    help="Of ticks that passed while nothing ran: run none, one for all of them, or all.",
+@_tick_options(
+    overlap="While the last run is not done: run nothing, run it afterwards, or run it beside that one.",
+    catch_up="Of ticks that passed while nothing ran: run none, one for all of them, or all.",
 )
 @json_option
 @global_options

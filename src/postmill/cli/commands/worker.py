@@ -10,12 +10,12 @@ import click
 
 from postmill.cli import completion
 from postmill.cli.options import (
-    Whole,
     embedded_option,
     global_options,
     json_option,
     jsonl_option,
     limit_option,
+    probe_options,
     schedules_option,
 )
 
@@ -51,19 +51,7 @@ def worker() -> None:
 @click.argument(
     "targets", nargs=-1, required=True, metavar="MODULE:NAME...", shell_complete=completion.targets
 )
-@click.option(
-    "--probe-port",
-    type=Whole(0, 65_535),
-    metavar="PORT",
-    help="Answer /live, /ready and /metrics over HTTP; 0 takes a free port.",
-)
-@click.option(
-    "--probe-host",
-    default="127.0.0.1",
-    show_default=True,
-    metavar="HOST",
-    help="Where the probe listens.",
-)
+@probe_options
 @schedules_option
 @embedded_option
 @global_options
