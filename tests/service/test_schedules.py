@@ -11,12 +11,13 @@ import asyncpg
 import pytest
 
 from postmill import Dead, worker
+from postmill.db.hot.looking_service import FLOOR_S
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
 from postmill.engine.engine import Engine
 from postmill.model.config.address import Address
 from postmill.model.events import Event
-from postmill.scheduler.scheduler import FLOOR_S, Scheduler
+from postmill.scheduler.scheduler import Scheduler
 from postmill.service.events import Events
 from postmill.service.outage import Outage
 from postmill.sql.catalog import statement

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sql.asking import Database, column, refused, row, rows, value
+from tests.sql.asking import Database, column, heard, refused, row, rows, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,16 @@ def test_a_schedule_is_made_and_changed_under_its_name(db: Database, nightly: in
         "declared_by": None,
         "target": {"queue": "re-size", "message": {}},
     }
+
+
+def test_a_queue_called_schedules_has_its_channel_for_itself(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    """Each message of such a queue had every scheduler look, and each new schedule woke its workers."""
+    listening = connect()
+    listening.execute(b'listen "postmill.schedules"')
+    db.execute(b"select postmill.schedule('nightly', '@daily', 're-size')")
+    assert heard(listening, "schedules") == []
 
 
 def test_another_message_does_not_move_the_next_tick(db: Database, nightly: int) -> None:

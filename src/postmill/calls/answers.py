@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 BATCH = 200
 """Answers in one statement at most. 200 take about 5 ms, and one row that is refused costs as many tries."""
-
-
 BATCH_CHARACTERS = 4 * 1024 * 1024
 """Characters of their contents in one statement at most. 4 MiB: four answers of the largest size, and well
 within the ten seconds that a statement may take.

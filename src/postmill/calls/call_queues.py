@@ -5,19 +5,15 @@ work to the engine.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from postmill.calls.hint import Hint
-from postmill.db.hot.outage import condition_of, is_missing, is_passing
+from postmill.db.hot.looking_service import FLOOR_S, LookingService
 from postmill.engine.engine import Engine
 from postmill.model.calls.call_queue import CallQueue
 from postmill.model.events import Event
-from postmill.model.sqlstates import Condition
-from postmill.service.outage import OutageBackoff
-from postmill.service.service import Service, new_task
+from postmill.service.service import new_task
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -29,16 +25,14 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
     from postmill.service.outage import Outage
 
-FLOOR_S = 15.0
-"""The longest rest, in seconds. A change that was not notified, as behind a pooler, holds this much later."""
-CHANNEL = "postmill:call_queues"
-"""Notified by the SQL function ``create_call_queue``."""
 
-
-class CallQueues(Service):
+class CallQueues(LookingService):
     """The call queues of one process. All share one engine. When a queue comes or goes, another
     engine takes over, and the first finishes what it runs.
     """
+
+    channel = "postmill:call_queues"
+    """Notified by the SQL function ``create_call_queue``."""
 
     def __init__(
         self,
@@ -51,42 +45,25 @@ class CallQueues(Service):
         functions: bool,
     ) -> None:
         """``functions``: whether call queues of functions run here too."""
-        super().__init__(events)
+        super().__init__(shared, events, outage)
         self._functions = functions
-        self._shared = shared
         self._address = address
         self._make = make
-        self._events = events
-        self._backoff = OutageBackoff(outage)
-        self._woken = asyncio.Event()
         self._engine: Engine | None = None
         self._handlers: dict[str, CallHandler] = {}
         self._names: tuple[str, ...] = ()
         """The queues that the engine works on."""
         self._ending: dict[asyncio.Task[None], Engine] = {}
-        self._hint = Hint(shared, CHANNEL, self.wake)
 
-    async def run_once(self) -> bool:
-        """Follow the table. Never more is waiting."""
-        self._woken.clear()
-        try:
-            rows = await self._shared.fetch(statement("call_queues_read"), self._functions)
-        except Exception as error:
-            await self._failed(error)
-            return False
-        self._backoff.worked()
+    async def _look(self) -> bool:
+        """Follow the table."""
+        rows = await self._shared.fetch(statement("call_queues_read"), self._functions)
         await self._follow([_queue(row) for row in rows])
+        self._rest_s = FLOOR_S
         return False
 
-    async def rest(self) -> None:
-        """Until a queue changes, or the floor."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FLOOR_S):
-                await self._woken.wait()
-
-    def wake(self) -> None:
-        """End the rest."""
-        self._woken.set()
+    def _say_refused(self, error: BaseException) -> None:
+        """The caller of this process says it: it uses the same schema with the same rights."""
 
     async def drain(self) -> None:
         """End after what runs, within the engine's own grace. :meth:`stop` comes first."""
@@ -135,14 +112,7 @@ class CallQueues(Service):
         """
         if self._engine is not None and self._engine.failure is not None:
             self._names = ("",)
-            self._woken.set()
-
-    async def _failed(self, error: BaseException) -> None:
-        if is_passing(error):
-            await self._backoff.failed(error)
-            self._woken.set()
-        elif not (is_missing(error) or condition_of(error) is Condition.FORBIDDEN):
-            raise error
+            self.wake()
 
 
 def _queue(row: Any) -> CallQueue:

@@ -13,21 +13,17 @@ import math
 import random
 import time
 from collections import Counter
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from postmill.calls.hint import Hint
-from postmill.db.hot.outage import condition_of, is_missing, is_passing
+from postmill.db.hot.looking_service import FLOOR_S, LookingService
 from postmill.model.calls.call import Answer, Call, MissingSecret, asked_wait_s, filled, hidden
 from postmill.model.error_text import storable, summary_of
 from postmill.model.events import Event
 from postmill.model.queue.retry import ExponentialRetry
-from postmill.model.sqlstates import Condition
-from postmill.service.outage import OutageBackoff
-from postmill.service.service import Service, new_task
+from postmill.service.service import new_task
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -49,10 +45,10 @@ taken by one statement. With 100 at once, and claims of 25, the claims were what
 """
 BATCH = 200
 """Calls that are taken by one statement, about 5 ms of work for the database."""
-FLOOR_S = 15.0
-"""The longest rest, in seconds, where notifications arrive. They are hints: this finds what one missed."""
 POLL_S = 1.0
-"""The same behind a pooler, where none arrive: a statement a second costs the database next to nothing."""
+"""The longest rest behind a pooler, in seconds, where no notifications arrive: a statement a second costs the
+database next to nothing.
+"""
 LOST_MS = 15_000
 """A call without an answer is given up this many milliseconds after its time limit. An outage of 15 s must
 not make an answer that has arrived an unknown outcome.
@@ -63,13 +59,14 @@ HELD_S = 1.0
 """A call that is due and could not be taken, as its host has no place or another process has it, is looked
 for again after this time, in seconds: a place that is free again ends the rest by itself.
 """
-CHANNEL = "postmill:calls"
-"""Notified by the SQL function ``call``."""
 STOPPED = "the outcome is unknown: the process that made the call was stopped"
 
 
-class Caller(Service):
+class Caller(LookingService):
     """Makes calls in one process."""
+
+    channel = "postmill:calls"
+    """Notified by the SQL function ``call``."""
 
     def __init__(
         self,
@@ -81,21 +78,14 @@ class Caller(Service):
         outage: Outage,
     ) -> None:
         """``secrets``: reads the project's; called when a call names one."""
-        super().__init__(events)
-        self._shared = shared
+        super().__init__(shared, events, outage)
         self._client = client
         self._answers = answers
         self._secrets = secrets
-        self._events = events
-        self._backoff = OutageBackoff(outage)
-        self._hint = Hint(shared, CHANNEL, self.wake)
-        self._woken = asyncio.Event()
-        self._rest_s = 0.0
         self._running: dict[int, asyncio.Task[None]] = {}
         self._hosts: Counter[str] = Counter()
         self._held_up = False
         """Whether calls may wait for a place here."""
-        self._refused = False
         self._tidy_at = time.monotonic() + TIDY_S * random.random()  # noqa: S311 - spreads the processes
         self._policy = ExponentialRetry(None)
 
@@ -106,32 +96,6 @@ class Caller(Service):
     def running(self) -> int:
         """Calls that run now."""
         return len(self._running)
-
-    async def run_once(self) -> bool:
-        """Take a batch and begin it. Returns whether more may be due."""
-        self._woken.clear()
-        try:
-            began = await self._begin_due()
-            if began:
-                return True
-            await self._tidy()
-            self._rest_s = await self._until_next()
-        except Exception as error:
-            await self._failed(error)
-            return False
-        self._refused = False
-        self._backoff.worked()
-        return False
-
-    async def rest(self) -> None:
-        """Until a call is asked for, one is due, a place is free again, or the floor."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._rest_s):
-                await self._woken.wait()
-
-    def wake(self) -> None:
-        """End the rest."""
-        self._woken.set()
 
     async def drain(self, seconds: float, forced: asyncio.Event) -> None:
         """Let calls that run end within ``seconds``, or until that is ``forced``; of those that do not, the
@@ -147,6 +111,14 @@ class Caller(Service):
             task.cancel()
         if self._running:
             await asyncio.wait(self._running.values())
+
+    async def _look(self) -> bool:
+        """Take a batch and begin it."""
+        if await self._begin_due():
+            return True
+        await self._tidy()
+        self._rest_s = await self._until_next()
+        return False
 
     async def _begin_due(self) -> int:
         free = min(BATCH, MOST - len(self._running))
@@ -230,24 +202,15 @@ class Caller(Service):
 
     @property
     def _floor_s(self) -> float:
-        return FLOOR_S if self._hint.arrives else POLL_S
+        return FLOOR_S if self._listens else POLL_S
 
     async def _tidy(self) -> None:
         if time.monotonic() >= self._tidy_at:
             self._tidy_at = time.monotonic() + TIDY_S
             await self._shared.execute(statement("calls_tidy"))
 
-    async def _failed(self, error: BaseException) -> None:
-        """An outage is waited out. A schema or a right that is missing is said once, and asked for again."""
-        self._rest_s = self._floor_s
-        if is_passing(error):
-            self._rest_s = 0.0
-            await self._backoff.failed(error)
-        elif not (is_missing(error) or condition_of(error) is Condition.FORBIDDEN):
-            raise error
-        elif not self._refused:
-            self._refused = True
-            self._events.emit(Event.CALLS_REFUSED, reason=f"no call can be made here: {error}")
+    def _say_refused(self, error: BaseException) -> None:
+        self._events.emit(Event.CALLS_REFUSED, reason=f"no call can be made here: {error}")
 
 
 def _call(row: Any, secrets: Mapping[str, str]) -> Call:

@@ -10,17 +10,13 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from postmill.db.hot.outage import condition_of, is_missing, is_passing
+from postmill.db.hot.looking_service import FLOOR_S, LookingService
 from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
 from postmill.model.schedule.firing import due, visible_at
 from postmill.model.schedule.recurrence import recurrence, zone_of
-from postmill.model.sqlstates import Condition
-from postmill.service.outage import OutageBackoff
-from postmill.service.service import Service
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -33,12 +29,6 @@ if TYPE_CHECKING:
 BATCH = 100
 """Schedules that are fired in one transaction. A hundred take about 20 ms on two cores: claims that share the
 connection hardly wait.
-"""
-CHANNEL = "postmill.schedules"
-"""Where a schedule that is made, changed or resumed is told of."""
-FLOOR_S = 15.0
-"""The longest rest, in seconds. Where no notification comes, as behind a pooler, a new schedule is read this
-much later; its ticks count from the change all the same. Each process asks four times a minute.
 """
 TOGETHER_S = 0.1
 """After a notification, wait up to this many seconds before looking. A tenth: twenty processes do not look
@@ -58,49 +48,26 @@ for what is old.
 """
 
 
-class Scheduler(Service):
+class Scheduler(LookingService):
     """The scheduler of one process."""
 
+    channel = "postmill:schedules"
+    """Notified of a schedule that is made, changed or resumed."""
+
     def __init__(self, shared: SharedConnection, events: Events, outage: Outage) -> None:
-        super().__init__(events)
-        self._shared = shared
-        self._events = events
-        self._backoff = OutageBackoff(outage)
-        self._woken = asyncio.Event()
+        super().__init__(shared, events, outage)
         self._changed = False
         """Whether a notification came since the last look."""
-        self._rest_s = 0.0
-        self._refused = False
-        """Whether the last batch was refused for a schema or a right that is missing."""
         self._tidy_at = time.monotonic() + TIDY_S * random.random()  # noqa: S311 - spreads the processes
-
-    async def run_once(self) -> bool:
-        """Fire a batch. Returns whether more is due."""
-        self._woken.clear()
-        self._changed = False
-        try:
-            more = await self._look()
-        except Exception as error:
-            await self._failed(error)
-            return False
-        self._refused = False
-        self._backoff.worked()
-        return more
 
     async def rest(self) -> None:
         """Until the next tick, a change of the schedules, or the floor."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._rest_s):
-                await self._woken.wait()
+        await super().rest()
         if self._changed:
             await asyncio.sleep(TOGETHER_S * random.random())  # noqa: S311
 
-    def wake(self) -> None:
-        """End the rest."""
-        self._woken.set()
-
     async def _look(self) -> bool:
-        await self._listen()
+        self._changed = False
         wait_s = await self._until_next()
         if not wait_s:
             if await self._fire_due():
@@ -110,18 +77,9 @@ class Scheduler(Service):
         self._rest_s = wait_s or HELD_S
         return False
 
-    async def _listen(self) -> None:
-        """Hear of changes on the connection that is open now. It is no statement where that is so already."""
-        if self._shared.address.pooled:
-            return
-        async with self._shared.connection() as connection:
-            if not self._shared.address.pooled:  # it is known once it is open
-                await connection.add_listener(CHANNEL, self._told)
-                connection.add_termination_listener(self._told)
-
-    def _told(self, *_notification: object) -> None:
+    def _told(self) -> None:
         self._changed = True
-        self.wake()
+        super()._told()
 
     async def _fire_due(self) -> bool:
         async with self._shared.connection() as connection, connection.transaction():
@@ -151,17 +109,8 @@ class Scheduler(Service):
             self._tidy_at = time.monotonic() + TIDY_S
             await self._shared.execute(statement("schedules_tidy"))
 
-    async def _failed(self, error: BaseException) -> None:
-        """An outage is waited out. A schema or a right that is missing is said once, and asked for again."""
-        self._rest_s = FLOOR_S
-        if is_passing(error):
-            self._rest_s = 0.0
-            await self._backoff.failed(error)
-        elif not (is_missing(error) or condition_of(error) is Condition.FORBIDDEN):
-            raise error
-        elif not self._refused:
-            self._refused = True
-            self._events.emit(Event.SCHEDULE_FAILED, reason=f"no schedule can fire here: {error}")
+    def _say_refused(self, error: BaseException) -> None:
+        self._events.emit(Event.SCHEDULE_FAILED, reason=f"no schedule can fire here: {error}")
 
     def _report(self, run: Any) -> None:
         name, tick = run["name"], run["tick"]

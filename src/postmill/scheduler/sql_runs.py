@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from postmill.client.asyncpg_connection import session_id
-from postmill.db.hot.outage import condition_of, is_missing, is_passing
+from postmill.db.hot.looking_service import FLOOR_S, LookingService
+from postmill.db.hot.outage import is_passing
 from postmill.model.events import Event
-from postmill.model.sqlstates import Condition
 from postmill.scheduler.command_session import CommandSession, Ended, Run
-from postmill.service.outage import OutageBackoff
-from postmill.service.service import Service, new_task
+from postmill.service.service import new_task
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -31,8 +29,6 @@ AT_ONCE = 5
 """Commands that one process runs at the same time, each on a connection. Five: a server allows a hundred
 connections unless it is told otherwise, and a few processes leave most of them to others.
 """
-FLOOR_S = 15.0
-"""The longest rest, in seconds, where no command is scheduled: as the scheduler's."""
 BESIDE_COMMANDS_S = 5.0
 """The longest rest, in seconds, where one is: a run that another process asked for begins so much later."""
 AFTER_TICK_S = 0.2
@@ -40,50 +36,23 @@ AFTER_TICK_S = 0.2
 POOLED = "SQL commands need a connection of their own; none runs here, behind a pooler in transaction mode"
 
 
-class SqlRuns(Service):
+class SqlRuns(LookingService):
     """The commands of one process."""
 
     def __init__(self, shared: SharedConnection, events: Events, outage: Outage) -> None:
-        super().__init__(events)
-        self._shared = shared
-        self._events = events
-        self._backoff = OutageBackoff(outage)
-        self._woken = asyncio.Event()
-        self._rest_s = 0.0
+        super().__init__(shared, events, outage)
         self._running: set[asyncio.Task[int]] = set()
         self._claiming = asyncio.Lock()
         """One claim at a time: two that meet at one schedule would leave its runs to the next look."""
         self._joined = 0
         """The session that counts as this process; 0 before the first."""
         self._complained = False
-        events.listeners.append(self._heard)
+        events.listeners.append(self._said)
 
     @property
     def name(self) -> str:
         """See :class:`Service`."""
         return "SQL commands"
-
-    async def run_once(self) -> bool:
-        """Begin what waits, as far as there is room."""
-        self._woken.clear()
-        self._rest_s = FLOOR_S
-        try:
-            await self._look()
-        except Exception as error:
-            await self._failed(error)
-            return False
-        self._backoff.worked()
-        return False
-
-    async def rest(self) -> None:
-        """Until a schedule has fired, a run has ended, or the next tick."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._rest_s):
-                await self._woken.wait()
-
-    def wake(self) -> None:
-        """End the rest."""
-        self._woken.set()
 
     async def wait_ended(self) -> None:
         """Until the commands that run have ended too."""
@@ -97,13 +66,15 @@ class SqlRuns(Service):
         for task in self._running:
             task.cancel()
 
-    async def _look(self) -> None:
+    async def _look(self) -> bool:
+        """Begin what waits, as far as there is room."""
+        self._rest_s = FLOOR_S
         joined = await self._joins()
         found = await self._shared.fetchrow(statement("commands_look"))
         if not joined:
             if found["open"]:
                 self._complain(POOLED)
-            return
+            return False
         if found["open"]:
             for run in await self._shared.fetch(statement("commands_sweep")):
                 self._report(run["name"], run["tick"], Ended(None, run["reason"]))
@@ -114,6 +85,7 @@ class SqlRuns(Service):
         if found["next_s"] is not None:
             spread_s = AFTER_TICK_S * (1 + random.random())  # noqa: S311 - processes look one after the other
             self._rest_s = min(BESIDE_COMMANDS_S, max(0.0, found["next_s"]) + spread_s)
+        return False
 
     async def _joins(self) -> bool:
         """Whether this process counts among those that run commands. It does not behind a pooler, where a
@@ -171,15 +143,8 @@ class SqlRuns(Service):
         elif error is not None and not is_passing(error):
             self._complain(f"no SQL command can run here: {error}")
 
-    async def _failed(self, error: BaseException) -> None:
-        """As the scheduler's: an outage is waited out, what is missing is said once."""
-        if is_passing(error):
-            self._rest_s = 0.0
-            await self._backoff.failed(error)
-        elif is_missing(error) or condition_of(error) is Condition.FORBIDDEN:
-            self._complain(f"no SQL command can run here: {error}")
-        else:
-            raise error
+    def _say_refused(self, error: BaseException) -> None:
+        self._complain(f"no SQL command can run here: {error}")
 
     def _complain(self, reason: str) -> None:
         """Say it once, until a run has ended."""
@@ -187,7 +152,7 @@ class SqlRuns(Service):
             self._complained = True
             self._events.emit(Event.COMMAND_FAILED, reason=reason)
 
-    def _heard(self, event: Event, _: dict[str, Any]) -> None:
+    def _said(self, event: Event, _: dict[str, Any]) -> None:
         if event is Event.SCHEDULE_FIRED:
             self.wake()
 

@@ -6,7 +6,7 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-    perform pg_notify('postmill.schedules', '');
+    perform pg_notify('postmill:schedules', '');
     return null;
 end
 $$;
