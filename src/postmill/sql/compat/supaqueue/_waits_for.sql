@@ -6,7 +6,7 @@ language sql stable
 set search_path = ''
 as $$
     with recursive source (queue, msg_id) as (
-        select lower(_waits_for.queue), _waits_for.msg_id
+        select lower(_waits_for.queue) collate "C", _waits_for.msg_id
         union
         select edge.source_queue, edge.source_id
         from source
