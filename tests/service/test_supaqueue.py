@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from aiohttp import web
 from psycopg.rows import dict_row
 
 from postmill.db.tools.facades import named
 from postmill.db.tools.migrate import migrate
-from tests.service.calling import answering, making_calls, serving, until
+from tests.service.calling import SERVICE_KEY, answering, making_calls, serving, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
     from tests.service.calling import Target
 
+TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial" / "supaqueues-day.md"
 JOB = "insert into supaqueue.job (queue, payload) values ($1, $2) returning id"
 HELD = "insert into supaqueue.job (queue, payload, status) values ($1, $2, null) returning id"
 STATUS = "select status::text from supaqueue.job where id = $1"
@@ -66,17 +70,20 @@ async def running(target: Target, calls: int) -> None:
 async def test_a_job_is_a_call_of_the_queues_function_with_its_headers(
     database_url: str, adb: asyncpg.Connection, target: Target
 ) -> None:
+    await adb.execute("select postmill.grant_secret('IMAGE_KEY', current_user::name)")
     queue = await adb.fetchval(
         "insert into supaqueue.queue (name, edge_function_name, default_headers) "
-        """values ('images', 'resize', '{"X-From": "us"}') returning id"""
+        """values ('images', 'resize', '{"X-From": "us", "X-Key": "{{secret:IMAGE_KEY}}"}') returning id"""
     )
-    async with making_calls(database_url, target):
+    async with making_calls(database_url, target, secrets={"IMAGE_KEY": "s3cret"}):
         job = await adb.fetchval(JOB, queue, '{"arg1": "val"}')
         assert await adb.fetchval(STATUS, job) == "pending", "it has no worker"
         await adb.execute(WORKERS, queue, 1)
         await becomes(adb, job, "success")
     (request,) = target.seen
     assert (request.path, request.headers["X-From"]) == ("/functions/v1/resize", "us")
+    assert request.headers["X-Key"] == "s3cret"
+    assert request.headers["Authorization"] == f"Bearer {SERVICE_KEY}"
     assert json.loads(target.bodies[0]) == {"arg1": "val"}
 
 
@@ -116,8 +123,8 @@ async def test_a_job_that_fails_three_times_is_failed_and_can_be_tried_again(
         for attempts in (1, 2):
 
             async def tried(attempts: int = attempts) -> bool:
-                row = await adb.fetchrow("select attempts, status::text from supaqueue.job")
-                return bool(tuple(row) == (attempts, "pending"))
+                pending = "select status = 'pending' and attempts = $1 from supaqueue.job"
+                return bool(await adb.fetchval(pending, attempts))
 
             await until(tried)
             await adb.execute("update postmill.gates set rank = clock_timestamp()")
@@ -169,6 +176,40 @@ async def test_a_call_that_was_ended_as_failed_is_made_again_and_its_late_answer
             await adb.execute(end, False)
         await becomes(adb, job, "failed")
         target.release.set()
-        letter = await adb.fetchrow("select attempts, reason from postmill.dead_letters")
-    assert letter["attempts"] == 3
+        assert await adb.fetchval("select attempts from postmill.dead_letters") == 3
     assert await adb.fetchval(STATUS, job) == "failed"
+
+
+async def test_the_statements_of_the_tutorial_run_as_they_stand(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """The function of the page fails without a text, until it is mended."""
+    mended = False
+
+    async def summarize(request: web.Request) -> web.Response:
+        text = json.loads(await request.text()).get("text", "" if mended else None)
+        return web.Response(status=500) if text is None else web.json_response({"summary": text})
+
+    async def ended() -> bool:
+        await adb.execute("update postmill.gates set rank = clock_timestamp() where claim_id is null")
+        await adb.execute("select supaqueue.process_jobs()")
+        waits = "status in ('pending', 'in_progress') and queue in (select queue from supaqueue.worker)"
+        return bool(await adb.fetchval(f"select count(*) = 0 from supaqueue.job where {waits}"))
+
+    target.answers["/functions/v1/summarize"] = summarize
+    await adb.execute("select postmill.grant_secret('SUMMARY_KEY', current_user::name)")
+    blocks = re.findall(r"^```sql\n(.*?)^```$", TUTORIAL.read_text(encoding="utf-8"), re.M | re.S)
+    async with making_calls(database_url, target, secrets={"SUMMARY_KEY": "s3cret"}):
+        for block in blocks:
+            mended = mended or "where status = 'failed'" in block
+            if block.startswith("select"):
+                assert await adb.fetch(block)
+            else:
+                await adb.execute(block)
+            await until(ended)
+            if "'{}' from" in block:
+                assert await adb.fetchval("select count(*) from supaqueue.job where status = 'failed'") == 1
+    paths = [request.path.rpartition("/")[2] for request in target.seen]
+    assert paths == ["summarize"] * 6 + ["finish"] + ["summarize"] * 5
+    assert target.seen[-1].headers["X-Key"] == "s3cret"
+    assert await adb.fetchval("select bool_and(status = 'success') from supaqueue.job")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 STATUS = "select status::text from supaqueue.job where id = $1"
 WORKERS = "select id from supaqueue.worker where queue = $1 order by id"
+PAGE = Path(__file__).parents[2] / "docs" / "coming-from" / "supaqueue.md"
 LIMIT = "select max_running from postmill.queues where queue_name = $1"
 
 
@@ -51,9 +55,7 @@ def number(job: UUID) -> int:
 
 
 def depend(db: Database, source: UUID, target: UUID) -> None:
-    db.execute(
-        b"insert into supaqueue.job_dependencies (source, target) values ($1, $2)", [source, target]
-    )
+    db.execute(b"insert into supaqueue.job_dependencies (source, target) values ($1, $2)", [source, target])
 
 
 def start(db: Database, job: UUID, queue: str = "images") -> None:
@@ -153,7 +155,7 @@ def test_workers_are_the_queues_limit_and_without_one_it_is_paused(db: Database,
 
 
 def test_workers_are_removed_one_by_one_by_ids_that_were_read_before(db: Database, images: UUID) -> None:
-    """With ids that were counted anew, the first removal had taken the last id away, and the last one failed."""
+    """With ids that were counted anew, the first removal had taken the last id away: another was left."""
     insert = "insert into supaqueue.worker (queue) select $1::uuid from generate_series(1, 4) returning id"
     ids = column(db, insert, images)
     for removed in (1, 2, 3):
@@ -175,13 +177,21 @@ def test_workers_follow_a_limit_that_was_set_otherwise(db: Database, images: UUI
     }
 
 
-def test_two_sessions_that_add_workers_add_both(
+def test_sessions_that_add_and_remove_workers_at_once_are_all_counted(
     db: Database, images: UUID, connect: Callable[[], Database]
 ) -> None:
-    other = connect()
-    for session in (db, other, db, other):
-        session.execute(b"insert into supaqueue.worker (queue) values ($1)", [images])
-    assert len(column(db, WORKERS, images)) == 4
+    """A number that was read before the other session's commit had been written: its worker was lost."""
+
+    def change(session: Database) -> None:
+        for _ in range(10):
+            added = value(session, "insert into supaqueue.worker (queue) values ($1) returning id", images)
+            session.execute(b"insert into supaqueue.worker (queue) values ($1)", [images])
+            session.execute(b"delete from supaqueue.worker where id = $1", [added])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(change, [connect() for _ in range(4)]))
+    assert value(db, LIMIT, "images") == 40
+    assert len(set(column(db, WORKERS, images))) == 40
 
 
 def test_a_queue_that_somebody_paused_stays_paused(db: Database, images: UUID) -> None:
@@ -298,8 +308,8 @@ def test_a_job_that_fails_holds_up_what_waits_for_it_until_it_is_tried_again(
     assert value(db, "select job from supaqueue.current_job") == source
     complete(db, source)
     assert rows(db, "select * from postmill.blocked") == []
-    db.execute(b"select supaqueue.process_jobs()")
-    assert len(rows(db, "select * from supaqueue.job")) == 2, "it is one job with two messages"
+    assert value(db, "select supaqueue.list_jobs()") == 0, "it is one job with two messages"
+    assert len(rows(db, "select * from supaqueue.job")) == 2
 
 
 def test_a_dependency_on_a_job_that_has_succeeded_holds_up_nothing(db: Database, images: UUID) -> None:
@@ -340,9 +350,7 @@ def test_no_ring_of_jobs_is_made(db: Database, images: UUID) -> None:
     assert value(db, "select count(*) from postmill.edges") == 2
 
 
-def test_two_sessions_close_no_ring(
-    db: Database, images: UUID, connect: Callable[[], Database]
-) -> None:
+def test_two_sessions_close_no_ring(db: Database, images: UUID, connect: Callable[[], Database]) -> None:
     """Each had seen no edge of the other's: without the lock both committed, and the jobs waited for ever."""
     one, other = added(db, images, "status", "null"), added(db, images, "status", "null")
     second = connect()
@@ -373,7 +381,10 @@ def test_a_finished_job_is_read_until_retention_and_then_forgotten(db: Database,
         "status": "success",
         "payload": None,
     }
-    db.execute(b"delete from postmill.results; update supaqueue.listed_job set created_at = now() - interval '8 days'")
+    db.execute(
+        b"delete from postmill.results; "
+        b"update supaqueue.listed_job set created_at = now() - interval '8 days'"
+    )
     assert rows(db, "select * from supaqueue.job") == []
     db.execute(b"select setval('pgmq.q_images_msg_id_seq', 99)")
     assert number(added(db, images)) == 100
@@ -381,9 +392,7 @@ def test_a_finished_job_is_read_until_retention_and_then_forgotten(db: Database,
 
 
 def test_a_job_is_found_by_its_id_without_a_look_at_the_others(db: Database, images: UUID) -> None:
-    db.execute(
-        b"insert into supaqueue.job (queue) select $1::uuid from generate_series(1, 300)", [images]
-    )
+    db.execute(b"insert into supaqueue.job (queue) select $1::uuid from generate_series(1, 300)", [images])
     db.execute(b"analyze supaqueue.listed_job")
     job = added(db, images)
     plan = "\n".join(column(db, f"explain select status from supaqueue.job where id = '{job}'"))
@@ -392,14 +401,17 @@ def test_a_job_is_found_by_its_id_without_a_look_at_the_others(db: Database, ima
 
 
 def test_messages_that_were_sent_otherwise_become_jobs(db: Database, images: UUID) -> None:
-    db.execute(b"""select postmill.send('images', '{"by": "hand"}', run_at => now() + interval '1 hour',
-                                        group_key => 'a')""")
+    db.execute(b"""select postmill.send('images', '{"by": "hand"}')""")
+    db.execute(b"select postmill.send('images', '{}', group_key => 'a', run_at => now() + interval '1 hour')")
+    db.execute(b"select postmill.send('images', '{}'), pgmq.archive('images', 3)")
     assert rows(db, "select * from supaqueue.job") == []
-    db.execute(b"select supaqueue.process_jobs(), supaqueue.process_jobs()")
-    assert row(db, "select status::text, payload from supaqueue.job") == {
-        "status": "pending",
-        "payload": {"by": "hand"},
-    }
+    assert [value(db, "select supaqueue.list_jobs()") for _ in range(2)] == [3, 0]
+    assert column(db, "select status::text from supaqueue.job order by id") == [
+        "pending",
+        "pending",
+        "success",
+    ]
+    assert value(db, "select payload from supaqueue.job order by id limit 1") == {"by": "hand"}
 
 
 @pytest.mark.parametrize(
@@ -420,9 +432,8 @@ def test_a_hostile_insert_is_refused_and_loses_nothing(
 ) -> None:
     kept = added(db, images)
     with pytest.raises(psycopg.Error, match=says) as caught:
-        db.execute(
-            f"insert into supaqueue.job ({columns}) values ({values.replace('$q', repr(str(images)))})".encode()
-        )
+        values = values.replace("$q", f"'{images}'")
+        db.execute(f"insert into supaqueue.job ({columns}) values ({values})".encode())
     assert caught.value.sqlstate == code
     assert column(db, "select id from supaqueue.job") == [kept]
 
@@ -435,18 +446,37 @@ def test_a_hostile_insert_is_refused_and_loses_nothing(
         ("update supaqueue.job set payload = '{}'", "PM003", "all of a job but its status can't be written"),
         ("update supaqueue.worker set locked = true", "PM003", "supaqueue.worker can't be written"),
         ("insert into supaqueue.worker (queue) values (null)", "PM003", "the queue is null"),
-        ("insert into supaqueue.worker (queue, locked) select id, true from supaqueue.queue", "PM003", "worker"),
+        (
+            "insert into supaqueue.worker (queue, locked) select id, true from supaqueue.queue",
+            "PM003",
+            "worker",
+        ),
         ("insert into supaqueue.current_job (job) select id from supaqueue.job", "PM003", "current_job"),
-        ("insert into supaqueue.queue (edge_function_name) values ('images')", "PM005", "is a queue 'images' al"),
-        ("insert into supaqueue.queue (edge_function_name) values ('http://x/')", "PM003", "name for a funct"),
+        (
+            "insert into supaqueue.queue (edge_function_name) values ('images')",
+            "PM005",
+            "is a queue 'images' al",
+        ),
+        (
+            "insert into supaqueue.queue (edge_function_name) values ('http://x/')",
+            "PM003",
+            "name for a funct",
+        ),
         ("insert into supaqueue.queue (name) values ('x')", "PM003", "edge_function_name"),
-        ("insert into supaqueue.queue (name, edge_function_name) values ('x', 'http://x')", "PM003", "function"),
+        (
+            "insert into supaqueue.queue (name, edge_function_name) values ('x', 'http://x')",
+            "PM003",
+            "function",
+        ),
         ("update supaqueue.queue set name = 'other'", "PM003", "name of a queue can't be written"),
         ("delete from supaqueue.queue", "PM005", "queue 'images' has 1 jobs that have not ended"),
-        ("insert into supaqueue.job_dependencies (source) select id from supaqueue.job", "PM003", "job is null"),
         (
-            "insert into supaqueue.job_dependencies (source, target) "
-            "select id, gen_random_uuid() from supaqueue.job",
+            "insert into supaqueue.job_dependencies (source) select id from supaqueue.job",
+            "PM003",
+            "job is null",
+        ),
+        (
+            "insert into supaqueue.job_dependencies select now(), id, gen_random_uuid() from supaqueue.job",
             "PM001",
             "there is no job",
         ),
@@ -464,7 +494,9 @@ def test_what_can_not_be_done_is_refused_in_words(
 
 def test_what_a_queue_calls_is_changed_and_its_workers_stay(db: Database, images: UUID) -> None:
     db.execute(b"insert into supaqueue.worker (queue) select $1::uuid from generate_series(1, 3)", [images])
-    db.execute(b"update supaqueue.queue set edge_function_name = 'shrink', default_headers = '{\"a\": \"b\"}'")
+    db.execute(
+        b"update supaqueue.queue set edge_function_name = 'shrink', default_headers = '{\"a\": \"b\"}'"
+    )
     assert row(db, "select function, workers, max_attempts from postmill.call_queue_list") == {
         "function": "shrink",
         "workers": 3,
@@ -480,8 +512,6 @@ def test_a_secret_in_a_header_asks_for_its_grant(db: Database) -> None:
         b"insert into supaqueue.queue (name, edge_function_name, default_headers) "
         b"""values ('images', 'resize', '{"X-Key": "{{secret:RESIZE_KEY}}"}')"""
     )
-    db.execute(b"set role pg_monitor")
-    db.execute(b"reset role")
     with refused("42501", "was not granted the secret RESIZE_KEY"):
         db.execute(insert)
     db.execute(b"select postmill.grant_secret('RESIZE_KEY', current_user::name)")
@@ -496,12 +526,14 @@ def test_a_removed_facade_leaves_queues_jobs_and_workers(db: Database, images: U
     assert value(db, "select to_regproc('public.end_current_job')") is None
     assert value(db, LIMIT, "images") == 2
     migrate(db, wanted=[named("supaqueue")])
-    db.execute(b"select supaqueue.process_jobs()")
+    assert value(db, "select supaqueue.list_jobs()") == 1
     assert column(db, "select id from supaqueue.job") == [job], "the id is the same again"
 
 
 def test_a_stranger_reaches_nothing(db: Database, images: UUID, stranger: Database) -> None:
-    attempts: list[Any] = [f"select * from supaqueue.{view}" for view in ("queue", "job", "worker", "listed_job")]
+    attempts: list[Any] = [
+        f"select * from supaqueue.{view}" for view in ("queue", "job", "worker", "listed_job")
+    ]
     for attempt in (
         *attempts,
         "insert into supaqueue.job default values",
@@ -518,3 +550,22 @@ def test_a_stranger_reaches_nothing(db: Database, images: UUID, stranger: Databa
         )
         == []
     )
+
+
+def test_the_grants_of_the_page_are_enough_for_a_service_role(
+    db: Database, images: UUID, stranger: Database
+) -> None:
+    (grants,) = re.findall(r"^```sql\n(grant .*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+    db.execute(grants.replace("service_role", "stranger").encode())
+    stranger.execute(b"insert into supaqueue.worker (queue) values ($1)", [images])
+    source, target = added(stranger, images), added(stranger, images, "status", "null")
+    depend(stranger, source, target)
+    stranger.execute(b"update supaqueue.job set status = 'pending' where status is null")
+    stranger.execute(b"select supaqueue.process_jobs(), supaqueue.list_jobs()")
+    start(db, source)
+    complete(stranger, source)
+    start(db, target)
+    stranger.execute(b"select public.end_current_job(id, true, false) from supaqueue.current_job")
+    stranger.execute(b"delete from supaqueue.job where id = $1", [target])
+    stranger.execute(b"delete from supaqueue.worker")
+    assert column(db, "select status::text from supaqueue.job") == ["success"]

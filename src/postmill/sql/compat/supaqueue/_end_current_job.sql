@@ -5,6 +5,8 @@
 create or replace function supaqueue._end_current_job() returns trigger
 language plpgsql
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 declare
     job    supaqueue._known_job;

@@ -3,6 +3,8 @@
 create or replace function supaqueue._job_of_id(id uuid) returns supaqueue._known_job
 language plpgsql stable
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 declare
     found_job supaqueue._known_job;

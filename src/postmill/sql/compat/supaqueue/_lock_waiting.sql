@@ -4,6 +4,8 @@
 create or replace function supaqueue._lock_waiting(queue_name text, msg_id bigint) returns boolean
 language plpgsql
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 declare
     is_there boolean;

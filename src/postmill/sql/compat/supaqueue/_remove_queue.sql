@@ -1,5 +1,5 @@
 -- Trigger function: drops a queue with what is known of its jobs. Refused while jobs of it have not ended.
--- Called by deletes from supaqueue.queue. Locks as drop_queue, whose table is locked before the count. Errors: those of
+-- Called by deletes from supaqueue.queue. Locks as drop_queue: the table before the count. Errors: those of
 -- drop_queue; PM005 jobs that have not ended.
 create or replace function supaqueue._remove_queue() returns trigger
 language plpgsql
@@ -8,6 +8,7 @@ as $$
 declare
     jobs bigint;
 begin
+    perform pg_advisory_xact_lock(hashtext('pgmq.queue_' || old.name));  -- as pgmq does, before the table
     execute format('lock table %s in access exclusive mode', postmill._queue_table(old.name));
     execute format('select count(*) from %s', postmill._queue_table(old.name)) into jobs;
     if jobs > 0 then

@@ -3,6 +3,8 @@
 create or replace function supaqueue._set_due(queue_name text, msg_id bigint, due_at timestamptz) returns void
 language plpgsql
 set search_path = ''
+set jit = off
+set enable_seqscan = off
 as $$
 begin
     if not supaqueue._lock_waiting(queue_name, msg_id) then

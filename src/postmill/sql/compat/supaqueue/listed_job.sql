@@ -1,5 +1,5 @@
 -- The ids of jobs, so that one is found by its id without a look at each message. Queue and message follow from the
--- id. A row may be missing (process_jobs() adds those of messages that were sent otherwise), or be left of a job that
+-- id. A row may be missing (list_jobs() adds those of messages that were sent otherwise), or be left of a job that
 -- is gone (_tidy_jobs removes it): none can name a wrong message.
 create table if not exists supaqueue.listed_job (
     id         uuid primary key,
