@@ -431,8 +431,8 @@ def test_a_hostile_insert_is_refused_and_loses_nothing(
     db: Database, images: UUID, columns: str, values: str, code: str, says: str
 ) -> None:
     kept = added(db, images)
+    values = values.replace("$q", f"'{images}'")
     with pytest.raises(psycopg.Error, match=says) as caught:
-        values = values.replace("$q", f"'{images}'")
         db.execute(f"insert into supaqueue.job ({columns}) values ({values})".encode())
     assert caught.value.sqlstate == code
     assert column(db, "select id from supaqueue.job") == [kept]

@@ -9,7 +9,8 @@ as $$
 declare
     job supaqueue._known_job;
 begin
-    if (new.id, new.created_at, new.queue, new.payload) is distinct from (old.id, old.created_at, old.queue, old.payload)
+    if (new.id, new.created_at, new.queue, new.payload)
+           is distinct from (old.id, old.created_at, old.queue, old.payload)
        or (new.attempts <> old.attempts and not (old.status = 'failed' and new.attempts = 0))
     then
         perform supaqueue._refuse_given(

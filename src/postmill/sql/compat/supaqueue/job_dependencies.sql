@@ -1,5 +1,5 @@
--- As the table of Supaqueue's add-on: which job (`target`) waits for which (`source`). A row is gone when the source has
--- succeeded. Written to by _add_dependency and _remove_dependency.
+-- As the table of Supaqueue's add-on: which job (`target`) waits for which (`source`). A row is gone when the source
+-- has succeeded. Written to by _add_dependency and _remove_dependency.
 create or replace view supaqueue.job_dependencies with (security_invoker) as
 select coalesce(listed.created_at, target_queue.created_at) as created_at, named.source, named.target
 from postmill.edges as edge
