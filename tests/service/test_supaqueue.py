@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import psycopg
 import pytest
 from aiohttp import web
@@ -20,13 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-    import asyncpg
-
     from tests.service.calling import Target
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial" / "supaqueues-day.md"
 JOB = "insert into supaqueue.job (queue, payload) values ($1, $2) returning id"
 HELD = "insert into supaqueue.job (queue, payload, status) values ($1, $2, null) returning id"
+DEPENDENCY = "insert into supaqueue.job_dependencies (source, target) values ($1, $2)"
 STATUS = "select status::text from supaqueue.job where id = $1"
 WORKERS = "insert into supaqueue.worker (queue) select $1::uuid from generate_series(1, $2)"
 
@@ -213,3 +214,28 @@ async def test_the_statements_of_the_tutorial_run_as_they_stand(
     assert paths == ["summarize"] * 6 + ["finish"] + ["summarize"] * 5
     assert target.seen[-1].headers["X-Key"] == "s3cret"
     assert await adb.fetchval("select bool_and(status = 'success') from supaqueue.job")
+
+
+async def test_dependencies_that_race_with_the_workers_are_refused_or_kept(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """Each job may begin at any moment. One that was said to wait runs after its sources, and none waits for ever."""
+    sources, targets = await queue_of(adb, "source", 4), await queue_of(adb, "target", 4)
+    kept: list[tuple[int, int]] = []
+    async with making_calls(database_url, target), making_calls(database_url, target):
+        for n in range(80):
+            made = [await adb.fetchval(JOB, sources, str(n)) for _ in range(2)]
+            last = await adb.fetchval(JOB, targets, str(n))
+            for each, source in enumerate(made):
+                with contextlib.suppress(asyncpg.PostgresError):
+                    await adb.execute(DEPENDENCY, source, last)
+                    kept.append((n, each + 1))
+        await until(lambda: adb.fetchval("select count(*) = 240 from supaqueue.job where status = 'success'"))
+    calls = [
+        (request.path.rpartition("/")[2], int(body))
+        for request, body in zip(target.seen, target.bodies, strict=True)
+    ]
+    assert len(kept) > 20, "most were in time"
+    early = [(n, many) for n, many in kept if calls[: calls.index(("target", n))].count(("source", n)) < many]
+    assert early == []
+    assert await adb.fetchval("select count(*) from supaqueue.job_dependencies") == 0

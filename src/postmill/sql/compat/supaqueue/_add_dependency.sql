@@ -2,8 +2,10 @@
 -- A source that has succeeded is waited for no more. Dependencies are added one transaction after the other: two at
 -- once could close a ring. (Messages that are sent with `after` name older ones only, and can't close one.)
 -- Called by inserts into supaqueue.job_dependencies. Lock order: an advisory lock, then as _lock_waiting, gates; at
--- commit as _edge_at_commit. Errors: as _job_of_id and _check_source; PM003 a ring, PM005 the target has begun or the
--- row is there already.
+-- commit as _edge_at_commit. The target's row in blocked is held until then: with a settlement that ends another of its
+-- sources together with this one that may be a deadlock, of which the insert can be repeated, and the settlement leaves
+-- its part to the sweep. Errors: as _job_of_id and _check_source; PM003 a ring, PM005 the target has begun or the row
+-- is there already, deadlock_detected.
 create or replace function supaqueue._add_dependency() returns trigger
 language plpgsql
 set search_path = ''

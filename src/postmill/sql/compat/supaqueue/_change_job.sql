@@ -19,7 +19,8 @@ begin
         return new;
     elsif new.status <> 'pending' or old.status in ('in_progress', 'success') then
         perform supaqueue._refuse_given(
-            format('status %s of a job that is %s', coalesce(new.status::text, 'null'), old.status),
+            format('status %s of a job that is %s', coalesce(new.status::text, 'null'),
+                   coalesce(old.status::text, 'held back')),
             'From null or failed it can be set to pending, and from pending to null. The others follow from what '
             'happens. A call that runs is ended by public.end_current_job.');
     elsif new.status is null and old.status <> 'pending' then
