@@ -20,15 +20,11 @@ declare
 begin
     execute format($text$
 with candidate as materialized (
-    select lane.msg_id, sum(lane.stored) over (rows unbounded preceding) - lane.stored as bytes_before
-    from (select wanted.msg_id, q.stored
-          from unnest($1::bigint[], $2::text[]) as wanted (msg_id, key)
-          cross join lateral (
-              select coalesce(pg_column_size(q.message), 0) as stored from %1$s as q
-              where q.msg_id = wanted.msg_id and q.vt is not distinct from postmill._parked_until()
-                and %4$s = wanted.key
-                for update skip locked
-          ) as q) as lane
+    select had.msg_id, sum(had.stored) over (rows unbounded preceding) - had.stored as bytes_before
+    from (select q.msg_id, coalesce(pg_column_size(q.message), 0) as stored, %4$s as key from %1$s as q
+          where q.msg_id = any ($1::bigint[]) and q.vt is not distinct from postmill._parked_until()
+            for update skip locked) as had
+    join unnest($1::bigint[], $2::text[]) as wanted (msg_id, key) on wanted.msg_id = had.msg_id and wanted.key = had.key
 ),
 claimed as (
     update %1$s as q
