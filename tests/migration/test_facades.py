@@ -32,6 +32,18 @@ from (select classid, objid from pg_depend
 order by 1
 """
 """What is in the database, with its comment, apart from Postmill's and the server's own schemas."""
+OPEN = """
+select oid::regnamespace::text from pg_namespace
+where nspname = any ($1) and has_schema_privilege('public', oid, 'usage')
+union all
+select oid::regprocedure::text from pg_proc
+where pronamespace::regnamespace::text = any ($1) and has_function_privilege('public', oid, 'execute')
+union all
+select oid::regclass::text from pg_class
+where relnamespace::regnamespace::text = any ($1) and relkind in ('r', 'v')
+    and has_table_privilege('public', oid, 'select, insert, update, delete')
+"""
+"""What every role may use in the schemas $1."""
 MARK = re.compile(r"Facade [a-z_]+ of Postmill: .*\.")
 each_optional = pytest.mark.parametrize("facade", OPTIONAL, ids=lambda facade: facade.name)
 
@@ -122,6 +134,23 @@ def test_a_name_that_is_taken_is_refused_in_words_and_nothing_is_changed(empty: 
     assert "Use what is there, if it is Supabase Queues itself" in refusal.value.hint
     assert value(empty, "select to_regnamespace('postmill')") is None
     assert states(empty)["facade pgmq_public"] == "taken"
+
+
+def test_where_vault_is_nothing_is_installed(empty: Database) -> None:
+    """A schema stands in for the real one."""
+    empty.execute(
+        b"create schema vault; create table vault.secrets (name text, secret text);"
+        b"create view vault.decrypted_secrets as select name, secret as decrypted_secret from vault.secrets"
+    )
+    before = rows(empty, OBJECTS)
+    with pytest.raises(Refused, match="Use what is there, if it is Supabase Vault itself"):
+        migrate(empty, wanted=[named("vault")])
+    assert rows(empty, OBJECTS) == before
+
+
+def test_an_optional_facade_opens_nothing_to_everybody(empty: Database) -> None:
+    migrate(empty, wanted=OPTIONAL)
+    assert column(empty, OPEN, [facade.name for facade in OPTIONAL]) == []
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,12 @@ FACADES = (
         order="schema _check send send_batch read pop archive delete",
         places=("schema pgmq_public",),
     ),
+    Facade(
+        "vault",
+        stands_for="Supabase Vault",
+        order="schema decrypted_secrets secrets _refuse create_secret update_secret _refuse_write",
+        places=("schema vault",),
+    ),
 )
 """All there are, in the order in which they are installed."""
 
