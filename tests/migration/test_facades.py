@@ -15,10 +15,14 @@ from postmill.db.tools import facades
 from postmill.db.tools.facades import FACADES, Facade, named
 from postmill.db.tools.migrate import check_version, migrate, pending_sql, remove_facades, state, uninstall
 from postmill.model.errors import InvalidOption, Refused
+from tests.faults.restoring import restored_copy
+from tests.servers import session
 from tests.sql.asking import Database, column, rows, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from postmill.embedded.binaries import Binaries
 
 OPTIONAL = [facade for facade in FACADES if not facade.by_itself]
 OBJECTS = """
@@ -235,6 +239,19 @@ def test_what_is_built_on_a_facade_stops_its_removal(
     empty.execute(f"drop {built}".encode())
     removal(empty)
     assert value(empty, "select to_regnamespace('pgmq_public')") is None
+
+
+def test_after_a_restore_a_facade_is_still_ours(
+    empty: Database, empty_url: str, postgres_binaries: Binaries
+) -> None:
+    """A dump has the comments, by which it is known; ids of objects change."""
+    migrate(empty, wanted=OPTIONAL)
+    before = rows(empty, OBJECTS)
+    with restored_copy(empty_url, postgres_binaries) as url, session(url) as restored:
+        assert rows(restored, OBJECTS) == before
+        assert migrate(restored, wanted=OPTIONAL).steps == ()
+        remove_facades(restored, OPTIONAL)
+        assert {states(restored)[f"facade {facade.name}"] for facade in OPTIONAL} == {"available"}
 
 
 def test_a_comment_like_a_mark_of_another_facade_is_not_taken_for_it(empty: Database) -> None:
