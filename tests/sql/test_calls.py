@@ -147,6 +147,12 @@ def test_a_secret_is_for_roles_that_were_granted_it(db: Database, stranger: Data
         stranger.execute(keyed.encode(), [URL])
 
 
+def test_a_secret_in_params_is_refused(db: Database) -> None:
+    """Its name was encoded, and sent to the server in place of its value."""
+    with refused("PM003", "params can't have a secret"):
+        db.execute(b"""select net.http_get($1, '{"key": "{{secret:KEY}}"}')""", [URL])
+
+
 def test_two_processes_take_each_call_once(db: Database, connect: Callable[[], Database]) -> None:
     from postmill.sql.catalog import statement
 

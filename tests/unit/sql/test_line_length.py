@@ -15,7 +15,9 @@ EXEMPT = {f"000{number}" for number in range(1, 6)}
 FILES = [path for path in sorted(SQL.rglob("*.sql")) if path.name[:4] not in EXEMPT]
 
 INSTALLED = [
-    path for folder in ("migrations", "functions", "views", "compat") for path in (SQL / folder).glob("*.sql")
+    path
+    for folder in ("migrations", "functions", "views", "compat")
+    for path in (SQL / folder).rglob("*.sql")
 ]
 
 

@@ -2,7 +2,7 @@
 
 Three layers: pgmq's own SQL where there is no pgmq; the numbered migrations, each once and for ever; then
 functions, views and facades, again whenever their text changed. Every step is a transaction under one
-advisory lock. Never touches a queue, nor a pgmq that is there already.
+advisory lock. Never touches a queue, nor a pgmq or another system that is there already.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
-from postmill.db.tools import migration_plan, pgmq
+from postmill.db.tools import facades, migration_plan, pgmq
+from postmill.db.tools.facades import Occupant
 from postmill.db.tools.migration_plan import Installed
 from postmill.model.errors import InvalidOption, MigrationFailed, PostmillError, Refused, SchemaMissing
 from postmill.model.sqlstates import Condition, condition, state_of
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from psycopg.rows import DictRow
+
+    from postmill.db.tools.facades import Facade
 
 OLDEST_SERVER = 15
 """The oldest major version of PostgreSQL that Postmill runs on, and the oldest that its tests run against."""
@@ -48,19 +51,21 @@ class Report:
         return bool(self.steps)
 
 
-def migrate(connection: psycopg.Connection[Any]) -> Report:
+def migrate(connection: psycopg.Connection[Any], *, wanted: Sequence[Facade] = ()) -> Report:
     """Install or upgrade, at any time and from any number of processes at once: one works, the others wait.
 
-    ``connection`` must be in autocommit mode. A step that fails leaves nothing; the steps before it stay.
-    Raises :class:`SchemaTooNew`, :class:`MigrationFailed`, :class:`Refused` (a pgmq that can't be used).
+    The facades ``wanted`` are installed as well, and stay installed in later migrations. ``connection`` must
+    be in autocommit mode. A step that fails leaves nothing; the steps before it stay. Raises
+    :class:`SchemaTooNew`, :class:`MigrationFailed`, :class:`Refused` (a pgmq that can't be used, a facade
+    whose name is taken).
     """
     _check_connection(connection)
     done: list[str] = []
     deadlocks = 0
     with _errors_in_words(connection):
-        while migration_plan.pending(_installed(connection)):
+        while migration_plan.pending(_installed(connection), wanted):
             try:
-                done += _next_step(connection)
+                done += _next_step(connection, wanted)
             except psycopg.errors.DeadlockDetected:
                 deadlocks += 1
                 if deadlocks > MAX_DEADLOCKS:
@@ -68,24 +73,45 @@ def migrate(connection: psycopg.Connection[Any]) -> Report:
     return Report(tuple(done))
 
 
-def _next_step(connection: psycopg.Connection[Any]) -> Sequence[str]:
+def _next_step(connection: psycopg.Connection[Any], wanted: Sequence[Facade]) -> Sequence[str]:
     """Run the next step in a transaction; its names. None when another process has done it meanwhile."""
     with connection.transaction():
         _execute(connection, statement("migration_lock"))
-        for step in migration_plan.pending(_installed(connection))[:1]:
+        for step in migration_plan.pending(_installed(connection), wanted)[:1]:
             _execute(connection, step.sql)
             return step.names
     return ()
 
 
-def pending_sql(connection: psycopg.Connection[Any]) -> str:
+def pending_sql(connection: psycopg.Connection[Any], *, wanted: Sequence[Facade] = ()) -> str:
     """All that :func:`migrate` would run now, as a script for psql; empty when there is nothing to do.
 
     Raises as :func:`migrate` does.
     """
     _check_connection(connection)
     with _errors_in_words(connection):
-        return "\n".join(step.script for step in migration_plan.pending(_installed(connection)))
+        pending = migration_plan.pending(_installed(connection), wanted)
+        return "\n".join(step.script for step in pending)
+
+
+def remove_facades(connection: psycopg.Connection[Any], unwanted: Sequence[Facade]) -> Report:
+    """Remove what these facades have made, all of them or none, and nothing else.
+
+    Raises :class:`Refused` when something that is not ours is built on one of them.
+    """
+    _check_connection(connection)
+    with _errors_in_words(connection), connection.transaction():
+        _execute(connection, statement("migration_lock"))
+        components = _installed(connection).components
+        present = [facade for facade in unwanted if facade.component in components]
+        _remove(connection, present)
+    return Report(tuple(f"removed facade {facade.name}" for facade in present))
+
+
+def state(connection: psycopg.Connection[Any]) -> list[dict[str, str]]:
+    """What is installed: schema postmill, pgmq and each facade; see :func:`migration_plan.states`."""
+    with _errors_in_words(connection):
+        return migration_plan.states(_installed(connection))
 
 
 def check_version(connection: psycopg.Connection[Any]) -> None:
@@ -129,14 +155,18 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
             return Report(())
         if installed.migrations and not force:
             _check_no_dead_letters(connection)
-        facades = sorted(name for name in installed.components if name.startswith("compat/"))
-        for facade in facades:
-            schema = facade.removeprefix("compat/")
-            if schema in installed.of_extensions:
-                continue
-            _execute(connection, statement("uninstall_facade").replace("{schema}", schema))
+        present = [facade for facade in facades.FACADES if facade.component in installed.components]
+        _remove(connection, present)
         _execute(connection, statement("uninstall"))
-    return Report((*facades, "schema postmill"))
+    return Report((*(facade.component for facade in present), "schema postmill"))
+
+
+def _remove(connection: psycopg.Connection[Any], unwanted: Sequence[Facade]) -> None:
+    for facade in unwanted:
+        try:
+            _execute(connection, statement("facade_remove").replace("{facade}", facade.name))
+        except psycopg.errors.DependentObjectsStillExist as error:
+            raise facades.in_use(facade, error.diag.message_detail or str(error)) from error
 
 
 def _installed(connection: psycopg.Connection[Any]) -> Installed:
@@ -145,8 +175,9 @@ def _installed(connection: psycopg.Connection[Any]) -> Installed:
     return Installed(
         migrator=present["installed"],
         pgmq=pgmq.is_present(connection),
-        schemas=frozenset(present["schemas"]),
-        of_extensions=frozenset(present["of_extensions"]),
+        occupants=[
+            Occupant(**row) for row in _rows(connection, statement("facade_occupants"), facades.PLACES)
+        ],
         migrations={row["name"]: row["sha256"] for row in rows if row["number"] is not None},
         components={row["name"]: row["sha256"] for row in rows if row["number"] is None},
     )
@@ -181,9 +212,9 @@ def _execute(connection: psycopg.Connection[Any], sql: str) -> None:
         cursor.execute(sql.encode())
 
 
-def _rows(connection: psycopg.Connection[Any], sql: str) -> list[DictRow]:
+def _rows(connection: psycopg.Connection[Any], sql: str, *arguments: object) -> list[DictRow]:
     with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
-        return cursor.execute(sql.encode()).fetchall()
+        return cursor.execute(sql.encode(), arguments or None).fetchall()
 
 
 @contextmanager

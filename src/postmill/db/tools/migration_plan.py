@@ -11,12 +11,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from postmill.db.tools import pgmq
+from postmill.db.tools import facades, pgmq
 from postmill.model.errors import MigrationFailed, SchemaTooNew
 from postmill.sql.catalog import scripts, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from postmill.db.tools.facades import Facade, Occupant
+
+
+_RUN_MIGRATE = "Run: postmill migrate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +39,24 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """What a database has: digests by name, and the names of its schemas."""
+    """What a database has: digests by name, and what stands where facades go."""
 
     migrator: bool
     pgmq: bool
-    schemas: frozenset[str]
-    of_extensions: frozenset[str]
-    """The schemas that an extension has made."""
+    occupants: Sequence[Occupant]
     migrations: Mapping[str, str]
     components: Mapping[str, str]
 
 
-def pending(installed: Installed) -> list[Step]:
-    """All steps to run, in order. Raises :class:`SchemaTooNew`, :class:`MigrationFailed`."""
+def pending(installed: Installed, wanted: Collection[Facade] = ()) -> list[Step]:
+    """All steps to run, in order, with the facades ``wanted`` beside those that are there or come by
+    themselves. Raises :class:`SchemaTooNew`, :class:`MigrationFailed`; :class:`Refused` for a wanted facade
+    whose name is taken.
+    """
     check_not_newer(installed)
+    for facade in wanted:
+        if why := facades.in_the_way(facade, installed.occupants):
+            raise facades.taken(facade, why)
     steps = []
     if not installed.migrator:
         steps.append(Step(("migrator",), statement("migrator_tables")))
@@ -55,10 +64,38 @@ def pending(installed: Installed) -> list[Step]:
         bundle = pgmq.bundle()
         steps.append(Step(("pgmq",), _recorded(bundle.sql, "pgmq", bundle.version)))
     migrations = dict(_pending_migrations(installed))
-    components = list(_pending_components(installed, again=bool(migrations)))
+    components = dict(_pending_components(installed, wanted, again=bool(migrations)))
     if components:
-        steps.append(_schema_step(migrations, components))
+        steps.append(_schema_step(migrations, components, wanted))
     return steps
+
+
+def states(installed: Installed) -> list[dict[str, str]]:
+    """What is installed, a row each: ``installed``, ``outdated``, ``missing``, and for facades ``taken`` and
+    ``available``, with what there is to say. Raises as :func:`pending` does.
+    """
+    due = bool(pending(installed))
+    schema = "missing" if not installed.migrator else "outdated" if due else "installed"
+    return [
+        _state("schema postmill", schema, _RUN_MIGRATE if due else ""),
+        _state("pgmq", "installed" if installed.pgmq else "missing", "" if installed.pgmq else _RUN_MIGRATE),
+        *(_state(f"facade {each.name}", *_facade_state(each, installed)) for each in facades.FACADES),
+    ]
+
+
+def _facade_state(facade: Facade, installed: Installed) -> tuple[str, str]:
+    recorded = installed.components.get(facade.component)
+    if why := facades.in_the_way(facade, installed.occupants):
+        return "taken", why
+    if recorded is None and not facade.by_itself:
+        return "available", f"Run: postmill migrate --facade {facade.name}"
+    if recorded is None or facades.is_gone(facade, installed.occupants):
+        return "missing", _RUN_MIGRATE
+    return ("installed", "") if recorded == _digest(facade.text) else ("outdated", _RUN_MIGRATE)
+
+
+def _state(part: str, state: str, detail: str) -> dict[str, str]:
+    return {"part": part, "state": state, "detail": detail}
 
 
 def missing(installed: Installed) -> list[str]:
@@ -68,11 +105,7 @@ def missing(installed: Installed) -> list[str]:
     replaced it.
     """
     migrations = [name for name, _ in scripts("migrations") if name not in installed.migrations]
-    components = [
-        name
-        for name, _ in _components()
-        if not installed.components.get(name) and not name.startswith("compat/")
-    ]
+    components = [name for name, _ in _functions_and_views() if not installed.components.get(name)]
     return [*([] if installed.pgmq else ["pgmq"]), *migrations, *components]
 
 
@@ -87,14 +120,23 @@ def check_not_newer(installed: Installed) -> None:
         )
 
 
-def _schema_step(migrations: Mapping[str, str], components: list[str]) -> Step:
+def _schema_step(
+    migrations: Mapping[str, str], components: Mapping[str, str], wanted: Collection[Facade]
+) -> Step:
     """Migrations, functions, views and facades in one transaction: a migration drops the functions whose
     parameters or columns change, and no other session ever sees that they are away. Their grants are kept.
     """
+    new = [facade for facade in wanted if facade.component in components]
+    others = components.keys() - {facade.component for facade in new}
+    names = (
+        *migrations,
+        *(["functions and views"] if others else []),
+        *(f"facade {each.name}" for each in new),
+    )
     # Functions may call each other in any order: their bodies are checked when they run.
-    after = ["set local check_function_bodies = off;", *components, statement("functions_private")]
+    after = ["set local check_function_bodies = off;", *components.values(), statement("functions_private")]
     texts = [statement("rights_remember"), *migrations.values(), *after, statement("rights_restore")]
-    return Step((*migrations, "functions and views"), "\n".join(texts))
+    return Step(names, "\n".join(texts))
 
 
 def _pending_migrations(installed: Installed) -> Iterator[tuple[str, str]]:
@@ -110,27 +152,32 @@ def _pending_migrations(installed: Installed) -> Iterator[tuple[str, str]]:
             )
 
 
-def _pending_components(installed: Installed, *, again: bool) -> Iterator[str]:
-    """Functions, views and facades: those whose text changed, or all after a migration."""
-    for name, text in _components():
-        is_due = again or installed.components.get(name) != _digest(text)
-        if is_due and not _is_foreign(name, installed):
-            yield _recorded(text, name, "")
+def _pending_components(
+    installed: Installed, wanted: Collection[Facade], *, again: bool
+) -> Iterator[tuple[str, str]]:
+    """Functions, views and facades, by name: those whose text changed, or all after a migration."""
+    for name, text in _functions_and_views():
+        if again or installed.components.get(name) != _digest(text):
+            yield name, _recorded(text, name, "")
+    for facade in _facades(installed, wanted):
+        if again or _facade_state(facade, installed)[0] != "installed":
+            yield facade.component, _recorded(facade.text, facade.component, "")
 
 
-def _components() -> Iterator[tuple[str, str]]:
-    for folder in ("functions", "views", "compat"):
+def _functions_and_views() -> Iterator[tuple[str, str]]:
+    for folder in ("functions", "views"):
         for name, text in scripts(folder):
             yield f"{folder}/{name}", text
 
 
-def _is_foreign(name: str, installed: Installed) -> bool:
-    """Whether a facade's schema is there already and was not made by Postmill: then it is left alone. It may
-    have been Postmill's once: an extension that came later has made it anew.
+def _facades(installed: Installed, wanted: Collection[Facade]) -> Iterator[Facade]:
+    """Those that belong into this database, unless their name is taken. It may have been ours once: an
+    extension that came later has made it anew.
     """
-    folder, _, schema = name.partition("/")
-    taken = schema in installed.schemas and name not in installed.components
-    return folder == "compat" and (taken or schema in installed.of_extensions)
+    for facade in facades.FACADES:
+        belongs = facade.by_itself or facade in wanted or facade.component in installed.components
+        if belongs and not facades.in_the_way(facade, installed.occupants):
+            yield facade
 
 
 def _with_record(text: str, name: str) -> str:

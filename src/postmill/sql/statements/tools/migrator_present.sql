@@ -1,13 +1,7 @@
--- Whether the migrator's own tables are here, which schemas are taken, and which of them an extension has made. One
--- row.
+-- Whether the migrator's own tables are here. One row.
 -- Called by postmill.db.tools.migrate before any other reading. Takes no locks. Errors: none.
-select
-    exists (
-        select from pg_catalog.pg_class as class
-        join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
-        where namespace.nspname = 'postmill' and class.relname = 'migrations'
-    ) as installed,
-    (select array_agg(namespace.nspname::text) from pg_catalog.pg_namespace as namespace) as schemas,
-    (select coalesce(array_agg(namespace.nspname::text), '{}') from pg_catalog.pg_namespace as namespace
-     join pg_catalog.pg_depend as dependence on dependence.objid = namespace.oid
-          and dependence.classid = 'pg_catalog.pg_namespace'::regclass and dependence.deptype = 'e') as of_extensions
+select exists (
+    select from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
+    where namespace.nspname = 'postmill' and class.relname = 'migrations'
+) as installed

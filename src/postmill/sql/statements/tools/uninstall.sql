@@ -3,3 +3,11 @@
 -- insufficient_privilege.
 drop schema postmill cascade;
 drop schema if exists postmill_commands cascade;
+-- Release 0.1.0 marked the schema of a facade, and not the views in it, which have gone with the tables they read.
+do $$
+begin
+    if obj_description(to_regnamespace('edge_worker'), 'pg_namespace') like 'Facade of Postmill:%' then
+        drop schema edge_worker;
+    end if;
+end
+$$;

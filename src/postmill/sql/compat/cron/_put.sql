@@ -1,0 +1,46 @@
+-- Makes a job, or changes the caller's job of that name. Its schedule has the job's name; where another schedule has
+-- that name, the user's behind it. Errors: invalid_parameter_value, insufficient_privilege.
+create or replace function cron._put(job_name text, schedule text, command text, active boolean) returns bigint
+language plpgsql volatile
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    made     bigint;
+    its_name text := coalesce(job_name, gen_random_uuid()::text);
+    broken   text;
+begin
+    perform cron._check(schedule);
+    if length(job_name) not between 1 and 200 then
+        raise exception 'the name of a job has 1 to 200 characters' using errcode = 'invalid_parameter_value';
+    end if;
+    loop
+        begin
+            insert into cron.own_job as job
+                   (name, job_name, recurrence, timezone, target, run_as, overlap, catch_up, jitter,
+                    paused_at, changed_at)
+            values (its_name, _put.job_name, trim(schedule), 'GMT', jsonb_build_object('command', command),
+                    current_user, 'queue', 'none', '0',
+                    case when not active then clock_timestamp() end, clock_timestamp())
+            on conflict (run_as, job_name) do update
+               set recurrence = excluded.recurrence, target = excluded.target, paused_at = excluded.paused_at,
+                   changed_at = excluded.changed_at, problem = null,
+                   next_at = case when job.recurrence = excluded.recurrence and job.paused_at is null
+                                  then job.next_at end
+            returning schedule_id into made;
+            exit;
+        exception when unique_violation then
+            get stacked diagnostics broken = constraint_name;
+            if broken <> 'schedules_name_key' or its_name <> job_name then
+                raise;
+            end if;
+            its_name := format('%s (%s)', job_name, current_user);
+        end;
+    end loop;
+    if job_name is null then
+        update cron.own_job as job set name = format('cron job %s', made) where job.schedule_id = made;
+    end if;
+    return made;
+end
+$$;
+comment on function cron._put is 'Facade cron of Postmill: makes or changes a job.';

@@ -1,0 +1,12 @@
+-- The jobs that the caller may change: the user's own; all, for the schema's owner and for superusers. The check option
+-- keeps a job from being made into a schedule of messages.
+create or replace view cron.own_job with (security_barrier) as
+select s.schedule_id, s.name, s.job_name, s.recurrence, s.timezone, s.target, s.run_as, s.overlap, s.catch_up, s.jitter,
+       s.paused_at, s.paused_by, s.changed_at, s.next_at, s.problem
+  from postmill.schedules as s
+ where s.run_as is not null
+   and (s.run_as = current_user
+        or pg_has_role((select n.nspowner from pg_namespace as n where n.nspname = 'postmill'), 'usage'))
+  with check option;
+grant select, insert, update, delete on cron.own_job to public;
+comment on view cron.own_job is 'Facade cron of Postmill: the jobs that the caller may change.';

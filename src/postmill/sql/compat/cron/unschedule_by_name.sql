@@ -1,0 +1,15 @@
+-- Removes the caller's job of that name. Errors: undefined_object.
+create or replace function cron.unschedule(job_name text) returns boolean
+language plpgsql volatile strict
+set search_path = ''
+as $$
+begin
+    delete from cron.own_job as job where job.job_name = unschedule.job_name and job.run_as = current_user;
+    if not found then
+        raise exception 'there is no job % of yours', quote_literal(job_name)
+            using errcode = 'undefined_object', hint = 'select * from cron.job';
+    end if;
+    return true;
+end
+$$;
+comment on function cron.unschedule(text) is 'Facade cron of Postmill: removes the caller''s job of that name.';
