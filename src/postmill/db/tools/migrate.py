@@ -57,7 +57,7 @@ def migrate(connection: psycopg.Connection[Any]) -> Report:
     _check_connection(connection)
     done: list[str] = []
     deadlocks = 0
-    with _errors_in_words(connection):
+    with errors_in_words(connection):
         while migration_plan.pending(_installed(connection)):
             try:
                 done += _next_step(connection)
@@ -71,9 +71,9 @@ def migrate(connection: psycopg.Connection[Any]) -> Report:
 def _next_step(connection: psycopg.Connection[Any]) -> Sequence[str]:
     """Run the next step in a transaction; its names. None when another process has done it meanwhile."""
     with connection.transaction():
-        _execute(connection, statement("migration_lock"))
+        execute(connection, statement("migration_lock"))
         for step in migration_plan.pending(_installed(connection))[:1]:
-            _execute(connection, step.sql)
+            execute(connection, step.sql)
             return step.names
     return ()
 
@@ -84,7 +84,7 @@ def pending_sql(connection: psycopg.Connection[Any]) -> str:
     Raises as :func:`migrate` does.
     """
     _check_connection(connection)
-    with _errors_in_words(connection):
+    with errors_in_words(connection):
         return "\n".join(step.script for step in migration_plan.pending(_installed(connection)))
 
 
@@ -122,8 +122,8 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
     Raises :class:`Refused` when dead letters that were not replayed would be lost, unless ``force``.
     """
     _check_connection(connection)
-    with _errors_in_words(connection), connection.transaction():
-        _execute(connection, statement("migration_lock"))
+    with errors_in_words(connection), connection.transaction():
+        execute(connection, statement("migration_lock"))
         installed = _installed(connection)
         if not installed.migrator:
             return Report(())
@@ -134,21 +134,22 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
             schema = facade.removeprefix("compat/")
             if schema in installed.of_extensions:
                 continue
-            _execute(connection, statement("uninstall_facade").replace("{schema}", schema))
-        _execute(connection, statement("uninstall"))
+            execute(connection, statement("uninstall_facade").replace("{schema}", schema))
+        execute(connection, statement("uninstall"))
     return Report((*facades, "schema postmill"))
 
 
 def _installed(connection: psycopg.Connection[Any]) -> Installed:
-    present = _rows(connection, statement("migrator_present"))[0]
-    rows = _rows(connection, statement("migrator_state")) if present["installed"] else []
+    present = rows(connection, statement("migrator_present"))[0]
+    steps = rows(connection, statement("migrator_state")) if present["installed"] else []
     return Installed(
         migrator=present["installed"],
         pgmq=pgmq.is_present(connection),
         schemas=frozenset(present["schemas"]),
+        roles=frozenset(present["roles"]),
         of_extensions=frozenset(present["of_extensions"]),
-        migrations={row["name"]: row["sha256"] for row in rows if row["number"] is not None},
-        components={row["name"]: row["sha256"] for row in rows if row["number"] is None},
+        migrations={row["name"]: row["sha256"] for row in steps if row["number"] is not None},
+        components={row["name"]: row["sha256"] for row in steps if row["number"] is None},
     )
 
 
@@ -167,7 +168,7 @@ def _check_connection(connection: psycopg.Connection[Any]) -> None:
 
 
 def _check_no_dead_letters(connection: psycopg.Connection[Any]) -> None:
-    count = _rows(connection, statement("dead_letters_count"))[0]["count"]
+    count = rows(connection, statement("dead_letters_count"))[0]["count"]
     if count:
         raise Refused(
             f"{count} dead letters would be lost.",
@@ -176,18 +177,20 @@ def _check_no_dead_letters(connection: psycopg.Connection[Any]) -> None:
         )
 
 
-def _execute(connection: psycopg.Connection[Any], sql: str) -> None:
+def execute(connection: psycopg.Connection[Any], sql: str) -> None:
+    """Run one or more statements."""
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(sql.encode())
 
 
-def _rows(connection: psycopg.Connection[Any], sql: str) -> list[DictRow]:
+def rows(connection: psycopg.Connection[Any], sql: str, *values: object) -> list[DictRow]:
+    """The rows of one statement."""
     with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
-        return cursor.execute(sql.encode()).fetchall()
+        return cursor.execute(sql.encode(), values or None).fetchall()
 
 
 @contextmanager
-def _errors_in_words(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def errors_in_words(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Turn an error of Postgres into one that says what happened, why, and what to try. Errors of lost
     connections pass unchanged.
     """

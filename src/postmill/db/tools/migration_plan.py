@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 
+ROLES = ("postmill_producer", "postmill_worker", "postmill_scheduler", "postmill_reader", "postmill_operator")
+"""The roles that production logins are members of. They belong to the whole server."""
+_GRANTED_IN = ("postmill", "pgmq")
+"""The schemas in which ``sql/roles`` grants, each time anew."""
+_KNOWN_IN = (*_GRANTED_IN, "postmill_commands", "cron", "net", "edge_worker")
+"""All schemas in which the roles may have been granted something."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One transaction of a migration: what it installs and its whole text, the record of itself included."""
@@ -41,6 +49,8 @@ class Installed:
     schemas: frozenset[str]
     of_extensions: frozenset[str]
     """The schemas that an extension has made."""
+    roles: frozenset[str]
+    """Those of :data:`ROLES` that the server has."""
     migrations: Mapping[str, str]
     components: Mapping[str, str]
 
@@ -57,8 +67,21 @@ def pending(installed: Installed) -> list[Step]:
     migrations = dict(_pending_migrations(installed))
     components = list(_pending_components(installed, again=bool(migrations)))
     if components:
-        steps.append(_schema_step(migrations, components))
+        steps.append(_schema_step(migrations, components, _grants() if _uses_roles(installed) else ""))
+    elif _uses_roles(installed) and installed.components["roles"] != _digest(_grants()):
+        steps.append(Step(("roles",), _recorded(_grants(), "roles", "")))
     return steps
+
+
+def roles_step() -> Step:
+    """Make the roles that are missing, and grant each what it needs. The schema must be there."""
+    made = [statement("role_create").replace("{role}", role) for role in ROLES]
+    return Step(("roles",), "\n".join((*made, _recorded(_grants(), "roles", ""))))
+
+
+def without_roles() -> str:
+    """SQL that takes every right in this database from the roles."""
+    return f"{_revoked(_KNOWN_IN)}\n{statement('roles_forget')}"
 
 
 def missing(installed: Installed) -> list[str]:
@@ -87,14 +110,33 @@ def check_not_newer(installed: Installed) -> None:
         )
 
 
-def _schema_step(migrations: Mapping[str, str], components: list[str]) -> Step:
+def _schema_step(migrations: Mapping[str, str], components: list[str], grants: str) -> Step:
     """Migrations, functions, views and facades in one transaction: a migration drops the functions whose
-    parameters or columns change, and no other session ever sees that they are away. Their grants are kept.
+    parameters or columns change, and no other session ever sees that they are away. Their grants are kept;
+    those of Postmill's roles are given anew where this database uses them.
     """
     # Functions may call each other in any order: their bodies are checked when they run.
     after = ["set local check_function_bodies = off;", *components, statement("functions_private")]
     texts = [statement("rights_remember"), *migrations.values(), *after, statement("rights_restore")]
+    if grants:
+        texts.append(_recorded(grants, "roles", ""))
     return Step((*migrations, "functions and views"), "\n".join(texts))
+
+
+def _uses_roles(installed: Installed) -> bool:
+    return "roles" in installed.components and installed.roles.issuperset(ROLES)
+
+
+def _grants() -> str:
+    return "\n".join((_revoked(_GRANTED_IN), *(text for _, text in scripts("roles"))))
+
+
+def _revoked(schemas: tuple[str, ...]) -> str:
+    named = {"{schemas}": schemas, "{roles}": ROLES}
+    text = statement("roles_revoke")
+    for place, names in named.items():
+        text = text.replace(place, ", ".join(f"'{name}'" for name in names))
+    return text
 
 
 def _pending_migrations(installed: Installed) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,5 @@
--- Whether the migrator's own tables are here, which schemas are taken, and which of them an extension has made. One
--- row.
+-- Whether the migrator's own tables are here, which schemas are taken, which of them an extension has made, and which
+-- roles the server has that could be ours. One row.
 -- Called by postmill.db.tools.migrate before any other reading. Takes no locks. Errors: none.
 select
     exists (
@@ -10,4 +10,6 @@ select
     (select array_agg(namespace.nspname::text) from pg_catalog.pg_namespace as namespace) as schemas,
     (select coalesce(array_agg(namespace.nspname::text), '{}') from pg_catalog.pg_namespace as namespace
      join pg_catalog.pg_depend as dependence on dependence.objid = namespace.oid
-          and dependence.classid = 'pg_catalog.pg_namespace'::regclass and dependence.deptype = 'e') as of_extensions
+          and dependence.classid = 'pg_catalog.pg_namespace'::regclass and dependence.deptype = 'e') as of_extensions,
+    (select coalesce(array_agg(role.rolname::text), '{}') from pg_catalog.pg_roles as role
+     where role.rolname like 'postmill\_%') as roles
