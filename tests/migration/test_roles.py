@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill.db.tools import migrate, roles
-from postmill.db.tools.migration_plan import ROLES
+from postmill.db.tools.migration_plan import ALL_ROLES, ROLES
 from postmill.model.errors import Refused
 from tests import servers
 from tests.sql.asking import Database, column, rows, value
@@ -46,7 +46,7 @@ def test_the_roles_are_made_once_and_granted_again_without_a_change(own: Databas
     own.execute(b"select postmill.create_queue('mails')")
     assert roles.grant(own).steps == ("roles",)
     first = rows(own, RIGHTS)
-    assert {right["role"] for right in first} == set(ROLES)
+    assert {right["role"] for right in first} == set(ALL_ROLES)
     assert column(own, "select distinct rolcanlogin from pg_roles where rolname like 'postmill%'") == [False]
     assert roles.grant(own).steps == ("roles",)
     assert rows(own, RIGHTS) == first
@@ -66,7 +66,7 @@ def test_who_owns_the_database_and_may_make_roles_needs_no_superuser(plain: Data
     assert roles.grant(plain).steps[-1] == "roles"
     plain.execute(b"select postmill.create_queue('mails')")
     assert value(plain, "select has_table_privilege('postmill_worker', 'pgmq.q_mails', 'delete')")
-    assert len(roles.remove(plain).steps) == len(ROLES)
+    assert len(roles.remove(plain).steps) == len(ALL_ROLES)
     assert column(plain, "select rolname from pg_roles where rolname like 'postmill%'") == []
 
 
@@ -108,7 +108,7 @@ def test_a_name_that_is_taken_is_refused(own: Database, attributes: str) -> None
 def test_roles_that_another_database_needs_stay(own: Database, plain: Database) -> None:
     own.execute(b"select postmill.create_queue('mails')")
     roles.grant(own)
-    own.execute(b"grant " + ", ".join(ROLES).encode() + b" to plain with admin option")
+    own.execute(b"grant " + ", ".join(ALL_ROLES).encode() + b" to plain with admin option")
     roles.grant(plain)
     steps = roles.remove(own).steps
     assert all("the role stays, it is needed by" in step and "database shop" in step for step in steps)
@@ -144,3 +144,22 @@ def test_a_database_that_does_not_use_them_grants_nothing_on_new_queues(
     migrate.migrate(plain)
     plain.execute(b"select postmill.create_queue('mails')")
     assert rows(plain, RIGHTS) == []
+
+
+def test_who_may_not_give_the_caller_of_commands_away_has_none(own: Database, plain: Database) -> None:
+    """With the schema's owner as its owner, a command could run as that owner. So there is none, and that is
+    told in the run.
+    """
+    roles.grant(own)
+    roles.grant(plain)
+    assert value(plain, "select to_regprocedure('postmill.call_command(text)')") is None
+    plain.execute(b"grant usage, create on schema postmill_commands to plain")
+    own.execute(b"create role runner login in role postmill_scheduler")
+    plain.execute(b"select postmill.schedule_sql('job', '@daily', 'select 1')")
+    why = value(plain, "select postmill._why_not_run('runner', schedule_id, run_as) from postmill.schedules")
+    assert "no function postmill.call_command that belongs to postmill_nobody" in why
+    own.execute(b"grant postmill_nobody to plain with admin option")
+    roles.grant(plain)
+    owner = "select proowner::regrole::text from pg_proc where proname = 'call_command'"
+    assert value(plain, owner) == "postmill_nobody"
+    assert not value(plain, "select has_schema_privilege('postmill_nobody', 'postmill', 'create')")

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ROLES = ("postmill_producer", "postmill_worker", "postmill_scheduler", "postmill_reader", "postmill_operator")
 """The roles that production logins are members of. They belong to the whole server."""
+POWERLESS = "postmill_nobody"
+"""A role without rights and members: as it the functions of scheduled commands are called."""
+ALL_ROLES = (*ROLES, POWERLESS)
 _GRANTED_IN = ("postmill", "pgmq")
 """The schemas in which ``sql/roles`` grants, each time anew."""
 _KNOWN_IN = (*_GRANTED_IN, "postmill_commands", "cron", "net", "edge_worker")
@@ -75,7 +78,7 @@ def pending(installed: Installed) -> list[Step]:
 
 def roles_step() -> Step:
     """Make the roles that are missing, and grant each what it needs. The schema must be there."""
-    made = [statement("role_create").replace("{role}", role) for role in ROLES]
+    made = [statement("role_create").replace("{role}", role) for role in ALL_ROLES]
     return Step(("roles",), "\n".join((*made, _recorded(_grants(), "roles", ""))))
 
 
@@ -124,7 +127,7 @@ def _schema_step(migrations: Mapping[str, str], components: list[str], grants: s
 
 
 def _uses_roles(installed: Installed) -> bool:
-    return "roles" in installed.components and installed.roles.issuperset(ROLES)
+    return "roles" in installed.components and installed.roles.issuperset(ALL_ROLES)
 
 
 def _grants() -> str:
@@ -132,7 +135,7 @@ def _grants() -> str:
 
 
 def _revoked(schemas: tuple[str, ...]) -> str:
-    named = {"{schemas}": schemas, "{roles}": ROLES}
+    named = {"{schemas}": schemas, "{roles}": ALL_ROLES}
     text = statement("roles_revoke")
     for place, names in named.items():
         text = text.replace(place, ", ".join(f"'{name}'" for name in names))

@@ -90,4 +90,4 @@ def _check(connection: Connection) -> None:
 
 
 def _state(connection: Connection) -> list[DictRow]:
-    return migrate.rows(connection, statement("roles_state"), list(migration_plan.ROLES))
+    return migrate.rows(connection, statement("roles_state"), list(migration_plan.ALL_ROLES))
