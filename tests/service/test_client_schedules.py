@@ -91,6 +91,12 @@ def check_call(db: Db, made: dict[str, Any]) -> None:
     }
 
 
+def check_command(db: Db, made: dict[str, Any]) -> None:
+    """It is the schedule of a SQL command that runs as the session's user, and is to run once."""
+    assert (made["target"], made["run_as"]) == ({"command": "delete from sessions"}, "postgres")
+    assert (made["overlap"], made["catch_up"], made["last_status"]) == ("queue", "none", "pending")
+
+
 @pytest.fixture
 def queue(db: Db) -> None:
     db.execute("select postmill.create_queue('reports')")
@@ -109,10 +115,13 @@ def test_on_each_synchronous_connection(target: str, db: Db, database_url: str) 
         client.unschedule("gone")
         client.schedule_call("digest", "0 7 * * mon", **CALL)
         assert client.run_schedule("digest") is None
+        client.schedule_sql("purge", "delete from sessions", "@daily", overlap="queue", catch_up="none")
+        assert client.run_schedule("purge") is None
     assert sent is not None
     assert (sent, sent.queue) == (1, "reports")
-    [digest, made] = schedules(db)
+    [digest, made, purge] = schedules(db)
     check_call(db, digest)
+    check_command(db, purge)
     assert made["target"] == TARGET
     assert (made["recurrence"], made["timezone"], made["overlap"], made["catch_up"], made["jitter"]) == (
         "0 3 * * *",
@@ -136,10 +145,13 @@ async def test_on_each_asynchronous_connection(target: str, db: Db, database_url
         await client.unschedule("gone")
         await client.schedule_call("digest", "0 7 * * mon", **CALL)
         assert await client.run_schedule("digest") is None
+        await client.schedule_sql("purge", "delete from sessions", "@daily", overlap="queue", catch_up="none")
+        assert await client.run_schedule("purge") is None
     assert sent is not None
     assert (sent, sent.queue) == (1, "reports")
-    [digest, made] = schedules(db)
+    [digest, made, purge] = schedules(db)
     check_call(db, digest)
+    check_command(db, purge)
     assert (made["target"], made["state"]) == (TARGET, "active")
 
 
@@ -220,6 +232,26 @@ def test_a_mistake_in_a_call_is_told_before_anything_is_sent(
 ) -> None:
     with pytest.raises(InvalidOption) as caught:
         scheduling.calling("a", when, **options)
+    assert said in f"{caught.value} {caught.value.why} {caught.value.hint}"
+
+
+@pytest.mark.parametrize(
+    ("command", "when", "options", "said"),
+    [
+        ("select 1", "61 * * * *", {}, "can't be read"),
+        (" ", "@daily", {}, "is no SQL command"),
+        ("select '\0'", "@daily", {}, "is no SQL command"),
+        (7, "@daily", {}, "is no SQL command"),
+        ("select 1", "@daily", {"jitter": 5}, "timezone"),
+        ("select 1", "@daily", {"overlap": "skp"}, "skip"),
+        ("select 1", "@daily", {"timezone": "Berlin"}, "timezone"),
+    ],
+)
+def test_a_mistake_in_a_command_is_told_before_anything_is_sent(
+    command: Any, when: str, options: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(InvalidOption) as caught:
+        scheduling.commanding("a", command, when, **options)
     assert said in f"{caught.value} {caught.value.why} {caught.value.hint}"
 
 

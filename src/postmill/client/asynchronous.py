@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from postmill.client.awaited import Reference, Unset
     from postmill.client.options import ManyOptions, SendOptions
-    from postmill.client.scheduling import CallOptions, ScheduleOptions
+    from postmill.client.scheduling import CallOptions, ScheduleOptions, TickOptions
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.sent import Sent
 
@@ -214,6 +214,16 @@ class AsyncClient:
                 raise
             await self.create_queue(queue)
             await self._executor.run(iter([statement]))
+
+    async def schedule_sql(self, name: str, command: str, when: str, **options: Unpack[TickOptions]) -> None:
+        """Run a SQL command in this database whenever ``when`` says, as the user of this connection. A
+        schedule of that name is changed. ``timezone``, ``overlap`` and ``catch_up`` as for :meth:`schedule`,
+        with the run in place of the message.
+
+        Raises ``InvalidOption``, ``PostmillError`` where the user may not schedule commands or the schedule
+        is another user's, and as :meth:`cancel`.
+        """
+        await self._executor.run(iter([scheduling.commanding(name, command, when, **options)]))
 
     async def schedule_call(self, name: str, when: str, **options: Unpack[CallOptions]) -> None:
         """Call ``url``, or a ``function`` of the project, whenever ``when`` says. A schedule of that name is

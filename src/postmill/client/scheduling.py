@@ -84,6 +84,8 @@ class CallOptions(TickOptions, total=False):
 
 OPTIONS = tuple(ScheduleOptions.__annotations__)
 """Every option's name."""
+TICK_OPTIONS = tuple(TickOptions.__annotations__)
+"""The same of a SQL command."""
 CALL_OPTIONS = tuple(CallOptions.__annotations__)
 """The same of a call."""
 
@@ -104,6 +106,13 @@ def making(
         _asked({**options, "headers": headers}),
     )
     return Statement(statement("client_schedule"), arguments, queue)
+
+
+def commanding(name: str, command: str, when: str, **options: Unpack[TickOptions]) -> Statement:
+    """The statement that makes or changes a schedule of a SQL command. Raises ``InvalidOption``."""
+    known_names(options, TICK_OPTIONS)
+    arguments = (*_named_when(name, when, options), _command(command), *_ticks(options))
+    return Statement(statement("client_schedule_sql"), arguments, "")
 
 
 def calling(name: str, when: str, **options: Unpack[CallOptions]) -> Statement:
@@ -173,6 +182,12 @@ def _ticks(options: Mapping[str, Any]) -> tuple[str, str, str]:
         choice("overlap", options.get("overlap", "skip"), Overlap),
         choice("catch_up", options.get("catch_up", "one"), CatchUp),
     )
+
+
+def _command(command: object) -> str:
+    if not isinstance(command, str) or not command.strip() or "\0" in command:
+        raise InvalidOption(f"{command!r} is no SQL command.", hint="For example: 'vacuum analyze orders'.")
+    return command
 
 
 def _text(name: str, value: object) -> str | None:

@@ -160,19 +160,20 @@ def add(session: Session, /, name: str, when: str, queue: str, payload: str, **o
 @json_option
 @global_options
 @click.pass_obj
-def add_sql(session: Session, /, name: str, when: str, command: str, **options: str) -> None:
+def add_sql(session: Session, /, name: str, when: str, command: str, **options: Any) -> None:
     """Run SQL whenever SCHEDULE says; a schedule of that NAME is changed.
 
     It runs as the user of the database who adds it. A process runs the commands of its own login; those of
     other users need a login with the role postmill_scheduler.
     """
+    from postmill.client import Client, scheduling
     from postmill.db.tools import schedules
-    from postmill.model.schedule.recurrence import recurrence, zone_of
+    from postmill.model.schedule.recurrence import recurrence
 
-    words, _ = recurrence(when).explain(), zone_of(options["timezone"])
-    how = [options[rule] for rule in ("timezone", "overlap", "catch_up")]
+    scheduling.commanding(name, command, when, **options)  # a mistake must not start a database
+    words = recurrence(when).explain()
     with session.database() as connection:
-        schedules.put_sql(connection, name, when, command, *how)
+        Client(connection).schedule_sql(name, command, when, **options)
         run_as = schedules.one(connection, name)["run_as"]
     session.output.did({"schedule": name, "run_as": run_as, "means": words}, f"{name}: {words}, as {run_as}.")
 
