@@ -15,10 +15,14 @@ from postmill.db.tools import facades
 from postmill.db.tools.facades import FACADES, Facade, named
 from postmill.db.tools.migrate import check_version, migrate, pending_sql, remove_facades, state, uninstall
 from postmill.model.errors import InvalidOption, Refused
+from tests.faults.restoring import restored_copy
+from tests.servers import session
 from tests.sql.asking import Database, column, rows, value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from postmill.embedded.binaries import Binaries
 
 OPTIONAL = [facade for facade in FACADES if not facade.by_itself]
 OBJECTS = """
@@ -32,6 +36,18 @@ from (select classid, objid from pg_depend
 order by 1
 """
 """What is in the database, with its comment, apart from Postmill's and the server's own schemas."""
+OPEN = """
+select oid::regnamespace::text from pg_namespace
+where nspname = any ($1) and has_schema_privilege('public', oid, 'usage')
+union all
+select oid::regprocedure::text from pg_proc
+where pronamespace::regnamespace::text = any ($1) and has_function_privilege('public', oid, 'execute')
+union all
+select oid::regclass::text from pg_class
+where relnamespace::regnamespace::text = any ($1) and relkind in ('r', 'v')
+    and has_table_privilege('public', oid, 'select, insert, update, delete')
+"""
+"""What every role may use in the schemas $1."""
 MARK = re.compile(r"Facade [a-z_]+ of Postmill: .*\.")
 each_optional = pytest.mark.parametrize("facade", OPTIONAL, ids=lambda facade: facade.name)
 
@@ -124,6 +140,23 @@ def test_a_name_that_is_taken_is_refused_in_words_and_nothing_is_changed(empty: 
     assert states(empty)["facade pgmq_public"] == "taken"
 
 
+def test_where_vault_is_nothing_is_installed(empty: Database) -> None:
+    """A schema stands in for the real one."""
+    empty.execute(
+        b"create schema vault; create table vault.secrets (name text, secret text);"
+        b"create view vault.decrypted_secrets as select name, secret as decrypted_secret from vault.secrets"
+    )
+    before = rows(empty, OBJECTS)
+    with pytest.raises(Refused, match="Use what is there, if it is Supabase Vault itself"):
+        migrate(empty, wanted=[named("vault")])
+    assert rows(empty, OBJECTS) == before
+
+
+def test_an_optional_facade_opens_nothing_to_everybody(empty: Database) -> None:
+    migrate(empty, wanted=OPTIONAL)
+    assert column(empty, OPEN, [facade.name for facade in OPTIONAL]) == []
+
+
 @pytest.mark.parametrize(
     ("place", "taken"),
     [
@@ -206,6 +239,19 @@ def test_what_is_built_on_a_facade_stops_its_removal(
     empty.execute(f"drop {built}".encode())
     removal(empty)
     assert value(empty, "select to_regnamespace('pgmq_public')") is None
+
+
+def test_after_a_restore_a_facade_is_still_ours(
+    empty: Database, empty_url: str, postgres_binaries: Binaries
+) -> None:
+    """A dump has the comments, by which it is known; ids of objects change."""
+    migrate(empty, wanted=OPTIONAL)
+    before = rows(empty, OBJECTS)
+    with restored_copy(empty_url, postgres_binaries) as url, session(url) as restored:
+        assert rows(restored, OBJECTS) == before
+        assert migrate(restored, wanted=OPTIONAL).steps == ()
+        remove_facades(restored, OPTIONAL)
+        assert {states(restored)[f"facade {facade.name}"] for facade in OPTIONAL} == {"available"}
 
 
 def test_a_comment_like_a_mark_of_another_facade_is_not_taken_for_it(empty: Database) -> None:

@@ -147,6 +147,12 @@ def test_a_secret_is_for_roles_that_were_granted_it(db: Database, stranger: Data
         stranger.execute(keyed.encode(), [URL])
 
 
+def test_a_secret_in_params_is_refused(db: Database) -> None:
+    """Its name was encoded, and sent to the server in place of its value."""
+    with refused("PM003", "params can't have a secret"):
+        db.execute(b"""select net.http_get($1, '{"key": "{{secret:KEY}}"}')""", [URL])
+
+
 def test_two_processes_take_each_call_once(db: Database, connect: Callable[[], Database]) -> None:
     from postmill.sql.catalog import statement
 
@@ -154,8 +160,8 @@ def test_two_processes_take_each_call_once(db: Database, connect: Callable[[], D
     claim = statement("calls_claim").encode()
     other = connect()
     with db.transaction(), other.transaction():
-        first = {each["call_id"] for each in db.execute(claim, [12, [], [], [], 100, 0]).fetchall()}
-        second = {each["call_id"] for each in other.execute(claim, [12, [], [], [], 100, 0]).fetchall()}
+        first = {each["call_id"] for each in db.execute(claim, [12, [], [], [], 100, 0, True]).fetchall()}
+        second = {each["call_id"] for each in other.execute(claim, [12, [], [], [], 100, 0, True]).fetchall()}
     assert (len(first), len(second), first & second) == (12, 8, set())
 
 
@@ -165,11 +171,11 @@ def test_a_host_has_no_more_calls_than_places(db: Database) -> None:
     db.execute(b"select net.http_get($1) from generate_series(1, 5)", [URL])
     db.execute(b"select net.http_get('https://other/')")
     taken = db.execute(
-        statement("calls_claim").encode(), [100, [], ["https://example.com"], [1], 3, 0]
+        statement("calls_claim").encode(), [100, [], ["https://example.com"], [1], 3, 0, True]
     ).fetchall()
     assert sorted(each["host"] for each in taken) == ["https://example.com"] * 2 + ["https://other"]
     full = db.execute(
-        statement("calls_claim").encode(), [100, ["https://example.com"], [], [], 3, 0]
+        statement("calls_claim").encode(), [100, ["https://example.com"], [], [], 3, 0, True]
     ).fetchall()
     assert full == []
 

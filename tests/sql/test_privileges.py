@@ -18,7 +18,7 @@ def grants(heading: str) -> str:
     found = re.search(rf"^#+ {heading}$.*?```sql\n(.*?)```", REFERENCE.read_text(), re.DOTALL | re.MULTILINE)
     assert found, heading
     named = found[1].replace("my_role", "stranger").replace("q_emails_msg_id_seq", '"q_re-size_msg_id_seq"')
-    return named.replace("q_emails", '"q_re-size"')
+    return named.replace("q_emails", '"q_re-size"').replace("a_emails", '"a_re-size"')
 
 
 def test_nothing_is_open_to_everybody(db: Database) -> None:
@@ -143,6 +143,7 @@ def test_only_trigger_functions_and_those_of_commands_run_as_their_owner_and_all
     )
     assert {each["proname"] for each in functions if each["prosecdef"]} == {
         "_check_secrets",
+        "_end_call_run",
         "_edge_at_commit",
         "wake",
         *OF_PROCESSES_THAT_RUN_COMMANDS,

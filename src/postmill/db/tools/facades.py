@@ -96,6 +96,12 @@ FACADES = (
         places=("schema pgmq_public",),
     ),
     Facade(
+        "vault",
+        stands_for="Supabase Vault",
+        order="schema decrypted_secrets secrets _refuse create_secret update_secret _refuse_write",
+        places=("schema vault",),
+    ),
+    Facade(
         "supaqueue",
         stands_for="Supaqueue",
         order="""schema job_status _no_workers _held_until _queue_id _job_id _worker_id _queue_of

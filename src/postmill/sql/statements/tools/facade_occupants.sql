@@ -24,5 +24,6 @@ cross join lateral (
     where part.kind in ('table', 'view') and relation.oid = to_regclass(part.name)
 ) as found
 left join pg_catalog.pg_depend as dependence
-    on dependence.objid = found.oid and dependence.classid = found.catalog::regclass and dependence.deptype = 'e'
+    on dependence.objid = found.oid and dependence.deptype = 'e'
+    and dependence.classid = ('pg_catalog.' || found.catalog)::regclass
 left join pg_catalog.pg_extension as made_by on made_by.oid = dependence.refobjid
