@@ -219,7 +219,7 @@ async def test_the_statements_of_the_tutorial_run_as_they_stand(
 async def test_dependencies_that_race_with_the_workers_are_refused_or_kept(
     database_url: str, adb: asyncpg.Connection, target: Target
 ) -> None:
-    """Each job may begin at any moment. One that was said to wait runs after its sources, and none waits for ever."""
+    """Each job may begin at any moment. One that waits runs after its sources, and none waits for ever."""
     sources, targets = await queue_of(adb, "source", 4), await queue_of(adb, "target", 4)
     kept: list[tuple[int, int]] = []
     async with making_calls(database_url, target), making_calls(database_url, target):
