@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import psycopg
 import pytest
 from aiohttp import web
-from psycopg.rows import dict_row
 
 from postmill.db.tools.facades import named
 from postmill.db.tools.migrate import migrate
+from tests.servers import session
 from tests.service.calling import SERVICE_KEY, answering, making_calls, serving, until
 
 if TYPE_CHECKING:
@@ -40,9 +39,7 @@ async def target() -> AsyncIterator[Target]:
 
 @pytest.fixture(autouse=True)
 def installed(database_url: str) -> None:
-    with psycopg.connect(
-        database_url, autocommit=True, row_factory=dict_row, cursor_factory=psycopg.RawCursor
-    ) as db:
+    with session(database_url) as db:
         migrate(db, wanted=[named("supaqueue")])
 
 
