@@ -1,4 +1,4 @@
-"""Supaqueue's tables after pg_dump and a restore into another database: the same ids, and they can be written to."""
+"""Supaqueue's tables after pg_dump and a restore: the same ids, and they can be written to."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 -- Trigger function: changes the function and the headers of a queue, at once. What else is set of it stays.
--- Called by updates of supaqueue.queue. Locks as create_call_queue. Errors: those of create_call_queue; PM003 a column
--- that can't be changed.
+-- Called by updates of supaqueue.queue. Locks: the queue's row in queues, then as create_call_queue. Errors: those of
+-- create_call_queue; PM003 a column that can't be changed.
 create or replace function supaqueue._change_queue() returns trigger
 language plpgsql
 set search_path = ''
@@ -13,8 +13,8 @@ begin
         perform supaqueue._refuse_given(
             'id, created_at and name of a queue', 'Insert another queue, and send its jobs there.');
     end if;
-    select * into calling from postmill.call_queues as row where row.queue_name = old.name for update;
-    select * into known from postmill.queues as row where row.queue_name = old.name;
+    select * into known from postmill.queues as row where row.queue_name = old.name for update;
+    select * into calling from postmill.call_queues as row where row.queue_name = old.name;
     perform postmill.create_call_queue(
         old.name, headers => new.default_headers,
         function => case when new.edge_function_name is distinct from calling.url then new.edge_function_name end,
