@@ -507,6 +507,32 @@ def test_what_a_queue_calls_is_changed_and_its_workers_stay(db: Database, images
     assert rows(db, "select * from pgmq.meta") == []
 
 
+def test_a_queue_that_calls_a_url_stands_there_too_and_keeps_it(db: Database) -> None:
+    db.execute(b"select postmill.create_call_queue('hooks', url => 'https://example.com/', workers => 2)")
+    db.execute(b'update supaqueue.queue set default_headers = \'{"a": "b"}\'')
+    assert row(db, "select name, edge_function_name, default_headers from supaqueue.queue") == {
+        "name": "hooks",
+        "edge_function_name": "https://example.com/",
+        "default_headers": {"a": "b"},
+    }
+    assert row(db, "select function, url, workers from postmill.call_queue_list") == {
+        "function": None,
+        "url": "https://example.com/",
+        "workers": 2,
+    }
+
+
+def test_a_job_that_runs_and_is_deleted_is_asked_to_end(db: Database, images: UUID) -> None:
+    job = added(db, images)
+    start(db, job)
+    db.execute(b"delete from supaqueue.job where id = $1", [job])
+    assert rows(db, "select * from supaqueue.job") == []
+    assert row(db, "select msg_id, cancelled_at from postmill.cancellations") == {
+        "msg_id": number(job),
+        "cancelled_at": None,
+    }
+
+
 def test_a_secret_in_a_header_asks_for_its_grant(db: Database) -> None:
     insert = (
         b"insert into supaqueue.queue (name, edge_function_name, default_headers) "
