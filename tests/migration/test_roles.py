@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill.db.tools import migrate, roles
-from postmill.db.tools.migration_plan import ALL_ROLES, ROLES
+from postmill.db.tools.migration_plan import ALL_ROLES
 from postmill.model.errors import Refused
 from tests import servers
 from tests.sql.asking import Database, column, rows, value

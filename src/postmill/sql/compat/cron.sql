@@ -16,7 +16,38 @@ select s.schedule_id, s.name, s.job_name, s.recurrence, s.timezone, s.target, s.
    and (s.run_as = current_user
         or pg_has_role((select n.nspowner from pg_namespace as n where n.nspname = 'postmill'), 'usage'))
   with check option;
-grant select, insert, update, delete on cron.own_job to public;
+-- A right to write the whole view, or to delete from it, would let every user lock the tables behind it. So rights are
+-- given on columns, and jobs are removed through a view of its own.
+revoke all on cron.own_job from public;
+grant select,
+      insert (name, job_name, recurrence, timezone, target, run_as, overlap, catch_up, jitter, paused_at, changed_at),
+      update (name, recurrence, target, paused_at, changed_at, next_at, problem)
+    on cron.own_job to public;
+
+-- What is inserted here is removed, where it is a job that the inserting user may change. That user stands in the
+-- second column, whose default can't be overridden: there is no right to write it.
+create or replace view cron.removed_job as
+select null::bigint as schedule_id, null::name as removed_by where false;
+alter view cron.removed_job alter column removed_by set default current_user;
+grant insert (schedule_id) on cron.removed_job to public;
+
+-- SECURITY DEFINER: see the view. The owner of the schema may drop the function of the job too.
+create or replace function cron._remove_job() returns trigger
+language plpgsql volatile security definer
+set search_path = ''
+as $$
+begin
+    delete from postmill.schedules as s
+    where s.schedule_id = new.schedule_id and s.run_as is not null
+      and (s.run_as = new.removed_by
+           or pg_has_role(new.removed_by, (select n.nspowner from pg_namespace as n where n.nspname = 'postmill'),
+                          'usage'));
+    return case when found then new end;
+end
+$$;
+revoke execute on function cron._remove_job() from public;
+create or replace trigger remove_job instead of insert on cron.removed_job
+    for each row execute function cron._remove_job();
 
 -- As pg_cron's table, to be read.
 create or replace view cron.job with (security_barrier) as
@@ -27,7 +58,8 @@ select job.schedule_id as jobid, job.recurrence as schedule, job.target ->> 'com
   from cron.own_job as job;
 grant select on cron.job to public;
 
--- As pg_cron's table, to be read and tidied up: rows can be deleted.
+-- As pg_cron's table, to be read; the owner of the schema, and whoever is granted it, tidies up: rows can be deleted.
+-- Not every user, since the right to delete is one to lock what is behind the view. Old runs are deleted anyway.
 create or replace view cron.job_run_details with (security_barrier) as
 select run.schedule_id as jobid, run.run_id as runid, run.pid as job_pid, current_database()::text as database,
        job.run_as as username, coalesce(run.command, job.target ->> 'command') as command,
@@ -40,7 +72,8 @@ select run.schedule_id as jobid, run.run_id as runid, run.pid as job_pid, curren
   from postmill.schedule_runs as run
   join cron.own_job as job using (schedule_id)
  where run.status <> 'skipped';
-grant select, delete on cron.job_run_details to public;
+revoke all on cron.job_run_details from public;
+grant select on cron.job_run_details to public;
 
 -- Deletes a run that the caller sees, unless it is not done.
 create or replace function cron._delete_run() returns trigger
@@ -87,7 +120,8 @@ end
 $$;
 
 -- Makes a job, or changes the caller's job of that name. Its schedule has the job's name; where another schedule has
--- that name, the user's behind it. Errors: invalid_parameter_value, insufficient_privilege.
+-- that name, or a transaction of another user has held it for a second, the user's behind it; and where that is taken
+-- too, one that can't be known in advance. Errors: invalid_parameter_value, insufficient_privilege.
 create or replace function cron._put(job_name text, schedule text, command text, active boolean) returns bigint
 language plpgsql volatile
 set search_path = ''
@@ -95,7 +129,10 @@ as $$
 #variable_conflict use_column
 declare
     made     bigint;
-    its_name text := coalesce(job_name, gen_random_uuid()::text);
+    names    text[] := array[job_name, format('%s (%s)', job_name, current_user),
+                             format('%s (%s)', coalesce(job_name, 'cron job'), gen_random_uuid())];
+    place    integer := case when job_name is null then 3 else 1 end;
+    patience text := current_setting('lock_timeout');
     broken   text;
 begin
     perform cron._check(schedule);
@@ -104,10 +141,11 @@ begin
     end if;
     loop
         begin
+            perform set_config('lock_timeout', case when place < 3 then '1s' else patience end, true);
             insert into cron.own_job as job
                    (name, job_name, recurrence, timezone, target, run_as, overlap, catch_up, jitter,
                     paused_at, changed_at)
-            values (its_name, _put.job_name, trim(schedule), 'GMT', jsonb_build_object('command', command),
+            values (names[place], _put.job_name, trim(schedule), 'GMT', jsonb_build_object('command', command),
                     current_user, 'queue', 'none', '0',
                     case when not active then clock_timestamp() end, clock_timestamp())
             on conflict (run_as, job_name) do update
@@ -116,17 +154,24 @@ begin
                    next_at = case when job.recurrence = excluded.recurrence and job.paused_at is null
                                   then job.next_at end
             returning schedule_id into made;
+            perform set_config('lock_timeout', patience, true);
             exit;
-        exception when unique_violation then
+        exception when unique_violation or lock_not_available then
             get stacked diagnostics broken = constraint_name;
-            if broken <> 'schedules_name_key' or its_name <> job_name then
+            if place = 3 or broken not in ('schedules_name_key', '') then
                 raise;
             end if;
-            its_name := format('%s (%s)', job_name, current_user);
+            place := place + 1;
         end;
     end loop;
     if job_name is null then
-        update cron.own_job as job set name = format('cron job %s', made) where job.schedule_id = made;
+        begin
+            perform set_config('lock_timeout', '1s', true);
+            update cron.own_job as job set name = format('cron job %s', made) where job.schedule_id = made;
+            perform set_config('lock_timeout', patience, true);
+        exception when unique_violation or lock_not_available then
+            null;  -- somebody has that name: the job keeps its own
+        end;
     end if;
     return made;
 end
@@ -215,7 +260,7 @@ language plpgsql volatile strict
 set search_path = ''
 as $$
 begin
-    delete from cron.own_job as job where job.schedule_id = job_id;
+    insert into cron.removed_job (schedule_id) values (job_id);
     if not found then
         raise exception 'there is no job % of yours', job_id
             using errcode = 'undefined_object', hint = 'select * from cron.job';
@@ -229,7 +274,9 @@ language plpgsql volatile strict
 set search_path = ''
 as $$
 begin
-    delete from cron.own_job as job where job.job_name = unschedule.job_name and job.run_as = current_user;
+    insert into cron.removed_job (schedule_id)
+    select job.schedule_id from cron.own_job as job
+    where job.job_name = unschedule.job_name and job.run_as = current_user;
     if not found then
         raise exception 'there is no job % of yours', quote_literal(job_name)
             using errcode = 'undefined_object', hint = 'select * from cron.job';
