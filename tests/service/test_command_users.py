@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -295,8 +296,12 @@ async def test_no_role_gives_a_command_to_another(scene: Scene) -> None:
             await bob.execute(attempt)
     message = 'run_as = null, target = \'{"queue": "x", "message": 1}\''
     for attempt in (of_postgres, message):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await bob.execute(f"update cron.own_job set {attempt}")
+        await scene.adb.execute(f"grant update on cron.own_job to {scene.bob}")
         with pytest.raises(asyncpg.WithCheckOptionViolationError):
             await bob.execute(f"update cron.own_job set {attempt}")
+        await scene.adb.execute(f"revoke update on cron.own_job from {scene.bob}")
 
 
 async def test_a_user_changes_no_job_of_another(scene: Scene) -> None:
@@ -312,6 +317,14 @@ async def test_a_user_changes_no_job_of_another(scene: Scene) -> None:
             await bob.execute(f"select {attempt}")
     assert await bob.fetch("select * from cron.job") == []
     assert await bob.fetch("select * from cron.job_run_details") == []
+    for attempt in (
+        "delete from cron.job_run_details",
+        f"insert into cron.removed_job values ({job}, 'postgres')",
+        f"insert into cron.removed_job (schedule_id, removed_by) values ({job}, '{scene.alice}')",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await bob.execute(attempt)
+    await scene.adb.execute(f"grant delete on cron.job_run_details to {scene.bob}")
     assert await bob.execute("delete from cron.job_run_details") == "DELETE 0"
     assert await bob.fetchval("select cron.schedule('job', '@yearly', 'select 2')") != job
     assert await alice.fetchval("select command from cron.job") == "select 1"
@@ -359,13 +372,13 @@ INVOKER = {
     "create function pg_temp.f() returns trigger language plpgsql as $t$ begin {note}; return null; end $t$; "
     "create constraint trigger c after insert on t deferrable initially deferred for each row "
     "execute function pg_temp.f(); insert into t values (1)",
-    "held": "create function pg_temp.g() returns int language plpgsql as $t$ begin {note}; return 1; end $t$; "
-    "execute 'declare held cursor with hold for select pg_temp.g()'",
+    "held": "create function pg_temp.g() returns int language plpgsql as "
+    "$t$ begin {note}; return 1; end $t$; execute 'declare held cursor with hold for select pg_temp.g()'",
 }
 
 
 class ChangedInBetween:
-    """Alice makes the function of her command SECURITY INVOKER after it was looked at, before it is called."""
+    """Alice makes the function of her command SECURITY INVOKER between the look at it and the call."""
 
     def __init__(self, scene: Scene, monkeypatch: pytest.MonkeyPatch, replaced: dict[str, str]) -> None:
         self._scene, self._replaced = scene, replaced
@@ -380,7 +393,8 @@ class ChangedInBetween:
         self._name = function.removeprefix("postmill_commands.").removesuffix("()")
         self._change = (
             f"create or replace function {function} returns bigint language plpgsql security invoker "
-            f"as $attack$ begin {body}; return 1; end $attack$; grant execute on function {function} to public"
+            f"as $attack$ begin {body}; return 1; end $attack$; "
+            f"grant execute on function {function} to public"
         )
         await self._scene.adb.execute("select postmill.run_schedule('job')")
         session = await CommandSession.open(Address(self._scene.users.url(self._scene.runner)))
@@ -498,3 +512,56 @@ async def test_commands_come_through_a_dump_and_a_restore(
             assert (await ended(adb, "own"))["returned"] == "SELECT 1"
         assert await adb.fetchval("select who from public.seen") == scene.alice
         await adb.close()
+
+
+RELATIONS = """
+    select class.oid::regclass::text from pg_class as class
+    where class.relkind in ('r', 'p', 'v')
+      and class.relnamespace::regnamespace::text in ('cron', 'postmill', 'postmill_commands')
+"""
+MODES = (
+    "row share",
+    "row exclusive",
+    "share update exclusive",
+    "share",
+    "share row exclusive",
+    "exclusive",
+    "access exclusive",
+)
+
+
+async def test_a_user_locks_nothing_that_others_need(scene: Scene) -> None:
+    """Bob could lock the view of jobs, which locks the table of all schedules and, where a superuser had
+    migrated, the catalogue of schemas: then nobody could schedule, fire, or plan a query.
+    """
+    bob = await scene.users.connect(scene.bob)
+    await bob.execute("select cron.schedule('job', '@yearly', 'select 1')")
+    locked = []
+    for (relation,) in await scene.adb.fetch(RELATIONS):
+        for mode in MODES:
+            try:
+                async with bob.transaction():
+                    await bob.execute(f"lock table {relation} in {mode} mode nowait")
+            except asyncpg.InsufficientPrivilegeError:
+                continue
+            locked.append((relation, mode))
+    assert locked == []
+
+
+async def test_a_user_holds_no_names_back(scene: Scene) -> None:
+    """Bob's open transaction had Alice's command wait, or fail, where it had taken the names for it."""
+    bob, alice = await scene.users.connect(scene.bob), await scene.users.connect(scene.alice)
+    transaction = bob.transaction()
+    await transaction.start()
+    for name in ("job", f"job ({scene.alice})"):
+        await bob.execute("select cron.schedule($1, '@yearly', 'select 1')", name)
+    await bob.execute(
+        "select cron.schedule(format('cron job %s', n), '@yearly', 'x') from generate_series(1, 20) as n"
+    )
+    async with asyncio.timeout(20):
+        await alice.execute("select cron.schedule('@yearly', 'select 1')")
+        job = await alice.fetchval("select cron.schedule('job', '@yearly', 'select 2')")
+        assert await alice.fetchval("select cron.schedule('job', '@yearly', 'select 3')") == job
+    assert await alice.fetchval("select current_setting('lock_timeout')") == "0"
+    await transaction.commit()
+    assert await alice.fetchval("select command from cron.job where jobname = 'job'") == "select 3"

@@ -225,8 +225,8 @@ def add_call(session: Session, /, name: str, when: str, body: str | None, **opti
 def work(session: Session, *, embedded: bool) -> None:
     """Fire schedules and run their SQL commands until Ctrl-C or SIGTERM, and nothing else.
 
-    For a process whose login has nothing but the role postmill_scheduler: it runs the commands of other
-    users. Messages are sent by processes that may send them.
+    For a process whose login has nothing but the role postmill_scheduler (see postmill migrate --roles): it
+    runs the commands of other users, and sends messages without the right to read them.
     """
     from postmill import app
     from postmill.cli.terminal import log_lines, streams

@@ -11,7 +11,8 @@ declare
 begin
     for made in
         select known.oid from pg_catalog.pg_proc as known
-        where known.proname between format('job_%s_', old.schedule_id)::name and format('job_%s_g', old.schedule_id)::name
+        where known.proname between format('job_%s_', old.schedule_id)::name
+                                and format('job_%s_g', old.schedule_id)::name
           and known.pronamespace = 'postmill_commands'::regnamespace and known.pronargs = 0
           and known.proowner = to_regrole(quote_ident(old.run_as))
     loop

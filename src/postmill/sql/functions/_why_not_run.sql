@@ -20,8 +20,8 @@ as $$
         when not pg_catalog.pg_has_role(process.oid, scheduler.oid, 'usage') then format(
             'the process is logged in as %I: grant postmill_scheduler to %I', login, login)
         when caller.proowner is distinct from nobody.oid or not caller.prosecdef then
-            'there is no function postmill.call_command that belongs to postmill_nobody: run postmill migrate --roles, as'
-            ' a superuser or with the admin option on postmill_nobody'
+            'there is no function postmill.call_command that belongs to postmill_nobody: run postmill migrate --roles,'
+            ' as a superuser or with the admin option on postmill_nobody'
         when made.oid is null then format('the function of its command, which %I owned, is gone: schedule the command'
                                           ' again', run_as)
         when not made.prosecdef then format(

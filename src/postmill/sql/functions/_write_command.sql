@@ -1,8 +1,8 @@
 -- Makes the function through which a schedule's command runs, and lets no role write a command that runs as another. It
 -- runs as whoever writes the row, and so the function belongs to that user: a command can't be given to anybody else.
--- The command stands in the function's body. As an argument it would let the scheduler be everybody. The function's name
--- has a random part: any user may make functions there, and could take a name that is known. A superuser's command has
--- no function: only a process that is logged in as that superuser runs it. The search_path is the one the
+-- The command stands in the function's body. As an argument it would let the scheduler be everybody. The function's
+-- name has a random part: any user may make functions there, and could take a name that is known. A superuser's command
+-- has no function: only a process that is logged in as that superuser runs it. The search_path is the one the
 -- user has after logging in. Deferred constraints are checked before the function ends, as its user: at the commit they
 -- would run as the scheduler.
 -- Called by: trigger on postmill.schedules, after insert and update; it can use nothing of schema postmill, where the
@@ -26,7 +26,8 @@ begin
                 using errcode = 'insufficient_privilege', hint = format('Only %I can change it.', old.run_as);
         end if;
         select known.oid::regprocedure into made from pg_catalog.pg_proc as known
-        where known.proname between format('job_%s_', old.schedule_id)::name and format('job_%s_g', old.schedule_id)::name
+        where known.proname between format('job_%s_', old.schedule_id)::name
+                                and format('job_%s_g', old.schedule_id)::name
           and known.pronamespace = 'postmill_commands'::regnamespace and known.pronargs = 0
           and known.proowner = to_regrole(quote_ident(old.run_as))
         order by known.oid limit 1;

@@ -1,8 +1,8 @@
 -- Calls the function of a scheduled command, by its name in schema postmill_commands, and says how many rows its last
--- statement touched. It belongs to postmill_nobody, a role without any right: a function that its user has made SECURITY
--- INVOKER meanwhile runs with no right, and inside a SECURITY DEFINER function no code can take another role. Checked
--- alone, the flag could change between the look and the call. What is deferred to the commit runs before the end, with
--- no right either.
+-- statement touched. It belongs to postmill_nobody, a role without any right: a function that its user has made
+-- SECURITY INVOKER meanwhile runs with no right, and inside a SECURITY DEFINER function no code can take another role.
+-- Checked alone, the flag could change between the look and the call. What is deferred to the commit runs before the
+-- end, with no right either.
 -- Called by the scheduler, in the session of the run. Locks: what the command locks. Errors: PM003 no such name; those
 -- of the command.
 -- It is made anew each time, by the owner of schema postmill, and given away. Where that owner is no superuser it takes
