@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     Database = psycopg.Connection[dict[str, Any]]
 
 GIVE_UP_S = 30.0
+DOUBLE = """
+async def handler(request):
+    return {"size": (await request.json())["size"] * 2, "by": request.headers["x-by"]}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -206,7 +210,7 @@ def test_a_sql_command_from_its_making_to_its_end(
 ) -> None:
     made = cli("schedule", "add-sql", "purge", "0 3 * * *", "select 7", "--overlap", "queue")
     assert (made.code, made.err) == (0, "purge: At 03:00 every day, as postgres.\n")
-    assert cli("schedule", "run", "purge").err == "The command of purge will run.\n"
+    assert cli("schedule", "run", "purge").err == "purge has fired.\n"
     process = spawn("schedule", "work", env={"POSTMILL_DB_URL": database_url})
     deadline = time.monotonic() + GIVE_UP_S
     while time.monotonic() < deadline:
@@ -219,6 +223,45 @@ def test_a_sql_command_from_its_making_to_its_end(
     assert process.wait(GIVE_UP_S) == 0
     shown = cli("schedule", "show", "purge", "--json").json
     assert (shown["target"], shown["run_as"]) == ({"command": "select 7"}, "postgres")
+
+
+def test_a_call_of_a_function_from_its_making_to_its_end(
+    cli: Cli, db: Database, database_url: str, tmp_path: Path
+) -> None:
+    """It is served, called and fired by one process."""
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "double.py").write_text(DOUBLE)
+    add = ("schedule", "add-call", "sizes", "0 3 * * *", "--function", "double", "--body", '{"size": 21}')
+    made = cli(*add, "--timeout", "30s", "-H", "X-By: me")
+    assert (made.code, made.err) == (0, "sizes: At 03:00 every day, function:double, as postgres.\n")
+    assert cli("schedule", "run", "sizes", "--json").json == {"schedule": "sizes", "msg_id": None}
+    with Serving(tmp_path, "serve", "--port", "0", environment={"POSTMILL_DB_URL": database_url}):
+        deadline = time.monotonic() + GIVE_UP_S
+        while (run := cli("schedule", "runs", "sizes", "--json").json[0])["status"] == "sent":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert (run["status"], run["reason"]) == ("succeeded", "HTTP 200")
+    answer = cli("calls", "show", str(run["call_id"]), "--json").json
+    assert (answer["function"], answer["content"]) == ("double", '{"size":42,"by":"me"}')
+    shown = cli("schedule", "show", "sizes", "--json").json
+    assert shown["target"] == {
+        "function": "double",
+        "method": "POST",
+        "timeout_ms": 30_000,
+        "max_attempts": 1,
+    }
+    assert cli("schedule", "list", "--json").json[0]["fires"] == "function:double"
+    assert "function:double" in cli("schedule", "list").out
+
+
+def test_mistakes_in_a_call_are_told_in_words(cli: Cli) -> None:
+    add = ("schedule", "add-call", "a", "@daily")
+    assert cli(*add).code == 2
+    assert cli(*add, "--url", "https://x", "-H", "no header").code == 2
+    assert cli(*add, "--url", "https://x", "--body", "{").error_code == "invalid-payload"
+    assert cli(*add, "--url", "nowhere").error_code == "invalid-option"
+    keyed = cli(*add, "--url", "https://x", "-H", "X-Key: {{secret:KEY}}")
+    assert "postmill secrets grant KEY --to postgres" in keyed.err
 
 
 def test_the_start_of_the_service_has_no_next_tick(cli: Cli) -> None:

@@ -149,9 +149,9 @@ def test_a_role_that_only_sends_goes_on_sending(
 
 def test_a_role_for_workers_has_all_it_needs(released: Database, granted: Callable[[str], Database]) -> None:
     session = granted(WORKER)
-    assert rows(session, statement("check_privileges")) == []
+    assert rows(session, statement("check_privileges"), False) == []
     migrate(released)
-    assert rows(session, statement("check_privileges")) == []
+    assert rows(session, statement("check_privileges"), False) == []
     closed = column(
         session,
         "select proname from pg_proc where pronamespace = 'postmill'::regnamespace and proname like '\\_%'"

@@ -16,6 +16,11 @@ from generate_series(1, 5000);
 insert into postmill.call_responses (call_id, method, url, attempts, created_by)
 select n, 'GET', '', 1, current_user from generate_series(100001, 105000) n
 """
+HELD_BACK = """
+insert into postmill.calls (method, url, timeout_ms, due_at, waits_for)
+select 'GET', 'https://held-back/', 1, clock_timestamp() - interval '1 minute', call_id
+from postmill.calls where attempts = 1 limit 20
+"""
 pins = pytest.mark.parametrize("pins", ["session", "local"])
 
 
@@ -29,10 +34,18 @@ def full(db: Database) -> Database:
 
 @pins
 def test_a_claim_reads_as_many_rows_as_it_takes(full: Database, pins: str) -> None:
-    plan = explained(full, statement("calls_claim"), [100, [], [], [], 100, 0], pins=pins)
+    plan = explained(full, statement("calls_claim"), [100, [], [], [], 100, 0, True], pins=pins)
     assert "calls_waiting" in plan.indexes("calls")
     assert plan.read_whole() == set()
     assert plan.rows_read("calls") <= 3 * 100, "found, joined, updated"
+
+
+@pins
+def test_calls_that_wait_for_others_cost_a_look_each(full: Database, pins: str) -> None:
+    full.execute(HELD_BACK.encode())
+    plan = explained(full, statement("calls_claim"), [100, [], [], [], 100, 0, True], pins=pins)
+    assert plan.read_whole() == set()
+    assert plan.rows_read("calls") <= 3 * 100 + 2 * 20
 
 
 @pins
@@ -57,6 +70,6 @@ def test_an_answer_reads_its_own_rows(full: Database, pins: str) -> None:
 
 
 def test_the_next_call_is_one_row(full: Database) -> None:
-    plan = explained(full, statement("calls_next"), [], pins="local")
+    plan = explained(full, statement("calls_next"), [True], pins="local")
     assert plan.indexes("calls") == {"calls_waiting"}
     assert plan.rows_read("calls") == 1

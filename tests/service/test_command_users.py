@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import asyncpg
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -51,6 +52,13 @@ class Scene:
         await self.adb.execute(A_MINUTE_AGO)
         async with firing(self.users.url(self.runner)):
             return await ended(self.adb, name)
+
+    async def function(self, job: int) -> str:
+        """The function of Alice's job."""
+        found = await self.adb.fetchval(
+            "select postmill._command_function($1, $2)::regprocedure::text", job, self.alice
+        )
+        return str(found)
 
     async def seen(self) -> list[tuple[str, str]]:
         return [
@@ -236,12 +244,15 @@ async def test_no_role_calls_anothers_command(scene: Scene) -> None:
     alice = await scene.users.connect(scene.alice)
     job = await alice.fetchval("select cron.schedule('job', '@yearly', $1)", NOTE.format("called"))
     bob, runner = await scene.users.connect(scene.bob), await scene.users.connect(scene.runner)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
-        await bob.execute(f"select postmill_commands.job_{job}()")
+    function = await scene.function(job)
+    name = function.removeprefix("postmill_commands.").removesuffix("()")
+    for caller in (bob, runner):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+            await caller.execute(f"select {function}")
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only a run of its schedule"):
-        await runner.execute(f"select postmill_commands.job_{job}()")
-    with pytest.raises(asyncpg.UndefinedFunctionError):
-        await runner.execute(f"select postmill_commands.job_{job}('select 1')")
+        await runner.execute("select postmill.call_command($1)", name)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+        await bob.execute("select postmill.call_command($1)", name)
 
 
 FOR_POSTGRES = """
@@ -309,10 +320,10 @@ async def test_a_user_changes_no_job_of_another(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("alter function {} owner to {bob}", "is not as it was made"),
+        ("alter function {} owner to {bob}", "is gone"),
         ("alter function {} security invoker", "is not as it was made"),
         ("drop function {}", "is gone"),
-        ("revoke all on function {} from postmill_scheduler", "grant execute on function"),
+        ("revoke all on function {} from postmill_nobody", "grant execute on function"),
     ],
 )
 async def test_a_function_that_is_not_as_it_was_made_is_not_called(
@@ -321,7 +332,7 @@ async def test_a_function_that_is_not_as_it_was_made_is_not_called(
     """With another owner, or without SECURITY DEFINER, the text would run as somebody else."""
     alice = await scene.users.connect(scene.alice)
     job = await alice.fetchval("select cron.schedule('job', '@yearly', $1)", NOTE.format("called"))
-    await scene.adb.execute(change.format(f"postmill_commands.job_{job}()", bob=scene.bob))
+    await scene.adb.execute(change.format(await scene.function(job), bob=scene.bob))
     run = await scene.ended()
     assert run["status"] == "failed"
     assert reason in run["reason"]
@@ -333,9 +344,97 @@ async def test_a_flag_that_changes_between_the_claim_and_the_call_is_seen(scene:
     job = await alice.fetchval("select cron.schedule('job', '@yearly', $1)", NOTE.format("called"))
     await scene.adb.execute("select postmill.run_schedule('job')")
     run = await runner.fetchval("select run_id from postmill.claim_command()")
-    await alice.execute(f"alter function postmill_commands.job_{job}() security invoker")
+    await alice.execute(f"alter function {await scene.function(job)} security invoker")
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="is not as it was made"):
         await runner.execute("select postmill.check_command($1)", run)
+
+
+INVOKER = {
+    "as it is": "{note}",
+    "reset role": "execute 'reset role'; {note}",
+    "set role": "execute 'set role {runner}'; {note}",
+    "set_config": "perform set_config('role', '{runner}', false); {note}",
+    "session authorization": "execute 'reset session authorization'; {note}",
+    "at the commit": "create temp table t (x int); "
+    "create function pg_temp.f() returns trigger language plpgsql as $t$ begin {note}; return null; end $t$; "
+    "create constraint trigger c after insert on t deferrable initially deferred for each row "
+    "execute function pg_temp.f(); insert into t values (1)",
+    "held": "create function pg_temp.g() returns int language plpgsql as $t$ begin {note}; return 1; end $t$; "
+    "execute 'declare held cursor with hold for select pg_temp.g()'",
+}
+
+
+class ChangedInBetween:
+    """Alice makes the function of her command SECURITY INVOKER after it was looked at, before it is called."""
+
+    def __init__(self, scene: Scene, monkeypatch: pytest.MonkeyPatch, replaced: dict[str, str]) -> None:
+        self._scene, self._replaced = scene, replaced
+        self._change = ""
+        monkeypatch.setattr(command_session, "statement", self._statement)
+
+    async def run(self, body: str) -> None:
+        """Schedule a command, and run it once, changed."""
+        alice = await self._scene.users.connect(self._scene.alice)
+        job = await alice.fetchval("select cron.schedule('job', '@yearly', 'select 1')")
+        function = await self._scene.function(job)
+        self._name = function.removeprefix("postmill_commands.").removesuffix("()")
+        self._change = (
+            f"create or replace function {function} returns bigint language plpgsql security invoker "
+            f"as $attack$ begin {body}; return 1; end $attack$; grant execute on function {function} to public"
+        )
+        await self._scene.adb.execute("select postmill.run_schedule('job')")
+        session = await CommandSession.open(Address(self._scene.users.url(self._scene.runner)))
+        run = await session.claim()
+        assert run is not None
+        await session.run(run)
+        await session.close()
+
+    def _statement(self, name: str) -> str:
+        if name == "command_call":
+            with psycopg.connect(self._scene.users.url(self._scene.alice), autocommit=True) as alice:
+                alice.execute(self._change.encode())
+        return self._replaced.get(name, "").format(self._name) or statement(name)
+
+
+@pytest.mark.parametrize("body", INVOKER.values(), ids=INVOKER)
+async def test_a_function_that_is_changed_after_the_look_runs_with_no_right(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """It ran as the login of the process, for whoever changed it in the right moment."""
+    note = NOTE.format("changed")
+    await ChangedInBetween(scene, monkeypatch, {}).run(body.format(note=note, runner=scene.runner))
+    assert {who for _, who in await scene.seen()} <= {"postmill_nobody"}
+    if body == INVOKER["as it is"]:
+        assert await scene.seen() == [("changed", "postmill_nobody")], "it was called"
+
+
+async def test_called_directly_it_would_run_as_the_scheduler(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: the moment is there, and only the role without rights shuts the way."""
+    attack = ChangedInBetween(
+        scene, monkeypatch, {"command_call": "select postmill_commands.{}() where $1::text > ''"}
+    )
+    await attack.run(NOTE.format("changed"))
+    assert await scene.seen() == [("changed", scene.runner)]
+
+
+async def test_a_user_takes_no_name_in_advance(scene: Scene) -> None:
+    """Names were known, and Alice's command could not be scheduled where Bob had taken its name."""
+    bob, alice = await scene.users.connect(scene.bob), await scene.users.connect(scene.alice)
+    first = await alice.fetchval("select cron.schedule('first', '@yearly', 'select 1')")
+    taken = (await scene.function(first)).partition("_commands.job_")[2].partition("_")[2].removesuffix("()")
+    for number in range(first + 1, first + 20):
+        for name in (f"job_{number}", f"job_{number}_{taken}"):
+            await bob.execute(
+                f"create function postmill_commands.{name}() returns bigint language sql as 'select 1'"
+            )
+    await alice.execute("select cron.schedule($1, $2, $3)", "job", EACH_SECOND, NOTE.format("ran"))
+    run = await scene.ended()
+    assert (run["status"], await scene.seen()) == ("succeeded", [("ran", scene.alice)])
+    await alice.execute("select cron.unschedule('job'), cron.unschedule('first')")
+    left = "select count(*) from pg_proc where proname like 'job\\_%' and proowner <> $1::text::regrole"
+    assert await scene.adb.fetchval(left, scene.bob) == 0
 
 
 async def test_a_user_who_may_make_no_function_is_told_the_grant(scene: Scene) -> None:

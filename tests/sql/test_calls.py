@@ -160,8 +160,8 @@ def test_two_processes_take_each_call_once(db: Database, connect: Callable[[], D
     claim = statement("calls_claim").encode()
     other = connect()
     with db.transaction(), other.transaction():
-        first = {each["call_id"] for each in db.execute(claim, [12, [], [], [], 100, 0]).fetchall()}
-        second = {each["call_id"] for each in other.execute(claim, [12, [], [], [], 100, 0]).fetchall()}
+        first = {each["call_id"] for each in db.execute(claim, [12, [], [], [], 100, 0, True]).fetchall()}
+        second = {each["call_id"] for each in other.execute(claim, [12, [], [], [], 100, 0, True]).fetchall()}
     assert (len(first), len(second), first & second) == (12, 8, set())
 
 
@@ -171,11 +171,11 @@ def test_a_host_has_no_more_calls_than_places(db: Database) -> None:
     db.execute(b"select net.http_get($1) from generate_series(1, 5)", [URL])
     db.execute(b"select net.http_get('https://other/')")
     taken = db.execute(
-        statement("calls_claim").encode(), [100, [], ["https://example.com"], [1], 3, 0]
+        statement("calls_claim").encode(), [100, [], ["https://example.com"], [1], 3, 0, True]
     ).fetchall()
     assert sorted(each["host"] for each in taken) == ["https://example.com"] * 2 + ["https://other"]
     full = db.execute(
-        statement("calls_claim").encode(), [100, ["https://example.com"], [], [], 3, 0]
+        statement("calls_claim").encode(), [100, ["https://example.com"], [], [], 3, 0, True]
     ).fetchall()
     assert full == []
 

@@ -143,6 +143,7 @@ def test_only_trigger_functions_and_those_of_commands_run_as_their_owner_and_all
     )
     assert {each["proname"] for each in functions if each["prosecdef"]} == {
         "_check_secrets",
+        "_end_call_run",
         "_edge_at_commit",
         "wake",
         *OF_PROCESSES_THAT_RUN_COMMANDS,

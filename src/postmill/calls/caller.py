@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from postmill.db.hot.looking_service import FLOOR_S, LookingService
-from postmill.model.calls.call import Answer, Call, MissingSecret, asked_wait_s, filled, hidden
+from postmill.model.calls.call import Answer, Call, asked_wait_s, filled
 from postmill.model.error_text import storable, summary_of
 from postmill.model.events import Event
 from postmill.model.queue.retry import ExponentialRetry
@@ -27,11 +27,12 @@ from postmill.service.service import new_task
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from postmill.calls.answers import Answers
-    from postmill.calls.client import CallClient
+    from postmill.calls.outbound import Outbound
     from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.model.calls.call_queue import FunctionHost
     from postmill.service.events import Events
     from postmill.service.outage import Outage
 
@@ -71,17 +72,16 @@ class Caller(LookingService):
     def __init__(
         self,
         shared: SharedConnection,
-        client: CallClient,
+        outbound: Outbound,
         answers: Answers,
-        secrets: Callable[[], Mapping[str, str]],
         events: Events,
         outage: Outage,
     ) -> None:
-        """``secrets``: reads the project's; called when a call names one."""
         super().__init__(shared, events, outage)
-        self._client = client
+        self._outbound = outbound
         self._answers = answers
-        self._secrets = secrets
+        self._functions = outbound.host is not None
+        """Whether calls of functions are made here too."""
         self._running: dict[int, asyncio.Task[None]] = {}
         self._hosts: Counter[str] = Counter()
         self._held_up = False
@@ -129,7 +129,8 @@ class Caller(LookingService):
         self._held_up = bool(full)
         hosts, counts = list(self._hosts), list(self._hosts.values())
         rows = await self._shared.fetch(
-            statement("calls_claim"), free, full, hosts, counts, MOST_A_HOST, LOST_MS
+            *(statement("calls_claim"), free, full, hosts, counts, MOST_A_HOST, LOST_MS),
+            self._functions,
         )
         for row in rows:
             self._begin(row)
@@ -157,7 +158,11 @@ class Caller(LookingService):
     async def _make(self, row: Any) -> None:
         """Make one call, and hand its answer on whatever happens."""
         try:
-            answer = await self._answer(row)
+            answer = await self._outbound.made(
+                row["secrets"],
+                lambda secrets: _call(row, self._outbound.host, secrets),
+                to_function=row["function_name"] is not None,
+            )
         except BaseException as error:
             cut = isinstance(error, asyncio.CancelledError)
             answer = Answer(error=STOPPED if cut else storable(summary_of(error)), is_unknown=cut)
@@ -166,18 +171,6 @@ class Caller(LookingService):
         self.answered[answer.kind] += 1
         if not answer.succeeded:
             self._say_failed(row, answer, again_s)
-
-    async def _answer(self, row: Any) -> Answer:
-        secrets: Mapping[str, str] = {}
-        if row["secrets"]:
-            kept = await asyncio.to_thread(self._secrets)
-            secrets = {name: kept[name] for name in row["secrets"] if name in kept}
-        try:
-            call = _call(row, secrets)
-        except MissingSecret as missing:
-            return Answer(error=f"there is no secret {missing} where the call is made", is_refused=True)
-        answer = await self._client.call(call)
-        return answer.with_error(hidden(answer.error, secrets)) if answer.error and secrets else answer
 
     def _again_s(self, row: Any, answer: Answer) -> float | None:
         """Seconds until the next attempt; None when there is none."""
@@ -196,7 +189,7 @@ class Caller(LookingService):
         )
 
     async def _until_next(self) -> float:
-        row = await self._shared.fetchrow(statement("calls_next"))
+        row = await self._shared.fetchrow(statement("calls_next"), self._functions)
         due_s = math.inf if row is None else max(row[0], HELD_S)
         return min(self._floor_s, due_s)
 
@@ -213,13 +206,16 @@ class Caller(LookingService):
         self._events.emit(Event.CALLS_REFUSED, reason=f"no call can be made here: {error}")
 
 
-def _call(row: Any, secrets: Mapping[str, str]) -> Call:
-    """The call of a row, its secrets filled in. Raises :class:`MissingSecret`."""
+def _call(row: Any, host: FunctionHost | None, secrets: Mapping[str, str]) -> Call:
+    """The call of a row, its secrets filled in. Raises ``MissingSecret``."""
     given = orjson.loads(row["headers"])
     headers = {name: filled(_as_text(value), secrets) for name, value in given.items() if value is not None}
     if row["idempotency_key"] is not None:
         headers.setdefault("Idempotency-Key", row["idempotency_key"])
-    return Call(row["method"], filled(row["url"], secrets), headers, row["body"], row["timeout_ms"] / 1000)
+    method, body, timeout_s = row["method"], row["body"], row["timeout_ms"] / 1000
+    if host is not None and row["function_name"] is not None:
+        return host.call(row["function_name"], method, headers, body, timeout_s)
+    return Call(method, filled(row["url"], secrets), headers, body, timeout_s)
 
 
 def _as_text(value: object) -> str:

@@ -116,7 +116,8 @@ class Scheduler(LookingService):
         name, tick = run["name"], run["tick"]
         match run["status"]:
             case "sent":
-                self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick, msg_id=run["msg_id"])
+                made = {key: run[key] for key in ("msg_id", "call_id") if run[key] is not None}
+                self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick, **made)
             case "pending":
                 self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick)
             case "skipped":

@@ -33,6 +33,8 @@ def _facade_option(name: str, parameter: str, text: str) -> Callable[[AnyCallabl
 @click.option("--status", is_flag=True, help="Show what is installed, and run nothing.")
 @click.option("--sql", "as_sql", is_flag=True, help="Print what would run, and run nothing.")
 @click.option("--uninstall", is_flag=True, help="Remove schema postmill and its facades; queues stay.")
+@click.option("--roles", is_flag=True, help="Also make the roles postmill_... and grant each what it needs.")
+@click.option("--remove-roles", is_flag=True, help="Remove these roles and their rights in this database.")
 @click.option("--force", is_flag=True, help="With --uninstall: also when dead letters would be lost.")
 @yes_option
 @json_option
@@ -46,6 +48,8 @@ def migrate(
     status: bool,
     as_sql: bool,
     uninstall: bool,
+    roles: bool,
+    remove_roles: bool,
     force: bool,
     yes: bool,
 ) -> None:
@@ -55,17 +59,24 @@ def migrate(
     """
     from postmill import app
     from postmill.db.tools import migrate as migrations
+    from postmill.db.tools import roles as the_roles
 
     _check_alone(
-        {"--status": status, "--uninstall": uninstall, "--remove-facade": unwanted},
-        {"--sql": as_sql, "--facade": wanted},
+        {
+            "--status": status,
+            "--uninstall": uninstall,
+            "--remove-facade": unwanted,
+            "--remove-roles": remove_roles,
+        },
+        {"--sql": as_sql, "--facade": wanted, "--roles": roles},
     )
     with app.bare_connection(session.settings) as (address, connection):
         if status:
             session.output.rows(migrations.state(connection), ("part", "state", "detail"))
             return
         if as_sql:
-            click.echo(migrations.pending_sql(connection, wanted=wanted), nl=False)
+            script = migrations.pending_sql(connection, wanted=wanted)
+            click.echo(script + (the_roles.grant_sql() if roles else ""), nl=False)
             return
         if uninstall:
             question = f"This removes schema postmill with its history from {address.masked}. Queues stay."
@@ -73,6 +84,12 @@ def migrate(
             report = migrations.uninstall(connection, force=force)
         elif unwanted:
             report = migrations.remove_facades(connection, unwanted)
+        elif remove_roles:
+            question = f"This removes the roles postmill_..., and their rights in {address.masked}."
+            session.output.confirm(question, yes=yes)
+            report = the_roles.remove(connection)
+        elif roles:
+            report = the_roles.grant(connection, wanted=wanted)
         else:
             report = migrations.migrate(connection, wanted=wanted)
     session.output.rows([{"step": step} for step in report.steps], ("step",), empty="Nothing to do.")

@@ -53,13 +53,6 @@ def runs(connection: Connection, name: str, *, limit: int) -> list[dict[str, Any
     return connection.execute(statement("read_schedule_runs"), (name, limit)).fetchall()
 
 
-def put_sql(connection: Connection, name: str, *values: object) -> None:
-    """Make or change a schedule of a SQL command; ``values`` as the statement ``schedule_set_sql`` takes them
-    after the name.
-    """
-    connection.execute(statement("schedule_set_sql"), (name, *values))
-
-
 def checked(connection: Connection, _: Address) -> Finding:
     """Whether every schedule that is not paused fires and its messages succeed: a check of
     ``postmill doctor``.

@@ -2,7 +2,8 @@
 -- was not granted. Without this, anybody could have any secret sent to a server of theirs. SECURITY DEFINER because it
 -- reads private tables and fills columns that the asking role may not. `created_by` is the column's default, which is
 -- that role. A superuser is a member of every role, so a grant to any role is enough for it.
--- Called by the trigger check_secrets on calls and call_queues. Takes no locks. Errors: insufficient_privilege.
+-- Called by the trigger check_secrets on calls, call_queues and scheduled_calls. Takes no locks. Errors:
+-- insufficient_privilege.
 create or replace function postmill._check_secrets() returns trigger
 language plpgsql
 security definer
@@ -29,7 +30,7 @@ begin
         end if;
     end if;
     if tg_table_name = 'calls' then
-        new.host := coalesce(lower(regexp_replace(
+        new.host := coalesce('function:' || new.function_name, lower(regexp_replace(
             substring(new.url from '^[^/?#]*//[^/?#]*'), '//.*@', '//')), '');  -- without a user and a password
     end if;
     return new;

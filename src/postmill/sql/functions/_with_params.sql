@@ -1,6 +1,6 @@
 -- The URL with `params` (an object of texts) in its query. A fragment is left out: no server gets it. A secret can't
 -- stand in params: its name would be encoded, and sent in place of its value.
--- Called by call. Takes no locks. Errors: PM003.
+-- Called by _call_of. Takes no locks. Errors: PM003.
 create or replace function postmill._with_params(url text, params jsonb) returns text
 language plpgsql immutable
 set search_path = ''

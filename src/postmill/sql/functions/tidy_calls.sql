@@ -2,7 +2,7 @@
 -- again waits again; of any other the response says that the outcome is unknown. Deletes responses of more than six
 -- hours (by postmill.now()). At most `max_rows` of each. Returns how many of each.
 -- Called by: processes that make calls, now and then; anyone may. Locks: the calls' rows, then the responses', skipping
--- locked ones. Errors: none of its own.
+-- locked ones, then the runs of schedules. Errors: none of its own.
 create or replace function postmill.tidy_calls(
     max_rows integer default 1000, out again bigint, out unknown bigint, out pruned bigint
 )
@@ -25,10 +25,12 @@ begin
         order by lost_at limit max_rows for update skip locked
     ), over as (
         delete from postmill.calls as c using lost where c.call_id = lost.call_id
-        returning c.call_id, c.method, c.url, c.attempts, c.created_by)
-    insert into postmill.call_responses (call_id, method, url, error_msg, outcome_unknown, attempts, created_by)
-    select over.call_id, over.method, over.url,
-           'the outcome is unknown: the process that made the call is gone', true, over.attempts, over.created_by
+        returning c.call_id, c.method, c.function_name, c.url, c.attempts, c.created_by, c.run_id)
+    insert into postmill.call_responses (call_id, method, function_name, url, error_msg, outcome_unknown, attempts,
+                                         created_by, run_id)
+    select over.call_id, over.method, over.function_name, over.url,
+           'the outcome is unknown: the process that made the call is gone', true, over.attempts, over.created_by,
+           over.run_id
     from over;
     get diagnostics unknown = row_count;
     with old as materialized (
