@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -20,7 +21,7 @@ from tests.servers import session
 from tests.sql.asking import Database, column, rows, value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from postmill.embedded.binaries import Binaries
 
@@ -181,6 +182,60 @@ def test_one_that_an_extension_has_made_is_named(empty: Database) -> None:
     empty.execute(b"alter extension plpgsql add schema pgmq_public")
     with pytest.raises(Refused, match="made by the extension plpgsql"):
         migrate(empty, wanted=[named("pgmq_public")])
+
+
+@pytest.fixture
+def stranger(empty: Database, connect: Callable[[], Database]) -> Iterator[Database]:
+    """A session of a role that may make schemas in the database, and has no other right."""
+    name = f"stranger_{uuid4().hex[:12]}"
+    empty.execute(f"create role {name}; grant create on database {empty.info.dbname} to {name}".encode())
+    session = connect()
+    session.execute(f"set session authorization {name}".encode())
+    yield session
+    session.close()
+    empty.execute(f"drop owned by {name} cascade; drop role {name}".encode())
+
+
+@pytest.mark.parametrize("name", ["cron", "vault"])
+def test_a_schema_with_our_mark_that_a_stranger_has_made_is_not_ours(
+    empty: Database, stranger: Database, name: str
+) -> None:
+    """Its owner could replace what we put there, and what an administrator calls then is the stranger's."""
+    stranger.execute(
+        f"create schema {name}; comment on schema {name} is 'Facade {name} of Postmill: x'".encode()
+    )
+    optional = [facade for facade in OPTIONAL if facade.name == name]
+    if optional:
+        with pytest.raises(Refused, match="its owner is stranger_"):
+            migrate(empty, wanted=optional)
+    migrate(empty)
+    assert states(empty)[f"facade {name}"] == "taken"
+    assert value(empty, "select count(*) from pg_proc where pronamespace::regnamespace::text = $1", name) == 0
+
+
+def test_what_a_stranger_has_marked_stays_and_stops_no_removal(empty: Database, stranger: Database) -> None:
+    migrate(empty, wanted=OPTIONAL)
+    stranger.execute(
+        b"create schema mine; create table mine.t (x int); create view mine.v as select * from mine.t"
+    )
+    stranger.execute(b"comment on table mine.t is 'Facade vault of Postmill: x'")
+    remove_facades(empty, [named("vault")])
+    uninstall(empty)
+    assert rows(empty, "select * from mine.v") == []
+
+
+def test_the_schema_of_its_owner_is_upgraded_by_a_superuser_and_the_other_way_round(
+    owner: Database, empty: Database
+) -> None:
+    facade = named("pgmq_public")
+    migrate(owner)
+    migrate(empty, wanted=[facade])
+    assert states(owner)["facade pgmq_public"] == states(empty)["facade pgmq_public"] == "installed"
+    remove_facades(empty, [facade])
+    migrate(owner, wanted=[facade])
+    assert states(empty)["facade pgmq_public"] == "installed"
+    remove_facades(empty, [facade])
+    assert value(empty, "select to_regnamespace('pgmq_public')") is None
 
 
 def test_a_name_that_was_taken_later_is_left_to_its_new_owner(empty: Database) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill.db.tools import migrate, roles
+from postmill.db.tools.facades import named
 from postmill.db.tools.role_grants import ALL_ROLES
 from postmill.model.errors import Refused
 from tests import servers
@@ -68,6 +69,18 @@ def test_who_owns_the_database_and_may_make_roles_needs_no_superuser(plain: Data
     assert value(plain, "select has_table_privilege('postmill_worker', 'pgmq.q_mails', 'delete')")
     assert len(roles.remove(plain).steps) == len(ALL_ROLES)
     assert column(plain, "select rolname from pg_roles where rolname like 'postmill%'") == []
+
+
+def test_rights_on_a_facade_outlive_an_upgrade_and_go_with_the_roles(own: Database) -> None:
+    roles.grant(own, wanted=[named("pgmq_public")])
+    own.execute(
+        b"grant usage on schema pgmq_public to postmill_producer; "
+        b"grant execute on function pgmq_public.send to postmill_producer"
+    )
+    roles.grant(own)
+    sends = "'pgmq_public.send(text, jsonb, integer)'"
+    assert value(own, f"select has_function_privilege('postmill_producer', {sends}, 'execute')")
+    assert "postmill_producer: the role and its rights in this database" in roles.remove(own).steps
 
 
 def test_an_upgrade_grants_what_is_new(own: Database) -> None:

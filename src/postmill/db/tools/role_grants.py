@@ -4,6 +4,7 @@ Texts only: nothing here talks to a server.
 
 from __future__ import annotations
 
+from postmill.db.tools.facades import FACADES
 from postmill.sql.catalog import scripts, statement
 
 ROLES = ("postmill_producer", "postmill_worker", "postmill_scheduler", "postmill_reader", "postmill_operator")
@@ -13,7 +14,7 @@ POWERLESS = "postmill_nobody"
 ALL_ROLES = (*ROLES, POWERLESS)
 _GRANTED_IN = ("postmill", "pgmq")
 """The schemas in which ``sql/roles`` grants, each time anew."""
-_KNOWN_IN = (*_GRANTED_IN, "postmill_commands", "cron", "net", "edge_worker")
+_KNOWN_IN = (*_GRANTED_IN, "postmill_commands", *(facade.name for facade in FACADES))
 """All schemas in which the roles may have been granted something."""
 
 
