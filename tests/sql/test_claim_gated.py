@@ -113,7 +113,7 @@ def test_more_groups_than_one_claim_looks_at_come_one_after_the_other(db: Databa
 
 
 def test_a_claim_of_many_messages_goes_to_few_groups(db: Database, queue: str) -> None:
-    """Each look at a group costs about as much as a message. Of a group that runs one at a time it takes one."""
+    """Each look at a group costs as much as a message. Of a group that runs one at a time it takes one."""
     send(db, *(f"g{n % 500:03}" for n in range(2000)))
     claimed = claim_gated(db, 1000)
     assert len(claimed["msg_ids"]) == 1000
