@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from postmill.calls.caller import MOST_A_HOST
+from postmill.calls.call_claims import MOST_A_HOST
 from postmill.calls.client import MOST_BYTES
 from postmill.model.calls.address_guard import AddressGuard
 from postmill.sql.catalog import statement
@@ -184,7 +184,7 @@ async def test_a_process_that_is_gone_leaves_an_unknown_outcome_and_no_second_re
     """It was killed with a request in flight: whether the server has seen it, nobody knows."""
     once = await adb.fetchval("select net.http_post($1)", target.url + "/pay")
     often = await adb.fetchval("select postmill.call($1, max_attempts => 2)", target.url + "/often")
-    claimed = await adb.fetch(statement("calls_claim"), 10, [], [], [], 10, 0)
+    claimed = await adb.fetch(statement("calls_claim"), 0, 10, [], [], 10)
     assert [row["call_id"] for row in claimed] == [once, often]
     await adb.execute("update postmill.calls set lost_at = clock_timestamp() - interval '1 second'")
     await adb.execute("select postmill.tidy_calls()")

@@ -154,8 +154,8 @@ def test_two_processes_take_each_call_once(db: Database, connect: Callable[[], D
     claim = statement("calls_claim").encode()
     other = connect()
     with db.transaction(), other.transaction():
-        first = {each["call_id"] for each in db.execute(claim, [12, [], [], [], 100, 0]).fetchall()}
-        second = {each["call_id"] for each in other.execute(claim, [12, [], [], [], 100, 0]).fetchall()}
+        first = {each["call_id"] for each in db.execute(claim, [0, 12, [], [], 100]).fetchall()}
+        second = {each["call_id"] for each in other.execute(claim, [0, 12, [], [], 100]).fetchall()}
     assert (len(first), len(second), first & second) == (12, 8, set())
 
 
@@ -164,14 +164,32 @@ def test_a_host_has_no_more_calls_than_places(db: Database) -> None:
 
     db.execute(b"select net.http_get($1) from generate_series(1, 5)", [URL])
     db.execute(b"select net.http_get('https://other/')")
-    taken = db.execute(
-        statement("calls_claim").encode(), [100, [], ["https://example.com"], [1], 3, 0]
-    ).fetchall()
+    claim = statement("calls_claim").encode()
+    taken = db.execute(claim, [0, 100, ["https://example.com"], [1], 3]).fetchall()
     assert sorted(each["host"] for each in taken) == ["https://example.com"] * 2 + ["https://other"]
-    full = db.execute(
-        statement("calls_claim").encode(), [100, ["https://example.com"], [], [], 3, 0]
-    ).fetchall()
-    assert full == []
+    assert db.execute(claim, [0, 100, ["https://example.com"], [3], 3]).fetchall() == []
+
+
+def test_hosts_are_walked_over_by_name_and_give_as_many_calls_as_they_have_places(db: Database) -> None:
+    from postmill.sql.catalog import statement
+
+    for host in ("b", "a", "b", "c", "b"):
+        db.execute(b"select net.http_get($1)", [f"https://{host}/"])
+    db.execute(b"select postmill.grant_secret('URL', current_user::name)")
+    db.execute(b"select net.http_get('{{secret:URL}}/path')")
+    db.execute(b"update postmill.calls set due_at = due_at + interval '1 hour' where host = 'https://c'")
+
+    def walked(last: str, most: int) -> list[tuple[str, bool]]:
+        found = db.execute(statement("calls_hosts").encode(), [last, most]).fetchall()
+        return [(each["host"], each["is_due"]) for each in found]
+
+    everywhere = sorted([("https://a", True), ("https://b", True), ("https://c", False)])
+    assert sorted(walked("", 10)) == sorted([*everywhere, ("{{secret:URL}}", True)])
+    assert walked("https://a", 1) == [("https://b", True)]
+    claim = statement("calls_claim_at_hosts").encode()
+    taken = db.execute(claim, [0, 100, ["https://b", "https://c"], [2, 2]]).fetchall()
+    assert [each["host"] for each in taken] == ["https://b"] * 2
+    assert len(db.execute(claim, [0, 1, ["https://b", "https://a"], [2, 2]]).fetchall()) == 1
 
 
 def test_responses_are_kept_for_six_hours(db: Database) -> None:

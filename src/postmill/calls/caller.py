@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from postmill.calls.call_claims import CallClaims
 from postmill.db.hot.looking_service import FLOOR_S, LookingService
 from postmill.model.calls.call import Answer, Call, MissingSecret, asked_wait_s, filled, hidden
 from postmill.model.error_text import storable, summary_of
@@ -35,23 +36,9 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
     from postmill.service.outage import Outage
 
-MOST = 1000
-"""Calls that run at once in one process. A thousand waiting connections are a tenth of what one event loop
-can hold, and their answers fit into memory.
-"""
-MOST_A_HOST = 200
-"""Calls that run at once to one host, from one process. When half of them have ended, the next hundred are
-taken by one statement. With 100 at once, and claims of 25, the claims were what took longest.
-"""
-BATCH = 200
-"""Calls that are taken by one statement, about 5 ms of work for the database."""
 POLL_S = 1.0
 """The longest rest behind a pooler, in seconds, where no notifications arrive: a statement a second costs the
 database next to nothing.
-"""
-LOST_MS = 15_000
-"""A call without an answer is given up this many milliseconds after its time limit. An outage of 15 s must
-not make an answer that has arrived an unknown outcome.
 """
 TIDY_S = 60.0
 """Seconds between two looks for calls that were lost and for old responses: both may wait a minute."""
@@ -83,9 +70,7 @@ class Caller(LookingService):
         self._answers = answers
         self._secrets = secrets
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._hosts: Counter[str] = Counter()
-        self._held_up = False
-        """Whether calls may wait for a place here."""
+        self._claims = CallClaims(shared)
         self._tidy_at = time.monotonic() + TIDY_S * random.random()  # noqa: S311 - spreads the processes
         self._policy = ExponentialRetry(None)
 
@@ -114,44 +99,23 @@ class Caller(LookingService):
 
     async def _look(self) -> bool:
         """Take a batch and begin it."""
-        if await self._begin_due():
+        rows, more = await self._claims.take()
+        for row in rows:
+            self._begin(row)
+        if more:
             return True
         await self._tidy()
         self._rest_s = await self._until_next()
         return False
 
-    async def _begin_due(self) -> int:
-        free = min(BATCH, MOST - len(self._running))
-        self._held_up = free <= 0
-        if self._held_up:
-            return 0
-        full = [host for host, running in self._hosts.items() if running >= MOST_A_HOST]
-        self._held_up = bool(full)
-        hosts, counts = list(self._hosts), list(self._hosts.values())
-        rows = await self._shared.fetch(
-            statement("calls_claim"), free, full, hosts, counts, MOST_A_HOST, LOST_MS
-        )
-        for row in rows:
-            self._begin(row)
-        return len(rows)
-
     def _begin(self, row: Any) -> None:
-        self._hosts[row["host"]] += 1
         task = new_task(self._make(row))
         self._running[row["call_id"]] = task
         task.add_done_callback(lambda _: self._ended(row))
 
     def _ended(self, row: Any) -> None:
         self._running.pop(row["call_id"], None)
-        host = row["host"]
-        self._hosts[host] -= 1
-        if not self._hosts[host]:
-            del self._hosts[host]
-        if (
-            self._held_up
-            and self._hosts[host] <= MOST_A_HOST // 2
-            and len(self._running) <= MOST - MOST_A_HOST // 2
-        ):
+        if self._claims.ended(row["host"]):
             self._woken.set()
 
     async def _make(self, row: Any) -> None:

@@ -30,7 +30,8 @@ begin
     end if;
     if tg_table_name = 'calls' then
         new.host := coalesce(lower(regexp_replace(
-            substring(new.url from '^[^/?#]*//[^/?#]*'), '//.*@', '//')), '');  -- without a user and a password
+            substring(new.url from '^[^/?#]*//[^/?#]*'), '//.*@', '//')),  -- without a user and a password
+            substring(new.url from '^[^/?#]*'));  -- a secret
     end if;
     return new;
 end

@@ -12,7 +12,7 @@ as $$
 begin
     with lost as materialized (
         select call_id from postmill.calls
-        where started_at is not null and lost_at < clock_timestamp() and attempts < max_attempts
+        where started_at is not null and lost_at < statement_timestamp() and attempts < max_attempts
         order by lost_at limit max_rows for update skip locked)
     update postmill.calls as c
        set started_at = null, lost_at = null, due_at = clock_timestamp(),
@@ -21,7 +21,7 @@ begin
     get diagnostics again = row_count;
     with lost as materialized (
         select call_id from postmill.calls
-        where started_at is not null and lost_at < clock_timestamp() and attempts >= max_attempts
+        where started_at is not null and lost_at < statement_timestamp() and attempts >= max_attempts
         order by lost_at limit max_rows for update skip locked
     ), over as (
         delete from postmill.calls as c using lost where c.call_id = lost.call_id
