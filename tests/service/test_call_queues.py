@@ -5,11 +5,19 @@ functions, and what went wrong with it elsewhere.
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill.calls.call_handler import CallHandler
+from postmill.calls.client import CallClient
+from postmill.calls.granted_secrets import GrantedSecrets
+from postmill.db.hot.shared_connection import SharedConnection
 from postmill.model.calls.address_guard import AddressGuard
+from postmill.model.calls.call_queue import CallQueue
+from postmill.model.config.address import Address
+from postmill.model.queue.outcome import Snooze
 from tests.service.calling import SERVICE_KEY, answering, making_calls, serving, until
 
 if TYPE_CHECKING:
@@ -74,6 +82,37 @@ async def test_a_url_gets_exactly_its_own_headers_and_never_the_service_key(
     (request,) = target.seen
     assert request.headers["X-Key"] == "s3cret"
     assert SERVICE_KEY not in str(request.headers)
+
+
+async def test_a_revoke_ends_the_use_of_a_secret_by_queues_that_are_there(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """It was asked for when the queue was made, and never again."""
+    await adb.execute("select postmill.grant_secret('KEY', current_user::name)")
+    await adb.execute("select postmill.create_call_queue('jobs', url => $1)", target.url + "/{{secret:KEY}}")
+    async with making_calls(database_url, target, secrets={"KEY": "s3cret"}):
+        await result_of(adb, await sent(adb))
+        await adb.execute("select postmill.revoke_secret('KEY', current_user::name)")
+        await sent(adb)
+        letter = await until(lambda: adb.fetchrow("select * from postmill.dead_letters"))
+        assert "may not use the secret KEY any more" in letter["reason"]
+        await adb.execute("select postmill.grant_secret('KEY', current_user::name)")
+        replayed = "select msg_id from postmill.replay('jobs', array[$1::bigint])"
+        await result_of(adb, await adb.fetchval(replayed, letter["letter_id"]))
+    assert target.at == {"/s3cret": 2}
+
+
+async def test_an_outage_while_a_secret_is_asked_for_is_no_attempt() -> None:
+    class Away(SharedConnection):
+        async def fetchrow(self, *_: object) -> Any:
+            raise ConnectionResetError
+
+    queue = CallQueue("jobs", None, "http://127.0.0.1/{{secret:KEY}}", {}, 3, 1.0, ("KEY",), "postgres")
+    client = CallClient(AddressGuard())
+    granted = GrantedSecrets(Away(Address("postgresql:///"), "calls"), dict)
+    message: Any = SimpleNamespace(raw="{}")
+    with pytest.raises(Snooze):
+        await CallHandler(queue, client, client, None, granted).bind(message, None)  # type: ignore[arg-type]
 
 
 async def test_no_more_calls_run_than_workers_and_a_change_holds_at_once(

@@ -295,6 +295,18 @@ async def test_a_secret_that_is_not_kept_where_the_call_is_made(
     assert (found["error_msg"], target.seen) == ("there is no secret KEY where the call is made", [])
 
 
+async def test_a_secret_that_was_revoked_before_the_call_is_sent(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    await adb.execute("select postmill.grant_secret('KEY', current_user::name)")
+    call_id = await adb.fetchval("select net.http_get($1)", target.url + "/{{secret:KEY}}")
+    await adb.execute("select postmill.revoke_secret('KEY', current_user::name)")
+    async with making_calls(database_url, secrets={"KEY": "s3cret"}):
+        found = await answered(adb, call_id)
+    assert target.seen == []
+    assert found["error_msg"].startswith("role postgres may not use the secret KEY any more")
+
+
 async def test_calls_outlive_a_crash_of_the_server(server: PrivateServer, target: Target) -> None:
     """A server crash emptied the request queue of pg_net: its tables are unlogged."""
     with session(server.url) as db:

@@ -25,6 +25,7 @@ from postmill.calls.answers import Answers
 from postmill.calls.call_queues import CallQueues
 from postmill.calls.caller import Caller
 from postmill.calls.client import CallClient
+from postmill.calls.granted_secrets import GrantedSecrets
 from postmill.db.hot.handler_connections import HandlerConnections
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
@@ -140,7 +141,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
         world.shared,
         CallClient(AddressGuard()),
         Answers(world.shared, world.events, world.outage),
-        dict,
+        GrantedSecrets(world.shared, dict),
         world.events,
         world.outage,
     ),

@@ -147,6 +147,23 @@ def test_a_secret_is_for_roles_that_were_granted_it(db: Database, stranger: Data
         stranger.execute(keyed.encode(), [URL])
 
 
+def test_a_secret_is_asked_for_again_when_the_call_is_sent(db: Database, stranger: Database) -> None:
+    """One that was revoked was filled in all the same. A role that is gone keeps no other call waiting."""
+    from postmill.sql.catalog import statement
+
+    claim = statement("calls_claim")
+    db.execute(grants("A role that makes calls").encode())
+    for secret in ("KEY", "OTHER"):
+        db.execute(b"select postmill.grant_secret($1, 'stranger')", [secret])
+    keyed = """select net.http_get($1, headers => '{"A": "{{secret:KEY}} {{secret:OTHER}}"}')"""
+    for _ in range(2):
+        value(stranger, keyed, URL)
+    db.execute(b"update postmill.calls set created_by = 'of-nobody' where call_id = 2")
+    db.execute(b"select postmill.revoke_secret('KEY', 'stranger')")
+    taken = db.execute(claim.encode(), [0, 10, [], [], 10]).fetchall()
+    assert [each["secrets"] for each in taken] == [["OTHER"], []]
+
+
 def test_two_processes_take_each_call_once(db: Database, connect: Callable[[], Database]) -> None:
     from postmill.sql.catalog import statement
 

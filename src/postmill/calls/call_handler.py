@@ -4,22 +4,23 @@ claims, leases, retries and settles.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from postmill.db.hot.outage import is_passing
 from postmill.model.calls.call import MissingSecret, hidden
 from postmill.model.calls.call_queue import outcome_of
 from postmill.model.queue.attempt_policy import AttemptPolicy
-from postmill.model.queue.outcome import Retry
+from postmill.model.queue.outcome import Retry, Snooze
 from postmill.model.queue.retry import Dead
 from postmill.model.queue.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from postmill.calls.client import CallClient
+    from postmill.calls.granted_secrets import GrantedSecrets
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Settling
     from postmill.model.calls.call import Answer, Call
@@ -30,6 +31,8 @@ MOST = 1000
 """Calls of one queue that one process runs at once. The queue's own limit is what counts; a thousand waiting
 connections are a tenth of what one event loop can hold.
 """
+AWAY_S = 1.0
+"""A message whose secrets can't be asked for is taken again after so many seconds."""
 
 
 class CallHandler:
@@ -45,7 +48,7 @@ class CallHandler:
         to_urls: CallClient,
         to_functions: CallClient,
         host: FunctionHost | None,
-        secrets: Callable[[], Mapping[str, str]],
+        secrets: GrantedSecrets,
     ) -> None:
         """``to_urls`` calls what people name, under the guard; ``to_functions`` the project's functions."""
         self.queue = queue
@@ -69,11 +72,12 @@ class CallHandler:
     async def bind(self, message: Message, _attempt: Attempt) -> Any:
         """Call for one message."""
         queue = self.queue
-        secrets = await self._granted(queue)
+        granted = await self._granted(queue)
+        secrets = await self._secrets.values(granted)
         try:
             call = queue.call_of(message.raw, self._host, secrets)
         except MissingSecret as missing:
-            return Dead(f"there is no secret {missing} where the call is made")
+            return Dead(missing.why(granted, queue.role))
         client = self._to_urls if queue.function is None else self._to_functions
         return outcome_of(await _called(client, call, secrets), datetime.now(UTC))
 
@@ -84,11 +88,14 @@ class CallHandler:
     def close(self) -> None:
         """Nothing to end: the clients are the owner's."""
 
-    async def _granted(self, queue: CallQueue) -> Mapping[str, str]:
-        if not queue.secrets:
-            return {}
-        kept = await asyncio.to_thread(self._secrets)
-        return {name: kept[name] for name in queue.secrets if name in kept}
+    async def _granted(self, queue: CallQueue) -> Collection[str]:
+        """The queue's secrets that its role may use now. Raises ``Snooze`` in an outage: it is no attempt."""
+        try:
+            return await self._secrets.granted(queue.secrets, queue.role)
+        except Exception as error:
+            if is_passing(error):
+                raise Snooze(AWAY_S) from error
+            raise
 
 
 async def _called(client: CallClient, call: Call, secrets: Mapping[str, str]) -> Answer:

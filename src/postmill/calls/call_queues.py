@@ -128,4 +128,5 @@ def _queue(row: Any) -> CallQueue:
         row["max_attempts"],
         row["timeout_ms"] / 1000,
         tuple(row["secrets"]),
+        row["created_by"],
     )

@@ -28,10 +28,11 @@ from postmill.service.service import new_task
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from postmill.calls.answers import Answers
     from postmill.calls.client import CallClient
+    from postmill.calls.granted_secrets import GrantedSecrets
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.service.events import Events
     from postmill.service.outage import Outage
@@ -60,11 +61,10 @@ class Caller(LookingService):
         shared: SharedConnection,
         client: CallClient,
         answers: Answers,
-        secrets: Callable[[], Mapping[str, str]],
+        secrets: GrantedSecrets,
         events: Events,
         outage: Outage,
     ) -> None:
-        """``secrets``: reads the project's; called when a call names one."""
         super().__init__(shared, events, outage)
         self._client = client
         self._answers = answers
@@ -132,14 +132,11 @@ class Caller(LookingService):
             self._say_failed(row, answer, again_s)
 
     async def _answer(self, row: Any) -> Answer:
-        secrets: Mapping[str, str] = {}
-        if row["secrets"]:
-            kept = await asyncio.to_thread(self._secrets)
-            secrets = {name: kept[name] for name in row["secrets"] if name in kept}
+        secrets = await self._secrets.values(row["secrets"])
         try:
             call = _call(row, secrets)
         except MissingSecret as missing:
-            return Answer(error=f"there is no secret {missing} where the call is made", is_refused=True)
+            return Answer(error=missing.why(row["secrets"], row["created_by"]), is_refused=True)
         answer = await self._client.call(call)
         return answer.with_error(hidden(answer.error, secrets)) if answer.error and secrets else answer
 

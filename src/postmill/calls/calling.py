@@ -10,6 +10,7 @@ from postmill.calls.call_handler import CallHandler
 from postmill.calls.call_queues import CallQueues
 from postmill.calls.caller import Caller
 from postmill.calls.client import CallClient
+from postmill.calls.granted_secrets import GrantedSecrets
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
 from postmill.model.calls.address_guard import AddressGuard
@@ -49,10 +50,10 @@ class Calling:
         self._settlements = SharedConnection(address, "answers")
         self._to_urls, self._to_functions = CallClient(guard), CallClient(AddressGuard(is_open=True))
         self._host = host
-        self._secrets = secrets
+        self._secrets = GrantedSecrets(self._claims, secrets)
         self._forced = asyncio.Event()
         self._answers = Answers(self._settlements, self.events, outage)
-        self.caller = Caller(self._claims, self._to_urls, self._answers, secrets, self.events, outage)
+        self.caller = Caller(self._claims, self._to_urls, self._answers, self._secrets, self.events, outage)
         self._answers.on_put_off.append(self.caller.wake)
         self.queues = CallQueues(
             self._claims, address, self._handler, self.events, outage, functions=host is not None
