@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
+from postmill.calls.answers import Answers
 from postmill.calls.call_claims import MOST_A_HOST
-from postmill.calls.client import MOST_BYTES
+from postmill.calls.caller import Caller
+from postmill.calls.client import MOST_BYTES, CallClient
+from postmill.calls.granted_secrets import GrantedSecrets
+from postmill.db.hot.outage import is_passing
+from postmill.db.hot.shared_connection import SharedConnection
 from postmill.model.calls.address_guard import AddressGuard
+from postmill.model.config.address import Address
+from postmill.service.events import Events
+from postmill.service.outage import Outage
 from postmill.sql.catalog import statement
 from tests.servers import session
 from tests.service.calling import answered, answering, making_calls, serving, until
@@ -205,11 +213,46 @@ async def test_an_answer_that_comes_late_takes_the_place_of_the_unknown_one(
         call_id = await adb.fetchval("select net.http_get($1)", target.url + "/slow")
         await target.arrived.wait()
         await adb.execute("update postmill.calls set lost_at = clock_timestamp() - interval '1 second'")
-        assert await adb.fetchval("select unknown from postmill.tidy_calls()") == 1
+        await adb.execute("select postmill.tidy_calls()")
         assert (await answered(adb, call_id))["outcome_unknown"]
         target.release.set()
         await until(lambda: adb.fetchval("select status_code = 200 from postmill.call_responses"))
     assert not (await answered(adb, call_id))["outcome_unknown"]
+
+
+async def test_all_that_is_old_is_deleted_and_all_that_is_lost_is_ended_without_a_pause(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """A process deleted a thousand answers a minute at most, and made hundreds of thousands."""
+    await adb.execute(
+        "insert into postmill.call_responses (call_id, method, url, attempts, created_by, created_at)"
+        " select -n, 'GET', '', 1, current_user, now() - interval '7 hours' from generate_series(1, 2500) n"
+    )
+    await adb.execute(
+        "insert into postmill.calls (method, url, timeout_ms, attempts, started_at, lost_at)"
+        " select 'GET', 'http://x', 1, 1, now(), now() from generate_series(1, 1500)"
+    )
+    async with making_calls(database_url) as calling:
+        await until(lambda: adb.fetchval("select count(*) = 1500 from postmill.call_responses"))
+        assert calling.trouble is None
+    assert await adb.fetchval("select bool_and(outcome_unknown) from postmill.call_responses")
+    assert await adb.fetchval("select count(*) from postmill.calls") == 0
+
+
+async def test_a_process_at_rest_sends_one_statement_a_look(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """It sent three, and twenty processes more than the twenty a second that are promised."""
+    shared, events = SharedConnection(Address(database_url), "calls"), Events()
+    outage = Outage(events, is_passing)
+    client, granted = CallClient(AddressGuard()), GrantedSecrets(shared, dict)
+    caller = Caller(shared, client, Answers(shared, events, outage), granted, events, outage)
+    await caller.run_once()
+    before = shared.statements
+    for _ in range(5):
+        assert not await caller.run_once()
+    assert shared.statements - before == 5
+    await shared.close()
 
 
 async def test_a_stop_waits_for_calls_that_run(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from postmill.calls.call_claims import CallClaims
-from postmill.db.hot.looking_service import FLOOR_S, LookingService
+from postmill.db.hot.looking_service import QUIET_S, LookingService
 from postmill.model.calls.call import Answer, Call, MissingSecret, asked_wait_s, filled, hidden
 from postmill.model.error_text import storable, summary_of
 from postmill.model.events import Event
@@ -41,8 +40,6 @@ POLL_S = 1.0
 """The longest rest behind a pooler, in seconds, where no notifications arrive: a statement a second costs the
 database next to nothing.
 """
-TIDY_S = 60.0
-"""Seconds between two looks for calls that were lost and for old responses: both may wait a minute."""
 HELD_S = 1.0
 """A call that is due and could not be taken, as its host has no place or another process has it, is looked
 for again after this time, in seconds: a place that is free again ends the rest by itself.
@@ -71,7 +68,6 @@ class Caller(LookingService):
         self._secrets = secrets
         self._running: dict[int, asyncio.Task[None]] = {}
         self._claims = CallClaims(shared)
-        self._tidy_at = time.monotonic() + TIDY_S * random.random()  # noqa: S311 - spreads the processes
         self._policy = ExponentialRetry(None)
 
         self.answered: Counter[str] = Counter()
@@ -98,15 +94,20 @@ class Caller(LookingService):
             await asyncio.wait(self._running.values())
 
     async def _look(self) -> bool:
-        """Take a batch and begin it."""
+        """Begin a batch, and put in order what processes that are gone have left, if there is anything."""
+        found = await self._shared.fetchrow(statement("calls_next"))
+        due_s = math.inf if found["due_s"] is None else found["due_s"]
+        more = due_s <= 0 and await self._begin_due()
+        if found["is_untidy"]:
+            more = await self._tidy() or more
+        self._rest_s = min(self._floor_s, due_s if due_s > 0 else HELD_S)
+        return more
+
+    async def _begin_due(self) -> bool:
         rows, more = await self._claims.take()
         for row in rows:
             self._begin(row)
-        if more:
-            return True
-        await self._tidy()
-        self._rest_s = await self._until_next()
-        return False
+        return more
 
     def _begin(self, row: Any) -> None:
         task = new_task(self._make(row))
@@ -156,19 +157,13 @@ class Caller(LookingService):
             Event.CALL_FAILED, call=row["call_id"], host=row["host"], reason=reason, follows=follows
         )
 
-    async def _until_next(self) -> float:
-        row = await self._shared.fetchrow(statement("calls_next"))
-        due_s = math.inf if row is None else max(row[0], HELD_S)
-        return min(self._floor_s, due_s)
-
     @property
     def _floor_s(self) -> float:
-        return FLOOR_S if self._listens else POLL_S
+        return QUIET_S if self._listens else POLL_S
 
-    async def _tidy(self) -> None:
-        if time.monotonic() >= self._tidy_at:
-            self._tidy_at = time.monotonic() + TIDY_S
-            await self._shared.execute(statement("calls_tidy"))
+    async def _tidy(self) -> bool:
+        row = await self._shared.fetchrow(statement("calls_tidy"))
+        return bool(row["found"])
 
     def _say_refused(self, error: BaseException) -> None:
         self._events.emit(Event.CALLS_REFUSED, reason=f"no call can be made here: {error}")

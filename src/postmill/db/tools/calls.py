@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from postmill.model.config.address import Address
 
 LATE_S = 60.0
-"""A call that has waited for so many seconds is reported. A process that makes calls takes one within 15 s:
+"""A call that has waited for so many seconds is reported. A process that makes calls takes one within 30 s:
 after a minute there is none, or its hosts are too slow.
 """
 HOSTS = 10

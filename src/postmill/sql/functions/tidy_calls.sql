@@ -1,8 +1,8 @@
 -- Ends calls that were started and not answered in time: the process that made them is gone. One that may be tried
 -- again waits again; of any other the response says that the outcome is unknown. Deletes responses of more than six
 -- hours (by postmill.now()). At most `max_rows` of each. Returns how many of each.
--- Called by: processes that make calls, now and then; anyone may. Locks: the calls' rows, then the responses', skipping
--- locked ones. Errors: none of its own.
+-- Called by: processes that make calls, when they see that it is due; anyone may. Locks: the calls' rows, then the
+-- responses', skipping locked ones. Errors: none of its own.
 create or replace function postmill.tidy_calls(
     max_rows integer default 1000, out again bigint, out unknown bigint, out pruned bigint
 )
