@@ -93,6 +93,20 @@ async def test_one_slow_host_hides_no_batch(
         await until(lambda: adb.fetchval("select count(*) = 301 from postmill.call_responses"))
 
 
+async def test_one_slow_answer_hides_none_of_its_batch(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """All of one batch, to one host: those that have arrived were seen when the slowest had."""
+    target.answers["/0"] = target.hang
+    many = "select net.http_get($1 || n, timeout_milliseconds => 60000) from generate_series(0, 9) n"
+    async with making_calls(database_url):
+        await adb.execute(many, target.url + "/")
+        await until(lambda: adb.fetchval("select count(*) = 9 from net._http_response"))
+        assert await adb.fetchval("select count(*) from net.http_request_queue") == 1
+        target.release.set()
+        await until(lambda: adb.fetchval("select count(*) = 10 from net._http_response"))
+
+
 async def test_a_time_limit_ends_the_request_itself(
     database_url: str, adb: asyncpg.Connection, target: Target
 ) -> None:

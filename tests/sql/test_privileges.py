@@ -22,6 +22,7 @@ def grants(heading: str) -> str:
 
 
 def test_nothing_is_open_to_everybody(db: Database) -> None:
+    """Elsewhere everybody could execute the function that ends a job, and so end those of others."""
     open_functions = rows(
         db,
         "select oid::regprocedure from pg_proc "
