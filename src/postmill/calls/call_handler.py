@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from postmill.db.hot.outage import is_passing
 from postmill.model.calls.call_queue import outcome_of
 from postmill.model.queue.attempt_policy import AttemptPolicy
-from postmill.model.queue.outcome import Retry
+from postmill.model.queue.outcome import Retry, Snooze
 from postmill.model.queue.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from postmill.calls.outbound import Outbound
     from postmill.engine.run.attempt import Attempt
@@ -26,6 +27,8 @@ MOST = 1000
 """Calls of one queue that one process runs at once. The queue's own limit is what counts; a thousand waiting
 connections are a tenth of what one event loop can hold.
 """
+AWAY_S = 1.0
+"""A message whose secrets can't be asked for is taken again after so many seconds."""
 
 
 class CallHandler:
@@ -54,8 +57,10 @@ class CallHandler:
     async def bind(self, message: Message, _attempt: Attempt) -> Any:
         """Call for one message."""
         queue = self.queue
+        granted = await self._granted(queue)
         answer = await self._outbound.made(
-            queue.secrets,
+            granted,
+            queue.role,
             lambda secrets: queue.call_of(message.raw, self._outbound.host, secrets),
             to_function=queue.function is not None,
         )
@@ -67,3 +72,12 @@ class CallHandler:
 
     def close(self) -> None:
         """Nothing to end: the way out is the owner's."""
+
+    async def _granted(self, queue: CallQueue) -> Collection[str]:
+        """The queue's secrets that its role may use now. Raises ``Snooze`` in an outage: it is no attempt."""
+        try:
+            return await self._outbound.secrets.granted(queue.secrets, queue.role)
+        except Exception as error:
+            if is_passing(error):
+                raise Snooze(AWAY_S) from error
+            raise

@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from postmill.db.hot.looking_service import FLOOR_S, LookingService
+from postmill.calls.call_claims import CallClaims
+from postmill.db.hot.looking_service import QUIET_S, LookingService
 from postmill.model.calls.call import Answer, Call, asked_wait_s, filled
 from postmill.model.error_text import storable, summary_of
 from postmill.model.events import Event
@@ -36,26 +36,10 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
     from postmill.service.outage import Outage
 
-MOST = 1000
-"""Calls that run at once in one process. A thousand waiting connections are a tenth of what one event loop
-can hold, and their answers fit into memory.
-"""
-MOST_A_HOST = 200
-"""Calls that run at once to one host, from one process. When half of them have ended, the next hundred are
-taken by one statement. With 100 at once, and claims of 25, the claims were what took longest.
-"""
-BATCH = 200
-"""Calls that are taken by one statement, about 5 ms of work for the database."""
 POLL_S = 1.0
 """The longest rest behind a pooler, in seconds, where no notifications arrive: a statement a second costs the
 database next to nothing.
 """
-LOST_MS = 15_000
-"""A call without an answer is given up this many milliseconds after its time limit. An outage of 15 s must
-not make an answer that has arrived an unknown outcome.
-"""
-TIDY_S = 60.0
-"""Seconds between two looks for calls that were lost and for old responses: both may wait a minute."""
 HELD_S = 1.0
 """A call that is due and could not be taken, as its host has no place or another process has it, is looked
 for again after this time, in seconds: a place that is free again ends the rest by itself.
@@ -80,13 +64,8 @@ class Caller(LookingService):
         super().__init__(shared, events, outage)
         self._outbound = outbound
         self._answers = answers
-        self._functions = outbound.host is not None
-        """Whether calls of functions are made here too."""
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._hosts: Counter[str] = Counter()
-        self._held_up = False
-        """Whether calls may wait for a place here."""
-        self._tidy_at = time.monotonic() + TIDY_S * random.random()  # noqa: S311 - spreads the processes
+        self._claims = CallClaims(shared, functions=outbound.host is not None)
         self._policy = ExponentialRetry(None)
 
         self.answered: Counter[str] = Counter()
@@ -113,46 +92,29 @@ class Caller(LookingService):
             await asyncio.wait(self._running.values())
 
     async def _look(self) -> bool:
-        """Take a batch and begin it."""
-        if await self._begin_due():
-            return True
-        await self._tidy()
-        self._rest_s = await self._until_next()
-        return False
+        """Begin a batch, and put in order what processes that are gone have left, if there is anything."""
+        found = await self._shared.fetchrow(statement("calls_next"), self._claims.functions)
+        due_s = math.inf if found["due_s"] is None else found["due_s"]
+        more = due_s <= 0 and await self._begin_due()
+        if found["is_untidy"]:
+            more = await self._tidy() or more
+        self._rest_s = min(self._floor_s, due_s if due_s > 0 else HELD_S)
+        return more
 
-    async def _begin_due(self) -> int:
-        free = min(BATCH, MOST - len(self._running))
-        self._held_up = free <= 0
-        if self._held_up:
-            return 0
-        full = [host for host, running in self._hosts.items() if running >= MOST_A_HOST]
-        self._held_up = bool(full)
-        hosts, counts = list(self._hosts), list(self._hosts.values())
-        rows = await self._shared.fetch(
-            *(statement("calls_claim"), free, full, hosts, counts, MOST_A_HOST, LOST_MS),
-            self._functions,
-        )
+    async def _begin_due(self) -> bool:
+        rows, more = await self._claims.take()
         for row in rows:
             self._begin(row)
-        return len(rows)
+        return more
 
     def _begin(self, row: Any) -> None:
-        self._hosts[row["host"]] += 1
         task = new_task(self._make(row))
         self._running[row["call_id"]] = task
         task.add_done_callback(lambda _: self._ended(row))
 
     def _ended(self, row: Any) -> None:
         self._running.pop(row["call_id"], None)
-        host = row["host"]
-        self._hosts[host] -= 1
-        if not self._hosts[host]:
-            del self._hosts[host]
-        if (
-            self._held_up
-            and self._hosts[host] <= MOST_A_HOST // 2
-            and len(self._running) <= MOST - MOST_A_HOST // 2
-        ):
+        if self._claims.ended(row["host"]):
             self._woken.set()
 
     async def _make(self, row: Any) -> None:
@@ -160,6 +122,7 @@ class Caller(LookingService):
         try:
             answer = await self._outbound.made(
                 row["secrets"],
+                row["created_by"],
                 lambda secrets: _call(row, self._outbound.host, secrets),
                 to_function=row["function_name"] is not None,
             )
@@ -188,19 +151,13 @@ class Caller(LookingService):
             Event.CALL_FAILED, call=row["call_id"], host=row["host"], reason=reason, follows=follows
         )
 
-    async def _until_next(self) -> float:
-        row = await self._shared.fetchrow(statement("calls_next"), self._functions)
-        due_s = math.inf if row is None else max(row[0], HELD_S)
-        return min(self._floor_s, due_s)
-
     @property
     def _floor_s(self) -> float:
-        return FLOOR_S if self._listens else POLL_S
+        return QUIET_S if self._listens else POLL_S
 
-    async def _tidy(self) -> None:
-        if time.monotonic() >= self._tidy_at:
-            self._tidy_at = time.monotonic() + TIDY_S
-            await self._shared.execute(statement("calls_tidy"))
+    async def _tidy(self) -> bool:
+        row = await self._shared.fetchrow(statement("calls_tidy"))
+        return bool(row["found"])
 
     def _say_refused(self, error: BaseException) -> None:
         self._events.emit(Event.CALLS_REFUSED, reason=f"no call can be made here: {error}")

@@ -9,6 +9,7 @@ from postmill.calls.answers import Answers
 from postmill.calls.call_handler import CallHandler
 from postmill.calls.call_queues import CallQueues
 from postmill.calls.caller import Caller
+from postmill.calls.granted_secrets import GrantedSecrets
 from postmill.calls.outbound import Outbound
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
@@ -40,12 +41,12 @@ class Calling:
         host: FunctionHost | None,
         secrets: Callable[[], Mapping[str, str]],
     ) -> None:
-        """As :class:`Outbound`."""
+        """As :class:`Outbound`; ``secrets`` reads the values of all secrets that are kept here."""
         self.events = Events(function="postmill", queue="*")
         outage = Outage(self.events, is_passing)
         self._claims = SharedConnection(address, "calls")
         self._settlements = SharedConnection(address, "answers")
-        self._outbound = Outbound(guard, host, secrets)
+        self._outbound = Outbound(guard, host, GrantedSecrets(self._claims, secrets))
         self._forced = asyncio.Event()
         self._answers = Answers(self._settlements, self.events, outage)
         self.caller = Caller(self._claims, self._outbound, self._answers, self.events, outage)

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
+from postmill.calls.failing_hosts import FailingHosts
 from postmill.engine.worker_probe import MISSING
 from postmill.metrics.probe import METHODS, Answer, Probe
 from postmill.model.events import Event
@@ -17,18 +17,13 @@ if TYPE_CHECKING:
 
     from postmill.calls.calling import Calling
 
-MOST_HOSTS = 100
-"""Hosts that are counted by name. A hundred: each is a series for Prometheus, and calls may name any host."""
-OTHERS = "others"
-
 
 class CallsProbe:
     """The probe of one process, on ``host`` and ``port`` (0 takes a free one)."""
 
     def __init__(self, calling: Calling, host: str, port: int) -> None:
         self._calling = calling
-        self.failed: Counter[str] = Counter()
-        """Attempts that failed, by host."""
+        self._failed = FailingHosts()
         self._probe = Probe(
             host,
             port,
@@ -50,9 +45,7 @@ class CallsProbe:
 
     def _count(self, event: Event, fields: dict[str, Any]) -> None:
         if event is Event.CALL_FAILED:
-            host = str(fields["host"])
-            known = host in self.failed or len(self.failed) < MOST_HOSTS
-            self.failed[host if known else OTHERS] += 1
+            self._failed.note(str(fields["host"]))
 
     def _ready(self) -> Answer:
         trouble = self._calling.trouble
@@ -64,6 +57,6 @@ class CallsProbe:
         except ImportError:
             return Answer(501, MISSING)
         figures = call_metrics.CallsCollector(
-            lambda: self._calling.running, self._calling.caller.answered, self.failed
+            lambda: self._calling.running, self._calling.caller.answered, self._failed.counts
         )
         return Answer(200, prometheus.exposition([figures]), prometheus.CONTENT_TYPE)

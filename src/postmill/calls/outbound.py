@@ -4,7 +4,6 @@ served. It decides neither what is called nor what an answer means.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from postmill.calls.client import CallClient
@@ -12,8 +11,9 @@ from postmill.model.calls.address_guard import AddressGuard
 from postmill.model.calls.call import Answer, MissingSecret, hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
 
+    from postmill.calls.granted_secrets import GrantedSecrets
     from postmill.model.calls.call import Call
     from postmill.model.calls.call_queue import FunctionHost
 
@@ -21,28 +21,31 @@ if TYPE_CHECKING:
 class Outbound:
     """The way out of one process."""
 
-    def __init__(
-        self, guard: AddressGuard, host: FunctionHost | None, secrets: Callable[[], Mapping[str, str]]
-    ) -> None:
+    def __init__(self, guard: AddressGuard, host: FunctionHost | None, secrets: GrantedSecrets) -> None:
         """``guard`` watches over what people name. ``host``: where the project's functions are served; None:
-        calls of functions are left to other processes. ``secrets``: reads the project's; called when a call
-        names one.
+        calls of functions are left to other processes.
         """
         self.host = host
+        self.secrets = secrets
         self._to_urls, self._to_functions = CallClient(guard), CallClient(AddressGuard(is_open=True))
-        self._secrets = secrets
 
     async def made(
-        self, secrets: Sequence[str], call_of: Callable[[Mapping[str, str]], Call], *, to_function: bool
+        self,
+        granted: Collection[str],
+        role: str,
+        call_of: Callable[[Mapping[str, str]], Call],
+        *,
+        to_function: bool,
     ) -> Answer:
-        """The answer to the call that ``call_of`` builds from the values of ``secrets``. No error in it tells
-        one of them. Raises what ``call_of`` raises, but for a secret that is not kept here.
+        """The answer to the call that ``call_of`` builds from the values of the secrets ``granted`` to
+        ``role``. No error in it tells one of them. Raises what ``call_of`` raises, but for a secret that the
+        role may not have.
         """
-        values = await self._granted(secrets)
+        values = await self.secrets.values(granted)
         try:
             call = call_of(values)
         except MissingSecret as missing:
-            return Answer(error=f"there is no secret {missing} where the call is made", is_refused=True)
+            return Answer(error=missing.why(granted, role), is_refused=True)
         answer = await (self._to_functions if to_function else self._to_urls).call(call)
         return answer.with_error(hidden(answer.error, values)) if answer.error and values else answer
 
@@ -50,9 +53,3 @@ class Outbound:
         """Close the connections."""
         for client in (self._to_urls, self._to_functions):
             await client.close()
-
-    async def _granted(self, names: Sequence[str]) -> Mapping[str, str]:
-        if not names:
-            return {}
-        kept = await asyncio.to_thread(self._secrets)
-        return {name: kept[name] for name in names if name in kept}

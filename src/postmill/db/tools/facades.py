@@ -77,7 +77,8 @@ FACADES = (
         "cron",
         stands_for="pg_cron",
         order="""schema own_job removed_job _remove_job job job_run_details _delete_run
-                 _check _check_place _put schedule schedule_by_name schedule_in_database alter_job unschedule unschedule_by_name""",
+                 _check _check_place _put schedule schedule_by_name schedule_in_database
+                 alter_job unschedule unschedule_by_name""",
         places=("schema cron",),
         by_itself=True,
     ),

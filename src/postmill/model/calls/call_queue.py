@@ -48,7 +48,9 @@ class CallQueue:
     max_attempts: int
     timeout_s: float
     secrets: tuple[str, ...] = ()
-    """Secrets that may be filled in."""
+    """Secrets that its URL and headers name."""
+    role: str = ""
+    """The role that has made it, or changed it last: its secrets are filled in."""
 
     def call_of(self, payload: str, host: FunctionHost | None, secrets: Mapping[str, str]) -> Call:
         """The call for a message. The key goes to functions of the project only; a URL gets exactly the
