@@ -156,6 +156,7 @@ def test_the_grants_for_a_reader_are_enough_and_not_more(
 
 OF_THE_OWNER = {
     "postmill._check_secrets": "trigger of calls and call_queues: reads new rows only",
+    "postmill._make_call": "only what a schedule calls, as the role that scheduled it",
     "postmill._end_call_run": "trigger of call_responses: ends the run that the call was made for",
     "postmill._edge_at_commit": "trigger of edges: _block has asked for the right to write to the source",
     "postmill.wake": "trigger of queues: sends a notification",

@@ -30,7 +30,7 @@ def scheduled(db: Database, arguments: str = "url => 'https://example.com/x'") -
 
 def taken(db: Database, *, functions: bool = True) -> list[int]:
     """Calls that a process takes now."""
-    arguments = [100, [], [], [], 100, 0, functions]
+    arguments = [0, 100, [], [], 100, functions]
     return [each["call_id"] for each in db.execute(statement("calls_claim").encode(), arguments).fetchall()]
 
 
@@ -116,7 +116,7 @@ def test_a_call_of_a_function_is_taken_where_functions_are_served(db: Database) 
     scheduled(db, "function => 'resize'")
     call = value(db, "select postmill.run_schedule('hook')")
     assert value(db, "select host from postmill.calls") == "function:resize"
-    assert db.execute(statement("calls_next").encode(), [False]).fetchall() == []
+    assert row(db, statement("calls_next"), False)["due_s"] is None
     assert taken(db, functions=False) == []
     assert taken(db) == [call]
     listed = row(db, "select state, function, url from postmill.call_list")
@@ -143,7 +143,7 @@ def test_a_tick_waits_for_the_last_call_where_it_is_to_queue(
     assert fire(db, made) == ["sent", "sent"]
     first, second = column(db, URLS)
     assert (taken(db), taken(db)) == ([first], [])
-    assert db.execute(statement("calls_next").encode(), [True]).fetchall() == []
+    assert row(db, statement("calls_next"), True)["due_s"] is None
     assert row(db, statement("check_calls"), 1.0)["waiting"] == 0, "it is not late: it waits"
     listening = connect()
     listening.execute(b'listen "postmill:calls"; listen "postmill.hook"')

@@ -1,12 +1,13 @@
 -- Asks for the call of a schedule for one tick, as the role that scheduled it, and writes the run down; returns the
 -- call's id, null when the tick has a run already. That the role may still schedule calls is looked at here; its
 -- secrets are where every call is written (see _check_secrets). `waits_for`: a call that has to end first.
+-- SECURITY DEFINER: whoever fires schedules may ask for what they call, and for no other call as another role.
 -- Called by _fire_call and run_schedule, with the schedule's row locked. Locks: none beyond the inserts'. Errors:
 -- insufficient_privilege; PM008 what the schedule calls is gone.
 create or replace function postmill._make_call(
     schedule_id bigint, tick timestamptz, due_at timestamptz, waits_for bigint
 ) returns bigint
-language plpgsql volatile
+language plpgsql volatile security definer
 set search_path = ''
 as $$
 #variable_conflict use_column

@@ -12,4 +12,4 @@ grant select, insert, update, delete on
 grant select, update, delete on postmill.calls to postmill_worker;
 grant insert, update on postmill.queues to postmill_worker;
 grant select, insert, update on postmill.edge_sweep, postmill.prunings to postmill_worker;
-grant select on postmill.call_queues, postmill.schedule_list to postmill_worker;
+grant select on postmill.call_queues, postmill.schedule_list, postmill.secret_grants to postmill_worker;
