@@ -77,5 +77,19 @@ async def test_places_are_filled_again_when_half_of_them_are_free(
     """One statement for many calls: a claim for each that ends took longer than the calls."""
     await asked(adb, "m", 50)
     await taken(claims)
-    assert [claims.ended("https://m") for _ in range(3)] == [False, True, True]
+    await asked(adb, "a", 2)
+    assert await taken(claims) == ["a"] * 2
+    assert [claims.ended("https://a") for _ in range(2)] == [False, False], "no call to it waits"
+    assert [claims.ended("https://m") for _ in range(3)] == [False, True, False]
     assert await taken(claims) == ["m"] * 3
+
+
+async def test_a_process_without_any_place_looks_again_when_it_has_some(
+    claims: CallClaims, adb: asyncpg.Connection
+) -> None:
+    await asked(adb, "abcdef", 2)
+    assert await taken(claims) == [host for host in "abcdef" for _ in range(2)]
+    await asked(adb, "x", 1)
+    assert await taken(claims) == []
+    assert claims.ended("https://a")
+    assert await taken(claims) == ["x"]

@@ -49,14 +49,14 @@ class CallClaims:
         """The host behind which the next walk begins; empty: a new round begins."""
         self._found = False
         """Whether this round has found a call: then another round follows."""
-        self._held_up = False
-        """Whether calls may wait for a place here."""
+        self._is_crowded = False
+        """Whether there has been no place at all."""
 
     async def take(self) -> tuple[Sequence[Any], bool]:
         """The calls to begin now, and whether more may be due that have a place."""
         free = min(BATCH, MOST - self._running.total())
-        self._held_up = bool(self._full) or free <= 0
-        if free <= 0:
+        self._is_crowded = free <= 0
+        if self._is_crowded:
             return (), False
         if self._full:
             return await self._take_at_hosts(free)
@@ -69,12 +69,12 @@ class CallClaims:
     def ended(self, host: str) -> bool:
         """A call to ``host`` has ended. Returns whether it is time to take others in its place."""
         self._running[host] -= 1
-        if self._running[host] > MOST_A_HOST // 2:
-            return False
-        self._full.discard(host)
+        has_places = host in self._full and self._running[host] <= MOST_A_HOST // 2
+        if has_places:
+            self._full.remove(host)
         if not self._running[host]:
             del self._running[host]
-        return self._held_up and self._running.total() <= MOST - MOST_A_HOST // 2
+        return has_places or (self._is_crowded and self._running.total() <= MOST - MOST_A_HOST // 2)
 
     async def _take_at_hosts(self, most: int) -> tuple[Sequence[Any], bool]:
         """Go from host to host, on from where the last walk has ended, and pass by those without a place: in
