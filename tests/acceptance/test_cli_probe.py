@@ -167,6 +167,7 @@ def test_metrics_tell_of_schedules(cli: Cli, start: Any, db: Any) -> None:
         "_failing 1.0",
     )
     lines = [f"postmill_schedules{line}" for line in told]
+    lines.append('postmill_schedule_failing{schedule="yearly"} 1.0')
     until_true(lambda: all(line in metrics(running) for line in lines))
     text = metrics(running)
     (until,) = (

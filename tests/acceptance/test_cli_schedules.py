@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from tests.serving import Serving
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import psycopg
 
     from tests.acceptance.conftest import Cli
 
@@ -173,9 +172,45 @@ def test_doctor_tells_of_schedules_whose_last_run_failed(cli: Cli, db: Database)
     assert finding(cli)["status"] == "pass"
     db.execute("update postmill.schedule_runs set status = 'failed'")
     assert (finding(cli)["found"], finding(cli)["fix"]) == (
-        "the last run failed of a",
+        "the last run failed of a: message 1 of queue tasks is dead",
         "postmill schedule runs a",
     )
+
+
+FAILED = """
+insert into postmill.schedule_runs (schedule_id, tick, status, reason, ended_at)
+select schedule_id, now() - $1 * interval '1 hour', $2, $3, now() from postmill.schedules where name = $4
+"""
+
+
+def test_doctor_and_top_tell_of_commands_and_calls_that_fail_and_why(cli: Cli, db: Database) -> None:
+    """A run that has begun, or was skipped since, hid that every one before it had failed."""
+    cli("schedule", "add-sql", "purge", "@yearly", "select 1 / 0")
+    cli("schedule", "add-call", "hook", "@yearly", "--url", "https://x")
+    cli("schedule", "add", "well", "@yearly", "tasks")
+    add = FAILED.encode()
+    run = psycopg.RawCursor(db).execute
+    run(add, [3, "succeeded", None, "purge"])
+    run(add, [2, "failed", "division by zero\nCONTEXT: a line more", "purge"])
+    run(add, [1, "skipped", "the run before is not done", "purge"])
+    run(add, [1, "failed", "HTTP 500", "hook"])
+    run(add, [1, "failed", "it broke", "well"])
+    run(add, [0, "succeeded", None, "well"])
+    cli("schedule", "run", "hook")
+    assert finding(cli)["found"] == "the last run failed of hook: HTTP 500; so did that of purge"
+    shown = cli("top", "--once", "--json", "--interval", "0.1s").json["schedules"]
+    assert [(row["schedule"], row["last_status"], row["last_error"]) for row in shown] == [
+        ("hook", "sent", "HTTP 500"),
+        ("purge", "skipped", "division by zero"),
+        ("well", "succeeded", None),
+    ]
+    text = cli("top", "--once", "--interval", "0.1s").out
+    assert "division by zero" in text
+    assert "a line more" not in text
+    cli("schedule", "pause", "hook")
+    assert finding(cli)["found"] == "the last run failed of purge: division by zero"
+    run(add, [0, "succeeded", None, "purge"])
+    assert finding(cli)["status"] == "pass"
 
 
 def test_doctor_tells_of_a_schedule_whose_worker_was_renamed(cli: Cli, db: Database) -> None:
