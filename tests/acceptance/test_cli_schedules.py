@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     Database = psycopg.Connection[dict[str, Any]]
 
 GIVE_UP_S = 30.0
+WORKER = """
+from typing import Any
+from postmill import worker
+
+
+@worker(queue="jobs")
+async def work(_: dict[str, Any]) -> None: ...
+"""
 DOUBLE = """
 async def handler(request):
     return {"size": (await request.json())["size"] * 2, "by": request.headers["x-by"]}
@@ -143,6 +151,40 @@ def test_serve_and_dev_fire_schedules_as_the_option_says(
         while time.monotonic() < deadline and not sent(db):
             time.sleep(0.1)
     assert bool(sent(db)) == fires
+
+
+@pytest.mark.parametrize("option", ["off", "on"])
+def test_a_worker_fires_schedules_as_the_option_says(
+    db: Database, database_url: str, tmp_path: Path, option: str
+) -> None:
+    """It overrules the variable. Messages, SQL and calls are due each second; a message that is ready three
+    seconds later tells that the worker has been at work for as long.
+    """
+    (tmp_path / "jobs.py").write_text(WORKER)
+    db.execute("select postmill.create_queue('jobs')")
+    db.execute("select postmill.schedule('often', '1 second', 'tasks', overlap => 'allow')")
+    db.execute("select postmill.schedule_sql('sql', '1 second', 'select 1')")
+    db.execute("select postmill.schedule_call('call', '1 second', 'https://x', overlap => 'allow')")
+    db.execute("select postmill.schedule_sql('start', '@reboot', 'select 1')")
+    db.execute("select postmill.run_schedule('sql'), postmill.send('jobs', '{}', delay => '3 s')")
+    variable = "on" if option == "off" else "off"
+    environment = {"POSTMILL_DB_URL": database_url, "POSTMILL_SCHEDULES": variable}
+    worker = ("worker", "run", "jobs:work", "--schedules", option)
+    with Serving(tmp_path, *worker, environment=environment, listening=False) as running:
+        running.said("message.completed")
+        assert running.stop() == 0
+    runs = db.execute(
+        "select s.name, count(run.tick) as fired, count(run.started_at) as began"
+        " from postmill.schedules as s left join postmill.schedule_runs as run using (schedule_id)"
+        " group by s.name order by s.name"
+    ).fetchall()
+    fired = {row["name"]: (row["fired"], row["began"]) for row in runs}
+    if option == "off":
+        assert fired == {"call": (0, 0), "often": (0, 0), "sql": (1, 0), "start": (0, 0)}
+        assert (sent(db), "schedule." in running.log) == (0, False)
+    else:
+        assert min(fired["call"][0], fired["often"][0], fired["sql"][0]) >= 2
+        assert (fired["sql"][1] > 0, fired["start"]) == (True, (1, 1))
 
 
 def sent(db: Database) -> int:
