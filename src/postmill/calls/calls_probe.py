@@ -7,13 +7,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from postmill.calls.failing_hosts import FailingHosts
-from postmill.engine.worker_probe import MISSING
-from postmill.metrics.probe import METHODS, Answer, Probe
+from postmill.metrics.process_probe import ProcessProbe
 from postmill.model.events import Event
-from postmill.web.routes import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+    from prometheus_client.registry import Collector
 
     from postmill.calls.calling import Calling
 
@@ -24,20 +25,12 @@ class CallsProbe:
     def __init__(self, calling: Calling, host: str, port: int) -> None:
         self._calling = calling
         self._failed = FailingHosts()
-        self._probe = Probe(
-            host,
-            port,
-            (
-                Route(METHODS, "/live", lambda: Answer(200, b"live\n")),
-                Route(METHODS, "/ready", self._ready),
-                Route(METHODS, "/metrics", self._metrics),
-            ),
-        )
+        self._probe = ProcessProbe(host, port, self._not_ready, self._collectors)
         calling.events.listeners.append(self._count)
 
     async def start(self) -> None:
         """Listen, and say where. Raises ``InvalidOption`` when the port can't be had."""
-        self._calling.events.emit(Event.PROBE_LISTENING, url=await self._probe.start())
+        await self._probe.start(self._calling.events)
 
     async def stop(self) -> None:
         """Close the port."""
@@ -47,16 +40,11 @@ class CallsProbe:
         if event is Event.CALL_FAILED:
             self._failed.note(str(fields["host"]))
 
-    def _ready(self) -> Answer:
-        trouble = self._calling.trouble
-        return Answer(200, b"ready\n") if trouble is None else Answer(503, f"{trouble}\n".encode())
+    async def _not_ready(self) -> str | None:
+        return self._calling.trouble
 
-    def _metrics(self) -> Answer:
-        try:
-            from postmill.metrics import call_metrics, prometheus  # noqa: PLC0415 - an extra
-        except ImportError:
-            return Answer(501, MISSING)
-        figures = call_metrics.CallsCollector(
-            lambda: self._calling.running, self._calling.caller.answered, self._failed.counts
-        )
-        return Answer(200, prometheus.exposition([figures]), prometheus.CONTENT_TYPE)
+    def _collectors(self, _: bool) -> Sequence[Collector]:
+        from postmill.metrics.call_metrics import CallsCollector  # noqa: PLC0415 - an extra
+
+        calling = self._calling
+        return (CallsCollector(lambda: calling.running, calling.caller.answered, self._failed.counts),)

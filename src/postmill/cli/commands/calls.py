@@ -35,7 +35,7 @@ def calls() -> None:
 @embedded_option
 @global_options
 @click.pass_obj
-def run(session: Session, *, probe_port: int | None, probe_host: str, embedded: bool) -> None:
+def run(session: Session, *, probe: tuple[str, int] | None, embedded: bool) -> None:
     """Make calls until Ctrl-C or SIGTERM.
 
     The first signal lets calls that run end, for up to 10 s; a second one cuts them. postmill serve and
@@ -59,7 +59,7 @@ def run(session: Session, *, probe_port: int | None, probe_host: str, embedded: 
             settings,
             where,
             lambda running: session.output.note(f"Stopping: {running} calls run."),
-            None if probe_port is None else (probe_host, probe_port),
+            probe,
         )
 
 

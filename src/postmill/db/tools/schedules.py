@@ -54,7 +54,7 @@ def runs(connection: Connection, name: str, *, limit: int) -> list[dict[str, Any
 
 
 def checked(connection: Connection, _: Address) -> Finding:
-    """Whether every schedule that is not paused fires and its messages succeed: a check of
+    """Whether every schedule that is not paused fires, and what it fires succeeds: a check of
     ``postmill doctor``.
     """
     found = connection.execute(statement("check_schedules"), (LATE_S,)).fetchall()
@@ -77,7 +77,10 @@ def _late(rows: list[dict[str, Any]]) -> tuple[str, str]:
 
 
 def _failing(rows: list[dict[str, Any]]) -> tuple[str, str]:
-    return f"the last run failed of {_names(rows)}", f"postmill schedule runs {rows[0]['name']}"
+    first, others = rows[0], rows[1:]
+    more = f"; so did that of {_names(others)}" if others else ""
+    what = f"the last run failed of {first['name']}: {first['last_error']}{more}"
+    return what, f"postmill schedule runs {first['name']}"
 
 
 def _left_behind(rows: list[dict[str, Any]]) -> tuple[str, str]:

@@ -1,5 +1,5 @@
--- Calls that schedules make, and calls of the project's functions. Lock order: a schedule's row, calls by id,
--- call_responses, then schedule_runs.
+-- Calls that schedules make, calls of the project's functions, and which schedules fail. Lock order: a schedule's row,
+-- calls by id, call_responses, then schedule_runs.
 
 -- What a schedule calls at each tick: one row for each schedule of a call. Its role replaces the row and never changes
 -- it, so that nobody else's address meets its secrets. `secrets` and `created_by` are not for that role: it may insert
@@ -33,6 +33,10 @@ alter table postmill.call_responses
 
 alter table postmill.schedule_runs add column call_id bigint; -- null: it was not a call, or was not asked for
 create index schedule_runs_calls on postmill.schedule_runs (schedule_id) where status = 'sent' and call_id is not null;
+
+-- What came of a schedule's work the last time, however many ticks were skipped since.
+create index schedule_runs_done on postmill.schedule_runs (schedule_id, tick)
+    where status in ('succeeded', 'failed', 'cancelled', 'unknown');
 
 -- A call's run ends with it. The function follows with all others.
 create or replace function postmill._end_call_run() returns trigger language plpgsql as 'begin return null; end';
