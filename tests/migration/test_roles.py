@@ -164,6 +164,7 @@ def test_who_may_not_give_the_caller_of_commands_away_has_none(own: Database, pl
     told in the run.
     """
     roles.grant(own)
+    own.execute(b"alter role plain nocreaterole")
     roles.grant(plain)
     assert value(plain, "select to_regprocedure('postmill.call_command(text)')") is None
     plain.execute(b"grant usage, create on schema postmill_commands to plain")
