@@ -32,6 +32,8 @@ class Facade:
     """What must be free, or ours already: ``schema NAME``, ``function SCHEMA.NAME(TYPES)``, ``table …``."""
     by_itself: bool = False
     """Whether each migration installs it where its places are free; else it is asked for by name."""
+    before_removal: str | None = None
+    """The statement that runs first when it is removed: it may keep things back, or refuse."""
 
     @property
     def component(self) -> str:
@@ -94,6 +96,14 @@ FACADES = (
         stands_for="Supabase Queues",
         order="schema _check send send_batch read pop archive delete",
         places=("schema pgmq_public",),
+    ),
+    Facade(
+        "supaworker",
+        stands_for="Supaworker",
+        order="""schema first_ids _give_id _tell first_jobs first_wake first_logs first_dequeue
+                 jobs _touch touch wake logs dequeue increment_attempts bridge _log""",
+        places=("schema supaworker",),
+        before_removal="supaworker_before_removal",
     ),
 )
 """All there are, in the order in which they are installed."""

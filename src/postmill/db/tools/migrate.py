@@ -164,6 +164,8 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
 def _remove(connection: psycopg.Connection[Any], unwanted: Sequence[Facade]) -> None:
     for facade in unwanted:
         try:
+            if facade.before_removal is not None:
+                _execute(connection, statement(facade.before_removal))
             _execute(connection, statement("facade_remove").replace("{facade}", facade.name))
         except psycopg.errors.DependentObjectsStillExist as error:
             raise facades.in_use(facade, error.diag.message_detail or str(error)) from error
