@@ -65,8 +65,8 @@ def test_a_table_of_another_shape_is_refused_in_words(db: Database) -> None:
 
 def test_dequeue_of_the_first_version_deletes(theirs: Database) -> None:
     insert = "insert into public.supaworker_jobs (queue, enabled, options, payload) values ($1, $2, $3, $4)"
-    for job in (("mail", False, None, "1"), ("post", True, None, "2"), ("mail", True, '{"a": 1}', "3")):
-        theirs.execute(insert.encode(), job)
+    for values in (("mail", False, None, "1"), ("post", True, None, "2"), ("mail", True, '{"a": 1}', "3")):
+        theirs.execute(insert.encode(), values)
     job = row(theirs, "select * from public.dequeue('mail')")
     assert list(job) == FIRST_JOB
     assert (job["queue"], job["attempts"], job["options"], job["payload"]) == ("mail", 0, {"a": 1}, 3)
@@ -196,7 +196,7 @@ def test_each_job_goes_one_way_when_the_original_client_dequeues_meanwhile(
     theirs.execute(f"insert into {table} (queue) select 'mail' from generate_series(1, 300)".encode())
     if table == "public.supaworker_jobs":
         run_their_migration(theirs)
-    dequeue = f"select id from {table.split('.')[0]}.dequeue('mail')"
+    dequeue = f"select id from {table.split('.', maxsplit=1)[0]}.dequeue('mail')"
 
     def drained(session: Database) -> list[int]:
         found = []

@@ -83,6 +83,11 @@ def states(installed: Installed) -> list[dict[str, str]]:
     ]
 
 
+def has(installed: Installed, facade: Facade) -> bool:
+    """Whether a facade of ours is there, of this release or another."""
+    return _facade_state(facade, installed)[0] in {"installed", "outdated"}
+
+
 def _facade_state(facade: Facade, installed: Installed) -> tuple[str, str]:
     recorded = installed.components.get(facade.component)
     if why := facades.in_the_way(facade, installed.occupants):
