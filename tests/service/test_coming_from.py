@@ -28,7 +28,7 @@ ENDS: dict[str, list[tuple[Any, str]]] = {
     "edge-worker": [({"to": "ada@example.org"}, "completed"), ([], "dead")],
 }
 """Payloads, and how their messages end."""
-WITHOUT_A_WORKER = ("supabase-edge-functions", "pg-net", "supaqueue")
+WITHOUT_A_WORKER = ("supabase-edge-functions", "pg-net", "supaqueue", "supaworker")
 """Pages whose examples are functions and SQL; other tests run them."""
 
 

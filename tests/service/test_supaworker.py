@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from postmill import Retry, Snooze, Supaworker, SupaworkerJob
+from postmill import Context, Retry, Snooze, Supaworker, SupaworkerJob
 from postmill.model.errors import (
     AlreadyStarted,
     InvalidHandler,
@@ -183,6 +183,34 @@ def test_what_is_no_failure_is_not_logged(make: Callable[..., Supaworker], facad
     with started(worker):
         until(facade, "exists (select from pgmq.a_mail)")
     assert column(facade, LOGS) == ["success"]
+
+
+def test_a_handlers_transaction_completes_the_job_and_logs_it_once(
+    make: Callable[..., Supaworker], facade: Database
+) -> None:
+    facade.execute(b"create table sent (id bigint)")
+
+    async def handler(job: SupaworkerJob, ctx: Context) -> None:
+        async with ctx.transaction() as transaction:
+            await transaction.execute("insert into sent values ($1)", job.id)
+
+    worker = make(handler)
+    worker.enqueue_jobs([{}])
+    with started(worker):
+        until(facade, "exists (select from pgmq.a_mail)")
+    assert column(facade, "select id from sent") == [1]
+    assert column(facade, LOGS) == ["success"]
+
+
+def test_logs_can_be_turned_off(make: Callable[..., Supaworker], facade: Database) -> None:
+    def handler(job: SupaworkerJob) -> None:
+        assert job.payload
+
+    worker = make(handler, max_attempts=1, enable_logs=False)
+    worker.enqueue_jobs([{"payload": True}, {"payload": False}])
+    with started(worker):
+        until(facade, "exists (select from pgmq.a_mail) and exists (select from postmill.dead_letters)")
+    assert column(facade, LOGS) == []
 
 
 def test_a_coroutine_is_cancelled_at_the_time_limit(

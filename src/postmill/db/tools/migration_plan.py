@@ -84,7 +84,7 @@ def states(installed: Installed) -> list[dict[str, str]]:
 
 
 def has(installed: Installed, facade: Facade) -> bool:
-    """Whether a facade of ours is there, of this release or another."""
+    """Whether a facade is there as Postmill has made it, in this release or another."""
     return _facade_state(facade, installed)[0] in {"installed", "outdated"}
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import multiprocessing
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from threading import Event, Lock, get_ident
+from threading import Event, RLock, get_ident
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -88,7 +88,7 @@ class Supaworker:
             handler,
             logs=enable_logs,
         )
-        self._order = Lock()
+        self._order = RLock()  # a signal's handler may stop it, in the thread that holds this
         self._thread: int | None = None
         self._runner: Runner | None = None
         self._is_asked = False
@@ -123,7 +123,8 @@ class Supaworker:
         with self._order:
             is_first, self._is_asked = not self._is_asked, True
             if is_first and self._runner is not None:
-                self._runner.stop_from_thread()
+                with suppress(RuntimeError):  # its event loop has ended
+                    self._runner.stop_from_thread()
         if get_ident() != self._thread and not in_a_job.get():
             self._ended.wait()
 

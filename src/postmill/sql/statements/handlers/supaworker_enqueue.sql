@@ -1,6 +1,6 @@
 -- Inserts jobs: $1 their queues, $2 their payloads as JSON text. Returns each as JSON text, in the same order: ids are
 -- given in the order of the rows.
--- Called by postmill.handlers.supaworker. Takes no locks beyond the insert's. Errors: undefined_table without the facade.
+-- Called by postmill.handlers.supaworker. Locks: none beyond the insert's. Errors: undefined_table without the facade.
 with inserted as (
     insert into supaworker.jobs (queue, status, payload)
     select given.queue, 'PENDING', given.payload::jsonb
