@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
+Script = subprocess.Popen[str]
 AT_ONCE = Retry.fixed(0)
 LOGS = "select status from public.supaworker_logs order by created_at, status desc"
 FIRST = "insert into public.supaworker_jobs (queue, attempts, options, payload) values ('mail', $1, $2, $3)"
@@ -54,6 +55,33 @@ def make(database_url: str, facade: Database) -> Callable[..., Supaworker]:
     return lambda handler, **options: Supaworker(
         "mail", handler, **{"db_url": database_url, "retry": AT_ONCE, **options}
     )
+
+
+@pytest.fixture
+def script(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Script]]:
+    """Runs a program of a user's, with arguments, on the test's database."""
+    environment = {name: text for name, text in os.environ.items() if "POSTMILL" not in name}
+    running: list[Script] = []
+
+    def begin(source: str, *arguments: str) -> Script:
+        (tmp_path / "app.py").write_text(source)
+        process = subprocess.Popen(
+            [sys.executable, "-u", "app.py", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=tmp_path,
+            env={**environment, "DATABASE_URL": database_url},
+        )
+        running.append(process)
+        return process
+
+    yield begin
+    for process in running:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 @contextmanager
@@ -357,10 +385,9 @@ def test_it_starts_once_at_a_time_and_again_after_its_end(
                 worker.start()
 
 
-def test_a_process_that_is_killed_loses_nothing(database_url: str, facade: Database, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_loses_nothing(script: Callable[..., Script], facade: Database) -> None:
     """The job that ran runs again, for another process; the others run once."""
-    script = tmp_path / "app.py"
-    script.write_text(
+    source = (
         "import sys, time\nfrom postmill import Supaworker\n"
         "def handle(job):\n"
         "    print('ran', job.payload, flush=True)\n"
@@ -371,31 +398,32 @@ def test_a_process_that_is_killed_loses_nothing(database_url: str, facade: Datab
         b"insert into public.supaworker_jobs (queue, payload) "
         b"select 'mail', to_jsonb(n) from generate_series(1, 10) as n"
     )
-    environment = {name: text for name, text in os.environ.items() if "POSTMILL" not in name}
-    environment["DATABASE_URL"] = database_url
-
-    def run(*arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-u", str(script), *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=tmp_path,
-            env=environment,
-        )
-
-    killed = run("hangs")
+    killed = script(source, "hangs")
     assert killed.stdout is not None
     ran = [next(line for line in killed.stdout if line.startswith("ran")) for _ in range(5)]
     killed.kill()
     killed.communicate()
-    second = run()
+    second = script(source)
     until(facade, "(select count(*) = 10 from pgmq.a_mail)")
     second.send_signal(signal.SIGTERM)
     output, _ = second.communicate(timeout=GIVE_UP_S)
     ran += [line for line in output.splitlines(keepends=True) if line.startswith("ran")]
     assert sorted(int(line.split()[1]) for line in ran) == [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10]
     assert column(facade, LOGS) == ["success"] * 10
+
+
+def test_the_process_of_a_job_starts_no_second_worker(
+    script: Callable[..., Script], facade: Database, tmp_path: Path
+) -> None:
+    """It imports the script, which starts the worker without asking whether it is the main module."""
+    (tmp_path / "mails.py").write_text("def send(job):\n    return job.payload\n")
+    facade.execute(b"insert into supaworker.jobs (queue, payload) values ('mail', '1')")
+    script(
+        "from mails import send\nfrom postmill import Supaworker\n"
+        "Supaworker('mail', send, job_timeout_ms=60_000, keep_results=True).start()\n"
+    )
+    until(facade, "exists (select from postmill.results where result = '1')")
+    assert value(facade, "select count(*) from postmill.workers") == 1
 
 
 def test_jobs_are_enqueued_in_the_callers_transaction(
@@ -415,7 +443,6 @@ def test_jobs_are_enqueued_in_the_callers_transaction(
     ("job", "says"),
     [
         ({"paylod": 1}, "has no field 'paylod'.*Did you mean payload"),
-        ({"queue": ""}, "'' is not the name of a queue"),
         ({"payload": float("nan")}, "NaN|finite"),
     ],
 )
@@ -424,6 +451,8 @@ def test_a_job_that_is_none_is_refused_and_none_is_inserted(
 ) -> None:
     with pytest.raises(InvalidPayload, match=says):
         make(print).enqueue_jobs([{"payload": 1}, job])
+    with pytest.raises(InvalidQueueName):
+        make(print).enqueue_jobs([{"payload": 1}, {"queue": None}])
     assert value(facade, "select count(*) from supaworker.jobs") == 0
 
 
@@ -436,12 +465,14 @@ def test_a_job_that_is_none_is_refused_and_none_is_inserted(
         ({"max_concurrent": 3}, InvalidOption, "no option 'max_concurrent'.*concurrency"),
         ({"timeout": 3}, InvalidOption, "no option 'timeout'.*job_timeout_ms"),
         ({"max_tries": 3}, InvalidOption, "There is no worker option 'max_tries'"),
+        ({"queue": ""}, InvalidQueueName, "'' is not the name of a queue"),
+        ({"queue": 7, "target": "mail"}, InvalidQueueName, "7 is not the name of a queue"),
         ({"target": "My Mail"}, InvalidQueueName, "'My Mail' is not a queue name"),
     ],
 )
 def test_options_are_refused_in_words(options: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
-        Supaworker("mail", print, **options)
+        Supaworker(**{"queue": "mail", "handler": print, **options})
 
 
 def test_a_name_that_no_queue_of_postmill_can_have_needs_a_target(

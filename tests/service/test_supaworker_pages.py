@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -18,13 +17,14 @@ import pytest
 from postmill import Supaworker, SupaworkerJob
 from postmill.model.errors import Refused
 from tests.service.running import GIVE_UP_S
-from tests.service.test_supaworker import started, until
+from tests.service.test_supaworker import Script, script, started, until
 from tests.sql.asking import Database, column, rows, value
 from tests.sql.supaworker import install
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
+__all__ = ["script"]
 DOCS = Path(__file__).parents[2] / "docs"
 TUTORIAL = (DOCS / "tutorial" / "supaworker.md").read_text(encoding="utf-8")
 COMING = (DOCS / "coming-from" / "supaworker.md").read_text(encoding="utf-8")
@@ -36,26 +36,14 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.fixture
-def mailer(database_url: str, db: Database, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """The page's program, at work on the test's database."""
+def mailer(script: Callable[..., Script], db: Database) -> Script:
+    """The tutorial's program, at work on the test's database."""
     install(db)
     (source,) = blocks(TUTORIAL, "python")
-    (tmp_path / "mailer.py").write_text(source)
-    environment = {name: text for name, text in os.environ.items() if "POSTMILL" not in name}
-    process = subprocess.Popen(
-        [sys.executable, "-u", "mailer.py"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        cwd=tmp_path,
-        env={**environment, "DATABASE_URL": database_url},
-    )
-    yield process
-    process.kill()
-    process.communicate()
+    return script(source)
 
 
-def printed(process: subprocess.Popen[str], expected: str) -> None:
+def printed(process: Script, expected: str) -> None:
     """Wait for these lines, in any order."""
     assert process.stdout is not None
     wanted = set(expected.splitlines())
@@ -66,7 +54,7 @@ def printed(process: subprocess.Popen[str], expected: str) -> None:
     raise AssertionError(wanted)
 
 
-def test_the_day_goes_as_the_tutorial_says(mailer: subprocess.Popen[str], db: Database) -> None:
+def test_the_day_goes_as_the_tutorial_says(mailer: Script, db: Database) -> None:
     first, later, table = blocks(TUTORIAL, "text")
     new, failing, logs = blocks(TUTORIAL, "sql")
     printed(mailer, first)
@@ -127,3 +115,14 @@ def test_jobs_of_the_second_versions_own_schema_come_over(db: Database) -> None:
     db.execute(over.encode())
     assert column(db, "insert into supaworker.jobs (queue) values ('mail') returning id") == [4]
     assert [value(db, "select id from supaworker.dequeue('mail')") for _ in range(3)] == [1, 3, 4]
+
+
+def test_the_ported_example_runs(database_url: str, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    install(db)
+    module = ModuleType("ported")
+    monkeypatch.setitem(sys.modules, "ported", module)
+    exec(compile(blocks(COMING, "python")[0], "mailer.py", "exec"), module.__dict__)
+    module.mailer.enqueue_jobs([{"payload": {"to": "ada"}}])
+    with started(module.mailer):
+        until(db, "exists (select from public.supaworker_logs where status = 'success')")

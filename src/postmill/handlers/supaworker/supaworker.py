@@ -16,7 +16,7 @@ from postmill.client.sending import Statement
 from postmill.handlers.signature import called
 from postmill.handlers.supaworker.job import SupaworkerJob
 from postmill.handlers.supaworker.job_worker import JobWorker, in_a_job
-from postmill.model.errors import AlreadyStarted, InvalidOption, InvalidPayload
+from postmill.model.errors import AlreadyStarted, InvalidOption, InvalidPayload, InvalidQueueName
 from postmill.model.option_rules import did_you_mean, whole_number
 from postmill.model.queue.outcome import Retry
 from postmill.model.queue.payload import to_json
@@ -35,12 +35,7 @@ if TYPE_CHECKING:
 
 LONGEST_LIMIT_MS = 2**31 - 1
 """24 days; JavaScript's own timers go as far."""
-_OWN_NAMES = {
-    "max_concurrent": "concurrency",
-    "timeout": "job_timeout_ms",
-    "queue": "target",
-    "batch": "concurrency",
-}
+_OWN_NAMES = {"max_concurrent": "concurrency", "timeout": "job_timeout_ms", "batch": "concurrency"}
 """Options of ``@worker`` that have another name here."""
 
 
@@ -75,7 +70,7 @@ class Supaworker:
             options.setdefault("executor", "inline" if _is_async(handler) else "process")
         options["retry"] = _limited(options.get("retry", Retry.exponential()), max_attempts)
         _refuse_own_names(options)
-        self.queue = queue
+        self.queue = _named(queue)
         self._worker = JobWorker(
             options_from(
                 {
@@ -152,10 +147,7 @@ class Supaworker:
                 why="It has a payload, and may name a queue.",
                 hint=did_you_mean(unknown[0], ("payload", "queue")),
             )
-        queue = job.get("queue", self.queue)
-        if not isinstance(queue, str) or not queue:
-            raise InvalidPayload(f"{queue!r} is not the name of a queue.", why="It is text, and not empty.")
-        return queue, to_json(job.get("payload")).decode()
+        return _named(job.get("queue", self.queue)), to_json(job.get("payload")).decode()
 
     @contextmanager
     def _target(self, connection: Any) -> Iterator[Any]:
@@ -198,6 +190,13 @@ class Supaworker:
 
         options = self._worker.options
         return partial(Bridge, queue=self.queue, target=options.queue, floor_s=options.max_poll_s)
+
+
+def _named(queue: object) -> str:
+    """The name of a queue of jobs: Supaworker takes any text."""
+    if isinstance(queue, str) and queue:
+        return queue
+    raise InvalidQueueName(f"{queue!r} is not the name of a queue.", why="It is text, and not empty.")
 
 
 def _is_async(handler: object) -> bool:
