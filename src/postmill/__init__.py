@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from postmill.client import AsyncClient, Client
     from postmill.client.options import Then
     from postmill.handlers import Context, EdgeWorker, Worker, worker
+    from postmill.handlers.supaworker import Supaworker, SupaworkerJob
     from postmill.isolate.lifetime import after_fork, on_beforeunload, on_unload, wait_until
     from postmill.model.errors import PostmillError
     from postmill.model.queue.message import Message
@@ -32,6 +33,8 @@ _HOMES = {
     "RetryPolicy": "postmill.model.queue.retry",
     "Sent": "postmill.model.queue.sent",
     "Snooze": "postmill.model.queue.outcome",
+    "Supaworker": "postmill.handlers.supaworker",
+    "SupaworkerJob": "postmill.handlers.supaworker",
     "Then": "postmill.client.options",
     "Worker": "postmill.handlers",
     "after_fork": "postmill.isolate.lifetime",
@@ -54,6 +57,8 @@ __all__ = [
     "RetryPolicy",
     "Sent",
     "Snooze",
+    "Supaworker",
+    "SupaworkerJob",
     "Then",
     "Worker",
     "after_fork",

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from postmill import Dead, Retry, Snooze
+from postmill import Dead, Retry, Snooze, SupaworkerJob
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,11 @@ def handle(what: str) -> Any:
 def handle_all(whats: list[str]) -> Any:
     """The same for a batch."""
     return [_ACTIONS[what]() for what in whats]
+
+
+def handle_job(job: SupaworkerJob) -> Any:
+    """Do what the payload of a job names."""
+    return _ACTIONS[job.payload]()
 
 
 def _raise(error: BaseException) -> None:

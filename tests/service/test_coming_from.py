@@ -29,7 +29,7 @@ ENDS: dict[str, list[tuple[Any, str]]] = {
     "edge-worker": [({"to": "ada@example.org"}, "completed"), ([], "dead")],
 }
 """Payloads, and how their messages end."""
-WITHOUT_A_WORKER = ("supabase-edge-functions", "pg-net", "supabase-vault", "supaqueue")
+WITHOUT_A_WORKER = ("supabase-edge-functions", "pg-net", "supabase-vault", "supaqueue", "supaworker")
 """Pages whose examples are functions and SQL; other tests run them."""
 
 

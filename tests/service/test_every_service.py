@@ -44,6 +44,7 @@ from postmill.engine.run.loop_watch import LoopWatch
 from postmill.engine.settle.settler import Settler
 from postmill.engine.worker import QueueWorker, find_shape
 from postmill.gateway.trust import KeyRefresher
+from postmill.handlers.supaworker.bridge import Bridge
 from postmill.host.reload import Reload
 from postmill.host.supervisor import Supervisor
 from postmill.host.watching import Watch
@@ -57,7 +58,9 @@ from postmill.service import threaded, timed
 from postmill.service.events import Events
 from postmill.service.outage import Outage
 from postmill.service.service import MAX_FRUITLESS, Service
+from tests import servers
 from tests.service.running import GIVE_UP_S
+from tests.sql.supaworker import install
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
@@ -120,6 +123,12 @@ def no_handler(queue: CallQueue) -> CallHandler:
     raise AssertionError(queue)
 
 
+def bridge(world: World) -> Bridge:
+    with servers.session(world.url) as db:
+        install(db)
+    return Bridge(world.shared, world.events, world.outage, queue="tasks", target="tasks", floor_s=15)
+
+
 SCENES: dict[type[Service], Callable[[World], Service]] = {
     Claimer: lambda world: world.worker.claimer,
     Settler: lambda world: world.worker.settler,
@@ -147,6 +156,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     CallQueues: lambda world: CallQueues(
         world.shared, world.address, no_handler, world.events, world.outage, functions=True
     ),
+    Bridge: bridge,
     LoopWatch: lambda world: LoopWatch(world.maintained, world.events, time.monotonic, threading.get_ident()),
     Supervisor: lambda world: Supervisor(tuple, world.events),
     Reload: lambda world: Reload(Watch(lambda: [world.folder]), lambda _: None, lambda _: None, world.events),

@@ -36,6 +36,7 @@ def run_here(
     *,
     on_drain: Callable[[Callable[[], int]], None] | None = None,
     on_database: Callable[[Settings, Address], None] | None = None,
+    on_runner: Callable[[Runner], None] | None = None,
     probe: tuple[str, int] | None = None,
     services: Sequence[MakeService] = (),
 ) -> None:
@@ -43,11 +44,11 @@ def run_here(
 
     Without ``settings``, those of the project around the working folder. An address that the workers give
     themselves comes first, unless the command line names one; see :func:`settings_for`. The embedded database
-    is started and migrated when there is no address. ``on_database`` is told which one it is. ``on_drain`` is
-    told how many messages still run: at each request to stop, and every second until none does. ``probe`` is
-    the host and port where HTTP requests about the workers' health are answered. ``services`` run beside the
-    workers; see :class:`~postmill.engine.engine.Engine`. Raises :class:`Refused`
-    where workers can't run.
+    is started and migrated when there is no address. ``on_database`` is told which one it is, ``on_runner``
+    is given what runs the workers, to stop it alone. ``on_drain`` is told how many messages still run: at
+    each request to stop, and every second until none does. ``probe`` is the host and port where HTTP requests
+    about the workers' health are answered. ``services`` run beside the workers; see
+    :class:`~postmill.engine.engine.Engine`. Raises :class:`Refused` where workers can't run.
     """
     _check_surroundings()
     settings = settings_for(workers, settings if settings is not None else project.load_settings({}))
@@ -59,6 +60,8 @@ def run_here(
         runner = Runner(workers, where, on_drain=on_drain, probe=probe, services=services)
         _running.append(runner)
         try:
+            if on_runner is not None:
+                on_runner(runner)
             run(runner.run(), runner.stop)
         finally:
             _running.remove(runner)

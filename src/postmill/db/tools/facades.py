@@ -32,6 +32,8 @@ class Facade:
     """What must be free, or ours already: ``schema NAME``, ``function SCHEMA.NAME(TYPES)``, ``table …``."""
     by_itself: bool = False
     """Whether each migration installs it where its places are free; else it is asked for by name."""
+    before_removal: str | None = None
+    """The statement that runs first when it is removed: it may keep things back, or refuse."""
 
     @property
     def component(self) -> str:
@@ -113,6 +115,14 @@ FACADES = (
                  _change_job _remove_job _waits_for _block _add_dependency _remove_dependency
                  _leave_claim _succeed _fail _end_current_job end_current_job process_jobs list_jobs""",
         places=("schema supaqueue", "function public.end_current_job(uuid, boolean, boolean)"),
+    ),
+    Facade(
+        "supaworker",
+        stands_for="Supaworker",
+        order="""schema first_ids _give_id _tell first_jobs first_wake first_logs first_dequeue
+                 jobs _touch touch wake logs dequeue increment_attempts bridge _log""",
+        places=("schema supaworker",),
+        before_removal="supaworker_before_removal",
     ),
 )
 """All there are, in the order in which they are installed."""

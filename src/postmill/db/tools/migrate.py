@@ -137,6 +137,17 @@ def check_version(connection: psycopg.Connection[Any]) -> None:
         )
 
 
+def check_facade(connection: psycopg.Connection[Any], facade: Facade) -> None:
+    """Refuse to work without ``facade``. Raises :class:`SchemaMissing`, and otherwise as
+    :func:`check_version`.
+    """
+    if not migration_plan.has(_installed(connection), facade):
+        raise SchemaMissing(
+            f"The facade {facade.name} is not installed in this database.",
+            hint=f"Run: postmill migrate --facade {facade.name}",
+        )
+
+
 def is_too_old(connection: psycopg.Connection[Any]) -> bool:
     """Whether the server is older than :data:`OLDEST_SERVER`."""
     return connection.info.server_version < OLDEST_SERVER * 10_000
@@ -164,6 +175,8 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
 def _remove(connection: psycopg.Connection[Any], unwanted: Sequence[Facade]) -> None:
     for facade in unwanted:
         try:
+            if facade.before_removal is not None:
+                execute(connection, statement(facade.before_removal))
             execute(connection, statement("facade_remove").replace("{facade}", facade.name))
         except psycopg.errors.DependentObjectsStillExist as error:
             raise facades.in_use(facade, error.diag.message_detail or str(error)) from error

@@ -93,6 +93,11 @@ def states(installed: Installed) -> list[dict[str, str]]:
     ]
 
 
+def has(installed: Installed, facade: Facade) -> bool:
+    """Whether a facade is there as Postmill has made it, in this release or another."""
+    return _facade_state(facade, installed)[0] in {"installed", "outdated"}
+
+
 def _facade_state(facade: Facade, installed: Installed) -> tuple[str, str]:
     recorded = installed.components.get(facade.component)
     if why := facades.in_the_way(facade, installed.occupants):
