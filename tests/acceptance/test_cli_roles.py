@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill.db.tools.migration_plan import ALL_ROLES
+from postmill.db.tools.role_grants import ALL_ROLES
 
 if TYPE_CHECKING:
     import psycopg
