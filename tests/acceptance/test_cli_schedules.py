@@ -157,8 +157,8 @@ def test_serve_and_dev_fire_schedules_as_the_option_says(
 def test_a_worker_fires_schedules_as_the_option_says(
     db: Database, database_url: str, tmp_path: Path, option: str
 ) -> None:
-    """It overrules the variable. Messages, SQL and calls are due each second; a message that is ready three
-    seconds later tells that the worker has been at work for as long.
+    """It overrules the variable. Messages, SQL and calls are due each second; a message that becomes ready
+    three seconds after the worker's start tells that it has been at work for as long.
     """
     (tmp_path / "jobs.py").write_text(WORKER)
     db.execute("select postmill.create_queue('jobs')")
@@ -166,11 +166,13 @@ def test_a_worker_fires_schedules_as_the_option_says(
     db.execute("select postmill.schedule_sql('sql', '1 second', 'select 1')")
     db.execute("select postmill.schedule_call('call', '1 second', 'https://x', overlap => 'allow')")
     db.execute("select postmill.schedule_sql('start', '@reboot', 'select 1')")
-    db.execute("select postmill.run_schedule('sql'), postmill.send('jobs', '{}', delay => '3 s')")
+    db.execute("select postmill.run_schedule('sql')")
     variable = "on" if option == "off" else "off"
     environment = {"POSTMILL_DB_URL": database_url, "POSTMILL_SCHEDULES": variable}
     worker = ("worker", "run", "jobs:work", "--schedules", option)
     with Serving(tmp_path, *worker, environment=environment, listening=False) as running:
+        running.said("worker.started")
+        db.execute("select postmill.send('jobs', '{}', delay => '3 s')")
         running.said("message.completed")
         assert running.stop() == 0
     runs = db.execute(
@@ -329,6 +331,12 @@ def test_a_call_of_a_function_from_its_making_to_its_end(
     }
     assert cli("schedule", "list", "--json").json[0]["fires"] == "function:double"
     assert "function:double" in cli("schedule", "list").out
+    (tick,) = cli("schedule", "next", "sizes", "-n", "1", "--json").json
+    assert tick["tick"][11:16] == "03:00"
+    assert cli("schedule", "pause", "sizes", "--json").json == {"schedule": "sizes", "paused": True}
+    assert cli("schedule", "run", "sizes", "--json").code == 0
+    assert [run["status"] for run in cli("schedule", "runs", "sizes", "--json").json] == ["sent", "succeeded"]
+    assert cli("schedule", "resume", "sizes").code == 0
 
 
 def test_mistakes_in_a_call_are_told_in_words(cli: Cli) -> None:

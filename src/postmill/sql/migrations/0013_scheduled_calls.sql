@@ -1,9 +1,9 @@
 -- Calls that schedules make, calls of the project's functions, and which schedules fail. Lock order: a schedule's row,
 -- calls by id, call_responses, then schedule_runs.
 
--- What a schedule calls at each tick: one row for each schedule of a call. Its role replaces the row and never changes
--- it, so that nobody else's address meets its secrets. `secrets` and `created_by` are not for that role: it may insert
--- into the other columns only.
+-- What a schedule calls at each tick: one row for each schedule of a call (its target is {"call": true}). Its role
+-- replaces the row and never changes it, so that nobody else's address meets its secrets. `secrets` and `created_by`
+-- are not for that role: it may insert into the other columns only.
 create table postmill.scheduled_calls (
     schedule_id   bigint primary key references postmill.schedules on delete cascade,
     method        text not null check (method in ('GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD')),
