@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from postmill.model.queue.worker_options import WorkerOptions
 
 LONGEST_LIMIT_MS = 2**31 - 1
-"""24 days; JavaScript's own timers go as far."""
+"""The longest time limit of a job, about 24 days: as far as JavaScript's own timers go."""
 _OWN_NAMES = {"max_concurrent": "concurrency", "timeout": "job_timeout_ms", "batch": "concurrency"}
 """Options of ``@worker`` that have another name here."""
 

@@ -11,3 +11,4 @@ grant insert, update, delete on
     postmill.groups, postmill.schedule_runs, postmill.schedules, postmill.unique_keys to postmill_operator;
 grant insert, update on postmill.prunings, postmill.queues to postmill_operator;
 grant update (deprecated_at) on postmill.workers to postmill_operator;
+grant select (schedule_id), delete on postmill.scheduled_calls to postmill_operator;

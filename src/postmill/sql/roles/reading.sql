@@ -12,10 +12,10 @@ grant select on
     postmill.failures, postmill.gates, postmill.groups, postmill.idle_workers, postmill.prunings, postmill.results,
     postmill.schedule_runs, postmill.schedules, postmill.unique_keys, postmill.waiters, postmill.workers
     to postmill_reader, postmill_operator;
-grant select (call_id, method, url, host, created_by, created_at, due_at, attempts, max_attempts, started_at, lost_at,
-              last_error) on postmill.calls to postmill_reader, postmill_operator;
-grant select (call_id, method, url, status_code, content_type, timed_out, error_msg, outcome_unknown, attempts,
-              created_by, created_at) on postmill.call_responses to postmill_reader, postmill_operator;
+grant select (call_id, method, function_name, url, host, created_by, created_at, due_at, attempts, max_attempts,
+              started_at, lost_at, last_error, waits_for) on postmill.calls to postmill_reader, postmill_operator;
+grant select (call_id, method, function_name, url, status_code, content_type, timed_out, error_msg, outcome_unknown,
+              attempts, created_by, created_at) on postmill.call_responses to postmill_reader, postmill_operator;
 do $$
 begin
     if exists (select from postmill.components where name = 'compat/edge_worker') then

@@ -13,3 +13,4 @@ grant select, update, delete on postmill.calls to postmill_worker;
 grant insert, update on postmill.queues to postmill_worker;
 grant select, insert, update on postmill.edge_sweep, postmill.prunings to postmill_worker;
 grant select on postmill.call_queues, postmill.schedule_list, postmill.secret_grants to postmill_worker;
+grant select (schedule_id), delete on postmill.scheduled_calls to postmill_worker;

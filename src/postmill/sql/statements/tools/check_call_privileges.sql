@@ -1,5 +1,6 @@
 -- What the connected user may not do of what processes that make calls do: one row a missing privilege. Call queues
--- need a worker's too: see check_privileges. Called by doctor. Takes no locks. Errors: none.
+-- need a worker's too: see check_privileges, which also tells what users of Postmill's roles lack. Called by doctor.
+-- Takes no locks. Errors: none.
 select wanted
   from (select format('%s on %s', upper(privilege), relation) as wanted,
                has_table_privilege(to_regclass(relation), privilege) as granted
@@ -15,4 +16,7 @@ select wanted
          where called.pronamespace = to_regnamespace('postmill')
            and called.proname in ('_granted', 'now', 'tidy_calls')) as needed
  where granted is false
+   and not exists (select from pg_catalog.pg_roles as role
+                    where role.rolname ~ '^postmill_(producer|worker|scheduler|reader|operator)$'
+                      and pg_has_role(role.oid, 'usage'))
  order by wanted
