@@ -41,13 +41,13 @@ if TYPE_CHECKING:
     from postmill.host.host import Host
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
+    from postmill.service.events import Events
     from postmill.web.server import WebServer
 
 SCHEDULES_STOP_S = 2.0
 """How long a batch of schedules may take at the end of ``serve``, in seconds. A hundred take 20 ms: what
 takes longer waits for a lock, and the next process fires it.
 """
-
 INSTALL_CALLS = "pip install 'postmill[calls]'"
 """What a user types who wants calls."""
 
@@ -84,8 +84,8 @@ def run_workers(
     The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
     project's own Postgres when no address is given. ``on_drain`` is told how many messages still run:
     at each request to stop, and every second until none does. ``on_database`` is told where they run before
-    they do. ``probe`` is the host and port of the HTTP
-    probe. Raises ``InvalidHandler`` for a bad target, and what :func:`connection` raises.
+    they do. ``probe`` is the host and port of the HTTP probe. Raises ``InvalidHandler`` for a bad target, and
+    what :func:`connection` raises.
     """
     from postmill.handlers import load  # noqa: PLC0415 - settings alone need no engine
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
@@ -132,11 +132,13 @@ class Serving:
     """Called with the URL and the functions, once these can be called."""
     on_stop: Callable[[bool], None]
     """Called at each request to stop, with whether it forces."""
+    probe: tuple[str, int] | None = None
+    """The host and port of the HTTP probe."""
     identity: str = field(default="", repr=False)
     """The secret by which the host proves to the project's commands that it is this project's."""
 
 
-def serve_functions(settings: Settings, where: Address | None, how: Serving) -> None:
+def serve_functions(settings: Settings, where: Address, how: Serving) -> None:
     """Serve functions until SIGINT or SIGTERM; ``where`` is the database of their workers.
 
     Raises ``Refused`` for an address that others can reach without keys made on purpose, and
@@ -146,6 +148,7 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
     from postmill.engine.worker_process import run  # noqa: PLC0415
     from postmill.gateway.platform_errors import rendered  # noqa: PLC0415
     from postmill.gateway.readiness import Readiness  # noqa: PLC0415
+    from postmill.gateway.serving_probe import reported  # noqa: PLC0415
     from postmill.web.limits import raise_connection_limit  # noqa: PLC0415
     from postmill.web.server import WebServer  # noqa: PLC0415
 
@@ -161,18 +164,18 @@ def serve_functions(settings: Settings, where: Address | None, how: Serving) -> 
     url = server.listen()
 
     async def serve() -> None:
-        probe = DatabaseProbe(where) if where is not None else None
-        readiness = Readiness(probe.answers if probe is not None else None)
+        probe = DatabaseProbe(where)
+        readiness = Readiness(probe.answers)
         try:
             async with (
-                _schedules(settings, where, readiness),
-                _calls(settings, where, readiness, FunctionHost(url, keys.service_role)) as end_calls,
+                reported(where, readiness, how.probe) as events,
+                _schedules(settings, where, readiness, events),
+                _calls(settings, where, readiness, events, FunctionHost(url, keys.service_role)) as end,
             ):
-                told = _telling(how, end_calls)
+                told = _telling(how, end)
                 await _serving_process(settings, where, told, server, url, keys, readiness).run()
         finally:
-            if probe is not None:
-                await probe.close()
+            await probe.close()
 
     run(serve())
 
@@ -188,32 +191,32 @@ def _telling(how: Serving, end_calls: Callable[[], None]) -> Serving:
 
 
 @asynccontextmanager
-async def _schedules(settings: Settings, where: Address | None, readiness: Readiness) -> AsyncIterator[None]:
+async def _schedules(
+    settings: Settings, where: Address, readiness: Readiness, events: Events
+) -> AsyncIterator[None]:
     """Fire schedules beside what is served, on a connection of their own."""
-    if where is None or not settings.fires_schedules:
+    if not settings.fires_schedules:
         yield
         return
     from postmill.scheduler.process import firing  # noqa: PLC0415
 
-    async with firing(where, SCHEDULES_STOP_S) as services:
+    async with firing(where, SCHEDULES_STOP_S, events) as services:
         readiness.checks.append(lambda: next((each.trouble for each in services if each.trouble), None))
         yield
 
 
 @asynccontextmanager
 async def _calls(
-    settings: Settings, where: Address | None, readiness: Readiness, host: FunctionHost
+    settings: Settings, where: Address, readiness: Readiness, events: Events, host: FunctionHost
 ) -> AsyncIterator[Callable[[], None]]:
     """Make calls beside what is served, also to what is served. What it yields begins their end: no call is
     begun that would meet functions which end.
     """
-    if where is None or not settings.makes_calls:
+    if not settings.makes_calls:
         yield lambda: None
         return
     if not can_make_calls():
-        from postmill.service.events import Events  # noqa: PLC0415
-
-        Events().emit(Event.CALLS_OFF, reason=f"aiohttp is not installed: {INSTALL_CALLS}")
+        events.emit(Event.CALLS_OFF, reason=f"aiohttp is not installed: {INSTALL_CALLS}")
         yield lambda: None
         return
     calling = _calling(settings, where, host)
@@ -245,10 +248,7 @@ def check_calls() -> None:
 
 
 def run_calls(
-    settings: Settings,
-    where: Address,
-    on_stop: Callable[[int], None],
-    probe: tuple[str, int] | None = None,
+    settings: Settings, where: Address, on_stop: Callable[[int], None], probe: tuple[str, int] | None = None
 ) -> None:
     """Make calls until SIGINT or SIGTERM. Call queues of functions run here when the settings say where these
     are served. Raises ``Refused`` when aiohttp is not installed, or the project's keys can't be had.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import time
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from tests.acceptance.test_cli_running import until
+from tests.serving import Serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,6 +169,7 @@ def test_metrics_tell_of_schedules(cli: Cli, start: Any, db: Any) -> None:
         "_failing 1.0",
     )
     lines = [f"postmill_schedules{line}" for line in told]
+    lines.append('postmill_schedule_failing{schedule="yearly"} 1.0')
     until_true(lambda: all(line in metrics(running) for line in lines))
     text = metrics(running)
     (until,) = (
@@ -175,6 +178,45 @@ def test_metrics_tell_of_schedules(cli: Cli, start: Any, db: Any) -> None:
     assert 0 < float(until.rpartition(" ")[2]) <= 366 * 86_400
     failed = 'postmill_events_total{event="schedule.failed",queue="*",worker="postmill"} 1.0'
     until_true(lambda: failed in metrics(running))
+
+
+@pytest.mark.parametrize(
+    ("command", "served"), [("serve", "functions"), ("dev", "functions"), ("dev", "workers")]
+)
+def test_served_functions_and_dev_tell_of_schedules_as_workers_do(
+    db: Any, database_url: str, tmp_path: Path, command: str, served: str
+) -> None:
+    """A fleet without `worker run` had nothing to scrape. In `dev` the child tells that fires schedules."""
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "hello.py").write_text("async def handler(request): ...\n")
+    if served == "workers":
+        (tmp_path / "functions").rename(tmp_path / "others")
+        (tmp_path / "jobs.py").write_text(WORKER)
+    (tmp_path / "postmill.toml").write_text("[runtime]\nport = 0\n")
+    db.execute("select postmill.schedule_sql('often', '1 second', 'select 1 / 0')")
+    db.execute("select postmill.schedule_sql('odd', '61 * * * *', 'select 1')")
+    option = ("--probe-port", "0")
+    environment = {"POSTMILL_DB_URL": database_url}
+    with Serving(tmp_path, command, *option, environment=environment, listening=False) as serving:
+        found = re.search(r"http://127\.0\.0\.1:\d+", serving.said("probe.listening"))
+        assert found is not None
+        lines = (
+            'postmill_schedules{state="active"} 1.0',
+            'postmill_schedules{state="broken"} 1.0',
+            "postmill_schedules_late 0.0",
+            "postmill_schedules_failing 1.0",
+            'postmill_schedule_failing{schedule="often"} 1.0',
+            'postmill_events_total{event="schedule.failed",queue="*",worker="postmill"} 1.0',
+            "postmill_ready 1.0",
+        )
+        until_true(lambda: httpx.get(f"{found[0]}/ready").status_code == 200)
+        until_true(lambda: all(line in httpx.get(f"{found[0]}/metrics").text for line in lines))
+        text = httpx.get(f"{found[0]}/metrics").text
+        fired = re.search(r'events_total{event="schedule.fired",queue="\*",worker="postmill"} (\d+)', text)
+        assert fired is not None
+        assert int(fired[1]) > 0
+        assert httpx.get(f"{found[0]}/live").text == "live\n"
+        assert serving.stop() == 0
 
 
 def test_a_worker_that_drains_is_alive_but_not_ready(cli: Cli, start: Any) -> None:

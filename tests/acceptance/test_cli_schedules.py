@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from tests.serving import Serving
@@ -12,13 +13,23 @@ from tests.serving import Serving
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import psycopg
-
     from tests.acceptance.conftest import Cli
 
     Database = psycopg.Connection[dict[str, Any]]
 
 GIVE_UP_S = 30.0
+WORKER = """
+from typing import Any
+from postmill import worker
+
+
+@worker(queue="jobs")
+async def work(_: dict[str, Any]) -> None: ...
+"""
+DOUBLE = """
+async def handler(request):
+    return {"size": (await request.json())["size"] * 2, "by": request.headers["x-by"]}
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +153,42 @@ def test_serve_and_dev_fire_schedules_as_the_option_says(
     assert bool(sent(db)) == fires
 
 
+@pytest.mark.parametrize("option", ["off", "on"])
+def test_a_worker_fires_schedules_as_the_option_says(
+    db: Database, database_url: str, tmp_path: Path, option: str
+) -> None:
+    """It overrules the variable. Messages, SQL and calls are due each second; a message that becomes ready
+    three seconds after the worker's start tells that it has been at work for as long.
+    """
+    (tmp_path / "jobs.py").write_text(WORKER)
+    db.execute("select postmill.create_queue('jobs')")
+    db.execute("select postmill.schedule('often', '1 second', 'tasks', overlap => 'allow')")
+    db.execute("select postmill.schedule_sql('sql', '1 second', 'select 1')")
+    db.execute("select postmill.schedule_call('call', '1 second', 'https://x', overlap => 'allow')")
+    db.execute("select postmill.schedule_sql('start', '@reboot', 'select 1')")
+    db.execute("select postmill.run_schedule('sql')")
+    variable = "on" if option == "off" else "off"
+    environment = {"POSTMILL_DB_URL": database_url, "POSTMILL_SCHEDULES": variable}
+    worker = ("worker", "run", "jobs:work", "--schedules", option)
+    with Serving(tmp_path, *worker, environment=environment, listening=False) as running:
+        running.said("worker.started")
+        db.execute("select postmill.send('jobs', '{}', delay => '3 s')")
+        running.said("message.completed")
+        assert running.stop() == 0
+    runs = db.execute(
+        "select s.name, count(run.tick) as fired, count(run.started_at) as began"
+        " from postmill.schedules as s left join postmill.schedule_runs as run using (schedule_id)"
+        " group by s.name order by s.name"
+    ).fetchall()
+    fired = {row["name"]: (row["fired"], row["began"]) for row in runs}
+    if option == "off":
+        assert fired == {"call": (0, 0), "often": (0, 0), "sql": (1, 0), "start": (0, 0)}
+        assert (sent(db), "schedule." in running.log) == (0, False)
+    else:
+        assert min(fired["call"][0], fired["often"][0], fired["sql"][0]) >= 2
+        assert (fired["sql"][1] > 0, fired["start"]) == (True, (1, 1))
+
+
 def sent(db: Database) -> int:
     row = db.execute("select count(*) as sent from pgmq.q_tasks").fetchone()
     assert row is not None
@@ -169,9 +216,45 @@ def test_doctor_tells_of_schedules_whose_last_run_failed(cli: Cli, db: Database)
     assert finding(cli)["status"] == "pass"
     db.execute("update postmill.schedule_runs set status = 'failed'")
     assert (finding(cli)["found"], finding(cli)["fix"]) == (
-        "the last run failed of a",
+        "the last run failed of a: message 1 of queue tasks is dead",
         "postmill schedule runs a",
     )
+
+
+FAILED = """
+insert into postmill.schedule_runs (schedule_id, tick, status, reason, ended_at)
+select schedule_id, now() - $1 * interval '1 hour', $2, $3, now() from postmill.schedules where name = $4
+"""
+
+
+def test_doctor_and_top_tell_of_commands_and_calls_that_fail_and_why(cli: Cli, db: Database) -> None:
+    """A run that has begun, or was skipped since, hid that every one before it had failed."""
+    cli("schedule", "add-sql", "purge", "@yearly", "select 1 / 0")
+    cli("schedule", "add-call", "hook", "@yearly", "--url", "https://x")
+    cli("schedule", "add", "well", "@yearly", "tasks")
+    add = FAILED.encode()
+    run = psycopg.RawCursor(db).execute
+    run(add, [3, "succeeded", None, "purge"])
+    run(add, [2, "failed", "division by zero\nCONTEXT: a line more", "purge"])
+    run(add, [1, "skipped", "the run before is not done", "purge"])
+    run(add, [1, "failed", "HTTP 500", "hook"])
+    run(add, [1, "failed", "it broke", "well"])
+    run(add, [0, "succeeded", None, "well"])
+    cli("schedule", "run", "hook")
+    assert finding(cli)["found"] == "the last run failed of hook: HTTP 500; so did that of purge"
+    shown = cli("top", "--once", "--json", "--interval", "0.1s").json["schedules"]
+    assert [(row["schedule"], row["last_status"], row["last_error"]) for row in shown] == [
+        ("hook", "sent", "HTTP 500"),
+        ("purge", "skipped", "division by zero"),
+        ("well", "succeeded", None),
+    ]
+    text = cli("top", "--once", "--interval", "0.1s").out
+    assert "division by zero" in text
+    assert "a line more" not in text
+    cli("schedule", "pause", "hook")
+    assert finding(cli)["found"] == "the last run failed of purge: division by zero"
+    run(add, [0, "succeeded", None, "purge"])
+    assert finding(cli)["status"] == "pass"
 
 
 def test_doctor_tells_of_a_schedule_whose_worker_was_renamed(cli: Cli, db: Database) -> None:
@@ -206,7 +289,7 @@ def test_a_sql_command_from_its_making_to_its_end(
 ) -> None:
     made = cli("schedule", "add-sql", "purge", "0 3 * * *", "select 7", "--overlap", "queue")
     assert (made.code, made.err) == (0, "purge: At 03:00 every day, as postgres.\n")
-    assert cli("schedule", "run", "purge").err == "The command of purge will run.\n"
+    assert cli("schedule", "run", "purge").err == "purge has fired.\n"
     process = spawn("schedule", "work", env={"POSTMILL_DB_URL": database_url})
     deadline = time.monotonic() + GIVE_UP_S
     while time.monotonic() < deadline:
@@ -219,6 +302,51 @@ def test_a_sql_command_from_its_making_to_its_end(
     assert process.wait(GIVE_UP_S) == 0
     shown = cli("schedule", "show", "purge", "--json").json
     assert (shown["target"], shown["run_as"]) == ({"command": "select 7"}, "postgres")
+
+
+def test_a_call_of_a_function_from_its_making_to_its_end(
+    cli: Cli, db: Database, database_url: str, tmp_path: Path
+) -> None:
+    """It is served, called and fired by one process."""
+    (tmp_path / "functions").mkdir()
+    (tmp_path / "functions" / "double.py").write_text(DOUBLE)
+    add = ("schedule", "add-call", "sizes", "0 3 * * *", "--function", "double", "--body", '{"size": 21}')
+    made = cli(*add, "--timeout", "30s", "-H", "X-By: me")
+    assert (made.code, made.err) == (0, "sizes: At 03:00 every day, function:double, as postgres.\n")
+    assert cli("schedule", "run", "sizes", "--json").json == {"schedule": "sizes", "msg_id": None}
+    with Serving(tmp_path, "serve", "--port", "0", environment={"POSTMILL_DB_URL": database_url}):
+        deadline = time.monotonic() + GIVE_UP_S
+        while (run := cli("schedule", "runs", "sizes", "--json").json[0])["status"] == "sent":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert (run["status"], run["reason"]) == ("succeeded", "HTTP 200")
+    answer = cli("calls", "show", str(run["call_id"]), "--json").json
+    assert (answer["function"], answer["content"]) == ("double", '{"size":42,"by":"me"}')
+    shown = cli("schedule", "show", "sizes", "--json").json
+    assert shown["target"] == {
+        "function": "double",
+        "method": "POST",
+        "timeout_ms": 30_000,
+        "max_attempts": 1,
+    }
+    assert cli("schedule", "list", "--json").json[0]["fires"] == "function:double"
+    assert "function:double" in cli("schedule", "list").out
+    (tick,) = cli("schedule", "next", "sizes", "-n", "1", "--json").json
+    assert tick["tick"][11:16] == "03:00"
+    assert cli("schedule", "pause", "sizes", "--json").json == {"schedule": "sizes", "paused": True}
+    assert cli("schedule", "run", "sizes", "--json").code == 0
+    assert [run["status"] for run in cli("schedule", "runs", "sizes", "--json").json] == ["sent", "succeeded"]
+    assert cli("schedule", "resume", "sizes").code == 0
+
+
+def test_mistakes_in_a_call_are_told_in_words(cli: Cli) -> None:
+    add = ("schedule", "add-call", "a", "@daily")
+    assert cli(*add).code == 2
+    assert cli(*add, "--url", "https://x", "-H", "no header").code == 2
+    assert cli(*add, "--url", "https://x", "--body", "{").error_code == "invalid-payload"
+    assert cli(*add, "--url", "nowhere").error_code == "invalid-option"
+    keyed = cli(*add, "--url", "https://x", "-H", "X-Key: {{secret:KEY}}")
+    assert "postmill secrets grant KEY --to postgres" in keyed.err
 
 
 def test_the_start_of_the_service_has_no_next_tick(cli: Cli) -> None:

@@ -29,6 +29,7 @@ PAGES = [
         "docs/tutorial/first-worker.md",
         "docs/tutorial/first-function.md",
         "docs/tutorial/the-demo.md",
+        "docs/tutorial/supaqueues-day.md",
         "docs/tutorial/supaworker.md",
         "docs/howto/write-a-worker.md",
         "docs/howto/retries-and-dead-letters.md",

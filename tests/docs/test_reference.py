@@ -54,6 +54,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 TABLE = re.compile(r"create (?:unlogged )?table (postmill\.\w+)")
 RENAMED = re.compile(r"^alter table (postmill\.\w+) rename to (\w+);", re.MULTILINE)
 VIEW = re.compile(r"create (?:or replace )?view (\w+\.\w+)")
+FUNCTION = re.compile(r"create or replace function (\w+\.\w+)")
 
 
 @cache
@@ -191,6 +192,14 @@ def test_every_view_is_in_the_reference() -> None:
         for name in sorted(views)
         if f"`{name.removeprefix('postmill.')}`" not in told and f"`{name}`" not in told
     ] == []
+
+
+def test_every_function_of_a_facade_is_in_the_reference() -> None:
+    functions = {name for facade in FACADES for name in FUNCTION.findall(facade.text)}
+    public = {name for name in functions if "._" not in name}
+    assert {"cron.schedule", "net.http_get", "pgmq_public.pop", "vault.create_secret"} <= public
+    told = page("sql-functions.md")
+    assert [name for name in sorted(public) if f"`{name}(" not in told and f"`{name}`" not in told] == []
 
 
 def test_every_event_is_in_the_reference() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from postmill.calls import caller
+from postmill.calls import call_claims
 from postmill.calls.calling import Calling
 from postmill.model.calls.address_guard import AddressGuard
 from postmill.model.calls.call_queue import FunctionHost
@@ -23,7 +23,7 @@ def without_the_lock(name: str) -> str:
 
 async def main(url: str, functions_url: str, *options: str) -> None:
     if options:
-        vars(caller)["statement"] = without_the_lock
+        vars(call_claims)["statement"] = without_the_lock
     host = FunctionHost(functions_url, "key")
     calling = Calling(Address(url), AddressGuard(is_open=True), host, dict)
     calling.start()

@@ -493,7 +493,7 @@ async def test_schedules_fire_and_new_ones_are_found_by_the_floor(
     pooled: Pooler, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No notification comes through, and nothing listens for one: that would stay in the pool's session."""
-    monkeypatch.setattr("postmill.scheduler.scheduler.FLOOR_S", 0.5)
+    monkeypatch.setattr("postmill.db.hot.looking_service.FLOOR_S", 0.5)
 
     @worker(queue="tasks")
     async def handle(_: object) -> None: ...

@@ -1,6 +1,6 @@
 """Stand-ins, written by us, for pgmq releases that tests can't run: record types, tables, signatures.
 
-Only what Postmill calls is here, as short as it can be. Reading, archiving and the rest of pgmq are not.
+Only what Postmill and its facades call is here, as short as it can be.
 """
 
 from __future__ import annotations
@@ -24,7 +24,13 @@ class Release:
     def sql(self) -> str:
         """What a database has that this release was installed in."""
         sending = _SEND_1_5 if self.has_headers else _SEND_1_4
-        return _BASE.replace("{columns}", ", ".join(self.columns)) + sending
+        names = ", ".join(column.partition(" ")[0] for column in self.columns)
+        taking = _TAKE.replace("{names}", names)
+        if self.has_headers:
+            taking = taking.replace("qty integer)", "qty integer, conditional jsonb default '{}')")
+        if self.name.startswith("1.10"):
+            taking = taking.replace("pop(queue_name text)", "pop(queue_name text, qty integer default 1)")
+        return _BASE.replace("{columns}", ", ".join(self.columns)) + sending + taking
 
 
 _START = ("msg_id bigint", "read_ct integer", "enqueued_at timestamptz")
@@ -99,4 +105,39 @@ begin
     delete from pgmq.meta as meta where meta.queue_name = drop_queue.queue_name;
     return true;
 end $f$;
+"""
+
+_TAKE = """
+create function pgmq.read(queue_name text, vt integer, qty integer)
+returns setof pgmq.message_record language plpgsql as $f$
+begin
+    return query execute format('update pgmq.%1$I as message
+        set vt = clock_timestamp() + make_interval(secs => $1), read_ct = read_ct + 1
+        where msg_id in (select msg_id from pgmq.%1$I where vt <= clock_timestamp() order by msg_id limit $2)
+        returning {names}', 'q_' || queue_name) using vt, qty;
+end $f$;
+create function pgmq.pop(queue_name text)
+returns setof pgmq.message_record language plpgsql as $f$
+begin
+    return query execute format('delete from pgmq.%1$I where msg_id =
+        (select msg_id from pgmq.%1$I where vt <= clock_timestamp() order by msg_id limit 1)
+        returning {names}', 'q_' || queue_name);
+end $f$;
+create function pgmq.delete(queue_name text, msg_ids bigint[])
+returns setof bigint language plpgsql as $f$
+begin
+    return query execute format('delete from pgmq.%I where msg_id = any ($1) returning msg_id',
+        'q_' || queue_name) using msg_ids;
+end $f$;
+create function pgmq.delete(queue_name text, msg_id bigint)
+returns boolean language sql as 'select exists (select from pgmq.delete(queue_name, array[msg_id]))';
+create function pgmq.archive(queue_name text, msg_ids bigint[])
+returns setof bigint language plpgsql as $f$
+begin
+    return query execute format('with gone as (delete from pgmq.%I where msg_id = any ($1) returning {names})
+        insert into pgmq.%I ({names}) select {names} from gone returning msg_id',
+        'q_' || queue_name, 'a_' || queue_name) using msg_ids;
+end $f$;
+create function pgmq.archive(queue_name text, msg_id bigint)
+returns boolean language sql as 'select exists (select from pgmq.archive(queue_name, array[msg_id]))';
 """

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 kombu = pytest.importorskip("kombu")
 pytest.importorskip("kombu_pgmq")
+pytestmark = pytest.mark.usefixtures("with_facades")
 
 
 @pytest.fixture

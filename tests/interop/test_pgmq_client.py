@@ -13,6 +13,8 @@ from tests.sql.asking import Database, claim, column, row, value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.usefixtures("with_facades")
+
 
 @pytest.fixture
 def client(database_url: str) -> Iterator[PGMQueue]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill.db.tools import pgmq
+from postmill.db.tools.facades import named
 from postmill.db.tools.migrate import check_version, migrate
 from postmill.model.errors import QueueNotFound
 from tests.interop.pgmq_shapes import RELEASES, Release
@@ -80,6 +81,22 @@ def test_dropping(empty: Database, release: Release) -> None:
     empty.execute(b"select postmill.drop_queue('jobs')")
     with pytest.raises(QueueNotFound):
         pgmq.shape(empty, "jobs")
+
+
+def test_the_functions_of_supabase_queues(empty: Database, release: Release) -> None:
+    migrate(empty, wanted=[named("pgmq_public")])
+    assert column(empty, "select pgmq_public.send('jobs', '1')") == [1]
+    assert column(empty, "select pgmq_public.send_batch('jobs', array['2', '3']::jsonb[], 60)") == [2, 3]
+    assert row(empty, "select msg_id, read_ct, message from pgmq_public.read('jobs', 0, 9)") == {
+        "msg_id": 1,
+        "read_ct": 1,
+        "message": 1,
+    }
+    assert column(empty, "select message from pgmq_public.pop('jobs')") == [1]
+    assert value(empty, "select pgmq_public.archive('jobs', 2)")
+    assert value(empty, "select pgmq_public.delete('jobs', 3)")
+    assert not value(empty, "select pgmq_public.delete('jobs', 3)")
+    assert column(empty, "select msg_id from pgmq.a_jobs") == [2]
 
 
 def test_a_queue_made_before_an_upgrade_differs_from_one_made_after(empty: Database) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
@@ -15,10 +16,14 @@ from postmill.db.tools import facades
 from postmill.db.tools.facades import FACADES, Facade, named
 from postmill.db.tools.migrate import check_version, migrate, pending_sql, remove_facades, state, uninstall
 from postmill.model.errors import InvalidOption, Refused
+from tests.faults.restoring import restored_copy
+from tests.servers import session
 from tests.sql.asking import Database, column, rows, value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from postmill.embedded.binaries import Binaries
 
 OPTIONAL = [facade for facade in FACADES if not facade.by_itself]
 OBJECTS = """
@@ -32,6 +37,18 @@ from (select classid, objid from pg_depend
 order by 1
 """
 """What is in the database, with its comment, apart from Postmill's and the server's own schemas."""
+OPEN = """
+select oid::regnamespace::text from pg_namespace
+where nspname = any ($1) and has_schema_privilege('public', oid, 'usage')
+union all
+select oid::regprocedure::text from pg_proc
+where pronamespace::regnamespace::text = any ($1) and has_function_privilege('public', oid, 'execute')
+union all
+select oid::regclass::text from pg_class
+where relnamespace::regnamespace::text = any ($1) and relkind in ('r', 'v')
+    and has_table_privilege('public', oid, 'select, insert, update, delete')
+"""
+"""What every role may use in the schemas $1."""
 MARK = re.compile(r"Facade [a-z_]+ of Postmill: .*\.")
 each_optional = pytest.mark.parametrize("facade", OPTIONAL, ids=lambda facade: facade.name)
 
@@ -124,6 +141,23 @@ def test_a_name_that_is_taken_is_refused_in_words_and_nothing_is_changed(empty: 
     assert states(empty)["facade pgmq_public"] == "taken"
 
 
+def test_where_vault_is_nothing_is_installed(empty: Database) -> None:
+    """A schema stands in for the real one."""
+    empty.execute(
+        b"create schema vault; create table vault.secrets (name text, secret text);"
+        b"create view vault.decrypted_secrets as select name, secret as decrypted_secret from vault.secrets"
+    )
+    before = rows(empty, OBJECTS)
+    with pytest.raises(Refused, match="Use what is there, if it is Supabase Vault itself"):
+        migrate(empty, wanted=[named("vault")])
+    assert rows(empty, OBJECTS) == before
+
+
+def test_an_optional_facade_opens_nothing_to_everybody(empty: Database) -> None:
+    migrate(empty, wanted=OPTIONAL)
+    assert column(empty, OPEN, [facade.name for facade in OPTIONAL]) == []
+
+
 @pytest.mark.parametrize(
     ("place", "taken"),
     [
@@ -148,6 +182,60 @@ def test_one_that_an_extension_has_made_is_named(empty: Database) -> None:
     empty.execute(b"alter extension plpgsql add schema pgmq_public")
     with pytest.raises(Refused, match="made by the extension plpgsql"):
         migrate(empty, wanted=[named("pgmq_public")])
+
+
+@pytest.fixture
+def stranger(empty: Database, connect: Callable[[], Database]) -> Iterator[Database]:
+    """A session of a role that may make schemas in the database, and has no other right."""
+    name = f"stranger_{uuid4().hex[:12]}"
+    empty.execute(f"create role {name}; grant create on database {empty.info.dbname} to {name}".encode())
+    session = connect()
+    session.execute(f"set session authorization {name}".encode())
+    yield session
+    session.close()
+    empty.execute(f"drop owned by {name} cascade; drop role {name}".encode())
+
+
+@pytest.mark.parametrize("name", ["cron", "vault"])
+def test_a_schema_with_our_mark_that_a_stranger_has_made_is_not_ours(
+    empty: Database, stranger: Database, name: str
+) -> None:
+    """Its owner could replace what we put there, and what an administrator calls then is the stranger's."""
+    stranger.execute(
+        f"create schema {name}; comment on schema {name} is 'Facade {name} of Postmill: x'".encode()
+    )
+    optional = [facade for facade in OPTIONAL if facade.name == name]
+    if optional:
+        with pytest.raises(Refused, match="its owner is stranger_"):
+            migrate(empty, wanted=optional)
+    migrate(empty)
+    assert states(empty)[f"facade {name}"] == "taken"
+    assert value(empty, "select count(*) from pg_proc where pronamespace::regnamespace::text = $1", name) == 0
+
+
+def test_what_a_stranger_has_marked_stays_and_stops_no_removal(empty: Database, stranger: Database) -> None:
+    migrate(empty, wanted=OPTIONAL)
+    stranger.execute(
+        b"create schema mine; create table mine.t (x int); create view mine.v as select * from mine.t"
+    )
+    stranger.execute(b"comment on table mine.t is 'Facade vault of Postmill: x'")
+    remove_facades(empty, [named("vault")])
+    uninstall(empty)
+    assert rows(empty, "select * from mine.v") == []
+
+
+def test_the_schema_of_its_owner_is_upgraded_by_a_superuser_and_the_other_way_round(
+    owner: Database, empty: Database
+) -> None:
+    facade = named("pgmq_public")
+    migrate(owner)
+    migrate(empty, wanted=[facade])
+    assert states(owner)["facade pgmq_public"] == states(empty)["facade pgmq_public"] == "installed"
+    remove_facades(empty, [facade])
+    migrate(owner, wanted=[facade])
+    assert states(empty)["facade pgmq_public"] == "installed"
+    remove_facades(empty, [facade])
+    assert value(empty, "select to_regnamespace('pgmq_public')") is None
 
 
 def test_a_name_that_was_taken_later_is_left_to_its_new_owner(empty: Database) -> None:
@@ -206,6 +294,19 @@ def test_what_is_built_on_a_facade_stops_its_removal(
     empty.execute(f"drop {built}".encode())
     removal(empty)
     assert value(empty, "select to_regnamespace('pgmq_public')") is None
+
+
+def test_after_a_restore_a_facade_is_still_ours(
+    empty: Database, empty_url: str, postgres_binaries: Binaries
+) -> None:
+    """A dump has the comments, by which it is known; ids of objects change."""
+    migrate(empty, wanted=OPTIONAL)
+    before = rows(empty, OBJECTS)
+    with restored_copy(empty_url, postgres_binaries) as url, session(url) as restored:
+        assert rows(restored, OBJECTS) == before
+        assert migrate(restored, wanted=OPTIONAL).steps == ()
+        remove_facades(restored, OPTIONAL)
+        assert {states(restored)[f"facade {facade.name}"] for facade in OPTIONAL} == {"available"}
 
 
 def test_a_comment_like_a_mark_of_another_facade_is_not_taken_for_it(empty: Database) -> None:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from postmill.db.tools import pgmq
-from postmill.db.tools.migrate import check_version, migrate
+from postmill.db.tools.migrate import check_version, migrate, uninstall
 from postmill.sql.catalog import statement
 from tests.sql.asking import Database, column, row, rows, value
 from tests.sql.waiting import park
@@ -149,12 +149,25 @@ def test_a_role_that_only_sends_goes_on_sending(
 
 def test_a_role_for_workers_has_all_it_needs(released: Database, granted: Callable[[str], Database]) -> None:
     session = granted(WORKER)
-    assert rows(session, statement("check_privileges")) == []
+    assert rows(session, statement("check_privileges"), False) == []
     migrate(released)
-    assert rows(session, statement("check_privileges")) == []
+    assert rows(session, statement("check_privileges"), False) == []
     closed = column(
         session,
         "select proname from pg_proc where pronamespace = 'postmill'::regnamespace and proname like '\\_%'"
         " and not prosecdef and not has_function_privilege(oid, 'execute')",
     )
     assert closed == []
+
+
+def test_its_views_for_edge_worker_go_with_it(released: Database) -> None:
+    """It marked the schema, and not the views in it: a removal by marks left them."""
+    assert value(released, "select to_regclass('edge_worker.workers') is not null")
+    uninstall(released)
+    assert value(released, "select to_regnamespace('edge_worker') is null")
+
+
+def test_its_views_for_edge_worker_are_marked_by_the_upgrade_and_then_removed(released: Database) -> None:
+    migrate(released)
+    uninstall(released)
+    assert value(released, "select to_regnamespace('edge_worker') is null")

@@ -38,6 +38,8 @@ class Target:
     release: asyncio.Event = field(default_factory=asyncio.Event)
     gone: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a caller has closed the connection of a request that hung."""
+    status: int = 200
+    """Of the answer to a request that hung."""
     now: int = 0
     most: int = 0
 
@@ -60,7 +62,7 @@ class Target:
         except asyncio.CancelledError:
             self.gone.set()
             raise
-        return web.json_response({"late": True})
+        return web.json_response({"late": True}, status=self.status)
 
 
 def answering(

@@ -10,6 +10,7 @@ import asyncpg
 
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
+from postmill.db.tools import roles
 from postmill.model.config.address import Address
 from postmill.scheduler.scheduler import Scheduler
 from postmill.scheduler.sql_runs import SqlRuns
@@ -99,14 +100,5 @@ RUNS_COMMANDS = ("grant postmill_scheduler to {}",)
 
 
 async def prepare_scheduler(adb: asyncpg.Connection[Any]) -> None:
-    """The role for processes that run others' commands, as the documentation makes it."""
-    await adb.execute("select pg_advisory_lock(hashtext('role postmill_scheduler'))")
-    if not await adb.fetchval("select to_regrole('postmill_scheduler') is not null"):
-        await adb.execute("create role postmill_scheduler")
-    await adb.execute("select pg_advisory_unlock(hashtext('role postmill_scheduler'))")
-    await adb.execute("""
-        grant usage on schema postmill, postmill_commands to postmill_scheduler;
-        grant execute on function postmill.join_runners(boolean), postmill.look_for_commands(),
-            postmill.sweep_commands(), postmill.claim_command(), postmill.check_command(bigint),
-            postmill.end_command(bigint, integer, text, text) to postmill_scheduler;
-    """)
+    """The roles, as `postmill migrate --roles` makes them."""
+    await adb.execute(roles.grant_sql())

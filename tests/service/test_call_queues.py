@@ -5,17 +5,25 @@ functions, and what went wrong with it elsewhere.
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
+from aiohttp import web
 
+from postmill.calls.call_handler import CallHandler
+from postmill.calls.granted_secrets import GrantedSecrets
+from postmill.calls.outbound import Outbound
+from postmill.db.hot.shared_connection import SharedConnection
 from postmill.model.calls.address_guard import AddressGuard
+from postmill.model.calls.call_queue import CallQueue
+from postmill.model.config.address import Address
+from postmill.model.queue.outcome import Snooze
 from tests.service.calling import SERVICE_KEY, answering, making_calls, serving, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    import asyncpg
 
     from tests.service.calling import Target
 
@@ -74,6 +82,36 @@ async def test_a_url_gets_exactly_its_own_headers_and_never_the_service_key(
     (request,) = target.seen
     assert request.headers["X-Key"] == "s3cret"
     assert SERVICE_KEY not in str(request.headers)
+
+
+async def test_a_revoke_ends_the_use_of_a_secret_by_queues_that_are_there(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """It was asked for when the queue was made, and never again."""
+    await adb.execute("select postmill.grant_secret('KEY', current_user::name)")
+    await adb.execute("select postmill.create_call_queue('jobs', url => $1)", target.url + "/{{secret:KEY}}")
+    async with making_calls(database_url, target, secrets={"KEY": "s3cret"}):
+        await result_of(adb, await sent(adb))
+        await adb.execute("select postmill.revoke_secret('KEY', current_user::name)")
+        await sent(adb)
+        letter = await until(lambda: adb.fetchrow("select * from postmill.dead_letters"))
+        assert "may not use the secret KEY any more" in letter["reason"]
+        await adb.execute("select postmill.grant_secret('KEY', current_user::name)")
+        replayed = "select msg_id from postmill.replay('jobs', array[$1::bigint])"
+        await result_of(adb, await adb.fetchval(replayed, letter["letter_id"]))
+    assert target.at == {"/s3cret": 2}
+
+
+async def test_an_outage_while_a_secret_is_asked_for_is_no_attempt() -> None:
+    class Away(SharedConnection):
+        async def fetchrow(self, *_: object) -> Any:
+            raise ConnectionResetError
+
+    queue = CallQueue("jobs", None, "http://127.0.0.1/{{secret:KEY}}", {}, 3, 1.0, ("KEY",), "postgres")
+    away = GrantedSecrets(Away(Address("postgresql:///"), "calls"), dict)
+    message: Any = SimpleNamespace(raw="{}")
+    with pytest.raises(Snooze):
+        await CallHandler(queue, Outbound(AddressGuard(), None, away)).bind(message, None)  # type: ignore[arg-type]
 
 
 async def test_no_more_calls_run_than_workers_and_a_change_holds_at_once(
@@ -166,6 +204,83 @@ async def test_a_timeout_leaves_no_handler_running(
         await target.gone.wait()
         assert calling.running == 0
     assert letter["kind"] == "timeout"
+
+
+async def test_a_function_that_never_answers_holds_its_place_no_longer_than_its_time(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """A function had to call back when it was done. One that never did kept its job and worker for ever."""
+    target.answers["/functions/v1/resize"] = target.hang
+    await function_queue(adb, ", workers => 1, max_attempts => 1, timeout => '200 ms'")
+    async with making_calls(database_url, target):
+        stuck = await sent(adb)
+        await target.gone.wait()
+        target.answers.clear()
+        assert (await result_of(adb, await sent(adb)))["status"] == 200
+        letter = "select msg_id from postmill.dead_letters where kind = 'timeout'"
+        assert await until(lambda: adb.fetchval(letter)) == stuck
+
+
+async def test_a_job_whose_call_runs_is_running_and_nobody_ends_it(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """An in-flight call was marked as failed by what looked for lost ones, and made again."""
+    target.answers["/functions/v1/resize"] = target.hang
+    await function_queue(adb)
+    async with making_calls(database_url, target):
+        msg_id = await sent(adb)
+        await target.arrived.wait()
+        async with making_calls(database_url, target):
+            assert await adb.fetch("select * from postmill.rescue()") == []
+            await adb.execute("select postmill.tidy_calls()")
+            assert await adb.fetchval(STATE, msg_id) == "running"
+            assert await adb.fetch(FAILURES) == []
+        target.release.set()
+        assert (await result_of(adb, msg_id))["status"] == 200
+    assert target.at == {"/functions/v1/resize": 1}
+
+
+async def test_a_job_that_is_inserted_while_the_only_worker_finishes_is_done(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """It was left lying: the worker had looked before, and the insert found that it was still at work."""
+    left = 20
+
+    async def insert_another(_: web.Request) -> web.Response:
+        nonlocal left
+        left -= 1
+        if left:
+            await sent(adb)
+        return web.json_response({})
+
+    target.answers["/functions/v1/resize"] = insert_another
+    await function_queue(adb, ", workers => 1")
+    async with making_calls(database_url, target):
+        await sent(adb)
+        await target.arrived.wait()
+        other = await asyncpg.connect(database_url)
+        await until(lambda: other.fetchval("select count(*) = 20 from postmill.results"))
+        await other.close()
+    assert (left, target.most) == (0, 1)
+
+
+@pytest.mark.parametrize(("status", "ends"), [(200, "succeeded"), (500, "failed")])
+async def test_a_scheduled_job_has_succeeded_when_its_function_has_and_not_before(
+    database_url: str, adb: asyncpg.Connection, target: Target, status: int, ends: str
+) -> None:
+    """A run had succeeded as soon as its request was queued, whatever the function said then."""
+    target.answers["/functions/v1/resize"] = target.hang
+    await function_queue(adb, ", max_attempts => 1")
+    await adb.execute("select postmill.schedule('pictures', '@yearly', 'jobs')")
+    run = "select status from postmill.schedule_history"
+    async with making_calls(database_url, target):
+        await adb.execute("select postmill.run_schedule('pictures')")
+        await target.arrived.wait()
+        await adb.execute("select postmill.tidy_schedule_runs()")
+        assert await adb.fetchval(run) == "sent"
+        target.status = status
+        target.release.set()
+        assert await until(lambda: adb.fetchval(run + " where status <> 'sent'")) == ends
 
 
 async def test_a_job_that_is_cancelled_ends_its_call(

@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 from aiohttp import web
 
-from postmill.calls.caller import MOST_A_HOST
+from postmill.calls.answers import Answers
+from postmill.calls.call_claims import MOST_A_HOST
+from postmill.calls.caller import Caller
 from postmill.calls.client import MOST_BYTES
+from postmill.calls.granted_secrets import GrantedSecrets
+from postmill.calls.outbound import Outbound
+from postmill.db.hot.outage import is_passing
+from postmill.db.hot.shared_connection import SharedConnection
 from postmill.model.calls.address_guard import AddressGuard
+from postmill.model.config.address import Address
+from postmill.service.events import Events
+from postmill.service.outage import Outage
 from postmill.sql.catalog import statement
 from tests.servers import session
 from tests.service.calling import answered, answering, making_calls, serving, until
@@ -83,6 +92,20 @@ async def test_one_slow_host_hides_no_batch(
         )
         target.release.set()
         await until(lambda: adb.fetchval("select count(*) = 301 from postmill.call_responses"))
+
+
+async def test_one_slow_answer_hides_none_of_its_batch(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """All of one batch, to one host: those that have arrived were seen when the slowest had."""
+    target.answers["/0"] = target.hang
+    many = "select net.http_get($1 || n, timeout_milliseconds => 60000) from generate_series(0, 9) n"
+    async with making_calls(database_url):
+        await adb.execute(many, target.url + "/")
+        await until(lambda: adb.fetchval("select count(*) = 9 from net._http_response"))
+        assert await adb.fetchval("select count(*) from net.http_request_queue") == 1
+        target.release.set()
+        await until(lambda: adb.fetchval("select count(*) = 10 from net._http_response"))
 
 
 async def test_a_time_limit_ends_the_request_itself(
@@ -184,7 +207,7 @@ async def test_a_process_that_is_gone_leaves_an_unknown_outcome_and_no_second_re
     """It was killed with a request in flight: whether the server has seen it, nobody knows."""
     once = await adb.fetchval("select net.http_post($1)", target.url + "/pay")
     often = await adb.fetchval("select postmill.call($1, max_attempts => 2)", target.url + "/often")
-    claimed = await adb.fetch(statement("calls_claim"), 10, [], [], [], 10, 0)
+    claimed = await adb.fetch(statement("calls_claim"), 0, 10, [], [], 10, True)
     assert [row["call_id"] for row in claimed] == [once, often]
     await adb.execute("update postmill.calls set lost_at = clock_timestamp() - interval '1 second'")
     await adb.execute("select postmill.tidy_calls()")
@@ -205,11 +228,46 @@ async def test_an_answer_that_comes_late_takes_the_place_of_the_unknown_one(
         call_id = await adb.fetchval("select net.http_get($1)", target.url + "/slow")
         await target.arrived.wait()
         await adb.execute("update postmill.calls set lost_at = clock_timestamp() - interval '1 second'")
-        assert await adb.fetchval("select unknown from postmill.tidy_calls()") == 1
+        await adb.execute("select postmill.tidy_calls()")
         assert (await answered(adb, call_id))["outcome_unknown"]
         target.release.set()
         await until(lambda: adb.fetchval("select status_code = 200 from postmill.call_responses"))
     assert not (await answered(adb, call_id))["outcome_unknown"]
+
+
+async def test_all_that_is_old_is_deleted_and_all_that_is_lost_is_ended_without_a_pause(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    """A process deleted a thousand answers a minute at most, and made hundreds of thousands."""
+    await adb.execute(
+        "insert into postmill.call_responses (call_id, method, url, attempts, created_by, created_at)"
+        " select -n, 'GET', '', 1, current_user, now() - interval '7 hours' from generate_series(1, 2500) n"
+    )
+    await adb.execute(
+        "insert into postmill.calls (method, url, timeout_ms, attempts, started_at, lost_at)"
+        " select 'GET', 'http://x', 1, 1, now(), now() from generate_series(1, 1500)"
+    )
+    async with making_calls(database_url) as calling:
+        await until(lambda: adb.fetchval("select count(*) = 1500 from postmill.call_responses"))
+        assert calling.trouble is None
+    assert await adb.fetchval("select bool_and(outcome_unknown) from postmill.call_responses")
+    assert await adb.fetchval("select count(*) from postmill.calls") == 0
+
+
+async def test_a_process_at_rest_sends_one_statement_a_look(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """It sent three, and twenty processes more than the twenty a second that are promised."""
+    shared, events = SharedConnection(Address(database_url), "calls"), Events()
+    outage = Outage(events, is_passing)
+    outbound = Outbound(AddressGuard(), None, GrantedSecrets(shared, dict))
+    caller = Caller(shared, outbound, Answers(shared, events, outage), events, outage)
+    await caller.run_once()
+    before = shared.statements
+    for _ in range(5):
+        assert not await caller.run_once()
+    assert shared.statements - before == 5
+    await shared.close()
 
 
 async def test_a_stop_waits_for_calls_that_run(
@@ -293,6 +351,18 @@ async def test_a_secret_that_is_not_kept_where_the_call_is_made(
         call_id = await adb.fetchval("select net.http_get($1)", target.url + "/{{secret:KEY}}")
         found = await answered(adb, call_id)
     assert (found["error_msg"], target.seen) == ("there is no secret KEY where the call is made", [])
+
+
+async def test_a_secret_that_was_revoked_before_the_call_is_sent(
+    database_url: str, adb: asyncpg.Connection, target: Target
+) -> None:
+    await adb.execute("select postmill.grant_secret('KEY', current_user::name)")
+    call_id = await adb.fetchval("select net.http_get($1)", target.url + "/{{secret:KEY}}")
+    await adb.execute("select postmill.revoke_secret('KEY', current_user::name)")
+    async with making_calls(database_url, secrets={"KEY": "s3cret"}):
+        found = await answered(adb, call_id)
+    assert target.seen == []
+    assert found["error_msg"].startswith("role postgres may not use the secret KEY any more")
 
 
 async def test_calls_outlive_a_crash_of_the_server(server: PrivateServer, target: Target) -> None:

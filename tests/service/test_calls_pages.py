@@ -51,7 +51,7 @@ async def test_a_trigger_written_for_pg_net_works_unchanged(
 async def test_supaqueues_pipeline_is_three_call_queues(
     database_url: str, adb: asyncpg.Connection, target: Target
 ) -> None:
-    pipeline, listed = statements("coming-from/supaqueue.md", target)
+    _grants, pipeline, listed = statements("coming-from/supaqueue.md", target)
     async with making_calls(database_url, target):
         await adb.execute(pipeline)
         await until(lambda: adb.fetchval("select count(*) = 3 from postmill.results"))

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from postmill.calls.calls_probe import MOST_HOSTS, OTHERS, CallsProbe
+from postmill.calls.calls_probe import CallsProbe
 from postmill.db.tools import calls as tools
 from postmill.db.tools.connect import connect
 from postmill.model.config.address import Address
-from postmill.model.events import Event
 from tests.service.calling import answered, answering, making_calls, serving
 
 if TYPE_CHECKING:
@@ -53,15 +52,6 @@ async def test_calls_in_flight_and_failing_hosts_are_told(database_url: str, adb
             assert (found.status, target.url in found.found) == ("warn", True)
         target.release.set()
         await probe.stop()
-
-
-async def test_hosts_without_end_are_counted_as_one(database_url: str) -> None:
-    async with making_calls(database_url) as calling:
-        probe = CallsProbe(calling, "127.0.0.1", 0)
-        for number in range(MOST_HOSTS + 5):
-            calling.events.emit(Event.CALL_FAILED, host=f"https://{number}")
-        assert len(probe.failed) == MOST_HOSTS + 1
-        assert probe.failed[OTHERS] == 5
 
 
 async def test_calls_that_nothing_makes_are_told_by_doctor(

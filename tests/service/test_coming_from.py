@@ -25,10 +25,11 @@ ENDS: dict[str, list[tuple[Any, str]]] = {
     "solid-queue": [({"account_id": 1, "contact_id": 2}, "completed"), ({"account_id": "one"}, "dead")],
     "apscheduler": [({"team": "sales"}, "completed"), ({}, "dead")],
     "pg-cron": [({}, "completed"), ({"of": "tomorrow"}, "dead")],
+    "supabase-queues": [({"to": "ada@example.org"}, "completed"), ({}, "dead")],
     "edge-worker": [({"to": "ada@example.org"}, "completed"), ([], "dead")],
 }
 """Payloads, and how their messages end."""
-WITHOUT_A_WORKER = ("supabase-edge-functions", "pg-net", "supaqueue", "supaworker")
+WITHOUT_A_WORKER = ("supabase-edge-functions", "pg-net", "supabase-vault", "supaqueue", "supaworker")
 """Pages whose examples are functions and SQL; other tests run them."""
 
 

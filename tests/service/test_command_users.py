@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import asyncpg
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -51,6 +53,13 @@ class Scene:
         await self.adb.execute(A_MINUTE_AGO)
         async with firing(self.users.url(self.runner)):
             return await ended(self.adb, name)
+
+    async def function(self, job: int) -> str:
+        """The function of Alice's job."""
+        found = await self.adb.fetchval(
+            "select postmill._command_function($1, $2)::regprocedure::text", job, self.alice
+        )
+        return str(found)
 
     async def seen(self) -> list[tuple[str, str]]:
         return [
@@ -179,10 +188,11 @@ LATER = """
 
 async def test_what_is_deferred_does_not_run_as_the_scheduler(scene: Scene) -> None:
     """Before PostgreSQL 18 a deferred trigger runs as whoever commits, which is the scheduler. The function
-    checks deferred constraints itself; one that defers another one once more can write nothing.
+    checks deferred constraints itself, and so does its caller, as a role without rights; one that defers
+    another one still again can write nothing.
     """
     run = await scene.ran(LATER.format(NOTE.format("deferred")))
-    assert {who for _, who in await scene.seen()} <= {scene.alice}, run
+    assert {who for _, who in await scene.seen()} <= {scene.alice, "postmill_nobody"}, run
 
 
 CLOSED = {"command_close": "select"}
@@ -229,19 +239,22 @@ DEFERRED_CURSOR = """
 
 async def test_a_deferred_trigger_that_holds_a_cursor_writes_nothing_as_the_scheduler(scene: Scene) -> None:
     await scene.ran(DEFERRED_CURSOR.format(NOTE.format("both")))
-    assert {who for _, who in await scene.seen()} <= {scene.alice}
+    assert {who for _, who in await scene.seen()} <= {scene.alice, "postmill_nobody"}
 
 
 async def test_no_role_calls_anothers_command(scene: Scene) -> None:
     alice = await scene.users.connect(scene.alice)
     job = await alice.fetchval("select cron.schedule('job', '@yearly', $1)", NOTE.format("called"))
     bob, runner = await scene.users.connect(scene.bob), await scene.users.connect(scene.runner)
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
-        await bob.execute(f"select postmill_commands.job_{job}()")
+    function = await scene.function(job)
+    name = function.removeprefix("postmill_commands.").removesuffix("()")
+    for caller in (bob, runner):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+            await caller.execute(f"select {function}")
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="only a run of its schedule"):
-        await runner.execute(f"select postmill_commands.job_{job}()")
-    with pytest.raises(asyncpg.UndefinedFunctionError):
-        await runner.execute(f"select postmill_commands.job_{job}('select 1')")
+        await runner.execute("select postmill.call_command($1)", name)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied"):
+        await bob.execute("select postmill.call_command($1)", name)
 
 
 FOR_POSTGRES = """
@@ -284,8 +297,12 @@ async def test_no_role_gives_a_command_to_another(scene: Scene) -> None:
             await bob.execute(attempt)
     message = 'run_as = null, target = \'{"queue": "x", "message": 1}\''
     for attempt in (of_postgres, message):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await bob.execute(f"update cron.own_job set {attempt}")
+        await scene.adb.execute(f"grant update on cron.own_job to {scene.bob}")
         with pytest.raises(asyncpg.WithCheckOptionViolationError):
             await bob.execute(f"update cron.own_job set {attempt}")
+        await scene.adb.execute(f"revoke update on cron.own_job from {scene.bob}")
 
 
 async def test_a_user_changes_no_job_of_another(scene: Scene) -> None:
@@ -301,6 +318,14 @@ async def test_a_user_changes_no_job_of_another(scene: Scene) -> None:
             await bob.execute(f"select {attempt}")
     assert await bob.fetch("select * from cron.job") == []
     assert await bob.fetch("select * from cron.job_run_details") == []
+    for attempt in (
+        "delete from cron.job_run_details",
+        f"insert into cron.removed_job values ({job}, 'postgres')",
+        f"insert into cron.removed_job (schedule_id, removed_by) values ({job}, '{scene.alice}')",
+    ):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await bob.execute(attempt)
+    await scene.adb.execute(f"grant delete on cron.job_run_details to {scene.bob}")
     assert await bob.execute("delete from cron.job_run_details") == "DELETE 0"
     assert await bob.fetchval("select cron.schedule('job', '@yearly', 'select 2')") != job
     assert await alice.fetchval("select command from cron.job") == "select 1"
@@ -309,10 +334,10 @@ async def test_a_user_changes_no_job_of_another(scene: Scene) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ("alter function {} owner to {bob}", "is not as it was made"),
+        ("alter function {} owner to {bob}", "is gone"),
         ("alter function {} security invoker", "is not as it was made"),
         ("drop function {}", "is gone"),
-        ("revoke all on function {} from postmill_scheduler", "grant execute on function"),
+        ("revoke all on function {} from postmill_nobody", "grant execute on function"),
     ],
 )
 async def test_a_function_that_is_not_as_it_was_made_is_not_called(
@@ -321,7 +346,7 @@ async def test_a_function_that_is_not_as_it_was_made_is_not_called(
     """With another owner, or without SECURITY DEFINER, the text would run as somebody else."""
     alice = await scene.users.connect(scene.alice)
     job = await alice.fetchval("select cron.schedule('job', '@yearly', $1)", NOTE.format("called"))
-    await scene.adb.execute(change.format(f"postmill_commands.job_{job}()", bob=scene.bob))
+    await scene.adb.execute(change.format(await scene.function(job), bob=scene.bob))
     run = await scene.ended()
     assert run["status"] == "failed"
     assert reason in run["reason"]
@@ -333,9 +358,98 @@ async def test_a_flag_that_changes_between_the_claim_and_the_call_is_seen(scene:
     job = await alice.fetchval("select cron.schedule('job', '@yearly', $1)", NOTE.format("called"))
     await scene.adb.execute("select postmill.run_schedule('job')")
     run = await runner.fetchval("select run_id from postmill.claim_command()")
-    await alice.execute(f"alter function postmill_commands.job_{job}() security invoker")
+    await alice.execute(f"alter function {await scene.function(job)} security invoker")
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="is not as it was made"):
         await runner.execute("select postmill.check_command($1)", run)
+
+
+INVOKER = {
+    "as it is": "{note}",
+    "reset role": "execute 'reset role'; {note}",
+    "set role": "execute 'set role {runner}'; {note}",
+    "set_config": "perform set_config('role', '{runner}', false); {note}",
+    "session authorization": "execute 'reset session authorization'; {note}",
+    "at the commit": "create temp table t (x int); "
+    "create function pg_temp.f() returns trigger language plpgsql as $t$ begin {note}; return null; end $t$; "
+    "create constraint trigger c after insert on t deferrable initially deferred for each row "
+    "execute function pg_temp.f(); insert into t values (1)",
+    "held": "create function pg_temp.g() returns int language plpgsql as "
+    "$t$ begin {note}; return 1; end $t$; execute 'declare held cursor with hold for select pg_temp.g()'",
+}
+
+
+class ChangedInBetween:
+    """Alice makes the function of her command SECURITY INVOKER between the look at it and the call."""
+
+    def __init__(self, scene: Scene, monkeypatch: pytest.MonkeyPatch, replaced: dict[str, str]) -> None:
+        self._scene, self._replaced = scene, replaced
+        self._change = ""
+        monkeypatch.setattr(command_session, "statement", self._statement)
+
+    async def run(self, body: str) -> None:
+        """Schedule a command, and run it once, changed."""
+        alice = await self._scene.users.connect(self._scene.alice)
+        job = await alice.fetchval("select cron.schedule('job', '@yearly', 'select 1')")
+        function = await self._scene.function(job)
+        self._name = function.removeprefix("postmill_commands.").removesuffix("()")
+        self._change = (
+            f"create or replace function {function} returns bigint language plpgsql security invoker "
+            f"as $attack$ begin {body}; return 1; end $attack$; "
+            f"grant execute on function {function} to public"
+        )
+        await self._scene.adb.execute("select postmill.run_schedule('job')")
+        session = await CommandSession.open(Address(self._scene.users.url(self._scene.runner)))
+        run = await session.claim()
+        assert run is not None
+        await session.run(run)
+        await session.close()
+
+    def _statement(self, name: str) -> str:
+        if name == "command_call":
+            with psycopg.connect(self._scene.users.url(self._scene.alice), autocommit=True) as alice:
+                alice.execute(self._change.encode())
+        return self._replaced.get(name, "").format(self._name) or statement(name)
+
+
+@pytest.mark.parametrize("body", INVOKER.values(), ids=INVOKER)
+async def test_a_function_that_is_changed_after_the_look_runs_with_no_right(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, body: str
+) -> None:
+    """It ran as the login of the process, for whoever changed it in the right moment."""
+    note = NOTE.format("changed")
+    await ChangedInBetween(scene, monkeypatch, {}).run(body.format(note=note, runner=scene.runner))
+    assert {who for _, who in await scene.seen()} <= {"postmill_nobody"}
+    if body == INVOKER["as it is"]:
+        assert await scene.seen() == [("changed", "postmill_nobody")], "it was called"
+
+
+async def test_called_directly_it_would_run_as_the_scheduler(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control: the moment is there, and only the role without rights shuts the way."""
+    attack = ChangedInBetween(
+        scene, monkeypatch, {"command_call": "select postmill_commands.{}() where $1::text > ''"}
+    )
+    await attack.run(NOTE.format("changed"))
+    assert await scene.seen() == [("changed", scene.runner)]
+
+
+async def test_a_user_takes_no_name_in_advance(scene: Scene) -> None:
+    """Names were known, and Alice's command could not be scheduled where Bob had taken its name."""
+    bob, alice = await scene.users.connect(scene.bob), await scene.users.connect(scene.alice)
+    first = await alice.fetchval("select cron.schedule('first', '@yearly', 'select 1')")
+    taken = (await scene.function(first)).partition("_commands.job_")[2].partition("_")[2].removesuffix("()")
+    for number in range(first + 1, first + 20):
+        for name in (f"job_{number}", f"job_{number}_{taken}"):
+            await bob.execute(
+                f"create function postmill_commands.{name}() returns bigint language sql as 'select 1'"
+            )
+    await alice.execute("select cron.schedule($1, $2, $3)", "job", EACH_SECOND, NOTE.format("ran"))
+    run = await scene.ended()
+    assert (run["status"], await scene.seen()) == ("succeeded", [("ran", scene.alice)])
+    await alice.execute("select cron.unschedule('job'), cron.unschedule('first')")
+    left = "select count(*) from pg_proc where proname like 'job\\_%' and proowner <> $1::text::regrole"
+    assert await scene.adb.fetchval(left, scene.bob) == 0
 
 
 async def test_a_user_who_may_make_no_function_is_told_the_grant(scene: Scene) -> None:
@@ -399,3 +513,56 @@ async def test_commands_come_through_a_dump_and_a_restore(
             assert (await ended(adb, "own"))["returned"] == "SELECT 1"
         assert await adb.fetchval("select who from public.seen") == scene.alice
         await adb.close()
+
+
+RELATIONS = """
+    select class.oid::regclass::text from pg_class as class
+    where class.relkind in ('r', 'p', 'v')
+      and class.relnamespace::regnamespace::text in ('cron', 'postmill', 'postmill_commands')
+"""
+MODES = (
+    "row share",
+    "row exclusive",
+    "share update exclusive",
+    "share",
+    "share row exclusive",
+    "exclusive",
+    "access exclusive",
+)
+
+
+async def test_a_user_locks_nothing_that_others_need(scene: Scene) -> None:
+    """Bob could lock the view of jobs, which locks the table of all schedules and, where a superuser had
+    migrated, the catalogue of schemas: then nobody could schedule, fire, or plan a query.
+    """
+    bob = await scene.users.connect(scene.bob)
+    await bob.execute("select cron.schedule('job', '@yearly', 'select 1')")
+    locked = []
+    for (relation,) in await scene.adb.fetch(RELATIONS):
+        for mode in MODES:
+            try:
+                async with bob.transaction():
+                    await bob.execute(f"lock table {relation} in {mode} mode nowait")
+            except asyncpg.InsufficientPrivilegeError:
+                continue
+            locked.append((relation, mode))
+    assert locked == []
+
+
+async def test_a_user_holds_no_names_back(scene: Scene) -> None:
+    """Bob's open transaction had Alice's command wait, or fail, where it had taken the names for it."""
+    bob, alice = await scene.users.connect(scene.bob), await scene.users.connect(scene.alice)
+    transaction = bob.transaction()
+    await transaction.start()
+    for name in ("job", f"job ({scene.alice})"):
+        await bob.execute("select cron.schedule($1, '@yearly', 'select 1')", name)
+    await bob.execute(
+        "select cron.schedule(format('cron job %s', n), '@yearly', 'x') from generate_series(1, 20) as n"
+    )
+    async with asyncio.timeout(20):
+        await alice.execute("select cron.schedule('@yearly', 'select 1')")
+        job = await alice.fetchval("select cron.schedule('job', '@yearly', 'select 2')")
+        assert await alice.fetchval("select cron.schedule('job', '@yearly', 'select 3')") == job
+    assert await alice.fetchval("select current_setting('lock_timeout')") == "0"
+    await transaction.commit()
+    assert await alice.fetchval("select command from cron.job where jobname = 'job'") == "select 3"

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from postmill import Dead, worker
-from postmill.db.hot.looking_service import FLOOR_S
+from postmill.db.hot.looking_service import QUIET_S
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
 from postmill.engine.engine import Engine
@@ -147,7 +147,7 @@ async def test_a_schedule_is_seen_at_once_when_it_is_made_changed_or_resumed(
     database_url: str, adb: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the notification it would be the floor's turn, which does not come here."""
-    monkeypatch.setattr("postmill.scheduler.scheduler.FLOOR_S", 3600.0)
+    monkeypatch.setattr("postmill.db.hot.looking_service.QUIET_S", 3600.0)
 
     @worker(queue="tasks")
     async def handle(_: object) -> None: ...
@@ -349,10 +349,8 @@ async def test_a_schedule_whose_times_no_calendar_has_keeps_no_other_from_firing
         assert await adb.fetchval(state) == "broken"
 
 
-async def test_a_scheduler_at_rest_asks_once_in_fifteen_seconds(
-    database_url: str, adb: asyncpg.Connection
-) -> None:
-    """Twenty idle processes ask four times in three seconds, all together."""
+async def test_a_scheduler_at_rest_asks_twice_a_minute(database_url: str, adb: asyncpg.Connection) -> None:
+    """Twenty idle processes ask twice in three seconds, all together."""
     await adb.execute("select postmill.create_queue('tasks')")
     await adb.execute("select postmill.schedule('yearly', '@yearly', 'tasks')")
     shared, events = SharedConnection(Address(database_url), "schedules"), Events()
@@ -366,7 +364,7 @@ async def test_a_scheduler_at_rest_asks_once_in_fifteen_seconds(
         assert not await scheduler.run_once()
     await flushed(shared)
     assert 50 <= await adb.fetchval(commits) - before <= 60
-    assert FLOOR_S == 15
+    assert QUIET_S == 30
     await shared.close()
 
 

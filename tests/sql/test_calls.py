@@ -119,6 +119,10 @@ def test_the_grants_for_calls_are_enough_and_not_more(db: Database, stranger: Da
         "insert into postmill.calls (method, url, timeout_ms, created_by) values ('', '', 1, 'postgres')",
         "insert into postmill.calls (method, url, timeout_ms, secrets) values ('', '', 1, '{KEY}')",
         "update postmill.calls set url = ''",
+        "delete from postmill.calls",
+        "insert into postmill.call_responses values (1, '', '')",
+        "update postmill.call_responses set status_code = 200",
+        "select postmill.tidy_calls()",
         "select postmill.create_call_queue('jobs', url => 'https://x')",
         "select postmill.grant_secret('KEY', 'stranger')",
         "insert into postmill.secret_grants (secret, role_name) values ('KEY', 'stranger')",
@@ -147,6 +151,29 @@ def test_a_secret_is_for_roles_that_were_granted_it(db: Database, stranger: Data
         stranger.execute(keyed.encode(), [URL])
 
 
+def test_a_secret_in_params_is_refused(db: Database) -> None:
+    """Its name was encoded, and sent to the server in place of its value."""
+    with refused("PM003", "params can't have a secret"):
+        db.execute(b"""select net.http_get($1, '{"key": "{{secret:KEY}}"}')""", [URL])
+
+
+def test_a_secret_is_asked_for_again_when_the_call_is_sent(db: Database, stranger: Database) -> None:
+    """One that was revoked was filled in all the same. A role that is gone keeps no other call waiting."""
+    from postmill.sql.catalog import statement
+
+    claim = statement("calls_claim")
+    db.execute(grants("A role that makes calls").encode())
+    for secret in ("KEY", "OTHER"):
+        db.execute(b"select postmill.grant_secret($1, 'stranger')", [secret])
+    keyed = """select net.http_get($1, headers => '{"A": "{{secret:KEY}} {{secret:OTHER}}"}')"""
+    for _ in range(2):
+        value(stranger, keyed, URL)
+    db.execute(b"update postmill.calls set created_by = 'of-nobody' where call_id = 2")
+    db.execute(b"select postmill.revoke_secret('KEY', 'stranger')")
+    taken = db.execute(claim.encode(), [0, 10, [], [], 10, True]).fetchall()
+    assert [each["secrets"] for each in taken] == [["OTHER"], []]
+
+
 def test_two_processes_take_each_call_once(db: Database, connect: Callable[[], Database]) -> None:
     from postmill.sql.catalog import statement
 
@@ -154,8 +181,8 @@ def test_two_processes_take_each_call_once(db: Database, connect: Callable[[], D
     claim = statement("calls_claim").encode()
     other = connect()
     with db.transaction(), other.transaction():
-        first = {each["call_id"] for each in db.execute(claim, [12, [], [], [], 100, 0]).fetchall()}
-        second = {each["call_id"] for each in other.execute(claim, [12, [], [], [], 100, 0]).fetchall()}
+        first = {each["call_id"] for each in db.execute(claim, [0, 12, [], [], 100, True]).fetchall()}
+        second = {each["call_id"] for each in other.execute(claim, [0, 12, [], [], 100, True]).fetchall()}
     assert (len(first), len(second), first & second) == (12, 8, set())
 
 
@@ -164,14 +191,32 @@ def test_a_host_has_no_more_calls_than_places(db: Database) -> None:
 
     db.execute(b"select net.http_get($1) from generate_series(1, 5)", [URL])
     db.execute(b"select net.http_get('https://other/')")
-    taken = db.execute(
-        statement("calls_claim").encode(), [100, [], ["https://example.com"], [1], 3, 0]
-    ).fetchall()
+    claim = statement("calls_claim").encode()
+    taken = db.execute(claim, [0, 100, ["https://example.com"], [1], 3, True]).fetchall()
     assert sorted(each["host"] for each in taken) == ["https://example.com"] * 2 + ["https://other"]
-    full = db.execute(
-        statement("calls_claim").encode(), [100, ["https://example.com"], [], [], 3, 0]
-    ).fetchall()
-    assert full == []
+    assert db.execute(claim, [0, 100, ["https://example.com"], [3], 3, True]).fetchall() == []
+
+
+def test_hosts_are_walked_over_by_name_and_give_as_many_calls_as_they_have_places(db: Database) -> None:
+    from postmill.sql.catalog import statement
+
+    for host in ("b", "a", "b", "c", "b"):
+        db.execute(b"select net.http_get($1)", [f"https://{host}/"])
+    db.execute(b"select postmill.grant_secret('URL', current_user::name)")
+    db.execute(b"select net.http_get('{{secret:URL}}/path')")
+    db.execute(b"update postmill.calls set due_at = due_at + interval '1 hour' where host = 'https://c'")
+
+    def walked(last: str, most: int) -> list[tuple[str, bool]]:
+        found = db.execute(statement("calls_hosts").encode(), [last, most, True]).fetchall()
+        return [(each["host"], each["is_due"]) for each in found]
+
+    everywhere = sorted([("https://a", True), ("https://b", True), ("https://c", False)])
+    assert sorted(walked("", 10)) == sorted([*everywhere, ("{{secret:URL}}", True)])
+    assert walked("https://a", 1) == [("https://b", True)]
+    claim = statement("calls_claim_at_hosts").encode()
+    taken = db.execute(claim, [0, 100, ["https://b", "https://c"], [2, 2]]).fetchall()
+    assert [each["host"] for each in taken] == ["https://b"] * 2
+    assert len(db.execute(claim, [0, 1, ["https://b", "https://a"], [2, 2]]).fetchall()) == 1
 
 
 def test_responses_are_kept_for_six_hours(db: Database) -> None:

@@ -112,6 +112,18 @@ def test_more_groups_than_one_claim_looks_at_come_one_after_the_other(db: Databa
     assert sorted(seen) == list(range(1, 61))
 
 
+def test_a_claim_of_many_messages_goes_to_few_groups(db: Database, queue: str) -> None:
+    """Each look at a group costs as much as a message. Of a group that runs one at a time it takes one."""
+    send(db, *(f"g{n % 500:03}" for n in range(2000)))
+    claimed = claim_gated(db, 1000)
+    assert len(claimed["msg_ids"]) == 1000
+    assert len({(number - 1) % 500 for number in claimed["msg_ids"]}) < 300
+    end(db, *claimed["msg_ids"])
+    db.execute(b"select postmill.limit_groups($1, 1)", [queue])
+    one_each = claim_gated(db, 1000, after=claimed["last_key"], unseen=claimed["seen"])
+    assert len({(number - 1) % 500 for number in one_each["msg_ids"]}) == len(one_each["msg_ids"]) == 250
+
+
 def test_a_claim_that_has_enough_ends_no_round(db: Database, queue: str) -> None:
     """The next round would have looked at no group, and what waits was passed by for a minute."""
     send(db, "a", "b")

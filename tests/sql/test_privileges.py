@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from postmill.db.tools import roles
 from tests.sql.asking import Database, column, rows, value
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "sql-functions.md"
@@ -18,28 +20,58 @@ def grants(heading: str) -> str:
     found = re.search(rf"^#+ {heading}$.*?```sql\n(.*?)```", REFERENCE.read_text(), re.DOTALL | re.MULTILINE)
     assert found, heading
     named = found[1].replace("my_role", "stranger").replace("q_emails_msg_id_seq", '"q_re-size_msg_id_seq"')
-    return named.replace("q_emails", '"q_re-size"')
+    return named.replace("q_emails", '"q_re-size"').replace("a_emails", '"a_re-size"')
 
 
-def test_nothing_is_open_to_everybody(db: Database) -> None:
-    open_functions = rows(
-        db,
-        "select oid::regprocedure from pg_proc "
-        "where pronamespace in ('postmill'::regnamespace, 'net'::regnamespace) "
-        "and has_function_privilege('public', oid, 'execute')",
-    )
-    open_tables = rows(
-        db,
-        "select oid::regclass from pg_class where relkind in ('r', 'v') "
-        "and relnamespace in ('postmill'::regnamespace, 'edge_worker'::regnamespace, 'net'::regnamespace) "
-        "and has_table_privilege('public', oid, 'select')",
-    )
-    assert (open_functions, open_tables) == ([], [])
-    schemas = "unnest(array['postmill', 'postmill_commands', 'edge_worker', 'cron']) as schema"
-    assert (
-        column(db, f"select schema from {schemas} where has_schema_privilege('public', schema, 'usage')")
-        == []
-    )
+SCHEMAS = ("postmill", "postmill_commands", "cron", "net", "edge_worker")
+OPEN = {
+    # As with pg_cron, whoever is let into schema cron may schedule; nobody is let in by default.
+    *("cron.schedule", "cron.schedule_in_database", "cron.alter_job", "cron.unschedule"),
+    *("cron._put", "cron._check", "cron._check_place"),
+    *("cron.job select", "cron.own_job select", "cron.job_run_details select"),
+    *("cron.own_job insert of columns", "cron.own_job update of columns"),
+    "cron.removed_job insert of columns",
+    # Each command looks there, as its user, whether it is called by its own run.
+    "postmill_commands.running_here select",
+}
+"""What every role may use that is let into the schema: everything else is refused."""
+EXECUTABLE = """
+    select distinct format('%s.%s', pronamespace::regnamespace, proname) from pg_proc
+    where pronamespace::regnamespace::text = any ($1) and has_function_privilege(oid, 'execute')
+"""
+USABLE = """
+    select format('%s.%s %s', class.relnamespace::regnamespace, class.relname, privilege.name)
+    from pg_class as class
+    cross join unnest(array['select', 'insert', 'update', 'delete', 'truncate', 'references', 'trigger'])
+        as privilege (name)
+    where class.relkind in ('r', 'p', 'v', 'm', 'f') and class.relnamespace::regnamespace::text = any ($1)
+      and has_table_privilege(class.oid, privilege.name)
+    union all
+    select format('%s.%s %s of columns', class.relnamespace::regnamespace, class.relname, privilege.name)
+    from pg_class as class
+    cross join unnest(array['select', 'insert', 'update', 'references']) as privilege (name)
+    where class.relkind in ('r', 'p', 'v', 'm', 'f') and class.relnamespace::regnamespace::text = any ($1)
+      and has_any_column_privilege(class.oid, privilege.name)
+      and not has_table_privilege(class.oid, privilege.name)
+    union all
+    select format('%s.%s %s', class.relnamespace::regnamespace, class.relname, privilege.name)
+    from pg_class as class cross join unnest(array['usage', 'select', 'update']) as privilege (name)
+    where class.relkind = 'S' and class.relnamespace::regnamespace::text = any ($1)
+      and has_sequence_privilege(class.oid, privilege.name)
+"""
+
+
+@pytest.mark.parametrize("with_roles", [False, True])
+def test_nothing_but_this_is_open_to_a_role_without_grants(
+    db: Database, stranger: Database, with_roles: bool
+) -> None:
+    """Every function, table, view and sequence, also where the roles of Postmill have their grants."""
+    if with_roles:
+        roles.grant(db)
+    may_use = "select schema from unnest($1::text[]) as schema where has_schema_privilege(schema, 'usage')"
+    assert column(stranger, may_use, list(SCHEMAS)) == []
+    found = {*column(stranger, EXECUTABLE, list(SCHEMAS)), *column(stranger, USABLE, list(SCHEMAS))}
+    assert found == OPEN
 
 
 def test_a_stranger_is_refused(db: Database, queue: str, stranger: Database) -> None:
@@ -122,31 +154,76 @@ def test_the_grants_for_a_reader_are_enough_and_not_more(
         stranger.execute(b"select postmill.cancel('re-size', 1)")
 
 
-OF_PROCESSES_THAT_RUN_COMMANDS = (
-    "join_runners",
-    "look_for_commands",
-    "sweep_commands",
-    "claim_command",
-    "check_command",
-    "end_command",
-)
-"""Their login has nothing else: what a command leaves to the commit could do no more."""
+OF_THE_OWNER = {
+    "postmill._check_secrets": "trigger of calls and call_queues: reads new rows only",
+    "postmill._make_call": "only what a schedule calls, as the role that scheduled it",
+    "postmill._end_call_run": "trigger of call_responses: ends the run that the call was made for",
+    "postmill._edge_at_commit": "trigger of edges: _block has asked for the right to write to the source",
+    "postmill.wake": "trigger of queues: sends a notification",
+    "cron._delete_run": "trigger of job_run_details: the view shows own jobs only",
+    "cron._remove_job": "trigger of removed_job: who removes is a column that no user can write",
+    "postmill.join_runners": "counts the session that calls it",
+    "postmill.look_for_commands": "has no argument",
+    "postmill.sweep_commands": "has no argument",
+    "postmill.claim_command": "has no argument",
+    "postmill.check_command": "only of the run of this session",
+    "postmill.end_command": "only of a run of this login",
+    "postmill.call_command": "only names of commands; its owner has no right",
+}
+"""The functions that run with their owner's rights, and why none lets its caller do more than it is for."""
+DEFINERS = """
+    select format('%s.%s', pronamespace::regnamespace, proname) as name, proconfig as settings,
+        prorettype = 'trigger'::regtype as is_trigger, proowner::regrole::text as owner
+    from pg_proc where prosecdef and pronamespace::regnamespace::text = any ($1)
+"""
 
 
-def test_only_trigger_functions_and_those_of_commands_run_as_their_owner_and_all_pin_their_path(
-    db: Database,
-) -> None:
-    functions = rows(
-        db,
-        "select proname, prosecdef, proconfig from pg_proc where pronamespace = 'postmill'::regnamespace "
-        "order by proname",
-    )
-    assert {each["proname"] for each in functions if each["prosecdef"]} == {
-        "_check_secrets",
-        "_edge_at_commit",
-        "wake",
-        *OF_PROCESSES_THAT_RUN_COMMANDS,
-    }
+def test_functions_that_run_as_their_owner_are_these_and_pin_their_path(db: Database) -> None:
+    roles.grant(db)
+    found = rows(db, DEFINERS, list(SCHEMAS))
+    assert {each["name"] for each in found} == set(OF_THE_OWNER)
+    assert [each["name"] for each in found if 'search_path=""' not in (each["settings"] or [])] == []
+    assert [each["name"] for each in found if each["owner"] == "postmill_nobody"] == ["postmill.call_command"]
+
+
+def test_all_functions_pin_their_path(db: Database) -> None:
     # _state is plain SQL without settings so that it is inlined into scans.
-    unpinned = [each["proname"] for each in functions if 'search_path=""' not in (each["proconfig"] or [])]
+    names = rows(db, "select proname, proconfig from pg_proc where pronamespace = 'postmill'::regnamespace")
+    unpinned = [each["proname"] for each in names if 'search_path=""' not in (each["proconfig"] or [])]
     assert unpinned == ["_state"]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "end_command({run}, {pid}, 'SELECT 1', null)",
+        "end_command({run}, pg_backend_pid(), null, 'no')",
+        "end_command(null, null, null, null)",
+        "check_command({run})",
+        "check_command(null)",
+        "call_command('running_here()')",
+        "call_command('job_1_{hex}() from pg_sleep(0); drop table x; --')",
+        "call_command(null)",
+        "join_runners(null)",
+        "join_runners(true)",
+        "sweep_commands()",
+        "claim_command()",
+    ],
+)
+def test_a_process_that_runs_commands_does_nothing_to_the_run_of_another(
+    db: Database, stranger: Database, call: str
+) -> None:
+    """Whatever it gives as an argument."""
+    roles.grant(db)
+    db.execute(b"select postmill.schedule_sql('job', '@yearly', 'select 1'), postmill.run_schedule('job')")
+    run = value(db, "select run_id from postmill.claim_command()")
+    before = rows(db, "select * from postmill.schedule_runs")
+    wanted = call.format(run=run, pid=db.info.backend_pid, hex="0" * 32)
+    db.execute(b"grant postmill_scheduler to stranger")
+    try:
+        with suppress(psycopg.DatabaseError):
+            stranger.execute(f"select postmill.{wanted}".encode())
+    finally:
+        db.execute(b"revoke postmill_scheduler from stranger")
+    assert rows(db, "select * from postmill.schedule_runs") == before
+    assert before[0]["status"] == "running"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from postmill.bench.arena import connect
 from postmill.bench.environment import environment
 from postmill.bench.report import Report
-from postmill.calls.caller import MOST_A_HOST
+from postmill.calls.call_claims import MOST_A_HOST
 from postmill.calls.calling import Calling
 from postmill.calls.client import CallClient
 from postmill.model.calls.address_guard import AddressGuard

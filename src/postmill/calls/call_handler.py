@@ -4,32 +4,31 @@ claims, leases, retries and settles.
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from postmill.model.calls.call import MissingSecret, hidden
+from postmill.db.hot.outage import is_passing
 from postmill.model.calls.call_queue import outcome_of
 from postmill.model.queue.attempt_policy import AttemptPolicy
-from postmill.model.queue.outcome import Retry
-from postmill.model.queue.retry import Dead
+from postmill.model.queue.outcome import Retry, Snooze
 from postmill.model.queue.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from postmill.calls.client import CallClient
+    from postmill.calls.outbound import Outbound
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Settling
-    from postmill.model.calls.call import Answer, Call
-    from postmill.model.calls.call_queue import CallQueue, FunctionHost
+    from postmill.model.calls.call_queue import CallQueue
     from postmill.model.queue.message import Message
 
 MOST = 1000
 """Calls of one queue that one process runs at once. The queue's own limit is what counts; a thousand waiting
 connections are a tenth of what one event loop can hold.
 """
+AWAY_S = 1.0
+"""A message whose secrets can't be asked for is taken again after so many seconds."""
 
 
 class CallHandler:
@@ -39,21 +38,10 @@ class CallHandler:
 
     settlings: Mapping[type, Settling] = MappingProxyType({})
 
-    def __init__(
-        self,
-        queue: CallQueue,
-        to_urls: CallClient,
-        to_functions: CallClient,
-        host: FunctionHost | None,
-        secrets: Callable[[], Mapping[str, str]],
-    ) -> None:
-        """``to_urls`` calls what people name, under the guard; ``to_functions`` the project's functions."""
+    def __init__(self, queue: CallQueue, outbound: Outbound) -> None:
         self.queue = queue
         self.options = WorkerOptions(queue=queue.queue, max_concurrent=MOST, keep_results=True)
-        self._to_urls = to_urls
-        self._to_functions = to_functions
-        self._host = host
-        self._secrets = secrets
+        self._outbound = outbound
 
     @property
     def name(self) -> str:
@@ -69,28 +57,27 @@ class CallHandler:
     async def bind(self, message: Message, _attempt: Attempt) -> Any:
         """Call for one message."""
         queue = self.queue
-        secrets = await self._granted(queue)
-        try:
-            call = queue.call_of(message.raw, self._host, secrets)
-        except MissingSecret as missing:
-            return Dead(f"there is no secret {missing} where the call is made")
-        client = self._to_urls if queue.function is None else self._to_functions
-        return outcome_of(await _called(client, call, secrets), datetime.now(UTC))
+        granted = await self._granted(queue)
+        answer = await self._outbound.made(
+            granted,
+            queue.role,
+            lambda secrets: queue.call_of(message.raw, self._outbound.host, secrets),
+            to_function=queue.function is not None,
+        )
+        return outcome_of(answer, datetime.now(UTC))
 
     async def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
         """One after the other; not used, as the options ask for no batches."""
         return [await self.bind(*each) for each in zip(messages, attempts, strict=True)]
 
     def close(self) -> None:
-        """Nothing to end: the clients are the owner's."""
+        """Nothing to end: the way out is the owner's."""
 
-    async def _granted(self, queue: CallQueue) -> Mapping[str, str]:
-        if not queue.secrets:
-            return {}
-        kept = await asyncio.to_thread(self._secrets)
-        return {name: kept[name] for name in queue.secrets if name in kept}
-
-
-async def _called(client: CallClient, call: Call, secrets: Mapping[str, str]) -> Answer:
-    answer = await client.call(call)
-    return answer.with_error(hidden(answer.error, secrets)) if answer.error and secrets else answer
+    async def _granted(self, queue: CallQueue) -> Collection[str]:
+        """The queue's secrets that its role may use now. Raises ``Snooze`` in an outage: it is no attempt."""
+        try:
+            return await self._outbound.secrets.granted(queue.secrets, queue.role)
+        except Exception as error:
+            if is_passing(error):
+                raise Snooze(AWAY_S) from error
+            raise

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from postmill.service.events import Events
     from postmill.service.outage import Outage
 
+RARELY_S = 60.0
+"""The longest rest where notifications arrive, in seconds: call queues change rarely, and say so."""
+
 
 class CallQueues(LookingService):
     """The call queues of one process. All share one engine. When a queue comes or goes, another
@@ -59,8 +62,12 @@ class CallQueues(LookingService):
         """Follow the table."""
         rows = await self._shared.fetch(statement("call_queues_read"), self._functions)
         await self._follow([_queue(row) for row in rows])
-        self._rest_s = FLOOR_S
+        self._rest_s = self._floor_s
         return False
+
+    @property
+    def _floor_s(self) -> float:
+        return RARELY_S if self._listens else FLOOR_S
 
     def _say_refused(self, error: BaseException) -> None:
         """The caller of this process says it: it uses the same schema with the same rights."""
@@ -128,4 +135,5 @@ def _queue(row: Any) -> CallQueue:
         row["max_attempts"],
         row["timeout_ms"] / 1000,
         tuple(row["secrets"]),
+        row["created_by"],
     )

@@ -11,15 +11,15 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import time
 from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from postmill.db.hot.looking_service import FLOOR_S, LookingService
-from postmill.model.calls.call import Answer, Call, MissingSecret, asked_wait_s, filled, hidden
+from postmill.calls.call_claims import CallClaims
+from postmill.db.hot.looking_service import QUIET_S, LookingService
+from postmill.model.calls.call import Answer, Call, asked_wait_s, filled
 from postmill.model.error_text import storable, summary_of
 from postmill.model.events import Event
 from postmill.model.queue.retry import ExponentialRetry
@@ -27,34 +27,19 @@ from postmill.service.service import new_task
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from postmill.calls.answers import Answers
-    from postmill.calls.client import CallClient
+    from postmill.calls.outbound import Outbound
     from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.model.calls.call_queue import FunctionHost
     from postmill.service.events import Events
     from postmill.service.outage import Outage
 
-MOST = 1000
-"""Calls that run at once in one process. A thousand waiting connections are a tenth of what one event loop
-can hold, and their answers fit into memory.
-"""
-MOST_A_HOST = 200
-"""Calls that run at once to one host, from one process. When half of them have ended, the next hundred are
-taken by one statement. With 100 at once, and claims of 25, the claims were what took longest.
-"""
-BATCH = 200
-"""Calls that are taken by one statement, about 5 ms of work for the database."""
 POLL_S = 1.0
 """The longest rest behind a pooler, in seconds, where no notifications arrive: a statement a second costs the
 database next to nothing.
 """
-LOST_MS = 15_000
-"""A call without an answer is given up this many milliseconds after its time limit. An outage of 15 s must
-not make an answer that has arrived an unknown outcome.
-"""
-TIDY_S = 60.0
-"""Seconds between two looks for calls that were lost and for old responses: both may wait a minute."""
 HELD_S = 1.0
 """A call that is due and could not be taken, as its host has no place or another process has it, is looked
 for again after this time, in seconds: a place that is free again ends the rest by itself.
@@ -71,22 +56,16 @@ class Caller(LookingService):
     def __init__(
         self,
         shared: SharedConnection,
-        client: CallClient,
+        outbound: Outbound,
         answers: Answers,
-        secrets: Callable[[], Mapping[str, str]],
         events: Events,
         outage: Outage,
     ) -> None:
-        """``secrets``: reads the project's; called when a call names one."""
         super().__init__(shared, events, outage)
-        self._client = client
+        self._outbound = outbound
         self._answers = answers
-        self._secrets = secrets
         self._running: dict[int, asyncio.Task[None]] = {}
-        self._hosts: Counter[str] = Counter()
-        self._held_up = False
-        """Whether calls may wait for a place here."""
-        self._tidy_at = time.monotonic() + TIDY_S * random.random()  # noqa: S311 - spreads the processes
+        self._claims = CallClaims(shared, functions=outbound.host is not None)
         self._policy = ExponentialRetry(None)
 
         self.answered: Counter[str] = Counter()
@@ -113,51 +92,40 @@ class Caller(LookingService):
             await asyncio.wait(self._running.values())
 
     async def _look(self) -> bool:
-        """Take a batch and begin it."""
-        if await self._begin_due():
-            return True
-        await self._tidy()
-        self._rest_s = await self._until_next()
-        return False
+        """Begin a batch, and put in order what processes that are gone have left, if there is anything."""
+        found = await self._shared.fetchrow(statement("calls_next"), self._claims.functions)
+        due_s = math.inf if found["due_s"] is None else found["due_s"]
+        more = due_s <= 0 and await self._begin_due()
+        if found["is_untidy"]:
+            more = await self._tidy() or more
+        self._rest_s = min(self._floor_s, due_s if due_s > 0 else HELD_S)
+        return more
 
-    async def _begin_due(self) -> int:
-        free = min(BATCH, MOST - len(self._running))
-        self._held_up = free <= 0
-        if self._held_up:
-            return 0
-        full = [host for host, running in self._hosts.items() if running >= MOST_A_HOST]
-        self._held_up = bool(full)
-        hosts, counts = list(self._hosts), list(self._hosts.values())
-        rows = await self._shared.fetch(
-            statement("calls_claim"), free, full, hosts, counts, MOST_A_HOST, LOST_MS
-        )
+    async def _begin_due(self) -> bool:
+        rows, more = await self._claims.take()
         for row in rows:
             self._begin(row)
-        return len(rows)
+        return more
 
     def _begin(self, row: Any) -> None:
-        self._hosts[row["host"]] += 1
         task = new_task(self._make(row))
         self._running[row["call_id"]] = task
         task.add_done_callback(lambda _: self._ended(row))
 
     def _ended(self, row: Any) -> None:
         self._running.pop(row["call_id"], None)
-        host = row["host"]
-        self._hosts[host] -= 1
-        if not self._hosts[host]:
-            del self._hosts[host]
-        if (
-            self._held_up
-            and self._hosts[host] <= MOST_A_HOST // 2
-            and len(self._running) <= MOST - MOST_A_HOST // 2
-        ):
+        if self._claims.ended(row["host"]):
             self._woken.set()
 
     async def _make(self, row: Any) -> None:
         """Make one call, and hand its answer on whatever happens."""
         try:
-            answer = await self._answer(row)
+            answer = await self._outbound.made(
+                row["secrets"],
+                row["created_by"],
+                lambda secrets: _call(row, self._outbound.host, secrets),
+                to_function=row["function_name"] is not None,
+            )
         except BaseException as error:
             cut = isinstance(error, asyncio.CancelledError)
             answer = Answer(error=STOPPED if cut else storable(summary_of(error)), is_unknown=cut)
@@ -166,18 +134,6 @@ class Caller(LookingService):
         self.answered[answer.kind] += 1
         if not answer.succeeded:
             self._say_failed(row, answer, again_s)
-
-    async def _answer(self, row: Any) -> Answer:
-        secrets: Mapping[str, str] = {}
-        if row["secrets"]:
-            kept = await asyncio.to_thread(self._secrets)
-            secrets = {name: kept[name] for name in row["secrets"] if name in kept}
-        try:
-            call = _call(row, secrets)
-        except MissingSecret as missing:
-            return Answer(error=f"there is no secret {missing} where the call is made", is_refused=True)
-        answer = await self._client.call(call)
-        return answer.with_error(hidden(answer.error, secrets)) if answer.error and secrets else answer
 
     def _again_s(self, row: Any, answer: Answer) -> float | None:
         """Seconds until the next attempt; None when there is none."""
@@ -195,31 +151,28 @@ class Caller(LookingService):
             Event.CALL_FAILED, call=row["call_id"], host=row["host"], reason=reason, follows=follows
         )
 
-    async def _until_next(self) -> float:
-        row = await self._shared.fetchrow(statement("calls_next"))
-        due_s = math.inf if row is None else max(row[0], HELD_S)
-        return min(self._floor_s, due_s)
-
     @property
     def _floor_s(self) -> float:
-        return FLOOR_S if self._listens else POLL_S
+        return QUIET_S if self._listens else POLL_S
 
-    async def _tidy(self) -> None:
-        if time.monotonic() >= self._tidy_at:
-            self._tidy_at = time.monotonic() + TIDY_S
-            await self._shared.execute(statement("calls_tidy"))
+    async def _tidy(self) -> bool:
+        row = await self._shared.fetchrow(statement("calls_tidy"))
+        return bool(row["found"])
 
     def _say_refused(self, error: BaseException) -> None:
         self._events.emit(Event.CALLS_REFUSED, reason=f"no call can be made here: {error}")
 
 
-def _call(row: Any, secrets: Mapping[str, str]) -> Call:
-    """The call of a row, its secrets filled in. Raises :class:`MissingSecret`."""
+def _call(row: Any, host: FunctionHost | None, secrets: Mapping[str, str]) -> Call:
+    """The call of a row, its secrets filled in. Raises ``MissingSecret``."""
     given = orjson.loads(row["headers"])
     headers = {name: filled(_as_text(value), secrets) for name, value in given.items() if value is not None}
     if row["idempotency_key"] is not None:
         headers.setdefault("Idempotency-Key", row["idempotency_key"])
-    return Call(row["method"], filled(row["url"], secrets), headers, row["body"], row["timeout_ms"] / 1000)
+    method, body, timeout_s = row["method"], row["body"], row["timeout_ms"] / 1000
+    if host is not None and row["function_name"] is not None:
+        return host.call(row["function_name"], method, headers, body, timeout_s)
+    return Call(method, filled(row["url"], secrets), headers, body, timeout_s)
 
 
 def _as_text(value: object) -> str:

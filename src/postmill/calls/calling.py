@@ -9,10 +9,10 @@ from postmill.calls.answers import Answers
 from postmill.calls.call_handler import CallHandler
 from postmill.calls.call_queues import CallQueues
 from postmill.calls.caller import Caller
-from postmill.calls.client import CallClient
+from postmill.calls.granted_secrets import GrantedSecrets
+from postmill.calls.outbound import Outbound
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
-from postmill.model.calls.address_guard import AddressGuard
 from postmill.model.events import Event
 from postmill.service.events import Events
 from postmill.service.outage import Outage
@@ -20,6 +20,7 @@ from postmill.service.outage import Outage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from postmill.model.calls.address_guard import AddressGuard
     from postmill.model.calls.call_queue import CallQueue, FunctionHost
     from postmill.model.config.address import Address
     from postmill.service.service import Service
@@ -40,19 +41,15 @@ class Calling:
         host: FunctionHost | None,
         secrets: Callable[[], Mapping[str, str]],
     ) -> None:
-        """``host``: where the project's functions are served; None: call queues of functions are left to
-        other processes. ``secrets``: reads the project's.
-        """
+        """As :class:`Outbound`; ``secrets`` reads the values of all secrets that are kept here."""
         self.events = Events(function="postmill", queue="*")
         outage = Outage(self.events, is_passing)
         self._claims = SharedConnection(address, "calls")
         self._settlements = SharedConnection(address, "answers")
-        self._to_urls, self._to_functions = CallClient(guard), CallClient(AddressGuard(is_open=True))
-        self._host = host
-        self._secrets = secrets
+        self._outbound = Outbound(guard, host, GrantedSecrets(self._claims, secrets))
         self._forced = asyncio.Event()
         self._answers = Answers(self._settlements, self.events, outage)
-        self.caller = Caller(self._claims, self._to_urls, self._answers, secrets, self.events, outage)
+        self.caller = Caller(self._claims, self._outbound, self._answers, self.events, outage)
         self._answers.on_put_off.append(self.caller.wake)
         self.queues = CallQueues(
             self._claims, address, self._handler, self.events, outage, functions=host is not None
@@ -92,8 +89,7 @@ class Calling:
         await self.queues.drain()
         await self.caller.drain(GRACE_S, self._forced)
         await self._answers.drain(FLUSH_S)
-        for client in (self._to_urls, self._to_functions):
-            await client.close()
+        await self._outbound.close()
         for shared in (self._claims, self._settlements):
             await shared.close()
 
@@ -103,4 +99,4 @@ class Calling:
         self.queues.force()
 
     def _handler(self, queue: CallQueue) -> CallHandler:
-        return CallHandler(queue, self._to_urls, self._to_functions, self._host, self._secrets)
+        return CallHandler(queue, self._outbound)

@@ -4,22 +4,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from postmill.engine.worker_probe import MISSING
-from postmill.metrics.probe import METHODS, Answer, Probe
+from postmill.calls.failing_hosts import FailingHosts
+from postmill.metrics.process_probe import ProcessProbe
 from postmill.model.events import Event
-from postmill.web.routes import Route
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
-    from postmill.calls.calling import Calling
+    from prometheus_client.registry import Collector
 
-MOST_HOSTS = 100
-"""Hosts that are counted by name. A hundred: each is a series for Prometheus, and calls may name any host."""
-OTHERS = "others"
+    from postmill.calls.calling import Calling
 
 
 class CallsProbe:
@@ -27,22 +24,13 @@ class CallsProbe:
 
     def __init__(self, calling: Calling, host: str, port: int) -> None:
         self._calling = calling
-        self.failed: Counter[str] = Counter()
-        """Attempts that failed, by host."""
-        self._probe = Probe(
-            host,
-            port,
-            (
-                Route(METHODS, "/live", lambda: Answer(200, b"live\n")),
-                Route(METHODS, "/ready", self._ready),
-                Route(METHODS, "/metrics", self._metrics),
-            ),
-        )
+        self._failed = FailingHosts()
+        self._probe = ProcessProbe(host, port, self._not_ready, self._collectors)
         calling.events.listeners.append(self._count)
 
     async def start(self) -> None:
         """Listen, and say where. Raises ``InvalidOption`` when the port can't be had."""
-        self._calling.events.emit(Event.PROBE_LISTENING, url=await self._probe.start())
+        await self._probe.start(self._calling.events)
 
     async def stop(self) -> None:
         """Close the port."""
@@ -50,20 +38,13 @@ class CallsProbe:
 
     def _count(self, event: Event, fields: dict[str, Any]) -> None:
         if event is Event.CALL_FAILED:
-            host = str(fields["host"])
-            known = host in self.failed or len(self.failed) < MOST_HOSTS
-            self.failed[host if known else OTHERS] += 1
+            self._failed.note(str(fields["host"]))
 
-    def _ready(self) -> Answer:
-        trouble = self._calling.trouble
-        return Answer(200, b"ready\n") if trouble is None else Answer(503, f"{trouble}\n".encode())
+    async def _not_ready(self) -> str | None:
+        return self._calling.trouble
 
-    def _metrics(self) -> Answer:
-        try:
-            from postmill.metrics import call_metrics, prometheus  # noqa: PLC0415 - an extra
-        except ImportError:
-            return Answer(501, MISSING)
-        figures = call_metrics.CallsCollector(
-            lambda: self._calling.running, self._calling.caller.answered, self.failed
-        )
-        return Answer(200, prometheus.exposition([figures]), prometheus.CONTENT_TYPE)
+    def _collectors(self, _: bool) -> Sequence[Collector]:
+        from postmill.metrics.call_metrics import CallsCollector  # noqa: PLC0415 - an extra
+
+        calling = self._calling
+        return (CallsCollector(lambda: calling.running, calling.caller.answered, self._failed.counts),)

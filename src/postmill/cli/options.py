@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import click
 
@@ -161,7 +162,15 @@ def env_file_option(help_text: str) -> Callable[[AnyCallable], AnyCallable]:
 
 
 def probe_options(command: AnyCallable) -> AnyCallable:
-    """``--probe-port`` and ``--probe-host``: where the process tells of itself."""
+    """``--probe-port`` and ``--probe-host``: where the process tells of itself. The command gets ``probe``:
+    the host and the port; None without a probe.
+    """
+
+    @wraps(command)
+    def told(*arguments: Any, probe_port: int | None, probe_host: str, **options: Any) -> Any:
+        probe = None if probe_port is None else (probe_host, probe_port)
+        return command(*arguments, probe=probe, **options)
+
     port = click.option(
         "--probe-port",
         type=Whole(0, 65_535),
@@ -175,7 +184,7 @@ def probe_options(command: AnyCallable) -> AnyCallable:
         metavar="HOST",
         help="Where the probe listens.",
     )
-    return port(host(command))
+    return cast("AnyCallable", port(host(told)))
 
 
 schedules_option = click.option(

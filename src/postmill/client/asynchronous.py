@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from postmill.client.awaited import Reference, Unset
     from postmill.client.options import ManyOptions, SendOptions
-    from postmill.client.scheduling import ScheduleOptions
+    from postmill.client.scheduling import CallOptions, ScheduleOptions, TickOptions
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.sent import Sent
 
@@ -215,6 +215,30 @@ class AsyncClient:
             await self.create_queue(queue)
             await self._executor.run(iter([statement]))
 
+    async def schedule_sql(self, name: str, command: str, when: str, **options: Unpack[TickOptions]) -> None:
+        """Run a SQL command in this database whenever ``when`` says, as the user of this connection. A
+        schedule of that name is changed. ``timezone``, ``overlap`` and ``catch_up`` as for :meth:`schedule`,
+        with the run in place of the message.
+
+        Raises ``InvalidOption``, ``PostmillError`` where the user may not schedule commands or the schedule
+        is another user's, and as :meth:`cancel`.
+        """
+        await self._executor.run(iter([scheduling.commanding(name, command, when, **options)]))
+
+    async def schedule_call(self, name: str, when: str, **options: Unpack[CallOptions]) -> None:
+        """Call ``url``, or a ``function`` of the project, whenever ``when`` says. A schedule of that name is
+        changed.
+
+        ``body``: what is sent as JSON; None sends none. ``method``, ``params`` of the URL, ``headers``,
+        ``timeout`` in seconds or as a timedelta, ``max_attempts``: those of each call, as in SQL.
+        ``timezone``, ``overlap``, ``catch_up`` and ``jitter`` as for :meth:`schedule`, with the call in place
+        of the message.
+
+        Raises ``InvalidOption``, ``InvalidPayload``, ``PostmillError`` for a secret that the role was not
+        granted, and as :meth:`cancel`.
+        """
+        await self._executor.run(iter([scheduling.calling(name, when, **options)]))
+
     async def unschedule(self, name: str) -> None:
         """Remove a schedule and the list of its runs; what it has sent stays. Raises ``NotFound``,
         ``SchemaMissing``, ``DatabaseUnavailable``.
@@ -232,8 +256,8 @@ class AsyncClient:
         await self._executor.run(iter([scheduling.resuming(name)]))
 
     async def run_schedule(self, name: str) -> Sent | None:
-        """Fire a schedule now, beside its ticks, a paused one too; returns its message. Raises as
-        :meth:`unschedule`, and what :meth:`send` raises.
+        """Fire a schedule now, beside its ticks, a paused one too; returns its message, None for a SQL
+        command or a call. Raises as :meth:`unschedule`, and what :meth:`send` raises.
         """
         return scheduling.fired(await self._executor.run(iter([scheduling.running(name)])))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -12,7 +13,7 @@ from postmill.model.errors import InvalidOption
 from postmill.model.queue.payload import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from postmill.client.options import Then
 
@@ -41,20 +42,56 @@ def terms(options: Mapping[str, Any]) -> Terms:
     )
 
 
-def entry(options: Mapping[str, Any], *, in_batch: bool) -> str:
-    """What one message asks for, as one line of JSON."""
-    found = {**own(options), "after": rules.sources(options.get("after"), in_batch=in_batch)}
-    return to_json({name: value for name, value in found.items() if value is not None}).decode()
+def entry(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What one message says of itself."""
+    return _without_nulls({**own(options), "after": rules.sources(options.get("after"))})
+
+
+class Asked:
+    """What each of many messages asks for: every option is one value, which is checked once, or a function of
+    the payload.
+
+    Raises ``InvalidOption`` and ``InvalidPayload``, now or when a message is asked about.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._of_payload = {name: value for name, value in options.items() if callable(value)}
+        self._same = {name: value for name, value in options.items() if name not in self._of_payload}
+        self._terms = None if any(name in _TERMS for name in self._of_payload) else terms(options)
+        self._own = _without_nulls(own(self._same))
+        self._after = rules.sources(self._same.get("after"), in_batch=True)
+
+    def terms(self, payload: object) -> Terms:
+        """What holds for its statement."""
+        if self._terms is not None:
+            return self._terms
+        return terms({**self._same, **{name: of(payload) for name, of in self._of_payload.items()}})
+
+    def entry(self, payload: object, *, in_batch: bool) -> dict[str, Any]:
+        """What the message says of itself."""
+        found = dict(self._own)
+        for name, of in self._of_payload.items():
+            if name in _OWN:
+                found[name] = _OWN[name](of(payload))
+        after = self._of_payload["after"](payload) if "after" in self._of_payload else self._after
+        found["after"] = rules.sources(after, in_batch=in_batch)
+        return _without_nulls(found)
+
+
+def size(entry: Mapping[str, Any]) -> int:
+    """How many bytes of the statement it takes, about."""
+    return len(msgspec.json.encode(entry))
+
+
+def columns(entries: Sequence[Mapping[str, Any]]) -> str:
+    """What the messages of one statement say of themselves: a JSON object with a list for each option."""
+    names = sorted(set().union(*entries))
+    return msgspec.json.encode({name: [entry.get(name) for entry in entries] for name in names}).decode()
 
 
 def own(options: Mapping[str, Any]) -> dict[str, Any]:
     """What a message says of itself, wherever and whenever it is sent; None where it says nothing."""
-    return {
-        "headers": _headers(options.get("headers")),
-        "unique_key": rules.key("unique_key", options.get("unique_key")),
-        "priority": rules.priority(options.get("priority")),
-        "group_key": rules.key("group_key", options.get("group_key")),
-    }
+    return {name: rule(options.get(name)) for name, rule in _OWN.items()}
 
 
 def check_key(options: Mapping[str, Any]) -> None:
@@ -68,13 +105,22 @@ def check_key(options: Mapping[str, Any]) -> None:
                 )
 
 
-def resolved(options: Mapping[str, Any], payload: object) -> dict[str, Any]:
-    """The options of one message of many: a function is asked with its payload."""
-    return {name: value(payload) if callable(value) else value for name, value in options.items()}
-
-
 def _headers(headers: object) -> msgspec.Raw | None:
     return None if headers is None else msgspec.Raw(headers_text(headers).encode())
+
+
+_OWN: dict[str, Callable[[Any], Any]] = {
+    "headers": _headers,
+    "unique_key": partial(rules.key, "unique_key"),
+    "priority": rules.priority,
+    "group_key": partial(rules.key, "group_key"),
+}
+_TERMS = ("delay", "run_at", "unique_for", "on_conflict", "on_source_dead", "then_send", "else_send")
+"""The options that :class:`Terms` is made of."""
+
+
+def _without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _follower(name: str, then: Then | None) -> str | None:
@@ -91,5 +137,4 @@ def _follower(name: str, then: Then | None) -> str | None:
         **own({**then.options, "headers": headers}),
     }
     message = msgspec.Raw(to_json(checked(then.queue, then.payload)))
-    asked = {key: value for key, value in found.items() if value is not None}
-    return to_json({"queue": queue, "message": message, **asked}).decode()
+    return to_json({"queue": queue, "message": message, **_without_nulls(found)}).decode()

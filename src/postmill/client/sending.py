@@ -49,7 +49,7 @@ def one(queue: str, payload: object, **options: Unpack[SendOptions]) -> Statemen
     line = to_json(payload).decode()
     if not is_plain(options):
         jobs.check_key(options)
-        return _of_jobs(queue, [line], [jobs.entry(options, in_batch=False)], jobs.terms(options))
+        return _of_jobs(queue, [line], [jobs.entry(options)], jobs.terms(options))
     headers = options.get("headers")
     text = _text_of("send", queue, headers is not None)
     return Statement(text, (line, *_extras(options)), queue)
@@ -188,14 +188,13 @@ def _batches_of_jobs(
     queue: str, payloads: Iterable[object], to: str | Addressee, options: Mapping[str, Any]
 ) -> Iterator[Statement]:
     """As :func:`_batches`; a batch ends also where what holds for all of it changes."""
-    batch, is_first = _Batch(), True
+    asked, batch, is_first = jobs.Asked(options), _Batch(), True
     for payload in payloads:
-        asked = jobs.resolved(options, payload)
-        line, terms = to_json(checked(to, payload)).decode(), jobs.terms(asked)
+        line, terms = to_json(checked(to, payload)).decode(), asked.terms(payload)
         if not batch.takes(line, terms):
             yield batch.statement(queue)
             batch, is_first = _Batch(), False
-        batch.add(line, jobs.entry(asked, in_batch=is_first), terms)
+        batch.add(line, asked.entry(payload, in_batch=is_first), terms)
     if batch.lines:
         yield batch.statement(queue)
 
@@ -205,7 +204,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self._entries: list[str] = []
+        self._entries: list[dict[str, Any]] = []
         self._terms = jobs.terms({})
         self._room = BATCH_BYTES
 
@@ -215,19 +214,19 @@ class _Batch:
             return True
         return len(self.lines) < BATCH_MESSAGES and len(line) <= self._room and terms == self._terms
 
-    def add(self, line: str, entry: str, terms: jobs.Terms) -> None:
+    def add(self, line: str, entry: dict[str, Any], terms: jobs.Terms) -> None:
         """One more message."""
         self.lines.append(line)
         self._entries.append(entry)
         self._terms = terms
-        self._room -= len(line) + len(entry)
+        self._room -= len(line) + jobs.size(entry)
 
     def statement(self, queue: str) -> Statement:
         """The statement that sends them."""
         return _of_jobs(queue, self.lines, self._entries, self._terms)
 
 
-def _of_jobs(queue: str, lines: list[str], entries: list[str], terms: jobs.Terms) -> Statement:
+def _of_jobs(queue: str, lines: list[str], entries: list[dict[str, Any]], terms: jobs.Terms) -> Statement:
     run_at, delay_s, *others = terms
-    arguments = ("\n".join(lines), run_at, delay_s, "\n".join(entries), *others, named(queue))
+    arguments = ("\n".join(lines), run_at, delay_s, jobs.columns(entries), *others, named(queue))
     return Statement(statement("send_jobs"), arguments, queue)

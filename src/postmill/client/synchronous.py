@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from postmill.client.awaited import Outcome, Ref, Reference, Unset
     from postmill.client.options import ManyOptions, SendOptions
-    from postmill.client.scheduling import ScheduleOptions
+    from postmill.client.scheduling import CallOptions, ScheduleOptions, TickOptions
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.sent import Sent
 
@@ -164,6 +164,14 @@ class Client:
                 raise
             self.create_queue(queue)
             self._executor.run(iter([statement]))
+
+    def schedule_sql(self, name: str, command: str, when: str, **options: Unpack[TickOptions]) -> None:
+        """As :meth:`AsyncClient.schedule_sql`."""
+        self._executor.run(iter([scheduling.commanding(name, command, when, **options)]))
+
+    def schedule_call(self, name: str, when: str, **options: Unpack[CallOptions]) -> None:
+        """As :meth:`AsyncClient.schedule_call`."""
+        self._executor.run(iter([scheduling.calling(name, when, **options)]))
 
     def unschedule(self, name: str) -> None:
         """As :meth:`AsyncClient.unschedule`."""

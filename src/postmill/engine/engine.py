@@ -19,6 +19,7 @@ from postmill.engine.claim.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.claim.wakeups import Wakeups
 from postmill.engine.maintain.declarations import declare_schedule
 from postmill.engine.maintain.maintenance import Maintenance
+from postmill.engine.waiting_figures import schedule_figures
 from postmill.engine.worker import CANCEL_GRACE_S, FLUSH_S, QueueWorker, find_shape
 from postmill.model.config.address import Address
 from postmill.model.config.connections import plan_connections
@@ -26,7 +27,6 @@ from postmill.model.database_errors import queue_not_made
 from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
 from postmill.model.events import Event
 from postmill.model.queue.queue_name import validated
-from postmill.model.schedule.firing import LATE_S
 from postmill.service.events import Events
 from postmill.service.forks import keep_to_this_process
 from postmill.service.outage import Outage, OutageBackoff
@@ -197,9 +197,8 @@ class Engine:
         return sum(shared.statements for shared in self._shared)
 
     async def schedule_figures(self) -> Mapping[str, Any]:
-        """The columns of the statement ``schedule_figures``. Raises what asyncpg raises."""
-        row: Mapping[str, Any] = await self._shared[0].fetchrow(statement("schedule_figures"), LATE_S)
-        return row
+        """See :func:`~postmill.engine.waiting_figures.schedule_figures`."""
+        return await schedule_figures(self._shared[0])
 
     @property
     def not_ready(self) -> str | None:

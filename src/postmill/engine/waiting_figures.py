@@ -10,17 +10,26 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from postmill.model.schedule.firing import LATE_S
 from postmill.service.service import new_task
+from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.worker import QueueWorker
 
 EVERY_S = 10.0
 """The shortest time between two readings, in seconds. 10 s: scrapers come every 15 to 60 s, so that each gets
 new figures, and one that comes more often costs no more.
 """
+
+
+async def schedule_figures(shared: SharedConnection) -> Mapping[str, Any]:
+    """The columns of the statement of that name. Raises what asyncpg raises."""
+    row: Mapping[str, Any] = await shared.fetchrow(statement("schedule_figures"), LATE_S)
+    return row
 
 
 class WaitingFigures:

@@ -7,18 +7,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from postmill.engine.waiting_figures import WaitingFigures
-from postmill.metrics.probe import METHODS, Answer, Probe
+from postmill.metrics.process_probe import ProcessProbe
 from postmill.metrics.tally import Tally
-from postmill.model.events import Event
-from postmill.web.routes import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+
+    from prometheus_client.registry import Collector
 
     from postmill.engine.engine import Engine
     from postmill.engine.worker import QueueWorker
-
-MISSING = b"prometheus-client is not installed: pip install 'postmill[prometheus]'\n"
+    from postmill.metrics.probe import Ask
+    from postmill.web.routes import Route
 
 
 class WorkerProbe:
@@ -33,21 +33,16 @@ class WorkerProbe:
         engine.events.counters.append(self._process.count)
         engine.on_worker.append(self._count)
         self._waiting = WaitingFigures()
-        self._probe = Probe(host, port, self.routes)
+        self._probe = ProcessProbe(host, port, self._not_ready, self._collectors)
 
     @property
-    def routes(self) -> Sequence[Route[Callable[[], Answer]]]:
+    def routes(self) -> Sequence[Route[Ask]]:
         """All that there is to be asked for."""
-        return (
-            Route(METHODS, "/live", self._live),
-            Route(METHODS, "/ready", self._ready),
-            Route(METHODS, "/metrics", self._metrics),
-        )
+        return self._probe.routes
 
     async def start(self) -> None:
         """Listen, and say where. Raises :class:`InvalidOption` when the port can't be had."""
-        url = await self._probe.start()
-        self._engine.events.emit(Event.PROBE_LISTENING, url=url)
+        await self._probe.start(self._engine.events)
 
     async def stop(self) -> None:
         """Close the port."""
@@ -62,24 +57,16 @@ class WorkerProbe:
         worker.events.counters.append(tally.count)
         self._tallies.append(tally)
 
-    def _live(self) -> Answer:
-        return Answer(200, b"live\n")  # the answer itself is the proof
+    async def _not_ready(self) -> str | None:
+        return self._engine.not_ready
 
-    def _ready(self) -> Answer:
-        reason = self._engine.not_ready
-        return Answer(200, b"ready\n") if reason is None else Answer(503, f"{reason}\n".encode())
+    def _collectors(self, is_ready: bool) -> Sequence[Collector]:
+        from postmill.metrics import prometheus  # noqa: PLC0415 - an extra
 
-    def _metrics(self) -> Answer:
-        try:
-            from postmill.metrics import prometheus  # noqa: PLC0415 - an extra
-        except ImportError:
-            return Answer(501, MISSING)
-        if self._engine.not_ready is None:
+        if is_ready:
             self._waiting.ask(self._engine.workers, self._engine.schedule_figures)
-        collector = prometheus.TallyCollector(
-            self._tallies, lambda: self._engine.not_ready is None, self._process
+        return (
+            prometheus.TallyCollector(self._tallies, lambda: is_ready, self._process),
+            prometheus.WaitingCollector(self._waiting.by_queue),
+            prometheus.SchedulesCollector(self._waiting.schedules),
         )
-        waiting = prometheus.WaitingCollector(self._waiting.by_queue)
-        schedules = prometheus.SchedulesCollector(self._waiting.schedules)
-        text = prometheus.exposition([collector, waiting, schedules])
-        return Answer(200, text, prometheus.CONTENT_TYPE)

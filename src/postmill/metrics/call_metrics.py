@@ -17,7 +17,10 @@ class CallsCollector(Collector):
     """The calls of one process."""
 
     def __init__(
-        self, running: Callable[[], int], answered: Mapping[str, int], failed: Mapping[str, int]
+        self,
+        running: Callable[[], int],
+        answered: Mapping[str, int],
+        failed: Callable[[], Mapping[str, int]],
     ) -> None:
         """``answered``: attempts by how they ended; ``failed``: those that failed, by host."""
         self._running = running
@@ -32,6 +35,6 @@ class CallsCollector(Collector):
             ended.add_metric((outcome,), count)
         yield ended
         failed = CounterMetricFamily("postmill_calls_failed", "Attempts that failed.", labels=("host",))
-        for host, count in list(self._failed.items()):
+        for host, count in self._failed().items():
             failed.add_metric((host,), count)
         yield failed

@@ -6,7 +6,8 @@ connection. Reads no secrets, changes nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from postmill.model.errors import InvalidOption
 from postmill.web.asgi import respond
@@ -16,7 +17,7 @@ from postmill.web.routes import NoRoute, Route, RouteTable, WrongMethod
 from postmill.web.server import WebServer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from postmill.web.asgi import Receive, Scope, Send
     from postmill.web.refusal import Refusal
@@ -46,13 +47,15 @@ class Answer(NamedTuple):
     content_type: str = TEXT
 
 
+Ask: TypeAlias = Callable[[], Awaitable[Answer]]
+"""What answers one route."""
 _WRONG_METHOD = Answer(405, b"only GET and HEAD\n")
 
 
 class Probe:
     """An ASGI application that answers ``routes``, and the server that it runs on."""
 
-    def __init__(self, host: str, port: int, routes: Sequence[Route[Callable[[], Answer]]]) -> None:
+    def __init__(self, host: str, port: int, routes: Sequence[Route[Ask]]) -> None:
         self._at = f"{host}:{port}"
         self._table = RouteTable(routes)
         self._server = WebServer(host, port, limits=LIMITS, render=_rendered)
@@ -74,7 +77,7 @@ class Probe:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        answer = self._answer(scope)
+        answer = await self._answer(scope)
         headers = [
             (b"content-type", answer.content_type.encode()),
             (b"cache-control", b"no-store"),
@@ -82,11 +85,11 @@ class Probe:
         ]
         await respond(scope, send, answer.status, headers, answer.body)
 
-    def _answer(self, scope: Scope) -> Answer:
+    async def _answer(self, scope: Scope) -> Answer:
         """What the route says, or that it raised: without an answer the process would seem dead."""
         try:
             route, _ = self._table.find(scope.get("method", ""), scope["path"])
-            return route.answer()
+            return await route.answer()
         except WrongMethod:
             return _WRONG_METHOD
         except NoRoute:

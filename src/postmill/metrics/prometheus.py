@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR, CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -131,7 +131,7 @@ SCHEDULES = {
 class SchedulesCollector(Collector):
     """The schedules of the database, as they were read last. Every process says the same."""
 
-    def __init__(self, figures: Mapping[str, float | None] | None) -> None:
+    def __init__(self, figures: Mapping[str, Any] | None) -> None:
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:
@@ -142,6 +142,12 @@ class SchedulesCollector(Collector):
         for state in ("active", "paused", "broken"):
             family.add_metric((state,), self._figures[state] or 0)
         yield family
+        failing = GaugeMetricFamily(
+            "postmill_schedule_failing", "1 for a schedule whose last run failed.", labels=("schedule",)
+        )
+        for name in self._figures["failing_names"] or ():
+            failing.add_metric((name,), 1)
+        yield failing
         for name, (column, text) in SCHEDULES.items():
             if (value := self._figures[column]) is not None:
                 yield GaugeMetricFamily(name, text, value)

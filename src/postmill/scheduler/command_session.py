@@ -1,7 +1,8 @@
 """A session that runs SQL commands, one after the other, each as the user who scheduled it.
 
 A command of the session's own login is sent as it is. Another user's is a function of that user's (SECURITY
-DEFINER), which the database makes sure of; nothing here switches roles, for a command could switch them back.
+DEFINER), which a function calls that belongs to a role without rights: whatever its user makes of it, it runs
+as its user or with no right. Nothing here switches roles, for a command could switch them back.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Run:
     tick: datetime
     command: str | None
     """What is sent as it is; None: ``function`` is called."""
-    function: str
+    function: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class CommandSession:
     async def _call(self, run: Run) -> str:
         async with self._connection.transaction(isolation="read_committed", readonly=False):
             await self._connection.fetchval(statement("command_check"), run.run_id, timeout=BOOKKEEPING_S)
-            touched = await self._connection.fetchval(f"select {run.function}")
+            touched = await self._connection.fetchval(statement("command_call"), run.function)
             await self._connection.execute(statement("command_close"), timeout=BOOKKEEPING_S)
         return "1 row" if touched == 1 else f"{touched} rows"
 

@@ -25,9 +25,9 @@ SERVICES = (Scheduler, SqlRuns)
 
 
 @asynccontextmanager
-async def firing(where: Address, stop_s: float) -> AsyncIterator[Sequence[Service]]:
+async def firing(where: Address, stop_s: float, events: Events) -> AsyncIterator[Sequence[Service]]:
     """Fire schedules and run their commands for a while. At the end what is in hand may take ``stop_s``."""
-    events, connection = Events(function="postmill", queue="*"), SharedConnection(where, "schedules")
+    connection = SharedConnection(where, "schedules")
     outage = Outage(events, is_passing)
     services = [make(connection, events, outage) for make in SERVICES]
     for service in services:
@@ -50,7 +50,7 @@ async def until_stopped(where: Address, stop_s: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(ValueError, RuntimeError, NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(number, end)
-    async with firing(where, stop_s) as services:
+    async with firing(where, stop_s, Events(function="postmill", queue="*")) as services:
         for service in services:
             service.on_giving_up.append(lambda failed: end(failed.failure))
         error = await over

@@ -12,7 +12,7 @@ import random
 import time
 from typing import TYPE_CHECKING, Any
 
-from postmill.db.hot.looking_service import FLOOR_S, LookingService
+from postmill.db.hot.looking_service import LookingService
 from postmill.model.errors import InvalidOption
 from postmill.model.events import Event
 from postmill.model.schedule.firing import due, visible_at
@@ -99,10 +99,10 @@ class Scheduler(LookingService):
         """Seconds until the next tick, or the floor; 0 when a schedule is due or has not been read."""
         row = await self._shared.fetchrow(statement("schedules_next"))
         if row is None:
-            return FLOOR_S
+            return self._floor_s
         if row[0] is None or row[0] <= 0:
             return 0.0
-        return min(FLOOR_S, float(row[0]) + SPREAD_S * random.random())  # noqa: S311
+        return min(self._floor_s, float(row[0]) + SPREAD_S * random.random())  # noqa: S311
 
     async def _tidy(self) -> None:
         if time.monotonic() >= self._tidy_at:
@@ -116,7 +116,8 @@ class Scheduler(LookingService):
         name, tick = run["name"], run["tick"]
         match run["status"]:
             case "sent":
-                self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick, msg_id=run["msg_id"])
+                made = {key: run[key] for key in ("msg_id", "call_id") if run[key] is not None}
+                self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick, **made)
             case "pending":
                 self._events.emit(Event.SCHEDULE_FIRED, schedule=name, tick=tick)
             case "skipped":

@@ -13,7 +13,7 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from postmill.client.asyncpg_connection import session_id
-from postmill.db.hot.looking_service import FLOOR_S, LookingService
+from postmill.db.hot.looking_service import LookingService
 from postmill.db.hot.outage import is_passing
 from postmill.model.events import Event
 from postmill.scheduler.command_session import CommandSession, Ended, Run
@@ -68,7 +68,7 @@ class SqlRuns(LookingService):
 
     async def _look(self) -> bool:
         """Begin what waits, as far as there is room."""
-        self._rest_s = FLOOR_S
+        self._rest_s = self._floor_s
         joined = await self._joins()
         found = await self._shared.fetchrow(statement("commands_look"))
         if not joined:

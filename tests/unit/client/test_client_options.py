@@ -18,16 +18,24 @@ from postmill.model.queue.payload import to_json
 SOURCE = Sent(17, "resize")
 
 
+def rows(statement: sending.Statement) -> list[dict[str, Any]]:
+    """What each message of a statement asks for; the statement has it by option."""
+    lists: dict[str, list[Any]] = json.loads(str(statement.arguments[3]))
+    messages = range(str(statement.arguments[0]).count("\n") + 1)
+    each = ({name: values[place] for name, values in lists.items()} for place in messages)
+    return [{name: value for name, value in found.items() if value is not None} for found in each]
+
+
 def entry(**options: Any) -> dict[str, Any]:
     """What the only message of a statement asks for."""
-    found: dict[str, Any] = json.loads(str(sending.one("q", 1, **options).arguments[3]))
+    (found,) = rows(sending.one("q", 1, **options))
     return found
 
 
 def entries(payloads: list[Any], **options: Any) -> list[list[dict[str, Any]]]:
     """The same of each message, in each statement."""
     statements = sending.many("q", payloads, **options)
-    return [[json.loads(line) for line in str(each.arguments[3]).split("\n")] for each in statements]
+    return [rows(each) for each in statements]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +142,12 @@ def test_each_option_of_many_is_a_value_or_a_function_of_the_payload() -> None:
         {"unique_key": "2", "priority": 2, "group_key": "g"},
         {"unique_key": "3", "priority": 3, "group_key": "g"},
     ]
+
+
+def test_sources_that_can_be_read_once_hold_for_each_message() -> None:
+    """The first message waited for them, and no other one."""
+    (batch,) = entries([1, 2], after=(f"x:{n}" for n in (1, 2)))
+    assert batch == [{"after": ["x:1", "x:2"]}] * 2
 
 
 def test_where_a_term_of_the_whole_statement_changes_another_one_begins() -> None:

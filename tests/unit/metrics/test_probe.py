@@ -8,12 +8,16 @@ from urllib.parse import urlsplit
 
 import uvloop
 
-from postmill.metrics.probe import METHODS, Answer, Probe
+from postmill.metrics.probe import METHODS, Answer, Ask, Probe
 from postmill.web.routes import Route
 
 
-def broken() -> Answer:
+async def broken() -> Answer:
     raise RuntimeError("no numbers")
+
+
+async def lives() -> Answer:
+    return Answer(200, b"live\n")
 
 
 async def asked(url: str, path: str) -> str:
@@ -27,7 +31,7 @@ async def asked(url: str, path: str) -> str:
 
 async def test_a_route_that_raises_is_answered_and_spares_the_others() -> None:
     """The metrics break: the answer says so, and the process is still alive to whoever asks."""
-    live = Route(METHODS, "/live", lambda: Answer(200, b"live\n"))
+    live: Route[Ask] = Route(METHODS, "/live", lives)
     probe = Probe("127.0.0.1", 0, [Route(METHODS, "/metrics", broken), live])
     url = await probe.start()
     assert (await asked(url, "/metrics")).endswith("RuntimeError: no numbers\n")
@@ -44,7 +48,7 @@ def test_a_handlers_task_factory_does_not_silence_the_probe() -> None:
         raise RuntimeError("no tasks here")
 
     async def told() -> str:
-        probe = Probe("127.0.0.1", 0, [Route(METHODS, "/live", lambda: Answer(200, b"live\n"))])
+        probe = Probe("127.0.0.1", 0, [Route(METHODS, "/live", lives)])
         url = await probe.start()
         loop = asyncio.get_running_loop()
         loop.set_task_factory(refusing)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from postmill.cli.call_options import callee_options, check_callee
 from postmill.cli.options import (
     Duration,
     Whole,
@@ -20,7 +21,7 @@ from postmill.cli.options import (
 if TYPE_CHECKING:
     from postmill.cli.session import Session
 
-COLUMNS = ("call_id", "state", "method", "url", "status_code", "attempts", "at", "error")
+COLUMNS = ("call_id", "state", "method", "function", "url", "status_code", "attempts", "at", "error")
 STATES = ("waiting", "running", "retrying", "answered", "failed", "unknown")
 
 
@@ -34,7 +35,7 @@ def calls() -> None:
 @embedded_option
 @global_options
 @click.pass_obj
-def run(session: Session, *, probe_port: int | None, probe_host: str, embedded: bool) -> None:
+def run(session: Session, *, probe: tuple[str, int] | None, embedded: bool) -> None:
     """Make calls until Ctrl-C or SIGTERM.
 
     The first signal lets calls that run end, for up to 10 s; a second one cuts them. postmill serve and
@@ -58,7 +59,7 @@ def run(session: Session, *, probe_port: int | None, probe_host: str, embedded: 
             settings,
             where,
             lambda running: session.output.note(f"Stopping: {running} calls run."),
-            None if probe_port is None else (probe_host, probe_port),
+            probe,
         )
 
 
@@ -93,9 +94,7 @@ def show(session: Session, call_id: int) -> None:
 
 @calls.command("create-queue")
 @click.argument("name")
-@click.option("--function", metavar="NAME", help="Call this function of the project, with its service key.")
-@click.option("--url", metavar="URL", help="Call this URL, with exactly the given headers.")
-@click.option("-H", "--header", "headers", multiple=True, metavar="'NAME: VALUE'", help="A header to send.")
+@callee_options
 @click.option(
     "--workers", type=Whole(1), default=4, show_default=True, help="Calls at once, over all processes."
 )
@@ -110,7 +109,7 @@ def create_queue(
     *,
     function: str | None,
     url: str | None,
-    headers: tuple[str, ...],
+    headers: dict[str, str],
     workers: int,
     max_attempts: int,
     timeout: float,
@@ -119,18 +118,9 @@ def create_queue(
     from postmill.cli.terminal.text import encoded
     from postmill.db.tools import calls as tools
 
-    if (function is None) == (url is None):
-        raise click.UsageError("Give --function or --url.")
-    given = encoded(dict(_header(text) for text in headers))
+    check_callee(function, url)
     with session.database() as connection:
-        tools.create_queue(connection, name, function, url, given, workers, max_attempts, timeout)
+        tools.create_queue(connection, name, function, url, encoded(headers), workers, max_attempts, timeout)
     session.output.did(
         {"queue": name, "workers": workers}, f"{name} calls {function or url}, {workers} at once."
     )
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon:
-        raise click.UsageError(f"{text!r} is no header: write 'Accept: application/json'.")
-    return name.strip(), value.strip()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmill.cli.dev_child import Child
-from postmill.cli.options import calls_option, global_options, schedules_option
+from postmill.cli.options import calls_option, global_options, probe_options, schedules_option
 from postmill.model.config.project_file import FILE_NAME
 from postmill.service.stop_requests import StopRequests
 
@@ -40,9 +40,10 @@ killed. 10 s: the developer is waiting for the change, and what is cut off comes
 @click.option("--no-reload", is_flag=True, help="Do not watch the files.")
 @schedules_option
 @calls_option
+@probe_options
 @global_options
 @click.pass_obj
-def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
+def dev(session: Session, path: Path | None, *, no_reload: bool, probe: tuple[str, int] | None) -> None:
     """Run everything for development: database, schema, and the functions and workers found in PATH.
 
     PATH is a file or a folder (default: the project's). Functions are in its folder named functions, or it is
@@ -61,7 +62,7 @@ def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
         project_lock.held(settings.project_dir, "dev", address.masked),
     ):
         app.prepare(settings, address)
-        development = _Development(session, place, address)
+        development = _Development(session, place, address, probe)
         development.hear_signals()
         session.tell_database(settings, address)
         development.run(reload=not no_reload)
@@ -70,7 +71,10 @@ def dev(session: Session, path: Path | None, *, no_reload: bool) -> None:
 class _Development:
     """The child processes, and what makes them start again."""
 
-    def __init__(self, session: Session, place: Path, address: Address) -> None:
+    def __init__(
+        self, session: Session, place: Path, address: Address, probe: tuple[str, int] | None
+    ) -> None:
+        """``probe``: its host and port. The functions have it, or the workers where there are none."""
         self.session = session
         self.place = place
         self.address = address
@@ -78,6 +82,8 @@ class _Development:
         """The folder of functions; None as long as there is none."""
         self.functions_files: Watch | None = None
         """The files of functions and settings, as they were at the last start of the function host."""
+        self.probe = [] if probe is None else ["--probe-host", probe[0], "--probe-port", str(probe[1])]
+        """The options of the probe, for the child that has it."""
         self.workers_child = Child("the workers")
         self.functions_child = Child("the functions")
         self.calls_child = Child("what makes calls")
@@ -127,6 +133,7 @@ class _Development:
         arguments = [str(folder), "--project", str(self.session.settings.project_dir)]
         arguments += ["--reload"] if reload else []
         arguments += ["--optional-env-file", str(folder / VARIABLES)]
+        arguments += self.probe if not self.workers_child.runs else []
         self.functions_files = self._watch_of_functions()
         self.functions_child.start(["serve", *arguments], self._environment())
 
@@ -154,7 +161,8 @@ class _Development:
         if found:
             names = [target.name for target in found]
             self.session.output.note("Workers: " + ", ".join(names))
-            self.workers_child.start(["worker", "run", *names], self._environment(found))
+            probe = self.probe if self.functions is None else []
+            self.workers_child.start(["worker", "run", *names, *probe], self._environment(found))
         elif self.functions is None and not problems:
             self.session.output.note(
                 f"No worker in {self.place} yet: postmill init makes an example. Waiting."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,9 +12,18 @@ from postmill.model.errors import InvalidOption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from psycopg import Connection
+
     from postmill.cli.options import AnyCallable
     from postmill.cli.session import Session
     from postmill.db.tools.facades import Facade
+    from postmill.db.tools.migrate import Report
+
+
+ALONE = ("--status", "--uninstall", "--remove-facade", "--remove-roles")
+TOGETHER = ("--sql", "--facade", "--roles")
+UNINSTALL = "This removes schema postmill with its history from {}. Queues stay."
+REMOVE_ROLES = "This removes the roles postmill_..., and their rights in {}."
 
 
 def _facades(_: click.Context, __: click.Parameter, names: tuple[str, ...]) -> list[Facade]:
@@ -33,6 +42,8 @@ def _facade_option(name: str, parameter: str, text: str) -> Callable[[AnyCallabl
 @click.option("--status", is_flag=True, help="Show what is installed, and run nothing.")
 @click.option("--sql", "as_sql", is_flag=True, help="Print what would run, and run nothing.")
 @click.option("--uninstall", is_flag=True, help="Remove schema postmill and its facades; queues stay.")
+@click.option("--roles", is_flag=True, help="Also make the roles postmill_... and grant each what it needs.")
+@click.option("--remove-roles", is_flag=True, help="Remove these roles and their rights in this database.")
 @click.option("--force", is_flag=True, help="With --uninstall: also when dead letters would be lost.")
 @yes_option
 @json_option
@@ -46,6 +57,8 @@ def migrate(
     status: bool,
     as_sql: bool,
     uninstall: bool,
+    roles: bool,
+    remove_roles: bool,
     force: bool,
     yes: bool,
 ) -> None:
@@ -56,30 +69,54 @@ def migrate(
     from postmill import app
     from postmill.db.tools import migrate as migrations
 
-    _check_alone(
-        {"--status": status, "--uninstall": uninstall, "--remove-facade": unwanted},
-        {"--sql": as_sql, "--facade": wanted},
-    )
+    _check_alone(click.get_current_context())
     with app.bare_connection(session.settings) as (address, connection):
         if status:
             session.output.rows(migrations.state(connection), ("part", "state", "detail"))
             return
         if as_sql:
-            click.echo(migrations.pending_sql(connection, wanted=wanted), nl=False)
+            click.echo(_script(connection, wanted, roles=roles), nl=False)
             return
+        if uninstall or remove_roles:
+            session.output.confirm((UNINSTALL if uninstall else REMOVE_ROLES).format(address.masked), yes=yes)
         if uninstall:
-            question = f"This removes schema postmill with its history from {address.masked}. Queues stay."
-            session.output.confirm(question, yes=yes)
             report = migrations.uninstall(connection, force=force)
-        elif unwanted:
-            report = migrations.remove_facades(connection, unwanted)
+        elif unwanted or remove_roles:
+            report = _removed(connection, unwanted)
         else:
-            report = migrations.migrate(connection, wanted=wanted)
+            report = _installed(connection, wanted, roles=roles)
     session.output.rows([{"step": step} for step in report.steps], ("step",), empty="Nothing to do.")
 
 
-def _check_alone(alone: dict[str, object], together: dict[str, object]) -> None:
-    """Refuse an option that goes ``alone`` when another one is given too."""
-    given = [name for name, value in (alone | together).items() if value]
-    if len(given) > 1 and given[0] in alone:
-        raise InvalidOption(f"{given[0]} and {given[1]} exclude each other.")
+def _check_alone(context: click.Context) -> None:
+    """Refuse an option that goes alone when another one is given that says what to do."""
+    names = {parameter.name: parameter.opts[0] for parameter in context.command.params}
+    given = [
+        names[name] for name, value in context.params.items() if value and names[name] in ALONE + TOGETHER
+    ]
+    for name in ALONE:
+        if name in given and len(given) > 1:
+            other = next(each for each in given if each != name)
+            raise InvalidOption(f"{name} and {other} exclude each other.")
+
+
+def _script(connection: Connection[Any], wanted: list[Facade], *, roles: bool) -> str:
+    from postmill.db.tools import migrate
+    from postmill.db.tools import roles as the_roles
+
+    return migrate.pending_sql(connection, wanted=wanted) + (the_roles.grant_sql() if roles else "")
+
+
+def _installed(connection: Connection[Any], wanted: list[Facade], *, roles: bool) -> Report:
+    from postmill.db.tools import migrate
+    from postmill.db.tools import roles as the_roles
+
+    return (the_roles.grant if roles else migrate.migrate)(connection, wanted=wanted)
+
+
+def _removed(connection: Connection[Any], unwanted: list[Facade]) -> Report:
+    """Facades; the roles when none is named."""
+    from postmill.db.tools import migrate
+    from postmill.db.tools import roles as the_roles
+
+    return migrate.remove_facades(connection, unwanted) if unwanted else the_roles.remove(connection)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from postmill.cli import completion
+from postmill.cli.call_options import callee_options, check_callee
 from postmill.cli.message_options import asked, delay_option, message_options
 from postmill.cli.options import (
     AnyCallable,
@@ -33,13 +34,13 @@ COLUMNS = (
     "state",
     "recurrence",
     "timezone",
-    "queue",
+    "fires",
     "next_at",
     "last_at",
     "last_status",
     "problem",
 )
-RUN_COLUMNS = ("tick", "status", "msg_id", "ended_at", "reason")
+RUN_COLUMNS = ("tick", "status", "msg_id", "call_id", "ended_at", "reason")
 _name = click.argument("name", shell_complete=completion.schedules)
 
 
@@ -62,7 +63,7 @@ def _rule(name: str, choices: Sequence[str], default: str, text: str) -> Callabl
 
 @click.group(no_args_is_help=True)
 def schedule() -> None:
-    """Send messages and run SQL again and again: list, add, pause, run and remove schedules."""
+    """Send messages, make calls and run SQL again and again: list, add, pause, run and remove schedules."""
 
 
 @schedule.command("list")
@@ -104,7 +105,7 @@ def show(session: Session, name: str) -> None:
 @global_options
 @click.pass_obj
 def runs(session: Session, name: str, limit: int) -> None:
-    """List the last runs of a schedule, and what became of their messages."""
+    """List the last runs of a schedule, and what became of their messages, calls or SQL."""
     from postmill.db.tools import schedules
 
     with session.database() as connection:
@@ -159,21 +160,62 @@ def add(session: Session, /, name: str, when: str, queue: str, payload: str, **o
 @json_option
 @global_options
 @click.pass_obj
-def add_sql(session: Session, /, name: str, when: str, command: str, **options: str) -> None:
+def add_sql(session: Session, /, name: str, when: str, command: str, **options: Any) -> None:
     """Run SQL whenever SCHEDULE says; a schedule of that NAME is changed.
 
     It runs as the user of the database who adds it. A process runs the commands of its own login; those of
     other users need a login with the role postmill_scheduler.
     """
+    from postmill.client import Client, scheduling
     from postmill.db.tools import schedules
-    from postmill.model.schedule.recurrence import recurrence, zone_of
+    from postmill.model.schedule.recurrence import recurrence
 
-    words, _ = recurrence(when).explain(), zone_of(options["timezone"])
-    how = [options[rule] for rule in ("timezone", "overlap", "catch_up")]
+    scheduling.commanding(name, command, when, **options)  # a mistake must not start a database
+    words = recurrence(when).explain()
     with session.database() as connection:
-        schedules.put_sql(connection, name, when, command, *how)
+        Client(connection).schedule_sql(name, command, when, **options)
         run_as = schedules.one(connection, name)["run_as"]
     session.output.did({"schedule": name, "run_as": run_as, "means": words}, f"{name}: {words}, as {run_as}.")
+
+
+@schedule.command("add-call")
+@click.argument("name")
+@click.argument("when", metavar="SCHEDULE")
+@callee_options
+@click.option("--body", metavar="JSON", help="What is sent; by default nothing.")
+@click.option("--method", default="POST", show_default=True, metavar="METHOD", help="Of HTTP.")
+@click.option("--timeout", type=Duration(), default="5s", show_default=True, help="Of each attempt.")
+@click.option("--max-attempts", type=Whole(1, 100), default=1, show_default=True, help="Of each call.")
+@_tick_options(
+    overlap="While the call of the last tick has not ended: make none, one that waits for it, or one "
+    "at once.",
+    catch_up="Of ticks that passed while nothing ran: make no call, one for all of them, or all.",
+)
+@click.option("--jitter", type=Duration(), default="0s", metavar="TIME", help="Call up to so much later.")
+@json_option
+@global_options
+@click.pass_obj
+def add_call(session: Session, /, name: str, when: str, body: str | None, **options: Any) -> None:
+    """Call a URL or a function whenever SCHEDULE says; a schedule of that NAME is changed.
+
+    Each call is made as the role of the database who adds it, where serve, dev or calls run makes calls.
+    """
+    import msgspec
+
+    from postmill.cli.terminal.json_lines import checked
+    from postmill.client import Client, scheduling
+    from postmill.db.tools import schedules
+    from postmill.model.schedule.recurrence import recurrence
+
+    check_callee(options["function"], options["url"])
+    how = {**options, "body": None if body is None else msgspec.Raw(checked(body.encode(), ""))}
+    scheduling.calling(name, when, **how)  # a mistake must not start a database
+    words = recurrence(when).explain()
+    with session.database() as connection:
+        Client(connection).schedule_call(name, when, **how)
+        made = schedules.one(connection, name)
+    shown = {"schedule": name, "fires": made["fires"], "run_as": made["run_as"], "means": words}
+    session.output.did(shown, f"{name}: {words}, {made['fires']}, as {made['run_as']}.")
 
 
 @schedule.command()
@@ -183,8 +225,8 @@ def add_sql(session: Session, /, name: str, when: str, command: str, **options: 
 def work(session: Session, *, embedded: bool) -> None:
     """Fire schedules and run their SQL commands until Ctrl-C or SIGTERM, and nothing else.
 
-    For a process whose login has nothing but the role postmill_scheduler: it runs the commands of other
-    users. Messages are sent by processes that may send them.
+    For a process whose login has nothing but the role postmill_scheduler (see postmill migrate --roles): it
+    runs the commands of other users, and sends messages without the right to read them.
     """
     from postmill import app
     from postmill.cli.terminal import log_lines, streams
@@ -206,7 +248,7 @@ def run(session: Session, name: str) -> None:
 
     with session.database() as connection:
         sent = Client(connection).run_schedule(name)
-    said = f"{name} has sent message {sent:d}." if sent is not None else f"The command of {name} will run."
+    said = f"{name} has sent message {sent:d}." if sent is not None else f"{name} has fired."
     session.output.did({"schedule": name, "msg_id": sent and int(sent)}, said)
 
 

@@ -100,7 +100,7 @@ def grant(session: Session, names: tuple[str, ...], role: str) -> None:
 @global_options
 @click.pass_obj
 def revoke(session: Session, names: tuple[str, ...], role: str) -> None:
-    """Take secrets from a role: calls that it asks for from now on can't use them."""
+    """Take secrets from a role: no call of its, and none of its call queues, has them from now on."""
     from postmill.db.tools import calls
 
     with session.database() as connection:

@@ -15,6 +15,7 @@ from postmill.cli.options import (
     embedded_option,
     env_file_option,
     global_options,
+    probe_options,
     schedules_option,
 )
 from postmill.model.errors import AlreadyStarted, NotFound, Refused
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 )
 @schedules_option
 @calls_option
+@probe_options
 @embedded_option
 @global_options
 @click.pass_obj
@@ -57,6 +59,7 @@ def serve(
     on_demand: bool,
     env_file: Path | None,
     optional_env_file: Path | None,
+    probe: tuple[str, int] | None,
     embedded: bool,
 ) -> None:
     """Serve the functions of FOLDER (default: functions) until Ctrl-C or SIGTERM.
@@ -79,6 +82,7 @@ def serve(
         on_listening=announcement.made,
         on_stop=announcement.stopping,
         identity=identity,
+        probe=probe,
     )
     app.check_database_is_named(settings, embedded=embedded)
     _run(session, settings, how)

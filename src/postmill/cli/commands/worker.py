@@ -56,9 +56,7 @@ def worker() -> None:
 @embedded_option
 @global_options
 @click.pass_obj
-def run(
-    session: Session, targets: tuple[str, ...], *, probe_port: int | None, probe_host: str, embedded: bool
-) -> None:
+def run(session: Session, targets: tuple[str, ...], *, probe: tuple[str, int] | None, embedded: bool) -> None:
     """Run one or more workers until Ctrl-C or SIGTERM.
 
     MODULE:NAME is an importable module and the worker's name in it, such as worker:greet. Several share one
@@ -73,7 +71,6 @@ def run(
     is_child = dev_child.end_with_parent()
     settings = session.settings
     log_lines.configure(settings.log_level, settings.log_format, development=is_child)
-    probe = None if probe_port is None else (probe_host, probe_port)
     app.run_workers(
         settings,
         targets,

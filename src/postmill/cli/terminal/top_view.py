@@ -33,7 +33,7 @@ SECTIONS = {
     ),
     "held_up": ("queue", "group", "held_up_by"),
     "workers": ("worker", "queue", "state", "in_flight", "max_concurrent", "host", "pid", "heartbeat_age_s"),
-    "schedules": ("schedule", "state", "queue", "next_at", "last_at", "last_status", "problem"),
+    "schedules": ("schedule", "state", "fires", "next_at", "last_at", "last_status", "problem"),
     "calls": ("host", "running", "waiting", "failed", "last_error"),
     "failures": ("failed_at", "queue", "msg_id", "attempt", "kind", "error"),
 }
@@ -86,10 +86,12 @@ def _parts(frame: Frame) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _shown(row: Mapping[str, Any], columns: Sequence[str]) -> dict[str, Any]:
-    """The values of ``columns``; two fields that belong together are shown in one."""
+    """The values of ``columns``; fields that belong together, or that never both matter, are shown in one."""
     error = f"{row.get('error_type') or ''}: {row.get('error_message') or ''}".strip(": ")
     queue = f"{row['queue']} (paused)" if row.get("paused") else row.get("queue")
-    return {column: {**row, "error": error, "queue": queue}[column] for column in columns}
+    problem = row.get("problem") or row.get("last_error")
+    all_of_it = {**row, "error": error, "queue": queue, "problem": problem}
+    return {column: all_of_it[column] for column in columns}
 
 
 def _style(row: Mapping[str, Any], column: str, text: str) -> str:

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from postmill.service.outage import Outage
 
 FLOOR_S = 15.0
-"""The longest rest, in seconds, unless a service has another: each process asks four times a minute."""
+"""The longest rest where no notifications arrive, in seconds, unless a service has another: each process asks
+four times a minute.
+"""
+QUIET_S = 30.0
+"""The longest rest where they do arrive, in seconds. Twenty idle processes that claim messages, fire
+schedules and make calls stay below the 20 statements a second that are promised.
+"""
 
 
 class LookingService(Service):
@@ -77,7 +83,7 @@ class LookingService(Service):
 
     @property
     def _floor_s(self) -> float:
-        return FLOOR_S
+        return QUIET_S if self._listens else FLOOR_S
 
     def _told(self) -> None:
         """A notification has come, or the connection that would bring it has ended."""

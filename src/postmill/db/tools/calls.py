@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from postmill.model.config.address import Address
 
 LATE_S = 60.0
-"""A call that has waited for so many seconds is reported. A process that makes calls takes one within 15 s:
+"""A call that has waited for so many seconds is reported. A process that makes calls takes one within 30 s:
 after a minute there is none, or its hosts are too slow.
 """
 HOSTS = 10
@@ -55,7 +55,14 @@ def revoke_secret(connection: Connection, secret: str, role: str) -> None:
 
 
 def checked(connection: Connection, _: Address) -> Finding:
-    """Whether calls are made: a check of ``postmill doctor``."""
+    """Whether calls are made, and could be by the connected user: a check of ``postmill doctor``."""
+    missing = [row["wanted"] for row in connection.execute(statement("check_call_privileges"))]
+    if missing:
+        user = connection.info.user
+        fix = (
+            f"As the owner give {user} the grants for processes that make calls: postmill docs sql-functions"
+        )
+        return Finding("calls", "warn", f"{user} can't make calls: it lacks {'; '.join(missing)}", fix)
     late = connection.execute(statement("check_calls"), (LATE_S,)).fetchone()
     if late is not None and late["waiting"]:
         what = f"{late['waiting']} calls wait, the oldest for {late['oldest_s']:.0f} s"

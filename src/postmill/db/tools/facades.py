@@ -78,8 +78,9 @@ FACADES = (
     Facade(
         "cron",
         stands_for="pg_cron",
-        order="""schema own_job job job_run_details _delete_run _check _check_place _put
-                 schedule schedule_by_name schedule_in_database alter_job unschedule unschedule_by_name""",
+        order="""schema own_job removed_job _remove_job job job_run_details _delete_run
+                 _check _check_place _put schedule schedule_by_name schedule_in_database
+                 alter_job unschedule unschedule_by_name""",
         places=("schema cron",),
         by_itself=True,
     ),
@@ -96,6 +97,24 @@ FACADES = (
         stands_for="Supabase Queues",
         order="schema _check send send_batch read pop archive delete",
         places=("schema pgmq_public",),
+    ),
+    Facade(
+        "vault",
+        stands_for="Supabase Vault",
+        order="schema decrypted_secrets secrets _refuse create_secret update_secret _refuse_write",
+        places=("schema vault",),
+    ),
+    Facade(
+        "supaqueue",
+        stands_for="Supaqueue",
+        order="""schema job_status _no_workers _held_until _queue_id _job_id _worker_id _queue_of
+                 _number_of listed_job worker_numbers _call_queue queue _state_outside _known_job
+                 _payload job _numbers worker _first_message current_job job_dependencies _queue_of_id
+                 _job_of_id _refuse_given _refuse_change _add_queue _change_queue _remove_queue
+                 _set_workers _add_worker _remove_worker _tidy_jobs _add_job _lock_waiting _set_due
+                 _change_job _remove_job _waits_for _block _add_dependency _remove_dependency
+                 _leave_claim _succeed _fail _end_current_job end_current_job process_jobs list_jobs""",
+        places=("schema supaqueue", "function public.end_current_job(uuid, boolean, boolean)"),
     ),
     Facade(
         "supaworker",

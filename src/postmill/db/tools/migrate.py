@@ -62,7 +62,7 @@ def migrate(connection: psycopg.Connection[Any], *, wanted: Sequence[Facade] = (
     _check_connection(connection)
     done: list[str] = []
     deadlocks = 0
-    with _errors_in_words(connection):
+    with errors_in_words(connection):
         while migration_plan.pending(_installed(connection), wanted):
             try:
                 done += _next_step(connection, wanted)
@@ -76,9 +76,9 @@ def migrate(connection: psycopg.Connection[Any], *, wanted: Sequence[Facade] = (
 def _next_step(connection: psycopg.Connection[Any], wanted: Sequence[Facade]) -> Sequence[str]:
     """Run the next step in a transaction; its names. None when another process has done it meanwhile."""
     with connection.transaction():
-        _execute(connection, statement("migration_lock"))
+        execute(connection, statement("migration_lock"))
         for step in migration_plan.pending(_installed(connection), wanted)[:1]:
-            _execute(connection, step.sql)
+            execute(connection, step.sql)
             return step.names
     return ()
 
@@ -89,7 +89,7 @@ def pending_sql(connection: psycopg.Connection[Any], *, wanted: Sequence[Facade]
     Raises as :func:`migrate` does.
     """
     _check_connection(connection)
-    with _errors_in_words(connection):
+    with errors_in_words(connection):
         pending = migration_plan.pending(_installed(connection), wanted)
         return "\n".join(step.script for step in pending)
 
@@ -100,8 +100,8 @@ def remove_facades(connection: psycopg.Connection[Any], unwanted: Sequence[Facad
     Raises :class:`Refused` when something that is not ours is built on one of them.
     """
     _check_connection(connection)
-    with _errors_in_words(connection), connection.transaction():
-        _execute(connection, statement("migration_lock"))
+    with errors_in_words(connection), connection.transaction():
+        execute(connection, statement("migration_lock"))
         components = _installed(connection).components
         present = [facade for facade in unwanted if facade.component in components]
         _remove(connection, present)
@@ -110,7 +110,7 @@ def remove_facades(connection: psycopg.Connection[Any], unwanted: Sequence[Facad
 
 def state(connection: psycopg.Connection[Any]) -> list[dict[str, str]]:
     """What is installed: schema postmill, pgmq and each facade; see :func:`migration_plan.states`."""
-    with _errors_in_words(connection):
+    with errors_in_words(connection):
         return migration_plan.states(_installed(connection))
 
 
@@ -159,8 +159,8 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
     Raises :class:`Refused` when dead letters that were not replayed would be lost, unless ``force``.
     """
     _check_connection(connection)
-    with _errors_in_words(connection), connection.transaction():
-        _execute(connection, statement("migration_lock"))
+    with errors_in_words(connection), connection.transaction():
+        execute(connection, statement("migration_lock"))
         installed = _installed(connection)
         if not installed.migrator:
             return Report(())
@@ -168,7 +168,7 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
             _check_no_dead_letters(connection)
         present = [facade for facade in facades.FACADES if facade.component in installed.components]
         _remove(connection, present)
-        _execute(connection, statement("uninstall"))
+        execute(connection, statement("uninstall"))
     return Report((*(facade.component for facade in present), "schema postmill"))
 
 
@@ -176,23 +176,24 @@ def _remove(connection: psycopg.Connection[Any], unwanted: Sequence[Facade]) -> 
     for facade in unwanted:
         try:
             if facade.before_removal is not None:
-                _execute(connection, statement(facade.before_removal))
-            _execute(connection, statement("facade_remove").replace("{facade}", facade.name))
+                execute(connection, statement(facade.before_removal))
+            execute(connection, statement("facade_remove").replace("{facade}", facade.name))
         except psycopg.errors.DependentObjectsStillExist as error:
             raise facades.in_use(facade, error.diag.message_detail or str(error)) from error
 
 
 def _installed(connection: psycopg.Connection[Any]) -> Installed:
-    present = _rows(connection, statement("migrator_present"))[0]
-    rows = _rows(connection, statement("migrator_state")) if present["installed"] else []
+    present = rows(connection, statement("migrator_present"))[0]
+    steps = rows(connection, statement("migrator_state")) if present["installed"] else []
     return Installed(
         migrator=present["installed"],
         pgmq=pgmq.is_present(connection),
         occupants=[
-            Occupant(**row) for row in _rows(connection, statement("facade_occupants"), facades.PLACES)
+            Occupant(**row) for row in rows(connection, statement("facade_occupants"), facades.PLACES)
         ],
-        migrations={row["name"]: row["sha256"] for row in rows if row["number"] is not None},
-        components={row["name"]: row["sha256"] for row in rows if row["number"] is None},
+        roles=frozenset(present["roles"]),
+        migrations={row["name"]: row["sha256"] for row in steps if row["number"] is not None},
+        components={row["name"]: row["sha256"] for row in steps if row["number"] is None},
     )
 
 
@@ -211,7 +212,7 @@ def _check_connection(connection: psycopg.Connection[Any]) -> None:
 
 
 def _check_no_dead_letters(connection: psycopg.Connection[Any]) -> None:
-    count = _rows(connection, statement("dead_letters_count"))[0]["count"]
+    count = rows(connection, statement("dead_letters_count"))[0]["count"]
     if count:
         raise Refused(
             f"{count} dead letters would be lost.",
@@ -220,18 +221,20 @@ def _check_no_dead_letters(connection: psycopg.Connection[Any]) -> None:
         )
 
 
-def _execute(connection: psycopg.Connection[Any], sql: str) -> None:
+def execute(connection: psycopg.Connection[Any], sql: str) -> None:
+    """Run one or more statements."""
     with psycopg.RawCursor(connection) as cursor:
         cursor.execute(sql.encode())
 
 
-def _rows(connection: psycopg.Connection[Any], sql: str, *arguments: object) -> list[DictRow]:
+def rows(connection: psycopg.Connection[Any], sql: str, *values: object) -> list[DictRow]:
+    """The rows of one statement."""
     with psycopg.RawCursor(connection, row_factory=dict_row) as cursor:
-        return cursor.execute(sql.encode(), arguments or None).fetchall()
+        return cursor.execute(sql.encode(), values or None).fetchall()
 
 
 @contextmanager
-def _errors_in_words(connection: psycopg.Connection[Any]) -> Iterator[None]:
+def errors_in_words(connection: psycopg.Connection[Any]) -> Iterator[None]:
     """Turn an error of Postgres into one that says what happened, why, and what to try. Errors of lost
     connections pass unchanged.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from postmill.db.tools import facades, pgmq
+from postmill.db.tools import facades, pgmq, role_grants
 from postmill.model.errors import MigrationFailed, SchemaTooNew
 from postmill.sql.catalog import scripts, statement
 
@@ -44,6 +44,8 @@ class Installed:
     migrator: bool
     pgmq: bool
     occupants: Sequence[Occupant]
+    roles: frozenset[str]
+    """Those named as one of :data:`role_grants.ALL_ROLES` that the server has."""
     migrations: Mapping[str, str]
     components: Mapping[str, str]
 
@@ -66,8 +68,16 @@ def pending(installed: Installed, wanted: Collection[Facade] = ()) -> list[Step]
     migrations = dict(_pending_migrations(installed))
     components = dict(_pending_components(installed, wanted, again=bool(migrations)))
     if components:
-        steps.append(_schema_step(migrations, components, wanted))
+        uses_roles = _uses_roles(installed)
+        steps.append(_schema_step(migrations, components, wanted, role_grants.grants() if uses_roles else ""))
+    elif _uses_roles(installed) and installed.components["roles"] != _digest(role_grants.grants()):
+        steps.append(Step(("roles",), _recorded(role_grants.grants(), "roles", "")))
     return steps
+
+
+def roles_step() -> Step:
+    """Make the roles that are missing, and grant each what it needs. The schema must be there."""
+    return Step(("roles",), f"{role_grants.made()}\n{_recorded(role_grants.grants(), 'roles', '')}")
 
 
 def states(installed: Installed) -> list[dict[str, str]]:
@@ -126,10 +136,11 @@ def check_not_newer(installed: Installed) -> None:
 
 
 def _schema_step(
-    migrations: Mapping[str, str], components: Mapping[str, str], wanted: Collection[Facade]
+    migrations: Mapping[str, str], components: Mapping[str, str], wanted: Collection[Facade], grants: str
 ) -> Step:
     """Migrations, functions, views and facades in one transaction: a migration drops the functions whose
-    parameters or columns change, and no other session ever sees that they are away. Their grants are kept.
+    parameters or columns change, and no other session ever sees that they are away. Their grants are kept;
+    those of Postmill's roles are given anew where this database uses them.
     """
     new = [facade for facade in wanted if facade.component in components]
     others = components.keys() - {facade.component for facade in new}
@@ -141,7 +152,13 @@ def _schema_step(
     # Functions may call each other in any order: their bodies are checked when they run.
     after = ["set local check_function_bodies = off;", *components.values(), statement("functions_private")]
     texts = [statement("rights_remember"), *migrations.values(), *after, statement("rights_restore")]
+    if grants:
+        texts.append(_recorded(grants, "roles", ""))
     return Step(names, "\n".join(texts))
+
+
+def _uses_roles(installed: Installed) -> bool:
+    return "roles" in installed.components and installed.roles.issuperset(role_grants.ALL_ROLES)
 
 
 def _pending_migrations(installed: Installed) -> Iterator[tuple[str, str]]:

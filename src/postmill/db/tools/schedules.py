@@ -53,15 +53,8 @@ def runs(connection: Connection, name: str, *, limit: int) -> list[dict[str, Any
     return connection.execute(statement("read_schedule_runs"), (name, limit)).fetchall()
 
 
-def put_sql(connection: Connection, name: str, *values: object) -> None:
-    """Make or change a schedule of a SQL command; ``values`` as the statement ``schedule_set_sql`` takes them
-    after the name.
-    """
-    connection.execute(statement("schedule_set_sql"), (name, *values))
-
-
 def checked(connection: Connection, _: Address) -> Finding:
-    """Whether every schedule that is not paused fires and its messages succeed: a check of
+    """Whether every schedule that is not paused fires, and what it fires succeeds: a check of
     ``postmill doctor``.
     """
     found = connection.execute(statement("check_schedules"), (LATE_S,)).fetchall()
@@ -84,7 +77,10 @@ def _late(rows: list[dict[str, Any]]) -> tuple[str, str]:
 
 
 def _failing(rows: list[dict[str, Any]]) -> tuple[str, str]:
-    return f"the last run failed of {_names(rows)}", f"postmill schedule runs {rows[0]['name']}"
+    first, others = rows[0], rows[1:]
+    more = f"; so did that of {_names(others)}" if others else ""
+    what = f"the last run failed of {first['name']}: {first['last_error']}{more}"
+    return what, f"postmill schedule runs {first['name']}"
 
 
 def _left_behind(rows: list[dict[str, Any]]) -> tuple[str, str]:

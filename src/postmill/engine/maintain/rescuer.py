@@ -29,9 +29,9 @@ SUSPICION_S = silence.LOCK_FREE_S + 0.1
 """Seconds until a worker whose lock is free is judged. A tenth more than the bound, so that the bound has
 surely passed by the server's clock.
 """
-LOOK_EVERY_S = 10.0
+LOOK_EVERY_S = 15.0
 """Seconds between two looks for what other workers hold. A claim may also belong to a worker that has
-stopped, or whose row is gone, which no heartbeat sees. Such a claim was left behind before, so 10 s more do
+stopped, or whose row is gone, which no heartbeat sees. Such a claim was left behind before, so 15 s more do
 no harm; and twenty idle workers stay below the 20 statements a second that are promised.
 """
 NEVER_CUT = "-infinity"

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 LONGEST_WAIT_S = 3600.0
 """The longest delay that a server can ask for with ``Retry-After``, in seconds. An hour: a server that says a
@@ -79,7 +79,15 @@ class Answer:
 
 
 class MissingSecret(LookupError):
-    """A secret that the call names is not kept where it is made, or its role was not granted it."""
+    """A secret that the call names is not kept where it is made, or its role may not use it."""
+
+    def why(self, granted: Collection[str], role: str) -> str:
+        """The reason in words; ``granted``: what ``role`` may use."""
+        if str(self) in granted:
+            return f"there is no secret {self} where the call is made"
+        return (
+            f"role {role} may not use the secret {self} any more: postmill secrets grant {self} --to {role}"
+        )
 
 
 def filled(text: str, secrets: Mapping[str, str]) -> str:

@@ -27,6 +27,14 @@ class FunctionHost:
     url: str
     bearer: str = field(repr=False)
 
+    def call(
+        self, function: str, method: str, headers: Mapping[str, str], body: bytes | None, timeout_s: float
+    ) -> Call:
+        """The call of a function, with the key. The headers may not name another one."""
+        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
+        headers["Authorization"] = f"Bearer {self.bearer}"
+        return Call(method, f"{self.url}/functions/v1/{function}", headers, body, timeout_s)
+
 
 @dataclass(frozen=True, slots=True)
 class CallQueue:
@@ -40,7 +48,9 @@ class CallQueue:
     max_attempts: int
     timeout_s: float
     secrets: tuple[str, ...] = ()
-    """Secrets that may be filled in."""
+    """Secrets that its URL and headers name."""
+    role: str = ""
+    """The role that has made it, or changed it last: its secrets are filled in."""
 
     def call_of(self, payload: str, host: FunctionHost | None, secrets: Mapping[str, str]) -> Call:
         """The call for a message. The key goes to functions of the project only; a URL gets exactly the
@@ -53,10 +63,7 @@ class CallQueue:
             return Call("POST", filled(self.url or "", secrets), headers, payload.encode(), self.timeout_s)
         if host is None:
             raise Retry("functions are served nowhere: postmill serve or postmill dev")
-        headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
-        headers["Authorization"] = f"Bearer {host.bearer}"
-        url = f"{host.url}/functions/v1/{self.function}"
-        return Call("POST", url, headers, payload.encode(), self.timeout_s)
+        return host.call(self.function, "POST", headers, payload.encode(), self.timeout_s)
 
 
 class CallFailed(Retry):

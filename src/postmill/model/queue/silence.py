@@ -8,7 +8,7 @@ from __future__ import annotations
 
 SHOWN_S = 6.0
 """A worker is shown as active, and can be chosen to be woken, while its last heartbeat is at most this old,
-in seconds. An idle worker writes one every 3.6 to 4.4 s, and one may be late by a pruning. Nothing is taken
+in seconds. An idle worker writes one every 4 to 4.4 s, and one may be late by a pruning. Nothing is taken
 from a worker by this bound.
 """
 JUDGED_S = 10.0
@@ -20,10 +20,10 @@ LOCK_FREE_S = 1.0
 """A session lock that was found free is looked at again this much later, in seconds, and judged if it is
 still free. A worker whose connection was cut takes its lock again at once.
 """
-IDLE_BEAT_S = 2.0
-"""Seconds between two questions of an idle worker for news. Twenty idle workers then send 11 transactions/s,
-and their polls and looks 8 more: below the 20 that are promised. The messages of a killed worker are back
-after at most this long and ``LOCK_FREE_S``.
+IDLE_BEAT_S = 2.2
+"""Seconds between two questions of an idle worker for news. Twenty idle workers then send 10 transactions/s,
+their polls and looks 7 more, and their schedules and calls 2: below the 20 that are promised. The messages of
+a killed worker are back after at most this long and ``LOCK_FREE_S``.
 """
 WRITE_AFTER_S = 2.4
 """An idle worker writes its sign of life only when the last one is older than this, in seconds: a question

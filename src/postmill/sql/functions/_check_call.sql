@@ -1,6 +1,6 @@
 -- Refuses a call that can't be made: an address that is not HTTP's, headers that are no object of texts, a time limit
 -- or a number of attempts out of its range. A URL may begin with a secret.
--- Called by call and create_call_queue. Takes no locks. Errors: PM003.
+-- Called by _call_of and create_call_queue. Takes no locks. Errors: PM003.
 create or replace function postmill._check_call(
     url text, headers jsonb, timeout_ms bigint, max_attempts integer
 ) returns void

@@ -11,12 +11,13 @@ declare
     sequence constant regclass := pg_get_serial_sequence(relation::text, 'msg_id');
     given    bigint;
 begin
-    if not (has_table_privilege(relation, 'update') and has_any_column_privilege(relation, 'select')
+    if not (has_any_column_privilege(relation, 'update') and has_any_column_privilege(relation, 'select')
             and has_sequence_privilege(sequence, 'select')) then
         raise exception 'messages of queue % can''t be waited for by role %', quote_literal(queue), current_user
             using errcode = 'insufficient_privilege',
                   detail = 'A message that others wait for is marked, so its queue must be writable.',
-                  hint = format('grant select (msg_id), update on %s to %I; grant select on sequence %s to %2$I',
+                  hint = format('grant select (msg_id), update (headers) on %s to %I; '
+                                'grant select on sequence %s to %2$I',
                                 relation, current_user, sequence);
     elsif not exists (select from pg_attribute
                       where attrelid = relation and attname = 'headers' and not attisdropped) then

@@ -6,8 +6,18 @@ create or replace function postmill._drop_command() returns trigger
 language plpgsql volatile
 set search_path = ''
 as $$
+declare
+    made regprocedure;
 begin
-    execute format('drop function if exists postmill_commands.job_%s()', old.schedule_id);
+    for made in
+        select known.oid from pg_catalog.pg_proc as known
+        where known.proname between format('job_%s_', old.schedule_id)::name
+                                and format('job_%s_g', old.schedule_id)::name
+          and known.pronamespace = 'postmill_commands'::regnamespace and known.pronargs = 0
+          and known.proowner = to_regrole(quote_ident(old.run_as))
+    loop
+        execute format('drop function %s', made);
+    end loop;
     return null;
 exception when insufficient_privilege then
     return null;

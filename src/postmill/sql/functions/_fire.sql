@@ -1,7 +1,7 @@
 -- Sends what a schedule sends, for one tick, and writes the run down; null when the tick has a run already. `after`: a
 -- message to wait for.
--- Called by run_schedule and fire_schedules, with the schedule's row locked. Locks: what the message needs, then the
--- run. Errors: those of send.
+-- Called by run_schedule, fire_schedules and _fire_at_start, with the schedule's row locked. Locks: what the message
+-- needs, then the run. Errors: those of send.
 create or replace function postmill._fire(schedule_id bigint, tick timestamptz, visible_at timestamptz, after text)
 returns bigint
 language plpgsql volatile

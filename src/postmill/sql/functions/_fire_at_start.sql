@@ -14,6 +14,9 @@ begin
     if known.run_as is not null then
         perform postmill._fire_command(known.schedule_id, tick);
         return;
+    elsif known.target ? 'call' then
+        perform postmill._fire_call(known.schedule_id, tick, tick);
+        return;
     end if;
     last := postmill._unfinished_run(known.schedule_id);
     if last.msg_id is null or known.overlap <> 'skip' then

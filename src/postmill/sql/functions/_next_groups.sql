@@ -1,6 +1,7 @@
 -- The next groups in which a message may start at `at`, in order of their keys: those after `after_key`, and from the
--- first one again. At most `most` are looked at, and not many more than it takes to find `enough` that are not full:
--- `keys`. That is only a guess here, which saves locking the others, and `is_full` says that there are such.
+-- first one again. At most `most` are looked at, and not many more than it takes to find a place for `enough` messages,
+-- not more than `share` of them in one group: `keys`, those that are not full. That is only a guess here, which saves
+-- locking the others, and `is_full` says that there are such.
 -- `last_key`: the last one looked at; `after_key` when none stands before it either. `rank_ahead`, `rank_behind`: the
 -- first rank that waits in those after `after_key`, and in those up to it; `wrapped`: it has come to these; `is_all`:
 -- each group was looked at.
@@ -9,7 +10,7 @@
 -- Called by claim_gated. Takes no locks. Errors: none.
 create or replace function postmill._next_groups(
     queue text, limits postmill.queues, after_key text, at timestamptz, since timestamptz, oldest bigint,
-    enough integer, most integer,
+    enough integer, share integer, most integer,
     out keys text[], out is_full boolean, out is_all boolean, out last_key text,
     out rank_ahead timestamptz, out rank_behind timestamptz, out wrapped boolean, out again_at timestamptz
 )
@@ -21,6 +22,7 @@ declare
     lowest     text := after_key || chr(1);  -- no text stands between the two
     highest    text := (select max(g.group_key) from postmill.groups as g where g.queue_name = queue);
     left_over  integer := most;
+    places     integer := 0;  -- in the groups `keys`
     asked      integer;
     found      integer;
     first_rank timestamptz;
@@ -30,21 +32,23 @@ begin
     is_all := false;
     last_key := after_key;
     wrapped := false;
-    while left_over > 0 and cardinality(keys) < enough loop
-        asked := least(left_over, enough - cardinality(keys) + 16);
+    while left_over > 0 and places < enough loop
+        asked := least(left_over, (enough - places) / share + 16);
         select keys || coalesce(array_agg(next.group_key) filter (
-                   where not next.no_room and (next.frees_at <= at or next.frees_at is null)), '{}'),
-               min(next.rank), count(*), is_full or coalesce(bool_or(next.no_room), false),
+                   where next.free > 0 and (next.frees_at <= at or next.frees_at is null)), '{}'),
+               places + coalesce(sum(next.free) filter (
+                   where next.free > 0 and (next.frees_at <= at or next.frees_at is null)), 0),
+               min(next.rank), count(*), is_full or coalesce(bool_or(next.free <= 0), false),
                coalesce(max(next.group_key), last_key),
-               least(again_at, min(next.frees_at) filter (where not next.no_room and next.frees_at > at))
-        into keys, first_rank, found, is_full, last_key, again_at
+               least(again_at, min(next.frees_at) filter (where next.free > 0 and next.frees_at > at))
+        into keys, places, first_rank, found, is_full, last_key, again_at
         from (
             select g.group_key, first.rank,
                    case when g.group_key <> '' and coalesce(g.max_running, limits.group_max_running) is not null then
-                       (select count(*) from postmill.gates as held
-                         where held.queue_name = queue and held.group_key = g.group_key and held.claim_id >= oldest)
-                       >= coalesce(g.max_running, limits.group_max_running)
-                   else false end as no_room,
+                       least(share, coalesce(g.max_running, limits.group_max_running) - (
+                           select count(*) from postmill.gates as held
+                           where held.queue_name = queue and held.group_key = g.group_key and held.claim_id >= oldest))
+                   else share end as free,
                    case when rate.starts <= 1000 and g.tat = '-infinity' then
                        -- As _window_starts; where the clock was set back, _grant_starts has to see to it.
                        case when g.recent[cardinality(g.recent)] <= at then
@@ -78,7 +82,7 @@ begin
             return;
         else
             -- A round that looked at nothing would end, and what waits would be passed by.
-            exit when left_over = 0 or cardinality(keys) >= enough;
+            exit when left_over = 0 or places >= enough;
             wrapped := true;
             last_key := after_key;
             lowest := '';

@@ -45,8 +45,12 @@ begin
         select 'completed' as fate, kept.completed_at as at, kept.result, null::jsonb as letter
         from postmill.results as kept where kept.queue_name = queue and kept.msg_id = asked.id
         union all
-        select 'dead', dead.died_at, null, to_jsonb(dead) - '{message,headers}'::text[]
-        from postmill.dead_letters as dead where dead.queue_name = queue and dead.msg_id = asked.id
+        select 'dead', dead.died_at, null, to_jsonb(dead)
+        -- Without the payload: whoever may wait for the end of a message need not have the right to read it.
+        from (select letter_id, queue_name, dead_letters.msg_id, read_ct, enqueued_at, attempts, kind, reason,
+                  error_type, traceback, died_at, replayed_at, replayed_as, replayed_by
+              from postmill.dead_letters) as dead
+        where dead.queue_name = queue and dead.msg_id = asked.id
         union all
         select 'cancelled', request.cancelled_at, null,
             jsonb_build_object('reason', request.reason, 'requested_by', request.requested_by)

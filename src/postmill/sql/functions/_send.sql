@@ -16,10 +16,10 @@ as $$
 #variable_conflict use_column
 declare
     relation constant regclass := postmill._queue_table(queue);
-    sequence constant text := pg_get_serial_sequence(relation::text, 'msg_id');
+    sequence constant regclass := pg_get_serial_sequence(relation::text, 'msg_id');
     no_group text;       -- of a message without a group: '' in a queue with limits
     ids      bigint[];
-    held     boolean[];  -- by place: its key was taken
+    held     boolean[];  -- by place: its key was taken; null while none was
     taken_place bigint;
     taken_id    bigint;
     groups   text[];     -- by place, then of those that are gated
@@ -30,32 +30,35 @@ begin
     end if;
     execute format('lock table %s in row exclusive mode', relation);
     select '' into no_group from postmill.queues where queue_name = queue and num_nonnulls(max_running, starts) > 0;
-    select array_agg(nextval(sequence)), array_agg(false) into ids, held from generate_series(1, cardinality(messages));
+    select array_agg(nextval(sequence)),
+           array_agg(case when header ? 'postmill-group' then coalesce(postmill._group_of(header), no_group)
+                     else no_group end)
+    into ids, groups
+    from unnest(headers) as header;
     if unique_keys is not null then
         for taken_place, taken_id in
             select * from postmill._take_keys(lower(queue), unique_keys, ids, unique_for, on_conflict)
         loop
+            held := coalesce(held, array_fill(false, array[cardinality(ids)]));
             ids[taken_place] := taken_id;
             held[taken_place] := true;
         end loop;
     end if;
-    groups := array(
-        select case when header ? 'postmill-group' then coalesce(postmill._group_of(header), no_group) else no_group end
-        from unnest(headers) as header);
     -- Ids ascend with the place, except those of messages that are not inserted.
     execute format(
         'insert into %s (msg_id, vt, message, headers) overriding system value
          select sent.id, case when sent.after is null and sent.group_key is null then $5 else $6 end, sent.message,
              sent.headers
-         from unnest($1, $2, $3, $4, $7, $8) as sent (id, message, headers, held, after, group_key)
-         where not sent.held',
+         from (select unnest($1) as id, unnest($2) as message, unnest($3) as headers, unnest($4) as held,
+                      unnest($7) as after, unnest($8) as group_key) as sent
+         where sent.held is not true',
         relation)
     using ids, messages, headers, held, due_at, postmill._parked_until(), after, groups;
     if groups is distinct from array_fill(null::text, array[cardinality(groups)]) then
         select array_agg(sent.id), array_agg(sent.group_key)
         into gated, groups
         from unnest(ids, groups, held, after) as sent (id, group_key, held, after)
-        where not sent.held and sent.after is null and sent.group_key is not null;
+        where sent.held is not true and sent.after is null and sent.group_key is not null;
     end if;
     if gated is not null then
         perform postmill._park(queue, gated, groups, array_fill(due_at, array[cardinality(gated)]));
@@ -63,7 +66,7 @@ begin
     end if;
     if after is not null then
         perform postmill._block(
-            queue, ids, array(select case when not sent.held then sent.after end
+            queue, ids, array(select case when sent.held is not true then sent.after end
                               from unnest(held, after) with ordinality as sent (held, after, place) order by place),
             due_at, on_source_dead);
     end if;
@@ -76,7 +79,6 @@ begin
                         as sent (id, message, headers, held, place)
                     where held order by id, place desc) as sent) as replaced;
     end if;
-    return query select sent.id, sent.held
-    from unnest(ids, held) with ordinality as sent (id, held, place) order by sent.place;
+    return query select sent.id, coalesce(sent.held, false) from (select unnest(ids), unnest(held)) as sent (id, held);
 end
 $$;

@@ -21,6 +21,9 @@ as $$
 #variable_conflict use_column
 declare
     expiry     constant timestamptz := postmill.now() + unique_for;
+    some_held  constant boolean := exists (
+        select from postmill.unique_keys as known where known.queue_name = queue and known.unique_key = any (keys));
+    many       bigint;  -- keys that were inserted at once
     wanted     text[];
     wanted_ids bigint[];
     taken      text[] := '{}';
@@ -28,6 +31,12 @@ declare
     held_ids   bigint[] := '{}';
     waiting    bigint[];
 begin
+    if not some_held and cardinality(keys) >= 10 then
+        many := postmill._insert_keys(queue, keys, ids, expiry);
+        if many = cardinality(keys) then
+            return;
+        end if;
+    end if;
     select coalesce(array_agg(given.key), '{}'), array_agg(given.id)
     into wanted, wanted_ids
     from (select distinct on (1) each.key collate "C" as key, each.id
@@ -36,16 +45,12 @@ begin
         raise exception 'two messages of the batch have the same unique key'
             using errcode = 'PM007', hint = 'Send one message a key, or with on_conflict => ''skip''.';
     end if;
-    if exists (
-        select from postmill.unique_keys as known where known.queue_name = queue and known.unique_key = any (wanted)
-    ) then
-        if on_conflict <> 'replace' then
-            select coalesce(array_agg(owner.unique_key), '{}'), coalesce(array_agg(owner.msg_id), '{}')
-            into held, held_ids
-            from postmill._held_keys(queue, wanted) as owner;
-        end if;
-    elsif cardinality(wanted) >= 10 then
-        taken := postmill._insert_keys(queue, wanted, wanted_ids, expiry);
+    if many is not null then
+        taken := wanted;
+    elsif some_held and on_conflict <> 'replace' then
+        select coalesce(array_agg(owner.unique_key), '{}'), coalesce(array_agg(owner.msg_id), '{}')
+        into held, held_ids
+        from postmill._held_keys(queue, wanted) as owner;
     end if;
     if cardinality(taken) + cardinality(held) < cardinality(wanted) then
         with inserted as (

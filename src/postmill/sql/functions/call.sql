@@ -22,26 +22,14 @@ language plpgsql volatile
 set search_path = ''
 as $$
 declare
-    asked  constant jsonb := coalesce(headers, '{}');
-    limit_ms constant bigint := ceil(extract(epoch from timeout) * 1000);
-    verb   constant text := upper(method);
-    typed  jsonb := '{}';
-    made   bigint;
+    asked record;
+    made  bigint;
 begin
-    if coalesce(verb not in ('GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'HEAD'), true) then
-        raise exception '% is no method of a call', coalesce(quote_literal(left(method, 100)), 'null')
-            using errcode = 'PM003', hint = 'One of GET, POST, PUT, PATCH, DELETE and HEAD.';
-    end if;
-    perform postmill._check_call(coalesce(url, ''), asked, limit_ms, max_attempts);
-    if body is not null and not exists (select from jsonb_object_keys(asked) as name
-                                        where lower(name) = 'content-type') then
-        typed := '{"Content-Type": "application/json"}';
-    end if;
+    asked := postmill._call_of(coalesce(url, ''), body, method, params, headers, timeout, max_attempts);
     insert into postmill.calls (method, url, headers, body, timeout_ms, max_attempts, idempotency_key)
-    values (verb, postmill._with_params(url, params), typed || asked, convert_to(body::text, 'UTF8'), limit_ms,
-            max_attempts, case when call.max_attempts > 1
-                               then coalesce(call.idempotency_key, gen_random_uuid()::text)
-                               else call.idempotency_key end)
+    values (asked.verb, asked.address, asked.fields, asked.content, asked.timeout_ms, max_attempts,
+            case when call.max_attempts > 1 then coalesce(call.idempotency_key, gen_random_uuid()::text)
+                 else call.idempotency_key end)
     returning call_id into made;
     perform pg_notify('postmill:calls', '');
     return made;

@@ -1,7 +1,7 @@
 -- Takes the next command that waits and that this login may run: its run is `running` from here on, in this session,
 -- which holds the run's lock. No row when none waits. `command` is set where the command is the login's own; else
--- `function` is what to call. Of a schedule whose runs may not overlap one runs at a time: the schedule's row is locked
--- first, what runs is looked up in a statement of its own.
+-- `function` is what call_command is to call. Of a schedule whose runs may not overlap one runs at a time: the
+-- schedule's row is locked first, what runs is looked up in a statement of its own.
 -- Called by: the scheduler, in the session that will run it. Locks: the schedule's row, skipping locked ones; the run;
 -- then the session lock. Errors: none of its own.
 create or replace function postmill.claim_command()
@@ -36,7 +36,8 @@ begin
         returning run.tick into tick;
         name := due.name;
         command := case when due.run_as = session_user then due.command end;
-        function := postmill._command_function(due.schedule_id);
+        function := (select made.proname from pg_catalog.pg_proc as made
+                     where made.oid = postmill._command_function(due.schedule_id, due.run_as));
         return next;
         return;
     end loop;

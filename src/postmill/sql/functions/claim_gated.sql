@@ -41,6 +41,9 @@ declare
     relation constant regclass := postmill._queue_table(queue);
     name     constant text := lower(queue);  -- as gates and groups have it
     most     constant integer := least(1000, 4 * wanted + 16);  -- groups that are looked at
+    -- Messages of one group that a claim counts on: one of many messages goes to 250 groups, as each look costs about
+    -- half of what a message does.
+    share    constant integer := greatest(1, wanted / 250);
     limits   postmill.queues;
     room     integer := wanted;
     is_all   boolean;
@@ -76,7 +79,7 @@ begin
             return;
         end if;
     end if;
-    next := postmill._next_groups(name, limits, after_key, at, since, oldest, room, most);
+    next := postmill._next_groups(name, limits, after_key, at, since, oldest, room, share, most);
     last_key := next.last_key;
     rank_ahead := next.rank_ahead;
     rank_behind := next.rank_behind;

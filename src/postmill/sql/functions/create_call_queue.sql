@@ -21,13 +21,8 @@ as $$
 declare
     limit_ms constant bigint := ceil(extract(epoch from timeout) * 1000);
 begin
-    if num_nonnulls(create_call_queue.function, create_call_queue.url) <> 1 then
-        raise exception 'a call queue has a function or a url'
-            using errcode = 'PM003', hint = 'For example function => ''resize'', or url => ''https://...''.';
-    elsif create_call_queue.function !~ '^[A-Za-z][A-Za-z0-9_-]{0,99}$' then
-        raise exception '% is not a name for a function', quote_literal(create_call_queue.function)
-            using errcode = 'PM003', hint = 'It is the last part of the function''s URL, e.g. hello or send-mail.';
-    elsif workers is null then
+    perform postmill._check_callee('call queue', create_call_queue.function, create_call_queue.url);
+    if workers is null then
         raise exception 'workers is null' using errcode = 'PM003', hint = 'Four are the default.';
     end if;
     perform postmill._check_call(coalesce(create_call_queue.url, 'http://function'), coalesce(headers, '{}'),

@@ -1,5 +1,6 @@
--- Creates a queue (logged, unpartitioned) with our storage parameters and the wake-up trigger. Idempotent. A queue
--- that is here already and was not created by us is only written down (owned = false); nothing of it is altered.
+-- Creates a queue (logged, unpartitioned) with our storage parameters, the wake-up trigger and the grants of Postmill's
+-- roles. Idempotent. A queue that is here already and was not created by us is only written down (owned = false);
+-- nothing of it is altered.
 -- Called by people, the command line and workers at start. Locks: pgmq's own advisory lock for this queue name.
 -- Errors: PM002 the name, PM005 the name's table belongs to something else.
 create or replace function postmill.create_queue(name text) returns void
@@ -50,5 +51,6 @@ begin
         'toast.autovacuum_vacuum_threshold = 1000, toast.autovacuum_vacuum_cost_delay = 0)',
         'q_' || create_queue.name);
     perform postmill.enable_wakeups(create_queue.name);
+    perform postmill._grant_on_queue(create_queue.name);
 end
 $$;

@@ -2,13 +2,13 @@
 -- same length: a schedule, its tick (null: none fires, it only moves on), when the message becomes visible, and the
 -- schedule's next tick; several ticks of one schedule stand in order. `problems`: why a schedule can't be read.
 -- What asks for nothing special is sent by _fire_together, everything else one by one.
--- One schedule that can't send (its queue is gone, a right is missing) is written down as its problem or its run's
--- reason and keeps no other from firing. One whose send fails for what passes by itself, such as a lock on its queue,
--- is left as it is: its tick fires at the next look. Returns one row a run.
--- Called by: the scheduler. Lock order: as send, then schedule_runs, schedules. Errors: none of its own.
+-- One schedule that can't send or call (its queue is gone, a right is missing) is written down as its problem or its
+-- run's reason and keeps no other from firing. One whose send fails for what passes by itself, such as a lock on its
+-- queue, is left as it is: its tick fires at the next look. Returns one row a run.
+-- Called by: the scheduler. Lock order: as send and call, then schedule_runs, schedules. Errors: none of its own.
 create or replace function postmill.fire_schedules(
     schedule_ids bigint[], ticks timestamptz[], visible_at timestamptz[], next_at timestamptz[], problems text[]
-) returns table (name text, tick timestamptz, msg_id bigint, status text, reason text)
+) returns table (name text, tick timestamptz, msg_id bigint, call_id bigint, status text, reason text)
 language plpgsql volatile
 set search_path = ''
 set jit = off
@@ -21,7 +21,7 @@ declare
     put_off bigint[] := '{}';
 begin
     for due in
-        select fired.*, s.name, s.overlap, s.run_as, together.msg_id
+        select fired.*, s.name, s.overlap, s.run_as, s.target ? 'call' as is_call, together.msg_id
         from unnest(schedule_ids, ticks, visible_at, next_at, problems) with ordinality
             as fired (schedule_id, tick, visible_at, next_at, problem, place)
         join postmill.schedules as s using (schedule_id)
@@ -30,7 +30,8 @@ begin
         order by fired.place
     loop
         continue when due.schedule_id = any (put_off);
-        name := due.name; tick := due.tick; msg_id := null; status := null; reason := due.problem;
+        name := due.name; tick := due.tick; msg_id := null; call_id := null; status := null;
+        reason := due.problem;
         if due.msg_id is not null then
             msg_id := due.msg_id; status := 'sent';
         elsif due.tick is not null then
@@ -39,6 +40,9 @@ begin
                 if due.run_as is not null then
                     select fired.status, fired.reason into status, reason
                     from postmill._fire_command(due.schedule_id, due.tick) as fired;
+                elsif due.is_call then
+                    select fired.call_id, fired.status, fired.reason into call_id, status, reason
+                    from postmill._fire_call(due.schedule_id, due.tick, due.visible_at) as fired;
                 elsif due.overlap = 'skip' and last.msg_id is not null then
                     status := 'skipped';
                     reason := format('message %s of queue %s, sent for the tick before, is not done',

@@ -1,4 +1,5 @@
--- Takes a secret from a role: it holds for calls that are asked for from now on. Calling it again is harmless.
+-- Takes a secret from a role: no call has it that is sent from now on, also where it was asked for, or
+-- its call queue was made, before. Calling it again is harmless.
 -- Called by people and the command line. Locks: the grant's row. Errors: none.
 create or replace function postmill.revoke_secret(secret text, role_name name) returns void
 language sql volatile

@@ -1,8 +1,8 @@
--- Fires a schedule now, also a paused one, beside its ticks; returns the id of the message, null for a SQL command.
--- `overlap` does not hold for it: whoever asks wants it now. A command's runs wait for each other, unless they may
--- overlap.
+-- Fires a schedule now, also a paused one, beside its ticks; returns the id of the message or of the call, null for a
+-- SQL command. `overlap` does not hold for it: whoever asks wants it now. A command's runs wait for each other, unless
+-- they may overlap.
 -- Called by people and the command line. Locks: the schedule's row, and what the message needs. Errors: PM008 no such
--- schedule; those of send.
+-- schedule; those of send and of _make_call.
 create or replace function postmill.run_schedule(name text) returns bigint
 language plpgsql volatile
 set search_path = ''
@@ -18,6 +18,9 @@ begin
     where s.schedule_id = id and s.run_as is not null;
     if found then
         return null;
+    end if;
+    if exists (select from postmill.schedules as s where s.schedule_id = id and s.target ? 'call') then
+        return postmill._make_call(id, tick, tick, null);
     end if;
     return postmill._fire(id, tick, tick, null);
 end

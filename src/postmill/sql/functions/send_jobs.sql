@@ -26,9 +26,7 @@ as $$
 declare
     due_at timestamptz := postmill._due_at(send_jobs.delay, send_jobs.run_at);
     many   integer := cardinality(messages);
-    -- An empty list is none.
-    waits  jsonb[] := (select array_agg(nullif(wanted.refs, '[]') order by wanted.place)
-                       from unnest(after) with ordinality as wanted (refs, place));
+    waits  jsonb[];
 begin
     perform postmill._queue_table(queue);
     perform postmill._check_batch(messages, headers);
@@ -36,6 +34,11 @@ begin
                                  on_source_dead, then_send, else_send);
     if many = 0 then
         return;
+    end if;
+    if after is not null then
+        -- An empty list is none.
+        waits := array(select nullif(wanted.refs, '[]')
+                       from unnest(after) with ordinality as wanted (refs, place) order by wanted.place);
     end if;
     return query select sent.msg_id, sent.existed
     from postmill._send(

@@ -1,5 +1,6 @@
--- Writes down the end of runs whose message another client has taken out of its queue, and deletes runs that ended
--- more than seven days ago, at most `max_rows` of each. Returns how many rows were changed or deleted.
+-- Writes down the end of runs whose message another client has taken out of its queue, or whose call was deleted, and
+-- deletes runs that ended more than seven days ago, at most `max_rows` of each. Returns how many rows
+-- were changed or deleted.
 -- Called by: the scheduler now and then; anyone may. Locks: the runs' rows, skipping locked ones. Errors: none of its
 -- own.
 create or replace function postmill.tidy_schedule_runs(max_rows integer default 1000) returns bigint
@@ -14,7 +15,8 @@ begin
     for of_queue in
         select sent.queue_name, array_agg(sent.msg_id) as ids
         from (select run.queue_name, run.msg_id from postmill.schedule_runs as run
-              where run.status = 'sent' and run.fired_at < clock_timestamp() - interval '1 minute'
+              where run.status = 'sent' and run.msg_id is not null
+                and run.fired_at < clock_timestamp() - interval '1 minute'
               order by run.fired_at limit max_rows for update skip locked) as sent
         group by sent.queue_name
     loop
@@ -31,6 +33,24 @@ begin
         get diagnostics changed = row_count;
         done := done + changed;
     end loop;
+    with stale as materialized (
+        select run.run_id, run.call_id,
+               exists (select from postmill.call_responses as answer
+                       where answer.call_id = run.call_id offset 0) as is_answered
+          from postmill.schedule_runs as run
+         where run.status = 'sent' and run.call_id is not null
+           and run.fired_at < clock_timestamp() - interval '1 minute'
+           and not exists (select from postmill.calls as asked where asked.call_id = run.call_id offset 0)
+         order by run.fired_at limit max_rows for update of run skip locked
+    ), deleted as (
+        update postmill.schedule_runs as run
+           set status = 'unknown', reason = 'the call was deleted', ended_at = clock_timestamp()
+          from stale where run.run_id = stale.run_id and not stale.is_answered
+        returning run.run_id
+    )
+    select (select count(*) from deleted)
+           + postmill._end_call_runs(array(select stale.call_id from stale where stale.is_answered)) into changed;
+    done := done + changed;
     delete from postmill.schedule_runs as run
     where (run.schedule_id, run.tick) in (
         select ended.schedule_id, ended.tick from postmill.schedule_runs as ended

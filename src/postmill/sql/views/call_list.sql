@@ -7,12 +7,12 @@ select asked.call_id,
        as state,
        asked.method, asked.url, asked.host, null::integer as status_code, asked.attempts, asked.max_attempts,
        asked.last_error as error, asked.created_by, asked.created_at, asked.due_at, asked.started_at,
-       null::timestamptz as ended_at
+       null::timestamptz as ended_at, asked.function_name as function
   from postmill.calls as asked
 union all
 select answer.call_id,
        case when answer.outcome_unknown then 'unknown' when answer.error_msg is not null then 'failed'
             else 'answered' end,
        answer.method, answer.url, null, answer.status_code, answer.attempts, null, answer.error_msg,
-       answer.created_by, null, null, null, answer.created_at
+       answer.created_by, null, null, null, answer.created_at, answer.function_name
   from postmill.call_responses as answer;

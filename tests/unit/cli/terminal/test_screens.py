@@ -91,7 +91,7 @@ LISTS: dict[str, tuple[Sequence[str], list[dict[str, Any]]]] = {
                 "state": "active",
                 "recurrence": "15 3 * * *",
                 "timezone": "America/New_York",
-                "queue": "invoices",
+                "fires": "invoices",
                 "next_at": LONG_AGO,
                 "last_at": EARLIER,
                 "last_status": "succeeded",

@@ -78,6 +78,66 @@ def test_networks_may_be_allowed_beside_the_public_ones() -> None:
         assert guard.refusal(address)
 
 
+@pytest.mark.parametrize(
+    ("shell", "address"),
+    [
+        ("mapped", "::ffff:{}"),
+        ("compatible", "::{}"),
+        ("translated", "::ffff:0:{}"),
+        ("nat64", "64:ff9b::{}"),
+        ("6to4", "2002:{hex}::1"),
+        ("6to4, any interface", "2002:{hex}:ffff:ffff:ffff:ffff:ffff"),
+        ("isatap", "2a00::5efe:{}"),
+        ("isatap, unique", "2a00::200:5efe:{}"),
+        ("isatap, a group", "2a00::100:5efe:{}"),
+        ("isatap, both", "2a00::300:5efe:{}"),
+        ("isatap inside", "fd00::5efe:{}"),
+        ("teredo's server", "2001:0:{hex}::f7f7:f7f7"),
+        ("teredo's client", "2001:0:808:808::{inverted}"),
+        ("local nat64, 96", "64:ff9b:1::{}"),
+        ("local nat64, 64", "64:ff9b:1:0:{split}"),
+        ("local nat64, 56", "64:ff9b:1:{bytes[0]}:{bytes[1]}:{bytes[2]}{bytes[3]}::"),
+        ("local nat64, 48", "64:ff9b:1:{bytes[0]}{bytes[1]}:{bytes[2]}:{bytes[3]}00::"),
+    ],
+)
+def test_an_address_in_any_shell_is_judged_by_what_it_carries(shell: str, address: str) -> None:
+    """A network that was allowed by name let through what its addresses carry, whatever that was. Here IPv6
+    is allowed, so that only what is carried decides.
+    """
+    guard = guard_of("::/0, 10.1.0.0/16")
+    for carried, is_allowed in CARRIED.items():
+        shelled = in_shell(address, ipaddress.IPv4Address(carried))
+        assert (guard.refusal(shelled) is None) == is_allowed, (shell, shelled)
+
+
+CARRIED = {
+    "8.8.8.8": True,
+    "10.1.2.3": True,
+    "10.2.2.3": False,
+    "127.0.0.1": False,
+    "169.254.169.254": False,
+    "192.168.1.1": False,
+}
+
+
+def in_shell(form: str, address: ipaddress.IPv4Address) -> str:
+    """``address`` as it stands in an IPv6 address of that form."""
+    octets = address.packed.hex(" ").split()
+    return form.format(
+        address,
+        hex=f"{octets[0]}{octets[1]}:{octets[2]}{octets[3]}",
+        inverted=ipaddress.IPv6Address(~int(address) & 0xFFFFFFFF).exploded[-9:],
+        split=f"{octets[0]}:{octets[1]}{octets[2]}:{octets[3]}00:0",
+        bytes=octets,
+    )
+
+
+def test_the_loopback_address_of_ipv6_can_be_allowed() -> None:
+    """It stands in the network of IPv4-compatible addresses, and carries none."""
+    assert guard_of("::1").refusal("::1") is None
+    assert guard_of("127.0.0.0/8, 0.0.0.0/8").refusal("::1")
+
+
 def test_what_a_setting_can_say() -> None:
     assert guard_of("public") == AddressGuard()
     assert guard_of("any").refusal("127.0.0.1") is None

@@ -1,5 +1,6 @@
 -- Makes a job, or changes the caller's job of that name. Its schedule has the job's name; where another schedule has
--- that name, the user's behind it. Errors: invalid_parameter_value, insufficient_privilege.
+-- that name, or a transaction of another user has held it for a second, the user's behind it; and where that is taken
+-- too, one that can't be known in advance. Errors: invalid_parameter_value, insufficient_privilege.
 create or replace function cron._put(job_name text, schedule text, command text, active boolean) returns bigint
 language plpgsql volatile
 set search_path = ''
@@ -7,7 +8,10 @@ as $$
 #variable_conflict use_column
 declare
     made     bigint;
-    its_name text := coalesce(job_name, gen_random_uuid()::text);
+    names    text[] := array[job_name, format('%s (%s)', job_name, current_user),
+                             format('%s (%s)', coalesce(job_name, 'cron job'), gen_random_uuid())];
+    place    integer := case when job_name is null then 3 else 1 end;
+    patience text := current_setting('lock_timeout');
     broken   text;
 begin
     perform cron._check(schedule);
@@ -16,10 +20,11 @@ begin
     end if;
     loop
         begin
+            perform set_config('lock_timeout', case when place < 3 then '1s' else patience end, true);
             insert into cron.own_job as job
                    (name, job_name, recurrence, timezone, target, run_as, overlap, catch_up, jitter,
                     paused_at, changed_at)
-            values (its_name, _put.job_name, trim(schedule), 'GMT', jsonb_build_object('command', command),
+            values (names[place], _put.job_name, trim(schedule), 'GMT', jsonb_build_object('command', command),
                     current_user, 'queue', 'none', '0',
                     case when not active then clock_timestamp() end, clock_timestamp())
             on conflict (run_as, job_name) do update
@@ -28,17 +33,24 @@ begin
                    next_at = case when job.recurrence = excluded.recurrence and job.paused_at is null
                                   then job.next_at end
             returning schedule_id into made;
+            perform set_config('lock_timeout', patience, true);
             exit;
-        exception when unique_violation then
+        exception when unique_violation or lock_not_available then
             get stacked diagnostics broken = constraint_name;
-            if broken <> 'schedules_name_key' or its_name <> job_name then
+            if place = 3 or broken not in ('schedules_name_key', '') then
                 raise;
             end if;
-            its_name := format('%s (%s)', job_name, current_user);
+            place := place + 1;
         end;
     end loop;
     if job_name is null then
-        update cron.own_job as job set name = format('cron job %s', made) where job.schedule_id = made;
+        begin
+            perform set_config('lock_timeout', '1s', true);
+            update cron.own_job as job set name = format('cron job %s', made) where job.schedule_id = made;
+            perform set_config('lock_timeout', patience, true);
+        exception when unique_violation or lock_not_available then
+            null;  -- somebody has that name: the job keeps its own
+        end;
     end if;
     return made;
 end

@@ -1,4 +1,5 @@
--- As pg_cron's table, to be read and tidied up: rows can be deleted.
+-- As pg_cron's table, to be read; the owner of the schema, and whoever is granted it, tidies up: rows can be deleted.
+-- Not every user, since the right to delete is one to lock what is behind the view. Old runs are deleted anyway.
 create or replace view cron.job_run_details with (security_barrier) as
 select run.schedule_id as jobid, run.run_id as runid, run.pid as job_pid, current_database()::text as database,
        job.run_as as username, coalesce(run.command, job.target ->> 'command') as command,
@@ -11,5 +12,6 @@ select run.schedule_id as jobid, run.run_id as runid, run.pid as job_pid, curren
   from postmill.schedule_runs as run
   join cron.own_job as job using (schedule_id)
  where run.status <> 'skipped';
-grant select, delete on cron.job_run_details to public;
+revoke all on cron.job_run_details from public;
+grant select on cron.job_run_details to public;
 comment on view cron.job_run_details is 'Facade cron of Postmill: as pg_cron''s table; rows can be deleted.';

@@ -8,5 +8,11 @@ select s.schedule_id, s.name, s.job_name, s.recurrence, s.timezone, s.target, s.
    and (s.run_as = current_user
         or pg_has_role((select n.nspowner from pg_namespace as n where n.nspname = 'postmill'), 'usage'))
   with check option;
-grant select, insert, update, delete on cron.own_job to public;
+-- A right to write the whole view, or to delete from it, would let every user lock the tables behind it. So rights are
+-- given on columns, and jobs are removed through a view of its own.
+revoke all on cron.own_job from public;
+grant select,
+      insert (name, job_name, recurrence, timezone, target, run_as, overlap, catch_up, jitter, paused_at, changed_at),
+      update (name, recurrence, target, paused_at, changed_at, next_at, problem)
+    on cron.own_job to public;
 comment on view cron.own_job is 'Facade cron of Postmill: the jobs that the caller may change.';

@@ -4,7 +4,7 @@ language plpgsql volatile strict
 set search_path = ''
 as $$
 begin
-    delete from cron.own_job as job where job.schedule_id = job_id;
+    insert into cron.removed_job (schedule_id) values (job_id);
     if not found then
         raise exception 'there is no job % of yours', job_id
             using errcode = 'undefined_object', hint = 'select * from cron.job';

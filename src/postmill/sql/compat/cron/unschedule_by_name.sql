@@ -4,7 +4,9 @@ language plpgsql volatile strict
 set search_path = ''
 as $$
 begin
-    delete from cron.own_job as job where job.job_name = unschedule.job_name and job.run_as = current_user;
+    insert into cron.removed_job (schedule_id)
+    select job.schedule_id from cron.own_job as job
+    where job.job_name = unschedule.job_name and job.run_as = current_user;
     if not found then
         raise exception 'there is no job % of yours', quote_literal(job_name)
             using errcode = 'undefined_object', hint = 'select * from cron.job';

@@ -1,4 +1,5 @@
--- Fires the schedule $1 now. Called by the client and the command line. Returns the message's id and queue, as texts.
+-- Fires the schedule $1 now. Called by the client and the command line. Returns the id of its message
+-- and the queue, as texts; no queue where it sends none.
 -- Locks and errors as postmill.run_schedule.
 select array[
     postmill.run_schedule($1::text)::text,

@@ -1,5 +1,5 @@
 -- What the connected user may not do of what workers do: one row a missing privilege, those on schemas first. Making
--- queues is left to the owner.
+-- queues is left to the owner. $1: the user has roles of Postmill's; then only the schemas are looked at.
 -- Called by doctor. Takes no locks. Errors: none.
 select wanted
 from (
@@ -15,6 +15,7 @@ from (
       and (relation.relnamespace = to_regnamespace('postmill')
            or relation.relnamespace = to_regnamespace('pgmq') and relation.relname like 'q\_%')
       and relation.relname not in ('components', 'migrations')
+      and not $1::boolean
 ) as needed
 where granted is false
 order by wanted !~ '^USAGE', wanted

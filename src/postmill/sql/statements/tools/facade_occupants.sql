@@ -1,13 +1,16 @@
 -- What stands in the places that facades need. $1: places, such as 'schema cron' and 'function public.f(text)'. One row
--- for each place that is taken: its owner, the extension that made it, and whether it carries the mark of a facade of
--- ours, which is how its comment begins.
+-- for each place that is taken: its owner, the extension that made it, and whether it is a facade of ours: its comment
+-- begins with the mark, and its owner is one of those that we work for.
 -- Called by postmill.db.tools.migrate before it decides. Takes no locks. Errors: none.
 select
     asked.place,
     pg_catalog.pg_get_userbyid(found.owner)::text as owner,
     made_by.extname::text as extension,
     coalesce(pg_catalog.obj_description(found.oid, found.catalog) like 'Facade %of Postmill:%', false)
-        and made_by.extname is null as is_ours
+        and made_by.extname is null
+        and found.owner in (
+--+ facade_owners
+        ) as is_ours
 from unnest($1::text[]) as asked (place)
 cross join lateral (
     select split_part(asked.place, ' ', 1) as kind, substr(asked.place, strpos(asked.place, ' ') + 1) as name
@@ -24,5 +27,6 @@ cross join lateral (
     where part.kind in ('table', 'view') and relation.oid = to_regclass(part.name)
 ) as found
 left join pg_catalog.pg_depend as dependence
-    on dependence.objid = found.oid and dependence.classid = found.catalog::regclass and dependence.deptype = 'e'
+    on dependence.objid = found.oid and dependence.deptype = 'e'
+    and dependence.classid = ('pg_catalog.' || found.catalog)::regclass
 left join pg_catalog.pg_extension as made_by on made_by.oid = dependence.refobjid

@@ -8,8 +8,8 @@ select host, sum(running)::bigint as running, sum(waiting)::bigint as waiting, s
            from (select host, started_at from postmill.calls limit 10000) as asked group by host)
         union all
         (select host, 0, 0, count(*), (array_agg(error order by created_at desc))[1]
-           from (select substring(url from '^[^/?#]*//[^/?#]*') as host, created_at,
-                        coalesce(error_msg, 'HTTP ' || status_code) as error
+           from (select coalesce('function:' || function_name, substring(url from '^[^/?#]*//[^/?#]*')) as host,
+                        created_at, coalesce(error_msg, 'HTTP ' || status_code) as error
                    from postmill.call_responses
                   where created_at > clock_timestamp() - interval '5 minutes'
                     and (status_code is null or status_code >= 500)

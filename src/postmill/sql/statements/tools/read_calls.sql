@@ -1,6 +1,6 @@
 -- The last calls: those that have not ended come first, newest first; with $1 those of one state, with $2 one call. $3:
 -- the most. Called by the command line. Takes no locks. Errors: none.
-select call_id, state, method, url, status_code, attempts, error, created_by,
+select call_id, state, method, function, url, status_code, attempts, error, created_by,
        coalesce(ended_at, started_at, created_at) as at
   from postmill.call_list
  where ($1::text is null or state = $1::text) and ($2::bigint is null or call_id = $2::bigint)
