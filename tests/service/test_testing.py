@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import traceback
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
@@ -13,6 +14,7 @@ from postmill import AsyncClient, Context, Dead, Retry, Sent, Snooze, Worker, wo
 from postmill.model.errors import InvalidOption, QueueNotFound, TimedOut
 from postmill.testing import assert_sent, delay, drain, fail, lose_lease, sent, shifted_clock
 from postmill.testing.databases import address_of, fresh_database
+from postmill.testing.draining import Queues, Recorder
 
 if TYPE_CHECKING:
     from postmill.embedded import Server
@@ -122,6 +124,32 @@ async def test_several_workers_pass_messages_on(database_url: str, collect: Work
     await send(database_url, 5, queue="doubles")
     await drain(double, collect, database=database_url)
     assert sorted(seen) == [1, 10, 20]
+
+
+async def test_a_message_that_moves_on_while_queues_are_counted_is_not_missed(database_url: str) -> None:
+    """One queue was counted before it came, the other after it had gone: the test went on too soon."""
+    connection = await asyncpg.connect(database_url, connection_class=MovesOneOn)
+    await connection.execute("select postmill.create_queue('first'), postmill.create_queue('second')")
+    await connection.execute("select postmill.send('second', '1')")
+    workers = [SimpleNamespace(handler=worker(queue=name)(abs)) for name in ("first", "second")]
+    queues: Any = Queues(database_url, SimpleNamespace(workers=workers), Recorder())  # type: ignore[arg-type]
+    connection.url = database_url
+    assert await queues._left(connection) == (1, 1)  # noqa: SLF001 - one look, in which it moves
+    await connection.close()
+
+
+class MovesOneOn(asyncpg.Connection):
+    """After its first question a message goes from the queue ``second`` to the queue ``first``."""
+
+    url: str | None = None
+
+    async def fetch(self, *args: Any, **options: Any) -> Any:
+        rows = await super().fetch(*args, **options)
+        if self.url is not None:
+            other, self.url = await asyncpg.connect(self.url), None
+            await other.execute("delete from pgmq.q_second; select postmill.send('first', '1')")
+            await other.close()
+        return rows
 
 
 async def test_what_never_ends_is_an_error(database_url: str) -> None:
