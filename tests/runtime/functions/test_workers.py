@@ -169,6 +169,28 @@ async def test_twenty_replacements_under_load_run_no_message_twice(tmp_path: Pat
         assert await database.value("count(*) from postmill.failures") == 0
 
 
+async def test_a_worker_at_its_soft_limit_takes_nothing_new_and_finishes_what_it_runs(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Its handler hears of it. What is sent from then on is run by the replacement, which came unasked."""
+    settings = {"burns_up": {"limits": Limits(cpu_soft_s=3)}}
+    async with working(tmp_path / "f", database_url, "burns_up", settings=settings) as database:
+        await database.claiming("burns_up")
+        await database.send("burns_up", payload="burn")
+        await database.until("exists (select from gates where name = 'shutdown')")
+        (retired,) = database.scene.events(Event.FUNCTION_RETIRED, "burns_up")
+        await database.send("burns_up", 5)
+        await database.until("(select count(*) from pgmq.a_burns_up) = 5")
+        assert not database.scene.events(Event.FUNCTION_SHUTDOWN, "burns_up")
+        await database.db.execute("insert into gates values ('end')")
+        (said,) = await database.scene.until(Event.FUNCTION_SHUTDOWN, "burns_up")
+        assert retired["why"] == EndReason.CPU_TIME
+        assert (said["reason"], said["exit"]) == (EndReason.EARLY_DROP, "exit 0")
+        assert await database.value("count(*) from pgmq.a_burns_up") == 6
+        ran = await database.db.fetch("select count(*) from runs group by pid order by 1")
+        assert [each["count"] for each in ran] == [1, 5]
+
+
 async def test_a_worker_made_in_two_steps_is_one(tmp_path: Path, database_url: str) -> None:
     async with working(tmp_path / "f", database_url, "two_in_one") as database:
         await database.claiming("two_in_one")
