@@ -192,8 +192,13 @@ async def test_two_workers_of_one_process_on_one_queue_are_both_woken(database_u
     assert seen == ["block", "next"]
 
 
-async def test_a_worker_that_only_polls_listens_to_nothing(database_url: str) -> None:
-    @worker(poller="poll", poll_interval_ms=20, max_poll_seconds=60)
+@pytest.mark.parametrize("max_poll_seconds", [60, 0.001])
+async def test_a_worker_that_only_polls_listens_to_nothing(
+    database_url: str, max_poll_seconds: float
+) -> None:
+    """It polls by one of the two options alone, so it does not matter which of them is longer."""
+
+    @worker(poller="poll", poll_interval_ms=20, max_poll_seconds=max_poll_seconds)
     async def handle(payload: dict[str, Any]) -> None:
         pass
 

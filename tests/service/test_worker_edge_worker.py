@@ -167,7 +167,7 @@ def test_a_queue_that_is_missing_is_made_at_the_start(
         "select is_partitioned, is_unlogged from pgmq.meta where queue_name = 'fresh'"
     ).fetchone()
     assert row == {"is_partitioned": False, "is_unlogged": False}
-    db.execute("select pgmq.send('fresh', '\"hello\"')")
+    db.execute("select pgmq.send(queue_name => 'fresh', msg => '\"hello\"'::jsonb)")
     line_with(process, "hello")
 
 

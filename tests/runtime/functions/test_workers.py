@@ -92,6 +92,23 @@ async def test_a_request_starts_a_worker_and_the_next_one_finds_it(tmp_path: Pat
         assert await database.value("count(*) from runs") == 20
 
 
+async def test_a_worker_has_as_many_processes_as_its_settings_say(tmp_path: Path, database_url: str) -> None:
+    """Requests make no more of them, and one that is killed is replaced."""
+    settings = {"tally": {"instances": 2}}
+    async with working(tmp_path / "f", database_url, "tally", settings=settings) as database:
+        idle = "postmill.idle_workers join postmill.workers using (worker_id)"
+        two = f"(select count(distinct pid) from {idle}) = 2"
+        await database.started("tally")
+        await database.until(two)
+        assert (await database.started("tally"))["status"] == "running"
+        killed = await database.value("min(pid) from postmill.workers")
+        os.kill(killed, signal.SIGKILL)
+        await database.scene.until(Event.FUNCTION_SHUTDOWN, "tally")
+        await database.until(f"(select count(*) from postmill.workers where pid <> {killed}) = 2")
+        await database.until(two)
+        assert await database.value("count(*) from postmill.workers") == 3
+
+
 async def test_what_a_killed_worker_held_is_returned_and_counted(tmp_path: Path, database_url: str) -> None:
     async with working(tmp_path / "f", database_url, "waits") as database:
         await database.claiming("waits")
