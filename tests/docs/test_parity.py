@@ -25,6 +25,7 @@ SOURCES = (
     "Edge Worker: deployment",
     "Edge Worker: the connection's address",
     "Edge Worker: project status",
+    "pgflow: what it is",
     "waitUntil, pg_cron and pgmq",
     "Supaqueue: its readme",
     "Supaworker: its readme",
