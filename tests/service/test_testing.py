@@ -133,7 +133,7 @@ async def test_a_message_that_is_passed_on_during_a_look_is_seen(
     class Meanwhile(asyncpg.Connection):
         """Before the first look the message is in the queue that comes second; after it, in the first one."""
 
-        async def fetch(self, query: str, name: str) -> Any:
+        async def fetch(self, query: str, name: str) -> Any:  # type: ignore[override]
             looked.append(name)
             (other,) = {"a", "b"} - {name}
             if len(looked) == 1:
