@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import traceback
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -14,7 +13,6 @@ from postmill import AsyncClient, Context, Dead, Retry, Sent, Snooze, Worker, wo
 from postmill.model.errors import InvalidOption, QueueNotFound, TimedOut
 from postmill.testing import assert_sent, delay, drain, fail, lose_lease, sent, shifted_clock
 from postmill.testing.databases import address_of, fresh_database
-from postmill.testing.draining import Queues, Recorder
 
 if TYPE_CHECKING:
     from postmill.embedded import Server
@@ -126,30 +124,41 @@ async def test_several_workers_pass_messages_on(database_url: str, collect: Work
     assert sorted(seen) == [1, 10, 20]
 
 
-async def test_a_message_that_moves_on_while_queues_are_counted_is_not_missed(database_url: str) -> None:
-    """One queue was counted before it came, the other after it had gone: the test went on too soon."""
-    connection = await asyncpg.connect(database_url, connection_class=MovesOneOn)
-    await connection.execute("select postmill.create_queue('first'), postmill.create_queue('second')")
-    await connection.execute("select postmill.send('second', '1')")
-    workers = [SimpleNamespace(handler=worker(queue=name)(abs)) for name in ("first", "second")]
-    queues: Any = Queues(database_url, SimpleNamespace(workers=workers), Recorder())  # type: ignore[arg-type]
-    connection.url = database_url
-    assert await queues._left(connection) == (1, 1)  # noqa: SLF001 - one look, in which it moves
-    await connection.close()
+async def test_a_message_that_is_passed_on_during_a_look_is_seen(
+    database_url: str, adb: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each queue was seen at a moment of its own: the message was in neither, and drain had ended."""
+    looked: list[str] = []
 
+    class Meanwhile(asyncpg.Connection):
+        """Before the first look the message is in the queue that comes second; after it, in the first one."""
 
-class MovesOneOn(asyncpg.Connection):
-    """After its first question a message goes from the queue ``second`` to the queue ``first``."""
+        async def fetch(self, query: str, name: str) -> Any:  # type: ignore[override]
+            looked.append(name)
+            (other,) = {"a", "b"} - {name}
+            if len(looked) == 1:
+                await adb.execute("select postmill.send($1, '1')", other)
+            found = await super().fetch(query, name)
+            if len(looked) == 1:
+                await adb.execute("select postmill.send($1, '1'), postmill.purge_queue($2)", name, other)
+            if len(looked) == 2:
+                await adb.execute("select postmill.purge_queue('a'), postmill.purge_queue('b')")
+            return found
 
-    url: str | None = None
+    async def connect(*_: object) -> asyncpg.Connection:
+        return await asyncpg.connect(database_url, connection_class=Meanwhile)
 
-    async def fetch(self, *args: Any, **options: Any) -> Any:
-        rows = await super().fetch(*args, **options)
-        if self.url is not None:
-            other, self.url = await asyncpg.connect(self.url), None
-            await other.execute("delete from pgmq.q_second; select postmill.send('first', '1')")
-            await other.close()
-        return rows
+    @worker(queue="a")
+    async def a(number: int) -> None: ...
+
+    @worker(queue="b")
+    async def b(number: int) -> None: ...
+
+    await adb.execute("select postmill.create_queue('a'), postmill.create_queue('b')")
+    await adb.execute("select postmill.pause('a'), postmill.pause('b')")
+    monkeypatch.setattr("postmill.testing.draining.open_connection", connect)
+    await drain(a, b, database=database_url)
+    assert len(looked) == 4
 
 
 async def test_what_never_ends_is_an_error(database_url: str) -> None:

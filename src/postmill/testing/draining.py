@@ -115,7 +115,9 @@ class Queues:
             await connection.close()
 
     async def _left(self, connection: asyncpg.Connection) -> tuple[int, int]:
-        """Of all queues at one moment: a message that one sends to another when it ends is in one of them."""
+        """How many messages there are, and how many of them could run now. All queues are seen at one moment:
+        a handler may pass a message on from a queue that was not looked at to one that was.
+        """
         total = active = 0
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             for name in self._names:
