@@ -52,3 +52,9 @@ def wait_until_held_up(db: Database, process: subprocess.Popen[str]) -> int:
             return int(found[0])
         time.sleep(0.01)
     raise AssertionError(process.communicate())
+
+
+def lines(answer: Any) -> list[tuple[Any, ...]]:
+    """The report's lines in some order, without their reasons."""
+    assert answer.code == 0, answer.err
+    return sorted((each["source"], each["queue"], each["outcome"], each["count"]) for each in answer.json)

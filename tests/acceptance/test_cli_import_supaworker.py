@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.importing import column, held_up, wait_until_held_up
+from tests.acceptance.importing import column, held_up, lines, wait_until_held_up
 from tests.sql.supaworker import install
 
 if TYPE_CHECKING:
@@ -26,12 +26,6 @@ JOBS = """
         ('post', 'PENDING', null, '16');
 """
 ARRIVED = "select message::int as number from pgmq.q_mail order by number"
-
-
-def lines(answer: Any) -> list[tuple[Any, ...]]:
-    """The report's lines in some order, without their reasons."""
-    assert answer.code == 0, answer.err
-    return sorted((each["source"], each["queue"], each["outcome"], each["count"]) for each in answer.json)
 
 
 @pytest.fixture

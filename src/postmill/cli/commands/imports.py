@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from postmill.cli import completion
 from postmill.cli.options import Whole, global_options, json_option, jsonl_option
 
 if TYPE_CHECKING:
@@ -63,6 +64,32 @@ def supaworker(
             lines = import_supaworker.run(connection, queue, target, create=create, batch=batch)
         else:
             lines = import_supaworker.planned(connection, queue, target, create=create)
+    _report(session, lines, run=run)
+
+
+@imports.command()
+@click.argument("table", metavar="TABLE")
+@click.argument("queue", shell_complete=completion.queues)
+@click.option(
+    "--from", "source", metavar="URL", help="The database that has TABLE. It is read, never changed."
+)
+@_import_options
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def pgmq_archive(
+    session: Session, table: str, queue: str, source: str | None, *, run: bool, batch: int
+) -> None:
+    """Bring the finished messages of TABLE, such as pgmq.a_emails, into the archive of QUEUE.
+
+    In the same database they are moved, from another one they are copied.
+    """
+    from postmill.db.tools import import_archive
+
+    with session.database() as connection:
+        bring = import_archive.run if run else import_archive.planned
+        lines = bring(connection, table, queue, source, page=batch)
     _report(session, lines, run=run)
 
 
