@@ -35,7 +35,7 @@ _batch: Callable[[AnyCallable], AnyCallable] = click.option(
 
 @click.group("import", no_args_is_help=True)
 def imports() -> None:
-    """Bring jobs and finished messages over from Supaworker and from pgmq's archives.
+    """Bring over what Supaqueue, Supaworker and archives of pgmq hold.
 
     Each is a dry run that says what would be done, until --run is given. A run that was killed is gone on
     with by the same command.
@@ -90,6 +90,31 @@ def pgmq_archive(
     with session.database() as connection:
         bring = import_archive.run if run else import_archive.planned
         lines = bring(connection, table, queue, source, page=batch)
+    _report(session, lines, run=run)
+
+
+@imports.command()
+@click.option(
+    "--schema", default="supaqueue", show_default=True, metavar="NAME", help="Where its tables are."
+)
+@click.option("--from", "source", metavar="URL", help="The database that has it. It is read, never changed.")
+@_import_options
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def supaqueue(session: Session, schema: str, source: str | None, *, run: bool, batch: int) -> None:
+    """Bring the queues, workers and jobs of Supaqueue into call queues, pipelines included.
+
+    In the same database the jobs are moved, in one transaction; from another one they are copied.
+    """
+    from postmill.db.tools import import_supaqueue
+
+    with session.database() as connection:
+        if run:
+            lines = import_supaqueue.run(connection, schema, source, page=batch)
+        else:
+            lines = import_supaqueue.planned(connection, schema, source)
     _report(session, lines, run=run)
 
 

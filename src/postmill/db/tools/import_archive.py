@@ -87,7 +87,7 @@ def planned(connection: Connection, name: str, queue: str, url: str | None, *, p
     Raises :class:`NotFound`, :class:`QueueNotFound`, :class:`Refused`.
     """
     with source_at(connection, url) as source:
-        archive = table(source, name, _NEEDED, "an archive of pgmq's")
+        archive = _archive(source, name)
         work = _prepared(connection, archive, queue, page)
         count = _waiting(work)
         _check_room(work, count)
@@ -97,7 +97,7 @@ def planned(connection: Connection, name: str, queue: str, url: str | None, *, p
 def run(connection: Connection, name: str, queue: str, url: str | None, *, page: int) -> list[Line]:
     """Move or copy, and say what was done and what is left. Raises as :func:`planned`."""
     with source_at(connection, url) as source:
-        archive = table(source, name, _NEEDED, "an archive of pgmq's")
+        archive = _archive(source, name)
         work = _prepared(connection, archive, queue, page)
         count = _waiting(work)
         _check_room(work, count)
@@ -105,9 +105,14 @@ def run(connection: Connection, name: str, queue: str, url: str | None, *, page:
         return [*_lines(work, "done", done), *_too_old(work), *_lines(work, "left", _waiting(work))]
 
 
+def _archive(source: Source, name: str) -> SourceTable:
+    hint = "Name an archive's table with its schema, such as pgmq.a_emails."
+    return table(source, name, _NEEDED, "an archive of pgmq's", hint=hint)
+
+
 def _prepared(connection: Connection, archive: SourceTable, queue: str, page: int) -> _Import:
     shape = pgmq.shape(connection, queue)
-    here = table(Source(connection, None), shape.archive, _NEEDED, "an archive of pgmq's")
+    here = _archive(Source(connection, None), shape.archive)
     if archive.mark == here.mark:
         raise Refused(
             f"{archive.name} is the archive of queue {queue}: there is nothing to import.",

@@ -78,19 +78,21 @@ def source_at(connection: Connection, url: str | None) -> Iterator[Source]:
         yield source
 
 
-def table(source: Source, name: str, needed: frozenset[str], kind: str) -> SourceTable:
-    """The table of that name. Raises :class:`NotFound`, and :class:`Refused` when it lacks a column of
-    ``kind``.
+def table(source: Source, name: str, needed: frozenset[str], kind: str, *, hint: str) -> SourceTable:
+    """The table of that name. Raises :class:`NotFound`, and :class:`Refused` when it is a view, or lacks a
+    column of ``kind``.
     """
     found = source.rows(statement("import_table"), name)
     if not found:
-        raise NotFound(
-            f"There is no table {name}{_where(source)}.", hint="Give the schema too: pgmq.a_emails."
-        )
+        raise NotFound(f"There is no table {name}{_where(source)}.", hint=hint)
     row = found[0]
+    if not row["is_table"]:
+        raise Refused(f"{row['name']} is not {kind}.", why="It is a view.", hint=hint)
     missing = sorted(needed.difference(row["columns"]))
     if missing:
-        raise Refused(f"{row['name']} is not {kind}.", why=f"It has no column {', '.join(missing)}.")
+        raise Refused(
+            f"{row['name']} is not {kind}.", why=f"It has no column {', '.join(missing)}.", hint=hint
+        )
     return SourceTable(source, row["name"], f"{row['database']}/{row['name']}", frozenset(row["columns"]))
 
 

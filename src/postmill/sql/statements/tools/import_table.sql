@@ -8,7 +8,8 @@ select format('%I.%I', namespace.nspname, class.relname) as name,
        array(
            select attribute.attname::text from pg_catalog.pg_attribute as attribute
            where attribute.attrelid = class.oid and attribute.attnum > 0 and not attribute.attisdropped
-       ) as columns
+       ) as columns,
+       class.relkind in ('r', 'p', 'f') as is_table
 from pg_catalog.pg_class as class
 join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
 where class.oid = to_regclass($1::text)
