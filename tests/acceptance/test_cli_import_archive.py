@@ -171,6 +171,20 @@ def test_two_imports_at_once_copy_once(
     assert column(here, ARRIVED) == TEN
 
 
+def test_a_source_is_known_whatever_its_address_and_its_messages_by_more_than_their_ids(
+    cli: Cli, here: Database, there_url: str
+) -> None:
+    """Two addresses of one database were two sources; a queue made anew there begins with id 1 again."""
+    command = ("import", "pgmq-archive", "pgmq.a_old", "mail", "--json", "--from")
+    assert cli(*command, there_url, "--run").code == 0
+    left = ("pgmq.a_old", "mail", "left", 2)
+    assert lines(cli(*command, there_url + "&connect_timeout=9")) == [left]
+    with session(there_url) as there:
+        there.execute(b"select pgmq.drop_queue('old')")
+        fill(there)
+    assert lines(cli(*command, there_url)) == [left, ("pgmq.a_old", "mail", "to do", 10)]
+
+
 def test_a_queue_that_is_dropped_is_imported_into_anew(cli: Cli, here: Database, there_url: str) -> None:
     command = ("import", "pgmq-archive", "pgmq.a_old", "mail", "--from", there_url, "--run")
     assert cli(*command).code == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill.db.tools.import_report import LEFT_BEHIND
 from tests.acceptance.importing import column, held_up, lines, wait_until_held_up
 from tests.servers import cloned_database, session
 
@@ -128,6 +130,7 @@ def check_arrived(db: Database) -> None:
 def test_a_dry_run_says_what_the_run_then_does(cli: Cli, db: Database, command: tuple[str, ...]) -> None:
     dry = cli(*command)
     todo = [("job", "publish", 3), ("job", "resize", 6), ("queue", "publish", 1), ("queue", "resize", 1)]
+    todo.append(("job_dependencies", "publish", 3))
     assert lines(dry) == sorted([*LEFT, *[(kind, name, "to do", count) for kind, name, count in todo]])
     assert {each["why"] for each in dry.json if each["outcome"] == "left"} == {
         "no name that a queue can have: give it another one there",
@@ -194,6 +197,35 @@ def test_killed_inside_a_batch_and_run_again(
             db.execute(b"select pg_terminate_backend($1, 10000)", [backend])
     assert cli(*command, "--run").code == 0
     check_arrived(db)
+
+
+def test_a_job_that_supaqueue_begins_meanwhile_is_left_and_so_is_what_waits_for_it(
+    db: Database, there_url: str, spawn: Any, database_url: str
+) -> None:
+    db.execute(b"select postmill.create_call_queue('resize', function => 'resize')")
+    command = (
+        "import",
+        "supaqueue",
+        "--schema",
+        "old",
+        "--from",
+        there_url,
+        "--batch",
+        "2",
+        "--json",
+        "--run",
+    )
+    with session(there_url) as there, held_up(db, "pgmq.q_resize", "4"):
+        there.execute(
+            b"insert into old.job_dependencies (source, target) values ($1, $2)", [uuid(6), uuid(12)]
+        )
+        process = spawn(*command, env={"POSTMILL_DB_URL": database_url})
+        wait_until_held_up(db, process)
+        there.execute(b"update old.job set status = 'in_progress' where id = $1", [uuid(6)])
+    report = json.loads(process.communicate(timeout=30)[0])
+    assert (column(db, RESIZE), column(db, PUBLISH)) == ([1, 2, 3, 4, 5], [7, 8])
+    behind = [(each["queue"], each["count"]) for each in report if each["why"] == LEFT_BEHIND]
+    assert sorted(behind) == [("publish", 1), ("resize", 1)]
 
 
 def test_two_imports_at_once(

@@ -89,8 +89,9 @@ def planned(connection: Connection, name: str, queue: str, url: str | None, *, p
     with source_at(connection, url) as source:
         archive = _archive(source, name)
         work = _prepared(connection, archive, queue, page)
-        count = _waiting(work)
-        _check_room(work, count)
+        recent = work.counts()["recent"]
+        _check_room(work, recent)
+        count = recent if work.moves else sum(map(len, work.new_pages()))
         return [*_lines(work, "to do", count), *_too_old(work)]
 
 
@@ -99,10 +100,11 @@ def run(connection: Connection, name: str, queue: str, url: str | None, *, page:
     with source_at(connection, url) as source:
         archive = _archive(source, name)
         work = _prepared(connection, archive, queue, page)
-        count = _waiting(work)
-        _check_room(work, count)
-        done = _move(work, count) if work.moves else _copy(work)
-        return [*_lines(work, "done", done), *_too_old(work), *_lines(work, "left", _waiting(work))]
+        recent = work.counts()["recent"]
+        _check_room(work, recent)
+        done = _move(work, recent) if work.moves else _copy(work)
+        behind = work.counts()["recent"] if work.moves else 0
+        return [*_lines(work, "done", done), *_too_old(work), *_lines(work, "left", behind)]
 
 
 def _archive(source: Source, name: str) -> SourceTable:
@@ -129,12 +131,12 @@ def _prepared(connection: Connection, archive: SourceTable, queue: str, page: in
     return _Import(connection, archive, shape, bounds["horizon"], bounds["room"], page)
 
 
-def _waiting(work: _Import) -> int:
-    return work.counts()["recent"] if work.moves else sum(map(len, work.new_pages()))
-
-
-def _check_room(work: _Import, count: int) -> None:
-    if work.room is not None and count > work.room:
+def _check_room(work: _Import, recent: int) -> None:
+    """``recent`` may hold what was copied already and has its place: asked only where there is little."""
+    if work.room is None or recent <= work.room:
+        return
+    count = recent if work.moves else sum(map(len, work.new_pages()))
+    if count > work.room:
         raise Refused(
             f"The archive of queue {work.shape.name} has room for {work.room} messages: {count} are to come.",
             why="It would be pruned at once to the number of messages that it keeps.",

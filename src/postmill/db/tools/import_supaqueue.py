@@ -48,6 +48,7 @@ _STATUS = {
     "in_progress": "in progress: let it end, or set it to pending",
     "null": "held back: its status is null",
 }
+_DONE = {"job": "sent to the queue", "job_dependencies": "waits for the message of its source"}
 _USED_UP = "its attempts are used up"
 
 
@@ -102,7 +103,11 @@ def planned(connection: Connection, schema: str, url: str | None) -> list[Line]:
     """
     with source_at(connection, url) as source:
         plan = _plan(_found(connection, source, schema), moving=False)
-        count = Counter(plan.queue_of[job] for level in plan.levels for job in level)
+        count: Counter[tuple[str, str]] = Counter()
+        for level in plan.levels:
+            for job in level:
+                count["job", plan.queue_of[job]] += 1
+                count["job_dependencies", plan.queue_of[job]] += len(plan.sources.get(job, ()))
         return _lines(plan, "to do", count)
 
 
@@ -116,11 +121,12 @@ def run(connection: Connection, schema: str, url: str | None, *, page: int) -> l
         for queue in plan.queues.values():
             if not queue["why"]:
                 _make(connection, queue)
-        done: Counter[str] = Counter()
+        done: Counter[tuple[str, str]] = Counter()
         for name, ids in plan.batches(page):
-            sent = _send(work, plan, name, ids)
-            done[name] += sent
-            plan.left[name, LEFT_BEHIND] += len(ids) - sent
+            after = _send(work, plan, name, ids)
+            done["job", name] += len(after)
+            done["job_dependencies", name] += sum(map(len, after))
+            plan.left[name, LEFT_BEHIND] += len(ids) - len(after)
         return _lines(plan, "done", done)
 
 
@@ -210,9 +216,9 @@ def _make(connection: Connection, queue: Row) -> None:
             operations.pause(connection, name, NO_WORKERS)
 
 
-def _send(work: _Import, plan: _Plan, queue: str, ids: list[str]) -> int:
-    """One batch in one transaction; returns how many were sent. A job that Supaqueue has begun meanwhile is
-    not, and neither is one that waits for such a job.
+def _send(work: _Import, plan: _Plan, queue: str, ids: list[str]) -> list[list[str]]:
+    """One batch in one transaction; returns what each message that was sent waits for. A job that Supaqueue
+    has begun meanwhile is not sent, and neither is one that waits for such a job.
     """
     with work.connection.transaction():
         work.connection.execute(statement("import_lock"), (work.jobs.mark,))
@@ -221,10 +227,10 @@ def _send(work: _Import, plan: _Plan, queue: str, ids: list[str]) -> int:
         jobs = work.rows("import_supaqueue_payloads", [each for each in ids if each in new], work.jobs.name)
         refs = work.marks(sorted({each for job in jobs for each in plan.sources.get(job["id"], ())}))
         ready = [job for job in jobs if all(each in refs for each in plan.sources.get(job["id"], ()))]
+        after = [[refs[each] for each in plan.sources.get(job["id"], ())] for job in ready]
         if ready:
-            after = [[refs[each] for each in plan.sources.get(job["id"], ())] for job in ready]
             _write(work, queue, ready, after)
-    return len(ready)
+    return after
 
 
 def _write(work: _Import, queue: str, jobs: list[Row], after: list[list[str]]) -> None:
@@ -237,16 +243,16 @@ def _write(work: _Import, queue: str, jobs: list[Row], after: list[list[str]]) -
         work.connection.execute(statement("import_supaqueue_remove").replace("{schema}", work.schema), (ids,))
 
 
-def _lines(plan: _Plan, outcome: str, count: Counter[str]) -> list[Line]:
+def _lines(plan: _Plan, outcome: str, count: Counter[tuple[str, str]]) -> list[Line]:
     queues = [
         Line("queue", each["name"], "left" if each["why"] else outcome, 1, each["why"] or _made(each))
         for each in plan.queues.values()
     ]
-    jobs = [
-        Line("job", name, outcome, number, "sent to the queue") for name, number in count.items() if number
+    done = [
+        Line(kind, name, outcome, number, _DONE[kind]) for (kind, name), number in count.items() if number
     ]
     left = [Line("job", name, "left", number, why) for (name, why), number in plan.left.items() if number]
-    return queues + jobs + left
+    return queues + done + left
 
 
 def _made(queue: Row) -> str:

@@ -13,7 +13,7 @@ with given as materialized (
     select $1::text, fresh.key, $2::text, nextval('{sequence}')
     from (
         select given.key from given
-        where not exists (select from postmill.imported as known where known.source = $1 and known.key = given.key)
+        where (select true from postmill.imported as known where known.source = $1 and known.key = given.key) is null
         order by given.key
     ) as fresh
     on conflict do nothing
