@@ -114,8 +114,8 @@ def _archive(source: Source, name: str) -> SourceTable:
 
 def _prepared(connection: Connection, archive: SourceTable, queue: str, page: int) -> _Import:
     shape = pgmq.shape(connection, queue)
-    here = _archive(Source(connection, None), shape.archive)
-    if archive.mark == here.mark:
+    here = Source(connection, None).rows(statement("import_table"), shape.archive)
+    if archive.source.is_here and archive.name in (row["name"] for row in here):
         raise Refused(
             f"{archive.name} is the archive of queue {queue}: there is nothing to import.",
             why="Postmill reads it as it is.",
