@@ -63,6 +63,31 @@ def test_a_worker_runs_until_sigterm(cli: Cli, spawn: Any, project: Path) -> Non
     assert message["state"] == "completed"
 
 
+@pytest.mark.parametrize(
+    ("level", "shown"),
+    [
+        ("debug", ["worker.started", "message.claimed", "message.completed", "message.dead"]),
+        ("info", ["worker.started", "message.completed", "message.dead"]),
+        ("error", ["message.dead"]),
+    ],
+)
+def test_edge_workers_variable_sets_the_log_level(
+    cli: Cli, spawn: Any, project: Path, level: str, shown: list[str]
+) -> None:
+    """The payload of the second message does not fit, which is an error at once."""
+    environment = {"EDGE_WORKER_LOG_LEVEL": level, "POSTMILL_LOG_FORMAT": "json"}
+    cli("send", "hello", '{"name": "ada"}', "--create")
+    child = spawn("worker", "run", "jobs:greet", env=environment)
+    while cli("message", "list", "hello", "--state", "completed", "--json").json == []:
+        pass
+    cli("send", "hello", "7")
+    said = []
+    while "message.dead" not in said:
+        said.append(json.loads(until(child, '"event"'))["event"])
+    watched = ("worker.started", "message.claimed", "message.completed", "message.dead")
+    assert sorted(set(said) & set(watched)) == sorted(shown)
+
+
 def test_ctrl_c_says_what_still_runs(cli: Cli, spawn: Any, project: Path) -> None:
     child = spawn("worker", "run", "jobs:sleep", "jobs:greet")
     until(child, "worker.started")

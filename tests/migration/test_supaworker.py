@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import psycopg
 import pytest
 
 from postmill.db.tools.facades import named
 from postmill.db.tools.migrate import remove_facades
+from postmill.model.errors import MigrationFailed
 from tests.sql.asking import Database, value
 from tests.sql.supaworker import install, run_their_migration
 
@@ -42,3 +44,34 @@ def test_jobs_of_another_roles_table_are_moved(empty: Database, of_another: Data
     triggers = "select count(*) from pg_trigger where tgrelid = 'public.supaworker_jobs'::regclass"
     assert value(of_another, triggers) == 0
     remove_facades(of_another, [named("supaworker")])
+
+
+@pytest.mark.parametrize("table", ["supaworker_jobs", "supaworker_logs"])
+def test_a_strangers_table_is_refused(empty: Database, table: str) -> None:
+    """Its triggers would run with the rights of the facade's owner."""
+    stranger = f"stranger_{uuid4().hex[:12]}"
+    run_their_migration(empty)
+    empty.execute(f"create role {stranger}; alter table public.{table} owner to {stranger}".encode())
+    try:
+        with pytest.raises(MigrationFailed, match=f"public.{table} belongs to a role that is neither"):
+            install(empty)
+        assert value(empty, "select to_regnamespace('supaworker')") is None
+    finally:
+        empty.execute(f"drop owned by {stranger} cascade; drop role {stranger}".encode())
+
+
+def test_a_strangers_table_with_our_mark_is_left_alone(empty: Database) -> None:
+    """Neither its rows nor its mark stop the removal, and it stays."""
+    stranger = f"stranger_{uuid4().hex[:12]}"
+    install(empty)
+    empty.execute(
+        f"create role {stranger}; create table public.notes as select 1 as x; "
+        "comment on table public.notes is 'Facade supaworker of Postmill: rows.'; "
+        f"alter table public.notes owner to {stranger}".encode()
+    )
+    try:
+        remove_facades(empty, [named("supaworker")])
+        assert value(empty, "select to_regnamespace('supaworker')") is None
+        assert value(empty, "select x from public.notes") == 1
+    finally:
+        empty.execute(f"drop owned by {stranger} cascade; drop role {stranger}".encode())

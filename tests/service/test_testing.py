@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
@@ -122,6 +122,43 @@ async def test_several_workers_pass_messages_on(database_url: str, collect: Work
     await send(database_url, 5, queue="doubles")
     await drain(double, collect, database=database_url)
     assert sorted(seen) == [1, 10, 20]
+
+
+async def test_a_message_that_is_passed_on_during_a_look_is_seen(
+    database_url: str, adb: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each queue was seen at a moment of its own: the message was in neither, and drain had ended."""
+    looked: list[str] = []
+
+    class Meanwhile(asyncpg.Connection):
+        """Before the first look the message is in the queue that comes second; after it, in the first one."""
+
+        async def fetch(self, query: str, name: str) -> Any:  # type: ignore[override]
+            looked.append(name)
+            (other,) = {"a", "b"} - {name}
+            if len(looked) == 1:
+                await adb.execute("select postmill.send($1, '1')", other)
+            found = await super().fetch(query, name)
+            if len(looked) == 1:
+                await adb.execute("select postmill.send($1, '1'), postmill.purge_queue($2)", name, other)
+            if len(looked) == 2:
+                await adb.execute("select postmill.purge_queue('a'), postmill.purge_queue('b')")
+            return found
+
+    async def connect(*_: object) -> asyncpg.Connection:
+        return await asyncpg.connect(database_url, connection_class=Meanwhile)
+
+    @worker(queue="a")
+    async def a(number: int) -> None: ...
+
+    @worker(queue="b")
+    async def b(number: int) -> None: ...
+
+    await adb.execute("select postmill.create_queue('a'), postmill.create_queue('b')")
+    await adb.execute("select postmill.pause('a'), postmill.pause('b')")
+    monkeypatch.setattr("postmill.testing.draining.open_connection", connect)
+    await drain(a, b, database=database_url)
+    assert len(looked) == 4
 
 
 async def test_what_never_ends_is_an_error(database_url: str) -> None:

@@ -131,6 +131,26 @@ async def test_an_idle_worker_is_woken_by_a_send(database_url: str) -> None:
             await run.until(Event.MESSAGE_COMPLETED, count=number)
 
 
+async def test_an_idle_worker_shows_itself_however_seldom_it_polls(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Edge Worker's heartbeat is sent by the loop that polls: a long poll makes its worker look inactive."""
+    monkeypatch.setattr("postmill.engine.maintain.heartbeat.PERIOD_S", 0.1)
+    monkeypatch.setattr("postmill.model.queue.silence.WRITE_AFTER_S", 0.1)
+
+    @worker(max_poll_seconds=3600)
+    async def handle(payload: dict[str, Any]) -> None:
+        pass
+
+    async with running(database_url, handle) as run:
+        await run.idle()
+        for _ in range(3):
+            seen = await run.db.fetchval("select last_heartbeat_at::text from edge_worker.active_workers")
+            await run.true_in_database(
+                f"last_heartbeat_at > '{seen}'::timestamptz from edge_worker.active_workers"
+            )
+
+
 async def test_an_idle_worker_is_woken_by_pgmqs_own_trigger(database_url: str) -> None:
     """A queue of somebody else's, with pgmq's notifications switched on."""
 
@@ -172,8 +192,13 @@ async def test_two_workers_of_one_process_on_one_queue_are_both_woken(database_u
     assert seen == ["block", "next"]
 
 
-async def test_a_worker_that_only_polls_listens_to_nothing(database_url: str) -> None:
-    @worker(poller="poll", poll_interval_ms=20, max_poll_seconds=60)
+@pytest.mark.parametrize("max_poll_seconds", [60, 0.001])
+async def test_a_worker_that_only_polls_listens_to_nothing(
+    database_url: str, max_poll_seconds: float
+) -> None:
+    """It polls by one of the two options alone, so it does not matter which of them is longer."""
+
+    @worker(poller="poll", poll_interval_ms=20, max_poll_seconds=max_poll_seconds)
     async def handle(payload: dict[str, Any]) -> None:
         pass
 

@@ -154,6 +154,23 @@ def test_names_from_typescript_are_understood(start: Callable[..., Any], db: psy
     assert process.wait(30) == 0
 
 
+def test_a_queue_that_is_missing_is_made_at_the_start(
+    start: Callable[..., Any], db: psycopg.Connection[Any]
+) -> None:
+    """A plain table that survives a crash: logged, and in one piece. The message finds it there."""
+    process = start(
+        "import logging\nlogging.basicConfig(level='INFO')\n"
+        "from postmill import EdgeWorker\nEdgeWorker.start(print, queueName='fresh')\n"
+    )
+    line_with(process, "worker.started")
+    row = db.execute(
+        "select is_partitioned, is_unlogged from pgmq.meta where queue_name = 'fresh'"
+    ).fetchone()
+    assert row == {"is_partitioned": False, "is_unlogged": False}
+    db.execute("select pgmq.send(queue_name => 'fresh', msg => '\"hello\"'::jsonb)")
+    line_with(process, "hello")
+
+
 def test_an_unknown_option_is_refused_and_leaves_nothing_behind() -> None:
     for _ in range(2):
         with pytest.raises(InvalidOption, match="maxConcurrent"):

@@ -65,6 +65,34 @@ async def test_attempts_are_counted_and_the_last_failure_ends_in_a_letter(databa
     )
 
 
+@pytest.mark.parametrize("limit", [0, 2])
+async def test_retry_limit_counts_what_follows_the_first_attempt(database_url: str, limit: int) -> None:
+    """As Edge Worker counts: 0 turns repetitions off."""
+    attempts: list[int] = []
+
+    @worker(retryDelay=0, retryLimit=limit)
+    async def handle(payload: dict[str, Any], ctx: Context) -> None:
+        attempts.append(ctx.attempt)
+        raise ValueError
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        assert await finished(run, 1) == {"queue": 0, "archive": 0, "dead": 1, "claims": 0}
+    assert attempts == [*range(1, limit + 2)]
+
+
+async def test_retry_delay_is_the_time_until_the_next_attempt(database_url: str) -> None:
+    @worker(retryDelay=3000)
+    async def handle(payload: dict[str, Any]) -> None:
+        raise ValueError
+
+    async with running(database_url, handle) as run:
+        await run.send("{}")
+        await run.until(Event.MESSAGE_RETRYING)
+        ahead = "extract(epoch from q.vt - f.failed_at) from pgmq.q_tasks as q, postmill.failures as f"
+        assert 2990 < await run.db.fetchval(f"select {ahead}") < 3010
+
+
 async def test_a_replayed_letter_runs_again_from_its_first_attempt(database_url: str) -> None:
     attempts: list[int] = []
 

@@ -182,14 +182,20 @@ def test_functions_that_run_as_their_owner_are_these_and_pin_their_path(db: Data
     roles.grant(db)
     found = rows(db, DEFINERS, list(SCHEMAS))
     assert {each["name"] for each in found} == set(OF_THE_OWNER)
-    assert [each["name"] for each in found if 'search_path=""' not in (each["settings"] or [])] == []
+    assert [
+        each["name"] for each in found if "search_path=pg_catalog, pg_temp" not in (each["settings"] or [])
+    ] == []
     assert [each["name"] for each in found if each["owner"] == "postmill_nobody"] == ["postmill.call_command"]
 
 
 def test_all_functions_pin_their_path(db: Database) -> None:
     # _state is plain SQL without settings so that it is inlined into scans.
     names = rows(db, "select proname, proconfig from pg_proc where pronamespace = 'postmill'::regnamespace")
-    unpinned = [each["proname"] for each in names if 'search_path=""' not in (each["proconfig"] or [])]
+    unpinned = [
+        each["proname"]
+        for each in names
+        if "search_path=pg_catalog, pg_temp" not in (each["proconfig"] or [])
+    ]
     assert unpinned == ["_state"]
 
 
@@ -227,3 +233,83 @@ def test_a_process_that_runs_commands_does_nothing_to_the_run_of_another(
         db.execute(b"revoke postmill_scheduler from stranger")
     assert rows(db, "select * from postmill.schedule_runs") == before
     assert before[0]["status"] == "running"
+
+
+TYPES = (
+    "bigint",
+    "boolean",
+    "integer",
+    "interval",
+    "jsonb",
+    "name",
+    "regclass",
+    "text",
+    "timestamptz",
+    "uuid",
+)
+HIJACK = """
+    create function pg_temp.spy_{type}(pg_catalog.{type}) returns boolean language plpgsql as $$ begin
+        if current_user <> session_user then raise exception 'ran as %', current_user; end if;
+        return true;
+    end $$;
+    create domain pg_temp.{type} as pg_catalog.{type} check (pg_temp.spy_{type}(value))
+"""
+NAMES = {"bigint": "int8", "boolean": "bool", "integer": "int4"}
+
+
+def test_types_of_a_session_run_nothing_with_the_rights_of_the_owner(
+    db: Database, queue: str, stranger: Database
+) -> None:
+    """An empty search_path looks for types and tables among the session's temporary ones first: a domain that
+    is named like a type had its check run as the owner of the functions, by whoever may send.
+    """
+    roles.grant(db)
+    for heading in ("A role that only sends", "A role that makes calls"):
+        db.execute(grants(heading).encode())
+    db.execute(
+        b"grant usage on schema cron to stranger; grant postmill_worker, postmill_scheduler to stranger"
+    )
+    db.execute(b"grant usage, create on schema postmill_commands to stranger")
+    for each in TYPES:
+        stranger.execute(HIJACK.format(type=NAMES.get(each, each)).encode())
+    try:
+        said = [_said(stranger, statement) for statement in OF_THE_OWNERS_FUNCTIONS]
+    finally:
+        db.execute(b"revoke postmill_worker, postmill_scheduler from stranger")
+    assert [each for each in said if "ran as" in each] == []
+
+
+OF_THE_OWNERS_FUNCTIONS = (
+    "select postmill.send('re-size', '1', group_key => 'g', unique_key => 'k')",
+    "insert into postmill.calls (method, url, timeout_ms) values ('GET', 'https://a.test/{{secret:S}}', 1)",
+    "select cron.unschedule(cron.schedule('@yearly', 'select 1'))",
+    "select postmill.check_command(1)",
+    "select postmill.claim_command()",
+    "select postmill.join_runners(false)",
+    "select postmill.look_for_commands()",
+    "select postmill.sweep_commands()",
+)
+"""Statements that reach functions which run with their owner's rights."""
+
+
+def _said(session: Database, statement: str) -> str:
+    """The error, if there is one: other refusals are right."""
+    try:
+        session.execute(statement.encode())
+    except psycopg.Error as error:
+        return str(error)
+    return ""
+
+
+def test_a_table_of_a_session_makes_nobody_the_owner_of_jobs(db: Database, stranger: Database) -> None:
+    """With a temporary pg_namespace of one's own, jobs of others could be removed."""
+    db.execute(b"grant usage on schema cron to stranger")
+    job = value(db, "select cron.schedule('theirs', '@yearly', 'select 1')")
+    stranger.execute(
+        b"create temporary table pg_namespace (oid oid, nspname name, nspowner oid);"
+        b"insert into pg_namespace select 0, 'postmill', oid from pg_roles where rolname = current_user;"
+        b"grant select on pg_namespace to public"
+    )
+    with suppress(psycopg.Error):
+        stranger.execute(b"insert into cron.removed_job (schedule_id) values ($1)", [job])
+    assert value(db, "select count(*) from cron.job") == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.sql.asking import Database, column, refused, value
+from tests.sql.asking import Database, column, refused, row, rows, value
 
 
 @pytest.fixture
@@ -30,6 +30,16 @@ def test_edge_worker_shows_the_same(db: Database, workers: None) -> None:
         for view in ("workers", "active_workers", "inactive_workers")
     ]
     assert counts == [3, 1, 2]
+
+
+def test_what_edge_workers_page_queries_is_there(db: Database, workers: None) -> None:
+    """Its views have six columns. Its own query knows no stop: it also finds a worker that has just ended."""
+    columns = "worker_id, queue_name, function_name, started_at, stopped_at, last_heartbeat_at"
+    found = row(db, f"select {columns} from edge_worker.active_workers")
+    assert (found["queue_name"], found["function_name"], found["stopped_at"]) == ("q", "f", None)
+    assert len(rows(db, f"select {columns} from edge_worker.inactive_workers")) == 2
+    lately = "last_heartbeat_at > now() - make_interval(secs => 6)"
+    assert value(db, f"select count(*) from edge_worker.workers where {lately}") == 2
 
 
 def test_deprecate_asks_a_worker_to_stop(db: Database, workers: None) -> None:

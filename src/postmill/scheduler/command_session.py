@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 
 from postmill.client.asyncpg_connection import open_unprepared, session_id
+from postmill.model.error_text import KEPT_TEXT
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -132,6 +133,6 @@ class CommandSession:
 
 
 def _in_words(error: Exception) -> str:
-    """The server's message, with its detail if there is one."""
+    """The server's message, with its detail if there is one; as much of it as a row keeps."""
     detail = getattr(error, "detail", None)
-    return f"{error}" if not detail else f"{error} ({detail})"
+    return (f"{error}" if not detail else f"{error} ({detail})")[:KEPT_TEXT]

@@ -94,7 +94,7 @@ class Queues:
 
     def __init__(self, database: str, engine: Engine, recorder: Recorder) -> None:
         self._database = database
-        self._names = {worker.handler.options.queue for worker in engine.workers}
+        self._names = sorted({worker.handler.options.queue for worker in engine.workers})
         self._recorder = recorder
 
     async def until_empty(self, delays: Delays) -> int:
@@ -115,11 +115,15 @@ class Queues:
             await connection.close()
 
     async def _left(self, connection: asyncpg.Connection) -> tuple[int, int]:
+        """How many messages there are, and how many of them could run now. All queues are seen at one moment:
+        a handler may pass a message on from a queue that was not looked at to one that was.
+        """
         total = active = 0
-        for name in self._names:
-            for row in await connection.fetch(statement("testing_left"), name):
-                total += row["total"]
-                active += row["active"]
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            for name in self._names:
+                for row in await connection.fetch(statement("testing_left"), name):
+                    total += row["total"]
+                    active += row["active"]
         return total, active
 
     async def _make_due(self, connection: asyncpg.Connection) -> None:

@@ -92,6 +92,23 @@ async def test_a_request_starts_a_worker_and_the_next_one_finds_it(tmp_path: Pat
         assert await database.value("count(*) from runs") == 20
 
 
+async def test_a_worker_has_as_many_processes_as_its_settings_say(tmp_path: Path, database_url: str) -> None:
+    """Requests make no more of them, and one that is killed is replaced."""
+    settings = {"tally": {"instances": 2}}
+    async with working(tmp_path / "f", database_url, "tally", settings=settings) as database:
+        idle = "postmill.idle_workers join postmill.workers using (worker_id)"
+        two = f"(select count(distinct pid) from {idle}) = 2"
+        await database.started("tally")
+        await database.until(two)
+        assert (await database.started("tally"))["status"] == "running"
+        killed = await database.value("min(pid) from postmill.workers")
+        os.kill(killed, signal.SIGKILL)
+        await database.scene.until(Event.FUNCTION_SHUTDOWN, "tally")
+        await database.until(f"(select count(*) from postmill.workers where pid <> {killed}) = 2")
+        await database.until(two)
+        assert await database.value("count(*) from postmill.workers") == 3
+
+
 async def test_what_a_killed_worker_held_is_returned_and_counted(tmp_path: Path, database_url: str) -> None:
     async with working(tmp_path / "f", database_url, "waits") as database:
         await database.claiming("waits")
@@ -167,6 +184,28 @@ async def test_twenty_replacements_under_load_run_no_message_twice(tmp_path: Pat
         assert await database.value("count(distinct msg_id) from runs") == sent
         assert await database.value("count(distinct pid) from runs") > 10
         assert await database.value("count(*) from postmill.failures") == 0
+
+
+async def test_a_worker_at_its_soft_limit_takes_nothing_new_and_finishes_what_it_runs(
+    tmp_path: Path, database_url: str
+) -> None:
+    """Its handler hears of it. What is sent from then on is run by the replacement, which came unasked."""
+    settings = {"burns_up": {"limits": Limits(cpu_soft_s=3)}}
+    async with working(tmp_path / "f", database_url, "burns_up", settings=settings) as database:
+        await database.claiming("burns_up")
+        await database.send("burns_up", payload="burn")
+        await database.until("exists (select from gates where name = 'shutdown')")
+        (retired,) = database.scene.events(Event.FUNCTION_RETIRED, "burns_up")
+        await database.send("burns_up", 5)
+        await database.until("(select count(*) from pgmq.a_burns_up) = 5")
+        assert not database.scene.events(Event.FUNCTION_SHUTDOWN, "burns_up")
+        await database.db.execute("insert into gates values ('end')")
+        (said,) = await database.scene.until(Event.FUNCTION_SHUTDOWN, "burns_up")
+        assert retired["why"] == EndReason.CPU_TIME
+        assert (said["reason"], said["exit"]) == (EndReason.EARLY_DROP, "exit 0")
+        assert await database.value("count(*) from pgmq.a_burns_up") == 6
+        ran = await database.db.fetch("select count(*) from runs group by pid order by 1")
+        assert [each["count"] for each in ran] == [1, 5]
 
 
 async def test_a_worker_made_in_two_steps_is_one(tmp_path: Path, database_url: str) -> None:

@@ -3,7 +3,7 @@
 -- Errors: none.
 create or replace function postmill._add_groups(queue text, keys text[]) returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

@@ -9,7 +9,7 @@ create or replace function postmill._allowed_starts(
     out granted integer, out then_recent timestamptz[], out then_tat timestamptz, out again_at timestamptz
 )
 language plpgsql immutable strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     longest_list constant integer := 1000;

@@ -2,7 +2,7 @@
 -- Called by sweep_gates. Takes no locks. Errors: none.
 create or replace function postmill._any_group(queue text) returns text
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with place as materialized (
         select min(gate.msg_id) + floor(random() * (max(gate.msg_id) - min(gate.msg_id) + 1)) as msg_id,

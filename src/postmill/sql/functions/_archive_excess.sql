@@ -6,7 +6,7 @@
 -- Called by prune. Takes no locks. Errors: those of the table (no privilege, lock timeout).
 create or replace function postmill._archive_excess(queue text, most bigint) returns bigint
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     sample_pages constant float8 := 400;

@@ -2,7 +2,7 @@
 -- cancellations. Errors: none.
 create or replace function postmill._ask_to_stop(queue text, msg_id bigint, reason text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     insert into postmill.cancellations (queue_name, msg_id, reason)

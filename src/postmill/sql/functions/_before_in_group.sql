@@ -4,7 +4,7 @@
 create or replace function postmill._before_in_group(queue text, msg_id bigint, group_key text, rank timestamptz)
 returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_sort = off
 set enable_seqscan = off

@@ -8,7 +8,7 @@ create or replace function postmill._block(
     queue text, ids bigint[], after jsonb[], due_at timestamptz, on_source_dead text
 ) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

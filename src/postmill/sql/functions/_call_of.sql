@@ -6,7 +6,7 @@ create or replace function postmill._call_of(
     out verb text, out address text, out fields jsonb, out content bytea, out timeout_ms integer
 )
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     limit_ms constant bigint := ceil(extract(epoch from timeout) * 1000);

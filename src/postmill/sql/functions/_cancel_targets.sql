@@ -6,7 +6,7 @@ create or replace function postmill._cancel_targets(
     queue text, ids bigint[], fate text, queues text[], targets bigint[], follows boolean
 ) returns table (queue_name text, msg_id bigint, headers jsonb)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

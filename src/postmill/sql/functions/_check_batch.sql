@@ -1,7 +1,7 @@
 -- Refuses payloads and headers that are no batch. Called by send_batch and send_jobs. Takes no locks. Errors: PM003.
 create or replace function postmill._check_batch(messages jsonb[], headers jsonb[]) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if messages is null or array_position(messages, null) is not null then

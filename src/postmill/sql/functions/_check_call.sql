@@ -5,7 +5,7 @@ create or replace function postmill._check_call(
     url text, headers jsonb, timeout_ms bigint, max_attempts integer
 ) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if url !~* '^https?://[^/?#\s]' and url !~ '^\{\{secret:[^{}\s"]+\}\}' then

@@ -2,7 +2,7 @@
 -- Called by create_call_queue and schedule_call. Takes no locks. Errors: PM003.
 create or replace function postmill._check_callee(what text, function text, url text) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if num_nonnulls(function, url) <> 1 then

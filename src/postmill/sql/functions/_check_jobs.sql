@@ -4,7 +4,7 @@ create or replace function postmill._check_jobs(
     group_keys text[], after jsonb[], on_source_dead text, then_send jsonb, else_send jsonb
 ) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     fields    constant text[] := '{queue, message, delay_s, headers, unique_key, priority, group_key}';

@@ -3,7 +3,7 @@
 -- Called by limit_queue and limit_groups. Takes no locks. Errors: PM003.
 create or replace function postmill._check_limits(max_running integer, starts integer, per interval) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if max_running < 1 then

@@ -2,7 +2,7 @@
 -- Called by create_queue. Takes no locks. Errors: PM002.
 create or replace function postmill._check_queue_name(name text) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if name is null or name !~ '^[a-z0-9_][a-z0-9_-]{0,46}$' then

@@ -3,7 +3,7 @@
 -- Called by _block. Takes no locks. Errors: PM003.
 create or replace function postmill._check_refs(queue text, ids bigint[], after jsonb[]) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     wrong record;

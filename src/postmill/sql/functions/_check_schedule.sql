@@ -4,7 +4,7 @@ create or replace function postmill._check_schedule(
     name text, schedule text, message jsonb, timezone text, overlap text, catch_up text, jitter interval, options jsonb
 ) returns void
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     wrong text;

@@ -1,7 +1,7 @@
 -- Refuses what the messages of a schedule can't ask for. Called by _check_schedule. Takes no locks. Errors: PM003.
 create or replace function postmill._check_schedule_options(options jsonb) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     types constant jsonb := '{"headers": "object", "delay_s": "number", "priority": "number", "group_key": "string",

@@ -7,7 +7,7 @@
 create or replace function postmill._check_secrets() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     missing text;

@@ -4,7 +4,7 @@
 -- insufficient_privilege.
 create or replace function postmill._check_source(queue text, last_id numeric) returns void
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation constant regclass := postmill._queue_table(queue);

@@ -2,7 +2,7 @@
 -- Called by messages. Takes no locks. Errors: PM003.
 create or replace function postmill._check_state(state text) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     states text[] := array['scheduled', 'ready', 'running', 'retrying', 'waiting', 'completed', 'dead', 'cancelled'];

@@ -5,7 +5,7 @@
 create or replace function postmill._claimed(queue text)
 returns table (msg_id bigint, read_ct integer, worker_id uuid)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select held.msg_id, held.read_ct, claim.worker_id
     from postmill.claims as claim

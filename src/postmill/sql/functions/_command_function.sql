@@ -4,7 +4,7 @@
 -- Called by claim_command and _why_not_run. Takes no locks. Errors: none.
 create or replace function postmill._command_function(schedule_id bigint, run_as text) returns oid
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select made.oid
     from pg_catalog.pg_proc as made

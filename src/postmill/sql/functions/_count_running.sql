@@ -5,7 +5,7 @@ create or replace function postmill._count_running(
     queue text, relation regclass, out running bigint, out estimated boolean
 )
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     most constant integer := 10000;

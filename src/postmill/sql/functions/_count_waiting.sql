@@ -7,7 +7,7 @@ create or replace function postmill._count_waiting(
     out waiting bigint, out tried bigint, out oldest timestamptz, out estimated boolean
 )
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     rows_there bigint;

@@ -6,7 +6,7 @@ create or replace function postmill._cut_edges(
     queue text, ids bigint[], fate text, queues text[], targets bigint[]
 ) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

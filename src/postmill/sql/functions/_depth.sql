@@ -14,7 +14,7 @@ create or replace function postmill._depth(
     out oldest timestamptz, out oldest_waiting timestamptz, out exact boolean
 )
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     whole_pages  constant bigint := 60;

@@ -4,7 +4,7 @@
 -- none.
 create or replace function postmill._drop_command() returns trigger
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     made regprocedure;

@@ -3,7 +3,7 @@
 -- Called by send and send_batch. Takes no locks. Errors: PM003.
 create or replace function postmill._due_at(delay interval, run_at timestamptz) returns timestamptz
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if delay is not null and run_at is not null then

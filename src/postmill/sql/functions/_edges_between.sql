@@ -6,7 +6,7 @@
 create or replace function postmill._edges_between(queue text, ids bigint[], queues text[], targets bigint[])
 returns table (at tid, source_id bigint, target_queue text, target_id bigint, on_dead text)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

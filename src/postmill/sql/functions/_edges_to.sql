@@ -7,7 +7,7 @@ returns table (
     was_there boolean
 )
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

@@ -5,7 +5,7 @@
 create or replace function postmill._end_call_run() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform postmill._end_call_runs(array[new.call_id]);

@@ -3,7 +3,7 @@
 -- Called by _end_call_run and tidy_schedule_runs. Locks: the runs' rows, skipping locked ones. Errors: none.
 create or replace function postmill._end_call_runs(call_ids bigint[]) returns bigint
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

@@ -4,7 +4,7 @@
 -- Called by _ended. Locks: the runs' rows. Errors: none.
 create or replace function postmill._end_runs(queue text, headers jsonb[], fate text) returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with ended as materialized (
         select case when said.run ->> 'schedule_id' ~ '^[0-9]{1,18}$'

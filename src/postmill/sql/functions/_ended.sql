@@ -4,7 +4,7 @@
 -- hold the messages' rows. `fate`: completed, dead or cancelled. Locks and errors as release and _follow_up.
 create or replace function postmill._ended(queue text, ids bigint[], headers jsonb[], fate text) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform postmill._follow_up(queue, ended.id, ended.headers, fate)

@@ -4,7 +4,7 @@
 -- Called by _block and _move_edges. Takes no locks. Errors: none.
 create or replace function postmill._expect_edges(queue text, ids bigint[]) returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select set_config(
         'postmill.edges',

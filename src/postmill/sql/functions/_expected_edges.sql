@@ -3,7 +3,7 @@
 -- Called by _edge_at_commit and _lock_sources. Takes no locks. Errors: none.
 create or replace function postmill._expected_edges() returns table (target_queue text, target_id bigint)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     noted constant text := current_setting('postmill.edges', true);

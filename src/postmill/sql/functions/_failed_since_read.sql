@@ -5,7 +5,7 @@ create or replace function postmill._failed_since_read(
     queue text, msg_id bigint, read_ct integer, enqueued_at timestamptz, last_read_at timestamptz
 ) returns boolean
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select case when _failed_since_read.last_read_at is null then count(*) >= _failed_since_read.read_ct
                 else coalesce(max(failure.failed_at) >= _failed_since_read.last_read_at, false) end

@@ -6,7 +6,7 @@
 create or replace function postmill._fates(queue text, ids bigint[])
 returns table (msg_id bigint, fate text, moved_to bigint)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     archive  constant regclass := to_regclass(format('pgmq.%I', 'a_' || queue));

@@ -6,7 +6,7 @@
 create or replace function postmill._few_ids(queue text, wanted_state text, max_rows integer, before_id bigint)
 returns bigint[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     most   constant integer := 10000;

@@ -5,7 +5,7 @@
 create or replace function postmill._fire(schedule_id bigint, tick timestamptz, visible_at timestamptz, after text)
 returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -2,7 +2,7 @@
 -- Called by join_runners. Locks: what the message needs, then the run. Errors: none of its own.
 create or replace function postmill._fire_at_start(schedule_id bigint) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

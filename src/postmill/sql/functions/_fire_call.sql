@@ -6,7 +6,7 @@ create or replace function postmill._fire_call(
     schedule_id bigint, tick timestamptz, visible_at timestamptz, out call_id bigint, out status text, out reason text
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -5,7 +5,7 @@ create or replace function postmill._fire_command(
     schedule_id bigint, tick timestamptz, out status text, out reason text
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -5,7 +5,7 @@
 create or replace function postmill._fire_together(schedule_ids bigint[], ticks timestamptz[], visible_at timestamptz[])
 returns table (schedule_id bigint, msg_id bigint)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -3,7 +3,7 @@
 -- Called by _window_starts, _paced_starts. Takes no locks. Errors: none.
 create or replace function postmill._fixed_length(length interval) returns interval
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select extract(epoch from length)::double precision * interval '1 second'
 $$;

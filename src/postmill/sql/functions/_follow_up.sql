@@ -8,7 +8,7 @@
 -- Called by _ended, release and the sweep. Locks and errors as send.
 create or replace function postmill._follow_up(queue text, msg_id bigint, headers jsonb, fate text) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     part   constant text := case fate when 'completed' then 'postmill-then' else 'postmill-else' end;

@@ -6,7 +6,7 @@
 -- order. Errors: none.
 create or replace function postmill._forget_queue(queue text, dead_too boolean) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     delete from postmill.claims where queue_name = queue;
     delete from postmill.results where queue_name = queue;

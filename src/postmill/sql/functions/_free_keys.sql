@@ -2,7 +2,7 @@
 -- Called by _prune_keys. Takes no locks. Errors: none.
 create or replace function postmill._free_keys(queue text, keys text[]) returns text[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if to_regclass(format('pgmq.%I', lower('q_' || queue))) is null then

@@ -3,7 +3,7 @@
 -- own. Errors: none.
 create or replace function postmill._free_places(queue text, max_rows integer) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     ids   bigint[];

@@ -3,7 +3,7 @@
 -- Called by the sweep. Takes no locks. Errors: those of the table.
 create or replace function postmill._gone_sources(queue text, ids bigint[]) returns bigint[]
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation constant regclass := to_regclass(format('pgmq.%I', 'q_' || queue));

@@ -9,7 +9,7 @@
 create or replace function postmill._gone_workers(up timestamptz)
 returns table (worker_id uuid, last_heartbeat_at timestamptz, reason text)
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select living.worker_id, living.last_heartbeat_at, case when living.locked then 'silence' else 'crash' end
       from (select w.worker_id, w.last_heartbeat_at, w.lock_free_at, w.lock_key,

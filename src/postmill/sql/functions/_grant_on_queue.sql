@@ -3,7 +3,7 @@
 -- Called by create_queue and `postmill migrate --roles`. Locks: none beyond those of GRANT. Errors: PM001.
 create or replace function postmill._grant_on_queue(queue text) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     due record;

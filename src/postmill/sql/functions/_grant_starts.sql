@@ -8,7 +8,7 @@ create or replace function postmill._grant_starts(
     out granted integer, out again_at timestamptz
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

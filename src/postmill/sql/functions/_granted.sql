@@ -4,7 +4,7 @@
 -- locks. Errors: none.
 create or replace function postmill._granted(secrets text[], role_name name) returns text[]
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select array(
         select distinct given.secret

@@ -5,7 +5,7 @@
 create or replace function postmill._held_keys(queue text, keys text[])
 returns table (unique_key text, msg_id bigint)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     -- With `limit` a lateral subquery is a look into an index for each key, whatever the statistics say.

@@ -4,7 +4,7 @@
 -- none.
 create or replace function postmill._held_locks() returns setof bigint
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select (l.classid::bigint << 32) | l.objid::bigint
       from pg_catalog.pg_locks as l

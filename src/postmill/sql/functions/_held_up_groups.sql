@@ -5,7 +5,7 @@
 create or replace function postmill._held_up_groups(queue text, most integer)
 returns table (group_key text, held_up_by text)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_sort = off
 set enable_seqscan = off

@@ -7,7 +7,7 @@ create or replace function postmill._in_archive(
     msg_id bigint, read_ct integer, enqueued_at timestamptz, message jsonb, headers jsonb, finished_at timestamptz
 )
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     archive regclass := to_regclass(format('pgmq.%I', lower('a_' || queue)));

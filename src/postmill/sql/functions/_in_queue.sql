@@ -11,7 +11,7 @@ create or replace function postmill._in_queue(
     message jsonb, headers jsonb
 )
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     ids   bigint[] := case when only_id is null then postmill._few_ids(queue, only_state, max_rows, before_id) end;

@@ -6,7 +6,7 @@
 create or replace function postmill._insert_keys(queue text, keys text[], ids bigint[], expiry timestamptz)
 returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     inserted bigint;

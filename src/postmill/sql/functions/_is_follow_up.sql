@@ -2,7 +2,7 @@
 -- Called by _check_jobs. Takes no locks. Errors: none.
 create or replace function postmill._is_follow_up(value jsonb) returns boolean
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_typeof(value) = 'object' and jsonb_typeof(value -> 'queue') = 'string' and value ? 'message';
 $$;

@@ -5,7 +5,7 @@ create or replace function postmill._job_headers(
     then_send jsonb, else_send jsonb
 ) returns jsonb[]
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     -- Arrays are unnested and never subscripted: an entry of text is found by walking through all before it.
     -- What a message does not ask for costs it next to nothing: one object with nulls stripped took twice as long, and

@@ -5,7 +5,7 @@
 create or replace function postmill._judge_sources(queue text, ids bigint[], seen bigint[], follows boolean)
 returns table (queue_name text, msg_id bigint, headers jsonb)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     judged record;

@@ -3,7 +3,7 @@
 -- Called by _waits_for. Takes no locks. Errors: none.
 create or replace function postmill._limit_reached(queue text, group_key text) returns text
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_sort = off
 set enable_seqscan = off

@@ -3,7 +3,7 @@
 -- Called by _sources_left and _limit_reached. Takes no locks. Errors: none.
 create or replace function postmill._listed(ids bigint[], most integer default 3) returns text
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select case
         when cardinality(ids) > most then

@@ -5,7 +5,7 @@
 -- the tables.
 create or replace function postmill._lock_sources(queue text default null, ids bigint[] default '{}') returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

@@ -7,7 +7,7 @@ create or replace function postmill._lock_targets(
     queue text, ids bigint[], patient boolean, with_died boolean default true, most integer default 1000
 ) returns table (queue_name text, msg_id bigint)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

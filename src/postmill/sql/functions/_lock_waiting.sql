@@ -6,7 +6,7 @@
 -- Errors: PM001.
 create or replace function postmill._lock_waiting(queue text, keys text[], ids bigint[]) returns bigint[]
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation constant regclass := postmill._queue_table(queue);

@@ -3,7 +3,7 @@
 -- Called by the statement complete inside a handler's transaction. Locks as _lock_sources. Errors: those of the tables.
 create or replace function postmill._lock_with_sources(queue text, ids bigint[]) returns boolean
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if coalesce(current_setting('postmill.edges', true), '') <> '' then

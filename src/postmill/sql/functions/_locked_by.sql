@@ -2,7 +2,7 @@
 -- Called by _runners, join_runners and sweep_commands. Takes no locks. Errors: none.
 create or replace function postmill._locked_by(key bigint) returns setof integer
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select l.pid from pg_catalog.pg_locks as l
      where l.locktype = 'advisory' and l.objsubid = 1 and l.granted

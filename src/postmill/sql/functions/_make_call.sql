@@ -8,7 +8,7 @@ create or replace function postmill._make_call(
     schedule_id bigint, tick timestamptz, due_at timestamptz, waits_for bigint
 ) returns bigint
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

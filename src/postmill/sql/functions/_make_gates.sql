@@ -3,7 +3,7 @@
 -- Called by sweep_gates. Locks: as _park. Errors: none.
 create or replace function postmill._make_gates(queue text, relation regclass, max_rows integer) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     lowest  bigint;

@@ -4,7 +4,7 @@
 -- Called by claim_gated. Lock order: new rows of groups in order of their keys. Errors: none.
 create or replace function postmill._make_groups(queue text, unseen bigint, out seen bigint, out is_all boolean)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     keys text[];

@@ -2,7 +2,7 @@
 -- Called by _tell_sources. Lock order: the queue's rows by msg_id. Errors: those of the table.
 create or replace function postmill._mark_sources(queue text, ids bigint[]) returns bigint[]
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation constant regclass := to_regclass(format('pgmq.%I', 'q_' || queue));

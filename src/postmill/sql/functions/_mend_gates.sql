@@ -7,7 +7,7 @@
 -- Called by claim_gated and sweep_gates. Lock order: gates (skipping locked ones), new rows of groups. Errors: none.
 create or replace function postmill._mend_gates(queue text, relation regclass, among bigint[]) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     ids     bigint[];

@@ -2,7 +2,7 @@
 -- Called by _waits_for. Takes no locks. Errors: none.
 create or replace function postmill._moment(at timestamptz) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select case
         when not isfinite(at) then 'never'

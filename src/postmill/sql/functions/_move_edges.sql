@@ -7,7 +7,7 @@ create or replace function postmill._move_edges(
     queue text, old_id bigint, new_id bigint, patient boolean default false
 ) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

@@ -4,7 +4,7 @@
 -- Called by _few_ids. Takes no locks. Errors: PM001.
 create or replace function postmill._newest_waiting(queue text, max_rows integer, before_id bigint) returns bigint[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_sort = off
 set enable_seqscan = off

@@ -15,7 +15,7 @@ create or replace function postmill._next_groups(
     out rank_ahead timestamptz, out rank_behind timestamptz, out wrapped boolean, out again_at timestamptz
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

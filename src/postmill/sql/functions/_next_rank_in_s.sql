@@ -3,7 +3,7 @@
 -- none.
 create or replace function postmill._next_rank_in_s(queue text, at timestamptz) returns double precision
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select extract(epoch from least(min(first.rank), '3000-01-01') - clock_timestamp())
     from postmill.groups as known

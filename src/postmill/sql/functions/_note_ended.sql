@@ -3,7 +3,7 @@
 -- Called by _pass_on and release. Locks: new rows of ended. Errors: none.
 create or replace function postmill._note_ended(queue text, ids bigint[], fate text) returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

@@ -9,7 +9,7 @@
 -- their keys; blocked. Errors: those of the table.
 create or replace function postmill._open(queue text, ids bigint[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

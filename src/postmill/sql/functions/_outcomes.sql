@@ -7,7 +7,7 @@
 create or replace function postmill._outcomes(queue text, ids bigint[])
 returns table (msg_id bigint, fate text, result jsonb, letter jsonb)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_variable

@@ -12,7 +12,7 @@ create or replace function postmill._paced_starts(
     out granted integer, out kept timestamptz, out again_at timestamptz
 )
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     length      constant interval := postmill._fixed_length(per);

@@ -2,7 +2,7 @@
 -- Called by _depth. Takes no locks. Errors: none; null for a table that is gone.
 create or replace function postmill._pages(relation regclass) returns bigint
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(
             (select sum(pg_catalog.pg_relation_size(part.relid))

@@ -9,7 +9,7 @@
 -- EXCLUSIVE), gates in order of ids. Errors: PM001 no such queue.
 create or replace function postmill._park(queue text, ids bigint[], keys text[], ranks timestamptz[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     at timestamptz;

@@ -3,7 +3,7 @@
 -- Called by every function that parks or opens a message. Takes no locks. Errors: none.
 create or replace function postmill._parked_until() returns timestamptz
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select timestamptz '9999-01-01 00:00:00+00';
 $$;

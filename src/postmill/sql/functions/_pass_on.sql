@@ -12,7 +12,7 @@ create or replace function postmill._pass_on(
     queue text, ids bigint[], fate text, patient boolean default false, follows boolean default true
 ) returns table (queue_name text, msg_id bigint, headers jsonb)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

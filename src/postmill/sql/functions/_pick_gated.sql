@@ -13,7 +13,7 @@ create or replace function postmill._pick_gated(
     out has_limits boolean, out locked text[], out starts integer[], out periods interval[]
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

@@ -3,7 +3,7 @@
 -- Called by enable_priority, disable_priority and doctor. Takes no locks. Errors: none.
 create or replace function postmill._priority_index(relation regclass) returns name
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select ('postmill_priority_' || md5(relname))::name from pg_class where oid = relation;
 $$;

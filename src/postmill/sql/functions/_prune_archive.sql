@@ -7,7 +7,7 @@ create or replace function postmill._prune_archive(
     queue text, horizon timestamptz, page integer, inout start timestamptz, out pruned bigint, out more boolean
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     archive regclass := to_regclass(format('pgmq.%I', lower('a_' || queue)));

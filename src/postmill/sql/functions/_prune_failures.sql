@@ -6,7 +6,7 @@ create or replace function postmill._prune_failures(
     queue text, horizon timestamptz, page integer, inout start bigint, out pruned bigint, out more boolean
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation regclass := to_regclass(format('pgmq.%I', lower('q_' || queue)));

@@ -2,7 +2,7 @@
 -- Called by prune. Locks: rows of gates, then groups. Errors: none.
 create or replace function postmill._prune_gates(page integer) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     gone text[];

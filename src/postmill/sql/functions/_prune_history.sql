@@ -6,7 +6,7 @@ create or replace function postmill._prune_history(
     queue text, horizon timestamptz, page integer, out pruned bigint, out more boolean
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     gone bigint;

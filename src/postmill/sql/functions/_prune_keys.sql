@@ -7,7 +7,7 @@ create or replace function postmill._prune_keys(
     queue text, page integer, inout start text, out pruned bigint, out more boolean
 )
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     looked text[];

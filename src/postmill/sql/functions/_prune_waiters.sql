@@ -3,7 +3,7 @@
 -- Called by prune. Locks: rows of waiters, skipping locked ones. Errors: none.
 create or replace function postmill._prune_waiters(page integer) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     delete from postmill.waiters where ctid = any (array(
         select ctid from postmill.waiters

@@ -3,7 +3,7 @@
 -- Called by prune. Locks: rows of workers, then idle_workers. Errors: none.
 create or replace function postmill._prune_workers(page integer) returns bigint
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with gone as (
         delete from postmill.workers where worker_id = any (array(

@@ -2,7 +2,7 @@
 -- Called by purge_queue, once it has deleted the messages. Lock order: blocked, edges; then as release. Errors: none.
 create or replace function postmill._purged(queue text, ids bigint[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     delete from postmill.blocked as held where held.queue_name = lower(queue) and held.msg_id = any (ids);

@@ -6,7 +6,7 @@ create or replace function postmill._put_schedule(
     name text, recurrence text, timezone text, target jsonb, run_as text, overlap text, catch_up text, jitter interval
 ) returns bigint
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with put as (
         insert into postmill.schedules as s

@@ -3,7 +3,7 @@
 -- Called by _open, _cancel_targets and the sweep. Takes no locks. Errors: none.
 create or replace function postmill._queue_name_of(queue text) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(
         (select meta.queue_name::text from pgmq.meta as meta where meta.queue_name = queue),

@@ -4,7 +4,7 @@
 create or replace function postmill._queue_rights(queue text)
 returns table (role_name text, relation regclass, privilege text, columns text)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with tables as (
         select found.relation as queue, to_regclass(format('pgmq.%I', lower('a_' || $1))) as archive,

@@ -4,7 +4,7 @@
 -- Called by every function that is given a queue. Takes no locks. Errors: PM001.
 create or replace function postmill._queue_table(queue text) returns regclass
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation regclass := to_regclass(format('pgmq.%I', lower('q_' || coalesce(queue, ''))));

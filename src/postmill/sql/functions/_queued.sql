@@ -2,7 +2,7 @@
 -- Called by _unfinished_run and tidy_schedule_runs. Takes no locks. Errors: none of its own.
 create or replace function postmill._queued(queue text, ids bigint[]) returns bigint[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation regclass := to_regclass(format('pgmq.%I', lower('q_' || coalesce(queue, ''))));

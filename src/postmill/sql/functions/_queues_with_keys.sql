@@ -2,7 +2,7 @@
 -- Called by prune. Takes no locks. Errors: none.
 create or replace function postmill._queues_with_keys() returns table (queue_name text)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with recursive found as (
         select min(known.queue_name) as queue_name from postmill.unique_keys as known

@@ -5,7 +5,7 @@
 create or replace function postmill._refs(after jsonb[])
 returns table (place bigint, said jsonb, batch_place integer, source_queue text, source_id numeric)
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select wanted.place, ref.said,
         substring(ref.said #>> '{}' from '^#([0-9]{1,9})$')::integer,

@@ -2,7 +2,7 @@
 -- always.
 create or replace function postmill._refuse_headers() returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     raise exception 'the pgmq of this database has no headers'

@@ -2,7 +2,7 @@
 -- Errors: PM005, always.
 create or replace function postmill._refuse_retry(queue text, msg_id bigint) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     sources text[] := array(

@@ -2,7 +2,7 @@
 -- Called by sweep_gates. Locks: as _mend_gates. Errors: none.
 create or replace function postmill._remove_gates(queue text, relation regclass, max_rows integer) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     lowest  bigint := (select min(gate.msg_id) from postmill.gates as gate where gate.queue_name = queue);

@@ -6,7 +6,7 @@ create or replace function postmill._replace(
     queue text, ids bigint[], messages jsonb[], headers jsonb[], due_at timestamptz
 ) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     execute format(

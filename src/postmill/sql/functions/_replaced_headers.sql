@@ -3,7 +3,7 @@
 -- Called by _replace. Takes no locks. Errors: none.
 create or replace function postmill._replaced_headers(old jsonb, new jsonb) returns jsonb
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select (coalesce(new, '{}') - stays.names)
         || (select jsonb_object_agg(key, value) from jsonb_each(old) where key = any (stays.names))

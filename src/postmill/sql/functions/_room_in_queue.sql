@@ -11,7 +11,7 @@ create or replace function postmill._room_in_queue(
     out room integer, out again_at timestamptz
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     mutex postmill.groups;

@@ -4,7 +4,7 @@
 -- and none can come between. Takes no locks. Errors: PM001 no such queue.
 create or replace function postmill._running(queue text, among bigint[]) returns bigint[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     ids bigint[];

@@ -2,7 +2,7 @@
 -- Called by the functions that change a schedule. Locks: the row. Errors: PM008 no such schedule.
 create or replace function postmill._schedule_id(name text) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     found bigint;

@@ -11,7 +11,7 @@ create or replace function postmill._send(
     unique_keys text[], unique_for interval, on_conflict text, after jsonb[], on_source_dead text
 ) returns table (msg_id bigint, existed boolean)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

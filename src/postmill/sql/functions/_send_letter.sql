@@ -4,7 +4,7 @@
 -- Called by replay. Locks: that key, then as send. Errors as send.
 create or replace function postmill._send_letter(queue text, message jsonb, letter postmill.dead_letters) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     headers jsonb := case when jsonb_typeof(letter.headers) <> 'object'

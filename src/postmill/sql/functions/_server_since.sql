@@ -3,7 +3,7 @@
 -- Called by: postmill.rescue. Locks: none. Errors: none.
 create or replace function postmill._server_since() returns timestamptz
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select greatest(
         pg_catalog.pg_postmaster_start_time(),

@@ -2,7 +2,7 @@
 -- the statements that read dead letters. Takes no locks. Errors: none.
 create or replace function postmill._shown(value jsonb) returns jsonb
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform octet_length(value::text);  -- numbers are written out: a few bytes may be more than 1 GB of text

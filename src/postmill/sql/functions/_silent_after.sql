@@ -4,7 +4,7 @@
 -- Called by: postmill.rescue, _gone_workers and the statement worker_heartbeat. Locks: none. Errors: none.
 create or replace function postmill._silent_after(lease interval) returns interval
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select greatest(interval '10 seconds', lease)
 $$;

@@ -3,7 +3,7 @@
 -- Called by _waits_for. Looks at no more than 1,001 sources. Takes no locks. Errors: none.
 create or replace function postmill._sources_left(queue text, msg_id bigint) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with source as materialized (
         select edge.source_queue, edge.source_id, edge.died

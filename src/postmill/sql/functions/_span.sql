@@ -2,7 +2,7 @@
 -- Called by _limit_reached. Takes no locks. Errors: none.
 create or replace function postmill._span(span interval) returns text
 language sql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select case
         when seconds < 120 then ceil(seconds) || ' s'

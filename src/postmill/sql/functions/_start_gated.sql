@@ -11,7 +11,7 @@ create or replace function postmill._start_gated(
     out granted bigint[], out granted_keys text[], out again_at timestamptz, out missed bigint[], out cut_short boolean
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     had_ids bigint[];

@@ -5,7 +5,7 @@
 create or replace function postmill._stuck(queue text, longer interval, most integer)
 returns table (msg_id bigint, source_queue text, source_id bigint, fate text)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

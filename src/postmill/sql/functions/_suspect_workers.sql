@@ -6,7 +6,7 @@
 create or replace function postmill._suspect_workers()
 returns table (queue_name text, worker_id uuid)
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     update postmill.workers as suspect
        set lock_free_at = coalesce(suspect.lock_free_at, clock_timestamp())

@@ -6,7 +6,7 @@
 create or replace function postmill._sweep_step(step text, queue text, ids bigint[], fate text default null)
 returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if step = 'ended' then

@@ -7,7 +7,7 @@
 create or replace function postmill._take_blocked(queue text, ids bigint[], reasons text[], follows boolean)
 returns table (msg_id bigint, headers jsonb)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

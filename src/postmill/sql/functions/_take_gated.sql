@@ -12,7 +12,7 @@ create or replace function postmill._take_gated(
     out missed bigint[], out cut_short boolean
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_nestloop = off  -- it would compare each message with each that is wanted
 as $$

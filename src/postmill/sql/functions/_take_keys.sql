@@ -14,7 +14,7 @@ create or replace function postmill._take_keys(
     queue text, keys text[], ids bigint[], unique_for interval, on_conflict text
 ) returns table (place bigint, msg_id bigint)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_nestloop = off  -- the planner takes arrays for short ones, and would compare each key with each other
 as $$

@@ -3,7 +3,7 @@
 -- Called by the trigger tell_schedulers, once a statement. Takes no locks. Errors: none.
 create or replace function postmill._tell_schedulers() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pg_notify('postmill:schedules', '');

@@ -6,7 +6,7 @@
 -- _judge_sources. Errors: those of the tables.
 create or replace function postmill._tell_sources(queues text[], ids bigint[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

@@ -3,7 +3,7 @@
 -- transaction; a client that has missed it polls. Reads postmill.waiters. Takes no locks. Errors: none.
 create or replace function postmill._tell_waiters(queue text, ids bigint[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pg_notify(waiter.channel, format('%s %s', waiter.msg_id, queue))

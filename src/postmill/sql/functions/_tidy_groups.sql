@@ -6,7 +6,7 @@
 -- in a statement of its own after that; then new rows in order of their keys. Errors: none.
 create or replace function postmill._tidy_groups(queue text, lowest text, max_rows integer) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     name constant text := lower(queue);

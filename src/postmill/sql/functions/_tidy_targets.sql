@@ -3,7 +3,7 @@
 -- Called by the sweep. Lock order: blocked (skipping locked), edges, then as _open. Errors: those of the table.
 create or replace function postmill._tidy_targets(queue text, ids bigint[]) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

@@ -6,7 +6,7 @@ create or replace function postmill._time_to_come(
     queue text, msg_id bigint, read_ct integer, enqueued_at timestamptz, last_read_at timestamptz, at timestamptz
 ) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select case
         when at <= statement_timestamp() then null

@@ -5,7 +5,7 @@
 create or replace function postmill._tried(queue text, msg_id bigint, since timestamptz)
 returns table (times integer, last_error text)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select count(*)::integer,
         (array_agg(concat_ws(': ', failure.error_type, failure.error_message) order by failure.failure_id desc))[1]

@@ -2,7 +2,7 @@
 -- Called by fire_schedules. Takes no locks. Errors: none of its own.
 create or replace function postmill._unfinished_run(schedule_id bigint, out queue_name text, out msg_id bigint)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     select run.queue_name, run.msg_id into queue_name, msg_id

@@ -2,7 +2,7 @@
 -- Called by _with_params. Takes no locks. Errors: none.
 create or replace function postmill._url_encoded(part text) returns text
 language sql immutable strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(string_agg(
         case when code between 48 and 57 or code between 65 and 90 or code between 97 and 122

@@ -4,7 +4,7 @@
 -- Called by _lock_waiting. Takes no locks. Errors: PM001.
 create or replace function postmill._waiting(queue text, keys text[], ids bigint[]) returns bigint[]
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation constant regclass := postmill._queue_table(queue);

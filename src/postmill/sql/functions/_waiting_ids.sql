@@ -6,7 +6,7 @@
 create or replace function postmill._waiting_ids(queue text, most bigint)
 returns table (msg_id bigint, due_at timestamptz)
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_sort = off
 set enable_seqscan = off

@@ -7,7 +7,7 @@
 create or replace function postmill._waits_for(queue text, ids bigint[])
 returns table (msg_id bigint, waits_for text)
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     paused  text;

@@ -4,7 +4,7 @@
 -- Called by _send and _replace. Takes no locks. Errors: none.
 create or replace function postmill._wake_for(queue text, due_at timestamptz) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if due_at <= clock_timestamp() + interval '1 second' * (

@@ -6,7 +6,7 @@
 -- Takes no locks. Errors: none.
 create or replace function postmill._wake_one(queue text, asking uuid default null) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if not exists (select from postmill.idle_workers where queue_name = queue) then

@@ -4,7 +4,7 @@
 -- Called by claim_command, check_command, look_for_commands and sweep_commands. Takes no locks. Errors: none.
 create or replace function postmill._why_not_run(login text, schedule_id bigint, run_as text) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select case
         when run_as = login then null

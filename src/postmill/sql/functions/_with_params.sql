@@ -3,7 +3,7 @@
 -- Called by _call_of. Takes no locks. Errors: PM003.
 create or replace function postmill._with_params(url text, params jsonb) returns text
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     bare  constant text := split_part(url, '#', 1);

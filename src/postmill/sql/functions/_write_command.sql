@@ -9,7 +9,7 @@
 -- user may have no rights. Takes no locks. Errors: insufficient_privilege.
 create or replace function postmill._write_command() returns trigger
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     by_superuser  boolean := (select role.rolsuper from pg_catalog.pg_roles as role where role.rolname = current_user);
@@ -73,7 +73,7 @@ begin
         'set search_path from current as %L', made, body);
     perform pg_catalog.set_config('search_path', its_path, true);
     execute body;
-    perform pg_catalog.set_config('search_path', '', true);
+    perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     execute format('alter function %s owner to %I', made, new.run_as);
     execute format('revoke all on function %s from public', made);
     if to_regrole('postmill_nobody') is not null then

@@ -19,7 +19,7 @@ create or replace function postmill.call(
     idempotency_key text default null
 ) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     asked record;

@@ -6,7 +6,7 @@
 -- row, so that no claim can come between; its row in cancellations, edges; then as _ended. Errors: PM001 no such queue.
 create or replace function postmill.cancel(queue text, msg_id bigint) returns text
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

@@ -2,7 +2,7 @@
 -- Called by: the scheduler, in the transaction that calls the function. Takes no locks. Errors: insufficient_privilege.
 create or replace function postmill.check_command(run_id bigint) returns void
 language plpgsql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     refusal text;

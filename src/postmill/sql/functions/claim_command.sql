@@ -7,7 +7,7 @@
 create or replace function postmill.claim_command()
 returns table (run_id bigint, name text, tick timestamptz, command text, function text)
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

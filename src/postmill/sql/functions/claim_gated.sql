@@ -29,7 +29,7 @@ create or replace function postmill.claim_gated(
     out is_full boolean, out is_busy boolean, out has_limits boolean, out again_in_s double precision
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set enable_bitmapscan = off
 set enable_sort = off

@@ -16,7 +16,7 @@ create or replace function postmill.create_call_queue(
     timeout      interval default '1 minute'
 ) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     limit_ms constant bigint := ceil(extract(epoch from timeout) * 1000);

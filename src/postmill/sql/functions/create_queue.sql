@@ -5,7 +5,7 @@
 -- Errors: PM002 the name, PM005 the name's table belongs to something else.
 create or replace function postmill.create_queue(name text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     taken_by text;

@@ -5,7 +5,7 @@
 -- schedule of that name.
 create or replace function postmill.declare_schedule(queue text, worker text, schedule text, timezone text) returns text
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

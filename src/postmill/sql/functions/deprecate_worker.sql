@@ -2,7 +2,7 @@
 -- Called by people and the command line. Locks: the worker's row. Errors: PM006 no such worker, or it has stopped.
 create or replace function postmill.deprecate_worker(worker_id uuid) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     update postmill.workers as worker set deprecated_at = coalesce(worker.deprecated_at, clock_timestamp())

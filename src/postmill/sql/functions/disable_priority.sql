@@ -6,7 +6,7 @@
 -- Errors: PM001 no such queue, PM005 not your table.
 create or replace function postmill.disable_priority(queue text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation regclass := postmill._queue_table(queue);

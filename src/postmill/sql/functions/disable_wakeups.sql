@@ -3,7 +3,7 @@
 -- Errors: PM001 no such queue, insufficient_privilege for anyone but the owner of its table.
 create or replace function postmill.disable_wakeups(queue text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation regclass := postmill._queue_table(queue);

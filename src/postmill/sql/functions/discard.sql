@@ -9,7 +9,7 @@ create or replace function postmill.discard(
     older_than interval default null
 ) returns bigint
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

@@ -4,7 +4,7 @@
 -- Errors: PM001 no such queue, PM005 dead letters, insufficient_privilege for anyone but the owner of its table.
 create or replace function postmill.drop_queue(name text, force boolean default false) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     letters bigint;

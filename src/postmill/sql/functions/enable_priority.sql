@@ -12,7 +12,7 @@
 -- table, or the index can't be used.
 create or replace function postmill.enable_priority(queue text, aging interval default null) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation regclass := postmill._queue_table(queue);

@@ -5,7 +5,7 @@
 -- trigger is not there yet. Errors: PM001 no such queue, PM005 not your table.
 create or replace function postmill.enable_wakeups(queue text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation regclass := postmill._queue_table(queue);

@@ -5,7 +5,7 @@
 -- the run. Errors: none.
 create or replace function postmill.end_command(run_id bigint, pid integer, returned text, reason text) returns void
 language sql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     update postmill.schedule_runs as run
        set status = case when end_command.reason is null then 'succeeded' else 'failed' end,

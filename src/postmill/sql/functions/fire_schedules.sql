@@ -10,7 +10,7 @@ create or replace function postmill.fire_schedules(
     schedule_ids bigint[], ticks timestamptz[], visible_at timestamptz[], next_at timestamptz[], problems text[]
 ) returns table (name text, tick timestamptz, msg_id bigint, call_id bigint, status text, reason text)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

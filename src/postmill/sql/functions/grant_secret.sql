@@ -2,7 +2,7 @@
 -- Called by people and the command line. Locks: the grant's row. Errors: PM003 no such role.
 create or replace function postmill.grant_secret(secret text, role_name name) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if not exists (select from pg_catalog.pg_roles where rolname = grant_secret.role_name) then

@@ -5,7 +5,7 @@
 -- none.
 create or replace function postmill.join_runners(starting boolean) returns boolean
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     is_first boolean;

@@ -9,7 +9,7 @@ create or replace function postmill.limit_groups(
     group_key text default null
 ) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin

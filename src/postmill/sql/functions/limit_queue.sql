@@ -8,7 +8,7 @@ create or replace function postmill.limit_queue(
     queue text, max_running integer default null, starts integer default null, per interval default null
 ) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform postmill._queue_table(queue);

@@ -4,7 +4,7 @@ create or replace function postmill.lock_is_held(lock_key bigint)
 returns boolean
 language sql
 stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select lock_key in (select postmill._held_locks());
 $$;

@@ -5,7 +5,7 @@ create or replace function postmill.look_for_commands(
     out waiting bigint, out open bigint, out next_s double precision
 )
 language sql stable security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce(sum(case when s.overlap = 'allow' then runs.pending
                              when runs.pending = runs.open then least(runs.pending, 1) end)

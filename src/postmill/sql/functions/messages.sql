@@ -27,7 +27,7 @@ create or replace function postmill.messages(
     waits_for   text
 )
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

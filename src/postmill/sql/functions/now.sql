@@ -3,7 +3,7 @@
 -- Called by functions and views of this schema. Errors: invalid_datetime_format when the setting is not an interval.
 create or replace function postmill.now() returns timestamptz
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select clock_timestamp()
         + coalesce(nullif(current_setting('postmill.clock_shift', true), '')::interval, interval '0');

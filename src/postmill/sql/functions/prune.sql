@@ -11,7 +11,7 @@
 create or replace function postmill.prune(max_rows integer default 5000)
 returns table (queue_name text, archived bigint, failures bigint, history bigint, workers bigint, more boolean)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set lock_timeout = '100ms'
 as $$
 #variable_conflict use_column

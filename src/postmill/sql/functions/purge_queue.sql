@@ -5,7 +5,7 @@
 -- session has locked are left alone, since they are being claimed; then as _purged. Errors: PM001.
 create or replace function postmill.purge_queue(name text) returns bigint
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation regclass := postmill._queue_table(purge_queue.name);

@@ -24,7 +24,7 @@ returns table (
     oldest_waiting_age interval
 )
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     most_dead      bigint := case when exactly then null else 10000 end;

@@ -7,7 +7,7 @@
 -- release(queue, ids, 'completed'). Lock order: as _pass_on, then as _follow_up. Errors: PM003.
 create or replace function postmill.release(queue text, ids bigint[], fate text) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if coalesce(fate, '') not in ('completed', 'dead', 'cancelled', 'unknown') then

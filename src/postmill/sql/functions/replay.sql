@@ -12,7 +12,7 @@ create or replace function postmill.replay(
     message    jsonb default null
 ) returns table (letter_id bigint, msg_id bigint)
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

@@ -18,7 +18,7 @@ create or replace function postmill.rescue(
 )
 returns table (queue_name text, worker_id uuid, msg_ids bigint[])
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare

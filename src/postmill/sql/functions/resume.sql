@@ -2,7 +2,7 @@
 -- Called by people and the command line. Locks: the queue's row in postmill.queues. Errors: PM001.
 create or replace function postmill.resume(queue text) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform postmill._queue_table(queue);

@@ -2,7 +2,7 @@
 -- Called by people and the command line. Locks: the schedule's row. Errors: PM008 no such schedule.
 create or replace function postmill.resume_schedule(name text) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     id bigint := postmill._schedule_id(resume_schedule.name);

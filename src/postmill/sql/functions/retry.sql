@@ -7,7 +7,7 @@
 -- one its letter. Errors: PM001 no such queue, PM005 a message that waits for others.
 create or replace function postmill.retry(queue text, msg_id bigint) returns text
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

@@ -18,7 +18,7 @@ create or replace function postmill.return_claim(
     kind text default 'crash', reason text default 'the worker ended while it held this message')
 returns bigint[]
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     given_back bigint[];

@@ -5,7 +5,7 @@
 -- schedule; those of send and of _make_call.
 create or replace function postmill.run_schedule(name text) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

@@ -19,7 +19,7 @@ create or replace function postmill.schedule(
     options  jsonb default '{}'
 ) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform postmill._queue_table(queue);

@@ -22,7 +22,7 @@ create or replace function postmill.schedule_call(
     jitter       interval default '0'
 ) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     asked record;

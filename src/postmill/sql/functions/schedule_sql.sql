@@ -12,7 +12,7 @@ create or replace function postmill.schedule_sql(
     catch_up text default 'one'
 ) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform postmill._check_schedule(name, schedule, '{}', timezone, overlap, catch_up, '0', '{}');

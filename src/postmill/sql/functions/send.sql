@@ -25,7 +25,7 @@ create or replace function postmill.send(
     else_send      jsonb default null
 ) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     due_at timestamptz := postmill._due_at(send.delay, send.run_at);

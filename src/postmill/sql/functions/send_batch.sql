@@ -20,7 +20,7 @@ create or replace function postmill.send_batch(
     else_send      jsonb default null
 ) returns setof bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     due_at timestamptz := postmill._due_at(send_batch.delay, send_batch.run_at);

@@ -19,7 +19,7 @@ create or replace function postmill.send_jobs(
     else_send      jsonb default null
 ) returns table (msg_id bigint, existed boolean)
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

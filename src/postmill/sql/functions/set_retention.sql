@@ -8,7 +8,7 @@ create or replace function postmill.set_retention(
     queue text, retention interval, archive_max_rows bigint default null
 ) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform postmill._queue_table(queue);

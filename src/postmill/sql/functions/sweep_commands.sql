@@ -6,7 +6,7 @@
 create or replace function postmill.sweep_commands()
 returns table (name text, tick timestamptz, status text, reason text)
 language sql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with open as materialized (
         select run.run_id, run.status, run.pid, run.fired_at, s.name, s.schedule_id, s.run_as

@@ -7,7 +7,7 @@
 -- Lock order: the row of edge_sweep (skipping locked), then as release, without waiting. Errors: none of its own.
 create or replace function postmill.sweep_dependents(most integer default 1000) returns boolean
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set lock_timeout = '100ms'

@@ -12,7 +12,7 @@ create or replace function postmill.sweep_gates(
     queue text, max_rows integer default 1000, out freed bigint, out removed bigint, out made bigint
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 set enable_bitmapscan = off

@@ -7,7 +7,7 @@ create or replace function postmill.tidy_calls(
     max_rows integer default 1000, out again bigint, out unknown bigint, out pruned bigint
 )
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     with lost as materialized (

@@ -5,7 +5,7 @@
 -- own.
 create or replace function postmill.tidy_schedule_runs(max_rows integer default 1000) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     of_queue record;

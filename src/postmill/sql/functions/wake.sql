@@ -8,7 +8,7 @@
 create or replace function postmill.wake() returns trigger
 language plpgsql
 security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     looks_by constant timestamptz := clock_timestamp() + interval '1 second' * (

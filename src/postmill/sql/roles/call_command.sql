@@ -10,7 +10,7 @@
 drop function if exists postmill.call_command(text);
 create function postmill.call_command(function_name text) returns bigint
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     touched bigint;

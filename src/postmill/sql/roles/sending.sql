@@ -7,8 +7,10 @@ grant select, insert, update on postmill.blocked, postmill.gates, postmill.uniqu
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
 grant select, insert on postmill.edges
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
-grant select on postmill.claims, postmill.idle_workers, postmill.results, postmill.cancellations
+grant select on postmill.claims, postmill.idle_workers, postmill.results
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
+grant select (queue_name, msg_id, requested_at, requested_by, cancelled_at, enqueued_at, reason)
+    on postmill.cancellations to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
 grant select (queue_name, msg_id, kind, failed_at) on postmill.failures
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
 grant select (letter_id, queue_name, msg_id, read_ct, enqueued_at, attempts, kind, reason, error_type, traceback,

@@ -1,7 +1,7 @@
 -- Refuses a schedule that can't be one. Errors: invalid_parameter_value.
 create or replace function cron._check(schedule text) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     words  text := lower(trim(regexp_replace(schedule, '\s+', ' ', 'g')));

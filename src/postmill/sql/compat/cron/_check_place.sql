@@ -1,7 +1,7 @@
 -- Refuses another database and another user. Errors: feature_not_supported.
 create or replace function cron._check_place(database text, username text) returns void
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if database <> current_database() then

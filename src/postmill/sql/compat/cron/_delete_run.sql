@@ -1,7 +1,7 @@
 -- Deletes a run that the caller sees, unless it is not done.
 create or replace function cron._delete_run() returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     delete from postmill.schedule_runs as run

@@ -3,7 +3,7 @@
 -- too, one that can't be known in advance. Errors: invalid_parameter_value, insufficient_privilege.
 create or replace function cron._put(job_name text, schedule text, command text, active boolean) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 declare
@@ -22,11 +22,9 @@ begin
         begin
             perform set_config('lock_timeout', case when place < 3 then '1s' else patience end, true);
             insert into cron.own_job as job
-                   (name, job_name, recurrence, timezone, target, run_as, overlap, catch_up, jitter,
-                    paused_at, changed_at)
-            values (names[place], _put.job_name, trim(schedule), 'GMT', jsonb_build_object('command', command),
-                    current_user, 'queue', 'none', '0',
-                    case when not active then clock_timestamp() end, clock_timestamp())
+                   (name, job_name, recurrence, target, run_as, paused_at)  -- its times are the view's own
+            values (names[place], _put.job_name, trim(schedule), jsonb_build_object('command', command), current_user,
+                    case when not active then clock_timestamp() end)
             on conflict (run_as, job_name) do update
                set recurrence = excluded.recurrence, target = excluded.target, paused_at = excluded.paused_at,
                    changed_at = excluded.changed_at, problem = null,

@@ -2,7 +2,7 @@
 -- schema may drop the function of the job too.
 create or replace function cron._remove_job() returns trigger
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     delete from postmill.schedules as s

@@ -5,7 +5,7 @@ create or replace function cron.alter_job(
     username text default null, active boolean default null
 ) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform cron._check_place(database, username);

@@ -1,7 +1,7 @@
 -- Makes the caller's job of that name, or changes it. Errors: as cron._put.
 create or replace function cron.schedule(job_name text, schedule text, command text) returns bigint
 language sql volatile strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select cron._put(job_name, schedule, command, true);
 $$;

@@ -4,7 +4,7 @@ create or replace function cron.schedule_in_database(
     job_name text, schedule text, command text, database text, username text default null, active boolean default true
 ) returns bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform cron._check_place(database, username);

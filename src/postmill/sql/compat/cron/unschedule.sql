@@ -1,7 +1,7 @@
 -- Removes the caller's job. Errors: undefined_object.
 create or replace function cron.unschedule(job_id bigint) returns boolean
 language plpgsql volatile strict
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     insert into cron.removed_job (schedule_id) values (job_id);

@@ -3,7 +3,7 @@
 create or replace function net._http_collect_response(request_id bigint, async boolean default true)
 returns net.http_response_result
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     answer net._http_response;

@@ -4,7 +4,7 @@ create or replace function net.http_delete(
     body jsonb default null
 ) returns bigint
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select postmill.call(url, body, 'DELETE', params, headers, timeout_milliseconds * interval '1 millisecond')
 $$;

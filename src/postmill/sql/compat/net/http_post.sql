@@ -4,7 +4,7 @@ create or replace function net.http_post(
     headers jsonb default '{"Content-Type": "application/json"}', timeout_milliseconds integer default 5000
 ) returns bigint
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select postmill.call(url, body, 'POST', params, headers, timeout_milliseconds * interval '1 millisecond')
 $$;

@@ -4,7 +4,7 @@
 create or replace function pgmq_public._check(queue_name text, sleep_seconds integer default 0, n integer default 1)
 returns void
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if to_regclass(format('pgmq.%I', lower('q_' || coalesce(queue_name, '')))) is null then

@@ -3,7 +3,7 @@
 create or replace function pgmq_public.pop(queue_name text)
 returns setof pgmq.message_record
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pgmq_public._check(queue_name);

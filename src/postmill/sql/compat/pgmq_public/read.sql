@@ -3,7 +3,7 @@
 create or replace function pgmq_public.read(queue_name text, sleep_seconds integer, n integer)
 returns setof pgmq.message_record
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pgmq_public._check(queue_name, sleep_seconds, n);

@@ -3,7 +3,7 @@
 create or replace function pgmq_public.send_batch(queue_name text, messages jsonb[], sleep_seconds integer default 0)
 returns setof bigint
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform pgmq_public._check(queue_name, sleep_seconds);

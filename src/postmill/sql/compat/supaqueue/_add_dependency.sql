@@ -8,7 +8,7 @@
 -- is there already, deadlock_detected.
 create or replace function supaqueue._add_dependency() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     source supaqueue._known_job := supaqueue._job_of_id(new.source);

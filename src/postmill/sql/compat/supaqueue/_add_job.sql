@@ -4,7 +4,7 @@
 -- send_jobs; PM003 a column that is null or can't be written.
 create or replace function supaqueue._add_job() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     queue  supaqueue._call_queue := supaqueue._queue_of_id(new.queue);

@@ -4,7 +4,7 @@
 -- a column that can't be written or is null, PM005 the name is taken.
 create or replace function supaqueue._add_queue() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if new.id is not null or new.created_at is not null then

@@ -4,7 +4,7 @@
 -- _edge_at_commit. Errors: none of its own.
 create or replace function supaqueue._block(source supaqueue._known_job, target supaqueue._known_job) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     relation constant regclass := postmill._queue_table(source.queue_name);

@@ -4,7 +4,7 @@
 -- PM005 a job that was cancelled, or whose letter is gone.
 create or replace function supaqueue._change_job() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     job supaqueue._known_job;

@@ -3,7 +3,7 @@
 -- create_call_queue; PM003 a column that can't be changed.
 create or replace function supaqueue._change_queue() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     calling postmill.call_queues;

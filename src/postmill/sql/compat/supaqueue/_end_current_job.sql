@@ -4,7 +4,7 @@
 -- PM003 is_successful is null or another column was changed, PM005 the attempt has ended.
 create or replace function supaqueue._end_current_job() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

@@ -3,7 +3,7 @@
 -- Called by _end_current_job. Locks as return_claim, then the claim. Errors: PM005 another session has the job's row.
 create or replace function supaqueue._fail(queue_name text, msg_id bigint, claim_id bigint) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     claim    postmill.claims;

@@ -2,7 +2,7 @@
 -- Called by the views current_job and job_dependencies. Takes no locks. Errors: none.
 create or replace function supaqueue._first_message(queue_name text, msg_id bigint) returns bigint
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with recursive earlier (msg_id) as (
         select _first_message.msg_id

@@ -3,7 +3,7 @@
 -- Called by _known_job, _add_job and _change_status. Takes no locks. Errors: none.
 create or replace function supaqueue._held_until() returns timestamptz
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select timestamptz '9998-01-01 00:00:00+00';
 $$;

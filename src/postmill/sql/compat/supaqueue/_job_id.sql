@@ -2,7 +2,7 @@
 -- Called by the views and by _add_job. Takes no locks. Errors: none.
 create or replace function supaqueue._job_id(queue uuid, msg_id bigint) returns uuid
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select (left(queue::text, 20) || left(digits, 3) || '-' || right(digits, 12))::uuid
     from lpad(to_hex(msg_id), 15, '0') as digits;

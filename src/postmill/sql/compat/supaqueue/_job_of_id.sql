@@ -2,7 +2,7 @@
 -- Called by _add_dependency. Takes no locks. Errors: PM001 there is no such job, PM003 null.
 create or replace function supaqueue._job_of_id(id uuid) returns supaqueue._known_job
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

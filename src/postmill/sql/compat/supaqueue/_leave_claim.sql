@@ -3,7 +3,7 @@
 -- Called by _succeed and _fail, which hold the message's row. Locks: the claim. Errors: none.
 create or replace function supaqueue._leave_claim(claim_id bigint, msg_id bigint) returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     update postmill.claims as claim
     set (msg_ids, read_cts) = (

@@ -3,7 +3,7 @@
 -- Called by _change_job and _add_dependency. Lock order: the message's row in blocked, its row. Errors: PM001.
 create or replace function supaqueue._lock_waiting(queue_name text, msg_id bigint) returns boolean
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

@@ -2,7 +2,7 @@
 -- Called by _call_queue and _set_workers. Takes no locks. Errors: none.
 create or replace function supaqueue._no_workers() returns text
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select 'it has no worker in supaqueue.worker';
 $$;

@@ -3,7 +3,7 @@
 -- Called by the views worker and current_job, _add_worker and _remove_worker. Takes no locks. Errors: none.
 create or replace function supaqueue._numbers(queue uuid, workers integer) returns integer[]
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with kept as (
         select coalesce((select known.numbers from supaqueue.worker_numbers as known

@@ -3,7 +3,7 @@
 -- Called by the view job. Takes no locks. Errors: none.
 create or replace function supaqueue._payload(queue_name text, msg_id bigint) returns jsonb
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     found jsonb;

@@ -4,7 +4,7 @@
 -- Called by _call_queue. Takes no locks. Errors: none.
 create or replace function supaqueue._queue_id(name text, created_at timestamptz) returns uuid
 language sql stable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select (left(digest, 8) || '-' || substr(digest, 9, 4) || '-8' || substr(digest, 13, 3)
             || '-8000-000000000000')::uuid

@@ -2,7 +2,7 @@
 -- Called by the table listed_job. Takes no locks. Errors: none.
 create or replace function supaqueue._queue_of(id uuid) returns uuid
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select (left(id::text, 19) || '8000-000000000000')::uuid;
 $$;

@@ -2,7 +2,7 @@
 -- Called by the trigger functions. Takes no locks. Errors: PM001 there is no such queue, PM003 null.
 create or replace function supaqueue._queue_of_id(id uuid) returns supaqueue._call_queue
 language plpgsql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     found_queue supaqueue._call_queue;

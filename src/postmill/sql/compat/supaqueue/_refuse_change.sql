@@ -2,7 +2,7 @@
 -- Called by triggers of the views. Takes no locks. Errors: PM003, always.
 create or replace function supaqueue._refuse_change() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform supaqueue._refuse_given(format('supaqueue.%s', tg_table_name), tg_argv[0]);

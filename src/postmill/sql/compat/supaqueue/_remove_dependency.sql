@@ -2,7 +2,7 @@
 -- Called by deletes from supaqueue.job_dependencies. Lock order: blocked, then as _cut_edges. Errors: none of its own.
 create or replace function supaqueue._remove_dependency() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     source supaqueue._known_job := supaqueue._job_of_id(old.source);

@@ -3,7 +3,7 @@
 -- Called by deletes from supaqueue.job. Locks as release, then as cancel. Errors: as these.
 create or replace function supaqueue._remove_job() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     job supaqueue._known_job := supaqueue._job_of_id(old.id);

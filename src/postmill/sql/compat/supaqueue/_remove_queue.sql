@@ -3,7 +3,7 @@
 -- drop_queue; PM005 jobs that have not ended.
 create or replace function supaqueue._remove_queue() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     jobs bigint;

@@ -3,7 +3,7 @@
 -- _queue_of_id and _set_workers.
 create or replace function supaqueue._remove_worker() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     queue   supaqueue._call_queue := supaqueue._queue_of_id(old.queue);

@@ -2,7 +2,7 @@
 -- Called by _change_job. Lock order: as _lock_waiting, then gates. Errors: PM005 it has begun or ended.
 create or replace function supaqueue._set_due(queue_name text, msg_id bigint, due_at timestamptz) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$

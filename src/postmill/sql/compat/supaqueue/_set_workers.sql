@@ -4,7 +4,7 @@
 -- Errors: those of limit_queue and pause; PM005 the queue is paused.
 create or replace function supaqueue._set_workers(queue_name text, queue uuid, numbers integer[]) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     known postmill.queues;

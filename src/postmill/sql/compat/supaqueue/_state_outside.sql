@@ -3,7 +3,7 @@
 -- Called by _known_job. Takes no locks. Errors: none.
 create or replace function supaqueue._state_outside(queue_name text, msg_id bigint) returns text
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select coalesce((
         select case

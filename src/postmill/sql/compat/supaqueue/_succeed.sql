@@ -4,7 +4,7 @@
 -- the queue's tables.
 create or replace function supaqueue._succeed(queue_name text, msg_id bigint, claim_id bigint) returns void
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     headers jsonb;

@@ -2,7 +2,7 @@
 -- Called by _add_job, for one job in a hundred. Locks: rows of listed_job (skipping locked). Errors: none.
 create or replace function supaqueue._tidy_jobs() returns void
 language sql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     delete from supaqueue.listed_job as listed
     where listed.id = any (array(

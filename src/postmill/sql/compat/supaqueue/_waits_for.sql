@@ -3,7 +3,7 @@
 create or replace function supaqueue._waits_for(queue text, msg_id bigint, source_queue text, source_id bigint)
 returns boolean
 language sql stable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with recursive source (queue, msg_id) as (
         select lower(_waits_for.queue) collate "C", _waits_for.msg_id

@@ -2,7 +2,7 @@
 -- Called by the views and by _add_worker. Takes no locks. Errors: none.
 create or replace function supaqueue._worker_id(queue uuid, number integer) returns uuid
 language sql immutable parallel safe
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select overlay(supaqueue._job_id(queue, number)::text placing '9' from 20 for 1)::uuid;
 $$;

@@ -4,7 +4,7 @@
 create or replace function public.end_current_job(cur_job_id uuid, _is_complete boolean, _is_successful boolean)
 returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     update supaqueue.current_job as running set is_complete = _is_complete, is_successful = _is_successful
     where running.id = cur_job_id;

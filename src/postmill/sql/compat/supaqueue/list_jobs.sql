@@ -3,7 +3,7 @@
 -- Called by people. It reads all messages. Locks: new rows of listed_job in order of their ids. Errors: none.
 create or replace function supaqueue.list_jobs() returns bigint
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     with listed as (
         insert into supaqueue.listed_job (id, created_at)

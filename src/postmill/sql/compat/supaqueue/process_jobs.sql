@@ -2,7 +2,7 @@
 -- Called by applications, as with Supaqueue. Takes no locks. Errors: none.
 create or replace function supaqueue.process_jobs() returns void
 language sql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
     select postmill._wake_one(queue.name) from supaqueue._call_queue as queue;
 $$;

@@ -4,7 +4,7 @@
 -- Errors: none.
 create or replace function supaworker._give_id() returns trigger
 language plpgsql security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     new.id := nextval('supaworker.first_ids');

@@ -4,7 +4,7 @@
 -- row-level security keeps the owner from writing.
 create or replace function supaworker._log(job jsonb, status text, error jsonb) returns void
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
 begin

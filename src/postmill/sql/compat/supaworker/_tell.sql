@@ -2,7 +2,7 @@
 -- Called by the triggers supaworker_wake, once a statement. Takes no locks. Errors: none.
 create or replace function supaworker._tell() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if exists (select from inserted) then

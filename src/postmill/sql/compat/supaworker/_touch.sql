@@ -2,7 +2,7 @@
 -- Called by the trigger touch. Takes no locks. Errors: none.
 create or replace function supaworker._touch() returns trigger
 language plpgsql
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     new.updated_at := clock_timestamp();

@@ -9,7 +9,7 @@
 create or replace function supaworker.bridge(queue_name text, target text default null, batch integer default 1000)
 returns bigint
 language plpgsql volatile security definer
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 set row_security = off
 as $$
 declare

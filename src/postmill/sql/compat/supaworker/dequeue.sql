@@ -3,7 +3,7 @@
 -- Called by applications, with their rights. Locks: the job's row; skips locked ones. Errors: insufficient_privilege.
 create or replace function supaworker.dequeue(queue_name character varying) returns setof supaworker.jobs
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query

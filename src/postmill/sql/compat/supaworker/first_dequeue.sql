@@ -6,7 +6,7 @@ begin
     if to_regprocedure('public.dequeue(character varying)') is null then
         create function public.dequeue(queue_name character varying) returns setof public.supaworker_jobs
         language plpgsql volatile
-        set search_path = ''
+        set search_path = pg_catalog, pg_temp
         as $$
         begin
             return query

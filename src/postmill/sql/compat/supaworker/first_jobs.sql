@@ -1,5 +1,6 @@
 -- The jobs of Supaworker's first version. Where its own migration has made the table, that one is used. Ours lacks the
--- identity and the primary key: that migration, run after us, adds both, and fails on a table that has them.
+-- identity and the primary key: that migration, run after us, adds both, and fails on a table that has them. A table of
+-- a stranger is refused: its triggers would run with the rights of the facade's owner, in supaworker.bridge.
 do $$
 begin
     if to_regclass('public.supaworker_jobs') is null then
@@ -20,6 +21,12 @@ begin
         revoke all on public.supaworker_jobs from public;
         comment on table public.supaworker_jobs is 'Facade supaworker of Postmill: jobs of its first version.';
         comment on trigger supaworker_id on public.supaworker_jobs is 'Facade supaworker of Postmill: gives ids.';
+    elsif to_regprocedure('supaworker.bridge(text, text, integer)') is null and (
+        select relowner from pg_class where oid = 'public.supaworker_jobs'::regclass) not in (
+--+ facade_owners
+    ) then
+        raise exception 'the table public.supaworker_jobs belongs to a role that is neither a superuser nor this one'
+            using errcode = 'PM003', hint = 'Make this role its owner, or give the table another name.';
     elsif (select count(*) from pg_attribute
            where attrelid = 'public.supaworker_jobs'::regclass and not attisdropped
              and attname in ('id', 'created_at', 'queue', 'enabled', 'attempts', 'options', 'payload')) < 7 then

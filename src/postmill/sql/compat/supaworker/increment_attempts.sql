@@ -2,7 +2,7 @@
 -- Called by applications, with their rights. Locks: the job's row. Errors: insufficient_privilege.
 create or replace function supaworker.increment_attempts(job_id bigint) returns setof supaworker.jobs
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     return query

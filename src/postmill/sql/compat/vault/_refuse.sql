@@ -3,7 +3,7 @@
 -- Called by create_secret, update_secret and the triggers of the views. Takes no locks. Errors: feature_not_supported.
 create or replace function vault._refuse(name text) returns void
 language plpgsql immutable
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     raise exception 'Postmill keeps no values of secrets in the database'

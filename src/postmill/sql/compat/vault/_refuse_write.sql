@@ -2,7 +2,7 @@
 -- Called by the triggers refuse_write on both views. Takes no locks. Errors: feature_not_supported, always.
 create or replace function vault._refuse_write() returns trigger
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     if tg_op = 'DELETE' then

@@ -4,7 +4,7 @@ create or replace function vault.create_secret(
     new_secret text, new_name text default null, new_description text default '', new_key_id uuid default null
 ) returns uuid
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 begin
     perform vault._refuse(new_name);

@@ -5,7 +5,7 @@ create or replace function vault.update_secret(
     new_key_id uuid default null
 ) returns void
 language plpgsql volatile
-set search_path = ''
+set search_path = pg_catalog, pg_temp
 as $$
 declare
     its_name constant text := (select known.name from vault.secrets as known where known.id = secret_id);

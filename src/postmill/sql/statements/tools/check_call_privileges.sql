@@ -3,7 +3,8 @@
 -- Takes no locks. Errors: none.
 select wanted
   from (select format('%s on %s', upper(privilege), relation) as wanted,
-               has_table_privilege(to_regclass(relation), privilege) as granted
+               case privilege when 'update' then has_any_column_privilege(to_regclass(relation), privilege)
+                    else has_table_privilege(to_regclass(relation), privilege) end as granted
           from (values ('postmill.calls', array['select', 'update', 'delete']),
                        ('postmill.call_responses', array['select', 'insert', 'update', 'delete']),
                        ('postmill.call_queues', array['select']),

@@ -1,5 +1,5 @@
 -- Before the facade supaworker is removed: gives back what Supaworker's own migration, run after ours, has made its
--- own (it loses the mark, and stays), and refuses to drop a table that holds rows.
+-- own (it loses the mark, and stays), and refuses to drop a table that holds rows. A stranger's objects are passed by.
 -- Called by postmill.db.tools.migrate under its lock. Locks the tables that are to go, against every use. Errors:
 -- dependent_objects_still_exist, with the tables that hold rows.
 do $$
@@ -20,6 +20,13 @@ begin
         from pg_description as mark, pg_identify_object(mark.classoid, mark.objoid, mark.objsubid) as object
         where mark.description like 'Facade supaworker of Postmill:%' and mark.objsubid = 0
           and object.type in ('table', 'function')
+          and not exists (
+              select from pg_shdepend as held
+              where held.dbid = (select oid from pg_database where datname = current_database())
+                and held.classid = mark.classoid and held.objid = mark.objoid and held.deptype = 'o'
+                and held.refobjid not in (
+--+ facade_owners
+                ))
         order by mark.objoid
     loop
         if marked.is_theirs then
