@@ -313,3 +313,13 @@ def test_a_table_of_a_session_makes_nobody_the_owner_of_jobs(db: Database, stran
     with suppress(psycopg.Error):
         stranger.execute(b"insert into cron.removed_job (schedule_id) values ($1)", [job])
     assert value(db, "select count(*) from cron.job") == 1
+
+
+def test_roles_reach_neither_secrets_nor_payloads_by_a_way_round(db: Database) -> None:
+    """A worker's login had a call's secret sent to another address, and a sender read what was cancelled."""
+    roles.grant(db)
+    may = "select has_column_privilege($1, $2, $3, $4)"
+    for column_name in ("url", "headers", "secrets", "created_by", "host"):
+        assert not value(db, may, "postmill_worker", "postmill.calls", column_name, "update")
+    for role in ("postmill_producer", "postmill_scheduler"):
+        assert not value(db, may, role, "postmill.cancellations", "message", "select")
