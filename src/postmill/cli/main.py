@@ -41,6 +41,7 @@ COMMANDS = {
     "calls": ("calls:calls", "Make HTTP requests that are asked for in SQL."),
     "message": ("message:message", "List, show, retry and cancel messages."),
     "dead": ("dead:dead", "List, show, replay and discard dead letters."),
+    "import": ("imports:imports", "Bring over jobs and messages of another system."),
     "migrate": ("migrate:migrate", "Install or upgrade Postmill's schema."),
     "db": ("db:db", "Start, stop and open the embedded Postgres."),
     "doctor": ("doctor:doctor", "Check the database and say how to fix what is wrong."),

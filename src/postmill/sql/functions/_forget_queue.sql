@@ -2,8 +2,8 @@
 -- claim, result or cancel request must not meet a new message. Dead letters and the history of failures only with
 -- `dead_too`.
 -- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, gates, groups,
--- unique_keys, waiters, blocked, edges, ended, call_queues, prunings, queues, failures, dead_letters, in this order.
--- Errors: none.
+-- unique_keys, waiters, blocked, edges, ended, call_queues, imported, prunings, queues, failures, dead_letters, in this
+-- order. Errors: none.
 create or replace function postmill._forget_queue(queue text, dead_too boolean) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -23,6 +23,7 @@ as $$
     where source_queue = lower(queue) and source_id > 0;
     update postmill.ended set msg_id = -msg_id where queue_name = lower(queue) and msg_id > 0;
     delete from postmill.call_queues where queue_name = queue;
+    delete from postmill.imported where queue_name = queue;
     delete from postmill.prunings where queue_name = queue;
     delete from postmill.queues where queue_name = queue;
     delete from postmill.failures where queue_name = queue and dead_too;
