@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill.db.tools.import_report import LEFT_BEHIND
-from tests.acceptance.importing import column, held_up, lines, wait_until_held_up
+from tests.acceptance.importing import HELD_UP, column, held_up, lines, wait_until_held_up
 from tests.servers import cloned_database, session
 
 if TYPE_CHECKING:
@@ -234,8 +234,7 @@ def test_two_imports_at_once(
     db.execute(b"select postmill.create_call_queue('resize', function => 'resize')")
     with held_up(db, "pgmq.q_resize", "4"):
         both = [spawn(*command, "--run", env={"POSTMILL_DB_URL": database_url}) for _ in range(2)]
-        waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-        while column(db, waiting) != [2]:
+        while len(column(db, HELD_UP)) < 2:
             assert [each.poll() for each in both] == [None, None]
     for each in both:
         assert each.wait(30) == 0, each.communicate()
