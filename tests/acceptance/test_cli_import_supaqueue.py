@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill.db.tools.import_report import LEFT_BEHIND
+from postmill.db.tools.imports.report import LEFT_BEHIND
 from tests.acceptance.importing import HELD_UP, column, held_up, lines, wait_until_held_up
 from tests.servers import cloned_database, session
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from postmill.cli.options import AnyCallable
     from postmill.cli.session import Session
-    from postmill.db.tools.import_report import Line
+    from postmill.db.tools.imports.report import Line
 
 
 def _import_options(command: AnyCallable) -> AnyCallable:
@@ -55,15 +55,15 @@ def supaworker(
     session: Session, queue: str | None, target: str | None, *, create: bool, run: bool, batch: int
 ) -> None:
     """Move the jobs that wait in Supaworker's tables into queues: those of QUEUE, or of all."""
-    from postmill.db.tools import import_supaworker
+    from postmill.db.tools.imports import supaworker
 
     if target is not None and queue is None:
         raise click.UsageError("--target is for the jobs of one QUEUE: name it.")
     with session.database() as connection:
         if run:
-            lines = import_supaworker.run(connection, queue, target, create=create, batch=batch)
+            lines = supaworker.run(connection, queue, target, create=create, batch=batch)
         else:
-            lines = import_supaworker.planned(connection, queue, target, create=create)
+            lines = supaworker.planned(connection, queue, target, create=create)
     _report(session, lines, run=run)
 
 
@@ -85,10 +85,10 @@ def pgmq_archive(
 
     In the same database they are moved, from another one they are copied.
     """
-    from postmill.db.tools import import_archive
+    from postmill.db.tools.imports import archive
 
     with session.database() as connection:
-        bring = import_archive.run if run else import_archive.planned
+        bring = archive.run if run else archive.planned
         lines = bring(connection, table, queue, source, page=batch)
     _report(session, lines, run=run)
 
@@ -108,20 +108,20 @@ def supaqueue(session: Session, schema: str, source: str | None, *, run: bool, b
 
     In the same database the jobs are moved, in one transaction; from another one they are copied.
     """
-    from postmill.db.tools import import_supaqueue
+    from postmill.db.tools.imports import supaqueue
 
     with session.database() as connection:
         if run:
-            lines = import_supaqueue.run(connection, schema, source, page=batch)
+            lines = supaqueue.run(connection, schema, source, page=batch)
         else:
-            lines = import_supaqueue.planned(connection, schema, source)
+            lines = supaqueue.planned(connection, schema, source)
     _report(session, lines, run=run)
 
 
 def _report(session: Session, lines: list[Line], *, run: bool) -> None:
     from dataclasses import asdict
 
-    from postmill.db.tools.import_report import COLUMNS
+    from postmill.db.tools.imports.report import COLUMNS
 
     session.output.rows([asdict(line) for line in lines], COLUMNS, empty="There is nothing to import.")
     if not run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from postmill.db.tools.import_order import RING, WAITS_FOR_LEFT, arranged
+from postmill.db.tools.imports.order import RING, WAITS_FOR_LEFT, arranged
 
 
 def test_levels_keep_the_order_of_the_jobs() -> None:

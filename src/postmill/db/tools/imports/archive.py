@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from postmill.db.tools import pgmq
-from postmill.db.tools.import_report import LEFT_BEHIND, Line
-from postmill.db.tools.import_source import Source, source_at, table
+from postmill.db.tools.imports.report import LEFT_BEHIND, Line
+from postmill.db.tools.imports.source import Source, source_at, table
 from postmill.model.errors import Refused
 from postmill.sql.catalog import queue_statement, statement
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from postmill.db.tools.connect import Connection
-    from postmill.db.tools.import_source import SourceTable
+    from postmill.db.tools.imports.source import SourceTable
     from postmill.model.queue.queue_name import QueueShape
 
 _NEEDED = frozenset({"msg_id", "read_ct", "enqueued_at", "archived_at", "vt", "message"})

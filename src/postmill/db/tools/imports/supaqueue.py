@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from postmill.db.tools import calls, operations
-from postmill.db.tools.import_order import arranged
-from postmill.db.tools.import_report import LEFT_BEHIND, Line
-from postmill.db.tools.import_source import SourceTable, source_at, table
+from postmill.db.tools.imports.order import arranged
+from postmill.db.tools.imports.report import LEFT_BEHIND, Line
+from postmill.db.tools.imports.source import SourceTable, source_at, table
 from postmill.model.functions import slug
 from postmill.model.queue.queue_name import RULE
 from postmill.sql.catalog import statement
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from postmill.db.tools.connect import Connection
-    from postmill.db.tools.import_source import Source
+    from postmill.db.tools.imports.source import Source
 
 Row = dict[str, Any]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from postmill.db.tools import operations, pgmq
-from postmill.db.tools.import_report import LEFT_BEHIND, Line
+from postmill.db.tools.imports.report import LEFT_BEHIND, Line
 from postmill.model.errors import InvalidQueueName, QueueNotFound, Refused
 from postmill.model.queue.queue_name import RULE, validated
 from postmill.sql.catalog import statement
