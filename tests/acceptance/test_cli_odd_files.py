@@ -23,12 +23,12 @@ NAMES = ["postmill.toml", "worker.py"]
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (b"caf\xe9\n", b"caf\xe9\n.postmill/\nfunctions/.env\n__pycache__/\n"),
-        (b"a/\r\nb/\r\n", b"a/\r\nb/\r\n.postmill/\r\nfunctions/.env\r\n__pycache__/\r\n"),
-        (b"a/\r\n.postmill/", b"a/\r\n.postmill/\r\nfunctions/.env\r\n__pycache__/\r\n"),
+        (b"caf\xe9\n", b"caf\xe9\n.postmill/\n.env\n__pycache__/\n"),
+        (b"a/\r\nb/\r\n", b"a/\r\nb/\r\n.postmill/\r\n.env\r\n__pycache__/\r\n"),
+        (b"a/\r\n.postmill/", b"a/\r\n.postmill/\r\n.env\r\n__pycache__/\r\n"),
         (
-            b"\xef\xbb\xbf.postmill/\nfunctions/.env\n",
-            b"\xef\xbb\xbf.postmill/\nfunctions/.env\n__pycache__/\n",
+            b"\xef\xbb\xbf.postmill/\n.env\n",
+            b"\xef\xbb\xbf.postmill/\n.env\n__pycache__/\n",
         ),
     ],
 )

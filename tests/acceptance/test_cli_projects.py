@@ -30,7 +30,7 @@ def test_init_writes_a_project_that_works(cli_without_database: Cli, tmp_path: P
     assert answer.code == 0
     assert resolve({}, {}, tomllib.loads((project / "postmill.toml").read_text()), project).is_embedded
     assert [target.name for target in discover.targets(project)] == ["worker:greet"]
-    assert (project / ".gitignore").read_text() == ".postmill/\nfunctions/.env\n__pycache__/\n"
+    assert (project / ".gitignore").read_text() == ".postmill/\n.env\n__pycache__/\n"
 
 
 def test_init_never_overwrites(cli_without_database: Cli, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_init_never_overwrites(cli_without_database: Cli, tmp_path: Path) -> Non
 def test_init_keeps_what_git_ignores_already(cli_without_database: Cli, tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.log")
     cli_without_database("init")
-    assert (tmp_path / ".gitignore").read_text() == "*.log\n.postmill/\nfunctions/.env\n__pycache__/\n"
+    assert (tmp_path / ".gitignore").read_text() == "*.log\n.postmill/\n.env\n__pycache__/\n"
 
 
 def test_migrate_is_done_once_and_prints_what_it_would_do(cli: Cli, db: psycopg.Connection[Any]) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from postmill.cli.session import Session
 
-IGNORED = (".postmill/", "functions/.env", "__pycache__/")
+IGNORED = (".postmill/", ".env", "__pycache__/")
 
 TOML = """\
 # Settings of this project. Every key: postmill docs configuration
@@ -72,7 +72,7 @@ def init(session: Session, folder: Path) -> None:
     """Start a project: postmill.toml, an example worker and keys.
 
     Writes postmill.toml, worker.py and .postmill/keys.json into FOLDER (default: this one) and adds
-    .postmill/, functions/.env and __pycache__/ to its .gitignore. Existing files are never overwritten.
+    .postmill/, .env and __pycache__/ to its .gitignore. Existing files are never overwritten.
     """
     from postmill.auth import private_file
 
