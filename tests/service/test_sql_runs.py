@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+import asyncpg
 import pytest
 
 from postmill.model.config.address import Address
@@ -13,9 +13,6 @@ from postmill.model.events import Event
 from postmill.scheduler import sql_runs
 from postmill.scheduler.command_session import CommandSession
 from tests.service.commands import ended, firing, until
-
-if TYPE_CHECKING:
-    import asyncpg
 
 STATUS = "select status = $1 from postmill.schedule_history where name = 'job' order by tick limit 1"
 COUNT = "select count(*) from postmill.schedule_history where name = 'job' and status = $1"
@@ -256,3 +253,19 @@ async def test_behind_a_pooler_no_command_runs_and_that_is_said_once(
                 await asyncio.sleep(0.02)
     assert [(event, fields["reason"]) for event, fields in said] == [(Event.COMMAND_FAILED, sql_runs.POOLED)]
     assert await adb.fetchval(STATUS, "pending")
+
+
+async def test_a_process_that_could_not_join_is_told_so_and_joins_later(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """One that started in the same moment held the lock for itself: the other never counted, and commands
+    that only it may run were given up.
+    """
+    other = await asyncpg.connect(database_url)
+    await other.execute("select pg_advisory_lock(postmill._runners_lock())")
+    assert await adb.fetchval("select postmill.join_runners(true)") is None
+    await other.close()
+    async with asyncio.timeout(10):
+        while not await adb.fetchval("select postmill.join_runners(true)"):  # noqa: ASYNC110 - its session ends
+            await asyncio.sleep(0.02)
+    assert await adb.fetchval("select count(*) from postmill._locked_by(postmill._runners_lock())") == 1

@@ -95,8 +95,8 @@ class SqlRuns(LookingService):
             if self._shared.address.pooled:
                 return False
             pid = session_id(connection)
-            if pid != self._joined:
-                await connection.fetchval(statement("commands_join"), not self._joined)
+            join = statement("commands_join"), not self._joined
+            if pid != self._joined and await connection.fetchval(*join) is not None:
                 self._joined = pid
         return True
 
