@@ -57,7 +57,8 @@ class Asked:
     def __init__(self, options: Mapping[str, Any]) -> None:
         self._of_payload = {name: value for name, value in options.items() if callable(value)}
         self._same = {name: value for name, value in options.items() if name not in self._of_payload}
-        self._terms = None if any(name in _TERMS for name in self._of_payload) else terms(options)
+        self._terms_of_payload = {name: of for name, of in self._of_payload.items() if name in _TERMS}
+        self._terms = None if self._terms_of_payload else terms(options)
         self._own = _without_nulls(own(self._same))
         self._after = rules.sources(self._same.get("after"), in_batch=True)
 
@@ -65,7 +66,7 @@ class Asked:
         """What holds for its statement."""
         if self._terms is not None:
             return self._terms
-        return terms({**self._same, **{name: of(payload) for name, of in self._of_payload.items()}})
+        return terms({**self._same, **{name: of(payload) for name, of in self._terms_of_payload.items()}})
 
     def entry(self, payload: object, *, in_batch: bool) -> dict[str, Any]:
         """What the message says of itself."""

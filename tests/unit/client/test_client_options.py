@@ -150,6 +150,13 @@ def test_sources_that_can_be_read_once_hold_for_each_message() -> None:
     assert batch == [{"after": ["x:1", "x:2"]}] * 2
 
 
+def test_a_function_of_the_payload_is_called_once_for_each_message() -> None:
+    """One that counts gave each message the next number but one, where another option was a function too."""
+    numbers = iter(range(10))
+    batches = entries([1, 1, 2], unique_key=lambda _: str(next(numbers)), delay=lambda n: n)
+    assert batches == [[{"unique_key": "0"}, {"unique_key": "1"}], [{"unique_key": "2"}]]
+
+
 def test_where_a_term_of_the_whole_statement_changes_another_one_begins() -> None:
     delays = [int(str(s.arguments[2])[0]) for s in sending.many("q", [1, 1, 2, 1], delay=lambda n: n)]
     assert delays == [1, 2, 1]
