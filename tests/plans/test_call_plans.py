@@ -66,7 +66,7 @@ def test_the_backlog_of_a_full_host_is_not_read(full: Database, pins: str) -> No
     walk = explained(full, statement("calls_hosts"), ["", 500, True], pins=pins)
     assert walk.indexes("calls") == {"calls_by_host"}
     assert walk.read_whole() == set()
-    assert walk.rows_read("calls") < 2 * 51, "one a host, and what a server before 18 rounds"
+    assert walk.rows_read("calls") <= 52, "one a host; servers before 18 round up"
     hosts = [f"https://{n}" for n in range(1, 51)]
     claim = explained(full, statement("calls_claim_at_hosts"), [0, 100, hosts, [5] * 50], pins=pins)
     assert "calls_by_host" in claim.indexes("calls")

@@ -7,7 +7,6 @@ import os
 import queue as queues
 import signal
 import subprocess
-import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from postmill.model.errors import (
 from postmill.project import project
 from tests.service import in_child
 from tests.service.running import GIVE_UP_S
+from tests.service.scripts import scripts
 from tests.sql.asking import Database, column, rows, value
 from tests.sql.supaworker import install
 
@@ -60,28 +60,8 @@ def make(database_url: str, facade: Database) -> Callable[..., Supaworker]:
 @pytest.fixture
 def script(database_url: str, tmp_path: Path) -> Iterator[Callable[..., Script]]:
     """Runs a program of a user's, with arguments, on the test's database."""
-    environment = {name: text for name, text in os.environ.items() if "POSTMILL" not in name}
-    running: list[Script] = []
-
-    def begin(source: str, *arguments: str) -> Script:
-        (tmp_path / "app.py").write_text(source)
-        process = subprocess.Popen(
-            [sys.executable, "-u", "app.py", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=tmp_path,
-            env={**environment, "DATABASE_URL": database_url},
-        )
-        running.append(process)
-        return process
-
-    yield begin
-    for process in running:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+    with scripts(tmp_path, database_url, stderr=subprocess.DEVNULL) as begin:
+        yield begin
 
 
 @contextmanager

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import psycopg  # noqa: TC002 - pytest reads the annotation
@@ -13,6 +11,7 @@ import pytest
 
 from postmill import EdgeWorker
 from postmill.model.errors import InvalidOption
+from tests.service.scripts import scripts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,27 +21,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def start(database_url: str, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Run a script of a user's with the test's database as its only setting."""
-    running: list[subprocess.Popen[str]] = []
-
-    def begin(script: str) -> subprocess.Popen[str]:
-        environment = {name: value for name, value in os.environ.items() if "POSTMILL" not in name}
-        path = tmp_path / "app.py"
-        path.write_text(script)
-        process = subprocess.Popen(
-            [sys.executable, "-u", str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=tmp_path,
-            env={**environment, "DATABASE_URL": database_url},
-        )
-        running.append(process)
-        return process
-
-    yield begin
-    for process in running:
-        process.kill()
-        process.communicate()
+    with scripts(tmp_path, database_url, stderr=subprocess.STDOUT) as begin:
+        yield begin
 
 
 def line_with(process: subprocess.Popen[str], text: str) -> str:

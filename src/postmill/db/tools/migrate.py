@@ -137,11 +137,16 @@ def check_version(connection: psycopg.Connection[Any]) -> None:
         )
 
 
+def has_facade(connection: psycopg.Connection[Any], facade: Facade) -> bool:
+    """Whether ``facade`` is here as Postmill has made it, in this release or another."""
+    return migration_plan.has(_installed(connection), facade)
+
+
 def check_facade(connection: psycopg.Connection[Any], facade: Facade) -> None:
     """Refuse to work without ``facade``. Raises :class:`SchemaMissing`, and otherwise as
     :func:`check_version`.
     """
-    if not migration_plan.has(_installed(connection), facade):
+    if not has_facade(connection, facade):
         raise SchemaMissing(
             f"The facade {facade.name} is not installed in this database.",
             hint=f"Run: postmill migrate --facade {facade.name}",

@@ -67,17 +67,17 @@ def pending(installed: Installed, wanted: Collection[Facade] = ()) -> list[Step]
         steps.append(Step(("pgmq",), _recorded(bundle.sql, "pgmq", bundle.version)))
     migrations = dict(_pending_migrations(installed))
     components = dict(_pending_components(installed, wanted, again=bool(migrations)))
+    grants = _grants() if _uses_roles(installed) else ""
     if components:
-        uses_roles = _uses_roles(installed)
-        steps.append(_schema_step(migrations, components, wanted, role_grants.grants() if uses_roles else ""))
-    elif _uses_roles(installed) and installed.components["roles"] != _digest(role_grants.grants()):
-        steps.append(Step(("roles",), _recorded(role_grants.grants(), "roles", "")))
+        steps.append(_schema_step(migrations, components, wanted, grants))
+    elif grants and installed.components["roles"] != _digest(role_grants.grants()):
+        steps.append(Step(("roles",), grants))
     return steps
 
 
 def roles_step() -> Step:
     """Make the roles that are missing, and grant each what it needs. The schema must be there."""
-    return Step(("roles",), f"{role_grants.made()}\n{_recorded(role_grants.grants(), 'roles', '')}")
+    return Step(("roles",), f"{role_grants.made()}\n{_grants()}")
 
 
 def states(installed: Installed) -> list[dict[str, str]]:
@@ -152,9 +152,11 @@ def _schema_step(
     # Functions may call each other in any order: their bodies are checked when they run.
     after = ["set local check_function_bodies = off;", *components.values(), statement("functions_private")]
     texts = [statement("rights_remember"), *migrations.values(), *after, statement("rights_restore")]
-    if grants:
-        texts.append(_recorded(grants, "roles", ""))
-    return Step(names, "\n".join(texts))
+    return Step(names, "\n".join([*texts, grants] if grants else texts))
+
+
+def _grants() -> str:
+    return _recorded(role_grants.grants(), "roles", "")
 
 
 def _uses_roles(installed: Installed) -> bool:

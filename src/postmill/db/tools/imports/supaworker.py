@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from postmill.db.tools import operations, pgmq
+from postmill.db.tools import facades, migrate, operations, pgmq
 from postmill.db.tools.imports.report import LEFT_BEHIND, Line
 from postmill.model.errors import InvalidQueueName, QueueNotFound, Refused
 from postmill.model.queue.queue_name import RULE, validated
@@ -61,8 +61,7 @@ def run(
 
 
 def _jobs(connection: Connection, queue: str | None) -> list[dict[str, Any]]:
-    ready = connection.execute(statement("import_supaworker_ready")).fetchone()
-    if not (ready and ready["ready"]):
+    if not migrate.has_facade(connection, facades.named("supaworker")):
         raise Refused(
             "The facade supaworker is not installed here; nothing was changed.",
             why="It knows the tables of both versions of Supaworker.",
