@@ -11,19 +11,19 @@ declare
     sequence constant regclass := pg_get_serial_sequence(relation::text, 'msg_id');
     given    bigint;
 begin
-    if not (has_any_column_privilege(relation, 'update') and has_any_column_privilege(relation, 'select')
-            and has_sequence_privilege(sequence, 'select')) then
+    if not exists (select from pg_attribute
+                   where attrelid = relation and attname = 'headers' and not attisdropped) then
+        raise exception 'messages of queue % can''t be waited for', quote_literal(queue)
+            using errcode = 'PM004', detail = 'Its table was made by a pgmq before 1.5 and has no headers.',
+                  hint = 'Create the queue anew with a newer pgmq.';
+    elsif not (has_column_privilege(relation, 'headers', 'update') and has_any_column_privilege(relation, 'select')
+               and has_sequence_privilege(sequence, 'select')) then
         raise exception 'messages of queue % can''t be waited for by role %', quote_literal(queue), current_user
             using errcode = 'insufficient_privilege',
                   detail = 'A message that others wait for is marked, so its queue must be writable.',
                   hint = format('grant select (msg_id), update (headers) on %s to %I; '
                                 'grant select on sequence %s to %2$I',
                                 relation, current_user, sequence);
-    elsif not exists (select from pg_attribute
-                      where attrelid = relation and attname = 'headers' and not attisdropped) then
-        raise exception 'messages of queue % can''t be waited for', quote_literal(queue)
-            using errcode = 'PM004', detail = 'Its table was made by a pgmq before 1.5 and has no headers.',
-                  hint = 'Create the queue anew with a newer pgmq.';
     end if;
     execute format('select case when is_called then last_value else 0 end from %s', sequence) into given;
     if last_id > given or last_id < 1 then
