@@ -72,7 +72,7 @@ test-deps: ## what only some tests need: Debian packages (as root), other people
 	command -v npm > /dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 	$(MAKE) --no-print-directory $(CLIENTS)/.ready
 
-# Clients that call functions, each in an environment of its own, so that none meets our own packages.
+# Clients for functions and queues, in environments of their own, so that none meets our own packages.
 $(CLIENTS)/.ready: $(READY) tests/clients/package.json
 	@mkdir -p $(CLIENTS)/node
 	@for version in $(SUPABASE_PY); do \

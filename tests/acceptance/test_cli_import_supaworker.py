@@ -7,13 +7,16 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from psycopg import errors
 
 from tests.acceptance.importing import column, held_up, lines, wait_until_held_up
-from tests.sql.supaworker import install
+from tests.servers import cloned_database, session
+from tests.sql.supaworker import install, run_their_migration
 
 if TYPE_CHECKING:
     import psycopg
 
+    from postmill.embedded import Server
     from tests.acceptance.conftest import Cli
 
     Database = psycopg.Connection[dict[str, Any]]
@@ -89,6 +92,29 @@ def test_killed_inside_a_batch_and_run_again(
             jobs.execute(b"select pg_terminate_backend($1, 10000)", [backend])
     assert cli(*command).code == 0
     assert column(jobs, ARRIVED) == list(range(3, 14))
+
+
+def test_jobs_of_another_database_are_copied_into_the_facades_table_first(
+    cli: Cli, db: Database, shared_server: Server
+) -> None:
+    """As the page on imports says; a second copy of the same jobs is refused while they wait."""
+    columns = "public.supaworker_jobs (id, created_at, queue, enabled, attempts, options, payload)"
+    install(db)
+    with cloned_database(shared_server.url) as url, session(url) as there:
+        run_their_migration(there)
+        there.execute(JOBS.split(";", maxsplit=1)[0].encode())
+        with there.cursor().copy(f"copy {columns} to stdout".encode()) as read:
+            jobs = b"".join(bytes(each) for each in read)
+
+    def bring() -> None:
+        with db.cursor().copy(f"copy {columns} from stdin".encode()) as write:
+            write.write(jobs)
+
+    bring()
+    with pytest.raises(errors.UniqueViolation):
+        bring()
+    assert cli("import", "supaworker", "--create", "--run").code == 0
+    assert column(db, ARRIVED) == list(range(3, 13))
 
 
 def test_two_imports_at_once(cli: Cli, jobs: Database, spawn: Any, database_url: str) -> None:

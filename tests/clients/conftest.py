@@ -1,18 +1,16 @@
-"""Functions to be called by other people's clients, and the clients that `make test-deps` has installed."""
+"""Functions to be called by other people's clients, and those of the clients that take a function's name."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from tests import servers
+from tests.clients.installed import CLIENTS, environment, found, node
 from tests.serving import Serving
 
 if TYPE_CHECKING:
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from postmill.embedded import Server
 
 HERE = Path(__file__).parent
-CLIENTS = Path(os.environ.get("POSTMILL_TEST_CLIENTS", Path(sys.prefix) / "clients"))
 FUNCTIONS = {
     "content": """
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
@@ -107,27 +104,11 @@ def serving(shared_server: Server, tmp_path_factory: pytest.TempPathFactory) -> 
             yield running
 
 
-def found(path: Path, what: str) -> Path:
-    """``path``; skips the test when it is not there, but never in CI."""
-    if not path.exists():
-        reason = f"{what} is not installed: make test-deps"
-        assert not os.environ.get("CI"), reason
-        pytest.skip(reason)
-    return path
-
-
 def conversing(command: list[str], serving: Serving, case: dict[str, Any]) -> dict[str, Any]:
     """One case told to a script, and its answer."""
-    environment = {
-        "URL": serving.url,
-        "KEY": serving.keys.anon,
-        "CLIENTS": str(CLIENTS / "node"),
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
-    }
     done = subprocess.run(
         command,
-        env=environment,
+        env=environment(URL=serving.url, KEY=serving.keys.anon),
         input=json.dumps(case),
         capture_output=True,
         text=True,
@@ -142,10 +123,9 @@ def conversing(command: list[str], serving: Serving, case: dict[str, Any]) -> di
 @pytest.fixture(scope="module")
 def javascript(serving: Serving) -> Client:
     """supabase-js under Node."""
-    found(CLIENTS / "node" / "node_modules" / "@supabase" / "supabase-js", "supabase-js")
-    node = found(Path(shutil.which("node") or "/nonexistent"), "Node.js")
+    program = node("@supabase/supabase-js")
     # Node before 22 has its WebSocket behind a flag, and the client will not be made without one.
-    command = [str(node), "--experimental-websocket", "--no-warnings", str(HERE / "invoke.mjs")]
+    command = [str(program), "--experimental-websocket", "--no-warnings", str(HERE / "invoke.mjs")]
     return lambda name, **case: conversing(command, serving, {"name": name, **case})
 
 

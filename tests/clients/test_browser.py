@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.clients.browser import Browser, browser, site
-from tests.clients.conftest import CLIENTS, found
+from tests.clients.installed import CLIENTS, found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from tests.clients.conftest import found
+from tests.clients.installed import found
 
 if TYPE_CHECKING:
     from tests.serving import Serving

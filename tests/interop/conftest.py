@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.db.tools.facades import FACADES
-from postmill.db.tools.migrate import migrate
+from postmill.db.tools.facades import FACADES, Facade
+from postmill.db.tools.migrate import migrate, remove_facades
 from tests.empty_database import connect, empty, empty_url
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["connect", "empty", "empty_url"]
 
 
-@pytest.fixture(params=[False, True], ids=["alone", "beside every facade"])
+@pytest.fixture(params=[(), FACADES], ids=["alone", "beside every facade"])
 def with_facades(request: pytest.FixtureRequest, db: Database) -> None:
-    """Once as a migration leaves the test's database, and once with all facades that can be asked for."""
-    if request.param:
-        migrate(db, wanted=[facade for facade in FACADES if not facade.by_itself])
+    """The test's database with these facades and no other: none, and all, unless the test names them."""
+    wanted: tuple[Facade, ...] = request.param
+    migrate(db, wanted=wanted)
+    remove_facades(db, [facade for facade in FACADES if facade not in wanted])

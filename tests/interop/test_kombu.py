@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.interop.facades import beside_each_facade
 from tests.sql.asking import Database, column, row, value
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def connection(database_url: str) -> Iterator[Any]:
         yield connection
 
 
+@beside_each_facade
 def test_kombu_on_our_queue(db: Database, connection: Any) -> None:
     db.execute(b"select postmill.create_queue('celery')")
     queue = connection.SimpleQueue("celery")
@@ -50,6 +52,7 @@ def test_kombu_on_our_queue(db: Database, connection: Any) -> None:
     assert value(db, "select total from postmill.queue_stats('celery')") == 0
 
 
+@beside_each_facade
 def test_our_functions_on_kombus_queue(db: Database, connection: Any) -> None:
     queue = connection.SimpleQueue("their-tasks")
     queue.put({"task": "first"})

@@ -8,6 +8,7 @@ import pytest
 from pgmq import PGMQueue
 from psycopg.conninfo import conninfo_to_dict
 
+from tests.interop.facades import beside_each_facade
 from tests.sql.asking import Database, claim, column, row, value
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def client(database_url: str) -> Iterator[PGMQueue]:
     client.close()
 
 
+@beside_each_facade
 def test_their_client_on_our_queue(db: Database, client: PGMQueue) -> None:
     db.execute(b"select postmill.create_queue('ours')")
     postmill_sent = value(
@@ -44,6 +46,7 @@ def test_their_client_on_our_queue(db: Database, client: PGMQueue) -> None:
     assert column(db, "select state from postmill.messages('ours')") == ["completed"]
 
 
+@beside_each_facade
 def test_our_functions_on_their_queue(db: Database, client: PGMQueue) -> None:
     client.create_queue("theirs")
     client.send("theirs", {"n": 1})
@@ -79,6 +82,7 @@ def test_they_move_the_visibility_of_a_message_that_runs(db: Database, client: P
     assert column(db, "select state from postmill.messages('ours')") == ["ready"]
 
 
+@beside_each_facade
 def test_they_purge_and_drop_ours(db: Database, client: PGMQueue) -> None:
     db.execute(b"select postmill.create_queue('ours')")
     client.send("ours", {"n": 1})
