@@ -92,8 +92,7 @@ class Run(Generic[R]):
             await client.runs.resume(self.run_id)
 
     async def signal(self, signal: Signal[T], value: T) -> bool:
-        """Send it a signal. Returns whether the run keeps the value: of a plain signal only the first counts.
-        """
+        """Send it a signal. Returns whether it keeps the value: of a plain signal only the first counts."""
         async with self._client() as client:
             return await client.runs.signal(self.run_id, signal.name, value, many=signal.many)
 
