@@ -14,6 +14,7 @@ as $$
 declare
     children bigint[];
 begin
+    perform postmill._tell_watchers(run_ids);
     perform from postmill.runs as r where r.run_id = any (run_ids) order by r.run_id for no key update;
     with ended as (
         update postmill.runs as r

@@ -14,6 +14,7 @@ as $$
 declare
     children bigint[];
 begin
+    perform postmill._tell_watchers(run_ids);
     with failed as (
         update postmill.runs as run
            set state = 'failed', culprit = t.culprit, reason = t.reason, ended_at = clock_timestamp(),

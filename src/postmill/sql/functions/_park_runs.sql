@@ -15,6 +15,7 @@ declare
     woken bigint[];
     at    timestamptz[];
 begin
+    perform postmill._tell_watchers(run_ids);
     perform from postmill.runs as r where r.run_id = any (run_ids) order by r.run_id for no key update;
     insert into postmill.steps (run_id, step, state, started_at)
     select r.run_id, w.step, 'waiting', clock_timestamp()

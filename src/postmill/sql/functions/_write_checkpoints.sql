@@ -24,6 +24,7 @@ as $$
 declare
     won text[];
 begin
+    perform postmill._tell_watchers(run_ids);
     with asked as (
         select * from unnest(run_ids, steps, states, outputs, inputs, reasons, attempts, signal_ids, held)
             as t (run_id, step, state, output, inputs, reason, attempts, signal_id, held)
