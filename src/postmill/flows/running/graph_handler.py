@@ -26,11 +26,10 @@ from postmill.model.queue.outcome import Cancelled, Completed, Failed, Lost, Rel
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
-    from postmill.flows.flow import Flow
-
     from postmill.client.sending import Statement
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
+    from postmill.flows.flow import Flow
     from postmill.flows.running.inputs import Inputs
     from postmill.flows.running.task import Task
     from postmill.model.queue.message import Message
