@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     from postmill.client import AsyncClient
     from postmill.client.awaited import Unset
     from postmill.client.runs import RunState
-<<<<<<< HEAD
     from postmill.flows.runnable import Runnable
     from postmill.flows.signal import Signal
-=======
-    from postmill.flows.signal import Signal
-    from postmill.flows.runnable import Runnable
->>>>>>> wd
     from postmill.flows.steps import Step
 
 R = TypeVar("R")
