@@ -15,6 +15,7 @@ from postmill.auth import run_token
 from postmill.auth.credentials import Denied, Granted, authenticate
 from postmill.gateway import platform_errors
 from postmill.gateway.platform_errors import METHODS, PlatformFailure
+from postmill.gateway.run_requests import run_number
 from postmill.model.functions.failures import FunctionFailure
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ class Credentials:
         granted = await self._proven(scope["headers"] if in_query is None else in_query)
         if granted.role == SERVICE_ROLE and in_query is None:
             return
-        if not (run_id.isdecimal() and run_token.opens(granted, int(run_id))):
+        if not run_token.opens(granted, run_number(run_id)):
             raise PlatformFailure(platform_errors.NOT_THIS_RUN)
 
     async def _proven(self, headers: Headers) -> Granted:
@@ -90,14 +91,16 @@ class RequireReader:
         self._application = application
         self._credentials = credentials
 
-    async def __call__(self, scope: Scope, receive: Receive, response: Response, run_id: str) -> None:
+    async def __call__(
+        self, scope: Scope, receive: Receive, response: Response, run_id: str, *names: str
+    ) -> None:
         """Raise :class:`PlatformFailure` for every other caller."""
         if is_preflight(scope):
             await allow(scope, response)
             return
         await self._credentials.check_reader(scope, run_id)
         response.is_readable = comes_from_a_page(scope)
-        await self._application(scope, receive, response, run_id)
+        await self._application(scope, receive, response, run_id, *names)
 
 
 class Authenticate:
@@ -179,8 +182,8 @@ def _token_in(scope: Scope) -> Headers | None:
     """
     if any(name in _PROVING for name, _ in scope["headers"]):
         return None
-    tokens = parse_qs(scope.get("query_string", b"")).get(b"token")
-    return None if tokens is None else [(b"authorization", b"Bearer " + token) for token in tokens]
+    tokens = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token")
+    return None if tokens is None else [(b"authorization", f"Bearer {token}".encode()) for token in tokens]
 
 
 def is_preflight(scope: Scope) -> bool:

@@ -103,8 +103,8 @@ KEY_CONFLICT = PlatformError(409, "KEY_CONFLICT", "A run with other input has th
 DATABASE_UNAVAILABLE = PlatformError(
     503,
     "DATABASE_UNAVAILABLE",
-    "The database does not answer just now. Whether this was done is not known: ask again later, a start with the"
-    " same Idempotency-Key.",
+    "The database does not answer just now. Whether this was done is not known: ask again later, a start with"
+    " the same Idempotency-Key.",
     reached=True,
 )
 INTERNAL = PlatformError(500, "INTERNAL", "Postmill did not expect this; its log says more.", reached=True)
