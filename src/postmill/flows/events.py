@@ -1,4 +1,4 @@
-"""What happens to a run, as values, for whoever watches it."""
+"""What happens to a run, as values, for those that watch it."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 event loop.
 
 Where notifications arrive, a change wakes its watcher: a row in ``postmill.waiters`` asks for that, so that
-nothing is notified when nobody watches. It is committed before the first read, and what a read does not see
-is told or polled for. Everything is also polled for: a pooler passes no notification on, and one may be lost.
+nothing is notified while no client watches. It is committed before the first read, and what a read does not
+see is told or polled for. Everything is also polled for: a pooler passes no notification on, and one may be
+lost.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ class RequireServiceRole:
 
 
 class RequireReader:
-    """The service role, and whoever has the token of the run that the path names first, get an answer. A page
+    """The service role gets an answer, and so does the token of the run that the path names first. A page
     of any origin may read it: what it proves with is in the page's own hands, and no browser adds it.
     """
 

@@ -27,8 +27,8 @@ KEEP_ALIVE_S = 15.0
 60 s.
 """
 ENDED = ".end"
-"""Stands behind the position of the last event: whoever has it has all, and a browser that asks again gets an
-answer which tells it not to.
+"""Stands behind the position of the last event: a client that has it has all, and a browser that asks again
+gets an answer which tells it not to.
 """
 _HEADERS = [
     (b"content-type", b"text/event-stream"),
