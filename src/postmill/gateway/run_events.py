@@ -80,7 +80,7 @@ async def _send(scope: Scope, response: Response, batches: AsyncGenerator[Batch,
 
 
 def _has_all(batch: Batch, seen: bytes) -> bool:
-    """Whether the client has had the end of the run. What a long transaction makes be told again is not news."""
+    """Whether the client has had the end of the run. What is told again is not news."""
     return seen.endswith(ENDED.encode()) or (bool(seen) and not batch.events)
 
 
