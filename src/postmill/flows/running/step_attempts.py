@@ -1,5 +1,5 @@
-"""Runs a step of a workflow until it has an outcome: attempts with their time limit and the pauses between them,
-in a thread or on the event loop, and its result as JSON.
+"""Runs a step of a workflow until it has an outcome: attempts with their time limit and the pauses between
+them, in a thread or on the event loop, and its result as JSON.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import returned_by
+from postmill.flows.running.bound_step import MAX_OUTPUT_BYTES
 from postmill.flows.workflow import settings_of
 from postmill.handlers.invokers import decoder
 from postmill.handlers.returned import finished
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     Decode = Callable[[str], Any]
     Passes = Callable[[BaseException], bool]
 
-MAX_OUTPUT_BYTES = 1_000_000
-"""The largest output of a step, as JSON. Each replay of its run loads it again."""
 QUOTED = 300
 """Characters of the last error that a step's reason quotes, as in dead letters."""
 
@@ -69,8 +68,8 @@ class StepPolicy:
         return cls(retry, timeout_s, _decoder(function))
 
     async def result(self, call: Callable[[], Awaitable[Any]], passes: Passes) -> Result:
-        """Try ``call`` until it has a result, or no attempt is left. ``passes`` tells errors that are no failed
-        attempt: they are raised as they are.
+        """Try ``call`` until it has a result, or no attempt is left. ``passes`` tells errors that are no
+        failed attempt: they are raised as they are.
         """
         attempt = 1
         while True:
@@ -122,8 +121,8 @@ def output_of(value: Any) -> str:
 async def run_function(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], threads: Threads
 ) -> Any:
-    """What the function returns, however it is to be run. A plain one runs in a thread, which can't be killed:
-    after a time limit it runs on, and its result is of no use.
+    """What the function returns, however it is to be run. A plain one runs in a thread, which can't be
+    killed: after a time limit it runs on, and its result is of no use.
     """
     if inspect.iscoroutinefunction(called(function)):
         return await finished(function(*args, **kwargs))
