@@ -289,7 +289,7 @@ class Events:
 
     def __init__(self, response: httpx.Response) -> None:
         self._lines = response.aiter_lines()
-        self.last_id = ""
+        self.last_id: str = ""
 
     async def next(self) -> tuple[str, Any]:
         """The next event's name and data; a comment has the name ":"."""
@@ -320,7 +320,7 @@ async def test_events_are_streamed_and_a_stream_goes_on(
         events = Events(response)
         told = [("run", RUNNING), ("step", FIRST)]
         assert await events.next() == told[0]
-        assert not events.last_id, "a part of a batch is told again"
+        assert events.last_id == "", "a part of a batch is told again"
         assert await events.next() == told[1]
         seen = events.last_id
         assert seen.isdigit()
@@ -372,7 +372,8 @@ async def test_a_client_that_goes_frees_everything(
     run = (await started(service))["run_id"]
     for _ in range(3):
         async with service.stream("GET", f"/runs/{run}/events") as response:
-            await Events(response).next()
+            events = Events(response)  # unreferenced, its iterator would end the stream
+            await events.next()
             assert await adb.fetchval("select count(*) from postmill.waiters") == 1
     async with asyncio.timeout(GIVE_UP_S):
         while await adb.fetchval("select count(*) from postmill.waiters"):  # noqa: ASYNC110 - nobody says it
