@@ -90,9 +90,7 @@ def test_a_key_belongs_to_one_run(db: Database) -> None:
     assert len(tasks(db)) == 1
 
 
-def test_two_sessions_start_with_one_key(
-    db: Database, connect: Callable[[], Database]
-) -> None:
+def test_two_sessions_start_with_one_key(db: Database, connect: Callable[[], Database]) -> None:
     """The second waits for the first, and gets its run; or starts its own when that one is rolled back."""
     register(db, step("a"))
     for commits in (True, False):
@@ -136,7 +134,9 @@ def test_delay_deadline_and_priority(db: Database) -> None:
 def test_first_steps_that_are_skipped_or_empty_end_the_run_at_once(db: Database) -> None:
     nothing = {"of": "input", "path": ["list"]}
     unmet = {"of": "input", "path": ["flag"], "equals": True}
-    register(db, step("all", kind="map", over=nothing), step("b", when=unmet), step("c", "all", "b", when=unmet))
+    register(
+        db, step("all", kind="map", over=nothing), step("b", when=unmet), step("c", "all", "b", when=unmet)
+    )
     run = start(db, {"list": [], "flag": False})
     assert run_of(db, run)["state"] == "completed"
     assert tasks(db) == []
