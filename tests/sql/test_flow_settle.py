@@ -78,8 +78,9 @@ def test_many_steps_of_many_runs_in_one_settlement(db: Database) -> None:
     for _ in range(2):
         taken = take(db)
         ids, names = [task["run"] for task in taken], [task["step"] for task in taken]
-        settling = "select postmill._settle_steps($1, $2, array_fill(null::integer, array[$3]), array_fill('1'::text, array[$3]))"
-        assert value(db, settling, ids, names, len(taken)) == len(taken)
+        settling = "select postmill._settle_steps($1, $2, $3::integer[], $4)"
+        many = len(taken)
+        assert value(db, settling, ids, names, [None] * many, ["1"] * many) == many
     assert {run_of(db, run)["state"] for run in runs} == {"completed"}
 
 
@@ -245,7 +246,10 @@ def test_a_task_that_is_doubled_counts_once(db: Database) -> None:
     register(db, step("a"), map_over("m", "a"), step("z", "m"))
     run = start(db)
     (task,) = take(db)
-    pair = "select postmill._settle_steps(array[$1, $1]::bigint[], array[$2, $2], array[$3, $3]::integer[], $4::text[])"
+    pair = (
+        "select postmill._settle_steps("
+        "array[$1, $1]::bigint[], array[$2, $2], array[$3, $3]::integer[], $4::text[])"
+    )
     db.execute(pair.encode(), [run, "a", None, [json.dumps([1, 2])] * 2])
     settle(db, task, "late")
     first, _ = take(db)

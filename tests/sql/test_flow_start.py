@@ -124,9 +124,12 @@ def test_a_run_can_be_started_at_any_isolation(db: Database, level: str) -> None
 def test_delay_deadline_and_priority(db: Database) -> None:
     register(db, step("a"), step("b"), b={"delay_s": 30, "priority": 3})
     run = start(db, delay="1 hour", deadline="2 hours", priority=5, tags=["nightly"])
-    due = "select (vt - enqueued_at) / 60 as after, headers ->> 'postmill-priority' as priority from pgmq.q_shop"
-    found = [(round(each["after"].total_seconds(), 1), each["priority"]) for each in rows(db, due)]
-    assert found == [(60.0, "5"), (60.5, "3")]
+    due = "select (vt - enqueued_at) / 60 as after, headers from pgmq.q_shop"
+    found = [
+        (round(each["after"].total_seconds(), 1), each["headers"]["postmill-priority"])
+        for each in rows(db, due)
+    ]
+    assert found == [(60.0, 5), (60.5, 3)]
     known = row(db, "select deadline - started_at as left, tags from postmill.runs where run_id = $1", run)
     assert (round(known["left"].total_seconds() / 60), known["tags"]) == (120, ["nightly"])
 
