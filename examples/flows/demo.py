@@ -1,0 +1,92 @@
+"""What every demo of this folder does: start a worker for it, and show a run's steps until it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from psycopg.rows import class_row
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from examples.scraper import processes
+from postmill import PostmillError, app
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from psycopg import Connection
+
+    from postmill.flows import Run
+
+LOOK_EVERY = 0.1
+"""Seconds."""
+GIVE_UP_S = 120.0
+"""For a whole run. The slowest takes a quarter of it on a busy machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How a step of a run stands; ``tasks`` and ``ended`` count the items of a map."""
+
+    step: str
+    state: str
+    tasks: int | None
+    ended: int | None
+    came_of_it: str | None
+
+
+class Demo:
+    """A database with a worker on it, and a terminal."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self.console = Console(markup=False, highlight=False, soft_wrap=True)
+        self.connection = connection
+
+    async def watch(self, run: Run[Any]) -> Any:
+        """Show the run's steps until it has ended, and return its result. Raises what has ended it."""
+        result = asyncio.ensure_future(run.result(timeout=GIVE_UP_S))
+        with Live(console=self.console, transient=True, auto_refresh=False) as live:
+            while not result.done():
+                if self.console.is_terminal:
+                    live.update(drawn(self.steps(run.run_id)), refresh=True)
+                await asyncio.wait([result], timeout=LOOK_EVERY)
+        self.console.print(drawn(self.steps(run.run_id)))
+        return result.result()
+
+    def steps(self, run_id: int) -> list[Step]:
+        """The steps of a run that have begun."""
+        with self.connection.cursor(row_factory=class_row(Step)) as cursor:
+            return cursor.execute(_text("steps.sql"), {"run": run_id}).fetchall()
+
+
+@contextmanager
+def started(*flows: str) -> Iterator[Demo]:
+    """A worker for flows named ``module:name``, on the project's database. It ends with the block."""
+    settings = app.load_settings({})
+    log = settings.project_dir / ".postmill" / "flows.log"
+    with app.connection(settings) as connection, processes.worker(log, *flows):
+        demo = Demo(connection)
+        demo.console.print(f"The worker's log is {log}.")
+        yield demo
+
+
+def drawn(steps: list[Step]) -> Table:
+    """One row a step; a map has a bar."""
+    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for step in steps:
+        of_map = step.tasks is not None and step.ended is not None
+        bar = ProgressBar(total=step.tasks or 1, completed=step.ended or 0, width=24) if of_map else ""
+        count = f"{step.ended} of {step.tasks}" if of_map else ""
+        table.add_row(step.step, step.state, bar, count, step.came_of_it or "")
+    return table
+
+
+def _text(name: str) -> bytes:
+    return (files(__package__) / name).read_bytes()
