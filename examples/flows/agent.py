@@ -6,8 +6,10 @@ so no answer of it is asked for twice, however often the process dies: ``python 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
+from examples.flows import demo
 from examples.flows.model import Turn, think
 from postmill import Ctx, Signal, step, workflow
 
@@ -53,3 +55,21 @@ async def agent(ctx: Ctx, goal: str) -> str:
         else:
             history.append(f"{turn.does}: {await ctx.step(TOOLS[turn.does], turn.argument)}")
     return "too many turns"
+
+
+async def main() -> None:
+    """Ask the agent, and answer what it asks."""
+    with demo.started("examples.flows.agent:agent") as shown:
+        run = await agent.start("I want to travel")
+        answers = iter(("to Lisbon", "3 nights"))
+        async for event in shown.events(run):
+            shown.console.print(f"{event['does']:>6}  {event['says']}")
+            if event["does"] == "ask":
+                answer = next(answers)
+                shown.console.print(f"   you  {answer}")
+                await run.signal(said, answer)
+        await shown.watch(run)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

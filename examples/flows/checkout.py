@@ -6,10 +6,12 @@ until the time is over: ``python -m examples.flows.checkout``.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-from postmill import Ctx, Dead, Retry, Signal, step, workflow
+from examples.flows import demo
+from postmill import Ctx, Dead, Retry, RunFailed, Signal, step, workflow
 
 LARGE = 1000
 PATIENCE = 3.0
@@ -71,3 +73,22 @@ async def checkout(ctx: Ctx, order: Order) -> str:
         if not answer.ok:
             raise Dead(f"refused by {answer.by}")
     return await ctx.step(ship, order, express=order.total > LARGE)
+
+
+async def main() -> None:
+    """Three orders at once."""
+    with demo.started("examples.flows.checkout:checkout") as shown:
+        small, large, forgotten = [
+            await checkout.start(Order(number, total)) for number, total in ((1, 20.0), (2, 2000.0), (3, 3000.0))
+        ]
+        await large.signal(approved, Approval(ok=True, by="ada"))
+        for run in (small, large, forgotten):
+            shown.console.print(f"\nOrder of run {run.run_id}")
+            try:
+                shown.console.print(f"shipped as {await shown.watch(run)}")
+            except RunFailed as error:
+                shown.console.print(error.what)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

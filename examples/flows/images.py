@@ -5,10 +5,14 @@ Each is drawn, packed as a PNG and measured by a task of its own; the map's outp
 
 from __future__ import annotations
 
+import asyncio
 import struct
+import sys
+import time
 import zlib
 from dataclasses import dataclass
 
+from examples.flows import demo
 from postmill import Flow, each
 
 SIDE = 16
@@ -55,3 +59,20 @@ def png(number: int) -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+async def main() -> None:
+    """Ten thousand images, or as many as the command line says."""
+    count = int(sys.argv[1]) if sys.argv[1:] else 10_000
+    with demo.started("examples.flows.images:album") as shown:
+        began = time.monotonic()
+        run = await album.start(Album(list(range(count))))
+        await shown.watch(run)
+        found = await run.output(cover)
+        took = time.monotonic() - began
+        shown.console.print(f"{found.images:,} images, {found.bytes:,} bytes; the largest is {found.largest}.")
+        shown.console.print(f"It took {took:.1f} s, {found.images / took:,.0f} images/s.")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
+from examples.flows import demo
 from postmill import Ctx, workflow
 
 ORDERS = {"north": [12.5, 80.0, 7.25], "south": [19.0, 19.0], "west": [], "east": [101.0]}
@@ -45,3 +47,16 @@ async def nightly_report(ctx: Ctx) -> str:
     reports = await ctx.map(region_report, await ctx.step(regions), max_concurrent=2)
     best = max(reports, key=lambda report: report.total)
     return f"{sum(report.orders for report in reports)} orders, most in the {best.name}: {best.total:.2f}"
+
+
+async def main() -> None:
+    """One night."""
+    with demo.started(
+        "examples.flows.nightly:nightly_report", "examples.flows.nightly:region_report"
+    ) as shown:
+        run = await nightly_report.start()
+        shown.console.print(await shown.watch(run))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -85,18 +85,18 @@ async def read(url: str = files.each) -> Summary:
         found = await asyncio.to_thread(definitions, source)
     except UnreadableError as error:
         raise Dead(str(error)) from error
-    kinds = [each_one.kind for each_one in found]
+    kinds = [definition.kind for definition in found]
     return Summary(url, kinds.count("function"), kinds.count("class"))
 
 
 @site.step
-async def report(urls: list[str] = files.out, read: Partial[Summary] = read.partial) -> Report:
+async def report(urls: list[str] = files.out, pages: Partial[Summary] = read.partial) -> Report:
     """Add up what was read, and name what was not."""
     return Report(
-        files=len(read.results),
-        functions=sum(each_one.functions for each_one in read.results),
-        classes=sum(each_one.classes for each_one in read.results),
-        unread=[f"{urls[error.item]}: {error.reason}" for error in read.errors],
+        files=len(pages.results),
+        functions=sum(page.functions for page in pages.results),
+        classes=sum(page.classes for page in pages.results),
+        unread=[f"{urls[error.item]}: {error.reason}" for error in pages.errors],
     )
 
 
@@ -110,3 +110,20 @@ async def get(url: str) -> httpx.Response:
         raise Dead(status)
     response.raise_for_status()
     return response
+
+
+async def main() -> None:
+    """Analyse the demo's site."""
+    with processes.site(PAGES) as address, demo.started("examples.flows.site:site") as shown:
+        run = await site.start(Site(address))
+        await shown.watch(run)
+        found = await run.output(report)
+        shown.console.print(
+            f"{found.files} files define {found.functions} functions and {found.classes} classes. Not read:"
+        )
+        for line in found.unread:
+            shown.console.print(f"  {line}")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
