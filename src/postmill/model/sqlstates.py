@@ -74,6 +74,10 @@ _STATES: dict[str, Condition] = {
     "PM006": _C.NOT_FOUND,
     "PM007": _C.KEY_TAKEN,
     "PM008": _C.NOT_FOUND,
+    "PM009": _C.NOT_FOUND,
+    "PM010": _C.NOT_FOUND,
+    "PM011": _C.KEY_TAKEN,
+    "PM012": _C.REFUSED,
 }
 _CLASSES: dict[str, Condition] = {
     "08": _C.DISCONNECTED,  # connection_exception; PgBouncer says 08P01 also when it is full

@@ -1,0 +1,7 @@
+-- Flows: running their steps, and starting runs of them.
+-- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
+grant execute on function
+    postmill.register_flow, postmill._fail_steps, postmill._hold_tasks, postmill._settle_steps,
+    postmill._start_children, postmill._step_inputs to postmill_worker;
+grant execute on function
+    postmill.start_flow to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
