@@ -33,6 +33,7 @@ PAGES = [
         "docs/tutorial/supaqueues-day.md",
         "docs/tutorial/supaworker.md",
         "docs/howto/write-a-worker.md",
+        "docs/howto/flows-on-a-schedule.md",
         "docs/howto/resume-and-fork.md",
         "docs/howto/versions-and-deploys.md",
         "docs/howto/retries-and-dead-letters.md",

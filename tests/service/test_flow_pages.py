@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill import AsyncClient
 from postmill.testing import drain
 
 if TYPE_CHECKING:
@@ -164,3 +165,17 @@ async def test_a_fork_begins_at_its_step(shown: Shown, database_url: str, db: Db
     await drain(page.prices, database=database_url)
     assert [state(db, fork)[0] for fork in forks] == ["failed", "completed", "completed"]
     assert [steps(db, fork)["gross"][1] for fork in forks[1:]] == [119.0, 3.57]
+
+
+async def test_a_schedule_starts_one_run_a_night(shown: Shown, database_url: str, db: Db) -> None:
+    page = shown("howto/flows-on-a-schedule")
+    await drain(page.nightly_report, database=database_url)
+    async with AsyncClient(database_url) as client:
+        await page.set_up(client)
+    [schedule] = db.execute("select target from postmill.schedule_list").fetchall()
+    first, again = [db.execute(schedule["target"]["command"].encode()).fetchone() for _ in range(2)]
+    assert first == again
+    await drain(page.nightly_report, database=database_url)
+    (run,) = db.execute("select state, output, key from postmill.runs").fetchall()
+    assert (run["state"], run["output"]) == ("completed", "42 orders")
+    assert run["key"].startswith("night of 2")
