@@ -1,4 +1,4 @@
-"""An agent's loop: think, use a tool, tell each turn to those who watch, ask a person and wait for the answer.
+"""An agent's loop: think, use a tool, tell each turn to those who watch, ask a person and wait.
 
 The model is twenty lines of rules in ``model.py``, so that the demo needs no network. It is called as a step,
 so no answer of it is asked for twice, however often the process dies: ``python -m examples.flows.agent``.

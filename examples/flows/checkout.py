@@ -79,7 +79,8 @@ async def main() -> None:
     """Three orders at once."""
     with demo.started("examples.flows.checkout:checkout") as shown:
         small, large, forgotten = [
-            await checkout.start(Order(number, total)) for number, total in ((1, 20.0), (2, 2000.0), (3, 3000.0))
+            await checkout.start(Order(number, total))
+            for number, total in ((1, 20.0), (2, 2000.0), (3, 3000.0))
         ]
         await large.signal(approved, Approval(ok=True, by="ada"))
         for run in (small, large, forgotten):

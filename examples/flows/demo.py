@@ -15,15 +15,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from examples.scraper import processes
-from postmill import PostmillError, app
+from postmill import app
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from psycopg import Connection
-
     from postmill.flows import Run
+    from psycopg import Connection
 
 LOOK_EVERY = 0.1
 """Seconds."""

@@ -1,4 +1,4 @@
-"""Ten thousand small images through one map: ``python -m examples.flows.images`` shows a bar while they are drawn.
+"""Ten thousand small images through one map, with a bar: ``python -m examples.flows.images``.
 
 Each is drawn, packed as a PNG and measured by a task of its own; the map's output is the list of sizes.
 """
@@ -70,7 +70,9 @@ async def main() -> None:
         await shown.watch(run)
         found = await run.output(cover)
         took = time.monotonic() - began
-        shown.console.print(f"{found.images:,} images, {found.bytes:,} bytes; the largest is {found.largest}.")
+        shown.console.print(
+            f"{found.images:,} images, {found.bytes:,} bytes; the largest is {found.largest}."
+        )
         shown.console.print(f"It took {took:.1f} s, {found.images / took:,.0f} images/s.")
 
 

@@ -54,7 +54,11 @@ class Report:
 
 http = httpx.AsyncClient(timeout=None, follow_redirects=True)
 site = Flow(
-    "analyze_site", input=Site, timeout=3.0, retry=Retry.exponential(max_attempts=3, base=0.3), max_concurrent=16
+    "analyze_site",
+    input=Site,
+    timeout=3.0,
+    retry=Retry.exponential(max_attempts=3, base=0.3),
+    max_concurrent=16,
 )
 
 

@@ -26,7 +26,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.fixture
 def shown(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Shown:
-    """The Python blocks of a page as one module: all, or those from one that has a text to the next heading."""
+    """The Python blocks of a page, or those with a text in them, as one module."""
     monkeypatch.setenv("POSTMILL_DB_URL", database_url)
 
     def load(page: str, only: str = "") -> Any:
@@ -103,7 +103,9 @@ async def test_signals_reach_durable_functions(shown: Shown, database_url: str, 
     """One is sent before the run waits, one comes too late, and some are a queue."""
     page = shown("howto/signals-and-approvals")
     bought = await page.purchase.start("a mill")
-    db.execute("select postmill.signal_run($1, 'approved', '{\"ok\": true, \"by\": \"ada\"}')", (bought.run_id,))
+    db.execute(
+        'select postmill.signal_run($1, \'approved\', \'{"ok": true, "by": "ada"}\')', (bought.run_id,)
+    )
     ignored = await page.purchase.start("a horse")
     dictated = await page.dictation.start()
     for word in ("to", "be", "stop"):
