@@ -51,6 +51,12 @@ class InvalidHandler(InvalidOption):
     code = "invalid-handler"
 
 
+class InvalidFlow(InvalidOption):
+    """A flow, one of its steps or a workflow is defined in a way that no run could follow."""
+
+    code = "invalid-flow"
+
+
 class InvalidFunction(InvalidOption):
     """A function's name, file or table of settings does not follow the rules."""
 
