@@ -220,6 +220,39 @@ class MessageDead(PostmillError):
         return self.letter.get("error_type")
 
 
+class KeyConflict(Refused):
+    """Another run of the flow has this key, and was started with other input."""
+
+    code = "key-conflict"
+
+
+class RunFailed(PostmillError):
+    """The run that was waited for has failed. ``culprit``: the step for whose sake; ``reason``: why."""
+
+    code = "run-failed"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        hint: str = "",
+        run_id: int = 0,
+        culprit: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.run_id = run_id
+        self.culprit = culprit
+        self.reason = reason
+
+
+class RunCancelled(PostmillError):
+    """The run that was waited for was cancelled."""
+
+    code = "run-cancelled"
+
+
 class MessageCancelled(PostmillError):
     """The message whose result was waited for was cancelled."""
 

@@ -36,6 +36,10 @@ class Event(StrEnum):
     MESSAGE_CANCELLED = "message.cancelled"
     MESSAGE_RELEASED = "message.released"
     MESSAGE_PARKED = "message.parked"
+    STEP_FAILED = "step.failed"
+    STEP_DROPPED = "step.dropped"
+    STEP_HELD = "step.held"
+    FLOW_FAILED = "flow.failed"
     MESSAGE_OVERLOOKED = "message.overlooked"
     MESSAGE_LOCKED = "message.locked"
     CLAIM_REFUSED = "claim.refused"
@@ -87,6 +91,7 @@ _WARNING = {
     Event.SCHEMA_MISSING,
     Event.MESSAGE_RETRYING,
     Event.MESSAGE_OVERLOOKED,
+    Event.STEP_HELD,
     Event.MESSAGE_LOCKED,
     Event.LEASE_LOST,
     Event.CLAIMS_RESCUED,
@@ -102,6 +107,8 @@ _WARNING = {
 }
 _ERROR = {
     Event.MESSAGE_DEAD,
+    Event.STEP_FAILED,
+    Event.FLOW_FAILED,
     Event.QUEUE_REFUSING,
     Event.CLAIM_REFUSED,
     Event.SETTLEMENT_REFUSED,

@@ -35,6 +35,7 @@ class Condition(Enum):
     REFUSED = "Postmill's own: it would destroy or conflict with something"
     NOT_FOUND = "Postmill's own: no such thing"
     KEY_TAKEN = "Postmill's own: another message holds the unique key"
+    RUN_KEY_TAKEN = "Postmill's own: another run has the key, with other input"
     UNEXPECTED = "anything else: a bug, a constraint, a trigger of the user's"
 
 
@@ -76,7 +77,7 @@ _STATES: dict[str, Condition] = {
     "PM008": _C.NOT_FOUND,
     "PM009": _C.NOT_FOUND,
     "PM010": _C.NOT_FOUND,
-    "PM011": _C.KEY_TAKEN,
+    "PM011": _C.RUN_KEY_TAKEN,
     "PM012": _C.REFUSED,
 }
 _CLASSES: dict[str, Condition] = {
