@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.1
 """Seconds."""
+KNOWN = "select count(*) as value from postmill.flow_versions where registered_at > $1"
+"""How many flows a worker has told the database of since then: only those can be started."""
 GIVE_UP_S = 120.0
 """For a whole run. The slowest takes a quarter of it on a busy machine."""
 
@@ -62,7 +65,7 @@ class Demo:
     def steps(self, run_id: int) -> list[Step]:
         """The steps of a run that have begun."""
         with self.connection.cursor(row_factory=class_row(Step)) as cursor:
-            return cursor.execute(_text("steps.sql"), {"run": run_id}).fetchall()
+            return cursor.execute(_text("steps.sql"), (run_id,)).fetchall()
 
 
 @contextmanager
@@ -70,21 +73,36 @@ def started(*flows: str) -> Iterator[Demo]:
     """A worker for flows named ``module:name``, on the project's database. It ends with the block."""
     settings = app.load_settings({})
     log = settings.project_dir / ".postmill" / "flows.log"
-    with app.connection(settings) as connection, processes.worker(log, *flows):
-        demo = Demo(connection)
-        demo.console.print(f"The worker's log is {log}.")
-        yield demo
+    with app.connection(settings) as connection:
+        began = _value(connection, "select clock_timestamp() as value")
+        with processes.worker(log, *flows) as worker:
+            while _value(connection, KNOWN, began) < len(flows):
+                if worker.poll() is not None:
+                    raise SystemExit(f"The worker stopped. {log} says why.")
+                time.sleep(LOOK_EVERY)
+            demo = Demo(connection)
+            demo.console.print(f"The worker's log is {log}.")
+            yield demo
 
 
 def drawn(steps: list[Step]) -> Table:
     """One row a step; a map has a bar."""
-    table = Table(show_header=False, box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for _ in ("step", "state", "bar", "count"):
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
     for step in steps:
         of_map = step.tasks is not None and step.ended is not None
-        bar = ProgressBar(total=step.tasks or 1, completed=step.ended or 0, width=24) if of_map else ""
+        bar = ProgressBar(total=step.tasks or 1, completed=step.ended or 0, width=20) if of_map else ""
         count = f"{step.ended} of {step.tasks}" if of_map else ""
         table.add_row(step.step, step.state, bar, count, step.came_of_it or "")
     return table
+
+
+def _value(connection: Connection[Any], statement: str, *values: object) -> Any:
+    found = connection.execute(statement.encode(), values).fetchone()
+    assert found is not None, "each has one row"
+    return found["value"]
 
 
 def _text(name: str) -> bytes:

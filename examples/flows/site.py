@@ -56,7 +56,7 @@ http = httpx.AsyncClient(timeout=None, follow_redirects=True)
 site = Flow(
     "analyze_site",
     input=Site,
-    timeout=3.0,
+    timeout=2.0,
     retry=Retry.exponential(max_attempts=3, base=0.3),
     max_concurrent=16,
 )

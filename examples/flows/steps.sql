@@ -5,6 +5,6 @@ select step,
        tasks - tasks_left as ended,
        left(coalesce(reason, output::text), 72) as came_of_it
   from postmill.steps
- where run_id = %(run)s
+ where run_id = $1
    and state <> 'waiting'
  order by coalesce(started_at, ended_at), step

@@ -84,6 +84,7 @@ async def test_celerys_canvas_is_a_flow(
 ) -> None:
     monkeypatch.setenv("POSTMILL_DB_URL", database_url)
     page = shown("celery", "pictures")
+    await drain(page.photos, database=database_url)  # a worker that starts says what it has
     run = await page.photos.start(page.Folder(["a.jpg", "b.txt", "c.jpg"]))
     await drain(page.photos, database=database_url)
     assert await run.output(page.bind) == "an album of a-small.webp, c-small.webp"
