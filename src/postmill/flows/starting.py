@@ -28,7 +28,7 @@ async def start(of: Startable[..., R], encoded: msgspec.Raw, options: StartOptio
             key=options.key,
             delay=options.delay_s,
             tags=options.tags,
-            deadline=options.deadline_s,
+            deadline=getattr(of, "deadline_s", None) if options.deadline_s is None else options.deadline_s,
             priority=options.priority,
             version=options.version,
         )

@@ -7,9 +7,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.running.bound_step import BoundStep
+from postmill.flows.running.child import Child, ended_child
 from postmill.flows.running.inputs import InputQueries
 from postmill.flows.running.registration import registration
-from postmill.flows.running.settlings import DONE, STEPS, StepCompleted, StepDropped, StepHeld
+from postmill.flows.running.settlings import (
+    DONE,
+    STEPS,
+    ChildStarted,
+    StepCompleted,
+    StepDropped,
+    StepHeld,
+)
 from postmill.flows.running.task import task_of
 from postmill.model.errors import InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
@@ -47,6 +55,7 @@ class GraphHandler:
             for name, step in flow.steps.items()
             if step.function is not None
         }
+        self._children = {name: Child(step) for name, step in flow.steps.items() if step.child is not None}
         self._usual = AttemptPolicy(self.options.retry, self.options.timeout_s)
         self._queries = InputQueries()
 
@@ -91,7 +100,17 @@ class GraphHandler:
             return StepDropped(f"run {task.run} is {inputs.run_state}, its step {inputs.step_state}")
         if inputs.kind in _NO_FUNCTION:
             return DONE
+        if task.child is not None:
+            return await ended_child(task, task.child, attempt.services.reads)
+        if inputs.kind == "run":
+            return self._start(task, inputs)
         return await self._call(task, inputs, attempt)
+
+    def _start(self, task: Task, inputs: Inputs) -> ChildStarted | StepHeld:
+        child = self._children.get(task.step)
+        if child is None or not child.takes(inputs.values):
+            return StepHeld("version")
+        return child.started(inputs.values)
 
     async def _call(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
         step = self._steps.get(task.step)

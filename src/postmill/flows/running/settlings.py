@@ -51,6 +51,15 @@ class StepHeld:
     """``paused``: its run is. ``version``: this program lacks the step as the run's version has it."""
 
 
+@dataclass(frozen=True, slots=True)
+class ChildStarted:
+    """The step is a run of another flow, which begins now. It goes on when that run has ended."""
+
+    flow: str
+    input: str
+    """JSON text."""
+
+
 DONE = StepCompleted("null")
 """A step that has nothing to return, such as one that sleeps."""
 
@@ -82,6 +91,14 @@ def _hold(statements: Statements, settlement: Settlement) -> tuple[str, tuple[An
     whys = [outcome.why for _, outcome in settlement.pairs]  # type: ignore[union-attr]
     arguments = (*leases(settlement), statements.shape.name, *_tasks(settlement), whys)
     return _text("step_hold", statements, settlement), arguments
+
+
+def _start_child(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    runs, steps, _ = _tasks(settlement)
+    flows = [outcome.flow for _, outcome in settlement.pairs]  # type: ignore[union-attr]
+    inputs = [outcome.input for _, outcome in settlement.pairs]  # type: ignore[union-attr]
+    arguments = (*leases(settlement), runs, steps, flows, inputs)
+    return _text("step_start_child", statements, settlement), arguments
 
 
 def _text(name: str, statements: Statements, settlement: Settlement) -> str:
@@ -139,6 +156,7 @@ STEPS: Mapping[type, Entry] = {
         build=_hold,
         details=lambda _message, outcome: {"reason": outcome.why},
     ),
+    ChildStarted: _own(kind="step_start_child", event=Event.MESSAGE_COMPLETED, build=_start_child),
     Failed: _failed,
     Cancelled: _cancelled,
 }
