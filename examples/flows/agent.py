@@ -62,7 +62,7 @@ async def main() -> None:
     with demo.started("examples.flows.agent:agent") as shown:
         run = await agent.start("I want to travel")
         answers = iter(("to Lisbon", "3 nights"))
-        async for event in shown.events(run):
+        async for event in shown.told(run, "turn"):
             shown.console.print(f"{event['does']:>6}  {event['says']}")
             if event["does"] == "ask":
                 answer = next(answers)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from examples.flows import demo
-from postmill import Ctx, Dead, Retry, RunFailed, Signal, step, workflow
+from postmill import Ctx, Dead, Retry, Signal, step, workflow
+from postmill.model.errors import RunFailed
 
 LARGE = 1000
 PATIENCE = 3.0

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 from psycopg.rows import class_row
 from rich.console import Console
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 
 from examples.scraper import processes
 from postmill import app
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from typing import Any
 
     from postmill.flows import Run
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 0.1
 """Seconds."""
+BAR = 24
+"""How long a map's bar is, in characters."""
 KNOWN = "select count(*) as value from postmill.flow_versions where registered_at > $1"
 """How many flows a worker has told the database of since then: only those can be started."""
 GIVE_UP_S = 120.0
@@ -62,6 +62,18 @@ class Demo:
         self.console.print(drawn(self.steps(run.run_id)))
         return result.result()
 
+    async def told(self, run: Run[Any], name: str) -> AsyncIterator[Any]:
+        """What the run says with ``ctx.emit(name, ...)``, as it comes, until the run has ended."""
+        last = 0
+        while True:
+            state = await run.state()
+            for event in self.connection.execute(_text("told.sql"), (run.run_id, name, last)).fetchall():
+                last = event["event_id"]
+                yield event["value"]
+            if state.has_ended:
+                return
+            await asyncio.sleep(LOOK_EVERY)
+
     def steps(self, run_id: int) -> list[Step]:
         """The steps of a run that have begun."""
         with self.connection.cursor(row_factory=class_row(Step)) as cursor:
@@ -85,18 +97,17 @@ def started(*flows: str) -> Iterator[Demo]:
             yield demo
 
 
-def drawn(steps: list[Step]) -> Table:
-    """One row a step; a map has a bar."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in ("step", "state", "bar", "count"):
-        table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, overflow="ellipsis")
-    for step in steps:
-        of_map = step.tasks is not None and step.ended is not None
-        bar = ProgressBar(total=step.tasks or 1, completed=step.ended or 0, width=20) if of_map else ""
-        count = f"{step.ended} of {step.tasks}" if of_map else ""
-        table.add_row(step.step, step.state, bar, count, step.came_of_it or "")
-    return table
+def drawn(steps: list[Step]) -> str:
+    """A line a step; a map has a bar."""
+    width = max((len(step.step) for step in steps), default=0)
+    return "\n".join(f"{step.step:{width}}  {step.state:9}  {_came_of(step)}" for step in steps)
+
+
+def _came_of(step: Step) -> str:
+    if step.tasks is None or step.ended is None:
+        return step.came_of_it or ""
+    full = BAR * step.ended // max(step.tasks, 1)
+    return f"{'━' * full}{'╌' * (BAR - full)} {step.ended} of {step.tasks}"
 
 
 def _value(connection: Connection[Any], statement: str, *values: object) -> Any:
