@@ -159,7 +159,7 @@ def _about(name: str, *arguments: object) -> Statement:
     return Statement(statement(name), arguments, "")
 
 
-def _tags(tags: Sequence[str]) -> list[str]:
+def _tags(tags: Sequence[object]) -> list[object]:
     if isinstance(tags, str) or not all(isinstance(tag, str) and 0 < len(tag) <= MAX_KEY for tag in tags):
         raise InvalidOption(
             f"tags={tags!r} are no tags.",

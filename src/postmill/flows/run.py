@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from datetime import timedelta
 
-    from postmill.flows.signal import Signal
-    from postmill.flows.startable import Startable
-    from postmill.flows.steps import Step
-
     from postmill.client import AsyncClient
     from postmill.client.awaited import Unset
     from postmill.client.runs import RunState
+    from postmill.flows.signal import Signal
+    from postmill.flows.startable import Startable
+    from postmill.flows.steps import Step
 
 R = TypeVar("R")
 T = TypeVar("T")

@@ -9,7 +9,9 @@ from postmill.handlers.sender import sender
 
 if TYPE_CHECKING:
     import msgspec
-    from postmill.flows.startable import Startable, StartOptions
+
+    from postmill.flows.start_options import StartOptions
+    from postmill.flows.startable import Startable
 
 R = TypeVar("R")
 

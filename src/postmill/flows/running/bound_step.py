@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import msgspec
-    from postmill.flows.steps import Step
 
+    from postmill.flows.steps import Step
     from postmill.model.queue.worker_options import WorkerOptions
 
 MAX_OUTPUT_BYTES = 1024 * 1024

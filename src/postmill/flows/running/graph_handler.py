@@ -26,11 +26,10 @@ from postmill.model.queue.outcome import Cancelled, Completed, Failed, Lost, Rel
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
-    from postmill.flows.flow import Flow
-
     from postmill.client.sending import Statement
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
+    from postmill.flows.flow import Flow
     from postmill.flows.running.inputs import Inputs
     from postmill.flows.running.task import Task
     from postmill.model.queue.message import Message
@@ -94,10 +93,9 @@ class GraphHandler:
         inputs = await self._queries.of(task.run, task.step, attempt.services.reads)
         if inputs is None:
             return StepDropped(f"there is no run {task.run} with a step {task.step!r}")
-        if inputs.run_state == "paused":
-            return StepHeld("paused")
-        if inputs.run_state != "running" or inputs.step_state != "started":
-            return StepDropped(f"run {task.run} is {inputs.run_state}, its step {inputs.step_state}")
+        obstacle = _obstacle(task, inputs)
+        if obstacle is not None:
+            return obstacle
         if inputs.kind in _NO_FUNCTION:
             return DONE
         if task.child is not None:
@@ -120,3 +118,12 @@ class GraphHandler:
         if isinstance(result, _OUTCOMES):
             return result
         return StepCompleted(step.output(result.result if isinstance(result, Completed) else result))
+
+
+def _obstacle(task: Task, inputs: Inputs) -> StepDropped | StepHeld | None:
+    """What becomes of a task that can't run, or need not run, as its run is now."""
+    if inputs.run_state == "paused":
+        return StepHeld("paused")
+    if inputs.run_state == "running" and inputs.step_state == "started":
+        return None
+    return StepDropped(f"run {task.run} is {inputs.run_state}, its step {inputs.step_state or 'not begun'}")

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from postmill.handlers.context import Context
 from postmill.model.errors import Refused
-
-if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
 
 
 class StepContext(Context):
@@ -16,13 +13,13 @@ class StepContext(Context):
     with nothing that it does before.
     """
 
-    def transaction(self) -> AbstractAsyncContextManager[Any]:
+    def transaction(self) -> NoReturn:
         """Not here: what the step returns is known when it is over, and not when its transaction is."""
         _refuse(
             "transaction", "Use ctx.db with a transaction of its own, so that a second attempt does no harm."
         )
 
-    def send(self, *_message: object, **_options: object) -> None:
+    def send(self, *_message: object, **_options: object) -> NoReturn:
         """Not here: a message that follows a step is a step of the flow."""
         _refuse(
             "send", "Add a step that sends it, or send it with a client: async with ctx.db as connection."
