@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import Any
 
-    from postmill.flows import Run
     from psycopg import Connection
+
+    from postmill.flows.run import Run
 
 LOOK_EVERY = 0.1
 """Seconds."""

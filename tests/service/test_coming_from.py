@@ -9,9 +9,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from postmill.flows import Startable
 
 from postmill import Worker
+from postmill.flows import Startable
 from postmill.testing import drain
 
 PAGES = Path(__file__).parents[2] / "docs" / "coming-from"

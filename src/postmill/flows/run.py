@@ -19,8 +19,13 @@ if TYPE_CHECKING:
     from postmill.client import AsyncClient
     from postmill.client.awaited import Unset
     from postmill.client.runs import RunState
+<<<<<<< .merge_file_5laCkK
     from postmill.flows.signal import Signal
     from postmill.flows.startable import Startable
+=======
+    from postmill.flows.runnable import Runnable
+    from postmill.flows.signal import Signal
+>>>>>>> .merge_file_0ehxoo
     from postmill.flows.steps import Step
 
 R = TypeVar("R")
@@ -35,7 +40,7 @@ LAST_LOOK_S = 1.0
 class Run(Generic[R]):
     """One run of a flow or of a workflow. ``R``: what it gives."""
 
-    def __init__(self, run_id: int, of: Startable[..., R], connection: Any = None) -> None:
+    def __init__(self, run_id: int, of: Runnable[R], connection: Any = None) -> None:
         """``connection``: where it is asked for; None: on Postmill's own."""
         self.run_id = run_id
         self.of = of

@@ -10,13 +10,18 @@ from postmill.handlers.sender import sender
 if TYPE_CHECKING:
     import msgspec
 
+<<<<<<< .merge_file_W5z6uz
     from postmill.flows.start_options import StartOptions
     from postmill.flows.startable import Startable
+=======
+    from postmill.flows.runnable import Runnable
+    from postmill.flows.start_options import StartOptions
+>>>>>>> .merge_file_q2zCGg
 
 R = TypeVar("R")
 
 
-async def start(of: Startable[..., R], encoded: msgspec.Raw, options: StartOptions) -> Run[R]:
+async def start(of: Runnable[R], encoded: msgspec.Raw, options: StartOptions) -> Run[R]:
     """Start a run with this input; returns its handle. On the caller's connection the run begins when the
     caller's transaction commits.
 

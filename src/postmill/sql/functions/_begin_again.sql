@@ -18,11 +18,11 @@ begin
     -- Locks the steps' rows: items of maps are settled under these, without the run's.
     perform from postmill.steps as step where step.run_id = id order by step.step for no key update;
     with known as materialized (
-        select defined.*, step.state, step.tasks is not null as is_spread,
-               step.state in ('completed', 'skipped') as has_ended, postmill._is_cut(step, defined) as is_cut
+        select defined.*, had.state, had.tasks is not null as is_spread,
+               had.state in ('completed', 'skipped') as has_ended, postmill._is_cut(had, defined) as is_cut
         from postmill.runs as run
         join postmill.flow_steps as defined using (version_id)
-        left join postmill.steps as step on step.run_id = id and step.step = defined.step
+        left join postmill.steps as had on had.run_id = id and had.step = defined.step
         where run.run_id = id
     ), counted as (
         select known.step, known.kind, known.state, known.is_spread, known.needs,
@@ -35,7 +35,7 @@ begin
         insert into postmill.steps as step (run_id, step, state, deps_left, cut)
         select id, counted.step, 'waiting', counted.deps_left, counted.cut from counted
         where counted.deps_left > 0 and counted.deps_left < cardinality(counted.needs)
-        on conflict (run_id, step) do update
+        on conflict on constraint steps_pkey do update
         set state = 'waiting', deps_left = excluded.deps_left, cut = excluded.cut, changed = pg_current_xact_id()
     ), leaves as (
         update postmill.runs as run

@@ -34,7 +34,8 @@ begin
           join postmill.steps as step on step.run_id = id and step.step = any (steps)
           join postmill.flow_steps as known on known.version_id = run.version_id and known.step = step.step
           cross join lateral (
-              select jsonb_build_object('item', each.place - 1, 'value', each.value) as message
+              select jsonb_build_object('item', each.place - 1, 'value', each.value) as message,
+                     each.place
               from jsonb_array_elements(postmill._list_of(known.over, id, run.input)) with ordinality
                   as each (value, place)
               where step.tasks is not null and each.place <= coalesce(step.next_item, step.tasks)
@@ -42,8 +43,9 @@ begin
                                 where item.run_id = id and item.step = step.step and item.item = each.place - 1
                                   and item.ended)
               union all
-              select postmill._about_child(id, step.step) where step.tasks is null) as task
-          where run.run_id = id and task.message is not null) as task;
+              select postmill._about_child(id, step.step), 0 where step.tasks is null) as task
+          where run.run_id = id and task.message is not null
+          order by step.step, task.place) as task;
     if due.runs is not null then
         perform postmill._send_steps(due.runs, due.steps, due.queues, due.due_at, due.messages, due.priorities);
     end if;
