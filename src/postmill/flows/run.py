@@ -19,13 +19,8 @@ if TYPE_CHECKING:
     from postmill.client import AsyncClient
     from postmill.client.awaited import Unset
     from postmill.client.runs import RunState
-<<<<<<< .merge_file_5laCkK
-    from postmill.flows.signal import Signal
-    from postmill.flows.startable import Startable
-=======
     from postmill.flows.runnable import Runnable
     from postmill.flows.signal import Signal
->>>>>>> .merge_file_0ehxoo
     from postmill.flows.steps import Step
 
 R = TypeVar("R")

@@ -10,13 +10,8 @@ from postmill.handlers.sender import sender
 if TYPE_CHECKING:
     import msgspec
 
-<<<<<<< .merge_file_W5z6uz
-    from postmill.flows.start_options import StartOptions
-    from postmill.flows.startable import Startable
-=======
     from postmill.flows.runnable import Runnable
     from postmill.flows.start_options import StartOptions
->>>>>>> .merge_file_q2zCGg
 
 R = TypeVar("R")
 
