@@ -247,6 +247,28 @@ class RunFailed(PostmillError):
         self.reason = reason
 
 
+class StepFailed(PostmillError):
+    """A step of a workflow has failed for good. ``step``: its name; ``reason``: why. The function may catch it;
+    when it runs again, the step raises the same.
+    """
+
+    code = "step-failed"
+
+    def __init__(self, step: str, reason: str) -> None:
+        super().__init__(f"Step {step!r} has failed: {reason}.")
+        self.step = step
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.step, self.reason)
+
+
+class ReplayMismatch(PostmillError):
+    """A workflow's function that runs again calls a step with other arguments than before."""
+
+    code = "replay-mismatch"
+
+
 class RunCancelled(PostmillError):
     """The run that was waited for was cancelled."""
 

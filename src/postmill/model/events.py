@@ -39,6 +39,8 @@ class Event(StrEnum):
     STEP_FAILED = "step.failed"
     STEP_DROPPED = "step.dropped"
     STEP_HELD = "step.held"
+    RUN_FAILED = "run.failed"
+    RUN_PARKED = "run.parked"
     FLOW_FAILED = "flow.failed"
     MESSAGE_OVERLOOKED = "message.overlooked"
     MESSAGE_LOCKED = "message.locked"
@@ -84,7 +86,7 @@ class Event(StrEnum):
     VARIABLES_SKIPPED = "variables.skipped"
 
 
-_DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.MESSAGE_PARKED, Event.HISTORY_PRUNED}
+_DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.MESSAGE_PARKED, Event.RUN_PARKED, Event.HISTORY_PRUNED}
 _WARNING = {
     Event.DATABASE_LOST,
     Event.QUEUE_MISSING,
@@ -108,6 +110,7 @@ _WARNING = {
 _ERROR = {
     Event.MESSAGE_DEAD,
     Event.STEP_FAILED,
+    Event.RUN_FAILED,
     Event.FLOW_FAILED,
     Event.QUEUE_REFUSING,
     Event.CLAIM_REFUSED,

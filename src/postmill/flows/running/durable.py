@@ -14,12 +14,14 @@ from postmill.client.failures import said_by_postmill
 from postmill.db.hot.handler_connections import take_own_role
 from postmill.engine.run.verdicts import stems_from
 from postmill.flows.context import name_of
+from postmill.flows.run import Run
 from postmill.flows.running.checkpoints import Said, answers, arguments_of
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
 from postmill.flows.running.settlings import StepDropped
 from postmill.flows.running.step_attempts import StepPolicy, run_function
 from postmill.flows.startable import Startable
+from postmill.flows.supplied import call_function
 from postmill.handlers.context import Transaction
 from postmill.model.errors import Refused, StepFailed
 from postmill.model.queue.payload import to_json
@@ -105,6 +107,10 @@ class DurableRun:
     def start(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Work:
         """See :class:`Durable`."""
         return self._start(self.named(name), other, args, kwargs)
+
+    def call(self, name: str, function: str, body: object) -> Work:
+        """See :class:`Durable`."""
+        return self.named_step(self.named(name), call_function, (function, body), {})
 
     def transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Work:
         """See :class:`Durable`."""
@@ -219,7 +225,7 @@ class DurableRun:
             with self.execution.working():
                 child = await self._child(name, other, content, awaited=False)
                 found = await self.execution.record(name, Recorded("completed", str(child), inputs))
-        return other.run(int(found.output or 0))
+        return Run(int(found.output or 0), other)
 
     async def _child(self, name: str, other: Startable[..., Any], content: str, *, awaited: bool) -> int:
         """The run that a step starts, or has started before a crash."""

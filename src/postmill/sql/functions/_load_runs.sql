@@ -5,12 +5,15 @@
 -- that is one of a queue is listed until a wait has taken it, a plain one always. No row for a run that is gone.
 -- Called by the statement run_load. Locks: runs that wait, by run_id. Errors: none.
 create or replace function postmill._load_runs(run_ids bigint[], wakes integer[]) returns table (
-    run_id bigint, wake integer, live boolean, flow text, state text, input text, reason text, culprit text, events bigint,
+    run_id bigint, wake integer, live boolean, flow text, state text, input text, reason text, culprit text,
+    events bigint,
     steps text[], states text[], outputs text[], inputs text[], reasons text[], waited_s float8[],
     signal_ids bigint[], signals text[], contents text[], untaken boolean[]
 )
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
 as $$
 #variable_conflict use_column
 begin
@@ -23,8 +26,8 @@ begin
          where r.run_id = t.run_id and r.wake = t.wake and r.state = 'waiting';
     end if;
     return query
-    select r.run_id, t.wake, r.wake = t.wake and r.state in ('running', 'undoing'), r.flow, r.state, r.input::text, r.reason,
-           r.culprit,
+    select r.run_id, t.wake, r.wake = t.wake and r.state in ('running', 'undoing'), r.flow, r.state, r.input::text,
+           r.reason, r.culprit,
            (select count(*) from postmill.run_events as e where e.run_id = r.run_id and e.step is null),
            s.steps, s.states, s.outputs, s.inputs, s.reasons, s.waited_s,
            g.signal_ids, g.signals, g.contents, g.untaken
@@ -40,7 +43,9 @@ begin
                  array_agg(g.name order by g.signal_id) as signals,
                  array_agg(g.value::text order by g.signal_id) as contents,
                  array_agg(g.taken_by is null order by g.signal_id) as untaken
-            from postmill.signals as g
-           where g.run_id = r.run_id and (g.taken_by is null or not g.many)) as g;
+            from (select * from postmill.signals as one where one.run_id = r.run_id and not one.many
+                  union all
+                  select * from postmill.signals as one
+                   where one.run_id = r.run_id and one.many and one.taken_by is null) as g) as g;
 end
 $$;

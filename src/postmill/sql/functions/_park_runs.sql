@@ -3,7 +3,8 @@
 -- new begins now. A run for which something has come already goes on at once. A signal is sent, and a child's end
 -- noted, under the lock of the run: so either this sees it, or the sender sees that the run waits. A paused run stays
 -- as it is, and begins again from its records when it is resumed.
--- Called by the statement run_park. Lock order: runs by run_id, then their steps, then queues. Errors: none.
+-- Called by the statement run_park. Lock order: runs by run_id, then their steps, then queues. Errors: PM005 (see
+-- _check_isolation).
 create or replace function postmill._park_runs(run_ids bigint[], wakes integer[], waits jsonb[]) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -15,6 +16,7 @@ declare
     woken bigint[];
     at    timestamptz[];
 begin
+    perform postmill._check_isolation();
     perform from postmill.runs as r where r.run_id = any (run_ids) order by r.run_id for no key update;
     insert into postmill.steps (run_id, step, state, started_at)
     select r.run_id, w.step, 'waiting', clock_timestamp()
@@ -26,9 +28,12 @@ begin
     with wait as (
         select t.run_id, t.wake, w.signal,
                s.started_at + w.timeout_s * interval '1 second' as due_at,
-               s.state <> 'waiting' or exists (
-                   select from postmill.signals as g
-                    where g.run_id = t.run_id and g.name = w.signal and (g.taken_by is null or not g.many)) as has_come
+               s.state <> 'waiting'
+               or exists (select from postmill.signals as g
+                           where g.run_id = t.run_id and g.name = w.signal and not g.many)
+               or exists (select from postmill.signals as g
+                           where g.run_id = t.run_id and g.name = w.signal and g.many and g.taken_by is null)
+                   as has_come
           from unnest(run_ids, wakes, waits) as t (run_id, wake, waits)
          cross join jsonb_to_recordset(t.waits) as w (step text, signal text, timeout_s float8)
           join postmill.steps as s on s.run_id = t.run_id and s.step = w.step

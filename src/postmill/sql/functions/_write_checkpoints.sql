@@ -5,8 +5,7 @@
 -- Returns a row, by its place in the arrays from 1 on, for what was not written (`written` is false; the outcome that
 -- stands in its place has a `state`, and where none stands it has not), and for what belongs to a run that does not
 -- simply run on: its state, and whether the message is still its newest.
--- Called by the statements run_checkpoint and run_checkpoint_within. Lock order: steps by (run_id, step), signals by id.
--- Errors: none of its own.
+-- Called by the statement run_checkpoint. Lock order: steps by (run_id, step), then signals. Errors: none of its own.
 create or replace function postmill._write_checkpoints(
     run_ids bigint[], wakes integer[], steps text[], states text[], outputs text[], inputs text[], reasons text[],
     attempts integer[], signal_ids bigint[], held boolean[]

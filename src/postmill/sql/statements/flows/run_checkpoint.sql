@@ -1,7 +1,7 @@
 -- Records outcomes of steps of workflows. $1 ids and $2 read_ct (each as the text of an array) of the messages under
 -- which they were made, $3 runs, $4 numbers of the messages, $5 steps, $6 states, $7 outputs as JSON text, $8 hashes of
--- arguments, $9 reasons, $10 attempts, $11 signals that are taken. An outcome under a message that another client has by
--- now is not written. Rows as _write_checkpoints returns them.
+-- arguments, $9 reasons, $10 attempts, $11 signals that are taken. An outcome under a message that another client has
+-- by now is not written. Rows as _write_checkpoints returns them.
 -- Called by: flows checkpoints. Lock order: see _write_checkpoints. Errors: none of its own.
 with
 asked as (

@@ -1,7 +1,7 @@
 -- Runs that were started by other runs' steps have ended: tells those, and deletes the messages that said so.
--- Called by: engine settler, for flows. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 parents, $8 their
--- steps, $9 children. Returns the ids of the messages that it really deleted. With the flag gated their places in their
--- groups are free with that.
+-- Called by: engine settler, for flows. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 parents, $8
+-- their steps, $9 children. Returns the ids of the messages that it really deleted. With the flag gated their places in
+-- their groups are free with that.
 -- Lock order: queue rows by msg_id, then as _wake_parents, postmill.claims, gates. Errors: those of _wake_parents.
 with
 --+ tokens

@@ -1,7 +1,7 @@
 -- Ends runs of workflows, and deletes their messages.
--- Called by: engine settler, for flows. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 runs, $8 numbers
--- of the messages, $9 states, $10 outputs as JSON text, $11 reasons, $12 culprits. Returns the ids of the messages that it
--- really deleted. With the flag gated their places in their groups are free with that.
+-- Called by: engine settler, for flows. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 runs, $8
+-- numbers of the messages, $9 states, $10 outputs as JSON text, $11 reasons, $12 culprits. Returns the ids of the
+-- messages that it really deleted. With the flag gated their places in their groups are free with that.
 -- Lock order: queue rows by msg_id, then as _end_runs_of_workflows, postmill.claims, gates. Errors: those of
 -- _end_runs_of_workflows.
 with

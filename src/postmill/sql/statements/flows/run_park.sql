@@ -1,7 +1,7 @@
 -- Lays runs of workflows aside: their messages are deleted, and new ones are sent when something comes for them.
--- Called by: engine settler, for flows. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 runs, $8 numbers
--- of the messages, $9 waits as JSON text. Returns the ids of the messages that it really deleted. With the flag gated
--- their places in their groups are free with that.
+-- Called by: engine settler, for flows. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 runs, $8
+-- numbers of the messages, $9 waits as JSON text. Returns the ids of the messages that it really deleted. With the flag
+-- gated their places in their groups are free with that.
 -- Lock order: queue rows by msg_id, then as _park_runs, postmill.claims, gates. Errors: those of _park_runs.
 with
 --+ tokens
