@@ -99,7 +99,7 @@ async def test_the_tutorials_durable_function(shown: Shown, database_url: str, d
     await drained(page.checkout, database=database_url, delays="leave")
     assert await large.result() == "parcel 2"
     assert state(db, refused.run_id)[0] == "failed"
-    assert steps(db, refused.run_id)["refund"] == ("completed", "receipt 3 given back")
+    assert steps(db, refused.run_id)["undo:refund"] == ("completed", "receipt 3 given back")
 
 
 async def test_a_map_lists_what_has_failed(shown: Shown, database_url: str) -> None:
