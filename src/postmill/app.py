@@ -82,10 +82,9 @@ def run_workers(
     """Run the workers and flows named ``module:name`` in this process until it is told to stop.
 
     The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
-    project's own Postgres when no address is given. ``on_drain`` is told how many messages still run:
-    at each request to stop, and every second until none does. ``on_database`` is told where they run before
-    they do. ``probe`` is the host and port of the HTTP probe. Raises ``InvalidHandler`` for a bad target, and
-    what :func:`connection` raises.
+    project's own Postgres when no address is given. ``on_drain`` is told how many messages still run: at each
+    request to stop, and every second until none does. ``on_database`` is told where they run before they do.
+    ``probe``: host and port of the HTTP probe. Raises ``InvalidHandler``, and what :func:`connection` raises.
     """
     from postmill.flows.running.keeper import keepers  # noqa: PLC0415 - settings alone need no engine
     from postmill.handlers import load  # noqa: PLC0415
@@ -95,8 +94,8 @@ def run_workers(
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
     workers = [load(target) for target in targets]
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    services = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
-    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=services)
+    beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
+    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=beside)
 
 
 def run_schedules(

@@ -1,4 +1,4 @@
-"""``Run``: the handle of a run, for whoever has started it."""
+"""``Run``: the handle of a run, for the code that has started it."""
 
 from __future__ import annotations
 
