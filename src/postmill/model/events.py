@@ -86,7 +86,13 @@ class Event(StrEnum):
     VARIABLES_SKIPPED = "variables.skipped"
 
 
-_DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.MESSAGE_PARKED, Event.RUN_PARKED, Event.HISTORY_PRUNED}
+_DEBUG = {
+    Event.MESSAGE_CLAIMED,
+    Event.MESSAGE_RELEASED,
+    Event.MESSAGE_PARKED,
+    Event.RUN_PARKED,
+    Event.HISTORY_PRUNED,
+}
 _WARNING = {
     Event.DATABASE_LOST,
     Event.QUEUE_MISSING,

@@ -77,8 +77,8 @@ class HandlerConnections:
 
     @property
     def shared(self) -> SharedConnection:
-        """The worker's own connection for what it writes down: for short statements, never inside a loan, since
-        handlers may take turns on it.
+        """The worker's own connection for what it writes down: for short statements, never inside a loan,
+        since handlers may take turns on it.
         """
         return self._shared
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from postmill.flows.context import Args, Kwargs, Work
     from postmill.flows.running.checkpoints import Answer, Checkpoint
     from postmill.flows.running.execution import Execution
+    from postmill.flows.running.replay import State
     from postmill.flows.running.step_attempts import Result
     from postmill.flows.signal import Signal
     from postmill.model.queue.worker_options import WorkerOptions
@@ -145,8 +146,8 @@ class DurableRun:
         return is_new
 
     def named(self, name: str) -> str:
-        """The name of the next step that is called so. Raises :class:`Refused` inside a step: in a replay it is
-        not run, and names would be counted otherwise.
+        """The name of the next step that is called so. Raises :class:`Refused` inside a step: in a replay it
+        is not run, and names would be counted otherwise.
         """
         inside = _inside.get()
         if inside is not None:
@@ -176,7 +177,7 @@ class DurableRun:
         return _given(name, stands, policy.decode, result)
 
     async def _kept(self, name: str, inputs: str | None, result: Result) -> Recorded:
-        state = "failed" if result.output is None else "completed"
+        state: State = "failed" if result.output is None else "completed"
         outcome = Recorded(state, result.output, inputs, result.reason)
         return await self.execution.record(name, outcome, attempts=result.attempts)
 
@@ -251,7 +252,9 @@ class DurableRun:
             connections = self.execution.attempt.services.connections
             landed = partial(self._is_recorded, name)
             async with connections.transaction(self.execution.attempt.lost_connection, landed) as lent:
-                returned = await run_function(function, (Transaction(lent), *args), dict(kwargs), self._threads)
+                returned = await run_function(
+                    function, (Transaction(lent), *args), dict(kwargs), self._threads
+                )
                 result = policy.kept(returned, 1)
                 if result.error is not None:
                     raise result.error

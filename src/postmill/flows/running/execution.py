@@ -106,7 +106,7 @@ class Execution:
             yield
         finally:
             self._working -= 1
-            self._others.discard(task)  # type: ignore[arg-type]
+            self._others.discard(task)
             self._look()
 
     async def wait_for(self, wait: AwaitedStep) -> NoReturn:

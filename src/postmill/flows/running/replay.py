@@ -113,8 +113,6 @@ def inputs_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
     return "sha256:" + hashlib.sha256(text).hexdigest()[:32]
 
 
-
-
 def _shown(inputs: str | None) -> str:
     return f"arguments {inputs}" if inputs else "other arguments"
 

@@ -98,6 +98,13 @@ def _child_ended(statements: Statements, settlement: Settlement) -> tuple[str, t
     )
 
 
+def _hold(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    runs = [wake_of(message).run for message in settlement.messages]
+    nothing, whys = [None] * len(runs), [outcome.why for _, outcome in settlement.pairs]  # type: ignore[union-attr]
+    arguments = (*leases(settlement), statements.shape.name, runs, nothing, nothing, whys)
+    return _text("step_hold", statements, settlement), arguments
+
+
 def _text(name: str, statements: Statements, settlement: Settlement) -> str:
     return queue_statement(name, statements.shape, *settlement.gates)
 
@@ -115,6 +122,8 @@ def _details(message: Message, outcome: Any) -> dict[str, Any]:
             return {**fields, "reason": outcome.reason, "attempt": attempts_of(message, outcome)}
         case RunEnded(reason=str() as reason):
             return {**fields, "reason": reason}
+        case StepHeld():
+            return {**fields, "reason": outcome.why}
         case RunParked():
             return {**fields, "steps": [wait.step for wait in outcome.waits]}
     return fields
@@ -152,11 +161,9 @@ def _of_the_engine(outcome: Any, message: Message | None) -> Settling:
 RUNS: Mapping[type, Entry] = {
     RunEnded: _run_ended,
     RunParked: _own(kind="run_park", event=Event.RUN_PARKED, build=_park),
-    ChildEnded: _own(
-        kind="run_child_ended", event=Event.MESSAGE_COMPLETED, build=_child_ended, details=None
-    ),
+    ChildEnded: _own(kind="run_child_ended", event=Event.MESSAGE_COMPLETED, build=_child_ended, details=None),
     StepDropped: STEPS[StepDropped],
-    StepHeld: STEPS[StepHeld],
+    StepHeld: _own(kind="run_hold", event=Event.STEP_HELD, build=_hold),
     Failed: _failed,
     Cancelled: _cancelled,
 }

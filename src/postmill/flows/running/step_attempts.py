@@ -13,6 +13,7 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import returned_by
+from postmill.flows.running.bound_step import MAX_OUTPUT_BYTES
 from postmill.flows.workflow import settings_of
 from postmill.handlers.invokers import decoder
 from postmill.handlers.returned import finished
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     Decode = Callable[[str], Any]
     Passes = Callable[[BaseException], bool]
 
-MAX_OUTPUT_BYTES = 1_000_000
-"""The largest output of a step, as JSON. Each replay of its run loads it again."""
 QUOTED = 300
 """Characters of the last error that a step's reason quotes, as in dead letters."""
 

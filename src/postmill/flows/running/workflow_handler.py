@@ -47,7 +47,9 @@ class WorkflowHandler:
         if len(self._workflows) < len(workflows) or len(queues) > 1:
             raise InvalidFlow(
                 "These workflows can't share a worker.",
-                why="Two have the same name." if len(queues) == 1 else f"Their queues are {', '.join(queues)}.",
+                why="Two have the same name."
+                if len(queues) == 1
+                else f"Their queues are {', '.join(queues)}.",
                 hint="Give each a name of its own, and queue=... the same.",
             )
         self.options = workflows[0].options
