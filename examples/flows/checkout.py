@@ -89,7 +89,7 @@ async def main() -> None:
             try:
                 shown.console.print(f"shipped as {await shown.watch(run)}")
             except RunFailed as error:
-                shown.console.print(error.what)
+                shown.console.print(f"{error.what} {error.why}")
 
 
 if __name__ == "__main__":

@@ -58,13 +58,9 @@ def state(db: Db, run_id: int) -> tuple[str, str | None, str | None]:
     return row["state"], row["culprit"], row["reason"]
 
 
-async def drained(*flows: Any, **options: Any) -> Any:
-    return await drain(*[f.handler() for f in flows], **options)
-
-
 async def known(database_url: str, *flows: Any) -> None:
     """A worker that starts tells the database what it has."""
-    await drained(*flows, database=database_url)
+    await drain(*flows, database=database_url)
 
 
 async def test_the_tutorials_graph(shown: Shown, database_url: str, db: Db) -> None:
@@ -73,14 +69,14 @@ async def test_the_tutorials_graph(shown: Shown, database_url: str, db: Db) -> N
     ada = await page.packing.start(page.Basket("Ada", ["apple", "melon"], gift=True))
     bob = await page.packing.start(page.Basket("Bob", ["pear"]))
     eve = await page.packing.start(page.Basket("Eve", ["apple", "stone"]))
-    await drained(page.packing, database=database_url)
+    await drain(page.packing, database=database_url)
     assert await ada.output(page.label) == "1680 g, a ribbon for Ada"
     assert await bob.output(page.label) == "200 g, no ribbon"
     assert steps(db, bob.run_id)["wrap"][0] == "skipped"
     assert state(db, eve.run_id)[:2] == ("failed", "weigh")
     page.GRAMS["stone"] = 5000
     db.execute("select postmill.retry_run($1)", (eve.run_id,))
-    account = await drained(page.packing, database=database_url)
+    account = await drain(page.packing, database=database_url)
     assert [each.outcome for each in account.attempts] == ["completed"] * 2, "the stone and the label"
     assert await eve.output(page.label) == "5180 g, no ribbon"
 
@@ -91,12 +87,12 @@ async def test_the_tutorials_durable_function(shown: Shown, database_url: str, d
     small = await page.checkout.start(page.Order(1, 20.0))
     large = await page.checkout.start(page.Order(2, 2000.0))
     refused = await page.checkout.start(page.Order(3, 2000.0))
-    await drained(page.checkout, database=database_url, delays="leave")
+    await drain(page.checkout, database=database_url, delays="leave")
     assert await small.result() == "parcel 1"
     assert state(db, large.run_id)[0] == "waiting"
     assert await large.signal(page.approved, True)
     assert await refused.signal(page.approved, False)
-    await drained(page.checkout, database=database_url, delays="leave")
+    await drain(page.checkout, database=database_url, delays="leave")
     assert await large.result() == "parcel 2"
     assert state(db, refused.run_id)[0] == "failed"
     assert steps(db, refused.run_id)["undo:refund"] == ("completed", "receipt 3 given back")
@@ -106,7 +102,7 @@ async def test_a_map_lists_what_has_failed(shown: Shown, database_url: str) -> N
     page = shown("howto/maps-and-windows")
     await known(database_url, page.thumbnails)
     run = await page.thumbnails.start(page.Order(["https://a", "b", "https://c"]))
-    await drained(page.thumbnails, database=database_url)
+    await drain(page.thumbnails, database=database_url)
     assert await run.output(page.report) == "2 shrunk; failed: 1: b is no address"
     assert await run.output(page.shrink) == ["https://a?width=100", "https://c?width=100"]
 
@@ -123,7 +119,7 @@ async def test_signals_reach_durable_functions(shown: Shown, database_url: str, 
     dictated = await page.dictation.start()
     for word in ("to", "be", "stop"):
         await dictated.signal(page.said, word)
-    await drained(page.purchase, page.dictation, database=database_url)
+    await drain(page.purchase, page.dictation, database=database_url)
     assert await bought.result() == "a mill: bought, says ada"
     assert await ignored.result() == "a horse: there was no answer"
     assert await dictated.result() == "to be"
@@ -135,7 +131,7 @@ async def test_signals_reach_graph_flows(shown: Shown, database_url: str) -> Non
     approved = await page.publishing.start(page.Draft(" the wind "))
     forgotten = await page.publishing.start(page.Draft("the sea"))
     await approved.signal(page.approved, page.Approval(ok=True, by="ada"))
-    await drained(page.publishing, database=database_url)
+    await drain(page.publishing, database=database_url)
     assert await approved.output(page.publish) == "The wind (approved by ada)"
     assert await forgotten.output(page.publish) == "not published"
 
@@ -145,7 +141,7 @@ async def test_what_was_done_is_undone(shown: Shown, database_url: str, db: Db) 
     await known(database_url, page.travel)
     kept = await page.travel.start(page.Trip("Rome", 3))
     undone = await page.travel.start(page.Trip("Oslo", 40))
-    await drained(page.travel, database=database_url)
+    await drain(page.travel, database=database_url)
     assert await kept.result() == "flight-Rome, hotel-Rome"
     assert state(db, undone.run_id)[0] == "failed"
     assert sorted(page.done) == ["cancelled flight-Oslo", "flight to Oslo", "flight to Rome"]
@@ -156,7 +152,7 @@ async def test_what_a_graphs_steps_did_is_undone(shown: Shown, database_url: str
     await known(database_url, page.touring)
     kept = await page.touring.start(page.Trip("Rome", 3))
     undone = await page.touring.start(page.Trip("Oslo", 40))
-    await drained(page.touring, database=database_url)
+    await drain(page.touring, database=database_url)
     assert await kept.output(page.reserve_seat) == "seat on ticket-Rome"
     assert state(db, undone.run_id)[:2] == ("failed", "reserve_seat")
     assert page.done == ["gave back ticket-Oslo"]
@@ -166,7 +162,7 @@ async def test_a_patch_holds_for_runs_that_come_to_it_first(shown: Shown, databa
     page = shown("howto/versions-and-deploys")
     await known(database_url, page.dispatch)
     run = await page.dispatch.start(7)
-    await drained(page.dispatch, database=database_url)
+    await drain(page.dispatch, database=database_url)
     assert await run.result() == "box 7, 3 kg"
 
 
@@ -174,7 +170,7 @@ async def test_a_fork_begins_at_its_step(shown: Shown, database_url: str, db: Db
     page = shown("howto/resume-and-fork")
     await known(database_url, page.prices)
     first = await page.prices.start({"apple": -3.0})
-    await drained(page.prices, database=database_url)
+    await drain(page.prices, database=database_url)
     assert state(db, first.run_id)[:2] == ("failed", "gross")
     text = (DOCS / "howto/resume-and-fork.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```sql\n(.*?)^```$", text, re.M | re.S)
@@ -182,7 +178,7 @@ async def test_a_fork_begins_at_its_step(shown: Shown, database_url: str, db: Db
         db.execute(line.replace("(7,", f"({first.run_id},").encode()).fetchone()["fork_run"]
         for line in re.findall(r"^(select .*?;)", block, re.M)
     ]
-    await drained(page.prices, database=database_url)
+    await drain(page.prices, database=database_url)
     assert [state(db, fork)[0] for fork in forks] == ["failed", "completed", "completed"]
     assert [steps(db, fork)["gross"][1] for fork in forks[1:]] == [119.0, 3.57]
 
@@ -195,7 +191,7 @@ async def test_a_schedule_starts_one_run_a_night(shown: Shown, database_url: str
     [schedule] = db.execute("select target from postmill.schedule_list").fetchall()
     first, again = [db.execute(schedule["target"]["command"].encode()).fetchone() for _ in range(2)]
     assert first == again
-    await drained(page.nightly_report, database=database_url)
+    await drain(page.nightly_report, database=database_url)
     (run,) = db.execute("select state, output, key from postmill.runs").fetchall()
     assert (run["state"], run["output"]) == ("completed", "42 orders")
     assert run["key"].startswith("night of 2")
