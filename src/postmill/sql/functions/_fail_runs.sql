@@ -9,6 +9,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -19,7 +20,7 @@ begin
            set state = 'failed', culprit = t.culprit, reason = t.reason, ended_at = clock_timestamp(),
                changed = pg_current_xact_id()
           from unnest(run_ids, culprits, reasons) as t (run_id, culprit, reason)
-         where run.run_id = t.run_id and run.state in ('running', 'waiting', 'paused')
+         where run.run_id = any (run_ids) and run.run_id = t.run_id and run.state in ('running', 'waiting', 'paused')
         returning run.run_id, run.parent_run
     )
     select array_agg(run_id) into children from failed where parent_run is not null;

@@ -13,6 +13,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -29,8 +30,8 @@ begin
     with dead as (
         select distinct on (t.run_id, t.step) t.run_id, t.step, t.reason, step.on_dead
           from unnest(run_ids, steps, items, reasons) as t (run_id, step, item, reason)
-          join postmill.runs as run on run.run_id = t.run_id
-          join postmill.flow_steps as step on step.version_id = run.version_id and step.step = t.step
+--+ its_run
+--+ its_step
          where (t.item is not null) = (step.kind = 'map') and not (step.kind = 'map' and step.on_dead = 'collect')
          order by t.run_id, t.step, t.item
     ),
@@ -41,14 +42,14 @@ begin
                         || dead.reason,
                ended_at = clock_timestamp(), changed = pg_current_xact_id()
           from dead
-         where s.run_id = dead.run_id and s.step = dead.step and s.state = 'started'
+         where s.run_id = any (run_ids) and s.run_id = dead.run_id and s.step = dead.step and s.state = 'started'
         returning s.run_id, s.step, s.state, dead.on_dead = 'skip_cascade' as cut, dead.reason
     ),
     collected as (
         update postmill.steps as s
            set state = 'completed', ended_at = clock_timestamp(), changed = pg_current_xact_id()
           from unnest(map_runs, map_steps) as t (run_id, step)
-         where s.run_id = t.run_id and s.step = t.step and s.state = 'started'
+         where s.run_id = any (run_ids) and s.run_id = t.run_id and s.step = t.step and s.state = 'started'
         returning s.run_id, s.step, s.state, false as cut, null as reason
     )
     select array_agg(each.run_id) as runs, array_agg(each.step) as steps, array_agg(each.cut) as cuts,

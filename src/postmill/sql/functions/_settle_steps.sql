@@ -13,6 +13,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -36,14 +37,15 @@ begin
            set state = 'completed', output = coalesce(t.output, 'null')::jsonb, ended_at = clock_timestamp(),
                changed = pg_current_xact_id()
           from unnest(run_ids, steps, items, outputs) as t (run_id, step, item, output)
-         where s.run_id = t.run_id and s.step = t.step and s.state = 'started' and s.tasks is null and t.item is null
+         where s.run_id = any (run_ids) and s.run_id = t.run_id and s.step = t.step and s.state = 'started'
+           and s.tasks is null and t.item is null
         returning s.run_id, s.step
     ),
     map as (
         update postmill.steps as s
            set state = 'completed', ended_at = clock_timestamp(), changed = pg_current_xact_id()
           from unnest(map_runs, map_steps) as t (run_id, step)
-         where s.run_id = t.run_id and s.step = t.step and s.state = 'started'
+         where s.run_id = any (run_ids) and s.run_id = t.run_id and s.step = t.step and s.state = 'started'
         returning s.run_id, s.step
     )
     select array_agg(each.run_id), array_agg(each.step)
