@@ -19,6 +19,8 @@ class Runnable(Generic[T_co]):
     kind: Literal["graph", "workflow"]
     options: WorkerOptions
     """How its worker runs."""
+    deadline_s: float | None = None
+    """Seconds after which a run that has not ended fails, unless its start says otherwise."""
     result_type: Any
     """The annotation of what a run gives."""
     decode_result: Callable[[str], Any]

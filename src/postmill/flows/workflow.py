@@ -112,7 +112,6 @@ class Workflow(Startable[P, T_co]):
         self.function: Callable[..., Awaitable[Any]] = function
         self.options = flow_options(self.name, options)
         self.deadline_s = None if deadline is None else seconds(deadline, "deadline")
-        """Seconds after which a run that has not ended fails, unless its start says otherwise."""
         self._signature = _signature(self.name, function)
         hints = annotations_of(self.name, function, self._signature.parameters.values())
         self.input_types = hints
