@@ -66,7 +66,12 @@ DONE = StepCompleted("null")
 
 def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     outputs = [outcome.output for _, outcome in settlement.pairs]  # type: ignore[union-attr]
-    return _text("step_settle", statements, settlement), (*leases(settlement), *_tasks(settlement), outputs)
+    return _text("step_settle", statements, settlement), (
+        *leases(settlement),
+        statements.shape.name,
+        *_tasks(settlement),
+        outputs,
+    )
 
 
 def _fail(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
@@ -84,7 +89,7 @@ def _fail(statements: Statements, settlement: Settlement) -> tuple[str, tuple[An
 
 
 def _drop(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    return _text("step_drop", statements, settlement), leases(settlement)
+    return _text("step_drop", statements, settlement), (*leases(settlement), statements.shape.name)
 
 
 def _hold(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
@@ -97,7 +102,7 @@ def _start_child(statements: Statements, settlement: Settlement) -> tuple[str, t
     runs, steps, _ = _tasks(settlement)
     flows = [outcome.flow for _, outcome in settlement.pairs]  # type: ignore[union-attr]
     inputs = [outcome.input for _, outcome in settlement.pairs]  # type: ignore[union-attr]
-    arguments = (*leases(settlement), runs, steps, flows, inputs)
+    arguments = (*leases(settlement), statements.shape.name, runs, steps, flows, inputs)
     return _text("step_start_child", statements, settlement), arguments
 
 
