@@ -30,12 +30,14 @@ ENDED = {"cancel": "cancelled", "pause": "paused", "resume": "resumed", "retry":
 def steering(group: click.Group, action: Action, summary: str, *, reasoned: bool = False) -> click.Command:
     """The command ``action`` of ``group``: for the runs that are named, or for all that match a filter."""
 
-    def steer(session: Session, run_ids: tuple[int, ...], **options: Any) -> None:
+    def steer(session: Session, /, run_ids: tuple[int, ...], **options: Any) -> None:
         _steer(session, action, run_ids, **options)
 
     command = click.pass_obj(steer)
     if reasoned:
-        command = click.option("--reason", metavar="TEXT", help="Why, for whoever looks at it later.")(command)
+        command = click.option("--reason", metavar="TEXT", help="Why, for whoever looks at it later.")(
+            command
+        )
     for add in reversed((*_FILTERS, yes_option, dry_run_option, json_option, jsonl_option, global_options)):
         command = add(command)
     command = click.argument(
@@ -103,7 +105,7 @@ def _named(run: dict[str, Any]) -> dict[str, Any]:
 
 
 def awaited_signal(connection: Connection, run_id: int, step: str | None) -> str:
-    """The name of the signal that a run waits for. Raises ``NotFound`` and, for one of several, ``Refused``."""
+    """The signal that a run waits for. Raises ``NotFound``; ``Refused`` when there are several."""
     from postmill.db.tools import runs
 
     runs.one(connection, run_id)

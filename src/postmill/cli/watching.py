@@ -98,7 +98,11 @@ def _line(change: dict[str, Any]) -> str:
         case "event":
             parts = [change["step"] or "", change["name"], terminal_text.encoded(change["value"])]
         case "step":
-            done = None if change["tasks"] is None else f"{change['tasks'] - change['tasks_left']}/{change['tasks']}"
+            done = (
+                None
+                if change["tasks"] is None
+                else f"{change['tasks'] - change['tasks_left']}/{change['tasks']}"
+            )
             parts = [change["step"], change["state"], *filter(None, (done, change["reason"]))]
         case _:
             parts = [f"run {change['run_id']}", change["state"], *filter(None, [change["reason"]])]

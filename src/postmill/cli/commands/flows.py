@@ -35,7 +35,9 @@ def list_flows(session: Session, limit: int) -> None:
 
     with session.database() as connection:
         found = runs.flows(connection, limit=limit)
-    session.output.rows(found, COLUMNS, empty="No flow yet. A worker registers it: postmill worker run MODULE:FLOW")
+    session.output.rows(
+        found, COLUMNS, empty="No flow yet. A worker registers it: postmill worker run MODULE:FLOW"
+    )
 
 
 @flow.command()
@@ -81,14 +83,16 @@ def diff(session: Session, name: str, before: int | None, after: int | None) -> 
         program = flow_shapes.of_program(name)
         with session.database() as connection:
             old = runs.flow(connection, program.name, before)
-        new = {"version": "program", "shape": program.shape}
+        new: dict[str, Any] = {"version": "program", "shape": program.shape}
     else:
         with session.database() as connection:
             new = runs.flow(connection, name, after)
             old = runs.flow(connection, name, before or flow_shapes.version_before(new))
     found = flow_shapes.differences(old["shape"], new["shape"])
     session.output.rows(
-        found, ("change", "step", "what", "before", "after"), empty=f"Version {old['version']} has the same shape."
+        found,
+        ("change", "step", "what", "before", "after"),
+        empty=f"Version {old['version']} has the same shape.",
     )
 
 
@@ -96,7 +100,12 @@ def diff(session: Session, name: str, before: int | None, after: int | None) -> 
 @_name
 @_version
 @click.option(
-    "--format", "form", type=click.Choice(["text", "mermaid"]), default="text", show_default=True, help="Of what is drawn."
+    "--format",
+    "form",
+    type=click.Choice(["text", "mermaid"]),
+    default="text",
+    show_default=True,
+    help="Of what is drawn.",
 )
 @global_options
 @click.pass_obj
@@ -142,4 +151,6 @@ def run(session: Session, target: str, given: str, *, watched: bool) -> None:
             watch(session, connection, run_id)
             return
     session.output.rows([{"run_id": run_id, "flow": program.name}], ("run_id",), heading=False)
-    session.output.note(f"Started run {run_id} of {program.name}. To do its steps: postmill worker run {target}")
+    session.output.note(
+        f"Started run {run_id} of {program.name}. To do its steps: postmill worker run {target}"
+    )

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from postmill.cli.session import Session
 
 STATES = ("running", "waiting", "paused", "undoing", "completed", "failed", "cancelled")
-COLUMNS = ("run_id", "flow", "version", "state", "blocked", "culprit", "reason", "key", "tags", "started_at", "ended_at")
+COLUMNS = (
+    "run_id",
+    "flow",
+    "version",
+    "state",
+    "blocked",
+    "culprit",
+    "reason",
+    "key",
+    "tags",
+    "started_at",
+    "ended_at",
+)
 STEP_COLUMNS = ("step", "kind", "state", "tasks_done", "tasks", "took_s", "reason", "output")
 
 

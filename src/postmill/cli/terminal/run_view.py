@@ -17,19 +17,24 @@ MARKS = {
     "started": ("●", "*", YELLOW),
     "completed": ("✓", "+", GREEN),
     "failed": ("✗", "!", RED),
-    "skipped": ("–", "-", DIM),
-    "cancelled": ("×", "x", DIM),
+    "skipped": ("↷", "-", DIM),
+    "cancelled": ("■", "x", DIM),
 }
 """Of each state of a step: its mark, what stands for it where there is no such character, and its style."""
 BAR = 20
 """Characters of the bar that shows how many items of a map are done."""
 
 
-def lines(run: Mapping[str, Any], *, now: datetime.datetime, height: int, plain: bool = False) -> Iterator[str]:
+def lines(
+    run: Mapping[str, Any], *, now: datetime.datetime, height: int, plain: bool = False
+) -> Iterator[str]:
     """The run and its steps, in at most ``height`` lines; ``plain`` in ASCII."""
     state = run["blocked"] or run["state"]
-    yield terminal_text.one_line(f"{run['flow']} · run {run['run_id']} · {state}" if not plain else
-                                 f"{run['flow']}, run {run['run_id']}: {state}")
+    yield terminal_text.one_line(
+        f"{run['flow']} · run {run['run_id']} · {state}"
+        if not plain
+        else f"{run['flow']}, run {run['run_id']}: {state}"
+    )
     steps: Sequence[Mapping[str, Any]] = run["steps"]
     shown = _fitting(steps, height - 3)
     width = max((len(step["step"]) for step in shown), default=0)
@@ -51,9 +56,10 @@ def _fitting(steps: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str,
 def _step(step: Mapping[str, Any], width: int, now: datetime.datetime, *, plain: bool) -> str:
     sign, ascii_sign, style = MARKS[step["state"]]
     name = terminal_text.one_line(step["step"])
-    told = terminal_text.one_line(" ".join(filter(None, (_progress(step, plain=plain), _took(step, now), _why(step)))))
+    told = " ".join(filter(None, (_progress(step, plain=plain), _took(step, now), _why(step))))
     bright = BOLD if step["state"] == "started" else style
-    return f"  {styled(ascii_sign if plain else sign, style)} {styled(f'{name:<{width}}', bright)}  {told}".rstrip()
+    mark, named = styled(ascii_sign if plain else sign, style), styled(f"{name:<{width}}", bright)
+    return f"  {mark} {named}  {terminal_text.one_line(told)}".rstrip()
 
 
 def _progress(step: Mapping[str, Any], *, plain: bool) -> str:

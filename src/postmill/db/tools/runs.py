@@ -103,7 +103,16 @@ def steer(
     connection: Connection, action: Action, wanted: Filter, reason: str | None, *, dry_run: bool
 ) -> list[Row]:
     """Do it to all runs that match and can do it, in one transaction; with ``dry_run`` only say which."""
-    given = (action, wanted.flow, wanted.state, wanted.tag, wanted.older_than_s, reason, dry_run, MOST_STEERED)
+    given = (
+        action,
+        wanted.flow,
+        wanted.state,
+        wanted.tag,
+        wanted.older_than_s,
+        reason,
+        dry_run,
+        MOST_STEERED,
+    )
     return connection.execute(statement("runs_steer"), given).fetchall()
 
 
@@ -132,7 +141,7 @@ def imported(connection: Connection, document: str) -> int:
 
 
 def checked(connection: Connection, _: Address) -> Finding:
-    """Whether every run goes on, is ended at its deadline, and not all fail: a check of ``postmill doctor``."""
+    """Whether every run goes on or ends at its deadline, and not all fail: a check of ``postmill doctor``."""
     found = connection.execute(statement("check_flows"), (OVERDUE_S,)).fetchall()
     for trouble, told in _TROUBLES.items():
         of_it = [row for row in found if row["trouble"] == trouble]
@@ -143,7 +152,10 @@ def checked(connection: Connection, _: Address) -> Finding:
 
 def _blocked(rows: list[Row]) -> tuple[str, str]:
     what = "; ".join(f"{row['flow']}: {row['why']}, {_runs(row)}" for row in rows[:3])
-    return what, "Run a worker with the program that has that version, or cancel the runs: postmill run cancel"
+    return (
+        what,
+        "Run a worker with the program that has that version, or cancel the runs: postmill run cancel",
+    )
 
 
 def _overdue(rows: list[Row]) -> tuple[str, str]:
