@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill import AsyncClient
+from postmill import AsyncClient, Flow
 from postmill.testing import drain
 
 if TYPE_CHECKING:
@@ -195,3 +195,31 @@ async def test_a_schedule_starts_one_run_a_night(shown: Shown, database_url: str
     (run,) = db.execute("select state, output, key from postmill.runs").fetchall()
     assert (run["state"], run["output"]) == ("completed", "42 orders")
     assert run["key"].startswith("night of 2")
+
+
+async def test_a_step_that_no_worker_has_waits_for_one(database_url: str, db: Db, shown: Shown) -> None:
+    """What the page on deploys says of a program that has lost a step."""
+    shown("howto/versions-and-deploys")
+    old, new = Flow("parcels", input=int), Flow("parcels", input=int)
+
+    async def pack(number: int = old.input) -> str:
+        return f"box {number}"
+
+    packed = old.step(pack)
+
+    @old.step
+    async def label(box: str = packed.out) -> str:
+        return f"label of {box}"
+
+    @new.step(name="pack")
+    async def repack(number: int = new.input) -> str:
+        return f"new box {number}"
+
+    await known(database_url, old)
+    run = await old.start(7)
+    await drain(new, database=database_url)
+    (listed,) = db.execute("select version, state, blocked from postmill.run_list").fetchall()
+    assert (listed["version"], listed["state"]) == (1, "running")
+    assert listed["blocked"] == "no worker for version 1 (step label)"
+    await drain(old, database=database_url)
+    assert await run.output(label) == "label of new box 7", "the new program had run the step that it has"
