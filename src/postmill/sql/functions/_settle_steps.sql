@@ -1,9 +1,10 @@
 -- Tasks of steps have succeeded, each with its output as JSON text; their messages were deleted by token in the same
 -- statement. Ends the steps, begins what needs them, ends their runs. A task is a step, or with `items` an item of a
--- map. Only a step that has started and has not ended is changed: messages can be forged and doubled. A step that ends
--- when its run has ended keeps its output, and nothing follows. Returns how many steps have ended.
--- Called by the statement step_settle. Lock order: queue rows (by the caller), maps by (run_id, step), runs by run_id,
--- then anything of these runs; queues. Errors: PM005 the transaction's isolation; an output that is no JSON.
+-- map. Only a step that has started and has not ended is changed: messages can be forged and doubled. A step that
+-- ends when its run has ended keeps its output, and nothing follows but that it is undone if the run has failed.
+-- Returns how many steps have ended. Called by the statement step_settle. Lock order: queue rows (by the caller),
+-- maps by (run_id, step), runs by run_id, then anything of these runs; queues. Errors: PM005 the transaction's
+-- isolation; an output that is no JSON.
 create or replace function postmill._settle_steps(run_ids bigint[], steps text[], items integer[], outputs text[])
 returns integer
 language plpgsql volatile
@@ -54,6 +55,7 @@ begin
     if ended_runs is null then
         return 0;
     end if;
+    perform postmill._undo_late(ended_runs, ended_steps);
     perform postmill._advance(ended_runs, ended_steps, array_fill(false, array[cardinality(ended_runs)]));
     return cardinality(ended_runs);
 end

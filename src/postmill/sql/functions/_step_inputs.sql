@@ -22,7 +22,7 @@ begin
     select t.run_id, t.step, run.flow, version.version, run.version_id, step.kind, run.state, s.state,
            (select coalesce(jsonb_object_agg(read.key, postmill._read(read.value, run.run_id, run.input)), '{}')
               from jsonb_each(step.reads) as read where read.value ->> 'as' <> 'each'),
-           case when run.state = 'undoing' and step.compensates then postmill._output(s) end
+           case when run.state in ('undoing', 'failed') and step.compensates then postmill._output(s) end
       from (select distinct * from unnest($1, $2) as given (run_id, step)) as t
 --+ its_run
 --+ its_version
