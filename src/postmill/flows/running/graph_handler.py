@@ -4,6 +4,7 @@ the outcome of the task.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.running.bound_step import BoundStep
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
     from postmill.client.sending import Statement
+    from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.flows.flow import Flow
@@ -40,15 +42,27 @@ _OUTCOMES = (BaseException, Failed, Cancelled, Released, Lost, Settled)
 """What a step may return in place of an output."""
 
 
+def of_all_queues(handlers: Sequence[Handler]) -> list[Handler]:
+    """These handlers; and of each flow one more for every further queue that its steps name."""
+    found: list[Handler] = []
+    for handler in handlers:
+        found.append(handler)
+        if isinstance(handler, GraphHandler):
+            found += [GraphHandler(handler.flow, queue) for queue in handler.further_queues]
+    return found
+
+
 class GraphHandler:
-    """The handler of one flow on one queue."""
+    """The handler of one flow on one queue. Any step may come there: a step's queue can change meanwhile."""
 
     settlings: Mapping[type, Entry] = STEPS
 
-    def __init__(self, flow: Flow[Any]) -> None:
-        """Raises :class:`InvalidHandler` for a step that can't be called as its options ask."""
+    def __init__(self, flow: Flow[Any], queue: str | None = None) -> None:
+        """``queue``: None is the flow's own. Raises :class:`InvalidHandler` for a step that can't be called
+        as its options ask.
+        """
         self.flow = flow
-        self.options = flow.options
+        self.options = flow.options if queue is None else replace(flow.options, queue=queue)
         self._steps = {
             name: BoundStep(step, step.function, self.options)
             for name, step in flow.steps.items()
@@ -62,6 +76,13 @@ class GraphHandler:
     def name(self) -> str:
         """The flow's name."""
         return self.flow.name
+
+    @property
+    def further_queues(self) -> list[str]:
+        """Those that its steps name, beside the flow's own."""
+        return sorted(
+            {chosen.queue for chosen in self.flow.chosen.values() if chosen.queue} - {self.flow.queue}
+        )
 
     @property
     def declarations(self) -> Sequence[Statement]:
