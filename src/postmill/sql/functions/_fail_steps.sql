@@ -22,6 +22,7 @@ declare
     ended       record;
 begin
     perform postmill._check_isolation();
+    perform postmill._tell_watchers(run_ids);
     if postmill._lock_maps(run_ids, steps, items) then
         select coalesce(map.ended_runs, '{}'), coalesce(map.ended_steps, '{}') into map_runs, map_steps
           from postmill._collect_failed(run_ids, steps, items, reasons) as map;
