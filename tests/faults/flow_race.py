@@ -265,9 +265,9 @@ def settle(race: FlowRace) -> None:
             settler = settler or Settler(race)
             if not settler.turn():
                 time.sleep(0.003)
-        except psycopg.errors.DeadlockDetected:
-            raise
         except psycopg.OperationalError:
+            if settler is not None and not settler.db.closed:
+                raise  # it was not ended, but refused
             race.killed += 1
             settler = None
 

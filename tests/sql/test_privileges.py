@@ -176,6 +176,7 @@ OF_THE_OWNER = {
     "postmill._are_held": "tells only whether tasks wait for a program",
     "postmill.start_flow": "whoever may start flows writes nothing else of them",
     "postmill._settle_steps": "changes only steps that have begun, as whoever has their message may",
+    "postmill._end_undo": "changes only steps that are to be undone, as whoever has their message may",
     "postmill._fail_steps": "changes only steps that have begun, as whoever has their message may",
     "postmill.cancel_run": "one run, for whoever may steer runs",
     "postmill.pause_run": "one run, for whoever may steer runs",

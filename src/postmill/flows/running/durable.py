@@ -20,6 +20,7 @@ from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
 from postmill.flows.running.settlings import StepDropped
 from postmill.flows.running.step_attempts import StepPolicy, run_function
+from postmill.flows.running.together import once_up
 from postmill.flows.startable import Startable
 from postmill.flows.supplied import call_function
 from postmill.handlers.context import Transaction
@@ -216,7 +217,7 @@ class DurableRun:
             return _given(name, found, other.decode_result)
         if found is None:
             await self._child(name, other, content, awaited=True)
-        await self.execution.wait_for(AwaitedStep(name))
+        return await self.execution.wait_for(AwaitedStep(name))
 
     async def _start(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         content = bytes(other.encode(*args, **kwargs)).decode()
@@ -233,8 +234,9 @@ class DurableRun:
         loaded, inputs = self.execution.loaded, inputs_of([content], {})
         arguments = (loaded.run_id, loaded.wake, name, other.name, content, awaited, inputs)
         with self.execution.working():
+            shared = self.execution.shared
             with said_by_postmill():
-                row = await self.execution.shared.fetchrow(statement("run_start_child"), *arguments)
+                row = await once_up(partial(shared.fetchrow, statement("run_start_child"), *arguments))
             if row["child"] is None:
                 self.execution.stop(StepDropped("its run does not run any more"))
         child: int = row["child"]
@@ -343,8 +345,8 @@ def _given(name: str, found: Recorded, decode: Decode, result: Result | None = N
 
 
 async def _gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:
-    """The results of ``work``, in order; at most ``max_concurrent`` at a time. Raises the failure of the first
-    one in order, once all have ended: a replay raises the same.
+    """The results of ``work``, in order; at most ``max_concurrent`` at a time. Raises the failure of the
+    first one in order, once all have ended: a replay raises the same.
     """
     places = asyncio.Semaphore(max_concurrent or max(1, len(work)))
 

@@ -1,8 +1,8 @@
-"""One time that a worker runs a workflow's function on a run: what is recorded, what goes on, and why it ends here.
+"""One time that a worker runs a workflow's function on a run: what is recorded, what goes on, why it stops.
 
-The function runs in a task of its own. Whatever ends the run here (it waits, it was cancelled or paused, another
-worker has it) cancels that task, and decides the outcome of the message, whatever the function makes of that.
-Knows no kinds of steps: see ``durable``.
+The function runs in a task of its own. Whatever stops the run here (it waits, it was cancelled or paused,
+another worker has it) cancels that task, and decides the outcome of the message, whatever the function makes
+of that. Knows no kinds of steps: see ``durable``.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 20
 """Turns of the event loop without any step under way, after which a run that waits is parked. In as many the
-function has gone on, through ``asyncio.gather`` inside ``asyncio.gather`` too, where it can go on at once. A run
-that is parked too early does the same work again; nothing is lost.
+function has gone on, through ``asyncio.gather`` inside ``asyncio.gather`` too, where it can go on at once. A
+run that is parked too early does the same work again; nothing is lost.
 """
 _STOPS: dict[str, Outcome] = {"shutdown": RELEASED, "lease_lost": LOST, "cancelled": CANCELLED}
 

@@ -1,5 +1,5 @@
-"""Runs a step of a workflow until it has an outcome: attempts with their time limit and the pauses between them,
-in a thread or on the event loop, and its result as JSON.
+"""Runs a step of a workflow until it has an outcome: attempts with their time limit and the pauses between
+them, in a thread or on the event loop, and its result as JSON.
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class StepPolicy:
         return cls(retry, timeout_s, _decoder(function))
 
     async def result(self, call: Callable[[], Awaitable[Any]], passes: Passes) -> Result:
-        """Try ``call`` until it has a result, or no attempt is left. ``passes`` tells errors that are no failed
-        attempt: they are raised as they are.
+        """Try ``call`` until it has a result, or no attempt is left. ``passes`` tells errors that are no
+        failed attempt: they are raised as they are.
         """
         attempt = 1
         while True:
@@ -121,8 +121,8 @@ def output_of(value: Any) -> str:
 async def run_function(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], threads: Threads
 ) -> Any:
-    """What the function returns, however it is to be run. A plain one runs in a thread, which can't be killed:
-    after a time limit it runs on, and its result is of no use.
+    """What the function returns, however it is to be run. A plain one runs in a thread, which can't be
+    killed: after a time limit it runs on, and its result is of no use.
     """
     if inspect.iscoroutinefunction(called(function)):
         return await finished(function(*args, **kwargs))
