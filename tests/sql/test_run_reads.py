@@ -1,4 +1,4 @@
-"""What people and programs read of runs: the lists, why a run is blocked, changes, and one run as a document."""
+"""What is read of runs: the lists, why a run is blocked, changes, and one run as a document."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tests.sql.flow_scene import (
     step,
     steps,
     take,
+    take_one,
     tasks,
 )
 
@@ -31,9 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def blocked(db: Database, run: int) -> str | None:
-    found: str | None = run_of(db, run)["blocked"]
-    return found
+def blocked(db: Database, run: int) -> Any:
+    return run_of(db, run)["blocked"]
 
 
 def work(db: Database, queue: str = QUEUE) -> None:
@@ -63,9 +63,14 @@ def test_a_run_says_why_it_does_not_go_on(db: Database) -> None:
     (task,) = take(db)
     hold(db, task, "version")
     assert blocked(db, run) == "no worker for version 1 (step a)"
-    register(db, step("a"), step("w", "a", kind="wait", signal="approved"), step("z", "w", kind="sleep"),
-             z={"delay_s": 3600})
-    settle(db, *take(db))
+    register(
+        db,
+        step("a"),
+        step("w", "a", kind="wait", signal="approved"),
+        step("z", "w", kind="sleep"),
+        z={"delay_s": 3600},
+    )
+    settle(db, take_one(db))
     assert blocked(db, run) == "waiting for signal approved (step w)"
     db.execute(b"select postmill.signal_run($1, 'approved', '1')", [run])
     assert blocked(db, run).startswith("sleeping until 20")
@@ -84,12 +89,18 @@ def test_a_run_with_one_step_that_goes_on_is_not_blocked(db: Database) -> None:
 
 def test_steps_tell_culprit_collateral_and_decision_apart(db: Database) -> None:
     no = {"of": "a", "path": [], "equals": "no"}
-    register(db, step("a"), step("skip", "a", when=no), step("bad", "a"), step("other", "a"), step("last", "other"))
+    register(
+        db, step("a"), step("skip", "a", when=no), step("bad", "a"), step("other", "a"), step("last", "other")
+    )
     run = start(db)
-    settle(db, *take(db))
+    settle(db, take_one(db))
     fail(db, next(task for task in take(db) if task["step"] == "bad"))
     assert steps(db, run) == {
-        "a": "completed", "skip": "skipped", "bad": "failed", "other": "cancelled", "last": "cancelled",
+        "a": "completed",
+        "skip": "skipped",
+        "bad": "failed",
+        "other": "cancelled",
+        "last": "cancelled",
     }
 
 
@@ -103,13 +114,18 @@ def test_changes_of_a_run_are_told_from_where_the_last_read_ended(db: Database) 
     run = start(db)
     position, told = changes(db, run)
     assert [(each["what"], each.get("step"), each["state"]) for each in told] == [
-        ("step", "a", "started"), ("run", None, "running"),
+        ("step", "a", "started"),
+        ("run", None, "running"),
     ]
-    settle(db, *take(db))
-    db.execute(b"insert into postmill.run_events (run_id, step, name, value) values ($1, 'a', 'said', '7')", [run])
+    settle(db, take_one(db))
+    db.execute(
+        b"insert into postmill.run_events (run_id, step, name, value) values ($1, 'a', 'said', '7')", [run]
+    )
     position, told = changes(db, run, position)
     assert [(each["what"], each["step"], each.get("state"), each.get("value")) for each in told] == [
-        ("step", "a", "completed", None), ("step", "b", "started", None), ("event", "a", None, 7),
+        ("step", "a", "completed", None),
+        ("step", "b", "started", None),
+        ("event", "a", None, 7),
     ]
     assert changes(db, run, position)[1] == []
 
@@ -122,9 +138,7 @@ def test_changes_that_are_committed_late_are_told(db: Database, connect: Callabl
     late, pinning = connect(), connect()
     with pinning.transaction(), late.transaction():
         pinning.execute(b"select pg_current_xact_id()")
-        late.execute(
-            b"insert into postmill.run_events (run_id, name, value) values ($1, 'late', '1')", [run]
-        )
+        late.execute(b"insert into postmill.run_events (run_id, name, value) values ($1, 'late', '1')", [run])
         settle(db, a)
         position, told = changes(db, run)
         assert "late" not in [each.get("name") for each in told]
@@ -170,7 +184,7 @@ def test_a_run_that_has_ended_is_imported_as_it_was(db: Database) -> None:
 def test_a_run_that_goes_on_is_imported_paused_and_can_go_on(db: Database) -> None:
     register(db, step("a"), step("b", "a"), step("c", "b"))
     run = start(db, key="k")
-    settle(db, *take(db), None)
+    settle(db, take_one(db), None)
     twin = copied(db, run)
     assert state(db, twin) == "paused"
     mine = [task for task in take(db) if task["run"] == twin]
@@ -222,9 +236,15 @@ def test_many_runs_are_steered_by_a_filter_after_a_dry_run(db: Database) -> None
     assert steered(db, "cancel", older_than="1 hour", dry_run=False) == []
     assert steered(db, "cancel", older_than="0 s", dry_run=False) == [(plain, True), (other, True)]
     assert steered(db, "retry", flow="shop") == []
-    assert steered(db, "retry", flow="shop", state="cancelled", dry_run=False) == [(tagged, True), (plain, True)]
+    assert steered(db, "retry", flow="shop", state="cancelled", dry_run=False) == [
+        (tagged, True),
+        (plain, True),
+    ]
     assert column(db, "select state from postmill.run_list order by run_id") == [
-        "running", "running", "cancelled", "completed",
+        "running",
+        "running",
+        "cancelled",
+        "completed",
     ]
     assert ended
 
