@@ -378,6 +378,49 @@ async def test_the_context_of_a_step_refuses_what_would_end_it_early(
     assert len(told) == 2
 
 
+async def test_a_run_that_fails_undoes_its_steps(database_url: str, adb: asyncpg.Connection) -> None:
+    flow = Flow("undoing", input=int, retry=NOW)
+    undone: list[Any] = []
+
+    async def release(room: Site) -> None:
+        undone.append(room)
+
+    def refund(amount: int) -> None:
+        undone.append(amount)
+        if undone.count(amount) < 2:
+            raise OSError("not yet")
+
+    async def impossible(_text: str) -> None:
+        raise Dead("it was sent")
+
+    @flow.step(compensate=release)
+    async def reserve(n: int = flow.input) -> Site:
+        return Site("room", n)
+
+    @flow.step(compensate=refund, after=[reserve])
+    async def charge(n: int = flow.input) -> int:
+        return n * 100
+
+    @flow.step(compensate=impossible, after=[charge])
+    async def tell(n: int = flow.input) -> str:
+        return "sent"
+
+    @flow.step(after=[tell])
+    async def fails(n: int = flow.input) -> int:
+        raise Dead("no")
+
+    async with running(database_url, flow.handler()) as worker:
+        error = await failure_of(flow, 7, adb)
+        assert error.culprit == "fails"
+        assert undone == [700, 700, Site("room", 7)]
+        rows = await adb.fetch("select step, reason, undone_at from postmill.steps order by step")
+        found = {row["step"]: (row["reason"], row["undone_at"] is not None) for row in rows}
+        assert found["charge"] == found["reserve"] == (None, True)
+        assert found["tell"] == ("not undone: it was sent", False)
+        await worker.let_go()
+        assert await worker.account("undoing") == {"queue": 0, "archive": 0, "dead": 0, "claims": 0}
+
+
 async def test_a_step_that_is_another_flow(database_url: str, adb: asyncpg.Connection) -> None:
     inner, outer = Flow("inner", input=int, retry=Retry.none), Flow("outer", input=Site)
 
