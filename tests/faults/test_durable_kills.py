@@ -99,10 +99,18 @@ async def test_the_process_is_killed_round_every_statement(database_url: str, wh
         for number in range(1, STATEMENTS + 1):
             await started(run)
             victim = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.faults.durable_process", database_url, when, str(number), cwd=ROOT
+                sys.executable,
+                "-m",
+                "tests.faults.durable_process",
+                database_url,
+                when,
+                str(number),
+                cwd=ROOT,
             )
             assert await victim.wait() == -signal.SIGKILL
-            await run.db.execute(f"update pgmq.q_{QUEUE} set vt = clock_timestamp() where vt > clock_timestamp()")
+            await run.db.execute(
+                f"update pgmq.q_{QUEUE} set vt = clock_timestamp() where vt > clock_timestamp()"
+            )
         await run.engine.start()
         await run.true_in_database("not exists (select from postmill.runs where ended_at is null)")
         await run.let_go()

@@ -165,7 +165,7 @@ said: Signal[str] = Signal("said", str, many=True)
 
 
 @workflow
-async def approval(ctx: Ctx, timeout: float = 0.0) -> Any:  # noqa: ASYNC109 - of the wait
+async def approval(ctx: Ctx, timeout: float = 0.0) -> Any:
     await ctx.step(double, 1)
     if timeout:
         return await ctx.wait(approved, timeout=timeout)
