@@ -291,7 +291,9 @@ def _serving_process(
     keys: ProjectKeys,
     readiness: Readiness,
 ) -> ServingProcess:
+    from postmill.client.targets import async_executor  # noqa: PLC0415
     from postmill.gateway.application import Gateway  # noqa: PLC0415
+    from postmill.gateway.flows import Flows  # noqa: PLC0415
     from postmill.gateway.serving_process import ServingProcess  # noqa: PLC0415
     from postmill.gateway.trust import Trust  # noqa: PLC0415
 
@@ -302,7 +304,12 @@ def _serving_process(
     process = ServingProcess(
         host,
         Gateway(
-            host, trust, max_body_bytes=_most_bytes(settings), readiness=readiness, identity=how.identity
+            host,
+            trust,
+            max_body_bytes=_most_bytes(settings),
+            readiness=readiness,
+            identity=how.identity,
+            flows=None if where is None else Flows(async_executor(where.url), trust),
         ),
         server,
         trust,

@@ -20,6 +20,7 @@ from postmill.auth.credentials import Reason
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.main import root
 from postmill.cli.options import GLOBAL_OPTIONS
+from postmill.client.targets import async_executor
 from postmill.db.tools import checks
 from postmill.db.tools.facades import FACADES
 from postmill.engine.settle.settlement import Settlings
@@ -28,6 +29,7 @@ from postmill.engine.worker_probe import WorkerProbe
 from postmill.flows.running.settlings import STEPS, StepDropped, StepHeld
 from postmill.gateway import platform_errors
 from postmill.gateway.application import OF_THE_FUNCTION, Gateway
+from postmill.gateway.flows import Flows
 from postmill.gateway.platform_errors import METHODS, PlatformError
 from postmill.model import errors
 from postmill.model.config.settings import ENVIRONMENT, LOG_FORMATS, LOG_LEVELS, TOML_KEYS
@@ -297,7 +299,8 @@ CONTROL_ROUTE = re.compile(r"^\| `(GET|POST) (/[^`?]*)(?:\?[^`]*)?` \| (.*) \|$"
 
 def test_the_routes_of_the_host_are_those_of_the_reference() -> None:
     """Each row of the page is answered by the route of its path, with the credentials that the row says."""
-    gateway = Gateway(StandInHost(), TRUST, max_body_bytes=1)
+    flows = Flows(async_executor("postgresql:///x"), TRUST)
+    gateway = Gateway(StandInHost(), TRUST, max_body_bytes=1, flows=flows)
     of_functions = [each for each in gateway.routes if each.credentials == OF_THE_FUNCTION]
     others = [each for each in gateway.routes if each not in of_functions and not each.path.endswith("*")]
     rows = CONTROL_ROUTE.findall(page("functions.md"))

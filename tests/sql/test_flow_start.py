@@ -90,9 +90,7 @@ def test_a_key_belongs_to_one_run(db: Database) -> None:
     assert len(tasks(db)) == 1
 
 
-def test_two_sessions_start_with_one_key(
-    db: Database, connect: Callable[[], Database]
-) -> None:
+def test_two_sessions_start_with_one_key(db: Database, connect: Callable[[], Database]) -> None:
     """The second waits for the first, and gets its run; or starts its own when that one is rolled back."""
     register(db, step("a"))
     for commits in (True, False):
@@ -126,9 +124,12 @@ def test_a_run_can_be_started_at_any_isolation(db: Database, level: str) -> None
 def test_delay_deadline_and_priority(db: Database) -> None:
     register(db, step("a"), step("b"), b={"delay_s": 30, "priority": 3})
     run = start(db, delay="1 hour", deadline="2 hours", priority=5, tags=["nightly"])
-    due = "select (vt - enqueued_at) / 60 as after, headers ->> 'postmill-priority' as priority from pgmq.q_shop"
-    found = [(round(each["after"].total_seconds(), 1), each["priority"]) for each in rows(db, due)]
-    assert found == [(60.0, "5"), (60.5, "3")]
+    due = "select (vt - enqueued_at) / 60 as after, headers from pgmq.q_shop"
+    found = [
+        (round(each["after"].total_seconds(), 1), each["headers"]["postmill-priority"])
+        for each in rows(db, due)
+    ]
+    assert found == [(60.0, 5), (60.5, 3)]
     known = row(db, "select deadline - started_at as left, tags from postmill.runs where run_id = $1", run)
     assert (round(known["left"].total_seconds() / 60), known["tags"]) == (120, ["nightly"])
 
@@ -136,7 +137,9 @@ def test_delay_deadline_and_priority(db: Database) -> None:
 def test_first_steps_that_are_skipped_or_empty_end_the_run_at_once(db: Database) -> None:
     nothing = {"of": "input", "path": ["list"]}
     unmet = {"of": "input", "path": ["flag"], "equals": True}
-    register(db, step("all", kind="map", over=nothing), step("b", when=unmet), step("c", "all", "b", when=unmet))
+    register(
+        db, step("all", kind="map", over=nothing), step("b", when=unmet), step("c", "all", "b", when=unmet)
+    )
     run = start(db, {"list": [], "flag": False})
     assert run_of(db, run)["state"] == "completed"
     assert tasks(db) == []

@@ -17,6 +17,8 @@ class Runnable(Generic[T_co]):
 
     name: str
     kind: Literal["graph", "workflow"]
+    module: str
+    """Where it was defined. One that a module has imported, to start it, is not its own."""
     options: WorkerOptions
     """How its worker runs."""
     deadline_s: float | None = None

@@ -109,6 +109,7 @@ class Workflow(Startable[P, T_co]):
     ) -> None:
         """Raises :class:`InvalidFlow` for a function that no run could call."""
         self.name = flow_name(name or getattr(function, "__name__", ""))
+        self.module = getattr(function, "__module__", "")
         self.function: Callable[..., Awaitable[Any]] = function
         self.options = flow_options(self.name, options)
         self.deadline_s = None if deadline is None else seconds(deadline, "deadline")

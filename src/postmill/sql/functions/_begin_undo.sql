@@ -7,6 +7,7 @@ language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
 as $$
 begin
+    perform postmill._tell_watchers(array[run_id]);
     update postmill.runs as r
        set state = 'undoing', changed = pg_current_xact_id(),
            reason = case r.state when 'running' then _begin_undo.reason else r.reason end,

@@ -15,6 +15,7 @@ as $$
 declare
     failing bigint[];
 begin
+    perform postmill._tell_watchers(run_ids);
     with failed as (
         update postmill.runs as run
            set state = 'undoing', culprit = t.culprit, reason = t.reason, changed = pg_current_xact_id()

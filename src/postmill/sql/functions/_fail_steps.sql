@@ -22,6 +22,7 @@ declare
     ended       record;
 begin
     perform postmill._check_isolation();
+    perform postmill._tell_watchers(run_ids);
     if postmill._lock_maps(run_ids, steps, items) then
         select coalesce(map.ended_runs, '{}'), coalesce(map.ended_steps, '{}') into map_runs, map_steps
           from postmill._collect_failed(run_ids, steps, items, reasons) as map;
@@ -32,7 +33,12 @@ begin
           from unnest(run_ids, steps, items, reasons) as t (run_id, step, item, reason)
 --+ its_run
 --+ its_step
-         where (t.item is not null) = (step.kind = 'map') and not (step.kind = 'map' and step.on_dead = 'collect')
+--+ its_row
+         where case when step.kind <> 'map' then t.item is null
+                    else step.on_dead <> 'collect' and t.item >= 0 and t.item < coalesce(s.next_item, s.tasks)
+                         and not exists (select from postmill.items as i
+                                          where i.run_id = t.run_id and i.step = t.step and i.item = t.item and i.ended)
+                    end
          order by t.run_id, t.step, t.item
     ),
     written as (

@@ -9,6 +9,7 @@ set search_path = pg_catalog, pg_temp
 set enable_seqscan = off
 set jit = off
 as $$
+    select postmill._tell_watchers(run_ids);
     insert into postmill.run_events (run_id, step, name, value)
     select t.run_id, t.step, t.name, t.content::jsonb
       from unnest(run_ids, steps, names, contents, held) with ordinality

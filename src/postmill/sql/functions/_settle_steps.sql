@@ -24,6 +24,7 @@ declare
     ended_steps text[];
 begin
     perform postmill._check_isolation();
+    perform postmill._tell_watchers(run_ids);
     if postmill._lock_maps(run_ids, steps, items) then
         select coalesce(map.ended_runs, '{}'), coalesce(map.ended_steps, '{}') into map_runs, map_steps
           from postmill._end_items(

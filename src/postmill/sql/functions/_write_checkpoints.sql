@@ -26,6 +26,7 @@ declare
     won_runs  bigint[];
     won_steps text[];
 begin
+    perform postmill._tell_watchers(run_ids);
     with asked as (
         select * from unnest(run_ids, steps, states, outputs, inputs, reasons, attempts, signal_ids, held)
             as t (run_id, step, state, output, inputs, reason, attempts, signal_id, held)
