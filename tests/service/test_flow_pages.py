@@ -223,3 +223,16 @@ async def test_a_step_that_no_worker_has_waits_for_one(database_url: str, db: Db
     assert listed["blocked"] == "no worker for version 1 (step label)"
     await drain(old, database=database_url)
     assert await run.output(label) == "label of new box 7", "the new program had run the step that it has"
+
+
+async def test_a_durable_run_is_forked_at_a_step(shown: Shown, database_url: str, db: Db) -> None:
+    page = shown("coming-from/temporal")
+    await known(database_url, page.subscription)
+    run = await page.subscription.start("ada", 3)
+    await drain(page.subscription, database=database_url)
+    fork = await run.fork("bill#2")
+    before = steps(db, run.run_id)
+    assert steps(db, fork.run_id)["bill"] == before["bill"]
+    assert "bill#2" not in steps(db, fork.run_id)
+    await drain(page.subscription, database=database_url)
+    assert (await run.result(), await fork.result()) == (18, 18)
