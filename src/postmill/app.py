@@ -79,7 +79,7 @@ def run_workers(
     on_database: Callable[[Settings, Address], None] | None = None,
     probe: tuple[str, int] | None = None,
 ) -> None:
-    """Run the workers named ``module:name`` in this process until it is told to stop.
+    """Run the workers and flows named ``module:name`` in this process until it is told to stop.
 
     The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
     project's own Postgres when no address is given. ``on_drain`` is told how many messages still run:
@@ -87,14 +87,15 @@ def run_workers(
     they do. ``probe`` is the host and port of the HTTP probe. Raises ``InvalidHandler`` for a bad target, and
     what :func:`connection` raises.
     """
-    from postmill.handlers import load  # noqa: PLC0415 - settings alone need no engine
+    from postmill.flows.running.keeper import keepers  # noqa: PLC0415 - settings alone need no engine
+    from postmill.handlers import load  # noqa: PLC0415
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
     from postmill.scheduler.process import SERVICES  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
     workers = [load(target) for target in targets]
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    services = SERVICES if settings.fires_schedules else ()
+    services = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
     run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=services)
 
 

@@ -169,6 +169,13 @@ OF_THE_OWNER = {
     "postmill.check_command": "only of the run of this session",
     "postmill.end_command": "only of a run of this login",
     "postmill.call_command": "only names of commands; its owner has no right",
+    "postmill.register_flow": "a program says what flows it has: the queues are of their names",
+    "postmill.start_flow": "whoever may start flows writes nothing else of them",
+    "postmill._settle_steps": "changes only steps that have begun, as whoever has their message may",
+    "postmill._fail_steps": "changes only steps that have begun, as whoever has their message may",
+    "postmill._hold_tasks": "a worker puts away the tasks that it has claimed",
+    "postmill._start_children": "one run for a step that has begun",
+    "postmill._step_inputs": "what a worker is to run a step with",
 }
 """The functions that run with their owner's rights, and why none lets its caller do more than it is for."""
 DEFINERS = """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from postmill.client import awaited, scheduling, sending
 from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
+from postmill.client.runs import AsyncRuns
 from postmill.client.targets import async_executor
 from postmill.client.tracing import tracing
 from postmill.client.waiting_per_loop import WaitingPerLoop
@@ -38,6 +39,8 @@ class AsyncClient:
 
     def __init__(self, target: object) -> None:
         self._executor = async_executor(target)
+        self.runs = AsyncRuns(self._executor)
+        """Runs of flows."""
         self._waiting = WaitingPerLoop(self._executor)
 
     async def send(self, queue: str | Addressee, payload: object, **options: Unpack[SendOptions]) -> Sent:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from postmill.client import awaited, scheduling, sending
 from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
+from postmill.client.runs import Runs
 from postmill.client.targets import async_executor, sync_executor
 from postmill.client.tracing import tracing
 from postmill.client.waiting_per_loop import WaitingThread, poll
@@ -39,6 +40,8 @@ class Client:
     def __init__(self, target: object) -> None:
         self._target = target
         self._executor = sync_executor(target)
+        self.runs = Runs(self._executor)
+        """Runs of flows."""
         self._waiting: WaitingThread | None = None
         self._starting = Lock()
 

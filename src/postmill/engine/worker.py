@@ -72,7 +72,9 @@ class QueueWorker:
         statements = _statements(shape, self.worker_id, options)
         settlings = Settlings(OWN, handler.settlings)
         self.settler = Settler(settlements, statements, settlings, self.held_messages, self.events, outage)
-        services = AttemptServices(self.worker_id, connections, statements, self.held_messages, self.events)
+        services = AttemptServices(
+            self.worker_id, connections, statements, self.held_messages, self.events, claims
+        )
         executor = Executor(traced(handler), services, settlings)
         self.settler.fail_with(executor.verdicts.refused)
         self.dispatcher = Dispatcher(options, executor, self.settler)

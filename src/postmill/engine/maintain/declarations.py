@@ -1,6 +1,7 @@
-"""Makes the schedules that workers declare in their code, and removes those that the code has dropped.
+"""Tells the database, once, at a worker's start, what the worker's code says of itself: the statements of its
+handler, and its schedule. A schedule that the code has dropped is removed.
 
-Once, at a worker's start. A schedule that can't be made is said, and keeps no worker from working.
+A schedule that can't be made is said, and keeps no worker from working.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from postmill.client.failures import said_by_postmill
 from postmill.db.hot.outage import is_passing
 from postmill.model.events import Event
 from postmill.sql.catalog import statement
@@ -18,7 +20,17 @@ if TYPE_CHECKING:
     from postmill.engine.worker import QueueWorker
 
 
-async def declare_schedule(worker: QueueWorker, shared: SharedConnection) -> None:
+async def declare(worker: QueueWorker, shared: SharedConnection) -> None:
+    """Tell the database what the code of ``worker`` says. Raises temporary errors, and what refuses a
+    statement of its handler.
+    """
+    for said in worker.handler.declarations:
+        with said_by_postmill(said.queue):
+            await shared.fetchrow(said.text, *said.arguments)
+    await _declare_schedule(worker, shared)
+
+
+async def _declare_schedule(worker: QueueWorker, shared: SharedConnection) -> None:
     """Tell the database what the code of ``worker`` says of its schedule. Raises temporary errors only."""
     options, name = worker.handler.options, worker.handler.name
     arguments = (options.queue, name, options.schedule, options.timezone)

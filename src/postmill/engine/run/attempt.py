@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from postmill.client.sending import Statement
     from postmill.db.hot.handler_connections import HandlerConnection, HandlerConnections
+    from postmill.db.hot.shared_connection import SharedConnection
     from postmill.model.queue.message import Message
     from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
@@ -105,6 +106,10 @@ class Services(Protocol):
     @property
     def events(self) -> Events:
         """The worker's log."""
+
+    @property
+    def reads(self) -> SharedConnection:
+        """The worker's own connection, for short statements that only read: claims wait for them."""
 
     def transaction(self, attempt: Attempt) -> AbstractAsyncContextManager[HandlerConnection]:
         """A transaction that completes the attempt's message when it commits."""

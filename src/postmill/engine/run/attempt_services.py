@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from postmill.db.hot.handler_connections import HandlerConnection, HandlerConnections
+    from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Statements
     from postmill.model.queue.message import HeldMessages, Message
@@ -44,8 +45,10 @@ class AttemptServices:
         statements: Statements,
         held_messages: HeldMessages,
         events: Events,
+        reads: SharedConnection,
     ) -> None:
         self.worker_id = worker_id
+        self.reads = reads
         self.connections = connections
         self.events = events
         self._statements = statements

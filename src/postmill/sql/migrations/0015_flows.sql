@@ -143,3 +143,10 @@ create table postmill.held_tasks (
     held_at    timestamptz not null default clock_timestamp()
 );
 create index held_tasks_run on postmill.held_tasks (run_id);
+
+-- When the audit of runs is due, and how far it has come: one row, which is locked by the session that has the duty.
+create table postmill.flow_audit (
+    is_only boolean primary key default true check (is_only),
+    due_at  timestamptz not null default '-infinity',
+    run_id  bigint not null default 0
+);

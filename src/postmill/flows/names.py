@@ -1,0 +1,53 @@
+"""What flows and workflows share of a definition: their name, and the options of their worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from postmill.model.errors import InvalidFlow
+from postmill.model.queue.queue_name import RULE
+from postmill.model.queue.worker_options import options_from
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from postmill.model.queue.worker_options import WorkerOptions
+
+_NOT_OF_FLOWS = {
+    "batch": "A step is run one message at a time.",
+    "keep_results": "What a step gives is kept with its run.",
+    "on_success": "Messages of flows are deleted: their runs tell what was done.",
+    "on_invalid": "What a step can't be called with fails it.",
+    "on_dead": "A step without further attempts is told by its run. A step has an on_dead of its own.",
+    "schedule": "A flow's worker sends nothing.",
+    "timezone": "A flow's worker sends nothing.",
+}
+"""Why a worker's option can't be given."""
+
+
+def some_name(name: object, what: str) -> str:
+    """``name`` itself, when it is a text that is not empty; or :class:`InvalidFlow`."""
+    if isinstance(name, str) and name:
+        return name
+    raise InvalidFlow(f"{name!r} is not the name of {what}.", why="A name is a text that is not empty.")
+
+
+def flow_name(name: object) -> str:
+    """``name`` itself, or :class:`InvalidFlow`. A queue has it, unless ``queue=`` says otherwise."""
+    if isinstance(name, str) and RULE.fullmatch(name):
+        return name
+    raise InvalidFlow(
+        f"{name!r} is not a name that a flow can have.",
+        why="A name has 1 to 47 characters out of a-z, 0-9, _ and -; no - comes first or twice in a row.",
+        hint="Give another one with name=...",
+    )
+
+
+def flow_options(name: str, given: Mapping[str, Any]) -> WorkerOptions:
+    """The options of a flow's worker. Raises :class:`InvalidOption`, and :class:`InvalidFlow` for those that
+    mean nothing for a flow.
+    """
+    said = {option: value for option, value in given.items() if value is not None}
+    for option in said.keys() & _NOT_OF_FLOWS.keys():
+        raise InvalidFlow(f"The flow {name!r} has no option {option!r}.", why=_NOT_OF_FLOWS[option])
+    return options_from({"queue": name, **said})

@@ -1,0 +1,33 @@
+"""What runs are of: a flow, or a workflow, as far as its runs and steps need to know it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postmill.model.queue.worker_options import WorkerOptions
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Runnable(Generic[T_co]):
+    """A flow or a workflow whose runs give ``T_co``."""
+
+    name: str
+    kind: Literal["graph", "workflow"]
+    options: WorkerOptions
+    """How its worker runs."""
+    result_type: Any
+    """The annotation of what a run gives."""
+    decode_result: Callable[[str], Any]
+    """What a run gives, from its JSON text. Raises ``InvalidPayload`` for what does not fit."""
+
+    @property
+    def queue(self) -> str:
+        """Where its tasks go, unless a step says otherwise."""
+        return self.options.queue
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r})"

@@ -1,0 +1,359 @@
+"""What each call of a durable function's context does: what is recorded is returned, what is new is done and
+recorded. See :class:`postmill.flows.context.Durable` for what each of them means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from postmill.client.failures import said_by_postmill
+from postmill.db.hot.handler_connections import take_own_role
+from postmill.engine.run.verdicts import stems_from
+from postmill.flows.context import name_of
+from postmill.flows.run import Run
+from postmill.flows.running.checkpoints import Said, answers, arguments_of
+from postmill.flows.running.replay import Recorded, inputs_of
+from postmill.flows.running.run_settlings import AwaitedStep
+from postmill.flows.running.settlings import StepDropped
+from postmill.flows.running.step_attempts import StepPolicy, run_function
+from postmill.flows.startable import Startable
+from postmill.flows.supplied import call_function
+from postmill.handlers.context import Transaction
+from postmill.model.errors import Refused, StepFailed
+from postmill.model.queue.payload import to_json
+from postmill.model.queue.queue_name import QueueShape
+from postmill.service.service import new_task
+from postmill.sql.catalog import queue_statement, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+
+    from postmill.db.hot.handler_connections import HandlerConnection
+    from postmill.flows.context import Args, Kwargs, Work
+    from postmill.flows.running.checkpoints import Answer, Checkpoint
+    from postmill.flows.running.execution import Execution
+    from postmill.flows.running.replay import State
+    from postmill.flows.running.step_attempts import Result
+    from postmill.flows.signal import Signal
+    from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.threads import Threads
+
+    Decode = Callable[[str], Any]
+
+_inside: ContextVar[str | None] = ContextVar("postmill_step", default=None)
+"""The step whose function runs."""
+
+
+class NotWritten(Exception):
+    """A transaction's outcome was not written, so the transaction is rolled back."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class DurableRun:
+    """The context of one run while a worker has it."""
+
+    def __init__(self, execution: Execution, options: WorkerOptions, threads: Threads) -> None:
+        self.execution = execution
+        self.undoing: list[tuple[str, Callable[..., Any], Args, Kwargs]] = []
+        """What undoes the work so far, by the name of its step; the last one runs first."""
+        self._options = options
+        self._threads = threads
+        self._loop = asyncio.get_running_loop()
+        self._events = 0
+        self._sayings: set[asyncio.Task[Any]] = set()
+
+    @property
+    def run_id(self) -> int:
+        """See :class:`Durable`."""
+        return self.execution.loaded.run_id
+
+    def step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Work:
+        """See :class:`Durable`."""
+        return self.named_step(self.named(name), function, args, kwargs)
+
+    def map(
+        self,
+        name: str,
+        function: Callable[..., Any] | Startable[..., Any],
+        items: Sequence[Any],
+        max_concurrent: int | None,
+    ) -> Work:
+        """See :class:`Durable`."""
+        base = self.named(name)
+        if isinstance(function, Startable):
+            work = [self._run(f"{base}[{at}]", function, (item,), {}) for at, item in enumerate(items)]
+        else:
+            work = [self.named_step(f"{base}[{at}]", function, (item,), {}) for at, item in enumerate(items)]
+        return _gathered(work, max_concurrent)
+
+    def wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Work:
+        """See :class:`Durable`."""
+        return self._wait(self.named(name), signal, timeout_s)
+
+    def sleep(self, name: str, for_s: float) -> Work:
+        """See :class:`Durable`."""
+        return self._sleep(self.named(name), for_s)
+
+    def run(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Work:
+        """See :class:`Durable`."""
+        return self._run(self.named(name), other, args, kwargs)
+
+    def start(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Work:
+        """See :class:`Durable`."""
+        return self._start(self.named(name), other, args, kwargs)
+
+    def call(self, name: str, function: str, body: object) -> Work:
+        """See :class:`Durable`."""
+        return self.named_step(self.named(name), call_function, (function, body), {})
+
+    def transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Work:
+        """See :class:`Durable`."""
+        return self._transaction(self.named(name), function, args, kwargs)
+
+    def on_failure(self, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
+        """See :class:`Durable`."""
+        self.undoing.append((self.named(f"undo:{name_of(function)}"), function, args, kwargs))
+
+    def emit(self, name: str, value: object) -> None:
+        """See :class:`Durable`. What a step says is said again when the step is tried again."""
+        step, content = _inside.get(), to_json(value).decode()
+        if step is None:
+            self._events += 1
+            if self._events <= self.execution.loaded.events:
+                return
+        said = Said(self.execution.attempt.message, self.run_id, step, name, content)
+        self._on_loop(partial(self._say, said))
+
+    def patched(self, name: str) -> bool:
+        """See :class:`Durable`. The answer is written with the next statement: what is recorded after it is
+        never without it.
+        """
+        step = f"patched:{name}"
+        found = self.execution.find(step, None)
+        if found is not None:
+            return found.output == "true"
+        is_new = not self.execution.replay.is_behind
+        outcome = Recorded("completed", "true" if is_new else "false")
+        self.execution.replay.learn(step, outcome)
+        self._keep(new_task(self.execution.record(step, outcome)))
+        return is_new
+
+    def named(self, name: str) -> str:
+        """The name of the next step that is called so. Raises :class:`Refused` inside a step: in a replay it
+        is not run, and names would be counted otherwise.
+        """
+        inside = _inside.get()
+        if inside is not None:
+            raise Refused(
+                f"{name!r} can't be a step inside the step {inside!r}.",
+                why="A step that is recorded is not run again, and then this one would not be called.",
+                hint="Call the function itself, or make it a step of the workflow's function.",
+            )
+        return self.execution.replay.name(name)
+
+    async def said(self) -> None:
+        """Wait until all that was said is written, or can't be."""
+        while self._sayings:
+            await asyncio.wait(self._sayings)
+
+    async def named_step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        """A step whose name is taken already."""
+        policy, inputs = StepPolicy.of(function, self._options), inputs_of(args, kwargs)
+        found = self.execution.find(name, inputs)
+        if found is not None:
+            return _given(name, found, policy.decode)
+        with self.execution.working(), _step(name):
+            result = await policy.result(
+                lambda: run_function(function, args, dict(kwargs), self._threads), self._is_an_outage
+            )
+            stands = await self._kept(name, inputs, result)
+        return _given(name, stands, policy.decode, result)
+
+    async def _kept(self, name: str, inputs: str | None, result: Result) -> Recorded:
+        state: State = "failed" if result.output is None else "completed"
+        outcome = Recorded(state, result.output, inputs, result.reason)
+        return await self.execution.record(name, outcome, attempts=result.attempts)
+
+    async def _wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Any:
+        found = self.execution.find(name, None)
+        if found is None or found.state == "waiting":
+            found = await self._come(name, signal, timeout_s, 0.0 if found is None else found.waited_s)
+        return None if found.output is None else signal.decode(found.output)
+
+    async def _come(
+        self, name: str, signal: Signal[Any], timeout_s: float | None, waited_s: float
+    ) -> Recorded:
+        """The outcome of a wait: a signal that is there, the end of its time, or (later) whatever comes."""
+        sent = self.execution.replay.signal(signal.name, many=signal.many)
+        if sent is None and (timeout_s is None or waited_s < timeout_s):
+            await self.execution.wait_for(AwaitedStep(name, signal.name, timeout_s))
+        with self.execution.working():
+            if sent is None:
+                return await self.execution.record(name, Recorded("completed", reason="timed out"))
+            taken = Recorded("completed", sent.content)
+            return await self.execution.record(name, taken, signal_id=sent.signal_id)
+
+    async def _sleep(self, name: str, for_s: float) -> None:
+        found = self.execution.find(name, None)
+        if found is not None and found.state != "waiting":
+            return
+        if found is None or found.waited_s < for_s:
+            await self.execution.wait_for(AwaitedStep(name, None, for_s))
+        with self.execution.working():
+            await self.execution.record(name, Recorded("completed", "null"))
+
+    async def _run(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        content = bytes(other.encode(*args, **kwargs)).decode()
+        found = self.execution.find(name, inputs_of([content], {}))
+        if found is not None and found.state != "waiting":
+            return _given(name, found, other.decode_result)
+        if found is None:
+            await self._child(name, other, content, awaited=True)
+        await self.execution.wait_for(AwaitedStep(name))
+
+    async def _start(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        content = bytes(other.encode(*args, **kwargs)).decode()
+        inputs = inputs_of([content], {})
+        found = self.execution.find(name, inputs)
+        if found is None:
+            with self.execution.working():
+                child = await self._child(name, other, content, awaited=False)
+                found = await self.execution.record(name, Recorded("completed", str(child), inputs))
+        return Run(int(found.output or 0), other)
+
+    async def _child(self, name: str, other: Startable[..., Any], content: str, *, awaited: bool) -> int:
+        """The run that a step starts, or has started before a crash."""
+        loaded, inputs = self.execution.loaded, inputs_of([content], {})
+        arguments = (loaded.run_id, loaded.wake, name, other.name, content, awaited, inputs)
+        with self.execution.working():
+            with said_by_postmill():
+                row = await self.execution.shared.fetchrow(statement("run_start_child"), *arguments)
+            if row["child"] is None:
+                self.execution.stop(StepDropped("its run does not run any more"))
+        child: int = row["child"]
+        return child
+
+    async def _transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        policy, inputs = StepPolicy.of(function, self._options), inputs_of(args, kwargs)
+        found = self.execution.find(name, inputs)
+        if found is not None:
+            return _given(name, found, policy.decode)
+        written: list[Checkpoint] = []
+
+        async def once() -> Any:
+            written.clear()
+            connections = self.execution.attempt.services.connections
+            landed = partial(self._is_recorded, name)
+            async with connections.transaction(self.execution.attempt.lost_connection, landed) as lent:
+                returned = await run_function(
+                    function, (Transaction(lent), *args), dict(kwargs), self._threads
+                )
+                result = policy.kept(returned, 1)
+                if result.error is not None:
+                    raise result.error
+                await take_own_role(lent)
+                outcome = Recorded("completed", result.output, inputs)
+                written.append(self.execution.checkpoint(name, outcome, 1))
+                await self._write_within(lent, written[0])
+            return returned
+
+        with self.execution.working(), _step(name):
+            try:
+                result = await policy.result(once, self._passes)
+            except NotWritten as other:
+                stands = self.execution.accept(written[0], other.answer)
+                return _given(name, stands, policy.decode)
+            if result.error is not None:
+                return _given(name, await self._kept(name, inputs, result), policy.decode, result)
+            self.execution.replay.learn(name, written[0].outcome)
+        return result.value
+
+    async def _write_within(self, lent: HandlerConnection, checkpoint: Checkpoint) -> None:
+        """Write it in the step's own transaction. Raises :class:`NotWritten` where the run does not go on."""
+        text = queue_statement("run_checkpoint", QueueShape(self.execution.attempt.message.queue, 0))
+        answer = answers(await lent.fetch(text, *arguments_of([checkpoint])), 1)[0]
+        if not answer.written or not answer.goes_on:
+            raise NotWritten(answer)
+
+    async def _is_recorded(self, name: str, lent: HandlerConnection) -> bool:
+        """Whether the commit of a step was done."""
+        loaded = self.execution.loaded
+        rows = await lent.fetch(statement("run_load"), [loaded.run_id], [loaded.wake])
+        return any(name in (row["steps"] or ()) for row in rows)
+
+    def _is_an_outage(self, error: BaseException) -> bool:
+        """Whether a step ended because a connection was lost: no attempt of its own failed."""
+        outage = self.execution.attempt.outage
+        return outage is not None and stems_from(error, outage)
+
+    def _passes(self, error: BaseException) -> bool:
+        return isinstance(error, NotWritten) or self._is_an_outage(error)
+
+    async def _say(self, said: Said) -> None:
+        await self.execution.checkpoints.say(said, self.execution.shared)
+
+    def _keep(self, task: asyncio.Task[Any]) -> None:
+        self._sayings.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._sayings.discard(task)
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self.execution.refused = self.execution.refused or error
+
+    def _on_loop(self, work: Callable[[], Awaitable[Any]]) -> None:
+        """Begin ``work`` on the event loop, also from a step's thread."""
+
+        def begin() -> None:
+            self._keep(new_task(work()))  # type: ignore[arg-type]
+
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if here:
+            begin()
+        else:
+            self._loop.call_soon_threadsafe(begin)
+
+
+@contextmanager
+def _step(name: str) -> Iterator[None]:
+    token = _inside.set(name)
+    try:
+        yield
+    finally:
+        _inside.reset(token)
+
+
+def _given(name: str, found: Recorded, decode: Decode, result: Result | None = None) -> Any:
+    """What a step gives: its output, or its failure. Of a step that has just run its own value."""
+    if found.state == "failed":
+        raise StepFailed(name, found.reason or "") from (None if result is None else result.error)
+    if result is not None and result.output == found.output:
+        return result.value
+    return decode(found.output or "null")
+
+
+async def _gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:
+    """The results of ``work``, in order; at most ``max_concurrent`` at a time. Raises the failure of the first
+    one in order, once all have ended: a replay raises the same.
+    """
+    places = asyncio.Semaphore(max_concurrent or max(1, len(work)))
+
+    async def one(each: Any) -> Any:
+        async with places:
+            return await each
+
+    results = await asyncio.gather(*map(one, work), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return list(results)

@@ -1,0 +1,42 @@
+-- Tasks that were claimed and can't run now, their messages deleted by token in the same statement: holds them until
+-- the run is resumed (`paused`), or a program with the step says that it has it (`version`). A run that was resumed
+-- meanwhile has its task sent again at once; of one that has ended nothing is kept. Returns how many are held.
+-- Called by the statement step_hold. Lock order: queue rows (by the caller), runs by run_id, held_tasks, the queue.
+-- Errors: PM005 the transaction's isolation; those of _send_tasks.
+create or replace function postmill._hold_tasks(
+    queue text, run_ids bigint[], steps text[], items integer[], messages jsonb[], whys text[]
+) returns integer
+language plpgsql volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+    again jsonb[];
+    held  integer;
+begin
+    perform postmill._check_isolation();
+    perform from postmill.runs as run where run.run_id = any (run_ids) order by run.run_id for no key update;
+    select array_agg(t.message) into again
+      from unnest(run_ids, messages, whys) as t (run_id, message, why)
+      join postmill.runs as run on run.run_id = t.run_id
+     where t.why = 'paused' and run.state in ('running', 'waiting', 'undoing');
+    insert into postmill.held_tasks (run_id, step, item, queue_name, message, why)
+    select t.run_id, t.step, t.item, queue, t.message, t.why
+      from unnest(run_ids, steps, items, messages, whys) as t (run_id, step, item, message, why)
+      join postmill.runs as run on run.run_id = t.run_id
+     where case when t.why = 'paused' then run.state = 'paused'
+                else run.state in ('running', 'waiting', 'paused', 'undoing') end;
+    get diagnostics held = row_count;
+    if again is not null then
+        perform postmill._send_tasks(
+            array_fill(queue, array[cardinality(again)]), array_fill(clock_timestamp(), array[cardinality(again)]),
+            again, array_fill(null::integer, array[cardinality(again)]));
+    end if;
+    return held;
+end
+$$;

@@ -1,0 +1,15 @@
+-- Drop messages of flows for which there is nothing to do: their run has ended, the step has, they are stale or forged.
+-- Called by: the settling of such tasks. $1 to $5 as in the parts tokens and settled_claims. Returns the ids that it
+-- really dropped. Lock order: queue rows by msg_id, postmill.claims. Errors: none of its own.
+with
+--+ tokens
+gone as (
+    delete from {queue} as q
+--+ still_held
+    returning q.msg_id
+),
+--+ settled_claims
+done as (
+    select array_agg(msg_id) as ids from gone
+)
+select coalesce(ids, '{}') as settled from done
