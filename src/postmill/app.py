@@ -82,21 +82,21 @@ def run_workers(
     """Run the workers and flows named ``module:name`` in this process until it is told to stop.
 
     The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
-    project's own Postgres when no address is given. ``on_drain`` is told how many messages still run:
-    at each request to stop, and every second until none does. ``on_database`` is told where they run before
-    they do. ``probe`` is the host and port of the HTTP probe. Raises ``InvalidHandler`` for a bad target, and
-    what :func:`connection` raises.
+    project's own Postgres when no address is given. ``on_drain`` is told how many messages still run: at each
+    request to stop, and every second until none does. ``on_database`` is told where they run before they do.
+    ``probe``: host and port of the HTTP probe. Raises ``InvalidHandler``, and what :func:`connection` raises.
     """
-    from postmill.flows.running.keeper import keepers  # noqa: PLC0415 - settings alone need no engine
+    from postmill.flows.running.graph_handler import of_all_queues  # noqa: PLC0415 - settings need no engine
+    from postmill.flows.running.keeper import keepers  # noqa: PLC0415
     from postmill.handlers import load  # noqa: PLC0415
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
     from postmill.scheduler.process import SERVICES  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
-    workers = [load(target) for target in targets]
+    workers = of_all_queues([load(target) for target in targets])
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    services = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
-    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=services)
+    beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
+    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=beside)
 
 
 def run_schedules(
@@ -291,7 +291,9 @@ def _serving_process(
     keys: ProjectKeys,
     readiness: Readiness,
 ) -> ServingProcess:
+    from postmill.client.targets import async_executor  # noqa: PLC0415
     from postmill.gateway.application import Gateway  # noqa: PLC0415
+    from postmill.gateway.flows import Flows  # noqa: PLC0415
     from postmill.gateway.serving_process import ServingProcess  # noqa: PLC0415
     from postmill.gateway.trust import Trust  # noqa: PLC0415
 
@@ -302,7 +304,12 @@ def _serving_process(
     process = ServingProcess(
         host,
         Gateway(
-            host, trust, max_body_bytes=_most_bytes(settings), readiness=readiness, identity=how.identity
+            host,
+            trust,
+            max_body_bytes=_most_bytes(settings),
+            readiness=readiness,
+            identity=how.identity,
+            flows=None if where is None else Flows(async_executor(where.url), trust),
         ),
         server,
         trust,

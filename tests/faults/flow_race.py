@@ -229,7 +229,7 @@ class Settler:
         places.append([each.get("item") for each in messages])
         arguments: list[Any] = [*token, *claims]
         if name == "step_settle":
-            arguments += [*places, [json.dumps(answer) for _, answer in pairs]]
+            arguments += [QUEUE, *places, [json.dumps(answer) for _, answer in pairs]]
         else:
             many, reasons = len(pairs), [answer.reason for _, answer in pairs]
             failure = [[1] * many, ["error"] * many, [None] * many, reasons, [None] * many, [0.0] * many]
@@ -265,9 +265,9 @@ def settle(race: FlowRace) -> None:
             settler = settler or Settler(race)
             if not settler.turn():
                 time.sleep(0.003)
-        except psycopg.errors.DeadlockDetected:
-            raise
         except psycopg.OperationalError:
+            if settler is not None and not settler.db.closed:
+                raise  # it was not ended, but refused
             race.killed += 1
             settler = None
 

@@ -1,4 +1,6 @@
-"""Durable functions on a real worker: what is recorded is returned, what waits holds no slot, what fails says so."""
+"""Durable functions on a real worker: what is recorded is returned, what waits holds no slot, what fails says
+so.
+"""
 
 from __future__ import annotations
 
@@ -165,7 +167,7 @@ said: Signal[str] = Signal("said", str, many=True)
 
 
 @workflow
-async def approval(ctx: Ctx, timeout: float = 0.0) -> Any:  # noqa: ASYNC109 - of the wait
+async def approval(ctx: Ctx, timeout: float = 0.0) -> Any:
     await ctx.step(double, 1)
     if timeout:
         return await ctx.wait(approved, timeout=timeout)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill import Context  # noqa: TC001 - a step's annotations are read
 from postmill.flows.flow import Flow
+from postmill.flows.running.graph_handler import of_all_queues
 from postmill.flows.steps import each
 from postmill.model.errors import KeyConflict, NotFound, Refused, RunFailed
 from postmill.model.events import Event
@@ -358,10 +361,9 @@ async def test_a_flow_that_no_program_has_can_not_be_started(adb: asyncpg.Connec
 async def test_the_context_of_a_step_refuses_what_would_end_it_early(
     database_url: str, adb: asyncpg.Connection
 ) -> None:
-    from postmill import Context
-
     flow, told = Flow("contexts", input=int), []
 
+    @flow.step
     async def tries(ctx: Context, n: int = flow.input) -> int:
         async with ctx.db as connection:
             n += await connection.fetchval("select 1")
@@ -371,11 +373,52 @@ async def test_the_context_of_a_step_refuses_what_would_end_it_early(
             told.append(str(caught.value))
         return n
 
-    tries.__annotations__ = {"ctx": Context, "n": int, "return": int}
-    flow.step(tries)
     async with running(database_url, flow.handler()):
         assert await result_of(flow, 1, adb) == {"tries": 2}
     assert len(told) == 2
+
+
+async def test_a_run_that_fails_undoes_its_steps(database_url: str, adb: asyncpg.Connection) -> None:
+    flow = Flow("undoing", input=int, retry=NOW)
+    undone: list[Any] = []
+
+    async def release(room: Site) -> None:
+        undone.append(room)
+
+    def refund(amount: int) -> None:
+        undone.append(amount)
+        if undone.count(amount) < 2:
+            raise OSError("not yet")
+
+    async def impossible(_text: str) -> None:
+        raise Dead("it was sent")
+
+    @flow.step(compensate=release)
+    async def reserve(n: int = flow.input) -> Site:
+        return Site("room", n)
+
+    @flow.step(compensate=refund, after=[reserve])
+    async def charge(n: int = flow.input) -> int:
+        return n * 100
+
+    @flow.step(compensate=impossible, after=[charge])
+    async def tell(n: int = flow.input) -> str:
+        return "sent"
+
+    @flow.step(after=[tell])
+    async def fails(n: int = flow.input) -> int:
+        raise Dead("no")
+
+    async with running(database_url, flow.handler()) as worker:
+        error = await failure_of(flow, 7, adb)
+        assert error.culprit == "fails"
+        assert undone == [700, 700, Site("room", 7)]
+        rows = await adb.fetch("select step, reason, undone_at from postmill.steps order by step")
+        found = {row["step"]: (row["reason"], row["undone_at"] is not None) for row in rows}
+        assert found["charge"] == found["reserve"] == (None, True)
+        assert found["tell"] == ("not undone: it was sent", False)
+        await worker.let_go()
+        assert await worker.account("undoing") == {"queue": 0, "archive": 0, "dead": 0, "claims": 0}
 
 
 async def test_a_step_that_is_another_flow(database_url: str, adb: asyncpg.Connection) -> None:
@@ -410,3 +453,37 @@ async def test_a_sleep_ends_by_itself(database_url: str, adb: asyncpg.Connection
 
     async with running(database_url, flow.handler()):
         assert await result_of(flow, 1, adb) == {"woke": 1}
+
+
+async def test_a_step_may_have_a_queue_of_its_own(database_url: str, adb: asyncpg.Connection) -> None:
+    flow, at = Flow("parted", input=int), []
+
+    @flow.step(queue="elsewhere")
+    async def far(ctx: Context, n: int = flow.input) -> int:
+        at.append(ctx.queue)
+        return n
+
+    @flow.step
+    async def near(ctx: Context, n: int = far.out) -> int:
+        at.append(ctx.queue)
+        return n
+
+    handlers = of_all_queues([flow.handler()])
+    async with running(database_url, *handlers) as worker:
+        assert await result_of(flow, 1, adb) == {"near": 1}
+        assert [each.handler.options.queue for each in worker.engine.workers] == ["parted", "elsewhere"]
+    assert at == ["elsewhere", "parted"]
+
+
+async def test_a_step_may_run_in_a_process_of_its_own(database_url: str, adb: asyncpg.Connection) -> None:
+    async with running(database_url, isolated.handler()):
+        found = await result_of(isolated, 1, adb)
+    assert found["apart"] != os.getpid()
+
+
+isolated = Flow("isolated", input=int)
+
+
+@isolated.step(executor="process")
+def apart(n: int = isolated.input) -> int:
+    return os.getpid() if n else 0

@@ -1,4 +1,4 @@
-"""A flow in the database and a worker's part in it, played by hand: tasks are taken and settled one by one."""
+"""A flow in the database, and a worker's part in it by hand: tasks are taken and settled one by one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def map_over(name: str, source: str, *needs: str, **more: Any) -> dict[str, Any]
     return step(name, source, *needs, kind="map", over={"of": source, "path": []}, **more)
 
 
-def register(db: Database, *steps: dict[str, Any], flow: str = QUEUE, kind: str = "graph", **chosen: Any) -> int:
+def register(
+    db: Database, *steps: dict[str, Any], flow: str = QUEUE, kind: str = "graph", **chosen: Any
+) -> int:
     """Write the flow down; its queue has its name."""
     number: int = value(
         db,
@@ -40,7 +42,11 @@ def start(db: Database, given: Any = None, flow: str = QUEUE, **options: Any) ->
     """Start a run and return its id."""
     names = "".join(f", {name} => ${place}" for place, name in enumerate(options, 3))
     run: int = value(
-        db, f"select postmill.start_flow($1, $2::text::jsonb{names})", flow, json.dumps(given), *options.values()
+        db,
+        f"select postmill.start_flow($1, $2::text::jsonb{names})",
+        flow,
+        json.dumps(given),
+        *options.values(),
     )
     return run
 
@@ -54,6 +60,12 @@ def take(db: Database, queue: str = QUEUE) -> list[dict[str, Any]]:
     """Take every message out of the queue, as a settlement does."""
     taken = rows(db, f'delete from pgmq."q_{queue}" returning msg_id, message')
     return [each["message"] for each in sorted(taken, key=lambda each: each["msg_id"])]
+
+
+def take_one(db: Database, queue: str = QUEUE) -> dict[str, Any]:
+    """Take the only message out of the queue."""
+    (task,) = take(db, queue)
+    return task
 
 
 def settle(db: Database, task: dict[str, Any], output: Any = None) -> None:
@@ -106,7 +118,10 @@ def steps(db: Database, run: int) -> dict[str, str]:
 def outputs(db: Database, run: int) -> dict[str, Any]:
     """What each completed step has given."""
     found = rows(
-        db, "select step, postmill._output(s) as output from postmill.steps s where run_id = $1 and state = 'completed'", run
+        db,
+        "select step, postmill._output(s) as output from postmill.steps s"
+        " where run_id = $1 and state = 'completed'",
+        run,
     )
     return {each["step"]: each["output"] for each in found}
 

@@ -16,7 +16,7 @@ from tests.sql.flow_scene import (
     state,
     step,
     steps,
-    take,
+    take_one,
     tasks,
 )
 
@@ -31,7 +31,9 @@ def done(db: Database) -> int:
 
 
 def fork(db: Database, run: int, **options: object) -> int:
-    given = {name: json.dumps(each) if name in {"input", "outputs"} else each for name, each in options.items()}
+    given = {
+        name: json.dumps(each) if name in {"input", "outputs"} else each for name, each in options.items()
+    }
     named = "".join(
         f", {name} => ${place}" + ("::text::jsonb" if name in {"input", "outputs"} else "")
         for place, name in enumerate(given, 2)
@@ -42,10 +44,17 @@ def fork(db: Database, run: int, **options: object) -> int:
 def test_a_fork_begins_at_its_step_and_has_the_rest(db: Database) -> None:
     run = done(db)
     forked = fork(db, run, step="sum", input={"n": 2})
-    assert steps(db, forked) == {"list": "completed", "other": "completed", "each": "completed", "sum": "started"}
+    assert steps(db, forked) == {
+        "list": "completed",
+        "other": "completed",
+        "each": "completed",
+        "sum": "started",
+    }
     assert outputs(db, forked) == {"list": ["x", "y"], "other": "other", "each": ["x", "y"]}
     assert tasks(db) == [{"run": forked, "step": "sum"}]
-    found = row(db, "select input, tags, priority, key, forked_from from postmill.runs where run_id = $1", forked)
+    found = row(
+        db, "select input, tags, priority, key, forked_from from postmill.runs where run_id = $1", forked
+    )
     assert found == {"input": {"n": 2}, "tags": ["eu"], "priority": 7, "key": None, "forked_from": run}
     finish(db)
     assert (state(db, forked), state(db, run)) == ("completed", "completed")
@@ -102,7 +111,9 @@ def test_a_deadline_is_as_far_away_as_it_was(db: Database) -> None:
     register(db, step("a"))
     run = start(db, deadline="2 hours")
     forked = fork(db, run)
-    left = "select round(extract(epoch from deadline - started_at)) from postmill.runs where run_id = any ($1)"
+    left = (
+        "select round(extract(epoch from deadline - started_at)) from postmill.runs where run_id = any ($1)"
+    )
     assert column(db, left, [run, forked]) == [7200, 7200]
 
 
@@ -116,6 +127,6 @@ def test_refuses_a_step_that_the_run_does_not_have(db: Database, wrong: dict[str
 def test_a_fork_of_a_run_that_goes_on_takes_nothing_from_it(db: Database) -> None:
     register(db, step("a"), step("b", "a"))
     run = start(db)
-    settle(db, *take(db))
+    settle(db, take_one(db))
     forked = fork(db, run, step="b")
     assert tasks(db) == [{"run": run, "step": "b"}, {"run": forked, "step": "b"}]

@@ -21,6 +21,7 @@ from tests.sql.flow_scene import (
     state,
     step,
     take,
+    take_one,
     tasks,
 )
 
@@ -50,7 +51,7 @@ def test_a_purge_leaves_runs_whose_task_has_ended(db: Database) -> None:
     """A message that is doubled or forged is no reason to cancel a run."""
     register(db, step("a"), step("b", "a", kind="wait", signal="s"))
     run = start(db)
-    settle(db, *take(db))
+    settle(db, take_one(db))
     db.execute(b"select postmill.send('shop', $1::text::jsonb)", [f'{{"run": {run}, "step": "a"}}'])
     assert value(db, "select postmill.purge_queue('shop')") == 1
     assert state(db, run) == "running"
@@ -90,8 +91,8 @@ def test_a_queue_whose_runs_have_ended_is_dropped(db: Database) -> None:
 def test_a_drop_waits_for_a_settlement_that_holds_the_run_and_wants_the_table(
     db: Database, connect: Callable[[], Database]
 ) -> None:
-    """Runs locked first, then the table: a settlement of another queue that held the run and sent here, and the
-    drop, waited for each other.
+    """A settlement of another queue held the run and sent here: it and the drop, which had locked the table,
+    waited for each other.
     """
     register(db, step("a"), step("b", "a"), a={"queue": "other"})
     run = start(db)
@@ -119,13 +120,18 @@ def test_a_run_whose_message_was_deleted_elsewhere_fails(db: Database, kind: str
     if kind != "a step":
         for task in take(db):
             settle(db, task, [1, 2, 3])
-        settle(db, *[task for task in tasks(db) if task["run"] == fine][:1], 1)
-        db.execute(b"delete from pgmq.q_shop where message @> $1::text::jsonb", [f'{{"run": {fine}, "item": 0}}'])
+        settle(db, next(task for task in tasks(db) if task["run"] == fine), 1)
+        db.execute(
+            b"delete from pgmq.q_shop where message @> $1::text::jsonb", [f'{{"run": {fine}, "item": 0}}']
+        )
     sweep(db)
     assert (state(db, run), state(db, fine)) == ("running", "running")
     lost = f'{{"run": {run}, "step": "a"}}'
-    db.execute(b"delete from pgmq.q_shop where msg_id = "
-               b"(select min(msg_id) from pgmq.q_shop where message @> $1::text::jsonb)", [lost])
+    db.execute(
+        b"delete from pgmq.q_shop where msg_id = "
+        b"(select min(msg_id) from pgmq.q_shop where message @> $1::text::jsonb)",
+        [lost],
+    )
     sweep(db)
     assert (state(db, run), state(db, fine)) == ("failed", "running")
     found = run_of(db, run)
@@ -155,7 +161,9 @@ def test_what_waits_or_is_held_is_not_lost(db: Database) -> None:
 def test_a_step_that_waits_for_another_run_is_not_lost(db: Database) -> None:
     register(db, step("sub", kind="run"))
     child, parent = make(db, "running", flow="child"), start(db)
-    db.execute(b"update postmill.runs set parent_run = $1, parent_step = 'sub' where run_id = $2", [parent, child])
+    db.execute(
+        b"update postmill.runs set parent_run = $1, parent_step = 'sub' where run_id = $2", [parent, child]
+    )
     take(db)
     db.execute(b"select postmill.send('child', $1::text::jsonb)", [f'{{"run": {child}, "step": "a"}}'])
     sweep(db)

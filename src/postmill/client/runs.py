@@ -181,6 +181,11 @@ class AsyncRuns:
     def __init__(self, executor: AsyncExecutor) -> None:
         self._executor = executor
 
+    @property
+    def executor(self) -> AsyncExecutor:
+        """What runs the client's statements."""
+        return self._executor
+
     async def start(self, flow: str, input: object = None, **options: Unpack[StartOptions]) -> int:  # noqa: A002
         """Start a run of the flow of this name; returns the run's id. ``input``: None is the empty object.
 

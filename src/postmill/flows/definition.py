@@ -41,11 +41,11 @@ class Signature:
     """The parameter that takes the context."""
 
 
-def read_signature(name: str, function: Callable[..., Any]) -> Signature:
+def read_signature(name: str, function: Any) -> Signature:
     """The signature of a step's function; each parameter is filled by a marker, by its own default, or with
     the context.
     """
-    if inspect.isclass(function) or not inspect.isroutine(called(function)):
+    if not callable(function) or inspect.isclass(function):
         raise InvalidFlow(f"{function!r} is no function.", hint="Decorate a function: @flow.step")
     if inspect.isgeneratorfunction(called(function)) or inspect.isasyncgenfunction(called(function)):
         raise InvalidFlow(

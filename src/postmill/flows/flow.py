@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Un
 import msgspec
 
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
-from postmill.flows.names import flow_name, flow_options, some_name
+from postmill.flows.names import defining_module, flow_name, flow_options, some_name
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
 from postmill.flows.step_options import (
@@ -115,6 +115,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         """
         self.name = flow_name(name)
         self.options = flow_options(name, {"retry": retry, "timeout": timeout, "queue": queue, **options})
+        self.module = defining_module()
         self.input_type: Any = input
         self.decode_input = decoder(input)
         self.result_type = dict[str, Any]

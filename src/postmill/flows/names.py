@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.errors import InvalidFlow
@@ -24,6 +25,9 @@ _NOT_OF_FLOWS = {
 }
 """Why a worker's option can't be given."""
 
+_BETWEEN = frozenset({"postmill", "typing"})
+"""Packages whose frames lie between a definition and this module: ``Flow[Site](...)`` is called by typing."""
+
 
 def some_name(name: object, what: str) -> str:
     """``name`` itself, when it is a text that is not empty; or :class:`InvalidFlow`."""
@@ -41,6 +45,14 @@ def flow_name(name: object) -> str:
         why="A name has 1 to 47 characters out of a-z, 0-9, _ and -; no - comes first or twice in a row.",
         hint="Give another one with name=...",
     )
+
+
+def defining_module() -> str:
+    """The name of the module whose code makes the flow that is being made now."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
+        frame = frame.f_back
+    return "" if frame is None else str(frame.f_globals.get("__name__", ""))
 
 
 def flow_options(name: str, given: Mapping[str, Any]) -> WorkerOptions:

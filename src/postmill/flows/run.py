@@ -1,4 +1,4 @@
-"""``Run``: the handle of a run, for whoever has started it."""
+"""``Run``: the handle of a run, for the code that has started it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from postmill.client.awaited import UNSET, timeout_s
+from postmill.flows.event_stream import EventStream
 from postmill.handlers.invokers import decoder
 from postmill.handlers.sender import sender
 from postmill.model.errors import ResultTimedOut, RunCancelled, RunFailed
@@ -72,6 +73,12 @@ class Run(Generic[R]):
             text = await client.runs.output(self.run_id, step.name)
         value: T = decoder(step.output_type)(text)
         return value
+
+    def events(self, position: str | None = None) -> EventStream:
+        """What happens to it: ``async for event in run.events()``, until it has ended. ``position``: go on
+        where a stream before was: its ``position``.
+        """
+        return EventStream(self._client, self.run_id, position)
 
     async def cancel(self, reason: str | None = None) -> bool:
         """End it as cancelled, with what it has started; what it has done is not undone. A step that runs

@@ -17,8 +17,12 @@ class Runnable(Generic[T_co]):
 
     name: str
     kind: Literal["graph", "workflow"]
+    module: str
+    """Where it was defined. One that a module has imported, to start it, is not its own."""
     options: WorkerOptions
     """How its worker runs."""
+    deadline_s: float | None = None
+    """Seconds after which a run that has not ended fails, unless its start says otherwise."""
     result_type: Any
     """The annotation of what a run gives."""
     decode_result: Callable[[str], Any]

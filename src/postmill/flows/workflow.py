@@ -109,10 +109,10 @@ class Workflow(Startable[P, T_co]):
     ) -> None:
         """Raises :class:`InvalidFlow` for a function that no run could call."""
         self.name = flow_name(name or getattr(function, "__name__", ""))
+        self.module = getattr(function, "__module__", "")
         self.function: Callable[..., Awaitable[Any]] = function
         self.options = flow_options(self.name, options)
         self.deadline_s = None if deadline is None else seconds(deadline, "deadline")
-        """Seconds after which a run that has not ended fails, unless its start says otherwise."""
         self._signature = _signature(self.name, function)
         hints = annotations_of(self.name, function, self._signature.parameters.values())
         self.input_types = hints

@@ -248,8 +248,8 @@ class RunFailed(PostmillError):
 
 
 class StepFailed(PostmillError):
-    """A step of a workflow has failed for good. ``step``: its name; ``reason``: why. The function may catch it;
-    when it runs again, the step raises the same.
+    """A step of a workflow has failed for good. ``step``: its name; ``reason``: why. The function may catch
+    it; when it runs again, the step raises the same.
     """
 
     code = "step-failed"

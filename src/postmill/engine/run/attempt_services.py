@@ -42,10 +42,10 @@ class AttemptServices:
         self,
         worker_id: UUID,
         connections: HandlerConnections,
+        reads: SharedConnection,
         statements: Statements,
         held_messages: HeldMessages,
         events: Events,
-        reads: SharedConnection,
     ) -> None:
         self.worker_id = worker_id
         self.reads = reads

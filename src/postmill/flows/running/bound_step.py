@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.running.step_context import StepContext
-from postmill.handlers.invokers import decoder, invoker_by_name
-from postmill.handlers.signature import Arguments
+from postmill.handlers.invokers import decoder, invoker_by_name, invoker_for
+from postmill.handlers.signature import Arguments, Signature
 from postmill.model.errors import InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
 from postmill.model.queue.payload import to_json
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     import msgspec
 
     from postmill.flows.steps import Step
+    from postmill.handlers.invokers import Invoker
     from postmill.model.queue.worker_options import WorkerOptions
 
 MAX_OUTPUT_BYTES = 1024 * 1024
 """The largest output of a step, as JSON. 1 MiB: outputs are read again by each step that needs them, and a
 run's page shows them. What is larger belongs into a table or a file, and its address into the output.
 """
+
+
+def _undoing(function: Callable[[Any], object], options: WorkerOptions) -> Invoker:
+    return invoker_for(function, Signature(Any, wants_context=False), replace(options, executor="inline"))
 
 
 class BoundStep:
@@ -42,6 +47,10 @@ class BoundStep:
         self._decoders = {name: decoder(step.input_types.get(name, Any)) for name in reads}
         own_options = replace(options, executor=step.executor)
         self.call = invoker_by_name(function, own_options, step.context_parameter, StepContext)
+        self.decode_output = decoder(step.output_type)
+        """What it has given, from its JSON."""
+        self.undo = None if step.compensate is None else _undoing(step.compensate, options)
+        """The call that undoes it, given its output; None: there is none."""
 
     def takes(self, kind: str, values: Mapping[str, msgspec.Raw]) -> bool:
         """Whether it can be called with what a version of the flow gives to its step of this name."""
@@ -71,3 +80,9 @@ class BoundStep:
                 f" {MAX_OUTPUT_BYTES:,} are kept: store it elsewhere and return its address"
             )
         return data.decode()
+
+    def close(self) -> None:
+        """End its threads and processes."""
+        for invoker in (self.call, self.undo):
+            if invoker is not None:
+                invoker.close()

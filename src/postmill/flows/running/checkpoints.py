@@ -75,8 +75,8 @@ def arguments_of(checkpoints: Sequence[Checkpoint]) -> tuple[Any, ...]:
     return (
         array_literal(each.message.msg_id for each in checkpoints),
         array_literal(each.message.read_ct for each in checkpoints),
-        [each.run_id for each in checkpoints],
-        [each.wake for each in checkpoints],
+        array_literal(each.run_id for each in checkpoints),
+        array_literal(each.wake for each in checkpoints),
         [each.step for each in checkpoints],
         [each.outcome.state for each in checkpoints],
         [each.outcome.output for each in checkpoints],

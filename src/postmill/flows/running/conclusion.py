@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run.verdicts import stems_from
@@ -9,6 +10,7 @@ from postmill.flows.running.execution import Stopped
 from postmill.flows.running.run_settlings import RunEnded
 from postmill.flows.running.settlings import StepDropped
 from postmill.flows.running.step_attempts import failure_reason, output_of
+from postmill.flows.running.together import once_up
 from postmill.model.errors import InvalidPayload, LeaseLost, StepFailed
 from postmill.model.queue.outcome import Retry, Snooze
 from postmill.sql.catalog import statement
@@ -63,7 +65,7 @@ async def _failed(run: DurableRun, error: BaseException) -> Stop | RunEnded:
     if not run.undoing:
         return RunEnded("failed", reason=reason, culprit=culprit)
     arguments = (execution.loaded.run_id, execution.loaded.wake, reason, culprit)
-    row = await execution.shared.fetchrow(statement("run_begin_undo"), *arguments)
+    row = await once_up(partial(execution.shared.fetchrow, statement("run_begin_undo"), *arguments))
     if not row["begun"]:
         return StepDropped("its run does not run any more")
     return await _undo(run, reason, culprit)

@@ -5,7 +5,6 @@ recorded. See :class:`postmill.flows.context.Durable` for what each of them mean
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
 from postmill.flows.running.settlings import StepDropped
 from postmill.flows.running.step_attempts import StepPolicy, run_function
+from postmill.flows.running.together import once_up
 from postmill.flows.startable import Startable
 from postmill.flows.supplied import call_function
 from postmill.handlers.context import Transaction
@@ -30,7 +30,7 @@ from postmill.service.service import new_task
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from postmill.db.hot.handler_connections import HandlerConnection
     from postmill.flows.context import Args, Kwargs, Work
@@ -65,6 +65,7 @@ class DurableRun:
         """What undoes the work so far, by the name of its step; the last one runs first."""
         self._options = options
         self._threads = threads
+        self._policies: dict[Callable[..., Any], StepPolicy] = {}
         self._loop = asyncio.get_running_loop()
         self._events = 0
         self._sayings: set[asyncio.Task[Any]] = set()
@@ -165,16 +166,25 @@ class DurableRun:
 
     async def named_step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         """A step whose name is taken already."""
-        policy, inputs = StepPolicy.of(function, self._options), inputs_of(args, kwargs)
+        policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
         found = self.execution.find(name, inputs)
         if found is not None:
             return _given(name, found, policy.decode)
-        with self.execution.working(), _step(name):
-            result = await policy.result(
-                lambda: run_function(function, args, dict(kwargs), self._threads), self._is_an_outage
-            )
+        call = partial(run_function, function, args, kwargs, self._threads)
+        with self.execution:
+            inside = _inside.set(name)
+            try:
+                result = await policy.result(call, self._is_an_outage)
+            finally:
+                _inside.reset(inside)
             stands = await self._kept(name, inputs, result)
         return _given(name, stands, policy.decode, result)
+
+    def _policy_of(self, function: Callable[..., Any]) -> StepPolicy:
+        found = self._policies.get(function)
+        if found is None:
+            found = self._policies[function] = StepPolicy.of(function, self._options)
+        return found
 
     async def _kept(self, name: str, inputs: str | None, result: Result) -> Recorded:
         state: State = "failed" if result.output is None else "completed"
@@ -194,7 +204,7 @@ class DurableRun:
         sent = self.execution.replay.signal(signal.name, many=signal.many)
         if sent is None and (timeout_s is None or waited_s < timeout_s):
             await self.execution.wait_for(AwaitedStep(name, signal.name, timeout_s))
-        with self.execution.working():
+        with self.execution:
             if sent is None:
                 return await self.execution.record(name, Recorded("completed", reason="timed out"))
             taken = Recorded("completed", sent.content)
@@ -206,7 +216,7 @@ class DurableRun:
             return
         if found is None or found.waited_s < for_s:
             await self.execution.wait_for(AwaitedStep(name, None, for_s))
-        with self.execution.working():
+        with self.execution:
             await self.execution.record(name, Recorded("completed", "null"))
 
     async def _run(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
@@ -216,14 +226,14 @@ class DurableRun:
             return _given(name, found, other.decode_result)
         if found is None:
             await self._child(name, other, content, awaited=True)
-        await self.execution.wait_for(AwaitedStep(name))
+        return await self.execution.wait_for(AwaitedStep(name))
 
     async def _start(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         content = bytes(other.encode(*args, **kwargs)).decode()
         inputs = inputs_of([content], {})
         found = self.execution.find(name, inputs)
         if found is None:
-            with self.execution.working():
+            with self.execution:
                 child = await self._child(name, other, content, awaited=False)
                 found = await self.execution.record(name, Recorded("completed", str(child), inputs))
         return Run(int(found.output or 0), other)
@@ -232,16 +242,17 @@ class DurableRun:
         """The run that a step starts, or has started before a crash."""
         loaded, inputs = self.execution.loaded, inputs_of([content], {})
         arguments = (loaded.run_id, loaded.wake, name, other.name, content, awaited, inputs)
-        with self.execution.working():
+        with self.execution:
+            shared = self.execution.shared
             with said_by_postmill():
-                row = await self.execution.shared.fetchrow(statement("run_start_child"), *arguments)
+                row = await once_up(partial(shared.fetchrow, statement("run_start_child"), *arguments))
             if row["child"] is None:
                 self.execution.stop(StepDropped("its run does not run any more"))
         child: int = row["child"]
         return child
 
     async def _transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
-        policy, inputs = StepPolicy.of(function, self._options), inputs_of(args, kwargs)
+        policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
         found = self.execution.find(name, inputs)
         if found is not None:
             return _given(name, found, policy.decode)
@@ -264,12 +275,15 @@ class DurableRun:
                 await self._write_within(lent, written[0])
             return returned
 
-        with self.execution.working(), _step(name):
+        with self.execution:
+            inside = _inside.set(name)
             try:
                 result = await policy.result(once, self._passes)
             except NotWritten as other:
                 stands = self.execution.accept(written[0], other.answer)
                 return _given(name, stands, policy.decode)
+            finally:
+                _inside.reset(inside)
             if result.error is not None:
                 return _given(name, await self._kept(name, inputs, result), policy.decode, result)
             self.execution.replay.learn(name, written[0].outcome)
@@ -324,15 +338,6 @@ class DurableRun:
             self._loop.call_soon_threadsafe(begin)
 
 
-@contextmanager
-def _step(name: str) -> Iterator[None]:
-    token = _inside.set(name)
-    try:
-        yield
-    finally:
-        _inside.reset(token)
-
-
 def _given(name: str, found: Recorded, decode: Decode, result: Result | None = None) -> Any:
     """What a step gives: its output, or its failure. Of a step that has just run its own value."""
     if found.state == "failed":
@@ -343,8 +348,8 @@ def _given(name: str, found: Recorded, decode: Decode, result: Result | None = N
 
 
 async def _gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:
-    """The results of ``work``, in order; at most ``max_concurrent`` at a time. Raises the failure of the first
-    one in order, once all have ended: a replay raises the same.
+    """The results of ``work``, in order; at most ``max_concurrent`` at a time. Raises the failure of the
+    first one in order, once all have ended: a replay raises the same.
     """
     places = asyncio.Semaphore(max_concurrent or max(1, len(work)))
 

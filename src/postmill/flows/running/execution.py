@@ -1,14 +1,13 @@
-"""One time that a worker runs a workflow's function on a run: what is recorded, what goes on, and why it ends here.
+"""One time that a worker runs a workflow's function on a run: what is recorded, what goes on, why it stops.
 
-The function runs in a task of its own. Whatever ends the run here (it waits, it was cancelled or paused, another
-worker has it) cancels that task, and decides the outcome of the message, whatever the function makes of that.
-Knows no kinds of steps: see ``durable``.
+The function runs in a task of its own. Whatever stops the run here (it waits, it was cancelled or paused,
+another worker has it) cancels that task, and decides the outcome of the message, whatever the function makes
+of that. Knows no kinds of steps: see ``durable``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from postmill.flows.running.checkpoints import Checkpoint
@@ -19,7 +18,7 @@ from postmill.model.queue.outcome import CANCELLED, LOST, RELEASED
 from postmill.service.service import new_task
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
 
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.run.attempt import Attempt
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 20
 """Turns of the event loop without any step under way, after which a run that waits is parked. In as many the
-function has gone on, through ``asyncio.gather`` inside ``asyncio.gather`` too, where it can go on at once. A run
-that is parked too early does the same work again; nothing is lost.
+function has gone on, through ``asyncio.gather`` inside ``asyncio.gather`` too, where it can go on at once. A
+run that is parked too early does the same work again; nothing is lost.
 """
 _STOPS: dict[str, Outcome] = {"shutdown": RELEASED, "lease_lost": LOST, "cancelled": CANCELLED}
 
@@ -44,7 +43,7 @@ class Stopped(asyncio.CancelledError):
 
 
 class Execution:
-    """Ends with :attr:`stopped`, or with the end of the function."""
+    """Ends with :attr:`stopped`, or with the end of the function. Entered around what is done anew."""
 
     def __init__(self, loaded: LoadedRun, attempt: Attempt, checkpoints: Checkpoints) -> None:
         self.loaded = loaded
@@ -94,19 +93,20 @@ class Execution:
             self._leave()
         return self.replay.find(name, inputs)
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Around what is done anew: the run is not parked meanwhile."""
         self._begin()
         self._working += 1
         task = asyncio.current_task()
         if task is not None and task is not self._task:
             self._others.add(task)
-        try:
-            yield
-        finally:
-            self._working -= 1
-            self._others.discard(task)
+
+    def __exit__(self, *_: object) -> None:
+        """Park the run, if it only waits from here on."""
+        self._working -= 1
+        if self._others:
+            self._others.discard(asyncio.current_task())
+        if self._waits:
             self._look()
 
     async def wait_for(self, wait: AwaitedStep) -> NoReturn:

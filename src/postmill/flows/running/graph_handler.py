@@ -4,6 +4,7 @@ the outcome of the task.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.running.bound_step import BoundStep
@@ -17,6 +18,7 @@ from postmill.flows.running.settlings import (
     StepCompleted,
     StepDropped,
     StepHeld,
+    StepUndone,
 )
 from postmill.flows.running.task import task_of
 from postmill.model.errors import InvalidPayload
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
     from postmill.client.sending import Statement
+    from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.flows.flow import Flow
@@ -36,19 +39,33 @@ if TYPE_CHECKING:
 
 _NO_FUNCTION = ("sleep", "wait")
 """Kinds of steps whose task says that their time is over."""
+_UNDOES = ("undoing", "failed")
+"""States of runs whose steps may be to be undone: a step may end when its run has failed."""
 _OUTCOMES = (BaseException, Failed, Cancelled, Released, Lost, Settled)
 """What a step may return in place of an output."""
 
 
+def of_all_queues(handlers: Sequence[Handler]) -> list[Handler]:
+    """These handlers; and of each flow one more for every further queue that its steps name."""
+    found: list[Handler] = []
+    for handler in handlers:
+        found.append(handler)
+        if isinstance(handler, GraphHandler):
+            found += [GraphHandler(handler.flow, queue) for queue in handler.further_queues]
+    return found
+
+
 class GraphHandler:
-    """The handler of one flow on one queue."""
+    """The handler of one flow on one queue. Any step may come there: a step's queue can change meanwhile."""
 
     settlings: Mapping[type, Entry] = STEPS
 
-    def __init__(self, flow: Flow[Any]) -> None:
-        """Raises :class:`InvalidHandler` for a step that can't be called as its options ask."""
+    def __init__(self, flow: Flow[Any], queue: str | None = None) -> None:
+        """``queue``: None is the flow's own. Raises :class:`InvalidHandler` for a step that can't be called
+        as its options ask.
+        """
         self.flow = flow
-        self.options = flow.options
+        self.options = flow.options if queue is None else replace(flow.options, queue=queue)
         self._steps = {
             name: BoundStep(step, step.function, self.options)
             for name, step in flow.steps.items()
@@ -62,6 +79,13 @@ class GraphHandler:
     def name(self) -> str:
         """The flow's name."""
         return self.flow.name
+
+    @property
+    def further_queues(self) -> list[str]:
+        """Those that its steps name, beside the flow's own."""
+        return sorted(
+            {chosen.queue for chosen in self.flow.chosen.values() if chosen.queue} - {self.flow.queue}
+        )
 
     @property
     def declarations(self) -> Sequence[Statement]:
@@ -87,12 +111,15 @@ class GraphHandler:
     def close(self) -> None:
         """See :class:`postmill.engine.handler.Handler`."""
         for step in self._steps.values():
-            step.call.close()
+            step.close()
 
     async def _run(self, task: Task, attempt: Attempt) -> Any:
         inputs = await self._queries.of(task.run, task.step, attempt.services.reads)
         if inputs is None:
             return StepDropped(f"there is no run {task.run} with a step {task.step!r}")
+        return await (self._undo if task.undo else self._do)(task, inputs, attempt)
+
+    async def _do(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
         obstacle = _obstacle(task, inputs)
         if obstacle is not None:
             return obstacle
@@ -103,6 +130,15 @@ class GraphHandler:
         if inputs.kind == "run":
             return self._start(task, inputs)
         return await self._call(task, inputs, attempt)
+
+    async def _undo(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
+        if inputs.run_state not in _UNDOES or inputs.step_state != "completed" or inputs.output is None:
+            return StepDropped(f"step {task.step!r} of run {task.run} is not to be undone")
+        step = self._steps.get(task.step)
+        if step is None or step.undo is None:
+            return StepHeld("version")
+        result = await step.undo.one(step.decode_output(inputs.output), attempt)
+        return result if isinstance(result, _OUTCOMES) else StepUndone()
 
     def _start(self, task: Task, inputs: Inputs) -> ChildStarted | StepHeld:
         child = self._children.get(task.step)
@@ -124,6 +160,8 @@ def _obstacle(task: Task, inputs: Inputs) -> StepDropped | StepHeld | None:
     """What becomes of a task that can't run, or need not run, as its run is now."""
     if inputs.run_state == "paused":
         return StepHeld("paused")
+    if (inputs.kind == "map") != (task.item is not None):
+        return StepDropped(f"step {task.step!r} of run {task.run} has no such task")
     if inputs.run_state == "running" and inputs.step_state == "started":
         return None
     return StepDropped(f"run {task.run} is {inputs.run_state}, its step {inputs.step_state or 'not begun'}")

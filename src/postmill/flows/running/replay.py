@@ -76,9 +76,9 @@ class Replay:
         self._ahead.discard(name)
         if found is not None and None not in (found.inputs, inputs) and found.inputs != inputs:
             raise ReplayMismatch(
-                f"Step {name!r} was called with {_shown(found.inputs)} before, and with {_shown(inputs)} now.",
+                f"Step {name!r} was called with {_shown(found.inputs)} before, with {_shown(inputs)} now.",
                 why="A function that runs again must make the same calls with the same arguments.",
-                hint="Put what differs (the time, chance, a read) into a step, or guard new code with ctx.patched.",
+                hint="Make a step of what differs (the time, chance, a read); guard new code by ctx.patched.",
             )
         return found
 

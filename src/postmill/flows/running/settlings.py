@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from postmill.engine.settle.settlement import Settling, leases
 from postmill.engine.settle.statements import OWN, details, failure_columns
-from postmill.flows.running.task import is_task, task_of
+from postmill.flows.running.task import task_of
+from postmill.model.errors import InvalidPayload
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Cancelled, Failed
 from postmill.model.queue.refusal import weakened
@@ -60,31 +61,56 @@ class ChildStarted:
     """JSON text."""
 
 
+@dataclass(frozen=True, slots=True)
+class StepUndone:
+    """What the step had done is undone; the step before it is next."""
+
+
 DONE = StepCompleted("null")
 """A step that has nothing to return, such as one that sleeps."""
 
 
 def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     outputs = [outcome.output for _, outcome in settlement.pairs]  # type: ignore[union-attr]
-    return _text("step_settle", statements, settlement), (*leases(settlement), *_tasks(settlement), outputs)
+    return _text("step_settle", statements, settlement), (
+        *leases(settlement),
+        statements.shape.name,
+        *_tasks(settlement),
+        outputs,
+    )
 
 
 def _fail(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    arguments = (*_failure(statements, settlement), *_tasks(settlement))
+    return _text("step_fail", statements, settlement), arguments
+
+
+def _undo(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    runs, steps, _ = _tasks(settlement)
+    arguments = (*leases(settlement), statements.shape.name, runs, steps)
+    return _text("undo_settle", statements, settlement), arguments
+
+
+def _fail_to_undo(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    runs, steps, _ = _tasks(settlement)
+    return _text("undo_fail", statements, settlement), (*_failure(statements, settlement), runs, steps)
+
+
+def _failure(statements: Statements, settlement: Settlement) -> tuple[Any, ...]:
     reasons = [
         outcome.reason if isinstance(outcome, Failed) else CANCELLED for _, outcome in settlement.pairs
     ]
-    return _text("step_fail", statements, settlement), (
+    return (
         *leases(settlement),
         statements.shape.name,
         statements.worker_id,
         reasons,
         *failure_columns(settlement),
-        *_tasks(settlement),
     )
 
 
 def _drop(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    return _text("step_drop", statements, settlement), leases(settlement)
+    return _text("step_drop", statements, settlement), (*leases(settlement), statements.shape.name)
 
 
 def _hold(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
@@ -97,7 +123,7 @@ def _start_child(statements: Statements, settlement: Settlement) -> tuple[str, t
     runs, steps, _ = _tasks(settlement)
     flows = [outcome.flow for _, outcome in settlement.pairs]  # type: ignore[union-attr]
     inputs = [outcome.input for _, outcome in settlement.pairs]  # type: ignore[union-attr]
-    arguments = (*leases(settlement), runs, steps, flows, inputs)
+    arguments = (*leases(settlement), statements.shape.name, runs, steps, flows, inputs)
     return _text("step_start_child", statements, settlement), arguments
 
 
@@ -112,29 +138,36 @@ def _tasks(settlement: Settlement) -> tuple[list[int], list[str], list[int | Non
 
 
 _own = partial(Settling, diagnosis="cancel")
-_FAILED = _own(
-    kind="step_fail",
+_dead = partial(
+    _own,
     event=Event.STEP_FAILED,
-    build=_fail,
     details=lambda message, outcome: (
         details(message, outcome) if isinstance(outcome, Failed) else {"reason": CANCELLED}
     ),
     buries=True,
     weaker=weakened,
 )
+_FAILED = _dead(kind="step_fail", build=_fail)
+_NOT_UNDONE = _dead(kind="undo_fail", build=_fail_to_undo)
 
 
 def _failed(outcome: Failed, message: Message | None) -> Settling:
     """Tried again as any message. A step that is not tried again fails, and leaves no dead letter: its run
     tells of it. What is no task is dead as any other message.
     """
-    if outcome.retry_after_s is None and message is not None and is_task(message):
-        return _FAILED
-    return _of_the_engine(outcome, message)
+    if outcome.retry_after_s is not None:
+        return _of_the_engine(outcome, message)
+    return _ended_for_good(outcome, message)
 
 
-def _cancelled(outcome: Cancelled, message: Message | None) -> Settling:
-    return _FAILED if message is not None and is_task(message) else _of_the_engine(outcome, message)
+def _ended_for_good(outcome: Failed | Cancelled, message: Message | None) -> Settling:
+    try:
+        task = None if message is None else task_of(message)
+    except InvalidPayload:
+        task = None
+    if task is None:
+        return _of_the_engine(outcome, message)
+    return _NOT_UNDONE if task.undo else _FAILED
 
 
 def _of_the_engine(outcome: Any, message: Message | None) -> Settling:
@@ -144,6 +177,7 @@ def _of_the_engine(outcome: Any, message: Message | None) -> Settling:
 
 STEPS: Mapping[type, Entry] = {
     StepCompleted: _own(kind="step_settle", event=Event.MESSAGE_COMPLETED, build=_complete),
+    StepUndone: _own(kind="undo_settle", event=Event.MESSAGE_COMPLETED, build=_undo),
     StepDropped: _own(
         kind="step_drop",
         event=Event.STEP_DROPPED,
@@ -158,6 +192,6 @@ STEPS: Mapping[type, Entry] = {
     ),
     ChildStarted: _own(kind="step_start_child", event=Event.MESSAGE_COMPLETED, build=_start_child),
     Failed: _failed,
-    Cancelled: _cancelled,
+    Cancelled: _ended_for_good,
 }
 """The ways in which the tasks of a graph flow end."""

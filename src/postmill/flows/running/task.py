@@ -39,12 +39,3 @@ def task_of(message: Message) -> Task:
         return _decode(message.raw)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidPayload(f"the message is no task of a flow: {error}") from error
-
-
-def is_task(message: Message) -> bool:
-    """Whether a run may wait for the end of this message."""
-    try:
-        task_of(message)
-    except InvalidPayload:
-        return False
-    return True

@@ -20,6 +20,18 @@ MOST = 1000
 """Requests in one statement: as many as the engine settles in one (``engine.settle.settler.BATCH``)."""
 
 
+async def once_up(send: Callable[[], Awaitable[Out]]) -> Out:
+    """The answer of one statement, which may be sent again when no answer came. An outage is waited out."""
+    backoff = Backoff(random.random)
+    while True:
+        try:
+            return await send()
+        except Exception as error:
+            if not is_passing(error):
+                raise
+        await asyncio.sleep(backoff.next_delay_s())
+
+
 class Together(Generic[In, Out]):
     """The requests of one worker. ``send`` answers several with one statement, in their order; it may be sent
     again, when no answer came.

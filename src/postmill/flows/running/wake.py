@@ -1,4 +1,4 @@
-"""The message of a workflow: it says that a run may go on, or that a run which was started by another has ended."""
+"""The message of a workflow: a run may go on, or a run that was started by another has ended."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ from postmill.flows.running.wake import wake_of
 from postmill.model.error_text import kept_message
 from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
+from postmill.model.queue.retry import ExponentialRetry
 from postmill.service.threads import Threads
 from postmill.sql.catalog import statement
 
@@ -33,6 +34,12 @@ if TYPE_CHECKING:
 
 NO_STEPS = '{"steps": []}'
 """The shape of each workflow: its steps are known by its code only, so it has one version."""
+
+
+MESSAGES = AttemptPolicy(ExponentialRetry(max_attempts=None), None)
+"""A workflow's ``retry`` and ``timeout`` are those of its steps. A run outlives crashes of its workers: of
+one message as many as ``max_deliveries``.
+"""
 
 
 class WorkflowHandler:
@@ -53,7 +60,6 @@ class WorkflowHandler:
                 hint="Give each a name of its own, and queue=... the same.",
             )
         self.options = workflows[0].options
-        self._policy = AttemptPolicy(self.options.retry, None)
         self._threads = Threads(self.options.max_concurrent, "postmill step")
         self._loader = RunLoader()
         self._checkpoints = Checkpoints(self.options.queue)
@@ -72,8 +78,8 @@ class WorkflowHandler:
         ]
 
     def policy_for(self, _message: Message) -> AttemptPolicy:
-        """A run has no time limit but its deadline; its steps have their own."""
-        return self._policy
+        """See :data:`MESSAGES`: a run has no time limit but its deadline."""
+        return MESSAGES
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""

@@ -7,11 +7,10 @@ annotation does not say, the answer is yes.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from enum import Enum
 from types import NoneType, UnionType
 from typing import (
-    TYPE_CHECKING,
     Any,
     Literal,
     NewType,
@@ -28,9 +27,6 @@ import msgspec
 from postmill.model.errors import InvalidFlow
 from postmill.model.flow.partial import Partial
 from postmill.model.option_rules import did_you_mean
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _UNIONS = (Union, UnionType)
 _TEXTS = (str, bytes, bytearray)
@@ -164,7 +160,7 @@ _KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("number", (float,)),
     ("text", _TEXTS),
     ("object", (Mapping,)),
-    ("list", (list, set, frozenset)),
+    ("list", (Sequence, Set)),
 )
 
 

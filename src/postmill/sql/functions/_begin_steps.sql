@@ -14,6 +14,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -26,8 +27,9 @@ begin
                not t.cut and (step.condition is null
                               or postmill._condition_met(step.condition, t.run_id, run.input)) as met
           from unnest(run_ids, steps, cuts) as t (run_id, step, cut)
-          join postmill.runs as run on run.run_id = t.run_id and run.state in ('running', 'paused')
-          join postmill.flow_steps as step on step.version_id = run.version_id and step.step = t.step
+--+ its_run
+--+ its_step
+         where run.state in ('running', 'paused')
     ),
     found as materialized (
         select ready.*,

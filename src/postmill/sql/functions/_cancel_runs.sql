@@ -34,6 +34,7 @@ begin
         exit when turn = '{}';
         ended := ended || turn;
     end loop;
+    perform postmill._tell_watchers(ended);
     delete from postmill.held_tasks as held where held.run_id = any (ended);
     perform postmill._tell_parents(ended) where ended <> '{}';
     return ended;

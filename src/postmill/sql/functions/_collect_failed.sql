@@ -10,6 +10,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -19,8 +20,8 @@ begin
            array_agg(t.reason) as reasons
       into dead
       from unnest(run_ids, steps, items, reasons) as t (run_id, step, item, reason)
-      join postmill.runs as run on run.run_id = t.run_id
-      join postmill.flow_steps as step on step.version_id = run.version_id and step.step = t.step
+--+ its_run
+--+ its_step
      where t.item is not null and step.kind = 'map' and step.on_dead = 'collect';
     if dead.runs is not null then
         select * into ended_runs, ended_steps

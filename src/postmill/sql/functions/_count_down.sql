@@ -12,6 +12,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -20,8 +21,9 @@ begin
     with ended as materialized (
         select t.run_id, t.cut, run.version_id, step.dependents
           from unnest(run_ids, steps, cuts) as t (run_id, step, cut)
-          join postmill.runs as run on run.run_id = t.run_id and run.state in ('running', 'paused')
-          join postmill.flow_steps as step on step.version_id = run.version_id and step.step = t.step
+--+ its_run
+--+ its_step
+         where run.state in ('running', 'paused')
     ),
     completed as (
         update postmill.runs as run
@@ -31,7 +33,7 @@ begin
                changed = pg_current_xact_id()
           from (select ended.run_id, count(*)::integer as ended from ended
                  where dependents = '{}' group by ended.run_id) as leaf
-         where run.run_id = leaf.run_id
+         where run.run_id = any (run_ids) and run.run_id = leaf.run_id
         returning run.run_id, run.state, run.parent_run
     ),
     counted as materialized (
@@ -41,8 +43,12 @@ begin
                        bool_or(ended.cut) as cut
                   from ended cross join unnest(ended.dependents) as dependent
                  group by ended.run_id, ended.version_id, dependent) as each
-          join postmill.flow_steps as step on step.version_id = each.version_id and step.step = each.step
-          left join postmill.steps as known on known.run_id = each.run_id and known.step = each.step
+         cross join lateral (
+               select d.needs from postmill.flow_steps as d
+                where d.version_id = each.version_id and d.step = each.step offset 0) as step
+          left join lateral (
+               select k.state, k.deps_left, k.cut from postmill.steps as k
+                where k.run_id = each.run_id and k.step = each.step offset 0) as known on true
          where known.state is null or known.state = 'waiting'
     ),
     waiting as (

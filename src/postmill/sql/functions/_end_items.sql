@@ -13,6 +13,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -23,7 +24,7 @@ begin
         select distinct on (t.run_id, t.step, t.item) t.run_id, t.step, t.item,
                case when t.reason is null then coalesce(t.output, 'null')::jsonb end, t.reason
           from unnest(run_ids, steps, items, outputs, reasons) as t (run_id, step, item, output, reason)
-          join postmill.steps as s on s.run_id = t.run_id and s.step = t.step
+--+ its_row
          where s.state = 'started' and t.item >= 0 and t.item < coalesce(s.next_item, s.tasks)
          order by t.run_id, t.step, t.item
             on conflict (run_id, step, item) do update
@@ -39,7 +40,7 @@ begin
         update postmill.steps as s
            set tasks_left = s.tasks_left - counted.ended, changed = pg_current_xact_id()
           from counted
-         where s.run_id = counted.run_id and s.step = counted.step
+         where s.run_id = any (run_ids) and s.run_id = counted.run_id and s.step = counted.step
         returning s.run_id, s.step, s.tasks_left, s.next_item < s.tasks as has_more, counted.ended
     )
     select array_agg(run_id) filter (where tasks_left = 0) as ended_runs,

@@ -16,6 +16,7 @@ declare
     children bigint[];
 begin
     perform postmill._check_isolation();
+    perform postmill._tell_watchers(run_ids);
     perform from postmill.runs as r where r.run_id = any (run_ids) order by r.run_id for no key update;
     -- What was undone is done again when such a run is retried, and so is what came after it: all begins anew.
     update postmill.steps as s set undone_at = clock_timestamp()

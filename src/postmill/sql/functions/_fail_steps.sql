@@ -13,6 +13,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -21,6 +22,7 @@ declare
     ended       record;
 begin
     perform postmill._check_isolation();
+    perform postmill._tell_watchers(run_ids);
     if postmill._lock_maps(run_ids, steps, items) then
         select coalesce(map.ended_runs, '{}'), coalesce(map.ended_steps, '{}') into map_runs, map_steps
           from postmill._collect_failed(run_ids, steps, items, reasons) as map;
@@ -29,9 +31,14 @@ begin
     with dead as (
         select distinct on (t.run_id, t.step) t.run_id, t.step, t.reason, step.on_dead
           from unnest(run_ids, steps, items, reasons) as t (run_id, step, item, reason)
-          join postmill.runs as run on run.run_id = t.run_id
-          join postmill.flow_steps as step on step.version_id = run.version_id and step.step = t.step
-         where (t.item is not null) = (step.kind = 'map') and not (step.kind = 'map' and step.on_dead = 'collect')
+--+ its_run
+--+ its_step
+--+ its_row
+         where case when step.kind <> 'map' then t.item is null
+                    else step.on_dead <> 'collect' and t.item >= 0 and t.item < coalesce(s.next_item, s.tasks)
+                         and not exists (select from postmill.items as i
+                                          where i.run_id = t.run_id and i.step = t.step and i.item = t.item and i.ended)
+                    end
          order by t.run_id, t.step, t.item
     ),
     written as (
@@ -41,14 +48,14 @@ begin
                         || dead.reason,
                ended_at = clock_timestamp(), changed = pg_current_xact_id()
           from dead
-         where s.run_id = dead.run_id and s.step = dead.step and s.state = 'started'
+         where s.run_id = any (run_ids) and s.run_id = dead.run_id and s.step = dead.step and s.state = 'started'
         returning s.run_id, s.step, s.state, dead.on_dead = 'skip_cascade' as cut, dead.reason
     ),
     collected as (
         update postmill.steps as s
            set state = 'completed', ended_at = clock_timestamp(), changed = pg_current_xact_id()
           from unnest(map_runs, map_steps) as t (run_id, step)
-         where s.run_id = t.run_id and s.step = t.step and s.state = 'started'
+         where s.run_id = any (run_ids) and s.run_id = t.run_id and s.step = t.step and s.state = 'started'
         returning s.run_id, s.step, s.state, false as cut, null as reason
     )
     select array_agg(each.run_id) as runs, array_agg(each.step) as steps, array_agg(each.cut) as cuts,

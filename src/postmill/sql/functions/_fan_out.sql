@@ -11,6 +11,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -23,9 +24,9 @@ begin
                at + coalesce((step.chosen ->> 'delay_s')::float8, 0) * interval '1 second' as due_at,
                least((step.chosen ->> 'window')::integer, jsonb_array_length(t.list)) as sent
           from unnest(run_ids, steps, lists) as t (run_id, step, list)
-          join postmill.runs as run on run.run_id = t.run_id
-          join postmill.flow_versions as version on version.version_id = run.version_id
-          join postmill.flow_steps as step on step.version_id = run.version_id and step.step = t.step
+--+ its_run
+--+ its_version
+--+ its_step
     loop
         select array_agg(jsonb_build_object('run', map.run_id, 'step', map.step, 'item', each.place - 1,
                                             'value', each.value) order by each.place)

@@ -13,6 +13,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -23,12 +24,12 @@ begin
     perform from postmill.runs as run where run.run_id = any (run_ids) order by run.run_id for no key update;
     select array_agg(t.message) into again
       from unnest(run_ids, messages, whys) as t (run_id, message, why)
-      join postmill.runs as run on run.run_id = t.run_id
+--+ its_run
      where t.why = 'paused' and run.state in ('running', 'waiting', 'undoing');
     insert into postmill.held_tasks (run_id, step, item, queue_name, message, why)
     select t.run_id, t.step, t.item, queue, t.message, t.why
       from unnest(run_ids, steps, items, messages, whys) as t (run_id, step, item, message, why)
-      join postmill.runs as run on run.run_id = t.run_id
+--+ its_run
      where case when t.why = 'paused' then run.state = 'paused'
                 else run.state in ('running', 'waiting', 'paused', 'undoing') end;
     get diagnostics held = row_count;

@@ -7,6 +7,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 begin
@@ -14,11 +15,11 @@ begin
         return false;
     end if;
     perform from (select distinct t.run_id, t.step from unnest(run_ids, steps, items) as t (run_id, step, item)
-                   where t.item is not null) as map
-       join postmill.steps as s on s.run_id = map.run_id and s.step = map.step
-      where s.state = 'started' and s.tasks is not null
-      order by s.run_id, s.step
-        for no key update of s;
+                   where t.item is not null order by t.run_id, t.step) as map
+      cross join lateral (select from postmill.steps as s
+                           where s.run_id = map.run_id and s.step = map.step
+                             and s.state = 'started' and s.tasks is not null
+                             for no key update offset 0) as locked;
     return true;
 end
 $$;

@@ -17,6 +17,7 @@ declare
     at    timestamptz[];
 begin
     perform postmill._check_isolation();
+    perform postmill._tell_watchers(run_ids);
     perform from postmill.runs as r where r.run_id = any (run_ids) order by r.run_id for no key update;
     insert into postmill.steps (run_id, step, state, started_at)
     select r.run_id, w.step, 'waiting', clock_timestamp()

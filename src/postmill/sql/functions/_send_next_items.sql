@@ -8,6 +8,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -20,16 +21,18 @@ begin
            array_agg(coalesce((step.chosen ->> 'priority')::integer, run.priority)) as priorities
       into next
       from unnest(run_ids, steps, many) as t (run_id, step, many)
-      join postmill.steps as s on s.run_id = t.run_id and s.step = t.step
-      join postmill.runs as run on run.run_id = t.run_id
-      join postmill.flow_versions as version on version.version_id = run.version_id
-      join postmill.flow_steps as step on step.version_id = run.version_id and step.step = t.step
-      join postmill.items as i
-        on i.run_id = t.run_id and i.step = t.step and i.item >= s.next_item and i.item < s.next_item + t.many;
+--+ its_row
+--+ its_run
+--+ its_version
+--+ its_step
+     cross join lateral (
+           select * from postmill.items as waiting
+            where waiting.run_id = t.run_id and waiting.step = t.step
+              and waiting.item >= s.next_item and waiting.item < s.next_item + t.many offset 0) as i;
     update postmill.steps as s
        set next_item = least(s.next_item + t.many, s.tasks)
       from unnest(run_ids, steps, many) as t (run_id, step, many)
-     where s.run_id = t.run_id and s.step = t.step;
+     where s.run_id = any (run_ids) and s.run_id = t.run_id and s.step = t.step;
     perform postmill._send_steps(
         next.runs, next.steps, next.queues, next.due_at, next.messages, next.priorities);
 end

@@ -12,6 +12,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -26,12 +27,13 @@ begin
     for due in
         select distinct on (t.run_id, t.step) t.*, run.priority, known.version_id
           from unnest(run_ids, steps, flows, inputs) as t (run_id, step, flow, input)
-          join postmill.runs as run on run.run_id = t.run_id and run.state in ('running', 'paused')
-          join postmill.flow_steps as def on def.version_id = run.version_id and def.step = t.step and def.kind = 'run'
-          join postmill.steps as s on s.run_id = t.run_id and s.step = t.step and s.state = 'started'
+--+ its_run
+--+ its_step
+--+ its_row
           left join lateral (select v.version_id from postmill.flow_versions as v where v.flow = t.flow
                               order by v.version desc limit 1) as known on true
-         where not exists (select from postmill.runs as child
+         where run.state in ('running', 'paused') and step.kind = 'run' and s.state = 'started'
+           and not exists (select from postmill.runs as child
                             where child.parent_run = t.run_id and child.parent_step = t.step)
          order by t.run_id, t.step
     loop

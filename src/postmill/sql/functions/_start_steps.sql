@@ -8,6 +8,7 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 declare
@@ -21,9 +22,9 @@ begin
            array_agg(coalesce((step.chosen ->> 'priority')::integer, run.priority)) as priorities
       into due
       from unnest(run_ids, steps) as t (run_id, step)
-      join postmill.runs as run on run.run_id = t.run_id
-      join postmill.flow_versions as version on version.version_id = run.version_id
-      join postmill.flow_steps as step on step.version_id = run.version_id and step.step = t.step
+--+ its_run
+--+ its_version
+--+ its_step
      where step.kind <> 'wait' or step.chosen ? 'timeout_s';
     if due.runs is not null then
         perform postmill._send_steps(due.runs, due.steps, due.queues, due.due_at, due.messages, due.priorities);

@@ -13,19 +13,21 @@ set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
 set enable_hashjoin = off
 set enable_mergejoin = off
+set enable_sort = on
 set jit = off
 as $$
 #variable_conflict use_column
 begin
     return query
-    select t.run_id, t.step, run.flow, known.version, run.version_id, def.kind, run.state, s.state,
+    select t.run_id, t.step, run.flow, version.version, run.version_id, step.kind, run.state, s.state,
            (select coalesce(jsonb_object_agg(read.key, postmill._read(read.value, run.run_id, run.input)), '{}')
-              from jsonb_each(def.reads) as read where read.value ->> 'as' <> 'each'),
-           case when run.state = 'undoing' and def.compensates then postmill._output(s) end
+              from jsonb_each(step.reads) as read where read.value ->> 'as' <> 'each'),
+           case when run.state in ('undoing', 'failed') and step.compensates then postmill._output(s) end
       from (select distinct * from unnest($1, $2) as given (run_id, step)) as t
-      join postmill.runs as run on run.run_id = t.run_id
-      join postmill.flow_versions as known on known.version_id = run.version_id
-      join postmill.flow_steps as def on def.version_id = run.version_id and def.step = t.step
-      left join postmill.steps as s on s.run_id = t.run_id and s.step = t.step;
+--+ its_run
+--+ its_version
+--+ its_step
+      left join lateral (
+           select * from postmill.steps as k where k.run_id = t.run_id and k.step = t.step offset 0) as s on true;
 end
 $$;

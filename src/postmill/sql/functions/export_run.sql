@@ -1,5 +1,5 @@
 -- A run with all that is kept of it, as one JSON document: what import_run takes, in another database too. It has the
--- input and every output.
+-- input and every output; a null that is an output is told from none, which is left out.
 -- Called by people and the command line. Takes no locks. Errors: PM009 no such run.
 create or replace function postmill.export_run(run_id bigint) returns jsonb
 language plpgsql stable
@@ -18,11 +18,15 @@ begin
             'shape', version.shape,
             'chosen', (select coalesce(jsonb_object_agg(known.step, known.chosen), '{}')
                        from postmill.flow_steps as known where known.version_id = run.version_id)),
-        'run', to_jsonb(run) - array['version_id', 'changed'],
-        'steps', (select coalesce(jsonb_agg(to_jsonb(step) - array['run_id', 'changed'] order by step.step), '[]')
-                  from postmill.steps as step where step.run_id = id),
-        'items', (select coalesce(jsonb_agg(to_jsonb(item) - 'run_id' order by item.step, item.item), '[]')
-                  from postmill.items as item where item.run_id = id),
+        'run', to_jsonb(run) - array['version_id', 'changed', case when run.output is null then 'output' end],
+        'steps', (select coalesce(jsonb_agg(
+                      to_jsonb(its) - array['run_id', 'changed', case when its.output is null then 'output' end]
+                      order by its.step), '[]')
+                  from postmill.steps as its where its.run_id = id),
+        'items', (select coalesce(jsonb_agg(
+                      to_jsonb(its) - array['run_id', case when its.output is null then 'output' end]
+                      order by its.step, its.item), '[]')
+                  from postmill.items as its where its.run_id = id),
         'signals', (select coalesce(jsonb_agg(to_jsonb(signal) - array['run_id', 'signal_id']
                                               order by signal.signal_id), '[]')
                     from postmill.signals as signal where signal.run_id = id),

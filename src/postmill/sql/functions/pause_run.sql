@@ -13,6 +13,7 @@ begin
     if run.state not in ('running', 'waiting', 'paused') then
         perform postmill._refuse_run(run, 'paused', 'Only a run that goes on can be paused.');
     end if;
+    perform postmill._tell_watchers(array[run.run_id]);
     update postmill.runs as paused
     set state = 'paused', reason = postmill._by_whom('paused', pause_run.reason), changed = pg_current_xact_id()
     where paused.run_id = pause_run.run_id;

@@ -15,6 +15,7 @@ begin
     if run.state <> 'paused' then
         return false;
     end if;
+    perform postmill._tell_watchers(array[run.run_id]);
     update postmill.runs as resumed
     set state = 'running', reason = null, changed = pg_current_xact_id()
     where resumed.run_id = run.run_id;

@@ -24,6 +24,7 @@ begin
     elsif run.ended_at is null then
         return false;
     end if;
+    perform postmill._tell_watchers(array[run.run_id]);
     update postmill.runs as again
     set state = 'running', culprit = null, reason = null, ended_at = null,
         deadline = case when again.deadline > clock_timestamp() then again.deadline end, changed = pg_current_xact_id()

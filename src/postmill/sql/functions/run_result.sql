@@ -1,6 +1,6 @@
--- How a run is doing, for whoever has started it: {"state", "output", "culprit", "reason"}; null when there is no such
--- run. The output of a completed workflow is what it has returned; that of a graph flow has the outputs of the completed
--- steps that no other step needs, by name.
+-- How a run is doing, for the code that has started it: {"state", "output", "culprit", "reason"}; null when there is no
+-- such run. The output of a completed workflow is what it has returned; that of a graph flow has the outputs of the
+-- completed steps that no other step needs, by name.
 -- Called by people and the client. Takes no locks. Errors: none.
 create or replace function postmill.run_result(run_id bigint) returns jsonb
 language sql stable security definer

@@ -35,6 +35,7 @@ begin
     if sent is null then
         return false;
     end if;
+    perform postmill._tell_watchers(array[run_id]);
     if its.kind = 'graph' then
         perform postmill._end_wait(signal_run.run_id, its.version_id, signal_run.name, sent);
     elsif its.state = 'waiting' and signal_run.name = any (its.waits_for) then

@@ -1,6 +1,7 @@
 -- Drop messages of flows for which there is nothing to do: their run has ended, the step has, they are stale or forged.
--- Called by: the settling of such tasks. $1 to $5 as in the parts tokens and settled_claims. Returns the ids that it
--- really dropped. Lock order: queue rows by msg_id, postmill.claims. Errors: none of its own.
+-- Called by: the settling of such tasks. $1 to $5 as in the parts tokens and settled_claims, $6 queue. Returns
+-- the ids that it really dropped. With the flag gated their places in their groups are free with that. Lock order: queue
+-- rows by msg_id, postmill.claims, gates. Errors: none of its own.
 with
 --+ tokens
 gone as (
@@ -9,7 +10,12 @@ gone as (
     returning q.msg_id
 ),
 --+ settled_claims
+freed as ( --? gated
+    delete from postmill.gates as gate --? gated
+     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
+       and gate.msg_id between (select min(msg_id) from gone) and (select max(msg_id) from gone) --? gated
+), --? gated
 done as (
     select array_agg(msg_id) as ids from gone
 )
-select coalesce(ids, '{}') as settled from done
+select coalesce(ids, '{}') as settled, $6::text as queue from done

@@ -3,8 +3,8 @@
 -- Called by: the settling of tasks that won't be tried again. $1 to $5 as in the parts tokens and settled_claims, $6
 -- queue, $7 worker, $8 reason, $9 to $14 as in the part recorded_attempts: attempt, kind (null: no record), error type,
 -- error message, traceback, seconds that it ran; $15 runs, $16 steps, $17 items of maps or null. Returns the ids that
--- it really ended.
--- Lock order: queue rows by msg_id, then as _fail_steps; postmill.claims, failures. Errors: those of _fail_steps.
+-- it really ended. With the flag gated their places in their groups are free with that.
+-- Lock order: queue rows by msg_id, then as _fail_steps; postmill.claims, gates, failures. Errors: those of _fail_steps.
 with
 --+ tokens
 gone as (
@@ -21,6 +21,11 @@ ended as (
         using (msg_id)
 ),
 --+ settled_claims
+freed as ( --? gated
+    delete from postmill.gates as gate --? gated
+     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
+       and gate.msg_id between (select min(msg_id) from gone) and (select max(msg_id) from gone) --? gated
+), --? gated
 --+ recorded_attempts
 ,
 done as materialized (

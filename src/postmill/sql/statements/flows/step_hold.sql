@@ -1,7 +1,8 @@
 -- Hold tasks of flows that can't run now: their run is paused, or this worker lacks the step. It is no attempt.
 -- Called by: the settling of such tasks. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 runs, $8
 -- steps, $9 items of maps or null, $10 why each is held: paused or version. Returns the ids that it really took out of
--- the queue. Lock order: queue rows by msg_id, then as _hold_tasks; postmill.claims. Errors: those of _hold_tasks.
+-- the queue. With the flag gated their places in their groups are free with that.
+-- Lock order: queue rows by msg_id, then as _hold_tasks; postmill.claims, gates. Errors: those of _hold_tasks.
 with
 --+ tokens
 gone as (
@@ -16,6 +17,11 @@ ended as (
         as t (msg_id, run_id, step, item, why) using (msg_id)
 ),
 --+ settled_claims
+freed as ( --? gated
+    delete from postmill.gates as gate --? gated
+     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
+       and gate.msg_id between (select min(msg_id) from gone) and (select max(msg_id) from gone) --? gated
+), --? gated
 done as materialized (
     select array_agg(msg_id) as ids,
            postmill._hold_tasks($6::text, array_agg(run_id), array_agg(step), array_agg(item), array_agg(message),
