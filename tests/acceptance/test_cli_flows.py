@@ -122,7 +122,7 @@ def test_flows_are_listed_compared_and_drawn(cli: Cli, db: Database) -> None:
     assert cli("flow", "show", "nope").error_code == "not-found"
 
 
-def test_a_program_is_compared_and_its_flow_run(cli: Cli, db: Database, spawn: Any, tmp_path: Path) -> None:
+def test_a_program_is_compared_and_its_flow_run(cli: Cli, db: Database, tmp_path: Path) -> None:
     (tmp_path / "flows_of_a_site.py").write_text(PROGRAM)
     target = "flows_of_a_site:site"
     assert cli("flow", "graph", target).out == "fetch\ndouble [map]  <- fetch\ntotal  <- double\n"
@@ -130,7 +130,6 @@ def test_a_program_is_compared_and_its_flow_run(cli: Cli, db: Database, spawn: A
     given = '{"url": "https://example.org"}'
     assert cli("flow", "run", target, given).out == "1\n"
     assert "same shape" in cli("flow", "diff", target).err
-    spawn("worker", "run", target)
     watched = cli("flow", "run", target, given, "--watch")
     assert watched.code == 0, watched.err
     assert watched.out.splitlines()[-1] == "run 2 completed"

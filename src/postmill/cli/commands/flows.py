@@ -126,20 +126,21 @@ def graph(session: Session, name: str, version: int | None, form: str) -> None:
 @flow.command()
 @click.argument("target", metavar="MODULE:FLOW", shell_complete=completion.targets)
 @click.argument("given", metavar="[JSON]", default="{}")
-@click.option("--watch", "watched", is_flag=True, help="Watch it until it has ended.")
+@click.option("--watch", "watched", is_flag=True, help="Do its steps here, and show them until it has ended.")
 @json_option
 @global_options
 @click.pass_obj
 def run(session: Session, target: str, given: str, *, watched: bool) -> None:
     """Register the flow that a program has, and start a run of it with JSON as its input.
 
-    A worker does its steps: postmill worker run MODULE:FLOW.
+    With --watch its steps are done here until the run has ended, beside those workers that there are. Without it a
+    worker does them: postmill worker run MODULE:FLOW.
     """
     import msgspec
 
     from postmill.cli import flow_shapes
     from postmill.cli.terminal.json_lines import checked
-    from postmill.cli.watching import watch
+    from postmill.cli.watched_work import work_and_watch
     from postmill.client import Client
 
     payload = msgspec.Raw(checked(given.encode(), ""))
@@ -147,9 +148,9 @@ def run(session: Session, target: str, given: str, *, watched: bool) -> None:
     with session.database() as connection:
         flow_shapes.register(connection, program)
         run_id = Client(connection).runs.start(program.name, payload)
-        if watched:
-            watch(session, connection, run_id)
-            return
+    if watched:
+        work_and_watch(session, target, run_id)
+        return
     session.output.rows([{"run_id": run_id, "flow": program.name}], ("run_id",), heading=False)
     session.output.note(
         f"Started run {run_id} of {program.name}. To do its steps: postmill worker run {target}"
