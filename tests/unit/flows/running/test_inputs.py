@@ -1,4 +1,4 @@
-"""What tasks are given is asked for once a turn of the loop, and nobody waits for an answer that never comes."""
+"""What tasks are given is asked for once a turn of the loop; no task waits for an answer that never comes."""
 
 from __future__ import annotations
 
