@@ -88,3 +88,11 @@ def test_pytest_imports_such_a_script_and_runs_nothing(
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert import_module("started_at_import").__name__ == "started_at_import"
+
+
+def test_a_marker_in_the_module_is_no_flow(tmp_path: Path) -> None:
+    """A marker has every attribute that it is asked for, ``handler`` too: it was taken for a flow, and called."""
+    flow = "from postmill import Flow\n\nsite = Flow('site', input=str)\nwork = site.input\n"
+    error = refusal(tmp_path / "flows.py", flow)
+    assert error.why == "It is a Marker."
+    assert error.hint == "Workers there: site."
