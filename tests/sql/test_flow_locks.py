@@ -1,4 +1,4 @@
-"""Two settlements that meet: the second waits at the lock that the first holds, then sees what it has done."""
+"""Two settlements that meet: the second waits at the lock that the first holds, and sees what it did."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from tests.sql.flow_scene import (
     step,
     steps,
     take,
+    take_one,
     tasks,
 )
 
@@ -68,7 +69,7 @@ def test_two_sources_of_one_step(db: Database, connect: Callable[[], Database]) 
 def test_the_last_two_items_of_a_map(db: Database, connect: Callable[[], Database]) -> None:
     register(db, step("a"), map_over("m", "a"), step("z", "m"))
     run = start(db)
-    settle(db, *take(db), [1, 2])
+    settle(db, take_one(db), [1, 2])
     first, second = take(db)
     with second_behind(db, connect, lambda other: settle(other, second, "second")):
         settle(db, first, "first")
@@ -79,7 +80,7 @@ def test_the_last_two_items_of_a_map(db: Database, connect: Callable[[], Databas
 def test_a_window_is_kept_by_two_that_settle(db: Database, connect: Callable[[], Database]) -> None:
     register(db, step("a"), map_over("m", "a"), m={"window": 2})
     start(db)
-    settle(db, *take(db), list("abcd"))
+    settle(db, take_one(db), list("abcd"))
     first, second = take(db)
     with second_behind(db, connect, lambda other: settle(other, second)):
         settle(db, first)
@@ -107,7 +108,7 @@ def test_one_fails_the_run_that_the_other_would_complete(
 def test_an_item_fails_while_another_ends(db: Database, connect: Callable[[], Database]) -> None:
     register(db, step("a"), map_over("m", "a", on_dead="skip"), step("z", "m"))
     run = start(db)
-    settle(db, *take(db), [1, 2])
+    settle(db, take_one(db), [1, 2])
     first, second = take(db)
     with second_behind(db, connect, lambda other: settle(other, second)):
         fail(db, first)
@@ -190,8 +191,8 @@ def order(db: Database, connect: Callable[[], Database], *acts: Callable[[Databa
             for act, session, each in zip(acts, sessions, orders, strict=True):
                 acting.append(pool.submit(act, session, each))
                 wait_for_lock(db, session)
-        for each in acting:
-            each.result()
+        for done in acting:
+            done.result()
 
 
 def settle_both(session: Database, of: tuple[str, list[int]]) -> None:
