@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     Decode = Callable[[str], Any]
     Passes = Callable[[BaseException], bool]
+    Pause = Callable[[float], Awaitable[Any]]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """Results that surely are no code which has not run."""
@@ -69,9 +70,11 @@ class StepPolicy:
         timeout_s = options.timeout_s if settings.timeout_s is None else settings.timeout_s
         return cls(retry, timeout_s, _decoder(function))
 
-    async def result(self, call: Callable[[], Awaitable[Any]], passes: Passes) -> Result:
-        """Try ``call`` until it has a result, or no attempt is left. ``passes`` tells errors that are no
-        failed attempt: they are raised as they are.
+    async def result(
+        self, call: Callable[[], Awaitable[Any]], passes: Passes, pause: Pause = asyncio.sleep
+    ) -> Result:
+        """Try ``call`` until it has a result, or no attempt is left, with a ``pause`` between two. ``passes``
+        tells errors that are no failed attempt: they are raised as they are.
         """
         attempt = 1
         while True:
@@ -83,7 +86,7 @@ class StepPolicy:
                 verdict = self._verdict(attempt, error)
                 if isinstance(verdict, Dead):
                     return Result(reason=_reason(verdict, error), attempts=attempt, error=error)
-                await asyncio.sleep(verdict)
+                await pause(verdict)
                 attempt += not isinstance(error, Snooze)
             else:
                 return self.kept(returned, attempt)
