@@ -51,9 +51,17 @@ class Graph:
             return [item, value]
         return [dice.randint(0, 9) for _ in range(dice.choice((0, 1, 2, 6)))]
 
+    def undo(self, step: str) -> Died | None:
+        """What the undoing of a step comes to."""
+        return Died("no way back") if random.Random(self.name + step).random() < 0.3 else None
+
     def kind(self, step: str) -> str:
         """The step's kind."""
         return next(each.kind for each in self.shape.steps if each.name == step)
+
+    def compensates(self, step: str) -> bool:
+        """Whether the step can be undone."""
+        return next(each.compensates for each in self.shape.steps if each.name == step)
 
     def end(self) -> RunEnd:
         """What a run comes to."""
@@ -103,6 +111,7 @@ def _random_step(name: str, earlier: list[str], dice: random.Random) -> StepShap
         on_dead=dice.choice(
             ("skip",) * 4 + ("skip_cascade",) * 4 + ("fail",) + ("collect",) * 3 * (kind == "map")
         ),
+        compensates=dice.random() < 0.4,
         signal="never" if kind == "wait" else None,
     )
 

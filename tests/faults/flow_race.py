@@ -154,15 +154,22 @@ class FlowRace:
                 or (end.state == "completed" and step["errors"] != errors)
             ):
                 wrong.append(f"{where}: {step}, not {end}")
+            undoes = row["state"] == "failed" and graph.compensates(name) and step["state"] == "completed"
+            dies = graph.undo(name) is not None
+            if (step["undone"], step["not_undone"]) != (undoes and not dies, undoes and dies):
+                wrong.append(f"{where}: {step} and its undoing")
         return wrong
 
 
 STEPS = """
-select step, state, postmill._output(s) as output, postmill._partial(s) -> 'errors' as errors
+select step, state, postmill._output(s) as output, postmill._partial(s) -> 'errors' as errors,
+       undone_at is not null as undone, coalesce(reason like 'not undone: %', false) as not_undone
   from postmill.steps as s where run_id = $1
 """
 
 
+DROPPED = object()
+"""Nothing is to be done for a task: no such step has begun."""
 KILL = """
 select pg_terminate_backend(pid) from pg_stat_activity
  where datname = current_database() and application_name = 'settler'
@@ -193,13 +200,15 @@ class Settler:
             time.sleep(race.lease_s * 1.2)  # it is late: somebody else has the messages
         if random.random() < race.meddling:
             self._forge(claimed)
-        done = self._run(claimed)
-        good = [(task, answer) for task, answer in done if not isinstance(answer, Died)]
-        dead = [(task, answer) for task, answer in done if isinstance(answer, Died)]
-        for name, pairs in (("step_settle", good), ("step_fail", dead)):
-            if pairs:
-                settled = self._settle(name, pairs)
-                race.settled += len(settled)
+        ends: dict[str, list[tuple[dict[str, Any], Any]]] = {}
+        for task, answer in self._run(claimed):
+            kind = "undo" if "undo" in task["message"] else "step"
+            end = "fail" if isinstance(answer, Died) else "settle"
+            name = "step_drop" if answer is DROPPED else f"{kind}_{end}"
+            ends.setdefault(name, []).append((task, answer))
+        for name, pairs in ends.items():
+            settled = self._settle(name, pairs)
+            race.settled += len(settled)
         return True
 
     def _run(self, claimed: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Any]]:
@@ -208,13 +217,17 @@ class Settler:
         known = self.db.execute(
             statement("step_inputs").encode(), [[run for run, _ in pairs], [step for _, step in pairs]]
         ).fetchall()
+        known = [each for each in known if each["step_state"] in {"started", "completed"}]
         inputs = {(each["run_id"], each["step"]): json.loads(each["inputs"]) for each in known}
         done = []
         for task in claimed:
             message = task["message"]
             run, step = message["run"], message["step"]
             if (run, step) not in inputs:
-                done.append((task, None))
+                done.append((task, DROPPED))
+                continue
+            if "undo" in message:
+                done.append((task, self.race.runs[run].undo(step)))
                 continue
             given = (step, message.get("item"), message.get("value"), inputs[run, step])
             done.append((task, self.race.runs[run].perform(*given)))
@@ -224,10 +237,16 @@ class Settler:
         tasks = [task for task, _ in pairs]
         messages = [task["message"] for task in tasks]
         places = [[each[part] for each in messages] for part in ("run", "step")]
-        places.append([each.get("item") for each in messages])
+        items = [each.get("item") for each in messages]
         arguments = self.token(tasks)
-        if name == "step_settle":
+        if name in {"step_settle", "step_fail"}:
+            places.append(items)
+        if name == "step_drop":
+            arguments += [QUEUE]
+        elif name == "step_settle":
             arguments += [QUEUE, *places, [json.dumps(answer) for _, answer in pairs]]
+        elif name == "undo_settle":
+            arguments += [QUEUE, *places]
         else:
             many, reasons = len(pairs), [answer.reason for _, answer in pairs]
             failure = [[1] * many, ["error"] * many, [None] * many, reasons, [None] * many, [0.0] * many]
@@ -253,6 +272,7 @@ class Settler:
             {"run": real["run"], "step": step},
             {"run": real["run"], "step": step, "item": 99},
             {"run": real["run"], "step": step, "item": -1},
+            {"run": real["run"], "step": step, "undo": True},
             {"run": real["run"], "step": "no such step"},
             {"run": 10**9, "step": step},
         ]
