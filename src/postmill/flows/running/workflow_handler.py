@@ -37,8 +37,8 @@ NO_STEPS = '{"steps": []}'
 
 
 MESSAGES = AttemptPolicy(ExponentialRetry(max_attempts=None), None)
-"""A workflow's ``retry`` and ``timeout`` are those of its steps. A run outlives crashes of its workers: of one
-message as many as ``max_deliveries``.
+"""A workflow's ``retry`` and ``timeout`` are those of its steps. A run outlives crashes of its workers: of
+one message as many as ``max_deliveries``.
 """
 
 
