@@ -90,6 +90,14 @@ def test_pytest_imports_such_a_script_and_runs_nothing(
     assert import_module("started_at_import").__name__ == "started_at_import"
 
 
+def test_a_marker_in_the_module_is_no_flow(tmp_path: Path) -> None:
+    """A marker has any attribute that it is asked for, ``handler`` too: it was taken for a flow."""
+    flow = "from postmill import Flow\n\nsite = Flow('site', input=str)\nwork = site.input\n"
+    error = refusal(tmp_path / "flows.py", flow)
+    assert error.why == "It is a Marker."
+    assert error.hint == "Workers there: site."
+
+
 def test_a_flow_is_found_where_a_worker_is(tmp_path: Path) -> None:
     path = tmp_path / "flow_to_load.py"
     path.write_text(
