@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from postmill import AsyncClient, Flow
+from postmill.flows import use_transport
 from postmill.testing import drain
 
 if TYPE_CHECKING:
@@ -236,3 +239,27 @@ async def test_a_durable_run_is_forked_at_a_step(shown: Shown, database_url: str
     assert "bill#2" not in steps(db, fork.run_id)
     await drain(page.subscription, database=database_url)
     assert (await run.result(), await fork.result()) == (18, 18)
+
+
+async def test_flows_call_functions(shown: Shown, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first answer is an error, so the call is a step that is tried again."""
+    asked: list[tuple[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.path, json.loads(request.content)))
+        return httpx.Response(503 if len(asked) == 1 else 200, json={"message": "hi"})
+
+    page = shown("howto/call-functions-from-flows")
+    monkeypatch.setattr(
+        page, "http", httpx.AsyncClient(base_url="http://x", transport=httpx.MockTransport(answer))
+    )
+    try:
+        await known(database_url, page.welcome, page.farewell)
+        run, other = await page.welcome.start(page.Guest("ada")), await page.farewell.start("bob")
+        await drain(page.welcome, database=database_url)
+        await drain(page.farewell, database=database_url)
+        assert (await run.output(page.remember), await other.result()) == ("remembered: hi", "hi")
+    finally:
+        use_transport(None)
+    hello = ("/functions/v1/hello", {"name": "ada"})
+    assert asked == [hello, hello, ("/functions/v1/goodbye", {"name": "bob"})]
