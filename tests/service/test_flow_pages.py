@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from postmill import AsyncClient, Flow
+from postmill import AsyncClient, Dead, Flow
 from postmill.flows import use_transport
 from postmill.testing import drain
 
@@ -263,3 +263,43 @@ async def test_flows_call_functions(shown: Shown, database_url: str, monkeypatch
         use_transport(None)
     hello = ("/functions/v1/hello", {"name": "ada"})
     assert asked == [hello, hello, ("/functions/v1/goodbye", {"name": "bob"})]
+
+
+async def test_what_a_signal_answers(shown: Shown, database_url: str) -> None:
+    page = shown("howto/signals-and-approvals")
+    await known(database_url, page.purchase)
+    run = await page.purchase.start("a mill")
+    assert await run.signal(page.approved, page.Approval(ok=True, by="ada"))
+    assert not await run.signal(page.approved, page.Approval(ok=False, by="bob")), "the first value is kept"
+    await drain(page.purchase, database=database_url)
+    assert await run.result() == "a mill: bought, says ada"
+    assert not await run.signal(page.approved, page.Approval(ok=True, by="eve")), "it has ended"
+
+
+async def test_a_cancelled_run_is_not_undone(shown: Shown, database_url: str, db: Db) -> None:
+    page = shown("tutorial/first-flow", "checkout")
+    await known(database_url, page.checkout)
+    run = await page.checkout.start(page.Order(1, 2000.0))
+    await drain(page.checkout, database=database_url, delays="leave")
+    assert await run.cancel("ordered twice")
+    await drain(page.checkout, database=database_url)
+    assert state(db, run.run_id)[0] == "cancelled"
+    assert "undo:refund" not in steps(db, run.run_id)
+
+
+async def test_what_could_not_be_undone_is_told(
+    shown: Shown, database_url: str, db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = shown("howto/compensation")
+    await known(database_url, page.travel)
+
+    async def cancel_flight(booking: str) -> None:
+        raise Dead(f"nothing is known of {booking}")
+
+    monkeypatch.setattr(page, "cancel_flight", cancel_flight)
+    run = await page.travel.start(page.Trip("Oslo", 40))
+    await drain(page.travel, database=database_url)
+    ended, culprit, reason = state(db, run.run_id)
+    assert (ended, culprit) == ("failed", "book_hotel")
+    assert reason is not None
+    assert reason.endswith("undo:cancel_flight failed too: nothing is known of flight-Oslo")
