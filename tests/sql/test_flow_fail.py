@@ -18,6 +18,7 @@ from tests.sql.flow_scene import (
     step,
     steps,
     take,
+    take_one,
     tasks,
 )
 
@@ -55,7 +56,7 @@ def test_one_item_ends_its_map(db: Database, on_dead: str) -> None:
     """What other items give afterwards counts for nothing."""
     register(db, step("a"), map_over("m", "a", on_dead=on_dead), step("z", "m"), m={"window": 2})
     run = start(db)
-    settle(db, *take(db), [1, 2, 3])
+    settle(db, take_one(db), [1, 2, 3])
     first, second = take(db)
     fail(db, first)
     before = tasks(db)
@@ -76,7 +77,7 @@ def test_failed_items_are_collected(db: Database, window: int | None) -> None:
     chosen: dict[str, Any] = {} if window is None else {"m": {"window": window}}
     register(db, step("a"), map_over("m", "a", on_dead="collect"), step("z", "m"), **chosen)
     run = start(db)
-    settle(db, *take(db), list("abcd"))
+    settle(db, take_one(db), list("abcd"))
     while [task for task in tasks(db) if task["step"] == "m"]:
         for task in take(db):
             if task["value"] in "bd":
@@ -92,7 +93,7 @@ def test_failed_items_are_collected(db: Database, window: int | None) -> None:
 def test_a_map_runs_over_what_another_has_collected(db: Database) -> None:
     register(db, step("a"), map_over("m", "a", on_dead="collect"), map_over("n", "m"))
     start(db)
-    settle(db, *take(db), [1, 2, 3])
+    settle(db, take_one(db), [1, 2, 3])
     first, second, third = take(db)
     fail(db, first)
     settle(db, third, "third")
@@ -103,8 +104,8 @@ def test_a_map_runs_over_what_another_has_collected(db: Database) -> None:
 def test_all_items_fail_and_the_step_goes_on(db: Database) -> None:
     register(db, step("a"), map_over("m", "a", on_dead="collect"))
     run = start(db)
-    settle(db, *take(db), [1])
-    fail(db, *take(db))
+    settle(db, take_one(db), [1])
+    fail(db, take_one(db))
     assert outputs(db, run)["m"] == []
     assert run_of(db, run)["state"] == "completed"
 
@@ -129,8 +130,8 @@ def test_what_was_skipped_gives_nothing(db: Database) -> None:
         db, step("a"), map_over("m", "a", on_dead="skip"), step("z", "m", reads=reads), map_over("n", "m")
     )
     run = start(db)
-    settle(db, *take(db), [1])
-    fail(db, *take(db))
+    settle(db, take_one(db), [1])
+    fail(db, take_one(db))
     given = row(db, "select inputs from postmill._step_inputs(array[$1::bigint], array['z'])", run)
     assert given == {"inputs": {"maybe": None, "partial": None}}
     assert outputs(db, run)["n"] == []

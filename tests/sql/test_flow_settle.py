@@ -19,6 +19,7 @@ from tests.sql.flow_scene import (
     step,
     steps,
     take,
+    take_one,
     tasks,
 )
 
@@ -41,7 +42,7 @@ def test_what_is_false_in_python_is_an_output(db: Database, output: object) -> N
     register(db, step("a"), step("b", "a", reads=read("it", "a"), when={"of": "a", "path": [], "has": {}}))
     register(db, step("a"), step("b", "a", reads=read("it", "a")), flow="always")
     run = start(db, flow="always")
-    settle(db, *take(db, "always"), output)
+    settle(db, take_one(db, "always"), output)
     assert outputs(db, run) == {"a": output}
     assert inputs(db, run, "b") == {"it": output}
     assert [task["step"] for task in tasks(db, "always")] == ["b"]
@@ -58,7 +59,7 @@ def test_only_the_path_that_is_named_is_given(db: Database) -> None:
         ),
     )
     run = start(db, {"k": [1]})
-    settle(db, *take(db), {"deep": [0, {"n": 1}], "rest": "secret"})
+    settle(db, take_one(db), {"deep": [0, {"n": 1}], "rest": "secret"})
     assert inputs(db, run, "b") == {"x": {"n": 1}, "no": None, "in": [1]}
 
 
@@ -101,7 +102,7 @@ def test_conditions(db: Database) -> None:
         step(name, "a", "s", when=when) for name, when in conditions.items()
     ))  # fmt: skip
     run = start(db, 1)
-    settle(db, *take(db), {"lang": "en", "one": 1, "tags": ["x", "y"], "null": None})
+    settle(db, take_one(db), {"lang": "en", "one": 1, "tags": ["x", "y"], "null": None})
     met = {"equal", "has", "not_missing", "null_is_there", "both", "not_skipped"}
     assert {task["step"] for task in tasks(db)} == met
     assert {name for name, state in steps(db, run).items() if state == "skipped"} == {*conditions, "s"} - met
@@ -118,7 +119,7 @@ def test_a_step_that_is_skipped(db: Database, on_unmet: str, ends: dict[str, str
     never = {"of": "a", "path": [], "equals": "never"}
     register(db, step("a"), step("b", "a", when=never, on_unmet=on_unmet), step("c", "b"), step("d", "c"))
     run = start(db)
-    settle(db, *take(db))
+    settle(db, take_one(db))
     assert {name: state for name, state in steps(db, run).items() if name in {"b", "c"}} == {
         name: state for name, state in ends.items() if name in {"b", "c"}
     }
@@ -129,7 +130,7 @@ def test_a_condition_that_must_be_met(db: Database) -> None:
     never = {"of": "a", "path": [], "equals": "never"}
     register(db, step("a"), step("b", "a", when=never, on_unmet="fail"), step("c", "b"))
     run = start(db)
-    settle(db, *take(db))
+    settle(db, take_one(db))
     found = run_of(db, run)
     assert (found["state"], found["culprit"], found["reason"]) == ("failed", "b", "condition_unmet")
 
@@ -138,7 +139,7 @@ def test_a_condition_that_must_be_met(db: Database) -> None:
 def test_a_map_over_what_is_no_list(db: Database, output: object) -> None:
     register(db, step("a"), map_over("m", "a"))
     run = start(db)
-    settle(db, *take(db), output)
+    settle(db, take_one(db), output)
     found = run_of(db, run)
     assert (found["state"], found["culprit"]) == ("failed", "m")
     assert found["reason"].endswith("of a is no list")
@@ -147,7 +148,7 @@ def test_a_map_over_what_is_no_list(db: Database, output: object) -> None:
 def test_a_map_of_a_map_and_its_order(db: Database) -> None:
     register(db, step("a"), map_over("m", "a"), map_over("n", "m"))
     run = start(db)
-    settle(db, *take(db), [3, 1, 2])
+    settle(db, take_one(db), [3, 1, 2])
     for task in reversed(take(db)):
         settle(db, task, task["value"] * 10)
     for task in reversed(take(db)):
@@ -158,7 +159,7 @@ def test_a_map_of_a_map_and_its_order(db: Database) -> None:
 def test_a_window_lets_in_one_item_for_each_that_ends(db: Database) -> None:
     register(db, step("a"), map_over("m", "a"), m={"window": 2})
     run = start(db)
-    settle(db, *take(db), list("abcde"))
+    settle(db, take_one(db), list("abcde"))
     seen = []
     while taken := take(db):
         seen.append([task["item"] for task in taken])
@@ -171,7 +172,7 @@ def test_a_window_lets_in_one_item_for_each_that_ends(db: Database) -> None:
 def test_a_hundred_thousand_items(db: Database) -> None:
     register(db, step("a"), map_over("m", "a"), step("z", "m"))
     run = start(db)
-    settle(db, *take(db), list(range(ITEMS)))
+    settle(db, take_one(db), list(range(ITEMS)))
     db.execute(
         b"with gone as (delete from pgmq.q_shop returning message)"
         b" select postmill._settle_steps(array_agg($1::bigint), array_agg('m'::text),"
@@ -189,7 +190,7 @@ def test_a_chain_of_a_thousand_steps(db: Database) -> None:
     register(db, step("s0"), *chain)
     register(db, step("s0"), {**chain[0], "when": never, "on_unmet": "skip_cascade"}, *chain[1:], flow="cut")
     run, cut = start(db), start(db, flow="cut")
-    settle(db, *take(db, "cut"))
+    settle(db, take_one(db, "cut"))
     for place in range(DEPTH):
         settle(db, {"run": run, "step": f"s{place}"})
     assert run_of(db, run)["state"] == run_of(db, cut)["state"] == "completed"
@@ -232,7 +233,7 @@ def test_a_message_that_is_forged_changes_nothing(db: Database, forged: dict[str
         m={"window": 1},
     )
     run = start(db)
-    settle(db, *take(db), ["x", "y", "z"])
+    settle(db, take_one(db), ["x", "y", "z"])
     item, _ = sorted(take(db), key=lambda task: task["step"])
     settle(db, item)
     before = everything(db)

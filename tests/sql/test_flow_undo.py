@@ -7,7 +7,18 @@ from typing import Any
 import pytest
 
 from tests.sql.asking import Database, column, value
-from tests.sql.flow_scene import fail, register, run_of, settle, start, state, step, take, tasks
+from tests.sql.flow_scene import (
+    fail,
+    register,
+    run_of,
+    settle,
+    start,
+    state,
+    step,
+    take,
+    take_one,
+    tasks,
+)
 
 
 def undo(db: Database, task: dict[str, Any], reason: str | None = None) -> int:
@@ -33,8 +44,8 @@ def failing(db: Database) -> int:
         step("ship", "mail"),
     )
     run = start(db, priority=4)
-    settle(db, *take(db), "r1")
-    settle(db, *take(db), {"id": 7})
+    settle(db, take_one(db), "r1")
+    settle(db, take_one(db), {"id": 7})
     mail, _ = take(db)
     settle(db, mail)
     return run
@@ -44,15 +55,15 @@ def failing(db: Database) -> int:
 def test_steps_are_undone_the_last_one_first(db: Database, reason: str | None) -> None:
     """One that can't be undone keeps no other from it."""
     run = failing(db)
-    fail(db, *take(db), "no parcel")
+    fail(db, take_one(db), "no parcel")
     assert state(db, run) == "undoing"
     assert tasks(db) == [{"run": run, "step": "charge", "undo": True}]
     assert column(db, "select headers ->> 'postmill-priority' from pgmq.q_shop") == ["4"]
     given = "select output from postmill._step_inputs(array[$1::bigint], array['charge'])"
     assert value(db, given, run) == {"id": 7}
-    undo(db, *take(db), reason)
+    undo(db, take_one(db), reason)
     assert tasks(db) == [{"run": run, "step": "reserve", "undo": True}]
-    undo(db, *take(db))
+    undo(db, take_one(db))
     found = run_of(db, run)
     assert (found["state"], found["culprit"], found["reason"]) == ("failed", "ship", "no parcel")
     undone = "select step from postmill.steps where undone_at is not null order by step"
@@ -65,14 +76,15 @@ def test_steps_are_undone_the_last_one_first(db: Database, reason: str | None) -
 
 def test_a_step_that_ends_while_others_are_undone_is_undone_too(db: Database) -> None:
     run = failing(db)
-    fail(db, *take(db))
+    fail(db, take_one(db))
     (charge,) = take(db)
     settle(db, {"run": run, "step": "pack"}, "late")
     undo(db, charge)
     order = []
     while taken := take(db):
-        order += [task["step"] for task in taken]
-        undo(db, *taken)
+        (task,) = taken
+        order.append(task["step"])
+        undo(db, task)
     assert order == ["pack", "reserve"]
     assert state(db, run) == "failed"
 
@@ -94,7 +106,7 @@ def test_a_step_that_ends_after_its_run_has_failed_is_undone_all_the_same(db: Da
 def test_what_is_forged_undoes_nothing(db: Database) -> None:
     run = failing(db)
     assert undo(db, {"run": run, "step": "charge"}) == 0
-    fail(db, *take(db))
+    fail(db, take_one(db))
     for name in ("mail", "pack", "ship", "lacks"):
         assert undo(db, {"run": run, "step": name}) == 0
     assert undo(db, {"run": 10**12, "step": "charge"}) == 0
@@ -112,7 +124,7 @@ def test_the_queue_of_what_undoes_is_gone(db: Database) -> None:
     """The run fails, as it would have."""
     register(db, step("a", compensates=True), step("b", "a"), a={"queue": "bank"})
     run = start(db)
-    settle(db, *take(db, "bank"))
+    settle(db, take_one(db, "bank"))
     db.execute(b"select pgmq.drop_queue('bank')")
-    fail(db, *take(db))
+    fail(db, take_one(db))
     assert state(db, run) == "failed"
