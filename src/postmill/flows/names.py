@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from postmill.model.queue.worker_options import WorkerOptions
 
-_NOT_OF_FLOWS = {
+NOT_OF_FLOWS = {
     "batch": "A step is run one message at a time.",
     "keep_results": "What a step gives is kept with its run.",
     "on_success": "Messages of flows are deleted: their runs tell what was done.",
@@ -60,6 +60,6 @@ def flow_options(name: str, given: Mapping[str, Any]) -> WorkerOptions:
     mean nothing for a flow.
     """
     said = {option: value for option, value in given.items() if value is not None}
-    for option in said.keys() & _NOT_OF_FLOWS.keys():
-        raise InvalidFlow(f"The flow {name!r} has no option {option!r}.", why=_NOT_OF_FLOWS[option])
+    for option in said.keys() & NOT_OF_FLOWS.keys():
+        raise InvalidFlow(f"The flow {name!r} has no option {option!r}.", why=NOT_OF_FLOWS[option])
     return options_from({"queue": name, **said})

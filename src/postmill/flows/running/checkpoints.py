@@ -1,7 +1,7 @@
 """Records what steps of workflows came to, and what they say: of all runs of a worker together.
 
 A record counts only while the message that it was made under is the worker's. The first record of a step
-stays: whoever comes second takes that one.
+stays: a worker that comes second takes that one.
 """
 
 from __future__ import annotations

@@ -114,10 +114,20 @@ class GraphHandler:
             step.close()
 
     async def _run(self, task: Task, attempt: Attempt) -> Any:
-        inputs = await self._queries.of(task.run, task.step, attempt.services.reads)
+        inputs = await self._inputs(task, attempt)
         if inputs is None:
             return StepDropped(f"there is no run {task.run} with a step {task.step!r}")
         return await (self._undo if task.undo else self._do)(task, inputs, attempt)
+
+    async def _inputs(self, task: Task, attempt: Attempt) -> Inputs | None:
+        """What the step is given. Its time limit begins after that: an outage is no slow step."""
+        limit = attempt.time_limit
+        if limit is None:
+            return await self._queries.of(task.run, task.step, attempt.services.reads)
+        limit.end()
+        inputs = await self._queries.of(task.run, task.step, attempt.services.reads)
+        limit.begin()
+        return inputs
 
     async def _do(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
         obstacle = _obstacle(task, inputs)

@@ -16,5 +16,5 @@ fence as (
 select checkpoint.*
   from fence
  cross join lateral postmill._write_checkpoints(
-     $3::text::bigint[], $4::text::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::integer[],
-     $11::bigint[], fence.held) as checkpoint
+     $3::text::bigint[], $4::text::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+     $10::integer[], $11::bigint[], fence.held) as checkpoint
