@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from postmill.client import AsyncClient, Client
     from postmill.client.options import Then
-    from postmill.flows import Ctx, Flow, Partial, Signal, each, not_, step, workflow
+    from postmill.flows import Ctx, Flow, Partial, Run, Signal, each, not_, step, workflow
     from postmill.handlers import Context, EdgeWorker, Worker, worker
     from postmill.handlers.supaworker import Supaworker, SupaworkerJob
     from postmill.isolate.lifetime import after_fork, on_beforeunload, on_unload, wait_until
@@ -35,6 +35,7 @@ _HOMES = {
     "PostmillError": "postmill.model.errors",
     "Retry": "postmill.model.queue.outcome",
     "RetryPolicy": "postmill.model.queue.retry",
+    "Run": "postmill.flows",
     "Sent": "postmill.model.queue.sent",
     "Signal": "postmill.flows",
     "Snooze": "postmill.model.queue.outcome",
@@ -67,6 +68,7 @@ __all__ = [
     "PostmillError",
     "Retry",
     "RetryPolicy",
+    "Run",
     "Sent",
     "Signal",
     "Snooze",

@@ -13,7 +13,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "howto" / "test-flows.md"
 
 def test_its_files_are_a_test_suite_that_passes(tmp_path: Path) -> None:
     files = {each["name"]: each["text"] for each in FILE.finditer(PAGE.read_text(encoding="utf-8"))}
-    assert {"conftest.py", "pytest.ini", "shop.py", "test_packing.py", "test_checkout.py"} <= files.keys()
+    tests = {"test_packing.py", "test_checkout.py", "test_in_memory.py"}
+    assert {"conftest.py", "pytest.ini", "shop.py", *tests} <= files.keys()
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     run = subprocess.run(
@@ -24,4 +25,4 @@ def test_its_files_are_a_test_suite_that_passes(tmp_path: Path) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "5 passed" in run.stdout
+    assert "7 passed" in run.stdout

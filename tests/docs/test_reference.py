@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import click
+import msgspec
 import pytest
 
 import postmill
@@ -26,6 +27,7 @@ from postmill.db.tools.facades import FACADES
 from postmill.engine.settle.settlement import Settlings
 from postmill.engine.settle.statements import OWN, details
 from postmill.engine.worker_probe import WorkerProbe
+from postmill.flows.running.run_settlings import RUNS, AwaitedStep, RunEnded, RunParked
 from postmill.flows.running.settlings import STEPS, StepDropped, StepHeld
 from postmill.gateway import platform_errors
 from postmill.gateway.application import OF_THE_FUNCTION, Gateway
@@ -239,7 +241,26 @@ def test_how_a_task_of_a_flow_ends_is_said_as_the_reference_has_it() -> None:
     assert said_of(Snooze(3)) == own_fields(Event.MESSAGE_SNOOZED)
 
 
+def test_how_a_run_of_a_workflow_ends_is_said_as_the_reference_has_it() -> None:
+    for outcome, event in (
+        (RunEnded("failed", reason="no"), Event.RUN_FAILED),
+        (RunParked((AwaitedStep("sleep"),)), Event.RUN_PARKED),
+        (StepHeld("version"), Event.STEP_HELD),
+    ):
+        settling = Settlings(OWN, RUNS).find(outcome)
+        assert settling.event is event
+        assert settling.details is not None
+        assert set(settling.details(replace_raw(A_MESSAGE, '{"run": 7, "wake": 0}'), outcome)) == own_fields(
+            event
+        )
+
+
 A_MESSAGE = Message("q", 1, 1, 0, 0, "1", None, 0, 0, Claim(1, datetime.now(UTC), 0.0))
+
+
+def replace_raw(message: Message, raw: str) -> Message:
+    """The same message with another payload."""
+    return msgspec.structs.replace(message, raw=raw)
 
 
 def said_of(outcome: Outcome) -> set[str]:
@@ -262,7 +283,7 @@ def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
     """
     said: dict[Event, set[str]] = {event: set() for event in Event}
     open_ended = {Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED, Event.FUNCTION_LOG}
-    open_ended |= {Event.STEP_FAILED, Event.STEP_DROPPED, Event.STEP_HELD}
+    open_ended |= {Event.STEP_FAILED, Event.STEP_DROPPED, Event.STEP_HELD, Event.RUN_FAILED, Event.RUN_PARKED}
     for path in Path(postmill.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call) or not call.args:

@@ -1,7 +1,7 @@
 """A worker of workflows in a process of its own, which kills itself round one of its statements.
 
-Run as ``python -m tests.faults.durable_process URL WHEN COUNT``: with SIGKILL, ``before`` it sends its COUNTth
-statement about runs, or ``after`` the server has done it.
+Run as ``python -m tests.faults.durable_process URL WHEN COUNT``: with SIGKILL, ``before`` it sends its
+COUNTth statement about runs, or ``after`` the server has done it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ from postmill.model.config.address import Address
 from tests.faults.durable_flows import journey, leg
 
 ABOUT_RUNS = (
-    "_load_runs", "_write_checkpoints", "_park_runs", "_start_child", "_end_runs_of_workflows", "_wake_parents",
-)  # fmt: skip
+    "_load_runs",
+    "_write_checkpoints",
+    "_park_runs",
+    "_start_child",
+    "_end_runs_of_workflows",
+    "_wake_parents",
+)
 """The functions that statements about runs call."""
 
 

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 WITHOUT_LOCK = Change("_park_runs", r"(?m)^    perform from postmill\.runs .*$", "")
 """Parks runs, and looks for signals before it has their rows."""
 REGISTER = "select postmill.register_flow('waiting', 'workflow', 'waiting', '{\"steps\": []}')"
-PARK = """select postmill._park_runs(array[$1::bigint], array[0], array['[{"step": "go", "signal": "go"}]'::jsonb])"""
+WAITS = '[{"step": "go", "signal": "go"}]'
+PARK = f"select postmill._park_runs(array[$1::bigint], array[0], array['{WAITS}'::jsonb])"
 
 
 @pytest.fixture
@@ -100,11 +101,12 @@ async def test_a_signal_that_comes_after_wakes_the_run_once(adb: asyncpg.Connect
     )
 
 
-signals: list[Signal[int]] = [Signal(f"e{n}", int) for n in range(3)]
+signals: list[Signal[Any]] = [Signal(f"e{n}", int) for n in range(3)]
 
 
 @workflow(queue="racing", max_concurrent=50)
 async def racing(ctx: Ctx) -> list[int | None]:
+    """Three waits."""
     return [await ctx.wait(signal, timeout=0.05) for signal in signals]
 
 
@@ -146,11 +148,8 @@ async def test_a_worker_that_has_lost_its_message_records_nothing(adb: asyncpg.C
     text = queue_statement("run_checkpoint", QueueShape("waiting", 0))
 
     async def write(read_ct: int, output: str) -> Any:
-        nothing: list[Any] = [None]
-        rows = await adb.fetch(
-            text, "{1}", f"{{{read_ct}}}", [run_id], [0], ["s"], ["completed"], [output], nothing, nothing, nothing,
-            nothing,
-        )  # fmt: skip
+        ids, nothing = ("{1}", f"{{{read_ct}}}", f"{{{run_id}}}", "{0}"), [[None]] * 4
+        rows = await adb.fetch(text, *ids, ["s"], ["completed"], [output], *nothing)
         return [(row["written"], row["output"], row["newest"]) for row in rows]
 
     await adb.execute("select pgmq.read('waiting', 0, 1), pgmq.read('waiting', 0, 1)")

@@ -1,4 +1,6 @@
-"""Durable functions on a real worker: what is recorded is returned, what waits holds no slot, what fails says so."""
+"""Durable functions on a real worker: what is recorded is returned, what waits holds no slot, what fails says
+so.
+"""
 
 from __future__ import annotations
 

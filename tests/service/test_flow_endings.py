@@ -278,7 +278,7 @@ def version(steps: str) -> Flow[int]:
 async def test_a_run_goes_on_in_its_own_version_after_an_upgrade(
     database_url: str, adb: asyncpg.Connection
 ) -> None:
-    """What the new program lacks is held and shown, until a program that has it comes; what it has it serves."""
+    """What the new program lacks is held, until a program that has it comes; what it has it serves."""
     old, new = version("old"), version("new")
     await registered(old, adb)
     run = await old.options_for(connection=adb).start(1)

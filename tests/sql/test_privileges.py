@@ -174,6 +174,9 @@ OF_THE_OWNER = {
     "postmill.step_output": "what a step has given, likewise",
     "postmill._child_result": "how a run is doing, to the step that has started it",
     "postmill._are_held": "tells only whether tasks wait for a program",
+    "postmill._check_known_flow": "tells only whether a flow is known",
+    "postmill._start_scheduled": "only what a schedule starts",
+    "postmill._end_flow_runs": "writes down only what is so",
     "postmill.start_flow": "whoever may start flows writes nothing else of them",
     "postmill._settle_steps": "changes only steps that have begun, as whoever has their message may",
     "postmill._end_undo": "changes only steps that are to be undone, as whoever has their message may",
@@ -190,6 +193,15 @@ OF_THE_OWNER = {
     "postmill._hold_tasks": "a worker puts away the tasks that it has claimed",
     "postmill._start_children": "one run for a step that has begun",
     "postmill._step_inputs": "what a worker is to run a step with",
+    "postmill._load_runs": "what a worker is to run a workflow with",
+    "postmill._write_checkpoints": "a worker writes down what steps came to; what is recorded stays",
+    "postmill._say_events": "a worker adds what runs say",
+    "postmill._park_runs": "a worker lays its runs aside, each under its newest message",
+    "postmill._end_runs_of_workflows": "a worker ends its runs, each under its newest message",
+    "postmill._begin_undo": "a worker says that its run fails, under its newest message",
+    "postmill._start_child": "one run for a step of a run that runs",
+    "postmill._wake_parents": "writes only what came of a child that has ended, for the step that waits for it",
+    "postmill.signal_run": "whoever may signal runs adds a signal, and wakes who waits for it",
 }
 """The functions that run with their owner's rights, and why none lets its caller do more than it is for."""
 DEFINERS = """

@@ -175,6 +175,19 @@ def test_a_step_that_waits_for_another_run_is_not_lost(db: Database) -> None:
     assert state(db, parent) == "failed"
 
 
+def test_what_undoes_a_step_is_sent_again(db: Database) -> None:
+    register(db, step("a", compensates=True), step("b", "a"))
+    run = start(db)
+    settle(db, take_one(db))
+    fail(db, take_one(db))
+    assert (state(db, run), tasks(db)) == ("undoing", [{"run": run, "step": "a", "undo": True}])
+    take(db)  # its message is deleted elsewhere
+    sweep(db)
+    assert (state(db, run), tasks(db)) == ("undoing", [{"run": run, "step": "a", "undo": True}])
+    sweep(db)
+    assert len(tasks(db)) == 1
+
+
 def test_the_audit_goes_from_page_to_page_and_rests(db: Database) -> None:
     register(db, step("a"))
     runs = [start(db) for _ in range(5)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from postmill.flows.context import Ctx
 from postmill.flows.flow import Flow
+from postmill.flows.run import Run
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
 from postmill.flows.steps import FunctionStep, MapStep, Step, each
@@ -23,6 +24,7 @@ __all__ = [
     "MapStep",
     "Partial",
     "Retry",
+    "Run",
     "Signal",
     "Startable",
     "Step",

@@ -73,7 +73,7 @@ class Durable(Protocol):
         """A step whose function gets a transaction first: its writes and its checkpoint commit together."""
 
     def emit(self, name: str, value: object) -> None:
-        """A value for whoever watches the run; once, whatever is replayed."""
+        """A value for what watches the run; once, whatever is replayed."""
 
     def on_failure(self, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
         """What undoes the work so far, should the run fail."""
@@ -175,12 +175,12 @@ class Ctx:
         return self._durable.transaction(self._named(function), function, args, kwargs)
 
     def emit(self, name: str, value: object, /) -> None:
-        """Tell whoever watches the run."""
+        """Tell programs and pages that watch the run."""
         self._durable.emit(name, value)
 
     def on_failure(self, function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Undo what was done so far by ``function(*args, **kwargs)``, should the run fail or be
-        cancelled. The last one runs first.
+        """Undo what was done so far by ``function(*args, **kwargs)``, should the run fail. The
+        last one runs first. A run that is cancelled is not undone.
         """
         self._durable.on_failure(function, args, kwargs)
 

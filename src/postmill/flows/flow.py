@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast, overload
 
 import msgspec
 
+from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
-from postmill.flows.names import defining_module, flow_name, flow_options, some_name
+from postmill.flows.names import check_runs_alone, defining_module, flow_name, flow_options, some_name
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
 from postmill.flows.step_options import (
@@ -44,48 +45,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 U = TypeVar("U")
-U_contra = TypeVar("U_contra", contravariant=True)
 In = TypeVar("In")
 AnyStep = TypeVar("AnyStep", bound=Step[Any])
-
-
-class StepDecorator(Protocol):
-    """``@flow.step(...)``."""
-
-    @overload
-    def __call__(
-        self, function: Callable[P, Coroutine[Any, Any, T]], /
-    ) -> FunctionStep[P, Coroutine[Any, Any, T], T]: ...
-    @overload
-    def __call__(self, function: Callable[P, T], /) -> FunctionStep[P, T, T]: ...
-
-
-class UndoableDecorator(Generic[U_contra]):
-    """``@flow.step(compensate=...)``: of a function that returns what the compensation takes."""
-
-    def __init__(self, define: Callable[[Callable[..., Any]], Any]) -> None:
-        self._define = define
-
-    @overload
-    def __call__(
-        self: UndoableDecorator[T], function: Callable[P, Coroutine[Any, Any, T]], /
-    ) -> FunctionStep[P, Coroutine[Any, Any, T], T]: ...
-    @overload
-    def __call__(self: UndoableDecorator[T], function: Callable[P, T], /) -> FunctionStep[P, T, T]: ...
-    def __call__(self, function: Callable[..., Any], /) -> Any:
-        """Make it a step."""
-        return self._define(function)
-
-
-class MapDecorator(Protocol):
-    """``@flow.map(...)``."""
-
-    @overload
-    def __call__(
-        self, function: Callable[P, Coroutine[Any, Any, T]], /
-    ) -> MapStep[P, Coroutine[Any, Any, T], T]: ...
-    @overload
-    def __call__(self, function: Callable[P, T], /) -> MapStep[P, T, T]: ...
 
 
 class Flow(Startable[[In], dict[str, Any]], Generic[In]):
@@ -115,9 +76,12 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         """
         self.name = flow_name(name)
         self.options = flow_options(name, {"retry": retry, "timeout": timeout, "queue": queue, **options})
+        self.schedule, self.timezone = options.get("schedule"), options.get("timezone", "UTC")
         self.module = defining_module()
         self.input_type: Any = input
         self.decode_input = decoder(input)
+        if self.schedule is not None:
+            check_runs_alone(name, self.decode_input)
         self.result_type = dict[str, Any]
         self.decode_result = loads
         self.steps: dict[str, Step[Any]] = {}

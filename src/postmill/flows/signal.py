@@ -1,4 +1,4 @@
-"""``Signal``: a named value that a run waits for, and that anybody may send it."""
+"""``Signal``: a named value that a run waits for, and that it can be sent from anywhere."""
 
 from __future__ import annotations
 

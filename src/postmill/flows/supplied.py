@@ -30,7 +30,7 @@ _process = _Process()
 
 def use_transport(transport: Transport | None) -> None:
     """How ``flow.call`` and ``ctx.call`` reach functions from now on, in this process. This room knows no
-    HTTP: whoever runs the workers gives it.
+    HTTP: the program that runs the workers gives it.
     """
     _process.transport = transport
 

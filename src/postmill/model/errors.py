@@ -254,13 +254,10 @@ class StepFailed(PostmillError):
 
     code = "step-failed"
 
-    def __init__(self, step: str, reason: str) -> None:
-        super().__init__(f"Step {step!r} has failed: {reason}.")
+    def __init__(self, what: str, *, why: str = "", hint: str = "", step: str = "", reason: str = "") -> None:
+        super().__init__(what, why=why, hint=hint)
         self.step = step
         self.reason = reason
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.step, self.reason)
 
 
 class ReplayMismatch(PostmillError):

@@ -17,20 +17,20 @@ from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.engine.handler import Handler
     from postmill.engine.worker import QueueWorker
 
 
-async def declare(worker: QueueWorker, shared: SharedConnection) -> None:
-    """Tell the database what the code of ``worker`` says. Raises temporary errors, and what refuses a
-    statement of its handler.
+async def declare(handler: Handler, shared: SharedConnection) -> None:
+    """Tell the database what the code of ``handler`` says; what that makes may be the queue of its worker.
+    Raises temporary errors, and what refuses one of the statements.
     """
-    for said in worker.handler.declarations:
+    for said in handler.declarations:
         with said_by_postmill(said.queue):
             await shared.fetchrow(said.text, *said.arguments)
-    await _declare_schedule(worker, shared)
 
 
-async def _declare_schedule(worker: QueueWorker, shared: SharedConnection) -> None:
+async def declare_schedule(worker: QueueWorker, shared: SharedConnection) -> None:
     """Tell the database what the code of ``worker`` says of its schedule. Raises temporary errors only."""
     options, name = worker.handler.options, worker.handler.name
     arguments = (options.queue, name, options.schedule, options.timezone)

@@ -1,7 +1,7 @@
 """Records what steps of workflows came to, and what they say: of all runs of a worker together.
 
 A record counts only while the message that it was made under is the worker's. The first record of a step
-stays: whoever comes second takes that one.
+stays: a worker that comes second takes that one.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def arguments_of(checkpoints: Sequence[Checkpoint]) -> tuple[Any, ...]:
     return (
         array_literal(each.message.msg_id for each in checkpoints),
         array_literal(each.message.read_ct for each in checkpoints),
-        [each.run_id for each in checkpoints],
-        [each.wake for each in checkpoints],
+        array_literal(each.run_id for each in checkpoints),
+        array_literal(each.wake for each in checkpoints),
         [each.step for each in checkpoints],
         [each.outcome.state for each in checkpoints],
         [each.outcome.output for each in checkpoints],

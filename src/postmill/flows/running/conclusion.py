@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 async def conclude(run: DurableRun, task: asyncio.Task[Any]) -> Stop | RunEnded:
     """The outcome of the message, once the function's ``task`` is done. Raises what is to be tried again."""
     execution = run.execution
-    await run.said()
+    await run.sayings.written()
     if execution.refused is not None:
         raise execution.refused
     if execution.stopped is not None:

@@ -5,41 +5,36 @@ recorded. See :class:`postmill.flows.context.Durable` for what each of them mean
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.client.failures import said_by_postmill
-from postmill.db.hot.handler_connections import take_own_role
 from postmill.engine.run.verdicts import stems_from
 from postmill.flows.context import name_of
 from postmill.flows.run import Run
-from postmill.flows.running.checkpoints import Said, answers, arguments_of
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
+from postmill.flows.running.sayings import Sayings
 from postmill.flows.running.settlings import StepDropped
 from postmill.flows.running.step_attempts import StepPolicy, run_function
 from postmill.flows.running.together import once_up
+from postmill.flows.running.transaction_step import NotWritten, TransactionStep
 from postmill.flows.startable import Startable
 from postmill.flows.supplied import call_function
-from postmill.handlers.context import Transaction
 from postmill.model.errors import Refused, StepFailed
 from postmill.model.queue.payload import to_json
-from postmill.model.queue.queue_name import QueueShape
-from postmill.service.service import new_task
-from postmill.sql.catalog import queue_statement, statement
+from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from postmill.db.hot.handler_connections import HandlerConnection
     from postmill.flows.context import Args, Kwargs, Work
-    from postmill.flows.running.checkpoints import Answer, Checkpoint
     from postmill.flows.running.execution import Execution
     from postmill.flows.running.replay import State
     from postmill.flows.running.step_attempts import Result
     from postmill.flows.signal import Signal
+    from postmill.handlers.context import Transaction
     from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.threads import Threads
 
@@ -47,14 +42,6 @@ if TYPE_CHECKING:
 
 _inside: ContextVar[str | None] = ContextVar("postmill_step", default=None)
 """The step whose function runs."""
-
-
-class NotWritten(Exception):
-    """A transaction's outcome was not written, so the transaction is rolled back."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__()
-        self.answer = answer
 
 
 class DurableRun:
@@ -66,9 +53,10 @@ class DurableRun:
         """What undoes the work so far, by the name of its step; the last one runs first."""
         self._options = options
         self._threads = threads
-        self._loop = asyncio.get_running_loop()
+        self._policies: dict[Callable[..., Any], StepPolicy] = {}
         self._events = 0
-        self._sayings: set[asyncio.Task[Any]] = set()
+        self.sayings = Sayings(execution)
+        """What is written beside the function, while it runs on."""
 
     @property
     def run_id(self) -> int:
@@ -129,8 +117,7 @@ class DurableRun:
             self._events += 1
             if self._events <= self.execution.loaded.events:
                 return
-        said = Said(self.execution.attempt.message, self.run_id, step, name, content)
-        self._on_loop(partial(self._say, said))
+        self.sayings.say(step, name, content)
 
     def patched(self, name: str) -> bool:
         """See :class:`Durable`. The answer is written with the next statement: what is recorded after it is
@@ -143,7 +130,7 @@ class DurableRun:
         is_new = not self.execution.replay.is_behind
         outcome = Recorded("completed", "true" if is_new else "false")
         self.execution.replay.learn(step, outcome)
-        self._keep(new_task(self.execution.record(step, outcome)))
+        self.sayings.keep(self.execution.record(step, outcome))
         return is_new
 
     def named(self, name: str) -> str:
@@ -159,23 +146,27 @@ class DurableRun:
             )
         return self.execution.replay.name(name)
 
-    async def said(self) -> None:
-        """Wait until all that was said is written, or can't be."""
-        while self._sayings:
-            await asyncio.wait(self._sayings)
-
     async def named_step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         """A step whose name is taken already."""
-        policy, inputs = StepPolicy.of(function, self._options), inputs_of(args, kwargs)
+        policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
         found = self.execution.find(name, inputs)
         if found is not None:
             return _given(name, found, policy.decode)
-        with self.execution.working(), _step(name):
-            result = await policy.result(
-                lambda: run_function(function, args, dict(kwargs), self._threads), self._is_an_outage
-            )
+        call = partial(run_function, function, args, kwargs, self._threads)
+        with self.execution:
+            inside = _inside.set(name)
+            try:
+                result = await policy.result(call, self._is_an_outage)
+            finally:
+                _inside.reset(inside)
             stands = await self._kept(name, inputs, result)
         return _given(name, stands, policy.decode, result)
+
+    def _policy_of(self, function: Callable[..., Any]) -> StepPolicy:
+        found = self._policies.get(function)
+        if found is None:
+            found = self._policies[function] = StepPolicy.of(function, self._options)
+        return found
 
     async def _kept(self, name: str, inputs: str | None, result: Result) -> Recorded:
         state: State = "failed" if result.output is None else "completed"
@@ -195,7 +186,7 @@ class DurableRun:
         sent = self.execution.replay.signal(signal.name, many=signal.many)
         if sent is None and (timeout_s is None or waited_s < timeout_s):
             await self.execution.wait_for(AwaitedStep(name, signal.name, timeout_s))
-        with self.execution.working():
+        with self.execution:
             if sent is None:
                 return await self.execution.record(name, Recorded("completed", reason="timed out"))
             taken = Recorded("completed", sent.content)
@@ -207,7 +198,7 @@ class DurableRun:
             return
         if found is None or found.waited_s < for_s:
             await self.execution.wait_for(AwaitedStep(name, None, for_s))
-        with self.execution.working():
+        with self.execution:
             await self.execution.record(name, Recorded("completed", "null"))
 
     async def _run(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
@@ -224,7 +215,7 @@ class DurableRun:
         inputs = inputs_of([content], {})
         found = self.execution.find(name, inputs)
         if found is None:
-            with self.execution.working():
+            with self.execution:
                 child = await self._child(name, other, content, awaited=False)
                 found = await self.execution.record(name, Recorded("completed", str(child), inputs))
         return Run(int(found.output or 0), other)
@@ -233,7 +224,7 @@ class DurableRun:
         """The run that a step starts, or has started before a crash."""
         loaded, inputs = self.execution.loaded, inputs_of([content], {})
         arguments = (loaded.run_id, loaded.wake, name, other.name, content, awaited, inputs)
-        with self.execution.working():
+        with self.execution:
             shared = self.execution.shared
             with said_by_postmill():
                 row = await once_up(partial(shared.fetchrow, statement("run_start_child"), *arguments))
@@ -243,52 +234,27 @@ class DurableRun:
         return child
 
     async def _transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
-        policy, inputs = StepPolicy.of(function, self._options), inputs_of(args, kwargs)
+        policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
         found = self.execution.find(name, inputs)
         if found is not None:
             return _given(name, found, policy.decode)
-        written: list[Checkpoint] = []
 
-        async def once() -> Any:
-            written.clear()
-            connections = self.execution.attempt.services.connections
-            landed = partial(self._is_recorded, name)
-            async with connections.transaction(self.execution.attempt.lost_connection, landed) as lent:
-                returned = await run_function(
-                    function, (Transaction(lent), *args), dict(kwargs), self._threads
-                )
-                result = policy.kept(returned, 1)
-                if result.error is not None:
-                    raise result.error
-                await take_own_role(lent)
-                outcome = Recorded("completed", result.output, inputs)
-                written.append(self.execution.checkpoint(name, outcome, 1))
-                await self._write_within(lent, written[0])
-            return returned
+        def call(transaction: Transaction) -> Awaitable[Any]:
+            return run_function(function, (transaction, *args), kwargs, self._threads)
 
-        with self.execution.working(), _step(name):
+        step = TransactionStep(self.execution, name, inputs, policy, call)
+        with self.execution:
+            inside = _inside.set(name)
             try:
-                result = await policy.result(once, self._passes)
+                result = await policy.result(step.once, self._passes)
             except NotWritten as other:
-                stands = self.execution.accept(written[0], other.answer)
-                return _given(name, stands, policy.decode)
+                return _given(name, step.given_up(other), policy.decode)
+            finally:
+                _inside.reset(inside)
             if result.error is not None:
                 return _given(name, await self._kept(name, inputs, result), policy.decode, result)
-            self.execution.replay.learn(name, written[0].outcome)
+            step.landed()
         return result.value
-
-    async def _write_within(self, lent: HandlerConnection, checkpoint: Checkpoint) -> None:
-        """Write it in the step's own transaction. Raises :class:`NotWritten` where the run does not go on."""
-        text = queue_statement("run_checkpoint", QueueShape(self.execution.attempt.message.queue, 0))
-        answer = answers(await lent.fetch(text, *arguments_of([checkpoint])), 1)[0]
-        if not answer.written or not answer.goes_on:
-            raise NotWritten(answer)
-
-    async def _is_recorded(self, name: str, lent: HandlerConnection) -> bool:
-        """Whether the commit of a step was done."""
-        loaded = self.execution.loaded
-        rows = await lent.fetch(statement("run_load"), [loaded.run_id], [loaded.wake])
-        return any(name in (row["steps"] or ()) for row in rows)
 
     def _is_an_outage(self, error: BaseException) -> bool:
         """Whether a step ended because a connection was lost: no attempt of its own failed."""
@@ -298,50 +264,18 @@ class DurableRun:
     def _passes(self, error: BaseException) -> bool:
         return isinstance(error, NotWritten) or self._is_an_outage(error)
 
-    async def _say(self, said: Said) -> None:
-        await self.execution.checkpoints.say(said, self.execution.shared)
-
-    def _keep(self, task: asyncio.Task[Any]) -> None:
-        self._sayings.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._sayings.discard(task)
-        if not task.cancelled() and isinstance(error := task.exception(), Exception):
-            self.execution.refused = self.execution.refused or error
-
-    def _on_loop(self, work: Callable[[], Awaitable[Any]]) -> None:
-        """Begin ``work`` on the event loop, also from a step's thread."""
-
-        def begin() -> None:
-            self._keep(new_task(work()))  # type: ignore[arg-type]
-
-        try:
-            here = asyncio.get_running_loop() is self._loop
-        except RuntimeError:
-            here = False
-        if here:
-            begin()
-        else:
-            self._loop.call_soon_threadsafe(begin)
-
-
-@contextmanager
-def _step(name: str) -> Iterator[None]:
-    token = _inside.set(name)
-    try:
-        yield
-    finally:
-        _inside.reset(token)
-
 
 def _given(name: str, found: Recorded, decode: Decode, result: Result | None = None) -> Any:
     """What a step gives: its output, or its failure. Of a step that has just run its own value."""
     if found.state == "failed":
-        raise StepFailed(name, found.reason or "") from (None if result is None else result.error)
+        raise _failure(name, found.reason or "") from (None if result is None else result.error)
     if result is not None and result.output == found.output:
         return result.value
     return decode(found.output or "null")
+
+
+def _failure(name: str, reason: str) -> StepFailed:
+    return StepFailed(f"Step {name!r} has failed.", why=f"{reason}.", step=name, reason=reason)
 
 
 async def _gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:

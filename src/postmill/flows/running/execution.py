@@ -8,7 +8,6 @@ of that. Knows no kinds of steps: see ``durable``.
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from postmill.flows.running.checkpoints import Checkpoint
@@ -19,7 +18,7 @@ from postmill.model.queue.outcome import CANCELLED, LOST, RELEASED
 from postmill.service.service import new_task
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
 
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.run.attempt import Attempt
@@ -44,7 +43,7 @@ class Stopped(asyncio.CancelledError):
 
 
 class Execution:
-    """Ends with :attr:`stopped`, or with the end of the function."""
+    """Ends with :attr:`stopped`, or with the end of the function. Entered around what is done anew."""
 
     def __init__(self, loaded: LoadedRun, attempt: Attempt, checkpoints: Checkpoints) -> None:
         self.loaded = loaded
@@ -94,19 +93,20 @@ class Execution:
             self._leave()
         return self.replay.find(name, inputs)
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Around what is done anew: the run is not parked meanwhile."""
         self._begin()
         self._working += 1
         task = asyncio.current_task()
         if task is not None and task is not self._task:
             self._others.add(task)
-        try:
-            yield
-        finally:
-            self._working -= 1
-            self._others.discard(task)
+
+    def __exit__(self, *_: object) -> None:
+        """Park the run, if it only waits from here on."""
+        self._working -= 1
+        if self._others:
+            self._others.discard(asyncio.current_task())
+        if self._waits:
             self._look()
 
     async def wait_for(self, wait: AwaitedStep) -> NoReturn:

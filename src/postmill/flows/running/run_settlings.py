@@ -123,7 +123,7 @@ def _details(message: Message, outcome: Any) -> dict[str, Any]:
         case RunEnded(reason=str() as reason):
             return {**fields, "reason": reason}
         case StepHeld():
-            return {**fields, "reason": outcome.why}
+            return {"reason": outcome.why}
         case RunParked():
             return {**fields, "steps": [wait.step for wait in outcome.waits]}
     return fields

@@ -25,7 +25,7 @@ from postmill.model.queue.payload import to_json
 from postmill.model.queue.retry import Dead, Exhausted
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from postmill.model.queue.retry import RetryPolicy
     from postmill.model.queue.worker_options import WorkerOptions
@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
     Decode = Callable[[str], Any]
     Passes = Callable[[BaseException], bool]
+    Pause = Callable[[float], Awaitable[Any]]
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Results that surely are no code which has not run."""
 QUOTED = 300
 """Characters of the last error that a step's reason quotes, as in dead letters."""
 
@@ -67,22 +70,23 @@ class StepPolicy:
         timeout_s = options.timeout_s if settings.timeout_s is None else settings.timeout_s
         return cls(retry, timeout_s, _decoder(function))
 
-    async def result(self, call: Callable[[], Awaitable[Any]], passes: Passes) -> Result:
-        """Try ``call`` until it has a result, or no attempt is left. ``passes`` tells errors that are no
-        failed attempt: they are raised as they are.
+    async def result(
+        self, call: Callable[[], Awaitable[Any]], passes: Passes, pause: Pause = asyncio.sleep
+    ) -> Result:
+        """Try ``call`` until it has a result, or no attempt is left, with a ``pause`` between two. ``passes``
+        tells errors that are no failed attempt: they are raised as they are.
         """
         attempt = 1
         while True:
             try:
-                async with asyncio.timeout(self.timeout_s):
-                    returned = await call()
+                returned = await self._within_limit(call)
             except Exception as error:
                 if isinstance(error, LeaseLost) or passes(error):
                     raise
                 verdict = self._verdict(attempt, error)
                 if isinstance(verdict, Dead):
                     return Result(reason=_reason(verdict, error), attempts=attempt, error=error)
-                await asyncio.sleep(verdict)
+                await pause(verdict)
                 attempt += not isinstance(error, Snooze)
             else:
                 return self.kept(returned, attempt)
@@ -96,6 +100,12 @@ class StepPolicy:
             return Result(self.decode(output), output, attempts=attempts)
         except InvalidPayload as error:
             return Result(reason=kept_message(error), attempts=attempts, error=error)
+
+    async def _within_limit(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        if self.timeout_s is None:
+            return await call()
+        async with asyncio.timeout(self.timeout_s):
+            return await call()
 
     def _verdict(self, attempt: int, error: Exception) -> float | Dead:
         if isinstance(error, Dead):
@@ -119,15 +129,17 @@ def output_of(value: Any) -> str:
 
 
 async def run_function(
-    function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], threads: Threads
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], threads: Threads
 ) -> Any:
     """What the function returns, however it is to be run. A plain one runs in a thread, which can't be
     killed: after a time limit it runs on, and its result is of no use.
     """
-    if inspect.iscoroutinefunction(called(function)):
-        return await finished(function(*args, **kwargs))
-    call = partial(copy_context().run, partial(function, *args, **kwargs))
-    return await finished(await asyncio.wrap_future(threads.submit(call)))
+    if _is_async(function):
+        returned = await function(*args, **kwargs)
+    else:
+        call = partial(copy_context().run, partial(function, *args, **kwargs))
+        returned = await asyncio.wrap_future(threads.submit(call))
+    return returned if type(returned) in _PLAIN else await finished(returned)
 
 
 def failure_reason(error: BaseException) -> str:
@@ -135,6 +147,11 @@ def failure_reason(error: BaseException) -> str:
     if isinstance(error, Dead):
         return kept_message(error) or "the function said so"
     return summary_of(error)[:QUOTED]
+
+
+@lru_cache(maxsize=1024)
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(called(function))
 
 
 @lru_cache(maxsize=1024)

@@ -1,6 +1,6 @@
 -- A workflow's function has failed for good, and there is something to undo: says so in its run, whose message stays.
--- From now on a worker that has the message runs what undoes, until the run ends as failed. Returns whether the run goes
--- on under this message. May be called again: the first reason counts.
+-- From now on a worker that has the message runs what undoes, until the run ends as failed. Returns whether the run
+-- goes on under this message. May be called again: the first reason counts.
 -- Called by the statement run_begin_undo. Locks: the run. Errors: none.
 create or replace function postmill._begin_undo(run_id bigint, wake integer, reason text, culprit text) returns boolean
 language plpgsql volatile security definer

@@ -1,6 +1,6 @@
 -- Cancels the runs whose tasks are in a queue, and locks its table. A settlement that holds a run may wait for the
--- table, and one that holds rows of the table for a run: whichever comes first, somebody waits for this session. So it
--- waits briefly, gives back what it has and tries again, for four seconds.
+-- table, and one that holds rows of the table may wait for a run: no order of the two suits both. So this waits for
+-- 0.2 s, gives back what it has and tries again, for four seconds in all.
 -- Called by drop_queue. Locks: as _cancel_runs, then ACCESS EXCLUSIVE on the queue's table. Errors: lock_not_available.
 create or replace function postmill._cancel_and_lock(queue text) returns void
 language plpgsql volatile

@@ -1,6 +1,6 @@
 -- Of these runs, those whose next task is nowhere, each with one step and why: in one snapshot neither a queue nor
--- held_tasks has what a step that has started, an item of a map, or a workflow goes on with. What waits for a signal or
--- for another run needs no message.
+-- held_tasks has what a step that has started, an item of a map, a workflow, or a run that undoes what it has done goes
+-- on with. What waits for a signal or for another run needs no message.
 -- Called by _audit_runs. Takes no locks. Errors: none.
 create or replace function postmill._lost_tasks(run_ids bigint[])
 returns table (run_id bigint, step text, reason text)
@@ -12,19 +12,20 @@ begin
     return query execute format($text$
     with task as materialized (
         select sent.message ->> 'run' as run, sent.message ->> 'step' as step, sent.message ->> 'wake' as wake,
-               sent.message ? 'child' as of_child,
+               sent.message ? 'child' as of_child, sent.message ? 'undo' as undoes,
                case when sent.message ->> 'item' ~ '^[0-9]{1,9}$' then (sent.message ->> 'item')::integer end as item
         from (%s select message from postmill.held_tasks as held where held.run_id = any ($1)) as sent
         where sent.message ->> 'run' = any ($2)
     ), present as (
         select task.run, task.step, count(distinct task.item) filter (where item.item is null)::integer as items
-        from task
+        from (select * from task where not task.undoes) as task
         left join postmill.items as item
             on item.run_id::text = task.run and item.run_id = any ($1) and item.step = task.step
             and item.item = task.item and item.ended
         group by task.run, task.step
     ), woken as (
-        select distinct task.run, task.wake, task.of_child from task where task.wake is not null or task.of_child
+        select distinct task.run, task.wake, task.of_child, task.undoes
+        from task where task.wake is not null or task.of_child or task.undoes
     ), awaited as (
         select child.parent_run as run_id, child.parent_step as step from postmill.runs as child
         where child.parent_run = any ($1) and child.ended_at is null
@@ -53,6 +54,13 @@ begin
                                               and (woken.wake = run.wake::text or woken.of_child))
           and (run.state = 'running' or run.state = 'waiting' and not exists (
                    select from awaited where awaited.run_id = run.run_id))
+        union all
+        select run.run_id, null, version.queue_name
+        from postmill.runs as run
+        join postmill.flow_versions as version on version.version_id = run.version_id
+        where run.run_id = any ($1) and run.state = 'undoing'
+          and not exists (select from woken where woken.run = run.run_id::text
+                                              and (woken.wake = run.wake::text or woken.undoes))
     ) as lost
     order by lost.run_id, lost.step
     $text$, (

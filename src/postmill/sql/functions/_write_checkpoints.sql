@@ -62,7 +62,8 @@ begin
         return;
     end if;
     return query
-    select t.place::integer, t.won, s.state, s.output::text, s.inputs, s.reason, r.state, coalesce(r.wake = t.wake, false)
+    select t.place::integer, t.won, s.state, s.output::text, s.inputs, s.reason, r.state,
+           coalesce(r.wake = t.wake, false)
       from (select *, (run_id, step) in (select * from unnest(won_runs, won_steps)) as won
               from unnest(run_ids, wakes, steps) with ordinality as t (run_id, wake, step, place)) as t
       left join postmill.runs as r on r.run_id = t.run_id

@@ -3,7 +3,8 @@
 -- harmless. A message that another pgmq client has read and not yet finished counts as waiting.
 -- Messages that wait for it are cancelled too, or go on without it, as they were sent to.
 -- Called by people, the command line and the client. Locks: the message's row in blocked, as a release does; then its
--- row, so that no claim can come between; its row in cancellations, edges; then as _ended. Errors: PM001 no such queue, PM005 a task of a run.
+-- row, so that no claim can come between; its row in cancellations, edges; then as _ended. Errors: PM001 no such
+-- queue, PM005 a task of a run.
 create or replace function postmill.cancel(queue text, msg_id bigint) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
 -- Makes a run of what export_run has written, and returns its id. One that had ended stays as it was, to be looked at,
--- retried or forked. One that had not is paused: resume_run lets it go on. It has neither key nor parent. A flow that is
--- unknown here is written down; of a known one the shape must be known.
+-- retried or forked. One that had not is paused: resume_run lets it go on. It has neither key nor parent. A flow that
+-- is unknown here is written down; of a known one the shape must be known.
 -- Called by people and the command line. Locks: as register_flow, then as _begin_again. Errors: PM003 no such document,
 -- PM010 a shape of a known flow that no program has registered here.
 create or replace function postmill.import_run(document jsonb) returns bigint
@@ -18,14 +18,14 @@ begin
     insert into postmill.runs (version_id, flow, state, input, output, tags, priority, leaves_left, culprit, reason,
                                deadline, started_at, ended_at)
     select known, document #>> '{version,flow}', case when had_ended then old.state else 'running' end,
-           its -> 'input', its -> 'output', coalesce(old.tags, '{}'), old.priority, old.leaves_left, old.culprit, old.reason,
-           old.deadline, old.started_at, old.ended_at
+           its -> 'input', its -> 'output', coalesce(old.tags, '{}'), old.priority, old.leaves_left, old.culprit,
+           old.reason, old.deadline, old.started_at, old.ended_at
     from jsonb_populate_record(null::postmill.runs, its) as old
     returning runs.run_id into made;
     insert into postmill.steps (run_id, step, state, deps_left, cut, tasks, tasks_left, next_item, output, inputs,
                                 reason, attempts, undone_at, started_at, ended_at)
-    select made, old.step, old.state, old.deps_left, old.cut, old.tasks, old.tasks_left, old.next_item, each -> 'output',
-           old.inputs, old.reason, old.attempts, old.undone_at, old.started_at, old.ended_at
+    select made, old.step, old.state, old.deps_left, old.cut, old.tasks, old.tasks_left, old.next_item,
+           each -> 'output', old.inputs, old.reason, old.attempts, old.undone_at, old.started_at, old.ended_at
     from jsonb_array_elements(document -> 'steps') as each
     cross join jsonb_populate_record(null::postmill.steps, each) as old;
     insert into postmill.items (run_id, step, item, value, output, reason, ended)

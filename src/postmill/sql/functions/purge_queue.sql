@@ -25,8 +25,8 @@ begin
         running := postmill._running(purge_queue.name, ids);
         execute format(
             'with gone as (delete from %s where msg_id = any ($1) and msg_id <> all ($2) returning message)
-             select count(*), array_agg(message - ''value'') filter (where jsonb_typeof(message) = ''object'' and message ? ''run'')
-             from gone',
+             select count(*), array_agg(message - ''value'') filter (
+                 where jsonb_typeof(message) = ''object'' and message ? ''run'') from gone',
             relation) into gone, tasks using ids, running;
         delete from postmill.gates as gate
         where gate.queue_name = lower(purge_queue.name) and gate.msg_id = any (ids) and gate.msg_id <> all (running);
