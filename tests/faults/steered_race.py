@@ -52,14 +52,23 @@ class SteeredRace(FlowRace):
 
     def mistakes(self) -> list[str]:
         """Runs that came to something else than the interpreter says; steps and runs that were completed or
-        skipped twice. To fail twice is what a retried run may do.
+        skipped twice. A retried run may fail twice, and does again what was undone.
         """
         told = [each for each in super().mistakes() if not each.endswith("ended twice")]
         twice = (
             "select run_id, step, state from public.ends where state in ('completed', 'skipped') "
             "group by run_id, step, state having count(*) > 1"
         )
-        return told + [f"{row} ended twice" for row in rows(self.db, twice)]
+        return told + [f"{row} ended twice" for row in rows(self.db, twice) if not self._may_repeat(row)]
+
+    def _may_repeat(self, row: dict[str, Any]) -> bool:
+        graph = self.runs[row["run_id"]]
+        return row["step"] is not None and any(graph.compensates(each.name) for each in graph.shape.steps)
+
+
+FATES = {"paused": "step_hold", "running": "run"}
+FATES_OF_UNDOING = {"undoing": "run", "failed": "run"}
+"""What a worker does with a task by its run's state; else it drops it."""
 
 
 class SteeredSettler(Settler):
@@ -67,15 +76,19 @@ class SteeredSettler(Settler):
 
     def _run(self, claimed: list[dict[str, Any]]) -> list[tuple[dict[str, Any], Any]]:
         states = self._states(claimed)
-        of_state: dict[str, list[dict[str, Any]]] = {"step_hold": [], "step_drop": [], "run": []}
+        fates: dict[str, list[dict[str, Any]]] = {"step_hold": [], "step_drop": [], "run": []}
         for task in claimed:
             state = states.get((task["message"]["run"], task["message"]["step"]), "running")
-            of_state[{"paused": "step_hold", "running": "run"}.get(state, "step_drop")].append(task)
+            fates[
+                FATES_OF_UNDOING.get(state, "step_drop")
+                if "undo" in task["message"]
+                else FATES.get(state, "step_drop")
+            ].append(task)
         for name in ("step_hold", "step_drop"):
-            if of_state[name]:
+            if fates[name]:
                 time.sleep(random.uniform(0, 0.01))  # meanwhile the run may be steered
-                self._put_away(name, of_state[name])
-        return super()._run(of_state["run"])
+                self._put_away(name, fates[name])
+        return super()._run(fates["run"])
 
     def _states(self, claimed: list[dict[str, Any]]) -> dict[tuple[int, str], str]:
         pairs = sorted({(each["message"]["run"], each["message"]["step"]) for each in claimed})

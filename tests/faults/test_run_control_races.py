@@ -36,7 +36,7 @@ def test_steered_runs_come_to_what_the_interpreter_says(
     race.start(2)
     race.steer_for(5.0, SETTLERS, *others)
     race.let_end(SETTLERS)
-    print(race.done, race.killed, race.deadlocks)
+    print(race.done, "sessions ended:", race.killed)
     assert race.mistakes() == []
     assert race.deadlocks == 0
     assert all(race.done.values())

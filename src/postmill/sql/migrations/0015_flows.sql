@@ -129,7 +129,7 @@ create table postmill.run_events (
     said_at  timestamptz not null default clock_timestamp(),
     changed  xid8 not null default pg_current_xact_id()
 );
-create index run_events_run on postmill.run_events (run_id, event_id);
+create index run_events_run on postmill.run_events (run_id, changed, event_id);
 
 -- Tasks that were claimed and can't run now: their run is paused, or the worker lacks the step. Sent again on resume,
 -- or when a program with the step says that it has it.
