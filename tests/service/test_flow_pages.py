@@ -177,10 +177,11 @@ async def test_a_fork_begins_at_its_step(shown: Shown, database_url: str, db: Db
     assert state(db, first.run_id)[:2] == ("failed", "gross")
     text = (DOCS / "howto/resume-and-fork.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```sql\n(.*?)^```$", text, re.M | re.S)
-    forks = [
-        db.execute(line.replace("(7,", f"({first.run_id},").encode()).fetchone()["fork_run"]
+    statements = [
+        line.replace("(7,", f"({first.run_id},").encode()
         for line in re.findall(r"^(select .*?;)", block, re.M)
     ]
+    forks = [row["fork_run"] for each in statements for row in db.execute(each).fetchall()]
     await drain(page.prices, database=database_url)
     assert [state(db, fork)[0] for fork in forks] == ["failed", "completed", "completed"]
     assert [steps(db, fork)["gross"][1] for fork in forks[1:]] == [119.0, 3.57]
