@@ -78,6 +78,8 @@ def test_a_nightly_report_runs_a_flow_for_each_region(tmp_path: Path, database_u
     shown = run(tmp_path, database_url, "nightly")
     assert shown.splitlines()[-1] == "6 orders, most in the east: 101.00"
     assert count(db, b"select count(*) from postmill.runs where parent_run is not null") == 4
+    [schedule] = db.execute("select name, recurrence, timezone from postmill.schedule_list").fetchall()
+    assert list(schedule.values()) == ["flow.nightly_report", "0 2 * * *", "Europe/Berlin"]
 
 
 def test_images_go_through_one_map(tmp_path: Path, database_url: str, db: Db) -> None:

@@ -236,11 +236,9 @@ class Settler:
     def _settle(self, name: str, pairs: list[tuple[dict[str, Any], Any]]) -> list[int]:
         tasks = [task for task, _ in pairs]
         messages = [task["message"] for task in tasks]
-        token = [array_literal([task[part] for task in tasks]) for part in ("msg_id", "read_ct", "vt_us")]
-        claims = [sorted({task["claim_id"] for task in tasks}), []]
         places = [[each[part] for each in messages] for part in ("run", "step")]
         items = [each.get("item") for each in messages]
-        arguments: list[Any] = [*token, *claims]
+        arguments = self.token(tasks)
         if name in {"step_settle", "step_fail"}:
             places.append(items)
         if name == "step_drop":
@@ -257,6 +255,11 @@ class Settler:
         assert row is not None
         settled: list[int] = row["settled"]
         return settled
+
+    def token(self, tasks: list[dict[str, Any]]) -> list[Any]:
+        """What proves that these tasks are still this worker's."""
+        token = [array_literal([task[part] for task in tasks]) for part in ("msg_id", "read_ct", "vt_us")]
+        return [*token, sorted({task["claim_id"] for task in tasks}), []]
 
     def _forge(self, claimed: list[dict[str, Any]]) -> None:
         """Double a message, and send some that nothing has asked for."""

@@ -60,15 +60,23 @@ async def test_the_synchronous_client_starts_asks_signals_and_cancels(
         with pytest.raises(NotFound, match="'before'"):
             client.runs.output(run_id, "before")
         assert client.runs.signal(run_id, "go_on", True) is True
+        client.runs.pause(run_id)
+        assert client.runs.state(run_id).state == "paused"
+        client.runs.resume(run_id)
         assert client.runs.cancel(run_id, "no need") is True
         found = client.runs.state(run_id)
         assert (found.state, found.has_ended, found.output) == ("cancelled", True, None)
         assert "no need" in str(found.reason)
+        client.runs.retry(run_id)
+        assert client.runs.fork(run_id, "after", outputs={"before": 3}) > run_id
+        assert client.runs.state(run_id).state == "running"
         with pytest.raises(NotFound):
-            client.runs.state(run_id + 1)
+            client.runs.state(run_id + 100)
         with pytest.raises(NotFound):
             client.runs.start("nobody", 1)
-    row = await adb.fetchrow("select tags, priority, deadline > now() as later from postmill.runs")
+    (row,) = await adb.fetch(
+        "select tags, priority, deadline > now() as later from postmill.runs where key = 'k'"
+    )
     assert tuple(row) == (["mine"], 3, True)
 
 
@@ -79,17 +87,17 @@ async def test_what_is_rolled_back_was_not_started(database_url: str, adb: async
         connection.rollback()
         run_id = Client(connection).runs.start("held", 2)
         connection.commit()
-    assert await adb.fetch("select run_id from postmill.runs") == [(run_id,)]
+    assert await adb.fetchval("select array_agg(run_id) from postmill.runs") == [run_id]
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
     [("tags", "one"), ("tags", [""]), ("priority", 10), ("key", ""), ("delay", -1), ("colour", "red")],
 )
-async def test_a_wrong_option_is_told_before_anything_is_sent(option: str, value: object) -> None:
+async def test_a_wrong_option_is_told_before_anything_is_sent(option: str, value: Any) -> None:
     client = AsyncClient("postgresql://nobody@127.0.0.1:1/nowhere")
     with pytest.raises(InvalidOption, match=option):
-        await client.runs.start("held", 1, **{option: value})  # type: ignore[misc]
+        await client.runs.start("held", 1, **{option: value})
 
 
 async def test_a_handle_steers_its_run(database_url: str, adb: asyncpg.Connection) -> None:

@@ -561,6 +561,100 @@ async def test_workflows_share_a_worker_and_a_strangers_run_is_held(database_url
         )
 
 
+async def test_a_worker_that_stops_leaves_its_runs_to_the_next_at_the_next_step(database_url: str) -> None:
+    at_work, go_on = asyncio.Event(), asyncio.Event()
+    calls: list[str] = []
+
+    async def first() -> str:
+        calls.append("first")
+        at_work.set()
+        await go_on.wait()
+        return "first"
+
+    async def second() -> str:
+        calls.append("second")
+        return "second"
+
+    @workflow
+    async def handed_on(ctx: Ctx) -> list[str]:
+        return [await ctx.step(first), await ctx.step(second)]
+
+    async with running(database_url, handed_on.handler()) as run:
+        run_id = await start(run, handed_on)
+        await at_work.wait()
+        stopping = asyncio.create_task(run.engine.stop())
+        await run.until_true(lambda: run.engine.not_ready == "stopping")
+        await asyncio.sleep(0)
+        go_on.set()
+        await stopping
+        assert await steps_of(run, run_id) == {"first": "completed"}
+    async with running(database_url, handed_on.handler()) as run:
+        assert await end_of(run, run_id) == ("completed", ["first", "second"])
+    assert calls == ["first", "second"]
+
+
+async def test_a_step_whose_connection_is_lost_has_not_failed(database_url: str) -> None:
+    tries: list[int] = []
+
+    @step(retry=Retry.none)
+    async def cut(tx: Transaction) -> int:
+        tries.append(1)
+        if len(tries) == 1:
+            await tx.execute("select pg_terminate_backend(pg_backend_pid())")
+        return len(tries)
+
+    @workflow
+    async def unlucky(ctx: Ctx) -> int:
+        return await ctx.transaction(cut)
+
+    async with running(database_url, unlucky.handler()) as run:
+        assert await end_of(run, await start(run, unlucky)) == ("completed", 2)
+        assert tries == [1, 1]
+
+
+async def test_a_message_that_is_cancelled_or_nobodys_is_told_by_its_run_or_a_dead_letter(
+    database_url: str,
+) -> None:
+    async with running(database_url, approval.handler(), begin=False) as run:
+        await run.db.execute(
+            "select postmill.register_flow('approval', 'workflow', 'approval', '{\"steps\": []}')"
+        )
+        run_id = await start(run, approval)
+        await run.send(f'{{"run": {run_id}, "wake": 5}}', "approval")
+        await run.send('{"run": 999, "wake": 0}', "approval")
+        await run.send('{"hello": 1}', "approval")
+        await run.engine.start()
+        await run.until(Event.STEP_DROPPED, count=2)
+        await run.until(Event.MESSAGE_DEAD)
+        await waits(run, run_id)
+        assert await run.account("approval") == {"queue": 0, "archive": 0, "dead": 1, "claims": 0}
+
+
+async def test_a_thousand_steps_are_replayed_without_running_one(database_url: str) -> None:
+    calls: list[int] = []
+
+    async def one(n: int) -> int:
+        calls.append(n)
+        return n
+
+    @workflow
+    async def long(ctx: Ctx) -> int:
+        return sum([await ctx.step(one, n) for n in range(1001)])
+
+    async with running(database_url, long.handler(), begin=False) as run:
+        await run.db.execute("select postmill.register_flow('long', 'workflow', 'long', '{\"steps\": []}')")
+        run_id = await start(run, long)
+        await run.db.execute(
+            "insert into postmill.steps (run_id, step, state, output, inputs)"
+            " select $1, 'one' || case when n = 0 then '' else '#' || n + 1 end, 'completed', to_jsonb(n),"
+            " format('[%s]', n) from generate_series(0, 999) as n",
+            run_id,
+        )
+        await run.engine.start()
+        assert await end_of(run, run_id) == ("completed", 500500)
+        assert calls == [1000]
+
+
 async def test_a_step_inside_a_step_is_refused(database_url: str) -> None:
     @workflow
     async def nested(ctx: Ctx) -> int:

@@ -13,6 +13,7 @@ import pytest
 from postmill import Context  # noqa: TC001 - a step's annotations are read
 from postmill.flows.flow import Flow
 from postmill.flows.running.graph_handler import of_all_queues
+from postmill.flows.running.inputs import InputQueries
 from postmill.flows.steps import each
 from postmill.model.errors import KeyConflict, NotFound, Refused, RunFailed
 from postmill.model.events import Event
@@ -200,6 +201,31 @@ async def test_each_step_has_its_own_attempts_and_time(database_url: str, adb: a
         error = await failure_of(flow, 1, adb)
     assert (error.culprit, tries) == ("slow", {"patient": 3, "slow": 1})
     assert "still running after 0.05 s" in str(error.reason)
+
+
+async def test_the_time_limit_of_a_step_begins_with_its_function(
+    database_url: str, adb: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that answered late failed steps that had not begun."""
+    flow, asked = Flow("late", input=int, retry=Retry.none, timeout=0.1), InputQueries.of
+
+    @flow.step
+    async def quick(n: int = flow.input) -> int:
+        return n
+
+    @flow.step
+    async def slow(n: int = quick.out) -> int:
+        await asyncio.sleep(GIVE_UP_S)
+        return n
+
+    async def late(queries: InputQueries, *of: Any) -> Any:
+        await asyncio.sleep(0.2)
+        return await asked(queries, *of)
+
+    monkeypatch.setattr(InputQueries, "of", late)
+    async with running(database_url, flow.handler()):
+        error = await failure_of(flow, 1, adb)
+    assert (error.culprit, "still running after 0.1 s" in str(error.reason)) == ("slow", True)
 
 
 @pytest.mark.parametrize("on_dead", ["skip", "skip_cascade"])

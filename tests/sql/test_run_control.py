@@ -225,6 +225,19 @@ def test_what_was_undone_is_done_again_with_what_came_after_it(db: Database) -> 
     assert state(db, run) == "completed"
 
 
+def test_what_could_not_be_undone_stays_done(db: Database) -> None:
+    register(db, step("charge", compensates=True), step("ship", "charge"))
+    run = start(db)
+    settle(db, take_one(db))
+    fail(db, take_one(db))
+    take(db)
+    db.execute(b"select postmill._end_undo($1, '{charge}', '{no}')", [[run]])
+    assert state(db, run) == "failed"
+    db.execute(b"select postmill.retry_run($1)", [run])
+    assert value(db, "select reason is null from postmill.steps where run_id = $1 and step = 'charge'", run)
+    assert tasks(db) == [{"run": run, "step": "ship"}]
+
+
 def test_a_retried_run_retries_the_run_that_it_waits_for(db: Database) -> None:
     register(db, step("sub", kind="run"))
     register(db, step("a"), flow="child")

@@ -118,7 +118,7 @@ def test_a_parent_that_waits_is_not_lost_and_its_retry_takes_the_child_along(db:
     parent = begin(db)
     take(db, FLOW)
     register(db, flow="child", kind="workflow")
-    child = value(db, "select postmill._start_child($1::bigint, 0, 'sub', 'child', '{}', true)", parent)
+    child = value(db, "select postmill._start_child($1::bigint, 0, 'sub', 'child', '{}', true, null)", parent)
     park(db, parent, 0)
     sweep(db)
     assert (state(db, parent), state(db, child)) == ("waiting", "running")

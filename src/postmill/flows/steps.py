@@ -85,9 +85,6 @@ class Step(Generic[T_co]):
         """The condition that its output contains a pattern: an object's named fields, a list's items."""
         return has(self.name, (), pattern)
 
-    def __bool__(self) -> bool:
-        return True
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from postmill.handlers.context import Context
-from postmill.handlers.pydantic_payload import pydantic_decoder
+from postmill.handlers.pydantic_payload import pydantic_decoder, pydantic_validator
 from postmill.handlers.returned import drop, finished, finished_batch
 from postmill.handlers.signature import Arguments, Decorated, Signature, called, read_signature
 from postmill.model.errors import InvalidHandler, InvalidPayload
@@ -303,7 +303,7 @@ def decoder(payload_type: Any) -> Decode:
     """
     if payload_type in (Any, object, dict, list, None):
         return _any_of(payload_type)
-    validate = getattr(payload_type, "model_validate_json", None)
+    validate = pydantic_validator(payload_type)
     if validate is not None:
         return pydantic_decoder(validate)
     try:

@@ -56,8 +56,10 @@ def load(target: str) -> Handler:
 
 
 def _is_flow(value: object) -> bool:
-    """Whether it is something else than a worker that makes a handler: flows stand above this module."""
-    return not isinstance(value, type) and callable(getattr(value, "handler", None))
+    """Whether it is something else than a worker that makes a handler: flows stand above this module. Its
+    class is asked: a marker in the module has any attribute that it is asked for.
+    """
+    return callable(getattr(type(value), "handler", None))
 
 
 def _module(place: str) -> ModuleType:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.context import Ctx, name_of
 from postmill.flows.run import Run
+from postmill.flows.running.durable import failure_of, gathered
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.step_attempts import StepPolicy, run_function
 from postmill.flows.startable import Startable
 from postmill.flows.supplied import call_function
-from postmill.model.errors import ReplayMismatch, StepFailed
+from postmill.model.errors import ReplayMismatch
 from postmill.model.queue.payload import loads, to_json
 from postmill.testing.simulated import SimulatedStep
 from postmill.testing.world import NotSimulated, nobody_sends
@@ -63,7 +63,7 @@ class DurableInMemory:
         base = self.replay.name(name)
         one: Callable[..., Work] = self._run if isinstance(function, Startable) else self.named_step
         work = [one(f"{base}[{place}]", function, (item,), {}) for place, item in enumerate(items)]
-        return _gathered(work, max_concurrent)
+        return gathered(work, max_concurrent)
 
     def wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Work:
         """See :class:`Durable`."""
@@ -146,7 +146,7 @@ class DurableInMemory:
         at = self._world.clock.now_s
         self.steps[name] = SimulatedStep("completed" if is_done else "failed", value, found.reason or "", at)
         if not is_done:
-            raise StepFailed(name, found.reason or "")
+            raise failure_of(name, found.reason or "")
         return output
 
     async def _asleep(self, for_s: float) -> Recorded:
@@ -206,18 +206,3 @@ class DurableInMemory:
         number = await self._once(name, inputs_of([text], {}), noted)
         self.started.append(other.name)
         return Run(int(number), other)
-
-
-async def _gathered(work: Sequence[Work], max_concurrent: int | None) -> list[Any]:
-    """The results in order; the failure of the first one in order, once all have ended."""
-    places = asyncio.Semaphore(max_concurrent or max(1, len(work)))
-
-    async def one(each: Work) -> Any:
-        async with places:
-            return await each
-
-    results = await asyncio.gather(*map(one, work), return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return list(results)

@@ -22,8 +22,8 @@ OVERDUE_S = 60.0
 """A run that goes on so long after its deadline, in seconds, is reported. A process that runs flows ends it
 within 5 s: after a minute there is none.
 """
-MOST_STEERED = 100_000
-"""The most runs that one command steers. They are one transaction: 100,000 take about a minute."""
+MOST_STEERED = 10_000
+"""The most runs that one command steers. They are one transaction: to retry 10,000 takes half a minute."""
 
 
 @dataclass(frozen=True, slots=True)

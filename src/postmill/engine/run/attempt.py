@@ -85,6 +85,11 @@ class TimeLimit:
         """The attempt has ended."""
         self._timer.cancel()
 
+    def begin(self) -> None:
+        """The attempt begins only now, after :meth:`end`: what came before it does not count."""
+        self.deadline = self._loop.time() + self.seconds
+        self._timer = self._loop.call_at(self.deadline, self._ring)
+
     def _ring(self) -> None:
         if self._loop.time() < self.deadline - CLOCK_S:
             self._timer = self._loop.call_at(self.deadline, self._ring)

@@ -80,7 +80,7 @@ class DurableRun:
             work = [self._run(f"{base}[{at}]", function, (item,), {}) for at, item in enumerate(items)]
         else:
             work = [self.named_step(f"{base}[{at}]", function, (item,), {}) for at, item in enumerate(items)]
-        return _gathered(work, max_concurrent)
+        return gathered(work, max_concurrent)
 
     def wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Work:
         """See :class:`Durable`."""
@@ -268,17 +268,18 @@ class DurableRun:
 def _given(name: str, found: Recorded, decode: Decode, result: Result | None = None) -> Any:
     """What a step gives: its output, or its failure. Of a step that has just run its own value."""
     if found.state == "failed":
-        raise _failure(name, found.reason or "") from (None if result is None else result.error)
+        raise failure_of(name, found.reason or "") from (None if result is None else result.error)
     if result is not None and result.output == found.output:
         return result.value
     return decode(found.output or "null")
 
 
-def _failure(name: str, reason: str) -> StepFailed:
+def failure_of(name: str, reason: str) -> StepFailed:
+    """The error of a step that has failed for good."""
     return StepFailed(f"Step {name!r} has failed.", why=f"{reason}.", step=name, reason=reason)
 
 
-async def _gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:
+async def gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:
     """The results of ``work``, in order; at most ``max_concurrent`` at a time. Raises the failure of the
     first one in order, once all have ended: a replay raises the same.
     """

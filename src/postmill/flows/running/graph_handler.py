@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.flows.running.bound_step import BoundStep
 from postmill.flows.running.child import Child, ended_child
 from postmill.flows.running.inputs import InputQueries
-from postmill.flows.running.registration import registration
+from postmill.flows.running.registration import registration, schedule_of
 from postmill.flows.running.settlings import (
     DONE,
     STEPS,
@@ -20,6 +20,7 @@ from postmill.flows.running.settlings import (
     StepHeld,
     StepUndone,
 )
+from postmill.flows.running.start_message import begin, start_of
 from postmill.flows.running.task import task_of
 from postmill.model.errors import InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
@@ -89,8 +90,8 @@ class GraphHandler:
 
     @property
     def declarations(self) -> Sequence[Statement]:
-        """That this program has the flow in this shape."""
-        return [registration(self.flow)]
+        """That this program has the flow in this shape, and its schedule."""
+        return [registration(self.flow), schedule_of(self.flow)]
 
     def policy_for(self, message: Message) -> AttemptPolicy:
         """The retry policy and the time limit of the message's step."""
@@ -102,6 +103,9 @@ class GraphHandler:
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
+        start = start_of(message)
+        if start is not None:
+            return begin(start, message, [self.flow.name], attempt.services.reads)
         return self._run(task_of(message), attempt)
 
     async def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
@@ -114,10 +118,20 @@ class GraphHandler:
             step.close()
 
     async def _run(self, task: Task, attempt: Attempt) -> Any:
-        inputs = await self._queries.of(task.run, task.step, attempt.services.reads)
+        inputs = await self._inputs(task, attempt)
         if inputs is None:
             return StepDropped(f"there is no run {task.run} with a step {task.step!r}")
         return await (self._undo if task.undo else self._do)(task, inputs, attempt)
+
+    async def _inputs(self, task: Task, attempt: Attempt) -> Inputs | None:
+        """What the step is given. Its time limit begins after that: an outage is no slow step."""
+        limit = attempt.time_limit
+        if limit is None:
+            return await self._queries.of(task.run, task.step, attempt.services.reads)
+        limit.end()
+        inputs = await self._queries.of(task.run, task.step, attempt.services.reads)
+        limit.begin()
+        return inputs
 
     async def _do(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
         obstacle = _obstacle(task, inputs)

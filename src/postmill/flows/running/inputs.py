@@ -71,10 +71,13 @@ class InputQueries:
             wanted, self._wanted = self._wanted, {}
             try:
                 found = await _asked(reads, list(wanted))
-            except BaseException as error:
+            except Exception as error:
                 _fail(wanted, error)
-                if not isinstance(error, Exception):
-                    raise
+            except BaseException:  # other code has cancelled every task of the process
+                wanted.update(self._wanted)
+                self._wanted = {}
+                _fail(wanted, ConnectionError("the query was cut"))
+                raise
             else:
                 for key, future in wanted.items():
                     if not future.done():
@@ -93,10 +96,9 @@ def _inputs(row: Any) -> Inputs:
     )
 
 
-def _fail(wanted: dict[_Key, asyncio.Future[Inputs | None]], error: BaseException) -> None:
+def _fail(wanted: dict[_Key, asyncio.Future[Inputs | None]], error: Exception) -> None:
     """Tell those that wait. A query that was cut is as an outage: the next try asks again."""
-    told = error if isinstance(error, Exception) else ConnectionError("the query was cut")
     for future in wanted.values():
         if not future.done():
-            future.set_exception(told)
+            future.set_exception(error)
             future.exception()  # seen, also where the one that waited has been cancelled

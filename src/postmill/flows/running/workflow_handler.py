@@ -10,10 +10,11 @@ from postmill.flows.running.checkpoints import Checkpoints
 from postmill.flows.running.conclusion import conclude
 from postmill.flows.running.durable import DurableRun
 from postmill.flows.running.execution import Execution
-from postmill.flows.running.registration import REGISTER
+from postmill.flows.running.registration import REGISTER, schedule_of
 from postmill.flows.running.run_loader import RunLoader
 from postmill.flows.running.run_settlings import RUNS, ChildEnded, RunEnded
 from postmill.flows.running.settlings import StepDropped, StepHeld
+from postmill.flows.running.start_message import begin, start_of
 from postmill.flows.running.wake import wake_of
 from postmill.model.error_text import kept_message
 from postmill.model.errors import InvalidFlow, InvalidPayload
@@ -71,11 +72,12 @@ class WorkflowHandler:
 
     @property
     def declarations(self) -> Sequence[Statement]:
-        """That this program has these workflows."""
-        return [
+        """That this program has these workflows, and their schedules."""
+        known = [
             Statement(statement(REGISTER), (name, "workflow", each.queue, NO_STEPS, "{}"), each.queue)
             for name, each in self._workflows.items()
         ]
+        return [*known, *map(schedule_of, self._workflows.values())]
 
     def policy_for(self, _message: Message) -> AttemptPolicy:
         """See :data:`MESSAGES`: a run has no time limit but its deadline."""
@@ -83,6 +85,9 @@ class WorkflowHandler:
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
+        start = start_of(message)
+        if start is not None:
+            return begin(start, message, self._workflows, attempt.services.reads)
         return self._run(wake_of(message), attempt)
 
     async def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:

@@ -5,8 +5,11 @@
 create or replace function postmill._wake_parents(run_ids bigint[], steps text[], children bigint[]) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -19,7 +22,9 @@ begin
            set state = case when c.state = 'completed' then 'completed' else 'failed' end,
                output = case when c.state = 'completed' then coalesce(c.output, 'null') end,
                reason = case when c.state <> 'completed' then
-                   concat_ws(': ', format('run %s of %s was %s', c.run_id, c.flow, c.state), c.reason) end,
+                   concat_ws(': ', format('run %s of %s %s', c.run_id, c.flow,
+                                          case c.state when 'failed' then 'has failed' else 'was cancelled' end),
+                             c.reason) end,
                ended_at = clock_timestamp(), changed = pg_current_xact_id()
           from unnest(run_ids, steps, children) as t (run_id, step, child)
           join postmill.runs as c on c.run_id = t.child and c.ended_at is not null

@@ -29,6 +29,9 @@ begin
     set state = 'running', culprit = null, reason = null, ended_at = null,
         deadline = case when again.deadline > clock_timestamp() then again.deadline end, changed = pg_current_xact_id()
     where again.run_id = run.run_id;
+    -- What could not be undone stands: it is done, and may be undone another time.
+    update postmill.steps as step set reason = null
+    where step.run_id = run.run_id and step.state = 'completed' and step.reason is not null;
     perform postmill._retry_children(run.run_id);
     if postmill._is_workflow(run.version_id) then
         delete from postmill.steps as step
