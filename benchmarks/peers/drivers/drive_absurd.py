@@ -10,7 +10,7 @@ from protocol import drive
 
 WORKERS = 4
 CONCURRENCY = 25
-SETTINGS = f"{WORKERS} workers in one process, each with a connection and concurrency={CONCURRENCY}; poll_interval=0.01"
+SETTINGS = f"{WORKERS} workers in a process, a connection each, concurrency={CONCURRENCY}, poll_interval=0.01"
 QUEUE = "peers"
 
 
