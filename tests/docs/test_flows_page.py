@@ -61,11 +61,11 @@ def test_every_option_of_a_flow_a_workflow_and_a_start_is_told() -> None:
         "option of `Flow(name, ...)`": {*inspect.signature(Flow).parameters} - {"name", "options"},
         "option of `@workflow(...)`": {*inspect.signature(Workflow).parameters} - {"function", "options"}
         | {"queue", "retry", "timeout"},
-        "option of `options_for(...)`": {*inspect.signature(Startable.options_for).parameters} - {"self"},
+        "option of `options(...)`": {*inspect.signature(Startable.options).parameters} - {"self"},
     }
     for heading, options in named.items():
         assert rows(heading).keys() == options, heading
-    assert len(fields(StartOptions)) == len(named["option of `options_for(...)`"])
+    assert len(fields(StartOptions)) == len(named["option of `options(...)`"])
     assert [option for option in NOT_OF_FLOWS if f"`{option}`" not in TEXT] == []
 
 

@@ -102,7 +102,7 @@ async def test_a_wrong_option_is_told_before_anything_is_sent(option: str, value
 
 async def test_a_handle_steers_its_run(database_url: str, adb: asyncpg.Connection) -> None:
     async with running(database_url, held.handler()) as worker:
-        run = await held.options_for(connection=database_url).start(1)
+        run = await held.options(connection=database_url).start(1)
         await worker.true_in_database("exists (select from postmill.steps where step = 'go_on')")
         with pytest.raises(ResultTimedOut, match="running"):
             await run.result(timeout=0)
@@ -116,10 +116,10 @@ async def test_a_handle_steers_its_run(database_url: str, adb: asyncpg.Connectio
             await run.pause()
         forked = await run.fork(after, outputs={"before": 40})
         assert await forked.result(timeout=GIVE_UP_S) == {"after": [40, True]}
-        answered = await held.options_for(connection=database_url).start(3)
+        answered = await held.options(connection=database_url).start(3)
         assert await answered.approve(asked, False) is True
         assert await answered.result(timeout=GIVE_UP_S) == {"after": [4, False]}
-        ended = await held.options_for(connection=database_url).start(4)
+        ended = await held.options(connection=database_url).start(4)
         assert await ended.cancel()
         with pytest.raises(RunCancelled):
             await ended.result(timeout=GIVE_UP_S)

@@ -38,7 +38,7 @@ def one_step(name: str = "single", **options: Any) -> tuple[Flow[int], asyncio.E
 
 
 async def started(flow: Flow[int], db: asyncpg.Connection, given: Any = 1, **options: Any) -> Run[Any]:
-    return await flow.options_for(connection=db, **options).start(given)
+    return await flow.options(connection=db, **options).start(given)
 
 
 async def registered(flow: Flow[Any], db: asyncpg.Connection) -> None:
@@ -234,7 +234,7 @@ async def test_tasks_of_a_paused_run_are_held_and_sent_again(
         return n
 
     async with running(database_url, flow.handler()) as worker:
-        run = await flow.options_for(connection=adb).start([1, 2, 3])
+        run = await flow.options(connection=adb).start([1, 2, 3])
         await runs.wait()
         await run.pause()
         go_on.set()
@@ -281,12 +281,12 @@ async def test_a_run_goes_on_in_its_own_version_after_an_upgrade(
     """What the new program lacks is held, until a program that has it comes; what it has it serves."""
     old, new = version("old"), version("new")
     await registered(old, adb)
-    run = await old.options_for(connection=adb).start(1)
+    run = await old.options(connection=adb).start(1)
     async with running(database_url, new.handler(), services=keepers([new.handler()])) as worker:
         (told,) = await worker.until(Event.STEP_HELD)
         assert told["reason"] == "version"
         await worker.let_go()
-        newer = await new.options_for(connection=adb).start(2)
+        newer = await new.options(connection=adb).start(2)
         assert await newer.result(timeout=GIVE_UP_S) == {
             "third": "2 first by new, between by new, third by new"
         }
@@ -303,7 +303,7 @@ async def test_a_task_that_the_wrong_program_took_comes_back_by_itself(
     old = version("old")
     async with running(database_url, old.handler(), services=keepers([old.handler()])):
         async with adb.transaction():
-            run = await old.options_for(connection=adb).start(1)
+            run = await old.options(connection=adb).start(1)
             await adb.execute(
                 "with gone as (delete from pgmq.q_upgraded returning message)"
                 " insert into postmill.held_tasks (run_id, step, queue_name, message, why)"
@@ -330,7 +330,7 @@ async def test_a_limited_queue_gives_the_place_of_an_ended_step_back(
     await registered(flow, adb)
     await adb.execute("select postmill.limit_queue('limited', max_running => 1)")
     async with running(database_url, flow.handler()) as worker:
-        run = await flow.options_for(connection=adb).start(1)
+        run = await flow.options(connection=adb).start(1)
         assert await run.result(timeout=GIVE_UP_S) == {"second": 1}
         await worker.let_go()
         assert await worker.count("postmill.gates") == 0

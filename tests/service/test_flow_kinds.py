@@ -90,7 +90,7 @@ async def test_every_kind_of_step(database_url: str, adb: asyncpg.Connection, tr
         running(database_url, flow.handler()) as worker,
         running(database_url, packed.handler()) as other,
     ):
-        run = await flow.options_for(connection=adb).start(order)
+        run = await flow.options(connection=adb).start(order)
         assert await run.approve(flow.steps["approval"], Form(True))
         real = await run.result(timeout=GIVE_UP_S)
         await worker.let_go()

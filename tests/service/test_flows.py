@@ -39,7 +39,7 @@ class Site:
 
 async def result_of(flow: Flow[Any], given: Any, db: asyncpg.Connection, **options: Any) -> dict[str, Any]:
     """What a run of this flow gives."""
-    run: Run[dict[str, Any]] = await flow.options_for(connection=db, **options).start(given)
+    run: Run[dict[str, Any]] = await flow.options(connection=db, **options).start(given)
     return await run.result(timeout=GIVE_UP_S)
 
 
@@ -67,7 +67,7 @@ async def test_a_chain_passes_typed_values_on(database_url: str, adb: asyncpg.Co
         return f"{url} {pages}"
 
     async with running(database_url, flow.handler()) as worker:
-        run = await flow.options_for(connection=adb).start(Site("a"))
+        run = await flow.options(connection=adb).start(Site("a"))
         assert await run.result(timeout=GIVE_UP_S) == {"report": "a/ 5"}
         assert await run.output(fetch) == Site("a/", 5)
         assert await worker.count("pgmq.q_chain") == 0
@@ -98,7 +98,7 @@ async def test_a_fan_out_meets_again_once(database_url: str, adb: asyncpg.Connec
 
 
 async def result_of_in_pool(flow: Flow[Any], given: Any, url: str) -> dict[str, Any]:
-    run = await flow.options_for(connection=url).start(given)
+    run = await flow.options(connection=url).start(given)
     found: dict[str, Any] = await run.result(timeout=GIVE_UP_S)
     return found
 
@@ -175,7 +175,7 @@ async def test_a_falsy_output_is_an_output(falsy: object, database_url: str, adb
         return [value]
 
     async with running(database_url, flow.handler()):
-        run = await flow.options_for(connection=adb).start(Site("a"))
+        run = await flow.options(connection=adb).start(Site("a"))
         assert await run.result(timeout=GIVE_UP_S) == {"passes_on": [falsy]}
         assert await run.output(gives) == falsy
 
@@ -339,7 +339,7 @@ async def test_a_failure_of_a_class_of_ones_own_ends_the_step(
 
     async with running(database_url, flow.handler()) as worker:
         assert (await failure_of(flow, 0, adb)).reason == "never"
-        await flow.options_for(connection=adb).start(1)
+        await flow.options(connection=adb).start(1)
         await worker.until(Event.MESSAGE_RETRYING, count=2)
 
 
@@ -373,10 +373,10 @@ async def test_a_start_that_is_rolled_back_never_was(database_url: str, adb: asy
     async with running(database_url, flow.handler()):
         transaction = adb.transaction()
         await transaction.start()
-        await flow.options_for(connection=adb).start(1)
+        await flow.options(connection=adb).start(1)
         await transaction.rollback()
         async with adb.transaction():
-            run = await flow.options_for(connection=adb).start(2)
+            run = await flow.options(connection=adb).start(2)
         assert await run.result(timeout=GIVE_UP_S) == {"see": 2}
     assert seen == [2]
 
@@ -389,7 +389,7 @@ async def test_a_key_stands_for_one_run(database_url: str, adb: asyncpg.Connecti
         return n
 
     async with running(database_url, flow.handler()):
-        start = flow.options_for(connection=adb, key="order-1").start
+        start = flow.options(connection=adb, key="order-1").start
         first = await start(1)
         assert (await start(1)).run_id == first.run_id
         with pytest.raises(KeyConflict):
@@ -399,7 +399,7 @@ async def test_a_key_stands_for_one_run(database_url: str, adb: asyncpg.Connecti
 async def test_a_flow_that_no_program_has_can_not_be_started(adb: asyncpg.Connection) -> None:
     flow = Flow("unheard_of", input=int)
     with pytest.raises(NotFound, match="unheard_of"):
-        await flow.options_for(connection=adb).start(1)
+        await flow.options(connection=adb).start(1)
 
 
 async def test_the_context_of_a_step_refuses_what_would_end_it_early(

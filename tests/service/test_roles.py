@@ -403,7 +403,7 @@ async def test_a_worker_runs_workflows_and_a_producer_signals_them(logins: Login
     await engine.start()
     try:
         for word in ("well", "fail"):
-            run = await outer.options_for(connection=logins.url("producer")).start()
+            run = await outer.options(connection=logins.url("producer")).start()
             assert await run.signal(agreed, word)
             if word == "well":
                 assert await run.result(timeout=30) == "well inner"
@@ -422,7 +422,7 @@ async def test_a_worker_runs_flows_and_a_producer_starts_them(logins: Logins) ->
     engine = Engine(handlers, Address(logins.url("worker")), keepers(handlers))
     await engine.start()
     try:
-        run = await errand.options_for(connection=logins.url("producer")).start(3)
+        run = await errand.options(connection=logins.url("producer")).start(3)
         assert await run.result(timeout=30) == {"told": 12}
         assert await run.output(fetch) == [0, 1, 2]
         with pytest.raises(PostmillError, match="Permission denied"):

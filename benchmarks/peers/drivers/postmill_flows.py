@@ -26,7 +26,7 @@ class Sender:
         self._flow_of = flow_of
 
     async def many(self, payloads):
-        flow = self._flow_of(self.feature, self.steps, do_nothing).options_for(connection=self._connection)
+        flow = self._flow_of(self.feature, self.steps, do_nothing).options(connection=self._connection)
         given = list(range(self.steps)) if self.feature == "map" else self.steps
         async with self._connection.transaction():
             for _ in payloads:

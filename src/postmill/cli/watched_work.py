@@ -1,5 +1,5 @@
-"""Doing the steps of a run in this process while it is watched: one command shows a flow from its start to its
-end, whether another worker runs or not.
+"""Doing the steps of a run in this process while it is watched: one command shows a flow from its start to
+its end, whether another worker runs or not.
 """
 
 from __future__ import annotations

@@ -75,7 +75,9 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         Raises :class:`InvalidFlow`, or :class:`InvalidOption` for a bad value.
         """
         self.name = flow_name(name)
-        self.options = flow_options(name, {"retry": retry, "timeout": timeout, "queue": queue, **options})
+        self.worker_options = flow_options(
+            name, {"retry": retry, "timeout": timeout, "queue": queue, **options}
+        )
         self.schedule, self.timezone = options.get("schedule"), options.get("timezone", "UTC")
         self.module = defining_module()
         self.input_type: Any = input
@@ -286,15 +288,17 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
     ) -> AnyStep:
         """Make the step, and keep it. ``returns``: the annotation of its output, if not the function's."""
         self._check_name(name)
-        check_executor(name, options.executor or self.options.executor, signature, parts.get("function"))
+        check_executor(
+            name, options.executor or self.worker_options.executor, signature, parts.get("function")
+        )
         scope = Scope(self, self.input_type, self.steps)
         step = made_as(
             shape=shape_of(scope, kind, name, signature, options, None if signal is None else signal.name),
             source=Source(self, name, signature.returns if returns is None else returns),
             chosen=options.chosen() if chosen is None else chosen,
-            retry=options.policy or self.options.retry,
-            timeout_s=options.timeout_s or self.options.timeout_s,
-            executor=options.executor or self.options.executor,
+            retry=options.policy or self.worker_options.retry,
+            timeout_s=options.timeout_s or self.worker_options.timeout_s,
+            executor=options.executor or self.worker_options.executor,
             compensate=options.compensate,
             input_types={parameter: signature.types.get(parameter, Any) for parameter in signature.markers},
             context_parameter=signature.context,

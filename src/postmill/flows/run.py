@@ -134,7 +134,7 @@ class Run(Generic[R]):
         return f"<Run {self.run_id} of {self.of.name}>"
 
     def _client(self) -> AbstractAsyncContextManager[AsyncClient]:
-        return sender(self.of.options, self._connection)
+        return sender(self.of.worker_options, self._connection)
 
     async def _ended(self) -> RunState:
         """It asks again and again: a run says nothing of its end to those that wait."""

@@ -19,7 +19,7 @@ class Runnable(Generic[T_co]):
     kind: Literal["graph", "workflow"]
     module: str
     """Where it was defined. One that a module has imported, to start it, is not its own."""
-    options: WorkerOptions
+    worker_options: WorkerOptions
     """How its worker runs."""
     schedule: str | None
     """When runs of it start by themselves, with the empty object as input; None: never."""
@@ -35,7 +35,7 @@ class Runnable(Generic[T_co]):
     @property
     def queue(self) -> str:
         """Where its tasks go, unless a step says otherwise."""
-        return self.options.queue
+        return self.worker_options.queue
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"

@@ -41,10 +41,10 @@ class Startable(Runnable[T_co], ABC, Generic[P, T_co]):
         """What a worker runs."""
 
     async def start(self, *args: P.args, **kwargs: P.kwargs) -> Run[T_co]:
-        """Start a run; returns its handle. Options of it: :meth:`options_for`."""
-        return await self.options_for().start(*args, **kwargs)
+        """Start a run; returns its handle. Options of it: :meth:`options`."""
+        return await self.options().start(*args, **kwargs)
 
-    def options_for(
+    def options(
         self,
         *,
         key: str | None = None,
@@ -55,7 +55,7 @@ class Startable(Runnable[T_co], ABC, Generic[P, T_co]):
         version: int | None = None,
         connection: Any = None,
     ) -> Starting[P, T_co]:
-        """Start a run with options: ``await checkout.options_for(key="order-1").start(order)``.
+        """Start a run with options: ``await checkout.options(key="order-1").start(order)``.
 
         On ``connection``, the run begins with that connection's transaction. Raises :class:`InvalidOption`.
         """

@@ -23,7 +23,7 @@ async def start(of: Runnable[R], encoded: msgspec.Raw, options: StartOptions) ->
     Raises ``KeyConflict``, ``NotFound`` for a flow or version that no program has told this database of,
     ``SchemaMissing``, ``DatabaseUnavailable``.
     """
-    async with sender(of.options, options.connection) as client:
+    async with sender(of.worker_options, options.connection) as client:
         run_id = await client.runs.start(
             of.name,
             encoded,

@@ -111,7 +111,7 @@ class Workflow(Startable[P, T_co]):
         self.name = flow_name(name or getattr(function, "__name__", ""))
         self.module = getattr(function, "__module__", "")
         self.function: Callable[..., Awaitable[Any]] = function
-        self.options = flow_options(self.name, options)
+        self.worker_options = flow_options(self.name, options)
         self.schedule, self.timezone = options.get("schedule"), options.get("timezone", "UTC")
         self.deadline_s = None if deadline is None else seconds(deadline, "deadline")
         self._signature = _signature(self.name, function)

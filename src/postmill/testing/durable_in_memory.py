@@ -110,7 +110,7 @@ class DurableInMemory:
 
     async def named_step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         """A step whose name is taken already."""
-        policy = StepPolicy.of(function, self._workflow.options)
+        policy = StepPolicy.of(function, self._workflow.worker_options)
         called = self._world.stand_in(function) or function
 
         async def attempted() -> Recorded:

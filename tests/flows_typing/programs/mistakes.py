@@ -172,7 +172,7 @@ async def w26() -> None:
     await run.signal(approved, "yes")  # wrong: value
     await site.start(Order(1, 2.0))  # wrong: input
     text: int = await run.output(report)  # wrong: output
-    await checkout.options_for(kye="order").start(Order(1, 1.0))  # wrong: option
+    await checkout.options(kye="order").start(Order(1, 1.0))  # wrong: option
     await fetch(3)  # wrong: argument
     summary: Summary = await fetch("x")  # wrong: result
     print(number, text, summary)

@@ -239,7 +239,7 @@ def markers() -> None:
 
 
 async def use() -> None:
-    run = await checkout.options_for(key="order-1", delay=3, tags=["a"]).start(Order(1, 2.0))
+    run = await checkout.options(key="order-1", delay=3, tags=["a"]).start(Order(1, 2.0))
     assert_type(await run.result(), str)
     await run.signal(approved, Approval(True))
     other_run = await site.start(Site("x", [], 1))

@@ -44,10 +44,10 @@ async def charge(order: Order) -> int:
 
 def test_a_workflow_is_known_by_its_function() -> None:
     assert (checkout.name, checkout.queue, checkout.__doc__) == ("checkout", "checkout", "Sells.")
-    assert (checkout.deadline_s, checkout.options.max_concurrent) == (7 * 86_400, 2)
+    assert (checkout.deadline_s, checkout.worker_options.max_concurrent) == (7 * 86_400, 2)
     assert checkout.result_type is str
-    assert checkout.options_for().options.deadline_s == 7 * 86_400
-    assert checkout.options_for(deadline=3, key="a").options.deadline_s == 3
+    assert checkout.options().options.deadline_s == 7 * 86_400
+    assert checkout.options(deadline=3, key="a").options.deadline_s == 3
     assert workflow(name="other", queue="shared")(checkout.function).queue == "shared"
 
 
@@ -85,9 +85,9 @@ untyped_workflow: Any = workflow
         ("is no function", lambda: untyped_step(3)),
         ("is not a retry policy", lambda: untyped_step(retry=3)),
         ("timeout=0.0", lambda: untyped_step(timeout=0)),
-        ("is one text", lambda: checkout.options_for(tags="a")),
-        ("priority=11", lambda: checkout.options_for(priority=11)),
-        ("'' is not the name of one run", lambda: checkout.options_for(key="")),
+        ("is one text", lambda: checkout.options(tags="a")),
+        ("priority=11", lambda: checkout.options(priority=11)),
+        ("'' is not the name of one run", lambda: checkout.options(key="")),
     ],
 )
 def test_refuses(told: str, define: Any) -> None:

@@ -66,7 +66,7 @@ class GraphHandler:
         as its options ask.
         """
         self.flow = flow
-        self.options = flow.options if queue is None else replace(flow.options, queue=queue)
+        self.options = flow.worker_options if queue is None else replace(flow.worker_options, queue=queue)
         self._steps = {
             name: BoundStep(step, step.function, self.options)
             for name, step in flow.steps.items()

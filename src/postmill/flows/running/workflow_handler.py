@@ -60,7 +60,7 @@ class WorkflowHandler:
                 else f"Their queues are {', '.join(queues)}.",
                 hint="Give each a name of its own, and queue=... the same.",
             )
-        self.options = workflows[0].options
+        self.options = workflows[0].worker_options
         self._threads = Threads(self.options.max_concurrent, "postmill step")
         self._loader = RunLoader()
         self._checkpoints = Checkpoints(self.options.queue)
@@ -118,7 +118,7 @@ class WorkflowHandler:
         except InvalidPayload as error:
             return RunEnded("failed", reason=kept_message(error))
         execution = Execution(loaded, attempt, self._checkpoints)
-        run = DurableRun(execution, workflow.options, self._threads)
+        run = DurableRun(execution, workflow.worker_options, self._threads)
         task = await execution.run(_called(workflow, run, arguments))
         return await conclude(run, task)
 
