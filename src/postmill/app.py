@@ -1,4 +1,4 @@
-"""The composition root: from settings to running workers and served functions. It wires and decides nothing."""
+"""The composition root: from settings to running workers and served functions. It wires, no more."""
 
 from __future__ import annotations
 
