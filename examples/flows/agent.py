@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from examples.flows import demo
 from examples.flows.model import Turn, think
 from postmill import Ctx, Signal, step, workflow
+from postmill.flows.events import Emitted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -62,12 +63,14 @@ async def main() -> None:
     with demo.started("examples.flows.agent:agent") as shown:
         run = await agent.start("I want to travel")
         answers = iter(("to Lisbon", "3 nights"))
-        async for event in shown.told(run, "turn"):
-            shown.console.print(f"{event['does']:>6}  {event['says']}")
-            if event["does"] == "ask":
-                answer = next(answers)
-                shown.console.print(f"   you  {answer}")
-                await run.signal(said, answer)
+        async for event in run.events():
+            if isinstance(event, Emitted):
+                turn = event.value
+                shown.console.print(f"{turn['does']:>6}  {turn['says']}")
+                if turn["does"] == "ask":
+                    answer = next(answers)
+                    shown.console.print(f"   you  {answer}")
+                    await run.signal(said, answer)
         await shown.watch(run)
 
 

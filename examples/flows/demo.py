@@ -17,7 +17,7 @@ from examples.scraper import processes
 from postmill import app
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from psycopg import Connection
@@ -30,8 +30,6 @@ BAR = 24
 """How long a map's bar is, in characters."""
 KNOWN = "select count(*) as value from postmill.flow_versions where registered_at > $1"
 """How many flows a worker has told the database of since then: only those can be started."""
-CHANGES = b"select next, changes from postmill.run_changes($1, $2)"
-"""No change is missed, and one may be told twice: events are known by their ids."""
 GIVE_UP_S = 120.0
 """For a whole run. The slowest takes a quarter of it on a busy machine."""
 
@@ -64,21 +62,6 @@ class Demo:
                 await asyncio.wait([result], timeout=LOOK_EVERY)
         self.console.print(drawn(self.steps(run.run_id)))
         return result.result()
-
-    async def told(self, run: Run[Any], name: str) -> AsyncIterator[Any]:
-        """What the run says with ``ctx.emit(name, ...)``, as it comes, until the run has ended."""
-        since, known = None, set()
-        while True:
-            found = self.connection.execute(CHANGES, (run.run_id, since)).fetchone()
-            assert found is not None, "it has one row"
-            since = found["next"]
-            for change in found["changes"]:
-                if change.get("name") == name and change["event_id"] not in known:
-                    known.add(change["event_id"])
-                    yield change["value"]
-            if any(change.get("ended_at") for change in found["changes"] if change["what"] == "run"):
-                return
-            await asyncio.sleep(LOOK_EVERY)
 
     def steps(self, run_id: int) -> list[Step]:
         """The steps of a run that have begun."""

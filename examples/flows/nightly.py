@@ -1,6 +1,6 @@
 """A nightly report: one flow that runs another one for each region, at most two at once.
 
-``python -m examples.flows.nightly`` runs it now.
+Its worker makes the schedule. ``python -m examples.flows.nightly`` does not wait for the night.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ async def region_report(ctx: Ctx, region: str) -> Region:
     return Region(region, len(found), sum(found))
 
 
-@workflow
+@workflow(schedule="0 2 * * *", timezone="Europe/Berlin")
 async def nightly_report(ctx: Ctx) -> str:
     """One line for the whole night."""
     reports = await ctx.map(region_report, await ctx.step(regions), max_concurrent=2)

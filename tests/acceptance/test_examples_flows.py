@@ -63,13 +63,13 @@ def test_a_checkout_is_approved_or_refunded(tmp_path: Path, database_url: str, d
     assert "shipped as parcel-1" in shown
     assert "shipped as express-2" in shown
     assert "not approved within 3 seconds" in shown
-    assert count(db, b"select count(*) from postmill.steps where step = 'refund'") == 1
+    assert count(db, b"select count(*) from postmill.steps where step = 'undo:refund'") == 1
     assert count(db, b"select count(*) from postmill.steps where step = 'charge'") == 3
 
 
 def test_an_agent_asks_and_answers(tmp_path: Path, database_url: str) -> None:
     shown = run(tmp_path, database_url, "agent")
-    does = re.findall(r"^ +(ask|you|fare|nights|answer)  ", shown, re.M)
+    does = re.findall(r"^ *(ask|you|fare|nights|answer)  (?! )", shown, re.M)
     assert does == ["ask", "you", "fare", "ask", "you", "nights", "answer"]
     assert "3 nights in Lisbon cost 360." in shown
 
@@ -78,6 +78,8 @@ def test_a_nightly_report_runs_a_flow_for_each_region(tmp_path: Path, database_u
     shown = run(tmp_path, database_url, "nightly")
     assert shown.splitlines()[-1] == "6 orders, most in the east: 101.00"
     assert count(db, b"select count(*) from postmill.runs where parent_run is not null") == 4
+    [schedule] = db.execute("select name, recurrence, timezone from postmill.schedule_list").fetchall()
+    assert list(schedule.values()) == ["flow.nightly_report", "0 2 * * *", "Europe/Berlin"]
 
 
 def test_images_go_through_one_map(tmp_path: Path, database_url: str, db: Db) -> None:

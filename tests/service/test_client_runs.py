@@ -60,15 +60,23 @@ async def test_the_synchronous_client_starts_asks_signals_and_cancels(
         with pytest.raises(NotFound, match="'before'"):
             client.runs.output(run_id, "before")
         assert client.runs.signal(run_id, "go_on", True) is True
+        client.runs.pause(run_id)
+        assert client.runs.state(run_id).state == "paused"
+        client.runs.resume(run_id)
         assert client.runs.cancel(run_id, "no need") is True
         found = client.runs.state(run_id)
         assert (found.state, found.has_ended, found.output) == ("cancelled", True, None)
         assert "no need" in str(found.reason)
+        client.runs.retry(run_id)
+        assert client.runs.fork(run_id, "after", outputs={"before": 3}) > run_id
+        assert client.runs.state(run_id).state == "running"
         with pytest.raises(NotFound):
-            client.runs.state(run_id + 1)
+            client.runs.state(run_id + 100)
         with pytest.raises(NotFound):
             client.runs.start("nobody", 1)
-    (row,) = await adb.fetch("select tags, priority, deadline > now() as later from postmill.runs")
+    (row,) = await adb.fetch(
+        "select tags, priority, deadline > now() as later from postmill.runs where key = 'k'"
+    )
     assert tuple(row) == (["mine"], 3, True)
 
 

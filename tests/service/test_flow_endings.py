@@ -334,3 +334,32 @@ async def test_a_limited_queue_gives_the_place_of_an_ended_step_back(
         assert await run.result(timeout=GIVE_UP_S) == {"second": 1}
         await worker.let_go()
         assert await worker.count("postmill.gates") == 0
+
+
+async def test_a_run_is_removed_a_month_after_its_end(database_url: str, adb: asyncpg.Connection) -> None:
+    """The run and its key go together: the key can be used again."""
+    flow, _, go_on = one_step()
+    go_on.set()
+    async with running(database_url, flow.handler()):
+        old, new = await started(flow, adb, key="old"), await started(flow, adb, key="new")
+        assert await old.result(timeout=GIVE_UP_S) == await new.result(timeout=GIVE_UP_S)
+    await adb.execute("update postmill.runs set ended_at = now() - interval '31 days' where key = 'old'")
+    async with running(database_url, flow.handler(), services=keepers([flow.handler()])) as worker:
+        await worker.true_in_database("not exists (select from postmill.runs where key = 'old')")
+        assert await worker.count("postmill.runs") == 1
+        assert (await started(flow, adb, key="old")).run_id > new.run_id
+
+
+async def test_a_keeper_that_may_not_look_says_so_once_and_keeps_no_worker_from_working(
+    database_url: str, adb: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeper.Keeper, "_floor_s", 0.01)
+    flow, _, go_on = one_step()
+    go_on.set()
+    await adb.execute("alter function postmill.sweep_flows rename to sweep_no_flows")
+    async with running(database_url, flow.handler(), services=keepers([flow.handler()])) as worker:
+        await worker.until(Event.FLOW_FAILED)
+        run = await started(flow, adb)
+        assert await run.result(timeout=GIVE_UP_S) == {"waits": 1}
+        assert len(worker.events(Event.FLOW_FAILED)) == 1
+        assert worker.engine.not_ready is None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
-from postmill import AsyncClient, Flow
+from postmill import AsyncClient, Dead, Flow
+from postmill.flows import use_transport
 from postmill.testing import drain
 
 if TYPE_CHECKING:
@@ -174,10 +177,11 @@ async def test_a_fork_begins_at_its_step(shown: Shown, database_url: str, db: Db
     assert state(db, first.run_id)[:2] == ("failed", "gross")
     text = (DOCS / "howto/resume-and-fork.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^```sql\n(.*?)^```$", text, re.M | re.S)
-    forks = [
-        db.execute(line.replace("(7,", f"({first.run_id},").encode()).fetchone()["fork_run"]
+    statements = [
+        line.replace("(7,", f"({first.run_id},").encode()
         for line in re.findall(r"^(select .*?;)", block, re.M)
     ]
+    forks = [row["fork_run"] for each in statements for row in db.execute(each).fetchall()]
     await drain(page.prices, database=database_url)
     assert [state(db, fork)[0] for fork in forks] == ["failed", "completed", "completed"]
     assert [steps(db, fork)["gross"][1] for fork in forks[1:]] == [119.0, 3.57]
@@ -223,3 +227,80 @@ async def test_a_step_that_no_worker_has_waits_for_one(database_url: str, db: Db
     assert listed["blocked"] == "no worker for version 1 (step label)"
     await drain(old, database=database_url)
     assert await run.output(label) == "label of new box 7", "the new program had run the step that it has"
+
+
+async def test_a_durable_run_is_forked_at_a_step(shown: Shown, database_url: str, db: Db) -> None:
+    page = shown("coming-from/temporal")
+    await known(database_url, page.subscription)
+    run = await page.subscription.start("ada", 3)
+    await drain(page.subscription, database=database_url)
+    fork = await run.fork("bill#2")
+    before = steps(db, run.run_id)
+    assert steps(db, fork.run_id)["bill"] == before["bill"]
+    assert "bill#2" not in steps(db, fork.run_id)
+    await drain(page.subscription, database=database_url)
+    assert (await run.result(), await fork.result()) == (18, 18)
+
+
+async def test_flows_call_functions(shown: Shown, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first answer is an error, so the call is a step that is tried again."""
+    asked: list[tuple[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.path, json.loads(request.content)))
+        return httpx.Response(503 if len(asked) == 1 else 200, json={"message": "hi"})
+
+    page = shown("howto/call-functions-from-flows")
+    monkeypatch.setattr(
+        page, "http", httpx.AsyncClient(base_url="http://x", transport=httpx.MockTransport(answer))
+    )
+    try:
+        await known(database_url, page.welcome, page.farewell)
+        run, other = await page.welcome.start(page.Guest("ada")), await page.farewell.start("bob")
+        await drain(page.welcome, database=database_url)
+        await drain(page.farewell, database=database_url)
+        assert (await run.output(page.remember), await other.result()) == ("remembered: hi", "hi")
+    finally:
+        use_transport(None)
+    hello = ("/functions/v1/hello", {"name": "ada"})
+    assert asked == [hello, hello, ("/functions/v1/goodbye", {"name": "bob"})]
+
+
+async def test_what_a_signal_answers(shown: Shown, database_url: str) -> None:
+    page = shown("howto/signals-and-approvals")
+    await known(database_url, page.purchase)
+    run = await page.purchase.start("a mill")
+    assert await run.signal(page.approved, page.Approval(ok=True, by="ada"))
+    assert not await run.signal(page.approved, page.Approval(ok=False, by="bob")), "the first value is kept"
+    await drain(page.purchase, database=database_url)
+    assert await run.result() == "a mill: bought, says ada"
+    assert not await run.signal(page.approved, page.Approval(ok=True, by="eve")), "it has ended"
+
+
+async def test_a_cancelled_run_is_not_undone(shown: Shown, database_url: str, db: Db) -> None:
+    page = shown("tutorial/first-flow", "checkout")
+    await known(database_url, page.checkout)
+    run = await page.checkout.start(page.Order(1, 2000.0))
+    await drain(page.checkout, database=database_url, delays="leave")
+    assert await run.cancel("ordered twice")
+    await drain(page.checkout, database=database_url)
+    assert state(db, run.run_id)[0] == "cancelled"
+    assert "undo:refund" not in steps(db, run.run_id)
+
+
+async def test_what_could_not_be_undone_is_told(
+    shown: Shown, database_url: str, db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = shown("howto/compensation")
+    await known(database_url, page.travel)
+
+    async def cancel_flight(booking: str) -> None:
+        raise Dead(f"nothing is known of {booking}")
+
+    monkeypatch.setattr(page, "cancel_flight", cancel_flight)
+    run = await page.travel.start(page.Trip("Oslo", 40))
+    await drain(page.travel, database=database_url)
+    ended, culprit, reason = state(db, run.run_id)
+    assert (ended, culprit) == ("failed", "book_hotel")
+    assert reason is not None
+    assert reason.endswith("undo:cancel_flight failed too: nothing is known of flight-Oslo")

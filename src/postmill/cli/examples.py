@@ -40,6 +40,7 @@ EXAMPLES = {
     "schedule runs": "postmill schedule runs nightly --limit 10",
     "schedule add": """postmill schedule add nightly '0 3 * * *' hello '{"name": "moon"}'""",
     "schedule add-sql": "postmill schedule add-sql tidy '0 4 * * *' 'vacuum analyze'",
+    "schedule add-flow": "postmill schedule add-flow report '0 7 * * mon' weekly_report '{\"team\": \"a\"}'",
     "schedule add-call": "postmill schedule add-call digest '0 7 * * mon' --function send-digest",
     "schedule work": "postmill schedule work",
     "schedule run": "postmill schedule run nightly",

@@ -264,3 +264,25 @@ class Runs:
     def signal(self, run_id: int, name: str, value: object, *, many: bool = False) -> bool:
         """As :meth:`AsyncRuns.signal`."""
         return bool(self._executor.run(_one(signalling(run_id, name, value, many=many)))[0])
+
+    def pause(self, run_id: int) -> None:
+        """As :meth:`AsyncRuns.pause`."""
+        self._executor.run(_one(pausing(run_id)))
+
+    def resume(self, run_id: int) -> None:
+        """As :meth:`AsyncRuns.resume`."""
+        self._executor.run(_one(resuming(run_id)))
+
+    def retry(self, run_id: int) -> None:
+        """As :meth:`AsyncRuns.retry`."""
+        self._executor.run(_one(retrying(run_id)))
+
+    def fork(
+        self,
+        run_id: int,
+        step: str,
+        input: object = None,  # noqa: A002 - the word of flows
+        outputs: Mapping[str, object] | None = None,
+    ) -> int:
+        """As :meth:`AsyncRuns.fork`."""
+        return int(self._executor.run(_one(forking(run_id, step, input, outputs)))[0])

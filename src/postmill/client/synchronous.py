@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from postmill.client.awaited import Outcome, Ref, Reference, Unset
     from postmill.client.options import ManyOptions, SendOptions
-    from postmill.client.scheduling import CallOptions, ScheduleOptions, TickOptions
+    from postmill.client.scheduling import CallOptions, FlowOptions, ScheduleOptions, TickOptions
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.sent import Sent
 
@@ -175,6 +175,18 @@ class Client:
     def schedule_call(self, name: str, when: str, **options: Unpack[CallOptions]) -> None:
         """As :meth:`AsyncClient.schedule_call`."""
         self._executor.run(iter([scheduling.calling(name, when, **options)]))
+
+    def schedule_flow(
+        self,
+        name: str,
+        flow: str,
+        when: str,
+        input: object = None,  # noqa: A002 - the word of flows
+        **options: Unpack[FlowOptions],
+    ) -> None:
+        """See :meth:`AsyncClient.schedule_flow`."""
+        given = {} if input is None else input
+        self._executor.run(iter([scheduling.starting(name, flow, given, when, **options)]))
 
     def unschedule(self, name: str) -> None:
         """As :meth:`AsyncClient.unschedule`."""

@@ -10,7 +10,7 @@ import msgspec
 
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
-from postmill.flows.names import defining_module, flow_name, flow_options, some_name
+from postmill.flows.names import check_runs_alone, defining_module, flow_name, flow_options, some_name
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
 from postmill.flows.step_options import (
@@ -76,9 +76,12 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         """
         self.name = flow_name(name)
         self.options = flow_options(name, {"retry": retry, "timeout": timeout, "queue": queue, **options})
+        self.schedule, self.timezone = options.get("schedule"), options.get("timezone", "UTC")
         self.module = defining_module()
         self.input_type: Any = input
         self.decode_input = decoder(input)
+        if self.schedule is not None:
+            check_runs_alone(name, self.decode_input)
         self.result_type = dict[str, Any]
         self.decode_result = loads
         self.steps: dict[str, Step[Any]] = {}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from postmill.model.errors import InvalidFlow
+from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.queue_name import RULE
 from postmill.model.queue.worker_options import options_from
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from postmill.model.queue.worker_options import WorkerOptions
 
@@ -20,8 +21,6 @@ NOT_OF_FLOWS = {
     "on_success": "Messages of flows are deleted: their runs tell what was done.",
     "on_invalid": "What a step can't be called with fails it.",
     "on_dead": "A step without further attempts is told by its run. A step has an on_dead of its own.",
-    "schedule": "A flow's worker sends nothing.",
-    "timezone": "A flow's worker sends nothing.",
 }
 """Why a worker's option can't be given."""
 
@@ -56,10 +55,23 @@ def defining_module() -> str:
 
 
 def flow_options(name: str, given: Mapping[str, Any]) -> WorkerOptions:
-    """The options of a flow's worker. Raises :class:`InvalidOption`, and :class:`InvalidFlow` for those that
-    mean nothing for a flow.
+    """The options of a flow's worker; a schedule is not the worker's, but the flow's. Raises
+    :class:`InvalidOption`, and :class:`InvalidFlow` for those that mean nothing for a flow.
     """
     said = {option: value for option, value in given.items() if value is not None}
     for option in said.keys() & NOT_OF_FLOWS.keys():
         raise InvalidFlow(f"The flow {name!r} has no option {option!r}.", why=NOT_OF_FLOWS[option])
-    return options_from({"queue": name, **said})
+    return replace(options_from({"queue": name, **said}), schedule=None, timezone="UTC")
+
+
+def check_runs_alone(name: str, decode: Callable[[str], object]) -> None:
+    """Refuse a schedule of a flow whose input can't be left out: its runs start with the empty object."""
+    try:
+        decode("{}")
+    except InvalidPayload as error:
+        raise InvalidFlow(
+            f"The flow {name!r} has a schedule, and can't be run without an input.",
+            why=f"{error}",
+            hint="Give each part of its input a default, or schedule it with an input:"
+            f" postmill schedule add-flow NAME SCHEDULE {name} JSON",
+        ) from error

@@ -21,6 +21,10 @@ class Runnable(Generic[T_co]):
     """Where it was defined. One that a module has imported, to start it, is not its own."""
     options: WorkerOptions
     """How its worker runs."""
+    schedule: str | None
+    """When runs of it start by themselves, with the empty object as input; None: never."""
+    timezone: str
+    """Of the times of day in its schedule."""
     deadline_s: float | None = None
     """Seconds after which a run that has not ended fails, unless its start says otherwise."""
     result_type: Any

@@ -135,6 +135,7 @@ class Watching:
             now = asyncio.get_running_loop().time()
             if now - self._asked_at.get(run_id, -RENEW_S) < RENEW_S:
                 return True
+            self._asked_at[run_id] = now - RENEW_S  # a row may be there from here on, also when this is cut
             try:
                 await self._line.run(awaited.waiting([Ref(WATCHED, run_id)], self._channel))
             except PostmillError as error:

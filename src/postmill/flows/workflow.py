@@ -20,7 +20,7 @@ from typing import (
 import msgspec
 
 from postmill.flows.annotations import annotations_of, returned_by
-from postmill.flows.names import flow_name, flow_options
+from postmill.flows.names import check_runs_alone, flow_name, flow_options
 from postmill.flows.startable import Startable
 from postmill.handlers.invokers import decoder
 from postmill.handlers.signature import called
@@ -112,6 +112,7 @@ class Workflow(Startable[P, T_co]):
         self.module = getattr(function, "__module__", "")
         self.function: Callable[..., Awaitable[Any]] = function
         self.options = flow_options(self.name, options)
+        self.schedule, self.timezone = options.get("schedule"), options.get("timezone", "UTC")
         self.deadline_s = None if deadline is None else seconds(deadline, "deadline")
         self._signature = _signature(self.name, function)
         hints = annotations_of(self.name, function, self._signature.parameters.values())
@@ -120,6 +121,8 @@ class Workflow(Startable[P, T_co]):
         self._decoders = {parameter: decoder(hint) for parameter, hint in hints.items()}
         self.result_type = returned_by(function)
         self.decode_result = decoder(self.result_type)
+        if self.schedule is not None:
+            check_runs_alone(self.name, self.arguments)
         self.__name__ = self.name
         self.__doc__ = function.__doc__
 

@@ -288,7 +288,7 @@ def test_names_and_options_of_a_flow() -> None:
     for name in ("Site", "", "a--b", 3):
         with pytest.raises(InvalidFlow, match="not a name that a flow can have"):
             made_flow(name, input=Site)
-    for option in ("batch", "keep_results", "on_success", "schedule"):
+    for option in ("batch", "keep_results", "on_success"):
         with pytest.raises(InvalidFlow, match=f"has no option '{option}'"):
             made_flow("site", input=Site, **{option: 1})
     with pytest.raises(InvalidOption, match="Did you mean max_concurrent"):

@@ -40,7 +40,7 @@ COLUMNS = (
     "last_status",
     "problem",
 )
-RUN_COLUMNS = ("tick", "status", "msg_id", "call_id", "ended_at", "reason")
+RUN_COLUMNS = ("tick", "status", "msg_id", "call_id", "flow_run", "ended_at", "reason")
 _name = click.argument("name", shell_complete=completion.schedules)
 
 
@@ -63,7 +63,9 @@ def _rule(name: str, choices: Sequence[str], default: str, text: str) -> Callabl
 
 @click.group(no_args_is_help=True)
 def schedule() -> None:
-    """Send messages, make calls and run SQL again and again: list, add, pause, run and remove schedules."""
+    """Send messages, make calls, start flows and run SQL again and again: list, add, pause, run and remove
+    schedules.
+    """
 
 
 @schedule.command("list")
@@ -216,6 +218,44 @@ def add_call(session: Session, /, name: str, when: str, body: str | None, **opti
         made = schedules.one(connection, name)
     shown = {"schedule": name, "fires": made["fires"], "run_as": made["run_as"], "means": words}
     session.output.did(shown, f"{name}: {words}, {made['fires']}, as {made['run_as']}.")
+
+
+@schedule.command("add-flow")
+@click.argument("name")
+@click.argument("when", metavar="SCHEDULE")
+@click.argument("flow")
+@click.argument("given", metavar="[JSON]", default="{}")
+@click.option("--timezone", default="UTC", show_default=True, metavar="ZONE", help="Of the times of day.")
+@_rule(
+    "--overlap",
+    ["skip", "allow"],
+    "skip",
+    "While the run of a tick before has not ended: start none, or one beside it.",
+)
+@_rule(
+    "--catch-up",
+    ["none", "one", "all"],
+    "one",
+    "Of ticks that passed while nothing ran: start no run, one for all of them, or all.",
+)
+@click.option("--jitter", type=Duration(), default="0s", metavar="TIME", help="Start up to so much later.")
+@json_option
+@global_options
+@click.pass_obj
+def add_flow(session: Session, /, name: str, when: str, flow: str, given: str, **options: Any) -> None:
+    """Start a run of FLOW with the input JSON whenever SCHEDULE says; a schedule of that NAME is changed."""
+    import msgspec
+
+    from postmill.cli.terminal.json_lines import checked
+    from postmill.client import Client, scheduling
+    from postmill.model.schedule.recurrence import recurrence
+
+    text = msgspec.Raw(checked(given.encode(), ""))
+    scheduling.starting(name, flow, text, when, **options)  # a mistake must not start a database
+    words = recurrence(when).explain()
+    with session.database() as connection:
+        Client(connection).schedule_flow(name, flow, when, text, **options)
+    session.output.did({"schedule": name, "flow": flow, "means": words}, f"{name}: {words}, flow {flow}.")
 
 
 @schedule.command()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.flows.running.bound_step import BoundStep
 from postmill.flows.running.child import Child, ended_child
 from postmill.flows.running.inputs import InputQueries
-from postmill.flows.running.registration import registration
+from postmill.flows.running.registration import registration, schedule_of
 from postmill.flows.running.settlings import (
     DONE,
     STEPS,
@@ -89,8 +89,8 @@ class GraphHandler:
 
     @property
     def declarations(self) -> Sequence[Statement]:
-        """That this program has the flow in this shape."""
-        return [registration(self.flow)]
+        """That this program has the flow in this shape, and its schedule."""
+        return [registration(self.flow), schedule_of(self.flow)]
 
     def policy_for(self, message: Message) -> AttemptPolicy:
         """The retry policy and the time limit of the message's step."""

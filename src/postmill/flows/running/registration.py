@@ -10,6 +10,7 @@ from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from postmill.flows.flow import Flow
+    from postmill.flows.runnable import Runnable
 
 REGISTER = "register_flow"
 """The statement's name."""
@@ -28,3 +29,9 @@ def registration(flow: Flow[Any]) -> Statement:
         to_json(chosen).decode(),
     )
     return Statement(statement(REGISTER), arguments, flow.queue)
+
+
+def schedule_of(flow: Runnable[Any]) -> Statement:
+    """The statement that says when runs of a flow start by themselves, or that none do."""
+    arguments = (flow.name, flow.schedule, flow.timezone)
+    return Statement(statement("flow_schedule_declare"), arguments, flow.queue)

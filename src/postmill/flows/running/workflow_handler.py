@@ -10,7 +10,7 @@ from postmill.flows.running.checkpoints import Checkpoints
 from postmill.flows.running.conclusion import conclude
 from postmill.flows.running.durable import DurableRun
 from postmill.flows.running.execution import Execution
-from postmill.flows.running.registration import REGISTER
+from postmill.flows.running.registration import REGISTER, schedule_of
 from postmill.flows.running.run_loader import RunLoader
 from postmill.flows.running.run_settlings import RUNS, ChildEnded, RunEnded
 from postmill.flows.running.settlings import StepDropped, StepHeld
@@ -71,11 +71,12 @@ class WorkflowHandler:
 
     @property
     def declarations(self) -> Sequence[Statement]:
-        """That this program has these workflows."""
-        return [
+        """That this program has these workflows, and their schedules."""
+        known = [
             Statement(statement(REGISTER), (name, "workflow", each.queue, NO_STEPS, "{}"), each.queue)
             for name, each in self._workflows.items()
         ]
+        return [*known, *map(schedule_of, self._workflows.values())]
 
     def policy_for(self, _message: Message) -> AttemptPolicy:
         """See :data:`MESSAGES`: a run has no time limit but its deadline."""

@@ -7,28 +7,39 @@ create or replace function postmill._send_tasks(
 ) returns text[]
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set enable_sort = on
 set jit = off
 as $$
 declare
-    queue  text;
-    has_headers boolean;
-    refused text[] := '{}';
+    sent     record;
+    relation regclass;
+    refused  text[] := '{}';
 begin
-    foreach queue in array array(select distinct name from unnest(queues) as name order by name) loop
+    for sent in
+        select task.queue, array_agg(task.due_at order by task.place) as due_at,
+               array_agg(task.message order by task.place) as messages, count(task.priority) > 0 as has_priorities,
+               array_agg(case when task.priority is not null
+                              then jsonb_build_object('postmill-priority', task.priority) end
+                         order by task.place) as headers
+          from unnest(queues, due_at, messages, priorities) with ordinality
+            as task (queue, due_at, message, priority, place)
+         group by task.queue
+         order by task.queue
+    loop
         begin
-            has_headers := array_remove(priorities, null) <> '{}' and exists (
-                select from pg_attribute where attrelid = postmill._queue_table(queue) and attname = 'headers');
-            execute format(
-                'insert into %s (vt, message %s) select task.due_at, task.message %s'
-                ' from unnest($1, $2, $3, $4) with ordinality as task (queue, due_at, message, priority, place)'
-                ' where task.queue = $5 order by task.place',
-                postmill._queue_table(queue), case when has_headers then ', headers' end,
-                case when has_headers then
-                    ', case when task.priority is not null'
-                    ' then jsonb_build_object(''postmill-priority'', task.priority) end' end)
-            using queues, due_at, messages, priorities, queue;
+            relation := postmill._queue_table(sent.queue);
+            if sent.has_priorities and exists (
+                select from pg_attribute where attrelid = relation and attname = 'headers')
+            then
+                execute format(
+                    'insert into %s (vt, message, headers) select unnest($1), unnest($2), unnest($3)', relation)
+                using sent.due_at, sent.messages, sent.headers;
+            else
+                execute format('insert into %s (vt, message) select unnest($1), unnest($2)', relation)
+                using sent.due_at, sent.messages;
+            end if;
         exception when sqlstate 'PM001' or undefined_table or insufficient_privilege then
-            refused := refused || queue;
+            refused := refused || sent.queue;
         end;
     end loop;
     return refused;

@@ -1,8 +1,9 @@
 -- What has changed of run $1 since position $2, as JSON texts: first the run, with the next position; then its steps,
--- each as it is now; then at most $5 of the values that its steps have said, from place ($3, $4) on. Without a position:
--- all of it, also for one that this server has not come to. A position is the first transaction that had not ended when it was read: what such a one commits later
--- is found from there, and what had been seen may be found again. No row: there is no such run.
--- Called by whoever watches a run. Takes no locks. Errors: none.
+-- each as it is now; then at most $5 of the values that its steps have said, from place ($3, $4) on. Without a
+-- position, or for one that this server has not come to: all of it. A position is the first transaction that had not
+-- ended when it was read: what such a one commits later is found from there, and what had been seen may be found again.
+-- As run_changes, in pages, and with what tells a stream what it has told already. No row: there is no such run.
+-- Called by what watches a run. Takes no locks. Errors: none.
 with here as materialized (
     select run.*, pg_snapshot_xmin(pg_current_snapshot()) as position,
            case when $2::text::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) then $2::text::xid8 end as since
@@ -11,8 +12,8 @@ with here as materialized (
 select change::text
   from (
     select 0 as part, 0::bigint as place, jsonb_build_object(
-               'position', here.position, 'since', here.since, 'changed', here.changed, 'state', here.state, 'culprit', here.culprit,
-               'reason', here.reason, 'ended', here.ended_at is not null) as change
+               'position', here.position, 'since', here.since, 'changed', here.changed, 'state', here.state,
+               'culprit', here.culprit, 'reason', here.reason, 'ended', here.ended_at is not null) as change
       from here
     union all
     select 1, row_number() over (order by known.ended_at nulls last, known.started_at, known.step), jsonb_build_object(
