@@ -66,7 +66,16 @@ class HotRuns:
         rows.sort(key=lambda row: row["msg_id"])
         runs, ids = [row["message"]["run"] for row in rows], array_literal(row["msg_id"] for row in rows)
         ones, nothing = array_literal([1] * BATCH), [None] * BATCH
-        tokens = (ids, ones, array_literal(row["us"] for row in rows), [1], [], "shop", runs, [0] * BATCH)
+        tokens: tuple[Any, ...] = (
+            ids,
+            ones,
+            array_literal(row["us"] for row in rows),
+            [1],
+            [],
+            "shop",
+            runs,
+            [0] * BATCH,
+        )
         match name:
             case "run_load":
                 return statement(name), (runs, [0] * BATCH)

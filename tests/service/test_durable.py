@@ -398,7 +398,8 @@ async def test_a_worker_that_died_while_undoing_is_followed_by_one_that_undoes_t
         await run.db.execute("select postmill.register_flow('trip', 'workflow', 'trip', '{\"steps\": []}')")
         run_id = await start(run, trip)
         await run.db.execute(
-            "insert into postmill.steps (run_id, step, state, output) values ($1, 'act', 'completed', '\"a\"'),"
+            "insert into postmill.steps (run_id, step, state, output)"
+            " values ($1, 'act', 'completed', '\"a\"'),"
             " ($1, 'act#2', 'completed', '\"b\"'), ($1, 'undo:undo#2', 'completed', 'null')",
             run_id,
         )
