@@ -133,7 +133,7 @@ def test_settling_costs_what_the_batch_is(runs: HotRuns, name: str, of: str) -> 
     pages, whole_reads = pages_of(runs.db, text, arguments)
     print(name, of, pages)
     assert whole_reads == 0
-    assert pages <= 150 * BATCH
+    assert pages <= 200 * BATCH  # a walk through all steps looks at 60,000 and more
 
 
 def test_inputs_cost_what_the_batch_is(runs: HotRuns) -> None:
