@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
+from typing import TYPE_CHECKING, Any
 
 from postmill import Ctx, Flow, workflow
 from postmill.testing import drain
+
+if TYPE_CHECKING:
+    import pytest
 
 doubling = Flow("doubling", input=int)
 
