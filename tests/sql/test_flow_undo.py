@@ -128,3 +128,13 @@ def test_the_queue_of_what_undoes_is_gone(db: Database) -> None:
     db.execute(b"select pgmq.drop_queue('bank')")
     fail(db, take_one(db))
     assert state(db, run) == "failed"
+
+
+def test_a_task_of_undoing_that_another_client_deleted_is_sent_again(db: Database) -> None:
+    run = failing(db)
+    fail(db, take_one(db))
+    lost = take(db)
+    db.execute(b"select postmill.sweep_flows()")
+    assert tasks(db) == lost
+    db.execute(b"delete from postmill.flow_audit; select postmill.sweep_flows()")
+    assert (tasks(db), state(db, run)) == (lost, "undoing")

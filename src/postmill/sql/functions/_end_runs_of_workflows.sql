@@ -8,8 +8,11 @@ create or replace function postmill._end_runs_of_workflows(
 ) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare

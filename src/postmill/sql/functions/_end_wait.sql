@@ -6,8 +6,11 @@ create or replace function postmill._end_wait(run_id bigint, version_id integer,
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set jit = off
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 declare
     sent  postmill.signals;

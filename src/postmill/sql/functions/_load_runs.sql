@@ -12,8 +12,11 @@ create or replace function postmill._load_runs(run_ids bigint[], wakes integer[]
 )
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 #variable_conflict use_column
 begin
@@ -22,8 +25,8 @@ begin
      order by r.run_id for no key update;
     if found then
         update postmill.runs as r set state = 'running', waits_for = null, changed = pg_current_xact_id()
-          from unnest(run_ids, wakes) as t (run_id, wake)
-         where r.run_id = t.run_id and r.wake = t.wake and r.state = 'waiting';
+         where r.run_id = any (run_ids) and r.state = 'waiting'
+           and ((r.run_id, r.wake) in (select * from unnest(run_ids, wakes))) is true;
     end if;
     return query
     select r.run_id, t.wake, r.wake = t.wake and r.state in ('running', 'undoing'), r.flow, r.state, r.input::text,
@@ -32,7 +35,8 @@ begin
            s.steps, s.states, s.outputs, s.inputs, s.reasons, s.waited_s,
            g.signal_ids, g.signals, g.contents, g.untaken
       from (select distinct * from unnest(run_ids, wakes)) as t (run_id, wake)
-      join postmill.runs as r using (run_id)
+     cross join lateral (  -- offset: no join, which may be planned over all runs
+          select run.* from postmill.runs as run where run.run_id = t.run_id offset 0) as r
       cross join lateral (
           select array_agg(s.step) as steps, array_agg(s.state) as states, array_agg(s.output::text) as outputs,
                  array_agg(s.inputs) as inputs, array_agg(s.reason) as reasons,
@@ -43,9 +47,7 @@ begin
                  array_agg(g.name order by g.signal_id) as signals,
                  array_agg(g.value::text order by g.signal_id) as contents,
                  array_agg(g.taken_by is null order by g.signal_id) as untaken
-            from (select * from postmill.signals as one where one.run_id = r.run_id and not one.many
-                  union all
-                  select * from postmill.signals as one
-                   where one.run_id = r.run_id and one.many and one.taken_by is null) as g) as g;
+            from (select * from postmill.signals as one  -- offset: else all signals may be read, in their order
+                   where one.run_id = r.run_id and (one.taken_by is null or not one.many) offset 0) as g) as g;
 end
 $$;

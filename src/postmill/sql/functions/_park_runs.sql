@@ -8,8 +8,11 @@
 create or replace function postmill._park_runs(run_ids bigint[], wakes integer[], waits jsonb[]) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-set jit = off
+set plan_cache_mode = force_generic_plan
 set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
 as $$
 #variable_conflict use_column
 declare
@@ -29,12 +32,10 @@ begin
     with wait as (
         select t.run_id, t.wake, w.signal,
                s.started_at + w.timeout_s * interval '1 second' as due_at,
-               s.state <> 'waiting'
-               or exists (select from postmill.signals as g
-                           where g.run_id = t.run_id and g.name = w.signal and not g.many)
-               or exists (select from postmill.signals as g
-                           where g.run_id = t.run_id and g.name = w.signal and g.many and g.taken_by is null)
-                   as has_come
+               s.state <> 'waiting' or coalesce((
+                   select true from postmill.signals as g  -- not exists: it may be answered by reading all signals
+                    where g.run_id = t.run_id and g.name = w.signal and (g.taken_by is null or not g.many)
+                    limit 1), false) as has_come
           from unnest(run_ids, wakes, waits) as t (run_id, wake, waits)
          cross join jsonb_to_recordset(t.waits) as w (step text, signal text, timeout_s float8)
           join postmill.steps as s on s.run_id = t.run_id and s.step = w.step

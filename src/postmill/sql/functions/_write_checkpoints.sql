@@ -36,9 +36,9 @@ begin
           from asked as a
          where a.held
            and (select true from postmill.runs as r where r.run_id = a.run_id)  -- not exists: no join over all runs
-           and (a.signal_id is null or exists (
-               select from postmill.signals as g
-                where g.signal_id = a.signal_id and g.run_id = a.run_id and (g.taken_by is null or not g.many)))
+           and (a.signal_id is null or (
+               select g.taken_by is null or not g.many
+                 from postmill.signals as g where g.signal_id = a.signal_id and g.run_id = a.run_id))
          order by a.run_id, a.step
         on conflict (run_id, step) do update
            set state = excluded.state, output = excluded.output, inputs = excluded.inputs, reason = excluded.reason,

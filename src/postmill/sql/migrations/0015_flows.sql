@@ -117,7 +117,7 @@ create table postmill.signals (
     sent_at   timestamptz not null default clock_timestamp()
 );
 create unique index signals_one on postmill.signals (run_id, name) where not many;
-create index signals_many on postmill.signals (run_id, name, signal_id) where many and taken_by is null;
+create index signals_run on postmill.signals (run_id, name, signal_id);
 
 -- What steps say while they run, for whoever watches.
 create table postmill.run_events (

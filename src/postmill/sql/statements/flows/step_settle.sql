@@ -1,8 +1,8 @@
--- Finish tasks of flows: their messages are gone, the steps end, and what needs them begins.
--- Called by: the settling of tasks that have succeeded. $1 to $5 as in the parts tokens and settled_claims, $6
--- queue, $7 runs, $8 steps, $9 items of maps or null, $10 outputs as JSON text. Returns the ids that it really finished.
--- With the flag gated their places in their groups are free with that.
--- Lock order: queue rows by msg_id, then as _settle_steps; postmill.claims, gates. Errors: those of _settle_steps.
+-- Finish tasks of flows: their messages are gone, the steps end, and what needs them begins. Called by: the settling
+-- of tasks that have succeeded. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 runs, $8 steps, $9
+-- items of maps or null, $10 outputs as JSON text. Returns the ids that it really finished. With the flag gated
+-- their places in their groups are free with that. Lock order: queue rows by msg_id, then as _settle_steps;
+-- postmill.claims, gates. Errors: those of _settle_steps.
 with
 --+ tokens
 gone as (
