@@ -18,7 +18,7 @@ from postmill.flows.steps import each
 from postmill.model.errors import KeyConflict, NotFound, Refused, RunFailed
 from postmill.model.events import Event
 from postmill.model.flow.partial import Partial
-from postmill.model.queue.outcome import Completed, Retry, Snooze
+from postmill.model.queue.outcome import Completed, Failed, Retry, Snooze
 from postmill.model.queue.retry import Dead
 from tests.service.running import GIVE_UP_S, running
 
@@ -323,6 +323,24 @@ async def test_what_a_step_may_return_or_raise_beside_its_output(
     async with running(database_url, flow.handler()):
         assert await result_of(flow, 5, adb) == {"retries": 5}
     assert looks == [5] * 4
+
+
+async def test_a_failure_of_a_class_of_ones_own_ends_the_step(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    class Rejected(Failed):
+        """A user's own kind of failure."""
+
+    flow = Flow("own_failures", input=int)
+
+    @flow.step
+    async def tries(n: int = flow.input) -> Any:
+        return Rejected("error", "Rejected", "not now", None, 0.0 if n else None, reason="never")
+
+    async with running(database_url, flow.handler()) as worker:
+        assert (await failure_of(flow, 0, adb)).reason == "never"
+        await flow.options_for(connection=adb).start(1)
+        await worker.until(Event.MESSAGE_RETRYING, count=2)
 
 
 async def test_eight_megabytes_pass_along_a_chain(database_url: str, adb: asyncpg.Connection) -> None:

@@ -28,10 +28,6 @@ run's page shows them. What is larger belongs into a table or a file, and its ad
 """
 
 
-def _undoing(function: Callable[[Any], object], options: WorkerOptions) -> Invoker:
-    return invoker_for(function, Signature(Any, wants_context=False), replace(options, executor="inline"))
-
-
 class BoundStep:
     """One step and the way to call it."""
 
@@ -86,3 +82,7 @@ class BoundStep:
         for invoker in (self.call, self.undo):
             if invoker is not None:
                 invoker.close()
+
+
+def _undoing(function: Callable[[Any], object], options: WorkerOptions) -> Invoker:
+    return invoker_for(function, Signature(Any, wants_context=False), replace(options, executor="inline"))

@@ -20,6 +20,7 @@ from postmill.flows.running.settlings import (
     StepHeld,
     StepUndone,
 )
+from postmill.flows.running.start_message import begin, start_of
 from postmill.flows.running.task import task_of
 from postmill.model.errors import InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
@@ -102,6 +103,9 @@ class GraphHandler:
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
+        start = start_of(message)
+        if start is not None:
+            return begin(start, message, [self.flow.name], attempt.services.reads)
         return self._run(task_of(message), attempt)
 
     async def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:

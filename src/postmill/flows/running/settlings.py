@@ -170,8 +170,8 @@ def _ended_for_good(outcome: Failed | Cancelled, message: Message | None) -> Set
     return _NOT_UNDONE if task.undo else _FAILED
 
 
-def _of_the_engine(outcome: Any, message: Message | None) -> Settling:
-    entry = OWN[type(outcome)]
+def _of_the_engine(outcome: Failed | Cancelled, message: Message | None) -> Settling:
+    entry = OWN[Failed if isinstance(outcome, Failed) else Cancelled]
     return entry if isinstance(entry, Settling) else entry(outcome, message)
 
 

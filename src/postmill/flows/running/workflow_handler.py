@@ -14,6 +14,7 @@ from postmill.flows.running.registration import REGISTER, schedule_of
 from postmill.flows.running.run_loader import RunLoader
 from postmill.flows.running.run_settlings import RUNS, ChildEnded, RunEnded
 from postmill.flows.running.settlings import StepDropped, StepHeld
+from postmill.flows.running.start_message import begin, start_of
 from postmill.flows.running.wake import wake_of
 from postmill.model.error_text import kept_message
 from postmill.model.errors import InvalidFlow, InvalidPayload
@@ -84,6 +85,9 @@ class WorkflowHandler:
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
+        start = start_of(message)
+        if start is not None:
+            return begin(start, message, self._workflows, attempt.services.reads)
         return self._run(wake_of(message), attempt)
 
     async def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
