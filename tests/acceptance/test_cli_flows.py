@@ -88,6 +88,9 @@ def test_a_run_is_forked_exported_and_imported(cli: Cli, db: Database, tmp_path:
     (tmp_path / "run.json").write_text(cli("run", "export", str(run)).out)
     (made,) = cli("run", "import", "run.json", "--json").json
     assert made["state"] == "completed"
+    assert cli("run", "import", "-", stdin=(tmp_path / "run.json").read_text()).code == 0
+    assert cli("run", "import", "-", stdin=b"\xff{").code == 2
+    assert cli("run", "import", "nope.json").error_code == "not-found"
     assert cli("run", "fork", str(run), "x").error_code == "invalid-option"
 
 

@@ -58,10 +58,11 @@ def test_every_option_of_a_step_is_told_with_the_kinds_that_take_it() -> None:
 
 def test_every_option_of_a_flow_a_workflow_and_a_start_is_told() -> None:
     named = {
-        "option of `Flow(name, ...)`": {*inspect.signature(Flow).parameters} - {"name", "options"},
+        "option of `Flow(name, ...)`": {*inspect.signature(Flow).parameters} - {"name", "options"}
+        | {"schedule", "timezone"},
         "option of `@workflow(...)`": {*inspect.signature(Workflow).parameters} - {"function", "options"}
-        | {"queue", "retry", "timeout"},
-        "option of `options(...)`": {*inspect.signature(Startable.options).parameters} - {"self"},
+        | {"queue", "retry", "timeout", "schedule", "timezone"},
+        "option of `options_for(...)`": {*inspect.signature(Startable.options_for).parameters} - {"self"},
     }
     for heading, options in named.items():
         assert rows(heading).keys() == options, heading

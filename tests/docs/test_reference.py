@@ -21,7 +21,6 @@ from postmill.auth.credentials import Reason
 from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.main import root
 from postmill.cli.options import GLOBAL_OPTIONS
-from postmill.client.targets import async_executor
 from postmill.db.tools import checks
 from postmill.db.tools.facades import FACADES
 from postmill.engine.settle.settlement import Settlings
@@ -320,7 +319,7 @@ CONTROL_ROUTE = re.compile(r"^\| `(GET|POST) (/[^`?]*)(?:\?[^`]*)?` \| (.*) \|$"
 
 def test_the_routes_of_the_host_are_those_of_the_reference() -> None:
     """Each row of the page is answered by the route of its path, with the credentials that the row says."""
-    flows = Flows(async_executor("postgresql:///x"), TRUST)
+    flows = Flows("postgresql:///x", TRUST)
     gateway = Gateway(StandInHost(), TRUST, max_body_bytes=1, flows=flows)
     of_functions = [each for each in gateway.routes if each.credentials == OF_THE_FUNCTION]
     others = [each for each in gateway.routes if each not in of_functions and not each.path.endswith("*")]

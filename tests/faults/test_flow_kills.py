@@ -35,9 +35,9 @@ select run_id from postmill.runs as run left join postmill.steps as step using (
 
 def begin(url: str, many: int = RUNS) -> None:
     """Start runs, each of its own number."""
-    (said,) = diamond.handler().declarations
     with session(url) as db:
-        db.execute(said.text, said.arguments)
+        for said in diamond.handler().declarations:
+            db.execute(said.text, said.arguments)
         db.execute(
             "select postmill.start_flow('diamond', to_jsonb(n)) from generate_series(0, $1) n", [many - 1]
         )

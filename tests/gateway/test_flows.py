@@ -16,7 +16,6 @@ import pytest_asyncio
 
 from postmill.auth import run_token
 from postmill.auth.credentials import Granted
-from postmill.client.targets import async_executor
 from postmill.flows import watching
 from postmill.gateway import run_events
 from postmill.gateway.application import Gateway
@@ -54,7 +53,7 @@ async def flows_url(database_url: str) -> AsyncIterator[str]:
 
 async def gateway(database_url: str) -> AsyncIterator[str]:
     host = StandInHost(hello=hello)
-    app = Gateway(host, TRUST, max_body_bytes=MOST_BYTES, flows=Flows(async_executor(database_url), TRUST))
+    app = Gateway(host, TRUST, max_body_bytes=MOST_BYTES, flows=Flows(database_url, TRUST))
     server = WebServer(
         "127.0.0.1", 0, limits=ConnectionLimits(), max_message_bytes=MOST_BYTES, render=rendered
     )

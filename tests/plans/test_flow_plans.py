@@ -28,6 +28,8 @@ CONDITIONS = ("empty", "full", "bloated", "misjudged")
 OTHERS = 20_000
 """Runs that have nothing to do with the batch."""
 BATCH = 20
+WALK = 4_000
+"""Pages of one walk through the steps of ``OTHERS`` runs, and of the batch."""
 LEASED = "2040-01-01 00:00:00+00"
 WORKER = "00000000-0000-0000-0000-00000000000a"
 OTHER_RUNS = f"""
@@ -50,6 +52,14 @@ class HotRuns:
 
     db: Database
     shape: QueueShape
+    condition: str
+
+    def walks(self, of: str) -> bool:
+        """Servers older than 17 keep a plan that walks through all steps, for items, when it was made after
+        an analyse that had found one run; the next analyse ends it.
+        """
+        old = self.db.info.server_version < 170_000
+        return old and self.condition == "misjudged" and of == "m"
 
     def start(self) -> None:
         """``BATCH`` runs, each with three tasks that are claimed: two steps, and an item of a map."""
@@ -98,7 +108,7 @@ def runs(request: pytest.FixtureRequest, shared_server: Server) -> Iterator[HotR
             db.execute(b"update postmill.steps set deps_left = 0; update postmill.runs set wake = 1")
             db.execute(b"delete from postmill.steps; delete from postmill.runs")
         relation = db.execute(b"select 'pgmq.q_shop'::regclass::oid::bigint as oid").fetchall()[0]["oid"]
-        made = HotRuns(db, QueueShape("shop", relation))
+        made = HotRuns(db, QueueShape("shop", relation), request.param)
         made.start()
         plan_all(made)
         if request.param != "empty":
@@ -133,7 +143,7 @@ def test_settling_costs_what_the_batch_is(runs: HotRuns, name: str, of: str) -> 
     pages, whole_reads = pages_of(runs.db, text, arguments)
     print(name, of, pages)
     assert whole_reads == 0
-    assert pages <= 150 * BATCH
+    assert pages <= (WALK if runs.walks(of) else 120 * BATCH)
 
 
 def test_inputs_cost_what_the_batch_is(runs: HotRuns) -> None:

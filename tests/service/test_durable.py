@@ -376,6 +376,40 @@ async def test_what_was_done_is_undone_in_reverse_and_once(database_url: str) ->
         assert left == 0  # a retry of the run does all of it again
 
 
+async def test_a_worker_that_died_while_undoing_is_followed_by_one_that_undoes_the_rest(
+    database_url: str,
+) -> None:
+    done: list[str] = []
+
+    async def act(what: str) -> str:
+        done.append(f"did {what}")
+        return what
+
+    async def undo(what: str) -> None:
+        done.append(f"undid {what}")
+
+    @workflow
+    async def trip(ctx: Ctx) -> None:
+        for what in ("a", "b", "c"):
+            ctx.on_failure(undo, await ctx.step(act, what))
+        await ctx.wait(approved)
+
+    async with running(database_url, trip.handler(), begin=False) as run:
+        await run.db.execute("select postmill.register_flow('trip', 'workflow', 'trip', '{\"steps\": []}')")
+        run_id = await start(run, trip)
+        await run.db.execute(
+            "insert into postmill.steps (run_id, step, state, output)"
+            " values ($1, 'act', 'completed', '\"a\"'),"
+            " ($1, 'act#2', 'completed', '\"b\"'), ($1, 'undo:undo#2', 'completed', 'null')",
+            run_id,
+        )
+        await run.db.execute("select postmill._begin_undo($1, 0, 'no stock', 'ship')", run_id)
+        await run.engine.start()
+        assert await end_of(run, run_id) == ("failed", "no stock")
+        assert done == ["undid a"]
+        assert await run.db.fetchval("select culprit from postmill.runs") == "ship"
+
+
 @workflow
 async def child(ctx: Ctx, n: int) -> int:
     if n < 0:

@@ -200,7 +200,7 @@ OF_THE_OWNER = {
     "postmill._end_runs_of_workflows": "a worker ends its runs, each under its newest message",
     "postmill._begin_undo": "a worker says that its run fails, under its newest message",
     "postmill._start_child": "one run for a step of a run that runs",
-    "postmill._wake_parents": "writes only what came of a child that has ended, for what waits for it",
+    "postmill._wake_parents": "writes what came of a child that has ended, for the step that waits",
     "postmill.signal_run": "whoever may signal runs adds a signal, and wakes who waits for it",
 }
 """The functions that run with their owner's rights, and why none lets its caller do more than it is for."""

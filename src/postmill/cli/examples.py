@@ -94,6 +94,7 @@ EXAMPLES = {
     "bench latency": "postmill bench latency",
     "bench pinned": "postmill bench pinned",
     "bench depth": "postmill bench depth",
+    "bench flows": "postmill bench flows",
     "bench functions": "postmill bench functions --seconds 2",
     "bench schedules": "postmill bench schedules --schedules 1000",
     "bench calls": "postmill bench calls --calls 5000",

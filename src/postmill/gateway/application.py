@@ -60,13 +60,13 @@ class Gateway:
         self,
         host: Functions,
         trust: Trust,
+        flows: Flows | None = None,
         *,
         max_body_bytes: int,
         readiness: Readiness | None = None,
         pace: Pace = Pace(),  # noqa: B008 - frozen
         clock: Callable[[], float] = time.time,
         identity: str = "",
-        flows: Flows | None = None,
     ) -> None:
         """``flows``: answers what is asked of runs; without it there are no such routes."""
         self._host = host

@@ -14,6 +14,7 @@ from postmill.client import runs
 from postmill.client.awaited import MAX_ID
 from postmill.client.runs import AsyncRuns
 from postmill.client.sending import Statement
+from postmill.client.targets import async_executor
 from postmill.flows.watching import Watching
 from postmill.gateway import run_events
 from postmill.gateway.run_requests import fields_of, json_of, options_of, run_number, words
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from postmill.auth.credentials import Trusted
-    from postmill.client.targets import AsyncExecutor
     from postmill.gateway.wrappers import Response
     from postmill.web.asgi import Receive, Scope
 
@@ -47,12 +47,12 @@ class Flows:
     """
 
     def __init__(
-        self, executor: AsyncExecutor, trust: Callable[[], Trusted], clock: Callable[[], float] = time.time
+        self, url: str, trust: Callable[[], Trusted], clock: Callable[[], float] = time.time
     ) -> None:
-        """``trust``: whose secret signs the token of a run."""
-        self._executor = executor
-        self._runs = AsyncRuns(executor)
-        self._watching = Watching(executor)
+        """``url``: the database's address. ``trust``: whose secret signs the token of a run."""
+        self._executor = async_executor(url)
+        self._runs = AsyncRuns(self._executor)
+        self._watching = Watching(self._executor)
         self._trust = trust
         self._clock = clock
 

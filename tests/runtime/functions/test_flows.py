@@ -1,4 +1,4 @@
-"""Flows served by the function host: a module with some is kept at work, and replaced without a gap."""
+"""Flows served by the function host: a module that defines some is kept at work, replaced without a gap."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def serving(database: HostDatabase) -> None:
 
 
 async def test_a_module_that_defines_flows_is_served(tmp_path: Path, database_url: str) -> None:
-    """Flows and workflows alike; workflows on one queue share a worker: either would claim the other's."""
+    """Flows and workflows alike; workflows on one queue share a worker: each would claim the other's."""
     async with working(tmp_path / "f", database_url, "site_flow") as database:
         await serving(database)
         assert {info.slug: info.kind for info in database.scene.host.functions()}["site_flow"] == "worker"

@@ -9,6 +9,7 @@ import click
 from postmill.cli import completion
 from postmill.cli.options import Duration, Whole, global_options, json_option, jsonl_option, limit_option
 from postmill.cli.run_options import run_argument, steering
+from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,11 +200,11 @@ def export(session: Session, run_id: int) -> None:
 
 
 @run.command("import")
-@click.argument("source", type=click.File("r", encoding="utf-8"), metavar="FILE")
+@click.argument("source", type=click.Path(allow_dash=True), metavar="FILE")
 @json_option
 @global_options
 @click.pass_obj
-def import_document(session: Session, source: Any) -> None:
+def import_document(session: Session, source: str) -> None:
     """Make a run of a document that export has printed; - is standard input.
 
     A run that had not ended is paused: postmill run resume lets it go on.
@@ -211,7 +212,11 @@ def import_document(session: Session, source: Any) -> None:
     from postmill.cli.terminal.json_lines import checked
     from postmill.db.tools import runs
 
-    document = checked(source.read().encode(), source.name).decode()
+    try:
+        with click.open_file(source, "rb") as file:
+            document = checked(file.read(), "").decode()
+    except OSError as error:
+        raise NotFound(f"{source} can't be read.", why=f"{error.strerror}.") from error
     with session.database() as connection:
         made = runs.imported(connection, document)
         state = runs.one(connection, made)["state"]

@@ -22,6 +22,7 @@ OVERDUE_S = 60.0
 """A run that goes on so long after its deadline, in seconds, is reported. A process that runs flows ends it
 within 5 s: after a minute there is none.
 """
+_STATEMENTS = {"cancel": "run_cancel", "pause": "run_pause", "resume": "run_resume", "retry": "run_retry"}
 MOST_STEERED = 10_000
 """The most runs that one command steers. They are one transaction: to retry 10,000 takes half a minute."""
 
@@ -96,7 +97,7 @@ def waits(connection: Connection, run_id: int) -> list[Row]:
 def act(connection: Connection, action: Action, run_id: int, reason: str | None) -> bool:
     """Do it to one run; returns whether anything was done. Only ``cancel`` and ``pause`` give a reason."""
     given = (run_id, reason) if action in {"cancel", "pause"} else (run_id,)
-    return bool(_one(connection, f"run_{action}", *given)["done"])
+    return bool(_one(connection, _STATEMENTS[action], *given)["done"])
 
 
 def steer(

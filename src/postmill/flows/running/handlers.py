@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from postmill.flows.running.graph_handler import of_all_queues
 from postmill.flows.running.workflow_handler import WorkflowHandler
 from postmill.flows.workflow import Workflow
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def handlers_of(definitions: Iterable[Startable[..., Any]]) -> list[Handler]:
-    """One for each flow, and one for the workflows of each queue: two on one queue would claim each other's
-    runs. Raises :class:`InvalidFlow`, and :class:`InvalidHandler` for a step that can't be called.
+    """One for each queue of each flow, and one for the workflows of each queue: two on one queue would claim
+    each other's runs. Raises :class:`InvalidFlow`, and :class:`InvalidHandler` for a step that can't be
+    called.
     """
     flows: list[Handler] = []
     workflows: dict[str, list[Workflow[..., Any]]] = {}
@@ -25,4 +27,4 @@ def handlers_of(definitions: Iterable[Startable[..., Any]]) -> list[Handler]:
             workflows.setdefault(each.queue, []).append(each)
         else:
             flows.append(each.handler())
-    return [*flows, *(WorkflowHandler(*together) for together in workflows.values())]
+    return [*of_all_queues(flows), *(WorkflowHandler(*together) for together in workflows.values())]

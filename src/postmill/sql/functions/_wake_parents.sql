@@ -20,7 +20,8 @@ begin
     with ended as (
         update postmill.steps as s
            set state = case when c.state = 'completed' then 'completed' else 'failed' end,
-               output = case when c.state = 'completed' then coalesce(c.output, 'null') end,
+               output = case when c.state = 'completed'
+                             then coalesce(postmill.run_result(c.run_id) -> 'output', 'null') end,
                reason = case when c.state <> 'completed' then
                    concat_ws(': ', format('run %s of %s %s', c.run_id, c.flow,
                                           case c.state when 'failed' then 'has failed' else 'was cancelled' end),

@@ -1,4 +1,4 @@
-"""A flow of two steps whose first one waits for a row, and a workflow. Another function imports both."""
+"""A flow of two steps whose first one waits for a row, and workflows. Another function imports them."""
 
 import asyncio
 import os
