@@ -8,8 +8,8 @@ import psycopg
 from absurd_sdk import AsyncAbsurd
 from protocol import drive
 
-WORKERS = 4
-CONCURRENCY = 25
+WORKERS = 10
+CONCURRENCY = 10
 SETTINGS = f"{WORKERS} workers in a process, a connection each, concurrency={CONCURRENCY}, poll_interval=0.01"
 QUEUE = "peers"
 
