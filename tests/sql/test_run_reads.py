@@ -113,8 +113,8 @@ SAY = b"insert into postmill.run_events (run_id, name, value) values ($1, 'late'
 
 
 class Watcher:
-    """It reads on from where it was. What it has seen is dropped: any open transaction of the server, of another
-    database too, has it told twice.
+    """It reads on from where it was, and drops what it has seen: any open transaction of the server, of
+    another database too, has it told twice.
     """
 
     def __init__(self, db: Database, run: int | None) -> None:
