@@ -62,7 +62,7 @@ def test_every_option_of_a_flow_a_workflow_and_a_start_is_told() -> None:
         | {"schedule", "timezone"},
         "option of `@workflow(...)`": {*inspect.signature(Workflow).parameters} - {"function", "options"}
         | {"queue", "retry", "timeout", "schedule", "timezone"},
-        "option of `options_for(...)`": {*inspect.signature(Startable.options_for).parameters} - {"self"},
+        "option of `options(...)`": {*inspect.signature(Startable.options).parameters} - {"self"},
     }
     for heading, options in named.items():
         assert rows(heading).keys() == options, heading
