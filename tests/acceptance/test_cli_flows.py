@@ -65,6 +65,16 @@ def test_a_run_from_its_start_to_its_end(cli: Cli, db: Database) -> None:
     ]
 
 
+def test_watching_ends_while_another_transaction_is_open(cli: Cli, db: Database) -> None:
+    """It has every later change told again, and the command waited for a read without any."""
+    register(db, step("a"))
+    run = start(db)
+    with psycopg.connect(db.info.dsn, password=db.info.password) as other:
+        other.execute("select pg_current_xact_id()")
+        finish(db)
+        assert cli("run", "watch", str(run)).out == "a completed\nrun 1 completed\n"
+
+
 def test_many_runs_are_steered_after_a_question(cli: Cli, db: Database) -> None:
     register(db, step("a"))
     runs = [start(db) for _ in range(3)]

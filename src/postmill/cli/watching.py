@@ -80,14 +80,14 @@ def _line_by_line(session: Session, connection: Connection, run: dict[str, Any])
     position, told = None, set[str]()
     while True:
         position, found = runs.changes(connection, run["run_id"], position)
-        for change in found:
-            line = terminal_text.encoded(change) if not session.output.is_text else _line(change)
-            if line not in told:  # a change may be told twice
-                told.add(line)
-                click.echo(line)
+        texts = {terminal_text.encoded(change): change for change in found}
+        fresh = [text for text in texts if text not in told]  # a change may be told again and again
+        told.update(fresh)
+        for text in fresh:
+            click.echo(_line(texts[text]) if session.output.is_text else text)
         sys.stdout.flush()
         run = runs.one(connection, run["run_id"])
-        if run["state"] in ENDS and not found:
+        if run["state"] in ENDS and not fresh:
             return run
         streams.check_reader()
         time.sleep(0 if run["state"] in ENDS else LOOK_EVERY_S)
