@@ -33,7 +33,7 @@ begin
                changed = pg_current_xact_id()
           from (select ended.run_id, count(*)::integer as ended from ended
                  where dependents = '{}' group by ended.run_id) as leaf
-         where run.run_id = any (run_ids) and run.run_id = leaf.run_id
+         where run.run_id = leaf.run_id
         returning run.run_id, run.state, run.parent_run
     ),
     counted as materialized (
