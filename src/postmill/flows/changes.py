@@ -26,7 +26,7 @@ PAGE = 500
 milliseconds.
 """
 _LARGEST = 2**64 - 1
-"""The largest number of a transaction."""
+"""The largest number of a transaction: xid8 has 64 bits without a sign."""
 _is_number = re.compile(r"[0-9]{1,20}", re.ASCII).fullmatch
 
 

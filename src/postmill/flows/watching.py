@@ -43,7 +43,7 @@ RENEW_S = 900.0
 OUTAGE_S = 60.0
 """How long an outage of the database is borne, in seconds: a restart or a failover is over by then."""
 RETRY_S = 1.0
-"""Seconds between two tries in an outage."""
+"""Seconds between two tries in an outage. 1 s: a restarted server is back about then, and is not flooded."""
 LAST_WORDS_S = 2.0
 """Seconds for the statements with which watching ends."""
 

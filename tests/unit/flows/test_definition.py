@@ -105,7 +105,7 @@ def test_options_follow_the_step_then_the_flow_and_are_no_part_of_the_shape() ->
     assert own.chosen == Chosen(queue="q", delay_s=3, priority=0)
     assert flow.shape.as_json()["steps"][:1] == shape["steps"]
     assert shape["steps"][0].keys().isdisjoint({"retry", "timeout", "queue", "delay_s", "priority"})
-    assert (flow.queue, flow.options.max_concurrent) == ("site", 3)
+    assert (flow.queue, flow.worker_options.max_concurrent) == ("site", 3)
 
 
 def test_other_kinds() -> None:

@@ -1,5 +1,5 @@
--- Whether tasks of this shape of a flow are held because a worker lacked their step: see register_flow, which sends them
--- again.
+-- Whether tasks of this shape of a flow are held because a worker lacked their step: see register_flow, which sends
+-- them again.
 -- Called by the statement flows_held. Takes no locks. Errors: none.
 create or replace function postmill._are_held(flow text, shape jsonb) returns boolean
 language sql stable security definer

@@ -1,5 +1,5 @@
--- The runs that have not ended and whose tasks may be in this queue. Called by drop_queue and _cancel_and_lock. Takes no
--- locks. Errors: none.
+-- The runs that have not ended and whose tasks may be in this queue.
+-- Called by drop_queue and _cancel_and_lock. Takes no locks. Errors: none.
 create or replace function postmill._live_runs(queue text) returns bigint[]
 language sql stable
 set search_path = pg_catalog, pg_temp
