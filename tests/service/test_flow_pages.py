@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 
 from postmill import AsyncClient, Dead, Flow
-from postmill.flows import use_transport
+from postmill.model.errors import RunFailed
 from postmill.testing import drain
+from tests.service.calling import answering, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import psycopg
+    from aiohttp import web
 
     Db = psycopg.Connection[dict[str, Any]]
     Shown = Callable[..., Any]
@@ -243,27 +243,36 @@ async def test_a_durable_run_is_forked_at_a_step(shown: Shown, database_url: str
 
 
 async def test_flows_call_functions(shown: Shown, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first answer is an error, so the call is a step that is tried again."""
-    asked: list[tuple[str, Any]] = []
-
-    def answer(request: httpx.Request) -> httpx.Response:
-        asked.append((request.url.path, json.loads(request.content)))
-        return httpx.Response(503 if len(asked) == 1 else 200, json={"message": "hi"})
-
+    """The first answer is an error, the second one no JSON: a call is a step that is tried again."""
     page = shown("howto/call-functions-from-flows")
-    monkeypatch.setattr(
-        page, "http", httpx.AsyncClient(base_url="http://x", transport=httpx.MockTransport(answer))
-    )
-    try:
-        await known(database_url, page.welcome, page.farewell)
+    await known(database_url, page.welcome, page.farewell)
+    answers = [answering(503, "not now"), answering(200, "<p>"), answering(200, '{"message": "hi"}')]
+    async with serving() as target:
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return await answers[min(target.at[request.path], 3) - 1](request)
+
+        target.answers["/functions/v1/hello"] = answer
+        target.answers["/functions/v1/goodbye"] = answering(200, '{"message": "bye"}')
+        monkeypatch.setenv("SUPABASE_URL", target.url)
+        monkeypatch.setenv("SUPABASE_SERVICE_ROLE_KEY", "key")
         run, other = await page.welcome.start(page.Guest("ada")), await page.farewell.start("bob")
         await drain(page.welcome, database=database_url)
         await drain(page.farewell, database=database_url)
-        assert (await run.output(page.remember), await other.result()) == ("remembered: hi", "hi")
-    finally:
-        use_transport(None)
-    hello = ("/functions/v1/hello", {"name": "ada"})
-    assert asked == [hello, hello, ("/functions/v1/goodbye", {"name": "bob"})]
+        assert (await run.output(page.remember), await other.result()) == ("remembered: hi", "bye")
+    assert target.bodies == ['{"name":"ada"}'] * 3 + ['{"name":"bob"}']
+    assert {request.headers["apikey"] for request in target.seen} == {"key"}
+
+
+async def test_a_call_needs_to_know_where_functions_are(
+    shown: Shown, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SUPABASE_URL", raising=False)
+    page = shown("howto/call-functions-from-flows")
+    run = await page.welcome.start(page.Guest("ada"))
+    await drain(page.welcome, database=database_url)
+    with pytest.raises(RunFailed, match="SUPABASE_URL and SUPABASE_SERVICE_ROLE_KEY are not both set"):
+        await run.result()
 
 
 async def test_what_a_signal_answers(shown: Shown, database_url: str) -> None:

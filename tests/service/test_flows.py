@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill import Context  # noqa: TC001 - a step's annotations are read
+from postmill import AsyncClient, Context
 from postmill.flows.flow import Flow
 from postmill.flows.running.graph_handler import of_all_queues
 from postmill.flows.running.inputs import InputQueries
@@ -396,10 +396,19 @@ async def test_a_key_stands_for_one_run(database_url: str, adb: asyncpg.Connecti
             await start(2)
 
 
-async def test_a_flow_that_no_program_has_can_not_be_started(adb: asyncpg.Connection) -> None:
+async def test_a_start_tells_the_database_of_a_flow_that_no_worker_has_told_of(
+    adb: asyncpg.Connection,
+) -> None:
+    """Not in the caller's transaction, which would hold its locks; and a name alone may be mistyped."""
     flow = Flow("unheard_of", input=int)
+    flow.sleep(3600)
     with pytest.raises(NotFound, match="unheard_of"):
-        await flow.options(connection=adb).start(1)
+        async with adb.transaction():
+            await flow.options(connection=adb).start(1)
+    with pytest.raises(NotFound, match="unheard_of"):
+        await AsyncClient(adb).runs.start("unheard_of", 1)
+    run = await flow.options(connection=adb).start(1)
+    assert (await run.state()).state == "running"
 
 
 async def test_the_context_of_a_step_refuses_what_would_end_it_early(

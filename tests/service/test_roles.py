@@ -20,7 +20,7 @@ from postmill.flows.running.handlers import handlers_of
 from postmill.flows.running.keeper import keepers
 from postmill.handlers.context import Transaction  # noqa: TC001 - a step's annotations are read
 from postmill.model.config.address import Address
-from postmill.model.errors import PostmillError, RunFailed
+from postmill.model.errors import NotFound, PostmillError, RunFailed
 from postmill.model.events import Event
 from postmill.model.flow.partial import Partial  # noqa: TC001 - a step's annotations are read
 from postmill.scheduler.scheduler import Scheduler
@@ -417,8 +417,10 @@ async def test_a_worker_runs_workflows_and_a_producer_signals_them(logins: Login
 
 
 async def test_a_worker_runs_flows_and_a_producer_starts_them(logins: Logins) -> None:
-    """The flow's queue is made by its registration: a worker can make none."""
+    """The flow's queue is made by its registration: a worker can make none. A producer may not register."""
     handlers = [errand.handler()]
+    with pytest.raises(NotFound, match="errand"):
+        await errand.options(connection=logins.url("producer")).start(3)
     engine = Engine(handlers, Address(logins.url("worker")), keepers(handlers))
     await engine.start()
     try:

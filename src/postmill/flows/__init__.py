@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from postmill.flows.context import Ctx
 from postmill.flows.flow import Flow
+from postmill.flows.function_calls import use_transport
 from postmill.flows.run import Run
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
 from postmill.flows.steps import FunctionStep, MapStep, Step, each
-from postmill.flows.supplied import use_transport
 from postmill.flows.workflow import Workflow, step, workflow
 from postmill.model.flow.condition import Condition
 from postmill.model.flow.markers import not_

@@ -108,6 +108,12 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         """What follows the program, by step."""
         return {name: step.chosen for name, step in self.steps.items()}
 
+    @property
+    def registered(self) -> tuple[str, str]:
+        """See :class:`Runnable`."""
+        chosen = {name: each.as_json() for name, each in self.chosen.items()}
+        return to_json(self.shape.as_json()).decode(), to_json(chosen).decode()
+
     @overload
     def step(
         self, function: Callable[P, Coroutine[Any, Any, T]], /

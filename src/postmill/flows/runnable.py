@@ -33,6 +33,13 @@ class Runnable(Generic[T_co]):
     """What a run gives, from its JSON text. Raises ``InvalidPayload`` for what does not fit."""
 
     @property
+    def registered(self) -> tuple[str, str]:
+        """What the database is told of it, as JSON texts: the shape, and what the program has chosen beside
+        it. Steps of a workflow are known by its code only, so it has one version.
+        """
+        return '{"steps": []}', "{}"
+
+    @property
     def queue(self) -> str:
         """Where its tasks go, unless a step says otherwise."""
         return self.worker_options.queue

@@ -7,12 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.context import Ctx, name_of
+from postmill.flows.function_calls import call_function
 from postmill.flows.run import Run
 from postmill.flows.running.durable import failure_of, gathered
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.step_attempts import StepPolicy, run_function
 from postmill.flows.startable import Startable
-from postmill.flows.supplied import call_function
 from postmill.model.errors import ReplayMismatch
 from postmill.model.queue.payload import loads, to_json
 from postmill.testing.simulated import SimulatedStep

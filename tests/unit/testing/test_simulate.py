@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill import Context, Ctx, Dead, Flow, Partial, Retry, Signal, each, step, workflow
-from postmill.flows.supplied import use_transport
+from postmill.flows.function_calls import use_transport
 from postmill.model.errors import (
     InvalidOption,
     InvalidPayload,
@@ -296,7 +296,7 @@ async def test_what_a_workflow_needs_of_a_server_needs_a_stand_in() -> None:
         await simulate(everything)
     signals = {lines: ["one", "two", "three"]}
     unreached = await simulate(everything, signals=signals)
-    assert "was not told how functions are reached" in unreached.reason
+    assert "say where functions are served" in unreached.reason
     use_transport(lambda function, body: asyncio.sleep(0, function))
     try:
         with pytest.raises(Refused, match="'pay' asks for a transaction"):

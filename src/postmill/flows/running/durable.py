@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.client.failures import said_by_postmill
 from postmill.engine.run.verdicts import stems_from
 from postmill.flows.context import name_of
+from postmill.flows.function_calls import call_function
 from postmill.flows.run import Run
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
@@ -21,7 +22,6 @@ from postmill.flows.running.step_attempts import StepPolicy, run_function
 from postmill.flows.running.together import once_up
 from postmill.flows.running.transaction_step import NotWritten, TransactionStep
 from postmill.flows.startable import Startable
-from postmill.flows.supplied import call_function
 from postmill.model.errors import Refused, StepFailed
 from postmill.model.queue.payload import to_json
 from postmill.sql.catalog import statement

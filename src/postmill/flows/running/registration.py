@@ -5,29 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from postmill.client.sending import Statement
-from postmill.model.queue.payload import to_json
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from postmill.flows.flow import Flow
     from postmill.flows.runnable import Runnable
 
 REGISTER = "register_flow"
 """The statement's name."""
 
 
-def registration(flow: Flow[Any]) -> Statement:
+def registration(flow: Runnable[Any]) -> Statement:
     """The statement that says that this program has the flow in this shape. It may be sent again: then tasks
     that were held because no worker had their version are sent again too.
     """
-    chosen = {step: chosen.as_json() for step, chosen in flow.chosen.items()}
-    arguments = (
-        flow.name,
-        "graph",
-        flow.queue,
-        to_json(flow.shape.as_json()).decode(),
-        to_json(chosen).decode(),
-    )
+    arguments = (flow.name, flow.kind, flow.queue, *flow.registered)
     return Statement(statement(REGISTER), arguments, flow.queue)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from postmill.client.sending import Statement
 from postmill.flows.context import Ctx
 from postmill.flows.running.checkpoints import Checkpoints
 from postmill.flows.running.conclusion import conclude
 from postmill.flows.running.durable import DurableRun
 from postmill.flows.running.execution import Execution
-from postmill.flows.running.registration import REGISTER, schedule_of
+from postmill.flows.running.registration import registration, schedule_of
 from postmill.flows.running.run_loader import RunLoader
 from postmill.flows.running.run_settlings import RUNS, ChildEnded, RunEnded
 from postmill.flows.running.settlings import StepDropped, StepHeld
@@ -21,21 +20,17 @@ from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
 from postmill.model.queue.retry import ExponentialRetry
 from postmill.service.threads import Threads
-from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
+    from postmill.client.sending import Statement
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.flows.running.run_loader import LoadedRun
     from postmill.flows.running.wake import Wake
     from postmill.flows.workflow import Workflow
     from postmill.model.queue.message import Message
-
-NO_STEPS = '{"steps": []}'
-"""The shape of each workflow: its steps are known by its code only, so it has one version."""
-
 
 MESSAGES = AttemptPolicy(ExponentialRetry(max_attempts=None), None)
 """A workflow's ``retry`` and ``timeout`` are those of its steps. A run outlives crashes of its workers: of
@@ -73,11 +68,8 @@ class WorkflowHandler:
     @property
     def declarations(self) -> Sequence[Statement]:
         """That this program has these workflows, and their schedules."""
-        known = [
-            Statement(statement(REGISTER), (name, "workflow", each.queue, NO_STEPS, "{}"), each.queue)
-            for name, each in self._workflows.items()
-        ]
-        return [*known, *map(schedule_of, self._workflows.values())]
+        workflows = self._workflows.values()
+        return [*map(registration, workflows), *map(schedule_of, workflows)]
 
     def policy_for(self, _message: Message) -> AttemptPolicy:
         """See :data:`MESSAGES`: a run has no time limit but its deadline."""
