@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from postmill import AsyncClient, Context
 from postmill.flows.flow import Flow
+from postmill.flows.run import Run
 from postmill.flows.running.graph_handler import of_all_queues
 from postmill.flows.running.inputs import InputQueries
 from postmill.flows.steps import each
@@ -24,8 +25,6 @@ from tests.service.running import GIVE_UP_S, running
 
 if TYPE_CHECKING:
     import asyncpg
-
-    from postmill.flows.run import Run
 
 NOW = Retry.fixed(0, max_attempts=3)
 """Three attempts, without a pause."""
@@ -540,3 +539,49 @@ isolated = Flow("isolated", input=int)
 @isolated.step(executor="process")
 def apart(n: int = isolated.input) -> int:
     return os.getpid() if n else 0
+
+
+@dataclass
+class Report:
+    team: str = "a"
+    pages: list[int] = field(default_factory=list)
+    days: list[int] = field(default_factory=list)
+    fast: bool = True
+
+
+async def test_a_start_outside_of_python_has_the_defaults_of_the_input(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """A schedule's run has the empty object as its input: each field of it was null."""
+    flow = Flow("defaults", input=Report, retry=NOW)
+
+    @flow.step(when=flow.input.fast)
+    async def name(team: str = flow.input.team) -> str:
+        return team
+
+    @flow.map
+    async def count(day: int = each(flow.input.days)) -> int:
+        return day
+
+    async with running(database_url, flow.handler()):
+        client = AsyncClient(adb)
+        first = await client.runs.start("defaults")
+        second = await client.runs.start("defaults", {"team": "b", "days": [1]}, key="k")
+        assert (
+            await client.runs.start("defaults", {"team": "b", "days": [1], "fast": True}, key="k") == second
+        )
+        assert await Run(first, flow, adb).result(timeout=GIVE_UP_S) == {"name": "a", "count": []}
+        assert await Run(second, flow, adb).result(timeout=GIVE_UP_S) == {"name": "b", "count": [1]}
+
+
+async def test_a_shape_that_comes_back_is_the_one_that_runs_start_with(adb: asyncpg.Connection) -> None:
+    """After a rollback no worker has the newer version: its runs would stand."""
+    versions = []
+    for name in ("old", "new", "old"):
+        flow = Flow("rolled_back", input=int)
+        flow.sleep(3600, name=name)
+        for said in flow.handler().declarations:
+            await adb.fetchrow(said.text, *said.arguments)
+        run_id = await AsyncClient(adb).runs.start("rolled_back", 1)
+        versions.append(await adb.fetchval("select version from postmill.run_list where run_id = $1", run_id))
+    assert versions == [1, 2, 1]

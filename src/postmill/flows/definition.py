@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import annotations_of, returned_by
+from postmill.flows.steps import Step
 from postmill.handlers.context import Context
 from postmill.handlers.signature import called
 from postmill.model.errors import InvalidFlow
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from postmill.flows.step_options import Options
-    from postmill.flows.steps import Step
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -61,6 +61,8 @@ def read_signature(name: str, function: Any) -> Signature:
         if isinstance(parameter.default, Marker):
             _check_by_name(name, parameter)
             markers[parameter.name], types[parameter.name] = parameter.default, hint
+        elif isinstance(parameter.default, Step):
+            raise _whole_step(name, parameter.name, parameter.default)
         elif hint is Context:
             context = parameter.name
         elif parameter.default is inspect.Parameter.empty and parameter.kind not in _OPEN:
@@ -138,6 +140,14 @@ def check_executor(
             why="Neither the event loop nor the context is in another process.",
             hint="Write it as a plain def without a context, or leave out executor=.",
         )
+
+
+def _whole_step(name: str, parameter: str, step: Step[Any]) -> InvalidFlow:
+    return InvalidFlow(
+        f"Parameter {parameter!r} of step {name!r} has the step {step.name!r} itself as its default.",
+        why="An edge reads what a step gives.",
+        hint=f"Write {step.name}.out; .maybe of a step that may be skipped, .each for a map.",
+    )
 
 
 def _check_by_name(name: str, parameter: inspect.Parameter) -> None:

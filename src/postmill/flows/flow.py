@@ -31,6 +31,7 @@ from postmill.handlers.invokers import decoder
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidFlow
 from postmill.model.flow.condition import Condition, has
+from postmill.model.flow.input_defaults import defaults_of
 from postmill.model.flow.markers import Marker, Source, marker
 from postmill.model.flow.shape import INPUT, Chosen, FlowShape, Kind
 from postmill.model.queue.payload import loads, to_json
@@ -111,7 +112,8 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
     @property
     def registered(self) -> tuple[str, str]:
         """See :class:`Runnable`."""
-        chosen = {name: each.as_json() for name, each in self.chosen.items()}
+        chosen: dict[str, Any] = {name: each.as_json() for name, each in self.chosen.items()}
+        chosen[INPUT] = defaults_of(self.input_type)
         return to_json(self.shape.as_json()).decode(), to_json(chosen).decode()
 
     @overload
@@ -266,8 +268,8 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
     def encode(self, value: In, /) -> msgspec.Raw:
         """See :class:`Startable`."""
         text = to_json(value)
-        self.decode_input(text.decode())
-        return msgspec.Raw(text)
+        known = self.decode_input(text.decode())
+        return msgspec.Raw(text if type(known) is type(value) else to_json(known))  # with its defaults
 
     def takes_one(self) -> tuple[str, Any]:
         """See :class:`Startable`."""

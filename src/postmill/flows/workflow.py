@@ -14,12 +14,14 @@ from typing import (
     Protocol,
     TypeVar,
     cast,
+    get_type_hints,
     overload,
 )
 
 import msgspec
 
 from postmill.flows.annotations import annotations_of, returned_by
+from postmill.flows.context import Ctx
 from postmill.flows.names import check_runs_alone, flow_name, flow_options
 from postmill.flows.startable import Startable
 from postmill.handlers.invokers import decoder
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from postmill.engine.handler import Handler
-    from postmill.flows.context import Ctx
     from postmill.flows.step_options import RetryRule
 
 P = ParamSpec("P")
@@ -201,6 +202,17 @@ def workflow(function: Any = None, /, **options: Any) -> Any:
     return lambda function: Workflow(function, **options)
 
 
+def _may_be_context(function: Any, first: inspect.Parameter) -> bool:
+    """Whether the first parameter may take the context: its annotation is of no other class, or only a type
+    checker sees it.
+    """
+    try:
+        hint = get_type_hints(called(function)).get(first.name, Any)
+    except NameError:
+        return True
+    return not isinstance(hint, type) or hint is object or issubclass(hint, Ctx)
+
+
 def _signature(name: str, function: Any) -> inspect.Signature:
     """The function's signature without its context."""
     if not inspect.iscoroutinefunction(called(function)):
@@ -210,7 +222,7 @@ def _signature(name: str, function: Any) -> inspect.Signature:
             hint=f"Write it as: async def {name}(ctx: Ctx, ...)",
         )
     parameters = list(inspect.signature(function).parameters.values())
-    if not parameters:
+    if not parameters or not _may_be_context(function, parameters[0]):
         raise InvalidFlow(
             f"Workflow {name!r} takes no context.", hint=f"Write it as: async def {name}(ctx: Ctx, ...)"
         )

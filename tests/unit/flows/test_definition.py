@@ -325,3 +325,11 @@ def positional(flow: Any) -> Any:
     def positional(a: Any = flow.input, /) -> None: ...
 
     return positional
+
+
+def test_a_step_itself_is_no_edge() -> None:
+    """Nothing said that ``.out`` was forgotten: the step got the object that stands for another."""
+    flow: Any = Flow("site", input=Site)
+    first = made(flow, lambda: 1, name="first")
+    with pytest.raises(InvalidFlow, match=r"'x' of step 'second' has the step 'first' itself.*first\.out"):
+        made(flow, lambda x=first: x, name="second")

@@ -44,7 +44,10 @@ begin
                case when cut then 'dependency_skipped'
                     when not met then 'condition_unmet'
                     when kind = 'map' and jsonb_typeof(value) is distinct from 'array'
-                    then format('%s of %s is no list', coalesce(jsonb_typeof(value), 'nothing'), over ->> 'of')
+                    then format('a map needs a list, and %s is %s',
+                                concat_ws('.', over ->> 'of', nullif(array_to_string(array(
+                                    select jsonb_array_elements_text(over -> 'path')), '.'), '')),
+                                coalesce('a JSON ' || jsonb_typeof(value), 'not there'))
                     end as reason
           from found
     ),

@@ -13,6 +13,7 @@ declare
         when kind is null or kind not in ('graph', 'workflow') then format('%s is no kind of flow', kind)
         when jsonb_typeof(shape) is distinct from 'object' or jsonb_typeof(chosen) is distinct from 'object'
             then 'the shape and what is chosen are JSON objects'
+        when jsonb_typeof(chosen -> 'input') <> 'object' then 'the defaults of the input are a JSON object'
         when kind = 'graph' and steps = '[]' then 'a graph has at least one step'
         when array_position(names, null) is not null or 'input' = any (names)
             then 'a step has a name, and none is named input'

@@ -31,7 +31,7 @@ begin
 --+ its_step
 --+ its_row
           left join lateral (select v.version_id from postmill.flow_versions as v where v.flow = t.flow
-                              order by v.version desc limit 1) as known on true
+                              order by v.registered_at desc, v.version desc limit 1) as known on true
          where run.state in ('running', 'paused') and step.kind = 'run' and s.state = 'started'
            and not exists (select from postmill.runs as child
                             where child.parent_run = t.run_id and child.parent_step = t.step)

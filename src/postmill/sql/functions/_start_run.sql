@@ -25,9 +25,9 @@ begin
     select v.* into known from postmill.flow_versions as v where v.version_id = _start_run.version_id;
     insert into postmill.runs
            (version_id, flow, input, key, tags, priority, leaves_left, parent_run, parent_step, deadline)
-    values (known.version_id, known.flow, _start_run.input, _start_run.key, coalesce(_start_run.tags, '{}'),
-            _start_run.priority, known.leaves, _start_run.parent_run, _start_run.parent_step,
-            clock_timestamp() + _start_run.deadline)
+    values (known.version_id, known.flow, postmill._with_defaults(known.version_id, _start_run.input),
+            _start_run.key, coalesce(_start_run.tags, '{}'), _start_run.priority, known.leaves,
+            _start_run.parent_run, _start_run.parent_step, clock_timestamp() + _start_run.deadline)
         on conflict (flow, key) where key is not null do nothing
     returning run_id into made;
     if made is null then

@@ -1,7 +1,8 @@
 -- Starts a run of a flow and returns its id; its first tasks are sent when the caller's transaction commits. `version`:
--- of the flow's shape, the newest unless it is given. `key`: unique per flow while its run is kept; if it is taken by a
--- run with the same input, that run's id is returned. `delay`: before the first steps begin. `deadline`: the run fails
--- when it has not ended after so long. `priority`: of its tasks, 0 to 9, unless a step has its own.
+-- of the flow's shape; unless it is given, the one that a program has registered last. `input`: an object lacks no
+-- field that has a default. `key`: unique per flow while its run is kept; if it is taken by a run with the same input,
+-- that run's id is returned. `delay`: before the first steps begin. `deadline`: the run fails when it has not ended
+-- after so long. `priority`: of its tasks, 0 to 9, unless a step has its own.
 -- Called by applications, schedules, the Python client and the command line. SECURITY DEFINER: whoever may start flows
 -- needs no right to their queues. Lock order: the new run's row, its key, then as _begin_steps. Errors: PM003 an
 -- argument out of its range, PM010 no such flow or version, PM011 the key is taken by a run with other input.
@@ -28,7 +29,7 @@ begin
     select v.version_id into known
       from postmill.flow_versions as v
      where v.flow = start_flow.flow and (start_flow.version is null or v.version = start_flow.version)
-     order by v.version desc
+     order by v.registered_at desc, v.version desc
      limit 1;
     if known is null then
         raise exception 'there is no flow %',
@@ -41,7 +42,7 @@ begin
         if made is not null then
             return made;
         end if;
-        select run.run_id, run.input = start_flow.input as is_same into other
+        select run.run_id, run.input = postmill._with_defaults(known, start_flow.input) as is_same into other
           from postmill.runs as run where run.flow = start_flow.flow and run.key = start_flow.key;
         if other.is_same then
             return other.run_id;

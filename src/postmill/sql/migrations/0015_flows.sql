@@ -12,6 +12,7 @@ create table postmill.flow_versions (
     shape         jsonb not null,                          -- names, kinds, edges, conditions; no code and no options
     queue_name    text not null,                           -- where its tasks go, unless a step says otherwise
     leaves        integer not null check (leaves >= 0),    -- steps that no other step needs
+    defaults      jsonb not null default '{}',             -- fields of an input that does not have them
     created_at    timestamptz not null default clock_timestamp(),
     registered_at timestamptz not null default clock_timestamp(), -- when a program last said that it has it
     unique (flow, version)
