@@ -689,16 +689,52 @@ async def test_a_thousand_steps_are_replayed_without_running_one(database_url: s
         assert calls == [1000]
 
 
-async def test_a_step_inside_a_step_is_refused(database_url: str) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda ctx: ctx.step(double, 1),
+        lambda ctx: ctx.map(double, [1]),
+        lambda ctx: ctx.wait(approved),
+        lambda ctx: ctx.sleep(60),
+        lambda ctx: ctx.run(child, 1),
+        lambda ctx: ctx.start(child, 1),
+        lambda ctx: ctx.call("resize"),
+        lambda ctx: ctx.transaction(double),
+        lambda ctx: ctx.on_failure(double, 1),
+        lambda ctx: ctx.patched("new"),
+    ],
+    ids=["step", "map", "wait", "sleep", "run", "start", "call", "transaction", "on_failure", "patched"],
+)
+async def test_a_step_inside_a_step_fails_it_at_once(database_url: str, call: Any) -> None:
+    """The refusal was tried again as any error, for hours: the run held its slot and said nothing."""
+
     @workflow
     async def nested(ctx: Ctx) -> int:
-        @step(retry=Retry.none)
         async def outer() -> int:
-            return await ctx.step(double, 1)
+            return await call(ctx)  # type: ignore[no-any-return]
 
         return await ctx.step(outer)
 
     async with running(database_url, nested.handler()) as run:
         state, reason = await end_of(run, await start(run, nested))
         assert state == "failed"
-        assert "'double' can't be a step inside the step 'outer'" in reason
+        assert "can't be a step inside the step 'outer'" in reason
+        assert await run.db.fetchval("select attempts from postmill.steps where step = 'outer'") == 1
+
+
+async def test_a_wait_that_is_awaited_inside_a_step_fails_it_at_once(database_url: str) -> None:
+    """Its name is taken outside. It waits for what only comes to a parked run, and a step keeps its run."""
+
+    @workflow
+    async def handed_in(ctx: Ctx) -> None:
+        work = ctx.wait(approved)
+
+        async def outer() -> None:
+            await work
+
+        await ctx.step(outer)
+
+    async with running(database_url, handed_in.handler()) as run:
+        state, reason = await end_of(run, await start(run, handed_in))
+        assert state == "failed"
+        assert "'approved' can't be a step inside the step 'outer'" in reason

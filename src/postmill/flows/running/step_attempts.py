@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import returned_by
 from postmill.flows.running.bound_step import MAX_OUTPUT_BYTES
+from postmill.flows.running.inside_step import InsideStep
 from postmill.flows.workflow import settings_of
 from postmill.handlers.invokers import decoder
 from postmill.handlers.returned import finished
@@ -83,6 +84,8 @@ class StepPolicy:
             except Exception as error:
                 if isinstance(error, LeaseLost) or passes(error):
                     raise
+                if isinstance(error, InsideStep):
+                    return Result(reason=failure_reason(error), attempts=attempt, error=error)
                 verdict = self._verdict(attempt, error)
                 if isinstance(verdict, Dead):
                     return Result(reason=_reason(verdict, error), attempts=attempt, error=error)
