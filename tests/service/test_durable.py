@@ -329,6 +329,45 @@ async def test_an_exception_out_of_the_function_fails_the_run(database_url: str)
         assert await run.account("broken") == {"queue": 0, "archive": 0, "dead": 0, "claims": 0}
 
 
+@pytest.mark.parametrize("inside", [True, False], ids=["step", "function"])
+async def test_an_error_whose_text_no_row_can_hold_is_a_failure_as_any(
+    database_url: str, *, inside: bool
+) -> None:
+    """The database refused the reason for its NUL: the run never ended, and its step ran again and again."""
+    calls: list[int] = []
+
+    @step(retry=Retry.none)
+    async def garbled() -> None:
+        calls.append(1)
+        raise ValueError("x\x00y \ud800")
+
+    @workflow
+    async def broken(ctx: Ctx) -> None:
+        await (ctx.step(garbled) if inside else garbled())
+
+    async with running(database_url, broken.handler()) as run:
+        state, reason = await end_of(run, await start(run, broken))
+        assert state == "failed"
+        assert "ValueError: x\\x00y \\ud800" in reason
+        assert calls == [1]
+
+
+class Abandoned(BaseException):
+    """No ``Exception``."""
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, Abandoned])
+async def test_what_is_no_exception_fails_the_run_too(database_url: str, error: type[BaseException]) -> None:
+    """The message was tried again for ever."""
+
+    @workflow
+    async def abandoned(ctx: Ctx) -> None:
+        raise error
+
+    async with running(database_url, abandoned.handler()) as run:
+        assert await end_of(run, await start(run, abandoned)) == ("failed", error.__name__)
+
+
 async def test_other_arguments_in_a_replay_are_refused_with_both(database_url: str) -> None:
     amounts = iter([1, 2])
 

@@ -47,9 +47,9 @@ def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
 def _is_tried_again(execution: Execution, error: BaseException) -> bool:
     """Whether the run has not failed with it: the message is tried again, and what is recorded stays."""
     outage = execution.attempt.outage
-    if not isinstance(error, Exception) or (outage is not None and stems_from(error, outage)):
+    if outage is not None and stems_from(error, outage):
         return True
-    return isinstance(error, LeaseLost | Retry | Snooze)
+    return isinstance(error, LeaseLost | Retry | Snooze | KeyboardInterrupt | SystemExit)
 
 
 async def _completed(run: DurableRun, returned: Any) -> Stop | RunEnded:
