@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -386,6 +387,49 @@ async def test_other_arguments_in_a_replay_are_refused_with_both(database_url: s
         assert "[1]" in reason
         assert "[2]" in reason
         assert ReplayMismatch.code == "replay-mismatch"
+
+
+@pytest.mark.parametrize("caught", [True, False], ids=["caught", "raised"])
+async def test_a_deploy_that_does_not_fit_undoes_nothing_and_a_retry_after_a_rollback_goes_on(
+    database_url: str, *, caught: bool
+) -> None:
+    """A bad deploy refunded every order that was under way, and a retry charged them again."""
+    done: list[str] = []
+    amount = 1
+
+    async def charge(amount: int) -> None:
+        done.append(f"charged {amount}")
+
+    async def refund() -> None:
+        done.append("refunded")
+
+    async def decline() -> None:
+        done.append("declined")
+        raise Dead("no")
+
+    @workflow
+    async def order(ctx: Ctx) -> str:
+        ctx.on_failure(refund)
+        with suppress(StepFailed):
+            await ctx.step(decline)
+        with suppress(*([Exception] if caught else [])):
+            await ctx.step(charge, amount)
+        await ctx.wait(approved)
+        return "sold"
+
+    async with running(database_url, order.handler()) as run:
+        run_id = await start(run, order)
+        await waits(run, run_id)
+        amount = 2
+        await resumed(run, run_id)
+        state, reason = await end_of(run, run_id)
+        assert (state, "ReplayMismatch" in reason) == ("failed", True)
+        assert await run.db.fetchval("select culprit from postmill.runs") == "charge"
+        amount = 1
+        assert await run.db.fetchval("select postmill.retry_run($1)", run_id)
+        await run.db.execute("select postmill.signal_run($1, 'approved', '{}')", run_id)
+        assert await end_of(run, run_id) == ("completed", "sold")
+        assert done == ["declined", "charged 1"]
 
 
 async def test_what_was_done_is_undone_in_reverse_and_once(database_url: str) -> None:
