@@ -432,6 +432,37 @@ async def test_a_deploy_that_does_not_fit_undoes_nothing_and_a_retry_after_a_rol
         assert done == ["declined", "charged 1"]
 
 
+async def test_an_output_that_does_not_fit_a_new_annotation_undoes_nothing(database_url: str) -> None:
+    """It was taken for a failure of the order: a deploy with a new field refunded what was under way."""
+    done: list[str] = []
+
+    async def old() -> dict[str, int]:
+        return {"amount": 1}
+
+    async def new() -> Receipt:
+        return Receipt(1)
+
+    async def refund() -> None:
+        done.append("refunded")
+
+    code: Any = old
+
+    @workflow
+    async def order(ctx: Ctx) -> None:
+        ctx.on_failure(refund)
+        await ctx.named("charge").step(code)
+        await ctx.wait(approved)
+
+    async with running(database_url, order.handler()) as run:
+        run_id = await start(run, order)
+        await waits(run, run_id)
+        code = new
+        await resumed(run, run_id)
+        state, reason = await end_of(run, run_id)
+        assert (state, done) == ("failed", [])
+        assert "What step 'charge' gave does not fit" in reason
+
+
 async def test_what_was_done_is_undone_in_reverse_and_once(database_url: str) -> None:
     undone: list[str] = []
 

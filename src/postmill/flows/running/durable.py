@@ -22,7 +22,7 @@ from postmill.flows.running.step_attempts import StepPolicy, run_function
 from postmill.flows.running.together import once_up
 from postmill.flows.running.transaction_step import NotWritten, TransactionStep
 from postmill.flows.startable import Startable
-from postmill.model.errors import StepFailed
+from postmill.model.errors import InvalidPayload, ReplayMismatch, StepFailed
 from postmill.model.queue.payload import to_json
 from postmill.sql.catalog import statement
 
@@ -144,12 +144,19 @@ class DurableRun:
         check_outside(name)
         return self.execution.find(name, inputs)
 
+    def _again(self, name: str, found: Recorded, decode: Decode) -> Any:
+        """What is recorded of a step. Raises :class:`ReplayMismatch` for what does not fit its annotation now."""
+        try:
+            return _given(name, found, decode)
+        except InvalidPayload as error:
+            raise self.execution.mismatched(name, misfit(name, error)) from error
+
     async def named_step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         """A step whose name is taken already."""
         policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
         found = self._find(name, inputs)
         if found is not None:
-            return _given(name, found, policy.decode)
+            return self._again(name, found, policy.decode)
         call = partial(run_function, function, args, kwargs, self._threads)
         with self.execution:
             with inside(name):
@@ -200,7 +207,7 @@ class DurableRun:
         content = bytes(other.encode(*args, **kwargs)).decode()
         found = self._find(name, inputs_of([content], {}))
         if found is not None and found.state != "waiting":
-            return _given(name, found, other.decode_result)
+            return self._again(name, found, other.decode_result)
         if found is None:
             await self._child(name, other, content, awaited=True)
         return await self.execution.wait_for(AwaitedStep(name))
@@ -232,7 +239,7 @@ class DurableRun:
         policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
         found = self._find(name, inputs)
         if found is not None:
-            return _given(name, found, policy.decode)
+            return self._again(name, found, policy.decode)
 
         def call(transaction: Transaction) -> Awaitable[Any]:
             return run_function(function, (transaction, *args), kwargs, self._threads)
@@ -265,6 +272,15 @@ def _given(name: str, found: Recorded, decode: Decode, result: Result | None = N
     if result is not None and result.output == found.output:
         return result.value
     return decode(found.output or "null")
+
+
+def misfit(name: str, error: InvalidPayload) -> ReplayMismatch:
+    """The error of a step that has another annotation than when it was recorded."""
+    return ReplayMismatch(
+        f"What step {name!r} gave does not fit what it is annotated with now.",
+        why=f"{error}",
+        hint="Let the annotation take what is recorded too, or give the new step another name.",
+    )
 
 
 def failure_of(name: str, reason: str) -> StepFailed:

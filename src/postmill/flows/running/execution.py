@@ -96,9 +96,13 @@ class Execution:
         try:
             return self.replay.find(name, inputs)
         except ReplayMismatch as error:
-            if not self.is_undoing:
-                self.mismatch = self.mismatch or (name, error)
-            raise
+            raise self.mismatched(name, error) from None
+
+    def mismatched(self, step: str, error: ReplayMismatch) -> ReplayMismatch:
+        """The same error; the run comes to nothing new from here on."""
+        if not self.is_undoing:
+            self.mismatch = self.mismatch or (step, error)
+        return error
 
     def __enter__(self) -> None:
         """Around what is done anew: the run is not parked meanwhile."""
