@@ -741,6 +741,33 @@ async def test_a_worker_that_stops_leaves_its_runs_to_the_next_at_the_next_step(
     assert calls == ["first", "second"]
 
 
+async def test_a_worker_that_stops_does_not_wait_for_a_pause_between_attempts(database_url: str) -> None:
+    """A drain waited out the whole pause; the run is the next worker's at once."""
+    tried: list[int] = []
+    first = asyncio.Event()
+
+    @step(retry=Retry.fixed(3600, max_attempts=2))
+    async def flaky() -> str:
+        tried.append(1)
+        first.set()
+        if len(tried) == 1:
+            raise ValueError("away")
+        return "there"
+
+    @workflow
+    async def patient(ctx: Ctx) -> str:
+        return await ctx.step(flaky)
+
+    async with running(database_url, patient.handler()) as run:
+        run_id = await start(run, patient)
+        await first.wait()
+        async with asyncio.timeout(20):
+            await run.engine.stop()
+        assert await steps_of(run, run_id) == {}
+    async with running(database_url, patient.handler()) as run:
+        assert await end_of(run, run_id) == ("completed", "there")
+
+
 async def test_a_step_whose_connection_is_lost_has_not_failed(database_url: str) -> None:
     tries: list[int] = []
 

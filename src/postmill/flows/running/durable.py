@@ -145,7 +145,7 @@ class DurableRun:
         return self.execution.find(name, inputs)
 
     def _again(self, name: str, found: Recorded, decode: Decode) -> Any:
-        """What is recorded of a step. Raises :class:`ReplayMismatch` for what does not fit its annotation now."""
+        """What is recorded of a step. Raises :class:`ReplayMismatch` where its annotation refuses that."""
         try:
             return _given(name, found, decode)
         except InvalidPayload as error:
@@ -160,7 +160,7 @@ class DurableRun:
         call = partial(run_function, function, args, kwargs, self._threads)
         with self.execution:
             with inside(name):
-                result = await policy.result(call, self._is_an_outage)
+                result = await policy.result(call, self._is_an_outage, self.execution.pause)
             stands = await self._kept(name, inputs, result)
         return _given(name, stands, policy.decode, result)
 
@@ -248,7 +248,7 @@ class DurableRun:
         with self.execution:
             try:
                 with inside(name):
-                    result = await policy.result(step.once, self._passes)
+                    result = await policy.result(step.once, self._passes, self.execution.pause)
             except NotWritten as other:
                 return _given(name, step.given_up(other), policy.decode)
             if result.error is not None:

@@ -8,6 +8,7 @@ of that. Knows no kinds of steps: see ``durable``.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from postmill.flows.running.checkpoints import Checkpoint
@@ -119,6 +120,13 @@ class Execution:
             self._others.discard(asyncio.current_task())
         if self._waits:
             self._look()
+
+    async def pause(self, for_s: float) -> None:
+        """Between two attempts at a step. A worker that stops meanwhile leaves the run to the next one."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(for_s):
+                await self.attempt.stopping.wait()
+        self._begin()
 
     async def wait_for(self, wait: AwaitedStep) -> NoReturn:
         """Wait for what only comes when the run is parked."""
