@@ -709,7 +709,9 @@ async def test_workflows_share_a_worker_and_a_strangers_run_is_held(database_url
         )
 
 
-async def test_a_worker_that_stops_leaves_its_runs_to_the_next_at_the_next_step(database_url: str) -> None:
+async def test_a_worker_that_stops_leaves_its_runs_to_the_next_at_the_next_step(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at_work, go_on = asyncio.Event(), asyncio.Event()
     calls: list[str] = []
 
@@ -730,9 +732,16 @@ async def test_a_worker_that_stops_leaves_its_runs_to_the_next_at_the_next_step(
     async with running(database_url, handed_on.handler()) as run:
         run_id = await start(run, handed_on)
         await at_work.wait()
+        dispatcher, told = run.engine.workers[0].dispatcher, asyncio.Event()
+        tell_all = dispatcher.tell_all
+
+        def tell(reason: Any) -> None:
+            tell_all(reason)
+            told.set()
+
+        monkeypatch.setattr(dispatcher, "tell_all", tell)
         stopping = asyncio.create_task(run.engine.stop())
-        await run.until_true(lambda: run.engine.not_ready == "stopping")
-        await asyncio.sleep(0)
+        await told.wait()
         go_on.set()
         await stopping
         assert await steps_of(run, run_id) == {"first": "completed"}
