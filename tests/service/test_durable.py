@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -329,6 +330,45 @@ async def test_an_exception_out_of_the_function_fails_the_run(database_url: str)
         assert await run.account("broken") == {"queue": 0, "archive": 0, "dead": 0, "claims": 0}
 
 
+@pytest.mark.parametrize("inside", [True, False], ids=["step", "function"])
+async def test_an_error_whose_text_no_row_can_hold_is_a_failure_as_any(
+    database_url: str, *, inside: bool
+) -> None:
+    """The database refused the reason for its NUL: the run never ended, and its step ran again and again."""
+    calls: list[int] = []
+
+    @step(retry=Retry.none)
+    async def garbled() -> None:
+        calls.append(1)
+        raise ValueError("x\x00y \ud800")
+
+    @workflow
+    async def broken(ctx: Ctx) -> None:
+        await (ctx.step(garbled) if inside else garbled())
+
+    async with running(database_url, broken.handler()) as run:
+        state, reason = await end_of(run, await start(run, broken))
+        assert state == "failed"
+        assert "ValueError: x\\x00y \\ud800" in reason
+        assert calls == [1]
+
+
+class Abandoned(BaseException):
+    """No ``Exception``."""
+
+
+@pytest.mark.parametrize("error", [GeneratorExit, Abandoned])
+async def test_what_is_no_exception_fails_the_run_too(database_url: str, error: type[BaseException]) -> None:
+    """The message was tried again for ever."""
+
+    @workflow
+    async def abandoned(ctx: Ctx) -> None:
+        raise error
+
+    async with running(database_url, abandoned.handler()) as run:
+        assert await end_of(run, await start(run, abandoned)) == ("failed", error.__name__)
+
+
 async def test_other_arguments_in_a_replay_are_refused_with_both(database_url: str) -> None:
     amounts = iter([1, 2])
 
@@ -347,6 +387,80 @@ async def test_other_arguments_in_a_replay_are_refused_with_both(database_url: s
         assert "[1]" in reason
         assert "[2]" in reason
         assert ReplayMismatch.code == "replay-mismatch"
+
+
+@pytest.mark.parametrize("caught", [True, False], ids=["caught", "raised"])
+async def test_a_deploy_that_does_not_fit_undoes_nothing_and_a_retry_after_a_rollback_goes_on(
+    database_url: str, *, caught: bool
+) -> None:
+    """A bad deploy refunded every order that was under way, and a retry charged them again."""
+    done: list[str] = []
+    amount = 1
+
+    async def charge(amount: int) -> None:
+        done.append(f"charged {amount}")
+
+    async def refund() -> None:
+        done.append("refunded")
+
+    async def decline() -> None:
+        done.append("declined")
+        raise Dead("no")
+
+    @workflow
+    async def order(ctx: Ctx) -> str:
+        ctx.on_failure(refund)
+        with suppress(StepFailed):
+            await ctx.step(decline)
+        with suppress(*([Exception] if caught else [])):
+            await ctx.step(charge, amount)
+        await ctx.wait(approved)
+        return "sold"
+
+    async with running(database_url, order.handler()) as run:
+        run_id = await start(run, order)
+        await waits(run, run_id)
+        amount = 2
+        await resumed(run, run_id)
+        state, reason = await end_of(run, run_id)
+        assert (state, "ReplayMismatch" in reason) == ("failed", True)
+        assert await run.db.fetchval("select culprit from postmill.runs") == "charge"
+        amount = 1
+        assert await run.db.fetchval("select postmill.retry_run($1)", run_id)
+        await run.db.execute("select postmill.signal_run($1, 'approved', '{}')", run_id)
+        assert await end_of(run, run_id) == ("completed", "sold")
+        assert done == ["declined", "charged 1"]
+
+
+async def test_an_output_that_does_not_fit_a_new_annotation_undoes_nothing(database_url: str) -> None:
+    """It was taken for a failure of the order: a deploy with a new field refunded what was under way."""
+    done: list[str] = []
+
+    async def old() -> dict[str, int]:
+        return {"amount": 1}
+
+    async def new() -> Receipt:
+        return Receipt(1)
+
+    async def refund() -> None:
+        done.append("refunded")
+
+    code: Any = old
+
+    @workflow
+    async def order(ctx: Ctx) -> None:
+        ctx.on_failure(refund)
+        await ctx.named("charge").step(code)
+        await ctx.wait(approved)
+
+    async with running(database_url, order.handler()) as run:
+        run_id = await start(run, order)
+        await waits(run, run_id)
+        code = new
+        await resumed(run, run_id)
+        state, reason = await end_of(run, run_id)
+        assert (state, done) == ("failed", [])
+        assert "What step 'charge' gave does not fit" in reason
 
 
 async def test_what_was_done_is_undone_in_reverse_and_once(database_url: str) -> None:
@@ -595,7 +709,9 @@ async def test_workflows_share_a_worker_and_a_strangers_run_is_held(database_url
         )
 
 
-async def test_a_worker_that_stops_leaves_its_runs_to_the_next_at_the_next_step(database_url: str) -> None:
+async def test_a_worker_that_stops_leaves_its_runs_to_the_next_at_the_next_step(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at_work, go_on = asyncio.Event(), asyncio.Event()
     calls: list[str] = []
 
@@ -616,15 +732,49 @@ async def test_a_worker_that_stops_leaves_its_runs_to_the_next_at_the_next_step(
     async with running(database_url, handed_on.handler()) as run:
         run_id = await start(run, handed_on)
         await at_work.wait()
+        dispatcher, told = run.engine.workers[0].dispatcher, asyncio.Event()
+        tell_all = dispatcher.tell_all
+
+        def tell(reason: Any) -> None:
+            tell_all(reason)
+            told.set()
+
+        monkeypatch.setattr(dispatcher, "tell_all", tell)
         stopping = asyncio.create_task(run.engine.stop())
-        await run.until_true(lambda: run.engine.not_ready == "stopping")
-        await asyncio.sleep(0)
+        await told.wait()
         go_on.set()
         await stopping
         assert await steps_of(run, run_id) == {"first": "completed"}
     async with running(database_url, handed_on.handler()) as run:
         assert await end_of(run, run_id) == ("completed", ["first", "second"])
     assert calls == ["first", "second"]
+
+
+async def test_a_worker_that_stops_does_not_wait_for_a_pause_between_attempts(database_url: str) -> None:
+    """A drain waited out the whole pause; the run is the next worker's at once."""
+    tried: list[int] = []
+    first = asyncio.Event()
+
+    @step(retry=Retry.fixed(3600, max_attempts=2))
+    async def flaky() -> str:
+        tried.append(1)
+        first.set()
+        if len(tried) == 1:
+            raise ValueError("away")
+        return "there"
+
+    @workflow
+    async def patient(ctx: Ctx) -> str:
+        return await ctx.step(flaky)
+
+    async with running(database_url, patient.handler()) as run:
+        run_id = await start(run, patient)
+        await first.wait()
+        async with asyncio.timeout(20):
+            await run.engine.stop()
+        assert await steps_of(run, run_id) == {}
+    async with running(database_url, patient.handler()) as run:
+        assert await end_of(run, run_id) == ("completed", "there")
 
 
 async def test_a_step_whose_connection_is_lost_has_not_failed(database_url: str) -> None:
@@ -689,16 +839,52 @@ async def test_a_thousand_steps_are_replayed_without_running_one(database_url: s
         assert calls == [1000]
 
 
-async def test_a_step_inside_a_step_is_refused(database_url: str) -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda ctx: ctx.step(double, 1),
+        lambda ctx: ctx.map(double, [1]),
+        lambda ctx: ctx.wait(approved),
+        lambda ctx: ctx.sleep(60),
+        lambda ctx: ctx.run(child, 1),
+        lambda ctx: ctx.start(child, 1),
+        lambda ctx: ctx.call("resize"),
+        lambda ctx: ctx.transaction(double),
+        lambda ctx: ctx.on_failure(double, 1),
+        lambda ctx: ctx.patched("new"),
+    ],
+    ids=["step", "map", "wait", "sleep", "run", "start", "call", "transaction", "on_failure", "patched"],
+)
+async def test_a_step_inside_a_step_fails_it_at_once(database_url: str, call: Any) -> None:
+    """The refusal was tried again as any error, for hours: the run held its slot and said nothing."""
+
     @workflow
     async def nested(ctx: Ctx) -> int:
-        @step(retry=Retry.none)
         async def outer() -> int:
-            return await ctx.step(double, 1)
+            return await call(ctx)  # type: ignore[no-any-return]
 
         return await ctx.step(outer)
 
     async with running(database_url, nested.handler()) as run:
         state, reason = await end_of(run, await start(run, nested))
         assert state == "failed"
-        assert "'double' can't be a step inside the step 'outer'" in reason
+        assert "can't be a step inside the step 'outer'" in reason
+        assert await run.db.fetchval("select attempts from postmill.steps where step = 'outer'") == 1
+
+
+async def test_a_wait_that_is_awaited_inside_a_step_fails_it_at_once(database_url: str) -> None:
+    """Its name is taken outside. It waits for what only comes to a parked run, and a step keeps its run."""
+
+    @workflow
+    async def handed_in(ctx: Ctx) -> None:
+        work = ctx.wait(approved)
+
+        async def outer() -> None:
+            await work
+
+        await ctx.step(outer)
+
+    async with running(database_url, handed_in.handler()) as run:
+        state, reason = await end_of(run, await start(run, handed_in))
+        assert state == "failed"
+        assert "'approved' can't be a step inside the step 'outer'" in reason

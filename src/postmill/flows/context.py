@@ -160,7 +160,7 @@ class Ctx:
 
     def call(self, function: str, body: object = None, /) -> Coroutine[Any, Any, Any]:
         """What an edge function answers to ``body``, as JSON has it."""
-        return self._durable.call(self._name or function, function, body)
+        return self._durable.call(self._name or some_name(function, "a function"), function, body)
 
     def transaction(
         self,
@@ -176,7 +176,7 @@ class Ctx:
 
     def emit(self, name: str, value: object, /) -> None:
         """Tell programs and pages that watch the run."""
-        self._durable.emit(name, value)
+        self._durable.emit(some_name(name, "an event"), value)
 
     def on_failure(self, function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
         """Undo what was done so far by ``function(*args, **kwargs)``, should the run fail. The
@@ -188,7 +188,7 @@ class Ctx:
         """Whether to run the new code: True for runs that pass here for the first time, False in replays of
         runs that had passed before it was there.
         """
-        return self._durable.patched(name)
+        return self._durable.patched(some_name(name, "a patch"))
 
     def _named(self, function: Any) -> str:
         return self._name or name_of(function)
@@ -206,4 +206,4 @@ def name_of(function: Any) -> str:
             f"{function!r} has no name, and a step is known by its name.",
             hint='Name it at the call: ctx.named("charge").step(...)',
         )
-    return name
+    return some_name(name, "a step")

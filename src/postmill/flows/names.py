@@ -6,6 +6,7 @@ import inspect
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from postmill.model.error_text import storable
 from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.queue_name import RULE
 from postmill.model.queue.worker_options import options_from
@@ -29,10 +30,15 @@ _BETWEEN = frozenset({"postmill", "typing"})
 
 
 def some_name(name: object, what: str) -> str:
-    """``name`` itself, when it is a text that is not empty; or :class:`InvalidFlow`."""
-    if isinstance(name, str) and name:
+    """``name`` itself, when it is a text that PostgreSQL holds and that is not empty; or
+    :class:`InvalidFlow`.
+    """
+    if isinstance(name, str) and name and storable(name) == name:
         return name
-    raise InvalidFlow(f"{name!r} is not the name of {what}.", why="A name is a text that is not empty.")
+    raise InvalidFlow(
+        f"{name!r} is not the name of {what}.",
+        why="A name is a text that is not empty, without NUL characters and lone surrogates.",
+    )
 
 
 def flow_name(name: object) -> str:

@@ -261,7 +261,9 @@ class StepFailed(PostmillError):
 
 
 class ReplayMismatch(PostmillError):
-    """A workflow's function that runs again calls a step with other arguments than before."""
+    """A workflow's function that runs again calls a step with other arguments than before, or with another
+    annotation, which what is recorded does not fit.
+    """
 
     code = "replay-mismatch"
 

@@ -10,6 +10,7 @@ from postmill.flows.context import Ctx, name_of
 from postmill.flows.function_calls import call_function
 from postmill.flows.run import Run
 from postmill.flows.running.durable import failure_of, gathered
+from postmill.flows.running.inside_step import check_outside, inside
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.step_attempts import StepPolicy, run_function
 from postmill.flows.startable import Startable
@@ -50,7 +51,7 @@ class DurableInMemory:
 
     def step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Work:
         """See :class:`Durable`."""
-        return self.named_step(self.replay.name(name), function, args, kwargs)
+        return self.named_step(self._named(name), function, args, kwargs)
 
     def map(
         self,
@@ -60,32 +61,32 @@ class DurableInMemory:
         max_concurrent: int | None,
     ) -> Work:
         """See :class:`Durable`."""
-        base = self.replay.name(name)
+        base = self._named(name)
         one: Callable[..., Work] = self._run if isinstance(function, Startable) else self.named_step
         work = [one(f"{base}[{place}]", function, (item,), {}) for place, item in enumerate(items)]
         return gathered(work, max_concurrent)
 
     def wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Work:
         """See :class:`Durable`."""
-        return self._wait(self.replay.name(name), signal, timeout_s)
+        return self._wait(self._named(name), signal, timeout_s)
 
     def sleep(self, name: str, for_s: float) -> Work:
         """See :class:`Durable`."""
-        return self._once(self.replay.name(name), None, partial(self._asleep, for_s))
+        return self._once(self._named(name), None, partial(self._asleep, for_s))
 
     def run(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Work:
         """See :class:`Durable`."""
-        return self._run(self.replay.name(name), other, args, kwargs)
+        return self._run(self._named(name), other, args, kwargs)
 
     def start(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Work:
         """See :class:`Durable`: the run is noted, and not run."""
-        return self._start(self.replay.name(name), other, args, kwargs)
+        return self._start(self._named(name), other, args, kwargs)
 
     def call(self, name: str, function: str, body: object) -> Work:
         """See :class:`Durable`. Its stand-in is found by the name of the edge function."""
         fake = self._world.stand_in(function)
         call, args = (call_function, (function, body)) if fake is None else (fake, (body,))
-        return self.named_step(self.replay.name(name), call, args, {})
+        return self.named_step(self._named(name), call, args, {})
 
     def transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Work:
         """See :class:`Durable`. Its stand-in is called without the transaction."""
@@ -94,7 +95,7 @@ class DurableInMemory:
                 f"Step {name!r} asks for a transaction, which only a database has.",
                 hint="Give it a stand-in: simulate(..., fakes={function: value, or another function}).",
             )
-        return self.named_step(self.replay.name(name), function, args, kwargs)
+        return self.named_step(self._named(name), function, args, kwargs)
 
     def emit(self, name: str, value: object) -> None:
         """See :class:`Durable`."""
@@ -102,11 +103,17 @@ class DurableInMemory:
 
     def on_failure(self, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
         """See :class:`Durable`."""
-        self.undoing.append((self.replay.name(f"undo:{name_of(function)}"), function, args, kwargs))
+        self.undoing.append((self._named(f"undo:{name_of(function)}"), function, args, kwargs))
 
-    def patched(self, _name: str) -> bool:
+    def patched(self, name: str) -> bool:
         """See :class:`Durable`: a simulated run is a new one."""
+        check_outside(name)
         return True
+
+    def _named(self, name: str) -> str:
+        """The name of the next step that is called so."""
+        check_outside(name)
+        return self.replay.name(name)
 
     async def named_step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         """A step whose name is taken already."""
@@ -114,7 +121,7 @@ class DurableInMemory:
         called = self._world.stand_in(function) or function
 
         async def attempted() -> Recorded:
-            with self._world.clock.working():
+            with self._world.clock.working(), inside(name):
                 result = await policy.result(
                     lambda: run_function(called, args, dict(kwargs), self._world.threads),
                     lambda error: isinstance(error, NotSimulated),
@@ -129,6 +136,7 @@ class DurableInMemory:
         """What is recorded under this name, as JSON text: done now, if it is not. Raises
         :class:`StepFailed`.
         """
+        check_outside(name)
         found = self.replay.find(name, inputs)
         if found is None and self._is_replay:
             raise ReplayMismatch(

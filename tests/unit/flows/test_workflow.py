@@ -168,3 +168,24 @@ def test_a_workflow_without_a_context_is_refused() -> None:
 
     with pytest.raises(InvalidFlow, match="takes no context"):
         workflow(lonely)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a\0", "\ud800", ""])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda ctx, name: ctx.named(name),
+        lambda ctx, name: ctx.emit(name, 1),
+        lambda ctx, name: ctx.patched(name),
+        lambda ctx, name: ctx.call(name),
+        lambda ctx, name: ctx.step(step(name=name)(lambda: 1)),
+        lambda ctx, name: ctx.wait(Signal(name, int)),
+    ],
+    ids=["named", "emit", "patched", "call", "step", "signal"],
+)
+def test_a_name_that_no_row_can_hold_is_refused_where_it_is_given(name: str, call: Any) -> None:
+    """The database refused it when the run was written down, and the run was tried again for ever."""
+    recorder = Recorder()
+    with pytest.raises(InvalidFlow):
+        call(Ctx(recorder), name)
+    assert recorder.asked == []

@@ -342,3 +342,16 @@ async def test_a_failure_that_is_caught_is_caught_in_the_replay_too() -> None:
             return failed.reason
 
     assert (await simulate(catches)).result == "no such address"
+
+
+async def test_a_step_that_calls_a_step_fails_as_on_a_worker() -> None:
+    @workflow
+    async def nested(ctx: Ctx) -> str:
+        async def outer() -> str:
+            return await ctx.step(ship, "a")
+
+        return await ctx.step(outer)
+
+    run = await simulate(nested)
+    assert (run.state, run.took_s) == ("failed", 0)
+    assert "'ship' can't be a step inside the step 'outer'" in run.reason

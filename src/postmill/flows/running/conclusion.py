@@ -11,7 +11,7 @@ from postmill.flows.running.run_settlings import RunEnded
 from postmill.flows.running.settlings import StepDropped
 from postmill.flows.running.step_attempts import failure_reason, output_of
 from postmill.flows.running.together import once_up
-from postmill.model.errors import InvalidPayload, LeaseLost, StepFailed
+from postmill.model.errors import InvalidPayload, LeaseLost, ReplayMismatch, StepFailed
 from postmill.model.queue.outcome import Retry, Snooze
 from postmill.sql.catalog import statement
 
@@ -33,6 +33,8 @@ async def conclude(run: DurableRun, task: asyncio.Task[Any]) -> Stop | RunEnded:
     if execution.is_undoing:
         return await _undo(run, execution.loaded.reason or "", execution.loaded.culprit)
     error = _error_of(task)
+    if execution.mismatch is not None:
+        return _mismatched(*execution.mismatch)
     if error is None:
         return await _completed(run, task.result())
     if _is_tried_again(execution, error):
@@ -47,9 +49,16 @@ def _error_of(task: asyncio.Task[Any]) -> BaseException | None:
 def _is_tried_again(execution: Execution, error: BaseException) -> bool:
     """Whether the run has not failed with it: the message is tried again, and what is recorded stays."""
     outage = execution.attempt.outage
-    if not isinstance(error, Exception) or (outage is not None and stems_from(error, outage)):
+    if outage is not None and stems_from(error, outage):
         return True
-    return isinstance(error, LeaseLost | Retry | Snooze)
+    return isinstance(error, LeaseLost | Retry | Snooze | KeyboardInterrupt | SystemExit)
+
+
+def _mismatched(step: str, error: ReplayMismatch) -> RunEnded:
+    """The program has a fault, and not what the run is for: nothing is undone, whatever the function made of
+    the error. A retry under the right program goes on from what is recorded.
+    """
+    return RunEnded("failed", reason=failure_reason(error), culprit=step)
 
 
 async def _completed(run: DurableRun, returned: Any) -> Stop | RunEnded:
@@ -80,6 +89,8 @@ async def _undo(run: DurableRun, reason: str, culprit: str | None) -> Stop | Run
             await run.named_step(name, function, args, kwargs)
         except StepFailed as failed:
             reason += f"; {failed.step} failed too: {failed.reason}"
+        except ReplayMismatch as error:
+            reason += f"; {name} failed too: {failure_reason(error)}"
         except Stopped:
             break
     if execution.refused is not None:

@@ -5,7 +5,6 @@ recorded. See :class:`postmill.flows.context.Durable` for what each of them mean
 from __future__ import annotations
 
 import asyncio
-from contextvars import ContextVar
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from postmill.engine.run.verdicts import stems_from
 from postmill.flows.context import name_of
 from postmill.flows.function_calls import call_function
 from postmill.flows.run import Run
+from postmill.flows.running.inside_step import check_outside, current_step, inside
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
 from postmill.flows.running.sayings import Sayings
@@ -22,7 +22,7 @@ from postmill.flows.running.step_attempts import StepPolicy, run_function
 from postmill.flows.running.together import once_up
 from postmill.flows.running.transaction_step import NotWritten, TransactionStep
 from postmill.flows.startable import Startable
-from postmill.model.errors import Refused, StepFailed
+from postmill.model.errors import InvalidPayload, ReplayMismatch, StepFailed
 from postmill.model.queue.payload import to_json
 from postmill.sql.catalog import statement
 
@@ -39,9 +39,6 @@ if TYPE_CHECKING:
     from postmill.service.threads import Threads
 
     Decode = Callable[[str], Any]
-
-_inside: ContextVar[str | None] = ContextVar("postmill_step", default=None)
-"""The step whose function runs."""
 
 
 class DurableRun:
@@ -112,7 +109,7 @@ class DurableRun:
 
     def emit(self, name: str, value: object) -> None:
         """See :class:`Durable`. What a step says is said again when the step is tried again."""
-        step, content = _inside.get(), to_json(value).decode()
+        step, content = current_step(), to_json(value).decode()
         if step is None:
             self._events += 1
             if self._events <= self.execution.loaded.events:
@@ -124,7 +121,7 @@ class DurableRun:
         never without it.
         """
         step = f"patched:{name}"
-        found = self.execution.find(step, None)
+        found = self._find(step, None)
         if found is not None:
             return found.output == "true"
         is_new = not self.execution.replay.is_behind
@@ -134,31 +131,36 @@ class DurableRun:
         return is_new
 
     def named(self, name: str) -> str:
-        """The name of the next step that is called so. Raises :class:`Refused` inside a step: in a replay it
-        is not run, and names would be counted otherwise.
+        """The name of the next step that is called so. Raises :class:`InsideStep` inside a step: in a replay
+        it is not run, and names would be counted otherwise.
         """
-        inside = _inside.get()
-        if inside is not None:
-            raise Refused(
-                f"{name!r} can't be a step inside the step {inside!r}.",
-                why="A step that is recorded is not run again, and then this one would not be called.",
-                hint="Call the function itself, or make it a step of the workflow's function.",
-            )
+        check_outside(name)
         return self.execution.replay.name(name)
+
+    def _find(self, name: str, inputs: str | None) -> Recorded | None:
+        """What is recorded of a step that begins here. Raises :class:`InsideStep` where its name was taken
+        outside of the step that awaits it.
+        """
+        check_outside(name)
+        return self.execution.find(name, inputs)
+
+    def _again(self, name: str, found: Recorded, decode: Decode) -> Any:
+        """What is recorded of a step. Raises :class:`ReplayMismatch` where its annotation refuses that."""
+        try:
+            return _given(name, found, decode)
+        except InvalidPayload as error:
+            raise self.execution.mismatched(name, misfit(name, error)) from error
 
     async def named_step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         """A step whose name is taken already."""
         policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
-        found = self.execution.find(name, inputs)
+        found = self._find(name, inputs)
         if found is not None:
-            return _given(name, found, policy.decode)
+            return self._again(name, found, policy.decode)
         call = partial(run_function, function, args, kwargs, self._threads)
         with self.execution:
-            inside = _inside.set(name)
-            try:
-                result = await policy.result(call, self._is_an_outage)
-            finally:
-                _inside.reset(inside)
+            with inside(name):
+                result = await policy.result(call, self._is_an_outage, self.execution.pause)
             stands = await self._kept(name, inputs, result)
         return _given(name, stands, policy.decode, result)
 
@@ -174,7 +176,7 @@ class DurableRun:
         return await self.execution.record(name, outcome, attempts=result.attempts)
 
     async def _wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Any:
-        found = self.execution.find(name, None)
+        found = self._find(name, None)
         if found is None or found.state == "waiting":
             found = await self._come(name, signal, timeout_s, 0.0 if found is None else found.waited_s)
         return None if found.output is None else signal.decode(found.output)
@@ -193,7 +195,7 @@ class DurableRun:
             return await self.execution.record(name, taken, signal_id=sent.signal_id)
 
     async def _sleep(self, name: str, for_s: float) -> None:
-        found = self.execution.find(name, None)
+        found = self._find(name, None)
         if found is not None and found.state != "waiting":
             return
         if found is None or found.waited_s < for_s:
@@ -203,9 +205,9 @@ class DurableRun:
 
     async def _run(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         content = bytes(other.encode(*args, **kwargs)).decode()
-        found = self.execution.find(name, inputs_of([content], {}))
+        found = self._find(name, inputs_of([content], {}))
         if found is not None and found.state != "waiting":
-            return _given(name, found, other.decode_result)
+            return self._again(name, found, other.decode_result)
         if found is None:
             await self._child(name, other, content, awaited=True)
         return await self.execution.wait_for(AwaitedStep(name))
@@ -213,7 +215,7 @@ class DurableRun:
     async def _start(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         content = bytes(other.encode(*args, **kwargs)).decode()
         inputs = inputs_of([content], {})
-        found = self.execution.find(name, inputs)
+        found = self._find(name, inputs)
         if found is None:
             with self.execution:
                 child = await self._child(name, other, content, awaited=False)
@@ -235,22 +237,20 @@ class DurableRun:
 
     async def _transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
-        found = self.execution.find(name, inputs)
+        found = self._find(name, inputs)
         if found is not None:
-            return _given(name, found, policy.decode)
+            return self._again(name, found, policy.decode)
 
         def call(transaction: Transaction) -> Awaitable[Any]:
             return run_function(function, (transaction, *args), kwargs, self._threads)
 
         step = TransactionStep(self.execution, name, inputs, policy, call)
         with self.execution:
-            inside = _inside.set(name)
             try:
-                result = await policy.result(step.once, self._passes)
+                with inside(name):
+                    result = await policy.result(step.once, self._passes, self.execution.pause)
             except NotWritten as other:
                 return _given(name, step.given_up(other), policy.decode)
-            finally:
-                _inside.reset(inside)
             if result.error is not None:
                 return _given(name, await self._kept(name, inputs, result), policy.decode, result)
             step.landed()
@@ -272,6 +272,15 @@ def _given(name: str, found: Recorded, decode: Decode, result: Result | None = N
     if result is not None and result.output == found.output:
         return result.value
     return decode(found.output or "null")
+
+
+def misfit(name: str, error: InvalidPayload) -> ReplayMismatch:
+    """The error of a step that has another annotation than when it was recorded."""
+    return ReplayMismatch(
+        f"What step {name!r} gave does not fit what it is annotated with now.",
+        why=f"{error}",
+        hint="Let the annotation take what is recorded too, or give the new step another name.",
+    )
 
 
 def failure_of(name: str, reason: str) -> StepFailed:

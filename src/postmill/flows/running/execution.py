@@ -8,12 +8,13 @@ of that. Knows no kinds of steps: see ``durable``.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from postmill.flows.running.checkpoints import Checkpoint
 from postmill.flows.running.run_settlings import RunParked
 from postmill.flows.running.settlings import StepDropped
-from postmill.model.errors import Refused
+from postmill.model.errors import Refused, ReplayMismatch
 from postmill.model.queue.outcome import CANCELLED, LOST, RELEASED
 from postmill.service.service import new_task
 
@@ -54,6 +55,8 @@ class Execution:
         """Why the function was cancelled; None: it was not, or it only ran on to where it had failed."""
         self.refused: Exception | None = None
         """What the database has said of a record that it does not take."""
+        self.mismatch: tuple[str, ReplayMismatch] | None = None
+        """The first step that the function called otherwise than before, and how."""
         self.is_undoing = loaded.state == "undoing"
         """Whether the run fails: the function runs only to where it has been before."""
         self.undoes = False
@@ -91,7 +94,16 @@ class Execution:
         self._turns = PATIENCE
         if self.stopped is not None:
             self._leave()
-        return self.replay.find(name, inputs)
+        try:
+            return self.replay.find(name, inputs)
+        except ReplayMismatch as error:
+            raise self.mismatched(name, error) from None
+
+    def mismatched(self, step: str, error: ReplayMismatch) -> ReplayMismatch:
+        """The same error; the run comes to nothing new from here on."""
+        if not self.is_undoing:
+            self.mismatch = self.mismatch or (step, error)
+        return error
 
     def __enter__(self) -> None:
         """Around what is done anew: the run is not parked meanwhile."""
@@ -108,6 +120,13 @@ class Execution:
             self._others.discard(asyncio.current_task())
         if self._waits:
             self._look()
+
+    async def pause(self, for_s: float) -> None:
+        """Between two attempts at a step. A worker that stops meanwhile leaves the run to the next one."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(for_s):
+                await self.attempt.stopping.wait()
+        self._begin()
 
     async def wait_for(self, wait: AwaitedStep) -> NoReturn:
         """Wait for what only comes when the run is parked."""
@@ -150,7 +169,7 @@ class Execution:
             self.stop(StepDropped(_why(answer)))
         if stands is None:
             self.stop(LOST if checkpoint.signal_id is None else RELEASED)
-        self.replay.find(checkpoint.step, checkpoint.outcome.inputs)
+        self.find(checkpoint.step, checkpoint.outcome.inputs)
         return stands
 
     def stop(self, why: Stop) -> NoReturn:
@@ -167,7 +186,7 @@ class Execution:
                 why="What it left running can record nothing any more.",
                 hint="Await what you start, before the function returns.",
             )
-        if self.is_undoing and not self.undoes:
+        if self.mismatch is not None or (self.is_undoing and not self.undoes):
             self._leave()
         if self.attempt.stopping.is_set():
             self.stop(_STOPS.get(self.attempt.stopping.reason or "", RELEASED))

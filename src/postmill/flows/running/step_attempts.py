@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import returned_by
 from postmill.flows.running.bound_step import MAX_OUTPUT_BYTES
+from postmill.flows.running.inside_step import InsideStep
 from postmill.flows.workflow import settings_of
 from postmill.handlers.invokers import decoder
 from postmill.handlers.returned import finished
 from postmill.handlers.signature import called
-from postmill.model.error_text import kept_message, summary_of
+from postmill.model.error_text import kept_message, storable, summary_of
 from postmill.model.errors import InvalidPayload, LeaseLost
 from postmill.model.queue.outcome import Retry, Snooze
 from postmill.model.queue.payload import to_json
@@ -83,6 +84,8 @@ class StepPolicy:
             except Exception as error:
                 if isinstance(error, LeaseLost) or passes(error):
                     raise
+                if isinstance(error, InsideStep):
+                    return Result(reason=failure_reason(error), attempts=attempt, error=error)
                 verdict = self._verdict(attempt, error)
                 if isinstance(verdict, Dead):
                     return Result(reason=_reason(verdict, error), attempts=attempt, error=error)
@@ -146,7 +149,7 @@ def failure_reason(error: BaseException) -> str:
     """Why a function failed, in one line: what a :class:`Dead` gives as its reason, or the error."""
     if isinstance(error, Dead):
         return kept_message(error) or "the function said so"
-    return summary_of(error)[:QUOTED]
+    return storable(summary_of(error)[:QUOTED])
 
 
 @lru_cache(maxsize=1024)
