@@ -175,6 +175,30 @@ def test_a_step_that_waits_for_another_run_is_not_lost(db: Database) -> None:
     assert state(db, parent) == "failed"
 
 
+@pytest.mark.parametrize("end", ["deadline", "fail", "cancel"])
+def test_a_child_is_cancelled_once_its_parent_has_failed(db: Database, end: str) -> None:
+    """It went on to its end, for nobody. A retry of the parent takes it along."""
+    register(db, step("sub", kind="run"), step("a"))
+    child, parent, other = make(db, "running", flow="child"), start(db), start(db, flow="child")
+    db.execute(
+        b"update postmill.runs set parent_run = $1, parent_step = 'sub' where run_id = $2", [parent, child]
+    )
+    db.execute(b"select postmill.send('child', $1::text::jsonb)", [f'{{"run": {child}, "step": "a"}}'])
+    sweep(db)
+    assert (state(db, parent), state(db, child)) == ("running", "running")
+    if end == "deadline":
+        db.execute(b"update postmill.runs set deadline = '-infinity' where run_id = $1", [parent])
+    elif end == "fail":
+        fail(db, take(db)[-1])
+    else:
+        db.execute(b"update postmill.runs set state = 'cancelled', ended_at = now() where run_id = $1", [parent])
+    sweep(db)
+    assert [state(db, each) for each in (child, other)] == ["cancelled", "running"]
+    assert "the run that waited for it has failed" in run_of(db, child)["reason"]
+    assert value(db, "select postmill.retry_run($1)", parent)
+    assert (state(db, parent), state(db, child)) == ("running", "running")
+
+
 def test_what_undoes_a_step_is_sent_again(db: Database) -> None:
     register(db, step("a", compensates=True), step("b", "a"))
     run = start(db)

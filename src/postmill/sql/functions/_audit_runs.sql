@@ -1,8 +1,8 @@
 -- Fails runs whose next task is nowhere: neither in a queue nor held. One that undoes what it has done goes on with
--- that. Looks at the next `most` runs that have not ended, when that is due: every 30 s, and at once while there are
--- more. Returns whether there are.
+-- that. Cancels runs for which no run waits any more, as it has failed. Looks at the next `most` runs that have not
+-- ended, when that is due: every 30 s, and at once while there are more. Returns whether there are.
 -- Called by sweep_flows. Lock order: the row of flow_audit (skipping locked); the runs by id, skipping locked ones;
--- then as _fail_runs and _undo_next. Errors: none.
+-- then as _fail_runs, _undo_next and _cancel_orphans. Errors: none.
 create or replace function postmill._audit_runs(most integer) returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -35,6 +35,7 @@ begin
     if lost.undoing is not null then
         perform postmill._undo_next(lost.undoing);
     end if;
+    perform postmill._cancel_orphans(page);
     update postmill.flow_audit
     set due_at = clock_timestamp() + case when is_last then interval '30 seconds' else interval '0' end,
         run_id = case when is_last then 0 else page[cardinality(page)] end;
