@@ -1,8 +1,8 @@
 -- Tasks that were claimed and can't run now, their messages deleted by token in the same statement: holds them until
 -- the run is resumed (`paused`), or a program with the step says that it has it (`version`). They are held for the
 -- queue where they belong: someone may have moved a message into another one, whose workers will never have the step.
--- A run that was resumed meanwhile has its task sent again at once; of one that has ended nothing is kept. Returns how
--- many are held.
+-- A run that was resumed meanwhile has its task sent again at once; of one that has ended nothing is kept but what
+-- undoes a step of a failed one. Returns how many are held.
 -- Called by the statement step_hold. Lock order: queue rows (by the caller), runs by run_id, held_tasks, the queue.
 -- Errors: PM005 the transaction's isolation; those of _send_tasks.
 create or replace function postmill._hold_tasks(
@@ -34,7 +34,8 @@ begin
       from unnest(run_ids, steps, items, messages, whys) as t (run_id, step, item, message, why)
 --+ its_run
      where case when t.why = 'paused' then run.state = 'paused'
-                else run.state in ('running', 'waiting', 'paused', 'undoing') end;
+                else run.state in ('running', 'waiting', 'paused', 'undoing')
+                     or run.state = 'failed' and t.message ? 'undo' end;
     get diagnostics held = row_count;
     if again is not null then
         perform postmill._send_tasks(
