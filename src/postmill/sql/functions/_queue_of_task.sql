@@ -1,5 +1,5 @@
 -- The queue where a task of a version belongs: the one that was chosen for its step, or the flow's own, where also goes
--- what is of no step. Called by _hold_tasks and _still_undone. Takes no locks. Errors: none.
+-- what is of no step. Called by _audit_runs, _hold_tasks and _still_undone. Takes no locks. Errors: none.
 create or replace function postmill._queue_of_task(version_id integer, step text) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp
