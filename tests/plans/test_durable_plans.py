@@ -78,7 +78,7 @@ class HotRuns:
         )
         match name:
             case "run_load":
-                return statement(name), (runs, [0] * BATCH)
+                return statement(name), (runs, [0] * BATCH, ["shop"])
             case "run_checkpoint":
                 lists = (["c"] * BATCH, ["completed"] * BATCH, ["1"] * BATCH, *[nothing] * 4)
                 return queue_statement(name, self.shape), (

@@ -84,11 +84,11 @@ def fail(db: Database, task: dict[str, Any], reason: str = "it broke") -> None:
     )
 
 
-def hold(db: Database, task: dict[str, Any], why: str, queue: str = QUEUE) -> None:
+def hold(db: Database, task: dict[str, Any], why: str) -> None:
     """A worker can't run the task now."""
     db.execute(
-        b"select postmill._hold_tasks($1, $2, $3, $4, $5::text[]::jsonb[], $6)",
-        [queue, [task["run"]], [task.get("step")], [task.get("item")], [json.dumps(task)], [why]],
+        b"select postmill._hold_tasks($1, $2, $3, $4::text[]::jsonb[], $5)",
+        [[task["run"]], [task.get("step")], [task.get("item")], [json.dumps(task)], [why]],
     )
 
 

@@ -149,7 +149,7 @@ def test_a_run_is_resumed_while_its_task_is_held(db: Database, connect: Callable
     db.execute(b"select postmill.pause_run($1)", [run])
     (task,) = take(db)
     holding = (
-        b"select postmill._hold_tasks('shop', array[$1::bigint], array['a'], array[null::integer],"
+        b"select postmill._hold_tasks(array[$1::bigint], array['a'], array[null::integer],"
         b" array[jsonb_build_object('run', $1::bigint, 'step', 'a')], array['paused'])"
     )
     with second_behind(db, connect, lambda other: other.execute(holding, [run])):

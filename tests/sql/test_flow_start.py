@@ -156,6 +156,17 @@ def test_tasks_held_for_a_version_are_sent_when_a_program_has_it(db: Database) -
     assert tasks(db) == [task]
 
 
+def test_a_task_that_was_moved_is_held_for_the_queue_where_it_belongs(db: Database) -> None:
+    """It was held for the queue where it was found, whose workers never had the step."""
+    register(db, step("a"), step("b"), b={"queue": "side"})
+    start(db)
+    moved = [*take(db), *take(db, "side")]
+    for task in moved:
+        hold(db, task, "version")
+    register(db, step("a"), step("b"), b={"queue": "side"})
+    assert [*take(db), *take(db, "side")] == moved
+
+
 def test_a_workflow_begins_with_its_first_wake(db: Database) -> None:
     register(db, kind="workflow")
     run = start(db, 1)

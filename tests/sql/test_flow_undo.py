@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.sql.asking import Database, column, value
+from tests.sql.asking import Database, column, refused, value
 from tests.sql.flow_scene import (
     fail,
+    hold,
     register,
     run_of,
     settle,
@@ -101,6 +102,37 @@ def test_a_step_that_ends_after_its_run_has_failed_is_undone_all_the_same(db: Da
     assert undo(db, task) == 1
     assert undo(db, task) == 0
     assert (state(db, run), tasks(db)) == ("failed", [])
+
+
+def test_a_run_is_not_retried_while_a_step_that_ended_late_is_to_be_undone(db: Database) -> None:
+    """The step was done a second time, and the message that undoes it was dropped as the run went on."""
+    register(db, step("charge", compensates=True), step("other"))
+    run = start(db)
+    charge, other = take(db)
+    fail(db, other)
+    settle(db, charge, "late")
+    with refused("PM012", "retried while its step charge is being undone"):
+        value(db, "select postmill.retry_run($1)", run)
+    steered = "select done from postmill.steer_runs('retry', flow => 'shop', dry_run => false)"
+    assert column(db, steered) == [False]
+    hold(db, take_one(db), "version")
+    with refused("PM012", "its step charge"):
+        value(db, "select postmill.retry_run($1)", run)
+    register(db, step("charge", compensates=True), step("other"))
+    undo(db, take_one(db))
+    assert value(db, "select postmill.retry_run($1)", run)
+    assert sorted(task["step"] for task in take(db)) == ["charge", "other"]
+
+
+@pytest.mark.parametrize("gone", ["delete from pgmq.q_bank", "select pgmq.drop_queue('bank')"])
+def test_a_run_whose_step_will_never_be_undone_is_retried(db: Database, gone: str) -> None:
+    register(db, step("charge", compensates=True), step("other"), charge={"queue": "bank"})
+    run = start(db)
+    charge, other = take_one(db, "bank"), take_one(db)
+    fail(db, other)
+    settle(db, charge, "late")
+    db.execute(gone.encode())
+    assert value(db, "select postmill.retry_run($1)", run)
 
 
 def test_what_is_forged_undoes_nothing(db: Database) -> None:

@@ -175,6 +175,49 @@ def test_a_step_that_waits_for_another_run_is_not_lost(db: Database) -> None:
     assert state(db, parent) == "failed"
 
 
+@pytest.mark.parametrize("end", ["deadline", "fail", "cancel"])
+def test_a_child_is_cancelled_once_its_parent_has_failed(db: Database, end: str) -> None:
+    """It went on to its end, for nobody. A retry of the parent takes it along."""
+    register(db, step("sub", kind="run"), step("a"))
+    child, parent, other = make(db, "running", flow="child"), start(db), start(db, flow="child")
+    db.execute(
+        b"update postmill.runs set parent_run = $1, parent_step = 'sub' where run_id = $2", [parent, child]
+    )
+    db.execute(b"select postmill.send('child', $1::text::jsonb)", [f'{{"run": {child}, "step": "a"}}'])
+    sweep(db)
+    assert (state(db, parent), state(db, child)) == ("running", "running")
+    if end == "deadline":
+        db.execute(b"update postmill.runs set deadline = '-infinity' where run_id = $1", [parent])
+    elif end == "fail":
+        fail(db, take(db)[-1])
+    else:
+        db.execute(
+            b"update postmill.runs set state = 'cancelled', ended_at = now() where run_id = $1", [parent]
+        )
+    sweep(db)
+    assert [state(db, each) for each in (child, other)] == ["cancelled", "running"]
+    assert "the run that waited for it has failed" in run_of(db, child)["reason"]
+    assert value(db, "select postmill.retry_run($1)", parent)
+    assert (state(db, parent), state(db, child)) == ("running", "running")
+
+
+def test_the_timer_of_a_wait_is_sent_again(db: Database) -> None:
+    """A wait whose timer another client had deleted was never over. One without a time limit has no timer."""
+    register(db, step("w", kind="wait", signal="s"), step("x", kind="wait", signal="s"), w={"timeout_s": 60})
+    run = start(db)
+    due = "select message, vt from pgmq.q_shop"
+    before = rows(db, due)
+    take(db)
+    sweep(db)
+    sweep(db)
+    (again,) = rows(db, due)
+    assert [again["message"], state(db, run)] == [{"run": run, "step": "w"}, "running"]
+    assert abs((again["vt"] - before[0]["vt"]).total_seconds()) < 1
+    db.execute(b"select pgmq.drop_queue('shop')")
+    sweep(db)
+    assert (state(db, run), run_of(db, run)["reason"]) == ("failed", "queue shop is gone")
+
+
 def test_what_undoes_a_step_is_sent_again(db: Database) -> None:
     register(db, step("a", compensates=True), step("b", "a"))
     run = start(db)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from tests.sql.asking import Database, column, row, rows, value
-from tests.sql.flow_scene import register, start, take, tasks
+from tests.sql.flow_scene import hold, register, start, take, take_one, tasks
 
 PARK = "select postmill._park_runs(array[$1::bigint], array[$2::integer], array[$3::text::jsonb])"
 END = (
     "select postmill._end_runs_of_workflows(array[$1::bigint], array[$2::integer], array[$3], array[$4],"
     " array[$5], array[null])"
 )
-LOAD = "select * from postmill._load_runs(array[$1::bigint], array[$2::integer])"
+LOAD = "select * from postmill._load_runs(array[$1::bigint], array[$2::integer], array['shop'])"
 CHILD = "select postmill._start_child($1, $2, $3, 'shop', $4::text::jsonb, $5, null)"
 WAKE_PARENT = "select postmill._wake_parents(array[$1::bigint], array[$2], array[$3::bigint])"
 
@@ -50,6 +50,22 @@ def test_a_run_that_waits_is_running_again_once_its_newest_message_is_claimed(db
     assert (loaded["live"], loaded["steps"], loaded["states"]) == (True, ["sleep"], ["waiting"])
     assert loaded["waited_s"][0] >= 0
     assert state(db, run) == ("running", 1)
+
+
+def test_a_worker_that_lacks_the_flow_holds_the_wake_for_the_queue_where_it_belongs(
+    db: Database, run: int
+) -> None:
+    """Its message was moved into the queue of another flow, whose worker set the run to running and could
+    never run it: held, and sent again to the wrong queue, for ever.
+    """
+    value(db, PARK, run, 0, waits({"step": "a", "signal": "s", "timeout_s": 90}))
+    wake = take_one(db)
+    loaded = row(db, LOAD.replace("'shop'", "'other'"), run, 1)
+    assert (loaded["live"], loaded["flow"], state(db, run)) == (True, "shop", ("waiting", 1))
+    assert column(db, "select waits_for from postmill.runs") == [["s"]]
+    hold(db, wake, "version")
+    register(db, kind="workflow")
+    assert tasks(db) == [wake]
 
 
 def test_of_several_waits_the_earliest_time_counts_and_the_first_reckoning_stays(

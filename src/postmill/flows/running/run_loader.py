@@ -10,6 +10,8 @@ from postmill.flows.running.together import Together
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from postmill.db.hot.shared_connection import SharedConnection
 
 _Key = tuple[int, int]
@@ -36,9 +38,10 @@ class LoadedRun:
 
 
 class RunLoader:
-    """The queries of one worker."""
+    """The queries of one worker, which has these flows: a run of another one is not begun."""
 
-    def __init__(self) -> None:
+    def __init__(self, flows: Iterable[str]) -> None:
+        self._flows = list(flows)
         self._shared: SharedConnection | None = None
         self._together: Together[_Key, LoadedRun | None] = Together(self._load)
 
@@ -50,7 +53,7 @@ class RunLoader:
     async def _load(self, keys: list[_Key]) -> list[LoadedRun | None]:
         assert self._shared is not None  # noqa: S101
         runs, wakes = [run for run, _ in keys], [wake for _, wake in keys]
-        rows = await self._shared.fetch(statement("run_load"), runs, wakes)
+        rows = await self._shared.fetch(statement("run_load"), runs, wakes, self._flows)
         found = {(row["run_id"], row["wake"]): row for row in rows}
         return [_loaded(*key, found[key]) if key in found else None for key in keys]
 

@@ -80,5 +80,5 @@ class TransactionStep:
     async def _has_landed(self, lent: HandlerConnection) -> bool:
         """Whether the commit was done, which the server's answer has left open."""
         loaded = self._execution.loaded
-        rows = await lent.fetch(statement("run_load"), [loaded.run_id], [loaded.wake])
+        rows = await lent.fetch(statement("run_load"), [loaded.run_id], [loaded.wake], [loaded.flow])
         return any(self._name in (row["steps"] or ()) for row in rows)

@@ -57,7 +57,7 @@ class WorkflowHandler:
             )
         self.options = workflows[0].worker_options
         self._threads = Threads(self.options.max_concurrent, "postmill step")
-        self._loader = RunLoader()
+        self._loader = RunLoader(self._workflows)
         self._checkpoints = Checkpoints(self.options.queue)
 
     @property

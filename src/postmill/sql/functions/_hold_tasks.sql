@@ -1,10 +1,12 @@
 -- Tasks that were claimed and can't run now, their messages deleted by token in the same statement: holds them until
--- the run is resumed (`paused`), or a program with the step says that it has it (`version`). A run that was resumed
--- meanwhile has its task sent again at once; of one that has ended nothing is kept. Returns how many are held.
+-- the run is resumed (`paused`), or a program with the step says that it has it (`version`). They are held for the
+-- queue where they belong: someone may have moved a message into another one, whose workers will never have the step.
+-- A run that was resumed meanwhile has its task sent again at once; of one that has ended nothing is kept but what
+-- undoes a step of a failed one. Returns how many are held.
 -- Called by the statement step_hold. Lock order: queue rows (by the caller), runs by run_id, held_tasks, the queue.
 -- Errors: PM005 the transaction's isolation; those of _send_tasks.
 create or replace function postmill._hold_tasks(
-    queue text, run_ids bigint[], steps text[], items integer[], messages jsonb[], whys text[]
+    run_ids bigint[], steps text[], items integer[], messages jsonb[], whys text[]
 ) returns integer
 language plpgsql volatile
 security definer
@@ -17,25 +19,27 @@ set enable_sort = on
 set jit = off
 as $$
 declare
-    again jsonb[];
-    held  integer;
+    again  jsonb[];
+    queues text[];
+    held   integer;
 begin
     perform postmill._check_isolation();
     perform from postmill.runs as run where run.run_id = any (run_ids) order by run.run_id for no key update;
-    select array_agg(t.message) into again
-      from unnest(run_ids, messages, whys) as t (run_id, message, why)
+    select array_agg(t.message), array_agg(postmill._queue_of_task(run.version_id, t.step)) into again, queues
+      from unnest(run_ids, steps, messages, whys) as t (run_id, step, message, why)
 --+ its_run
      where t.why = 'paused' and run.state in ('running', 'waiting', 'undoing');
     insert into postmill.held_tasks (run_id, step, item, queue_name, message, why)
-    select t.run_id, t.step, t.item, queue, t.message, t.why
+    select t.run_id, t.step, t.item, postmill._queue_of_task(run.version_id, t.step), t.message, t.why
       from unnest(run_ids, steps, items, messages, whys) as t (run_id, step, item, message, why)
 --+ its_run
      where case when t.why = 'paused' then run.state = 'paused'
-                else run.state in ('running', 'waiting', 'paused', 'undoing') end;
+                else run.state in ('running', 'waiting', 'paused', 'undoing')
+                     or run.state = 'failed' and t.message ? 'undo' end;
     get diagnostics held = row_count;
     if again is not null then
         perform postmill._send_tasks(
-            array_fill(queue, array[cardinality(again)]), array_fill(clock_timestamp(), array[cardinality(again)]),
+            queues, array_fill(clock_timestamp(), array[cardinality(again)]),
             again, array_fill(null::integer, array[cardinality(again)]));
     end if;
     return held;

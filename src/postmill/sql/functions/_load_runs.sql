@@ -1,10 +1,12 @@
 -- What workers need to go on with runs of workflows: the input, all that is recorded, and the signals that may be
 -- taken. `wakes`: the numbers of the messages that were claimed. A run that waits is running from here on, if its
--- message is the newest; `live` is false for a message that is stale, and for a run that has ended or is paused.
+-- message is the newest and its flow is one of `flows`, those that the worker has. A run of another flow stays as it
+-- is, and is `live`: its message is to be held. `live` is false for a message that is stale, and for a run that has
+-- ended or is paused.
 -- `waited_s`: seconds since a wait, a sleep or a child that has no outcome yet began, by the server's clock. A signal
 -- that is one of a queue is listed until a wait has taken it, a plain one always. No row for a run that is gone.
--- Called by the statement run_load. Locks: runs that wait, by run_id. Errors: none.
-create or replace function postmill._load_runs(run_ids bigint[], wakes integer[]) returns table (
+-- Called by the statement run_load. Locks: runs of `flows` that wait, by run_id. Errors: none.
+create or replace function postmill._load_runs(run_ids bigint[], wakes integer[], flows text[]) returns table (
     run_id bigint, wake integer, live boolean, flow text, state text, input text, reason text, culprit text,
     events bigint,
     steps text[], states text[], outputs text[], inputs text[], reasons text[], waited_s float8[],
@@ -21,16 +23,17 @@ as $$
 #variable_conflict use_column
 begin
     perform from postmill.runs as r
-     where r.run_id = any (run_ids) and r.state = 'waiting'
+     where r.run_id = any (run_ids) and r.state = 'waiting' and r.flow = any (flows)
      order by r.run_id for no key update;
     if found then
         update postmill.runs as r set state = 'running', waits_for = null, changed = pg_current_xact_id()
-         where r.run_id = any (run_ids) and r.state = 'waiting'
+         where r.run_id = any (run_ids) and r.state = 'waiting' and r.flow = any (flows)
            and ((r.run_id, r.wake) in (select * from unnest(run_ids, wakes))) is true;
     end if;
     return query
-    select r.run_id, t.wake, r.wake = t.wake and r.state in ('running', 'undoing'), r.flow, r.state, r.input::text,
-           r.reason, r.culprit,
+    select r.run_id, t.wake,
+           r.wake = t.wake and (r.state in ('running', 'undoing') or r.state = 'waiting' and r.flow <> all (flows)),
+           r.flow, r.state, r.input::text, r.reason, r.culprit,
            (select count(*) from postmill.run_events as e where e.run_id = r.run_id and e.step is null),
            s.steps, s.states, s.outputs, s.inputs, s.reasons, s.waited_s,
            g.signal_ids, g.signals, g.contents, g.untaken

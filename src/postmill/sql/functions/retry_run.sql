@@ -2,7 +2,8 @@
 -- steps and what was cancelled start again; what was undone, and what came after it, is done again. A deadline that is
 -- over is taken off. Returns false when the run goes on already.
 -- Called by people, the command line and the client. Lock order: the run's maps by step, the run's row, then as
--- _begin_again; its children by id. Errors: PM009 no such run, PM012 it was completed, or undoes what it has done.
+-- _begin_again; its children by id. Errors: PM009 no such run, PM012 it was completed, or undoes what it has done, be
+-- it one step that ended when it had failed: else the step would be done a second time, and neither be undone.
 create or replace function postmill.retry_run(run_id bigint) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -10,7 +11,8 @@ set jit = off
 set enable_seqscan = off
 as $$
 declare
-    run postmill.runs;
+    run  postmill.runs;
+    late text;
 begin
     perform postmill._check_isolation();
     -- Items are settled under the rows of their maps, and lock the run's row last.
@@ -23,6 +25,11 @@ begin
         perform postmill._refuse_run(run, 'retried', 'Wait until it has failed.');
     elsif run.ended_at is null then
         return false;
+    end if;
+    late := postmill._still_undone(run);
+    if late is not null then
+        perform postmill._refuse_run(run, 'retried while its step ' || late || ' is being undone, which ended late',
+                                     'Try again when a worker has undone it.');
     end if;
     perform postmill._tell_watchers(array[run.run_id]);
     update postmill.runs as again

@@ -1,5 +1,6 @@
 -- Looks after runs: fails those whose deadline is over, and every 30 s looks for runs whose next task is nowhere,
--- because another client has deleted its message or dropped its queue: they fail too. One bounded batch: at most `most`
+-- because another client has deleted its message or dropped its queue: they fail too. Runs whose parent has failed are
+-- cancelled with that look. One bounded batch: at most `most`
 -- runs of each. Returns whether more is waiting.
 -- Called by every process that runs flows, every five seconds; anyone with the right may. Lock order: the row of
 -- flow_audit (skipping locked); the runs by id, skipping locked ones; then as _fail_runs. Errors: none of its own.

@@ -24,9 +24,9 @@ freed as ( --? gated
 ), --? gated
 done as materialized (
     select array_agg(msg_id) as ids,
-           postmill._hold_tasks($6::text, array_agg(run_id), array_agg(step), array_agg(item), array_agg(message),
+           postmill._hold_tasks(array_agg(run_id), array_agg(step), array_agg(item), array_agg(message),
                                 array_agg(why)) as held
       from ended
     having count(*) > 0
 )
-select coalesce((select ids from done), '{}') as settled
+select coalesce((select ids from done), '{}') as settled, $6::text as queue
