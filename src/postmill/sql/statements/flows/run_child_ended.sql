@@ -11,11 +11,7 @@ gone as (
     returning q.msg_id
 ),
 --+ settled_claims
-freed as ( --? gated
-    delete from postmill.gates as gate --? gated
-     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
-       and gate.msg_id between (select min(msg_id) from gone) and (select max(msg_id) from gone) --? gated
-), --? gated
+--+ freed_places
 followed as (
     select postmill._wake_parents(array_agg(t.run_id), array_agg(t.step), array_agg(t.child)) as woken
       from gone

@@ -10,11 +10,7 @@ gone as (
     returning q.msg_id
 ),
 --+ settled_claims
-freed as ( --? gated
-    delete from postmill.gates as gate --? gated
-     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
-       and gate.msg_id between (select min(msg_id) from gone) and (select max(msg_id) from gone) --? gated
-), --? gated
+--+ freed_places
 done as (
     select array_agg(msg_id) as ids from gone
 )

@@ -17,11 +17,7 @@ ended as (
         as t (msg_id, run_id, step, flow, input) using (msg_id)
 ),
 --+ settled_claims
-freed as ( --? gated
-    delete from postmill.gates as gate --? gated
-     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
-       and gate.msg_id between (select min(msg_id) from gone) and (select max(msg_id) from gone) --? gated
-), --? gated
+--+ freed_places
 done as materialized (
     select array_agg(msg_id) as ids,
            postmill._start_children(array_agg(run_id), array_agg(step), array_agg(flow), array_agg(input)) as started
