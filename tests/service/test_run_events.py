@@ -331,7 +331,7 @@ class Named:
     """What a handle asks of the flow that it is a run of."""
 
     name = "f"
-    options = WorkerOptions(queue="f")
+    worker_options = WorkerOptions(queue="f")
 
 
 async def test_a_handle_tells_its_events_and_where_it_is(watched: Watched) -> None:
