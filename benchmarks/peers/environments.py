@@ -42,8 +42,8 @@ def prepare(peer: Peer, cache: Path, pythons: Sequence[str]) -> Environment:
     driver = str(HERE / "drivers" / peer.driver)
     if peer.requirements is None:
         return Environment((sys.executable, driver), HERE)
-    folder = cache / peer.name
     requirements = REQUIREMENTS / peer.requirements
+    folder = cache / requirements.stem
     is_node = requirements.suffix == ".json"
     made = folder / "made-from"
     if not made.exists() or made.read_text() != requirements.read_text():

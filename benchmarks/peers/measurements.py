@@ -15,6 +15,7 @@ import psycopg
 
 from benchmarks.peers.databases import database
 from benchmarks.peers.process import Driver, DriverFailed
+from postmill.db.tools.migrate import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,9 +36,12 @@ LOOK_EVERY_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """``messages``: at most so many a round. ``seconds``: how long the horizon is pinned."""
+    """``messages``: at most so many a round, or short runs. ``flow_steps``: of the map and of the long run.
+    ``seconds``: how long the horizon is pinned.
+    """
 
     messages: int = 1_000_000
+    flow_steps: int = 1_000
     payload_bytes: int = 100
     rounds: int = 3
     latency_messages: int = 300
@@ -51,14 +55,14 @@ class Bench:
     """One peer on one server, in a new database for every measurement."""
 
     def __init__(self, peer: Peer, environment: Environment, server: str, options: Options) -> None:
-        self._peer = peer
+        self.peer = peer
         self._environment = environment
         self._server = server
         self._options = options
 
     def about(self) -> dict[str, Any]:
         """The peer's version, settings and features; also tells whether it can be installed at all."""
-        with database(self._server, f"peers_{self._peer.name}") as url:
+        with database(self._server, f"peers_{self.peer.name}") as url:
             return self._install(url)
 
     def throughput(self) -> Figures:
@@ -77,7 +81,25 @@ class Bench:
 
     def limited(self) -> Figures:
         """Messages a second: a worker empties a queue of 100 groups, of which one message each may run."""
-        return {"limited": self._drain_featured("limited", self._peer.limited_messages or self._messages)}
+        return {"limited": self._drain_featured("limited", self.peer.limited_messages or self._messages)}
+
+    def runs(self) -> Figures:
+        """Steps a second: a worker does many short runs, 100 at a time."""
+        runs = min(self.peer.runs, self._options.messages)
+        return {"runs": self._flows("runs", runs, self.peer.steps_of_a_run)}
+
+    def map(self) -> Figures:
+        """Items a second: a worker does one run, whose only step maps over a list."""
+        return {"map": self._flows("map", 1, self._options.flow_steps)}
+
+    def chain(self) -> Figures:
+        """Steps a second: a worker does one long run, of which each step waits for the one before it."""
+        return {"chain": self._flows("chain", 1, self._options.flow_steps)}
+
+    def _flows(self, feature: str, runs: int, steps: int) -> float:
+        with self._database(feature, steps=steps) as url:
+            self._enqueue(url, runs, feature=feature, steps=steps)
+            return self._drain(url, runs * steps, feature=feature, steps=steps)
 
     def _drain_featured(self, feature: str, messages: int) -> float:
         with self._database(feature) as url:
@@ -139,19 +161,22 @@ class Bench:
 
     @property
     def _messages(self) -> int:
-        return min(self._peer.messages, self._options.messages)
+        return min(self.peer.messages or 0, self._options.messages)
 
     def _driver(self, url: str, role: str, **task: Any) -> Driver:
         defaults = {"tuned": True, "concurrency": IN_FLIGHT, "payload_bytes": self._options.payload_bytes}
         return Driver(self._environment, {"role": role, "url": url, **defaults, **task})
 
     @contextmanager
-    def _database(self, feature: str | None = None) -> Iterator[str]:
-        with database(self._server, f"peers_{self._peer.name}") as url:
-            self._install(url, feature=feature)
+    def _database(self, feature: str | None = None, **task: Any) -> Iterator[str]:
+        with database(self._server, f"peers_{self.peer.name}") as url:
+            self._install(url, feature=feature, **task)
             yield url
 
     def _install(self, url: str, **task: Any) -> dict[str, Any]:
+        if self.peer.brings_pgmq:
+            with psycopg.connect(url, autocommit=True) as connection:
+                migrate(connection)
         with self._driver(url, "install", **task) as driver:
             [about] = driver.until("version", GIVE_UP_S)
             driver.wait_for_end()
@@ -163,7 +188,7 @@ class Bench:
         return float(messages / line["took_s"])
 
     def _drain(self, url: str, messages: int, **task: Any) -> float:
-        """From the first handler's start until the database has nothing unfinished."""
+        """A second, from the first handler's start until the database has nothing unfinished."""
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("vacuum analyze")
             connection.execute("checkpoint")
@@ -177,7 +202,7 @@ class Bench:
         """When nothing was unfinished any more. Raises ``TimeoutError``."""
         with psycopg.connect(url, autocommit=True) as connection:
             while True:
-                [unfinished] = connection.execute(self._peer.unfinished).fetchone() or [True]
+                [unfinished] = connection.execute(self.peer.unfinished).fetchone() or [True]
                 if not unfinished:
                     return time.monotonic()
                 if time.monotonic() > deadline:

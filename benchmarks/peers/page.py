@@ -53,6 +53,10 @@ def _ms(value: float) -> str:
     return f"{value:.1f}" if value < 100 else f"{value:.0f}"
 
 
+def _ms_each(per_s: float) -> str:
+    return f"{1000 / per_s:.2g}"
+
+
 def _percent(value: float) -> str:
     return f"{100 * value:.0f} %"
 
@@ -74,13 +78,36 @@ COLUMNS = (
 )
 
 
+FLOW_COLUMNS = (
+    Column("short runs, steps/s", ("runs", "per_s"), _rate, max, "runs"),
+    Column("a map, items/s", ("map", "per_s"), _rate, max, "map"),
+    Column("one long run, ms per step", ("chain", "per_s"), _ms_each, max, "chain"),
+)
+"""Of the systems that have flows, in a table of their own."""
+
+
 def write(document: Found) -> None:
     """The page and its plots."""
     PLOTS.mkdir(exist_ok=True)
-    for column in COLUMNS:
-        if column.plot:
-            _plot(column, document)
+    for columns in (COLUMNS, FLOW_COLUMNS):
+        compared = among(document, columns)
+        for column in columns:
+            if column.plot and compared["peers"]:
+                _plot(column, compared)
     PAGE.write_text(text(document))
+
+
+def among(document: Found, columns: Sequence[Column]) -> Found:
+    """The document without the systems of which nothing in these columns can be told. A system that could not
+    be installed stays: the page says so.
+    """
+    keys = {column.key[0] for column in columns}
+    peers = {
+        name: peer
+        for name, peer in document["peers"].items()
+        if keys & peer.keys() or keys & peer.get("errors", {}).keys() or "version" not in peer
+    }
+    return document | {"peers": peers}
 
 
 def text(document: Found) -> str:
@@ -92,7 +119,8 @@ def _parts(document: Found) -> dict[str, str]:
     around, options = document["environment"], document["options"]
     server = around["server"]
     return {
-        "table": "\n".join(table(document)),
+        "table": "\n".join(table(among(document, COLUMNS), COLUMNS)),
+        "flows": "\n".join(table(among(document, FLOW_COLUMNS), FLOW_COLUMNS)),
         "behind": "\n".join(behind(document)),
         "settings": "\n".join(_settings(document)),
         "date": around["date"],
@@ -104,11 +132,11 @@ def _parts(document: Found) -> dict[str, str]:
     }
 
 
-def table(document: Found) -> list[str]:
-    head = ["", *(column.title for column in COLUMNS)]
-    lines = [f"| {' | '.join(head)} |", f"|---{'|--:' * len(COLUMNS)}|"]
+def table(document: Found, columns: Sequence[Column]) -> list[str]:
+    head = ["", *(column.title for column in columns)]
+    lines = [f"| {' | '.join(head)} |", f"|---{'|--:' * len(columns)}|"]
     for peer in document["peers"].values():
-        cells = [peer["title"], *(_cell(column, peer, document) for column in COLUMNS)]
+        cells = [peer["title"], *(_cell(column, peer, document) for column in columns)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -121,22 +149,30 @@ def _cell(column: Column, peer: Found, document: Found) -> str:
 
 
 def behind(document: Found) -> list[str]:
-    """A line for each column in which another system is ahead of Postmill."""
-    ours, *others = document["peers"].values()
-    lines = []
-    for column in COLUMNS:
-        value = column.of(ours)
-        ahead = [
-            f"{peer['title']} ({column.write(theirs)})"
-            for peer in others
-            if value is not None
-            and (theirs := column.of(peer)) is not None
-            and column.best(theirs, value) != value
-            and column.write(theirs) != column.write(value)
-        ]
-        if ahead and value is not None:
-            lines.append(f"- {column.title}: {column.write(value)}; ahead: {', '.join(ahead)}.")
+    """A line for each column in which another system is ahead of Postmill, in either form of its flows."""
+    ours = [peer for peer in document["peers"].values() if _is_ours(peer["title"])]
+    others = [peer for peer in document["peers"].values() if not _is_ours(peer["title"])]
+    lines = [
+        f"- {mine['title']}, {column.title}: {column.write(value)}; ahead: {', '.join(ahead)}."
+        for mine in ours
+        for column in (*COLUMNS, *FLOW_COLUMNS)
+        if (value := column.of(mine)) is not None and (ahead := _ahead(column, value, others))
+    ]
     return lines or ["Nowhere in this run."]
+
+
+def _ahead(column: Column, value: float, others: Sequence[Found]) -> list[str]:
+    return [
+        f"{peer['title']} ({column.write(theirs)})"
+        for peer in others
+        if (theirs := column.of(peer)) is not None
+        and column.best(theirs, value) != value
+        and column.write(theirs) != column.write(value)
+    ]
+
+
+def _is_ours(title: str) -> bool:
+    return title.startswith("Postmill")
 
 
 def _settings(document: Found) -> list[str]:
@@ -157,7 +193,7 @@ def _plot(column: Column, document: Found) -> None:
     bars = [(peer["title"], *_bar(column, peer, document)) for peer in reversed(document["peers"].values())]
     names, lengths, labels = zip(*bars, strict=True)
     figure, axes = pyplot.subplots(figsize=(7, 0.32 * len(bars) + 0.7))
-    drawn = axes.barh(names, lengths, color=[OURS if name == "Postmill" else THEIRS for name in names])
+    drawn = axes.barh(names, lengths, color=[OURS if _is_ours(name) else THEIRS for name in names])
     axes.bar_label(drawn, labels, padding=3, fontsize=8)
     axes.set_title(column.title, fontsize=10, loc="left")
     axes.tick_params(labelsize=8)

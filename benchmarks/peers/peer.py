@@ -16,8 +16,14 @@ class Peer:
     name: str
     title: str
     driver: str
-    messages: int
     unfinished: str
+    messages: int | None = None
+    """Messages of a round; without it nothing is measured but runs of flows."""
+    runs: int = 0
+    """Short runs of a round, if it has flows."""
+    steps_of_a_run: int = 0
+    brings_pgmq: bool = False
+    """Whether Postmill installs itself first, for a system that needs pgmq's functions."""
     limited_messages: int | None = None
     """Messages of a round with limits, where that is much slower than one without."""
     requirements: str | None = None

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
     Found = dict[str, Any]
 
-MEASUREMENTS = ("throughput", "unique", "priority", "limited", "latency", "pinned", "crash")
-"""``throughput`` is enqueue and drain; ``pinned`` needs it in the same run. ``unique``, ``priority`` and
-``limited`` are of those systems that have them.
-"""
+FEATURES = ("unique", "priority", "limited", "runs", "map", "chain")
+"""Measured of those systems that say that they have them. The last three are flows."""
+MEASUREMENTS = ("throughput", *FEATURES, "latency", "pinned", "crash")
+"""``throughput`` is enqueue and drain; ``pinned`` needs it in the same run."""
 
 
 class Run:
@@ -61,24 +61,19 @@ class Run:
 
     def throughput(self) -> None:
         """Messages a second, sent in bulk and worked off."""
-        self._in_rounds("throughput", {name: bench.throughput for name, bench in self._benches.items()})
+        self._in_rounds("throughput", {name: bench.throughput for name, bench in self._of_messages()})
 
-    def unique(self) -> None:
-        """Messages a second that are sent in bulk, each with a key of its own."""
-        self._in_rounds("unique", {name: bench.unique for name, bench in self._having("unique")})
+    def feature(self, feature: str) -> None:
+        """What is a second of work of this kind, of those that have it."""
+        having = {name: bench for name, bench in self._benches.items() if self._has(name, feature)}
+        self._in_rounds(feature, {name: getattr(bench, feature) for name, bench in having.items()})
 
-    def priority(self) -> None:
-        """Messages a second that are worked off, of ten priorities."""
-        self._in_rounds("priority", {name: bench.priority for name, bench in self._having("priority")})
+    def _has(self, name: str, feature: str) -> bool:
+        return feature in self.found[name]["features"]
 
-    def limited(self) -> None:
-        """Messages a second that are worked off, one of each of many groups at a time."""
-        self._in_rounds("limited", {name: bench.limited for name, bench in self._having("limited")})
-
-    def _having(self, feature: str) -> Iterator[tuple[str, Bench]]:
-        for name, bench in self._benches.items():
-            if feature in self.found[name]["features"]:
-                yield name, bench
+    def _of_messages(self) -> Iterator[tuple[str, Bench]]:
+        """Those that are compared in more than flows."""
+        return ((name, bench) for name, bench in self._benches.items() if bench.peer.messages)
 
     def _in_rounds(self, what: str, measures: Mapping[str, Callable[[], Found]]) -> None:
         """Medians of several rounds, each with all peers, so that the machine's noise falls on all."""
@@ -94,7 +89,7 @@ class Run:
 
     def latency(self) -> None:
         """One peer after the other."""
-        for name, bench in self._benches.items():
+        for name, bench in self._of_messages():
             self._keep(name, "latency", bench.latency)
 
     def pinned(self) -> None:
@@ -106,7 +101,7 @@ class Run:
     def crash(self) -> None:
         """All peers at once, as most of it is waiting."""
         with ThreadPoolExecutor(max(1, len(self._benches))) as pool:
-            for name, bench in self._benches.items():
+            for name, bench in self._of_messages():
                 pool.submit(self._keep, name, "crash", bench.crash)
 
     def _keep(self, name: str, what: str, measure: Callable[[], Found]) -> None:
@@ -141,7 +136,10 @@ def run(
         this = Run(server, options)
         this.install(peers, cache, pythons)
         for what in only:
-            getattr(this, what)()
+            if what in FEATURES:
+                this.feature(what)
+            else:
+                getattr(this, what)()
     return {"environment": around, "options": asdict(options), "peers": this.found}
 
 

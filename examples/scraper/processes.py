@@ -27,11 +27,13 @@ def site(pages: int) -> Iterator[str]:
 
 
 @contextmanager
-def worker(log: Path, name: str = "examples.scraper.worker:fetch") -> Iterator[subprocess.Popen[bytes]]:
-    """``postmill worker run`` in its own process, as a user would start it; it writes to ``log``."""
+def worker(log: Path, *names: str) -> Iterator[subprocess.Popen[bytes]]:
+    """``postmill worker run`` in its own process, as a user would start it; it writes to ``log``. Without
+    names it runs this demo's worker.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "postmill.cli.main", "worker", "run", "--embedded"]
-    command.append(name)
+    command += names or ["examples.scraper.worker:fetch"]
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
         try:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from postmill.client import AsyncClient, Client
     from postmill.client.options import Then
+    from postmill.flows import Ctx, Flow, Partial, Run, Signal, each, not_, step, workflow
     from postmill.handlers import Context, EdgeWorker, Worker, worker
     from postmill.handlers.supaworker import Supaworker, SupaworkerJob
     from postmill.isolate.lifetime import after_fork, on_beforeunload, on_unload, wait_until
@@ -25,23 +26,32 @@ _HOMES = {
     "Client": "postmill.client",
     "Completed": "postmill.model.queue.outcome",
     "Context": "postmill.handlers",
+    "Ctx": "postmill.flows",
     "Dead": "postmill.model.queue.retry",
     "EdgeWorker": "postmill.handlers",
+    "Flow": "postmill.flows",
     "Message": "postmill.model.queue.message",
+    "Partial": "postmill.flows",
     "PostmillError": "postmill.model.errors",
     "Retry": "postmill.model.queue.outcome",
     "RetryPolicy": "postmill.model.queue.retry",
+    "Run": "postmill.flows",
     "Sent": "postmill.model.queue.sent",
+    "Signal": "postmill.flows",
     "Snooze": "postmill.model.queue.outcome",
     "Supaworker": "postmill.handlers.supaworker",
     "SupaworkerJob": "postmill.handlers.supaworker",
     "Then": "postmill.client.options",
     "Worker": "postmill.handlers",
     "after_fork": "postmill.isolate.lifetime",
+    "each": "postmill.flows",
+    "not_": "postmill.flows",
     "on_beforeunload": "postmill.isolate.lifetime",
     "on_unload": "postmill.isolate.lifetime",
+    "step": "postmill.flows",
     "wait_until": "postmill.isolate.lifetime",
     "worker": "postmill.handlers",
+    "workflow": "postmill.flows",
 }
 
 __all__ = [
@@ -49,23 +59,32 @@ __all__ = [
     "Client",
     "Completed",
     "Context",
+    "Ctx",
     "Dead",
     "EdgeWorker",
+    "Flow",
     "Message",
+    "Partial",
     "PostmillError",
     "Retry",
     "RetryPolicy",
+    "Run",
     "Sent",
+    "Signal",
     "Snooze",
     "Supaworker",
     "SupaworkerJob",
     "Then",
     "Worker",
     "after_fork",
+    "each",
+    "not_",
     "on_beforeunload",
     "on_unload",
+    "step",
     "wait_until",
     "worker",
+    "workflow",
 ]
 
 

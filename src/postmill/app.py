@@ -1,6 +1,4 @@
-"""The composition root: from settings to running workers and served functions. It wires; it decides nothing
-that a part below could decide.
-"""
+"""The composition root: from settings to running workers and served functions. It wires, no more."""
 
 from __future__ import annotations
 
@@ -79,23 +77,24 @@ def run_workers(
     on_database: Callable[[Settings, Address], None] | None = None,
     probe: tuple[str, int] | None = None,
 ) -> None:
-    """Run the workers named ``module:name`` in this process until it is told to stop.
+    """Run the workers and flows named ``module:name`` in this process until it is told to stop.
 
     The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
-    project's own Postgres when no address is given. ``on_drain`` is told how many messages still run:
-    at each request to stop, and every second until none does. ``on_database`` is told where they run before
-    they do. ``probe`` is the host and port of the HTTP probe. Raises ``InvalidHandler`` for a bad target, and
-    what :func:`connection` raises.
+    project's own Postgres when no address is given. ``on_drain`` is told how many messages still run, at a
+    request to stop and every second; ``on_database`` where they run before they do. ``probe``: where HTTP
+    requests are answered. Raises ``InvalidHandler``, and what :func:`connection` raises.
     """
-    from postmill.handlers import load  # noqa: PLC0415 - settings alone need no engine
+    from postmill.flows.running.graph_handler import of_all_queues  # noqa: PLC0415 - settings need no engine
+    from postmill.flows.running.keeper import keepers  # noqa: PLC0415
+    from postmill.handlers import load  # noqa: PLC0415
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
     from postmill.scheduler.process import SERVICES  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
-    workers = [load(target) for target in targets]
+    workers = of_all_queues([load(target) for target in targets])
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    services = SERVICES if settings.fires_schedules else ()
-    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=services)
+    beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
+    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=beside)
 
 
 def run_schedules(
@@ -291,18 +290,18 @@ def _serving_process(
     readiness: Readiness,
 ) -> ServingProcess:
     from postmill.gateway.application import Gateway  # noqa: PLC0415
+    from postmill.gateway.flows import Flows  # noqa: PLC0415
     from postmill.gateway.serving_process import ServingProcess  # noqa: PLC0415
     from postmill.gateway.trust import Trust  # noqa: PLC0415
 
-    runtime = settings.runtime
+    runtime, most = settings.runtime, _most_bytes(settings)
     host = _host(settings, where, how, url, keys)
     trust = Trust(keys, runtime.jwks, settings.project_dir)
+    flows = None if where is None else Flows(where.url, trust)
     readiness.checks += [lambda: host.trouble, lambda: trust.trouble]
     process = ServingProcess(
         host,
-        Gateway(
-            host, trust, max_body_bytes=_most_bytes(settings), readiness=readiness, identity=how.identity
-        ),
+        Gateway(host, trust, flows, max_body_bytes=most, readiness=readiness, identity=how.identity),
         server,
         trust,
         readiness,

@@ -79,6 +79,17 @@ async def test_celerys_chord_is_a_message_that_waits_for_others(shown: Shown, da
         assert await client.result("albums", album) == ["100.webp", "400.webp", "1600.webp"]
 
 
+async def test_celerys_canvas_is_a_flow(
+    shown: Shown, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POSTMILL_DB_URL", database_url)
+    page = shown("celery", "pictures")
+    await drain(page.photos, database=database_url)  # a worker that starts says what it has
+    run = await page.photos.start(page.Folder(["a.jpg", "b.txt", "c.jpg"]))
+    await drain(page.photos, database=database_url)
+    assert await run.output(page.bind) == "an album of a-small.webp, c-small.webp"
+
+
 async def test_procrastinates_locks_are_a_group_and_a_unique_key(
     shown: Shown, database_url: str, db: Db
 ) -> None:

@@ -29,6 +29,7 @@ SHOWN_ON = {
     "life.svg": "life-of-a-message.md",
     "waiting.svg": "how-messages-wait.md",
     "locks.svg": "how-messages-wait.md",
+    "flows.svg": "flows.md",
 }
 SVG = "{http://www.w3.org/2000/svg}"
 WIDTHS = {"bold": 0.66, "mono": 0.61, "plain": 0.53}

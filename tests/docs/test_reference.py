@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 import click
+import msgspec
 import pytest
 
 import postmill
@@ -22,10 +23,14 @@ from postmill.cli.main import root
 from postmill.cli.options import GLOBAL_OPTIONS
 from postmill.db.tools import checks
 from postmill.db.tools.facades import FACADES
-from postmill.engine.settle.statements import details
+from postmill.engine.settle.settlement import Settlings
+from postmill.engine.settle.statements import OWN, details
 from postmill.engine.worker_probe import WorkerProbe
+from postmill.flows.running.run_settlings import RUNS, AwaitedStep, RunEnded, RunParked
+from postmill.flows.running.settlings import STEPS, StepDropped, StepHeld
 from postmill.gateway import platform_errors
 from postmill.gateway.application import OF_THE_FUNCTION, Gateway
+from postmill.gateway.flows import Flows
 from postmill.gateway.platform_errors import METHODS, PlatformError
 from postmill.model import errors
 from postmill.model.config.settings import ENVIRONMENT, LOG_FORMATS, LOG_LEVELS, TOML_KEYS
@@ -220,13 +225,46 @@ def test_how_a_message_ends_is_said_as_the_reference_has_it() -> None:
     failed = Failed("error", "ValueError", "no", "Traceback", retry_after_s=3.0)
     assert said_of(failed) == own_fields(Event.MESSAGE_RETRYING)
     assert said_of(replace(failed, retry_after_s=None)) == own_fields(Event.MESSAGE_DEAD)
+    assert said_of(replace(failed, retry_after_s=None)) == own_fields(Event.STEP_FAILED)
+
+
+def test_how_a_task_of_a_flow_ends_is_said_as_the_reference_has_it() -> None:
+    for outcome, event in (
+        (StepDropped("over"), Event.STEP_DROPPED),
+        (StepHeld("paused"), Event.STEP_HELD),
+    ):
+        settling = Settlings(OWN, STEPS).find(outcome)
+        assert settling.event is event
+        assert settling.details is not None
+        assert set(settling.details(A_MESSAGE, outcome)) == own_fields(event)
     assert said_of(Snooze(3)) == own_fields(Event.MESSAGE_SNOOZED)
+
+
+def test_how_a_run_of_a_workflow_ends_is_said_as_the_reference_has_it() -> None:
+    for outcome, event in (
+        (RunEnded("failed", reason="no"), Event.RUN_FAILED),
+        (RunParked((AwaitedStep("sleep"),)), Event.RUN_PARKED),
+        (StepHeld("version"), Event.STEP_HELD),
+    ):
+        settling = Settlings(OWN, RUNS).find(outcome)
+        assert settling.event is event
+        assert settling.details is not None
+        assert set(settling.details(replace_raw(A_MESSAGE, '{"run": 7, "wake": 0}'), outcome)) == own_fields(
+            event
+        )
+
+
+A_MESSAGE = Message("q", 1, 1, 0, 0, "1", None, 0, 0, Claim(1, datetime.now(UTC), 0.0))
+
+
+def replace_raw(message: Message, raw: str) -> Message:
+    """The same message with another payload."""
+    return msgspec.structs.replace(message, raw=raw)
 
 
 def said_of(outcome: Outcome) -> set[str]:
     """The fields of the event that follows an outcome."""
-    claim = Claim(1, datetime.now(UTC), 0.0)
-    return set(details(Message("q", 1, 1, 0, 0, "1", None, 0, 0, claim), outcome)) - COMMON
+    return set(details(A_MESSAGE, outcome)) - COMMON
 
 
 def own_fields(event: Event) -> set[str]:
@@ -244,6 +282,7 @@ def fields_said() -> tuple[dict[Event, set[str]], set[Event]]:
     """
     said: dict[Event, set[str]] = {event: set() for event in Event}
     open_ended = {Event.MESSAGE_RETRYING, Event.MESSAGE_DEAD, Event.MESSAGE_SNOOZED, Event.FUNCTION_LOG}
+    open_ended |= {Event.STEP_FAILED, Event.STEP_DROPPED, Event.STEP_HELD, Event.RUN_FAILED, Event.RUN_PARKED}
     for path in Path(postmill.__file__).parent.rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(call, ast.Call) or not call.args:
@@ -280,7 +319,8 @@ CONTROL_ROUTE = re.compile(r"^\| `(GET|POST) (/[^`?]*)(?:\?[^`]*)?` \| (.*) \|$"
 
 def test_the_routes_of_the_host_are_those_of_the_reference() -> None:
     """Each row of the page is answered by the route of its path, with the credentials that the row says."""
-    gateway = Gateway(StandInHost(), TRUST, max_body_bytes=1)
+    flows = Flows("postgresql:///x", TRUST)
+    gateway = Gateway(StandInHost(), TRUST, max_body_bytes=1, flows=flows)
     of_functions = [each for each in gateway.routes if each.credentials == OF_THE_FUNCTION]
     others = [each for each in gateway.routes if each not in of_functions and not each.path.endswith("*")]
     rows = CONTROL_ROUTE.findall(page("functions.md"))

@@ -30,6 +30,9 @@ class Stands:
     def stop_accepting(self) -> None:
         """There is no port."""
 
+    async def close(self) -> None:
+        """There is no connection."""
+
 
 class Hangs(Stands):
     """Never gets to its start."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from postmill.engine.engine import MakeService
+    from postmill.engine.handler import Handler
     from postmill.engine.worker import QueueWorker
-    from postmill.handlers import Worker
 
 GIVE_UP_S = 30.0
 """Ends a test that would hang; no test measures anything by it."""
@@ -149,7 +149,7 @@ class Running:
 @asynccontextmanager
 async def running(
     url: str,
-    *workers: Worker,
+    *workers: Handler,
     begin: bool = True,
     address: Address | None = None,
     services: Sequence[MakeService] = (),

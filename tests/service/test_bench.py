@@ -57,6 +57,7 @@ def run(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def left_behind(db: Db) -> list[str]:
     rows = db.execute(
         "select queue_name from pgmq.meta union select queue_name from postmill.queues"
+        " union select flow from postmill.flow_versions"
         " union select relname from pg_class where relname like '%postmill_bench%'"
     ).fetchall()
     return [row["queue_name"] for row in rows]
@@ -121,6 +122,16 @@ SERVERS = [
         for name in ("p50_ms", "requests_per_s")
     ),
 ]
+FLOWS = [
+    "chain2_ratio",
+    "map10k_s",
+    "map10k_windowed_s",
+    "chain1000_ms_per_step",
+    "durable_steps_per_s",
+    "durable_single_ms_per_step",
+    "replay1000_ms",
+    "wal_bytes_per_step",
+]
 CLAIM_TIMES = [f"claim_ms_{part}" for part in range(1, 13)]
 WAYS = [
     f"{way}_{name}"
@@ -148,6 +159,11 @@ WAYS = [
         (["cost", "--messages", "700"], "bytes of WAL/message", WAYS),
         (["settle", "--messages", "700", "--rounds", "1"], "us/message", SETTLED),
         (["dependencies", "--pairs", "300", "--rounds", "1"], "messages/s", []),
+        (
+            ["flows", "--runs", "50", "--items", "50", "--steps", "10", "--durable-runs", "5"],
+            "steps/s",
+            FLOWS,
+        ),
         (
             ["groups", "--messages", "400", "--rounds", "1"],
             "messages/s",

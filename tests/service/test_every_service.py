@@ -43,6 +43,7 @@ from postmill.engine.maintain.sweeper import Sweeper
 from postmill.engine.run.loop_watch import LoopWatch
 from postmill.engine.settle.settler import Settler
 from postmill.engine.worker import QueueWorker, find_shape
+from postmill.flows.running.keeper import Keeper
 from postmill.gateway.trust import KeyRefresher
 from postmill.handlers.supaworker.bridge import Bridge
 from postmill.host.reload import Reload
@@ -143,6 +144,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     Pruner: lambda world: Pruner(world.shared, world.events),
     Sweeper: lambda world: Sweeper(world.shared, world.events),
     GateSweeper: lambda world: GateSweeper(world.shared, world.maintained, world.events),
+    Keeper: lambda world: Keeper((), world.shared, world.events, world.outage),
     Scheduler: lambda world: Scheduler(world.shared, world.events, world.outage),
     SqlRuns: lambda world: SqlRuns(world.shared, world.events, world.outage),
     Answers: lambda world: Answers(world.shared, world.events, world.outage),

@@ -59,13 +59,31 @@ def test_job_features_are_measured_of_those_that_have_them(shared_server: Server
     assert not {"unique", "priority", "limited"} & set(theirs)
 
 
+def test_flows_are_measured_of_those_that_have_them(shared_server: Server) -> None:
+    """Plain pgmq has none: none are asked of it. What is compared in flows alone is asked of nothing else."""
+    sizes = ["--messages", "20", "--flow-steps", "30", "--rounds", "1"]
+    only = ["--peers", "pgmq,postmill_graph,postmill_durable", "--only", "throughput,runs,map,chain"]
+    done = run("--url", shared_server.url, *only, *sizes)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    plain, *ours = document["peers"].values()
+    for peer in ours:
+        assert "errors" not in peer
+        assert all(peer[kind]["per_s"] > 0 for kind in ("runs", "map", "chain"))
+        assert "drain" not in peer
+    assert not {"runs", "map", "chain"} & set(plain)
+    flows = "\n".join(page.table(page.among(document, page.FLOW_COLUMNS), page.FLOW_COLUMNS))
+    assert "Postmill, graph" in flows
+    assert "pgmq" not in flows
+
+
 def test_what_was_not_measured_is_said() -> None:
     given_up = {"title": "Slow", "errors": {"install": "no such package"}, "crash": {"s": None}}
     document = {
         "peers": {"postmill": {"title": "Postmill", "crash": {"s": 10.0}}, "slow": given_up},
         "options": {"give_up_s": 90.0},
     }
-    ours, theirs = page.table(document)[2:]
+    ours, theirs = page.table(document, page.COLUMNS)[2:]
     assert (ours.split(" | ")[-1], theirs.split(" | ")[-1]) == ("10 |", "> 90 |")
     assert theirs.count(" - ") == len(page.COLUMNS) - 1
     assert page.behind(document) == ["Nowhere in this run."]

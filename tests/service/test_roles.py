@@ -14,8 +14,15 @@ from postmill import Client, Context, Dead, Retry, worker
 from postmill.cli.main import root
 from postmill.db.tools import roles
 from postmill.engine.engine import Engine
+from postmill.flows import Ctx, Signal, workflow
+from postmill.flows.flow import Flow
+from postmill.flows.running.handlers import handlers_of
+from postmill.flows.running.keeper import keepers
+from postmill.handlers.context import Transaction  # noqa: TC001 - a step's annotations are read
 from postmill.model.config.address import Address
+from postmill.model.errors import NotFound, PostmillError, RunFailed
 from postmill.model.events import Event
+from postmill.model.flow.partial import Partial  # noqa: TC001 - a step's annotations are read
 from postmill.scheduler.scheduler import Scheduler
 from postmill.scheduler.sql_runs import SqlRuns
 from postmill.testing import drain
@@ -339,3 +346,91 @@ def test_doctor_names_the_role_that_a_login_lacks(logins: Logins, db: Database) 
     answer = CliRunner().invoke(root, ["doctor", "--json", "--db-url", url])
     (own,) = (row for row in json.loads(answer.stdout) if row["check"] == "privileges")
     assert f'grant postmill_worker to "{login}"' in own["fix"]
+
+
+errand = Flow("errand", input=int, retry=Retry.none)
+
+
+@errand.step
+async def fetch(n: int = errand.input) -> list[int]:
+    return list(range(n))
+
+
+@errand.map(on_dead="collect", max_concurrent=1)
+async def carry(n: int = fetch.each) -> int:
+    if n == 1:
+        raise Dead("too heavy")
+    return n
+
+
+@errand.step
+async def told(found: Partial[int] = carry.partial) -> int:
+    return len(found.results) + 10 * len(found.errors)
+
+
+agreed: Signal[str] = Signal("agreed", str)
+
+
+async def refuse() -> None:
+    raise Dead("it can't be done")
+
+
+async def noted(tx: Transaction) -> int:
+    return int(await tx.fetchval("select 1"))
+
+
+@workflow(queue="durable")
+async def inner(ctx: Ctx) -> str:
+    await ctx.sleep(0.001)
+    return "inner"
+
+
+@workflow(queue="durable")
+async def outer(ctx: Ctx) -> str:
+    ctx.emit("begun", 1)
+    ctx.on_failure(refuse)
+    await ctx.transaction(noted)
+    first = await ctx.wait(agreed)
+    second = await ctx.run(inner)
+    if first == "fail":
+        await ctx.step(refuse)
+    return f"{first} {second}"
+
+
+async def test_a_worker_runs_workflows_and_a_producer_signals_them(logins: Logins) -> None:
+    handlers = handlers_of([outer, inner])
+    engine = Engine(handlers, Address(logins.url("worker")), keepers(handlers))
+    await engine.start()
+    try:
+        for word in ("well", "fail"):
+            run = await outer.options(connection=logins.url("producer")).start()
+            assert await run.signal(agreed, word)
+            if word == "well":
+                assert await run.result(timeout=30) == "well inner"
+                continue
+            with pytest.raises(RunFailed) as failed:
+                await run.result(timeout=30)
+            assert failed.value.culprit == "refuse"
+        assert engine.not_ready is None
+    finally:
+        await engine.stop()
+
+
+async def test_a_worker_runs_flows_and_a_producer_starts_them(logins: Logins) -> None:
+    """The flow's queue is made by its registration: a worker can make none. A producer may not register."""
+    handlers = [errand.handler()]
+    with pytest.raises(NotFound, match="errand"):
+        await errand.options(connection=logins.url("producer")).start(3)
+    engine = Engine(handlers, Address(logins.url("worker")), keepers(handlers))
+    await engine.start()
+    try:
+        run = await errand.options(connection=logins.url("producer")).start(3)
+        assert await run.result(timeout=30) == {"told": 12}
+        assert await run.output(fetch) == [0, 1, 2]
+        with pytest.raises(PostmillError, match="Permission denied"):
+            await run.cancel()
+        assert engine.not_ready is None
+    finally:
+        await engine.stop()
+    with Client(logins.url("operator")) as client:
+        assert client.runs.cancel(run.run_id) is False

@@ -46,6 +46,19 @@ def connect(database_url: str) -> Iterator[Callable[[], psycopg.Connection[DictR
         each.close()
 
 
+LEAVES_ROLES = b"""
+do $$
+declare
+    joined regrole;
+begin
+    for joined in select roleid from pg_auth_members where member = 'stranger'::regrole loop
+        execute format('revoke %s from stranger', joined);
+    end loop;
+end $$
+"""
+"""The role is the whole server's: what one test has made it a member of, the next one would have too."""
+
+
 @pytest.fixture
 def stranger(
     db: psycopg.Connection[DictRow], connect: Callable[[], psycopg.Connection[DictRow]]
@@ -59,3 +72,4 @@ def stranger(
         yield session
         session.close()
         keeper.execute(b"drop owned by stranger")
+        keeper.execute(LEAVES_ROLES)

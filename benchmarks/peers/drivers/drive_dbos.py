@@ -1,4 +1,4 @@
-"""DBOS: a queue of workflows without steps."""
+"""DBOS: a queue of workflows, without steps when they stand for messages."""
 
 import asyncio
 import logging
@@ -18,7 +18,7 @@ def launch(url, **options):
     DBOS(config={"name": "peers", "system_database_url": url, "run_admin_server": False, **options})
 
 
-async def install(url):
+async def install(url, _feature=None, _steps=None):
     launch(url)
     await asyncio.to_thread(DBOS.launch)
     await asyncio.to_thread(DBOS.destroy)
@@ -33,7 +33,7 @@ class Sender:
 
     async def many(self, payloads):
         for item in payloads:
-            self._client.enqueue_in_transaction(self._connection, OPTIONS, item)
+            self._client.enqueue_in_transaction(self._connection, OPTIONS, self.steps or item)
         self._connection.commit()
 
     async def one(self, payload):
@@ -50,18 +50,43 @@ async def sender(url):
         yield Sender(client, connection)
 
 
+def limit(task):
+    """Runs of flows are done 100 at a time, as by all systems."""
+    return {"worker_concurrency": task["concurrency"]} if task.get("feature") else {}
+
+
+def define(feature, handle):
+    """The workflow: of a message its handler is all of it; in flows each step is a checkpoint."""
+
+    @DBOS.step()
+    async def step(number):
+        await handle(number)
+        return number
+
+    async def message(payload):
+        await handle(payload["n"])
+
+    async def one_by_one(steps):
+        for number in range(steps):
+            await step(number)
+
+    async def together(steps):
+        await asyncio.gather(*(step(number) for number in range(steps)))
+
+    functions = {None: message, "map": together}
+    DBOS.workflow(name="work")(functions.get(feature, one_by_one))
+
+
 async def work(task, handle):
     options = {"sys_db_pool_size": 20} if task["tuned"] else {}
     launch(task["url"], **options)
 
-    @DBOS.workflow(name="work")
-    async def handler(payload):
-        await handle(payload["n"])
+    define(task.get("feature"), handle)
 
     def start():
         DBOS.launch()
         if task["tuned"]:
-            DBOS.register_queue("peers", polling_interval_sec=0.01)
+            DBOS.register_queue("peers", polling_interval_sec=0.01, **limit(task))
         else:
             DBOS.register_queue("peers", worker_concurrency=task["concurrency"])
 
@@ -69,4 +94,4 @@ async def work(task, handle):
     await asyncio.Event().wait()
 
 
-drive("dbos", SETTINGS, install, sender, work)
+drive("dbos", SETTINGS, install, sender, work, ("runs", "map", "chain"))

@@ -80,14 +80,14 @@ export async function drive(name, settings, { install, sender, work, features = 
   lines.once("close", () => process.exit(1)); // the runner has ended
   const task = JSON.parse(await new Promise((resolve) => lines.once("line", resolve)));
   if (task.role === "install") {
-    await install(task.url, task.feature);
+    await install(task.url, task.feature, task.steps);
     const about = readFileSync(join("node_modules", name, "package.json"), "utf8");
     tell({ version: JSON.parse(about).version, settings, features });
   } else if (task.role === "work") {
     await work(task, handlers[task.handler](task.goal));
     await FOREVER;
   } else {
-    await { enqueue, send, produce }[task.role](await sender(task.url, task.feature), task);
+    await { enqueue, send, produce }[task.role](await sender(task.url, task.feature, task.steps), task);
   }
   process.exit(0);
 }

@@ -27,6 +27,14 @@ A ``feature`` is one of these, where the system has it in its public interface:
     messages have ten priorities by turns
 ``limited``
     messages belong to 100 groups by turns, and one of each group runs at a time
+``runs``
+    a message starts a run of a flow of ``steps`` steps, each of which needs the one before it
+``map``
+    a message starts a run of a flow with one step, which maps over a list of ``steps`` items
+``chain``
+    as ``runs``: one long run
+
+In the last three, flows, the handler is every step, and the items of a map are handled as steps.
 """
 
 from __future__ import annotations
@@ -76,8 +84,8 @@ def drive(package, settings, install, sender, work, features=()):
     ``sender(url)`` is an asynchronous context manager of a sender with a ``batch`` size, ``many(payloads)``
     and ``one(payload)``, which returns the time just before its commit. ``work(task, handle)`` awaits
     ``handle(number)`` for each message. ``settings`` says in words what is not default. ``features`` are
-    those that the system has: with one of them ``install`` gets its name, and the sender has it as
-    ``feature``.
+    those that the system has: with one of them ``install`` gets its name and the ``steps`` of a flow, and the
+    sender has both as ``feature`` and ``steps``.
     """
     task = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_runner, daemon=True).start()
@@ -85,13 +93,13 @@ def drive(package, settings, install, sender, work, features=()):
 
     async def do():
         if task["role"] == "install":
-            await install(task["url"], *([task["feature"]] if task.get("feature") else []))
+            await install(task["url"], *(task[key] for key in ("feature", "steps") if task.get(key)))
             tell(version=version(package), settings=settings, features=list(features))
         elif task["role"] == "work":
             await work(task, _handler(task))
         else:
             async with sender(task["url"]) as sending:
-                sending.feature = task.get("feature")
+                sending.feature, sending.steps = task.get("feature"), task.get("steps")
                 await roles[task["role"]](sending, task)
 
     _run(do())

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from postmill.calls.outbound import Outbound
+    from postmill.client.sending import Statement
     from postmill.engine.run.attempt import Attempt
-    from postmill.engine.settle.settlement import Settling
+    from postmill.engine.settle.settlement import Entry
     from postmill.model.calls.call_queue import CallQueue
     from postmill.model.queue.message import Message
 
@@ -36,7 +37,8 @@ class CallHandler:
     one.
     """
 
-    settlings: Mapping[type, Settling] = MappingProxyType({})
+    declarations: Sequence[Statement] = ()
+    settlings: Mapping[type, Entry] = MappingProxyType({})
 
     def __init__(self, queue: CallQueue, outbound: Outbound) -> None:
         self.queue = queue

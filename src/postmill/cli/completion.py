@@ -59,6 +59,14 @@ def _schedules(session: Session, _: click.Context) -> Iterable[str]:
     return (row["name"] for row in _rows(session, "complete_schedules"))
 
 
+def _flows(session: Session, _: click.Context) -> Iterable[str]:
+    return (row["flow"] for row in _rows(session, "complete_flows"))
+
+
+def _runs(session: Session, _: click.Context) -> Iterable[str]:
+    return (str(row["run_id"]) for row in _rows(session, "complete_runs"))
+
+
 def _functions(session: Session, _: click.Context) -> Iterable[str]:
     from postmill.host.discovery import survey
 
@@ -113,4 +121,5 @@ def _break_off(_number: int, _frame: object) -> NoReturn:
 
 queues, worker_ids, letters = _offering(_queues), _offering(_worker_ids), _offering(_letters)
 schedules = _offering(_schedules)
+flows, runs = _offering(_flows), _offering(_runs)
 functions, targets = _offering(_functions), _offering(_targets)

@@ -1,7 +1,7 @@
-"""Finds the workers that a folder's files define, by reading them: nothing is imported, nothing runs.
+"""Finds the workers and flows that a folder's files define, by reading them: it imports and runs nothing.
 
 A worker is a module-level function decorated with ``worker`` (or ``postmill.worker``), or a module-level name
-bound to a call of it.
+bound to a call of it. A flow is the same with ``workflow``, or a module-level name bound to ``Flow(...)``.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "tests", "venv"})
+MADE_BY = frozenset({"worker", "workflow", "Flow"})
+"""What makes something that ``postmill worker run`` runs."""
 MOST_FILES = 2000
 """The most Python files that are read in search of workers. A project has hundreds; a folder with more than
 2,000 is a wrong folder, such as a home folder, and reading it would take many seconds.
@@ -75,7 +77,7 @@ def _is_apart(folder: Path) -> bool:
 def _workers(path: Path, problems: Problems) -> Iterator[Target]:
     try:
         source = path.read_bytes()
-        tree = ast.parse(source, path.name) if b"postmill" in source and b"worker" in source else None
+        tree = ast.parse(source, path.name) if _may_have_some(source) else None
     except FileNotFoundError:
         return  # removed meanwhile, or an editor's lock: a link that leads nowhere
     except (OSError, SyntaxError, ValueError) as error:
@@ -89,6 +91,10 @@ def _workers(path: Path, problems: Problems) -> Iterator[Target]:
         for node in tree.body:
             for name in _bound(node):
                 yield Target(f"{module}:{name}", root, path, _queue_of(node))
+
+
+def _may_have_some(source: bytes) -> bool:
+    return b"postmill" in source and any(name.encode() in source for name in MADE_BY)
 
 
 def _imports_postmill(tree: ast.Module) -> bool:
@@ -118,12 +124,24 @@ def _bound(node: ast.stmt) -> list[str]:
 
 
 def _queue_of(node: ast.stmt) -> str:
-    """The queue that a worker's options name; the default one when they name none."""
+    """The queue that the options name. When they name none: of a flow its name, else the default one."""
     for call in (each for each in ast.walk(node) if isinstance(each, ast.Call) and _is_worker(each)):
         for option in call.keywords:
             if option.arg in names_of("queue") and isinstance(option.value, ast.Constant):
                 return str(option.value.value)
-    return DEFAULT_QUEUE
+    return _flow_name(node) or DEFAULT_QUEUE
+
+
+def _flow_name(node: ast.stmt) -> str | None:
+    match node:
+        case ast.Assign(value=ast.Call(func=func, args=[ast.Constant(value=str(name)), *_])) if (
+            _made_by(func) == "Flow"
+        ):
+            return name
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
+            return node.name if any(_made_by(each) == "workflow" for each in node.decorator_list) else None
+        case _:
+            return None
 
 
 def _methods(tree: ast.Module) -> Iterator[str]:
@@ -135,15 +153,18 @@ def _methods(tree: ast.Module) -> Iterator[str]:
 
 
 def _is_worker(node: ast.expr) -> bool:
+    return _made_by(node) in MADE_BY
+
+
+def _made_by(node: ast.expr) -> str | None:
+    """The name of what is called, or decorates."""
     match node:
         case ast.Call():  # also worker(queue="q")(function)
-            return _is_worker(node.func)
-        case ast.Attribute(value=ast.Name(id="postmill"), attr="worker"):
-            return True
-        case ast.Name(id="worker"):
-            return True
+            return _made_by(node.func)
+        case ast.Attribute(value=ast.Name(id="postmill"), attr=name) | ast.Name(id=name):
+            return name
         case _:
-            return False
+            return None
 
 
 def _module_of(path: Path) -> tuple[str, Path]:

@@ -39,6 +39,8 @@ _BY_ERROR: tuple[tuple[type[errors.PostmillError], Exit], ...] = (
     (errors.TimedOut, Exit.TIMED_OUT),
     (errors.MessageDead, Exit.MESSAGE_DEAD),
     (errors.MessageCancelled, Exit.MESSAGE_CANCELLED),
+    (errors.RunFailed, Exit.MESSAGE_DEAD),
+    (errors.RunCancelled, Exit.MESSAGE_CANCELLED),
 )
 
 

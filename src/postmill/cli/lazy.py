@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 ELSEWHERE = {
     "stop": "Ctrl-C ends dev, serve and worker run; postmill functions stop NAME stops a function.",
     "start": "postmill dev starts everything; postmill db start only the database.",
-    "run": "postmill worker run MODULE:NAME runs workers; postmill dev finds and runs all.",
     "deploy": "There is nothing to deploy to: run postmill serve or postmill worker run on your machines.",
     "status": "postmill doctor says what is wrong, postmill top what goes on.",
     "up": "postmill dev starts everything.",

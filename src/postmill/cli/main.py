@@ -39,6 +39,8 @@ COMMANDS = {
     "queue": ("queue:queue", "List, create, pause, purge and drop queues."),
     "schedule": ("schedule:schedule", "Send messages again and again."),
     "calls": ("calls:calls", "Make HTTP requests that are asked for in SQL."),
+    "flow": ("flows:flow", "List, show, compare and draw flows."),
+    "run": ("runs:run", "Start, watch and steer runs of flows."),
     "message": ("message:message", "List, show, retry and cancel messages."),
     "dead": ("dead:dead", "List, show, replay and discard dead letters."),
     "import": ("imports:imports", "Bring over jobs and messages of another system."),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from postmill.client import awaited, scheduling, sending
 from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
+from postmill.client.runs import AsyncRuns
 from postmill.client.targets import async_executor
 from postmill.client.tracing import tracing
 from postmill.client.waiting_per_loop import WaitingPerLoop
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from postmill.client.awaited import Reference, Unset
     from postmill.client.options import ManyOptions, SendOptions
-    from postmill.client.scheduling import CallOptions, ScheduleOptions, TickOptions
+    from postmill.client.scheduling import CallOptions, FlowOptions, ScheduleOptions, TickOptions
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.sent import Sent
 
@@ -38,6 +39,8 @@ class AsyncClient:
 
     def __init__(self, target: object) -> None:
         self._executor = async_executor(target)
+        self.runs = AsyncRuns(self._executor)
+        """Runs of flows."""
         self._waiting = WaitingPerLoop(self._executor)
 
     async def send(self, queue: str | Addressee, payload: object, **options: Unpack[SendOptions]) -> Sent:
@@ -238,6 +241,26 @@ class AsyncClient:
         granted, and as :meth:`cancel`.
         """
         await self._executor.run(iter([scheduling.calling(name, when, **options)]))
+
+    async def schedule_flow(
+        self,
+        name: str,
+        flow: str,
+        when: str,
+        input: object = None,  # noqa: A002 - the word of flows
+        **options: Unpack[FlowOptions],
+    ) -> None:
+        """Start a run of ``flow`` with this input whenever ``when`` says. A schedule of that name is changed.
+
+        ``input``: None is the empty object. ``timezone``, ``catch_up`` and ``jitter`` as for
+        :meth:`schedule`. ``overlap``: what a tick does while the run of a tick before has not ended, ``skip``
+        or ``allow``.
+
+        Raises ``InvalidOption``, ``InvalidPayload``, ``NotFound`` for a flow that no program has told this
+        database of, and as :meth:`cancel`.
+        """
+        given = {} if input is None else input
+        await self._executor.run(iter([scheduling.starting(name, flow, given, when, **options)]))
 
     async def unschedule(self, name: str) -> None:
         """Remove a schedule and the list of its runs; what it has sent stays. Raises ``NotFound``,

@@ -120,7 +120,7 @@ def is_one_look(msg_id: int | None, timeout: object) -> bool:
 
 
 def can_not_write(error: PostmillError) -> bool:
-    """Whether rows of waiters can't be written: by a role that only reads, or on a standby."""
+    """Whether the reason is that nothing can be written: by a role that may not, or on a standby."""
     cause = error.__cause__
     found = condition(state_of(cause)) if cause is not None else None
     return found in {Condition.FORBIDDEN, Condition.READ_ONLY}

@@ -82,12 +82,20 @@ class CallOptions(TickOptions, total=False):
     max_attempts: int
 
 
+class FlowOptions(TickOptions, total=False):
+    """The options of ``schedule_flow``; see ``docs/reference/client.md``."""
+
+    jitter: float | timedelta
+
+
 OPTIONS = tuple(ScheduleOptions.__annotations__)
 """Every option's name."""
 TICK_OPTIONS = tuple(TickOptions.__annotations__)
 """The same of a SQL command."""
 CALL_OPTIONS = tuple(CallOptions.__annotations__)
 """The same of a call."""
+FLOW_OPTIONS = tuple(FlowOptions.__annotations__)
+"""The same of a flow."""
 
 
 def making(
@@ -139,6 +147,23 @@ def calling(name: str, when: str, **options: Unpack[CallOptions]) -> Statement:
         _jitter_s(options.get("jitter", 0)),
     )
     return Statement(statement("client_schedule_call"), arguments, "")
+
+
+def starting(name: str, flow: str, given: object, when: str, **options: Unpack[FlowOptions]) -> Statement:
+    """The statement that makes or changes a schedule of a flow, with the input ``given``. Raises
+    ``InvalidOption`` and ``InvalidPayload``.
+    """
+    known_names(options, FLOW_OPTIONS)
+    if options.get("overlap") == "queue":
+        raise InvalidOption("No run of a flow waits for another one.", hint="overlap is skip or allow.")
+    arguments = (
+        *_named_when(name, when, options),
+        _text("flow", flow),
+        to_json(given).decode(),
+        *_ticks(options),
+        _jitter_s(options.get("jitter", 0)),
+    )
+    return Statement(statement("client_schedule_flow"), arguments, "")
 
 
 def removing(name: str) -> Statement:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from postmill.client import awaited, scheduling, sending
 from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
+from postmill.client.runs import Runs
 from postmill.client.targets import async_executor, sync_executor
 from postmill.client.tracing import tracing
 from postmill.client.waiting_per_loop import WaitingThread, poll
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from postmill.client.awaited import Outcome, Ref, Reference, Unset
     from postmill.client.options import ManyOptions, SendOptions
-    from postmill.client.scheduling import CallOptions, ScheduleOptions, TickOptions
+    from postmill.client.scheduling import CallOptions, FlowOptions, ScheduleOptions, TickOptions
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.sent import Sent
 
@@ -39,6 +40,8 @@ class Client:
     def __init__(self, target: object) -> None:
         self._target = target
         self._executor = sync_executor(target)
+        self.runs = Runs(self._executor)
+        """Runs of flows."""
         self._waiting: WaitingThread | None = None
         self._starting = Lock()
 
@@ -172,6 +175,18 @@ class Client:
     def schedule_call(self, name: str, when: str, **options: Unpack[CallOptions]) -> None:
         """As :meth:`AsyncClient.schedule_call`."""
         self._executor.run(iter([scheduling.calling(name, when, **options)]))
+
+    def schedule_flow(
+        self,
+        name: str,
+        flow: str,
+        when: str,
+        input: object = None,  # noqa: A002 - the word of flows
+        **options: Unpack[FlowOptions],
+    ) -> None:
+        """See :meth:`AsyncClient.schedule_flow`."""
+        given = {} if input is None else input
+        self._executor.run(iter([scheduling.starting(name, flow, given, when, **options)]))
 
     def unschedule(self, name: str) -> None:
         """As :meth:`AsyncClient.unschedule`."""

@@ -17,7 +17,7 @@ from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import BRIEF, SETTLING, SharedConnection
 from postmill.engine.claim.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.claim.wakeups import Wakeups
-from postmill.engine.maintain.declarations import declare_schedule
+from postmill.engine.maintain.declarations import declare, declare_schedule
 from postmill.engine.maintain.maintenance import Maintenance
 from postmill.engine.waiting_figures import schedule_figures
 from postmill.engine.worker import CANCEL_GRACE_S, FLUSH_S, QueueWorker, find_shape
@@ -145,6 +145,8 @@ class Engine:
         keep_to_this_process(asyncio.get_running_loop())
         preload()  # later there may be no file descriptor left, or other files
         claims, settlements = await self._connect()
+        for handler in self._handlers:
+            await self._once_up(partial(declare, handler, claims))
         shapes = await self._once_up(lambda: self._shapes(claims))
         for handler, shape in zip(self._handlers, shapes, strict=True):
             assert self._connections is not None  # noqa: S101

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
+    from postmill.client.sending import Statement
     from postmill.engine.run.attempt import Attempt
-    from postmill.engine.settle.settlement import Settling
+    from postmill.engine.settle.settlement import Entry
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
@@ -28,7 +29,13 @@ class Handler(Protocol):
         """How it wants to be run."""
 
     @property
-    def settlings(self) -> Mapping[type, Settling]:
+    def declarations(self) -> Sequence[Statement]:
+        """What it tells the database before its worker claims, at each start. What refuses one of them ends
+        the start.
+        """
+
+    @property
+    def settlings(self) -> Mapping[type, Entry]:
         """How the handler's own outcomes are settled, by class. A value of one of these classes that it
         returns or raises is settled as it is.
         """

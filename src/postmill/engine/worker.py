@@ -66,13 +66,13 @@ class QueueWorker:
         self.worker_id = uuid4()
         options = handler.options
         self.events = Events(function=handler.name, queue=options.queue, worker=str(self.worker_id)[:8])
-        self.held_messages = HeldMessages()
+        held = self.held_messages = HeldMessages()
         self._claims = claims
         self._outage = outage
         statements = _statements(shape, self.worker_id, options)
         settlings = Settlings(OWN, handler.settlings)
         self.settler = Settler(settlements, statements, settlings, self.held_messages, self.events, outage)
-        services = AttemptServices(self.worker_id, connections, statements, self.held_messages, self.events)
+        services = AttemptServices(self.worker_id, connections, claims, statements, held, self.events)
         executor = Executor(traced(handler), services, settlings)
         self.settler.fail_with(executor.verdicts.refused)
         self.dispatcher = Dispatcher(options, executor, self.settler)

@@ -9,10 +9,13 @@ function's answer, unless the function says itself what may be read.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 
+from postmill.auth import run_token
 from postmill.auth.credentials import Denied, Granted, authenticate
 from postmill.gateway import platform_errors
 from postmill.gateway.platform_errors import METHODS, PlatformFailure
+from postmill.gateway.run_requests import run_number
 from postmill.model.functions.failures import FunctionFailure
 
 if TYPE_CHECKING:
@@ -22,9 +25,10 @@ if TYPE_CHECKING:
     from postmill.gateway.trust import Trust
     from postmill.gateway.wrappers import Application, Response
     from postmill.model.functions.settings import FunctionSettings
-    from postmill.web.asgi import Message, Receive, Scope
+    from postmill.web.asgi import Headers, Message, Receive, Scope
 
 SERVICE_ROLE = "service_role"
+_PROVING = frozenset({b"authorization", b"apikey"})
 _OF_A_BODY = frozenset({b"content-length", b"transfer-encoding", b"content-type", b"content-encoding"})
 
 
@@ -36,10 +40,29 @@ class Credentials:
         self._clock = clock
 
     async def of(self, scope: Scope) -> Granted:
-        """What they prove. Raises :class:`PlatformFailure` when they prove nothing."""
-        verdict = authenticate(scope["headers"], self._trust(), self._clock())
+        """What they prove. Raises :class:`PlatformFailure` when they prove nothing, or are the token of a
+        run, which opens nothing but that run.
+        """
+        granted = await self._proven(scope["headers"])
+        if granted.role == run_token.ROLE:
+            raise PlatformFailure(platform_errors.OF_ONE_RUN)
+        return granted
+
+    async def check_reader(self, scope: Scope, run_id: str) -> None:
+        """Raise :class:`PlatformFailure` unless they let their bearer read a run: the service role's do, and
+        the run's own token, which may also be in the query, for a browser's ``EventSource`` sends no header.
+        """
+        in_query = _token_in(scope)
+        granted = await self._proven(scope["headers"] if in_query is None else in_query)
+        if granted.role == SERVICE_ROLE and in_query is None:
+            return
+        if not run_token.opens(granted, run_number(run_id)):
+            raise PlatformFailure(platform_errors.NOT_THIS_RUN)
+
+    async def _proven(self, headers: Headers) -> Granted:
+        verdict = authenticate(headers, self._trust(), self._clock())
         if isinstance(verdict, Denied) and verdict.unknown_key:
-            verdict = authenticate(scope["headers"], await self._trust.renewed(), self._clock())
+            verdict = authenticate(headers, await self._trust.renewed(), self._clock())
         if isinstance(verdict, Denied):
             raise PlatformFailure(platform_errors.unauthorized(verdict.reason))
         return verdict
@@ -57,6 +80,27 @@ class RequireServiceRole:
         if (await self._credentials.of(scope)).role != SERVICE_ROLE:
             raise PlatformFailure(platform_errors.FORBIDDEN)
         await self._application(scope, receive, response, *names)
+
+
+class RequireReader:
+    """The service role gets an answer, and so does the token of the run that the path names first. A page
+    of any origin may read it: what it proves with is in the page's own hands, and no browser adds it.
+    """
+
+    def __init__(self, application: Callable[..., Awaitable[None]], credentials: Credentials) -> None:
+        self._application = application
+        self._credentials = credentials
+
+    async def __call__(
+        self, scope: Scope, receive: Receive, response: Response, run_id: str, *names: str
+    ) -> None:
+        """Raise :class:`PlatformFailure` for every other caller."""
+        if is_preflight(scope):
+            await allow(scope, response)
+            return
+        await self._credentials.check_reader(scope, run_id)
+        response.is_readable = comes_from_a_page(scope)
+        await self._application(scope, receive, response, run_id, *names)
 
 
 class Authenticate:
@@ -130,6 +174,16 @@ class _DroppedBody:
         while (message := await self._receive())["type"] == "http.request":
             pass
         return message
+
+
+def _token_in(scope: Scope) -> Headers | None:
+    """The ``token`` of the query as the header that it stands for; None when there is none, or a header
+    proves something already.
+    """
+    if any(name in _PROVING for name, _ in scope["headers"]):
+        return None
+    tokens = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token")
+    return None if tokens is None else [(b"authorization", f"Bearer {token}".encode()) for token in tokens]
 
 
 def is_preflight(scope: Scope) -> bool:

@@ -95,6 +95,18 @@ BODY_TOO_SLOW = PlatformError(
     408, "REQUEST_TIMEOUT", "The request's body came too slowly.", reached=True, closing=True
 )
 FORBIDDEN = PlatformError(403, "FORBIDDEN", "This needs the service role.")
+OF_ONE_RUN = replace(FORBIDDEN, message="The token of a run opens nothing but that run.")
+NOT_THIS_RUN = replace(FORBIDDEN, message="This needs the service role, or the token of this run.")
+BAD_REQUEST = PlatformError(400, "BAD_REQUEST", "The request can't be understood.", reached=True)
+CONFLICT = PlatformError(409, "CONFLICT", "The run is in no state for this.", reached=True)
+KEY_CONFLICT = PlatformError(409, "KEY_CONFLICT", "A run with other input has this key.", reached=True)
+DATABASE_UNAVAILABLE = PlatformError(
+    503,
+    "DATABASE_UNAVAILABLE",
+    "The database does not answer just now. Whether this was done is not known: ask again later, a start with"
+    " the same Idempotency-Key.",
+    reached=True,
+)
 INTERNAL = PlatformError(500, "INTERNAL", "Postmill did not expect this; its log says more.", reached=True)
 
 _UNAUTHORIZED = {

@@ -124,6 +124,7 @@ class ServingProcess:
         if self._forced.is_set():
             await self._host.stop(0)
         await self._unless_forced(self._server.stop(CUT_S))
+        await self._unless_forced(self._app.close())
         await self._trust.stop()
 
     async def _unless_forced(self, work: Coroutine[None, None, None]) -> None:

@@ -192,20 +192,20 @@ class Pace:
 class LimitBody:
     """A request's body has a largest size and a slowest pace."""
 
-    def __init__(self, application: Application, most_bytes: int, pace: Pace) -> None:
+    def __init__(self, application: Callable[..., Awaitable[None]], most_bytes: int, pace: Pace) -> None:
         self._application = application
         self._most_bytes = most_bytes
         self._pace = pace
 
-    def __call__(self, scope: Scope, receive: Receive, response: Response) -> Awaitable[None]:
+    def __call__(self, scope: Scope, receive: Receive, response: Response, *names: str) -> Awaitable[None]:
         """Raise :class:`PlatformFailure` for a body that says itself that it is too large."""
         if scope["type"] != "http":
-            return self._application(scope, receive, response)
+            return self._application(scope, receive, response, *names)
         length = header(scope, b"content-length")
         if length is not None and length.isdigit() and int(length[:LONGEST_LENGTH]) > self._most_bytes:
             raise PlatformFailure(platform_errors.PAYLOAD_TOO_LARGE)
         limited = LimitedBody(receive, response, self._most_bytes, self._pace)
-        return self._application(scope, limited, response)
+        return self._application(scope, limited, response, *names)
 
 
 class LimitedBody:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from postmill.client.options import SendOptions
-    from postmill.engine.settle.settlement import Settling
+    from postmill.client.sending import Statement
+    from postmill.engine.settle.settlement import Entry
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.sent import Sent
 
@@ -89,7 +90,9 @@ class Worker(Callees[Task]):
         super().__init__(options.queue, {} if completes is None else completes.tasks)
         self.options = options
         self.completes = completes
-        self.settlings: dict[type, Settling] = {}
+        self.declarations: list[Statement] = []
+        """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
+        self.settlings: dict[type, Entry] = {}
         """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
         self.policy_for: PolicyFor | None = None
         """See :class:`postmill.engine.handler.Handler`: the options hold, unless what is built on a worker
@@ -184,4 +187,5 @@ class WorkerDecorator(Worker):
         """Decorate the default handler. The tasks of this queue stay with it."""
         made = Worker(self.options, function, completes=self)
         made.settlings, made.policy_for = self.settlings, self.policy_for
+        made.declarations = self.declarations
         return made

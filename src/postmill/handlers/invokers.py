@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
 import msgspec
 
 from postmill.handlers.context import Context
-from postmill.handlers.pydantic_payload import pydantic_decoder
+from postmill.handlers.pydantic_payload import pydantic_decoder, pydantic_validator
 from postmill.handlers.returned import drop, finished, finished_batch
-from postmill.handlers.signature import Decorated, called, read_signature
+from postmill.handlers.signature import Arguments, Decorated, Signature, called, read_signature
 from postmill.model.errors import InvalidHandler, InvalidPayload
 from postmill.model.queue.outcome import one_a_message
 from postmill.model.queue.payload import SHORT, check_bounds, loads
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from postmill.engine.run.attempt import Attempt
-    from postmill.handlers.signature import Signature
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
 
@@ -167,11 +166,38 @@ def invoker_for(function: Callable[..., Any], signature: Signature, options: Wor
     return InThread(function, options, wants_context=signature.wants_context)
 
 
+def invoker_by_name(
+    function: Callable[..., Any],
+    options: WorkerOptions,
+    context_parameter: str | None,
+    context: type[Context] = Context,
+) -> Invoker:
+    """The way to call ``function`` with values by name: each payload is an :class:`Arguments`. The parameter
+    of this name, if any, is given a ``context``. Raises :class:`InvalidHandler` as :func:`invoker_for`.
+    """
+    wants_context = context_parameter is not None
+    if options.executor == "process":
+        return invoker_for(function, Signature(Arguments, wants_context), options)
+    by_name = partial(_called_by_name, function, context_parameter)
+    if _is_async(function):
+        return OnLoop(by_name, wants_context=wants_context, context=context)
+    return InThread(by_name, options, wants_context=wants_context, context=context)
+
+
+def _called_by_name(
+    function: Callable[..., Any], context_parameter: str | None, arguments: Arguments, *context: Context
+) -> Any:
+    return function(**arguments, **{context_parameter: context[0]} if context_parameter else {})
+
+
 class OnLoop:
     """``async def``: awaited in the slot's own task."""
 
-    def __init__(self, function: Callable[..., Any], *, wants_context: bool) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, wants_context: bool, context: type[Context] = Context
+    ) -> None:
         self._function = function
+        self._context = context
         self._run = self._with_context if wants_context else self._plain
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
@@ -191,7 +217,7 @@ class OnLoop:
 
     async def _with_context(self, payload: Any, attempt: Attempt, finish: Finish) -> Any:
         try:
-            result = await self._function(payload, Context(attempt))
+            result = await self._function(payload, self._context(attempt))
             return None if result is None else await finish(result)
         finally:
             attempt.ended = True
@@ -203,9 +229,17 @@ class InThread:
     event loop.
     """
 
-    def __init__(self, function: Callable[..., Any], options: WorkerOptions, *, wants_context: bool) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        options: WorkerOptions,
+        *,
+        wants_context: bool,
+        context: type[Context] = Context,
+    ) -> None:
         self._function = function
         self._wants_context = wants_context
+        self._context = context
         self._size = options.max_concurrent
         self._threads: Threads | None = None
 
@@ -227,7 +261,7 @@ class InThread:
             result = await self._in_thread(partial(self._function, payload), attempt)
             return None if result is None else await finish(result)
         try:
-            result = await self._in_thread(partial(self._function, payload, Context(attempt)), attempt)
+            result = await self._in_thread(partial(self._function, payload, self._context(attempt)), attempt)
             return None if result is None else await finish(result)
         finally:
             attempt.ended = True
@@ -269,7 +303,7 @@ def decoder(payload_type: Any) -> Decode:
     """
     if payload_type in (Any, object, dict, list, None):
         return _any_of(payload_type)
-    validate = getattr(payload_type, "model_validate_json", None)
+    validate = pydantic_validator(payload_type)
     if validate is not None:
         return pydantic_decoder(validate)
     try:

@@ -1,5 +1,5 @@
-"""Finds a worker by name: ``module:name``, or the path of a file and a name. Imports the user's module,
-nothing else.
+"""Finds a worker or a flow by name: ``module:name``, or the path of a file and a name. Imports the user's
+module, nothing else.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import traceback
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from postmill.handlers.decorator import Worker
 from postmill.handlers.edge_worker import EdgeWorker
@@ -18,16 +18,20 @@ from postmill.model.errors import InvalidHandler, PostmillError
 if TYPE_CHECKING:
     from types import ModuleType
 
+    from postmill.engine.handler import Handler
+
 _NOT_USERS = (str(Path(__file__).parents[1]), "<frozen ")
 """Files that an error's place is not looked for in: this package's, and the modules that are built into
 Python, such as its import machinery and ``os``, whose lines a user can't open.
 """
 
 
-def load(target: str) -> Worker:
-    """The worker named by ``module:name`` or ``path/to/file.py:name``.
+def load(target: str) -> Handler:
+    """The worker named by ``module:name`` or ``path/to/file.py:name``, or the handler of the flow of that
+    name.
 
-    Raises :class:`InvalidHandler` when the module can't be imported, or has no worker of that name.
+    Raises :class:`InvalidHandler` when the module can't be imported, or has nothing that can be run of that
+    name.
     """
     place, _, name = target.rpartition(":")
     if not place or not name:
@@ -37,14 +41,25 @@ def load(target: str) -> Worker:
             hint="For example: postmill worker run worker:greet",
         )
     found = getattr(_module(place), name, None)
-    if not isinstance(found, Worker):
-        known = sorted(key for key, value in vars(_module(place)).items() if isinstance(value, Worker))
-        raise InvalidHandler(
-            f"{place} has no worker named {name!r}.",
-            why="There is no such name." if found is None else f"It is a {type(found).__name__}.",
-            hint=f"Workers there: {', '.join(known)}." if known else "Decorate a function with @worker.",
-        )
-    return found
+    if isinstance(found, Worker):
+        return found
+    if _is_flow(found):
+        return cast("Any", found).handler()  # type: ignore[no-any-return]
+    known = sorted(
+        key for key, value in vars(_module(place)).items() if isinstance(value, Worker) or _is_flow(value)
+    )
+    raise InvalidHandler(
+        f"{place} has no worker named {name!r}.",
+        why="There is no such name." if found is None else f"It is a {type(found).__name__}.",
+        hint=f"Workers there: {', '.join(known)}." if known else "Decorate a function with @worker.",
+    )
+
+
+def _is_flow(value: object) -> bool:
+    """Whether it is something else than a worker that makes a handler: flows stand above this module. Its
+    class is asked: a marker in the module has any attribute that it is asked for.
+    """
+    return callable(getattr(type(value), "handler", None))
 
 
 def _module(place: str) -> ModuleType:

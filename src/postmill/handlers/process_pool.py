@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run.verdicts import ChildCrashed
 from postmill.handlers.returned import in_process
-from postmill.handlers.signature import Decorated
+from postmill.handlers.signature import Arguments
 from postmill.model.error_text import summary_of, traceback_of
 from postmill.model.errors import InvalidHandler
 from postmill.service.threads import Threads
@@ -199,8 +199,8 @@ def _has_address(function: Callable[..., Any], module: str, name: str) -> bool:
 
 
 def _function_of(found: Any) -> Any:
-    """The function behind a worker, a task, or a plain name."""
-    return found.function if isinstance(found, Decorated) else found
+    """The function behind a worker, a task, a step, or a plain name."""
+    return getattr(found, "function", found)
 
 
 def _serve(pipe: Connection, module: str, name: str) -> None:
@@ -224,9 +224,10 @@ def _raise(error: BaseException, _payload: Any) -> Any:
     raise error
 
 
-def _answer(function: Callable[[Any], Any], payload: Any) -> tuple[bool, Any]:
+def _answer(function: Callable[..., Any], payload: Any) -> tuple[bool, Any]:
     try:
-        answer = (True, in_process(function(payload)))
+        result = function(**payload) if isinstance(payload, Arguments) else function(payload)
+        answer = (True, in_process(result))
         ForkingPickler.dumps(answer)
     except BaseException as error:
         return False, _portable(error)

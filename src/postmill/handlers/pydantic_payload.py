@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
+from dataclasses import is_dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from postmill.model.errors import InvalidPayload
 from postmill.model.queue.payload import loads
@@ -17,6 +19,31 @@ _FLOAT_LENGTH = 16
 _LONG_NUMBER = re.compile(rf"\d[\d.]{{{_FLOAT_LENGTH}}}")
 _FRACTION = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|(?P<whole>-?\d+)\.(?P<rest>\d+)', re.DOTALL)
 """A number with a point, as jsonb writes it; or a string, so that none is looked for in it."""
+
+
+def pydantic_validator(payload_type: Any) -> Callable[[str], Any] | None:
+    """What makes the values of a type out of JSON, where pydantic has to: the type is a model, or has one in
+    it, as ``list[Model]``, ``Model | None`` and a dataclass with a model have.
+    """
+    validate: Callable[[str], Any] | None = getattr(payload_type, "model_validate_json", None)
+    if validate is None and _holds_model(payload_type, frozenset()):
+        from pydantic import TypeAdapter  # noqa: PLC0415 - only where a model is, so pydantic is here
+
+        return TypeAdapter(payload_type).validate_json
+    return validate
+
+
+def _holds_model(annotation: Any, seen: frozenset[Any]) -> bool:
+    """Whether a model stands in it. ``seen``: the dataclasses round it, which may hold themselves."""
+    if hasattr(annotation, "model_validate_json"):
+        return True
+    parts = list(get_args(annotation))
+    owner = get_origin(annotation) or annotation
+    if is_dataclass(owner) and owner not in seen:
+        seen |= {owner}
+        with suppress(NameError):  # a type that only a type checker sees
+            parts += get_type_hints(owner).values()
+    return any(_holds_model(part, seen) for part in parts)
 
 
 def pydantic_decoder(validate: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -32,6 +32,10 @@ class Decorated(ABC):
         """The function that was decorated; None while there is none."""
 
 
+class Arguments(dict[str, Any]):
+    """Several values, by the names of the parameters that take them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Signature:
     """How to call a handler."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from postmill.engine.engine import MakeService
-    from postmill.handlers.decorator import Worker
+    from postmill.engine.handler import Handler
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
 
@@ -31,7 +31,7 @@ _running: list[Runner] = []
 
 
 def run_here(
-    workers: Sequence[Worker],
+    workers: Sequence[Handler],
     settings: Settings | None = None,
     *,
     on_drain: Callable[[Callable[[], int]], None] | None = None,
@@ -86,7 +86,7 @@ def _is_on_a_loop() -> bool:
     return True
 
 
-def settings_for(workers: Sequence[Worker], settings: Settings) -> Settings:
+def settings_for(workers: Sequence[Handler], settings: Settings) -> Settings:
     """``settings`` with the one address that ``workers`` give as ``db_url``, if any does.
 
     Raises :class:`InvalidOption` when they give different ones, or when one that gives none would get another
@@ -110,7 +110,7 @@ def settings_for(workers: Sequence[Worker], settings: Settings) -> Settings:
     return found
 
 
-def _the_one(workers: Sequence[Worker], option: str) -> str | None:
+def _the_one(workers: Sequence[Handler], option: str) -> str | None:
     """The one value that workers give for an option. An address is never shown: it may hold a password."""
     saying = [worker for worker in workers if getattr(worker.options, option) is not None]
     values = {getattr(worker.options, option) for worker in saying}

@@ -1,4 +1,6 @@
-"""Finds out what a function's file is: a ``handler``, an ASGI ``app``, or workers. Imports it, no more."""
+"""Finds out what a function's file is: a ``handler``, an ASGI ``app``, or workers and flows. Imports it, no
+more.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +11,16 @@ from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postmill.handlers.decorator import Worker
 from postmill.handlers.edge_worker import EdgeWorker
 from postmill.isolate import after_fork
 from postmill.model.error_text import summary_of, traceback_of
 from postmill.wire.frames import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,11 @@ class Entry:
     kind: str
     """``handler``, ``app`` or ``worker``."""
     target: Any
-    """The function, the ASGI application, or a list of workers."""
+    """The function, the ASGI application, or a list of workers, flows and workflows."""
+
+
+_FLOWS = (("postmill.flows.flow", "Flow"), ("postmill.flows.workflow", "Workflow"))
+"""What defines a flow. A file that does so has imported the class; no other function pays for that import."""
 
 
 class BootError(Exception):
@@ -91,36 +100,49 @@ def _imported_alone(path: Path) -> ModuleType:
 
 def _entry(module: ModuleType, path: Path, registered: list[Worker]) -> Entry:
     app, handler = getattr(module, "app", None), getattr(module, "handler", None)
-    declared = [value for value in vars(module).values() if _is_worker_of(value, module)]
+    flows = _flow_classes()
+    declared = [value for value in vars(module).values() if _is_of(value, module, (Worker, *flows))]
     found_once = dict.fromkeys((*declared, *registered))
-    workers = [each for each in found_once if not any(each.is_part_of(other) for other in found_once)]
+    runs = [each for each in found_once if not _is_part_of_another(each, found_once)]
     found = []
-    if workers:
-        found.append(Entry("worker", workers))
-    if callable(app) and not isinstance(app, Worker):
+    if runs:
+        found.append(Entry("worker", runs))
+    if callable(app) and not isinstance(app, (Worker, *flows)):
         found.append(Entry("app", app))
-    elif callable(handler) and not isinstance(handler, Worker):
+    elif callable(handler) and not isinstance(handler, (Worker, *flows)):
         found.append(Entry("handler", handler))
     if len(found) == 1:
         return found[0]
     if found:
         raise BootError(
-            Trouble(f"{path.name} has both a worker and an HTTP entry point; put them into two files.", "")
+            Trouble(
+                f"{path.name} has both a worker or flow and an HTTP entry point; put them into two files.", ""
+            )
         )
     raise BootError(
         Trouble(
             f"{path.name} has no entry point: define `async def handler(request)`, "
-            "an ASGI application named `app`, or a function decorated with @worker.",
+            "an ASGI application named `app`, a function decorated with @worker, or a flow.",
             "",
         )
     )
 
 
-def _is_worker_of(value: object, module: ModuleType) -> bool:
-    """Workers that were imported from elsewhere, to send to them, are not this function's."""
-    if not isinstance(value, Worker):
-        return False
-    return value.module == module.__name__
+def _flow_classes() -> tuple[type, ...]:
+    return tuple(getattr(sys.modules[module], name) for module, name in _FLOWS if module in sys.modules)
+
+
+def _is_of(value: object, module: ModuleType, kinds: tuple[type, ...]) -> bool:
+    """Workers and flows that were imported from elsewhere, to send to them or start them, are not this
+    function's. By class: a flow's markers have every attribute.
+    """
+    return isinstance(value, kinds) and value.module == module.__name__  # type: ignore[attr-defined]
+
+
+def _is_part_of_another(each: Any, found: Iterable[Any]) -> bool:
+    return isinstance(each, Worker) and any(
+        each.is_part_of(other) for other in found if isinstance(other, Worker)
+    )
 
 
 def _trouble(error: BaseException, path: Path) -> Trouble:

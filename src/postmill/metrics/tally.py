@@ -23,8 +23,13 @@ OUTCOMES = {
     Event.MESSAGE_RETRYING: "retrying",
     Event.MESSAGE_SNOOZED: "snoozed",
     Event.MESSAGE_DEAD: "dead",
+    Event.STEP_FAILED: "dead",
+    Event.RUN_FAILED: "dead",
     Event.MESSAGE_CANCELLED: "cancelled",
+    Event.STEP_DROPPED: "cancelled",
     Event.MESSAGE_RELEASED: "released",
+    Event.STEP_HELD: "released",
+    Event.RUN_PARKED: "released",
     Event.LEASE_LOST: "lost",
 }
 """The ways in which a worker parts with a message, and the word for each."""

@@ -14,6 +14,7 @@ from postmill.model.errors import (
     InvalidOption,
     InvalidPayload,
     InvalidQueueName,
+    KeyConflict,
     LoginFailed,
     NotFound,
     PayloadTooLarge,
@@ -223,4 +224,5 @@ _WORDS: dict[Condition, Callable[[Report], PostmillError]] = {
     Condition.REFUSED: _in_its_own_words(Refused),
     Condition.NOT_FOUND: _in_its_own_words(NotFound),
     Condition.KEY_TAKEN: _in_its_own_words(DuplicateMessage),
+    Condition.RUN_KEY_TAKEN: _in_its_own_words(KeyConflict),
 }

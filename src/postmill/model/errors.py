@@ -51,6 +51,12 @@ class InvalidHandler(InvalidOption):
     code = "invalid-handler"
 
 
+class InvalidFlow(InvalidOption):
+    """A flow, one of its steps or a workflow is defined in a way that no run could follow."""
+
+    code = "invalid-flow"
+
+
 class InvalidFunction(InvalidOption):
     """A function's name, file or table of settings does not follow the rules."""
 
@@ -212,6 +218,60 @@ class MessageDead(PostmillError):
     def error_type(self) -> str | None:
         """The name of the class of the error that ended its last attempt; None when there was none."""
         return self.letter.get("error_type")
+
+
+class KeyConflict(Refused):
+    """Another run of the flow has this key, and was started with other input."""
+
+    code = "key-conflict"
+
+
+class RunFailed(PostmillError):
+    """The run that was waited for has failed. ``culprit``: the step for whose sake; ``reason``: why."""
+
+    code = "run-failed"
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        why: str = "",
+        hint: str = "",
+        run_id: int = 0,
+        culprit: str | None = None,
+        reason: str | None = None,
+    ) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.run_id = run_id
+        self.culprit = culprit
+        self.reason = reason
+
+
+class StepFailed(PostmillError):
+    """A step of a workflow has failed for good. ``step``: its name; ``reason``: why. The function may catch
+    it; when it runs again, the step raises the same.
+    """
+
+    code = "step-failed"
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "", step: str = "", reason: str = "") -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.step = step
+        self.reason = reason
+
+
+class ReplayMismatch(PostmillError):
+    """A workflow's function that runs again calls a step with other arguments than before, or with another
+    annotation, which what is recorded does not fit.
+    """
+
+    code = "replay-mismatch"
+
+
+class RunCancelled(PostmillError):
+    """The run that was waited for was cancelled."""
+
+    code = "run-cancelled"
 
 
 class MessageCancelled(PostmillError):

@@ -36,6 +36,12 @@ class Event(StrEnum):
     MESSAGE_CANCELLED = "message.cancelled"
     MESSAGE_RELEASED = "message.released"
     MESSAGE_PARKED = "message.parked"
+    STEP_FAILED = "step.failed"
+    STEP_DROPPED = "step.dropped"
+    STEP_HELD = "step.held"
+    RUN_FAILED = "run.failed"
+    RUN_PARKED = "run.parked"
+    FLOW_FAILED = "flow.failed"
     MESSAGE_OVERLOOKED = "message.overlooked"
     MESSAGE_LOCKED = "message.locked"
     CLAIM_REFUSED = "claim.refused"
@@ -80,13 +86,20 @@ class Event(StrEnum):
     VARIABLES_SKIPPED = "variables.skipped"
 
 
-_DEBUG = {Event.MESSAGE_CLAIMED, Event.MESSAGE_RELEASED, Event.MESSAGE_PARKED, Event.HISTORY_PRUNED}
+_DEBUG = {
+    Event.MESSAGE_CLAIMED,
+    Event.MESSAGE_RELEASED,
+    Event.MESSAGE_PARKED,
+    Event.RUN_PARKED,
+    Event.HISTORY_PRUNED,
+}
 _WARNING = {
     Event.DATABASE_LOST,
     Event.QUEUE_MISSING,
     Event.SCHEMA_MISSING,
     Event.MESSAGE_RETRYING,
     Event.MESSAGE_OVERLOOKED,
+    Event.STEP_HELD,
     Event.MESSAGE_LOCKED,
     Event.LEASE_LOST,
     Event.CLAIMS_RESCUED,
@@ -102,6 +115,9 @@ _WARNING = {
 }
 _ERROR = {
     Event.MESSAGE_DEAD,
+    Event.STEP_FAILED,
+    Event.RUN_FAILED,
+    Event.FLOW_FAILED,
     Event.QUEUE_REFUSING,
     Event.CLAIM_REFUSED,
     Event.SETTLEMENT_REFUSED,

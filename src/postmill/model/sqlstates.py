@@ -35,6 +35,7 @@ class Condition(Enum):
     REFUSED = "Postmill's own: it would destroy or conflict with something"
     NOT_FOUND = "Postmill's own: no such thing"
     KEY_TAKEN = "Postmill's own: another message holds the unique key"
+    RUN_KEY_TAKEN = "Postmill's own: another run has the key, with other input"
     UNEXPECTED = "anything else: a bug, a constraint, a trigger of the user's"
 
 
@@ -74,6 +75,10 @@ _STATES: dict[str, Condition] = {
     "PM006": _C.NOT_FOUND,
     "PM007": _C.KEY_TAKEN,
     "PM008": _C.NOT_FOUND,
+    "PM009": _C.NOT_FOUND,
+    "PM010": _C.NOT_FOUND,
+    "PM011": _C.RUN_KEY_TAKEN,
+    "PM012": _C.REFUSED,
 }
 _CLASSES: dict[str, Condition] = {
     "08": _C.DISCONNECTED,  # connection_exception; PgBouncer says 08P01 also when it is full

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from postmill.client.asyncpg_connection import open_connection
 from postmill.engine.engine import Engine
+from postmill.flows import Startable
 from postmill.handlers.sender import sending_to
 from postmill.metrics.tally import OUTCOMES
 from postmill.model.config.address import parse
@@ -35,20 +36,24 @@ waits for an empty queue loses no more than that.
 
 
 async def drain(
-    *workers: Worker,
+    *workers: Worker | Startable[..., Any],
     database: str,
     faults: Sequence[Fault] = (),
     delays: Delays = "skip",
     timeout_s: float = 30.0,
 ) -> Account:
-    """Run ``workers`` in this process until their queues are empty, and return an account of every attempt.
+    """Run ``workers``, or flows, in this process until their queues are empty, and return an account of every
+    attempt.
 
     ``delays``: messages that are not due (delayed, retrying, snoozed) are made due at once (``skip``), waited
     for (``wait``), or left where they are (``leave``). What handlers send with ``task.send`` goes to
     ``database`` as well. Raises :class:`TimedOut` after ``timeout_s`` seconds; a handler's error is not
     raised, it is in the account.
     """
-    handlers = [Faulty(worker, faults, database) for worker in workers]
+    handlers = [
+        Faulty(worker.handler() if isinstance(worker, Startable) else worker, faults, database)
+        for worker in workers
+    ]
     engine = Engine(handlers, parse(database))
     recorder = Recorder()
     engine.on_worker.append(recorder.hear)

@@ -20,9 +20,10 @@ from postmill.sql.catalog import queue_statement
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Container, Mapping, Sequence
 
+    from postmill.client.sending import Statement
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
-    from postmill.engine.settle.settlement import Settling
+    from postmill.engine.settle.settlement import Entry
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
@@ -93,7 +94,12 @@ class Faulty:
         return self.handler.options
 
     @property
-    def settlings(self) -> Mapping[type, Settling]:
+    def declarations(self) -> Sequence[Statement]:
+        """See :class:`Handler`."""
+        return self.handler.declarations
+
+    @property
+    def settlings(self) -> Mapping[type, Entry]:
         """See :class:`postmill.engine.handler.Handler`."""
         return self.handler.settlings
 

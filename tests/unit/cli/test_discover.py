@@ -51,6 +51,36 @@ def test_every_way_to_define_a_worker_is_found(tmp_path: Path) -> None:
     assert {target.root for target in found} == {tmp_path}
 
 
+FLOWS = """
+import postmill
+from postmill import Flow, step, workflow
+site = Flow("analyze_site", input=str)
+other = postmill.Flow("other", input=str, queue="shared")
+
+@site.step
+async def fetch(url=site.input): ...
+
+@step(timeout=3)
+async def charge(order): ...
+
+@workflow
+async def checkout(ctx, order): ...
+
+@workflow(queue="slow", deadline=60)
+async def nightly(ctx): ...
+"""
+
+
+def test_flows_are_found_and_their_steps_are_none(tmp_path: Path) -> None:
+    (tmp_path / "flows.py").write_text(FLOWS)
+    assert {(target.name, target.queue) for target in targets(tmp_path)} == {
+        ("flows:site", "analyze_site"),
+        ("flows:other", "shared"),
+        ("flows:checkout", "checkout"),
+        ("flows:nightly", "slow"),
+    }
+
+
 def test_a_package_is_imported_from_its_root(tmp_path: Path) -> None:
     package = tmp_path / "shop" / "jobs"
     package.mkdir(parents=True)

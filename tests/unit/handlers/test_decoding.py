@@ -42,6 +42,12 @@ class Order(pydantic.BaseModel):
     url: str
 
 
+@dataclass
+class Basket:
+    orders: list[Order]
+    inner: Basket | None = None
+
+
 class Known(TypedDict):
     url: str
 
@@ -56,6 +62,10 @@ class Known(TypedDict):
         (Page, '{"url": "a"}', Page("a")),
         (Visit, '{"url": "a"}', Visit("a")),
         (Order, '{"url": "a"}', Order(url="a")),
+        (list[Order], '[{"url": "a"}]', [Order(url="a")]),
+        (Order | None, "null", None),
+        (Order | None, '{"url": "a"}', Order(url="a")),
+        (Basket, '{"orders": [{"url": "a"}], "inner": {"orders": []}}', Basket([Order(url="a")], Basket([]))),
         (Known, '{"url": "a"}', {"url": "a"}),
         (Page | None, "null", None),
         (list[Page], '[{"url": "a"}]', [Page("a")]),
@@ -80,6 +90,8 @@ def test_what_fits(annotation: Any, raw: str, payload: Any) -> None:
         (Page, '{"url": ""}', "a page has an address"),
         (Visit, '{"url": "a", "more": 1}', "more"),
         (Order, '{"url": 3}', "url"),
+        (list[Order], '[{"url": 3}]', "0.url"),
+        (dict[str, Order], "NaN", "."),
         (int, '"3"', "int"),
         (Any, "1" + "0" * 400, "."),
         (dict, '{"a": ' + "[" * 5000 + "]" * 5000 + "}", "."),

@@ -88,3 +88,27 @@ def test_pytest_imports_such_a_script_and_runs_nothing(
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert import_module("started_at_import").__name__ == "started_at_import"
+
+
+def test_a_marker_in_the_module_is_no_flow(tmp_path: Path) -> None:
+    """A marker has any attribute that it is asked for, ``handler`` too: it was taken for a flow."""
+    flow = "from postmill import Flow\n\nsite = Flow('site', input=str)\nwork = site.input\n"
+    error = refusal(tmp_path / "flows.py", flow)
+    assert error.why == "It is a Marker."
+    assert error.hint == "Workers there: site."
+
+
+def test_a_flow_is_found_where_a_worker_is(tmp_path: Path) -> None:
+    path = tmp_path / "flow_to_load.py"
+    path.write_text(
+        "from postmill.flows import Flow\n"
+        "work = Flow('loaded', input=int, queue='elsewhere')\n"
+        "@work.step\n"
+        "async def first(n: int = work.input) -> int:\n"
+        "    return n\n"
+    )
+    handler = load(f"{path}:work")
+    assert (handler.name, handler.options.queue) == ("loaded", "elsewhere")
+    with pytest.raises(InvalidHandler, match="no worker named 'other'") as caught:
+        load(f"{path}:other")
+    assert caught.value.hint == "Workers there: work."

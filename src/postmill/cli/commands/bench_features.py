@@ -132,5 +132,29 @@ def dependencies_command(session: Session, /, **options: Any) -> None:
     run(session, lambda where, say: dependencies(where, DependenciesOptions(**options), say))
 
 
-COMMANDS = (dependencies_command, plain_command, priority_command, unique_command, groups_command)
+@click.command("flows")
+@click.option("--runs", type=Whole(1), default=10_000, show_default=True, help="Chains of two steps.")
+@click.option("--items", type=Whole(1), default=10_000, show_default=True, help="Items of the maps.")
+@click.option("--steps", type=Whole(1), default=1_000, show_default=True, help="Steps of the single runs.")
+@click.option(
+    "--durable-runs", type=Whole(1), default=2_000, show_default=True, help="Durable functions of ten steps."
+)
+@json_option
+@global_options
+@click.pass_obj
+def flows_command(session: Session, /, **options: Any) -> None:
+    """Steps per second of flows and durable functions, beside plain messages; single runs of many steps."""
+    from postmill.bench.flows import FlowsOptions, flows
+
+    run(session, lambda where, say: flows(where, FlowsOptions(**options), say))
+
+
+COMMANDS = (
+    dependencies_command,
+    flows_command,
+    groups_command,
+    plain_command,
+    priority_command,
+    unique_command,
+)
 """All of them."""

@@ -24,7 +24,7 @@ _IN_JSON = re.compile(f"[{_OTHERS}]")
 _SHORT = {"\t": "\\t", "\n": "\\n", "\r": "\\r"}
 
 
-BOLD, DIM, RED, YELLOW = 1, 2, 31, 33
+BOLD, DIM, RED, GREEN, YELLOW = 1, 2, 31, 32, 33
 """Codes of styles, as terminals know them (ECMA-48, section 8.3.117)."""
 
 

@@ -75,6 +75,13 @@ class HandlerConnections:
         self._own_text = "" if address.pooled else own
         self._reset_text = "" if address.pooled else statement("session_reset", *flags) + "\n" + own
 
+    @property
+    def shared(self) -> SharedConnection:
+        """The worker's own connection for what it writes down: for short statements, never inside a loan,
+        since handlers may take turns on it.
+        """
+        return self._shared
+
     @asynccontextmanager
     async def acquire(self, on_lost: OnLost) -> AsyncIterator[HandlerConnection]:
         """A connection for a while; waits until one can be had. ``on_lost`` is told the error with which the

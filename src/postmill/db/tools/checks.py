@@ -14,7 +14,7 @@ from uuid import uuid4
 import psycopg
 
 from postmill.client.psycopg_connection import with_known_pooler
-from postmill.db.tools import calls, migrate, pgmq, privileges, reads, schedules
+from postmill.db.tools import calls, migrate, pgmq, privileges, reads, runs, schedules
 from postmill.db.tools.connect import connect
 from postmill.db.tools.waiting_checks import RUN_A_WORKER, dependents, groups
 from postmill.model.errors import PostmillError
@@ -325,6 +325,7 @@ CHECKS_OF_SCHEMA: dict[str, Check] = {
     "dead letters": dead_letters,
     "schedules": schedules.checked,
     "calls": calls.checked,
+    "flows": runs.checked,
 }
 """The checks that follow when Postmill's schema is there."""
 

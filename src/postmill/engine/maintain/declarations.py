@@ -1,6 +1,7 @@
-"""Makes the schedules that workers declare in their code, and removes those that the code has dropped.
+"""Tells the database, once, at a worker's start, what the worker's code says of itself: the statements of its
+handler, and its schedule. A schedule that the code has dropped is removed.
 
-Once, at a worker's start. A schedule that can't be made is said, and keeps no worker from working.
+A schedule that can't be made is said, and keeps no worker from working.
 """
 
 from __future__ import annotations
@@ -9,13 +10,24 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from postmill.client.failures import said_by_postmill
 from postmill.db.hot.outage import is_passing
 from postmill.model.events import Event
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.engine.handler import Handler
     from postmill.engine.worker import QueueWorker
+
+
+async def declare(handler: Handler, shared: SharedConnection) -> None:
+    """Tell the database what the code of ``handler`` says; what that makes may be the queue of its worker.
+    Raises temporary errors, and what refuses one of the statements.
+    """
+    for said in handler.declarations:
+        with said_by_postmill(said.queue):
+            await shared.fetchrow(said.text, *said.arguments)
 
 
 async def declare_schedule(worker: QueueWorker, shared: SharedConnection) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from postmill.client.sending import Statement
     from postmill.db.hot.handler_connections import HandlerConnection, HandlerConnections
+    from postmill.db.hot.shared_connection import SharedConnection
     from postmill.model.queue.message import Message
     from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
@@ -84,6 +85,11 @@ class TimeLimit:
         """The attempt has ended."""
         self._timer.cancel()
 
+    def begin(self) -> None:
+        """The attempt begins only now, after :meth:`end`: what came before it does not count."""
+        self.deadline = self._loop.time() + self.seconds
+        self._timer = self._loop.call_at(self.deadline, self._ring)
+
     def _ring(self) -> None:
         if self._loop.time() < self.deadline - CLOCK_S:
             self._timer = self._loop.call_at(self.deadline, self._ring)
@@ -105,6 +111,10 @@ class Services(Protocol):
     @property
     def events(self) -> Events:
         """The worker's log."""
+
+    @property
+    def reads(self) -> SharedConnection:
+        """The worker's own connection, for short statements that only read: claims wait for them."""
 
     def transaction(self, attempt: Attempt) -> AbstractAsyncContextManager[HandlerConnection]:
         """A transaction that completes the attempt's message when it commits."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from postmill.db.hot.handler_connections import HandlerConnection, HandlerConnections
+    from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Statements
     from postmill.model.queue.message import HeldMessages, Message
@@ -41,11 +42,13 @@ class AttemptServices:
         self,
         worker_id: UUID,
         connections: HandlerConnections,
+        reads: SharedConnection,
         statements: Statements,
         held_messages: HeldMessages,
         events: Events,
     ) -> None:
         self.worker_id = worker_id
+        self.reads = reads
         self.connections = connections
         self.events = events
         self._statements = statements

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
+    from postmill.client.sending import Statement
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
-    from postmill.engine.settle.settlement import Settling
+    from postmill.engine.settle.settlement import Entry
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
@@ -51,7 +52,12 @@ class TracedHandler:
         return self._handler.options
 
     @property
-    def settlings(self) -> Mapping[type, Settling]:
+    def declarations(self) -> Sequence[Statement]:
+        """See :class:`postmill.engine.handler.Handler`."""
+        return self._handler.declarations
+
+    @property
+    def settlings(self) -> Mapping[type, Entry]:
         """See :class:`postmill.engine.handler.Handler`."""
         return self._handler.settlings
 

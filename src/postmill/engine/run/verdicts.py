@@ -142,7 +142,7 @@ class Verdicts:
                 return self._snoozed(error, message)
             case Retry() | Dead():
                 return self.failed(error, message)
-        if any(_stems_from(error, outage) for outage in outages):
+        if any(stems_from(error, outage) for outage in outages):
             return self._lost_connection(error, message)
         return self.failed(error, message)
 
@@ -242,7 +242,7 @@ def _reason(verdict: Dead, error: BaseException) -> str:
     return reason
 
 
-def _stems_from(error: BaseException, origin: BaseException) -> bool:
+def stems_from(error: BaseException, origin: BaseException) -> bool:
     """Whether ``error`` is ``origin``, or was raised because of it, also in a group."""
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from postmill.model.queue.queue_name import QueueShape
 
     Build: TypeAlias = Callable[["Statements", "Settlement"], tuple[str, tuple[Any, ...]]]
-    Entry: TypeAlias = "Settling | Callable[[Any], Settling]"
+    Entry: TypeAlias = "Settling | Callable[[Any, Message | None], Settling]"
 
 Pair = tuple["Message", "Outcome"]
 
@@ -140,22 +140,23 @@ class Settlement:
 class Settlings:
     """The ways in which messages of one worker can end, by class of outcome."""
 
-    def __init__(self, own: Mapping[type, Entry], added: Mapping[type, Settling] | None = None) -> None:
+    def __init__(self, own: Mapping[type, Entry], added: Mapping[type, Entry] | None = None) -> None:
         """``added``: those of the handler. One for a class of the engine's replaces it. Raises
         :class:`InvalidOption` for a kind that the engine uses for another statement.
         """
         added = added or {}
         for settling in added.values():
-            _check(settling)
+            if isinstance(settling, Settling):
+                _check(settling)
         self._entries: dict[type, Entry] = {**own, **added}
         self._added = tuple(added)
 
-    def find(self, outcome: Any) -> Settling:
+    def find(self, outcome: Any, message: Message | None = None) -> Settling:
         """How ``outcome`` is settled. A subclass is settled as the nearest class above it that has an entry;
-        an entry may choose by the outcome's values.
+        an entry may choose by the outcome's values, and by the message that it is of.
         """
         entry = self._entries.get(type(outcome)) or self._inherited(outcome)
-        return entry if isinstance(entry, Settling) else entry(outcome)
+        return entry if isinstance(entry, Settling) else entry(outcome, message)
 
     def is_added(self, value: object) -> bool:
         """Whether ``value`` is an outcome that the handler has added."""
@@ -196,7 +197,7 @@ def grouped(
     """
     groups: dict[Settling, list[Pair]] = {}
     for pair in pairs:
-        groups.setdefault(settlings.find(pair[1]), []).append(pair)
+        groups.setdefault(settlings.find(pair[1], pair[0]), []).append(pair)
     for settling, group in groups.items():
         for members in _alike(group):
             members.sort(key=lambda pair: pair[0].msg_id)

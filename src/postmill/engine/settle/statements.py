@@ -46,7 +46,7 @@ def _reschedule(statements: Statements, settlement: Settlement) -> tuple[str, tu
         statements.shape.name,
         statements.worker_id,
         [delay_s(outcome) for _, outcome in settlement.pairs],
-        *_failures(settlement),
+        *failure_columns(settlement),
     )
 
 
@@ -59,7 +59,7 @@ def _dead_letter(statements: Statements, settlement: Settlement) -> tuple[str, t
         statements.shape.name,
         statements.worker_id,
         reasons,
-        *_failures(settlement),
+        *failure_columns(settlement),
         *again,
     )
 
@@ -96,7 +96,7 @@ def attempts_of(message: Message, outcome: Failed) -> int:
     return message.attempt if outcome.kind else message.failures
 
 
-def _failures(settlement: Settlement) -> tuple[list[Any], ...]:
+def failure_columns(settlement: Settlement) -> tuple[list[Any], ...]:
     """The columns of the records of failed attempts: null where there was none."""
     rows = [_failure(message, outcome) for message, outcome in settlement.pairs]
     return tuple([row[column] for row in rows] for column in range(6))
@@ -166,7 +166,7 @@ _DEAD = _own(
 )
 
 
-def _failed(outcome: Failed) -> Settling:
+def _failed(outcome: Failed, _message: Message | None) -> Settling:
     return _DEAD if outcome.retry_after_s is None else _RETRIED
 
 

@@ -1,4 +1,4 @@
-"""The shape of a flow: names, kinds, edges, conditions, and what becomes of a run when a step can't do its work.
+"""The shape of a flow: names, kinds, edges, conditions, and what becomes of a run when a step can't work.
 
 It is what a run is tied to. What a program may change while runs live (retries, time limits, windows) is in
 :class:`Chosen` and no part of it. Pure values; the JSON is what ``postmill.register_flow`` takes.

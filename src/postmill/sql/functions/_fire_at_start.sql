@@ -17,6 +17,9 @@ begin
     elsif known.target ? 'call' then
         perform postmill._fire_call(known.schedule_id, tick, tick);
         return;
+    elsif known.target ? 'flow' then
+        perform postmill._fire_flow(known.schedule_id, tick, tick);
+        return;
     end if;
     last := postmill._unfinished_run(known.schedule_id);
     if last.msg_id is null or known.overlap <> 'skip' then

@@ -5,7 +5,8 @@
 -- One schedule that can't send or call (its queue is gone, a right is missing) is written down as its problem or its
 -- run's reason and keeps no other from firing. One whose send fails for what passes by itself, such as a lock on its
 -- queue, is left as it is: its tick fires at the next look. Returns one row a run.
--- Called by: the scheduler. Lock order: as send and call, then schedule_runs, schedules. Errors: none of its own.
+-- Called by: the scheduler. Lock order: as send, call and start_flow, then schedule_runs, schedules. Errors: none of
+-- its own.
 create or replace function postmill.fire_schedules(
     schedule_ids bigint[], ticks timestamptz[], visible_at timestamptz[], next_at timestamptz[], problems text[]
 ) returns table (name text, tick timestamptz, msg_id bigint, call_id bigint, status text, reason text)
@@ -21,7 +22,8 @@ declare
     put_off bigint[] := '{}';
 begin
     for due in
-        select fired.*, s.name, s.overlap, s.run_as, s.target ? 'call' as is_call, together.msg_id
+        select fired.*, s.name, s.overlap, s.run_as, s.target ? 'call' as is_call, s.target ? 'flow' as is_flow,
+               together.msg_id
         from unnest(schedule_ids, ticks, visible_at, next_at, problems) with ordinality
             as fired (schedule_id, tick, visible_at, next_at, problem, place)
         join postmill.schedules as s using (schedule_id)
@@ -43,6 +45,9 @@ begin
                 elsif due.is_call then
                     select fired.call_id, fired.status, fired.reason into call_id, status, reason
                     from postmill._fire_call(due.schedule_id, due.tick, due.visible_at) as fired;
+                elsif due.is_flow then
+                    select fired.status, fired.reason into status, reason
+                    from postmill._fire_flow(due.schedule_id, due.tick, due.visible_at) as fired;
                 elsif due.overlap = 'skip' and last.msg_id is not null then
                     status := 'skipped';
                     reason := format('message %s of queue %s, sent for the tick before, is not done',

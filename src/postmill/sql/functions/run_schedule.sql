@@ -1,8 +1,8 @@
--- Fires a schedule now, also a paused one, beside its ticks; returns the id of the message or of the call, null for a
--- SQL command. `overlap` does not hold for it: whoever asks wants it now. A command's runs wait for each other, unless
--- they may overlap.
+-- Fires a schedule now, also a paused one, beside its ticks; returns the id of the message, of the call or of the
+-- flow's run, null for a SQL command. `overlap` does not hold for it: whoever asks wants it now. A command's runs wait
+-- for each other, unless they may overlap.
 -- Called by people and the command line. Locks: the schedule's row, and what the message needs. Errors: PM008 no such
--- schedule; those of send and of _make_call.
+-- schedule; those of send, _make_call and _start_scheduled.
 create or replace function postmill.run_schedule(name text) returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -21,6 +21,9 @@ begin
     end if;
     if exists (select from postmill.schedules as s where s.schedule_id = id and s.target ? 'call') then
         return postmill._make_call(id, tick, tick, null);
+    end if;
+    if exists (select from postmill.schedules as s where s.schedule_id = id and s.target ? 'flow') then
+        return postmill._start_scheduled(id, tick, tick);
     end if;
     return postmill._fire(id, tick, tick, null);
 end

@@ -1,6 +1,6 @@
--- Writes down the end of runs whose message another client has taken out of its queue, or whose call was deleted, and
--- deletes runs that ended more than seven days ago, at most `max_rows` of each. Returns how many rows
--- were changed or deleted.
+-- Writes down the end of runs whose message another client has taken out of its queue, whose call was deleted, or whose
+-- run of a flow has ended or was deleted, and deletes runs that ended more than seven days ago, at most `max_rows` of
+-- each. Returns how many rows were changed or deleted.
 -- Called by: the scheduler now and then; anyone may. Locks: the runs' rows, skipping locked ones. Errors: none of its
 -- own.
 create or replace function postmill.tidy_schedule_runs(max_rows integer default 1000) returns bigint
@@ -50,7 +50,11 @@ begin
     )
     select (select count(*) from deleted)
            + postmill._end_call_runs(array(select stale.call_id from stale where stale.is_answered)) into changed;
-    done := done + changed;
+    done := done + changed + postmill._end_flow_runs(array(
+        select run.flow_run from postmill.schedule_runs as run
+        where run.status = 'sent' and run.flow_run is not null
+          and run.fired_at < clock_timestamp() - interval '1 minute'
+        order by run.fired_at limit max_rows));
     delete from postmill.schedule_runs as run
     where (run.schedule_id, run.tick) in (
         select ended.schedule_id, ended.tick from postmill.schedule_runs as ended

@@ -12,6 +12,7 @@ create table postmill.flow_versions (
     shape         jsonb not null,                          -- names, kinds, edges, conditions; no code and no options
     queue_name    text not null,                           -- where its tasks go, unless a step says otherwise
     leaves        integer not null check (leaves >= 0),    -- steps that no other step needs
+    defaults      jsonb not null default '{}',             -- fields of an input that does not have them
     created_at    timestamptz not null default clock_timestamp(),
     registered_at timestamptz not null default clock_timestamp(), -- when a program last said that it has it
     unique (flow, version)
@@ -55,6 +56,7 @@ create table postmill.runs (
     parent_run  bigint,
     parent_step text,
     forked_from bigint,
+    schedule_run bigint,                                  -- the run of a schedule that has started it
     culprit     text,                                     -- the step for whose sake it has failed
     reason      text,                                     -- why it has failed, was cancelled or is paused
     deadline    timestamptz,
@@ -116,7 +118,7 @@ create table postmill.signals (
     sent_at   timestamptz not null default clock_timestamp()
 );
 create unique index signals_one on postmill.signals (run_id, name) where not many;
-create index signals_many on postmill.signals (run_id, name, signal_id) where many and taken_by is null;
+create index signals_run on postmill.signals (run_id, name, signal_id);
 
 -- What steps say while they run, for whoever watches.
 create table postmill.run_events (
@@ -128,7 +130,7 @@ create table postmill.run_events (
     said_at  timestamptz not null default clock_timestamp(),
     changed  xid8 not null default pg_current_xact_id()
 );
-create index run_events_run on postmill.run_events (run_id, event_id);
+create index run_events_run on postmill.run_events (run_id, changed, event_id);
 
 -- Tasks that were claimed and can't run now: their run is paused, or the worker lacks the step. Sent again on resume,
 -- or when a program with the step says that it has it.
@@ -143,3 +145,18 @@ create table postmill.held_tasks (
     held_at    timestamptz not null default clock_timestamp()
 );
 create index held_tasks_run on postmill.held_tasks (run_id);
+
+-- When the audit of runs is due, and how far it has come: one row, which is locked by the session that has the duty.
+create table postmill.flow_audit (
+    is_only boolean primary key default true check (is_only),
+    due_at  timestamptz not null default '-infinity',
+    run_id  bigint not null default 0
+);
+
+-- The run of a flow that a schedule has started; the schedule's run ends with it. The function follows with all others.
+alter table postmill.schedule_runs add column flow_run bigint; -- null: it started none
+create index schedule_runs_flows on postmill.schedule_runs (flow_run) where flow_run is not null;
+create or replace function postmill._end_flow_run() returns trigger language plpgsql as 'begin return null; end';
+create trigger end_schedule_run after update of ended_at on postmill.runs
+    for each row when (new.schedule_run is not null and old.ended_at is null and new.ended_at is not null)
+    execute function postmill._end_flow_run();

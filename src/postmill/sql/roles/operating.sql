@@ -5,7 +5,8 @@ grant execute on function
     postmill.cancel, postmill.deprecate_worker, postmill.discard, postmill.limit_groups, postmill.limit_queue,
     postmill.pause, postmill.pause_schedule, postmill.purge_queue, postmill.release, postmill.replay, postmill.resume,
     postmill.resume_schedule, postmill.retry, postmill.run_schedule, postmill.schedule, postmill.set_retention,
-    postmill.unschedule, postmill._make_call to postmill_operator;
+    postmill.unschedule, postmill._make_call, postmill._check_known_flow, postmill._start_scheduled,
+    postmill.schedule_flow to postmill_operator;
 grant insert, update, delete on
     postmill.blocked, postmill.cancellations, postmill.dead_letters, postmill.edges, postmill.ended, postmill.gates,
     postmill.groups, postmill.schedule_runs, postmill.schedules, postmill.unique_keys to postmill_operator;

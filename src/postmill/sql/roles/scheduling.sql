@@ -3,7 +3,8 @@
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
 grant execute on function
     postmill.fire_schedules, postmill.tidy_schedule_runs, postmill.join_runners, postmill.look_for_commands,
-    postmill.sweep_commands, postmill.claim_command, postmill.check_command, postmill.end_command, postmill._make_call
+    postmill.sweep_commands, postmill.claim_command, postmill.check_command, postmill.end_command, postmill._make_call,
+    postmill._end_flow_runs, postmill._start_scheduled
     to postmill_worker, postmill_scheduler;
 grant usage on schema postmill_commands to postmill_scheduler;
 grant select, update (next_at, problem) on postmill.schedules to postmill_scheduler;

@@ -2,8 +2,10 @@
 -- that every worker process shares, the firing of schedules among it. A worker can neither make nor drop a queue.
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
 grant execute on function
-    postmill.claim_gated, postmill.create_queue, postmill.declare_schedule, postmill.prune, postmill.release,
-    postmill.rescue, postmill.return_claim, postmill.schedule, postmill.sweep_dependents, postmill.sweep_gates,
+    postmill.claim_gated, postmill.create_queue, postmill.declare_flow_schedule,
+    postmill.declare_schedule, postmill.prune, postmill.release,
+    postmill.rescue, postmill.return_claim, postmill.schedule, postmill.schedule_flow,
+    postmill._check_known_flow, postmill.sweep_dependents, postmill.sweep_gates,
     postmill.tidy_calls, postmill.unschedule to postmill_worker;
 grant select, insert, update, delete on
     postmill.blocked, postmill.call_responses, postmill.cancellations, postmill.claims, postmill.dead_letters,

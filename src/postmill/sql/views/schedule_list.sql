@@ -1,7 +1,7 @@
 -- Every schedule, for people and dashboards. `state`: active, paused or broken (see `problem`). `next_at` is null until
 -- a scheduler has read the schedule; its ticks count from `changed_at`. `run_as`: as whom a SQL command or a call runs.
--- A call is shown without headers and body: they may hold keys. `fires`, in short: a queue, function:NAME, a URL or
--- SQL. `is_failing`: the last run whose work has ended failed, with `last_error`.
+-- A call is shown without headers and body: they may hold keys. `fires`, in short: a queue, flow:NAME,
+-- function:NAME, a URL or SQL. `is_failing`: the last run whose work has ended failed, with `last_error`.
 create or replace view postmill.schedule_list as
 select s.name,
        case when s.paused_at is not null then 'paused' when s.problem is not null then 'broken' else 'active' end
@@ -16,7 +16,8 @@ select s.name,
        last.tick as last_tick, last.status as last_status,
        s.paused_at, s.paused_by, s.problem, s.declared_by, s.created_by, s.created_at, s.changed_at,
        coalesce(s.run_as, its_call.created_by) as run_as,
-       coalesce(s.target ->> 'queue', 'function:' || its_call.function_name, its_call.url, 'SQL') as fires,
+       coalesce(s.target ->> 'queue', 'flow:' || (s.target ->> 'flow'), 'function:' || its_call.function_name,
+                its_call.url, 'SQL') as fires,
        coalesce(done.status = 'failed', false) as is_failing,
        case when done.status = 'failed' then
             coalesce(done.reason, format('message %s of queue %s is dead', done.msg_id, done.queue_name))

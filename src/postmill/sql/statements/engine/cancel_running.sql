@@ -12,11 +12,7 @@ gone as (
     , null::jsonb as headers --? !headers
 ),
 --+ settled_claims
-freed as ( --? gated
-    delete from postmill.gates as gate --? gated
-     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
-       and gate.msg_id between (select min(msg_id) from gone) and (select max(msg_id) from gone) --? gated
-), --? gated
+--+ freed_places
 --+ what_follows
 noted as (
 --+ cancelled_messages

@@ -24,11 +24,7 @@ ended as (
         as t (msg_id, reason, attempt, kind, error_type, error_message, traceback, ran_s) using (msg_id)
 ),
 --+ settled_claims
-freed as ( --? gated
-    delete from postmill.gates as gate --? gated
-     where gate.queue_name = lower($6::text) and gate.msg_id = any (array(select msg_id from gone)) --? gated
-       and gate.msg_id between (select min(msg_id) from gone) and (select max(msg_id) from gone) --? gated
-), --? gated
+--+ freed_places
 --+ what_follows
 letter as (
     insert into postmill.dead_letters

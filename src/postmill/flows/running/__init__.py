@@ -1,0 +1,1 @@
+"""Runs flows in a worker: to the engine a flow is a handler as any other."""

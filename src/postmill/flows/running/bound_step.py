@@ -1,0 +1,88 @@
+"""A step of this program, ready to be called: its values decoded, its result as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from postmill.flows.running.step_context import StepContext
+from postmill.handlers.invokers import decoder, invoker_by_name, invoker_for
+from postmill.handlers.signature import Arguments, Signature
+from postmill.model.errors import InvalidPayload
+from postmill.model.queue.attempt_policy import AttemptPolicy
+from postmill.model.queue.payload import to_json
+from postmill.model.queue.retry import Dead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import msgspec
+
+    from postmill.flows.steps import Step
+    from postmill.handlers.invokers import Invoker
+    from postmill.model.queue.worker_options import WorkerOptions
+
+MAX_OUTPUT_BYTES = 1024 * 1024
+"""The largest output of a step, as JSON. 1 MiB: outputs are read again by each step that needs them, and a
+run's page shows them. What is larger belongs into a table or a file, and its address into the output.
+"""
+
+
+class BoundStep:
+    """One step and the way to call it."""
+
+    def __init__(self, step: Step[Any], function: Callable[..., Any], options: WorkerOptions) -> None:
+        """``function``: the step's. ``options``: the flow's worker's. Raises :class:`InvalidHandler`."""
+        self.name = step.name
+        self.kind = step.shape.kind
+        timeout_s = options.timeout_s if step.timeout_s is None else step.timeout_s
+        self.policy = AttemptPolicy(step.retry, timeout_s)
+        reads = step.shape.reads
+        self._item = frozenset(name for name, read in reads.items() if read.kind == "each")
+        self._read = frozenset(reads) - self._item
+        self._decoders = {name: decoder(step.input_types.get(name, Any)) for name in reads}
+        own_options = replace(options, executor=step.executor)
+        self.call = invoker_by_name(function, own_options, step.context_parameter, StepContext)
+        self.decode_output = decoder(step.output_type)
+        """What it has given, from its JSON."""
+        self.undo = None if step.compensate is None else _undoing(step.compensate, options)
+        """The call that undoes it, given its output; None: there is none."""
+
+    def takes(self, kind: str, values: Mapping[str, msgspec.Raw]) -> bool:
+        """Whether it can be called with what a version of the flow gives to its step of this name."""
+        return kind == self.kind and values.keys() == self._read
+
+    def arguments(self, values: Mapping[str, msgspec.Raw], item: msgspec.Raw) -> Arguments:
+        """What to call it with. Raises :class:`InvalidPayload` where a value does not fit its annotation."""
+        found = Arguments()
+        for name, decode in self._decoders.items():
+            try:
+                found[name] = decode(bytes(item if name in self._item else values[name]).decode())
+            except InvalidPayload as error:
+                raise InvalidPayload(f"{name!r} of step {self.name!r} does not fit: {error}") from error
+        return found
+
+    def output(self, result: object) -> str:
+        """The result as JSON. Raises :class:`Dead` for what is none, or is too large: another attempt would
+        only do the work again.
+        """
+        try:
+            data = to_json(result)
+        except InvalidPayload as error:
+            raise Dead(f"the output of step {self.name!r} can't be kept: {error}") from error
+        if len(data) > MAX_OUTPUT_BYTES:
+            raise Dead(
+                f"the output of step {self.name!r} is {len(data):,} bytes of JSON; at most"
+                f" {MAX_OUTPUT_BYTES:,} are kept: store it elsewhere and return its address"
+            )
+        return data.decode()
+
+    def close(self) -> None:
+        """End its threads and processes."""
+        for invoker in (self.call, self.undo):
+            if invoker is not None:
+                invoker.close()
+
+
+def _undoing(function: Callable[[Any], object], options: WorkerOptions) -> Invoker:
+    return invoker_for(function, Signature(Any, wants_context=False), replace(options, executor="inline"))

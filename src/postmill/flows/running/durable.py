@@ -1,0 +1,305 @@
+"""What each call of a durable function's context does: what is recorded is returned, what is new is done and
+recorded. See :class:`postmill.flows.context.Durable` for what each of them means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from postmill.client.failures import said_by_postmill
+from postmill.engine.run.verdicts import stems_from
+from postmill.flows.context import name_of
+from postmill.flows.function_calls import call_function
+from postmill.flows.run import Run
+from postmill.flows.running.inside_step import check_outside, current_step, inside
+from postmill.flows.running.replay import Recorded, inputs_of
+from postmill.flows.running.run_settlings import AwaitedStep
+from postmill.flows.running.sayings import Sayings
+from postmill.flows.running.settlings import StepDropped
+from postmill.flows.running.step_attempts import StepPolicy, run_function
+from postmill.flows.running.together import once_up
+from postmill.flows.running.transaction_step import NotWritten, TransactionStep
+from postmill.flows.startable import Startable
+from postmill.model.errors import InvalidPayload, ReplayMismatch, StepFailed
+from postmill.model.queue.payload import to_json
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from postmill.flows.context import Args, Kwargs, Work
+    from postmill.flows.running.execution import Execution
+    from postmill.flows.running.replay import State
+    from postmill.flows.running.step_attempts import Result
+    from postmill.flows.signal import Signal
+    from postmill.handlers.context import Transaction
+    from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.threads import Threads
+
+    Decode = Callable[[str], Any]
+
+
+class DurableRun:
+    """The context of one run while a worker has it."""
+
+    def __init__(self, execution: Execution, options: WorkerOptions, threads: Threads) -> None:
+        self.execution = execution
+        self.undoing: list[tuple[str, Callable[..., Any], Args, Kwargs]] = []
+        """What undoes the work so far, by the name of its step; the last one runs first."""
+        self._options = options
+        self._threads = threads
+        self._policies: dict[Callable[..., Any], StepPolicy] = {}
+        self._events = 0
+        self.sayings = Sayings(execution)
+        """What is written beside the function, while it runs on."""
+
+    @property
+    def run_id(self) -> int:
+        """See :class:`Durable`."""
+        return self.execution.loaded.run_id
+
+    def step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Work:
+        """See :class:`Durable`."""
+        return self.named_step(self.named(name), function, args, kwargs)
+
+    def map(
+        self,
+        name: str,
+        function: Callable[..., Any] | Startable[..., Any],
+        items: Sequence[Any],
+        max_concurrent: int | None,
+    ) -> Work:
+        """See :class:`Durable`."""
+        base = self.named(name)
+        if isinstance(function, Startable):
+            work = [self._run(f"{base}[{at}]", function, (item,), {}) for at, item in enumerate(items)]
+        else:
+            work = [self.named_step(f"{base}[{at}]", function, (item,), {}) for at, item in enumerate(items)]
+        return gathered(work, max_concurrent)
+
+    def wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Work:
+        """See :class:`Durable`."""
+        return self._wait(self.named(name), signal, timeout_s)
+
+    def sleep(self, name: str, for_s: float) -> Work:
+        """See :class:`Durable`."""
+        return self._sleep(self.named(name), for_s)
+
+    def run(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Work:
+        """See :class:`Durable`."""
+        return self._run(self.named(name), other, args, kwargs)
+
+    def start(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Work:
+        """See :class:`Durable`."""
+        return self._start(self.named(name), other, args, kwargs)
+
+    def call(self, name: str, function: str, body: object) -> Work:
+        """See :class:`Durable`."""
+        return self.named_step(self.named(name), call_function, (function, body), {})
+
+    def transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Work:
+        """See :class:`Durable`."""
+        return self._transaction(self.named(name), function, args, kwargs)
+
+    def on_failure(self, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
+        """See :class:`Durable`."""
+        self.undoing.append((self.named(f"undo:{name_of(function)}"), function, args, kwargs))
+
+    def emit(self, name: str, value: object) -> None:
+        """See :class:`Durable`. What a step says is said again when the step is tried again."""
+        step, content = current_step(), to_json(value).decode()
+        if step is None:
+            self._events += 1
+            if self._events <= self.execution.loaded.events:
+                return
+        self.sayings.say(step, name, content)
+
+    def patched(self, name: str) -> bool:
+        """See :class:`Durable`. The answer is written with the next statement: what is recorded after it is
+        never without it.
+        """
+        step = f"patched:{name}"
+        found = self._find(step, None)
+        if found is not None:
+            return found.output == "true"
+        is_new = not self.execution.replay.is_behind
+        outcome = Recorded("completed", "true" if is_new else "false")
+        self.execution.replay.learn(step, outcome)
+        self.sayings.keep(self.execution.record(step, outcome))
+        return is_new
+
+    def named(self, name: str) -> str:
+        """The name of the next step that is called so. Raises :class:`InsideStep` inside a step: in a replay
+        it is not run, and names would be counted otherwise.
+        """
+        check_outside(name)
+        return self.execution.replay.name(name)
+
+    def _find(self, name: str, inputs: str | None) -> Recorded | None:
+        """What is recorded of a step that begins here. Raises :class:`InsideStep` where its name was taken
+        outside of the step that awaits it.
+        """
+        check_outside(name)
+        return self.execution.find(name, inputs)
+
+    def _again(self, name: str, found: Recorded, decode: Decode) -> Any:
+        """What is recorded of a step. Raises :class:`ReplayMismatch` where its annotation refuses that."""
+        try:
+            return _given(name, found, decode)
+        except InvalidPayload as error:
+            raise self.execution.mismatched(name, misfit(name, error)) from error
+
+    async def named_step(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        """A step whose name is taken already."""
+        policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
+        found = self._find(name, inputs)
+        if found is not None:
+            return self._again(name, found, policy.decode)
+        call = partial(run_function, function, args, kwargs, self._threads)
+        with self.execution:
+            with inside(name):
+                result = await policy.result(call, self._is_an_outage, self.execution.pause)
+            stands = await self._kept(name, inputs, result)
+        return _given(name, stands, policy.decode, result)
+
+    def _policy_of(self, function: Callable[..., Any]) -> StepPolicy:
+        found = self._policies.get(function)
+        if found is None:
+            found = self._policies[function] = StepPolicy.of(function, self._options)
+        return found
+
+    async def _kept(self, name: str, inputs: str | None, result: Result) -> Recorded:
+        state: State = "failed" if result.output is None else "completed"
+        outcome = Recorded(state, result.output, inputs, result.reason)
+        return await self.execution.record(name, outcome, attempts=result.attempts)
+
+    async def _wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Any:
+        found = self._find(name, None)
+        if found is None or found.state == "waiting":
+            found = await self._come(name, signal, timeout_s, 0.0 if found is None else found.waited_s)
+        return None if found.output is None else signal.decode(found.output)
+
+    async def _come(
+        self, name: str, signal: Signal[Any], timeout_s: float | None, waited_s: float
+    ) -> Recorded:
+        """The outcome of a wait: a signal that is there, the end of its time, or (later) whatever comes."""
+        sent = self.execution.replay.signal(signal.name, many=signal.many)
+        if sent is None and (timeout_s is None or waited_s < timeout_s):
+            await self.execution.wait_for(AwaitedStep(name, signal.name, timeout_s))
+        with self.execution:
+            if sent is None:
+                return await self.execution.record(name, Recorded("completed", reason="timed out"))
+            taken = Recorded("completed", sent.content)
+            return await self.execution.record(name, taken, signal_id=sent.signal_id)
+
+    async def _sleep(self, name: str, for_s: float) -> None:
+        found = self._find(name, None)
+        if found is not None and found.state != "waiting":
+            return
+        if found is None or found.waited_s < for_s:
+            await self.execution.wait_for(AwaitedStep(name, None, for_s))
+        with self.execution:
+            await self.execution.record(name, Recorded("completed", "null"))
+
+    async def _run(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        content = bytes(other.encode(*args, **kwargs)).decode()
+        found = self._find(name, inputs_of([content], {}))
+        if found is not None and found.state != "waiting":
+            return self._again(name, found, other.decode_result)
+        if found is None:
+            await self._child(name, other, content, awaited=True)
+        return await self.execution.wait_for(AwaitedStep(name))
+
+    async def _start(self, name: str, other: Startable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        content = bytes(other.encode(*args, **kwargs)).decode()
+        inputs = inputs_of([content], {})
+        found = self._find(name, inputs)
+        if found is None:
+            with self.execution:
+                child = await self._child(name, other, content, awaited=False)
+                found = await self.execution.record(name, Recorded("completed", str(child), inputs))
+        return Run(int(found.output or 0), other)
+
+    async def _child(self, name: str, other: Startable[..., Any], content: str, *, awaited: bool) -> int:
+        """The run that a step starts, or has started before a crash."""
+        loaded, inputs = self.execution.loaded, inputs_of([content], {})
+        arguments = (loaded.run_id, loaded.wake, name, other.name, content, awaited, inputs)
+        with self.execution:
+            shared = self.execution.shared
+            with said_by_postmill():
+                row = await once_up(partial(shared.fetchrow, statement("run_start_child"), *arguments))
+            if row["child"] is None:
+                self.execution.stop(StepDropped("its run does not run any more"))
+        child: int = row["child"]
+        return child
+
+    async def _transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
+        policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
+        found = self._find(name, inputs)
+        if found is not None:
+            return self._again(name, found, policy.decode)
+
+        def call(transaction: Transaction) -> Awaitable[Any]:
+            return run_function(function, (transaction, *args), kwargs, self._threads)
+
+        step = TransactionStep(self.execution, name, inputs, policy, call)
+        with self.execution:
+            try:
+                with inside(name):
+                    result = await policy.result(step.once, self._passes, self.execution.pause)
+            except NotWritten as other:
+                return _given(name, step.given_up(other), policy.decode)
+            if result.error is not None:
+                return _given(name, await self._kept(name, inputs, result), policy.decode, result)
+            step.landed()
+        return result.value
+
+    def _is_an_outage(self, error: BaseException) -> bool:
+        """Whether a step ended because a connection was lost: no attempt of its own failed."""
+        outage = self.execution.attempt.outage
+        return outage is not None and stems_from(error, outage)
+
+    def _passes(self, error: BaseException) -> bool:
+        return isinstance(error, NotWritten) or self._is_an_outage(error)
+
+
+def _given(name: str, found: Recorded, decode: Decode, result: Result | None = None) -> Any:
+    """What a step gives: its output, or its failure. Of a step that has just run its own value."""
+    if found.state == "failed":
+        raise failure_of(name, found.reason or "") from (None if result is None else result.error)
+    if result is not None and result.output == found.output:
+        return result.value
+    return decode(found.output or "null")
+
+
+def misfit(name: str, error: InvalidPayload) -> ReplayMismatch:
+    """The error of a step that has another annotation than when it was recorded."""
+    return ReplayMismatch(
+        f"What step {name!r} gave does not fit what it is annotated with now.",
+        why=f"{error}",
+        hint="Let the annotation take what is recorded too, or give the new step another name.",
+    )
+
+
+def failure_of(name: str, reason: str) -> StepFailed:
+    """The error of a step that has failed for good."""
+    return StepFailed(f"Step {name!r} has failed.", why=f"{reason}.", step=name, reason=reason)
+
+
+async def gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:
+    """The results of ``work``, in order; at most ``max_concurrent`` at a time. Raises the failure of the
+    first one in order, once all have ended: a replay raises the same.
+    """
+    places = asyncio.Semaphore(max_concurrent or max(1, len(work)))
+
+    async def one(each: Any) -> Any:
+        async with places:
+            return await each
+
+    results = await asyncio.gather(*map(one, work), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return list(results)

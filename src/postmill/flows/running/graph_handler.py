@@ -1,0 +1,181 @@
+"""Runs the steps of a graph flow: from a task to the call of the step's function, and from what it returns to
+the outcome of the task.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from postmill.flows.running.bound_step import BoundStep
+from postmill.flows.running.child import Child, ended_child
+from postmill.flows.running.inputs import InputQueries
+from postmill.flows.running.registration import registration, schedule_of
+from postmill.flows.running.settlings import (
+    DONE,
+    STEPS,
+    ChildStarted,
+    StepCompleted,
+    StepDropped,
+    StepHeld,
+    StepUndone,
+)
+from postmill.flows.running.start_message import begin, start_of
+from postmill.flows.running.task import task_of
+from postmill.model.errors import InvalidPayload
+from postmill.model.queue.attempt_policy import AttemptPolicy
+from postmill.model.queue.outcome import Cancelled, Completed, Failed, Lost, Released, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping, Sequence
+
+    from postmill.client.sending import Statement
+    from postmill.engine.handler import Handler
+    from postmill.engine.run.attempt import Attempt
+    from postmill.engine.settle.settlement import Entry
+    from postmill.flows.flow import Flow
+    from postmill.flows.running.inputs import Inputs
+    from postmill.flows.running.task import Task
+    from postmill.model.queue.message import Message
+
+_NO_FUNCTION = ("sleep", "wait")
+"""Kinds of steps whose task says that their time is over."""
+_UNDOES = ("undoing", "failed")
+"""States of runs whose steps may be to be undone: a step may end when its run has failed."""
+_OUTCOMES = (BaseException, Failed, Cancelled, Released, Lost, Settled)
+"""What a step may return in place of an output."""
+
+
+def of_all_queues(handlers: Sequence[Handler]) -> list[Handler]:
+    """These handlers; and of each flow one more for every further queue that its steps name."""
+    found: list[Handler] = []
+    for handler in handlers:
+        found.append(handler)
+        if isinstance(handler, GraphHandler):
+            found += [GraphHandler(handler.flow, queue) for queue in handler.further_queues]
+    return found
+
+
+class GraphHandler:
+    """The handler of one flow on one queue. Any step may come there: a step's queue can change meanwhile."""
+
+    settlings: Mapping[type, Entry] = STEPS
+
+    def __init__(self, flow: Flow[Any], queue: str | None = None) -> None:
+        """``queue``: None is the flow's own. Raises :class:`InvalidHandler` for a step that can't be called
+        as its options ask.
+        """
+        self.flow = flow
+        self.options = flow.worker_options if queue is None else replace(flow.worker_options, queue=queue)
+        self._steps = {
+            name: BoundStep(step, step.function, self.options)
+            for name, step in flow.steps.items()
+            if step.function is not None
+        }
+        self._children = {name: Child(step) for name, step in flow.steps.items() if step.child is not None}
+        self._usual = AttemptPolicy(self.options.retry, self.options.timeout_s)
+        self._queries = InputQueries()
+
+    @property
+    def name(self) -> str:
+        """The flow's name."""
+        return self.flow.name
+
+    @property
+    def further_queues(self) -> list[str]:
+        """Those that its steps name, beside the flow's own."""
+        return sorted(
+            {chosen.queue for chosen in self.flow.chosen.values() if chosen.queue} - {self.flow.queue}
+        )
+
+    @property
+    def declarations(self) -> Sequence[Statement]:
+        """That this program has the flow in this shape, and its schedule."""
+        return [registration(self.flow), schedule_of(self.flow)]
+
+    def policy_for(self, message: Message) -> AttemptPolicy:
+        """The retry policy and the time limit of the message's step."""
+        try:
+            step = self._steps.get(task_of(message).step)
+        except InvalidPayload:
+            step = None
+        return self._usual if step is None else step.policy
+
+    def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
+        """See :class:`postmill.engine.handler.Handler`."""
+        start = start_of(message)
+        if start is not None:
+            return begin(start, message, [self.flow.name], attempt.services.reads)
+        return self._run(task_of(message), attempt)
+
+    async def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
+        """One after the other; not used, as a flow has no batches."""
+        return [await self.bind(*each) for each in zip(messages, attempts, strict=True)]
+
+    def close(self) -> None:
+        """See :class:`postmill.engine.handler.Handler`."""
+        for step in self._steps.values():
+            step.close()
+
+    async def _run(self, task: Task, attempt: Attempt) -> Any:
+        inputs = await self._inputs(task, attempt)
+        if inputs is None:
+            return StepDropped(f"there is no run {task.run} with a step {task.step!r}")
+        return await (self._undo if task.undo else self._do)(task, inputs, attempt)
+
+    async def _inputs(self, task: Task, attempt: Attempt) -> Inputs | None:
+        """What the step is given. Its time limit begins after that: an outage is no slow step."""
+        limit = attempt.time_limit
+        if limit is None:
+            return await self._queries.of(task.run, task.step, attempt.services.reads)
+        limit.end()
+        inputs = await self._queries.of(task.run, task.step, attempt.services.reads)
+        limit.begin()
+        return inputs
+
+    async def _do(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
+        obstacle = _obstacle(task, inputs)
+        if obstacle is not None:
+            return obstacle
+        if inputs.kind in _NO_FUNCTION:
+            return DONE
+        if task.child is not None:
+            return await ended_child(task, task.child, attempt.services.reads)
+        if inputs.kind == "run":
+            return self._start(task, inputs)
+        return await self._call(task, inputs, attempt)
+
+    async def _undo(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
+        if inputs.run_state not in _UNDOES or inputs.step_state != "completed" or inputs.output is None:
+            return StepDropped(f"step {task.step!r} of run {task.run} is not to be undone")
+        step = self._steps.get(task.step)
+        if step is None or step.undo is None:
+            return StepHeld("version")
+        result = await step.undo.one(step.decode_output(inputs.output), attempt)
+        return result if isinstance(result, _OUTCOMES) else StepUndone()
+
+    def _start(self, task: Task, inputs: Inputs) -> ChildStarted | StepHeld:
+        child = self._children.get(task.step)
+        if child is None or not child.takes(inputs.values):
+            return StepHeld("version")
+        return child.started(inputs.values)
+
+    async def _call(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
+        step = self._steps.get(task.step)
+        if step is None or not step.takes(inputs.kind, inputs.values):
+            return StepHeld("version")
+        result = await step.call.one(step.arguments(inputs.values, task.value), attempt)
+        if isinstance(result, _OUTCOMES):
+            return result
+        return StepCompleted(step.output(result.result if isinstance(result, Completed) else result))
+
+
+def _obstacle(task: Task, inputs: Inputs) -> StepDropped | StepHeld | None:
+    """What becomes of a task that can't run, or need not run, as its run is now."""
+    if inputs.run_state == "paused":
+        return StepHeld("paused")
+    if (inputs.kind == "map") != (task.item is not None):
+        return StepDropped(f"step {task.step!r} of run {task.run} has no such task")
+    if inputs.run_state == "running" and inputs.step_state == "started":
+        return None
+    return StepDropped(f"run {task.run} is {inputs.run_state}, its step {inputs.step_state or 'not begun'}")

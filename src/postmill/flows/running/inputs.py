@@ -1,0 +1,104 @@
+"""What tasks are given: asked for in one statement for all messages that were bound in one turn of the event
+loop, each step of a run once.
+
+Nothing is kept from one turn to the next: a run may be paused, cancelled or undone meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from postmill.db.hot.outage import is_passing
+from postmill.model.queue.outcome import Snooze
+from postmill.service.service import new_task
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from postmill.db.hot.shared_connection import SharedConnection
+
+AWAY_S = 0.5
+"""A task whose inputs can't be asked for is taken again after so many seconds. It is no attempt."""
+
+_Key = tuple[int, str]
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the database knows of one step of a run."""
+
+    run_state: str
+    step_state: str | None
+    """None: the step has not begun."""
+    kind: str
+    """The step's, in the run's version."""
+    values: dict[str, msgspec.Raw]
+    """JSON by parameter, as the run's version reads it; without what a map gives to each item."""
+    output: str | None
+    """Of a run that is being undone: what the step has given, as JSON."""
+
+
+class InputQueries:
+    """The queries of one worker."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[_Key, asyncio.Future[Inputs | None]] = {}
+        self._asking: asyncio.Task[None] | None = None
+
+    async def of(self, run: int, step: str, reads: SharedConnection) -> Inputs | None:
+        """What this step is given; None when there is no such run, or its version has no such step. Raises
+        ``Snooze`` in an outage.
+        """
+        found = self._wanted.get((run, step))
+        if found is None:
+            found = self._wanted[run, step] = asyncio.get_running_loop().create_future()
+            if self._asking is None or self._asking.done():
+                self._asking = new_task(self._ask(reads))
+        try:
+            return await asyncio.shield(found)
+        except Exception as error:
+            if is_passing(error):
+                raise Snooze(AWAY_S) from error
+            raise
+
+    async def _ask(self, reads: SharedConnection) -> None:
+        """One statement a turn, until nothing is wanted any more."""
+        while self._wanted:
+            wanted, self._wanted = self._wanted, {}
+            try:
+                found = await _asked(reads, list(wanted))
+            except Exception as error:
+                _fail(wanted, error)
+            except BaseException:  # other code has cancelled every task of the process
+                wanted.update(self._wanted)
+                self._wanted = {}
+                _fail(wanted, ConnectionError("the query was cut"))
+                raise
+            else:
+                for key, future in wanted.items():
+                    if not future.done():
+                        future.set_result(found.get(key))
+
+
+async def _asked(reads: SharedConnection, keys: list[_Key]) -> dict[_Key, Inputs]:
+    runs, steps = [run for run, _ in keys], [step for _, step in keys]
+    rows = await reads.fetch(statement("step_inputs"), runs, steps)
+    return {(row["run_id"], row["step"]): _inputs(row) for row in rows}
+
+
+def _inputs(row: Any) -> Inputs:
+    return Inputs(
+        row["run_state"], row["step_state"], row["kind"], _fields(row["inputs"] or "{}"), row["output"]
+    )
+
+
+def _fail(wanted: dict[_Key, asyncio.Future[Inputs | None]], error: Exception) -> None:
+    """Tell those that wait. A query that was cut is as an outage: the next try asks again."""
+    for future in wanted.values():
+        if not future.done():
+            future.set_exception(error)
+            future.exception()  # seen, also where the one that waited has been cancelled

@@ -1,0 +1,170 @@
+"""How messages of workflows end: each end reaches the run in the statement that takes the message away.
+
+Builds; executes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
+
+from postmill.engine.settle.settlement import Settling, leases
+from postmill.engine.settle.statements import OWN, attempts_of
+from postmill.flows.running.settlings import STEPS, StepDropped, StepHeld
+from postmill.flows.running.wake import is_wake, wake_of
+from postmill.model.events import Event
+from postmill.model.queue.outcome import Cancelled, Failed
+from postmill.model.queue.payload import to_json
+from postmill.sql.catalog import queue_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from postmill.engine.settle.settlement import Entry, Settlement, Statements
+    from postmill.model.queue.message import Message
+
+CANCELLED = "its message was cancelled"
+"""Why a run was cancelled whose message ``postmill.cancel`` has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run is over."""
+
+    state: Literal["completed", "failed", "cancelled"]
+    output: str | None = None
+    """What its function has returned, as JSON text."""
+    reason: str | None = None
+    culprit: str | None = None
+    """The step for whose sake it has failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedStep:
+    """What a run waits for: a signal, a time, either of them, or, with neither, a child's end."""
+
+    step: str
+    signal: str | None = None
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunParked:
+    """The run waits, and holds no slot meanwhile."""
+
+    waits: tuple[AwaitedStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnded:
+    """A run that a step waits for has ended."""
+
+
+def _end(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    ends = [_ended(outcome) for _, outcome in settlement.pairs]
+    return _text("run_end", statements, settlement), (
+        *_arguments(statements, settlement),
+        [end.state for end in ends],
+        [end.output for end in ends],
+        [end.reason for end in ends],
+        [end.culprit for end in ends],
+    )
+
+
+def _ended(outcome: Any) -> RunEnded:
+    match outcome:
+        case Failed():
+            return RunEnded("failed", reason=outcome.reason)
+        case Cancelled():
+            return RunEnded("cancelled", reason=CANCELLED)
+    found: RunEnded = outcome
+    return found
+
+
+def _park(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    waits = [to_json(outcome.waits).decode() for _, outcome in settlement.pairs]  # type: ignore[union-attr]
+    return _text("run_park", statements, settlement), (*_arguments(statements, settlement), waits)
+
+
+def _child_ended(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    wakes = [wake_of(message) for message in settlement.messages]
+    return _text("run_child_ended", statements, settlement), (
+        *leases(settlement),
+        statements.shape.name,
+        [wake.run for wake in wakes],
+        [wake.step for wake in wakes],
+        [wake.child for wake in wakes],
+    )
+
+
+def _hold(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    runs = [wake_of(message).run for message in settlement.messages]
+    nothing, whys = [None] * len(runs), [outcome.why for _, outcome in settlement.pairs]  # type: ignore[union-attr]
+    arguments = (*leases(settlement), statements.shape.name, runs, nothing, nothing, whys)
+    return _text("step_hold", statements, settlement), arguments
+
+
+def _text(name: str, statements: Statements, settlement: Settlement) -> str:
+    return queue_statement(name, statements.shape, *settlement.gates)
+
+
+def _arguments(statements: Statements, settlement: Settlement) -> tuple[Any, ...]:
+    wakes = [wake_of(message) for message in settlement.messages]
+    runs, numbers = [wake.run for wake in wakes], [wake.wake for wake in wakes]
+    return *leases(settlement), statements.shape.name, runs, numbers
+
+
+def _details(message: Message, outcome: Any) -> dict[str, Any]:
+    fields = {"run": wake_of(message).run}
+    match outcome:
+        case Failed():
+            return {**fields, "reason": outcome.reason, "attempt": attempts_of(message, outcome)}
+        case RunEnded(reason=str() as reason):
+            return {**fields, "reason": reason}
+        case StepHeld():
+            return {"reason": outcome.why}
+        case RunParked():
+            return {**fields, "steps": [wait.step for wait in outcome.waits]}
+    return fields
+
+
+_own = partial(Settling, diagnosis="cancel", details=_details)
+_COMPLETED = _own(kind="run_end", event=Event.MESSAGE_COMPLETED, build=_end)
+_FAILED = _own(kind="run_end", event=Event.RUN_FAILED, build=_end)
+_CANCELLED = _own(kind="run_end", event=Event.MESSAGE_CANCELLED, build=_end)
+_OF_STATE = {"completed": _COMPLETED, "failed": _FAILED, "cancelled": _CANCELLED}
+
+
+def _run_ended(outcome: RunEnded, _message: Message | None) -> Settling:
+    return _OF_STATE[outcome.state]
+
+
+def _failed(outcome: Failed, message: Message | None) -> Settling:
+    """Tried again as any message. A run that is not tried again has failed, and leaves no dead letter. What
+    is of no run is dead as any other message.
+    """
+    if outcome.retry_after_s is None and message is not None and is_wake(message):
+        return _FAILED
+    return _of_the_engine(outcome, message)
+
+
+def _cancelled(outcome: Cancelled, message: Message | None) -> Settling:
+    return _CANCELLED if message is not None and is_wake(message) else _of_the_engine(outcome, message)
+
+
+def _of_the_engine(outcome: Any, message: Message | None) -> Settling:
+    entry = OWN[type(outcome)]
+    return entry if isinstance(entry, Settling) else entry(outcome, message)
+
+
+RUNS: Mapping[type, Entry] = {
+    RunEnded: _run_ended,
+    RunParked: _own(kind="run_park", event=Event.RUN_PARKED, build=_park),
+    ChildEnded: _own(kind="run_child_ended", event=Event.MESSAGE_COMPLETED, build=_child_ended, details=None),
+    StepDropped: STEPS[StepDropped],
+    StepHeld: _own(kind="run_hold", event=Event.STEP_HELD, build=_hold),
+    Failed: _failed,
+    Cancelled: _cancelled,
+}
+"""The ways in which messages of workflows end."""

@@ -1,0 +1,168 @@
+"""Runs a step of a workflow until it has an outcome: attempts with their time limit and the pauses between
+them, in a thread or on the event loop, and its result as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import random
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any
+
+from postmill.flows.annotations import returned_by
+from postmill.flows.running.bound_step import MAX_OUTPUT_BYTES
+from postmill.flows.running.inside_step import InsideStep
+from postmill.flows.workflow import settings_of
+from postmill.handlers.invokers import decoder
+from postmill.handlers.returned import finished
+from postmill.handlers.signature import called
+from postmill.model.error_text import kept_message, storable, summary_of
+from postmill.model.errors import InvalidPayload, LeaseLost
+from postmill.model.queue.outcome import Retry, Snooze
+from postmill.model.queue.payload import to_json
+from postmill.model.queue.retry import Dead, Exhausted
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from postmill.model.queue.retry import RetryPolicy
+    from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.threads import Threads
+
+    Decode = Callable[[str], Any]
+    Passes = Callable[[BaseException], bool]
+    Pause = Callable[[float], Awaitable[Any]]
+
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""Results that surely are no code which has not run."""
+QUOTED = 300
+"""Characters of the last error that a step's reason quotes, as in dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a step came to."""
+
+    value: Any = None
+    """What its function has returned, as a replay has it too: decoded from the JSON."""
+    output: str | None = None
+    """JSON text; None: it has failed."""
+    reason: str | None = None
+    attempts: int = 1
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepPolicy:
+    """What holds for the attempts at one step."""
+
+    retry: RetryPolicy
+    timeout_s: float | None
+    decode: Decode
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], options: WorkerOptions) -> StepPolicy:
+        """What ``@step`` says of a function, and else what ``options`` of its workflow say."""
+        settings = settings_of(function)
+        retry = options.retry if settings.retry is None else settings.retry
+        timeout_s = options.timeout_s if settings.timeout_s is None else settings.timeout_s
+        return cls(retry, timeout_s, _decoder(function))
+
+    async def result(
+        self, call: Callable[[], Awaitable[Any]], passes: Passes, pause: Pause = asyncio.sleep
+    ) -> Result:
+        """Try ``call`` until it has a result, or no attempt is left, with a ``pause`` between two. ``passes``
+        tells errors that are no failed attempt: they are raised as they are.
+        """
+        attempt = 1
+        while True:
+            try:
+                returned = await self._within_limit(call)
+            except Exception as error:
+                if isinstance(error, LeaseLost) or passes(error):
+                    raise
+                if isinstance(error, InsideStep):
+                    return Result(reason=failure_reason(error), attempts=attempt, error=error)
+                verdict = self._verdict(attempt, error)
+                if isinstance(verdict, Dead):
+                    return Result(reason=_reason(verdict, error), attempts=attempt, error=error)
+                await pause(verdict)
+                attempt += not isinstance(error, Snooze)
+            else:
+                return self.kept(returned, attempt)
+
+    def kept(self, returned: Any, attempts: int) -> Result:
+        """What a function has returned, as it is kept. What can't be kept is the step's failure: another
+        attempt would return the same.
+        """
+        try:
+            output = output_of(returned)
+            return Result(self.decode(output), output, attempts=attempts)
+        except InvalidPayload as error:
+            return Result(reason=kept_message(error), attempts=attempts, error=error)
+
+    async def _within_limit(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        if self.timeout_s is None:
+            return await call()
+        async with asyncio.timeout(self.timeout_s):
+            return await call()
+
+    def _verdict(self, attempt: int, error: Exception) -> float | Dead:
+        if isinstance(error, Dead):
+            return error
+        if isinstance(error, Snooze):
+            return error.after_s
+        asked_s = error.after_s if isinstance(error, Retry) else None
+        return self.retry.decide(attempt, error, random.random, asked_s=asked_s)
+
+
+def output_of(value: Any) -> str:
+    """A result as JSON text. Raises :class:`InvalidPayload` for what is no JSON, or too large."""
+    data = to_json(value)
+    if len(data) > MAX_OUTPUT_BYTES:
+        raise InvalidPayload(
+            f"Its output is {len(data):,} bytes of JSON; at most {MAX_OUTPUT_BYTES:,} are kept.",
+            why="It is loaded again whenever the run goes on.",
+            hint="Store the data elsewhere (a table, a file, an object store) and return its address.",
+        )
+    return data.decode()
+
+
+async def run_function(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], threads: Threads
+) -> Any:
+    """What the function returns, however it is to be run. A plain one runs in a thread, which can't be
+    killed: after a time limit it runs on, and its result is of no use.
+    """
+    if _is_async(function):
+        returned = await function(*args, **kwargs)
+    else:
+        call = partial(copy_context().run, partial(function, *args, **kwargs))
+        returned = await asyncio.wrap_future(threads.submit(call))
+    return returned if type(returned) in _PLAIN else await finished(returned)
+
+
+def failure_reason(error: BaseException) -> str:
+    """Why a function failed, in one line: what a :class:`Dead` gives as its reason, or the error."""
+    if isinstance(error, Dead):
+        return kept_message(error) or "the function said so"
+    return storable(summary_of(error)[:QUOTED])
+
+
+@lru_cache(maxsize=1024)
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(called(function))
+
+
+@lru_cache(maxsize=1024)
+def _decoder(function: Callable[..., Any]) -> Decode:
+    return decoder(returned_by(function))
+
+
+def _reason(verdict: Dead, error: Exception) -> str:
+    if isinstance(verdict, Exhausted):
+        return f"{kept_message(verdict)}: {failure_reason(error)}"
+    return failure_reason(verdict)

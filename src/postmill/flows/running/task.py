@@ -1,0 +1,41 @@
+"""A step's task, as its message says it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from postmill.model.errors import InvalidPayload
+
+if TYPE_CHECKING:
+    from postmill.model.queue.message import Message
+
+_Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+_Place = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One thing to do for a run: a step, an item of a map, or the undoing of a step."""
+
+    run: _Id
+    step: str
+    item: _Place | None = None
+    """Of a map: which item."""
+    value: msgspec.Raw = msgspec.Raw(b"null")
+    """Of a map: the item's JSON."""
+    undo: bool = False
+    """Whether the step's work is to be undone."""
+    child: _Id | None = None
+    """Of a step that runs a flow: the run that has ended."""
+
+
+_decode = msgspec.json.Decoder(Task).decode
+
+
+def task_of(message: Message) -> Task:
+    """The task of a message. Raises :class:`InvalidPayload` for one that is none."""
+    try:
+        return _decode(message.raw)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InvalidPayload(f"the message is no task of a flow: {error}") from error

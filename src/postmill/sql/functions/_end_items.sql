@@ -1,0 +1,59 @@
+-- Items of maps have ended, with an output each or, where failed items are collected, with a reason. Counts them off
+-- their maps, sends the next ones of a map with a window, and returns the maps whose last item this was. Only what the
+-- map has sent and what has not ended yet counts: messages can be forged and doubled.
+-- Called by _settle_steps and _fail_steps, with the steps' rows locked. Lock order: items by (run, step, item), steps
+-- (held), queues. Errors: those of _send_steps; an output that is no JSON.
+create or replace function postmill._end_items(
+    run_ids bigint[], steps text[], items integer[], outputs text[], reasons text[],
+    out ended_runs bigint[], out ended_steps text[]
+)
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_sort = on
+set jit = off
+as $$
+declare
+    more record;
+begin
+    with stored as (
+        insert into postmill.items as i (run_id, step, item, output, reason)
+        select distinct on (t.run_id, t.step, t.item) t.run_id, t.step, t.item,
+               case when t.reason is null then coalesce(t.output, 'null')::jsonb end, t.reason
+          from unnest(run_ids, steps, items, outputs, reasons) as t (run_id, step, item, output, reason)
+--+ its_row
+         where s.state = 'started' and t.item >= 0 and t.item < coalesce(s.next_item, s.tasks)
+         order by t.run_id, t.step, t.item
+            on conflict (run_id, step, item) do update
+               set output = excluded.output, reason = excluded.reason, value = null, ended = true
+             where not i.ended
+        returning i.run_id, i.step
+    ),
+    counted as materialized (
+        select stored.run_id, stored.step, count(*)::integer as ended from stored
+         group by stored.run_id, stored.step
+    ),
+    left_over as (
+        update postmill.steps as s
+           set tasks_left = s.tasks_left - counted.ended, changed = pg_current_xact_id()
+          from counted
+         where s.run_id = any (run_ids) and s.run_id = counted.run_id and s.step = counted.step
+        returning s.run_id, s.step, s.tasks_left, s.next_item < s.tasks as has_more, counted.ended
+    )
+    select array_agg(run_id) filter (where tasks_left = 0) as ended_runs,
+           array_agg(step) filter (where tasks_left = 0) as ended_steps,
+           array_agg(run_id) filter (where has_more) as runs,
+           array_agg(step) filter (where has_more) as steps,
+           array_agg(ended) filter (where has_more) as many
+      into more
+      from left_over;
+    ended_runs := more.ended_runs;
+    ended_steps := more.ended_steps;
+    if more.runs is not null then
+        perform postmill._send_next_items(more.runs, more.steps, more.many);
+    end if;
+end
+$$;

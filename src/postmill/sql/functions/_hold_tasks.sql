@@ -1,0 +1,47 @@
+-- Tasks that were claimed and can't run now, their messages deleted by token in the same statement: holds them until
+-- the run is resumed (`paused`), or a program with the step says that it has it (`version`). They are held for the
+-- queue where they belong: someone may have moved a message into another one, whose workers will never have the step.
+-- A run that was resumed meanwhile has its task sent again at once; of one that has ended nothing is kept but what
+-- undoes a step of a failed one. Returns how many are held.
+-- Called by the statement step_hold. Lock order: queue rows (by the caller), runs by run_id, held_tasks, the queue.
+-- Errors: PM005 the transaction's isolation; those of _send_tasks.
+create or replace function postmill._hold_tasks(
+    run_ids bigint[], steps text[], items integer[], messages jsonb[], whys text[]
+) returns integer
+language plpgsql volatile
+security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_sort = on
+set jit = off
+as $$
+declare
+    again  jsonb[];
+    queues text[];
+    held   integer;
+begin
+    perform postmill._check_isolation();
+    perform from postmill.runs as run where run.run_id = any (run_ids) order by run.run_id for no key update;
+    select array_agg(t.message), array_agg(postmill._queue_of_task(run.version_id, t.step)) into again, queues
+      from unnest(run_ids, steps, messages, whys) as t (run_id, step, message, why)
+--+ its_run
+     where t.why = 'paused' and run.state in ('running', 'waiting', 'undoing');
+    insert into postmill.held_tasks (run_id, step, item, queue_name, message, why)
+    select t.run_id, t.step, t.item, postmill._queue_of_task(run.version_id, t.step), t.message, t.why
+      from unnest(run_ids, steps, items, messages, whys) as t (run_id, step, item, message, why)
+--+ its_run
+     where case when t.why = 'paused' then run.state = 'paused'
+                else run.state in ('running', 'waiting', 'paused', 'undoing')
+                     or run.state = 'failed' and t.message ? 'undo' end;
+    get diagnostics held = row_count;
+    if again is not null then
+        perform postmill._send_tasks(
+            queues, array_fill(clock_timestamp(), array[cardinality(again)]),
+            again, array_fill(null::integer, array[cardinality(again)]));
+    end if;
+    return held;
+end
+$$;

@@ -1,0 +1,25 @@
+-- Has the runs go on that this one has started, waits for, and that have failed or were cancelled.
+-- Called by retry_run, which holds the run's row. Locks: the children by id, each as retry_run. Errors: none.
+create or replace function postmill._retry_children(run_id bigint) returns void
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set jit = off
+set enable_seqscan = off
+as $$
+declare
+    child bigint;
+begin
+    for child in
+        select last.run_id
+        from (select distinct on (run.parent_step) run.run_id, run.parent_step, run.state from postmill.runs as run
+              where run.parent_run = _retry_children.run_id order by run.parent_step, run.run_id desc) as last
+        where last.state in ('failed', 'cancelled')
+          and not exists (select from postmill.steps as step
+                          where step.run_id = _retry_children.run_id and step.step = last.parent_step
+                            and step.state in ('completed', 'skipped'))
+        order by last.run_id
+    loop
+        perform postmill.retry_run(child);
+    end loop;
+end
+$$;

@@ -1,0 +1,34 @@
+-- Sends held tasks again: those of a version, or of a run, that are held for this reason. Returns how many.
+-- Called by register_flow and resume_run, which has locked the run's row. Lock order: held_tasks, queues. Errors: those
+-- of _send_tasks.
+create or replace function postmill._send_held(version_id integer, run_id bigint, why text) returns integer
+language plpgsql volatile
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_sort = on
+set jit = off
+as $$
+declare
+    freed record;
+begin
+    with gone as (
+        delete from postmill.held_tasks as held
+         using postmill.runs as run
+         where held.why = _send_held.why and run.run_id = held.run_id
+           and (run.version_id = _send_held.version_id or held.run_id = _send_held.run_id)
+        returning held.task_id, held.queue_name, held.message, run.priority
+    )
+    select array_agg(gone.queue_name order by task_id) as queues, array_agg(clock_timestamp()) as due_at,
+           array_agg(gone.message order by task_id) as messages,
+           array_agg(gone.priority::integer order by task_id) as priorities
+      into freed
+      from gone;
+    if freed.queues is not null then
+        perform postmill._send_tasks(freed.queues, freed.due_at, freed.messages, freed.priorities);
+    end if;
+    return coalesce(cardinality(freed.queues), 0);
+end
+$$;

@@ -1,0 +1,52 @@
+-- Sends a run a signal. Whoever waits for it goes on. Returns false where nothing was sent: the run has ended, or it
+-- has been sent this signal before. With `many` it is one of a queue: each is kept, and each wait takes the next one.
+-- Called by people, clients and approvals. Lock order: the run, then its signals and steps, then queues. Errors: PM003
+-- a name or value that is null, PM005 (see _check_isolation), PM009 no such run.
+create or replace function postmill.signal_run(run_id bigint, name text, value jsonb, many boolean default false)
+returns boolean
+language plpgsql volatile security definer
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set jit = off
+as $$
+declare
+    its   record;
+    sent  bigint;
+begin
+    perform postmill._check_isolation();
+    if coalesce(name, '') = '' or value is null or many is null then
+        raise exception 'a signal has a name and a value'
+            using errcode = 'PM003', hint = 'For a signal without a content send ''null''::jsonb.';
+    end if;
+    select r.state, r.waits_for, r.version_id, v.kind into its
+      from postmill.runs as r join postmill.flow_versions as v using (version_id)
+     where r.run_id = signal_run.run_id for no key update of r;
+    if not found then
+        raise exception 'there is no run %', coalesce(signal_run.run_id::text, 'null')
+            using errcode = 'PM009', hint = 'Runs are listed by: postmill run list';
+    end if;
+    if its.state not in ('running', 'waiting', 'paused') then
+        return false;
+    end if;
+    insert into postmill.signals as s (run_id, name, value, many)
+    values (signal_run.run_id, signal_run.name, signal_run.value, signal_run.many)
+    on conflict do nothing
+    returning s.signal_id into sent;
+    if sent is null then
+        return false;
+    end if;
+    perform postmill._tell_watchers(array[run_id]);
+    if its.kind = 'graph' then
+        perform postmill._end_wait(signal_run.run_id, its.version_id, signal_run.name, sent);
+    elsif its.state = 'waiting' and signal_run.name = any (its.waits_for) then
+        update postmill.runs as r
+           set state = 'running', wake = r.wake + 1, waits_for = null, changed = pg_current_xact_id()
+         where r.run_id = signal_run.run_id;
+        perform postmill._send_wakes(array[signal_run.run_id], array[clock_timestamp()]);
+    end if;
+    return true;
+end
+$$;

@@ -1,0 +1,2 @@
+-- Pauses run $1. Called by: the clients. Locks and errors as postmill.pause_run.
+select postmill.pause_run($1::bigint)

@@ -1,0 +1,2 @@
+-- Cancels the run $1, saying $2. Called by the command line. Locks and errors as postmill.cancel_run.
+select postmill.cancel_run($1::bigint, $2::text) as done

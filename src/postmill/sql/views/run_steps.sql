@@ -1,0 +1,14 @@
+-- Every step of every run that is kept, without outputs; of a workflow those that are recorded. `state`: waiting,
+-- started, completed, failed, skipped (that was decided: see `reason`), or cancelled (its run ended before it could).
+-- `place`: in order of definition; of a workflow null. `tasks`: of a map, with how many are done and have failed.
+create or replace view postmill.run_steps as
+select run.run_id, coalesce(known.step, step.step) as step, known.place, coalesce(known.kind, 'step') as kind,
+       case when run.ended_at is not null and coalesce(step.state, 'waiting') in ('waiting', 'started')
+            then 'cancelled' else coalesce(step.state, 'waiting') end as state,
+       step.tasks, step.tasks - step.tasks_left as tasks_done, step.attempts, step.reason, known.signal,
+       known.needs, step.started_at, step.ended_at, step.undone_at
+  from postmill.runs as run
+  left join postmill.flow_steps as known on known.version_id = run.version_id
+  left join postmill.steps as step
+       on step.run_id = run.run_id and step.step = coalesce(known.step, step.step)
+ where coalesce(known.step, step.step) is not null;

@@ -1,0 +1,177 @@
+"""Flows and their runs from the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from tests.sql.flow_scene import fail, finish, map_over, register, settle, start, state, step, take, take_one
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+
+Database = psycopg.Connection[dict[str, Any]]
+
+PROGRAM = """
+from postmill.flows import Flow
+
+site = Flow("site", input=dict)
+
+@site.step
+async def fetch(url: str = site.input["url"]) -> list[int]: return [1, 2, 3]
+
+@site.map
+async def double(item: int = fetch.each) -> int: return item * 2
+
+@site.step
+async def total(items: list[int] = double.out) -> int: return sum(items)
+"""
+
+
+def test_a_run_from_its_start_to_its_end(cli: Cli, db: Database) -> None:
+    register(db, step("a"), step("b", "a"))
+    made = cli("run", "start", "shop", '{"n": 1}', "--key", "k", "--tag", "eu", "--priority", "3")
+    assert (made.code, made.out, made.err) == (0, "1\n", "Started run 1 of shop.\n")
+    assert cli("run", "start", "shop", '{"n": 1}', "--key", "k").out == "1\n"
+    (listed,) = cli("run", "list", "--tag", "eu", "--blocked", "--json").json
+    assert (listed["state"], listed["blocked"]) == ("running", "no worker for queue shop")
+    assert cli("run", "pause", "1", "--reason", "night", "--json").json == [
+        {"run_id": 1, "flow": "shop", "state": "paused", "done": True}
+    ]
+    assert cli("run", "list", "--state", "paused", "--json").json[0]["reason"].endswith(": night")
+    assert cli("run", "resume", "1").code == 0
+    fail(db, take_one(db))
+    watched = cli("run", "watch", "1")
+    assert (watched.code, watched.error_code) == (9, "run-failed")
+    assert watched.out == "a failed it broke\nrun 1 failed it broke\n"
+    assert cli("run", "retry", "1", "--json").json[0]["done"] is True
+    finish(db)
+    shown = cli("run", "show", "1", "--json").json
+    assert (shown["state"], shown["input"]) == ("completed", {"n": 1})
+    assert [(each["step"], each["state"], each["output"]) for each in shown["steps"]] == [
+        ("a", "completed", "a"),
+        ("b", "completed", "b"),
+    ]
+    assert "completed" in cli("run", "show", "1").out
+    assert [json.loads(line)["what"] for line in cli("run", "watch", "1", "--json").out.splitlines()] == [
+        "step",
+        "step",
+        "run",
+    ]
+
+
+def test_watching_ends_while_another_transaction_is_open(cli: Cli, db: Database) -> None:
+    """It has every later change told again, and the command waited for a read without any."""
+    register(db, step("a"))
+    run = start(db)
+    with psycopg.connect(db.info.dsn, password=db.info.password) as other:
+        other.execute("select pg_current_xact_id()")
+        finish(db)
+        assert cli("run", "watch", str(run)).out == "a completed\nrun 1 completed\n"
+
+
+def test_many_runs_are_steered_after_a_question(cli: Cli, db: Database) -> None:
+    register(db, step("a"))
+    runs = [start(db) for _ in range(3)]
+    assert cli("run", "cancel", "--flow", "shop").error_code == "refused"
+    assert len(cli("run", "cancel", "--flow", "shop", "--dry-run", "--json").json) == 3
+    assert {state(db, run) for run in runs} == {"running"}
+    assert cli("run", "cancel", "--flow", "shop", "--yes").code == 0
+    assert {state(db, run) for run in runs} == {"cancelled"}
+    assert cli("run", "cancel").code == 2
+    assert cli("run", "cancel", "1", "--flow", "shop").code == 2
+    assert cli("run", "pause", "1").error_code == "refused"
+    assert cli("run", "cancel", "99").error_code == "not-found"
+
+
+def test_a_run_is_forked_exported_and_imported(cli: Cli, db: Database, tmp_path: Path) -> None:
+    register(db, step("a"), step("b", "a"))
+    run = start(db)
+    finish(db)
+    forked = cli("run", "fork", str(run), "b", "--outputs", '{"a": [0]}', "--json").json[0]["run_id"]
+    assert take(db) == [{"run": forked, "step": "b"}]
+    (tmp_path / "run.json").write_text(cli("run", "export", str(run)).out)
+    (made,) = cli("run", "import", "run.json", "--json").json
+    assert made["state"] == "completed"
+    assert cli("run", "import", "-", stdin=(tmp_path / "run.json").read_text()).code == 0
+    assert cli("run", "import", "-", stdin=b"\xff{").code == 2
+    assert cli("run", "import", "nope.json").error_code == "not-found"
+    assert cli("run", "fork", str(run), "x").error_code == "invalid-option"
+
+
+def test_what_a_run_waits_for_is_answered(cli: Cli, db: Database) -> None:
+    register(db, step("w", kind="wait", signal="paid"), step("v", kind="wait", signal="approved"))
+    run = str(start(db))
+    assert cli("run", "approve", run).error_code == "refused"
+    assert cli("run", "signal", run, "paid", '{"amount": 0}').code == 0
+    assert cli("run", "signal", run, "paid").error_code == "refused"
+    assert cli("run", "approve", run).code == 0
+    shown = cli("run", "show", run, "--json").json
+    assert {each["step"]: each["output"] for each in shown["steps"]} == {"w": {"amount": 0}, "v": True}
+    assert cli("run", "approve", run).error_code == "not-found"
+
+
+def test_flows_are_listed_compared_and_drawn(cli: Cli, db: Database) -> None:
+    register(db, step("a"), step("old", "a"))
+    met = {"of": "a", "path": ["lang"], "equals": "en"}
+    register(db, step("a"), map_over("b", "a", when=met))
+    start(db)
+    (listed,) = cli("flow", "list", "--json").json
+    assert (listed["flow"], listed["version"], listed["steps"], listed["live"]) == ("shop", 2, 2, 1)
+    assert cli("flow", "show", "shop", "--version", "1", "--json").json["versions"] == [1, 2]
+    assert 'a.lang == "en"' in cli("flow", "show", "shop").out
+    assert [(each["change"], each["step"]) for each in cli("flow", "diff", "shop", "--json").json] == [
+        ("removed", "old"),
+        ("added", "b"),
+    ]
+    assert cli("flow", "graph", "shop").out == 'a\nb [map]  <- a  if a.lang == "en"\n'
+    assert "s0 -->" in cli("flow", "graph", "shop", "--format", "mermaid").out
+    assert cli("flow", "diff", "shop", "1", "9").error_code == "not-found"
+    assert cli("flow", "show", "nope").error_code == "not-found"
+
+
+def test_a_program_is_compared_and_its_flow_run(cli: Cli, db: Database, tmp_path: Path) -> None:
+    (tmp_path / "flows_of_a_site.py").write_text(PROGRAM)
+    target = "flows_of_a_site:site"
+    assert cli("flow", "graph", target).out == "fetch\ndouble [map]  <- fetch\ntotal  <- double\n"
+    assert cli("flow", "diff", target).error_code == "not-found"
+    given = '{"url": "https://example.org"}'
+    assert cli("flow", "run", target, given).out == "1\n"
+    assert "same shape" in cli("flow", "diff", target).err
+    watched = cli("flow", "run", target, given, "--watch")
+    assert watched.code == 0, watched.err
+    assert watched.out.splitlines()[-1] == "run 2 completed"
+    shown = cli("run", "show", "2", "--json").json
+    assert [each["output"] for each in shown["steps"]] == [[1, 2, 3], [2, 4, 6], 12]
+
+
+@pytest.mark.parametrize("trouble", ["blocked", "overdue", "failing"])
+def test_doctor_tells_of_runs_in_trouble(cli: Cli, db: Database, trouble: str) -> None:
+    register(db, step("a"))
+    run = start(db)
+    if trouble == "blocked":
+        db.execute(
+            b"insert into postmill.held_tasks (run_id, step, queue_name, message, why)"
+            b" values ($1, 'a', 'shop', '{}', 'version')",
+            [run],
+        )
+    elif trouble == "overdue":
+        db.execute(b"update postmill.runs set deadline = clock_timestamp() - interval '2 min'")
+    else:
+        for task in [*take(db), *(take_one(db) for _ in range(2) if start(db))]:
+            fail(db, task)
+    found = {each["check"]: each for each in cli("doctor", "--json").json}["flows"]
+    assert found["status"] == "warn"
+    words = {"blocked": "no worker for version 1 (step a)", "overdue": "deadlines", "failing": "a: it broke"}
+    assert words[trouble] in found["found"]
+
+
+def test_doctor_is_content(cli: Cli, db: Database) -> None:
+    register(db, step("a"))
+    settle(db, take_one(db) if start(db) else {}, 1)
+    assert {each["check"]: each["status"] for each in cli("doctor", "--json").json}["flows"] == "pass"

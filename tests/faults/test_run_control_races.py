@@ -1,0 +1,56 @@
+"""Runs that are steered while settlers race come to what the interpreter says, once they may go on."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.faults.flow_graphs import fan_in, random_graph
+from tests.faults.flow_race import kill
+from tests.faults.protocol import Change
+from tests.faults.steered_race import YOUNGEST, SteeredRace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.protocol import Database
+
+SETTLERS = 3
+
+
+def race_of(db: Database, connect: Callable[[], Database], graphs: int) -> SteeredRace:
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    dice = random.Random(seed)
+    return SteeredRace(db, connect, [random_graph(f"flow{each}", dice) for each in range(graphs)])
+
+
+@pytest.mark.parametrize("others", [(), (kill,)], ids=["in peace", "sessions are ended"])
+def test_steered_runs_come_to_what_the_interpreter_says(
+    db: Database, connect: Callable[[], Database], others: tuple[Callable[..., None], ...]
+) -> None:
+    race = race_of(db, connect, 30)
+    race.meddling = 0.03 if others else 0.0
+    race.start(2)
+    race.steer_for(5.0, SETTLERS, *others)
+    race.let_end(SETTLERS)
+    print(race.done, "sessions ended:", race.killed)
+    assert race.mistakes() == []
+    assert race.deadlocks == 0
+    assert all(race.done.values())
+
+
+LOST = [Change("_hold_tasks", r"run\.state in \('running', 'waiting', 'undoing'\)", "false")]
+
+
+def test_the_race_finds_a_task_that_is_held_after_its_run_was_resumed(
+    db: Database, connect: Callable[[], Database]
+) -> None:
+    """Between a worker's look at the run and its putting the task away, the run was resumed."""
+    race = SteeredRace(db, connect, [fan_in("wide", 8)], batches=(1, 2, 3), actions=("pause", "resume"))
+    race.start(YOUNGEST, *LOST)
+    race.steer_for(4.0, SETTLERS)
+    race.let_end(SETTLERS)
+    assert race.mistakes()

@@ -1,0 +1,143 @@
+"""Steering runs of durable functions: they begin again from their records under a new number."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tests.sql.asking import Database, column, row, value
+from tests.sql.flow_scene import register, run_of, start, state, steps, take, take_one, tasks
+from tests.sql.test_run_queues import sweep
+
+FLOW = "book"
+
+
+def begin(db: Database) -> int:
+    register(db, flow=FLOW, kind="workflow")
+    return start(db, {"n": 1}, flow=FLOW)
+
+
+def checkpoint(db: Database, run: int, wake: int, name: str, how: str = "completed") -> None:
+    db.execute(
+        b"select postmill._write_checkpoints"
+        b"($1, $2, $3, $4, '{null}', '{null}', '{null}', '{null}', '{null}', '{t}')",
+        [[run], [wake], [name], [how]],
+    )
+
+
+def park(db: Database, run: int, wake: int, **wait: Any) -> None:
+    db.execute(
+        b"select postmill._park_runs($1, $2, $3::text[]::jsonb[])",
+        [[run], [wake], [json.dumps([{"step": "w", **wait}])]],
+    )
+
+
+def end(db: Database, run: int, wake: int, how: str, culprit: str | None = None) -> None:
+    db.execute(
+        b"select postmill._end_runs_of_workflows($1, $2, $3, $4, $5, $6)",
+        [[run], [wake], [how], ["1" if how == "completed" else None], ["it broke"], [culprit]],
+    )
+
+
+def wake_of(db: Database, run: int) -> int:
+    return int(value(db, "select wake from postmill.runs where run_id = $1", run))
+
+
+def test_a_waiting_run_is_paused_signalled_and_resumed(db: Database) -> None:
+    run = begin(db)
+    take(db, FLOW)
+    park(db, run, 0, signal="paid")
+    assert run_of(db, run)["blocked"] == "waiting for signal paid"
+    db.execute(b"select postmill.pause_run($1)", [run])
+    assert value(db, "select postmill.signal_run($1, 'paid', '1')", run)
+    assert tasks(db, FLOW) == []
+    db.execute(b"select postmill.resume_run($1)", [run])
+    assert (state(db, run), tasks(db, FLOW)) == ("running", [{"run": run, "wake": wake_of(db, run)}])
+
+
+def test_a_run_that_was_paused_while_it_ran_begins_again_once(db: Database) -> None:
+    """What the worker still holds is stale: it can neither end the run nor park it."""
+    run = begin(db)
+    take(db, FLOW)
+    db.execute(b"select postmill.pause_run($1)", [run])
+    checkpoint(db, run, 0, "charge")
+    db.execute(b"select postmill.resume_run($1)", [run])
+    end(db, run, 0, "completed")
+    park(db, run, 0, signal="x")
+    assert (state(db, run), tasks(db, FLOW)) == ("running", [{"run": run, "wake": 1}])
+    end(db, run, 1, "completed")
+    assert state(db, run) == "completed"
+
+
+def test_a_retried_run_does_its_culprit_again(db: Database) -> None:
+    run = begin(db)
+    take(db, FLOW)
+    checkpoint(db, run, 0, "charge")
+    checkpoint(db, run, 0, "tolerated", "failed")
+    checkpoint(db, run, 0, "ship", "failed")
+    end(db, run, 0, "failed", "ship")
+    assert value(db, "select postmill.retry_run($1)", run)
+    assert steps(db, run) == {"charge": "completed", "tolerated": "failed"}
+    assert tasks(db, FLOW) == [{"run": run, "wake": 1}]
+
+
+def test_a_fork_has_what_was_recorded_before_its_step(db: Database) -> None:
+    run = begin(db)
+    take(db, FLOW)
+    for name in ("charge", "pack", "ship"):
+        checkpoint(db, run, 0, name)
+    end(db, run, 0, "completed")
+    forked = value(db, "select postmill.fork_run($1, 'pack', outputs => '{\"ship\": 7}')", run)
+    assert steps(db, forked) == {"charge": "completed", "ship": "completed"}
+    assert value(db, "select output from postmill.steps where run_id = $1 and step = 'ship'", forked) == 7
+    assert take_one(db, FLOW) == {"run": forked, "wake": wake_of(db, forked)}
+    found = row(db, "select input, state from postmill.runs where run_id = $1", forked)
+    assert found == {"input": {"n": 1}, "state": "running"}
+
+
+def test_a_run_whose_message_was_deleted_elsewhere_fails_and_one_that_waits_does_not(db: Database) -> None:
+    lost, waiting, sleeping, fine = (begin(db) for _ in range(4))
+    (kept,) = [task for task in take(db, FLOW) if task["run"] == fine]
+    db.execute(b"select postmill.send('book', $1::text::jsonb)", [json.dumps(kept)])
+    park(db, waiting, 0, signal="paid")
+    park(db, sleeping, 0, timeout_s=3600)
+    sweep(db)
+    assert [state(db, run) for run in (lost, waiting, sleeping, fine)] == [
+        "failed",
+        "waiting",
+        "waiting",
+        "running",
+    ]
+    assert run_of(db, lost)["reason"] == "message deleted elsewhere"
+    db.execute(b"delete from pgmq.q_book where message @> $1::text::jsonb", [json.dumps({"run": sleeping})])
+    sweep(db)
+    assert state(db, sleeping) == "failed"
+
+
+def test_a_parent_that_waits_is_not_lost_and_its_retry_takes_the_child_along(db: Database) -> None:
+    parent = begin(db)
+    take(db, FLOW)
+    register(db, flow="child", kind="workflow")
+    child = value(db, "select postmill._start_child($1::bigint, 0, 'sub', 'child', '{}', true, null)", parent)
+    park(db, parent, 0)
+    sweep(db)
+    assert (state(db, parent), state(db, child)) == ("waiting", "running")
+    end(db, child, 0, "failed", "x")
+    told = take_one(db, FLOW)
+    assert told == {"run": parent, "step": "sub", "child": child}
+    db.execute(b"select postmill._wake_parents($1, '{sub}', $2)", [[parent], [child]])
+    end(db, parent, wake_of(db, parent), "failed", "sub")
+    db.execute(b"select postmill.retry_run($1)", [parent])
+    assert (state(db, parent), state(db, child)) == ("running", "running")
+    assert column(db, "select step from postmill.steps where run_id = $1 and state = 'failed'", parent) == []
+
+
+def test_a_run_that_goes_on_is_imported_paused(db: Database) -> None:
+    run = begin(db)
+    checkpoint(db, run, 0, "charge")
+    take(db, FLOW)
+    document = value(db, "select postmill.export_run($1)::text", run)
+    twin = value(db, "select postmill.import_run($1::text::jsonb)", document)
+    assert (state(db, twin), steps(db, twin), tasks(db, FLOW)) == ("paused", {"charge": "completed"}, [])
+    db.execute(b"select postmill.resume_run($1)", [twin])
+    assert take_one(db, FLOW)["run"] == twin
