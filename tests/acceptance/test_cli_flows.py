@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from tests.acceptance.test_examples_docs import ROOT, blocks
 from tests.sql.flow_scene import fail, finish, map_over, register, settle, start, state, step, take, take_one
 
 if TYPE_CHECKING:
@@ -148,6 +149,17 @@ def test_a_program_is_compared_and_its_flow_run(cli: Cli, db: Database, tmp_path
     assert watched.out.splitlines()[-1] == "run 2 completed"
     shown = cli("run", "show", "2", "--json").json
     assert [each["output"] for each in shown["steps"]] == [[1, 2, 3], [2, 4, 6], 12]
+
+
+def test_the_flow_of_the_readme_runs_as_it_stands_there(cli: Cli, db: Database, tmp_path: Path) -> None:
+    program = blocks(ROOT / "README.md", "python")[1]
+    (tmp_path / "words.py").write_text(program)
+    watched = cli("flow", "run", "words.py:words", '["words.py", "nothing.txt"]', "--watch")
+    assert watched.code == 0, watched.err
+    assert watched.out.splitlines()[-1] == "run 1 completed"
+    count, report = cli("run", "show", "1", "--json").json["steps"]
+    words = len(program.split())
+    assert (count["output"], report["output"]) == ([words], f"{words} words; 1 files can't be read")
 
 
 @pytest.mark.parametrize("trouble", ["blocked", "overdue", "failing"])

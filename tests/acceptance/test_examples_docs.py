@@ -106,7 +106,7 @@ def test_the_index_lists_every_page() -> None:
 
 
 def test_the_readme_shows_the_worker_that_init_writes() -> None:
-    (shown,) = blocks(ROOT / "README.md", "python")
+    shown, _flow = blocks(ROOT / "README.md", "python")
     assert shown.strip() == init.WORKER.partition('"""\n\n')[2].strip()
 
 
