@@ -585,3 +585,26 @@ async def test_a_shape_that_comes_back_is_the_one_that_runs_start_with(adb: asyn
         run_id = await AsyncClient(adb).runs.start("rolled_back", 1)
         versions.append(await adb.fetchval("select version from postmill.run_list where run_id = $1", run_id))
     assert versions == [1, 2, 1]
+
+
+async def test_a_step_of_another_flow_on_the_same_queue_is_not_taken_for_an_own_one(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """Both have a step of this name and these parameters: whichever worker claimed the task ran its own."""
+
+    def of(name: str) -> Flow[int]:
+        flow = Flow(name, input=int, queue="shared")
+
+        @flow.step
+        async def tell(n: int = flow.input) -> str:
+            return f"{name} {n}"
+
+        return flow
+
+    mine, other = of("mine"), of("other")
+    run = await other.options(connection=adb).start(1)
+    async with running(database_url, mine.handler()) as worker:
+        await worker.until(Event.STEP_HELD)
+        assert await result_of(mine, 2, adb) == {"tell": "mine 2"}
+    async with running(database_url, other.handler()):
+        assert await run.result(timeout=GIVE_UP_S) == {"tell": "other 1"}

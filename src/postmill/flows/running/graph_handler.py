@@ -121,6 +121,8 @@ class GraphHandler:
         inputs = await self._inputs(task, attempt)
         if inputs is None:
             return StepDropped(f"there is no run {task.run} with a step {task.step!r}")
+        if inputs.flow != self.flow.name:  # on a queue that flows share, a step of this name may be another's
+            return StepHeld("version")
         return await (self._undo if task.undo else self._do)(task, inputs, attempt)
 
     async def _inputs(self, task: Task, attempt: Attempt) -> Inputs | None:

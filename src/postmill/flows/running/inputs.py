@@ -31,6 +31,8 @@ _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 class Inputs:
     """What the database knows of one step of a run."""
 
+    flow: str
+    """What the run is of."""
     run_state: str
     step_state: str | None
     """None: the step has not begun."""
@@ -92,7 +94,12 @@ async def _asked(reads: SharedConnection, keys: list[_Key]) -> dict[_Key, Inputs
 
 def _inputs(row: Any) -> Inputs:
     return Inputs(
-        row["run_state"], row["step_state"], row["kind"], _fields(row["inputs"] or "{}"), row["output"]
+        row["flow"],
+        row["run_state"],
+        row["step_state"],
+        row["kind"],
+        _fields(row["inputs"] or "{}"),
+        row["output"],
     )
 
 

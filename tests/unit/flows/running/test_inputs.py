@@ -33,6 +33,7 @@ class Reads:
             {
                 "run_id": run,
                 "step": step,
+                "flow": "f",
                 "run_state": "running",
                 "step_state": "started",
                 "kind": "step",
