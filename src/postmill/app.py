@@ -84,14 +84,14 @@ def run_workers(
     request to stop and every second; ``on_database`` where they run before they do. ``probe``: where HTTP
     requests are answered. Raises ``InvalidHandler``, and what :func:`connection` raises.
     """
-    from postmill.flows.running.graph_handler import of_all_queues  # noqa: PLC0415 - settings need no engine
+    from postmill.flows.running.handlers import together  # noqa: PLC0415 - settings need no engine
     from postmill.flows.running.keeper import keepers  # noqa: PLC0415
     from postmill.handlers import load  # noqa: PLC0415
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
     from postmill.scheduler.process import SERVICES  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
-    workers = of_all_queues([load(target) for target in targets])
+    workers = together(load(target) for target in targets)
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
     beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
     run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=beside)

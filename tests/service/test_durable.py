@@ -14,6 +14,7 @@ import pytest
 
 from postmill import Dead, Retry
 from postmill.flows import Ctx, Signal, Workflow, step, workflow
+from postmill.flows.running.handlers import together
 from postmill.flows.running.workflow_handler import WorkflowHandler
 from postmill.model.errors import InvalidFlow, ReplayMismatch, StepFailed
 from postmill.model.events import Event
@@ -888,3 +889,15 @@ async def test_a_wait_that_is_awaited_inside_a_step_fails_it_at_once(database_ur
         state, reason = await end_of(run, await start(run, handed_in))
         assert state == "failed"
         assert "'approved' can't be a step inside the step 'outer'" in reason
+
+
+async def test_workflows_of_one_queue_that_are_named_one_by_one_share_a_worker() -> None:
+    """``postmill worker run`` made two workers, each of which claimed runs of the other and held them."""
+
+    @workflow(queue="shared")
+    async def one(ctx: Ctx) -> None: ...
+
+    @workflow(queue="shared")
+    async def two(ctx: Ctx) -> None: ...
+
+    assert [each.name for each in together([one.handler(), two.handler()])] == ["one, two"]

@@ -13,7 +13,7 @@ import pytest
 from postmill import AsyncClient, Context
 from postmill.flows.flow import Flow
 from postmill.flows.run import Run
-from postmill.flows.running.graph_handler import of_all_queues
+from postmill.flows.running.handlers import handlers_of
 from postmill.flows.running.inputs import InputQueries
 from postmill.flows.steps import each
 from postmill.model.errors import KeyConflict, NotFound, Refused, RunFailed
@@ -520,7 +520,7 @@ async def test_a_step_may_have_a_queue_of_its_own(database_url: str, adb: asyncp
         at.append(ctx.queue)
         return n
 
-    handlers = of_all_queues([flow.handler()])
+    handlers = handlers_of([flow])
     async with running(database_url, *handlers) as worker:
         assert await result_of(flow, 1, adb) == {"near": 1}
         assert [each.handler.options.queue for each in worker.engine.workers] == ["parted", "elsewhere"]

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
     from postmill.client.sending import Statement
-    from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.flows.flow import Flow
@@ -44,16 +43,6 @@ _UNDOES = ("undoing", "failed")
 """States of runs whose steps may be to be undone: a step may end when its run has failed."""
 _OUTCOMES = (BaseException, Failed, Cancelled, Released, Lost, Settled)
 """What a step may return in place of an output."""
-
-
-def of_all_queues(handlers: Sequence[Handler]) -> list[Handler]:
-    """These handlers; and of each flow one more for every further queue that its steps name."""
-    found: list[Handler] = []
-    for handler in handlers:
-        found.append(handler)
-        if isinstance(handler, GraphHandler):
-            found += [GraphHandler(handler.flow, queue) for queue in handler.further_queues]
-    return found
 
 
 class GraphHandler:

@@ -1,30 +1,38 @@
-"""The handlers of several flows and workflows that one program runs."""
+"""The handlers that one process runs for its workers, flows and workflows."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from postmill.flows.running.graph_handler import of_all_queues
+from postmill.flows.running.graph_handler import GraphHandler
 from postmill.flows.running.workflow_handler import WorkflowHandler
-from postmill.flows.workflow import Workflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from postmill.engine.handler import Handler
     from postmill.flows.startable import Startable
+    from postmill.flows.workflow import Workflow
 
 
 def handlers_of(definitions: Iterable[Startable[..., Any]]) -> list[Handler]:
-    """One for each queue of each flow, and one for the workflows of each queue: two on one queue would claim
-    each other's runs. Raises :class:`InvalidFlow`, and :class:`InvalidHandler` for a step that can't be
-    called.
+    """Those of flows and workflows; see :func:`together`. Raises :class:`InvalidHandler` for a step that
+    can't be called.
     """
-    flows: list[Handler] = []
+    return together(each.handler() for each in definitions)
+
+
+def together(handlers: Iterable[Handler]) -> list[Handler]:
+    """What a process runs for these: of each flow one more for every further queue that its steps name, and
+    one for all workflows of a queue: two would claim each other's runs. Raises :class:`InvalidFlow`.
+    """
+    found: list[Handler] = []
     workflows: dict[str, list[Workflow[..., Any]]] = {}
-    for each in definitions:
-        if isinstance(each, Workflow):
-            workflows.setdefault(each.queue, []).append(each)
-        else:
-            flows.append(each.handler())
-    return [*of_all_queues(flows), *(WorkflowHandler(*together) for together in workflows.values())]
+    for handler in handlers:
+        if isinstance(handler, WorkflowHandler):
+            workflows.setdefault(handler.options.queue, []).extend(handler.workflows)
+            continue
+        found.append(handler)
+        if isinstance(handler, GraphHandler):
+            found += [GraphHandler(handler.flow, queue) for queue in handler.further_queues]
+    return [*found, *(WorkflowHandler(*each) for each in workflows.values())]

@@ -61,6 +61,11 @@ class WorkflowHandler:
         self._checkpoints = Checkpoints(self.options.queue)
 
     @property
+    def workflows(self) -> Sequence[Workflow[..., Any]]:
+        """Those that it runs."""
+        return tuple(self._workflows.values())
+
+    @property
     def name(self) -> str:
         """The workflows' names."""
         return ", ".join(self._workflows)
@@ -68,8 +73,7 @@ class WorkflowHandler:
     @property
     def declarations(self) -> Sequence[Statement]:
         """That this program has these workflows, and their schedules."""
-        workflows = self._workflows.values()
-        return [*map(registration, workflows), *map(schedule_of, workflows)]
+        return [*map(registration, self.workflows), *map(schedule_of, self.workflows)]
 
     def policy_for(self, _message: Message) -> AttemptPolicy:
         """See :data:`MESSAGES`: a run has no time limit but its deadline."""
