@@ -91,6 +91,10 @@ class FlowRace:
             for run_id in column(self.db, start, graph.name, json.dumps(INPUTS), runs_of_each):
                 self.runs[run_id] = graph
 
+    def settler(self) -> Settler:
+        """A session that settles."""
+        return Settler(self)
+
     def run(self, settlers: int, *others: Callable[[FlowRace], None], most_s: float = 60.0) -> None:
         """Until the queue is empty, something has gone wrong, or it takes too long. What meddlers send at the
         last moment is done by one settler, in peace.
@@ -285,7 +289,7 @@ def settle(race: FlowRace) -> None:
     settler = None
     while not race.over:
         try:
-            settler = settler or Settler(race)
+            settler = settler or race.settler()
             if not settler.turn():
                 time.sleep(0.003)
         except psycopg.OperationalError:

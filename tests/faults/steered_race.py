@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from postmill.sql.catalog import queue_statement, statement
-from tests.faults.flow_race import QUEUE, FlowRace, Settler
+from tests.faults.flow_race import QUEUE, FlowRace, Settler, settle
 from tests.sql.asking import column, rows, value
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ class SteeredRace(FlowRace):
     actions: tuple[str, ...] = ACTIONS
     done: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACTIONS, 0))
     deadlocks: int = 0
+
+    def settler(self) -> Settler:
+        """See :class:`FlowRace`."""
+        return SteeredSettler(self)
 
     def steer_for(self, seconds: float, settlers: int, *others: Any) -> None:
         """Steer and settle at once for so long."""
@@ -102,21 +106,6 @@ class SteeredSettler(Settler):
         more: list[Any] = [*places, ["paused"] * len(tasks)] if name == "step_hold" else []
         text = queue_statement(name, self.shape)
         self.db.execute(text.encode(), [*self.token(tasks), QUEUE, *more])
-
-
-def settle(race: FlowRace) -> None:
-    """The body of a settler's thread. A session that is ended comes again."""
-    settler = None
-    while not race.over:
-        try:
-            settler = settler or SteeredSettler(race)
-            if not settler.turn():
-                time.sleep(0.003)
-        except psycopg.OperationalError:
-            if settler is not None and not settler.db.closed:
-                raise  # it was not ended, but refused
-            race.killed += 1
-            settler = None
 
 
 def steer(race: FlowRace) -> None:

@@ -10,22 +10,18 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from postmill.engine.settle.settlement import Settling, leases
-from postmill.engine.settle.statements import OWN, attempts_of
-from postmill.flows.running.settlings import STEPS, StepDropped, StepHeld
+from postmill.engine.settle.statements import attempts_of
+from postmill.flows.running.settlings import CANCELLED, STEPS, StepDropped, StepHeld, of_the_engine, text_of
 from postmill.flows.running.wake import is_wake, wake_of
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Cancelled, Failed
 from postmill.model.queue.payload import to_json
-from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from postmill.engine.settle.settlement import Entry, Settlement, Statements
     from postmill.model.queue.message import Message
-
-CANCELLED = "its message was cancelled"
-"""Why a run was cancelled whose message ``postmill.cancel`` has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +59,7 @@ class ChildEnded:
 
 def _end(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     ends = [_ended(outcome) for _, outcome in settlement.pairs]
-    return _text("run_end", statements, settlement), (
+    return text_of("run_end", statements, settlement), (
         *_arguments(statements, settlement),
         [end.state for end in ends],
         [end.output for end in ends],
@@ -84,12 +80,12 @@ def _ended(outcome: Any) -> RunEnded:
 
 def _park(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     waits = [to_json(outcome.waits).decode() for _, outcome in settlement.pairs]  # type: ignore[union-attr]
-    return _text("run_park", statements, settlement), (*_arguments(statements, settlement), waits)
+    return text_of("run_park", statements, settlement), (*_arguments(statements, settlement), waits)
 
 
 def _child_ended(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     wakes = [wake_of(message) for message in settlement.messages]
-    return _text("run_child_ended", statements, settlement), (
+    return text_of("run_child_ended", statements, settlement), (
         *leases(settlement),
         statements.shape.name,
         [wake.run for wake in wakes],
@@ -102,11 +98,7 @@ def _hold(statements: Statements, settlement: Settlement) -> tuple[str, tuple[An
     runs = [wake_of(message).run for message in settlement.messages]
     nothing, whys = [None] * len(runs), [outcome.why for _, outcome in settlement.pairs]  # type: ignore[union-attr]
     arguments = (*leases(settlement), statements.shape.name, runs, nothing, nothing, whys)
-    return _text("step_hold", statements, settlement), arguments
-
-
-def _text(name: str, statements: Statements, settlement: Settlement) -> str:
-    return queue_statement(name, statements.shape, *settlement.gates)
+    return text_of("step_hold", statements, settlement), arguments
 
 
 def _arguments(statements: Statements, settlement: Settlement) -> tuple[Any, ...]:
@@ -146,16 +138,11 @@ def _failed(outcome: Failed, message: Message | None) -> Settling:
     """
     if outcome.retry_after_s is None and message is not None and is_wake(message):
         return _FAILED
-    return _of_the_engine(outcome, message)
+    return of_the_engine(outcome, message)
 
 
 def _cancelled(outcome: Cancelled, message: Message | None) -> Settling:
-    return _CANCELLED if message is not None and is_wake(message) else _of_the_engine(outcome, message)
-
-
-def _of_the_engine(outcome: Any, message: Message | None) -> Settling:
-    entry = OWN[type(outcome)]
-    return entry if isinstance(entry, Settling) else entry(outcome, message)
+    return _CANCELLED if message is not None and is_wake(message) else of_the_engine(outcome, message)
 
 
 RUNS: Mapping[type, Entry] = {

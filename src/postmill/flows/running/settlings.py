@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from postmill.model.queue.message import Message
 
 CANCELLED = "its message was cancelled"
-"""Why a step has failed whose message ``postmill.cancel`` has ended."""
+"""Why a step has failed, or a run was cancelled, whose message ``postmill.cancel`` has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ DONE = StepCompleted("null")
 
 def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     outputs = [outcome.output for _, outcome in settlement.pairs]  # type: ignore[union-attr]
-    return _text("step_settle", statements, settlement), (
+    return text_of("step_settle", statements, settlement), (
         *leases(settlement),
         statements.shape.name,
         *_tasks(settlement),
@@ -82,18 +82,18 @@ def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tupl
 
 def _fail(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     arguments = (*_failure(statements, settlement), *_tasks(settlement))
-    return _text("step_fail", statements, settlement), arguments
+    return text_of("step_fail", statements, settlement), arguments
 
 
 def _undo(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     runs, steps, _ = _tasks(settlement)
     arguments = (*leases(settlement), statements.shape.name, runs, steps)
-    return _text("undo_settle", statements, settlement), arguments
+    return text_of("undo_settle", statements, settlement), arguments
 
 
 def _fail_to_undo(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     runs, steps, _ = _tasks(settlement)
-    return _text("undo_fail", statements, settlement), (*_failure(statements, settlement), runs, steps)
+    return text_of("undo_fail", statements, settlement), (*_failure(statements, settlement), runs, steps)
 
 
 def _failure(statements: Statements, settlement: Settlement) -> tuple[Any, ...]:
@@ -110,13 +110,13 @@ def _failure(statements: Statements, settlement: Settlement) -> tuple[Any, ...]:
 
 
 def _drop(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    return _text("step_drop", statements, settlement), (*leases(settlement), statements.shape.name)
+    return text_of("step_drop", statements, settlement), (*leases(settlement), statements.shape.name)
 
 
 def _hold(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     whys = [outcome.why for _, outcome in settlement.pairs]  # type: ignore[union-attr]
     arguments = (*leases(settlement), statements.shape.name, *_tasks(settlement), whys)
-    return _text("step_hold", statements, settlement), arguments
+    return text_of("step_hold", statements, settlement), arguments
 
 
 def _start_child(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
@@ -124,10 +124,11 @@ def _start_child(statements: Statements, settlement: Settlement) -> tuple[str, t
     flows = [outcome.flow for _, outcome in settlement.pairs]  # type: ignore[union-attr]
     inputs = [outcome.input for _, outcome in settlement.pairs]  # type: ignore[union-attr]
     arguments = (*leases(settlement), statements.shape.name, runs, steps, flows, inputs)
-    return _text("step_start_child", statements, settlement), arguments
+    return text_of("step_start_child", statements, settlement), arguments
 
 
-def _text(name: str, statements: Statements, settlement: Settlement) -> str:
+def text_of(name: str, statements: Statements, settlement: Settlement) -> str:
+    """A statement about the messages of a settlement."""
     return queue_statement(name, statements.shape, *settlement.gates)
 
 
@@ -156,7 +157,7 @@ def _failed(outcome: Failed, message: Message | None) -> Settling:
     tells of it. What is no task is dead as any other message.
     """
     if outcome.retry_after_s is not None:
-        return _of_the_engine(outcome, message)
+        return of_the_engine(outcome, message)
     return _ended_for_good(outcome, message)
 
 
@@ -166,11 +167,12 @@ def _ended_for_good(outcome: Failed | Cancelled, message: Message | None) -> Set
     except InvalidPayload:
         task = None
     if task is None:
-        return _of_the_engine(outcome, message)
+        return of_the_engine(outcome, message)
     return _NOT_UNDONE if task.undo else _FAILED
 
 
-def _of_the_engine(outcome: Failed | Cancelled, message: Message | None) -> Settling:
+def of_the_engine(outcome: Failed | Cancelled, message: Message | None) -> Settling:
+    """How any other message ends so."""
     entry = OWN[Failed if isinstance(outcome, Failed) else Cancelled]
     return entry if isinstance(entry, Settling) else entry(outcome, message)
 
