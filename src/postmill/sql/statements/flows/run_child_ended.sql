@@ -4,12 +4,7 @@
 -- their groups are free with that.
 -- Lock order: queue rows by msg_id, then as _wake_parents, postmill.claims, gates. Errors: those of _wake_parents.
 with
---+ tokens
-gone as (
-    delete from {queue} as q
---+ still_held
-    returning q.msg_id
-),
+--+ taken_out
 --+ settled_claims
 --+ freed_places
 followed as (

@@ -5,12 +5,7 @@
 -- Lock order: queue rows by msg_id, then as _end_runs_of_workflows, postmill.claims, gates. Errors: those of
 -- _end_runs_of_workflows.
 with
---+ tokens
-gone as (
-    delete from {queue} as q
---+ still_held
-    returning q.msg_id
-),
+--+ taken_out
 --+ settled_claims
 --+ freed_places
 followed as (

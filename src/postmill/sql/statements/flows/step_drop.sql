@@ -3,12 +3,7 @@
 -- Returns the ids that it really dropped. With the flag gated their places in their groups are free with that. Lock
 -- order: queue rows by msg_id, postmill.claims, gates. Errors: none of its own.
 with
---+ tokens
-gone as (
-    delete from {queue} as q
---+ still_held
-    returning q.msg_id
-),
+--+ taken_out
 --+ settled_claims
 --+ freed_places
 done as (

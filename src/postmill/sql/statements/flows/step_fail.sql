@@ -6,12 +6,7 @@
 -- ended. With the flag gated their places in their groups are free with that. Lock order: queue rows by msg_id, then
 -- as _fail_steps; postmill.claims, gates, failures. Errors: those of _fail_steps.
 with
---+ tokens
-gone as (
-    delete from {queue} as q
---+ still_held
-    returning q.msg_id
-),
+--+ taken_out
 ended as (
     select *
       from gone

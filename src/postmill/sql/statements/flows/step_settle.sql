@@ -4,12 +4,7 @@
 -- their places in their groups are free with that. Lock order: queue rows by msg_id, then as _settle_steps;
 -- postmill.claims, gates. Errors: those of _settle_steps.
 with
---+ tokens
-gone as (
-    delete from {queue} as q
---+ still_held
-    returning q.msg_id
-),
+--+ taken_out
 ended as (
     select *
       from gone
