@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from postmill.handlers.sender import sending_to
 from tests import servers
 
 if TYPE_CHECKING:
@@ -25,6 +26,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--postgres", type=int, default=18, metavar="VERSION", help="major version to test on: 15 to 18"
     )
+
+
+@pytest.fixture(autouse=True)
+def _no_database_of_another_test() -> Iterator[None]:
+    """What ran in this process has told it of a database that is gone by now: later tests sent there."""
+    with sending_to(None):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from postmill.flows import Flow
+from postmill.model.errors import DatabaseUnavailable
 from tests.acceptance.test_examples_docs import ROOT, blocks
 from tests.sql.flow_scene import fail, finish, map_over, register, settle, start, state, step, take, take_one
 
@@ -149,6 +152,18 @@ def test_a_program_is_compared_and_its_flow_run(cli: Cli, db: Database, tmp_path
     assert watched.out.splitlines()[-1] == "run 2 completed"
     shown = cli("run", "show", "2", "--json").json
     assert [each["output"] for each in shown["steps"]] == [[1, 2, 3], [2, 4, 6], 12]
+
+
+async def test_workers_that_have_ended_say_no_longer_where_this_process_sends(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A command ran in a process that went on: what this started later went to the command's database."""
+    (tmp_path / "flows_of_a_site.py").write_text(PROGRAM)
+    arguments = ("flow", "run", "flows_of_a_site:site", '{"url": "x"}', "--watch")
+    assert (await asyncio.to_thread(cli, *arguments)).code == 0
+    monkeypatch.setenv("POSTMILL_DB_URL", "postgresql://nobody@127.0.0.1:1/gone")
+    with pytest.raises(DatabaseUnavailable):
+        await Flow("site", input=dict).start({"url": "x"})
 
 
 def test_the_flow_of_the_readme_runs_as_it_stands_there(cli: Cli, db: Database, tmp_path: Path) -> None:

@@ -30,10 +30,10 @@ def use_database(url: str) -> None:
 
 
 @contextmanager
-def sending_to(url: str) -> Iterator[None]:
-    """:func:`use_database` for a while."""
+def sending_to(url: str | None) -> Iterator[None]:
+    """:func:`use_database` for a while; with None, none."""
     before = _process.url
-    use_database(url)
+    _process.url = url
     try:
         yield
     finally:

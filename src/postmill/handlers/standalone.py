@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from postmill.engine.worker_process import Runner, run
-from postmill.handlers.sender import use_database
+from postmill.handlers.sender import sending_to
 from postmill.model.errors import InvalidOption, Refused
 from postmill.project import project
 from postmill.service.threaded import check_threads
@@ -56,13 +56,13 @@ def run_here(
         project.prepare(settings, where)
         if on_database is not None:
             on_database(settings, where)
-        use_database(where.url)
         runner = Runner(workers, where, on_drain=on_drain, probe=probe, services=services)
         _running.append(runner)
         try:
             if on_runner is not None:
                 on_runner(runner)
-            run(runner.run(), runner.stop)
+            with sending_to(where.url):
+                run(runner.run(), runner.stop)
         finally:
             _running.remove(runner)
 
