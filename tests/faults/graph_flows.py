@@ -44,7 +44,7 @@ async def told(
     all_of: list[int] = visited.out,
     lost: int | None = sunk.maybe,
     signal: int = answered.out,
-    double: int = sailed.out.doubled,
+    double: int = sailed.out["doubled"],
 ) -> list[int | None]:
     return [*all_of, lost, signal, double]
 
