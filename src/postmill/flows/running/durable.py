@@ -18,6 +18,7 @@ from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
 from postmill.flows.running.sayings import Sayings
 from postmill.flows.running.settlings import StepDropped
+from postmill.flows.running.signals import taken
 from postmill.flows.running.step_attempts import StepPolicy, run_function
 from postmill.flows.running.step_pauses import Overtaken, StepPauses
 from postmill.flows.running.together import once_up
@@ -185,20 +186,25 @@ class DurableRun:
         found = self._find(name, None)
         if found is None or found.state == "waiting":
             found = await self._come(name, signal, timeout_s, 0.0 if found is None else found.waited_s)
-        return None if found.output is None else signal.decode(found.output)
+        return None if found.output is None else self._again(name, found, signal.decode)
 
     async def _come(
         self, name: str, signal: Signal[Any], timeout_s: float | None, waited_s: float
     ) -> Recorded:
-        """The outcome of a wait: a signal that is there, the end of its time, or (later) whatever comes."""
-        sent = self.execution.replay.signal(signal.name, many=signal.many)
+        """The outcome of a wait: a signal that is there and fits, the end of its time, or (later) whatever
+        comes.
+        """
+        try:
+            sent = await taken(self.execution, name, signal)
+        except InvalidPayload as error:
+            raise self.execution.mismatched(name, misfit(name, error)) from error
         if sent is None and (timeout_s is None or waited_s < timeout_s):
             await self.execution.wait_for(AwaitedStep(name, signal.name, timeout_s))
         with self.execution:
             if sent is None:
                 return await self.execution.record(name, Recorded("completed", reason="timed out"))
-            taken = Recorded("completed", sent.content)
-            return await self.execution.record(name, taken, signal_id=sent.signal_id)
+            answer = Recorded("completed", sent.content)
+            return await self.execution.record(name, answer, signal_id=sent.signal_id)
 
     async def _sleep(self, name: str, for_s: float) -> None:
         found = self._find(name, None)

@@ -107,6 +107,10 @@ class Replay:
                 return sent
         return None
 
+    def drop(self, signal_id: int) -> None:
+        """The run has refused this signal."""
+        self.signals = [sent for sent in self.signals if sent.signal_id != signal_id]
+
 
 def inputs_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
     """What is kept of a step's arguments, to see whether they are the same in a replay: their JSON, or its
