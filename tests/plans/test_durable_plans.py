@@ -80,7 +80,7 @@ class HotRuns:
             case "run_load":
                 return statement(name), (runs, [0] * BATCH, ["shop"])
             case "run_checkpoint":
-                lists = (["c"] * BATCH, ["completed"] * BATCH, ["1"] * BATCH, *[nothing] * 4)
+                lists = (["c"] * BATCH, ["completed"] * BATCH, ["1"] * BATCH, *[nothing] * 5)
                 return queue_statement(name, self.shape), (
                     ids, ones, array_literal(runs), array_literal([0] * BATCH), *lists,
                 )  # fmt: skip

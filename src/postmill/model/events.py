@@ -41,6 +41,7 @@ class Event(StrEnum):
     STEP_HELD = "step.held"
     RUN_FAILED = "run.failed"
     RUN_PARKED = "run.parked"
+    SIGNAL_REFUSED = "signal.refused"
     FLOW_FAILED = "flow.failed"
     MESSAGE_OVERLOOKED = "message.overlooked"
     MESSAGE_LOCKED = "message.locked"
@@ -100,6 +101,7 @@ _WARNING = {
     Event.MESSAGE_RETRYING,
     Event.MESSAGE_OVERLOOKED,
     Event.STEP_HELD,
+    Event.SIGNAL_REFUSED,
     Event.MESSAGE_LOCKED,
     Event.LEASE_LOST,
     Event.CLAIMS_RESCUED,

@@ -170,7 +170,7 @@ async def _attempted(step: Step[Any], call: Callable[[], Any], pauses: Pauses, w
         return await policy.result(
             lambda: run_function(call, (), {}, world.threads),
             lambda error: isinstance(error, NotSimulated),
-            pauses.pause,
+            lambda pause: pauses.pause(pause.for_s),
         )
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Decode = Callable[[str], Any]
     Passes = Callable[[BaseException], bool]
-    Pause = Callable[[float], Awaitable[Any]]
+    Rest = Callable[["Pause"], Awaitable[Any]]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """Results that surely are no code which has not run."""
@@ -56,6 +56,17 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """What lies between two attempts."""
+
+    for_s: float
+    failed: int
+    """How many attempts have failed so far. A ``Snooze`` is none."""
+    reason: str
+    """Why the last one has not done it."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepPolicy:
     """What holds for the attempts at one step."""
 
@@ -72,12 +83,12 @@ class StepPolicy:
         return cls(retry, timeout_s, _decoder(function))
 
     async def result(
-        self, call: Callable[[], Awaitable[Any]], passes: Passes, pause: Pause = asyncio.sleep
+        self, call: Callable[[], Awaitable[Any]], passes: Passes, rest: Rest, failed: int = 0
     ) -> Result:
-        """Try ``call`` until it has a result, or no attempt is left, with a ``pause`` between two. ``passes``
-        tells errors that are no failed attempt: they are raised as they are.
+        """Try ``call`` until it has a result, or no attempt is left; ``rest`` between two. ``failed``
+        attempts were made before. ``passes`` tells errors that are no failed attempt: they are raised as is.
         """
-        attempt = 1
+        attempt = failed + 1
         while True:
             try:
                 returned = await self._within_limit(call)
@@ -89,8 +100,9 @@ class StepPolicy:
                 verdict = self._verdict(attempt, error)
                 if isinstance(verdict, Dead):
                     return Result(reason=_reason(verdict, error), attempts=attempt, error=error)
-                await pause(verdict)
-                attempt += not isinstance(error, Snooze)
+                failed = attempt - isinstance(error, Snooze)
+                await rest(Pause(verdict, failed, failure_reason(error)))
+                attempt = failed + 1
             else:
                 return self.kept(returned, attempt)
 

@@ -44,7 +44,8 @@ begin
         delete from postmill.steps as step
         where step.run_id = run.run_id
           and (step.undone_at is not null
-               or step.state = 'failed' and step.step = coalesce(run.culprit, step.step));
+               or step.state = 'failed' and step.step = coalesce(run.culprit, step.step)
+               or step.state = 'waiting' and step.attempts is not null);  -- its attempts are counted anew
         perform postmill._wake_again(run.run_id);
     else
         delete from postmill.steps as step

@@ -43,7 +43,7 @@ begin
         perform postmill._end_wait(signal_run.run_id, its.version_id, signal_run.name, sent);
     elsif its.state = 'waiting' and signal_run.name = any (its.waits_for) then
         update postmill.runs as r
-           set state = 'running', wake = r.wake + 1, waits_for = null, changed = pg_current_xact_id()
+           set state = 'running', wake = r.wake + 1, waits_for = null, due_at = null, changed = pg_current_xact_id()
          where r.run_id = signal_run.run_id;
         perform postmill._send_wakes(array[signal_run.run_id], array[clock_timestamp()]);
     end if;

@@ -53,6 +53,7 @@ create table postmill.runs (
     leaves_left integer not null check (leaves_left >= 0),
     wake        integer not null default 0,
     waits_for   text[],                                   -- signals
+    due_at      timestamptz,                              -- of a parked workflow: when it goes on at the latest
     parent_run  bigint,
     parent_step text,
     forked_from bigint,
@@ -86,7 +87,8 @@ create table postmill.steps (
     output     jsonb,
     inputs     text,                                      -- of a checkpoint: a hash of its arguments
     reason     text,
-    attempts   integer,
+    attempts   integer,                                   -- of a durable step that waits: those that have failed
+    due_at     timestamptz,                               -- of a durable step: when it is tried again
     undone_at  timestamptz,
     started_at timestamptz,
     ended_at   timestamptz,
@@ -115,9 +117,10 @@ create table postmill.signals (
     value     jsonb not null,
     many      boolean not null default false,             -- it is one of a queue of that name
     taken_by  text,
+    refused   text,                                       -- why no wait takes it: its value does not fit
     sent_at   timestamptz not null default clock_timestamp()
 );
-create unique index signals_one on postmill.signals (run_id, name) where not many;
+create unique index signals_one on postmill.signals (run_id, name) where not many and refused is null;
 create index signals_run on postmill.signals (run_id, name, signal_id);
 
 -- What steps say while they run, for whoever watches.
