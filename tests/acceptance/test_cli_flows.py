@@ -69,6 +69,40 @@ def test_a_run_from_its_start_to_its_end(cli: Cli, db: Database) -> None:
     ]
 
 
+def test_the_result_of_a_run(cli: Cli, db: Database) -> None:
+    """Its JSON is the database's: a large number is not rounded."""
+    register(db, step("a"), step("b", "a"))
+    run = str(start(db))
+    late = cli("run", "result", run, "--wait", "0.3s")
+    assert (late.code, late.out, late.error_code) == (7, "", "result-timed-out")
+    assert "within 0.3 s" in late.err
+    assert "within" not in cli("run", "result", run).err
+    finish(db)
+    assert cli("run", "result", run).out == '{"b": "b"}\n'
+    assert cli("run", "result", run, "--wait", "1h", "--json").json == {"run_id": 1, "result": {"b": "b"}}
+    db.execute(b"update postmill.steps set output = '12345678901234567890.50' where step = 'b'")
+    assert cli("run", "result", run).out == '{"b": 12345678901234567890.50}\n'
+    start(db)
+    fail(db, take_one(db))
+    assert (cli("run", "result", "2").code, cli("run", "result", "2").error_code) == (9, "run-failed")
+    start(db)
+    cli("run", "cancel", "3")
+    assert (cli("run", "result", "3").code, cli("run", "result", "9").code) == (10, 3)
+
+
+def test_a_run_is_waited_for_until_its_end(cli: Cli, db: Database, spawn: Any, database_url: str) -> None:
+    register(db, step("a"))
+    start(db)
+    environment = {"POSTMILL_DB_URL": database_url}
+    watching = spawn("run", "watch", "1", env=environment)
+    waiting = spawn("run", "result", "1", "--wait", "1h", env=environment)
+    assert watching.stderr.readline() == "Run 1: no worker for queue shop\n"
+    finish(db)
+    assert waiting.communicate(timeout=30) == ('{"a": "a"}\n', "")
+    out, err = watching.communicate(timeout=30)
+    assert (out.splitlines()[-1], err) == ("run 1 completed", "")  # it was said once
+
+
 def test_watching_ends_while_another_transaction_is_open(cli: Cli, db: Database) -> None:
     """It has every later change told again, and the command waited for a read without any."""
     register(db, step("a"))
@@ -149,7 +183,7 @@ def test_a_program_is_compared_and_its_flow_run(cli: Cli, db: Database, tmp_path
     assert "same shape" in cli("flow", "diff", target).err
     watched = cli("flow", "run", target, given, "--watch")
     assert watched.code == 0, watched.err
-    assert watched.out.splitlines()[-1] == "run 2 completed"
+    assert watched.out.splitlines()[-2:] == ["run 2 completed", '{"total": 12}']
     shown = cli("run", "show", "2", "--json").json
     assert [each["output"] for each in shown["steps"]] == [[1, 2, 3], [2, 4, 6], 12]
 
@@ -171,10 +205,11 @@ def test_the_flow_of_the_readme_runs_as_it_stands_there(cli: Cli, db: Database, 
     (tmp_path / "words.py").write_text(program)
     watched = cli("flow", "run", "words.py:words", '["words.py", "nothing.txt"]', "--watch")
     assert watched.code == 0, watched.err
-    assert watched.out.splitlines()[-1] == "run 1 completed"
-    count, report = cli("run", "show", "1", "--json").json["steps"]
     words = len(program.split())
-    assert (count["output"], report["output"]) == ([words], f"{words} words; 1 files can't be read")
+    ended, result = watched.out.splitlines()[-2:]
+    assert ended == "run 1 completed"
+    assert json.loads(result) == {"report": f"{words} words; 1 files can't be read"}
+    assert cli("run", "show", "1", "--json").json["steps"][0]["output"] == [words]
 
 
 @pytest.mark.parametrize("trouble", ["blocked", "overdue", "failing"])

@@ -133,8 +133,8 @@ def graph(session: Session, name: str, version: int | None, form: str) -> None:
 def run(session: Session, target: str, given: str, *, watched: bool) -> None:
     """Register the flow that a program has, and start a run of it with JSON as its input.
 
-    With --watch its steps are done here until the run has ended, beside what workers do. Without it
-    workers do them: postmill worker run MODULE:FLOW.
+    With --watch its steps are done here until the run has ended, beside what workers do; the last line is
+    the run's result as JSON. Without it workers do them: postmill worker run MODULE:FLOW.
     """
     import msgspec
 

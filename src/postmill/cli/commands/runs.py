@@ -47,7 +47,7 @@ def run() -> None:
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="To find it by; may be repeated.")
 @click.option("--priority", type=Whole(0, 9), help="Of its tasks; higher first.")
 @click.option("--version", type=Whole(1), help="Of the flow (default: the newest).")
-@click.option("--watch", "watched", is_flag=True, help="Watch it until it has ended.")
+@click.option("--watch", "watched", is_flag=True, help="Watch it until it has ended, and print its result.")
 @json_option
 @global_options
 @click.pass_obj
@@ -58,7 +58,7 @@ def start(
     import msgspec
 
     from postmill.cli.terminal.json_lines import checked
-    from postmill.cli.watching import watch
+    from postmill.cli.watching import print_result, watch
     from postmill.client import Client
 
     payload = msgspec.Raw(checked(given.encode(), ""))
@@ -69,6 +69,7 @@ def start(
             session.output.note(f"Started run {run_id} of {flow}.")
             return
         watch(session, connection, run_id)
+        print_result(session, connection, run_id)
 
 
 @run.command("list")
@@ -127,6 +128,24 @@ def watch(session: Session, run_id: int) -> None:
 
     with session.database() as connection:
         watching.watch(session, connection, run_id)
+
+
+@run.command()
+@run_argument
+@click.option("--wait", "wait_s", type=Duration(), metavar="TIME", help="Wait so long for its end: 90s, 2h.")
+@json_option
+@global_options
+@click.pass_obj
+def result(session: Session, run_id: int, wait_s: float | None) -> None:
+    """Print the result of a run as JSON: what a workflow returned; of a graph flow, by name, what the steps
+    gave that no other step needs.
+
+    Exit code 7 says that it has not ended, 9 that it has failed, 10 that it was cancelled.
+    """
+    from postmill.cli import watching
+
+    with session.database() as connection:
+        watching.print_result(session, connection, run_id, wait_s)
 
 
 cancel = steering(run, "cancel", "End runs as cancelled. What they have done is not undone.", reasoned=True)
