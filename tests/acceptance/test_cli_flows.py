@@ -154,6 +154,24 @@ def test_what_a_run_waits_for_is_answered(cli: Cli, db: Database) -> None:
     assert cli("run", "approve", run).error_code == "not-found"
 
 
+def test_a_misspelt_name_is_told_with_the_nearest(cli: Cli, db: Database) -> None:
+    register(db, step("fetch"), step("w", kind="wait", signal="approved"))
+    start(db)
+    for arguments, near in (
+        (("flow", "show", "shpo"), "shop"),
+        (("flow", "graph", "Shop"), "shop"),
+        (("run", "start", "shp"), "shop"),
+        (("run", "fork", "1", "fecth"), "fetch"),
+        (("run", "signal", "1", "aproved"), "approved"),
+        (("schedule", "add-flow", "nightly", "0 2 * * *", "shoop"), "shop"),
+    ):
+        refused = cli(*arguments)
+        assert f"Did you mean {near}?" in refused.err, (arguments, refused.err)
+    assert "no version 9" in cli("flow", "show", "shop", "--version", "9").err
+    assert cli("run", "start", "shop", "--version", "9").err.count("Its versions here: 1.") == 1
+    assert "wait" in cli("run", "approve", "1", "--step", "v").err
+
+
 def test_flows_are_listed_compared_and_drawn(cli: Cli, db: Database) -> None:
     register(db, step("a"), step("old", "a"))
     met = {"of": "a", "path": ["lang"], "equals": "en"}

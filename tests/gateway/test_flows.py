@@ -395,3 +395,16 @@ async def test_a_gateway_starts_without_its_database_and_serves_when_that_is_bac
             assert (await client.get("/functions/v1/hello")).text == "hello"
             server.start()
             assert (await client.get("/flows/v1/runs")).json() == []
+
+
+async def test_a_misspelt_name_is_told_with_the_nearest(service: httpx.AsyncClient) -> None:
+    run = (await started(service))["run_id"]
+    signalled = await service.post(f"/runs/{run}/signals/askd", json=1)
+    check_error(signalled, 404, "NOT_FOUND", relay=False)
+    assert "Its steps wait for: asked. Did you mean asked?" in signalled.text
+    unknown = await service.get(f"/runs/{run}/outputs/frist")
+    check_error(unknown, 404, "NOT_FOUND", relay=False)
+    assert "Did you mean first?" in unknown.text
+    await started(service)
+    missing = await service.post("/F/runs", json={})
+    assert (missing.status_code, "Did you mean f?" in missing.text) == (404, True)

@@ -106,15 +106,18 @@ def asking_output(run_id: int, step: str) -> Statement:
     return _about("client_step_output", run_id, step)
 
 
-def output(found: Sequence[str | None], run_id: int, step: str) -> str:
-    """The JSON in the answer of :func:`asking_output`. Raises :class:`NotFound`."""
-    if not found or found[0] is None:
-        raise NotFound(
-            f"Step {step!r} of run {run_id} has no output.",
-            why="There is no such run or step, or the step is not completed.",
-            hint=f"postmill run show {run_id} says how it is doing.",
-        )
-    return found[0]
+def asking_why(run_id: int, step: str) -> Statement:
+    """The statement that asks why a step has no output."""
+    return _about("client_why_no_output", run_id, step)
+
+
+def no_output(found: Sequence[str], run_id: int, step: str) -> NotFound:
+    """The error with the answer of :func:`asking_why`."""
+    return NotFound(
+        f"Step {step!r} of run {run_id} has no output.",
+        why=found[0],
+        hint=f"postmill run show {run_id} says how it is doing.",
+    )
 
 
 def cancelling(run_id: int, reason: str | None) -> Statement:
@@ -203,7 +206,10 @@ class AsyncRuns:
 
     async def output(self, run_id: int, step: str) -> str:
         """What a step has returned, as JSON. Raises ``NotFound`` also while it is not completed."""
-        return output(await self._executor.run(_one(asking_output(run_id, step))), run_id, step)
+        found: str | None = (await self._executor.run(_one(asking_output(run_id, step))))[0]
+        if found is None:
+            raise no_output(await self._executor.run(_one(asking_why(run_id, step))), run_id, step)
+        return found
 
     async def cancel(self, run_id: int, reason: str | None = None) -> bool:
         """Cancel a run; returns whether it had not ended. Steps that run are told."""
@@ -255,7 +261,10 @@ class Runs:
 
     def output(self, run_id: int, step: str) -> str:
         """As :meth:`AsyncRuns.output`."""
-        return output(self._executor.run(_one(asking_output(run_id, step))), run_id, step)
+        found: str | None = self._executor.run(_one(asking_output(run_id, step)))[0]
+        if found is None:
+            raise no_output(self._executor.run(_one(asking_why(run_id, step))), run_id, step)
+        return found
 
     def cancel(self, run_id: int, reason: str | None = None) -> bool:
         """As :meth:`AsyncRuns.cancel`."""
