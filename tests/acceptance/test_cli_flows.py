@@ -172,6 +172,25 @@ def test_a_misspelt_name_is_told_with_the_nearest(cli: Cli, db: Database) -> Non
     assert "wait" in cli("run", "approve", "1", "--step", "v").err
 
 
+def test_errors_call_things_by_their_names_in_flows(cli: Cli, db: Database) -> None:
+    register(db, step("w", kind="wait", signal="approved"))
+    start(db)
+    for arguments, said in (
+        (("run", "start", "shop", "{"), "The input is not JSON."),
+        (("run", "fork", "1", "w", "--input", '"\\u0000"'), "The input contains a NUL character."),
+        (("run", "fork", "1", "w", "--outputs", "x"), "The value of --outputs is not JSON."),
+        (("run", "signal", "1", "approved", "nan"), "The value is not JSON."),
+        (("schedule", "add-flow", "n", "0 2 * * *", "shop", "["), "The input is not JSON."),
+        (("run", "resume", "99"), "postmill run list"),
+    ):
+        refused = cli(*arguments)
+        assert said in refused.err, (arguments, refused.err)
+        assert "payload" not in refused.err.lower().replace("code: invalid-payload", "")
+        assert "select " not in refused.err
+    cli("run", "cancel", "1")
+    assert "What has ended goes on with: postmill run retry 1" in cli("run", "resume", "1").err
+
+
 def test_flows_are_listed_compared_and_drawn(cli: Cli, db: Database) -> None:
     register(db, step("a"), step("old", "a"))
     met = {"of": "a", "path": ["lang"], "equals": "en"}

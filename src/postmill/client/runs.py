@@ -75,7 +75,7 @@ def starting(flow: str, input: object, **options: Unpack[StartOptions]) -> State
     known_names(options, OPTIONS)
     arguments = (
         flow,
-        to_json(input).decode(),
+        to_json(input, "input").decode(),
         checked_key("key", options.get("key")),
         time_s("delay", options.get("delay"), least="0"),
         _tags(options.get("tags", ())),
@@ -137,7 +137,7 @@ def resuming(run_id: int) -> Statement:
 
 def signalling(run_id: int, name: str, value: object, *, many: bool) -> Statement:
     """The statement that sends a run a signal. Raises ``InvalidPayload``."""
-    return _about("client_signal_run", run_id, name, to_json(value).decode(), many)
+    return _about("client_signal_run", run_id, name, to_json(value, "signal's value").decode(), many)
 
 
 def retrying(run_id: int) -> Statement:
@@ -152,10 +152,9 @@ def forking(
     outputs: Mapping[str, object] | None,
 ) -> Statement:
     """The statement that starts a run from a step of another one. Raises ``InvalidPayload``."""
-    edited = None if input is None else to_json(input).decode()
-    return _about(
-        "client_fork_run", run_id, step, edited, None if outputs is None else to_json(outputs).decode()
-    )
+    edited = None if input is None else to_json(input, "input").decode()
+    given = None if outputs is None else to_json(outputs, "outputs").decode()
+    return _about("client_fork_run", run_id, step, edited, given)
 
 
 def _about(name: str, *arguments: object) -> Statement:

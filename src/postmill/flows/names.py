@@ -70,6 +70,11 @@ def flow_options(name: str, given: Mapping[str, Any]) -> WorkerOptions:
     return replace(options_from({"queue": name, **said}), schedule=None, timezone="UTC")
 
 
+def misfit(what: str, error: InvalidPayload) -> InvalidPayload:
+    """The error for an input that does not fit; ``error`` is its decoder's, which knows only the value."""
+    return InvalidPayload(what, why=f"{str(error).rstrip('.')}.")
+
+
 def check_runs_alone(name: str, decode: Callable[[str], object]) -> None:
     """Refuse a schedule of a flow whose input can't be left out: its runs start with the empty object."""
     try:

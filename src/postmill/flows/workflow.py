@@ -22,7 +22,7 @@ import msgspec
 
 from postmill.flows.annotations import annotations_of, returned_by
 from postmill.flows.context import Ctx
-from postmill.flows.names import check_runs_alone, flow_name, flow_options
+from postmill.flows.names import check_runs_alone, flow_name, flow_options, misfit
 from postmill.flows.startable import Startable
 from postmill.handlers.invokers import decoder
 from postmill.handlers.signature import called
@@ -134,7 +134,7 @@ class Workflow(Startable[P, T_co]):
     def encode(self, *args: P.args, **kwargs: P.kwargs) -> msgspec.Raw:
         """See :class:`Startable`."""
         try:
-            text = to_json(self._signature.bind(*args, **kwargs).arguments)
+            text = to_json(self._signature.bind(*args, **kwargs).arguments, "input")
         except TypeError as error:
             raise InvalidPayload(f"{self.name} can't be called so: {error}.") from error
         self.arguments(text.decode())
@@ -153,7 +153,15 @@ class Workflow(Startable[P, T_co]):
                 why="The input of a workflow is an object: its arguments, by parameter.",
                 hint=f"Its parameters: {', '.join(self._decoders) or 'none'}.",
             ) from error
-        return {name: self._decoders[name](bytes(value).decode()) for name, value in bound.arguments.items()}
+        return {name: self._decoded(name, value) for name, value in bound.arguments.items()}
+
+    def _decoded(self, parameter: str, value: msgspec.Raw) -> Any:
+        try:
+            return self._decoders[parameter](bytes(value).decode())
+        except InvalidPayload as error:
+            raise misfit(
+                f"The input's {parameter!r} does not fit the workflow {self.name!r}.", error
+            ) from error
 
     def takes_one(self) -> tuple[str, Any]:
         """See :class:`Startable`."""

@@ -143,11 +143,11 @@ def run(session: Session, target: str, given: str, *, watched: bool) -> None:
     from postmill.cli.watched_work import work_and_watch
     from postmill.client import Client
 
-    payload = msgspec.Raw(checked(given.encode(), ""))
+    its_input = msgspec.Raw(checked(given.encode(), "", "input"))
     program = flow_shapes.of_program(target)
     with session.database() as connection:
         flow_shapes.register(connection, program)
-        run_id = Client(connection).runs.start(program.name, payload)
+        run_id = Client(connection).runs.start(program.name, its_input)
     if watched:
         work_and_watch(session, target, run_id)
         return

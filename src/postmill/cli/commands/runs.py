@@ -61,9 +61,9 @@ def start(
     from postmill.cli.watching import print_result, watch
     from postmill.client import Client
 
-    payload = msgspec.Raw(checked(given.encode(), ""))
+    its_input = msgspec.Raw(checked(given.encode(), "", "input"))
     with session.database() as connection:
-        run_id = Client(connection).runs.start(flow, payload, tags=list(tags), **options)
+        run_id = Client(connection).runs.start(flow, its_input, tags=list(tags), **options)
         if not watched:
             session.output.rows([{"run_id": run_id, "flow": flow}], ("run_id",), heading=False)
             session.output.note(f"Started run {run_id} of {flow}.")
@@ -167,7 +167,10 @@ def fork(session: Session, run_id: int, step: str | None, given: str | None, out
     from postmill.cli.terminal.json_lines import checked
     from postmill.db.tools import runs
 
-    edited = [None if text is None else checked(text.encode(), "").decode() for text in (given, outputs)]
+    edited = [
+        None if text is None else checked(text.encode(), "", called).decode()
+        for text, called in ((given, "input"), (outputs, "value of --outputs"))
+    ]
     with session.database() as connection:
         made = runs.fork(connection, run_id, step, *edited)
     session.output.rows([{"run_id": made, "forked_from": run_id}], ("run_id",), heading=False)
@@ -233,7 +236,7 @@ def import_document(session: Session, source: str) -> None:
 
     try:
         with click.open_file(source, "rb") as file:
-            document = checked(file.read(), "").decode()
+            document = checked(file.read(), "", "document").decode()
     except OSError as error:
         raise NotFound(f"{source} can't be read.", why=f"{error.strerror}.") from error
     with session.database() as connection:

@@ -67,7 +67,7 @@ class BoundStep:
         only do the work again.
         """
         try:
-            data = to_json(result)
+            data = to_json(result, "output")
         except InvalidPayload as error:
             raise Dead(f"the output of step {self.name!r} can't be kept: {error}") from error
         if len(data) > MAX_OUTPUT_BYTES:
