@@ -206,6 +206,11 @@ def test_flows_are_listed_compared_and_drawn(cli: Cli, db: Database) -> None:
     ]
     assert cli("flow", "graph", "shop").out == 'a\nb [map]  <- a  if a.lang == "en"\n'
     assert "s0 -->" in cli("flow", "graph", "shop", "--format", "mermaid").out
+    register(db, flow="durable", kind="workflow")
+    for form in ("text", "mermaid"):
+        drawn = cli("flow", "graph", "durable", "--format", form)
+        assert (drawn.code, drawn.out) == (0, "")
+        assert "has no graph" in drawn.err
     assert cli("flow", "diff", "shop", "1", "9").error_code == "not-found"
     assert cli("flow", "show", "nope").error_code == "not-found"
 

@@ -10,14 +10,7 @@ import msgspec
 
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
-from postmill.flows.names import (
-    check_runs_alone,
-    defining_module,
-    flow_name,
-    flow_options,
-    misfit,
-    some_name,
-)
+from postmill.flows.names import check_runs_alone, defining_module, fit, flow_name, flow_options, some_name
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
 from postmill.flows.step_options import (
@@ -36,7 +29,7 @@ from postmill.flows.steps import FunctionStep, MapStep, Step
 from postmill.flows.supplied import calling, running
 from postmill.handlers.invokers import decoder
 from postmill.model.duration import seconds
-from postmill.model.errors import InvalidFlow, InvalidPayload
+from postmill.model.errors import InvalidFlow
 from postmill.model.flow.condition import Condition, has
 from postmill.model.flow.input_defaults import defaults_of
 from postmill.model.flow.markers import Marker, Source, marker
@@ -275,10 +268,8 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
     def encode(self, value: In, /) -> msgspec.Raw:
         """See :class:`Startable`."""
         text = to_json(value, "input")
-        try:
-            known = self.decode_input(text.decode())
-        except InvalidPayload as error:
-            raise misfit(f"The input does not fit the flow {self.name!r}.", error) from error
+        refusal = f"The input does not fit the flow {self.name!r}."
+        known = fit(refusal, self.decode_input, text.decode())
         return msgspec.Raw(text if type(known) is type(value) else to_json(known))  # with its defaults
 
     def takes_one(self) -> tuple[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from postmill.model.error_text import storable
 from postmill.model.errors import InvalidFlow, InvalidPayload
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from postmill.model.queue.worker_options import WorkerOptions
+
+T = TypeVar("T")
 
 NOT_OF_FLOWS = {
     "batch": "A step is run one message at a time.",
@@ -70,9 +72,14 @@ def flow_options(name: str, given: Mapping[str, Any]) -> WorkerOptions:
     return replace(options_from({"queue": name, **said}), schedule=None, timezone="UTC")
 
 
-def misfit(what: str, error: InvalidPayload) -> InvalidPayload:
-    """The error for an input that does not fit; ``error`` is its decoder's, which knows only the value."""
-    return InvalidPayload(what, why=f"{str(error).rstrip('.')}.")
+def fit(what: str, decode: Callable[[str], T], text: str) -> T:
+    """The value of a JSON text. Raises :class:`InvalidPayload` for one that does not fit: ``what`` says so,
+    as the decoder knows only the value.
+    """
+    try:
+        return decode(text)
+    except InvalidPayload as error:
+        raise InvalidPayload(what, why=f"{str(error).rstrip('.')}.") from error
 
 
 def check_runs_alone(name: str, decode: Callable[[str], object]) -> None:

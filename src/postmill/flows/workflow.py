@@ -22,7 +22,7 @@ import msgspec
 
 from postmill.flows.annotations import annotations_of, returned_by
 from postmill.flows.context import Ctx
-from postmill.flows.names import check_runs_alone, flow_name, flow_options, misfit
+from postmill.flows.names import check_runs_alone, fit, flow_name, flow_options
 from postmill.flows.startable import Startable
 from postmill.handlers.invokers import decoder
 from postmill.handlers.signature import called
@@ -153,15 +153,11 @@ class Workflow(Startable[P, T_co]):
                 why="The input of a workflow is an object: its arguments, by parameter.",
                 hint=f"Its parameters: {', '.join(self._decoders) or 'none'}.",
             ) from error
-        return {name: self._decoded(name, value) for name, value in bound.arguments.items()}
-
-    def _decoded(self, parameter: str, value: msgspec.Raw) -> Any:
-        try:
-            return self._decoders[parameter](bytes(value).decode())
-        except InvalidPayload as error:
-            raise misfit(
-                f"The input's {parameter!r} does not fit the workflow {self.name!r}.", error
-            ) from error
+        refusal = f"does not fit the workflow {self.name!r}."
+        return {
+            name: fit(f"The input's {name!r} {refusal}", self._decoders[name], bytes(value).decode())
+            for name, value in bound.arguments.items()
+        }
 
     def takes_one(self) -> tuple[str, Any]:
         """See :class:`Startable`."""
@@ -218,7 +214,7 @@ def _may_be_context(function: Any, first: inspect.Parameter) -> bool:
         hint = get_type_hints(called(function)).get(first.name, Any)
     except NameError:
         return True
-    return not isinstance(hint, type) or hint is object or issubclass(hint, Ctx)
+    return hint in (Any, object) or not isinstance(hint, type) or issubclass(hint, Ctx)
 
 
 def _signature(name: str, function: Any) -> inspect.Signature:

@@ -119,6 +119,9 @@ def graph(session: Session, name: str, version: int | None, form: str) -> None:
     else:
         with session.database() as connection:
             shape = runs.flow(connection, name, version)["shape"]
+    if not shape["steps"]:
+        session.output.note(f"{name} is a durable function: its code alone knows its steps. It has no graph.")
+        return
     for line in flow_shapes.drawn(shape, form):
         click.echo(line)
 
