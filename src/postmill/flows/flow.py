@@ -10,7 +10,8 @@ import msgspec
 
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
-from postmill.flows.names import check_runs_alone, defining_module, fit, flow_name, flow_options, some_name
+from postmill.flows.flow_options import flow_options
+from postmill.flows.names import check_runs_alone, defining_module, fit, flow_name, some_name
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
 from postmill.flows.step_options import (
@@ -70,8 +71,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         **options: Any,
     ) -> None:
         """``retry`` and ``timeout`` hold for steps that say nothing. ``queue``: where its tasks go, its own
-        name unless you give one. Other options are those of its worker
-        (``docs/reference/worker-options.md``).
+        name unless you give one. Further options are in ``docs/reference/flows.md``.
 
         Raises :class:`InvalidFlow`, or :class:`InvalidOption` for a bad value.
         """

@@ -1,31 +1,18 @@
-"""What flows and workflows share of a definition: their name, and the options of their worker."""
+"""What flows and workflows share of a definition: their name, their module, and whether an input fits."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from postmill.model.error_text import storable
 from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.queue_name import RULE
-from postmill.model.queue.worker_options import options_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from postmill.model.queue.worker_options import WorkerOptions
+    from collections.abc import Callable
 
 T = TypeVar("T")
-
-NOT_OF_FLOWS = {
-    "batch": "A step is run one message at a time.",
-    "keep_results": "What a step gives is kept with its run.",
-    "on_success": "Messages of flows are deleted: their runs tell what was done.",
-    "on_invalid": "What a step can't be called with fails it.",
-    "on_dead": "A step without further attempts is told by its run. A step has an on_dead of its own.",
-}
-"""Why a worker's option can't be given."""
 
 _BETWEEN = frozenset({"postmill", "typing"})
 """Packages whose frames lie between a definition and this module: ``Flow[Site](...)`` is called by typing."""
@@ -60,16 +47,6 @@ def defining_module() -> str:
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _BETWEEN:
         frame = frame.f_back
     return "" if frame is None else str(frame.f_globals.get("__name__", ""))
-
-
-def flow_options(name: str, given: Mapping[str, Any]) -> WorkerOptions:
-    """The options of a flow's worker; a schedule is not the worker's, but the flow's. Raises
-    :class:`InvalidOption`, and :class:`InvalidFlow` for those that mean nothing for a flow.
-    """
-    said = {option: value for option, value in given.items() if value is not None}
-    for option in said.keys() & NOT_OF_FLOWS.keys():
-        raise InvalidFlow(f"The flow {name!r} has no option {option!r}.", why=NOT_OF_FLOWS[option])
-    return replace(options_from({"queue": name, **said}), schedule=None, timezone="UTC")
 
 
 def fit(what: str, decode: Callable[[str], T], text: str) -> T:

@@ -22,7 +22,8 @@ import msgspec
 
 from postmill.flows.annotations import annotations_of, returned_by
 from postmill.flows.context import Ctx
-from postmill.flows.names import check_runs_alone, fit, flow_name, flow_options
+from postmill.flows.flow_options import flow_options
+from postmill.flows.names import check_runs_alone, fit, flow_name
 from postmill.flows.startable import Startable
 from postmill.handlers.invokers import decoder
 from postmill.handlers.signature import called
