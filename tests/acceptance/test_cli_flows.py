@@ -103,6 +103,57 @@ def test_a_run_is_waited_for_until_its_end(cli: Cli, db: Database, spawn: Any, d
     assert (out.splitlines()[-1], err) == ("run 1 completed", "")  # it was said once
 
 
+def test_what_has_failed_of_a_run_is_shown(cli: Cli, db: Database) -> None:
+    register(db, step("l"), map_over("m", "l", on_dead="collect"), step("b", "m"))
+    run = str(start(db))
+    settle(db, take_one(db), list(range(30)))
+    for task in take(db):
+        if task["item"] < 25:
+            fail(db, task, f"page {task['item']} is gone")
+    shown = cli("run", "show", run, "--json").json
+    (m,) = [each for each in shown["steps"] if each["step"] == "m"]
+    assert (m["tasks"], m["tasks_done"], m["tasks_failed"]) == (30, 25, 25)
+    assert len(shown["failures"]) == 20
+    assert (shown["failures"][3]["item"], shown["failures"][3]["reason"]) == (3, "page 3 is gone")
+    assert "failures\n" in cli("run", "show", run).out
+    assert "page 3 is gone" in cli("run", "show", run).out
+
+
+def test_an_attempt_that_will_be_repeated_is_shown(cli: Cli, db: Database) -> None:
+    """Not that of another run on the same queue, nor a lease that was lost."""
+    register(db, step("a"))
+    start(db)
+    start(db)
+    db.execute(
+        b"insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message)"
+        b" select 'shop', msg_id, 1, kind, 'OSError', 'run ' || (message ->> 'run')"
+        b" from pgmq.q_shop cross join unnest(array['error', 'lost_lease']) as kind"
+    )
+    (failed,) = cli("run", "show", "1", "--json").json["failures"]
+    assert (failed["step"], failed["attempt"], failed["reason"]) == ("a", 1, "OSError: run 1")
+    finish(db)
+    assert cli("run", "show", "1", "--json").json["failures"] == []
+
+
+def test_a_graph_that_only_waits_is_waiting(cli: Cli, db: Database) -> None:
+    steps = step("w", kind="wait", signal="paid"), step("a"), step("s", "a", kind="sleep")
+    register(db, *steps, s={"delay_s": 600})
+    start(db)
+    listed = "run", "list", "--json"
+    assert cli(*listed).json[0]["state"] == "running"
+    settle(db, take_one(db))
+    assert [each["state"] for each in cli(*listed).json] == ["waiting"]
+    assert cli("run", "show", "1", "--json").json["state"] == "waiting"
+    assert len(cli("run", "list", "--state", "waiting", "--json").json) == 1
+    assert cli("run", "list", "--state", "running", "--json").json == []
+    assert len(cli("run", "cancel", "--state", "running", "--dry-run", "--json").json) == 0
+    db.execute(b"update postmill.steps set started_at = started_at - interval '1 hour' where step = 's'")
+    assert cli(*listed).json[0]["state"] == "running"
+    db.execute(b"update postmill.steps set started_at = clock_timestamp() where step = 's'")
+    assert cli("run", "cancel", "--state", "waiting", "--yes", "--json").json[0]["done"] is True
+    assert cli(*listed).json[0]["state"] == "cancelled"
+
+
 def test_watching_ends_while_another_transaction_is_open(cli: Cli, db: Database) -> None:
     """It has every later change told again, and the command waited for a read without any."""
     register(db, step("a"))

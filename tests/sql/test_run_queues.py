@@ -55,7 +55,7 @@ def test_a_purge_leaves_runs_whose_task_has_ended(db: Database) -> None:
     settle(db, take_one(db))
     db.execute(b"select postmill.send('shop', $1::text::jsonb)", [f'{{"run": {run}, "step": "a"}}'])
     assert value(db, "select postmill.purge_queue('shop')") == 1
-    assert state(db, run) == "running"
+    assert state(db, run) == "waiting"
 
 
 def test_a_task_can_not_be_cancelled_by_its_message(db: Database) -> None:
@@ -168,7 +168,7 @@ def test_a_step_that_waits_for_another_run_is_not_lost(db: Database) -> None:
     take(db)
     db.execute(b"select postmill.send('child', $1::text::jsonb)", [f'{{"run": {child}, "step": "a"}}'])
     sweep(db)
-    assert state(db, parent) == "running"
+    assert state(db, parent) == "waiting"
     finish(db, "child")
     assert [task["child"] for task in tasks(db)] == [child]
     take(db)  # its message is deleted elsewhere
@@ -212,7 +212,7 @@ def test_the_timer_of_a_wait_is_sent_again(db: Database) -> None:
     sweep(db)
     sweep(db)
     (again,) = rows(db, due)
-    assert [again["message"], state(db, run)] == [{"run": run, "step": "w"}, "running"]
+    assert [again["message"], state(db, run)] == [{"run": run, "step": "w"}, "waiting"]
     assert abs((again["vt"] - before[0]["vt"]).total_seconds()) < 1
     db.execute(b"select pgmq.drop_queue('shop')")
     sweep(db)

@@ -30,7 +30,19 @@ COLUMNS = (
     "started_at",
     "ended_at",
 )
-STEP_COLUMNS = ("step", "kind", "state", "tasks_done", "tasks", "took_s", "reason", "output")
+STEP_COLUMNS = (
+    "step",
+    "kind",
+    "state",
+    "tasks_done",
+    "tasks_failed",
+    "tasks",
+    "attempts",
+    "took_s",
+    "reason",
+    "output",
+)
+FAILURE_COLUMNS = ("step", "item", "attempt", "reason", "failed_at")
 
 
 @click.group(no_args_is_help=True)
@@ -99,18 +111,22 @@ def list_runs(
 @global_options
 @click.pass_obj
 def show(session: Session, run_id: int) -> None:
-    """Show one run with its steps and their outputs."""
+    """Show one run with its steps and their outputs, failed items of maps, and attempts to be repeated."""
     from postmill.db.tools import runs
 
     with session.database() as connection:
         found = runs.one(connection, run_id)
+        found["failures"] = runs.failures(connection, run_id)
     if not session.output.is_text:
         session.output.one(found)
         return
-    steps = found.pop("steps")
+    steps, failures = found.pop("steps"), found.pop("failures")
     session.output.one({name: value for name, value in found.items() if value not in (None, [])})
     click.echo()
     session.output.rows(steps, STEP_COLUMNS, empty="No step has begun.")
+    if failures:
+        click.echo("\nfailures")
+        session.output.rows(failures, FAILURE_COLUMNS)
 
 
 @run.command()

@@ -28,6 +28,10 @@ MOST_STEERED = 10_000
 """The most runs that one command steers. They are one transaction: to retry 10,000 takes half a minute."""
 
 
+MOST_FAILURES = 20
+"""The most failures of each kind that one run is shown with. 20: more push its steps off the screen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which runs are meant: those that match all that is given."""
@@ -88,6 +92,11 @@ def one(connection: Connection, run_id: int) -> Row:
 def steps(connection: Connection, run_id: int) -> list[Row]:
     """The steps of a run."""
     return connection.execute(statement("read_run_steps"), (run_id,)).fetchall()
+
+
+def failures(connection: Connection, run_id: int) -> list[Row]:
+    """Items of its maps that have failed, and attempts that will be repeated."""
+    return connection.execute(statement("read_run_failures"), (run_id, MOST_FAILURES)).fetchall()
 
 
 def changes(connection: Connection, run_id: int, since: str | None) -> tuple[str, list[Row]]:

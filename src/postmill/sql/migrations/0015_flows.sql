@@ -107,6 +107,7 @@ create table postmill.items (
     primary key (run_id, step, item),
     foreign key (run_id, step) references postmill.steps on delete cascade
 );
+create index items_failed on postmill.items (run_id, step, item) where reason is not null;
 
 -- Signals that a run was sent. `taken_by`: the wait that has got it.
 create table postmill.signals (
