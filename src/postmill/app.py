@@ -77,7 +77,8 @@ def run_workers(
     on_database: Callable[[Settings, Address], None] | None = None,
     probe: tuple[str, int] | None = None,
 ) -> None:
-    """Run the workers and flows named ``module:name`` in this process until it is told to stop.
+    """Run workers and flows in this process until it is told to stop: those named ``module:name``, and all
+    of a module or file that is named alone.
 
     The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
     project's own Postgres when no address is given. ``on_drain`` is told how many messages still run, at a
@@ -86,12 +87,12 @@ def run_workers(
     """
     from postmill.flows.running.handlers import together  # noqa: PLC0415 - settings need no engine
     from postmill.flows.running.keeper import keepers  # noqa: PLC0415
-    from postmill.handlers import load  # noqa: PLC0415
+    from postmill.handlers import load_all  # noqa: PLC0415
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
     from postmill.scheduler.process import SERVICES  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
-    workers = together(load(target) for target in targets)
+    workers = together(each for target in targets for each in load_all(target))
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
     beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
     run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=beside)

@@ -172,6 +172,7 @@ OF_THE_OWNER = {
     "postmill.register_flow": "a program says what flows it has: the queues are of their names",
     "postmill.run_result": "how a run is doing, to whoever was told its number at its start",
     "postmill.step_output": "what a step has given, likewise",
+    "postmill._why_no_output": "why it has given nothing, likewise",
     "postmill._child_result": "how a run is doing, to the step that has started it",
     "postmill._are_held": "tells only whether tasks wait for a program",
     "postmill._check_known_flow": "tells only whether a flow is known",

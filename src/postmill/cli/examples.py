@@ -61,6 +61,7 @@ EXAMPLES = {
     "run list": "postmill run list --flow checkout --blocked",
     "run show": "postmill run show 7",
     "run watch": "postmill run watch 7",
+    "run result": "postmill run result 7 --wait 90s",
     "run cancel": "postmill run cancel --flow checkout --older-than 2d --dry-run",
     "run pause": "postmill run pause 7 --reason 'the shop is closed'",
     "run resume": "postmill run resume --tag eu --yes",

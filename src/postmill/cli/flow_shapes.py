@@ -48,7 +48,7 @@ def of_program(target: str) -> Program:
         raise InvalidHandler(
             f"{target} is no flow.", why="It is a worker.", hint=f"postmill worker run {target} runs it."
         )
-    name, _kind, _queue, shape, _chosen = said.arguments
+    name, _kind, _queue, shape, *_ = said.arguments
     return Program(str(name), msgspec.json.decode(str(shape)), said)
 
 

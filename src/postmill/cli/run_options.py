@@ -17,6 +17,7 @@ from postmill.cli.options import (
     yes_option,
 )
 from postmill.model.errors import NotFound, Refused
+from postmill.model.option_rules import did_you_mean
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -109,12 +110,13 @@ def awaited_signal(connection: Connection, run_id: int, step: str | None) -> str
     from postmill.db.tools import runs
 
     runs.one(connection, run_id)
-    found = [row for row in runs.waits(connection, run_id) if step in (None, row["step"])]
-    names = sorted({row["signal"] for row in found})
+    waits = runs.waits(connection, run_id)
+    names = sorted({row["signal"] for row in waits if step in (None, row["step"])})
     if not names:
+        near = "" if step is None else did_you_mean(step, [row["step"] for row in waits if row["step"]])
         raise NotFound(
             f"Run {run_id} waits for no approval{'' if step is None else f' in step {step}'}.",
-            hint=f"postmill run show {run_id}",
+            hint=near or f"postmill run show {run_id}",
         )
     if len(names) > 1:
         raise Refused(
@@ -129,7 +131,7 @@ def send_signal(session: Session, run_id: int, name: str, value: str, *, many: b
     from postmill.cli.terminal.json_lines import checked
     from postmill.db.tools import runs
 
-    text = checked(value.encode(), "").decode()
+    text = checked(value.encode(), "", "value").decode()
     with session.database() as connection:
         if not runs.signal(connection, run_id, name, text, many=many):
             raise Refused(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from postmill.model.errors import NotFound
 from postmill.model.finding import Finding
+from postmill.model.option_rules import did_you_mean
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ within 5 s: after a minute there is none.
 _STATEMENTS = {"cancel": "run_cancel", "pause": "run_pause", "resume": "run_resume", "retry": "run_retry"}
 MOST_STEERED = 10_000
 """The most runs that one command steers. They are one transaction: to retry 10,000 takes half a minute."""
+
+
+MOST_FAILURES = 20
+"""The most failures of each kind that one run is shown with. 20: more push its steps off the screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,19 @@ def flow(connection: Connection, name: str, version: int | None = None) -> Row:
     """A version of a flow with its shape; the newest without ``version``. Raises :class:`NotFound`."""
     found = connection.execute(statement("read_flow_version"), (name, version)).fetchone()
     if found is None:
-        numbered = "" if version is None else f" with a version {version}"
-        raise NotFound(
-            f"There is no flow {name!r}{numbered}.",
-            why="No program has registered it in this database.",
-            hint="postmill flow list",
-        )
+        raise _no_flow(connection, name, version)
     return found
+
+
+def _no_flow(connection: Connection, name: str, version: int | None) -> NotFound:
+    known = [row["flow"] for row in connection.execute(statement("complete_flows"))]
+    if name in known:
+        return NotFound(f"Flow {name!r} has no version {version}.", hint=f"postmill flow show {name}")
+    return NotFound(
+        f"There is no flow {name!r}.",
+        why="No program has registered it in this database.",
+        hint=did_you_mean(name, known) or "postmill flow list",
+    )
 
 
 def listed(connection: Connection, wanted: Filter, *, blocked: bool, limit: int) -> list[Row]:
@@ -81,6 +92,11 @@ def one(connection: Connection, run_id: int) -> Row:
 def steps(connection: Connection, run_id: int) -> list[Row]:
     """The steps of a run."""
     return connection.execute(statement("read_run_steps"), (run_id,)).fetchall()
+
+
+def failures(connection: Connection, run_id: int) -> list[Row]:
+    """Items of its maps that have failed, and attempts that will be repeated."""
+    return connection.execute(statement("read_run_failures"), (run_id, MOST_FAILURES)).fetchall()
 
 
 def changes(connection: Connection, run_id: int, since: str | None) -> tuple[str, list[Row]]:

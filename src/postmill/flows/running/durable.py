@@ -32,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from postmill.flows.context import Args, Kwargs, Work
+    from postmill.flows.flow_options import FlowOptions
     from postmill.flows.running.execution import Execution
     from postmill.flows.running.replay import State
     from postmill.flows.running.step_attempts import Result
     from postmill.flows.signal import Signal
     from postmill.handlers.context import Transaction
-    from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.threads import Threads
 
     Decode = Callable[[str], Any]
@@ -46,11 +46,13 @@ if TYPE_CHECKING:
 class DurableRun:
     """The context of one run while a worker has it."""
 
-    def __init__(self, execution: Execution, options: WorkerOptions, threads: Threads) -> None:
+    def __init__(self, execution: Execution, options: FlowOptions, threads: Threads) -> None:
         self.execution = execution
         self.undoing: list[tuple[str, Callable[..., Any], Args, Kwargs]] = []
         """What undoes the work so far, by the name of its step; the last one runs first."""
         self._options = options
+        self.max_output = options.max_output
+        """The most bytes that its function may return, as JSON."""
         self._threads = threads
         self._policies: dict[Callable[..., Any], StepPolicy] = {}
         self._events = 0

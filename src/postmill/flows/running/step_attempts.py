@@ -13,7 +13,6 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import returned_by
-from postmill.flows.running.bound_step import MAX_OUTPUT_BYTES
 from postmill.flows.running.inside_step import InsideStep
 from postmill.flows.workflow import settings_of
 from postmill.handlers.invokers import decoder
@@ -28,8 +27,8 @@ from postmill.model.queue.retry import Dead, Exhausted
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from postmill.flows.flow_options import FlowOptions
     from postmill.model.queue.retry import RetryPolicy
-    from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.threads import Threads
 
     Decode = Callable[[str], Any]
@@ -73,14 +72,15 @@ class StepPolicy:
     retry: RetryPolicy
     timeout_s: float | None
     decode: Decode
+    max_output: int
 
     @classmethod
-    def of(cls, function: Callable[..., Any], options: WorkerOptions) -> StepPolicy:
+    def of(cls, function: Callable[..., Any], options: FlowOptions) -> StepPolicy:
         """What ``@step`` says of a function, and else what ``options`` of its workflow say."""
         settings = settings_of(function)
         retry = options.retry if settings.retry is None else settings.retry
         timeout_s = options.timeout_s if settings.timeout_s is None else settings.timeout_s
-        return cls(retry, timeout_s, _decoder(function))
+        return cls(retry, timeout_s, _decoder(function), options.max_output)
 
     async def result(
         self, call: Callable[[], Awaitable[Any]], passes: Passes, rest: Rest, failed: int = 0
@@ -111,7 +111,7 @@ class StepPolicy:
         attempt would return the same.
         """
         try:
-            output = output_of(returned)
+            output = output_of(returned, self.max_output)
             return Result(self.decode(output), output, attempts=attempts)
         except InvalidPayload as error:
             return Result(reason=kept_message(error), attempts=attempts, error=error)
@@ -131,14 +131,14 @@ class StepPolicy:
         return self.retry.decide(attempt, error, random.random, asked_s=asked_s)
 
 
-def output_of(value: Any) -> str:
-    """A result as JSON text. Raises :class:`InvalidPayload` for what is no JSON, or too large."""
-    data = to_json(value)
-    if len(data) > MAX_OUTPUT_BYTES:
+def output_of(value: Any, most: int) -> str:
+    """A result as JSON text. Raises :class:`InvalidPayload` for what is no JSON, or larger than ``most``."""
+    data = to_json(value, "output")
+    if len(data) > most:
         raise InvalidPayload(
-            f"Its output is {len(data):,} bytes of JSON; at most {MAX_OUTPUT_BYTES:,} are kept.",
+            f"Its output is {len(data):,} bytes of JSON; at most {most:,} are kept.",
             why="It is loaded again whenever the run goes on.",
-            hint="Store the data elsewhere (a table, a file, an object store) and return its address.",
+            hint="Store the data elsewhere (a table, a file) and return its address, or raise max_output.",
         )
     return data.decode()
 

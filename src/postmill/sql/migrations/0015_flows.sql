@@ -13,6 +13,7 @@ create table postmill.flow_versions (
     queue_name    text not null,                           -- where its tasks go, unless a step says otherwise
     leaves        integer not null check (leaves >= 0),    -- steps that no other step needs
     defaults      jsonb not null default '{}',             -- fields of an input that does not have them
+    retention     interval,                                -- how long a run is kept after its end; null: 30 days
     created_at    timestamptz not null default clock_timestamp(),
     registered_at timestamptz not null default clock_timestamp(), -- when a program last said that it has it
     unique (flow, version)
@@ -69,7 +70,7 @@ create unique index runs_key on postmill.runs (flow, key) where key is not null;
 create index runs_deadline on postmill.runs (deadline) where deadline is not null and ended_at is null;
 create index runs_flow on postmill.runs (flow, run_id);
 create index runs_open on postmill.runs (run_id) where ended_at is null;
-create index runs_ended on postmill.runs (ended_at) where ended_at is not null;
+create index runs_ended on postmill.runs (flow, ended_at) where ended_at is not null;
 create index runs_parent on postmill.runs (parent_run) where parent_run is not null;
 create index runs_version on postmill.runs (version_id) where ended_at is null;
 
@@ -108,6 +109,7 @@ create table postmill.items (
     primary key (run_id, step, item),
     foreign key (run_id, step) references postmill.steps on delete cascade
 );
+create index items_failed on postmill.items (run_id, step, item) where reason is not null;
 
 -- Signals that a run was sent. `taken_by`: the wait that has got it.
 create table postmill.signals (

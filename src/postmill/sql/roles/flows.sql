@@ -9,7 +9,7 @@ grant execute on function
     postmill._write_checkpoints to postmill_worker;
 grant execute on function postmill.signal_run to postmill_producer, postmill_worker, postmill_operator;
 grant execute on function
-    postmill.run_result, postmill.start_flow, postmill.step_output
+    postmill.run_result, postmill.start_flow, postmill.step_output, postmill._why_no_output
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
 grant execute on function postmill.prune_runs, postmill.sweep_flows to postmill_worker;
 grant execute on function

@@ -9,7 +9,10 @@ select run.run_id, coalesce(known.step, step.step) as step, known.place, coalesc
             then 'cancelled' else coalesce(step.state, 'waiting') end as state,
        step.tasks, step.tasks - step.tasks_left as tasks_done, step.attempts, step.reason, known.signal,
        known.needs, step.started_at, step.ended_at, step.undone_at,
-       step.due_at
+       step.due_at,
+       case when step.tasks is not null then (
+           select count(*) from postmill.items as item
+            where item.run_id = run.run_id and item.step = step.step and item.reason is not null) end as tasks_failed
   from postmill.runs as run
   left join postmill.flow_steps as known on known.version_id = run.version_id
   left join postmill.steps as step
