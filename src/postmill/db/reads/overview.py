@@ -24,7 +24,7 @@ def queues(connection: Connection, queue: str | None = None, *, exactly: bool = 
 
 
 def some(connection: Connection, names: Sequence[str]) -> list[Row]:
-    """These queues in this order, as :func:`queues`; one that is gone is left out. About a millisecond each."""
+    """These queues in this order, as :func:`queues`; one that is gone is left out. A millisecond each."""
     return connection.execute(statement("read_some_queues"), (list(names),)).fetchall()
 
 
