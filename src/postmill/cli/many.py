@@ -112,18 +112,19 @@ def do_to_many(
     session: Session, kind: str, queue: str, many: Many, condition: Callable[[Connection], Mapping[str, Any]]
 ) -> None:
     """Count, ask, start the operation, and wait for its end. Raises :class:`Refused` when it fails."""
-    from postmill.db.tools import many as operations
+    from postmill.db.reads import operations
+    from postmill.db.tools import many as acts
 
     with session.database() as connection:
         matching = condition(connection)
-        planned = operations.plan(connection, kind, queue, matching)
+        planned = acts.plan(connection, kind, queue, matching)
         if many.dry_run:
             session.output.one({"kind": kind, "queue": queue, **planned})
             return
         if planned["matching"] or not planned["complete"]:
             session.output.confirm(_question(kind, queue, planned), yes=many.yes)
-        started = operations.start(connection, kind, queue, matching, planned, many.per_second)
-        row = _ended(connection, started) if many.wait else operations.operation(connection, started)
+        started = acts.start(connection, kind, queue, matching, planned, many.per_second)
+        row = _ended(connection, started) if many.wait else operations.one(connection, started)
     session.output.one(row)
     if row["state"] == "failed":
         raise Refused(f"Operation {started} has failed.", why=row["error"])
@@ -140,12 +141,13 @@ def _question(kind: str, queue: str, planned: Mapping[str, Any]) -> str:
 
 def _ended(connection: Connection, operation_id: int) -> dict[str, Any]:
     """How it has ended. It is carried out here too: no other process need run."""
-    from postmill.db.tools import many as operations
+    from postmill.db.reads import operations
+    from postmill.db.tools import many as acts
 
     while True:
-        due_s = operations.take_page(connection, operation_id)
+        due_s = acts.take_page(connection, operation_id)
         if not due_s:
-            row = operations.operation(connection, operation_id)
+            row = operations.one(connection, operation_id)
             if row["ended_at"] is not None:
                 return row
         if due_s is None:

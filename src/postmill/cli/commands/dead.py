@@ -34,12 +34,12 @@ def dead() -> None:
 @click.pass_obj
 def list_letters(session: Session, queue: str | None, limit: int, *, replayed: bool) -> None:
     """List dead letters, the latest first, of QUEUE or of all queues."""
-    from postmill.db.tools import reads
+    from postmill.db.reads import letters, overview
 
     with session.database() as connection:
         if queue is not None:
-            reads.queues(connection, queue)
-        rows = reads.dead_letters(connection, queue, limit=limit, replayed=replayed)
+            overview.queues(connection, queue)
+        rows = letters.listed(connection, queue, limit=limit, replayed=replayed)
     session.output.rows(rows, COLUMNS, empty="No dead letter.")
 
 
@@ -50,10 +50,10 @@ def list_letters(session: Session, queue: str | None, limit: int, *, replayed: b
 @click.pass_obj
 def show(session: Session, letter_id: int) -> None:
     """Show one dead letter with all its failures."""
-    from postmill.db.tools import reads
+    from postmill.db.reads import letters
 
     with session.database() as connection:
-        session.output.with_failures(reads.dead_letter(connection, letter_id))
+        session.output.with_failures(letters.one(connection, letter_id))
 
 
 @dead.command()
@@ -69,7 +69,8 @@ def replay(
     session: Session, queue: str, letter_ids: tuple[int, ...], payload: str | None, many: Many
 ) -> None:
     """Put dead letters back into QUEUE as new messages; --all and --matching ask first."""
-    from postmill.db.tools import operations, reads
+    from postmill.db.reads import letters, overview
+    from postmill.db.tools import operations
 
     many.check(bool(letter_ids))
     edited = _edited(payload, letter_ids)
@@ -78,8 +79,8 @@ def replay(
         return
     chosen = sorted(set(letter_ids))
     with session.database() as connection:
-        reads.queues(connection, queue)
-        count = reads.waiting_letters(connection, queue, chosen)
+        overview.queues(connection, queue)
+        count = letters.count_waiting(connection, queue, chosen)
         _check_count(queue, chosen, count, "replayed")
         if many.dry_run:
             session.output.one({"queue": queue, "replayed": False, "letters": count})
@@ -107,7 +108,8 @@ def discard(
     """Delete dead letters of QUEUE that were not replayed: those of the ids, --all, --matching, or
     --older-than.
     """
-    from postmill.db.tools import operations, reads
+    from postmill.db.reads import letters, overview
+    from postmill.db.tools import operations
 
     many.check(bool(letter_ids), older_than is not None)
     if not letter_ids:
@@ -115,8 +117,8 @@ def discard(
         return
     chosen = sorted(set(letter_ids))
     with session.database() as connection:
-        reads.queues(connection, queue)
-        count = reads.waiting_letters(connection, queue, chosen)
+        overview.queues(connection, queue)
+        count = letters.count_waiting(connection, queue, chosen)
         _check_count(queue, chosen, count, "discarded")
         if not many.dry_run:
             session.output.confirm(f"This deletes {_letters(count)} of queue {queue}.", yes=many.yes)

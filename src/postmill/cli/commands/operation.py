@@ -39,10 +39,10 @@ def operation() -> None:
 @click.pass_obj
 def list_operations(session: Session, limit: int, *, unfinished: bool) -> None:
     """List operations, the newest first."""
-    from postmill.db.tools import many
+    from postmill.db.reads import operations
 
     with session.database() as connection:
-        rows = many.operations(connection, limit=limit, unfinished=unfinished)
+        rows = operations.listed(connection, limit=limit, unfinished=unfinished)
     session.output.rows(rows, COLUMNS, empty="No operation.")
 
 
@@ -57,13 +57,13 @@ def list_operations(session: Session, limit: int, *, unfinished: bool) -> None:
 @click.pass_obj
 def show(session: Session, operation_id: int, outcome: str | None, limit: int, *, rows: bool) -> None:
     """Show how an operation stands."""
-    from postmill.db.tools import many
+    from postmill.db.reads import operations
 
     if outcome is not None and not rows:
         raise click.UsageError("--outcome is for --rows.")
     with session.database() as connection:
-        row = many.operation(connection, operation_id)
-        each = many.outcomes(connection, operation_id, outcome, limit) if rows else []
+        row = operations.one(connection, operation_id)
+        each = operations.outcomes(connection, operation_id, outcome, limit) if rows else []
     if rows:
         session.output.rows(each, ("id", "outcome", "detail"), empty="None yet.")
     else:
@@ -77,10 +77,11 @@ def show(session: Session, operation_id: int, outcome: str | None, limit: int, *
 @click.pass_obj
 def abort(session: Session, operation_id: int) -> None:
     """End an operation where it is: what it has done stays done."""
+    from postmill.db.reads import operations
     from postmill.db.tools import many
 
     with session.database() as connection:
         state = many.abort(connection, operation_id)
-        row = many.operation(connection, operation_id)
+        row = operations.one(connection, operation_id)
     said = f"Operation {operation_id} is {state}: {row['done']} are done."
     session.output.did(row, said)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 
-from postmill.model.errors import NotFound
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -60,24 +59,6 @@ def take_page(connection: Connection, operation_id: int) -> float | None:
 def abort(connection: Connection, operation_id: int) -> str:
     """End it where it is. Returns its state: ``aborted``, or how it had ended before."""
     return str(_one(connection, "operation_abort", operation_id)["state"])
-
-
-def operations(connection: Connection, *, limit: int, unfinished: bool) -> list[Row]:
-    """Operations, the newest first; with ``unfinished`` only those that have not ended."""
-    return connection.execute(statement("read_operations"), (limit, unfinished)).fetchall()
-
-
-def operation(connection: Connection, operation_id: int) -> Row:
-    """How one stands. Raises :class:`NotFound`."""
-    row = connection.execute(statement("read_operation"), (operation_id,)).fetchone()
-    if row is None:
-        raise NotFound(f"There is no operation {operation_id}.", hint="postmill operation list")
-    return row
-
-
-def outcomes(connection: Connection, operation_id: int, outcome: str | None, limit: int) -> list[Row]:
-    """What became of each message or letter, by id; with ``outcome`` only of those it happened to."""
-    return connection.execute(statement("read_operation_rows"), (operation_id, outcome, limit)).fetchall()
 
 
 def moment_before(connection: Connection, seconds: float) -> str:
