@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sql.asking import column, value
+from tests.sql.asking import bury, column, fail, value
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import Cli
@@ -88,3 +88,26 @@ def test_a_filter_that_is_none_and_an_operation_that_is_not_there(cli: Cli) -> N
     assert (unknown.error_code, "payloads is no key of it" in unknown.err) == ("invalid-option", True)
     for command in ("show", "abort"):
         assert cli("operation", command, "99").error_code == "not-found"
+
+
+def test_an_error_is_found_decided_about_and_tried_again(cli: Cli, db: Database) -> None:
+    for msg_id in (2, 4):
+        fail(db, "tasks", msg_id, f"no page {msg_id}")
+    bury(db, "tasks", 77)
+    fail(db, "tasks", 77, "no page 77")
+    fail(db, "tasks", 3, "no route")
+    listed = cli("error", "list", "tasks", "--json").json
+    assert [(each["error_message"], each["messages"]) for each in listed] == [
+        ("no route", 1),
+        ("no page 77", 3),
+    ]
+    error = listed[1]["fingerprint"]
+    shown = cli("error", "show", error, "--json").json
+    assert [each["msg_id"] for each in shown["failures"]] == [2, 4, 77]
+    ended = [json.loads(line) for line in cli("error", "retry", error, "-y", "--jsonl").out.splitlines()]
+    assert [(each["kind"], each["done"]) for each in ended] == [("retry", 2), ("replay", 1)]
+    for command, state in (("ignore", "ignored"), ("reopen", "open"), ("resolve", "resolved")):
+        assert cli("error", command, error, "--json").json == {"fingerprint": error, "state": state}
+    assert [each["error_message"] for each in cli("error", "list", "--open", "--json").json] == ["no route"]
+    for command in ("show", "resolve", "retry"):
+        assert cli("error", command, "0").error_code == "not-found"

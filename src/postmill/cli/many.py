@@ -78,34 +78,33 @@ class Filter(click.ParamType[Any]):
 
 
 def many_options(command: AnyCallable) -> AnyCallable:
-    """``--all``, ``--matching``, ``--rate``, ``--wait``, ``--yes`` and ``--dry-run``. The command gets
-    ``many``.
-    """
+    """``--all``, ``--matching``, and how it is done. The command gets ``many``."""
+    matching = click.option(
+        "--matching",
+        type=Filter(),
+        metavar="FILTER",
+        help='Those that match, such as \'{"error": "refused"}\'.',
+    )
+    everything = click.option("--all", "everything", is_flag=True, help="Every one of the queue.")
+    return everything(matching(many_pace_options(command)))
+
+
+def many_pace_options(command: AnyCallable) -> AnyCallable:
+    """``--rate``, ``--wait``, ``--yes`` and ``--dry-run``. The command gets ``many``."""
 
     @wraps(command)
-    def told(*arguments: Any, rate: int | None, **options: Any) -> Any:
-        said = {name: options.pop(name) for name in ("everything", "matching", "yes", "dry_run", "wait")}
-        return command(*arguments, many=Many(per_second=rate, **said), **options)
+    def told(
+        *arguments: Any, everything: bool = False, matching: dict[str, Any] | None = None, **options: Any
+    ) -> Any:
+        said = {name: options.pop(name) for name in ("yes", "dry_run", "wait")}
+        many = Many(everything, matching, options.pop("rate"), **said)
+        return command(*arguments, many=many, **options)
 
-    options = (
-        click.option("--all", "everything", is_flag=True, help="Every one of the queue."),
-        click.option(
-            "--matching",
-            type=Filter(),
-            metavar="FILTER",
-            help='Those that match, such as \'{"error": "refused"}\'.',
-        ),
-        click.option("--rate", type=Whole(1, 1_000_000), metavar="N", help="At most so many a second."),
-        click.option(
-            "--wait/--no-wait", default=True, help="Wait for the end (the default), or leave it to what runs."
-        ),
-        yes_option,
-        dry_run_option,
+    rate = click.option("--rate", type=Whole(1, 1_000_000), metavar="N", help="At most so many a second.")
+    wait = click.option(
+        "--wait/--no-wait", default=True, help="Wait for the end (the default), or leave it to what runs."
     )
-    decorated: Any = told
-    for option in reversed(options):
-        decorated = option(decorated)
-    return cast("AnyCallable", decorated)
+    return cast("AnyCallable", rate(wait(yes_option(dry_run_option(told)))))
 
 
 def do_to_many(

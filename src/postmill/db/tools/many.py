@@ -61,6 +61,11 @@ def abort(connection: Connection, operation_id: int) -> str:
     return str(_one(connection, "operation_abort", operation_id)["state"])
 
 
+def decide(connection: Connection, fingerprint: str, state: str) -> None:
+    """Write down that an error is ``open``, ``ignored`` or ``resolved``."""
+    _one(connection, "error_state", fingerprint, state)
+
+
 def moment_before(connection: Connection, seconds: float) -> str:
     """So long ago by the server's clock, as a filter has it."""
     return str(_one(connection, "moment_before", seconds)["moment"])

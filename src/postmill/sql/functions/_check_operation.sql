@@ -30,7 +30,8 @@ begin
         ('headers', 'object', null, 'an object'),
         ('since', 'string', null, 'a moment'),
         ('until', 'string', null, 'a moment'),
-        ('error', 'string', null, 'a text')
+        ('error', 'string', null, 'a text'),
+        ('fingerprint', 'string', null, 'a text')
     ) as rule (key, type, odd, says) on rule.key = given.key
     where case when rule.says is null or jsonb_typeof(given.value) <> rule.type then true
                when rule.key = 'ids' and jsonb_array_length(given.value) > 10000 then true
@@ -43,7 +44,8 @@ begin
     end;
     if wrong is not null then
         raise exception 'the filter can''t be used: %', wrong
-            using errcode = 'PM003', hint = 'Its keys are ids, state, payload, headers, since, until and error.';
+            using errcode = 'PM003',
+                  hint = 'Its keys are ids, state, payload, headers, since, until, error and fingerprint.';
     end if;
 end
 $$;

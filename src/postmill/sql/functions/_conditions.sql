@@ -5,6 +5,7 @@
 --   payload      the payload contains it (@>)
 --   headers      the headers contain it (@>)
 --   since, until a moment: when it was sent, and when a letter died; `until` itself is left out
+--   fingerprint  a failed attempt at it, of those that are kept, has it: see _add_fingerprint
 --   error        a failed attempt at it says this, in its type or message; any case
 -- Called by _matching. Takes no locks. Errors: none.
 create or replace function postmill._conditions(filter jsonb, letters boolean) returns text
@@ -28,6 +29,9 @@ as $$
         ('headers', 'item.headers @> ($1 -> ''headers'')'),
         ('since', 'item.since >= ($1 ->> ''since'')::timestamptz'),
         ('until', 'item.since < ($1 ->> ''until'')::timestamptz'),
+        ('fingerprint', 'exists (select from postmill.failures as failed
+                                 where failed.queue_name = $2 and failed.msg_id = item.msg_id
+                                   and failed.fingerprint = $1 ->> ''fingerprint'')'),
         ('error', 'strpos(lower(item.said), lower($1 ->> ''error'')) > 0')
     ) as known (key, condition)
     where filter ? known.key;

@@ -20,10 +20,11 @@ declare
     source     text;
 begin
     source := case when letters then
-        'select letter_id as id, message, headers, died_at as since, concat_ws('': '', error_type, reason) as said
+        'select letter_id as id, msg_id, message, headers, died_at as since,
+             concat_ws('': '', error_type, reason) as said
          from postmill.dead_letters where queue_name = $2 and replayed_at is null'
     else format(
-        'select msg_id as id, message, %s as headers, enqueued_at as since, read_ct, vt, %s as said
+        'select msg_id as id, msg_id, message, %s as headers, enqueued_at as since, read_ct, vt, %s as said
          from %s as queued where true', postmill._headers_of(relation),
         case when filter ? 'error' then
             '(select string_agg(concat_ws('': '', failed.error_type, failed.error_message), ''\n'')
