@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -89,12 +89,13 @@ def run_workers(
     from postmill.flows.running.keeper import keepers  # noqa: PLC0415
     from postmill.handlers import load_all  # noqa: PLC0415
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
+    from postmill.operations.executor import Executor  # noqa: PLC0415
     from postmill.scheduler.process import SERVICES  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
     workers = together(each for target in targets for each in load_all(target))
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
+    beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers), Executor]
     run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=beside)
 
 
@@ -169,7 +170,7 @@ def serve_functions(settings: Settings, where: Address, how: Serving) -> None:
         try:
             async with (
                 reported(where, readiness, how.probe) as events,
-                _schedules(settings, where, readiness, events),
+                _beside(settings, where, readiness, events),
                 _calls(settings, where, readiness, events, FunctionHost(url, keys.service_role)) as end,
             ):
                 told = _telling(how, end)
@@ -191,17 +192,17 @@ def _telling(how: Serving, end_calls: Callable[[], None]) -> Serving:
 
 
 @asynccontextmanager
-async def _schedules(
-    settings: Settings, where: Address, readiness: Readiness, events: Events
+async def _beside(
+    settings: Settings, where: Address, ready: Readiness, events: Events
 ) -> AsyncIterator[None]:
-    """Fire schedules beside what is served, on a connection of their own."""
-    if not settings.fires_schedules:
-        yield
-        return
+    """Carry out operations and fire schedules beside what is served, each on a connection of their own."""
+    from postmill.operations.executor import executing  # noqa: PLC0415
     from postmill.scheduler.process import firing  # noqa: PLC0415
 
-    async with firing(where, SCHEDULES_STOP_S, events) as services:
-        readiness.checks.append(lambda: next((each.trouble for each in services if each.trouble), None))
+    fires = firing(where, SCHEDULES_STOP_S, events) if settings.fires_schedules else nullcontext(())
+    async with executing(where, events) as executor, fires as others:
+        services = (executor, *others)
+        ready.checks.append(lambda: next((each.trouble for each in services if each.trouble), None))
         yield
 
 

@@ -42,6 +42,8 @@ COMMANDS = {
     "flow": ("flows:flow", "List, show, compare and draw flows."),
     "run": ("runs:run", "Start, watch and steer runs of flows."),
     "message": ("message:message", "List, show, retry and cancel messages."),
+    "error": ("errors:error", "List errors, decide about them, and try again what failed."),
+    "operation": ("operation:operation", "List, show and abort what is done to many messages."),
     "dead": ("dead:dead", "List, show, replay and discard dead letters."),
     "import": ("imports:imports", "Bring over jobs and messages of another system."),
     "migrate": ("migrate:migrate", "Install or upgrade Postmill's schema."),

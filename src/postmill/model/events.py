@@ -60,6 +60,8 @@ class Event(StrEnum):
     SCHEDULE_FAILED = "schedule.failed"
     COMMAND_COMPLETED = "command.completed"
     COMMAND_FAILED = "command.failed"
+    OPERATION_ENDED = "operation.ended"
+    OPERATION_FAILED = "operation.failed"
     CALL_FAILED = "call.failed"
     CALLS_REFUSED = "calls.refused"
     CALLS_OFF = "calls.off"
@@ -127,6 +129,7 @@ _ERROR = {
     Event.HOOK_FAILED,
     Event.SCHEDULE_FAILED,
     Event.COMMAND_FAILED,
+    Event.OPERATION_FAILED,
     Event.CALLS_REFUSED,
     Event.WORKER_BLOCKED,
     Event.WORKER_FAILED,
