@@ -87,6 +87,7 @@ class Event(StrEnum):
     REQUEST_SERVED = "request.served"
     KEYS_STALE = "keys.stale"
     VARIABLES_SKIPPED = "variables.skipped"
+    ACTION_FORBIDDEN = "action.forbidden"
 
 
 _DEBUG = {
@@ -116,6 +117,7 @@ _WARNING = {
     Event.VARIABLES_SKIPPED,
     Event.FUNCTION_LOG_DROPPED,
     Event.RESTART_NEEDED,
+    Event.ACTION_FORBIDDEN,
 }
 _ERROR = {
     Event.MESSAGE_DEAD,
