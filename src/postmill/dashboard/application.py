@@ -1,0 +1,96 @@
+"""The dashboard as an ASGI application: its pages, the API under ``/api/v1``, and its files. It may be
+mounted at any path.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+
+from postmill.api.application import application as api
+from postmill.dashboard import pages
+from postmill.dashboard.answering import Front
+from postmill.dashboard.files import Files
+from postmill.dashboard.page import ACTIONS, PAGES
+from postmill.dashboard.security.access import Access
+from postmill.dashboard.security.guard import Guard
+from postmill.dashboard.security.headers import SecurityHeaders
+from postmill.dashboard.signing_in import SigningIn
+from postmill.db.tools.sessions import Sessions
+from postmill.model.config.address import parse
+from postmill.model.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from postmill.api.viewer import Authorize
+    from postmill.dashboard.security.keys import Keys
+    from postmill.web.asgi import Receive, Scope, Send
+
+_ = pages  # declares them
+STATIC = Path(__file__).parent / "static"
+
+
+class Dashboard:
+    """An ASGI application. ``close`` may be called twice."""
+
+    def __init__(self, front: Front, access: Access, sessions: Sessions, hosts: Collection[str]) -> None:
+        self.access = access
+        self._sessions = sessions
+        routes: list[Route | Mount] = [
+            *(Route(each.path, front.page(each), methods=["GET"]) for each in PAGES),
+            *(Route(each.path, front.action(each), methods=["POST"]) for each in ACTIONS),
+            *SigningIn(front).routes(),
+            Mount("/api/v1", api(sessions, access.viewer, read_only=front.read_only)),
+            Mount("/static", Files(STATIC)),
+        ]
+        inner = Starlette(
+            routes=routes,
+            exception_handlers={404: front.nothing, 405: front.nothing, 500: front.broken},
+            lifespan=self._lifespan,
+        )
+        self._application = SecurityHeaders(Guard(inner, hosts))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._application(scope, receive, send)
+
+    async def close(self) -> None:
+        """Close the connections to the database."""
+        await self._sessions.close()
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        yield
+        await self.close()
+
+
+def application(
+    *,
+    db_url: str,
+    authorize: Authorize | None = None,
+    keys: Keys | None = None,
+    read_only: bool = False,
+    hosts: Collection[str] = (),
+) -> Dashboard:
+    """The dashboard over the database at ``db_url``.
+
+    Who may look is told by ``authorize``, which is given the ASGI scope of each request, or by ``keys`` of
+    the project: then a person signs in with one. ``read_only``: nobody may act. ``hosts``: names under which
+    it is reached; IP addresses and ``localhost`` need none. Raises ``InvalidOption`` when nobody could get
+    in, and ``InvalidAddress``.
+    """
+    if (authorize is None) == (keys is None):
+        raise InvalidOption(
+            "The dashboard is not told who may look.",
+            why="It is closed to everybody who is not known.",
+            hint="Give authorize, which returns a Viewer for a request, or keys; one of both.",
+        )
+    sessions = Sessions(parse(db_url), "postmill dashboard")
+    access = Access(authorize, keys)
+    names = frozenset(each.lower().rstrip(".") for each in hosts)
+    return Dashboard(Front(sessions, access, read_only=read_only), access, sessions, names)

@@ -1,0 +1,17 @@
+"""The entries of the navigation, in the order in which a person needs them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Tab(NamedTuple):
+    """An entry, and the key that jumps to it after ``g``."""
+
+    name: str
+    path: str
+    key: str
+
+
+TABS = (Tab("Overview", "/", "o"),)
+"""Those whose page is there."""

@@ -1,0 +1,3 @@
+"""The pages, one file each. Importing this declares them all."""
+
+from postmill.dashboard.pages import overview as overview
