@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from postmill.db.tools import reads
+from postmill.db.reads.messages import listed
 from postmill.db.tools.connect import connect, translated
 from postmill.model.config.address import parse
 
@@ -28,7 +28,7 @@ def sent(database: str, queue: str) -> list[dict[str, Any]]:
     """
     address = parse(database)
     with closing(connect(address)) as connection, translated(address):
-        return reads.messages(connection, queue, state=None, limit=MAX_MESSAGES, before=None)[::-1]
+        return listed(connection, queue, state=None, limit=MAX_MESSAGES, before=None)[::-1]
 
 
 def assert_sent(

@@ -13,7 +13,7 @@ from postmill.sql import catalog
 
 ROOT = Path(postmill.__file__).parent
 STATEMENTS = ROOT / "sql" / "statements"
-PACKAGES = {"tools": "db/tools", "hot": "db/hot"}
+PACKAGES = {"tools": "db/tools", "hot": "db/hot", "reads": "db/reads"}
 """Rooms of statements whose package has a longer name."""
 
 

@@ -40,12 +40,12 @@ def dead() -> None:
 @click.pass_obj
 def list_letters(session: Session, queue: str | None, limit: int, *, replayed: bool) -> None:
     """List dead letters, the latest first, of QUEUE or of all queues."""
-    from postmill.db.tools import reads
+    from postmill.db.reads import letters, overview
 
     with session.database() as connection:
         if queue is not None:
-            reads.queues(connection, queue)
-        rows = reads.dead_letters(connection, queue, limit=limit, replayed=replayed)
+            overview.queues(connection, queue)
+        rows = letters.listed(connection, queue, limit=limit, replayed=replayed)
     session.output.rows(rows, COLUMNS, empty="No dead letter.")
 
 
@@ -56,10 +56,10 @@ def list_letters(session: Session, queue: str | None, limit: int, *, replayed: b
 @click.pass_obj
 def show(session: Session, letter_id: int) -> None:
     """Show one dead letter with all its failures."""
-    from postmill.db.tools import reads
+    from postmill.db.reads import letters
 
     with session.database() as connection:
-        session.output.with_failures(reads.dead_letter(connection, letter_id))
+        session.output.with_failures(letters.one(connection, letter_id))
 
 
 @dead.command()
@@ -84,15 +84,16 @@ def replay(
     dry_run: bool,
 ) -> None:
     """Put dead letters back into QUEUE as new messages, in one transaction; --all asks first."""
-    from postmill.db.tools import operations, reads
+    from postmill.db.reads import letters, overview
+    from postmill.db.tools import operations
 
     if everything == bool(letter_ids):
         raise click.UsageError("Give the letters' ids, or --all.")
     edited = _edited(payload, letter_ids)
     chosen = None if everything else sorted(set(letter_ids))
     with session.database() as connection:
-        reads.queues(connection, queue)
-        count = reads.waiting_letters(connection, queue, chosen)
+        overview.queues(connection, queue)
+        count = letters.count_waiting(connection, queue, chosen)
         _check_count(queue, chosen, count, "replayed")
         if dry_run:
             session.output.one({"queue": queue, "replayed": False, "letters": count})
@@ -129,14 +130,15 @@ def discard(
     dry_run: bool,
 ) -> None:
     """Delete dead letters of QUEUE that were not replayed: those of the ids, --all, or --older-than."""
-    from postmill.db.tools import operations, reads
+    from postmill.db.reads import letters, overview
+    from postmill.db.tools import operations
 
     if [bool(letter_ids), everything, older_than is not None].count(True) != 1:
         raise click.UsageError("Give the letters' ids, or --all, or --older-than.")
     chosen = sorted(set(letter_ids)) or None
     with session.database() as connection:
-        reads.queues(connection, queue)
-        count = reads.waiting_letters(connection, queue, chosen, older_than)
+        overview.queues(connection, queue)
+        count = letters.count_waiting(connection, queue, chosen, older_than)
         _check_count(queue, chosen, count, "discarded")
         if not dry_run:
             if count:

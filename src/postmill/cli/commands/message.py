@@ -36,10 +36,10 @@ def message() -> None:
 @click.pass_obj
 def list_messages(session: Session, queue: str, state: str | None, before: int | None, limit: int) -> None:
     """List the messages of QUEUE, newest first, with those that are done."""
-    from postmill.db.tools import reads
+    from postmill.db.reads import messages
 
     with session.database() as connection:
-        rows = reads.messages(connection, queue, state=state, limit=limit, before=before)
+        rows = messages.listed(connection, queue, state=state, limit=limit, before=before)
     session.output.rows(rows, COLUMNS, empty="No message.")
 
 
@@ -51,10 +51,10 @@ def list_messages(session: Session, queue: str, state: str | None, before: int |
 @click.pass_obj
 def show(session: Session, queue: str, msg_id: int) -> None:
     """Show one message with its failures."""
-    from postmill.db.tools import reads
+    from postmill.db.reads import messages
 
     with session.database() as connection:
-        session.output.with_failures(reads.message(connection, queue, msg_id))
+        session.output.with_failures(messages.one(connection, queue, msg_id))
 
 
 @message.command()

@@ -52,11 +52,11 @@ def queue() -> None:
 @click.pass_obj
 def list_queues(session: Session) -> None:
     """List queues with what is in them."""
-    from postmill.db.tools import reads
+    from postmill.db.reads import overview
 
     with session.database() as connection:
         hint = "No queue yet: postmill queue create NAME"
-        session.output.rows(reads.queues(connection), COLUMNS, empty=hint)
+        session.output.rows(overview.queues(connection), COLUMNS, empty=hint)
 
 
 @queue.command()
@@ -66,10 +66,10 @@ def list_queues(session: Session) -> None:
 @click.pass_obj
 def show(session: Session, name: str) -> None:
     """Show one queue."""
-    from postmill.db.tools import reads
+    from postmill.db.reads import overview
 
     with session.database() as connection:
-        session.output.one(reads.queues(connection, name)[0])
+        session.output.one(overview.queues(connection, name)[0])
 
 
 @queue.command()
@@ -96,10 +96,11 @@ def create(session: Session, name: str) -> None:
 @click.pass_obj
 def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) -> None:
     """Drop a queue with its messages, its archive and its history."""
-    from postmill.db.tools import operations, reads
+    from postmill.db.reads import overview
+    from postmill.db.tools import operations
 
     with session.database() as connection:
-        stats = reads.queues(connection, name, exactly=True)[0]
+        stats = overview.queues(connection, name, exactly=True)[0]
         if not dry_run:
             held = f"messages ({stats['total']}) and dead letters ({stats['dead']})"
             session.output.confirm(f"This drops {name}, its archive, {held}.", yes=yes)
@@ -118,10 +119,11 @@ def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) 
 @click.pass_obj
 def purge(session: Session, name: str, *, yes: bool, dry_run: bool) -> None:
     """Delete every message of a queue that is not running; archive and dead letters stay."""
-    from postmill.db.tools import operations, reads
+    from postmill.db.reads import overview
+    from postmill.db.tools import operations
 
     with session.database() as connection:
-        stats = reads.queues(connection, name, exactly=True)[0]
+        stats = overview.queues(connection, name, exactly=True)[0]
         count = stats["total"] - stats["running"]
         if not dry_run:
             session.output.confirm(f"This deletes {count} messages of queue {name}.", yes=yes)
@@ -180,17 +182,18 @@ class Retention(Duration):
 @click.pass_obj
 def retention(session: Session, name: str, keep: float | None, max_rows: int | None) -> None:
     """Show or set how long a queue keeps what is finished: 12h, 30d, 4w or forever."""
-    from postmill.db.tools import operations, reads
+    from postmill.db.reads import limits, overview
+    from postmill.db.tools import operations
 
     if keep is None and max_rows is not None:
         raise click.UsageError(
             f"Say for how long as well: postmill queue retention {name} 7d --max-rows {max_rows}"
         )
     with session.database() as connection:
-        reads.queues(connection, name)
+        overview.queues(connection, name)
         if keep is not None:
             operations.set_retention(connection, name, None if math.isinf(keep) else keep, max_rows)
-        found = reads.retention(connection, name)
+        found = limits.retention(connection, name)
     if session.output.is_text:
         most = found["archive_max_rows"]
         found = {
@@ -235,19 +238,19 @@ def limit(
     Each call says all of it: a limit that is left out is removed. What runs is not interrupted.
     """
     from postmill.client import Client
-    from postmill.db.tools import reads
+    from postmill.db.reads import limits, overview
 
-    limits: dict[str, Any] = {"max_running": max_running, "starts": starts, "per": per}
-    _check_limits(limits, remove=remove)
+    wanted: dict[str, Any] = {"max_running": max_running, "starts": starts, "per": per}
+    _check_limits(wanted, remove=remove)
     with session.database() as connection:
-        reads.queues(connection, name)
+        overview.queues(connection, name)
         if remove or max_running is not None or starts is not None:
             if group_key is None:
-                Client(connection).limit_queue(name, **limits)
+                Client(connection).limit_queue(name, **wanted)
             else:
                 key = None if group_key == EACH_GROUP else group_key
-                Client(connection).limit_groups(name, group_key=key, **limits)
-        found = [{**row, "of": _limited(row)} for row in reads.limits(connection, name)]
+                Client(connection).limit_groups(name, group_key=key, **wanted)
+        found = [{**row, "of": _limited(row)} for row in limits.of_queue(connection, name)]
     session.output.rows(found, LIMITS, empty=f"Queue {name} has no limits.")
 
 

@@ -121,10 +121,10 @@ def _messages(running: int) -> str:
 @click.pass_obj
 def list_workers(session: Session, *, everyone: bool, limit: int) -> None:
     """List workers that are alive: their heartbeat is at most 6 s old."""
-    from postmill.db.tools import reads
+    from postmill.db.reads import workers
 
     with session.database() as connection:
-        rows = reads.workers(connection, everyone=everyone, limit=limit)
+        rows = workers.listed(connection, everyone=everyone, limit=limit)
         session.output.rows(rows, COLUMNS, empty="No worker is running.")
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from postmill.db.tools import calls, reads, schedules
+from postmill.db.reads import failures, limits, overview, workers
+from postmill.db.tools import calls, schedules
 
 if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
@@ -52,14 +53,14 @@ class Reader:
 
     def read(self) -> Frame:
         """The frame of now."""
-        rows = reads.top_queues(self._connection)
+        rows = overview.with_counters(self._connection)
         queues = [with_rates(row, self._before.get(row["queue"])) for row in rows]
         self._before = {row["queue"]: row for row in rows}
         return Frame(
             queues,
-            reads.workers(self._connection, everyone=False, limit=MAX_WORKERS),
-            reads.latest_failures(self._connection, limit=MAX_FAILURES),
-            reads.held_up(self._connection, limit=MAX_GROUPS),
+            workers.listed(self._connection, everyone=False, limit=MAX_WORKERS),
+            failures.latest(self._connection, limit=MAX_FAILURES),
+            limits.held_up(self._connection, limit=MAX_GROUPS),
             schedules.pressing(self._connection, limit=MAX_SCHEDULES),
             calls.hosts(self._connection),
         )

@@ -14,7 +14,8 @@ from uuid import uuid4
 import psycopg
 
 from postmill.client.psycopg_connection import with_known_pooler
-from postmill.db.tools import calls, migrate, pgmq, privileges, reads, runs, schedules
+from postmill.db.reads import overview
+from postmill.db.tools import calls, migrate, pgmq, privileges, runs, schedules
 from postmill.db.tools.connect import connect
 from postmill.db.tools.waiting_checks import RUN_A_WORKER, dependents, groups
 from postmill.model.errors import PostmillError
@@ -181,7 +182,7 @@ def round_trip(connection: Connection, _: Address) -> Finding:
 
 def queues(connection: Connection, _: Address) -> Finding:
     """Queues whose messages are not taken: they are paused, whether workers run or not, or have no worker."""
-    due = [row for row in reads.queues(connection) if row["ready"] or row["oldest_waiting_s"] is not None]
+    due = [row for row in overview.queues(connection) if row["ready"] or row["oldest_waiting_s"] is not None]
     paused = [row["queue"] for row in due if row["paused_at"]]
     lonely = {row["queue"]: _left(row) for row in due if not row["paused_at"] and not row["workers"]}
     found, fixes = [], []

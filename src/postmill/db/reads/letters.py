@@ -1,0 +1,36 @@
+"""Dead letters: messages that will not run again until they are replayed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from postmill.db.reads import failures
+from postmill.model.errors import NotFound
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from postmill.db.tools.connect import Connection
+
+Row: TypeAlias = dict[str, Any]
+
+
+def listed(connection: Connection, queue: str | None, *, limit: int, replayed: bool) -> list[Row]:
+    """Dead letters, the latest first; with ``replayed`` also those that were put back."""
+    return connection.execute(statement("read_dead_letters"), (queue, limit, replayed)).fetchall()
+
+
+def one(connection: Connection, letter_id: int) -> Row:
+    """One dead letter with the ``failures`` of its message. Raises :class:`NotFound`."""
+    found = connection.execute(statement("read_dead_letter"), (letter_id,)).fetchone()
+    if found is None:
+        raise NotFound(f"There is no dead letter {letter_id}.", hint="postmill dead list")
+    return found | {"failures": failures.of_message(connection, found["queue"], found["msg_id"])}
+
+
+def count_waiting(
+    connection: Connection, queue: str, letter_ids: list[int] | None, older_than_s: float | None = None
+) -> int:
+    """How many letters of ``queue`` wait to be replayed: of those given, and of those that are older."""
+    given = (queue, letter_ids, older_than_s)
+    row = connection.execute(statement("read_dead_letter_count"), given).fetchone()
+    return int(row["letters"]) if row else 0

@@ -1,0 +1,33 @@
+"""Messages, wherever they are by now: in their queue, done, dead or cancelled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from postmill.db.reads import failures
+from postmill.model.errors import NotFound
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from postmill.db.tools.connect import Connection
+
+Row: TypeAlias = dict[str, Any]
+
+
+def listed(
+    connection: Connection, queue: str, *, state: str | None, limit: int, before: int | None
+) -> list[Row]:
+    """Messages of ``queue``, newest first: of one ``state`` or of all, with ids below ``before``."""
+    return connection.execute(statement("read_messages"), (queue, state, limit, before)).fetchall()
+
+
+def one(connection: Connection, queue: str, msg_id: int) -> Row:
+    """One message with its ``failures``, wherever it is by now. Raises :class:`NotFound`."""
+    found = connection.execute(statement("read_message"), (queue, msg_id)).fetchone()
+    if found is None:
+        raise NotFound(
+            f"There is no message {msg_id} in queue {queue}.",
+            why="It was never sent, was deleted, or its archive row has been pruned.",
+            hint=f"postmill message list {queue}",
+        )
+    return found | {"failures": failures.of_message(connection, queue, msg_id)}
