@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -15,12 +16,13 @@ from postmill.dashboard.rendering import Frame, rendered
 from postmill.model.errors import PostmillError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
     from starlette.responses import Response
 
     from postmill.api.problem import Problem
+    from postmill.dashboard.live.hub import Hub
     from postmill.dashboard.page import Action, Page
     from postmill.dashboard.security.access import Access
     from postmill.db.tools.sessions import Sessions
@@ -36,8 +38,9 @@ slow connection, and a notice that comes later would be taken for one about some
 class Front:
     """Makes the endpoints of pages and actions, and answers those that are not known."""
 
-    def __init__(self, sessions: Sessions, access: Access, *, read_only: bool) -> None:
+    def __init__(self, sessions: Sessions, access: Access, hub: Hub, *, read_only: bool) -> None:
         self._sessions = sessions
+        self._hub = hub
         self.access = access
         self.read_only = read_only
 
@@ -82,6 +85,7 @@ class Front:
         return None if viewer is None else Desk(self._sessions, viewer, self.read_only)
 
     async def _shown(self, page: Page, request: Request, desk: Desk, tried: Visit | None = None) -> Response:
+        versions = dict(self._hub.versions)  # before anything is read: the page is as new as these
         visit = tried or Visit(desk, decoded(request.path_params), dict(request.query_params))
         trouble = visit.problem
         try:
@@ -89,7 +93,10 @@ class Front:
         except (Failure, PostmillError) as error:
             return self.told(request, trouble or _problem(error), desk, page.tab)
         return self.rendered(
-            request, page.template, view, tab=page.tab, desk=desk, trouble=trouble, typed=visit.form
+            request,
+            page.template,
+            view,
+            Frame(tab=page.tab, desk=desk, problem=trouble, typed=visit.form, versions=versions),
         )
 
     async def _done(self, action: Action, request: Request, desk: Desk) -> Response:
@@ -123,32 +130,16 @@ class Front:
 
     def told(self, request: Request, trouble: Problem, desk: Desk | None = None, tab: str = "") -> Response:
         """A problem as a page."""
-        view = View(trouble.title, {})
-        return self.rendered(request, "problem.html", view, tab=tab, desk=desk, trouble=trouble)
+        frame = Frame(tab=tab, desk=desk, problem=trouble)
+        return self.rendered(request, "problem.html", View(trouble.title, {}), frame)
 
-    def rendered(
-        self,
-        request: Request,
-        template: str,
-        view: View,
-        *,
-        tab: str = "",
-        desk: Desk | None = None,
-        trouble: Problem | None = None,
-        typed: Mapping[str, str] | None = None,
-    ) -> Response:
-        """The view as a page, with the notice that waits for it, or the trouble."""
-        cookie = self.access.seal.cookie("notice")
-        notice = self.access.seal.read("notice", request.cookies.get(cookie, ""))
-        frame = Frame(
-            tab=tab,
-            desk=desk,
-            notice=notice,
-            problem=trouble,
-            typed=typed or {},
-            signs_in=self.access.signs_in,
-        )
-        answer = rendered(request, template, view, frame)
+    def rendered(self, request: Request, template: str, view: View, frame: Frame) -> Response:
+        """The view as a page, with the notice that waits for it."""
+        seal = self.access.seal
+        cookie = seal.cookie("notice")
+        notice = seal.read("notice", request.cookies.get(cookie, ""))
+        framed = replace(frame, notice=notice, signs_in=self.access.signs_in)
+        answer = rendered(request, template, view, framed)
         if notice is not None:
             forget(request, answer, cookie)
         return answer

@@ -5,16 +5,19 @@ mounted at any path.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from postmill.api.application import application as api
 from postmill.dashboard import pages
 from postmill.dashboard.answering import Front
 from postmill.dashboard.files import Files
+from postmill.dashboard.live.streaming import Streaming
 from postmill.dashboard.page import ACTIONS, PAGES
 from postmill.dashboard.security.access import Access
 from postmill.dashboard.security.guard import Guard
@@ -27,8 +30,11 @@ from postmill.model.errors import InvalidOption
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
 
+    from starlette.requests import Request
+
     from postmill.api.viewer import Authorize
     from postmill.dashboard.security.keys import Keys
+    from postmill.model.config.address import Address
     from postmill.web.asgi import Receive, Scope, Send
 
 _ = pages  # declares them
@@ -36,16 +42,20 @@ STATIC = Path(__file__).parent / "static"
 
 
 class Dashboard:
-    """An ASGI application. ``close`` may be called twice."""
+    """An ASGI application. ``close`` may be called twice, and :meth:`end_streams` before it."""
 
-    def __init__(self, front: Front, access: Access, sessions: Sessions, hosts: Collection[str]) -> None:
+    def __init__(self, address: Address, access: Access, *, read_only: bool, hosts: Collection[str]) -> None:
         self.access = access
-        self._sessions = sessions
+        self._sessions = Sessions(address, "postmill dashboard")
+        self._polling = Sessions(address, "postmill dashboard, live", size=1)
+        self._streaming = Streaming(self._polling)
+        front = Front(self._sessions, access, self._streaming.hub, read_only=read_only)
         routes: list[Route | Mount] = [
             *(Route(each.path, front.page(each), methods=["GET"]) for each in PAGES),
             *(Route(each.path, front.action(each), methods=["POST"]) for each in ACTIONS),
             *SigningIn(front).routes(),
-            Mount("/api/v1", api(sessions, access.viewer, read_only=front.read_only)),
+            Route("/live", self._live, methods=["GET"]),
+            Mount("/api/v1", api(self._sessions, access.viewer, read_only=read_only)),
             Mount("/static", Files(STATIC)),
         ]
         inner = Starlette(
@@ -59,9 +69,20 @@ class Dashboard:
         """Answer one request."""
         await self._application(scope, receive, send)
 
+    def end_streams(self) -> None:
+        """End what a server that stops would wait for. From now on nobody is told of changes."""
+        self._streaming.close()
+
     async def close(self) -> None:
-        """Close the connections to the database."""
+        """End the streams, and close the connections to the database."""
+        self.end_streams()
+        await self._polling.close()
         await self._sessions.close()
+
+    async def _live(self, request: Request) -> Response:
+        if await self.access.viewer(request.scope) is None:
+            return Response(status_code=HTTPStatus.UNAUTHORIZED)
+        return await self._streaming.answer(request)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -90,7 +111,5 @@ def application(
             why="It is closed to everybody who is not known.",
             hint="Give authorize, which returns a Viewer for a request, or keys; one of both.",
         )
-    sessions = Sessions(parse(db_url), "postmill dashboard")
-    access = Access(authorize, keys)
     names = frozenset(each.lower().rstrip(".") for each in hosts)
-    return Dashboard(Front(sessions, access, read_only=read_only), access, sessions, names)
+    return Dashboard(parse(db_url), Access(authorize, keys), read_only=read_only, hosts=names)

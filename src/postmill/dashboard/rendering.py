@@ -9,10 +9,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from postmill.api.viewer import Role
 from postmill.dashboard.filters import FILTERS
+from postmill.dashboard.live.topics import quoted
 from postmill.dashboard.mount import base_of
 from postmill.dashboard.navigation import TABS
 
@@ -62,9 +64,29 @@ class Frame:
     """The version of each topic that the page is at least as new as."""
 
 
+class _Topics:
+    """The topics that a page shows, noted while it is drawn."""
+
+    def __init__(self, versions: Mapping[str, str]) -> None:
+        self._versions = versions
+        self._shown: list[str] = []
+
+    def live(self, *topics: str) -> Markup:
+        """The attribute of a part of the page that shows these topics."""
+        self._shown += topics
+        return Markup('data-live="{}"').format(" ".join(map(quoted, topics)))
+
+    def versions(self) -> str:
+        """The versions of what the page shows, as JSON."""
+        return json.dumps(
+            {quoted(each): self._versions[each] for each in self._shown if each in self._versions}
+        )
+
+
 def rendered(request: Request, template: str, view: View, frame: Frame) -> HTMLResponse:
     """The view as a page, or, for our script, its main part alone."""
     chosen, desk = request.cookies.get(THEME_COOKIE, ""), frame.desk
+    shown = _Topics(frame.versions)
     text = (
         _environment()
         .get_template(template)
@@ -82,7 +104,8 @@ def rendered(request: Request, template: str, view: View, frame: Frame) -> HTMLR
             typed=frame.typed,
             signs_in=frame.signs_in,
             theme=chosen if chosen in THEMES else "",
-            versions=json.dumps(dict(frame.versions)),
+            live=shown.live,
+            versions=shown.versions,
         )
     )
     return HTMLResponse(text, HTTPStatus.OK if frame.problem is None else frame.problem.status)

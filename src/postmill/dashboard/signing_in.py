@@ -13,7 +13,7 @@ from postmill.api.problem import Failure, problem
 from postmill.dashboard.form import last_of, read_form
 from postmill.dashboard.mount import base_of, forget, go_to, keep
 from postmill.dashboard.page import View
-from postmill.dashboard.rendering import THEME_COOKIE, THEMES
+from postmill.dashboard.rendering import THEME_COOKIE, THEMES, Frame
 from postmill.dashboard.security.cookies import LIFE_S
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ class SigningIn:
         return self._let_in(request, viewer, to)
 
     def _form(self, request: Request, to: str, trouble: Problem | None = None) -> Response:
-        return self._front.rendered(request, "sign_in.html", View("Sign in", {"next": to}), trouble=trouble)
+        return self._front.rendered(
+            request, "sign_in.html", View("Sign in", {"next": to}), Frame(problem=trouble)
+        )
 
     def _let_in(self, request: Request, viewer: Viewer, to: str) -> Response:
         answer, seal = go_to(request, to), self._access.seal
