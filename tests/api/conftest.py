@@ -8,6 +8,7 @@ import httpx
 import pytest_asyncio
 
 from postmill.api.application import application
+from postmill.api.desk import House
 from postmill.api.viewer import Role, Viewer
 from postmill.db.tools.sessions import Sessions
 from postmill.model.config.address import parse
@@ -24,11 +25,17 @@ async def authorize(scope: MutableMapping[str, Any]) -> Viewer | None:
 
 
 @pytest_asyncio.fixture
-async def api(database_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """An operator's client."""
+async def house(database_url: str) -> AsyncIterator[House]:
+    """What the application shares."""
     sessions = Sessions(parse(database_url))
-    transport = httpx.ASGITransport(application(sessions, authorize))
+    yield House(sessions)
+    await sessions.close()
+
+
+@pytest_asyncio.fixture
+async def api(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """An operator's client."""
+    transport = httpx.ASGITransport(application(house, authorize))
     headers = {"authorization": "Bearer operator"}
     async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=headers) as client:
         yield client
-    await sessions.close()

@@ -15,21 +15,27 @@ if TYPE_CHECKING:
 READER = {"authorization": "Bearer reader"}
 
 
-async def test_a_queue_is_listed_paused_and_resumed(api: httpx.AsyncClient, db: Db) -> None:
-    db.execute("select postmill.create_queue('mail'), postmill.send('mail', '{}')")
+async def test_a_queue_is_made_paused_resumed_and_dropped(api: httpx.AsyncClient, db: Db) -> None:
+    assert (await api.post("/queues", json={"queue": "mail"})).json() == {"queue": "mail", "created": True}
+    db.execute("select postmill.send('mail', '{}')")
     (listed,) = (await api.get("/queues")).json()["items"]
     assert (listed["queue"], listed["ready"], listed["paused_at"]) == ("mail", 1, None)
     paused = await api.post("/queues/mail/pause", json={"reason": "deploy"})
-    assert (paused.status_code, paused.json()["pause_reason"]) == (200, "deploy")
-    assert (await api.post("/queues/mail/resume")).json()["paused_at"] is None
+    assert (paused.status_code, paused.json()) == (200, {"queue": "mail", "paused": True})
+    assert (await api.get("/queues/mail")).json()["pause_reason"] == "deploy"
+    await api.post("/queues/mail/resume")
+    assert (await api.get("/queues/mail")).json()["paused_at"] is None
+    would = await api.delete("/queues/mail?dry_run=true")
+    assert would.json() == {"queue": "mail", "dropped": False, "messages": 1, "dead_letters": 0}
+    assert (await api.delete("/queues/mail")).json()["dropped"] is True
+    assert (await api.get("/queues")).json() == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize(
     ("method", "path", "more", "status", "code"),
     [
         ("GET", "/queues/nope", {}, 404, "queue-not-found"),
-        ("GET", "/queues/NO", {}, 400, "invalid-option"),
-        ("GET", "/queues?limit=3", {}, 400, "invalid-option"),
+        ("GET", "/queues?most=3", {}, 400, "invalid-option"),
         ("DELETE", "/queues", {}, 405, "method-not-allowed"),
         ("GET", "/nothing", {}, 404, "not-found"),
         ("POST", "/queues/mail/pause", {"content": b"{}"}, 415, "unsupported-media-type"),

@@ -159,6 +159,7 @@ OF_THE_OWNER = {
     "postmill._make_call": "only what a schedule calls, as the role that scheduled it",
     "postmill._end_call_run": "trigger of call_responses: ends the run that the call was made for",
     "postmill._edge_at_commit": "trigger of edges: _block has asked for the right to write to the source",
+    "postmill._prune_audit": "has no argument, and deletes only what is too old",
     "postmill.wake": "trigger of queues: sends a notification",
     "cron._delete_run": "trigger of job_run_details: the view shows own jobs only",
     "cron._remove_job": "trigger of removed_job: who removes is a column that no user can write",

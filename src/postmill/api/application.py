@@ -2,54 +2,115 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.routing import Route
 
 from postmill.api import resources
-from postmill.api.desk import Desk
 from postmill.api.endpoint import answer, told
+from postmill.api.origin import is_foreign
 from postmill.api.problem import problem
-from postmill.api.route import RESOURCES, Resource
+from postmill.api.route import RESOURCES, Routes
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from starlette.requests import Request
     from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
 
-    from postmill.api.viewer import Authorize
-    from postmill.db.tools.sessions import Sessions
-
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-"""Those that reach a resource, which says itself what it offers."""
+    from postmill.api.desk import House
+    from postmill.api.viewer import Authorize, Viewer
 
 _ = resources  # declares them
 
 
-def application(sessions: Sessions, authorize: Authorize, *, read_only: bool = False) -> Starlette:
-    """The API over ``sessions``, for those that ``authorize`` knows."""
+def application(house: House, authorize: Authorize) -> Starlette:
+    """The API over ``house``, for those that ``authorize`` knows."""
+    return Starlette(
+        routes=[Route("/{path:path}", _Api(house, authorize))], exception_handlers={Exception: _broken}
+    )
 
-    def endpoint(offered: dict[str, Resource]) -> Callable[[Request], Awaitable[Response]]:
-        async def respond(request: Request) -> Response:
-            viewer = await authorize(request.scope)
-            if viewer is None:
-                return told(
-                    problem(HTTPStatus.UNAUTHORIZED, "unauthorized", "This needs a key."),
-                    {"www-authenticate": "Bearer"},
+
+class _Api:
+    def __init__(self, house: House, authorize: Authorize) -> None:
+        self._house = house
+        self._authorize = authorize
+        self._routes = Routes(RESOURCES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        if request.method == "HEAD":
+            response.body = b""
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        viewer = await self._authorize(request.scope)
+        if viewer is None:
+            return told(
+                problem(
+                    HTTPStatus.UNAUTHORIZED,
+                    "unauthorized",
+                    "This needs a key.",
+                    hint="Send the header authorization: Bearer KEY.",
+                ),
+                {"www-authenticate": "Bearer"},
+            )
+        if is_foreign(request.method, request.headers):
+            return told(
+                problem(
+                    HTTPStatus.FORBIDDEN,
+                    "foreign-origin",
+                    "A page of another origin has sent this.",
+                    hint="A program sends its key as authorization: Bearer KEY, and no cookie.",
                 )
-            return await answer(offered, request, Desk(sessions, viewer, read_only))
-
-        return respond
-
-    paths: dict[str, dict[str, Resource]] = {}
-    for each in RESOURCES:
-        paths.setdefault(each.path, {})[each.method] = each
-    routes = [Route(path, endpoint(offered), methods=METHODS) for path, offered in paths.items()]
-    return Starlette(routes=routes, exception_handlers={404: _nothing})
+            )
+        found = self._routes.find(segments(request.scope))
+        if found is None:
+            return told(problem(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here."))
+        offered, names = found
+        request.scope["path_params"] = names
+        return await answer(offered, names, request, self._house, _with_source(viewer, request))
 
 
-async def _nothing(_: Request, __: Exception) -> Response:
-    return told(problem(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here."))
+def segments(scope: Scope) -> list[str]:
+    """The parts of the path below the application, each decoded by itself. Servers decode ``path`` as a
+    whole, where a ``/`` in a name looks like any other: ``raw_path`` has it as it was sent, from the root.
+    """
+    below = _below(scope)
+    raw = (scope.get("raw_path") or b"").partition(b"?")[0].decode("latin-1")
+    sent = below
+    for start in (place for place, letter in enumerate(raw) if letter == "/"):
+        if unquote(raw[start:]) == below:
+            sent = raw[start:]
+            break
+    else:
+        return below.strip("/").split("/")
+    return [unquote(part) for part in sent.strip("/").split("/")]
+
+
+def _below(scope: Scope) -> str:
+    """The path below that of the application, which some servers leave out of ``path``."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    return path[len(root) :] if path == root or path.startswith(f"{root}/") else path
+
+
+def _with_source(viewer: Viewer, request: Request) -> Viewer:
+    if viewer.source or request.client is None:
+        return viewer
+    return replace(viewer, source=request.client.host)
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    return told(
+        problem(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            "error",
+            "Something went wrong in Postmill.",
+            why="This is a bug. The log of this process has its traceback.",
+        )
+    )

@@ -4,21 +4,22 @@ what is declared here.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
 
 from msgspec import Meta, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
 
 QueueName: TypeAlias = Annotated[
     str, Meta(pattern=r"^[a-z0-9_][a-z0-9_-]{0,46}$", max_length=47, examples=["mail"])
 ]
-BigId: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[0-9]{1,19}$", description="A whole number of 64 bits, as text.", examples=["42"])
-]
-"""JavaScript's numbers lose digits above 2^53."""
+"""A queue that is made here."""
+Named: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, examples=["mail"])]
+"""What is there already: other clients may give it any name. In a path it is percent-encoded."""
 
 Answer: TypeAlias = Callable[..., Awaitable[Any]]
 F = TypeVar("F", bound=Answer)
@@ -49,9 +50,9 @@ class Resource:
         return self.answer.__name__
 
     @property
-    def names(self) -> list[str]:
-        """Those in the path."""
-        return re.findall(r"{(\w+)}", self.path)
+    def segments(self) -> tuple[str, ...]:
+        """The parts of its path."""
+        return tuple(self.path.removeprefix("/").split("/"))
 
 
 RESOURCES: list[Resource] = []
@@ -90,3 +91,40 @@ def resource(
         return answer
 
     return declare
+
+
+class Routes:
+    """Finds the resources of a path by its segments, each decoded by itself: a name may have a ``/`` in it,
+    which is ``%2F`` in the path.
+    """
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        self._offered: dict[tuple[str, ...], dict[str, Resource]] = {}
+        for each in resources:
+            self._offered.setdefault(each.segments, {})[each.method] = each
+        # Words go before names in braces.
+        self._paths = sorted(self._offered, key=lambda path: [_is_name(part) for part in path])
+
+    def find(self, segments: Sequence[str]) -> tuple[Mapping[str, Resource], dict[str, str]] | None:
+        """What is offered at the path, by method, and the names that its template has."""
+        for path in self._paths:
+            names = _match(path, segments)
+            if names is not None:
+                return self._offered[path], names
+        return None
+
+
+def _match(path: tuple[str, ...], segments: Sequence[str]) -> dict[str, str] | None:
+    if len(path) != len(segments):
+        return None
+    names = {}
+    for part, given in zip(path, segments, strict=True):
+        if _is_name(part):
+            names[part[1:-1]] = given
+        elif part != given:
+            return None
+    return names
+
+
+def _is_name(part: str) -> bool:
+    return part.startswith("{")

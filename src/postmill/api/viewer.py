@@ -25,7 +25,7 @@ class Viewer:
     """What the audit calls it."""
     role: Role = Role.READER
     source: str = ""
-    """Where the request came from: an address. Filled in by the application."""
+    """Where the request came from: an address. The application fills it in when it is empty."""
 
 
 Authorize: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[Viewer | None]]

@@ -16,7 +16,6 @@ from postmill.cli.options import (
     jsonl_option,
     yes_option,
 )
-from postmill.model.errors import NotFound, Refused
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -104,26 +103,6 @@ def _named(run: dict[str, Any]) -> dict[str, Any]:
     return {name: run[name] for name in ("run_id", "flow", "state")}
 
 
-def awaited_signal(connection: Connection, run_id: int, step: str | None) -> str:
-    """The signal that a run waits for. Raises ``NotFound``; ``Refused`` when there are several."""
-    from postmill.db.tools import runs
-
-    runs.one(connection, run_id)
-    found = [row for row in runs.waits(connection, run_id) if step in (None, row["step"])]
-    names = sorted({row["signal"] for row in found})
-    if not names:
-        raise NotFound(
-            f"Run {run_id} waits for no approval{'' if step is None else f' in step {step}'}.",
-            hint=f"postmill run show {run_id}",
-        )
-    if len(names) > 1:
-        raise Refused(
-            f"Run {run_id} waits for several signals: {', '.join(names)}.",
-            hint=f"postmill run signal {run_id} {names[0]} true",
-        )
-    return str(names[0])
-
-
 def send_signal(session: Session, run_id: int, name: str, value: str, *, many: bool) -> None:
     """Send it. Raises ``Refused`` when the run does not take it."""
     from postmill.cli.terminal.json_lines import checked
@@ -131,10 +110,5 @@ def send_signal(session: Session, run_id: int, name: str, value: str, *, many: b
 
     text = checked(value.encode(), "").decode()
     with session.database() as connection:
-        if not runs.signal(connection, run_id, name, text, many=many):
-            raise Refused(
-                f"Run {run_id} did not take the signal {name}.",
-                why="It has ended, or has been sent this signal before: the first one counts.",
-                hint=f"postmill run show {run_id}",
-            )
+        runs.signal(connection, run_id, name, text, many=many)
     session.output.did({"run_id": run_id, "signal": name}, f"Sent {name} to run {run_id}.")

@@ -84,6 +84,7 @@ class Event(StrEnum):
     REQUEST_SERVED = "request.served"
     KEYS_STALE = "keys.stale"
     VARIABLES_SKIPPED = "variables.skipped"
+    ACTION_FORBIDDEN = "action.forbidden"
 
 
 _DEBUG = {
@@ -112,6 +113,7 @@ _WARNING = {
     Event.VARIABLES_SKIPPED,
     Event.FUNCTION_LOG_DROPPED,
     Event.RESTART_NEEDED,
+    Event.ACTION_FORBIDDEN,
 }
 _ERROR = {
     Event.MESSAGE_DEAD,

@@ -17,7 +17,6 @@ from postmill.cli.options import (
     limit_option,
     yes_option,
 )
-from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -94,7 +93,7 @@ def replay(
     with session.database() as connection:
         overview.queues(connection, queue)
         count = letters.count_waiting(connection, queue, chosen)
-        _check_count(queue, chosen, count, "replayed")
+        letters.check_all_wait(queue, chosen, count, "replayed")
         if dry_run:
             session.output.one({"queue": queue, "replayed": False, "letters": count})
             return
@@ -139,7 +138,7 @@ def discard(
     with session.database() as connection:
         overview.queues(connection, queue)
         count = letters.count_waiting(connection, queue, chosen, older_than)
-        _check_count(queue, chosen, count, "discarded")
+        letters.check_all_wait(queue, chosen, count, "discarded")
         if not dry_run:
             if count:
                 session.output.confirm(f"This deletes {_letters(count)} of queue {queue}.", yes=yes)
@@ -159,13 +158,3 @@ def _edited(payload: str | None, letter_ids: tuple[int, ...]) -> str | None:
 
 def _letters(count: int) -> str:
     return "1 dead letter" if count == 1 else f"{count} dead letters"
-
-
-def _check_count(queue: str, chosen: list[int] | None, count: int, done: str) -> None:
-    """Raise when an id is not among the dead letters: nothing is done then."""
-    if chosen is not None and count < len(chosen):
-        raise NotFound(
-            f"{len(chosen) - count} of these {len(chosen)} letters can't be {done}; none was.",
-            why=f"They are not dead letters of queue {queue}, or were replayed already.",
-            hint=f"postmill dead list {queue}",
-        )

@@ -179,10 +179,11 @@ def signal(session: Session, run_id: int, name: str, value: str, *, many: bool) 
 @click.pass_obj
 def approve(session: Session, run_id: int, value: str, step: str | None) -> None:
     """Answer the approval that a run waits for with JSON, by default true."""
-    from postmill.cli.run_options import awaited_signal, send_signal
+    from postmill.cli.run_options import send_signal
+    from postmill.db.tools import runs
 
     with session.database() as connection:
-        name = awaited_signal(connection, run_id, step)
+        name = runs.awaited_signal(connection, run_id, step)
     send_signal(session, run_id, name, value, many=False)
 
 

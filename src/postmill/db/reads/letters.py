@@ -14,9 +14,13 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 
 
-def listed(connection: Connection, queue: str | None, *, limit: int, replayed: bool) -> list[Row]:
-    """Dead letters, the latest first; with ``replayed`` also those that were put back."""
-    return connection.execute(statement("read_dead_letters"), (queue, limit, replayed)).fetchall()
+def listed(
+    connection: Connection, queue: str | None, *, limit: int, replayed: bool, before: int | None = None
+) -> list[Row]:
+    """Dead letters, the latest first, with ids below ``before``; with ``replayed`` also those that were put
+    back.
+    """
+    return connection.execute(statement("read_dead_letters"), (queue, limit, replayed, before)).fetchall()
 
 
 def one(connection: Connection, letter_id: int) -> Row:
@@ -34,3 +38,15 @@ def count_waiting(
     given = (queue, letter_ids, older_than_s)
     row = connection.execute(statement("read_dead_letter_count"), given).fetchone()
     return int(row["letters"]) if row else 0
+
+
+def check_all_wait(queue: str, chosen: list[int] | None, count: int, done: str) -> None:
+    """Raise :class:`NotFound` when one of the ids ``chosen`` is not among the ``count`` letters that wait:
+    nothing is ``done`` then.
+    """
+    if chosen is not None and count < len(chosen):
+        raise NotFound(
+            f"{len(chosen) - count} of these {len(chosen)} letters can't be {done}; none was.",
+            why=f"They are not dead letters of queue {queue}, or were replayed already.",
+            hint=f"postmill dead list {queue}",
+        )

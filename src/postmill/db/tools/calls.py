@@ -16,18 +16,30 @@ LATE_S = 60.0
 """A call that has waited for so many seconds is reported. A process that makes calls takes one within 30 s:
 after a minute there is none, or its hosts are too slow.
 """
+ENDED = ("answered", "failed", "unknown")
+"""The states of calls that have ended, as the view ``postmill.call_list`` names them."""
 HOSTS = 10
 """Hosts that are shown: what fits below the other tables."""
 
 
-def listed(connection: Connection, *, state: str | None, limit: int) -> list[dict[str, Any]]:
-    """The last calls, newest first."""
-    return connection.execute(statement("read_calls"), (state, None, limit)).fetchall()
+def listed(
+    connection: Connection, *, state: str | None, limit: int, after: tuple[bool, int] | None = None
+) -> list[dict[str, Any]]:
+    """The last calls, newest first, those that have not ended before the others; ``after``: those behind a
+    place that :func:`place` gave.
+    """
+    given = (state, None, limit, *(after or (None, None)))
+    return connection.execute(statement("read_calls"), given).fetchall()
+
+
+def place(call: dict[str, Any]) -> tuple[bool, int]:
+    """Where a call stands in the list: whether it has ended, and its id."""
+    return call["state"] in ENDED, call["call_id"]
 
 
 def one(connection: Connection, call_id: int) -> dict[str, Any]:
     """A call and its answer, if there is one. Raises :class:`NotFound`."""
-    found = connection.execute(statement("read_calls"), (None, call_id, 1)).fetchone()
+    found = connection.execute(statement("read_calls"), (None, call_id, 1, None, None)).fetchone()
     if found is None:
         raise NotFound(f"There is no call {call_id}.", why="Answers are kept for six hours.")
     answer = connection.execute(statement("read_call_answer"), (call_id,)).fetchone()

@@ -58,13 +58,13 @@ little; a million transactions are minutes of a busy server or a day of a quiet 
 
 def run(connection: Connection, address: Address) -> Iterator[Finding]:
     """Every check in order; without Postmill's schema, those that read it are left out."""
-    found = [_tried(name, check, connection, address) for name, check in CHECKS.items()]
+    found = [tried(name, check, connection, address) for name, check in CHECKS.items()]
     yield from found
     if not any(finding.check == "schema" and finding.status == "fail" for finding in found):
-        yield from (_tried(name, check, connection, address) for name, check in CHECKS_OF_SCHEMA.items())
+        yield from (tried(name, check, connection, address) for name, check in CHECKS_OF_SCHEMA.items())
 
 
-def _tried(name: str, check: Check, connection: Connection, address: Address) -> Finding:
+def tried(name: str, check: Check, connection: Connection, address: Address) -> Finding:
     """A check that breaks is a failed finding, and the others still run. What the user may not see is left
     out: a role that only sends need not.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from postmill.model.errors import NotFound
+from postmill.model.errors import NotFound, Refused
 from postmill.model.finding import Finding
 from postmill.sql.catalog import statement
 
@@ -42,9 +42,9 @@ class Filter:
         return self == Filter()
 
 
-def flows(connection: Connection, *, limit: int) -> list[Row]:
-    """Every flow, in order of name."""
-    return connection.execute(statement("read_flows"), (None, limit)).fetchall()
+def flows(connection: Connection, *, limit: int, after: str = "") -> list[Row]:
+    """The flows whose names come behind ``after``, in order of name."""
+    return connection.execute(statement("read_flows"), (after, limit)).fetchall()
 
 
 def flow(connection: Connection, name: str, version: int | None = None) -> Row:
@@ -60,9 +60,11 @@ def flow(connection: Connection, name: str, version: int | None = None) -> Row:
     return found
 
 
-def listed(connection: Connection, wanted: Filter, *, blocked: bool, limit: int) -> list[Row]:
-    """The newest runs."""
-    given = (wanted.flow, wanted.state, wanted.tag, blocked, limit)
+def listed(
+    connection: Connection, wanted: Filter, *, blocked: bool, limit: int, before: int | None = None
+) -> list[Row]:
+    """The newest runs, with ids below ``before``."""
+    given = (wanted.flow, wanted.state, wanted.tag, blocked, limit, before)
     return connection.execute(statement("read_runs"), given).fetchall()
 
 
@@ -126,9 +128,32 @@ def fork(
     return int(_one(connection, "run_fork", run_id, step, given, outputs)["run_id"])
 
 
-def signal(connection: Connection, run_id: int, name: str, value: str, *, many: bool) -> bool:
-    """Send a run a signal; returns whether it was taken. ``value`` is JSON."""
-    return bool(_one(connection, "run_signal", run_id, name, value, many)["done"])
+def signal(connection: Connection, run_id: int, name: str, value: str, *, many: bool) -> None:
+    """Send a run a signal; ``value`` is JSON. Raises :class:`Refused` when the run does not take it."""
+    if not _one(connection, "run_signal", run_id, name, value, many)["done"]:
+        raise Refused(
+            f"Run {run_id} did not take the signal {name}.",
+            why="It has ended, or has been sent this signal before: the first one counts.",
+            hint=f"postmill run show {run_id}",
+        )
+
+
+def awaited_signal(connection: Connection, run_id: int, step: str | None) -> str:
+    """The signal that a run waits for. Raises :class:`NotFound`; :class:`Refused` when there are several."""
+    one(connection, run_id)
+    found = [row for row in waits(connection, run_id) if step in (None, row["step"])]
+    names = sorted({row["signal"] for row in found})
+    if not names:
+        raise NotFound(
+            f"Run {run_id} waits for no approval{'' if step is None else f' in step {step}'}.",
+            hint=f"postmill run show {run_id}",
+        )
+    if len(names) > 1:
+        raise Refused(
+            f"Run {run_id} waits for several signals: {', '.join(names)}.",
+            hint=f"postmill run signal {run_id} {names[0]} true",
+        )
+    return str(names[0])
 
 
 def exported(connection: Connection, run_id: int) -> str:

@@ -43,7 +43,7 @@ class Sessions:
     """
 
     def __init__(self, address: Address, application_name: str = "postmill api", size: int = SIZE) -> None:
-        self._address = address
+        self.address = address
         self._name = application_name
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="postmill sessions")
         self._idle: list[Connection] = []
@@ -79,9 +79,9 @@ class Sessions:
         return await loop.run_in_executor(self._threads, self._in_transaction, mode, limit_s, function)
 
     def _in_transaction(self, mode: str, limit_s: float, function: Callable[[Connection], T]) -> T:
-        connection = self._idle.pop() if self._idle else connect(self._address, application_name=self._name)
+        connection = self._idle.pop() if self._idle else connect(self.address, application_name=self._name)
         try:
-            with translated(self._address), connection.transaction():
+            with translated(self.address), connection.transaction():
                 connection.execute(
                     f"set transaction {mode}; set local statement_timeout = {int(limit_s * 1000)}"
                 )

@@ -8,9 +8,9 @@ grant select on
     postmill.failed_attempts, postmill.inactive_workers, postmill.limits, postmill.schedule_history,
     postmill.schedule_list to postmill_reader, postmill_operator;
 grant select on
-    postmill.blocked, postmill.cancellations, postmill.claims, postmill.dead_letters, postmill.edges, postmill.ended,
-    postmill.failures, postmill.gates, postmill.groups, postmill.idle_workers, postmill.prunings, postmill.results,
-    postmill.schedule_runs, postmill.schedules, postmill.unique_keys, postmill.waiters, postmill.workers
+    postmill.audit, postmill.blocked, postmill.cancellations, postmill.claims, postmill.dead_letters, postmill.edges,
+    postmill.ended, postmill.failures, postmill.gates, postmill.groups, postmill.idle_workers, postmill.prunings,
+    postmill.results, postmill.schedule_runs, postmill.schedules, postmill.unique_keys, postmill.waiters, postmill.workers
     to postmill_reader, postmill_operator;
 grant select (call_id, method, function_name, url, host, created_by, created_at, due_at, attempts, max_attempts,
               started_at, lost_at, last_error, waits_for) on postmill.calls to postmill_reader, postmill_operator;

@@ -1,0 +1,75 @@
+"""Leaves out what is secret in payloads, headers and results, by the names that stand before it. Pure.
+
+A secret that stands in a text, or under a name that says nothing, is not found: a program that must not show
+one should not send it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from postmill.model.queue.payload import MAX_DEPTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PATTERNS = (
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "authorization",
+    "api_key",
+    "access_key",
+    "private_key",
+    "credential",
+    "cookie",
+)
+"""A name that contains one of these stands before a secret; case, ``_`` and ``-`` don't matter."""
+REDACTED = "[redacted]"
+"""Stands in the place of what is left out."""
+TOO_DEEP = "[nested too deep to be shown]"
+
+_BETWEEN = re.compile(r"[^a-z0-9]+")
+
+
+class Redaction:
+    """What is left out by these names."""
+
+    def __init__(self, patterns: Iterable[str] = PATTERNS) -> None:
+        self._parts = tuple(filter(None, map(_plain, patterns)))
+
+    def __call__(self, value: Any) -> Any:
+        """``value`` as JSON has it, with ``REDACTED`` in place of what is secret."""
+        return self._shown(value, 0)
+
+    def fits(self, name: str) -> bool:
+        """Whether a secret stands under this name."""
+        plain = _plain(name)
+        return any(part in plain for part in self._parts)
+
+    def is_in(self, value: Any) -> bool:
+        """Whether something was left out of ``value``: it must not be sent as if it were whole."""
+        if isinstance(value, dict):
+            return any(
+                (each == REDACTED and self.fits(name)) or self.is_in(each) for name, each in value.items()
+            )
+        return isinstance(value, list) and any(map(self.is_in, value))
+
+    def _shown(self, value: Any, depth: int) -> Any:
+        if not isinstance(value, dict | list):
+            return value
+        if depth > MAX_DEPTH:
+            return TOO_DEEP
+        if isinstance(value, list):
+            return [self._shown(each, depth + 1) for each in value]
+        return {
+            name: REDACTED if each is not None and self.fits(name) else self._shown(each, depth + 1)
+            for name, each in value.items()
+        }
+
+
+def _plain(name: str) -> str:
+    return _BETWEEN.sub("", name.casefold())

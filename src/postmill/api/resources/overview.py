@@ -1,0 +1,88 @@
+"""The first look: what is wrong now, with its remedy, and who is looking."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+
+from postmill.api.resources.queues import Queue
+from postmill.api.route import resource
+from postmill.db.reads import findings, overview
+
+if TYPE_CHECKING:
+    from postmill.api.desk import Desk
+    from postmill.db.tools.connect import Connection
+    from postmill.model.config.address import Address
+
+
+class FoundProblem(Struct, kw_only=True):
+    """What a check of ``postmill doctor`` found, and what to do about it."""
+
+    check: str
+    status: Literal["pass", "warn", "fail"]
+    found: str
+    fix: str
+    about: list[str]
+    """Names of the queues that it is about."""
+
+
+class Findings(Struct):
+    """What is wrong; with ``all`` also what is right."""
+
+    items: list[FoundProblem]
+
+
+class Overview(Struct):
+    """Every queue, and what is wrong."""
+
+    queues: list[Queue]
+    problems: list[FoundProblem]
+
+
+class All(Struct, forbid_unknown_fields=True):
+    """``all``: also checks that found nothing wrong."""
+
+    all: bool = False
+
+
+class Me(Struct):
+    """Who asks, what that viewer may do, and where."""
+
+    viewer: str
+    role: str
+    database: str
+    read_only: bool
+
+
+@resource("GET", "/overview", out=Overview)
+async def show_overview(desk: Desk) -> Overview:
+    """Every queue with its counts, and what is wrong now."""
+    rows, problems = (
+        await desk.read(overview.queues),
+        await desk.read(_findings, desk.house.sessions.address, everything=False),
+    )
+    return Overview([desk.shaped(Queue, row) for row in rows], problems)
+
+
+@resource("GET", "/findings", out=Findings, query=All)
+async def list_findings(desk: Desk, query: All) -> Findings:
+    """What ``postmill doctor`` finds about queues, schedules, calls and flows."""
+    return Findings(await desk.read(_findings, desk.house.sessions.address, everything=query.all))
+
+
+@resource("GET", "/viewer", out=Me)
+async def show_viewer(desk: Desk) -> Me:
+    """Who asks."""
+    house = desk.house
+    return Me(desk.viewer.name, desk.viewer.role.value, house.database, house.read_only)
+
+
+def _findings(connection: Connection, address: Address, *, everything: bool) -> list[FoundProblem]:
+    return [
+        FoundProblem(
+            check=each.check, status=each.status, found=each.found, fix=each.fix, about=list(each.about)
+        )
+        for each in findings.of_work(connection, address)
+        if everything or each.status != "pass"
+    ]

@@ -1,0 +1,28 @@
+"""What is wrong now, as ``postmill doctor`` finds it; only what reads find, in the caller's transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from postmill.db.tools import checks
+
+if TYPE_CHECKING:
+    from postmill.db.tools.connect import Connection
+    from postmill.model.config.address import Address
+    from postmill.model.finding import Finding
+
+
+def of_work(connection: Connection, address: Address) -> list[Finding]:
+    """What each check of queues, schedules, calls and flows has found, and what keeps vacuum from them."""
+    wanted = {**checks.CHECKS_OF_SCHEMA, "vacuum": checks.horizon}
+    return [checks.tried(name, _alone(check), connection, address) for name, check in wanted.items()]
+
+
+def _alone(check: checks.Check) -> checks.Check:
+    """One that breaks does not break the transaction."""
+
+    def checked(connection: Connection, address: Address) -> Finding:
+        with connection.transaction():
+            return check(connection, address)
+
+    return checked
