@@ -100,7 +100,8 @@ async def test_a_stream_begins_with_its_versions_and_then_tells_what_changes(
         ("message:mail/1", "select postmill.cancel('mail', 1)"),
         (
             "workers",
-            """insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent)
+            """insert into postmill.workers
+                      (queue_name, function_name, hostname, pid, version, max_concurrent)
                values ('mail', 'f', 'h', 1, '1', 1)""",
         ),
     ],

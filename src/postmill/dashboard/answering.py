@@ -7,27 +7,24 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from postmill.api.application import segments
 from postmill.api.desk import Desk
 from postmill.api.problem import Failure, problem, problem_of
+from postmill.api.route import Routes
 from postmill.dashboard.form import last_of, read_form
 from postmill.dashboard.mount import base_of, forget, go_to, keep
-from postmill.dashboard.page import View, Visit, decoded
+from postmill.dashboard.page import ACTIONS, PAGES, Action, Page, View, Visit
 from postmill.dashboard.rendering import Frame, rendered
 from postmill.model.errors import PostmillError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from postmill.api.desk import House
     from postmill.api.problem import Problem
     from postmill.dashboard.live.hub import Hub
-    from postmill.dashboard.page import Action, Page
     from postmill.dashboard.security.access import Access
-    from postmill.db.tools.sessions import Sessions
-
-    Endpoint = Callable[[Request], Awaitable[Response]]
 
 NOTICE_S = 20
 """How long a notice waits for the page that shows it, in seconds. The page follows at once; 20 s are for a
@@ -36,37 +33,32 @@ slow connection, and a notice that comes later would be taken for one about some
 
 
 class Front:
-    """Makes the endpoints of pages and actions, and answers those that are not known."""
+    """Finds what answers a path, shows pages, does what forms ask for, and answers those that are not
+    known.
+    """
 
-    def __init__(self, sessions: Sessions, access: Access, hub: Hub, *, read_only: bool) -> None:
-        self._sessions = sessions
+    def __init__(self, house: House, access: Access, hub: Hub) -> None:
+        self._house = house
         self._hub = hub
+        self._routes: Routes[Page | Action] = Routes([*PAGES, *ACTIONS])
         self.access = access
-        self.read_only = read_only
 
-    def page(self, page: Page) -> Endpoint:
-        """The endpoint that shows the page."""
-
-        async def respond(request: Request) -> Response:
-            desk = await self._desk(request)
-            return await self._shown(page, request, desk) if desk else self.closed(request)
-
-        return respond
-
-    def action(self, action: Action) -> Endpoint:
-        """The endpoint that does it, and goes on to the next page."""
-
-        async def respond(request: Request) -> Response:
-            desk = await self._desk(request)
-            return await self._done(action, request, desk) if desk else self.closed(request)
-
-        return respond
-
-    async def nothing(self, request: Request, _: Exception) -> Response:
-        """For a path that leads nowhere."""
-        if await self._desk(request) is None:
+    async def answer(self, request: Request) -> Response:
+        """The page, or what the form does."""
+        viewer = await self.access.viewer(request.scope)
+        if viewer is None:
             return self.closed(request)
-        return self.told(request, problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such page."))
+        desk = Desk(self._house, viewer)
+        offered, names = self._routes.find(segments(request.scope)) or ({}, {})
+        match offered.get("GET" if request.method == "HEAD" else request.method), offered.get("POST"):
+            case (Page() as page, _):
+                return await self._shown(page, request, Visit(desk, names, dict(request.query_params)))
+            case (Action() as action, _):
+                return await self._done(action, request, Visit(desk, names, dict(request.query_params)))
+            case (None, Action() as action):  # a form that was refused is at its path, and is asked for again
+                return go_to(request, action.page.address(names))
+        nothing = problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such page.")
+        return self.told(request, nothing, desk)
 
     async def broken(self, request: Request, _: Exception) -> Response:
         """For a fault of ours: nothing about it is shown; the server logs it."""
@@ -80,34 +72,27 @@ class Front:
             ),
         )
 
-    async def _desk(self, request: Request) -> Desk | None:
-        viewer = await self.access.viewer(request.scope)
-        return None if viewer is None else Desk(self._sessions, viewer, self.read_only)
-
-    async def _shown(self, page: Page, request: Request, desk: Desk, tried: Visit | None = None) -> Response:
+    async def _shown(self, page: Page, request: Request, visit: Visit) -> Response:
         versions = dict(self._hub.versions)  # before anything is read: the page is as new as these
-        visit = tried or Visit(desk, decoded(request.path_params), dict(request.query_params))
         trouble = visit.problem
         try:
             view = await page.show(visit)
         except (Failure, PostmillError) as error:
-            return self.told(request, trouble or _problem(error), desk, page.tab)
-        return self.rendered(
-            request,
-            page.template,
-            view,
-            Frame(tab=page.tab, desk=desk, problem=trouble, typed=visit.form, versions=versions),
-        )
+            return self.told(request, trouble or _problem(error), visit.desk, page.tab)
+        frame = Frame(tab=page.tab, desk=visit.desk, problem=trouble, typed=visit.form, versions=versions)
+        return self.rendered(request, page.template, view, frame)
 
-    async def _done(self, action: Action, request: Request, desk: Desk) -> Response:
-        path, query = decoded(request.path_params), dict(request.query_params)
-        fields: dict[str, list[str]] = {}
+    async def _done(self, action: Action, request: Request, visit: Visit) -> Response:
         try:
             fields = await read_form(request)
-            done = await action.act(Visit(desk, path, query, last_of(fields), fields))
+            visit = replace(visit, form=last_of(fields), chosen=fields)
+            done = await action.act(visit)
         except (Failure, PostmillError) as error:
-            tried = Visit(desk, path, query, last_of(fields), fields, _problem(error))
-            return await self._shown(action.page, request, desk, tried)
+            return await self._shown(action.page, request, replace(visit, problem=_problem(error)))
+        if isinstance(done, View):
+            return self.rendered(
+                request, action.page.template, done, Frame(tab=action.page.tab, desk=visit.desk)
+            )
         answer, seal = go_to(request, done.to), self.access.seal
         keep(request, answer, seal.cookie("notice"), seal.sign("notice", done.notice), NOTICE_S)
         return answer

@@ -14,11 +14,11 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from postmill.api.application import application as api
+from postmill.api.desk import House
 from postmill.dashboard import pages
 from postmill.dashboard.answering import Front
 from postmill.dashboard.files import Files
 from postmill.dashboard.live.streaming import Streaming
-from postmill.dashboard.page import ACTIONS, PAGES
 from postmill.dashboard.security.access import Access
 from postmill.dashboard.security.guard import Guard
 from postmill.dashboard.security.headers import SecurityHeaders
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
+    from postmill.api.functions import Functions
     from postmill.api.viewer import Authorize
     from postmill.dashboard.security.keys import Keys
-    from postmill.model.config.address import Address
     from postmill.web.asgi import Receive, Scope, Send
 
 _ = pages  # declares them
@@ -44,23 +44,21 @@ STATIC = Path(__file__).parent / "static"
 class Dashboard:
     """An ASGI application. ``close`` may be called twice, and :meth:`end_streams` before it."""
 
-    def __init__(self, address: Address, access: Access, *, read_only: bool, hosts: Collection[str]) -> None:
+    def __init__(self, house: House, polling: Sessions, access: Access, hosts: Collection[str]) -> None:
         self.access = access
-        self._sessions = Sessions(address, "postmill dashboard")
-        self._polling = Sessions(address, "postmill dashboard, live", size=1)
-        self._streaming = Streaming(self._polling)
-        front = Front(self._sessions, access, self._streaming.hub, read_only=read_only)
-        routes: list[Route | Mount] = [
-            *(Route(each.path, front.page(each), methods=["GET"]) for each in PAGES),
-            *(Route(each.path, front.action(each), methods=["POST"]) for each in ACTIONS),
-            *SigningIn(front).routes(),
-            Route("/live", self._live, methods=["GET"]),
-            Mount("/api/v1", api(self._sessions, access.viewer, read_only=read_only)),
-            Mount("/static", Files(STATIC)),
-        ]
+        self._house = house
+        self._polling = polling
+        self._streaming = Streaming(polling)
+        front = Front(house, access, self._streaming.hub)
         inner = Starlette(
-            routes=routes,
-            exception_handlers={404: front.nothing, 405: front.nothing, 500: front.broken},
+            routes=[
+                *SigningIn(front).routes(),
+                Route("/live", self._live, methods=["GET"]),
+                Mount("/api/v1", api(house, access.viewer)),
+                Mount("/static", Files(STATIC)),
+                Route("/{path:path}", front.answer, methods=["GET", "POST"]),
+            ],
+            exception_handlers={Exception: front.broken},
             lifespan=self._lifespan,
         )
         self._application = SecurityHeaders(Guard(inner, hosts))
@@ -77,7 +75,7 @@ class Dashboard:
         """End the streams, and close the connections to the database."""
         self.end_streams()
         await self._polling.close()
-        await self._sessions.close()
+        await self._house.sessions.close()
 
     async def _live(self, request: Request) -> Response:
         if await self.access.viewer(request.scope) is None:
@@ -97,13 +95,14 @@ def application(
     keys: Keys | None = None,
     read_only: bool = False,
     hosts: Collection[str] = (),
+    functions: Functions | None = None,
 ) -> Dashboard:
     """The dashboard over the database at ``db_url``.
 
     Who may look is told by ``authorize``, which is given the ASGI scope of each request, or by ``keys`` of
-    the project: then a person signs in with one. ``read_only``: nobody may act. ``hosts``: names under which
-    it is reached; IP addresses and ``localhost`` need none. Raises ``InvalidOption`` when nobody could get
-    in, and ``InvalidAddress``.
+    the project: then a person signs in with one. ``read_only``: nobody may act. ``hosts``: names under
+    which it is reached; IP addresses and ``localhost`` need none. ``functions``: the host of functions in
+    this process. Raises ``InvalidOption`` when nobody could get in, and ``InvalidAddress``.
     """
     if (authorize is None) == (keys is None):
         raise InvalidOption(
@@ -112,4 +111,7 @@ def application(
             hint="Give authorize, which returns a Viewer for a request, or keys; one of both.",
         )
     names = frozenset(each.lower().rstrip(".") for each in hosts)
-    return Dashboard(parse(db_url), Access(authorize, keys), read_only=read_only, hosts=names)
+    address = parse(db_url)
+    house = House(Sessions(address, "postmill dashboard"), read_only, functions=functions)
+    polling = Sessions(address, "postmill dashboard, live", size=1)
+    return Dashboard(house, polling, Access(authorize, keys), names)

@@ -9,10 +9,14 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from postmill.api.redaction import REDACTED
+
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 _SIZES = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
 NONE = "\u2013"
 """Stands where there is no value, so that a cell is not taken for one that failed to load."""
+LONGEST_BRIEF = 200
+"""Characters of a payload in a list. A cell shows about 50 of them, and the rest on a narrow screen."""
 SHORT_FROM = 10_000
 """From here a number is written with a unit, as 24.0 k. Below, four digits are as short and say more."""
 
@@ -56,13 +60,26 @@ def moment(at: datetime | None) -> Markup:
 
 
 def segment(name: object) -> str:
-    """A name as one part of a path. It is encoded twice, since a server decodes once before it routes."""
-    return quote(quote(str(name), safe=""), safe="")
+    """A name as one part of a path: a slash in it ends nothing."""
+    return quote(str(name), safe="")
 
 
 def pretty(value: Any) -> str:
     """JSON with indentation, as it is read and edited."""
     return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def brief(value: Any) -> str:
+    """JSON in one line, and no more of it than a line shows."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_BRIEF else text[:LONGEST_BRIEF] + "\u2026"
+
+
+def has_secrets(value: Any) -> bool:
+    """Whether something was left out of the value as a secret."""
+    if isinstance(value, dict):
+        return any(map(has_secrets, value.values()))
+    return any(map(has_secrets, value)) if isinstance(value, list) else value == REDACTED
 
 
 FILTERS = {
@@ -72,5 +89,7 @@ FILTERS = {
     "moment": moment,
     "segment": segment,
     "pretty": pretty,
+    "brief": brief,
+    "has_secrets": has_secrets,
 }
 """By the names that templates use."""

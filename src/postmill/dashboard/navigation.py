@@ -13,5 +13,10 @@ class Tab(NamedTuple):
     key: str
 
 
-TABS = (Tab("Overview", "/", "o"),)
+TABS = (
+    Tab("Overview", "/", "o"),
+    Tab("Messages", "/messages", "m"),
+    Tab("Dead letters", "/dead", "d"),
+    Tab("Audit", "/audit", "a"),
+)
 """Those whose page is there."""

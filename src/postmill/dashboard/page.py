@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from urllib.parse import unquote
+from urllib.parse import quote
 
 import msgspec
 
@@ -48,6 +48,20 @@ class Visit:
         given = {name: text for name, text in self.query.items() if name in names and text}
         return self._as({**given, **more}, into)
 
+    def typed(self, name: str) -> str | None:
+        """What was typed into the field; None for nothing."""
+        return self.form.get(name, "").strip() or None
+
+    def check_typed(self, name: str) -> None:
+        """Raises :class:`Failure` unless the name of what is lost was typed: this can't be undone."""
+        if self.typed("confirm") != name:
+            raise Failure(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "not-confirmed",
+                "Nothing was done: the name that was typed is another one.",
+                hint=f"Type {name}, as it stands here.",
+            )
+
     @staticmethod
     def _as(values: Mapping[str, str], into: type[S]) -> S:
         try:
@@ -76,7 +90,10 @@ class Done:
 
 
 Show: TypeAlias = Callable[[Visit], Awaitable[View]]
-Act: TypeAlias = Callable[[Visit], Awaitable[Done]]
+Act: TypeAlias = Callable[[Visit], Awaitable[Done | View]]
+"""What it returns is shown next: a page, or, after what changes nothing, the action's own page with more in
+it.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +105,16 @@ class Page:
     tab: str
     """The entry of the navigation that it belongs to."""
     show: Show
+    method: str = "GET"
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The parts of its path."""
+        return tuple(self.path.removeprefix("/").split("/"))
+
+    def address(self, names: Mapping[str, str]) -> str:
+        """Its path with these names in it."""
+        return self.path.format_map({name: quote(text, safe="") for name, text in names.items()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +125,12 @@ class Action:
     page: Page
     """Shown again, with the problem, when the action is refused. Its names are in the action's path too."""
     act: Act
+    method: str = "POST"
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The parts of its path."""
+        return tuple(self.path.removeprefix("/").split("/"))
 
 
 PAGES: list[Page] = []
@@ -126,10 +159,3 @@ def action(path: str, *, of: Page) -> Callable[[Act], Act]:
         return act
 
     return declare
-
-
-def decoded(path: Mapping[str, Any]) -> dict[str, str]:
-    """The names of a path. Links encode them twice (see ``filters.segment``): a server decodes once, and a
-    slash in a queue's name would else end it.
-    """
-    return {name: unquote(str(text)) for name, text in path.items()}

@@ -64,6 +64,13 @@ class Frame:
     """The version of each topic that the page is at least as new as."""
 
 
+class _Typed(dict[str, str]):
+    """What was typed; nothing into the other fields."""
+
+    def __missing__(self, _: str) -> str:
+        return ""
+
+
 class _Topics:
     """The topics that a page shows, noted while it is drawn."""
 
@@ -98,10 +105,10 @@ def rendered(request: Request, template: str, view: View, frame: Frame) -> HTMLR
             tab=frame.tab,
             tabs=TABS,
             viewer=None if desk is None else desk.viewer,
-            may_act=desk is not None and desk.viewer.role is Role.OPERATOR and not desk.read_only,
+            may_act=desk is not None and desk.viewer.role is Role.OPERATOR and not desk.house.read_only,
             notice=frame.notice,
             problem=frame.problem,
-            typed=frame.typed,
+            typed=_Typed(frame.typed),
             signs_in=frame.signs_in,
             theme=chosen if chosen in THEMES else "",
             live=shown.live,

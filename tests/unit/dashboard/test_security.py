@@ -9,7 +9,6 @@ from postmill.dashboard.mount import inside
 from postmill.dashboard.security.cookies import LIFE_S, Seal
 from postmill.dashboard.security.hosts import may_be_named
 from postmill.dashboard.security.keys import Keys
-from postmill.dashboard.security.origins import is_own
 
 ADA = Viewer("operator", Role.OPERATOR)
 
@@ -29,25 +28,6 @@ def test_addresses_and_known_names_may_be_named(host: str) -> None:
 )  # fmt: skip
 def test_other_names_may_not(host: str) -> None:
     assert not may_be_named(host, {"jobs.example.org"})
-
-
-@pytest.mark.parametrize(
-    ("headers", "own"),
-    [
-        ({"sec-fetch-site": "same-origin"}, True),
-        ({"sec-fetch-site": "same-site"}, False),
-        ({"sec-fetch-site": "cross-site", "origin": "http://h:1", "host": "h:1"}, False),
-        ({"sec-fetch-site": "none"}, False),
-        ({"origin": "http://h:1", "host": "h:1"}, True),
-        ({"origin": "https://h:1", "host": "h:1"}, False),
-        ({"origin": "http://h:2", "host": "h:1"}, False),
-        ({"origin": "null", "host": "null"}, False),
-        ({"origin": "http://h:1"}, False),
-        ({"host": "h:1"}, False),
-    ],
-)
-def test_a_write_is_our_own_pages_or_is_not(headers: dict[str, str], own: bool) -> None:
-    assert is_own(headers, "http") is own
 
 
 def test_a_cookie_is_read_back_while_it_holds() -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers
 
 from postmill.api.endpoint import told
+from postmill.api.origin import is_foreign
 from postmill.api.problem import problem
-from postmill.dashboard.security.access import bearer_of
 from postmill.dashboard.security.hosts import may_be_named
-from postmill.dashboard.security.origins import SAFE, is_own
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -46,7 +45,7 @@ class Guard:
                     "Use its IP address, or add the name to hosts in [dashboard].",
                 )
             )
-        if scope["method"] in SAFE or bearer_of(headers) or is_own(headers, scope["scheme"]):
+        if not is_foreign(scope["method"], headers):
             return None
         return told(
             problem(
