@@ -136,3 +136,19 @@ def test_what_is_no_number_is_told_in_plain_words(cli: Cli) -> None:
     """click's own words are "is not a valid integer range"."""
     answer = cli("queue", "limit", "tasks", "--max-running", "two")
     assert (answer.code, "'two' is not a valid whole number." in answer.err) == (2, True), answer.err
+
+
+def test_why_a_message_does_not_run(cli: Cli, db: Database) -> None:
+    db.execute("select postmill.send('tasks', '1', delay => '1 day')")
+    db.execute("select postmill.pause('tasks', 'deploy')")
+    found = cli("message", "why", "tasks", "1", "--json").json
+    assert [each["cause"] for each in found] == ["delayed", "paused", "no_worker"]
+    assert found[1]["detail"]["reason"] == "deploy"
+    assert [each["cause"] for each in cli("message", "show", "tasks", "1", "--json").json["why"]] == [
+        each["cause"] for each in found
+    ]
+    said = cli("message", "show", "tasks", "1").out
+    assert "; ".join(each["said"] for each in found) in said
+    assert "unsent" in cli("message", "why", "tasks", "2").out
+    refusal = cli("message", "why", "nope", "1")
+    assert (refusal.code, "nope" in refusal.err) == (3, True)

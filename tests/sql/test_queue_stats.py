@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.servers import session
 from tests.sql.asking import Database, bury, claim, column, refused, row, value
 from tests.sql.waiting import block, park
 
@@ -168,3 +169,37 @@ def test_few_that_wait_in_a_large_table_are_counted_exactly(db: Database, queue:
     found = row(db, "select waiting, scheduled from postmill.queue_stats('re-size')")
     assert found["waiting"] == 3
     assert found["scheduled"] == pytest.approx(12_500, rel=0.5)
+
+
+def test_what_is_new_is_found_behind_many_dead_rows(db: Database, queue: str, database_url: str) -> None:
+    """A transaction that someone forgot keeps 120,000 dead rows. The sample met these only, and a queue with
+    messages looked empty.
+    """
+    with session(database_url) as old:
+        db.execute(LARGE)
+        old.execute(b"begin isolation level repeatable read")
+        old.execute(b"select pg_current_xact_id()")
+        db.execute(b'update pgmq."q_re-size" set read_ct = read_ct + 1 where msg_id <= 20000')
+        db.execute(b'delete from pgmq."q_re-size"')
+        db.execute(b"select postmill.send_batch('re-size', array_fill('1'::jsonb, array[300]))")
+        db.execute(b"select postmill.send_batch('re-size', array_fill('1'::jsonb, array[20]), '1 hour')")
+        db.execute(b'update pgmq."q_re-size" set read_ct = 1 where vt > now() and msg_id % 4 = 0')
+        db.execute(b"select pg_stat_force_next_flush()")
+        db.execute(b"select")
+        stats = "ready, retrying, scheduled, exact, oldest_ready_age < '10 min' as is_young"
+        with db.transaction():
+            before = value(db, BLOCKS)
+            found = row(db, f"select {stats} from postmill.queue_stats('re-size')")
+            read = value(db, BLOCKS) - before
+    assert found == {"ready": 300, "retrying": 5, "scheduled": 15, "exact": False, "is_young": True}
+    assert read < 200
+
+
+@pytest.mark.parametrize("state", ["completed", "dead", "cancelled"])
+def test_a_list_of_what_is_done_leaves_the_queue_alone(db: Database, queue: str, state: str) -> None:
+    """It walked through the whole queue, none of whose messages is done."""
+    db.execute(LARGE)
+    with db.transaction():
+        before = value(db, BLOCKS)
+        assert column(db, "select msg_id from postmill.messages('re-size', $1)", state) == []
+        assert value(db, BLOCKS) - before < 20

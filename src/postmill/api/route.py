@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 QueueName: TypeAlias = Annotated[
-    str, Meta(pattern=r"^[a-z0-9_][a-z0-9_-]{0,46}$", max_length=47, examples=["mail"])
+    str, Meta(pattern="^(?!.*--)[a-z0-9_][a-z0-9_-]{0,46}$", max_length=47, examples=["mail"])
 ]
 """A queue that is made here."""
 Named: TypeAlias = Annotated[str, Meta(min_length=1, max_length=200, examples=["mail"])]

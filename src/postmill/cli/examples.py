@@ -72,6 +72,7 @@ EXAMPLES = {
     "run import": "postmill run import run-7.json",
     "message list": "postmill message list hello --state retrying",
     "message show": "postmill message show hello 42",
+    "message why": "postmill message why hello 42",
     "message retry": "postmill message retry hello 42",
     "message cancel": "postmill message cancel hello 42",
     "dead list": "postmill dead list hello",

@@ -1,4 +1,4 @@
-"""``postmill message``: look at messages wherever they are by now, retry them, and cancel them."""
+"""``postmill message``: look at messages wherever they are, ask why they don't run, retry and cancel them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLUMNS = ("msg_id", "state", "waits_for", "attempts", "enqueued_at", "vt", "las
 
 @click.group(no_args_is_help=True)
 def message() -> None:
-    """List, show, retry and cancel messages."""
+    """List, show, explain, retry and cancel messages."""
 
 
 @message.command("list")
@@ -50,11 +50,30 @@ def list_messages(session: Session, queue: str, state: str | None, before: int |
 @global_options
 @click.pass_obj
 def show(session: Session, queue: str, msg_id: int) -> None:
-    """Show one message with its failures."""
+    """Show one message: why it does not run, if it does not, and its failures."""
     from postmill.db.reads import messages
 
     with session.database() as connection:
-        session.output.with_failures(messages.one(connection, queue, msg_id))
+        found = messages.one(connection, queue, msg_id)
+    if session.output.is_text:
+        del found["waits_for"]  # the first of the causes
+        found["why"] = "; ".join(cause["said"] for cause in found["why"]) or None
+    session.output.with_failures(found)
+
+
+@message.command()
+@click.argument("queue", shell_complete=completion.queues)
+@click.argument("msg_id", type=int)
+@json_option
+@global_options
+@click.pass_obj
+def why(session: Session, queue: str, msg_id: int) -> None:
+    """Say why a message does not run at this moment, the cause that decides first, or where it is."""
+    from postmill.db.reads import messages
+
+    with session.database() as connection:
+        rows = messages.why(connection, queue, msg_id)
+    session.output.rows(rows, ("cause", "said", "until"))
 
 
 @message.command()

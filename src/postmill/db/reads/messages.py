@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
 
 Row: TypeAlias = dict[str, Any]
+DONE = frozenset({"completed", "dead", "cancelled"})
+"""States of messages that have left their queue."""
 
 
 def listed(
@@ -21,8 +23,17 @@ def listed(
     return connection.execute(statement("read_messages"), (queue, state, limit, before)).fetchall()
 
 
+def why(connection: Connection, queue: str, msg_id: int) -> list[Row]:
+    """Why a message does not run at this moment, the cause that decides first: ``rank``, ``cause``, ``said``,
+    ``until``, ``detail``. Of one that runs, or is in its queue no more, one row says where it is.
+    """
+    return connection.execute(statement("read_why"), (queue, msg_id)).fetchall()
+
+
 def one(connection: Connection, queue: str, msg_id: int) -> Row:
-    """One message with its ``failures``, wherever it is by now. Raises :class:`NotFound`."""
+    """One message with its ``failures`` and ``why`` it does not run, wherever it is by now. Raises
+    :class:`NotFound`.
+    """
     found = connection.execute(statement("read_message"), (queue, msg_id)).fetchone()
     if found is None:
         raise NotFound(
@@ -30,4 +41,7 @@ def one(connection: Connection, queue: str, msg_id: int) -> Row:
             why="It was never sent, was deleted, or its archive row has been pruned.",
             hint=f"postmill message list {queue}",
         )
-    return found | {"failures": failures.of_message(connection, queue, msg_id)}
+    return found | {
+        "why": [] if found["state"] in DONE else why(connection, queue, msg_id),
+        "failures": failures.of_message(connection, queue, msg_id),
+    }

@@ -1,6 +1,6 @@
 -- How many messages of a message's group start before it, in words, counted up to 100; null when none does.
 -- The order of the index is kept whatever the statistics say: a sort would read all that wait.
--- Called by _waits_for. Takes no locks. Errors: none.
+-- Called by _waits_for and why. Takes no locks. Errors: none.
 create or replace function postmill._before_in_group(queue text, msg_id bigint, group_key text, rank timestamptz)
 returns text
 language sql stable

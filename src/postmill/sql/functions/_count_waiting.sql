@@ -12,6 +12,12 @@ as $$
 declare
     rows_there bigint;
 begin
+    waiting := 0;
+    tried := 0;
+    estimated := false;
+    if not exists (select from postmill._waiting_ids(queue, 1)) then
+        return;
+    end if;
     execute format(
         'with waits as materialized (
              select msg_id, max(due_at) as due_at, count(*) as entries

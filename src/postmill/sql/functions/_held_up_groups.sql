@@ -25,8 +25,8 @@ as $$
         union all
         select '' where exists (select from waiting)
     )
-    select asked.group_key, reached.held_up_by
+    select asked.group_key, reached.said
     from asked
-    cross join lateral (select postmill._limit_reached(queue, asked.group_key) as held_up_by offset 0) as reached
-    where reached.held_up_by is not null;
+    cross join lateral postmill._limit_reached(queue, asked.group_key) as reached
+    where reached.cause is not null;
 $$;

@@ -1,7 +1,10 @@
--- Why no message of a group may start now, in words: it is at its limit of running messages, or of starts in a period.
--- The key '' asks for the whole queue. Null when neither is so.
--- Called by _waits_for. Takes no locks. Errors: none.
-create or replace function postmill._limit_reached(queue text, group_key text) returns text
+-- Why no message of a group may start now: it is at its limit of running messages (`group_limit`, `queue_limit`), or of
+-- starts in a period (`rate_limit`). The key '' asks for the whole queue. `said`: in words; `next_at`: when the rate
+-- allows the next start; `holders`: messages that have the places. All are null when there is no such limit in the way.
+-- Called by _waits_for, _held_up_groups and why. Takes no locks. Errors: none.
+create or replace function postmill._limit_reached(
+    queue text, group_key text, out cause text, out said text, out next_at timestamptz, out holders bigint[]
+)
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
 set jit = off
@@ -14,8 +17,6 @@ declare
     is_queue boolean := group_key = '';
     whose    text := case when group_key = '' then 'queue ' || queue else 'group ' || group_key end;
     limits   record;
-    holders  bigint[];
-    next_at  timestamptz;
 begin
     select case when is_queue then known.max_running else coalesce(own.max_running, known.group_max_running) end
                as max_running,
@@ -43,19 +44,24 @@ begin
         end if;
         holders := array(select held.msg_id from unnest(holders) as held (msg_id) order by held.msg_id);
         if cardinality(holders) >= limits.max_running then
-            return whose || ' is at its limit of ' || limits.max_running || ', held by '
+            cause := case when is_queue then 'queue_limit' else 'group_limit' end;
+            said := whose || ' is at its limit of ' || limits.max_running || ', held by '
                 || case when cardinality(holders) <= 5 then array_to_string(holders, ', ')
                         else postmill._listed(holders) end;
+            return;
         end if;
+        holders := null;
     end if;
     if limits.starts is not null and limits.recent is not null then
         next_at := (postmill._allowed_starts(
             limits.recent, limits.tat, clock_timestamp(), 0, limits.starts, limits.per)).again_at;
         if next_at > clock_timestamp() then
-            return format('rate limit: next start in %s (%s: %s in %s)',
+            cause := 'rate_limit';
+            said := format('rate limit: next start in %s (%s: %s in %s)',
                 postmill._span(next_at - clock_timestamp()), whose, limits.starts, postmill._span(limits.per));
+        else
+            next_at := null;
         end if;
     end if;
-    return null;
 end
 $$;

@@ -1,5 +1,5 @@
 -- A time in words, in the session's time zone: today's as `12:00:00 UTC`, others with their date.
--- Called by _waits_for. Takes no locks. Errors: none.
+-- Called by _time_to_come and why. Takes no locks. Errors: none.
 create or replace function postmill._moment(at timestamptz) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp

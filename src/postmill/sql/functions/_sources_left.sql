@@ -1,6 +1,6 @@
 -- What a blocked message waits for, in words: the messages that it was sent to run after, and those among them that
 -- are dead and have to be replayed. Null when the message is not blocked.
--- Called by _waits_for. Looks at no more than 1,001 sources. Takes no locks. Errors: none.
+-- Called by _waits_for and why. Looks at no more than 1,001 sources. Takes no locks. Errors: none.
 create or replace function postmill._sources_left(queue text, msg_id bigint) returns text
 language sql stable
 set search_path = pg_catalog, pg_temp

@@ -10,24 +10,18 @@ language plpgsql stable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    paused  text;
-    workers record;
-    absent  text;
-    busy    text;
+    paused text;
+    absent text;
+    busy   text;
 begin
     if ids is null then
         return;
     end if;
-    select 'queue paused' || coalesce(' by ' || known.paused_by, '') || coalesce(': ' || known.pause_reason, '')
-    into paused
-    from postmill.queues as known where known.queue_name = lower(queue) and known.paused_at is not null;
-    select count(*) filter (where deprecated_at is null) as at_work, count(*) as alive,
-        coalesce(sum(in_flight), 0) as running, coalesce(sum(max_concurrent), 0) as slots
-    into workers
-    from postmill.active_workers as worker where worker.queue_name = queue;
-    absent := case when workers.alive = 0 then 'no worker'
-                   when workers.at_work = 0 then 'no worker: those of the queue stop, and take nothing more' end;
-    busy := case when workers.running >= workers.slots then 'all slots of the workers are taken: ' || workers.slots end;
+    select max(held.said) filter (where held.cause = 'paused'),
+        max(held.said) filter (where held.cause in ('no_worker', 'draining')),
+        max(held.said) filter (where held.cause = 'slots_taken')
+    into paused, absent, busy
+    from postmill._queue_held_up(queue) as held;
     return query execute format(
         'with asked as materialized (
              select queued.msg_id, queued.read_ct, queued.enqueued_at, queued.vt,
@@ -40,15 +34,17 @@ begin
                  where gate.queue_name = lower($1) and gate.msg_id = queued.msg_id offset 0
              ) as gate on true
          ), reached as materialized (
-             select found.group_key, postmill._limit_reached($1, found.group_key) as of_group
+             select found.group_key, limited.said as of_group
              from (select distinct asked.group_key from asked where asked.group_key is not null
                    union select '''' from asked where asked.group_key is not null) as found
+             cross join lateral postmill._limit_reached($1, found.group_key) as limited
          )
          select asked.msg_id, coalesce(
              postmill._sources_left($1, asked.msg_id),
-             postmill._time_to_come($1, asked.msg_id, asked.read_ct, asked.enqueued_at, asked.last_read_at,
-                                    case when asked.vt = postmill._parked_until() then coalesce(asked.rank, asked.vt)
-                                         else asked.vt end),
+             (postmill._time_to_come(
+                 $1, asked.msg_id, asked.read_ct, asked.enqueued_at, asked.last_read_at,
+                 case when asked.vt = postmill._parked_until() then coalesce(asked.rank, asked.vt)
+                      else asked.vt end)).said,
              $3,
              (select of_group from reached where reached.group_key = asked.group_key),
              (select of_group from reached where reached.group_key = '''' and asked.group_key is not null),

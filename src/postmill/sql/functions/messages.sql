@@ -60,6 +60,7 @@ begin
     ), found (msg_id, state, read_ct, enqueued_at, vt, worker_id, message, headers, finished_at, attempts, reason) as (
         select *, null::timestamptz, null::integer, null::text
         from postmill._in_queue(queue, only_state, max_rows, only_id, before_id)
+        where only_state is null or only_state not in ('completed', 'dead', 'cancelled')
         union all
         select msg_id, 'completed', read_ct, enqueued_at, null, null, message, headers, finished_at, null, null
         from archived

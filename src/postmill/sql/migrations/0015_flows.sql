@@ -160,3 +160,7 @@ create or replace function postmill._end_flow_run() returns trigger language plp
 create trigger end_schedule_run after update of ended_at on postmill.runs
     for each row when (new.schedule_run is not null and old.ended_at is null and new.ended_at is not null)
     execute function postmill._end_flow_run();
+
+-- Functions that return further columns now.
+drop function if exists postmill._limit_reached(text, text);
+drop function if exists postmill._time_to_come(text, bigint, integer, timestamptz, timestamptz, timestamptz);

@@ -1,7 +1,7 @@
 -- Looking at everything: `postmill top`, the lists, dashboards. It sees payloads and errors; of calls neither headers
 -- nor bodies, which hold passwords. An operator looks too. A worker counts what is left and asks after single messages.
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
-grant execute on function postmill.queue_stats, postmill.messages
+grant execute on function postmill.queue_stats, postmill.messages, postmill.why
     to postmill_worker, postmill_reader, postmill_operator;
 grant select on
     postmill.active_workers, postmill.call_list, postmill.call_queue_list, postmill.cancelled, postmill.dead,

@@ -1,8 +1,8 @@
 -- Queues in which a message is ready for longer than a worker with room would leave it there: the queue, how long the
 -- first of them is ready, and the process of a transaction that may keep it locked (null: none has the table open).
 -- Called by: db checks.
--- $1 seconds that it must have been ready, $2 how old a process's transaction must be to be named. Counts whole
--- queues, as queue_stats does. Takes no locks. Errors: none of its own.
+-- $1 seconds that it must have been ready, $2 how old a process's transaction must be to be named. Costs what
+-- queue_stats does. Takes no locks. Errors: none of its own.
 select stats.queue_name as queue,
        extract(epoch from stats.oldest_ready_age)::float8 as ready_s,
        (select lock.pid
