@@ -1,0 +1,20 @@
+"""In Litestar: ``uvicorn examples.dashboard.with_litestar:app``, then http://127.0.0.1:8000/jobs/."""
+
+import os
+from typing import Any
+
+from litestar import Litestar, asgi
+
+from examples.dashboard.people import authorize
+from postmill.dashboard import application
+
+dashboard = application(db_url=os.environ["DATABASE_URL"], authorize=authorize)
+
+
+@asgi("/jobs", is_mount=True, copy_scope=True)
+async def jobs(scope: Any, receive: Any, send: Any) -> None:
+    """Litestar takes the prefix from the path, and does not say so: the dashboard's links need it."""
+    await dashboard({**scope, "root_path": scope.get("root_path", "") + "/jobs"}, receive, send)
+
+
+app = Litestar([jobs])
