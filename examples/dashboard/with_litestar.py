@@ -13,8 +13,9 @@ dashboard = application(db_url=os.environ["DATABASE_URL"], authorize=authorize)
 
 @asgi("/jobs", is_mount=True, copy_scope=True)
 async def jobs(scope: Any, receive: Any, send: Any) -> None:
-    """Litestar takes the prefix from the path, and does not say so: the dashboard's links need it."""
-    await dashboard({**scope, "root_path": scope.get("root_path", "") + "/jobs"}, receive, send)
+    """Litestar takes the prefix from the path, and puts a slash at its end: both are made good."""
+    path = "/jobs" + (scope["path"].rstrip("/") or "/")
+    await dashboard({**scope, "path": path, "root_path": "/jobs"}, receive, send)
 
 
 app = Litestar([jobs])

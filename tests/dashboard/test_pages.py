@@ -103,6 +103,11 @@ async def test_messages_are_cancelled_and_retried(browser: httpx.AsyncClient, wo
     assert "The message is cancelled." in await sent(browser, "/queues/mail/messages/3/cancel", {})
 
 
+async def test_a_message_says_why_it_does_not_run(browser: httpx.AsyncClient, work: Db) -> None:
+    work.execute("select postmill.pause('mail', 'the disk is full')")
+    assert "the disk is full" in words(await browser.get("/queues/mail/messages/2"))
+
+
 async def test_secrets_are_revealed_to_operators_and_the_audit_says_so(
     browser: httpx.AsyncClient, readers: httpx.AsyncClient, work: Db
 ) -> None:
