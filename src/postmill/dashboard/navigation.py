@@ -1,0 +1,22 @@
+"""The entries of the navigation, in the order in which a person needs them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Tab(NamedTuple):
+    """An entry, and the key that jumps to it after ``g``."""
+
+    name: str
+    path: str
+    key: str
+
+
+TABS = (
+    Tab("Overview", "/", "o"),
+    Tab("Messages", "/messages", "m"),
+    Tab("Dead letters", "/dead", "d"),
+    Tab("Audit", "/audit", "a"),
+)
+"""Those whose page is there."""
