@@ -7,6 +7,7 @@ EXAMPLES = {
     "dev": "postmill dev",
     "serve": "postmill serve functions --port 8000",
     "functions serve": "postmill serve functions --port 8000",
+    "dashboard": "postmill dashboard --port 8420",
     "functions new": "postmill functions new hello --template app",
     "functions list": "postmill functions list",
     "functions start": "postmill functions start mailer",

@@ -26,6 +26,7 @@ COMMANDS = {
         "Database, schema, functions and workers in one, reloading on change.",
     ),
     "serve": ("serve:serve", "Serve a folder of functions over HTTP."),
+    "dashboard": ("dashboard:dashboard", "Serve the dashboard and the API."),
     "functions": (
         "functions:functions",
         "Make, serve, list, start, stop and delete functions.",

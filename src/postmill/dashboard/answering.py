@@ -61,7 +61,7 @@ class Front:
         return self.told(request, nothing, desk)
 
     async def broken(self, request: Request, _: Exception) -> Response:
-        """For a fault of ours: nothing about it is shown; the server logs it."""
+        """For a fault of Postmill: nothing about it is shown; the server logs it."""
         return self.told(
             request,
             problem(
@@ -98,7 +98,7 @@ class Front:
         return answer
 
     def closed(self, request: Request) -> Response:
-        """For somebody who is not known: the way to sign in, or that there is none."""
+        """For a visitor who is not known: the way to sign in, or that there is none."""
         if self.access.signs_in and request.method == "GET":
             asked = request.url.path.removeprefix(base_of(request))
             asked += f"?{request.url.query}" if request.url.query else ""

@@ -68,7 +68,7 @@ class Dashboard:
         await self._application(scope, receive, send)
 
     def end_streams(self) -> None:
-        """End what a server that stops would wait for. From now on nobody is told of changes."""
+        """End what a server that stops would wait for. From now on no page is told of changes."""
         self._streaming.close()
 
     async def close(self) -> None:
@@ -100,14 +100,14 @@ def application(
     """The dashboard over the database at ``db_url``.
 
     Who may look is told by ``authorize``, which is given the ASGI scope of each request, or by ``keys`` of
-    the project: then a person signs in with one. ``read_only``: nobody may act. ``hosts``: names under
-    which it is reached; IP addresses and ``localhost`` need none. ``functions``: the host of functions in
-    this process. Raises ``InvalidOption`` when nobody could get in, and ``InvalidAddress``.
+    the project: then a person signs in with one. ``read_only``: it shows, and changes nothing. ``hosts``:
+    names under which it is reached; IP addresses and ``localhost`` need none. ``functions``: the host of
+    functions in this process. Raises ``InvalidOption`` when there is no way in, and ``InvalidAddress``.
     """
     if (authorize is None) == (keys is None):
         raise InvalidOption(
             "The dashboard is not told who may look.",
-            why="It is closed to everybody who is not known.",
+            why="It is closed to all who are not known.",
             hint="Give authorize, which returns a Viewer for a request, or keys; one of both.",
         )
     names = frozenset(each.lower().rstrip(".") for each in hosts)

@@ -54,7 +54,7 @@ class Frame:
     tab: str = ""
     """The entry of the navigation that is marked."""
     desk: Desk | None = None
-    """None: the page is for somebody who is not known."""
+    """None: the visitor is not known."""
     notice: object = None
     problem: Problem | None = None
     typed: Mapping[str, str] = field(default_factory=dict)

@@ -36,7 +36,7 @@ class SigningIn:
         self._access = front.access
 
     def routes(self) -> list[Route]:
-        """All of them; without keys of its own nobody signs in here."""
+        """All of them; without keys of its own there is no signing in."""
         ways = [
             Route("/sign-in", self._ask, methods=["GET"]),
             Route("/sign-in", self._sign_in, methods=["POST"]),
@@ -45,6 +45,12 @@ class SigningIn:
         return [*(ways if self._access.signs_in else ()), Route("/theme", self._theme, methods=["POST"])]
 
     async def _ask(self, request: Request) -> Response:
+        if once := request.query_params.get("once"):
+            viewer = self._access.use_ticket(once)
+            if viewer is not None:
+                return self._let_in(request, viewer, "/")
+            used = problem(HTTPStatus.FORBIDDEN, "unauthorized", "This link was used, or is too old.")
+            return self._form(request, "/", used)
         return self._form(request, request.query_params.get("next", "/"))
 
     async def _sign_in(self, request: Request) -> Response:

@@ -1,7 +1,7 @@
 """Ends the streams when the process is told to stop, before its server waits for running requests.
 
 A server that waits first would wait for streams that never end. A mounted application does not hear of the
-end of its server, so it listens to the signals, and passes them on to whom they were for.
+end of its server, so it listens to the signals, and passes them on to the handlers before it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 class Endings:
     """``listen`` from the main thread, in which handlers of signals run; elsewhere it does nothing, and the
-    application must be closed by whoever made it.
+    application must be closed by the code that made it.
     """
 
     def __init__(self, end: Callable[[], None]) -> None:
@@ -36,7 +36,7 @@ class Endings:
             signal.signal(number, self._hear)
 
     def forget(self) -> None:
-        """Give the signals back, unless somebody else has taken them since."""
+        """Give the signals back, unless other code has taken them since."""
         for number, before in self._before.items():
             if signal.getsignal(number) == self._hear and before is not None:
                 signal.signal(number, before)

@@ -1,7 +1,7 @@
-"""One poll for everybody that watches. Streams are told versions, and no content: a page asks again for
+"""One poll for all pages that watch. Streams are told versions, and no content: a page asks again for
 what has another version than it shows.
 
-It rests while nobody watches. It belongs to one event loop, and begins at the first stream: a mounted
+It rests while no page watches. It belongs to one event loop, and begins at the first stream: a mounted
 application is told of no start.
 """
 
@@ -44,7 +44,7 @@ class Hub:
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.versions: Mapping[str, str] = {}
-        """As they were last read; old when nobody watches."""
+        """As they were last read; old when no page watches."""
         self.watchers = 0
         self.polls = 0
         self.closing = False
@@ -69,7 +69,7 @@ class Hub:
         finally:
             self.watchers -= 1
             self._wanted.subtract(topics)
-            self._wanted += Counter()  # drops those that nobody watches
+            self._wanted += Counter()  # drops those that no page watches
 
     def close(self) -> None:
         """End every stream, now. May be called twice."""

@@ -13,9 +13,8 @@ import json
 from hashlib import sha256
 
 from postmill.api.viewer import Role, Viewer
+from postmill.auth.own_cookies import PREFIX
 
-PREFIX = "postmill_"
-"""Begins the name of each cookie of ours. The gateway takes these away before a function sees a request."""
 LIFE_S = 12 * 3600.0
 """How long a person stays signed in, in seconds. Twelve hours: a day of work, and the cookie of a machine
 that was left open is worth nothing the next morning.

@@ -22,7 +22,7 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""No script or style inside of a page, nothing from elsewhere, in nobody's frame."""
+"""No script or style inside of a page, nothing from elsewhere, in no frame."""
 _ALWAYS = {
     "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",

@@ -1,4 +1,4 @@
-"""Which hosts a request may name. A page of somebody else, whose name is made to point here (DNS rebinding),
+"""Which hosts a request may name. A page of another site, whose name is made to point here (DNS rebinding),
 sends its own name: it is refused. Pure.
 """
 
