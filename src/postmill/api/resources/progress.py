@@ -1,5 +1,5 @@
-"""How far a run is, for people who watch it: without what its steps have given, which may be megabytes, unless
-one asks for a step.
+"""How far a run is, for people who watch it: without what its steps have given, which may be megabytes,
+unless one asks for a step.
 """
 
 from __future__ import annotations
