@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.routing import Route
+from starlette.websockets import WebSocketClose
 
 from postmill.api import resources
 from postmill.api.endpoint import answer, told
@@ -29,9 +29,9 @@ _ = resources  # declares them
 
 def application(house: House, authorize: Authorize) -> Starlette:
     """The API over ``house``, for those that ``authorize`` knows."""
-    return Starlette(
-        routes=[Route("/{path:path}", _Api(house, authorize))], exception_handlers={Exception: _broken}
-    )
+    made = Starlette(exception_handlers={Exception: _broken})
+    made.router.default = _Api(house, authorize)  # Starlette's patterns take no line end in a path
+    return made
 
 
 class _Api:
@@ -41,6 +41,9 @@ class _Api:
         self._routes = Routes(RESOURCES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await WebSocketClose()(scope, receive, send)
+            return
         request = Request(scope, receive)
         response = await self._respond(request)
         if request.method == "HEAD":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar, get_args
 
-from msgspec import Meta, Raw, Struct, structs
+from msgspec import Meta, Raw, Struct, field, structs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,8 +24,16 @@ Payload: TypeAlias = Annotated[
 ]
 """What is redacted, wherever it stands in an answer."""
 
+Moment: TypeAlias = Annotated[datetime, Meta(tz=True)]
+
 ABSENT = Raw(b"")
 """What a member of a body is whose JSON was not given; ``null`` is given."""
+
+
+def unless_given(text: bytes) -> Any:
+    """The default of a member that is any JSON. The document has no word for one: it is left out there."""
+    return field(default_factory=lambda: Raw(text))
+
 
 S = TypeVar("S", bound=Struct)
 

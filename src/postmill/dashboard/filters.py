@@ -53,7 +53,7 @@ def moment(at: datetime | None) -> Markup:
     """A moment beside now, with the exact one on hover; a script writes both in the viewer's zone."""
     if at is None:
         return Markup('<span class="muted">{}</span>').format(NONE)
-    away = (datetime.now(UTC) - at).total_seconds()
+    away = round((datetime.now(UTC) - at).total_seconds())
     text = f"{span(away)} ago" if away >= 0 else f"in {span(-away)}"
     whole = at.astimezone(UTC)
     return Markup('<time datetime="{}" title="{}" data-age>{}</time>').format(

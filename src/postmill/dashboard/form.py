@@ -25,12 +25,8 @@ KIND = "application/x-www-form-urlencoded"
 async def read_form(request: Request) -> dict[str, list[str]]:
     """Every value of each name. Raises :class:`Failure` for another type, or what is too large."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != KIND:
-        raise Failure(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            f"A form is {KIND}, not {kind or 'this'}.",
-        )
+    if kind not in {KIND, ""}:
+        raise _other(kind)
     read = bytearray()
     async for part in request.stream():
         read += part
@@ -40,7 +36,17 @@ async def read_form(request: Request) -> dict[str, list[str]]:
                 "payload-too-large",
                 f"The form is larger than {MOST_BYTES:,} bytes.",
             )
+    if read and not kind:
+        raise _other(kind)
     return _parsed(bytes(read))
+
+
+def _other(kind: str) -> Failure:
+    return Failure(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        f"A form is {KIND}, and not {kind or 'of no stated type'}.",
+    )
 
 
 def _parsed(body: bytes) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from postmill.api.resources import audit as audit
 from postmill.api.resources import calls as calls
 from postmill.api.resources import dead_letters as dead_letters
+from postmill.api.resources import description as description
 from postmill.api.resources import flows as flows
 from postmill.api.resources import functions as functions
 from postmill.api.resources import limits as limits

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from postmill.api.cursor import Page, Whole, after, paged
 from postmill.api.route import Named, resource
-from postmill.api.shape import BigId, Payload
+from postmill.api.shape import BigId, Moment, Payload
 from postmill.db.reads import audit
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ class Action(Struct, kw_only=True):
     """An action: who did it, from where, on what, and to how many."""
 
     audit_id: BigId
-    at: datetime
+    at: Moment
     viewer: str
     role: str
     source: str

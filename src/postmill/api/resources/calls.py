@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from msgspec import Struct
 
 from postmill.api.cursor import Page, Whole, after, paged
 from postmill.api.route import resource
-from postmill.api.shape import BigId, Payload, shaped, whole
+from postmill.api.shape import BigId, Moment, Payload, shaped, whole
 from postmill.db.tools import calls
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ class ListedCall(Struct, kw_only=True):
     attempts: int | None = None
     error: str | None = None
     created_by: str | None = None
-    at: datetime
+    at: Moment
 
 
 class Calls(Struct):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from postmill.api.problem import Failure
 from postmill.api.resources.messages import FailedAttempt, Ids
 from postmill.api.resources.queues import InQueue, Seconds
 from postmill.api.route import Named, resource
-from postmill.api.shape import ABSENT, BigId, Payload, shaped, whole
+from postmill.api.shape import ABSENT, BigId, Moment, Payload, shaped, unless_given, whole
 from postmill.db.reads import letters, overview
 from postmill.db.tools import operations
 from postmill.model.queue.payload import to_json
@@ -36,8 +35,8 @@ class ListedLetter(Struct, kw_only=True):
     kind: str
     reason: str | None = None
     error_type: str | None = None
-    died_at: datetime
-    replayed_at: datetime | None = None
+    died_at: Moment
+    replayed_at: Moment | None = None
     replayed_as: BigId | None = None
     """The message that it has become."""
     message: Payload
@@ -55,7 +54,7 @@ class DeadLetter(ListedLetter, kw_only=True):
     """One dead letter with the failures of its message."""
 
     traceback: str | None = None
-    enqueued_at: datetime | None = None
+    enqueued_at: Moment | None = None
     replayed_by: str | None = None
     failures: list[FailedAttempt]
 
@@ -78,7 +77,7 @@ class Replay(Struct, forbid_unknown_fields=True, kw_only=True):
 
     letter_ids: Ids | None = None
     all: bool = False
-    message: msgspec.Raw = ABSENT
+    message: msgspec.Raw = unless_given(b"")
     dry_run: bool = False
 
 

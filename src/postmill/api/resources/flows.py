@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, Struct
 
 from postmill.api.cursor import Page, after, paged
 from postmill.api.route import Named, resource
-from postmill.api.shape import Payload
+from postmill.api.shape import Moment, Payload
 from postmill.db.tools import runs
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class ListedFlow(Struct, kw_only=True):
     version: int
     kind: str
     queue: str
-    registered_at: datetime
+    registered_at: Moment
     steps: int
     live: int
 
@@ -42,8 +41,8 @@ class Flow(Struct, kw_only=True):
     version: int
     kind: str
     queue: str
-    created_at: datetime
-    registered_at: datetime
+    created_at: Moment
+    registered_at: Moment
     live: int
     versions: list[int]
     shape: Payload

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
 
 from postmill.api.resources.queues import InQueue, Seconds
 from postmill.api.route import Named, resource
+from postmill.api.shape import Moment
 from postmill.client import Client
 from postmill.db.reads import limits, overview
 
@@ -28,7 +28,7 @@ class Limit(Struct, kw_only=True):
     per_s: float | None = None
     running: int | None = None
     waiting: int | None = None
-    next_start_at: datetime | None = None
+    next_start_at: Moment | None = None
 
 
 class Limits(Struct):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from msgspec import Meta, Struct
 from postmill.api.cursor import Page, Whole, after, paged
 from postmill.api.resources.queues import InQueue, Seconds
 from postmill.api.route import Named, resource
-from postmill.api.shape import BigId, Payload, shaped, whole
+from postmill.api.shape import BigId, Moment, Payload, shaped, whole
 from postmill.client import Client
 from postmill.client.options import Then
 from postmill.db.reads import messages
@@ -40,11 +39,11 @@ class FailedAttempt(Struct, kw_only=True):
     error_message: str | None = None
     traceback: str | None = None
     worker_id: UUID | None = None
-    started_at: datetime | None = None
-    failed_at: datetime | None = None
+    started_at: Moment | None = None
+    failed_at: Moment | None = None
 
 
-class Listed(Struct, kw_only=True):
+class ListedMessage(Struct, kw_only=True):
     """A message as lists show it. ``waits_for`` says in words why it does not run yet."""
 
     msg_id: BigId
@@ -52,11 +51,11 @@ class Listed(Struct, kw_only=True):
     waits_for: str | None = None
     attempts: int
     read_ct: int
-    enqueued_at: datetime
-    vt: datetime | None = None
+    enqueued_at: Moment
+    vt: Moment | None = None
     worker_id: UUID | None = None
     last_error: str | None = None
-    finished_at: datetime | None = None
+    finished_at: Moment | None = None
     message: Payload
     headers: Payload = None
     result: Payload = None
@@ -65,12 +64,28 @@ class Listed(Struct, kw_only=True):
 class Messages(Struct):
     """Messages, the newest first."""
 
-    items: list[Listed]
+    items: list[ListedMessage]
     next: str | None = None
 
 
-class Message(Listed, kw_only=True):
-    """One message with its failures, the last 100. ``reason``: why it was cancelled."""
+class Cause(Struct, kw_only=True):
+    """Why a message does not run now. ``cause`` is a word that does not change, ``said`` says it in words,
+    ``until`` is when it ends by itself, where that is known.
+    """
+
+    rank: int
+    cause: str
+    said: str
+    until: Moment | None = None
+    detail: Payload = None
+
+
+class Message(ListedMessage, kw_only=True):
+    """One message with its failures, the last 100. ``why`` it does not run, the cause that decides first;
+    ``reason``: why it was cancelled.
+    """
+
+    why: list[Cause] = []
 
     queue: str
     reason: str | None = None
@@ -106,7 +121,7 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
 
     message: msgspec.Raw
     delay_s: Seconds | None = None
-    run_at: Annotated[datetime, Meta(tz=True)] | None = None
+    run_at: Moment | None = None
     headers: Headers | None = None
     unique_key: Named | None = None
     unique_for_s: Seconds | None = None
@@ -157,7 +172,7 @@ async def list_messages(desk: Desk, path: InQueue, query: Which) -> Messages:
         before=after(query, Whole),
     )
     rows, more = paged(found, query, lambda row: row["msg_id"])
-    return Messages([desk.shaped(Listed, row) for row in rows], more)
+    return Messages([desk.shaped(ListedMessage, row) for row in rows], more)
 
 
 @resource("POST", "/queues/{queue}/messages", out=SentMessage, in_path=InQueue, body=NewMessage, status=201)
@@ -229,7 +244,8 @@ _NOTHING = {"not found", "running", "skipped"}
 
 def _message(row: dict[str, Any], hide: Callable[[Any], Any]) -> Message:
     failures = [shaped(FailedAttempt, failure, hide) for failure in row["failures"]]
-    return shaped(Message, {**row, "failures": failures}, hide)
+    causes = [shaped(Cause, cause, hide) for cause in row["why"]]
+    return shaped(Message, {**row, "failures": failures, "why": causes}, hide)
 
 
 def _options(body: NewMessage) -> Any:

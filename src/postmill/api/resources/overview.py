@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from postmill.api.cursor import Page, after, paged
 from postmill.api.resources.queues import Queue
 from postmill.api.route import resource
 from postmill.db.reads import findings, overview
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from postmill.api.desk import Desk
     from postmill.db.tools.connect import Connection
     from postmill.model.config.address import Address
+
+Place: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+"""How many queues were shown before: their order changes with what goes on, so it is no place of a name."""
 
 
 class FoundProblem(Struct, kw_only=True):
@@ -34,10 +38,11 @@ class Findings(Struct):
 
 
 class Overview(Struct):
-    """Every queue, and what is wrong."""
+    """Queues, those in which most goes on first, and what is wrong."""
 
     queues: list[Queue]
     problems: list[FoundProblem]
+    next: str | None = None
 
 
 class All(Struct, forbid_unknown_fields=True):
@@ -55,14 +60,15 @@ class Me(Struct):
     read_only: bool
 
 
-@resource("GET", "/overview", out=Overview)
-async def show_overview(desk: Desk) -> Overview:
-    """Every queue with its counts, and what is wrong now."""
-    rows, problems = (
-        await desk.read(overview.queues),
-        await desk.read(_findings, desk.house.sessions.address, everything=False),
-    )
-    return Overview([desk.shaped(Queue, row) for row in rows], problems)
+@resource("GET", "/overview", out=Overview, query=Page)
+async def show_overview(desk: Desk, query: Page) -> Overview:
+    """Queues with their counts, those in which most goes on first, and what is wrong now."""
+    begin = after(query, Place) or 0
+    ranked = await desk.read(overview.busiest, limit=query.limit + 1, after=begin)
+    page, more = paged(ranked, query, lambda _: begin + query.limit)
+    rows = await desk.read(overview.some, [row["queue"] for row in page])
+    problems = await desk.read(_findings, desk.house.sessions.address, everything=False)
+    return Overview([desk.shaped(Queue, row) for row in rows], problems, more)
 
 
 @resource("GET", "/findings", out=Findings, query=All)

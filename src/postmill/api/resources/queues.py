@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +9,7 @@ from msgspec import Meta, Struct
 
 from postmill.api.cursor import Page, after, paged
 from postmill.api.route import Named, QueueName, resource
+from postmill.api.shape import Moment
 from postmill.db.reads import limits, overview
 from postmill.db.tools import operations
 
@@ -35,7 +35,7 @@ class Queue(Struct, kw_only=True):
     """False: some figures are estimates or bounds."""
     oldest_ready_s: float | None = None
     oldest_waiting_s: float | None = None
-    paused_at: datetime | None = None
+    paused_at: Moment | None = None
     pause_reason: str | None = None
     workers: int = 0
 
@@ -130,9 +130,9 @@ class Keep(Struct, forbid_unknown_fields=True):
 @resource("GET", "/queues", out=Queues, query=Page)
 async def list_queues(desk: Desk, query: Page) -> Queues:
     """Queues with their counts, by name."""
-    begin = after(query, str)
-    found = sorted(await desk.read(overview.queues), key=_name)
-    rows, more = paged([row for row in found if begin is None or row["queue"] > begin], query, _name)
+    found = await desk.read(overview.names, limit=query.limit + 1, after=after(query, str))
+    names, more = paged(found, query, _name)
+    rows = await desk.read(overview.some, [_name(row) for row in names])
     return Queues(items=[desk.shaped(Queue, row) for row in rows], next=more)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -12,7 +11,7 @@ from msgspec import Meta, Struct
 from postmill.api.cursor import Page, Whole, after, paged
 from postmill.api.resources.queues import Seconds
 from postmill.api.route import Named, resource
-from postmill.api.shape import BigId, Payload, shaped, whole
+from postmill.api.shape import BigId, Moment, Payload, shaped, unless_given, whole
 from postmill.client import Client
 from postmill.db.tools import runs
 
@@ -37,9 +36,9 @@ class ListedRun(Struct, kw_only=True):
     reason: str | None = None
     key: str | None = None
     tags: list[str]
-    started_at: datetime
-    ended_at: datetime | None = None
-    deadline: datetime | None = None
+    started_at: Moment
+    ended_at: Moment | None = None
+    deadline: Moment | None = None
 
 
 class Runs(Struct):
@@ -60,8 +59,8 @@ class Step(Struct, kw_only=True):
     attempts: int | None = None
     reason: str | None = None
     signal: str | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
     took_s: float | None = None
     output: Payload = None
 
@@ -125,7 +124,7 @@ class NewRun(Struct, forbid_unknown_fields=True, kw_only=True):
     """A run to start. ``key``: one run of the flow has it; a second start gives that run."""
 
     flow: Named
-    input: msgspec.Raw = msgspec.Raw(b"{}")
+    input: msgspec.Raw = unless_given(b"{}")
     key: Named | None = None
     delay_s: Seconds | None = None
     deadline_s: Seconds | None = None

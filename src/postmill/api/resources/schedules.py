@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 
 from postmill.api.cursor import SHOWN, Limit, Page, after, paged
 from postmill.api.route import Named, resource
-from postmill.api.shape import BigId, Payload
+from postmill.api.shape import BigId, Moment, Payload
 from postmill.client import Client
 from postmill.db.tools import schedules
 from postmill.model.schedule.recurrence import NEVER, recurrence, zone_of
@@ -35,8 +35,8 @@ class Schedule(Struct, kw_only=True):
     timezone: str
     fires: str
     queue: str | None = None
-    next_at: datetime | None = None
-    last_at: datetime | None = None
+    next_at: Moment | None = None
+    last_at: Moment | None = None
     last_status: str | None = None
     is_failing: bool = False
     last_error: str | None = None
@@ -47,8 +47,8 @@ class Schedule(Struct, kw_only=True):
     problem: str | None = None
     declared_by: str | None = None
     created_by: str | None = None
-    created_at: datetime
-    paused_at: datetime | None = None
+    created_at: Moment
+    paused_at: Moment | None = None
     paused_by: str | None = None
     run_as: str | None = None
 
@@ -75,15 +75,15 @@ class InSchedule(Struct):
 class ScheduleRun(Struct, kw_only=True):
     """A time at which a schedule fired, and what became of it."""
 
-    tick: datetime
+    tick: Moment
     status: str
     queue: str | None = None
     msg_id: BigId | None = None
     call_id: BigId | None = None
     flow_run: BigId | None = None
-    fired_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
+    fired_at: Moment | None = None
+    started_at: Moment | None = None
+    ended_at: Moment | None = None
     reason: str | None = None
 
 
@@ -117,7 +117,7 @@ class Ticks(Struct):
 
     means: str
     timezone: str
-    at: list[datetime]
+    at: list[Moment]
 
 
 class Fired(Struct):

@@ -12,7 +12,7 @@ from postmill.api.problem import Failure
 from postmill.api.resources.queues import Seconds
 from postmill.api.resources.runs import InRun, StartedRun
 from postmill.api.route import Named, resource
-from postmill.api.shape import ABSENT, BigId, Payload
+from postmill.api.shape import ABSENT, BigId, Payload, unless_given
 from postmill.db.tools import runs
 from postmill.model.queue.payload import loads, to_json
 
@@ -60,7 +60,7 @@ class Fork(Struct, forbid_unknown_fields=True, kw_only=True):
     """
 
     step: Named | None = None
-    input: msgspec.Raw = ABSENT
+    input: msgspec.Raw = unless_given(b"")
     outputs: dict[str, msgspec.Raw] | None = None
 
 
@@ -68,14 +68,14 @@ class Signal(Struct, forbid_unknown_fields=True, kw_only=True):
     """A signal. ``many``: one of a queue; each wait for it gets the next one."""
 
     name: Named
-    value: msgspec.Raw = msgspec.Raw(b"null")
+    value: msgspec.Raw = unless_given(b"null")
     many: bool = False
 
 
 class Approval(Struct, forbid_unknown_fields=True, kw_only=True):
     """The answer to the approval that a run waits for. ``step``: which of several waits."""
 
-    value: msgspec.Raw = msgspec.Raw(b"true")
+    value: msgspec.Raw = unless_given(b"true")
     step: Named | None = None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
@@ -10,6 +9,7 @@ from msgspec import Meta, Struct
 
 from postmill.api.cursor import MOST_SHOWN, Limit
 from postmill.api.route import resource
+from postmill.api.shape import Moment
 from postmill.db.reads import workers
 from postmill.db.tools import operations
 
@@ -30,8 +30,8 @@ class Worker(Struct, kw_only=True):
     host: str
     pid: int
     heartbeat_age_s: float
-    started_at: datetime
-    stopped_at: datetime | None = None
+    started_at: Moment
+    stopped_at: Moment | None = None
     stop_reason: str | None = None
     version: str | None = None
 

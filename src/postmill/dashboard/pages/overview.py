@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from postmill.api.cursor import MOST_SHOWN, Page
 from postmill.api.resources.overview import show_overview
 from postmill.dashboard.page import View, page
 
@@ -11,26 +12,30 @@ if TYPE_CHECKING:
     from postmill.dashboard.page import Visit
 
 STATES = ("ready", "running", "retrying", "scheduled", "waiting", "dead")
-MOST_SHOWN = 500
-"""Queues of the page at most. Above, a person filters by name: 500 lines are some ten screens."""
+SHOWN = 100
+"""Queues of a page. A hundred: two screens, and one look of a tenth of a second also among ten thousand."""
 
 
 @page("/", tab="Overview")
 async def overview(visit: Visit) -> View:
-    """The queues whose names contain what was asked for, and their sums."""
+    """The busiest queues, or those of the 200 busiest whose names contain what was asked for."""
     asked = visit.query.get("q", "").strip()
-    found = await show_overview(visit.desk)
+    query = visit.in_query(Page)
+    query.limit = MOST_SHOWN if asked else SHOWN
+    found = await show_overview(visit.desk, query)
     matching = [each for each in found.queues if asked in each.queue]
-    totals = [(state, sum(getattr(each, state) for each in matching)) for state in STATES]
+    whole = query.cursor is None and found.next is None
     return View(
         "Overview",
         {
-            "queues": matching[:MOST_SHOWN],
-            "left_out": max(0, len(matching) - MOST_SHOWN),
+            "queues": matching,
             "any": bool(found.queues),
             "asked": asked,
-            "totals": totals,
+            "next": found.next,
+            "first": query.cursor is None,
+            "totals": [(name, sum(getattr(each, name) for each in matching)) for name in STATES],
             "workers": sum(each.workers for each in matching),
+            "whole": whole,
             "exact": all(each.exact for each in matching),
             "problems": found.problems,
         },

@@ -28,6 +28,11 @@ def some(connection: Connection, names: Sequence[str]) -> list[Row]:
     return connection.execute(statement("read_some_queues"), (list(names),)).fetchall()
 
 
+def names(connection: Connection, *, limit: int, after: str | None = None) -> list[Row]:
+    """Names of queues in their order: ``limit`` of them, those behind ``after``."""
+    return connection.execute(statement("read_queue_names"), (after, limit)).fetchall()
+
+
 def busiest(connection: Connection, *, limit: int, after: int = 0) -> list[Row]:
     """Names of queues, those in which most goes on first: ``limit`` of them, after the first ``after``. For a
     page out of thousands, which :func:`some` then looks into.
