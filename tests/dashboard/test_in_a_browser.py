@@ -16,6 +16,7 @@ from playwright.sync_api import sync_playwright
 from postmill.dashboard.application import application
 from postmill.web.server import WebServer
 from tests.dashboard.conftest import KEYS
+from tests.sql.flow_scene import register, settle, start, step, take_one
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,3 +149,38 @@ def test_pages_are_accessible_and_fit_the_screen(
         assert [(path, each["id"], each["nodes"][0]["html"]) for each in found] == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     assert [line for line in said if "axe" not in line] == []
+
+
+def test_a_run_lights_up_while_it_works(chromium: Browser, served: Served, said: list[str], db: Db) -> None:
+    register(db, step("fetch"), step("mail", "fetch"))
+    run = start(db)
+    page = opened(chromium, served, said)
+    page.goto(f"{served.url}/runs/{run}")
+    page.locator("[data-stream=live]").wait_for(state="attached")
+    page.locator(".box.started", has_text="fetch").wait_for()
+    settle(db, take_one(db))
+    page.locator(".box.completed", has_text="fetch").wait_for()
+    page.locator(".box.started", has_text="mail").wait_for()
+    settle(db, take_one(db))
+    page.locator("#head .state.completed").wait_for()
+    assert said == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_run_is_accessible_and_fits_the_screen(
+    chromium: Browser, served: Served, said: list[str], db: Db, width: int, theme: str
+) -> None:
+    """At 390 pixels the steps stand before the graph, and the page is as wide as the screen."""
+    register(db, step("fetch"), step("mail", "fetch", when={"of": "fetch", "path": [], "equals": 1}))
+    run = start(db, tags=["nightly"])
+    settle(db, take_one(db), 1)
+    page = opened(chromium, served, said, width, theme)
+    page.goto(f"{served.url}/runs/{run}?step=fetch")
+    assert Axe().run(page).response["violations"] == []
+    tops = [page.locator(part).bounding_box() for part in ("#steps", "#graph")]
+    assert tops[0] is not None
+    assert tops[1] is not None
+    assert (tops[0]["y"] < tops[1]["y"]) == (width == 390)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert said == []

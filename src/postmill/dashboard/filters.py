@@ -41,10 +41,12 @@ def span(seconds: float | timedelta | None) -> str:
     if seconds is None:
         return NONE
     seconds = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}\u00a0ms"
     for size, unit in _UNITS:
         if seconds >= size:
             return f"{seconds / size:.0f}\u00a0{unit}"
-    return f"{seconds:.3g}\u00a0s" if 0 < seconds < 10 else f"{seconds:.0f}\u00a0s"
+    return f"{seconds:.3g}\u00a0s" if seconds < 10 else f"{seconds:.0f}\u00a0s"
 
 
 def moment(at: datetime | None) -> Markup:

@@ -17,6 +17,12 @@ TABS = (
     Tab("Overview", "/", "o"),
     Tab("Messages", "/messages", "m"),
     Tab("Dead letters", "/dead", "d"),
+    Tab("Runs", "/runs", "r"),
+    Tab("Flows", "/flows", "f"),
+    Tab("Schedules", "/schedules", "s"),
+    Tab("Workers", "/workers", "w"),
+    Tab("Calls", "/calls", "c"),
+    Tab("Functions", "/functions", "u"),
     Tab("Audit", "/audit", "a"),
 )
 """Those whose page is there."""

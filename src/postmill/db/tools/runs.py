@@ -81,6 +81,11 @@ def listed(
 
 def one(connection: Connection, run_id: int) -> Row:
     """A run with its input, and its ``steps``. Raises :class:`NotFound`."""
+    return row(connection, run_id) | {"steps": steps(connection, run_id)}
+
+
+def row(connection: Connection, run_id: int) -> Row:
+    """A run with its input. Raises :class:`NotFound`."""
     found = connection.execute(statement("read_run"), (run_id,)).fetchone()
     if found is None:
         raise NotFound(
@@ -88,7 +93,7 @@ def one(connection: Connection, run_id: int) -> Row:
             why="It was never started, or it ended so long ago that it was deleted.",
             hint="postmill run list",
         )
-    return found | {"steps": steps(connection, run_id)}
+    return found
 
 
 def steps(connection: Connection, run_id: int) -> list[Row]:

@@ -15,7 +15,9 @@ grant execute on function postmill.prune_runs, postmill.sweep_flows to postmill_
 grant execute on function
     postmill.cancel_run, postmill.fork_run, postmill.import_run, postmill.pause_run, postmill.resume_run,
     postmill.retry_run, postmill.steer_runs to postmill_operator;
-grant execute on function postmill.export_run, postmill.run_changes to postmill_reader, postmill_operator;
+grant execute on function
+    postmill.export_run, postmill.run_changes, postmill._step_inputs to postmill_reader, postmill_operator;
+grant execute on function postmill.step_output to postmill_reader;
 grant select on
     postmill.flow_audit, postmill.flow_steps, postmill.flow_versions, postmill.held_tasks, postmill.items,
     postmill.run_events, postmill.run_list, postmill.run_steps, postmill.runs, postmill.signals, postmill.steps
