@@ -98,7 +98,7 @@ def test_ctrl_c_says_what_still_runs(cli: Cli, spawn: Any, project: Path) -> Non
     assert child.wait() == 0
 
 
-@pytest.mark.parametrize("target", ["nowhere:greet", "jobs:nobody", "jobs", "jobs:WORKER"])
+@pytest.mark.parametrize("target", ["nowhere:greet", "jobs:nobody", "jobs:WORKER"])
 def test_what_names_no_worker_is_refused(cli: Cli, project: Path, target: str) -> None:
     answer = cli("worker", "run", target)
     assert (answer.code, answer.error_code) == (2, "invalid-handler")
