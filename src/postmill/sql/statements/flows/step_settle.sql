@@ -1,8 +1,9 @@
 -- Finish tasks of flows: their messages are gone, the steps end, and what needs them begins. Called by: the settling
 -- of tasks that have succeeded. $1 to $5 as in the parts tokens and settled_claims, $6 queue, $7 runs, $8 steps, $9
 -- items of maps or null, $10 outputs as JSON text. Returns the ids that it really finished. With the flag gated
--- their places in their groups are free with that. Lock order: queue rows by msg_id, then as _settle_steps;
--- postmill.claims, gates. Errors: those of _settle_steps.
+-- their places in their groups are free with that. Tasks of this queue are inserted here and not by the function: the
+-- plan of that is kept. Lock order: queue rows by msg_id, then as _settle_steps; postmill.claims, gates. Errors: those
+-- of _settle_steps.
 with
 --+ taken_out
 ended as (
@@ -14,9 +15,22 @@ ended as (
 --+ settled_claims
 --+ freed_places
 done as materialized (
-    select array_agg(msg_id) as ids,
-           postmill._settle_steps(array_agg(run_id), array_agg(step), array_agg(item), array_agg(output)) as ended
-      from ended
-    having count(*) > 0
+    select batch.ids, (settled.tasks).due_at, (settled.tasks).messages, (settled.tasks).priorities
+      from (select array_agg(msg_id) as ids, array_agg(run_id) as runs, array_agg(step) as steps,
+                   array_agg(item) as items, array_agg(output) as outputs
+              from ended
+            having count(*) > 0) as batch
+     cross join lateral postmill._settle_steps(batch.runs, batch.steps, batch.items, batch.outputs, $6::text)
+        as settled
+),
+sent as (
+    insert into {queue} (vt, message
+                         , headers --? headers
+                        )
+    select task.due_at, task.message
+           , case when task.priority is not null --? headers
+                  then jsonb_build_object('postmill-priority', task.priority) end --? headers
+      from done
+     cross join lateral unnest(done.due_at, done.messages, done.priorities) as task (due_at, message, priority)
 )
 select coalesce((select ids from done), '{}') as settled, $6::text as queue
