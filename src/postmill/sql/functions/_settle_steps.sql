@@ -3,12 +3,13 @@
 -- map. Only a step that has started and has not ended is changed: messages can be forged and doubled. A step that
 -- ends when its run has ended keeps its output, and nothing follows but that it is undone if the run has failed.
 -- Returns how many steps have ended, and the tasks that the caller inserts into the queue `own`; all others are sent.
+-- Of the first `begin_at_once` of them `given` tells what a worker needs to know, as JSON: see _step_inputs.
 -- Called by the statement step_settle. Lock order: queue rows (by the caller), maps by (run_id, step), runs by run_id,
 -- then anything of these runs; queues. Errors: PM005 the transaction's isolation; an output that is no JSON; those of
 -- _send_steps.
 create or replace function postmill._settle_steps(
     run_ids bigint[], steps text[], items integer[], outputs text[], own text default null,
-    out ended integer, out tasks postmill.flow_tasks
+    begin_at_once integer default 0, out ended integer, out tasks postmill.flow_tasks, out given text
 )
 language plpgsql volatile
 security definer
@@ -73,5 +74,9 @@ begin
             tasks, postmill._advance(ended_runs, ended_steps, array_fill(false, array[ended])));
     end if;
     tasks := postmill._send_steps(tasks, own);
+    if begin_at_once > 0 and tasks.run_ids is not null then
+        given := (select json_agg(told) from postmill._step_inputs(
+                      tasks.run_ids[:begin_at_once], tasks.steps[:begin_at_once]) as told);
+    end if;
 end
 $$;
