@@ -56,7 +56,7 @@ def test_hundreds_of_random_graphs(db: Database, connect: Callable[[], Database]
 
 
 NO_LOCK = [
-    Change(name, r"order by run\.run_id for no key update;", ";") for name in ("_settle_steps", "_fail_steps")
+    Change(name, r"order by run\.run_id for no key update", "") for name in ("_settle_steps", "_fail_steps")
 ]
 
 

@@ -252,7 +252,7 @@ def test_after_a_migration_all_functions_are_applied_again(empty: Database) -> N
         "select format('postmill.%I', relname) from pg_class where relnamespace = 'postmill'::regnamespace"
         " and relkind = 'r' and relname not in ('migrations', 'components')",
     )
-    empty.execute(f"drop table {', '.join(tables)} cascade".encode())
+    empty.execute(f"drop table {', '.join(tables)} cascade; drop type postmill.flow_tasks cascade".encode())
     printed = pending_sql(empty)
     assert "create or replace function postmill.send(" in printed
     with pytest.raises(SchemaMissing, match="0001_pre_tables"):

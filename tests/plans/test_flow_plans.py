@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,6 +83,9 @@ class HotRuns:
         tokens = [array_literal(each) for each in ([row["msg_id"] for row in rows], [1] * many, [vt] * many)]
         places = [[row["message"].get(part) for row in rows] for part in ("run", "step", "item")]
         arguments: list[Any] = [*tokens, [1], [], "shop"]
+        if name == "claiming":
+            arguments += [*places, ["1"] * many, many, timedelta(minutes=1), 10**6, WORKER]
+            return queue_statement("step_settle", self.shape, name), tuple(arguments)
         if name == "step_settle":
             arguments += [*places, ["1"] * many]
         elif name == "step_fail":
@@ -119,7 +123,8 @@ def runs(request: pytest.FixtureRequest, shared_server: Server) -> Iterator[HotR
 
 
 STATEMENTS = [
-    ("step_settle", "a"), ("step_settle", "m"), ("step_fail", "b"), ("step_fail", "m"), ("step_drop", "a"),
+    ("step_settle", "a"), ("claiming", "a"), ("step_settle", "m"), ("claiming", "m"), ("step_fail", "b"),
+    ("step_fail", "m"), ("step_drop", "a"),
 ]  # fmt: skip
 
 

@@ -79,7 +79,7 @@ def test_many_steps_of_many_runs_in_one_settlement(db: Database) -> None:
     for _ in range(2):
         taken = take(db)
         ids, names = [task["run"] for task in taken], [task["step"] for task in taken]
-        settling = "select postmill._settle_steps($1, $2, $3::integer[], $4)"
+        settling = "select ended from postmill._settle_steps($1, $2, $3::integer[], $4)"
         many = len(taken)
         assert value(db, settling, ids, names, [None] * many, ["1"] * many) == many
     assert {run_of(db, run)["state"] for run in runs} == {"completed"}

@@ -102,6 +102,8 @@ class QueueWorker:
         self.settler.on_settled.append(self._settled)
         self.settler.on_due_in = self._due_in
         self.settler.on_progress = self.dispatcher.wants_more.set
+        self.settler.room = self.claimer.room
+        self.settler.on_claimed = self.claimer.lanes.claimed_elsewhere
 
     @property
     def services(self) -> tuple[Service, ...]:

@@ -24,6 +24,7 @@ from postmill.model.queue.claim_steps import (
     Begin,
     ClaimAhead,
     ClaimBehind,
+    ClaimState,
     Look,
     PassOn,
     Register,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.run.dispatcher import Dispatcher
+    from postmill.engine.settle.settlement import Room
     from postmill.model.queue.claim_steps import Step
     from postmill.model.queue.message import Claim, HeldMessages, Message
     from postmill.model.queue.queue_name import QueueShape
@@ -104,6 +106,16 @@ class Claimer(Service):
         """See :class:`Service`."""
         self._woken.set()
         self._dispatcher.wants_more.set()
+
+    def room(self) -> Room | None:
+        """What a settlement may claim for this worker past the queue's order: as much as can begin at once,
+        while nothing else is known to wait for it.
+        """
+        idle = self.rests is not None and not self.rests.for_room
+        if self._stopping or not idle or self.policy.state is not ClaimState.CAUGHT_UP:
+            return None
+        free = self._dispatcher.free
+        return self.lanes.room(free) if free > 0 else None
 
     def notify(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         """A notification on this worker's own channel. An unknown payload is ignored: it may be of a later

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.claim.lane import Bounds, Lane, Overlooked
     from postmill.engine.claim.odd_rows import Fetch
+    from postmill.engine.settle.settlement import Room
     from postmill.model.queue.message import Message
     from postmill.model.queue.queue_name import QueueShape
     from postmill.model.queue.worker_options import WorkerOptions
@@ -112,6 +113,14 @@ class QueueLanes:
     def has_priorities(self) -> bool:
         """Whether the queue is served by priority, as the last poll showed."""
         return self.bands is not None
+
+    def room(self, messages: int) -> Room | None:
+        """What a settlement may claim; None in a queue with priorities or limits: there a message does not
+        start for the only reason that it is there.
+        """
+        if not self.begun or self.bands is not None or self.gated.active:
+            return None
+        return messages, self._lease, self._max_bytes
 
     @property
     def expects_urgent(self) -> bool:
@@ -320,6 +329,16 @@ class QueueLanes:
             message.unread = self._unread
         self._on_claim(claim, messages, self.gated.to_park(lane, row, messages))
         return messages
+
+    def claimed_elsewhere(self, row: Any, sent_at: float) -> None:
+        """Take over what a settlement has claimed of the messages that it sent. They are ahead of the
+        cursor, which comes by them later: their leases are not due.
+        """
+        claim = Claim(row["claim_id"], row["now"], sent_at)
+        messages = messages_of(self._queue, row, claim)
+        for message in messages:
+            message.given = row["given"]
+        self._on_claim(claim, messages, [])
 
     async def _after_patrol(self, lane: Lane, row: Any, messages: list[Message]) -> None:
         """Log messages that the other lanes had passed, and remember up to which id no message is alive."""

@@ -113,6 +113,13 @@ class Dispatcher:
         free = (self._options.max_concurrent - self.running) * per_slot
         return self.prefetch.wanted(max(0, free), len(self._ready))
 
+    @property
+    def free(self) -> int:
+        """How many messages could begin at once."""
+        if self._closed or self._options.batch is not None or self._settler.queue_refuses:
+            return 0
+        return max(0, self._options.max_concurrent - self.running - len(self._ready))
+
     def adapt(self) -> None:
         """Let the messages that are held beyond the free slots follow the rate at which handlers finish."""
         now = time.monotonic()

@@ -15,6 +15,7 @@ from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from datetime import timedelta
     from uuid import UUID
 
     from postmill.model.events import Event
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     Entry: TypeAlias = "Settling | Callable[[Any, Message | None], Settling]"
 
 Pair = tuple["Message", "Outcome"]
+Room = tuple[int, "timedelta", int]
+"""What a settlement may claim for its worker: so many messages, for so long, of so many bytes: no further one
+is taken once they have this size.
+"""
 
 KINDS = frozenset({"complete", "reschedule", "dead_letter", "cancel", "close", "gate"})
 """The engine's own kinds. ``settlement_lacks.sql`` knows the tables and rights that each of them needs."""
@@ -57,6 +62,10 @@ class Settling:
     buries: bool = False
     """The messages go to the dead letters: each is given its last failure before, and ``on_dead`` is called
     after.
+    """
+    claims: bool = False
+    """Whether the statement can claim what it sends to its queue, within :attr:`Settlement.room`. Its answer
+    has the columns of a claim then, beside ``settled``.
     """
     keeps_row: bool = False
     """No message's row is written, so a message that was not settled needs no search for its row."""
@@ -90,6 +99,8 @@ class Settlement:
     """It was refused before and kept since: one row, sent to see whether it is taken now."""
     explained: bool = False
     """Its dead messages know their last failure."""
+    room: Room | None = None
+    """What it may claim for the worker; None: nothing."""
     waits: int = 0
     """How often it waited for a lock without getting it."""
 

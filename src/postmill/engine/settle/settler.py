@@ -7,8 +7,9 @@ the database did not take is decided by ``engine.settle.failed_settlements``.
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from postmill.engine.settle.dead_letters import with_last_failures
 from postmill.engine.settle.failed_settlements import FailedSettlements, said
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from postmill.db.hot.shared_connection import SharedConnection
-    from postmill.engine.settle.settlement import Pair, Settlings
+    from postmill.engine.settle.settlement import Pair, Room, Settlings
     from postmill.model.queue.message import HeldMessages, Message
     from postmill.model.queue.outcome import Outcome
     from postmill.service.events import Events
@@ -75,6 +76,10 @@ class Settler(Service):
         self._waiting: asyncio.Future[None] | None = None
         self.settled = 0
         """Messages settled so far."""
+        self.room: Callable[[], Room | None] = lambda: None
+        """What a statement that can may claim for the worker."""
+        self.on_claimed: Callable[[Any, float], None] = lambda _row, _sent_at: None
+        """Called with the answer of a statement that has claimed messages, and when it was sent."""
         self.on_settled: list[Callable[[Settlement, list[int]], None]] = []
         """Called after each statement with what it really settled."""
         self.on_dead: Callable[[Settlement, list[int]], None] = lambda _settlement, _settled: None
@@ -239,7 +244,9 @@ class Settler(Service):
             if message.state == State.HELD:
                 message.state = State.SETTLING
         try:
+            settlement.room = self.room() if settlement.settling.claims else None
             text, arguments = self.statements.call(settlement)
+            sent_at = time.monotonic()
             row = await self._shared.fetchrow(text, *arguments)
         except BaseException:
             for message, _ in settlement.pairs:
@@ -248,6 +255,8 @@ class Settler(Service):
             raise
         if row is None:  # a statement that only closes claims
             return [message.msg_id for message, _ in settlement.pairs]
+        if settlement.room and row["claim_id"] is not None:
+            self.on_claimed(row, sent_at)
         settled: list[int] = row["settled"]
         return settled
 

@@ -116,6 +116,9 @@ class GraphHandler:
 
     async def _inputs(self, task: Task, attempt: Attempt) -> Inputs | None:
         """What the step is given. Its time limit begins after that: an outage is no slow step."""
+        known = self._queries.known(task.run, task.step, attempt.message)
+        if known is not None:
+            return known
         limit = attempt.time_limit
         if limit is None:
             return await self._queries.of(task.run, task.step, attempt.services.reads)

@@ -7,6 +7,7 @@ Nothing is kept from one turn to the next: a run may be paused, cancelled or und
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,15 @@ from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.model.queue.message import Message
 
 AWAY_S = 0.5
 """A task whose inputs can't be asked for is taken again after so many seconds. It is no attempt."""
+
+FRESH_S = 0.1
+"""What has come with a message holds for so many seconds after it was asked for. 0.1 s: a step that begins at
+once needs no query, and one that had to wait learns what became of its run.
+"""
 
 _Key = tuple[int, str]
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -44,12 +51,44 @@ class Inputs:
     """Of a run that is being undone: what the step has given, as JSON."""
 
 
+class _Given(msgspec.Struct, frozen=True):
+    """The same as a settlement tells it of a step that it has begun."""
+
+    run_id: int
+    step: str
+    flow: str
+    run_state: str
+    step_state: str | None
+    kind: str
+    inputs: dict[str, msgspec.Raw]
+
+
+_all_given = msgspec.json.Decoder(list[_Given]).decode
+
+
 class InputQueries:
     """The queries of one worker."""
 
     def __init__(self) -> None:
+        self._given = ""
+        self._known: dict[_Key, Inputs] = {}
+        """What ``_given`` says."""
         self._wanted: dict[_Key, asyncio.Future[Inputs | None]] = {}
         self._asking: asyncio.Task[None] | None = None
+
+    def known(self, run: int, step: str, message: Message) -> Inputs | None:
+        """What has come with the message; None: nothing, or it had to wait since."""
+        if message.given is None or time.monotonic() - message.claim.renewed_at > FRESH_S:
+            return None
+        if message.given is not self._given:
+            self._given = message.given
+            self._known = {
+                (each.run_id, each.step): Inputs(
+                    each.flow, each.run_state, each.step_state, each.kind, each.inputs, None
+                )
+                for each in _all_given(message.given)
+            }
+        return self._known.get((run, step))
 
     async def of(self, run: int, step: str, reads: SharedConnection) -> Inputs | None:
         """What this step is given; None when there is no such run, or its version has no such step. Raises

@@ -72,11 +72,14 @@ DONE = StepCompleted("null")
 
 def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
     outputs = [outcome.output for _, outcome in settlement.pairs]  # type: ignore[union-attr]
-    return text_of("step_settle", statements, settlement), (
-        *leases(settlement),
-        statements.shape.name,
-        *_tasks(settlement),
-        outputs,
+    arguments = (*leases(settlement), statements.shape.name, *_tasks(settlement), outputs)
+    if settlement.room is None:
+        return text_of("step_settle", statements, settlement), arguments
+    flags = ("claiming", "claiming_and_read") if statements.shape.has_last_read_at else ("claiming",)
+    return text_of("step_settle", statements, settlement, *flags), (
+        *arguments,
+        *settlement.room,
+        statements.worker_id,
     )
 
 
@@ -127,9 +130,9 @@ def _start_child(statements: Statements, settlement: Settlement) -> tuple[str, t
     return text_of("step_start_child", statements, settlement), arguments
 
 
-def text_of(name: str, statements: Statements, settlement: Settlement) -> str:
+def text_of(name: str, statements: Statements, settlement: Settlement, *flags: str) -> str:
     """A statement about the messages of a settlement."""
-    return queue_statement(name, statements.shape, *settlement.gates)
+    return queue_statement(name, statements.shape, *settlement.gates, *flags)
 
 
 def _tasks(settlement: Settlement) -> tuple[list[int], list[str], list[int | None]]:
@@ -178,7 +181,7 @@ def of_the_engine(outcome: Failed | Cancelled, message: Message | None) -> Settl
 
 
 STEPS: Mapping[type, Entry] = {
-    StepCompleted: _own(kind="step_settle", event=Event.MESSAGE_COMPLETED, build=_complete),
+    StepCompleted: _own(kind="step_settle", event=Event.MESSAGE_COMPLETED, build=_complete, claims=True),
     StepUndone: _own(kind="undo_settle", event=Event.MESSAGE_COMPLETED, build=_undo),
     StepDropped: _own(
         kind="step_drop",

@@ -77,6 +77,8 @@ class Message(msgspec.Struct, eq=False):
     """Its outcome was sent before, and no answer came: it may have landed."""
     gated: bool = False
     """It has a place in its group, or in a queue with limits, which its end gives back."""
+    given: str | None = None
+    """What the statement that has claimed it tells the handler beside it, as JSON; None: nothing."""
     unread: str = ""
     """Why its payload can't be had from the server; empty: it can."""
 

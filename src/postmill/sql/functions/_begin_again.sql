@@ -13,6 +13,7 @@ declare
     id    constant bigint := _begin_again.run_id;
     next  record;
     ended record;
+    tasks postmill.flow_tasks;
 begin
     delete from postmill.held_tasks as held where held.run_id = id;
     -- Locks the steps' rows: items of maps are settled under these, without the run's.
@@ -55,8 +56,12 @@ begin
     end if;
     if next.steps is not null then
         ended := postmill._begin_steps(array_fill(id, array[cardinality(next.steps)]), next.steps, next.cuts);
-        perform postmill._advance(ended.ended_runs, ended.ended_steps, ended.ended_cuts)
-        where ended.ended_runs is not null;
+        tasks := ended.tasks;
+        if ended.ended_runs is not null then
+            tasks := postmill._more_tasks(
+                tasks, postmill._advance(ended.ended_runs, ended.ended_steps, ended.ended_cuts));
+        end if;
+        perform postmill._send_steps(tasks);
     end if;
     update postmill.runs as run
     set state = 'completed', ended_at = clock_timestamp()

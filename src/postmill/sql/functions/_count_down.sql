@@ -16,6 +16,7 @@ set enable_sort = on
 set jit = off
 as $$
 declare
+    next     record;
     children bigint[];
 begin
     with ended as materialized (
@@ -25,18 +26,7 @@ begin
 --+ its_step
          where run.state in ('running', 'paused')
     ),
-    completed as (
-        update postmill.runs as run
-           set leaves_left = run.leaves_left - leaf.ended,
-               state = case when run.leaves_left = leaf.ended then 'completed' else run.state end,
-               ended_at = case when run.leaves_left = leaf.ended then clock_timestamp() end,
-               changed = pg_current_xact_id()
-          from (select ended.run_id, count(*)::integer as ended from ended
-                 where dependents = '{}' group by ended.run_id) as leaf
-         where run.run_id = leaf.run_id
-        returning run.run_id, run.state, run.parent_run
-    ),
-    counted as materialized (
+    counted as (
         select each.run_id, each.step, coalesce(known.deps_left, cardinality(step.needs)) - each.ended as deps_left,
                each.cut or coalesce(known.cut, false) as cut
           from (select ended.run_id, ended.version_id, dependent as step, count(*)::integer as ended,
@@ -50,21 +40,42 @@ begin
                select k.state, k.deps_left, k.cut from postmill.steps as k
                 where k.run_id = each.run_id and k.step = each.step offset 0) as known on true
          where known.state is null or known.state = 'waiting'
-    ),
-    waiting as (
-        insert into postmill.steps as step (run_id, step, state, deps_left, cut)
-        select counted.run_id, counted.step, 'waiting', counted.deps_left, counted.cut from counted
-         where deps_left > 0
-            on conflict (run_id, step) do update
-               set deps_left = excluded.deps_left, cut = excluded.cut, changed = pg_current_xact_id()
     )
-    select (select array_agg(completed.run_id) from completed where state = 'completed' and parent_run is not null),
-           array_agg(counted.run_id), array_agg(counted.step), array_agg(counted.cut)
-      into children, ready_runs, ready_steps, ready_cuts
-      from counted
-     where deps_left <= 0;
-    if children is not null then
-        perform postmill._tell_parents(children);
+    select (select array_agg(ended.run_id) from ended where dependents = '{}') as leaves,
+           array_agg(run_id) filter (where deps_left <= 0) as ready_runs,
+           array_agg(step) filter (where deps_left <= 0) as ready_steps,
+           array_agg(cut) filter (where deps_left <= 0) as ready_cuts,
+           array_agg(run_id) filter (where deps_left > 0) as runs,
+           array_agg(step) filter (where deps_left > 0) as steps,
+           array_agg(deps_left) filter (where deps_left > 0) as deps_left,
+           array_agg(cut) filter (where deps_left > 0) as cuts
+      into next
+      from counted;
+    ready_runs := next.ready_runs;
+    ready_steps := next.ready_steps;
+    ready_cuts := next.ready_cuts;
+    if next.runs is not null then
+        insert into postmill.steps as step (run_id, step, state, deps_left, cut)
+        select t.run_id, t.step, 'waiting', t.deps_left, t.cut
+          from unnest(next.runs, next.steps, next.deps_left, next.cuts) as t (run_id, step, deps_left, cut)
+            on conflict (run_id, step) do update
+               set deps_left = excluded.deps_left, cut = excluded.cut, changed = pg_current_xact_id();
+    end if;
+    if next.leaves is not null then
+        with completed as (
+            update postmill.runs as run
+               set leaves_left = run.leaves_left - leaf.ended,
+                   state = case when run.leaves_left = leaf.ended then 'completed' else run.state end,
+                   ended_at = case when run.leaves_left = leaf.ended then clock_timestamp() end,
+                   changed = pg_current_xact_id()
+              from (select id, count(*)::integer as ended from unnest(next.leaves) as id group by id) as leaf
+             where run.run_id = any (next.leaves) and run.run_id = leaf.id
+            returning run.run_id, run.state, run.parent_run
+        )
+        select array_agg(run_id) into children from completed where state = 'completed' and parent_run is not null;
+        if children is not null then
+            perform postmill._tell_parents(children);
+        end if;
     end if;
 end
 $$;

@@ -1,11 +1,11 @@
 -- Items of maps have ended, with an output each or, where failed items are collected, with a reason. Counts them off
--- their maps, sends the next ones of a map with a window, and returns the maps whose last item this was. Only what the
--- map has sent and what has not ended yet counts: messages can be forged and doubled.
+-- their maps, and returns the maps whose last item this was, and the tasks that are next in maps with a window. Only
+-- what the map has sent and what has not ended yet counts: messages can be forged and doubled.
 -- Called by _settle_steps and _fail_steps, with the steps' rows locked. Lock order: items by (run, step, item), steps
--- (held), queues. Errors: those of _send_steps; an output that is no JSON.
+-- (held). Errors: an output that is no JSON.
 create or replace function postmill._end_items(
     run_ids bigint[], steps text[], items integer[], outputs text[], reasons text[],
-    out ended_runs bigint[], out ended_steps text[]
+    out ended_runs bigint[], out ended_steps text[], out tasks postmill.flow_tasks
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -32,28 +32,33 @@ begin
              where not i.ended
         returning i.run_id, i.step
     ),
-    counted as materialized (
-        select stored.run_id, stored.step, count(*)::integer as ended from stored
-         group by stored.run_id, stored.step
+    counted as (
+        select t.ended, s.at, s.next_item
+          from (select stored.run_id, stored.step, count(*)::integer as ended from stored
+                 group by stored.run_id, stored.step) as t
+--+ its_row
     ),
     left_over as (
         update postmill.steps as s
-           set tasks_left = s.tasks_left - counted.ended, changed = pg_current_xact_id()
+           set tasks_left = s.tasks_left - counted.ended,
+               next_item = s.next_item + least(counted.ended, s.tasks - s.next_item), changed = pg_current_xact_id()
           from counted
-         where s.run_id = any (run_ids) and s.run_id = counted.run_id and s.step = counted.step
-        returning s.run_id, s.step, s.tasks_left, s.next_item < s.tasks as has_more, counted.ended
+         where s.ctid = counted.at
+        returning s.run_id, s.step, s.tasks_left, counted.ended, counted.next_item,
+                  counted.next_item < s.tasks as has_more
     )
     select array_agg(run_id) filter (where tasks_left = 0) as ended_runs,
            array_agg(step) filter (where tasks_left = 0) as ended_steps,
            array_agg(run_id) filter (where has_more) as runs,
            array_agg(step) filter (where has_more) as steps,
+           array_agg(next_item) filter (where has_more) as firsts,
            array_agg(ended) filter (where has_more) as many
       into more
       from left_over;
     ended_runs := more.ended_runs;
     ended_steps := more.ended_steps;
     if more.runs is not null then
-        perform postmill._send_next_items(more.runs, more.steps, more.many);
+        tasks := postmill._next_items(more.runs, more.steps, more.firsts, more.many);
     end if;
 end
 $$;

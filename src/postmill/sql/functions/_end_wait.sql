@@ -1,7 +1,7 @@
 -- A signal has come for a run of a graph: the step that waits for it completes with the signal's value, and what needs
 -- it begins. Of a signal that may come many times one step gets this one; a plain signal is for all that wait.
--- Called by signal_run, with the run's row locked. Lock order: the run (held), its steps, signals, then as _advance.
--- Errors: those of _advance.
+-- Called by signal_run, with the run's row locked. Lock order: the run (held), its steps, signals, then as _advance
+-- and _send_steps. Errors: those of the two.
 create or replace function postmill._end_wait(run_id bigint, version_id integer, name text, signal_id bigint)
 returns void
 language plpgsql volatile
@@ -33,8 +33,9 @@ begin
     select array_agg(step) into ended from completed;
     if ended is not null then
         update postmill.signals as g set taken_by = ended[1] where g.signal_id = _end_wait.signal_id;
-        perform postmill._advance(array_fill(_end_wait.run_id, array[cardinality(ended)]), ended,
-                                  array_fill(false, array[cardinality(ended)]));
+        perform postmill._send_steps(postmill._advance(
+            array_fill(_end_wait.run_id, array[cardinality(ended)]), ended,
+            array_fill(false, array[cardinality(ended)])));
     end if;
 end
 $$;

@@ -19,13 +19,17 @@ as $$
 declare
     map_runs    bigint[] := '{}';
     map_steps   text[] := '{}';
+    map         record;
     ended       record;
+    tasks       postmill.flow_tasks;
 begin
     perform postmill._check_isolation();
     perform postmill._tell_watchers(run_ids);
     if postmill._lock_maps(run_ids, steps, items) then
-        select coalesce(map.ended_runs, '{}'), coalesce(map.ended_steps, '{}') into map_runs, map_steps
-          from postmill._collect_failed(run_ids, steps, items, reasons) as map;
+        select * into map from postmill._collect_failed(run_ids, steps, items, reasons);
+        map_runs := coalesce(map.ended_runs, '{}');
+        map_steps := coalesce(map.ended_steps, '{}');
+        tasks := map.tasks;
     end if;
     perform from postmill.runs as run where run.run_id = any (run_ids) order by run.run_id for no key update;
     with dead as (
@@ -68,8 +72,9 @@ begin
         perform postmill._fail_runs(ended.failed_runs, ended.culprits, ended.reasons);
     end if;
     if ended.runs is not null then
-        perform postmill._advance(ended.runs, ended.steps, ended.cuts);
+        tasks := postmill._more_tasks(tasks, postmill._advance(ended.runs, ended.steps, ended.cuts));
     end if;
+    perform postmill._send_steps(tasks);
     return coalesce(cardinality(ended.runs), 0);
 end
 $$;

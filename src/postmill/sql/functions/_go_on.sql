@@ -47,7 +47,8 @@ begin
           where run.run_id = id and task.message is not null
           order by step.step, task.place) as task;
     if due.runs is not null then
-        perform postmill._send_steps(due.runs, due.steps, due.queues, due.due_at, due.messages, due.priorities);
+        perform postmill._send_steps(row(
+            due.runs, due.steps, due.queues, due.due_at, due.messages, due.priorities)::postmill.flow_tasks);
     end if;
 end
 $$;

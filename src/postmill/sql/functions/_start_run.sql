@@ -21,6 +21,7 @@ declare
     due_at constant timestamptz := clock_timestamp() + coalesce(delay, interval '0');
     made   bigint;
     first  record;
+    tasks  postmill.flow_tasks;
 begin
     select v.* into known from postmill.flow_versions as v where v.version_id = _start_run.version_id;
     insert into postmill.runs
@@ -33,17 +34,21 @@ begin
     if made is null then
         return null;
     elsif known.kind = 'workflow' then
-        perform postmill._send_steps(array[made], array[null::text], array[known.queue_name], array[due_at],
-                                     array[jsonb_build_object('run', made, 'wake', 0)], array[priority]);
+        perform postmill._send_steps(row(
+            array[made], array[null::text], array[known.queue_name], array[due_at],
+            array[jsonb_build_object('run', made, 'wake', 0)], array[priority])::postmill.flow_tasks);
         return made;
     end if;
     select * into first
       from (select array_agg(made) as runs, array_agg(s.step order by s.place) as steps, array_agg(false) as cuts
               from postmill.flow_steps as s where s.version_id = known.version_id and s.needs = '{}') as roots
      cross join lateral postmill._begin_steps(roots.runs, roots.steps, roots.cuts, due_at);
+    tasks := first.tasks;
     if first.ended_runs is not null then
-        perform postmill._advance(first.ended_runs, first.ended_steps, first.ended_cuts);
+        tasks := postmill._more_tasks(
+            tasks, postmill._advance(first.ended_runs, first.ended_steps, first.ended_cuts));
     end if;
+    perform postmill._send_steps(tasks);
     return made;
 end
 $$;

@@ -39,6 +39,17 @@ create table postmill.flow_steps (
     primary key (version_id, step)
 );
 
+-- Tasks that are to be sent, an entry each in arrays of one length; all null: none. A function that starts steps
+-- returns them, and whatever began the work sends them together, once.
+create type postmill.flow_tasks as (
+    run_ids    bigint[],
+    steps      text[],
+    queues     text[],
+    due_at     timestamptz[],
+    messages   jsonb[],
+    priorities integer[]
+);
+
 -- One row a run. `wake` numbers the times that a workflow was woken: a message with another number is stale.
 create table postmill.runs (
     run_id      bigint generated always as identity primary key,

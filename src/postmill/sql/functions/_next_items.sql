@@ -1,0 +1,32 @@
+-- The tasks of the next items of maps with a window: so many from the first one on that was not sent.
+-- Called by _end_items, with the steps' rows locked. Lock order: steps (held). Errors: none.
+create or replace function postmill._next_items(run_ids bigint[], steps text[], firsts integer[], many integer[])
+returns postmill.flow_tasks
+language plpgsql stable
+set search_path = pg_catalog, pg_temp
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off
+set enable_hashjoin = off
+set enable_mergejoin = off
+set enable_sort = on
+set jit = off
+as $$
+declare
+    tasks postmill.flow_tasks;
+begin
+    select array_agg(i.run_id), array_agg(i.step),
+           array_agg(coalesce(step.chosen ->> 'queue', version.queue_name)), array_agg(clock_timestamp()),
+           array_agg(jsonb_build_object('run', i.run_id, 'step', i.step, 'item', i.item, 'value', i.value)),
+           array_agg(coalesce((step.chosen ->> 'priority')::integer, run.priority))
+      into tasks
+      from unnest(run_ids, steps, firsts, many) as t (run_id, step, first, many)
+--+ its_run
+--+ its_version
+--+ its_step
+     cross join lateral (
+           select * from postmill.items as waiting
+            where waiting.run_id = t.run_id and waiting.step = t.step
+              and waiting.item >= t.first and waiting.item < t.first + t.many offset 0) as i;
+    return tasks;
+end
+$$;
