@@ -39,7 +39,12 @@ class Serving:
         self.process = subprocess.Popen(
             command,
             cwd=project,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **(environment or {})},
+            env={
+                **os.environ,
+                "PYTHONUNBUFFERED": "1",
+                "POSTMILL_DASHBOARD": "off",  # its usual port is that of all tests that run at once
+                **(environment or {}),
+            },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

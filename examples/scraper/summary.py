@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from examples.scraper.account import Account, Letter
 
 NEXT = (
+    ("postmill dashboard", "pages to look at all of it, and to put back what died; it prints where"),
     ("postmill dead list pages", "every page that was given up; `postmill dead show` tells one's story"),
     (
         "postmill db psql",

@@ -55,6 +55,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for variables in ENVIRONMENT.values():
         for variable in variables:
             monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("POSTMILL_DASHBOARD", "off")  # its usual port is that of all tests that run at once
     monkeypatch.chdir(tmp_path)
 
 

@@ -69,6 +69,91 @@ def test_a_run_from_its_start_to_its_end(cli: Cli, db: Database) -> None:
     ]
 
 
+def test_the_result_of_a_run(cli: Cli, db: Database) -> None:
+    """Its JSON is the database's: a large number is not rounded."""
+    register(db, step("a"), step("b", "a"))
+    run = str(start(db))
+    late = cli("run", "result", run, "--wait", "0.3s")
+    assert (late.code, late.out, late.error_code) == (7, "", "result-timed-out")
+    assert "within 0.3 s" in late.err
+    assert "within" not in cli("run", "result", run).err
+    finish(db)
+    assert cli("run", "result", run).out == '{"b": "b"}\n'
+    assert cli("run", "result", run, "--wait", "1h", "--json").json == {"run_id": 1, "result": {"b": "b"}}
+    db.execute(b"update postmill.steps set output = '12345678901234567890.50' where step = 'b'")
+    assert cli("run", "result", run).out == '{"b": 12345678901234567890.50}\n'
+    start(db)
+    fail(db, take_one(db))
+    assert (cli("run", "result", "2").code, cli("run", "result", "2").error_code) == (9, "run-failed")
+    start(db)
+    cli("run", "cancel", "3")
+    assert (cli("run", "result", "3").code, cli("run", "result", "9").code) == (10, 3)
+
+
+def test_a_run_is_waited_for_until_its_end(cli: Cli, db: Database, spawn: Any, database_url: str) -> None:
+    register(db, step("a"))
+    start(db)
+    environment = {"POSTMILL_DB_URL": database_url}
+    watching = spawn("run", "watch", "1", env=environment)
+    waiting = spawn("run", "result", "1", "--wait", "1h", env=environment)
+    assert watching.stderr.readline() == "Run 1: no worker for queue shop\n"
+    finish(db)
+    assert waiting.communicate(timeout=30) == ('{"a": "a"}\n', "")
+    out, err = watching.communicate(timeout=30)
+    assert (out.splitlines()[-1], err) == ("run 1 completed", "")  # it was said once
+
+
+def test_what_has_failed_of_a_run_is_shown(cli: Cli, db: Database) -> None:
+    register(db, step("l"), map_over("m", "l", on_dead="collect"), step("b", "m"))
+    run = str(start(db))
+    settle(db, take_one(db), list(range(30)))
+    for task in take(db):
+        if task["item"] < 25:
+            fail(db, task, f"page {task['item']} is gone")
+    shown = cli("run", "show", run, "--json").json
+    (m,) = [each for each in shown["steps"] if each["step"] == "m"]
+    assert (m["tasks"], m["tasks_done"], m["tasks_failed"]) == (30, 25, 25)
+    assert len(shown["failures"]) == 20
+    assert (shown["failures"][3]["item"], shown["failures"][3]["reason"]) == (3, "page 3 is gone")
+    assert "failures\n" in cli("run", "show", run).out
+    assert "page 3 is gone" in cli("run", "show", run).out
+
+
+def test_an_attempt_that_will_be_repeated_is_shown(cli: Cli, db: Database) -> None:
+    """Not that of another run on the same queue, nor a lease that was lost."""
+    register(db, step("a"))
+    start(db)
+    start(db)
+    db.execute(
+        b"insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message)"
+        b" select 'shop', msg_id, 1, kind, 'OSError', 'run ' || (message ->> 'run')"
+        b" from pgmq.q_shop cross join unnest(array['error', 'lost_lease']) as kind"
+    )
+    (failed,) = cli("run", "show", "1", "--json").json["failures"]
+    assert (failed["step"], failed["attempt"], failed["reason"]) == ("a", 1, "OSError: run 1")
+    finish(db)
+    assert cli("run", "show", "1", "--json").json["failures"] == []
+
+
+def test_a_graph_that_only_waits_is_waiting(cli: Cli, db: Database) -> None:
+    steps = step("w", kind="wait", signal="paid"), step("a"), step("s", "a", kind="sleep")
+    register(db, *steps, s={"delay_s": 600})
+    start(db)
+    listed = "run", "list", "--json"
+    assert cli(*listed).json[0]["state"] == "running"
+    settle(db, take_one(db))
+    assert [each["state"] for each in cli(*listed).json] == ["waiting"]
+    assert cli("run", "show", "1", "--json").json["state"] == "waiting"
+    assert len(cli("run", "list", "--state", "waiting", "--json").json) == 1
+    assert cli("run", "list", "--state", "running", "--json").json == []
+    assert len(cli("run", "cancel", "--state", "running", "--dry-run", "--json").json) == 0
+    db.execute(b"update postmill.steps set started_at = started_at - interval '1 hour' where step = 's'")
+    assert cli(*listed).json[0]["state"] == "running"
+    db.execute(b"update postmill.steps set started_at = clock_timestamp() where step = 's'")
+    assert cli("run", "cancel", "--state", "waiting", "--yes", "--json").json[0]["done"] is True
+    assert cli(*listed).json[0]["state"] == "cancelled"
+
+
 def test_watching_ends_while_another_transaction_is_open(cli: Cli, db: Database) -> None:
     """It has every later change told again, and the command waited for a read without any."""
     register(db, step("a"))
@@ -120,6 +205,43 @@ def test_what_a_run_waits_for_is_answered(cli: Cli, db: Database) -> None:
     assert cli("run", "approve", run).error_code == "not-found"
 
 
+def test_a_misspelt_name_is_told_with_the_nearest(cli: Cli, db: Database) -> None:
+    register(db, step("fetch"), step("w", kind="wait", signal="approved"))
+    start(db)
+    for arguments, near in (
+        (("flow", "show", "shpo"), "shop"),
+        (("flow", "graph", "Shop"), "shop"),
+        (("run", "start", "shp"), "shop"),
+        (("run", "fork", "1", "fecth"), "fetch"),
+        (("run", "signal", "1", "aproved"), "approved"),
+        (("schedule", "add-flow", "nightly", "0 2 * * *", "shoop"), "shop"),
+    ):
+        refused = cli(*arguments)
+        assert f"Did you mean {near}?" in refused.err, (arguments, refused.err)
+    assert "no version 9" in cli("flow", "show", "shop", "--version", "9").err
+    assert cli("run", "start", "shop", "--version", "9").err.count("Its versions here: 1.") == 1
+    assert "wait" in cli("run", "approve", "1", "--step", "v").err
+
+
+def test_errors_call_things_by_their_names_in_flows(cli: Cli, db: Database) -> None:
+    register(db, step("w", kind="wait", signal="approved"))
+    start(db)
+    for arguments, said in (
+        (("run", "start", "shop", "{"), "The input is not JSON."),
+        (("run", "fork", "1", "w", "--input", '"\\u0000"'), "The input contains a NUL character."),
+        (("run", "fork", "1", "w", "--outputs", "x"), "The value of --outputs is not JSON."),
+        (("run", "signal", "1", "approved", "nan"), "The value is not JSON."),
+        (("schedule", "add-flow", "n", "0 2 * * *", "shop", "["), "The input is not JSON."),
+        (("run", "resume", "99"), "postmill run list"),
+    ):
+        refused = cli(*arguments)
+        assert said in refused.err, (arguments, refused.err)
+        assert "payload" not in refused.err.lower().replace("code: invalid-payload", "")
+        assert "select " not in refused.err
+    cli("run", "cancel", "1")
+    assert "What has ended goes on with: postmill run retry 1" in cli("run", "resume", "1").err
+
+
 def test_flows_are_listed_compared_and_drawn(cli: Cli, db: Database) -> None:
     register(db, step("a"), step("old", "a"))
     met = {"of": "a", "path": ["lang"], "equals": "en"}
@@ -135,6 +257,11 @@ def test_flows_are_listed_compared_and_drawn(cli: Cli, db: Database) -> None:
     ]
     assert cli("flow", "graph", "shop").out == 'a\nb [map]  <- a  if a.lang == "en"\n'
     assert "s0 -->" in cli("flow", "graph", "shop", "--format", "mermaid").out
+    register(db, flow="durable", kind="workflow")
+    for form in ("text", "mermaid"):
+        drawn = cli("flow", "graph", "durable", "--format", form)
+        assert (drawn.code, drawn.out) == (0, "")
+        assert "has no graph" in drawn.err
     assert cli("flow", "diff", "shop", "1", "9").error_code == "not-found"
     assert cli("flow", "show", "nope").error_code == "not-found"
 
@@ -149,7 +276,7 @@ def test_a_program_is_compared_and_its_flow_run(cli: Cli, db: Database, tmp_path
     assert "same shape" in cli("flow", "diff", target).err
     watched = cli("flow", "run", target, given, "--watch")
     assert watched.code == 0, watched.err
-    assert watched.out.splitlines()[-1] == "run 2 completed"
+    assert watched.out.splitlines()[-2:] == ["run 2 completed", '{"total": 12}']
     shown = cli("run", "show", "2", "--json").json
     assert [each["output"] for each in shown["steps"]] == [[1, 2, 3], [2, 4, 6], 12]
 
@@ -171,10 +298,11 @@ def test_the_flow_of_the_readme_runs_as_it_stands_there(cli: Cli, db: Database, 
     (tmp_path / "words.py").write_text(program)
     watched = cli("flow", "run", "words.py:words", '["words.py", "nothing.txt"]', "--watch")
     assert watched.code == 0, watched.err
-    assert watched.out.splitlines()[-1] == "run 1 completed"
-    count, report = cli("run", "show", "1", "--json").json["steps"]
     words = len(program.split())
-    assert (count["output"], report["output"]) == ([words], f"{words} words; 1 files can't be read")
+    ended, result = watched.out.splitlines()[-2:]
+    assert ended == "run 1 completed"
+    assert json.loads(result) == {"report": f"{words} words; 1 files can't be read"}
+    assert cli("run", "show", "1", "--json").json["steps"][0]["output"] == [words]
 
 
 @pytest.mark.parametrize("trouble", ["blocked", "overdue", "failing"])

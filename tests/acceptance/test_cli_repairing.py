@@ -83,9 +83,9 @@ def test_letters_are_discarded_by_id_by_age_and_all(cli: Cli, db: Database) -> N
         "letters": 1,
     }
     counted = cli("dead", "discard", "tasks", "--older-than", "60h", "--dry-run", "--json").json
-    assert counted == {"queue": "tasks", "discarded": False, "letters": 2}
-    assert cli("dead", "discard", "tasks", "--older-than", "60h", "-y", "--json").json["letters"] == 2
-    assert cli("dead", "discard", "tasks", "--all", "-y", "--json").json["letters"] == 2
+    assert (counted["kind"], counted["matching"]) == ("discard", 2)
+    assert cli("dead", "discard", "tasks", "--older-than", "60h", "-y", "--json").json["done"] == 2
+    assert cli("dead", "discard", "tasks", "--all", "-y", "--json").json["done"] == 2
     assert cli("dead", "list", "--json").json == []
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from postmill import Ctx, Flow
 from postmill.flows import step_options
-from postmill.flows.names import NOT_OF_FLOWS
+from postmill.flows.flow_options import NOT_OF_FLOWS
 from postmill.flows.start_options import StartOptions
 from postmill.flows.startable import Startable
 from postmill.flows.workflow import Workflow
@@ -59,9 +59,9 @@ def test_every_option_of_a_step_is_told_with_the_kinds_that_take_it() -> None:
 def test_every_option_of_a_flow_a_workflow_and_a_start_is_told() -> None:
     named = {
         "option of `Flow(name, ...)`": {*inspect.signature(Flow).parameters} - {"name", "options"}
-        | {"schedule", "timezone"},
+        | {"schedule", "timezone", "retention", "max_output"},
         "option of `@workflow(...)`": {*inspect.signature(Workflow).parameters} - {"function", "options"}
-        | {"queue", "retry", "timeout", "schedule", "timezone"},
+        | {"queue", "retry", "timeout", "schedule", "timezone", "retention", "max_output"},
         "option of `options(...)`": {*inspect.signature(Startable.options).parameters} - {"self"},
     }
     for heading, options in named.items():

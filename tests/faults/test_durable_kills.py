@@ -9,11 +9,10 @@ import signal
 import sys
 from typing import Any
 
-import asyncpg
 import pytest
 
-from postmill.db.hot.shared_connection import SharedConnection
 from postmill.flows.running.workflow_handler import WorkflowHandler
+from tests.faults.cutting import Cutter, When
 from tests.faults.durable_flows import MISTAKES, QUEUE, RECORDED, START, TABLE, journey, leg
 from tests.faults.durable_process import is_about_runs
 from tests.faults.processes import ROOT
@@ -21,33 +20,6 @@ from tests.service.running import Running, running
 
 STATEMENTS = 17
 """Statements about runs from the start of a journey to its end; a test counts them."""
-
-
-class Cutter:
-    """Ends the session round the statement about runs that has this number."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.left = 0
-        self.when = ""
-        self.seen = 0
-        for name in ("fetch", "fetchrow"):
-            patch.setattr(SharedConnection, name, self._cutting(getattr(SharedConnection, name)))
-
-    def _cutting(self, original: Any) -> Any:
-        async def call(shared: SharedConnection, text: str, *args: Any) -> Any:
-            self.seen += is_about_runs(text)
-            self.left -= is_about_runs(text)
-            its_turn = self.left == 0 and is_about_runs(text)
-            if its_turn and self.when == "before":
-                await shared.close()
-                raise asyncpg.ConnectionDoesNotExistError("cut before")
-            answer = await original(shared, text, *args)
-            if its_turn:
-                await shared.close()
-                raise asyncpg.ConnectionDoesNotExistError("cut after")
-            return answer
-
-        return call
 
 
 async def ended(run: Running, run_id: int) -> None:
@@ -71,18 +43,20 @@ async def well_done(db: Any) -> None:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_the_connection_is_lost_round_every_statement(
-    database_url: str, monkeypatch: pytest.MonkeyPatch, when: str
+    database_url: str, monkeypatch: pytest.MonkeyPatch, when: When
 ) -> None:
-    cutter = Cutter(monkeypatch)
+    cutter = Cutter(monkeypatch, lambda text: "about runs" if is_about_runs(text) else None)
     async with running(database_url, WorkflowHandler(journey, leg)) as run:
         await run.db.execute(TABLE)
         await ended(run, await started(run))
-        assert cutter.seen <= STATEMENTS
+        statements = cutter.seen.total()
+        assert statements <= STATEMENTS
         cutter.when = when
-        for number in range(1, cutter.seen + 1):
-            cutter.left = number
+        for number in range(1, statements + 1):
+            turn = cutter.seen.total() + number
+            cutter.is_its_turn = lambda _, turn=turn: cutter.seen.total() == turn  # type: ignore[misc]
             await ended(run, await started(run))
-            assert cutter.left <= 0
+            assert cutter.cut.total() == number
         await run.let_go()
         await well_done(run.db)
 

@@ -148,7 +148,7 @@ async def test_a_worker_that_has_lost_its_message_records_nothing(adb: asyncpg.C
     text = queue_statement("run_checkpoint", QueueShape("waiting", 0))
 
     async def write(read_ct: int, output: str) -> Any:
-        ids, nothing = ("{1}", f"{{{read_ct}}}", f"{{{run_id}}}", "{0}"), [[None]] * 4
+        ids, nothing = ("{1}", f"{{{read_ct}}}", f"{{{run_id}}}", "{0}"), [[None]] * 5
         rows = await adb.fetch(text, *ids, ["s"], ["completed"], [output], *nothing)
         return [(row["written"], row["output"], row["newest"]) for row in rows]
 

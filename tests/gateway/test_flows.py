@@ -93,7 +93,7 @@ async def test_a_run_is_started_read_and_listed(
     run = await started(service, params={"tags": "x,y", "priority": 3, "deadline": 60})
     await settle(adb, run["run_id"])
     shown = (await service.get(f"/runs/{run['run_id']}")).json()
-    assert (shown["flow"], shown["state"], shown["input"]) == ("f", "running", {"a": 1})
+    assert (shown["flow"], shown["state"], shown["input"]) == ("f", "waiting", {"a": 1})
     assert (shown["tags"], shown["priority"]) == (["x", "y"], 3)
     assert [(step["step"], step["state"]) for step in shown["steps"]] == [
         ("first", "completed"),
@@ -106,7 +106,7 @@ async def test_a_run_is_started_read_and_listed(
     queries: tuple[dict[str, str | int], ...] = (
         {"tag": "x"},
         {"before": other["run_id"]},
-        {"flow": "f", "limit": 1, "tag": "y", "state": "running"},
+        {"flow": "f", "limit": 1, "tag": "y", "state": "waiting"},
     )
     for query in queries:
         found = (await service.get("/runs", params=query)).json()
@@ -139,14 +139,18 @@ async def test_a_run_is_steered(service: httpx.AsyncClient, adb: asyncpg.Connect
     answer = await service.post(f"/runs/{run}/signals/asked", json={"ok": True})
     assert answer.json() == {"run_id": run, "taken": True}
     assert (await service.get(f"/runs/{run}")).json()["output"] == {"ask": {"ok": True}}
-    assert (await service.post(f"/runs/{run}/signals/asked")).json()["taken"] is False
+    check_error(await service.post(f"/runs/{run}/signals/asked"), 409, "CONFLICT", relay=False)
+    check_error(await service.post(f"/runs/{run}/approvals/ask"), 409, "CONFLICT", relay=False)
+    check_error(await service.post(f"/runs/{run}/cancel"), 409, "CONFLICT", relay=False)
     check_error(await service.post(f"/runs/{run}/pause"), 409, "CONFLICT", relay=False)
     fork = await service.post(f"/runs/{run}/fork", json={"step": "first", "input": {"a": 2}})
     assert (fork.status_code, fork.json()["forked_from"]) == (201, run)
     forked = fork.json()["run_id"]
     cancelled = await service.post(f"/runs/{forked}/cancel", json={"reason": "enough"})
     assert cancelled.json() == {"run_id": forked, "cancelled": True}
-    assert (await service.post(f"/runs/{forked}/cancel")).json()["cancelled"] is False
+    again = await service.post(f"/runs/{forked}/cancel")
+    check_error(again, 409, "CONFLICT", relay=False)
+    assert "It is cancelled." in again.text
     assert "enough" in (await service.get(f"/runs/{forked}")).json()["reason"]
     assert (await service.post(f"/runs/{forked}/retry")).json() == {"run_id": forked, "state": "running"}
     await settle(adb, forked)
@@ -395,3 +399,27 @@ async def test_a_gateway_starts_without_its_database_and_serves_when_that_is_bac
             assert (await client.get("/functions/v1/hello")).text == "hello"
             server.start()
             assert (await client.get("/flows/v1/runs")).json() == []
+
+
+async def test_a_misspelt_name_is_told_with_the_nearest(service: httpx.AsyncClient) -> None:
+    run = (await started(service))["run_id"]
+    signalled = await service.post(f"/runs/{run}/signals/askd", json=1)
+    check_error(signalled, 404, "NOT_FOUND", relay=False)
+    assert "Its steps wait for: asked. Did you mean asked?" in signalled.text
+    unknown = await service.get(f"/runs/{run}/outputs/frist")
+    check_error(unknown, 404, "NOT_FOUND", relay=False)
+    assert "Did you mean first?" in unknown.text
+    await started(service)
+    missing = await service.post("/F/runs", json={})
+    assert (missing.status_code, "Did you mean f?" in missing.text) == (404, True)
+
+
+async def test_a_signal_that_was_sent_before_is_no_conflict(
+    service: httpx.AsyncClient, adb: asyncpg.Connection[Any]
+) -> None:
+    """Its sender may repeat it after a broken connection: the run goes on, and has it."""
+    run = (await started(service))["run_id"]
+    first, again = [await service.post(f"/runs/{run}/signals/asked", json=n) for n in (1, 2)]
+    assert (first.json()["taken"], again.status_code, again.json()["taken"]) == (True, 200, False)
+    await settle(adb, run)
+    assert (await service.get(f"/runs/{run}/outputs/ask")).json() == 1

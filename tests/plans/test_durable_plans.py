@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from postmill.engine.settle.settlement import array_literal
+from postmill.flows.changes import PAGE
 from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement, statement
 from tests import servers
@@ -80,7 +81,7 @@ class HotRuns:
             case "run_load":
                 return statement(name), (runs, [0] * BATCH, ["shop"])
             case "run_checkpoint":
-                lists = (["c"] * BATCH, ["completed"] * BATCH, ["1"] * BATCH, *[nothing] * 4)
+                lists = (["c"] * BATCH, ["completed"] * BATCH, ["1"] * BATCH, *[nothing] * 5)
                 return queue_statement(name, self.shape), (
                     ids, ones, array_literal(runs), array_literal([0] * BATCH), *lists,
                 )  # fmt: skip
@@ -146,3 +147,18 @@ def test_a_run_is_removed_with_what_belongs_to_it_by_keys(runs: HotRuns) -> None
     pages, whole_reads = pages_of(runs.db, f"delete from postmill.runs where run_id in {ids}", ())
     assert whole_reads == 0
     assert pages <= 100 * BATCH
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_news_of_a_run_cost_what_the_run_is(runs: HotRuns, is_new: bool) -> None:
+    """Each process that streams asks every few moments, of each run that is watched."""
+    runs.call("run_load")
+    (its,) = runs.db.execute(
+        b"select max(run_id) as run_id, pg_snapshot_xmin(pg_current_snapshot())::text as here"
+        b" from postmill.runs"
+    ).fetchall()
+    position = None if is_new else its["here"]
+    pages, whole_reads = pages_of(runs.db, statement("run_news"), (its["run_id"], position, None, 0, PAGE))
+    print("run_news", pages)
+    assert whole_reads == 0
+    assert pages <= 100

@@ -57,8 +57,18 @@ async def test_the_synchronous_client_starts_asks_signals_and_cancels(
         with pytest.raises(KeyConflict):
             client.runs.start("held", 2, key="k")
         assert client.runs.state(run_id) == RunState(run_id, "running")
-        with pytest.raises(NotFound, match="'before'"):
+        with pytest.raises(NotFound, match=r"'before'.*It is started"):
             client.runs.output(run_id, "before")
+        with pytest.raises(NotFound, match=r"it has: before, .*Did you mean before"):
+            client.runs.output(run_id, "befor")
+        with pytest.raises(NotFound, match="There is no such run"):
+            client.runs.output(run_id + 100, "before")
+        with pytest.raises(NotFound, match="Did you mean held"):
+            client.runs.start("hedl", 1)
+        with pytest.raises(NotFound, match=r"wait for: go_on.*Did you mean go_on"):
+            client.runs.signal(run_id, "go-on", True)
+        with pytest.raises(InvalidOption, match=r"It has: .*Did you mean after"):
+            client.runs.fork(run_id, "aftr")
         assert client.runs.signal(run_id, "go_on", True) is True
         client.runs.pause(run_id)
         assert client.runs.state(run_id).state == "paused"

@@ -52,6 +52,7 @@ from postmill.host.watching import Watch
 from postmill.model.calls.address_guard import AddressGuard
 from postmill.model.config.address import Address
 from postmill.model.events import Event
+from postmill.operations.executor import Executor
 from postmill.scheduler.scheduler import Scheduler
 from postmill.scheduler.sql_runs import SqlRuns
 from postmill.service import service as services
@@ -146,6 +147,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     GateSweeper: lambda world: GateSweeper(world.shared, world.maintained, world.events),
     Keeper: lambda world: Keeper((), world.shared, world.events, world.outage),
     Scheduler: lambda world: Scheduler(world.shared, world.events, world.outage),
+    Executor: lambda world: Executor(world.shared, world.events, world.outage),
     SqlRuns: lambda world: SqlRuns(world.shared, world.events, world.outage),
     Answers: lambda world: Answers(world.shared, world.events, world.outage),
     Caller: lambda world: Caller(

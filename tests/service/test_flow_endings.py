@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill.flows.context import Ctx  # noqa: TC001 - it is looked at when the workflow is made
 from postmill.flows.flow import Flow
 from postmill.flows.running import keeper
 from postmill.flows.running.keeper import keepers
 from postmill.flows.steps import each
-from postmill.model.errors import RunCancelled, RunFailed
+from postmill.flows.workflow import workflow
+from postmill.model.errors import InvalidOption, RunCancelled, RunFailed
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Retry
 from tests.service.running import GIVE_UP_S, running
@@ -363,3 +365,32 @@ async def test_a_keeper_that_may_not_look_says_so_once_and_keeps_no_worker_from_
         assert await run.result(timeout=GIVE_UP_S) == {"waits": 1}
         assert len(worker.events(Event.FLOW_FAILED)) == 1
         assert worker.engine.not_ready is None
+
+
+async def test_an_output_is_as_large_as_its_flow_allows(database_url: str, adb: asyncpg.Connection) -> None:
+    flow = Flow("texts", input=int, max_output=20, retention=60)
+
+    @flow.step
+    async def text(n: int = flow.input) -> str:
+        return "x" * n
+
+    @workflow(name="more_texts", max_output=20)
+    async def more_texts(ctx: Ctx, n: int, by_step: bool) -> str:
+        return await ctx.step(str.ljust, "", n) if by_step else "x" * n
+
+    async with running(database_url, flow.handler(), more_texts.handler()):
+        assert await (await started(flow, adb, 18)).result(timeout=GIVE_UP_S) == {"text": "x" * 18}
+        assert "is 21 bytes of JSON; at most 20" in await reason_of(await started(flow, adb, 19))
+        for by_step in (False, True):
+            run = await more_texts.options(connection=adb).start(19, by_step)
+            assert "is 21 bytes of JSON; at most 20" in await reason_of(run)
+    kept = "select extract(epoch from retention)::int from postmill.flow_versions order by flow"
+    assert [row[0] for row in await adb.fetch(kept)] == [None, 60]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"max_output": 0}, {"retention": -1}, {"max_output": 2**40}, {"retenton": 1}]
+)
+def test_limits_that_can_not_be_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidOption):
+        Flow("texts", input=int, **wrong)

@@ -29,6 +29,7 @@ LOOK = (
     "select * from postmill.run_list where run_id = $1",
     "select * from postmill.run_steps where run_id = $1",
     "select * from postmill.run_changes($1)",
+    "select * from postmill._run_attempts($1)",
     "select postmill.export_run($1)",
 )
 KEEP = ("select postmill.sweep_flows()", "select postmill.prune_runs()")

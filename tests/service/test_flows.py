@@ -407,7 +407,7 @@ async def test_a_start_tells_the_database_of_a_flow_that_no_worker_has_told_of(
     with pytest.raises(NotFound, match="unheard_of"):
         await AsyncClient(adb).runs.start("unheard_of", 1)
     run = await flow.options(connection=adb).start(1)
-    assert (await run.state()).state == "running"
+    assert (await run.state()).state == "waiting"
 
 
 async def test_the_context_of_a_step_refuses_what_would_end_it_early(

@@ -251,7 +251,7 @@ def test_a_retried_run_retries_the_run_that_it_waits_for(db: Database) -> None:
     fail(db, take_one(db))
     assert (state(db, parent), state(db, child)) == ("failed", "failed")
     db.execute(b"select postmill.retry_run($1)", [parent])
-    assert (state(db, parent), state(db, child)) == ("running", "running")
+    assert (state(db, parent), state(db, child)) == ("waiting", "running")
     assert (tasks(db), len(tasks(db, "child"))) == ([], 1)  # the child's end will be told
     finish(db, "child")
     assert tasks(db) == [{"run": parent, "step": "sub", "child": child}]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.sql.asking import Database, refused, rows, value
+from tests.sql.asking import Database, column, refused, rows, value
 from tests.sql.flow_scene import (
     fail,
     finish,
@@ -54,7 +55,7 @@ def test_a_purge_leaves_runs_whose_task_has_ended(db: Database) -> None:
     settle(db, take_one(db))
     db.execute(b"select postmill.send('shop', $1::text::jsonb)", [f'{{"run": {run}, "step": "a"}}'])
     assert value(db, "select postmill.purge_queue('shop')") == 1
-    assert state(db, run) == "running"
+    assert state(db, run) == "waiting"
 
 
 def test_a_task_can_not_be_cancelled_by_its_message(db: Database) -> None:
@@ -167,7 +168,7 @@ def test_a_step_that_waits_for_another_run_is_not_lost(db: Database) -> None:
     take(db)
     db.execute(b"select postmill.send('child', $1::text::jsonb)", [f'{{"run": {child}, "step": "a"}}'])
     sweep(db)
-    assert state(db, parent) == "running"
+    assert state(db, parent) == "waiting"
     finish(db, "child")
     assert [task["child"] for task in tasks(db)] == [child]
     take(db)  # its message is deleted elsewhere
@@ -211,7 +212,7 @@ def test_the_timer_of_a_wait_is_sent_again(db: Database) -> None:
     sweep(db)
     sweep(db)
     (again,) = rows(db, due)
-    assert [again["message"], state(db, run)] == [{"run": run, "step": "w"}, "running"]
+    assert [again["message"], state(db, run)] == [{"run": run, "step": "w"}, "waiting"]
     assert abs((again["vt"] - before[0]["vt"]).total_seconds()) < 1
     db.execute(b"select pgmq.drop_queue('shop')")
     sweep(db)
@@ -293,7 +294,24 @@ def test_a_run_that_another_waits_for_is_not_pruned(db: Database) -> None:
     assert value(db, "select postmill.prune_runs('0 s')") == 2
 
 
-@pytest.mark.parametrize("interval", ["-1 s", None])
+def test_a_flow_says_how_long_its_runs_are_kept(db: Database) -> None:
+    """What its newest program says counts, for runs that ended before too."""
+    shape = json.dumps({"steps": [step("a")]})
+    said = "select postmill.register_flow($1, 'graph', $1, $2::text::jsonb, '{}', make_interval(days => $3))"
+    for flow, days in (("shop", 7), ("mail", None), ("audit", 365)):
+        make(db, "completed", flow=flow)
+        value(db, said, flow, shape, days)
+    db.execute(b"update postmill.runs set ended_at = ended_at - interval '8 days'")
+    kept = "select flow from postmill.runs order by flow"
+    assert (value(db, "select postmill.prune_runs()"), column(db, kept)) == (1, ["audit", "mail"])
+    db.execute(b"update postmill.runs set ended_at = ended_at - interval '23 days'")
+    assert (value(db, "select postmill.prune_runs()"), column(db, kept)) == (1, ["audit"])
+    assert value(db, "select postmill.prune_runs('1 day')") == 1
+    with refused("PM003", "length of time"):
+        value(db, said, "shop", shape, -1)
+
+
+@pytest.mark.parametrize("interval", ["-1 s", "infinity"])
 def test_prune_refuses_what_is_no_length_of_time(db: Database, interval: str | None) -> None:
     with refused("PM003", "no length of time"):
         db.execute(b"select postmill.prune_runs($1::text::interval)", [interval])

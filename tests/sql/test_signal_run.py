@@ -16,8 +16,6 @@ def test_a_step_of_a_graph_that_waits_completes_with_it(db: Database) -> None:
     register(db, step("ask", kind="wait", signal="ok"), step("next", "ask"))
     run = start(db)
     assert tasks(db) == []
-    assert value(db, SIGNAL, run, "other", "1") is True
-    assert tasks(db) == []
     assert value(db, SIGNAL, run, "ok", '{"by": "me"}') is True
     assert tasks(db) == [{"run": run, "step": "next"}]
     found = row(db, "select state, output from postmill.steps where step = 'ask'")
@@ -25,7 +23,39 @@ def test_a_step_of_a_graph_that_waits_completes_with_it(db: Database) -> None:
     assert value(db, SIGNAL, run, "ok", "2") is False
     finish(db)
     assert state(db, run) == "completed"
-    assert value(db, SIGNAL, run, "late", "1") is False
+    assert value(db, SIGNAL, run, "ok", "1") is False
+
+
+@pytest.mark.parametrize(
+    ("name", "detail", "hint"),
+    [
+        ("aproved", "Its steps wait for: approved, paid.", "Did you mean approved?"),
+        ("PAID", "Its steps wait for: approved, paid.", "Did you mean paid?"),
+        ("x", "Its steps wait for: approved, paid.", "postmill run show 1"),
+    ],
+)
+def test_a_signal_that_no_step_of_the_graph_waits_for_is_refused(
+    db: Database, name: str, detail: str, hint: str
+) -> None:
+    register(db, step("ask", kind="wait", signal="approved"), step("buy", kind="wait", signal="paid"))
+    with pytest.raises(psycopg.Error) as refused:
+        value(db, SIGNAL, start(db), name, "1")
+    said = refused.value.diag
+    assert (refused.value.sqlstate, said.message_detail, said.message_hint) == ("PM010", detail, hint)
+    assert value(db, "select count(*) from postmill.signals") == 0
+
+
+def test_a_graph_without_a_wait_takes_no_signal(db: Database) -> None:
+    register(db, step("a"))
+    with pytest.raises(psycopg.Error, match="waits for no signal") as refused:
+        value(db, SIGNAL, start(db), "a", "1")
+    assert refused.value.diag.message_detail == "No step of its flow waits for a signal."
+
+
+def test_a_workflow_takes_every_signal(db: Database) -> None:
+    """What it waits for is known by its code alone."""
+    register(db, kind="workflow")
+    assert value(db, SIGNAL, start(db), "whatever", "1") is True
 
 
 def test_a_plain_signal_is_for_all_steps_that_wait_and_one_of_a_queue_for_one(db: Database) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.sql.asking import Database, column, row, value
+from tests.sql.asking import Database, column, row, rows, value
 from tests.sql.flow_scene import register, run_of, start, state, steps, take, take_one, tasks
 from tests.sql.test_run_queues import sweep
 
@@ -20,7 +20,7 @@ def begin(db: Database) -> int:
 def checkpoint(db: Database, run: int, wake: int, name: str, how: str = "completed") -> None:
     db.execute(
         b"select postmill._write_checkpoints"
-        b"($1, $2, $3, $4, '{null}', '{null}', '{null}', '{null}', '{null}', '{t}')",
+        b"($1, $2, $3, $4, '{null}', '{null}', '{null}', '{null}', '{null}', '{null}', '{t}')",
         [[run], [wake], [name], [how]],
     )
 
@@ -96,22 +96,33 @@ def test_a_fork_has_what_was_recorded_before_its_step(db: Database) -> None:
 
 
 def test_a_run_whose_message_was_deleted_elsewhere_fails_and_one_that_waits_does_not(db: Database) -> None:
-    lost, waiting, sleeping, fine = (begin(db) for _ in range(4))
+    """A sleep whose timer was deleted failed its run, and a wait with a time limit waited for ever: nothing
+    is lost with a timer, so it is sent again.
+    """
+    lost, waiting, sleeping, limited, fine = (begin(db) for _ in range(5))
     (kept,) = [task for task in take(db, FLOW) if task["run"] == fine]
     db.execute(b"select postmill.send('book', $1::text::jsonb)", [json.dumps(kept)])
     park(db, waiting, 0, signal="paid")
     park(db, sleeping, 0, timeout_s=3600)
+    park(db, limited, 0, signal="paid", timeout_s=7200)
+    for _ in range(2):
+        sweep(db)
+        assert [state(db, run) for run in (lost, waiting, sleeping, limited, fine)] == [
+            "failed", "waiting", "waiting", "waiting", "running",
+        ]  # fmt: skip
+        assert run_of(db, lost)["reason"] == "message deleted elsewhere"
+        timers = rows(
+            db,
+            "select (q.message ->> 'run')::bigint as run, q.vt = run.due_at as same,"
+            "       (q.message ->> 'wake')::integer = run.wake as newest"
+            "  from pgmq.q_book as q join postmill.runs as run on run.run_id = (q.message ->> 'run')::bigint"
+            " where q.vt > now() + interval '50 minutes' order by 1",
+        )
+        assert timers == [{"run": run, "same": True, "newest": True} for run in (sleeping, limited)]
+        db.execute(b"delete from pgmq.q_book where vt > clock_timestamp()")
     sweep(db)
-    assert [state(db, run) for run in (lost, waiting, sleeping, fine)] == [
-        "failed",
-        "waiting",
-        "waiting",
-        "running",
-    ]
-    assert run_of(db, lost)["reason"] == "message deleted elsewhere"
-    db.execute(b"delete from pgmq.q_book where message @> $1::text::jsonb", [json.dumps({"run": sleeping})])
-    sweep(db)
-    assert state(db, sleeping) == "failed"
+    db.execute(b"select postmill.signal_run($1, 'paid', '1')", [limited])
+    assert (state(db, limited), run_of(db, limited)["due_at"]) == ("running", None)
 
 
 def test_a_parent_that_waits_is_not_lost_and_its_retry_takes_the_child_along(db: Database) -> None:

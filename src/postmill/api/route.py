@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Protocol, TypeAlias, TypeVar
 
 from msgspec import Meta, Struct
 
@@ -93,19 +93,34 @@ def resource(
     return declare
 
 
-class Routes:
-    """Finds the resources of a path by its segments, each decoded by itself: a name may have a ``/`` in it,
+class Routed(Protocol):
+    """What answers one method of one path."""
+
+    @property
+    def method(self) -> str:
+        """As ``GET``."""
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The parts of its path, names in braces."""
+
+
+R = TypeVar("R", bound=Routed)
+
+
+class Routes(Generic[R]):
+    """Finds what answers a path by its segments, each decoded by itself: a name may have a ``/`` in it,
     which is ``%2F`` in the path.
     """
 
-    def __init__(self, resources: Iterable[Resource]) -> None:
-        self._offered: dict[tuple[str, ...], dict[str, Resource]] = {}
+    def __init__(self, resources: Iterable[R]) -> None:
+        self._offered: dict[tuple[str, ...], dict[str, R]] = {}
         for each in resources:
             self._offered.setdefault(each.segments, {})[each.method] = each
         # Words go before names in braces.
         self._paths = sorted(self._offered, key=lambda path: [_is_name(part) for part in path])
 
-    def find(self, segments: Sequence[str]) -> tuple[Mapping[str, Resource], dict[str, str]] | None:
+    def find(self, segments: Sequence[str]) -> tuple[Mapping[str, R], dict[str, str]] | None:
         """What is offered at the path, by method, and the names that its template has."""
         for path in self._paths:
             names = _match(path, segments)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from postmill.cli.terminal.text import encoded, one_line
+from postmill.cli.terminal.text import json_text, one_line
 from postmill.model.errors import InvalidHandler, Refused
+from postmill.model.flow.condition import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def of_program(target: str) -> Program:
         raise InvalidHandler(
             f"{target} is no flow.", why="It is a worker.", hint=f"postmill worker run {target} runs it."
         )
-    name, _kind, _queue, shape, _chosen = said.arguments
+    name, _kind, _queue, shape, *_ = said.arguments
     return Program(str(name), msgspec.json.decode(str(shape)), said)
 
 
@@ -70,18 +71,8 @@ def steps(shape: Shape) -> list[dict[str, Any]]:
 
 
 def condition(when: Any) -> str:
-    """A condition in words: ``fetch.lang == "en" and not cheap.ok == true``."""
-    match when:
-        case None:
-            return ""
-        case {"all": parts}:
-            return " and ".join(map(condition, parts))
-        case {"not": part}:
-            return f"not ({condition(part)})"
-        case _:
-            place = ".".join([when["of"], *when.get("path", [])])
-            word, value = ("==", when["equals"]) if "equals" in when else ("has", when.get("has"))
-            return f"{place} {word} {encoded(value)}"
+    """A condition in words, with nothing in it that a terminal obeys; empty where there is none."""
+    return "" if when is None else json_text(in_words(when))
 
 
 def version_before(newest: dict[str, Any]) -> int:

@@ -26,6 +26,7 @@ COMMANDS = {
         "Database, schema, functions and workers in one, reloading on change.",
     ),
     "serve": ("serve:serve", "Serve a folder of functions over HTTP."),
+    "dashboard": ("dashboard:dashboard", "Serve the dashboard and the API."),
     "functions": (
         "functions:functions",
         "Make, serve, list, start, stop and delete functions.",
@@ -42,6 +43,8 @@ COMMANDS = {
     "flow": ("flows:flow", "List, show, compare and draw flows."),
     "run": ("runs:run", "Start, watch and steer runs of flows."),
     "message": ("message:message", "List, show, retry and cancel messages."),
+    "error": ("errors:error", "List errors, decide about them, and try again what failed."),
+    "operation": ("operation:operation", "List, show and abort what is done to many messages."),
     "dead": ("dead:dead", "List, show, replay and discard dead letters."),
     "audit": ("audit:audit", "List what was done through the dashboard and the API."),
     "import": ("imports:imports", "Bring over jobs and messages of another system."),

@@ -108,7 +108,7 @@ def send_signal(session: Session, run_id: int, name: str, value: str, *, many: b
     from postmill.cli.terminal.json_lines import checked
     from postmill.db.tools import runs
 
-    text = checked(value.encode(), "").decode()
+    text = checked(value.encode(), "", "value").decode()
     with session.database() as connection:
         runs.signal(connection, run_id, name, text, many=many)
     session.output.did({"run_id": run_id, "signal": name}, f"Sent {name} to run {run_id}.")

@@ -7,16 +7,15 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from postmill.cli.watching import watch
+from postmill.cli.watching import print_result, watch
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
 
 
 def work_and_watch(session: Session, target: str, run_id: int) -> None:
-    """Work on the flow ``target`` until its run ``run_id`` has ended or Ctrl-C, and show the run meanwhile.
-
-    Raises what :func:`watch` raises.
+    """Work on the flow ``target`` until its run ``run_id`` has ended or Ctrl-C, show the run meanwhile, and
+    print its result at the end. Raises what :func:`watch` raises.
     """
     from postmill import app
     from postmill.cli.terminal import log_lines
@@ -43,7 +42,8 @@ class _Watcher(threading.Thread):
 
         try:
             with self._session.database() as connection:
-                watch(self._session, connection, self._run_id)
+                watch(self._session, connection, self._run_id, says_why=False)  # the worker is just starting
+                print_result(self._session, connection, self._run_id)
         except BaseException as error:  # it is raised where the command ends
             self._error = error
         finally:

@@ -21,16 +21,43 @@ LOOK_EVERY_S = 0.2
 ENDS = frozenset({"completed", "failed", "cancelled"})
 
 
-def watch(session: Session, connection: Connection, run_id: int) -> None:
-    """Show the run until it has ended. Raises ``RunFailed``, ``RunCancelled`` and ``NotFound``."""
+def watch(session: Session, connection: Connection, run_id: int, *, says_why: bool = True) -> None:
+    """Show the run until it has ended. ``says_why``: a remark says what holds it up, each thing once; a
+    terminal always shows that. Raises ``RunFailed``, ``RunCancelled`` and ``NotFound``.
+    """
     from postmill.db.tools import runs
 
     found = runs.one(connection, run_id)
     if session.output.is_text and sys.stdout.isatty():
         ended = _on_terminal(connection, found)
     else:
-        ended = _line_by_line(session, connection, found)
+        ended = _line_by_line(session, connection, found, says_why=says_why)
     check_end(ended)
+
+
+def print_result(session: Session, connection: Connection, run_id: int, wait_s: float | None = None) -> None:
+    """Print what the run gives: its JSON as the database has it. ``wait_s``: how long its end is waited for.
+    Raises ``RunFailed``, ``RunCancelled``, ``ResultTimedOut`` and ``NotFound``.
+    """
+    from postmill.client import Client
+    from postmill.db.tools import runs
+    from postmill.model.errors import ResultTimedOut
+
+    client, until = Client(connection).runs, time.monotonic() + (wait_s or 0)
+    while not (found := client.state(run_id)).has_ended and time.monotonic() < until:
+        streams.check_reader()
+        time.sleep(min(LOOK_EVERY_S, max(0.0, until - time.monotonic())))
+    if not found.has_ended:
+        raise ResultTimedOut(
+            f"Run {run_id} has not ended{f' within {wait_s:g} s' if wait_s else ''}.",
+            why=f"It is {found.state}.",
+            hint=f"Wait for it: postmill run result {run_id} --wait 1h; or look: postmill run show {run_id}",
+            state=found.state,
+        )
+    if found.state != "completed":
+        check_end(runs.one(connection, run_id))
+    result = found.output_json or "null"
+    click.echo(result if session.output.is_text else f'{{"run_id": {run_id}, "result": {result}}}')
 
 
 def check_end(run: dict[str, Any]) -> None:
@@ -74,10 +101,12 @@ def _on_terminal(connection: Connection, run: dict[str, Any]) -> dict[str, Any]:
             run = runs.one(connection, run["run_id"])
 
 
-def _line_by_line(session: Session, connection: Connection, run: dict[str, Any]) -> dict[str, Any]:
+def _line_by_line(
+    session: Session, connection: Connection, run: dict[str, Any], *, says_why: bool
+) -> dict[str, Any]:
     from postmill.db.tools import runs
 
-    position, told = None, set[str]()
+    position, told, whys = None, set[str](), {None}
     while True:
         position, found = runs.changes(connection, run["run_id"], position)
         texts = {terminal_text.encoded(change): change for change in found}
@@ -89,6 +118,9 @@ def _line_by_line(session: Session, connection: Connection, run: dict[str, Any])
         run = runs.one(connection, run["run_id"])
         if run["state"] in ENDS and not fresh:
             return run
+        if says_why and run["blocked"] not in whys:
+            whys.add(run["blocked"])
+            session.output.note(f"Run {run['run_id']}: {run['blocked']}")
         streams.check_reader()
         time.sleep(0 if run["state"] in ENDS else LOOK_EVERY_S)
 

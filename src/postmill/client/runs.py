@@ -75,7 +75,7 @@ def starting(flow: str, input: object, **options: Unpack[StartOptions]) -> State
     known_names(options, OPTIONS)
     arguments = (
         flow,
-        to_json(input).decode(),
+        to_json(input, "input").decode(),
         checked_key("key", options.get("key")),
         time_s("delay", options.get("delay"), least="0"),
         _tags(options.get("tags", ())),
@@ -106,15 +106,18 @@ def asking_output(run_id: int, step: str) -> Statement:
     return _about("client_step_output", run_id, step)
 
 
-def output(found: Sequence[str | None], run_id: int, step: str) -> str:
-    """The JSON in the answer of :func:`asking_output`. Raises :class:`NotFound`."""
-    if not found or found[0] is None:
-        raise NotFound(
-            f"Step {step!r} of run {run_id} has no output.",
-            why="There is no such run or step, or the step is not completed.",
-            hint=f"postmill run show {run_id} says how it is doing.",
-        )
-    return found[0]
+def asking_why(run_id: int, step: str) -> Statement:
+    """The statement that asks why a step has no output."""
+    return _about("client_why_no_output", run_id, step)
+
+
+def no_output(found: Sequence[str], run_id: int, step: str) -> NotFound:
+    """The error with the answer of :func:`asking_why`."""
+    return NotFound(
+        f"Step {step!r} of run {run_id} has no output.",
+        why=found[0],
+        hint=f"postmill run show {run_id} says how it is doing.",
+    )
 
 
 def cancelling(run_id: int, reason: str | None) -> Statement:
@@ -134,7 +137,7 @@ def resuming(run_id: int) -> Statement:
 
 def signalling(run_id: int, name: str, value: object, *, many: bool) -> Statement:
     """The statement that sends a run a signal. Raises ``InvalidPayload``."""
-    return _about("client_signal_run", run_id, name, to_json(value).decode(), many)
+    return _about("client_signal_run", run_id, name, to_json(value, "signal's value").decode(), many)
 
 
 def retrying(run_id: int) -> Statement:
@@ -149,10 +152,9 @@ def forking(
     outputs: Mapping[str, object] | None,
 ) -> Statement:
     """The statement that starts a run from a step of another one. Raises ``InvalidPayload``."""
-    edited = None if input is None else to_json(input).decode()
-    return _about(
-        "client_fork_run", run_id, step, edited, None if outputs is None else to_json(outputs).decode()
-    )
+    edited = None if input is None else to_json(input, "input").decode()
+    given = None if outputs is None else to_json(outputs, "outputs").decode()
+    return _about("client_fork_run", run_id, step, edited, given)
 
 
 def _about(name: str, *arguments: object) -> Statement:
@@ -203,7 +205,10 @@ class AsyncRuns:
 
     async def output(self, run_id: int, step: str) -> str:
         """What a step has returned, as JSON. Raises ``NotFound`` also while it is not completed."""
-        return output(await self._executor.run(_one(asking_output(run_id, step))), run_id, step)
+        found: str | None = (await self._executor.run(_one(asking_output(run_id, step))))[0]
+        if found is None:
+            raise no_output(await self._executor.run(_one(asking_why(run_id, step))), run_id, step)
+        return found
 
     async def cancel(self, run_id: int, reason: str | None = None) -> bool:
         """Cancel a run; returns whether it had not ended. Steps that run are told."""
@@ -255,7 +260,10 @@ class Runs:
 
     def output(self, run_id: int, step: str) -> str:
         """As :meth:`AsyncRuns.output`."""
-        return output(self._executor.run(_one(asking_output(run_id, step))), run_id, step)
+        found: str | None = self._executor.run(_one(asking_output(run_id, step)))[0]
+        if found is None:
+            raise no_output(self._executor.run(_one(asking_why(run_id, step))), run_id, step)
+        return found
 
     def cancel(self, run_id: int, reason: str | None = None) -> bool:
         """As :meth:`AsyncRuns.cancel`."""

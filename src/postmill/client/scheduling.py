@@ -159,7 +159,7 @@ def starting(name: str, flow: str, given: object, when: str, **options: Unpack[F
     arguments = (
         *_named_when(name, when, options),
         _text("flow", flow),
-        to_json(given).decode(),
+        to_json(given, "input").decode(),
         *_ticks(options),
         _jitter_s(options.get("jitter", 0)),
     )

@@ -10,7 +10,8 @@ import msgspec
 
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
-from postmill.flows.names import check_runs_alone, defining_module, flow_name, flow_options, some_name
+from postmill.flows.flow_options import flow_options
+from postmill.flows.names import check_runs_alone, defining_module, fit, flow_name, some_name
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
 from postmill.flows.step_options import (
@@ -70,8 +71,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         **options: Any,
     ) -> None:
         """``retry`` and ``timeout`` hold for steps that say nothing. ``queue``: where its tasks go, its own
-        name unless you give one. Other options are those of its worker
-        (``docs/reference/worker-options.md``).
+        name unless you give one. Further options are in ``docs/reference/flows.md``.
 
         Raises :class:`InvalidFlow`, or :class:`InvalidOption` for a bad value.
         """
@@ -267,8 +267,9 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
 
     def encode(self, value: In, /) -> msgspec.Raw:
         """See :class:`Startable`."""
-        text = to_json(value)
-        known = self.decode_input(text.decode())
+        text = to_json(value, "input")
+        refusal = f"The input does not fit the flow {self.name!r}."
+        known = fit(refusal, self.decode_input, text.decode())
         return msgspec.Raw(text if type(known) is type(value) else to_json(known))  # with its defaults
 
     def takes_one(self) -> tuple[str, Any]:

@@ -1,29 +1,18 @@
-"""What flows and workflows share of a definition: their name, and the options of their worker."""
+"""What flows and workflows share of a definition: their name, their module, and whether an input fits."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from postmill.model.error_text import storable
 from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.queue_name import RULE
-from postmill.model.queue.worker_options import options_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-    from postmill.model.queue.worker_options import WorkerOptions
-
-NOT_OF_FLOWS = {
-    "batch": "A step is run one message at a time.",
-    "keep_results": "What a step gives is kept with its run.",
-    "on_success": "Messages of flows are deleted: their runs tell what was done.",
-    "on_invalid": "What a step can't be called with fails it.",
-    "on_dead": "A step without further attempts is told by its run. A step has an on_dead of its own.",
-}
-"""Why a worker's option can't be given."""
+T = TypeVar("T")
 
 _BETWEEN = frozenset({"postmill", "typing"})
 """Packages whose frames lie between a definition and this module: ``Flow[Site](...)`` is called by typing."""
@@ -60,14 +49,14 @@ def defining_module() -> str:
     return "" if frame is None else str(frame.f_globals.get("__name__", ""))
 
 
-def flow_options(name: str, given: Mapping[str, Any]) -> WorkerOptions:
-    """The options of a flow's worker; a schedule is not the worker's, but the flow's. Raises
-    :class:`InvalidOption`, and :class:`InvalidFlow` for those that mean nothing for a flow.
+def fit(what: str, decode: Callable[[str], T], text: str) -> T:
+    """The value of a JSON text. Raises :class:`InvalidPayload` for one that does not fit: ``what`` says so,
+    as the decoder knows only the value.
     """
-    said = {option: value for option, value in given.items() if value is not None}
-    for option in said.keys() & NOT_OF_FLOWS.keys():
-        raise InvalidFlow(f"The flow {name!r} has no option {option!r}.", why=NOT_OF_FLOWS[option])
-    return replace(options_from({"queue": name, **said}), schedule=None, timezone="UTC")
+    try:
+        return decode(text)
+    except InvalidPayload as error:
+        raise InvalidPayload(what, why=f"{str(error).rstrip('.')}.") from error
 
 
 def check_runs_alone(name: str, decode: Callable[[str], object]) -> None:

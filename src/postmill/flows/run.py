@@ -98,13 +98,20 @@ class Run(Generic[R]):
             await client.runs.resume(self.run_id)
 
     async def signal(self, signal: Signal[T], value: T) -> bool:
-        """Send it a signal. Returns whether it keeps the value: of a plain signal only the first counts."""
+        """Send it a signal. Returns whether it keeps the value: of a plain signal only the first counts.
+        Raises ``InvalidPayload`` for a value that does not fit the signal's type.
+        """
+        signal.check(value)
         async with self._client() as client:
             return await client.runs.signal(self.run_id, signal.name, value, many=signal.many)
 
     async def approve(self, step: Step[Any], answer: object) -> bool:
-        """Answer a wait for an approval, or any other wait, by its step. Returns as :meth:`signal`."""
+        """Answer a wait for an approval, or any other wait, by its step. Returns and raises as
+        :meth:`signal`.
+        """
         signal = step.signal
+        if signal is not None:
+            signal.check(answer)
         name, many = (step.name, False) if signal is None else (signal.name, signal.many)
         async with self._client() as client:
             return await client.runs.signal(self.run_id, name, answer, many=many)

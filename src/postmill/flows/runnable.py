@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.flows.flow_options import FlowOptions
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -19,7 +19,7 @@ class Runnable(Generic[T_co]):
     kind: Literal["graph", "workflow"]
     module: str
     """Where it was defined. One that a module has imported, to start it, is not its own."""
-    worker_options: WorkerOptions
+    worker_options: FlowOptions
     """How its worker runs."""
     schedule: str | None
     """When runs of it start by themselves, with the empty object as input; None: never."""

@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar
 
 from postmill.flows.names import some_name
 from postmill.handlers.invokers import decoder
+from postmill.model.errors import InvalidPayload
+from postmill.model.queue.payload import to_json
 
 T = TypeVar("T")
 
@@ -26,6 +28,17 @@ class Signal(Generic[T]):
         self.many = many
         self.decode = decoder(type)
         """The value of a JSON text. Raises ``InvalidPayload`` for one that does not fit."""
+
+    def check(self, value: object) -> None:
+        """Refuses a value that no wait could take. Raises ``InvalidPayload``."""
+        try:
+            self.decode(to_json(value).decode())
+        except InvalidPayload as error:
+            raise InvalidPayload(
+                f"The value does not fit the signal {self.name!r}.",
+                why=f"{error}.",
+                hint=f"Its type is {self.type!r}.",
+            ) from error
 
     def __repr__(self) -> str:
         return f"Signal({self.name!r})"

@@ -22,7 +22,8 @@ import msgspec
 
 from postmill.flows.annotations import annotations_of, returned_by
 from postmill.flows.context import Ctx
-from postmill.flows.names import check_runs_alone, flow_name, flow_options
+from postmill.flows.flow_options import flow_options
+from postmill.flows.names import check_runs_alone, fit, flow_name
 from postmill.flows.startable import Startable
 from postmill.handlers.invokers import decoder
 from postmill.handlers.signature import called
@@ -134,7 +135,7 @@ class Workflow(Startable[P, T_co]):
     def encode(self, *args: P.args, **kwargs: P.kwargs) -> msgspec.Raw:
         """See :class:`Startable`."""
         try:
-            text = to_json(self._signature.bind(*args, **kwargs).arguments)
+            text = to_json(self._signature.bind(*args, **kwargs).arguments, "input")
         except TypeError as error:
             raise InvalidPayload(f"{self.name} can't be called so: {error}.") from error
         self.arguments(text.decode())
@@ -153,7 +154,11 @@ class Workflow(Startable[P, T_co]):
                 why="The input of a workflow is an object: its arguments, by parameter.",
                 hint=f"Its parameters: {', '.join(self._decoders) or 'none'}.",
             ) from error
-        return {name: self._decoders[name](bytes(value).decode()) for name, value in bound.arguments.items()}
+        refusal = f"does not fit the workflow {self.name!r}."
+        return {
+            name: fit(f"The input's {name!r} {refusal}", self._decoders[name], bytes(value).decode())
+            for name, value in bound.arguments.items()
+        }
 
     def takes_one(self) -> tuple[str, Any]:
         """See :class:`Startable`."""
@@ -210,7 +215,7 @@ def _may_be_context(function: Any, first: inspect.Parameter) -> bool:
         hint = get_type_hints(called(function)).get(first.name, Any)
     except NameError:
         return True
-    return not isinstance(hint, type) or hint is object or issubclass(hint, Ctx)
+    return hint in (Any, object) or not isinstance(hint, type) or issubclass(hint, Ctx)
 
 
 def _signature(name: str, function: Any) -> inspect.Signature:

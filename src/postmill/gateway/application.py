@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from postmill.auth import host_proof
+from postmill.auth.own_cookies import without_own
 from postmill.gateway import platform_errors
 from postmill.gateway.access import (
     SERVICE_ROLE,
@@ -136,7 +137,12 @@ class Gateway:
         settings = self._host.settings_of(name)
         if settings is None or not settings.enabled:
             raise PlatformFailure(platform_errors.no_function(name))
-        inner = {**scope, "root_path": FUNCTIONS + name, "function": settings}
+        inner = {
+            **scope,
+            "root_path": FUNCTIONS + name,
+            "function": settings,
+            "headers": without_own(scope["headers"]),
+        }
         function = self._guarded if settings.verify_jwt else self._open
         return function(inner, receive, response)
 

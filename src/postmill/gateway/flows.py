@@ -12,14 +12,14 @@ import msgspec
 from postmill.auth import run_token
 from postmill.client import runs
 from postmill.client.awaited import MAX_ID
-from postmill.client.runs import AsyncRuns
+from postmill.client.runs import AsyncRuns, RunState
 from postmill.client.sending import Statement
 from postmill.client.targets import async_executor
 from postmill.flows.watching import Watching
 from postmill.gateway import run_events
 from postmill.gateway.run_requests import fields_of, json_of, options_of, run_number, words
 from postmill.gateway.wrappers import header
-from postmill.model.errors import InvalidOption, NotFound
+from postmill.model.errors import InvalidOption, NotFound, Refused
 from postmill.model.option_rules import whole_number
 from postmill.sql.catalog import statement
 from postmill.web.asgi import respond
@@ -117,8 +117,9 @@ class Flows:
         reason = (await fields_of(receive, "reason")).get("reason")
         if reason is not None and not isinstance(reason, str):
             raise InvalidOption(f"reason={reason!r} is no text.")
-        cancelled = await self._runs.cancel(run_id, reason)
-        await _say(scope, response, {"run_id": run_id, "cancelled": cancelled})
+        if not await self._runs.cancel(run_id, reason):
+            raise _over(await self._runs.state(run_id), "cancelled")
+        await _say(scope, response, {"run_id": run_id, "cancelled": True})
 
     async def pause(self, scope: Scope, _: Receive, response: Response, number: str) -> None:
         """Start nothing more of a run."""
@@ -162,6 +163,8 @@ class Flows:
         many = options_of(scope, {"many": _flag}).get("many", False)
         value = msgspec.Raw((await json_of(receive, "null")).encode())
         taken = await self._runs.signal(run_id, name, value, many=many)
+        if not taken and ((its := await self._runs.state(run_id)).has_ended or its.state == "undoing"):
+            raise _over(its, f"sent the signal {name!r}")
         await _say(scope, response, {"run_id": run_id, "taken": taken})
 
     async def _steer(
@@ -184,6 +187,10 @@ class Flows:
     def _token(self, run_id: int) -> dict[str, Any]:
         token = run_token.issue(self._trust().keys, run_id, self._clock())
         return {"token": token, "expires_in": run_token.LIFE_S}
+
+
+def _over(run: RunState, asked: str) -> Refused:
+    return Refused(f"Run {run.run_id} can't be {asked}.", why=f"It is {run.state}.")
 
 
 def _key(scope: Scope) -> str | None:

@@ -37,7 +37,7 @@ async def json_of(receive: Receive, default: str) -> str:
     :class:`InvalidPayload`, and :class:`ClientGone` when the caller leaves in the middle.
     """
     body = await _whole(receive)
-    return to_json(msgspec.Raw(body)).decode() if body.strip() else default
+    return to_json(msgspec.Raw(body), "body").decode() if body.strip() else default
 
 
 async def fields_of(receive: Receive, *known: str) -> dict[str, Any]:

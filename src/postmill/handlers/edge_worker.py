@@ -26,8 +26,8 @@ class EdgeWorker:
         """Run ``handler`` on a queue until SIGTERM, Ctrl-C or :meth:`stop`: ``EdgeWorker.start(print)`` is
         enough. In a script it blocks until then.
 
-        While the function host loads a file it returns at once, and the host runs the worker. While
-        ``postmill worker run`` or pytest imports a file it returns at once, and nothing runs.
+        While the function host loads a file it returns at once, and the host runs the worker. ``postmill
+        worker run file.py`` does the same. While pytest imports a file it returns at once, and nothing runs.
 
         Options are those of ``@worker``, also under the names of the TypeScript worker (``queueName``,
         ``maxConcurrent``, ...). Raises :class:`AlreadyStarted` for a second start in the process.

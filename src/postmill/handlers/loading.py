@@ -1,5 +1,5 @@
-"""Finds a worker or a flow by name: ``module:name``, or the path of a file and a name. Imports the user's
-module, nothing else.
+"""Finds a worker or a flow by name: ``module:name``, or the path of a file and a name; or all that a module
+or file defines. Imports the user's module, nothing else.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ import traceback
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from postmill.handlers.decorator import Worker
 from postmill.handlers.edge_worker import EdgeWorker
 from postmill.model.errors import InvalidHandler, PostmillError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import ModuleType
 
     from postmill.engine.handler import Handler
@@ -38,13 +39,11 @@ def load(target: str) -> Handler:
         raise InvalidHandler(
             f"{target!r} does not name a worker.",
             why="It has the form module:name.",
-            hint="For example: postmill worker run worker:greet",
+            hint="For example: worker:greet; or all of a file: postmill worker run worker.py",
         )
     found = getattr(_module(place), name, None)
-    if isinstance(found, Worker):
-        return found
-    if _is_flow(found):
-        return cast("Any", found).handler()  # type: ignore[no-any-return]
+    if isinstance(found, Worker) or _is_flow(found):
+        return _handler_of(found)
     known = sorted(
         key for key, value in vars(_module(place)).items() if isinstance(value, Worker) or _is_flow(value)
     )
@@ -55,6 +54,48 @@ def load(target: str) -> Handler:
     )
 
 
+def load_all(target: str) -> list[Handler]:
+    """What :func:`load` finds; without a ``:name`` all that the module or file defines. What it has
+    imported from elsewhere, to send to it or to start it, is not its own.
+
+    Raises :class:`InvalidHandler`.
+    """
+    if ":" in target:
+        return [load(target)]
+    registered: list[Worker] = []
+    module = _module(target, registered)
+    values = vars(module).values()
+    own = [each for each in values if (isinstance(each, Worker) or _is_flow(each)) and _is_of(each, module)]
+    found = without_parts((*own, *registered))
+    if not found:
+        raise InvalidHandler(
+            f"{target} defines no worker and no flow.",
+            why="Those that it imports are of the modules that define them.",
+            hint="Decorate a function with @worker or @workflow, or name one: module:name",
+        )
+    return [_handler_of(each) for each in found]
+
+
+def without_parts(found: Iterable[Any]) -> list[Any]:
+    """Each once, and no worker whose tasks another one of them runs."""
+    once = dict.fromkeys(found)
+    workers = [each for each in once if isinstance(each, Worker)]
+    return [
+        each
+        for each in once
+        if not (isinstance(each, Worker) and any(each.is_part_of(other) for other in workers))
+    ]
+
+
+def _handler_of(found: Any) -> Handler:
+    handler: Handler = found if isinstance(found, Worker) else found.handler()
+    return handler
+
+
+def _is_of(value: Any, module: ModuleType) -> bool:
+    return bool(value.module == module.__name__)
+
+
 def _is_flow(value: object) -> bool:
     """Whether it is something else than a worker that makes a handler: flows stand above this module. Its
     class is asked: a marker in the module has any attribute that it is asked for.
@@ -62,12 +103,15 @@ def _is_flow(value: object) -> bool:
     return callable(getattr(type(value), "handler", None))
 
 
-def _module(place: str) -> ModuleType:
+def _module(place: str, registered: list[Worker] | None = None) -> ModuleType:
+    """The module; what ``EdgeWorker.start`` is called with in it is added to ``registered``."""
     if place.endswith(".py") and not Path(place).is_file():
         raise InvalidHandler(f"There is no file {place}.", hint="Give the path of a Python file.")
     try:
-        with EdgeWorker.registering():  # a file that also runs as a script starts nothing here
-            return _from_file(Path(place)) if place.endswith(".py") else import_module(place)
+        with EdgeWorker.registering() as found:  # a file that also runs as a script starts nothing here
+            module = _from_file(Path(place)) if place.endswith(".py") else import_module(place)
+            (registered if registered is not None else []).extend(found)
+            return module
     except ModuleNotFoundError as error:
         raise _not_found(place, error) from error
     except PostmillError as error:  # a worker in it was declared wrongly

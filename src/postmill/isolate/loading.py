@@ -11,16 +11,14 @@ from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from postmill.handlers.decorator import Worker
 from postmill.handlers.edge_worker import EdgeWorker
+from postmill.handlers.loading import without_parts
 from postmill.isolate import after_fork
 from postmill.model.error_text import summary_of, traceback_of
 from postmill.wire.frames import Trouble
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +100,7 @@ def _entry(module: ModuleType, path: Path, registered: list[Worker]) -> Entry:
     app, handler = getattr(module, "app", None), getattr(module, "handler", None)
     flows = _flow_classes()
     declared = [value for value in vars(module).values() if _is_of(value, module, (Worker, *flows))]
-    found_once = dict.fromkeys((*declared, *registered))
-    runs = [each for each in found_once if not _is_part_of_another(each, found_once)]
+    runs = without_parts((*declared, *registered))
     found = []
     if runs:
         found.append(Entry("worker", runs))
@@ -137,12 +134,6 @@ def _is_of(value: object, module: ModuleType, kinds: tuple[type, ...]) -> bool:
     function's. By class: a flow's markers have every attribute.
     """
     return isinstance(value, kinds) and value.module == module.__name__  # type: ignore[attr-defined]
-
-
-def _is_part_of_another(each: Any, found: Iterable[Any]) -> bool:
-    return isinstance(each, Worker) and any(
-        each.is_part_of(other) for other in found if isinstance(other, Worker)
-    )
 
 
 def _trouble(error: BaseException, path: Path) -> Trouble:

@@ -41,6 +41,7 @@ class Event(StrEnum):
     STEP_HELD = "step.held"
     RUN_FAILED = "run.failed"
     RUN_PARKED = "run.parked"
+    SIGNAL_REFUSED = "signal.refused"
     FLOW_FAILED = "flow.failed"
     MESSAGE_OVERLOOKED = "message.overlooked"
     MESSAGE_LOCKED = "message.locked"
@@ -59,6 +60,8 @@ class Event(StrEnum):
     SCHEDULE_FAILED = "schedule.failed"
     COMMAND_COMPLETED = "command.completed"
     COMMAND_FAILED = "command.failed"
+    OPERATION_ENDED = "operation.ended"
+    OPERATION_FAILED = "operation.failed"
     CALL_FAILED = "call.failed"
     CALLS_REFUSED = "calls.refused"
     CALLS_OFF = "calls.off"
@@ -101,6 +104,7 @@ _WARNING = {
     Event.MESSAGE_RETRYING,
     Event.MESSAGE_OVERLOOKED,
     Event.STEP_HELD,
+    Event.SIGNAL_REFUSED,
     Event.MESSAGE_LOCKED,
     Event.LEASE_LOST,
     Event.CLAIMS_RESCUED,
@@ -127,6 +131,7 @@ _ERROR = {
     Event.HOOK_FAILED,
     Event.SCHEDULE_FAILED,
     Event.COMMAND_FAILED,
+    Event.OPERATION_FAILED,
     Event.CALLS_REFUSED,
     Event.WORKER_BLOCKED,
     Event.WORKER_FAILED,

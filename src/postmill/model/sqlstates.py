@@ -79,6 +79,8 @@ _STATES: dict[str, Condition] = {
     "PM010": _C.NOT_FOUND,
     "PM011": _C.RUN_KEY_TAKEN,
     "PM012": _C.REFUSED,
+    "PM013": _C.NOT_FOUND,
+    "PM014": _C.NOT_FOUND,
 }
 _CLASSES: dict[str, Condition] = {
     "08": _C.DISCONNECTED,  # connection_exception; PgBouncer says 08P01 also when it is full

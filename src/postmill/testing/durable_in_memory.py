@@ -125,7 +125,7 @@ class DurableInMemory:
                 result = await policy.result(
                     lambda: run_function(called, args, dict(kwargs), self._world.threads),
                     lambda error: isinstance(error, NotSimulated),
-                    self._world.clock.pause,
+                    lambda pause: self._world.clock.pause(pause.for_s),
                 )
             state: Any = "failed" if result.output is None else "completed"
             return Recorded(state, result.output, reason=result.reason)

@@ -108,7 +108,7 @@ class FlowInMemory:
         function = fake or step.function
         assert function is not None  # noqa: S101 - every other kind was told apart
         pauses = Pauses()
-        result = await _attempted(step, partial(function, **arguments), pauses, self.world)
+        result = await self._attempted(step, partial(function, **arguments), pauses)
         if result.output is None:
             return pauses.total_s, Died(result.reason or "")
         if fake is not None:
@@ -147,11 +147,20 @@ class FlowInMemory:
                 continue
             output = decoder(step.output_type)(to_json(run.outputs[name]).decode())
             undo = self.world.stand_in(step.compensate) or step.compensate
-            result = await _attempted(step, partial(undo, output), Pauses(), self.world)
+            result = await self._attempted(step, partial(undo, output), Pauses())
             undone.append(name)
             if result.output is None:
                 reason += f"; undoing {name!r} failed too: {result.reason}"
         return reason, undone
+
+    async def _attempted(self, step: Step[Any], call: Callable[[], Any], pauses: Pauses) -> Result:
+        policy = StepPolicy(step.retry, step.timeout_s, loads, self.flow.worker_options.max_output)
+        with self.world.clock.working():
+            return await policy.result(
+                lambda: run_function(call, (), {}, self.world.threads),
+                lambda error: isinstance(error, NotSimulated),
+                lambda pause: pauses.pause(pause.for_s),
+            )
 
 
 def _arguments(step: Step[Any], task: Task) -> dict[str, Any]:
@@ -162,16 +171,6 @@ def _arguments(step: Step[Any], task: Task) -> dict[str, Any]:
         name: decoder(step.input_types.get(name, Any))(to_json(value).decode())
         for name, value in given.items()
     }
-
-
-async def _attempted(step: Step[Any], call: Callable[[], Any], pauses: Pauses, world: World) -> Result:
-    policy = StepPolicy(step.retry, step.timeout_s, loads)
-    with world.clock.working():
-        return await policy.result(
-            lambda: run_function(call, (), {}, world.threads),
-            lambda error: isinstance(error, NotSimulated),
-            pauses.pause,
-        )
 
 
 def _check_fake(step: Step[Any], output: str) -> None:

@@ -47,7 +47,7 @@ async def _called(
     """What the function has returned, as JSON has it, or what it has raised."""
     try:
         returned = await workflow(durable.context, **workflow.arguments(text))
-        return loads(output_of(returned)), None
+        return loads(output_of(returned, workflow.worker_options.max_output)), None
     except (NotSimulated, ReplayMismatch):
         raise
     except Exception as error:

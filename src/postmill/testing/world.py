@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from postmill.flows.signal import Signal
 from postmill.flows.steps import Step
 from postmill.model.errors import InvalidOption, Refused
-from postmill.model.queue.payload import to_json
 from postmill.testing.jumping_clock import JumpingClock
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def _callable(fake: Any) -> Callable[..., Any]:
 def _checked(signal: Signal[Any], value: object) -> Later:
     """Raises ``InvalidPayload`` for a value that the signal can't have."""
     sent = value if isinstance(value, Later) else Later(0.0, value)
-    signal.decode(to_json(sent.value).decode())
+    signal.check(sent.value)
     return sent
 
 

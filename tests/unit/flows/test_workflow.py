@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from postmill import Ctx, Retry, Signal, step, workflow
-from postmill.flows.workflow import StepSettings, settings_of
+from postmill.flows.workflow import StepSettings, Workflow, settings_of
 from postmill.model.errors import InvalidFlow, InvalidOption, InvalidPayload
 from postmill.model.queue.retry import FixedRetry
 
@@ -54,6 +54,15 @@ def test_a_workflow_is_known_by_its_function() -> None:
 def test_an_input_has_its_arguments_by_parameter() -> None:
     assert bytes(checkout.encode(Order(1), express=True)) == b'{"order":{"id":1},"express":true}'
     assert checkout.arguments('{"order": {"id": 1}}') == {"order": Order(1)}
+
+
+def test_a_context_needs_no_annotation() -> None:
+    """Python's `Any` is a class since 3.11, and a context without an annotation was refused."""
+
+    async def plain(ctx, n):  # type: ignore[no-untyped-def]
+        return n
+
+    assert Workflow(plain).arguments('{"n": 1}') == {"n": 1}
 
 
 @pytest.mark.parametrize("raw", ["[]", "{}", '{"order": {"id": "x"}}', '{"order": {"id": 1}, "n": 2}', "{"])

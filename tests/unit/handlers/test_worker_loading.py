@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.handlers.loading import load
+from postmill.handlers.loading import load, load_all
 from postmill.model.errors import InvalidHandler, InvalidOption
 
 if TYPE_CHECKING:
@@ -112,3 +114,56 @@ def test_a_flow_is_found_where_a_worker_is(tmp_path: Path) -> None:
     with pytest.raises(InvalidHandler, match="no worker named 'other'") as caught:
         load(f"{path}:other")
     assert caught.value.hint == "Workers there: work."
+
+
+ALL = """
+from postmill import Flow, worker, workflow
+from {other} import imported
+
+@worker
+async def first(payload): ...
+
+@worker(queue="q")
+async def second(payload): ...
+
+again = second
+graph = Flow("graph", input=dict)
+
+@graph.step
+async def only(given: dict = graph.input): ...
+
+@workflow
+async def durable(ctx): ...
+"""
+
+
+def test_without_a_name_all_that_a_file_defines_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, and nothing that it imports, as in `functions/`."""
+    (tmp_path / "elsewhere_of_all.py").write_text(
+        "from postmill import worker\n\n@worker\nasync def imported(payload): ...\n"
+    )
+    file = tmp_path / "all_of_it.py"
+    file.write_text(ALL.format(other="elsewhere_of_all"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for target in (str(file), "all_of_it"):
+        assert [each.name for each in load_all(target)] == ["first", "second", "graph", "durable"]
+    assert [each.name for each in load_all(f"{file}:second")] == ["second"]
+
+
+def test_an_edge_worker_that_a_file_starts_is_one_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "edge_of_all.py"
+    file.write_text(
+        "from postmill import EdgeWorker\n\nasync def work(payload): ...\n\nEdgeWorker.start(work)\n"
+    )
+    asked = f"from postmill.handlers import load_all; print([each.name for each in load_all({str(file)!r})])"
+    answer = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert answer.stdout == "['work']\n"
+
+
+def test_a_file_without_workers_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "nothing_of_all.py"
+    file.write_text("from postmill import worker\n")
+    with pytest.raises(InvalidHandler, match="defines no worker and no flow"):
+        load_all(str(file))

@@ -41,5 +41,5 @@ def test_an_unknown_name_is_an_error() -> None:
 def test_functions_share_parts_with_statements() -> None:
     """What becomes of a cancelled message is said once: for the function and for the worker's statement."""
     functions = dict(catalog.scripts("functions"))
-    assert "insert into postmill.cancellations (queue_name, msg_id, cancelled_at" in functions["cancel"]
+    assert "insert into postmill.cancellations (queue_name, msg_id, cancelled_at" in functions["_cancel"]
     assert not [name for name, text in functions.items() if "--+" in text]

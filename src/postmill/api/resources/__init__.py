@@ -9,6 +9,7 @@ from postmill.api.resources import functions as functions
 from postmill.api.resources import limits as limits
 from postmill.api.resources import messages as messages
 from postmill.api.resources import overview as overview
+from postmill.api.resources import progress as progress
 from postmill.api.resources import queues as queues
 from postmill.api.resources import runs as runs
 from postmill.api.resources import schedules as schedules

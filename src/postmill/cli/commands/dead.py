@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from postmill.cli import completion
-from postmill.cli.options import (
-    Duration,
-    dry_run_option,
-    global_options,
-    json_option,
-    jsonl_option,
-    limit_option,
-    yes_option,
-)
+from postmill.cli.many import Many, do_to_many, many_options
+from postmill.cli.options import Duration, global_options, json_option, jsonl_option, limit_option
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
+    from postmill.db.tools.connect import Connection
 
 COLUMNS = ("letter_id", "queue", "msg_id", "attempts", "kind", "reason", "died_at")
 
@@ -64,41 +58,32 @@ def show(session: Session, letter_id: int) -> None:
 @dead.command()
 @click.argument("queue", shell_complete=completion.queues)
 @click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...", shell_complete=completion.letters)
-@click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
 @click.option("--message", "payload", metavar="JSON", help="Replay this instead; with exactly one letter.")
-@yes_option
-@dry_run_option
+@many_options
 @json_option
 @jsonl_option
 @global_options
 @click.pass_obj
 def replay(
-    session: Session,
-    queue: str,
-    letter_ids: tuple[int, ...],
-    payload: str | None,
-    *,
-    everything: bool,
-    yes: bool,
-    dry_run: bool,
+    session: Session, queue: str, letter_ids: tuple[int, ...], payload: str | None, many: Many
 ) -> None:
-    """Put dead letters back into QUEUE as new messages, in one transaction; --all asks first."""
+    """Put dead letters back into QUEUE as new messages; --all and --matching ask first."""
     from postmill.db.reads import letters, overview
     from postmill.db.tools import operations
 
-    if everything == bool(letter_ids):
-        raise click.UsageError("Give the letters' ids, or --all.")
+    many.check(bool(letter_ids))
     edited = _edited(payload, letter_ids)
-    chosen = None if everything else sorted(set(letter_ids))
+    if many.is_asked_for:
+        do_to_many(session, "replay", queue, many, lambda _: many.matching or {})
+        return
+    chosen = sorted(set(letter_ids))
     with session.database() as connection:
         overview.queues(connection, queue)
         count = letters.count_waiting(connection, queue, chosen)
         letters.check_all_wait(queue, chosen, count, "replayed")
-        if dry_run:
+        if many.dry_run:
             session.output.one({"queue": queue, "replayed": False, "letters": count})
             return
-        if everything and count:
-            session.output.confirm(f"This puts {_letters(count)} back into queue {queue}.", yes=yes)
         rows = operations.replay(connection, queue, chosen, edited)
     session.output.rows(rows, ("letter_id", "msg_id"), empty="Nothing to replay.")
 
@@ -106,44 +91,45 @@ def replay(
 @dead.command()
 @click.argument("queue", shell_complete=completion.queues)
 @click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...", shell_complete=completion.letters)
-@click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
 @click.option(
     "--older-than",
     type=Duration(needs_unit=True),
     metavar="TIME",
     help="Letters that died longer ago: 90s, 12h, 30d.",
 )
-@yes_option
-@dry_run_option
+@many_options
 @json_option
 @global_options
 @click.pass_obj
 def discard(
-    session: Session,
-    queue: str,
-    letter_ids: tuple[int, ...],
-    older_than: float | None,
-    *,
-    everything: bool,
-    yes: bool,
-    dry_run: bool,
+    session: Session, queue: str, letter_ids: tuple[int, ...], older_than: float | None, many: Many
 ) -> None:
-    """Delete dead letters of QUEUE that were not replayed: those of the ids, --all, or --older-than."""
+    """Delete dead letters of QUEUE that were not replayed: those of the ids, --all, --matching, or
+    --older-than.
+    """
     from postmill.db.reads import letters, overview
     from postmill.db.tools import operations
 
-    if [bool(letter_ids), everything, older_than is not None].count(True) != 1:
-        raise click.UsageError("Give the letters' ids, or --all, or --older-than.")
-    chosen = sorted(set(letter_ids)) or None
+    many.check(bool(letter_ids), older_than is not None)
+    if not letter_ids:
+        do_to_many(session, "discard", queue, many, lambda connection: _old(connection, older_than, many))
+        return
+    chosen = sorted(set(letter_ids))
     with session.database() as connection:
         overview.queues(connection, queue)
-        count = letters.count_waiting(connection, queue, chosen, older_than)
+        count = letters.count_waiting(connection, queue, chosen)
         letters.check_all_wait(queue, chosen, count, "discarded")
-        if not dry_run:
-            if count:
-                session.output.confirm(f"This deletes {_letters(count)} of queue {queue}.", yes=yes)
-            count = operations.discard(connection, queue, chosen, older_than)
-    session.output.one({"queue": queue, "discarded": not dry_run, "letters": count})
+        if not many.dry_run:
+            session.output.confirm(f"This deletes {_letters(count)} of queue {queue}.", yes=many.yes)
+            count = operations.discard(connection, queue, chosen)
+    session.output.one({"queue": queue, "discarded": not many.dry_run, "letters": count})
+
+
+def _old(connection: Connection, older_than: float | None, many: Many) -> dict[str, Any]:
+    """The filter for letters that died longer ago, or the one that was given."""
+    from postmill.db.tools.many import moment_before
+
+    return many.matching or {} if older_than is None else {"until": moment_before(connection, older_than)}
 
 
 def _edited(payload: str | None, letter_ids: tuple[int, ...]) -> str | None:

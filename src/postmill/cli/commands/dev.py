@@ -87,7 +87,8 @@ class _Development:
         self.workers_child = Child("the workers")
         self.functions_child = Child("the functions")
         self.calls_child = Child("what makes calls")
-        self.children = (self.functions_child, self.workers_child, self.calls_child)
+        self.dashboard_child = Child("the dashboard")
+        self.children = (self.functions_child, self.workers_child, self.calls_child, self.dashboard_child)
         self.stopping = threading.Event()
 
     def hear_signals(self) -> None:
@@ -103,6 +104,7 @@ class _Development:
             if self.functions is None:
                 self._make_calls()
             self._start_workers()
+            self._serve_dashboard()
             if reload:
                 self._watch()
             else:
@@ -145,6 +147,14 @@ class _Development:
             project = str(self.session.settings.project_dir)
             self.calls_child.start(["calls", "run", "--project", project], self._environment())
 
+    def _serve_dashboard(self) -> None:
+        """In a process of its own, which stays while functions come and go. It prints a link to sign in."""
+        settings = self.session.settings
+        if settings.dashboard.serve:
+            self.dashboard_child.start(
+                ["dashboard", "--project", str(settings.project_dir)], self._environment()
+            )
+
     def _watch_of_functions(self) -> Watch:
         """Begin to watch what the function host needs for its start."""
         from postmill.host.watching import Watch
@@ -178,6 +188,7 @@ class _Development:
         environment["POSTMILL_LOG_FORMAT"] = settings.log_format
         environment["POSTMILL_SCHEDULES"] = "on" if settings.fires_schedules else "off"
         environment["POSTMILL_CALLS"] = "on" if settings.makes_calls else "off"
+        environment["POSTMILL_DASHBOARD"] = "off"  # functions serve none: the child of its own does
         if settings.call_addresses is None:  # what a developer calls runs on this machine too
             environment["POSTMILL_CALL_ADDRESSES"] = "any"
         if self.address.direct_url:

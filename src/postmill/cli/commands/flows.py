@@ -119,6 +119,9 @@ def graph(session: Session, name: str, version: int | None, form: str) -> None:
     else:
         with session.database() as connection:
             shape = runs.flow(connection, name, version)["shape"]
+    if not shape["steps"]:
+        session.output.note(f"{name} is a durable function: its code alone knows its steps. It has no graph.")
+        return
     for line in flow_shapes.drawn(shape, form):
         click.echo(line)
 
@@ -133,8 +136,8 @@ def graph(session: Session, name: str, version: int | None, form: str) -> None:
 def run(session: Session, target: str, given: str, *, watched: bool) -> None:
     """Register the flow that a program has, and start a run of it with JSON as its input.
 
-    With --watch its steps are done here until the run has ended, beside what workers do. Without it
-    workers do them: postmill worker run MODULE:FLOW.
+    With --watch its steps are done here until the run has ended, beside what workers do; the last line is
+    the run's result as JSON. Without it workers do them: postmill worker run MODULE:FLOW.
     """
     import msgspec
 
@@ -143,11 +146,11 @@ def run(session: Session, target: str, given: str, *, watched: bool) -> None:
     from postmill.cli.watched_work import work_and_watch
     from postmill.client import Client
 
-    payload = msgspec.Raw(checked(given.encode(), ""))
+    its_input = msgspec.Raw(checked(given.encode(), "", "input"))
     program = flow_shapes.of_program(target)
     with session.database() as connection:
         flow_shapes.register(connection, program)
-        run_id = Client(connection).runs.start(program.name, payload)
+        run_id = Client(connection).runs.start(program.name, its_input)
     if watched:
         work_and_watch(session, target, run_id)
         return

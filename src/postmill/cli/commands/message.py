@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from postmill.cli import completion
+from postmill.cli.many import Many, do_to_many, many_options
 from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
 from postmill.model.errors import NotFound
 
@@ -78,28 +79,42 @@ def why(session: Session, queue: str, msg_id: int) -> None:
 
 @message.command()
 @click.argument("queue", shell_complete=completion.queues)
-@click.argument("msg_ids", type=int, nargs=-1, required=True, metavar="MSG_ID...")
+@click.argument("msg_ids", type=int, nargs=-1, metavar="[MSG_ID]...")
+@many_options
 @json_option
 @global_options
 @click.pass_obj
-def cancel(session: Session, queue: str, msg_ids: tuple[int, ...]) -> None:
+def cancel(session: Session, queue: str, msg_ids: tuple[int, ...], many: Many) -> None:
     """Cancel messages: one that waits is taken out, one that runs is asked to stop."""
     from postmill.db.tools import operations
 
-    _each(session, queue, msg_ids, operations.cancel)
+    many.check(bool(msg_ids))
+    if many.is_asked_for or many.dry_run:
+        do_to_many(session, "cancel", queue, many, lambda _: _those(msg_ids, many))
+    else:
+        _each(session, queue, msg_ids, operations.cancel)
 
 
 @message.command()
 @click.argument("queue", shell_complete=completion.queues)
-@click.argument("msg_ids", type=int, nargs=-1, required=True, metavar="MSG_ID...")
+@click.argument("msg_ids", type=int, nargs=-1, metavar="[MSG_ID]...")
+@many_options
 @json_option
 @global_options
 @click.pass_obj
-def retry(session: Session, queue: str, msg_ids: tuple[int, ...]) -> None:
+def retry(session: Session, queue: str, msg_ids: tuple[int, ...], many: Many) -> None:
     """Have messages run now: one that waits for its time or its next attempt, or that is dead."""
     from postmill.db.tools import operations
 
-    _each(session, queue, msg_ids, operations.retry)
+    many.check(bool(msg_ids))
+    if many.is_asked_for or many.dry_run:
+        do_to_many(session, "retry", queue, many, lambda _: _those(msg_ids, many))
+    else:
+        _each(session, queue, msg_ids, operations.retry)
+
+
+def _those(msg_ids: tuple[int, ...], many: Many) -> dict[str, Any]:
+    return {"ids": sorted(set(msg_ids))} if msg_ids else many.matching or {}
 
 
 def _each(

@@ -30,7 +30,19 @@ COLUMNS = (
     "started_at",
     "ended_at",
 )
-STEP_COLUMNS = ("step", "kind", "state", "tasks_done", "tasks", "took_s", "reason", "output")
+STEP_COLUMNS = (
+    "step",
+    "kind",
+    "state",
+    "tasks_done",
+    "tasks_failed",
+    "tasks",
+    "attempts",
+    "took_s",
+    "reason",
+    "output",
+)
+FAILURE_COLUMNS = ("step", "item", "attempt", "reason", "failed_at")
 
 
 @click.group(no_args_is_help=True)
@@ -47,7 +59,7 @@ def run() -> None:
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="To find it by; may be repeated.")
 @click.option("--priority", type=Whole(0, 9), help="Of its tasks; higher first.")
 @click.option("--version", type=Whole(1), help="Of the flow (default: the newest).")
-@click.option("--watch", "watched", is_flag=True, help="Watch it until it has ended.")
+@click.option("--watch", "watched", is_flag=True, help="Watch it until it has ended, and print its result.")
 @json_option
 @global_options
 @click.pass_obj
@@ -58,17 +70,18 @@ def start(
     import msgspec
 
     from postmill.cli.terminal.json_lines import checked
-    from postmill.cli.watching import watch
+    from postmill.cli.watching import print_result, watch
     from postmill.client import Client
 
-    payload = msgspec.Raw(checked(given.encode(), ""))
+    its_input = msgspec.Raw(checked(given.encode(), "", "input"))
     with session.database() as connection:
-        run_id = Client(connection).runs.start(flow, payload, tags=list(tags), **options)
+        run_id = Client(connection).runs.start(flow, its_input, tags=list(tags), **options)
         if not watched:
             session.output.rows([{"run_id": run_id, "flow": flow}], ("run_id",), heading=False)
             session.output.note(f"Started run {run_id} of {flow}.")
             return
         watch(session, connection, run_id)
+        print_result(session, connection, run_id)
 
 
 @run.command("list")
@@ -98,18 +111,22 @@ def list_runs(
 @global_options
 @click.pass_obj
 def show(session: Session, run_id: int) -> None:
-    """Show one run with its steps and their outputs."""
+    """Show one run with its steps and their outputs, failed items of maps, and attempts to be repeated."""
     from postmill.db.tools import runs
 
     with session.database() as connection:
         found = runs.one(connection, run_id)
+        found["failures"] = runs.failures(connection, run_id)
     if not session.output.is_text:
         session.output.one(found)
         return
-    steps = found.pop("steps")
+    steps, failures = found.pop("steps"), found.pop("failures")
     session.output.one({name: value for name, value in found.items() if value not in (None, [])})
     click.echo()
     session.output.rows(steps, STEP_COLUMNS, empty="No step has begun.")
+    if failures:
+        click.echo("\nfailures")
+        session.output.rows(failures, FAILURE_COLUMNS)
 
 
 @run.command()
@@ -127,6 +144,24 @@ def watch(session: Session, run_id: int) -> None:
 
     with session.database() as connection:
         watching.watch(session, connection, run_id)
+
+
+@run.command()
+@run_argument
+@click.option("--wait", "wait_s", type=Duration(), metavar="TIME", help="Wait so long for its end: 90s, 2h.")
+@json_option
+@global_options
+@click.pass_obj
+def result(session: Session, run_id: int, wait_s: float | None) -> None:
+    """Print the result of a run as JSON: what a workflow returned; of a graph flow, by name, what the steps
+    gave that no other step needs.
+
+    Exit code 7 says that it has not ended, 9 that it has failed, 10 that it was cancelled.
+    """
+    from postmill.cli import watching
+
+    with session.database() as connection:
+        watching.print_result(session, connection, run_id, wait_s)
 
 
 cancel = steering(run, "cancel", "End runs as cancelled. What they have done is not undone.", reasoned=True)
@@ -148,7 +183,10 @@ def fork(session: Session, run_id: int, step: str | None, given: str | None, out
     from postmill.cli.terminal.json_lines import checked
     from postmill.db.tools import runs
 
-    edited = [None if text is None else checked(text.encode(), "").decode() for text in (given, outputs)]
+    edited = [
+        None if text is None else checked(text.encode(), "", called).decode()
+        for text, called in ((given, "input"), (outputs, "value of --outputs"))
+    ]
     with session.database() as connection:
         made = runs.fork(connection, run_id, step, *edited)
     session.output.rows([{"run_id": made, "forked_from": run_id}], ("run_id",), heading=False)
@@ -215,7 +253,7 @@ def import_document(session: Session, source: str) -> None:
 
     try:
         with click.open_file(source, "rb") as file:
-            document = checked(file.read(), "").decode()
+            document = checked(file.read(), "", "document").decode()
     except OSError as error:
         raise NotFound(f"{source} can't be read.", why=f"{error.strerror}.") from error
     with session.database() as connection:

@@ -169,7 +169,7 @@ def add_flow(session: Session, /, name: str, when: str, flow: str, given: str, *
     from postmill.client import Client, scheduling
     from postmill.model.schedule.recurrence import recurrence
 
-    text = msgspec.Raw(checked(given.encode(), ""))
+    text = msgspec.Raw(checked(given.encode(), "", "input"))
     scheduling.starting(name, flow, text, when, **options)  # a mistake must not start a database
     words = recurrence(when).explain()
     with session.database() as connection:

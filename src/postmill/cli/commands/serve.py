@@ -81,6 +81,7 @@ def serve(
         start_all=not on_demand,
         on_listening=announcement.made,
         on_stop=announcement.stopping,
+        on_dashboard=announcement.dashboard,
         identity=identity,
         probe=probe,
     )
@@ -151,6 +152,10 @@ class Announcement:
             self._output.note(f"  {curl_line(url, function, self._project)}")
         if not functions:
             self._output.note("  none yet: postmill functions new hello")
+
+    def dashboard(self, url: str) -> None:
+        """The dashboard is served at ``url``."""
+        self._output.note(f"Postmill: dashboard at {url}/ (sign in with a key: postmill keys show)")
 
     def stopping(self, forcing: bool) -> None:
         """A stop was asked for; ``forcing`` at the second time."""

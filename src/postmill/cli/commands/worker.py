@@ -49,7 +49,7 @@ def worker() -> None:
 
 @worker.command()
 @click.argument(
-    "targets", nargs=-1, required=True, metavar="MODULE:NAME...", shell_complete=completion.targets
+    "targets", nargs=-1, required=True, metavar="MODULE[:NAME]...", shell_complete=completion.targets
 )
 @probe_options
 @schedules_option
@@ -59,8 +59,9 @@ def worker() -> None:
 def run(session: Session, targets: tuple[str, ...], *, probe: tuple[str, int] | None, embedded: bool) -> None:
     """Run one or more workers until Ctrl-C or SIGTERM.
 
-    MODULE:NAME is an importable module and the worker's name in it, such as worker:greet. Several share one
-    process and its connections. Ctrl-C drains: what runs is finished, nothing new is taken; twice forces.
+    MODULE:NAME is an importable module and the worker's name in it, such as worker:greet. Without a name all
+    workers and flows run that the module defines. Several share one process and its connections. Ctrl-C
+    drains: what runs is finished, nothing new is taken; twice forces.
     """
     from postmill import app
     from postmill.cli import dev_child

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 
-def checked(text: bytes, where: str) -> bytes:
+def checked(text: bytes, where: str, called: str = "payload") -> bytes:
     """``text`` as one line of JSON; raises :class:`InvalidPayload` that begins with ``where``.
 
-    ``where`` is empty for the one payload of a command.
+    ``where`` is empty for the one payload of a command. ``called``: what the text is to its user.
     """
     try:
-        return to_json(msgspec.Raw(text))
+        return to_json(msgspec.Raw(text), called)
     except InvalidPayload as error:
         raise _placed(error, where) from error
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from postmill.model.errors import NotFound, Refused
 from postmill.model.finding import Finding
+from postmill.model.option_rules import did_you_mean
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ within 5 s: after a minute there is none.
 _STATEMENTS = {"cancel": "run_cancel", "pause": "run_pause", "resume": "run_resume", "retry": "run_retry"}
 MOST_STEERED = 10_000
 """The most runs that one command steers. They are one transaction: to retry 10,000 takes half a minute."""
+
+
+MOST_FAILURES = 20
+"""The most failures of each kind that one run is shown with. 20: more push its steps off the screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +56,19 @@ def flow(connection: Connection, name: str, version: int | None = None) -> Row:
     """A version of a flow with its shape; the newest without ``version``. Raises :class:`NotFound`."""
     found = connection.execute(statement("read_flow_version"), (name, version)).fetchone()
     if found is None:
-        numbered = "" if version is None else f" with a version {version}"
-        raise NotFound(
-            f"There is no flow {name!r}{numbered}.",
-            why="No program has registered it in this database.",
-            hint="postmill flow list",
-        )
+        raise _no_flow(connection, name, version)
     return found
+
+
+def _no_flow(connection: Connection, name: str, version: int | None) -> NotFound:
+    known = [row["flow"] for row in connection.execute(statement("complete_flows"))]
+    if name in known:
+        return NotFound(f"Flow {name!r} has no version {version}.", hint=f"postmill flow show {name}")
+    return NotFound(
+        f"There is no flow {name!r}.",
+        why="No program has registered it in this database.",
+        hint=did_you_mean(name, known) or "postmill flow list",
+    )
 
 
 def listed(
@@ -70,6 +81,11 @@ def listed(
 
 def one(connection: Connection, run_id: int) -> Row:
     """A run with its input, and its ``steps``. Raises :class:`NotFound`."""
+    return row(connection, run_id) | {"steps": steps(connection, run_id)}
+
+
+def row(connection: Connection, run_id: int) -> Row:
+    """A run with its input. Raises :class:`NotFound`."""
     found = connection.execute(statement("read_run"), (run_id,)).fetchone()
     if found is None:
         raise NotFound(
@@ -77,12 +93,17 @@ def one(connection: Connection, run_id: int) -> Row:
             why="It was never started, or it ended so long ago that it was deleted.",
             hint="postmill run list",
         )
-    return found | {"steps": steps(connection, run_id)}
+    return found
 
 
 def steps(connection: Connection, run_id: int) -> list[Row]:
     """The steps of a run."""
     return connection.execute(statement("read_run_steps"), (run_id,)).fetchall()
+
+
+def failures(connection: Connection, run_id: int) -> list[Row]:
+    """Items of its maps that have failed, and attempts that will be repeated."""
+    return connection.execute(statement("read_run_failures"), (run_id, MOST_FAILURES)).fetchall()
 
 
 def changes(connection: Connection, run_id: int, since: str | None) -> tuple[str, list[Row]]:
@@ -141,12 +162,13 @@ def signal(connection: Connection, run_id: int, name: str, value: str, *, many: 
 def awaited_signal(connection: Connection, run_id: int, step: str | None) -> str:
     """The signal that a run waits for. Raises :class:`NotFound`; :class:`Refused` when there are several."""
     one(connection, run_id)
-    found = [row for row in waits(connection, run_id) if step in (None, row["step"])]
-    names = sorted({row["signal"] for row in found})
+    found = waits(connection, run_id)
+    names = sorted({row["signal"] for row in found if step in (None, row["step"])})
     if not names:
+        near = "" if step is None else did_you_mean(step, [row["step"] for row in found if row["step"]])
         raise NotFound(
             f"Run {run_id} waits for no approval{'' if step is None else f' in step {step}'}.",
-            hint=f"postmill run show {run_id}",
+            hint=near or f"postmill run show {run_id}",
         )
     if len(names) > 1:
         raise Refused(

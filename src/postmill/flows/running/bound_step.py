@@ -18,22 +18,19 @@ if TYPE_CHECKING:
 
     import msgspec
 
+    from postmill.flows.flow_options import FlowOptions
     from postmill.flows.steps import Step
     from postmill.handlers.invokers import Invoker
     from postmill.model.queue.worker_options import WorkerOptions
-
-MAX_OUTPUT_BYTES = 1024 * 1024
-"""The largest output of a step, as JSON. 1 MiB: outputs are read again by each step that needs them, and a
-run's page shows them. What is larger belongs into a table or a file, and its address into the output.
-"""
 
 
 class BoundStep:
     """One step and the way to call it."""
 
-    def __init__(self, step: Step[Any], function: Callable[..., Any], options: WorkerOptions) -> None:
-        """``function``: the step's. ``options``: the flow's worker's. Raises :class:`InvalidHandler`."""
+    def __init__(self, step: Step[Any], function: Callable[..., Any], options: FlowOptions) -> None:
+        """``function``: the step's. ``options``: the flow's. Raises :class:`InvalidHandler`."""
         self.name = step.name
+        self._max_output = options.max_output
         self.kind = step.shape.kind
         timeout_s = options.timeout_s if step.timeout_s is None else step.timeout_s
         self.policy = AttemptPolicy(step.retry, timeout_s)
@@ -67,13 +64,14 @@ class BoundStep:
         only do the work again.
         """
         try:
-            data = to_json(result)
+            data = to_json(result, "output")
         except InvalidPayload as error:
             raise Dead(f"the output of step {self.name!r} can't be kept: {error}") from error
-        if len(data) > MAX_OUTPUT_BYTES:
+        if len(data) > self._max_output:
             raise Dead(
                 f"the output of step {self.name!r} is {len(data):,} bytes of JSON; at most"
-                f" {MAX_OUTPUT_BYTES:,} are kept: store it elsewhere and return its address"
+                f" {self._max_output:,} are kept: store it elsewhere and return its address,"
+                " or raise max_output"
             )
         return data.decode()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """One step's outcome, on its way to the database."""
+    """One step's outcome, or its failed attempt, on its way to the database."""
 
     message: Message
     """The one under which it was made."""
@@ -32,7 +32,6 @@ class Checkpoint:
     wake: int
     step: str
     outcome: Recorded
-    attempts: int | None = None
     signal_id: int | None = None
     """The signal that a wait takes with it."""
 
@@ -82,7 +81,8 @@ def arguments_of(checkpoints: Sequence[Checkpoint]) -> tuple[Any, ...]:
         [each.outcome.output for each in checkpoints],
         [each.outcome.inputs for each in checkpoints],
         [each.outcome.reason for each in checkpoints],
-        [each.attempts for each in checkpoints],
+        [each.outcome.attempts for each in checkpoints],
+        [each.outcome.left_s for each in checkpoints],
         [each.signal_id for each in checkpoints],
     )
 

@@ -63,7 +63,7 @@ def _mismatched(step: str, error: ReplayMismatch) -> RunEnded:
 
 async def _completed(run: DurableRun, returned: Any) -> Stop | RunEnded:
     try:
-        return RunEnded("completed", output_of(returned))
+        return RunEnded("completed", output_of(returned, run.max_output))
     except InvalidPayload as error:
         return await _failed(run, error)
 

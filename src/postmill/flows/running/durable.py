@@ -18,7 +18,9 @@ from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
 from postmill.flows.running.sayings import Sayings
 from postmill.flows.running.settlings import StepDropped
+from postmill.flows.running.signals import taken
 from postmill.flows.running.step_attempts import StepPolicy, run_function
+from postmill.flows.running.step_pauses import Overtaken, StepPauses
 from postmill.flows.running.together import once_up
 from postmill.flows.running.transaction_step import NotWritten, TransactionStep
 from postmill.flows.startable import Startable
@@ -30,12 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from postmill.flows.context import Args, Kwargs, Work
+    from postmill.flows.flow_options import FlowOptions
     from postmill.flows.running.execution import Execution
     from postmill.flows.running.replay import State
     from postmill.flows.running.step_attempts import Result
     from postmill.flows.signal import Signal
     from postmill.handlers.context import Transaction
-    from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.threads import Threads
 
     Decode = Callable[[str], Any]
@@ -44,11 +46,13 @@ if TYPE_CHECKING:
 class DurableRun:
     """The context of one run while a worker has it."""
 
-    def __init__(self, execution: Execution, options: WorkerOptions, threads: Threads) -> None:
+    def __init__(self, execution: Execution, options: FlowOptions, threads: Threads) -> None:
         self.execution = execution
         self.undoing: list[tuple[str, Callable[..., Any], Args, Kwargs]] = []
         """What undoes the work so far, by the name of its step; the last one runs first."""
         self._options = options
+        self.max_output = options.max_output
+        """The most bytes that its function may return, as JSON."""
         self._threads = threads
         self._policies: dict[Callable[..., Any], StepPolicy] = {}
         self._events = 0
@@ -155,12 +159,17 @@ class DurableRun:
         """A step whose name is taken already."""
         policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
         found = self._find(name, inputs)
-        if found is not None:
+        if found is not None and found.state != "waiting":
             return self._again(name, found, policy.decode)
         call = partial(run_function, function, args, kwargs, self._threads)
+        pauses = StepPauses(self.execution, name, inputs, found)
         with self.execution:
-            with inside(name):
-                result = await policy.result(call, self._is_an_outage, self.execution.pause)
+            try:
+                await pauses.rest()
+                with inside(name):
+                    result = await policy.result(call, self._is_an_outage, pauses.after, pauses.failed)
+            except Overtaken as other:
+                return _given(name, other.stands, policy.decode)
             stands = await self._kept(name, inputs, result)
         return _given(name, stands, policy.decode, result)
 
@@ -172,27 +181,32 @@ class DurableRun:
 
     async def _kept(self, name: str, inputs: str | None, result: Result) -> Recorded:
         state: State = "failed" if result.output is None else "completed"
-        outcome = Recorded(state, result.output, inputs, result.reason)
-        return await self.execution.record(name, outcome, attempts=result.attempts)
+        outcome = Recorded(state, result.output, inputs, result.reason, attempts=result.attempts)
+        return await self.execution.record(name, outcome)
 
     async def _wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Any:
         found = self._find(name, None)
         if found is None or found.state == "waiting":
             found = await self._come(name, signal, timeout_s, 0.0 if found is None else found.waited_s)
-        return None if found.output is None else signal.decode(found.output)
+        return None if found.output is None else self._again(name, found, signal.decode)
 
     async def _come(
         self, name: str, signal: Signal[Any], timeout_s: float | None, waited_s: float
     ) -> Recorded:
-        """The outcome of a wait: a signal that is there, the end of its time, or (later) whatever comes."""
-        sent = self.execution.replay.signal(signal.name, many=signal.many)
+        """The outcome of a wait: a signal that is there and fits, the end of its time, or (later) whatever
+        comes.
+        """
+        try:
+            sent = await taken(self.execution, name, signal)
+        except InvalidPayload as error:
+            raise self.execution.mismatched(name, misfit(name, error)) from error
         if sent is None and (timeout_s is None or waited_s < timeout_s):
             await self.execution.wait_for(AwaitedStep(name, signal.name, timeout_s))
         with self.execution:
             if sent is None:
                 return await self.execution.record(name, Recorded("completed", reason="timed out"))
-            taken = Recorded("completed", sent.content)
-            return await self.execution.record(name, taken, signal_id=sent.signal_id)
+            answer = Recorded("completed", sent.content)
+            return await self.execution.record(name, answer, signal_id=sent.signal_id)
 
     async def _sleep(self, name: str, for_s: float) -> None:
         found = self._find(name, None)
@@ -238,19 +252,23 @@ class DurableRun:
     async def _transaction(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> Any:
         policy, inputs = self._policy_of(function), inputs_of(args, kwargs)
         found = self._find(name, inputs)
-        if found is not None:
+        if found is not None and found.state != "waiting":
             return self._again(name, found, policy.decode)
 
         def call(transaction: Transaction) -> Awaitable[Any]:
             return run_function(function, (transaction, *args), kwargs, self._threads)
 
-        step = TransactionStep(self.execution, name, inputs, policy, call)
+        pauses = StepPauses(self.execution, name, inputs, found)
+        step = TransactionStep(self.execution, name, inputs, policy, pauses, call)
         with self.execution:
             try:
+                await pauses.rest()
                 with inside(name):
-                    result = await policy.result(step.once, self._passes, self.execution.pause)
+                    result = await policy.result(step.once, self._passes, pauses.after, pauses.failed)
             except NotWritten as other:
                 return _given(name, step.given_up(other), policy.decode)
+            except Overtaken as other:
+                return _given(name, other.stands, policy.decode)
             if result.error is not None:
                 return _given(name, await self._kept(name, inputs, result), policy.decode, result)
             step.landed()
@@ -298,7 +316,11 @@ async def gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:
         async with places:
             return await each
 
-    results = await asyncio.gather(*map(one, work), return_exceptions=True)
+    try:
+        results = await asyncio.gather(*map(one, work), return_exceptions=True)
+    finally:
+        for each in work:
+            each.close()  # of a run that is laid aside: one that had no place yet
     for result in results:
         if isinstance(result, BaseException):
             raise result

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from postmill.flows.running.checkpoints import Checkpoint
-from postmill.flows.running.run_settlings import RunParked
+from postmill.flows.running.run_settlings import AwaitedStep, RunParked
 from postmill.flows.running.settlings import StepDropped
 from postmill.model.errors import Refused, ReplayMismatch
 from postmill.model.queue.outcome import CANCELLED, LOST, RELEASED
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from postmill.flows.running.checkpoints import Answer, Checkpoints
     from postmill.flows.running.replay import Recorded
     from postmill.flows.running.run_loader import LoadedRun
-    from postmill.flows.running.run_settlings import AwaitedStep
     from postmill.model.queue.outcome import Outcome
 
     Stop = Outcome | RunParked | StepDropped
@@ -35,6 +34,11 @@ PATIENCE = 20
 """Turns of the event loop without any step under way, after which a run that waits is parked. In as many the
 function has gone on, through ``asyncio.gather`` inside ``asyncio.gather`` too, where it can go on at once. A
 run that is parked too early does the same work again; nothing is lost.
+"""
+PARKED_ABOVE_S = 1.0
+"""Seconds above which a pause between two attempts frees the slot. To park a run and load it again takes two
+statements and a replay, at most 10 ms for a thousand steps: one hundredth of such a pause. Shorter ones are
+not worth that.
 """
 _STOPS: dict[str, Outcome] = {"shutdown": RELEASED, "lease_lost": LOST, "cancelled": CANCELLED}
 
@@ -68,6 +72,12 @@ class Execution:
         self._turns = 0
         self._looking = False
         self._over = False
+        self._loaded_at = asyncio.get_running_loop().time()
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the run was loaded."""
+        return asyncio.get_running_loop().time() - self._loaded_at
 
     @property
     def shared(self) -> SharedConnection:
@@ -121,12 +131,32 @@ class Execution:
         if self._waits:
             self._look()
 
-    async def pause(self, for_s: float) -> None:
-        """Between two attempts at a step. A worker that stops meanwhile leaves the run to the next one."""
+    async def pause(self, step: str, for_s: float) -> None:
+        """Between two attempts at a step. A long pause is as a wait: the run is parked if nothing else is
+        under way. A worker that stops meanwhile leaves the run to the next one.
+        """
+        if for_s > PARKED_ABOVE_S:
+            await self._long_pause(step, for_s)
+        else:
+            await self._time(for_s)
+        self._begin()
+
+    async def _long_pause(self, step: str, for_s: float) -> None:
+        if self.undoes:  # one step after the other, and not in the function's task
+            self.stop(RunParked((AwaitedStep(step),)))
+        self._waits[step] = AwaitedStep(step)
+        self._working -= 1
+        self._look()
+        try:
+            await self._time(for_s)
+        finally:
+            self._working += 1
+            del self._waits[step]
+
+    async def _time(self, for_s: float) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(for_s):
                 await self.attempt.stopping.wait()
-        self._begin()
 
     async def wait_for(self, wait: AwaitedStep) -> NoReturn:
         """Wait for what only comes when the run is parked."""
@@ -139,11 +169,9 @@ class Execution:
             del self._waits[wait.step]
         raise AssertionError  # nothing sets the future
 
-    async def record(
-        self, step: str, outcome: Recorded, *, attempts: int | None = None, signal_id: int | None = None
-    ) -> Recorded:
+    async def record(self, step: str, outcome: Recorded, *, signal_id: int | None = None) -> Recorded:
         """Write an outcome down; returns the one that stands, which may be another worker's."""
-        checkpoint = self.checkpoint(step, outcome, attempts, signal_id)
+        checkpoint = self.checkpoint(step, outcome, signal_id)
         try:
             answer = await self.checkpoints.write(checkpoint, self.shared)
         except Exception as error:
@@ -151,12 +179,10 @@ class Execution:
             self._leave()
         return self.accept(checkpoint, answer)
 
-    def checkpoint(
-        self, step: str, outcome: Recorded, attempts: int | None = None, signal_id: int | None = None
-    ) -> Checkpoint:
+    def checkpoint(self, step: str, outcome: Recorded, signal_id: int | None = None) -> Checkpoint:
         """An outcome as it is written down."""
         loaded, message = self.loaded, self.attempt.message
-        return Checkpoint(message, loaded.run_id, loaded.wake, step, outcome, attempts, signal_id)
+        return Checkpoint(message, loaded.run_id, loaded.wake, step, outcome, signal_id)
 
     def accept(self, checkpoint: Checkpoint, answer: Answer) -> Recorded:
         """Go on with the outcome that stands. Where none does, or the run goes on elsewhere or not at all, it

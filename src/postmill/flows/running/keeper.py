@@ -8,7 +8,6 @@ batches, and which process does it.
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,8 +33,6 @@ BATCH = 1_000
 """Runs that one statement looks after, at most: it shares the connection for claims, which wait meanwhile."""
 PRUNED_EVERY_S = 60.0
 """Seconds between two looks for runs that are old enough to be removed."""
-KEPT = timedelta(days=30)
-"""How long a run is kept after its end, with its key."""
 
 
 def keepers(handlers: Sequence[Handler]) -> Sequence[MakeService]:
@@ -70,12 +67,12 @@ class Keeper(LookingService):
         """Send tasks again that were held for want of a worker: one that lacks a step may have been quicker
         to take them than this process, which has it.
         """
-        flow, _, _, shape, _ = registered.arguments
+        flow, _, _, shape, *_ = registered.arguments
         if (await self._shared.fetchrow(statement("flows_held"), flow, shape))["held"]:
             await self._shared.fetchrow(registered.text, *registered.arguments)
 
     async def _prune(self) -> bool:
-        pruned: int = (await self._shared.fetchrow(statement("flows_prune"), KEPT, BATCH))["pruned"]
+        pruned: int = (await self._shared.fetchrow(statement("flows_prune"), BATCH))["pruned"]
         if pruned < BATCH:
             self._prune_at = time.monotonic() + PRUNED_EVERY_S
         return pruned >= BATCH

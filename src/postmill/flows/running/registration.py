@@ -18,7 +18,7 @@ def registration(flow: Runnable[Any]) -> Statement:
     """The statement that says that this program has the flow in this shape. It may be sent again: then tasks
     that were held because no worker had their version are sent again too.
     """
-    arguments = (flow.name, flow.kind, flow.queue, *flow.registered)
+    arguments = (flow.name, flow.kind, flow.queue, *flow.registered, flow.worker_options.retention_s)
     return Statement(statement(REGISTER), arguments, flow.queue)
 
 

@@ -28,7 +28,7 @@ class Recorded:
     """One step of a run, as the database has it."""
 
     state: State
-    """``waiting``: a wait, a sleep or a child without an outcome so far."""
+    """``waiting``: a wait, a sleep or a child without an outcome so far, or a step between two attempts."""
     output: str | None = None
     """JSON text."""
     inputs: str | None = None
@@ -36,6 +36,10 @@ class Recorded:
     reason: str | None = None
     waited_s: float = 0.0
     """Seconds since it began, when the run was loaded."""
+    attempts: int | None = None
+    """How often it was tried; of a step between two attempts how many have failed. None: it is no step."""
+    left_s: float | None = None
+    """Of a step between two attempts: seconds until the next one, when this was written or loaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,14 @@ class Replay:
     signals: list[SentSignal] = field(default_factory=list)
     _counted: Counter[str] = field(default_factory=Counter)
     _ahead: set[str] = field(default_factory=set)
-    """Outcomes that the function has not come to yet."""
+    """Outcomes and failed attempts that the function has not come to yet."""
 
     def __post_init__(self) -> None:
-        self._ahead = {name for name, each in self.recorded.items() if each.state != "waiting"}
+        self._ahead = {
+            name
+            for name, each in self.recorded.items()
+            if each.state != "waiting" or each.attempts is not None
+        }
 
     def name(self, base: str) -> str:
         """The name of the next step that is called ``base``: ``charge``, then ``charge#2``."""
@@ -98,6 +106,10 @@ class Replay:
                 self.signals[place] = replace(sent, untaken=False)
                 return sent
         return None
+
+    def drop(self, signal_id: int) -> None:
+        """The run has refused this signal."""
+        self.signals = [sent for sent in self.signals if sent.signal_id != signal_id]
 
 
 def inputs_of(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:

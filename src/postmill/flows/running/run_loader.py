@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from postmill.db.hot.shared_connection import SharedConnection
 
 _Key = tuple[int, int]
+_COLUMNS = ("states", "outputs", "inputs", "reasons", "waited_s", "attempts", "left_s")
+"""Of the steps, in the order of the fields of ``Recorded``."""
+_COLUMNS = ("states", "outputs", "inputs", "reasons", "waited_s", "attempts", "left_s")
+"""Of the steps, in the order of the fields of :class:`Recorded`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ def _loaded(run_id: int, wake: int, row: Any) -> LoadedRun:
 def _recorded(row: Any) -> dict[str, Recorded]:
     if row["steps"] is None:
         return {}
-    columns = (row[name] for name in ("states", "outputs", "inputs", "reasons", "waited_s"))
+    columns = (row[name] for name in _COLUMNS)
     return dict(zip(row["steps"], map(Recorded, *columns), strict=True))
 
 

@@ -13,7 +13,6 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import returned_by
-from postmill.flows.running.bound_step import MAX_OUTPUT_BYTES
 from postmill.flows.running.inside_step import InsideStep
 from postmill.flows.workflow import settings_of
 from postmill.handlers.invokers import decoder
@@ -28,13 +27,13 @@ from postmill.model.queue.retry import Dead, Exhausted
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from postmill.flows.flow_options import FlowOptions
     from postmill.model.queue.retry import RetryPolicy
-    from postmill.model.queue.worker_options import WorkerOptions
     from postmill.service.threads import Threads
 
     Decode = Callable[[str], Any]
     Passes = Callable[[BaseException], bool]
-    Pause = Callable[[float], Awaitable[Any]]
+    Rest = Callable[["Pause"], Awaitable[Any]]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 """Results that surely are no code which has not run."""
@@ -56,28 +55,40 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """What lies between two attempts."""
+
+    for_s: float
+    failed: int
+    """How many attempts have failed so far. A ``Snooze`` is none."""
+    reason: str
+    """Why the last one has not done it."""
+
+
+@dataclass(frozen=True, slots=True)
 class StepPolicy:
     """What holds for the attempts at one step."""
 
     retry: RetryPolicy
     timeout_s: float | None
     decode: Decode
+    max_output: int
 
     @classmethod
-    def of(cls, function: Callable[..., Any], options: WorkerOptions) -> StepPolicy:
+    def of(cls, function: Callable[..., Any], options: FlowOptions) -> StepPolicy:
         """What ``@step`` says of a function, and else what ``options`` of its workflow say."""
         settings = settings_of(function)
         retry = options.retry if settings.retry is None else settings.retry
         timeout_s = options.timeout_s if settings.timeout_s is None else settings.timeout_s
-        return cls(retry, timeout_s, _decoder(function))
+        return cls(retry, timeout_s, _decoder(function), options.max_output)
 
     async def result(
-        self, call: Callable[[], Awaitable[Any]], passes: Passes, pause: Pause = asyncio.sleep
+        self, call: Callable[[], Awaitable[Any]], passes: Passes, rest: Rest, failed: int = 0
     ) -> Result:
-        """Try ``call`` until it has a result, or no attempt is left, with a ``pause`` between two. ``passes``
-        tells errors that are no failed attempt: they are raised as they are.
+        """Try ``call`` until it has a result, or no attempt is left; ``rest`` between two. ``failed``
+        attempts were made before. ``passes`` tells errors that are no failed attempt: they are raised as is.
         """
-        attempt = 1
+        attempt = failed + 1
         while True:
             try:
                 returned = await self._within_limit(call)
@@ -89,8 +100,9 @@ class StepPolicy:
                 verdict = self._verdict(attempt, error)
                 if isinstance(verdict, Dead):
                     return Result(reason=_reason(verdict, error), attempts=attempt, error=error)
-                await pause(verdict)
-                attempt += not isinstance(error, Snooze)
+                failed = attempt - isinstance(error, Snooze)
+                await rest(Pause(verdict, failed, failure_reason(error)))
+                attempt = failed + 1
             else:
                 return self.kept(returned, attempt)
 
@@ -99,7 +111,7 @@ class StepPolicy:
         attempt would return the same.
         """
         try:
-            output = output_of(returned)
+            output = output_of(returned, self.max_output)
             return Result(self.decode(output), output, attempts=attempts)
         except InvalidPayload as error:
             return Result(reason=kept_message(error), attempts=attempts, error=error)
@@ -119,14 +131,14 @@ class StepPolicy:
         return self.retry.decide(attempt, error, random.random, asked_s=asked_s)
 
 
-def output_of(value: Any) -> str:
-    """A result as JSON text. Raises :class:`InvalidPayload` for what is no JSON, or too large."""
-    data = to_json(value)
-    if len(data) > MAX_OUTPUT_BYTES:
+def output_of(value: Any, most: int) -> str:
+    """A result as JSON text. Raises :class:`InvalidPayload` for what is no JSON, or larger than ``most``."""
+    data = to_json(value, "output")
+    if len(data) > most:
         raise InvalidPayload(
-            f"Its output is {len(data):,} bytes of JSON; at most {MAX_OUTPUT_BYTES:,} are kept.",
+            f"Its output is {len(data):,} bytes of JSON; at most {most:,} are kept.",
             why="It is loaded again whenever the run goes on.",
-            hint="Store the data elsewhere (a table, a file, an object store) and return its address.",
+            hint="Store the data elsewhere (a table, a file) and return its address, or raise max_output.",
         )
     return data.decode()
 

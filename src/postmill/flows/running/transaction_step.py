@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from postmill.flows.running.checkpoints import Answer, Checkpoint
     from postmill.flows.running.execution import Execution
     from postmill.flows.running.step_attempts import StepPolicy
+    from postmill.flows.running.step_pauses import StepPauses
 
 
 class NotWritten(Exception):
@@ -37,12 +38,14 @@ class TransactionStep:
         name: str,
         inputs: str | None,
         policy: StepPolicy,
+        attempts: StepPauses,
         call: Callable[[Transaction], Awaitable[Any]],
     ) -> None:
         self._execution = execution
         self._name = name
         self._inputs = inputs
         self._policy = policy
+        self._attempts = attempts
         self._call = call
         self._checkpoint: Checkpoint | None = None
 
@@ -52,12 +55,12 @@ class TransactionStep:
         connections = attempt.services.connections
         async with connections.transaction(attempt.lost_connection, self._has_landed) as lent:
             returned = await self._call(Transaction(lent))
-            result = self._policy.kept(returned, 1)
+            result = self._policy.kept(returned, self._attempts.failed + 1)
             if result.error is not None:
                 raise result.error
             await take_own_role(lent)
-            outcome = Recorded("completed", result.output, self._inputs)
-            self._checkpoint = self._execution.checkpoint(self._name, outcome, 1)
+            outcome = Recorded("completed", result.output, self._inputs, attempts=result.attempts)
+            self._checkpoint = self._execution.checkpoint(self._name, outcome)
             await self._write(lent, self._checkpoint)
         return returned
 
@@ -81,4 +84,7 @@ class TransactionStep:
         """Whether the commit was done, which the server's answer has left open."""
         loaded = self._execution.loaded
         rows = await lent.fetch(statement("run_load"), [loaded.run_id], [loaded.wake], [loaded.flow])
-        return any(self._name in (row["steps"] or ()) for row in rows)
+        return any(
+            (self._name, "completed") in zip(row["steps"] or (), row["states"] or (), strict=True)
+            for row in rows
+        )

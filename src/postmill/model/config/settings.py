@@ -8,12 +8,13 @@ creates.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from postmill.model.calls.address_guard import AddressGuard, guard_of
 from postmill.model.config import address
+from postmill.model.config.dashboard_settings import DashboardSettings, dashboard_settings
 from postmill.model.config.project_file import FILE_NAME, check_table, unknown_name, wrong_type
 from postmill.model.errors import InvalidOption
 from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
@@ -49,11 +50,12 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "calls": ("POSTMILL_CALLS",),
     "call_addresses": ("POSTMILL_CALL_ADDRESSES",),
     "functions_url": ("POSTMILL_FUNCTIONS_URL",),
+    "dashboard": ("POSTMILL_DASHBOARD",),
 }
 """The variables of each setting, first found wins. An empty variable counts as unset."""
 
-FUNCTION_TABLES = ("runtime", "functions")
-"""Tables of the function host, read by ``model.functions.tables``."""
+OTHER_TABLES = ("runtime", "functions", "dashboard")
+"""Tables that are read elsewhere: by ``model.functions.tables`` and ``dashboard_settings``."""
 
 _IN_TOML = {
     "db_url": ("db", "url"),
@@ -65,6 +67,7 @@ _IN_TOML = {
     "calls": ("calls", "make"),
     "call_addresses": ("calls", "addresses"),
     "functions_url": ("calls", "functions_url"),
+    "dashboard": ("dashboard", "serve"),
 }
 
 
@@ -97,6 +100,7 @@ class Settings:
     runtime: RuntimeSettings = RuntimeSettings()  # noqa: RUF009 - frozen
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
     """Functions that have a table of their own, by slug."""
+    dashboard: DashboardSettings = DashboardSettings()  # noqa: RUF009 - frozen
 
     @property
     def is_embedded(self) -> bool:
@@ -158,9 +162,15 @@ def resolve(
         source=db_url.source if db_url else EMBEDDED,
         runtime=runtime,
         functions=function_settings(toml.get("functions", {}), runtime),
+        dashboard=_dashboard(toml.get("dashboard", {}), found["dashboard"]),
     )
     _ = settings.address  # refuses a bad address here, where its source is known
     return settings
+
+
+def _dashboard(table: Mapping[str, Any], found: _Found | None) -> DashboardSettings:
+    serve = _choice(found, SWITCH, "on", "switch for the dashboard") == "on"
+    return replace(dashboard_settings(table), serve=serve)
 
 
 def _first(
@@ -207,9 +217,9 @@ def _choice(found: _Found | None, allowed: tuple[str, ...], default: str, what: 
 def _check_toml(toml: Mapping[str, Any]) -> None:
     for table, keys in toml.items():
         known = TOML_KEYS.get(table)
-        if known is None and table not in FUNCTION_TABLES:
+        if known is None and table not in OTHER_TABLES:
             shown = f"[{table}]" if isinstance(keys, Mapping) else table
-            raise unknown_name(shown, table, (*TOML_KEYS, *FUNCTION_TABLES))
+            raise unknown_name(shown, table, (*TOML_KEYS, *OTHER_TABLES))
         if not isinstance(keys, Mapping):
             raise wrong_type(table, dict)
         if known is not None:

@@ -89,6 +89,17 @@ def sources(condition: Json) -> set[str]:
     return sources(condition["not"]) if "not" in condition else {condition["of"]}
 
 
+def in_words(condition: Json) -> str:
+    """The condition as people read it: ``fetch.lang == "en" and not (cheap.ok == true)``."""
+    if "all" in condition:
+        return " and ".join(map(in_words, condition["all"]))
+    if "not" in condition:
+        return f"not ({in_words(condition['not'])})"
+    place = ".".join([condition["of"], *condition.get("path", [])])
+    word, value = ("==", condition["equals"]) if "equals" in condition else ("has", condition.get("has"))
+    return f"{place} {word} {to_json(value).decode()}"
+
+
 def evaluate(condition: Json, values: Mapping[str, Any]) -> bool:
     """Whether it holds. ``values``: what was given, by name; without what was skipped."""
     if "all" in condition:

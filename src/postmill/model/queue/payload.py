@@ -56,24 +56,24 @@ _OPENED = str.maketrans("{}", "[]")
 _DECODE = msgspec.json.Decoder().decode
 
 
-def to_json(value: object) -> bytes:
+def to_json(value: object, called: str = "payload") -> bytes:
     """``value`` as compact JSON in UTF-8, on one line.
 
     Takes what JSON has, and dataclasses, msgspec Structs, pydantic models, date and time, UUID, Decimal,
     Enum, sets and bytes (base64, as msgspec writes and reads them). JSON text that exists already is passed
-    through as ``msgspec.Raw``.
+    through as ``msgspec.Raw``. ``called``: what it is to the reader of an error.
 
     Raises :class:`InvalidPayload` for anything else, for NaN, infinity, NUL characters, integers beyond
     64 bit and nesting that not every decoder can read, and :class:`PayloadTooLarge` above
     :data:`MAX_MESSAGE_BYTES`.
     """
-    data = _checked_text(bytes(value)) if isinstance(value, msgspec.Raw) else _encoded(value)
+    data = _checked_text(bytes(value), called) if isinstance(value, msgspec.Raw) else _encoded(value, called)
     if len(data) > MAX_MESSAGE_BYTES:
         raise PayloadTooLarge(
-            f"The payload is {len(data):,} bytes of JSON; a message holds at most {MAX_MESSAGE_BYTES:,}.",
+            f"The {called} is {len(data):,} bytes of JSON; a message holds at most {MAX_MESSAGE_BYTES:,}.",
             hint="Store the data elsewhere (a table, a file, an object store) and send its address.",
         )
-    _check_storable(data, value)
+    _check_storable(data, value, called)
     return data
 
 
@@ -84,8 +84,8 @@ def result_to_json(value: object) -> str:
     try:
         data = orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
     except TypeError as error:
-        raise _not_json(value, error, orjson.OPT_NON_STR_KEYS) from error
-    _check_storable(data, value)
+        raise _not_json(value, error, orjson.OPT_NON_STR_KEYS, "result") from error
+    _check_storable(data, value, "result")
     return data.decode()
 
 
@@ -101,56 +101,56 @@ def loads(raw: str | bytes) -> Any:
         raise InvalidPayload("The payload is not JSON that can be read.", why=f"{error}.") from error
 
 
-def check_bounds(raw: str | bytes) -> None:
+def check_bounds(raw: str | bytes, called: str = "payload") -> None:
     """Raises :class:`InvalidPayload` for text that is nested deeper than :data:`MAX_DEPTH` or has an integer
     of more than :data:`MAX_DIGITS` digits.
     """
     if _is_deeper(raw):
         raise InvalidPayload(
-            f"The payload is nested more than {MAX_DEPTH} deep.",
+            f"The {called} is nested more than {MAX_DEPTH} deep.",
             why="Not every decoder can read it.",
             hint="Send a flat list with references in it.",
         )
     if _has_long_number(raw):
         raise InvalidPayload(
-            f"The payload has a number of more than {MAX_DIGITS} digits.",
+            f"The {called} has a number of more than {MAX_DIGITS} digits.",
             why="Not every decoder can read it.",
             hint="Send it as a string.",
         )
 
 
-def _check_storable(data: bytes, value: object) -> None:
+def _check_storable(data: bytes, value: object, called: str) -> None:
     """Refuse what JSON text can't say, ``jsonb`` can't hold or a decoder can't read, though the encoder took
     it.
     """
-    check_bounds(data)
+    check_bounds(data, called)
     # Both patterns are rare in real payloads, so the exact and slower look is taken only where they occur.
     if b"\\u0000" in data and _NUL.search(data):
         raise InvalidPayload(
-            "The payload contains a NUL character.",
+            f"The {called} contains a NUL character.",
             why="Postgres can't store \\u0000 in jsonb.",
             hint="Remove it, or send the text in an encoding without NUL, e.g. base64.",
         )
     if b"null" in data and (place := place_of_non_finite(value)) is not None:
         raise InvalidPayload(
-            "The payload contains NaN or infinity.",
+            f"The {called} contains NaN or infinity.",
             why=f"JSON has no such numbers{_at(place)}.",
             hint="Send None or a string in its place.",
         )
 
 
-def _encoded(value: object) -> bytes:
+def _encoded(value: object, called: str) -> bytes:
     try:
         return orjson.dumps(value, default=_simpler)
     except TypeError as error:
-        raise _not_json(value, error, 0) from error
+        raise _not_json(value, error, 0, called) from error
 
 
-def _not_json(value: object, error: TypeError, option: int) -> InvalidPayload:
+def _not_json(value: object, error: TypeError, option: int, called: str) -> InvalidPayload:
     default = None if option else _simpler
     place = place_of(value, lambda part: not _is_json(part, option, default))
     return InvalidPayload(
-        "The payload can't be written as JSON.",
+        f"The {called} can't be written as JSON.",
         why=f"{_cause(error)}{_at(place)}.",
         hint="Send dict with str keys, list, str, number, bool, None, or a dataclass or model of these.",
     )
@@ -178,19 +178,19 @@ def _simpler(value: object) -> object:
 def _dumped(value: object) -> object:
     """The same for what msgspec does not know either."""
     if isinstance(value, msgspec.Raw):
-        return orjson.Fragment(_checked_text(bytes(value)))
+        return orjson.Fragment(_checked_text(bytes(value), "part of it"))
     dump = getattr(value, "model_dump", None)
     if dump is None:
         raise TypeError(f"JSON has nothing for the type {type(value).__name__}")
     return dump(mode="json")
 
 
-def _checked_text(text: bytes) -> bytes:
+def _checked_text(text: bytes, called: str) -> bytes:
     try:
         _WHATEVER_NUMBERS.decode(text)
         text.decode()
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise InvalidPayload("The payload is not JSON.", why=f"{error}.") from error
+        raise InvalidPayload(f"The {called} is not JSON.", why=f"{error}.") from error
     # Line ends in valid JSON can stand only between values, where a space means the same.
     return text.replace(b"\n", b" ").replace(b"\r", b" ") if b"\n" in text or b"\r" in text else text
 

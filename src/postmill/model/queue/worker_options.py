@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
@@ -19,6 +19,8 @@ from postmill.model.queue.retry import ExponentialRetry, FixedRetry, RetryPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
+
+Made = TypeVar("Made", bound="WorkerOptions")
 
 DEFAULT_QUEUE = "tasks"
 """The queue of a worker that names none; that of the TypeScript worker has the same name."""
@@ -154,11 +156,15 @@ def names_of(option: str) -> frozenset[str]:
     return frozenset({option, *(name for name, target in _BROUGHT.items() if target == option)})
 
 
-def options_from(given: Mapping[str, Any]) -> WorkerOptions:
+@overload
+def options_from(given: Mapping[str, Any]) -> WorkerOptions: ...
+@overload
+def options_from(given: Mapping[str, Any], made: type[Made]) -> Made: ...
+def options_from(given: Mapping[str, Any], made: type[WorkerOptions] = WorkerOptions) -> WorkerOptions:
     """Options by name, with the names people bring from elsewhere; an unknown one is refused with the nearest
-    known one.
+    known one. ``made``: which options.
     """
-    known = {field.name for field in fields(WorkerOptions)}
+    known = {field.name for field in fields(made)}
     values: dict[str, Any] = {}
     for name, value in _without_retry_pair(given, values).items():
         target = _BROUGHT.get(name, name)
@@ -169,7 +175,7 @@ def options_from(given: Mapping[str, Any]) -> WorkerOptions:
         if target in values:
             raise InvalidOption(f"{name!r} says again what {target!r} has said.", hint="Give one of them.")
         values[target] = value
-    return WorkerOptions(**values)
+    return made(**values)
 
 
 def _without_retry_pair(given: Mapping[str, Any], values: dict[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,11 @@ begin
                         case when exists (select from postmill.runs as child
                                           where child.parent_run = run.run_id and child.ended_at is null)
                              then 'waiting for a run that it has started' end,
+                        (select format('step %s is tried again in %s', paused.step,
+                                       postmill._span(greatest(paused.due_at - clock_timestamp(), interval '0')))
+                         from postmill.steps as paused
+                         where paused.run_id = run.run_id and paused.state = 'waiting' and paused.due_at is not null
+                         order by paused.due_at limit 1),
                         'sleeping');
     end if;
     return case when its.kind = 'workflow' then postmill._unserved(its.queue_name)

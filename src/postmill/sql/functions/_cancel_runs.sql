@@ -25,7 +25,7 @@ begin
         where run.run_id = any (family) and run.ended_at is null order by run.run_id for no key update;
         with over as (
             update postmill.runs as run
-            set state = 'cancelled', reason = why, waits_for = null, ended_at = clock_timestamp(),
+            set state = 'cancelled', reason = why, waits_for = null, due_at = null, ended_at = clock_timestamp(),
                 changed = pg_current_xact_id()
             where run.run_id = any (family) and run.ended_at is null
             returning run.run_id

@@ -1,7 +1,9 @@
 -- Refuses what is no flow: a graph's shape needs steps, each with a name of its own that is not "input", a kind that is
 -- known, and needs that stand before it.
 -- Called by register_flow. Takes no locks. Errors: PM003.
-create or replace function postmill._check_flow(flow text, kind text, shape jsonb, chosen jsonb) returns void
+create or replace function postmill._check_flow(
+    flow text, kind text, shape jsonb, chosen jsonb, retention interval
+) returns void
 language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
@@ -14,6 +16,7 @@ declare
         when jsonb_typeof(shape) is distinct from 'object' or jsonb_typeof(chosen) is distinct from 'object'
             then 'the shape and what is chosen are JSON objects'
         when jsonb_typeof(chosen -> 'input') <> 'object' then 'the defaults of the input are a JSON object'
+        when retention < interval '0' or not isfinite(retention) then 'runs are kept for a length of time'
         when kind = 'graph' and steps = '[]' then 'a graph has at least one step'
         when array_position(names, null) is not null or 'input' = any (names)
             then 'a step has a name, and none is named input'

@@ -13,7 +13,9 @@ declare
 begin
     if wrong is not null then
         raise exception 'run % of flow % has no step %', source.run_id, quote_literal(source.flow), quote_literal(wrong)
-            using errcode = 'PM003', hint = format('It has: %s.', array_to_string(known, ', '));
+            using errcode = 'PM003', detail = format('It has: %s.', array_to_string(known[:20], ', ')),
+                  hint = coalesce(postmill._did_you_mean(wrong, known),
+                                  format('postmill run show %s', source.run_id));
     end if;
 end
 $$;

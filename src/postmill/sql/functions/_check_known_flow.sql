@@ -6,9 +6,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     if not exists (select from postmill.flow_versions as version where version.flow = _check_known_flow.flow) then
-        raise exception 'there is no flow %', coalesce(quote_literal(flow), 'null')
-            using errcode = 'PM010', detail = 'No program has registered it in this database.',
-                  hint = 'Start a worker with it, e.g.: postmill worker run my_module:my_flow';
+        perform postmill._refuse_flow(flow);
     end if;
 end
 $$;

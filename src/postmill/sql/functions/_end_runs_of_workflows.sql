@@ -28,7 +28,7 @@ begin
     with ended as (
         update postmill.runs as r
            set state = t.state, output = t.output::jsonb, reason = t.reason, culprit = t.culprit, waits_for = null,
-               ended_at = clock_timestamp(), changed = pg_current_xact_id()
+               due_at = null, ended_at = clock_timestamp(), changed = pg_current_xact_id()
           from unnest(run_ids, wakes, states, outputs, reasons, culprits)
             as t (run_id, wake, state, output, reason, culprit)
          where r.run_id = t.run_id and r.wake = t.wake and r.ended_at is null and r.state in ('running', 'undoing')

@@ -1,7 +1,7 @@
 -- Of these runs, those whose next task is nowhere, each with one step and why: in one snapshot neither a queue nor
 -- held_tasks has what a step that has started, an item of a map, a workflow, or a run that undoes what it has done goes
 -- on with. What waits for a signal or for another run needs no message; but a wait of a graph may have one that ends it
--- in time, and its step says when: `due_at`. The rows of a workflow do not say whether its wait has a time limit.
+-- in time, and so has a workflow that is parked until a time: `due_at` says when, in the step's row or in the run's.
 -- Called by _audit_runs. Takes no locks. Errors: none.
 create or replace function postmill._lost_tasks(run_ids bigint[])
 returns table (run_id bigint, step text, reason text, due_at timestamptz)
@@ -51,16 +51,16 @@ begin
                         < step.tasks_left - step.tasks + coalesce(step.next_item, step.tasks) end
           and not exists (select from awaited where awaited.run_id = run.run_id and awaited.step = step.step)
         union all
-        select run.run_id, null, version.queue_name, null
+        select run.run_id, null, version.queue_name, case run.state when 'waiting' then run.due_at end
         from postmill.runs as run
         join postmill.flow_versions as version on version.version_id = run.version_id and version.kind = 'workflow'
-        where run.run_id = any ($1) and run.waits_for is null
+        where run.run_id = any ($1) and (run.waits_for is null or run.due_at is not null)
           and not exists (select from woken where woken.run = run.run_id::text
                                               and (woken.wake = run.wake::text or woken.of_child))
-          and (run.state = 'running' or run.state = 'waiting' and not exists (
-                   select from awaited where awaited.run_id = run.run_id))
+          and (run.state = 'running' or run.state = 'waiting' and (run.due_at is not null or not exists (
+                   select from awaited where awaited.run_id = run.run_id)))
         union all
-        select run.run_id, null, version.queue_name, null
+        select run.run_id, null, version.queue_name, case version.kind when 'workflow' then run.due_at end
         from postmill.runs as run
         join postmill.flow_versions as version on version.version_id = run.version_id
         where run.run_id = any ($1) and run.state = 'undoing'

@@ -6,6 +6,6 @@ as $$
 begin
     raise exception 'there is no run %', coalesce(run_id::text, 'null')
         using errcode = 'PM009', detail = 'It was never started, or it ended so long ago that it was deleted.',
-              hint = 'select run_id, flow, state from postmill.run_list order by run_id desc limit 10';
+              hint = 'postmill run list';
 end
 $$;

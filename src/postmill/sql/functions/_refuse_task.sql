@@ -10,7 +10,7 @@ begin
     if run_id is not null then
         raise exception 'message % of queue % is a task of run %', msg_id, quote_literal(queue), run_id
             using errcode = 'PM005', detail = 'The run can''t go on without it.',
-                  hint = format('Cancel the run: select postmill.cancel_run(%s)', run_id);
+                  hint = format('Cancel the run: postmill run cancel %s', run_id);
     end if;
 end
 $$;

@@ -1,5 +1,5 @@
 -- A time span in words, rounded up: `4 s`, `3 min`, `5 h`, `2 d`.
--- Called by _limit_reached and why. Takes no locks. Errors: none.
+-- Called by _blocked, _limit_reached and why. Takes no locks. Errors: none.
 create or replace function postmill._span(span interval) returns text
 language sql immutable
 set search_path = pg_catalog, pg_temp

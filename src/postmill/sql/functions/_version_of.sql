@@ -13,7 +13,7 @@ begin
         or jsonb_typeof(document #> '{run,input}') is null
     then
         raise exception 'this is no run that postmill.export_run has written'
-            using errcode = 'PM003', hint = 'select postmill.export_run(7)';
+            using errcode = 'PM003', hint = 'postmill run export 7 > run-7.json';
     end if;
     if not exists (select from postmill.flow_versions as version where version.flow = its ->> 'flow') then
         perform postmill.register_flow(its ->> 'flow', its ->> 'kind', its ->> 'queue', its -> 'shape',

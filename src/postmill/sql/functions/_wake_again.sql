@@ -8,7 +8,8 @@ set search_path = pg_catalog, pg_temp
 as $$
 begin
     delete from postmill.held_tasks as held where held.run_id = _wake_again.run_id;
-    update postmill.runs as run set wake = run.wake + 1, waits_for = null where run.run_id = _wake_again.run_id;
+    update postmill.runs as run set wake = run.wake + 1, waits_for = null, due_at = null
+    where run.run_id = _wake_again.run_id;
     perform postmill._send_wakes(array[_wake_again.run_id], array[clock_timestamp()]);
 end
 $$;

@@ -34,7 +34,7 @@ begin
         returning s.run_id
     ), gone_on as (
         update postmill.runs as r
-           set state = 'running', wake = r.wake + 1, waits_for = null, changed = pg_current_xact_id()
+           set state = 'running', wake = r.wake + 1, waits_for = null, due_at = null, changed = pg_current_xact_id()
          where r.run_id in (select run_id from ended) and r.state = 'waiting'
         returning r.run_id
     )

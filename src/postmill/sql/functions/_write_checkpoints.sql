@@ -1,14 +1,16 @@
 -- Records outcomes of steps of workflows, and tells what became of each that is no plain success. The first write wins:
 -- of a step that has an outcome already, that outcome is returned. A step whose wait, sleep or child had no outcome yet
--- gets one. `signal_ids`: the signal that a wait takes with this; one that another wait has taken meanwhile leaves the
--- step without an outcome. `held`: whether the message that the outcome was made under is still its worker's.
--- Returns a row, by its place in the arrays from 1 on, for what was not written (`written` is false; the outcome that
--- stands in its place has a `state`, and where none stands it has not), and for what belongs to a run that does not
+-- gets one. With the state `waiting` it is no outcome but a failed attempt: `attempts` is how many have failed so far,
+-- `pauses` the seconds until the next. `signal_ids`: the signal that a wait takes with this; one that another wait has
+-- taken meanwhile leaves the step without an outcome. `held`: whether the message that the outcome was made under is
+-- still its worker's. Returns a row, by its place in the arrays from 1 on, for what was not written (`written` is
+-- false; the outcome that stands in its place has a `state`, and where none stands it has not), and for what belongs to
+-- a run that does not
 -- simply run on: its state, and whether the message is still its newest.
 -- Called by the statement run_checkpoint. Lock order: steps by (run_id, step), then signals. Errors: none of its own.
 create or replace function postmill._write_checkpoints(
     run_ids bigint[], wakes integer[], steps text[], states text[], outputs text[], inputs text[], reasons text[],
-    attempts integer[], signal_ids bigint[], held boolean[]
+    attempts integer[], pauses float8[], signal_ids bigint[], held boolean[]
 ) returns table (
     place integer, written boolean, state text, output text, inputs_before text, reason text,
     run_state text, newest boolean
@@ -28,11 +30,15 @@ declare
 begin
     perform postmill._tell_watchers(run_ids);
     with asked as (
-        select * from unnest(run_ids, steps, states, outputs, inputs, reasons, attempts, signal_ids, held)
-            as t (run_id, step, state, output, inputs, reason, attempts, signal_id, held)
+        select * from unnest(run_ids, steps, states, outputs, inputs, reasons, attempts, pauses, signal_ids, held)
+            as t (run_id, step, state, output, inputs, reason, attempts, pause_s, signal_id, held)
     ), new as (
-        insert into postmill.steps as s (run_id, step, state, output, inputs, reason, attempts, ended_at)
-        select a.run_id, a.step, a.state, a.output::jsonb, a.inputs, a.reason, a.attempts, clock_timestamp()
+        insert into postmill.steps as s (
+                run_id, step, state, output, inputs, reason, attempts, due_at, started_at, ended_at)
+        select a.run_id, a.step, a.state, a.output::jsonb, a.inputs, a.reason, a.attempts,
+               clock_timestamp() + a.pause_s * interval '1 second',
+               case when a.state = 'waiting' then clock_timestamp() end,
+               case when a.state <> 'waiting' then clock_timestamp() end
           from asked as a
          where a.held
            and (select true from postmill.runs as r where r.run_id = a.run_id)  -- not exists: no join over all runs
@@ -42,7 +48,8 @@ begin
          order by a.run_id, a.step
         on conflict (run_id, step) do update
            set state = excluded.state, output = excluded.output, inputs = excluded.inputs, reason = excluded.reason,
-               attempts = excluded.attempts, ended_at = excluded.ended_at, changed = pg_current_xact_id()
+               attempts = greatest(s.attempts, excluded.attempts), due_at = excluded.due_at,
+               ended_at = excluded.ended_at, changed = pg_current_xact_id()
          where s.state = 'waiting'
         returning s.run_id, s.step
     )

@@ -13,30 +13,17 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$
-declare
-    discarded bigint;
-    sources   bigint[];
 begin
     perform postmill._queue_table(queue);
     if older_than < interval '0' or not isfinite(older_than) then
         raise exception 'older_than is no length of time: %', older_than
             using errcode = 'PM003', hint = 'Give an interval such as ''30 days''.';
     end if;
-    with gone as (
-        delete from postmill.dead_letters as letter
-        where letter.letter_id = any (array(
-            select candidate.letter_id from postmill.dead_letters as candidate
-            where candidate.queue_name = queue and candidate.replayed_at is null
-              and (letter_ids is null or candidate.letter_id = any (letter_ids))
-              and (older_than is null or candidate.died_at < clock_timestamp() - older_than)
-            order by candidate.letter_id for update skip locked))
-        returning letter.msg_id, letter.headers
-    )
-    select count(*), array_agg(gone.msg_id order by gone.msg_id) filter (
-        where gone.headers ? 'postmill-dependents' or jsonb_typeof(gone.headers) <> 'object')
-    into discarded, sources
-    from gone;
-    perform postmill.release(queue, sources, 'unknown');
-    return discarded;
+    return cardinality(postmill._discard(queue, array(
+        select candidate.letter_id from postmill.dead_letters as candidate
+        where candidate.queue_name = queue and candidate.replayed_at is null
+          and (letter_ids is null or candidate.letter_id = any (letter_ids))
+          and (older_than is null or candidate.died_at < clock_timestamp() - older_than)
+        order by candidate.letter_id for update skip locked)));
 end
 $$;

@@ -23,17 +23,18 @@ begin
     from jsonb_populate_record(null::postmill.runs, its) as old
     returning runs.run_id into made;
     insert into postmill.steps (run_id, step, state, deps_left, cut, tasks, tasks_left, next_item, output, inputs,
-                                reason, attempts, undone_at, started_at, ended_at)
+                                reason, attempts, due_at, undone_at, started_at, ended_at)
     select made, old.step, old.state, old.deps_left, old.cut, old.tasks, old.tasks_left, old.next_item,
-           each -> 'output', old.inputs, old.reason, old.attempts, old.undone_at, old.started_at, old.ended_at
+           each -> 'output', old.inputs, old.reason, old.attempts, old.due_at, old.undone_at, old.started_at,
+           old.ended_at
     from jsonb_array_elements(document -> 'steps') as each
     cross join jsonb_populate_record(null::postmill.steps, each) as old;
     insert into postmill.items (run_id, step, item, value, output, reason, ended)
     select made, old.step, old.item, each -> 'value', each -> 'output', old.reason, old.ended
     from jsonb_array_elements(document -> 'items') as each
     cross join jsonb_populate_record(null::postmill.items, each) as old;
-    insert into postmill.signals (run_id, name, value, many, taken_by, sent_at)
-    select made, old.name, each -> 'value', old.many, old.taken_by, old.sent_at
+    insert into postmill.signals (run_id, name, value, many, taken_by, refused, sent_at)
+    select made, old.name, each -> 'value', old.many, old.taken_by, old.refused, old.sent_at
     from jsonb_array_elements(document -> 'signals') as each
     cross join jsonb_populate_record(null::postmill.signals, each) as old;
     insert into postmill.run_events (run_id, step, name, value, said_at)

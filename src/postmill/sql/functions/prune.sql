@@ -57,6 +57,7 @@ begin
     begin
         workers := postmill._prune_workers(page);
         perform postmill._prune_waiters(page);
+        perform postmill._prune_operations(page);
         perform postmill._prune_gates(page);
         while true = any (more_kinds) and clock_timestamp() < ends_at and archived + failures + history < max_rows loop
             if more_kinds[1] then

@@ -2,12 +2,13 @@
 -- name, and a new one for each other shape. A shape that is known keeps its number; what the program has chosen
 -- beside it (queues, windows, delays, priorities, time limits) is brought up to date. `shape`: {"steps": [...]},
 -- each step needing earlier ones only; `chosen`: by step, and under "input" the defaults of the input's fields. `kind`:
--- graph or workflow. Creates the queues; tasks that were held because no program had this version are sent again.
+-- graph or workflow. `retention`: how long its runs are kept, 30 days unless it is given. Creates the queues; tasks
+-- that were held because no program had this version are sent again.
 -- Called by workers at their start and again while they run. SECURITY DEFINER: workers can't make queues.
 -- Lock order: an advisory lock for the flow's name, flow_versions, flow_steps, held_tasks, queues. Errors: PM002 the
 -- queue's name, PM003 a shape that is none.
 create or replace function postmill.register_flow(
-    flow text, kind text, queue text, shape jsonb, chosen jsonb default '{}'
+    flow text, kind text, queue text, shape jsonb, chosen jsonb default '{}', retention interval default null
 ) returns integer
 language plpgsql volatile
 security definer
@@ -17,7 +18,7 @@ declare
     known     record;
     its_queue text;
 begin
-    perform postmill._check_flow(flow, kind, shape, chosen);
+    perform postmill._check_flow(flow, kind, shape, chosen, retention);
     perform pg_advisory_xact_lock(hashtextextended('postmill.flow ' || flow, 0));
     foreach its_queue in array array(
         select queue union select value ->> 'queue' from jsonb_each(chosen) where value ->> 'queue' is not null)
@@ -25,13 +26,14 @@ begin
         perform postmill.create_queue(its_queue);
     end loop;
     update postmill.flow_versions as v
-       set registered_at = clock_timestamp(), queue_name = queue, defaults = coalesce(chosen -> 'input', '{}')
+       set registered_at = clock_timestamp(), queue_name = queue, defaults = coalesce(chosen -> 'input', '{}'),
+           retention = register_flow.retention
      where v.flow = register_flow.flow and md5(v.shape::text) = md5(register_flow.shape::text)
     returning v.version_id, v.version into known;
     if not found then
-        insert into postmill.flow_versions (flow, version, kind, shape, queue_name, leaves, defaults)
+        insert into postmill.flow_versions (flow, version, kind, shape, queue_name, leaves, defaults, retention)
         select register_flow.flow, coalesce(max(v.version), 0) + 1, register_flow.kind, register_flow.shape, queue, 0,
-               coalesce(chosen -> 'input', '{}')
+               coalesce(chosen -> 'input', '{}'), register_flow.retention
           from postmill.flow_versions as v where v.flow = register_flow.flow
         returning version_id, version into known;
         perform postmill._write_steps(known.version_id, shape);

@@ -16,31 +16,12 @@ set search_path = pg_catalog, pg_temp
 set jit = off
 set enable_seqscan = off
 as $$
-declare
-    letter     postmill.dead_letters;
 begin
     perform postmill._queue_table(queue);
     if replay.message is not null and coalesce(cardinality(letter_ids), 0) <> 1 then
         raise exception 'a new payload goes with exactly one letter'
             using errcode = 'PM003', hint = 'Name it: letter_ids => array[42].';
     end if;
-    for letter in
-        select * from postmill.dead_letters as candidate
-        where candidate.queue_name = queue and candidate.replayed_at is null
-          and (letter_ids is null or candidate.letter_id = any (letter_ids))
-        order by candidate.letter_id for update skip locked
-    loop
-        letter_id := letter.letter_id;
-        msg_id := postmill._send_letter(queue, coalesce(replay.message, letter.message, 'null'), letter);
-        if msg_id is null then
-            return next;
-            continue;
-        end if;
-        perform postmill._move_edges(lower(queue), letter.msg_id, replay.msg_id, patient => true);
-        update postmill.dead_letters as replayed
-        set replayed_at = clock_timestamp(), replayed_as = replay.msg_id, replayed_by = session_user
-        where replayed.letter_id = letter.letter_id;
-        return next;
-    end loop;
+    return query select * from postmill._replay(queue, letter_ids, replay.message, session_user);
 end
 $$;

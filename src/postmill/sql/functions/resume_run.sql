@@ -10,7 +10,7 @@ declare
     run postmill.runs := postmill._run(resume_run.run_id);
 begin
     if run.ended_at is not null then
-        perform postmill._refuse_run(run, 'resumed', 'A failed or cancelled run goes on with postmill.retry_run.');
+        perform postmill._refuse_run(run, 'resumed', 'What has ended goes on with: postmill run retry ' || run.run_id);
     end if;
     if run.state <> 'paused' then
         return false;

@@ -3,8 +3,8 @@
 -- 'running' (a worker has it; nothing was done), 'skipped' (it is dead, and another message holds its unique key) or
 -- 'not found'. A message that another pgmq client has read and not yet finished counts as waiting, and
 -- is delivered again. Calling it again is harmless.
--- Called by people and the command line. Locks: the message's row first, so that no claim can come between; for a dead
--- one its letter. Errors: PM001 no such queue, PM005 a message that waits for others.
+-- Called by people and the command line. Locks: the message's row first, so that no claim can come between; then as
+-- _retry; for a dead one its letter. Errors: PM001 no such queue, PM005 a message that waits for others.
 create or replace function postmill.retry(queue text, msg_id bigint) returns text
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -14,6 +14,7 @@ as $$
 declare
     relation regclass := postmill._queue_table(queue);
     waits    boolean;
+    fate     text;
 begin
     execute format('select true from %s where msg_id = $1 for update', relation) into waits using retry.msg_id;
     if waits is null then
@@ -25,23 +26,10 @@ begin
             'not found');
     end if;
     -- A statement of its own: it sees the claim that was committed before we got the row.
-    if postmill._running(queue, array[retry.msg_id]) <> '{}' then
-        return 'running';
-    end if;
-    if exists (select from postmill.blocked as held
-               where held.queue_name = lower(queue) and held.msg_id = retry.msg_id) then
+    select done.outcome into fate from postmill._retry(queue, array[retry.msg_id]) as done;
+    if fate = 'refused' then
         perform postmill._refuse_retry(queue, retry.msg_id);
     end if;
-    -- One that waits for its group goes on waiting there, as if it were due now.
-    execute format(
-        'update %s as queued
-         set vt = case when exists (select from postmill.gates as gate
-                                    where gate.queue_name = lower($2) and gate.msg_id = queued.msg_id)
-                       then postmill._parked_until() else clock_timestamp() end
-         where msg_id = $1', relation) using retry.msg_id, queue;
-    update postmill.gates as gate set claim_id = null, rank = clock_timestamp()
-    where gate.queue_name = lower(queue) and gate.msg_id = retry.msg_id;
-    perform postmill._wake_one(queue);
-    return 'ready';
+    return fate;
 end
 $$;

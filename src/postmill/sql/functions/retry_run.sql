@@ -20,7 +20,7 @@ begin
     where map.run_id = retry_run.run_id and map.tasks is not null order by map.step for no key update;
     run := postmill._run(retry_run.run_id);
     if run.state = 'completed' then
-        perform postmill._refuse_run(run, 'retried', 'Do parts of it again in a new run: postmill.fork_run');
+        perform postmill._refuse_run(run, 'retried', 'Begin anew from a step: postmill run fork ' || run.run_id);
     elsif run.state = 'undoing' then
         perform postmill._refuse_run(run, 'retried', 'Wait until it has failed.');
     elsif run.ended_at is null then
@@ -44,7 +44,8 @@ begin
         delete from postmill.steps as step
         where step.run_id = run.run_id
           and (step.undone_at is not null
-               or step.state = 'failed' and step.step = coalesce(run.culprit, step.step));
+               or step.state = 'failed' and step.step = coalesce(run.culprit, step.step)
+               or step.state = 'waiting' and step.attempts is not null);  -- its attempts are counted anew
         perform postmill._wake_again(run.run_id);
     else
         delete from postmill.steps as step

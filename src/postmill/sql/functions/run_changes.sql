@@ -31,8 +31,8 @@ begin
         union all
         select jsonb_build_object(
                    'what', 'step', 'run_id', step.run_id, 'step', step.step, 'state', step.state, 'tasks', step.tasks,
-                   'tasks_left', step.tasks_left, 'reason', step.reason, 'started_at', step.started_at,
-                   'ended_at', step.ended_at), step.changed, 1
+                   'tasks_left', step.tasks_left, 'attempts', step.attempts, 'due_at', step.due_at,
+                   'reason', step.reason, 'started_at', step.started_at, 'ended_at', step.ended_at), step.changed, 1
         from postmill.steps as step
         where step.run_id = only_run and (since is null or step.changed >= since)
         union all

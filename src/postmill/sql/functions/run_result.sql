@@ -6,7 +6,8 @@ create or replace function postmill.run_result(run_id bigint) returns jsonb
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
 as $$
-    select jsonb_strip_nulls(jsonb_build_object('state', run.state, 'culprit', run.culprit, 'reason', run.reason))
+    select jsonb_strip_nulls(jsonb_build_object('state', postmill._run_state(run),
+                                                'culprit', run.culprit, 'reason', run.reason))
            || case when run.state = 'completed' then jsonb_build_object('output',
                   case when version.kind = 'workflow' then run.output
                   else (select coalesce(jsonb_object_agg(ended.step, postmill._output(ended)), '{}')

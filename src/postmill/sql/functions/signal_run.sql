@@ -1,7 +1,8 @@
 -- Sends a run a signal. Whoever waits for it goes on. Returns false where nothing was sent: the run has ended, or it
 -- has been sent this signal before. With `many` it is one of a queue: each is kept, and each wait takes the next one.
 -- Called by people, clients and approvals. Lock order: the run, then its signals and steps, then queues. Errors: PM003
--- a name or value that is null, PM005 (see _check_isolation), PM009 no such run.
+-- a name or value that is null, PM005 (see _check_isolation), PM009 no such run, PM010 no step of its graph waits for
+-- it. What a workflow waits for is known by its code alone: any name is kept.
 create or replace function postmill.signal_run(run_id bigint, name text, value jsonb, many boolean default false)
 returns boolean
 language plpgsql volatile security definer
@@ -25,8 +26,12 @@ begin
       from postmill.runs as r join postmill.flow_versions as v using (version_id)
      where r.run_id = signal_run.run_id for no key update of r;
     if not found then
-        raise exception 'there is no run %', coalesce(signal_run.run_id::text, 'null')
-            using errcode = 'PM009', hint = 'Runs are listed by: postmill run list';
+        perform postmill._refuse_missing_run(signal_run.run_id);
+    elsif its.kind = 'graph' and not exists (
+        select from postmill.flow_steps as step
+         where step.version_id = its.version_id and step.signal = signal_run.name)
+    then
+        perform postmill._refuse_unknown_signal(signal_run.run_id, its.version_id, signal_run.name);
     end if;
     if its.state not in ('running', 'waiting', 'paused') then
         return false;
@@ -43,7 +48,7 @@ begin
         perform postmill._end_wait(signal_run.run_id, its.version_id, signal_run.name, sent);
     elsif its.state = 'waiting' and signal_run.name = any (its.waits_for) then
         update postmill.runs as r
-           set state = 'running', wake = r.wake + 1, waits_for = null, changed = pg_current_xact_id()
+           set state = 'running', wake = r.wake + 1, waits_for = null, due_at = null, changed = pg_current_xact_id()
          where r.run_id = signal_run.run_id;
         perform postmill._send_wakes(array[signal_run.run_id], array[clock_timestamp()]);
     end if;

@@ -32,10 +32,7 @@ begin
      order by v.registered_at desc, v.version desc
      limit 1;
     if known is null then
-        raise exception 'there is no flow %',
-                        coalesce(quote_literal(flow), 'null') || coalesce(' of version ' || version, '')
-            using errcode = 'PM010', detail = 'No program has registered it in this database.',
-                  hint = 'Start a worker with it, e.g.: postmill worker run my_module:my_flow';
+        perform postmill._refuse_flow(flow, version);
     end if;
     loop
         made := postmill._start_run(known, input, key, delay, tags, deadline, priority);

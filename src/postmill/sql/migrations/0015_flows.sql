@@ -13,6 +13,7 @@ create table postmill.flow_versions (
     queue_name    text not null,                           -- where its tasks go, unless a step says otherwise
     leaves        integer not null check (leaves >= 0),    -- steps that no other step needs
     defaults      jsonb not null default '{}',             -- fields of an input that does not have them
+    retention     interval,                                -- how long a run is kept after its end; null: 30 days
     created_at    timestamptz not null default clock_timestamp(),
     registered_at timestamptz not null default clock_timestamp(), -- when a program last said that it has it
     unique (flow, version)
@@ -53,6 +54,7 @@ create table postmill.runs (
     leaves_left integer not null check (leaves_left >= 0),
     wake        integer not null default 0,
     waits_for   text[],                                   -- signals
+    due_at      timestamptz,                              -- of a parked workflow: when it goes on at the latest
     parent_run  bigint,
     parent_step text,
     forked_from bigint,
@@ -68,7 +70,7 @@ create unique index runs_key on postmill.runs (flow, key) where key is not null;
 create index runs_deadline on postmill.runs (deadline) where deadline is not null and ended_at is null;
 create index runs_flow on postmill.runs (flow, run_id);
 create index runs_open on postmill.runs (run_id) where ended_at is null;
-create index runs_ended on postmill.runs (ended_at) where ended_at is not null;
+create index runs_ended on postmill.runs (flow, ended_at) where ended_at is not null;
 create index runs_parent on postmill.runs (parent_run) where parent_run is not null;
 create index runs_version on postmill.runs (version_id) where ended_at is null;
 
@@ -86,7 +88,8 @@ create table postmill.steps (
     output     jsonb,
     inputs     text,                                      -- of a checkpoint: a hash of its arguments
     reason     text,
-    attempts   integer,
+    attempts   integer,                                   -- of a durable step that waits: those that have failed
+    due_at     timestamptz,                               -- of a durable step: when it is tried again
     undone_at  timestamptz,
     started_at timestamptz,
     ended_at   timestamptz,
@@ -106,6 +109,7 @@ create table postmill.items (
     primary key (run_id, step, item),
     foreign key (run_id, step) references postmill.steps on delete cascade
 );
+create index items_failed on postmill.items (run_id, step, item) where reason is not null;
 
 -- Signals that a run was sent. `taken_by`: the wait that has got it.
 create table postmill.signals (
@@ -115,9 +119,10 @@ create table postmill.signals (
     value     jsonb not null,
     many      boolean not null default false,             -- it is one of a queue of that name
     taken_by  text,
+    refused   text,                                       -- why no wait takes it: its value does not fit
     sent_at   timestamptz not null default clock_timestamp()
 );
-create unique index signals_one on postmill.signals (run_id, name) where not many;
+create unique index signals_one on postmill.signals (run_id, name) where not many and refused is null;
 create index signals_run on postmill.signals (run_id, name, signal_id);
 
 -- What steps say while they run, for whoever watches.

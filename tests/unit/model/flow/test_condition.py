@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from postmill.model.errors import InvalidFlow
-from postmill.model.flow.condition import MISSING, contains, equals, evaluate, follow, has, sources
+from postmill.model.flow.condition import MISSING, contains, equals, evaluate, follow, has, in_words, sources
 
 
 class Colour(Enum):
@@ -99,3 +99,8 @@ def test_a_path_leads_through_objects_and_lists() -> None:
     assert follow(VALUES, ("fetch", "tags", "1", "b")) == 1
     assert follow(VALUES, ("fetch", "tags", "-1")) is MISSING
     assert follow(MISSING, ()) is MISSING
+
+
+def test_a_condition_is_told_in_words() -> None:
+    joined = equals("fetch", ("lang",), "en") & ~has("pages", (), [1])
+    assert in_words(joined.json) == 'fetch.lang == "en" and not (pages has [1])'

@@ -1,7 +1,7 @@
 -- Records outcomes of steps of workflows. $1 ids and $2 read_ct of the messages under which they were made, $3 runs, $4
 -- numbers of the messages (each of these as the text of an array), $5 steps, $6 states, $7 outputs as JSON text, $8
--- hashes of arguments, $9 reasons, $10 attempts, $11 signals that are taken. An outcome under a message that another
--- client has by now is not written. Rows as _write_checkpoints returns them.
+-- hashes of arguments, $9 reasons, $10 attempts, $11 seconds until the next one, $12 signals that are taken. An outcome
+-- under a message that another client has by now is not written. Rows as _write_checkpoints returns them.
 -- Called by: flows checkpoints. Lock order: see _write_checkpoints. Errors: none of its own.
 with
 asked as (
@@ -17,4 +17,4 @@ select checkpoint.*
   from fence
  cross join lateral postmill._write_checkpoints(
      $3::text::bigint[], $4::text::integer[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-     $10::integer[], $11::bigint[], fence.held) as checkpoint
+     $10::integer[], $11::float8[], $12::bigint[], fence.held) as checkpoint

@@ -18,7 +18,7 @@ select change::text
     union all
     select 1, row_number() over (order by known.ended_at nulls last, known.started_at, known.step), jsonb_build_object(
                'changed', known.changed, 'step', known.step, 'state', known.state, 'tasks', known.tasks,
-               'tasks_left', known.tasks_left, 'reason', known.reason)
+               'tasks_left', known.tasks_left, 'attempts', known.attempts, 'reason', known.reason)
       from here join postmill.steps as known using (run_id)
      where here.since is null or known.changed >= here.since
     union all

@@ -1,6 +1,7 @@
 -- Make every message of a queue due that waits for a moment to come: delayed, retrying and snoozed ones. Not those
 -- that run. One that waits for its group or for other messages goes on waiting for them, but for no moment any more.
--- A wait or a sleep of a workflow began as much earlier, since its end is told by when it began.
+-- A wait or a sleep of a workflow began as much earlier, since its end is told by when it began; a step is tried again
+-- as much earlier.
 -- Called by postmill.testing. $1 the queue. Returns how many. Locks: the queue's rows, steps, blocked, gates. Errors:
 -- none.
 with late as materialized (
@@ -23,7 +24,7 @@ due as (
 ),
 waited as (
     update postmill.steps as step
-       set started_at = step.started_at - due.skipped
+       set started_at = step.started_at - due.skipped, due_at = step.due_at - due.skipped
       from due
      where step.state = 'waiting'
        and step.run_id = case when jsonb_typeof(due.wake -> 'run') = 'number' then (due.wake ->> 'run')::bigint end

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from postmill.model.calls.address_guard import AddressGuard
+from postmill.app.calling import calls_beside, can_make_calls, check_calls, run_calls
+from postmill.app.watching import dashboard_beside, run_dashboard
 from postmill.model.calls.call_queue import FunctionHost
 from postmill.model.config.project_file import FILE_NAME
 from postmill.model.config.settings import STATE_FOLDER
-from postmill.model.errors import NotFound, Refused
-from postmill.model.events import Event
 from postmill.project.project import (
     bare_connection,
     check_database_is_named,
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from postmill.auth.keys import ProjectKeys
-    from postmill.calls.calling import Calling
     from postmill.gateway.readiness import Readiness
     from postmill.gateway.serving_process import ServingProcess
     from postmill.host.configuration import Configuration
@@ -46,8 +43,6 @@ SCHEDULES_STOP_S = 2.0
 """How long a batch of schedules may take at the end of ``serve``, in seconds. A hundred take 20 ms: what
 takes longer waits for a lock, and the next process fires it.
 """
-INSTALL_CALLS = "pip install 'postmill[calls]'"
-"""What a user types who wants calls."""
 
 __all__ = [
     "Serving",
@@ -62,6 +57,7 @@ __all__ = [
     "load_settings",
     "prepare",
     "run_calls",
+    "run_dashboard",
     "run_schedules",
     "run_workers",
     "serve_functions",
@@ -77,7 +73,8 @@ def run_workers(
     on_database: Callable[[Settings, Address], None] | None = None,
     probe: tuple[str, int] | None = None,
 ) -> None:
-    """Run the workers and flows named ``module:name`` in this process until it is told to stop.
+    """Run workers and flows in this process until it is told to stop: those named ``module:name``, and all
+    of a module or file that is named alone.
 
     The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
     project's own Postgres when no address is given. ``on_drain`` is told how many messages still run, at a
@@ -86,14 +83,15 @@ def run_workers(
     """
     from postmill.flows.running.handlers import together  # noqa: PLC0415 - settings need no engine
     from postmill.flows.running.keeper import keepers  # noqa: PLC0415
-    from postmill.handlers import load  # noqa: PLC0415
+    from postmill.handlers import load_all  # noqa: PLC0415
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
+    from postmill.operations.executor import Executor  # noqa: PLC0415
     from postmill.scheduler.process import SERVICES  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
-    workers = together(load(target) for target in targets)
+    workers = together(each for target in targets for each in load_all(target))
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers)]
+    beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers), Executor]
     run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=beside)
 
 
@@ -131,6 +129,8 @@ class Serving:
     """Called with the URL and the functions, once these can be called."""
     on_stop: Callable[[bool], None]
     """Called at each request to stop, with whether it forces."""
+    on_dashboard: Callable[[str], None] = lambda _: None
+    """Called with the URL of the dashboard, where it is served."""
     probe: tuple[str, int] | None = None
     """The host and port of the HTTP probe."""
     identity: str = field(default="", repr=False)
@@ -145,21 +145,11 @@ def serve_functions(settings: Settings, where: Address, how: Serving) -> None:
     """
     from postmill.db.hot.database_probe import DatabaseProbe  # noqa: PLC0415 - workers alone need none of this
     from postmill.engine.worker_process import run  # noqa: PLC0415
-    from postmill.gateway.platform_errors import rendered  # noqa: PLC0415
     from postmill.gateway.readiness import Readiness  # noqa: PLC0415
     from postmill.gateway.serving_probe import reported  # noqa: PLC0415
-    from postmill.web.limits import raise_connection_limit  # noqa: PLC0415
-    from postmill.web.server import WebServer  # noqa: PLC0415
 
-    runtime = settings.runtime
     keys = _keys(settings)
-    server = WebServer(
-        runtime.host,
-        runtime.port,
-        limits=raise_connection_limit(),
-        max_message_bytes=_most_bytes(settings),
-        render=rendered,
-    )
+    server = _server(settings)
     url = server.listen()
 
     async def serve() -> None:
@@ -168,15 +158,32 @@ def serve_functions(settings: Settings, where: Address, how: Serving) -> None:
         try:
             async with (
                 reported(where, readiness, how.probe) as events,
-                _schedules(settings, where, readiness, events),
-                _calls(settings, where, readiness, events, FunctionHost(url, keys.service_role)) as end,
+                _beside(settings, where, readiness, events),
+                calls_beside(settings, where, readiness, events, FunctionHost(url, keys.service_role)) as end,
             ):
                 told = _telling(how, end)
-                await _serving_process(settings, where, told, server, url, keys, readiness).run()
+                host = _host(settings, where, told, url, keys)
+                async with dashboard_beside(settings, where, keys, host, told.on_dashboard):
+                    await _serving_process(settings, where, told, server, url, keys, readiness, host).run()
         finally:
             await probe.close()
 
     run(serve())
+
+
+def _server(settings: Settings) -> WebServer:
+    from postmill.gateway.platform_errors import rendered  # noqa: PLC0415
+    from postmill.web.limits import raise_connection_limit  # noqa: PLC0415
+    from postmill.web.server import WebServer  # noqa: PLC0415
+
+    runtime = settings.runtime
+    return WebServer(
+        runtime.host,
+        runtime.port,
+        limits=raise_connection_limit(),
+        max_message_bytes=_most_bytes(settings),
+        render=rendered,
+    )
 
 
 def _telling(how: Serving, end_calls: Callable[[], None]) -> Serving:
@@ -190,83 +197,18 @@ def _telling(how: Serving, end_calls: Callable[[], None]) -> Serving:
 
 
 @asynccontextmanager
-async def _schedules(
-    settings: Settings, where: Address, readiness: Readiness, events: Events
+async def _beside(
+    settings: Settings, where: Address, ready: Readiness, events: Events
 ) -> AsyncIterator[None]:
-    """Fire schedules beside what is served, on a connection of their own."""
-    if not settings.fires_schedules:
-        yield
-        return
+    """Carry out operations and fire schedules beside what is served, each on a connection of their own."""
+    from postmill.operations.executor import executing  # noqa: PLC0415
     from postmill.scheduler.process import firing  # noqa: PLC0415
 
-    async with firing(where, SCHEDULES_STOP_S, events) as services:
-        readiness.checks.append(lambda: next((each.trouble for each in services if each.trouble), None))
+    fires = firing(where, SCHEDULES_STOP_S, events) if settings.fires_schedules else nullcontext(())
+    async with executing(where, events) as executor, fires as others:
+        services = (executor, *others)
+        ready.checks.append(lambda: next((each.trouble for each in services if each.trouble), None))
         yield
-
-
-@asynccontextmanager
-async def _calls(
-    settings: Settings, where: Address, readiness: Readiness, events: Events, host: FunctionHost
-) -> AsyncIterator[Callable[[], None]]:
-    """Make calls beside what is served, also to what is served. What it yields begins their end: no call is
-    begun that would meet functions which end.
-    """
-    if not settings.makes_calls:
-        yield lambda: None
-        return
-    if not can_make_calls():
-        events.emit(Event.CALLS_OFF, reason=f"aiohttp is not installed: {INSTALL_CALLS}")
-        yield lambda: None
-        return
-    calling = _calling(settings, where, host)
-    readiness.checks.append(lambda: calling.trouble)
-    calling.start()
-    try:
-        yield calling.ask_to_stop
-    finally:
-        await calling.stop()
-
-
-def _calling(settings: Settings, where: Address, host: FunctionHost | None) -> Calling:
-    from postmill.auth.secret_store import Secrets  # noqa: PLC0415
-    from postmill.calls.calling import Calling  # noqa: PLC0415
-
-    secrets = Secrets(settings.project_dir / STATE_FOLDER)
-    return Calling(where, settings.call_addresses or AddressGuard(), host, secrets.values)
-
-
-def can_make_calls() -> bool:
-    """Whether what calls need is installed."""
-    return find_spec("aiohttp") is not None
-
-
-def check_calls() -> None:
-    """Raises ``Refused`` when what calls need is not installed."""
-    if not can_make_calls():
-        raise Refused("Calls can't be made here.", why="aiohttp is not installed.", hint=INSTALL_CALLS)
-
-
-def run_calls(
-    settings: Settings, where: Address, on_stop: Callable[[int], None], probe: tuple[str, int] | None = None
-) -> None:
-    """Make calls until SIGINT or SIGTERM. Call queues of functions run here when the settings say where these
-    are served. Raises ``Refused`` when aiohttp is not installed, or the project's keys can't be had.
-    """
-    check_calls()
-    from postmill.auth import key_file  # noqa: PLC0415
-    from postmill.calls.calls_process import run as run_until_stopped  # noqa: PLC0415
-    from postmill.engine.worker_process import run  # noqa: PLC0415
-
-    host = None
-    if settings.functions_url is not None:
-        keys = key_file.load(settings.project_dir / STATE_FOLDER, os.environ)
-        if keys is None:
-            raise NotFound(
-                "The project has no keys, and functions would refuse its calls.",
-                hint="Set POSTMILL_JWT_SECRET as where functions are served, or leave functions_url out.",
-            )
-        host = FunctionHost(settings.functions_url, keys.service_role)
-    run(run_until_stopped(lambda: _calling(settings, where, host), on_stop, probe))
 
 
 def _keys(settings: Settings) -> ProjectKeys:
@@ -288,6 +230,7 @@ def _serving_process(
     url: str,
     keys: ProjectKeys,
     readiness: Readiness,
+    host: Host,
 ) -> ServingProcess:
     from postmill.gateway.application import Gateway  # noqa: PLC0415
     from postmill.gateway.flows import Flows  # noqa: PLC0415
@@ -295,7 +238,6 @@ def _serving_process(
     from postmill.gateway.trust import Trust  # noqa: PLC0415
 
     runtime, most = settings.runtime, _most_bytes(settings)
-    host = _host(settings, where, how, url, keys)
     trust = Trust(keys, runtime.jwks, settings.project_dir)
     flows = None if where is None else Flows(where.url, trust)
     readiness.checks += [lambda: host.trouble, lambda: trust.trouble]

@@ -1,0 +1,1 @@
+"""The dashboard inside of other applications, one file a framework."""

@@ -1,0 +1,10 @@
+"""The dashboard: pages for people, over the resources of the API. It runs alone, and mounted in any ASGI
+application.
+
+A page knows no more than the API gives, works without JavaScript, and decides nothing: roles are checked by
+the desk.
+"""
+
+from postmill.dashboard.application import application
+
+__all__ = ["application"]

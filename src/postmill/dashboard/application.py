@@ -1,0 +1,117 @@
+"""The dashboard as an ASGI application: its pages, the API under ``/api/v1``, and its files. It may be
+mounted at any path.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from postmill.api.application import application as api
+from postmill.api.desk import House
+from postmill.dashboard import pages
+from postmill.dashboard.answering import Front
+from postmill.dashboard.files import Files
+from postmill.dashboard.live.streaming import Streaming
+from postmill.dashboard.security.access import Access
+from postmill.dashboard.security.guard import Guard
+from postmill.dashboard.security.headers import SecurityHeaders
+from postmill.dashboard.signing_in import SigningIn
+from postmill.db.tools.sessions import Sessions
+from postmill.model.config.address import parse
+from postmill.model.errors import InvalidOption
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from starlette.requests import Request
+
+    from postmill.api.functions import Functions
+    from postmill.api.viewer import Authorize
+    from postmill.dashboard.security.keys import Keys
+    from postmill.web.asgi import Receive, Scope, Send
+
+_ = pages  # declares them
+STATIC = Path(__file__).parent / "static"
+
+
+class Dashboard:
+    """An ASGI application. ``close`` may be called twice, and :meth:`end_streams` before it."""
+
+    def __init__(self, house: House, polling: Sessions, access: Access, hosts: Collection[str]) -> None:
+        self.access = access
+        self._house = house
+        self._polling = polling
+        self._streaming = Streaming(polling)
+        front = Front(house, access, self._streaming.hub)
+        inner = Starlette(
+            routes=[
+                *SigningIn(front).routes(),
+                Route("/live", self._live, methods=["GET"]),
+                Mount("/api/v1", api(house, access.viewer)),
+                Mount("/static", Files(STATIC)),
+                Route("/{path:path}", front.answer, methods=["GET", "POST"]),
+            ],
+            exception_handlers={Exception: front.broken},
+            lifespan=self._lifespan,
+        )
+        self._application = SecurityHeaders(Guard(inner, hosts))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._application(scope, receive, send)
+
+    def end_streams(self) -> None:
+        """End what a server that stops would wait for. From now on no page is told of changes."""
+        self._streaming.close()
+
+    async def close(self) -> None:
+        """End the streams, and close the connections to the database."""
+        self.end_streams()
+        await self._polling.close()
+        await self._house.sessions.close()
+
+    async def _live(self, request: Request) -> Response:
+        if await self.access.viewer(request.scope) is None:
+            return Response(status_code=HTTPStatus.UNAUTHORIZED)
+        return await self._streaming.answer(request)
+
+    @asynccontextmanager
+    async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
+        yield
+        await self.close()
+
+
+def application(
+    *,
+    db_url: str,
+    authorize: Authorize | None = None,
+    keys: Keys | None = None,
+    read_only: bool = False,
+    hosts: Collection[str] = (),
+    functions: Functions | None = None,
+) -> Dashboard:
+    """The dashboard over the database at ``db_url``.
+
+    Who may look is told by ``authorize``, which is given the ASGI scope of each request, or by ``keys`` of
+    the project: then a person signs in with one. ``read_only``: it shows, and changes nothing. ``hosts``:
+    names under which it is reached; IP addresses and ``localhost`` need none. ``functions``: the host of
+    functions in this process. Raises ``InvalidOption`` when there is no way in, and ``InvalidAddress``.
+    """
+    if (authorize is None) == (keys is None):
+        raise InvalidOption(
+            "The dashboard is not told who may look.",
+            why="It is closed to all who are not known.",
+            hint="Give authorize, which returns a Viewer for a request, or keys; one of both.",
+        )
+    names = frozenset(each.lower().rstrip(".") for each in hosts)
+    address = parse(db_url)
+    house = House(Sessions(address, "postmill dashboard"), read_only, functions=functions)
+    polling = Sessions(address, "postmill dashboard, live", size=1)
+    return Dashboard(house, polling, Access(authorize, keys), names)

@@ -1,0 +1,97 @@
+"""How templates write numbers, spans of time, moments and links. Pure."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from postmill.api.redaction import REDACTED
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+_SIZES = ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k"))
+NONE = "\u2013"
+"""Stands where there is no value, so that a cell is not taken for one that failed to load."""
+LONGEST_BRIEF = 200
+"""Characters of a payload in a list. A cell shows about 50 of them, and the rest on a narrow screen."""
+SHORT_FROM = 10_000
+"""From here a number is written with a unit, as 24.0 k. Below, four digits are as short and say more."""
+
+
+def short(number: float | None) -> str:
+    """A number in five characters or so: 9500, 24.0 k, 6.2 M."""
+    if number is None:
+        return NONE
+    if number < SHORT_FROM:
+        return f"{number:.0f}"
+    size, unit = next((size, unit) for size, unit in _SIZES if number >= size)
+    return f"{number / size:.{1 if number < 100 * size else 0}f}\u00a0{unit}"
+
+
+def exact(number: float | None) -> str:
+    """A number with all its digits, in groups of three."""
+    return NONE if number is None else f"{number:,.0f}"
+
+
+def span(seconds: float | timedelta | None) -> str:
+    """A span of time by its largest unit: 38 s, 7 min, 4 h."""
+    if seconds is None:
+        return NONE
+    seconds = seconds.total_seconds() if isinstance(seconds, timedelta) else seconds
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}\u00a0ms"
+    for size, unit in _UNITS:
+        if seconds >= size:
+            return f"{seconds / size:.0f}\u00a0{unit}"
+    return f"{seconds:.3g}\u00a0s" if seconds < 10 else f"{seconds:.0f}\u00a0s"
+
+
+def moment(at: datetime | None) -> Markup:
+    """A moment beside now, with the exact one on hover; a script writes both in the viewer's zone."""
+    if at is None:
+        return Markup('<span class="muted">{}</span>').format(NONE)
+    away = round((datetime.now(UTC) - at).total_seconds())
+    text = f"{span(away)} ago" if away >= 0 else f"in {span(-away)}"
+    whole = at.astimezone(UTC)
+    return Markup('<time datetime="{}" title="{}" data-age>{}</time>').format(
+        whole.isoformat(), whole.strftime("%Y-%m-%d %H:%M:%S UTC"), text
+    )
+
+
+def segment(name: object) -> str:
+    """A name as one part of a path: a slash in it ends nothing."""
+    return quote(str(name), safe="")
+
+
+def pretty(value: Any) -> str:
+    """JSON with indentation, as it is read and edited."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def brief(value: Any) -> str:
+    """JSON in one line, and no more of it than a line shows."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= LONGEST_BRIEF else text[:LONGEST_BRIEF] + "\u2026"
+
+
+def has_secrets(value: Any) -> bool:
+    """Whether something was left out of the value as a secret."""
+    if isinstance(value, dict):
+        return any(map(has_secrets, value.values()))
+    return any(map(has_secrets, value)) if isinstance(value, list) else value == REDACTED
+
+
+FILTERS = {
+    "short": short,
+    "exact": exact,
+    "span": span,
+    "moment": moment,
+    "segment": segment,
+    "pretty": pretty,
+    "brief": brief,
+    "has_secrets": has_secrets,
+}
+"""By the names that templates use."""

@@ -1,0 +1,91 @@
+"""The stream of versions, as server-sent events. It carries no data of the database, and no ids to begin
+again from: who comes back is told the versions as they are then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.responses import Response, StreamingResponse
+
+from postmill.dashboard.live.endings import Endings
+from postmill.dashboard.live.hub import Hub
+from postmill.dashboard.live.topics import quoted, unquoted
+from postmill.db.reads import versions
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection
+
+    from starlette.requests import Request
+
+    from postmill.db.tools.sessions import Sessions
+
+MOST_TOPICS = 200
+"""Topics of one stream at most. A page shows a hundred queues, and a browser's tabs share their stream."""
+LONGEST_TOPIC = 100
+"""Characters of a topic at most. A queue's name has 47, an id 19, and the word before it a few."""
+MOST_STREAMS = 1_000
+"""Streams at once at most. Each costs a connection and some kilobytes; a thousand people at one dashboard are
+more than there are, so what is above is a fault or a flood.
+"""
+LIFE_S = 600.0
+"""How long a stream lives, in seconds. A browser comes back at once, and must be known then: who has signed
+out, or whose key was changed, watches no longer than ten minutes.
+"""
+
+
+class Streaming:
+    """The hub and its streams."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        """``sessions``: with one connection of the poll's own, so that it waits for no page."""
+        self._sessions = sessions
+        self.hub = Hub(self._poll)
+        self._endings: Endings | None = None
+
+    async def answer(self, request: Request) -> Response:
+        """The stream of the topics that are asked for."""
+        if self.hub.closing or self.hub.watchers >= MOST_STREAMS:
+            return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "5"})
+        self._listen()
+        asked = [unquoted(each) for each in request.query_params.getlist("topic")]
+        topics = [each for each in asked if len(each) <= LONGEST_TOPIC][:MOST_TOPICS]
+        return StreamingResponse(
+            self._events(topics),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+
+    def close(self) -> None:
+        """End every stream."""
+        self.hub.close()
+        if self._endings is not None:
+            self._endings.forget()
+
+    async def _poll(self, topics: Collection[str]) -> dict[str, str]:
+        return await self._sessions.read(versions.read, versions.watched(topics))
+
+    async def _events(self, topics: list[str]) -> AsyncIterator[str]:
+        yield "retry: 1000\n\n"
+        end = time.monotonic() + LIFE_S
+        async for news in self.hub.stream(topics):
+            told = {quoted(topic): version for topic, version in news.items()}
+            yield f"data: {json.dumps(told)}\n\n" if told else ": still here\n\n"
+            if time.monotonic() > end:
+                return
+
+    def _listen(self) -> None:
+        if self._endings is None:
+            loop = asyncio.get_running_loop()
+            self._endings = Endings(lambda: _soon(loop, self.hub))
+            self._endings.listen()
+
+
+def _soon(loop: asyncio.AbstractEventLoop, hub: Hub) -> None:
+    """In a handler of signals: the loop may be closed by now, with every stream."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(hub.close)

@@ -1,0 +1,48 @@
+"""Where the dashboard is mounted: its links, redirects and cookies stay inside of that path."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from starlette.responses import RedirectResponse
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+
+def base_of(request: Request) -> str:
+    """The path under which the dashboard is mounted, without a slash at its end."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def inside(path: str) -> str:
+    """The path, when it stays in the dashboard, else its first page. Browsers read ``//`` and a backslash as
+    the beginning of another host.
+    """
+    stays = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if stays else "/"
+
+
+def go_to(request: Request, path: str) -> RedirectResponse:
+    """On to a page of the dashboard, after a form or instead of a page."""
+    return RedirectResponse(base_of(request) + inside(path), HTTPStatus.SEE_OTHER)
+
+
+def keep(request: Request, answer: Response, name: str, value: str, life_s: int) -> None:
+    """A cookie that no script reads. Lax, not strict: a link in a mail arrives signed in."""
+    answer.set_cookie(
+        name,
+        value,
+        max_age=life_s,
+        path=base_of(request) or "/",
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def forget(request: Request, answer: Response, name: str) -> None:
+    """Take the cookie away again."""
+    answer.delete_cookie(name, base_of(request) or "/")

@@ -1,0 +1,42 @@
+"""Overview: what is wrong now, and every queue in one line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from postmill.api.cursor import MOST_SHOWN, Page
+from postmill.api.resources.overview import show_overview
+from postmill.dashboard.page import View, page
+
+if TYPE_CHECKING:
+    from postmill.dashboard.page import Visit
+
+STATES = ("ready", "running", "retrying", "scheduled", "waiting", "dead")
+SHOWN = 100
+"""Queues of a page. A hundred: two screens, and one look of a tenth of a second also among ten thousand."""
+
+
+@page("/", tab="Overview")
+async def overview(visit: Visit) -> View:
+    """The busiest queues, or those of the 200 busiest whose names contain what was asked for."""
+    asked = visit.query.get("q", "").strip()
+    query = visit.in_query(Page)
+    query.limit = MOST_SHOWN if asked else SHOWN
+    found = await show_overview(visit.desk, query)
+    matching = [each for each in found.queues if asked in each.queue]
+    whole = query.cursor is None and found.next is None
+    return View(
+        "Overview",
+        {
+            "queues": matching,
+            "any": bool(found.queues),
+            "asked": asked,
+            "next": found.next,
+            "first": query.cursor is None,
+            "totals": [(name, sum(getattr(each, name) for each in matching)) for name in STATES],
+            "workers": sum(each.workers for each in matching),
+            "whole": whole,
+            "exact": all(each.exact for each in matching),
+            "problems": found.problems,
+        },
+    )

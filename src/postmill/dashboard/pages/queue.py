@@ -1,0 +1,102 @@
+"""One queue: how it stands, and what stops, fills or clears it."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from postmill.api.cursor import MOST_SHOWN, Page
+from postmill.api.problem import Failure
+from postmill.api.resources import limits, messages, queues, schedules, workers
+from postmill.dashboard.filters import segment
+from postmill.dashboard.page import Done, View, action, page
+
+if TYPE_CHECKING:
+    from postmill.dashboard.page import Visit
+
+
+@page("/queues/{queue}", tab="Overview")
+async def queue(visit: Visit) -> View:
+    """The queue with its counts, its limits, its workers, and the schedules that send to it."""
+    desk, asked = visit.desk, visit.in_path(queues.InQueue)
+    shown = await queues.show_queue(desk, asked)
+    alive = await workers.list_workers(desk, workers.Which())
+    planned = await schedules.list_schedules(desk, Page(limit=MOST_SHOWN))
+    return View(
+        shown.queue,
+        {
+            "queue": shown,
+            "limits": (await limits.list_limits(desk, asked)).items,
+            "retention": await queues.show_retention(desk, asked),
+            "workers": [each for each in alive.items if each.queue == shown.queue],
+            "schedules": [each for each in planned.items if each.queue == shown.queue],
+        },
+    )
+
+
+@action("/queues/{queue}/pause", of=queue)
+async def pause(visit: Visit) -> Done:
+    """Stop workers from claiming."""
+    asked = visit.in_path(queues.InQueue)
+    await queues.pause_queue(visit.desk, asked, queues.Pause(visit.typed("reason")))
+    return Done(_address(asked), "The queue is paused. What runs goes on.")
+
+
+@action("/queues/{queue}/resume", of=queue)
+async def resume(visit: Visit) -> Done:
+    """Let workers claim again."""
+    asked = visit.in_path(queues.InQueue)
+    await queues.resume_queue(visit.desk, asked)
+    return Done(_address(asked), "Workers claim again.")
+
+
+@action("/queues/{queue}/purge", of=queue)
+async def purge(visit: Visit) -> Done:
+    """Delete what does not run, once its name is typed."""
+    asked = visit.in_path(queues.InQueue)
+    visit.check_typed(asked.queue)
+    done = await queues.purge_queue(visit.desk, asked, queues.DryRun())
+    return Done(_address(asked), f"{done.messages:,} messages were deleted.")
+
+
+@action("/queues/{queue}/send", of=queue)
+async def send(visit: Visit) -> Done:
+    """Send one message."""
+    asked = visit.in_path(queues.InQueue)
+    body = messages.NewMessage(
+        message=raw_json(visit.form.get("message", "")),
+        delay_s=_number(visit.typed("delay_s"), "The delay"),
+        unique_key=visit.typed("unique_key"),
+    )
+    sent = await messages.send_message(visit.desk, asked, body)
+    notice = "was there already" if sent.existed else "was sent"
+    return Done(f"{_address(asked)}/messages/{sent.msg_id}", f"Message {sent.msg_id} {notice}.")
+
+
+def raw_json(text: str) -> msgspec.Raw:
+    """JSON as it was typed. Raises :class:`Failure` for what is none."""
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+        raise Failure(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-json", "This is not JSON.", why=f"{error}."
+        ) from error
+    return msgspec.Raw(text.encode())
+
+
+def _number(text: str | None, what: str) -> float | None:
+    try:
+        return None if text is None else msgspec.convert(text, queues.Seconds, strict=False)
+    except msgspec.ValidationError as error:
+        raise Failure(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "invalid-option",
+            f"{what} is no number of seconds.",
+            why=f"{error}.",
+        ) from error
+
+
+def _address(asked: queues.InQueue) -> str:
+    return f"/queues/{segment(asked.queue)}"

@@ -1,0 +1,83 @@
+"""Who sends a request: by the application's own rule where one is given, else by a bearer key or the cookie
+of a person who has signed in.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from dataclasses import replace
+from http.cookies import CookieError, SimpleCookie
+from typing import TYPE_CHECKING
+
+from starlette.datastructures import Headers
+
+from postmill.api.viewer import Role, Viewer
+from postmill.dashboard.security.cookies import Seal
+
+if TYPE_CHECKING:
+    from postmill.api.viewer import Authorize
+    from postmill.dashboard.security.keys import Keys
+    from postmill.web.asgi import Scope
+
+TICKET_S = 900.0
+"""How long a link that signs in once may be used, in seconds. A quarter of an hour: it is clicked when it is
+printed, and what stays in a terminal or a log is soon worth nothing.
+"""
+
+
+class Access:
+    """``authorize`` or ``keys`` decide. ``signs_in``: whether people sign in here, with a key."""
+
+    def __init__(self, authorize: Authorize | None, keys: Keys | None) -> None:
+        self._authorize = authorize
+        self._keys = keys
+        self.seal = Seal(secrets.token_urlsafe() if keys is None else keys.signing)
+        self.signs_in = keys is not None
+        self._ticket, self._ticket_ends = "", 0.0
+
+    async def viewer(self, scope: Scope) -> Viewer | None:
+        """Who it is, with the address that the request came from; None: the visitor is not known."""
+        found = await self._authorize(scope) if self._authorize is not None else self._by_key(scope)
+        client = scope.get("client")
+        return replace(found, source=str(client[0])) if found and client and not found.source else found
+
+    def viewer_of_key(self, key: str) -> Viewer | None:
+        """Whose key it is."""
+        return self._keys.viewer(key.strip()) if self._keys is not None else None
+
+    def new_ticket(self) -> str:
+        """What signs an operator in, once: the person who started the process could read the keys too."""
+        self._ticket = secrets.token_urlsafe()
+        self._ticket_ends = time.monotonic() + TICKET_S
+        return self._ticket
+
+    def use_ticket(self, given: str) -> Viewer | None:
+        """The operator, for the right ticket; from then on it is worth nothing."""
+        known, fits = self._ticket, hmac.compare_digest(given.encode(), self._ticket.encode())
+        if not known or not fits or time.monotonic() > self._ticket_ends:
+            return None
+        self._ticket = ""
+        return Viewer(Role.OPERATOR.value, Role.OPERATOR)
+
+    def _by_key(self, scope: Scope) -> Viewer | None:
+        headers = Headers(scope=scope)
+        if bearer := bearer_of(headers):
+            return self.viewer_of_key(bearer)
+        return self.seal.viewer(cookie_of(headers, self.seal.cookie("session")), time.time())
+
+
+def bearer_of(headers: Headers) -> str:
+    """The key in ``Authorization: Bearer``; empty when there is none."""
+    scheme, _, key = headers.get("authorization", "").strip().partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else ""
+
+
+def cookie_of(headers: Headers, name: str) -> str:
+    """The cookie of that name; empty when there is none."""
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return found.value if found is not None else ""

@@ -1,0 +1,90 @@
+"""Signing in with a key, and out; and the choice of the theme, which belongs to no page either."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from starlette.routing import Route
+
+from postmill.api.problem import Failure, problem
+from postmill.dashboard.form import last_of, read_form
+from postmill.dashboard.mount import base_of, forget, go_to, keep
+from postmill.dashboard.page import View
+from postmill.dashboard.rendering import THEME_COOKIE, THEMES, Frame
+from postmill.dashboard.security.cookies import LIFE_S
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from postmill.api.problem import Problem
+    from postmill.api.viewer import Viewer
+    from postmill.dashboard.answering import Front
+
+YEAR_S = 365 * 24 * 3600
+"""How long a browser keeps the choice of the theme, in seconds. A year, which each choice begins anew."""
+
+
+class SigningIn:
+    """The routes of the way in and out."""
+
+    def __init__(self, front: Front) -> None:
+        self._front = front
+        self._access = front.access
+
+    def routes(self) -> list[Route]:
+        """All of them; without keys of its own there is no signing in."""
+        ways = [
+            Route("/sign-in", self._ask, methods=["GET"]),
+            Route("/sign-in", self._sign_in, methods=["POST"]),
+            Route("/sign-out", self._sign_out, methods=["POST"]),
+        ]
+        return [*(ways if self._access.signs_in else ()), Route("/theme", self._theme, methods=["POST"])]
+
+    async def _ask(self, request: Request) -> Response:
+        if once := request.query_params.get("once"):
+            viewer = self._access.use_ticket(once)
+            if viewer is not None:
+                return self._let_in(request, viewer, "/")
+            used = problem(HTTPStatus.FORBIDDEN, "unauthorized", "This link was used, or is too old.")
+            return self._form(request, "/", used)
+        return self._form(request, request.query_params.get("next", "/"))
+
+    async def _sign_in(self, request: Request) -> Response:
+        try:
+            form = last_of(await read_form(request))
+        except Failure as failure:
+            return self._front.told(request, failure.problem)
+        viewer, to = self._access.viewer_of_key(form.get("key", "")), form.get("next", "/")
+        if viewer is None:
+            refused = problem(HTTPStatus.FORBIDDEN, "unauthorized", "This is no key of this project.")
+            return self._form(request, to, refused)
+        return self._let_in(request, viewer, to)
+
+    def _form(self, request: Request, to: str, trouble: Problem | None = None) -> Response:
+        return self._front.rendered(
+            request, "sign_in.html", View("Sign in", {"next": to}), Frame(problem=trouble)
+        )
+
+    def _let_in(self, request: Request, viewer: Viewer, to: str) -> Response:
+        answer, seal = go_to(request, to), self._access.seal
+        keep(request, answer, seal.cookie("session"), seal.session(viewer, time.time()), int(LIFE_S))
+        return answer
+
+    async def _sign_out(self, request: Request) -> Response:
+        answer = go_to(request, "/sign-in")
+        forget(request, answer, self._access.seal.cookie("session"))
+        return answer
+
+    async def _theme(self, request: Request) -> Response:
+        try:
+            chosen = last_of(await read_form(request)).get("theme", "")
+        except Failure as failure:
+            return self._front.told(request, failure.problem)
+        back = urlsplit(request.headers.get("referer", "")).path.removeprefix(base_of(request))
+        answer = go_to(request, back)
+        keep(request, answer, THEME_COOKIE, chosen if chosen in THEMES else "", YEAR_S)
+        return answer

@@ -1,0 +1,29 @@
+"""Errors that are alike: failed attempts that have one fingerprint."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from postmill.model.errors import NotFound
+from postmill.sql.catalog import statement
+
+if TYPE_CHECKING:
+    from postmill.db.tools.connect import Connection
+
+Row: TypeAlias = dict[str, Any]
+SHOWN = 5
+"""Failed attempts that are shown of one error: they are alike, and five differ in what differs."""
+
+
+def listed(connection: Connection, queue: str | None, *, limit: int, unsettled: bool) -> list[Row]:
+    """Errors, the one seen last first; with ``unsettled`` only those that are open."""
+    return connection.execute(statement("read_errors"), (None, queue, unsettled, limit)).fetchall()
+
+
+def one(connection: Connection, fingerprint: str) -> Row:
+    """One error, with its latest ``failures``. Raises :class:`NotFound`."""
+    row = connection.execute(statement("read_errors"), (fingerprint, None, False, 1)).fetchone()
+    if row is None:
+        raise NotFound(f"There is no error {fingerprint}.", hint="postmill error list")
+    latest = connection.execute(statement("read_error_failures"), (fingerprint, SHOWN)).fetchall()
+    return row | {"failures": latest[::-1], "times": row["failures"]}

@@ -1,0 +1,65 @@
+"""The dashboard over the test's database, asked without a server and without JavaScript."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest_asyncio
+
+from postmill.dashboard.application import Dashboard, application
+from postmill.dashboard.security.keys import Keys
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KEYS = Keys(operator=("operators-key",), reader=("readers-key",), signing="a secret of this test's project")
+OWN = {"origin": "http://127.0.0.1:8420"}
+"""What a browser sends along with a form of the dashboard's own page."""
+
+
+@pytest_asyncio.fixture
+async def dashboard(database_url: str) -> AsyncIterator[Dashboard]:
+    """Over the test's database, with keys."""
+    made = application(db_url=database_url, keys=KEYS)
+    yield made
+    await made.close()
+
+
+def client_of(dashboard: Dashboard, *, key: str = "") -> httpx.AsyncClient:
+    """A browser's requests; ``key``: it has signed in with it."""
+    client = httpx.AsyncClient(
+        transport=httpx.ASGITransport(dashboard), base_url="http://127.0.0.1:8420", headers=OWN
+    )
+    viewer = dashboard.access.viewer_of_key(key)
+    if viewer is not None:
+        seal = dashboard.access.seal
+        client.cookies.set(seal.cookie("session"), seal.session(viewer, 4e9), domain="127.0.0.1")
+    return client
+
+
+@pytest_asyncio.fixture
+async def browser(dashboard: Dashboard) -> AsyncIterator[httpx.AsyncClient]:
+    """An operator's."""
+    async with client_of(dashboard, key="operators-key") as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def readers(dashboard: Dashboard) -> AsyncIterator[httpx.AsyncClient]:
+    """A reader's."""
+    async with client_of(dashboard, key="readers-key") as client:
+        yield client
+
+
+@pytest_asyncio.fixture
+async def stranger(dashboard: Dashboard) -> AsyncIterator[httpx.AsyncClient]:
+    """Of somebody who has not signed in."""
+    async with client_of(dashboard) as client:
+        yield client
+
+
+def words(answer: httpx.Response) -> str:
+    """What a page says, without its tags."""
+    return " ".join(re.sub(r"<[^>]*>", " ", answer.text.partition("<main")[2]).split())

@@ -1,0 +1,186 @@
+"""What needs a browser: pages that follow the database, keys, both themes, a narrow screen; and that nothing
+is said on the console, asked of another host, or against the content security policy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+from postmill.dashboard.application import application
+from postmill.web.server import WebServer
+from tests.dashboard.conftest import KEYS
+from tests.sql.flow_scene import register, settle, start, step, take_one
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+    from playwright.sync_api import Browser, Page
+
+    Db = psycopg.Connection[dict[str, Any]]
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="make test-deps installs chromium")
+
+
+class Served:
+    """The dashboard on a port, with an event loop in a thread of its own."""
+
+    def __init__(self, database_url: str) -> None:
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(database_url)))
+        self._thread.start()
+        assert self._ready.wait(20)
+
+    async def _run(self, database_url: str) -> None:
+        self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
+        dashboard = application(db_url=database_url, keys=KEYS)
+        server = WebServer("127.0.0.1", 0)
+        self.url = await server.start(dashboard)
+        self.link = f"{self.url}/sign-in?once={dashboard.access.new_ticket()}"
+        self._ready.set()
+        await self._asked.wait()
+        dashboard.end_streams()
+        await server.stop(5)
+        await dashboard.close()
+
+    def stop(self) -> None:
+        """End it, in good order."""
+        self._loop.call_soon_threadsafe(self._asked.set)
+        self._thread.join(20)
+
+
+@pytest.fixture
+def served(database_url: str, db: Db) -> Iterator[Served]:
+    """With a queue."""
+    db.execute(
+        "select postmill.create_queue('mail'), postmill.send('mail', '{\"to\": \"<img src=x onerror=1>\"}')"
+    )
+    made = Served(database_url)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What should not be: lines on the console, errors, requests to other hosts."""
+    return []
+
+
+def opened(
+    chromium: Browser, served: Served, said: list[str], width: int = 1440, theme: str = "light"
+) -> Page:
+    """A page of an operator who has signed in."""
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.on("console", lambda line: said.append(f"console: {line.text}"))
+    page.on("pageerror", lambda error: said.append(f"error: {error}"))
+    page.on("request", lambda sent: said.append(sent.url) if not sent.url.startswith(served.url) else None)
+    page.goto(served.link)
+    return page
+
+
+def test_a_page_follows_the_database_and_leaves_alone_what_a_person_is_busy_with(
+    chromium: Browser, served: Served, said: list[str], db: Db
+) -> None:
+    page = opened(chromium, served, said)
+    page.locator("[data-stream=live]").wait_for(state="attached")
+    page.fill("[type=search]", "half a wo")
+    db.execute("select postmill.send('mail', '{}')")
+    page.locator("tr[data-key=queue-mail] td[data-label=Ready]", has_text="2").wait_for()
+    assert page.input_value("[type=search]") == "half a wo"
+    assert page.evaluate("document.activeElement.name") == "q"
+    page.goto(f"{served.url}/queues/mail")
+    page.locator("[data-stream=live]").wait_for(state="attached")
+    page.get_by_text("Send…", exact=True).click()
+    page.fill("textarea", '{"typed": ')
+    db.execute("select postmill.pause('mail', 'deploy')")
+    page.get_by_text("deploy").wait_for()
+    assert page.input_value("textarea") == '{"typed": '
+    assert said == []
+
+
+def test_a_person_pauses_a_queue_and_goes_about_with_keys(
+    chromium: Browser, served: Served, said: list[str], db: Db
+) -> None:
+    page = opened(chromium, served, said)
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/queues/mail")
+    page.get_by_text("Pause…", exact=True).click()
+    page.get_by_label("Why").fill("disk full")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_text("The queue is paused.").wait_for()
+    assert db.execute("select pause_reason from postmill.queues").fetchone() == {"pause_reason": "disk full"}
+    page.keyboard.press("?")
+    assert page.locator("#keys").is_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("g")
+    page.keyboard.press("a")
+    page.wait_for_url("**/audit")
+    page.get_by_text("queue.pause").wait_for()
+    assert said == []
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_pages_are_accessible_and_fit_the_screen(
+    chromium: Browser, served: Served, said: list[str], theme: str, width: int
+) -> None:
+    page = opened(chromium, served, said, width, theme)
+    for path in ("/", "/queues/mail", "/queues/mail/messages", "/queues/mail/messages/1", "/dead", "/audit"):
+        page.goto(served.url + path)
+        found = Axe().run(page).response["violations"]
+        assert [(path, each["id"], each["nodes"][0]["html"]) for each in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    assert [line for line in said if "axe" not in line] == []
+
+
+def test_a_run_lights_up_while_it_works(chromium: Browser, served: Served, said: list[str], db: Db) -> None:
+    register(db, step("fetch"), step("mail", "fetch"))
+    run = start(db)
+    page = opened(chromium, served, said)
+    page.goto(f"{served.url}/runs/{run}")
+    page.locator("[data-stream=live]").wait_for(state="attached")
+    page.locator(".box.started", has_text="fetch").wait_for()
+    settle(db, take_one(db))
+    page.locator(".box.completed", has_text="fetch").wait_for()
+    page.locator(".box.started", has_text="mail").wait_for()
+    settle(db, take_one(db))
+    page.locator("#head .state.completed").wait_for()
+    assert said == []
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1440, 390])
+def test_a_run_is_accessible_and_fits_the_screen(
+    chromium: Browser, served: Served, said: list[str], db: Db, width: int, theme: str
+) -> None:
+    """At 390 pixels the steps stand before the graph, and the page is as wide as the screen."""
+    register(db, step("fetch"), step("mail", "fetch", when={"of": "fetch", "path": [], "equals": 1}))
+    run = start(db, tags=["nightly"])
+    settle(db, take_one(db), 1)
+    page = opened(chromium, served, said, width, theme)
+    page.goto(f"{served.url}/runs/{run}?step=fetch")
+    assert Axe().run(page).response["violations"] == []
+    tops = [page.locator(part).bounding_box() for part in ("#steps", "#graph")]
+    assert tops[0] is not None
+    assert tops[1] is not None
+    assert (tops[0]["y"] < tops[1]["y"]) == (width == 390)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert said == []

@@ -1,0 +1,164 @@
+"""The stream of versions and the hub behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill.dashboard.live.hub import Hub
+from postmill.db.reads.versions import Watched, watched
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Collection, Mapping
+
+    import httpx
+    import psycopg
+
+    from postmill.dashboard.application import Dashboard
+
+    Db = psycopg.Connection[dict[str, Any]]
+
+
+class Stream:
+    """What a stream says, asked of the application itself: the other tests' client waits for the end."""
+
+    def __init__(self, dashboard: Dashboard, query: str, headers: Mapping[str, str]) -> None:
+        self.status = 0
+        self._said: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._leave = asyncio.Event()
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": "GET",
+            "scheme": "http",
+            "path": "/live",
+            "raw_path": b"/live",
+            "root_path": "",
+            "query_string": query.encode(),
+            "headers": [(name.encode(), text.encode()) for name, text in headers.items()],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 8420),
+        }
+        self._task = asyncio.ensure_future(dashboard(scope, self._receive, self._send))
+
+    async def _receive(self) -> dict[str, Any]:
+        await self._leave.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif message["type"] == "http.response.body":
+            await self._said.put(message.get("body", b"") if message.get("more_body") else None)
+
+    async def news(self) -> dict[str, str] | None:
+        """The next versions; None at the end of the stream."""
+        async with asyncio.timeout(10):
+            while (part := await self._said.get()) is not None:
+                if part.startswith(b"data: "):
+                    return dict(json.loads(part.removeprefix(b"data: ")))
+        return None
+
+    async def leave(self) -> None:
+        """As a browser that goes away."""
+        self._leave.set()
+        await self._task
+
+
+@pytest.fixture
+def key() -> dict[str, str]:
+    """Of a reader: looking is enough to watch."""
+    return {"host": "127.0.0.1", "authorization": "Bearer readers-key"}
+
+
+async def test_a_stream_begins_with_its_versions_and_then_tells_what_changes(
+    dashboard: Dashboard, db: Db, key: dict[str, str]
+) -> None:
+    db.execute("select postmill.create_queue('mail'), postmill.create_queue('other')")
+    stream = Stream(dashboard, "topic=queue:mail&topic=queue:other&topic=nonsense", key)
+    first = await stream.news()
+    assert first is not None
+    assert set(first) == {"queue:mail", "queue:other"}
+    db.execute("select postmill.send('mail', '{}')")
+    second = await stream.news()
+    assert second is not None
+    assert set(second) == {"queue:mail"}
+    assert second["queue:mail"] != first["queue:mail"]
+    await stream.leave()
+
+
+@pytest.mark.parametrize(
+    ("topic", "change"),
+    [
+        ("queues", "select postmill.send('mail', '{}')"),
+        ("queues", "select postmill.create_queue('new')"),
+        ("queue:mail", "select postmill.pause('mail', 'deploy')"),
+        ("message:mail/1", "select postmill.cancel('mail', 1)"),
+        (
+            "workers",
+            """insert into postmill.workers
+                      (queue_name, function_name, hostname, pid, version, max_concurrent)
+               values ('mail', 'f', 'h', 1, '1', 1)""",
+        ),
+    ],
+)
+async def test_what_people_watch_has_another_version_when_it_changes(
+    dashboard: Dashboard, db: Db, key: dict[str, str], topic: str, change: str
+) -> None:
+    db.execute("select postmill.create_queue('mail'), postmill.send('mail', '{}')")
+    stream = Stream(dashboard, f"topic={topic}", key)
+    assert set(await stream.news() or ()) == {topic}
+    db.execute(change)
+    assert set(await stream.news() or ()) == {topic}
+    await stream.leave()
+
+
+async def test_streams_end_when_the_process_is_about_to_stop(
+    dashboard: Dashboard, db: Db, key: dict[str, str]
+) -> None:
+    streams = [Stream(dashboard, "topic=failures&topic=workers", key) for _ in range(20)]
+    for stream in streams:
+        await stream.news()
+    dashboard.end_streams()
+    assert [await stream.news() for stream in streams] == [None] * 20
+    late = Stream(dashboard, "topic=workers", key)
+    assert await late.news() is None
+    assert late.status == 503
+
+
+async def test_a_stranger_watches_nothing(stranger: httpx.AsyncClient) -> None:
+    assert (await stranger.get("/live?topic=queues")).status_code == 401
+
+
+async def test_all_that_watch_share_one_poll_and_nobody_polls_when_nobody_watches() -> None:
+    asked: list[list[str]] = []
+
+    async def poll(topics: Collection[str]) -> dict[str, str]:
+        asked.append(sorted(topics))
+        return dict.fromkeys(topics, str(len(asked)))
+
+    hub = Hub(poll)
+
+    async def first(topics: list[str]) -> AsyncIterator[Mapping[str, str]]:
+        async for news in hub.stream(topics):
+            yield news
+
+    streams = [first(["queues"]), first(["failures"])]
+    begun = await asyncio.gather(*(anext(stream) for stream in streams))
+    assert [list(each) for each in begun] == [["queues"], ["failures"]]
+    assert asked[-1] == ["failures", "queues"]
+    for stream in streams:
+        await stream.aclose()  # type: ignore[attr-defined]
+    polled = len(asked)
+    await asyncio.sleep(0.6)
+    assert len(asked) <= polled + 1
+    hub.close()
+
+
+def test_topics_that_make_no_sense_are_left_out() -> None:
+    topics = ["queue:a/b c", "message:a/b/7", "message:x", "run:12", "run:x", f"run:{2**63}", "queues"]
+    assert watched(topics) == Watched({"a/b c"}, True, {("a/b", 7)}, {12})

@@ -1,0 +1,163 @@
+"""Every page, and every action by its form, without JavaScript."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill.dashboard.page import ACTIONS
+from tests.dashboard.conftest import words
+
+if TYPE_CHECKING:
+    import httpx
+    import psycopg
+
+    Db = psycopg.Connection[dict[str, Any]]
+
+HOSTILE = {"x": "<script>alert(1)</script>", "rtl": "\u05e9\u05dc\u05d5\u05dd", "password": "hunter2"}
+
+
+@pytest.fixture
+def work(db: Db) -> Db:
+    """A queue with two messages that wait, and one that is dead."""
+    db.execute("select postmill.create_queue('mail')")
+    for _ in range(3):
+        db.execute("select postmill.send('mail', $1::jsonb)", (json.dumps(HOSTILE),))
+    db.execute(
+        """with gone as (delete from pgmq.q_mail where msg_id = 1 returning *)
+           insert into postmill.dead_letters
+                  (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)
+           select 'mail', msg_id, 1, enqueued_at, message, 1, 'error', '<b>no</b> such mailbox' from gone"""
+    )
+    db.execute(
+        """insert into postmill.failures
+                  (queue_name, msg_id, attempt, kind, error_type, error_message, traceback)
+           values ('mail', 1, 1, 'error', 'ValueError', '<i>bad</i>', 'Traceback <u>here</u>')"""
+    )
+    return db
+
+
+async def sent(browser: httpx.AsyncClient, path: str, form: dict[str, Any]) -> str:
+    """Send a form; the words of the page that follows."""
+    answer = await browser.post(path, data=form)
+    assert answer.status_code == 303, words(answer)
+    return words(await browser.get(answer.headers["location"]))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/queues/mail",
+        "/messages",
+        "/queues/mail/messages",
+        "/queues/mail/messages?state=ready",
+        "/queues/mail/messages/1",
+        "/queues/mail/messages/2",
+        "/dead",
+        "/dead?queue=mail&replayed=true",
+        "/dead/1",
+        "/audit",
+    ],
+)
+async def test_what_people_sent_is_shown_harmlessly(browser: httpx.AsyncClient, work: Db, path: str) -> None:
+    page = await browser.get(path)
+    assert page.status_code == 200
+    for markup in ("<script>alert", "<b>no</b>", "<i>bad</i>", "<u>here</u>"):
+        assert markup not in page.text
+    assert "hunter2" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/queues/nope", 404), ("/queues/mail/messages/x", 400), ("/dead/9", 404), ("/no", 404)],
+)
+async def test_what_is_not_there_is_told_as_a_page(
+    browser: httpx.AsyncClient, work: Db, path: str, status: int
+) -> None:
+    page = await browser.get(path)
+    assert page.status_code == status
+    assert "To the overview" in words(page)
+
+
+async def test_a_queue_is_paused_resumed_filled_and_purged(browser: httpx.AsyncClient, work: Db) -> None:
+    assert "The queue is paused." in await sent(browser, "/queues/mail/pause", {"reason": "disk <full>"})
+    assert "disk &lt;full&gt;" in words(await browser.get("/queues/mail"))
+    assert "Workers claim again." in await sent(browser, "/queues/mail/resume", {})
+    form = {"message": '{"n": 1}', "delay_s": "60", "unique_key": "k"}
+    assert "Message 4 was sent." in await sent(browser, "/queues/mail/send", form)
+    refused = await browser.post("/queues/mail/send", data={"message": "{not json"})
+    assert refused.status_code == 422
+    assert "{not json" in refused.text
+    assert (await browser.post("/queues/mail/purge", data={"confirm": "mial"})).status_code == 422
+    assert "3 messages were deleted." in await sent(browser, "/queues/mail/purge", {"confirm": "mail"})
+
+
+async def test_messages_are_cancelled_and_retried(browser: httpx.AsyncClient, work: Db) -> None:
+    assert (await browser.post("/queues/mail/messages/retry", data={})).status_code == 422
+    assert "1 ready." in await sent(browser, "/queues/mail/messages/retry", {"msg_id": ["2"]})
+    assert "1 cancelled." in await sent(browser, "/queues/mail/messages/cancel", {"msg_id": ["2"]})
+    assert "The message is ready" in await sent(browser, "/queues/mail/messages/3/retry", {})
+    assert "The message is cancelled." in await sent(browser, "/queues/mail/messages/3/cancel", {})
+
+
+async def test_a_message_says_why_it_does_not_run(browser: httpx.AsyncClient, work: Db) -> None:
+    work.execute("select postmill.pause('mail', 'the disk is full')")
+    assert "the disk is full" in words(await browser.get("/queues/mail/messages/2"))
+
+
+async def test_secrets_are_revealed_to_operators_and_the_audit_says_so(
+    browser: httpx.AsyncClient, readers: httpx.AsyncClient, work: Db
+) -> None:
+    for path in ("/queues/mail/messages/2/reveal", "/dead/1/reveal"):
+        assert "hunter2" in (await browser.post(path, data={})).text
+        refused = await readers.post(path, data={})
+        assert refused.status_code == 403
+        assert "hunter2" not in refused.text
+    assert words(await browser.get("/audit")).count("reveal") == 2
+
+
+async def test_a_letter_is_edited_and_put_back(browser: httpx.AsyncClient, work: Db) -> None:
+    form = {"message": '{"mended": true}'}
+    assert "put back as message 4" in await sent(browser, "/dead/1/replay", form)
+    assert work.execute("select message from pgmq.q_mail where msg_id = 4").fetchone() == {
+        "message": {"mended": True}
+    }
+    assert "No message is dead." in words(await browser.get("/dead"))
+
+
+@pytest.mark.parametrize(
+    ("path", "form", "told"),
+    [
+        ("/dead/1/discard", {}, "Letter 1 is deleted."),
+        ("/dead/replay", {"letter": ["1/mail"]}, "Put back: 1."),
+        ("/dead/discard", {"letter": ["1/mail"]}, "Deleted: 1."),
+        ("/queues/mail/dead/replay", {"confirm": "mail"}, "Put back: 1."),
+        ("/queues/mail/dead/discard", {"confirm": "mail"}, "Deleted: 1."),
+    ],
+)
+async def test_letters_are_put_back_and_deleted(
+    browser: httpx.AsyncClient, work: Db, path: str, form: dict[str, Any], told: str
+) -> None:
+    assert told in await sent(browser, path, form)
+    waiting = work.execute("select count(*) as left from postmill.dead_letters where replayed_at is null")
+    assert waiting.fetchone() == {"left": 0}
+
+
+async def test_no_action_is_open_to_readers(readers: httpx.AsyncClient, work: Db) -> None:
+    """Each one is tried, with a form that is right."""
+    names = {"queue": "mail", "msg_id": "2", "letter_id": "1"}
+    form = {"confirm": "mail", "message": "{}", "msg_id": ["2"], "letter": ["1/mail"]}
+    ours = [each for each in ACTIONS if set(names_in(each.path)) <= set(names)]
+    assert len(ours) >= 15
+    for each in ours:
+        answer = await readers.post(each.path.format(**names), data=form)
+        assert answer.status_code in {403, 422, 404}, each.path
+    left = work.execute("select count(*) as left from pgmq.q_mail").fetchone()
+    assert left == {"left": 2}
+
+
+def names_in(path: str) -> list[str]:
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
