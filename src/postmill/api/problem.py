@@ -31,6 +31,11 @@ class Problem(Struct, kw_only=True):
     """What to do."""
 
 
+FORBIDDEN = "42501"
+"""What Postgres says to a login that lacks a right: ``insufficient_privilege``."""
+READ_ONLY = "25006"
+"""What it says to a write on a standby: ``read_only_sql_transaction``."""
+
 _STATUS: tuple[tuple[type[PostmillError], HTTPStatus], ...] = (
     (errors.PayloadTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (errors.InvalidPayload, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -80,6 +85,18 @@ def problem_of(error: PostmillError) -> Problem:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
     if status is None:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
+    state = getattr(error.__cause__, "sqlstate", None)
+    if state == FORBIDDEN:
+        return problem(
+            HTTPStatus.FORBIDDEN,
+            "forbidden",
+            error.what,
+            "The login of this process may not do it.",
+            error.hint,
+        )
+    if state == READ_ONLY:
+        why = "It is a standby, or default_transaction_read_only is on."
+        return problem(HTTPStatus.FORBIDDEN, "read-only", "Nothing can be changed here.", why)
     if isinstance(error, errors.DatabaseUnavailable):
         return problem(status, error.code, "The database can't be reached.", hint="Try again in a moment.")
     return problem(status, error.code, error.what, error.why, error.hint)

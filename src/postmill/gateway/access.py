@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
-from postmill.auth import run_token
+from postmill.auth import run_token, viewer_token
 from postmill.auth.credentials import Denied, Granted, authenticate
 from postmill.gateway import platform_errors
 from postmill.gateway.platform_errors import METHODS, PlatformFailure
@@ -41,11 +41,13 @@ class Credentials:
 
     async def of(self, scope: Scope) -> Granted:
         """What they prove. Raises :class:`PlatformFailure` when they prove nothing, or are the token of a
-        run, which opens nothing but that run.
+        run or a key to the dashboard, which open nothing else.
         """
         granted = await self._proven(scope["headers"])
         if granted.role == run_token.ROLE:
             raise PlatformFailure(platform_errors.OF_ONE_RUN)
+        if viewer_token.is_for_viewers(granted):
+            raise PlatformFailure(platform_errors.OF_A_VIEWER)
         return granted
 
     async def check_reader(self, scope: Scope, run_id: str) -> None:

@@ -96,6 +96,7 @@ BODY_TOO_SLOW = PlatformError(
 )
 FORBIDDEN = PlatformError(403, "FORBIDDEN", "This needs the service role.")
 OF_ONE_RUN = replace(FORBIDDEN, message="The token of a run opens nothing but that run.")
+OF_A_VIEWER = replace(FORBIDDEN, message="A key to the dashboard opens no function.")
 NOT_THIS_RUN = replace(FORBIDDEN, message="This needs the service role, or the token of this run.")
 BAD_REQUEST = PlatformError(400, "BAD_REQUEST", "The request can't be understood.", reached=True)
 CONFLICT = PlatformError(409, "CONFLICT", "The run is in no state for this.", reached=True)

@@ -1,4 +1,4 @@
-"""``postmill keys``: the credentials of this project, shown one by one, by name."""
+"""``postmill keys``: the credentials of this project, shown one by one by name, and keys for people."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli.options import global_options
+from postmill.cli.options import Duration, global_options
 from postmill.model.config.settings import STATE_FOLDER
 from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
+    from postmill.auth.keys import ProjectKeys
     from postmill.cli.session import Session
 
+LONGEST_S = 10 * 365 * 86_400
+"""How long a key is good at most, in seconds: ten years, as long as the project's own tokens."""
 NAMES = ("publishable", "secret", "anon", "service_role", "jwt_secret")
 
 
 @click.group(no_args_is_help=True)
 def keys() -> None:
-    """Show this project's keys."""
+    """Show this project's keys, and make some for people and programs that watch it."""
 
 
 @keys.command()
@@ -31,9 +34,45 @@ def show(session: Session, name: str) -> None:
 
     The first and the third are for browsers and apps; the others open everything.
     """
+    click.echo(getattr(_keys(session), name))
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["reader", "operator"]),
+    default="reader",
+    show_default=True,
+    help="A reader looks; an operator acts, too.",
+)
+@click.option(
+    "--for",
+    "life_s",
+    type=Duration(needs_unit=True, least_s=60, most_s=LONGEST_S),
+    default="90d",
+    show_default=True,
+    metavar="TIME",
+    help="How long it is good.",
+)
+@global_options
+@click.pass_obj
+def create(session: Session, name: str, role: str, life_s: float) -> None:
+    """Print a key to the dashboard and the API for NAME, a person or a program: the audit shows the name.
+
+    It is not kept, and can't be taken back before it ends unless the project's JWT secret is changed.
+    """
+    import time
+
+    from postmill.auth import viewer_token
+
+    click.echo(viewer_token.issue(_keys(session), name, role, time.time(), life_s))
+
+
+def _keys(session: Session) -> ProjectKeys:
     from postmill.auth import key_file
 
     found = key_file.load(session.settings.project_dir / STATE_FOLDER, os.environ)
     if found is None:
         raise NotFound("This project has no keys yet.", hint="postmill init or postmill dev makes them.")
-    click.echo(getattr(found, name))
+    return found

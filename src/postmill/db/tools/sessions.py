@@ -55,7 +55,9 @@ class Sessions:
         :data:`READ_LIMIT_S`, ``DatabaseUnavailable``, and what the function raises.
         """
         return await self._run(
-            "read only", READ_LIMIT_S, lambda connection: function(connection, *args, **kwargs)
+            "set transaction read only;",
+            READ_LIMIT_S,
+            lambda connection: function(connection, *args, **kwargs),
         )
 
     async def act(
@@ -64,9 +66,7 @@ class Sessions:
         """The same for what writes, in one transaction: all of it takes effect, or nothing. A connection that
         is lost at the commit raises ``DatabaseUnavailable``, and whether it took effect is not known.
         """
-        return await self._run(
-            "read write", ACT_LIMIT_S, lambda connection: function(connection, *args, **kwargs)
-        )
+        return await self._run("", ACT_LIMIT_S, lambda connection: function(connection, *args, **kwargs))
 
     async def close(self) -> None:
         """Wait for what runs, and close every connection. May be called twice."""
@@ -82,9 +82,7 @@ class Sessions:
         connection = self._idle.pop() if self._idle else connect(self.address, application_name=self._name)
         try:
             with translated(self.address), connection.transaction():
-                connection.execute(
-                    f"set transaction {mode}; set local statement_timeout = {int(limit_s * 1000)}"
-                )
+                connection.execute(f"{mode} set local statement_timeout = {int(limit_s * 1000)}")
                 return function(connection)
         except psycopg.errors.QueryCanceled as error:
             raise _too_slow(limit_s) from error

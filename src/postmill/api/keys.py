@@ -1,0 +1,52 @@
+"""Who looks by the keys of a project: those that were issued to a name, and the project's own, which open
+everything.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from postmill.api.viewer import Role, Viewer
+from postmill.auth import viewer_token
+from postmill.auth.credentials import Granted, Headers, Trusted, authenticate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, MutableMapping
+
+    from postmill.auth.keys import ProjectKeys
+
+SERVICE_ROLE = "service_role"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerKeys:
+    """``clock``: seconds since 1970."""
+
+    keys: ProjectKeys
+    clock: Callable[[], float]
+
+    async def authorize(self, scope: MutableMapping[str, Any]) -> Viewer | None:
+        """By the headers of a request: ``authorization: Bearer KEY``, or ``apikey: KEY``."""
+        return self._by(scope["headers"])
+
+    def viewer(self, given: str) -> Viewer | None:
+        """Whose key it is; None: nobody's."""
+        if not given.isascii():
+            return None
+        return self._by([(b"authorization", b"Bearer " + given.encode())])
+
+    @property
+    def signing(self) -> str:
+        """A secret for the cookies of those who have signed in: another one than that of tokens."""
+        return hmac.digest(self.keys.jwt_secret.encode(), b"postmill: cookies of viewers", "sha256").hex()
+
+    def _by(self, headers: Headers) -> Viewer | None:
+        granted = authenticate(headers, Trusted(self.keys), self.clock())
+        if not isinstance(granted, Granted):
+            return None
+        if granted.role == SERVICE_ROLE and not viewer_token.is_for_viewers(granted):
+            return Viewer(SERVICE_ROLE, Role.OPERATOR)
+        found = viewer_token.viewer_of(granted)
+        return None if found is None else Viewer(found[0], Role(found[1]))
