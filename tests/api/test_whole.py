@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,7 @@ import msgspec
 from msgspec import structs
 
 from postmill.api import resources
+from postmill.api.document import document
 from postmill.api.route import RESOURCES
 from postmill.api.shape import Payload
 from postmill.cli.main import root
@@ -27,6 +29,12 @@ RESOURCE_OF = {
     "dead replay": "replay_dead_letters",
     "dead show": "show_dead_letter",
     "doctor": "list_findings",
+    "error ignore": "decide_error",
+    "error list": "list_errors",
+    "error reopen": "decide_error",
+    "error resolve": "decide_error",
+    "error retry": "start_operation",
+    "error show": "show_error",
     "flow graph": "show_flow",
     "flow list": "list_flows",
     "flow show": "show_flow",
@@ -39,6 +47,9 @@ RESOURCE_OF = {
     "message retry": "retry_messages",
     "message show": "show_message",
     "message why": "show_message",
+    "operation abort": "abort_operation",
+    "operation list": "list_operations",
+    "operation show": "show_operation",
     "queue create": "create_queue",
     "queue drop": "drop_queue",
     "queue limit": "limit_queue",
@@ -56,6 +67,7 @@ RESOURCE_OF = {
     "run import": "import_run",
     "run list": "list_runs",
     "run pause": "pause_run",
+    "run result": "show_run",
     "run resume": "resume_run",
     "run retry": "retry_run",
     "run show": "show_run",
@@ -81,6 +93,7 @@ WITHOUT = {
     "calls run": "is a process",
     "completion": "is for a shell",
     "db": "is about the server of this machine",
+    "dashboard": "is a process",
     "dev": "is a process",
     "docs": "prints a page",
     "flow diff": "is made of two flows that are shown",
@@ -142,3 +155,21 @@ def test_whatever_may_hold_a_secret_is_marked_as_such() -> None:
 
 def _of(kind: Any) -> tuple[Any, ...]:
     return (kind, *getattr(kind, "__args__", ()))
+
+
+def test_the_reference_lists_each_resource() -> None:
+    """The table is made of what the functions say; it is written anew when this fails."""
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "api.md").read_text()
+    found = [line for line in text.splitlines() if line.startswith("| `")]
+    assert found == table()
+
+
+def table() -> list[str]:
+    """A line for each resource, by path."""
+    operations = msgspec.json.decode(document())["paths"]
+    rows = [
+        f"| `{method.upper()} {path}` | {operation['summary']} |"
+        for path, methods in operations.items()
+        for method, operation in methods.items()
+    ]
+    return sorted(rows, key=lambda row: row.split()[2])

@@ -56,7 +56,7 @@ class House:
 
     sessions: Sessions
     read_only: bool = False
-    """Nobody may act here, as on a standby."""
+    """No viewer may act here, as on a standby."""
     hide: Redaction = field(default_factory=Redaction)
     functions: Functions | None = None
     """Those of the host in this process, if it has one."""
@@ -101,8 +101,8 @@ class Desk:
     async def reveal(
         self, action: str, target: Mapping[str, Any] | msgspec.Struct, work: Callable[[Connection], T]
     ) -> T:
-        """What an action returns that only shows what is secret. Its answer is not kept: who sends it again
-        sees it again, and the audit has both.
+        """What an action returns that only shows what is secret. Its answer is not kept: a request that
+        is sent again shows it again, and the audit has both.
         """
         return await replace(self, once=None).act(action, target, work)
 

@@ -1,4 +1,4 @@
-"""Who looks by the keys of a project: those that were issued to a name, and the project's own, which open
+"""Viewers by the keys of a project: those that were issued to a name, and the project's own, which open
 everything.
 """
 
@@ -32,14 +32,14 @@ class ViewerKeys:
         return self._by(scope["headers"])
 
     def viewer(self, given: str) -> Viewer | None:
-        """Whose key it is; None: nobody's."""
+        """The viewer that has this key; None: it is no key."""
         if not given.isascii():
             return None
         return self._by([(b"authorization", b"Bearer " + given.encode())])
 
     @property
     def signing(self) -> str:
-        """A secret for the cookies of those who have signed in: another one than that of tokens."""
+        """A secret for the cookies of viewers that have signed in: another one than that of tokens."""
         return hmac.digest(self.keys.jwt_secret.encode(), b"postmill: cookies of viewers", "sha256").hex()
 
     def _by(self, headers: Headers) -> Viewer | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct, field
 
 from postmill.model import errors
+from postmill.model.sqlstates import Condition, condition, state_of
 
 if TYPE_CHECKING:
     from postmill.model.errors import PostmillError
@@ -30,11 +31,6 @@ class Problem(Struct, kw_only=True):
     try_: str = field(name="try", default="")
     """What to do."""
 
-
-FORBIDDEN = "42501"
-"""What Postgres says to a login that lacks a right: ``insufficient_privilege``."""
-READ_ONLY = "25006"
-"""What it says to a write on a standby: ``read_only_sql_transaction``."""
 
 _STATUS: tuple[tuple[type[PostmillError], HTTPStatus], ...] = (
     (errors.PayloadTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
@@ -85,8 +81,8 @@ def problem_of(error: PostmillError) -> Problem:
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
     if status is None:
         status = HTTPStatus.INTERNAL_SERVER_ERROR
-    state = getattr(error.__cause__, "sqlstate", None)
-    if state == FORBIDDEN:
+    state = condition(state_of(error.__cause__)) if error.__cause__ else None
+    if state is Condition.FORBIDDEN:
         return problem(
             HTTPStatus.FORBIDDEN,
             "forbidden",
@@ -94,7 +90,7 @@ def problem_of(error: PostmillError) -> Problem:
             "The login of this process may not do it.",
             error.hint,
         )
-    if state == READ_ONLY:
+    if state is Condition.READ_ONLY:
         why = "It is a standby, or default_transaction_read_only is on."
         return problem(HTTPStatus.FORBIDDEN, "read-only", "Nothing can be changed here.", why)
     if isinstance(error, errors.DatabaseUnavailable):

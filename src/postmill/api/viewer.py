@@ -1,4 +1,4 @@
-"""Who asks: a name for the audit and a role that says what is allowed. Pure."""
+"""The viewer: a name for the audit and a role that says what is allowed. Pure."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ class Viewer:
 
 
 Authorize: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[Viewer | None]]
-"""Tells who sends the request of an ASGI scope; None: nobody who is known."""
+"""The viewer that sends the request of an ASGI scope; None: one that is not known."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -105,9 +106,10 @@ def _dashboard(settings: Settings, where: Address, keys: Keys, functions: Functi
 
 
 def _opening(settings: Settings, keys: ProjectKeys) -> Keys:
-    """What opens it: the project's secret keys, and a reader's. Keys that were made by themselves are for
-    this machine only.
+    """What opens it: the project's secret keys, a reader's, and those issued to a name. Keys that were made
+    by themselves are for this machine only.
     """
+    from postmill.api.keys import ViewerKeys  # noqa: PLC0415
     from postmill.auth import key_file  # noqa: PLC0415
     from postmill.dashboard.security.keys import Keys  # noqa: PLC0415
     from postmill.gateway.exposure import is_loopback  # noqa: PLC0415
@@ -120,5 +122,10 @@ def _opening(settings: Settings, keys: ProjectKeys) -> Keys:
             hint="Run postmill init, or set POSTMILL_JWT_SECRET; or listen on 127.0.0.1.",
         )
     reader = os.environ.get(READER_KEY, "")
-    opening = Keys(operator=(keys.secret, keys.service_role), reader=(), signing=keys.jwt_secret)
+    opening = Keys(
+        operator=(keys.secret, keys.service_role),
+        reader=(),
+        signing=keys.jwt_secret,
+        issued=ViewerKeys(keys, time.time),
+    )
     return replace(opening, reader=(reader,)) if reader else opening

@@ -47,7 +47,7 @@ def issue(keys: ProjectKeys, name: str, role: str, now_s: float, life_s: float) 
 
 
 def viewer_of(granted: Granted) -> tuple[str, str] | None:
-    """The name and the role of whoever has the key; None for a token that is another thing."""
+    """The name and the role that the key is for; None for a token that is another thing."""
     role = granted.role.removeprefix(PREFIX)
     name = granted.claims.get("sub")
     is_key = is_for_viewers(granted) and granted.role == f"{PREFIX}{role}" and role in ROLES

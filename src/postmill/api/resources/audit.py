@@ -1,4 +1,4 @@
-"""What was done here, by whom."""
+"""What was done here, and by which viewer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Action(Struct, kw_only=True):
-    """An action: who did it, from where, on what, and to how many."""
+    """An action: by which viewer, from where, on what, and to how many."""
 
     audit_id: BigId
     at: Moment
@@ -24,7 +24,7 @@ class Action(Struct, kw_only=True):
     role: str
     source: str
     login: str
-    """The database's user as whom it was done."""
+    """The database's user that did it."""
     action: str
     target: Payload
     affected: int | None = None
@@ -38,7 +38,7 @@ class Actions(Struct):
 
 
 class Which(Page, forbid_unknown_fields=True, kw_only=True):
-    """Whose actions are listed."""
+    """Which viewer's actions are listed."""
 
     viewer: Named | None = None
 

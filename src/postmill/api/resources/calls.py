@@ -94,7 +94,7 @@ async def show_call(desk: Desk, path: InCall) -> Call:
 
 @resource("POST", "/calls/{call_id}/reveal", out=Call, in_path=InCall)
 async def reveal_call(desk: Desk, path: InCall) -> Call:
-    """One call and its answer with its secrets; the audit says who has seen them."""
+    """One call and its answer with its secrets; the audit says that a viewer has seen them."""
 
     def reveal(connection: Connection) -> Call:
         found: dict[str, Any] = calls.one(connection, int(path.call_id))

@@ -141,7 +141,7 @@ async def show_dead_letter(desk: Desk, path: InLetter) -> DeadLetter:
 
 @resource("POST", "/dead-letters/{letter_id}/reveal", out=DeadLetter, in_path=InLetter)
 async def reveal_dead_letter(desk: Desk, path: InLetter) -> DeadLetter:
-    """One dead letter with its secrets; the audit says who has seen them."""
+    """One dead letter with its secrets; the audit says that a viewer has seen them."""
 
     def reveal(connection: Connection) -> DeadLetter:
         return _letter(letters.one(connection, int(path.letter_id)), whole)

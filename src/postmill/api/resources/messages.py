@@ -196,7 +196,7 @@ async def show_message(desk: Desk, path: InMessage) -> Message:
 
 @resource("POST", "/queues/{queue}/messages/{msg_id}/reveal", out=Message, in_path=InMessage)
 async def reveal_message(desk: Desk, path: InMessage) -> Message:
-    """One message with its secrets; the audit says who has seen them."""
+    """One message with its secrets; the audit says that a viewer has seen them."""
 
     def reveal(connection: Connection) -> Message:
         return _message(messages.one(connection, path.queue, int(path.msg_id)), whole)

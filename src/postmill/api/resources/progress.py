@@ -5,7 +5,7 @@ unless one asks for a step.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -31,7 +31,7 @@ class StepProgress(Struct, kw_only=True):
     kind: str
     state: str
     needs: list[str] | None = None
-    condition: dict[str, Any] | None = None
+    condition: Payload = None
     tasks: int | None = None
     tasks_done: int | None = None
     attempts: int | None = None

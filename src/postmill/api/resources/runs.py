@@ -182,7 +182,7 @@ async def show_run(desk: Desk, path: InRun) -> Run:
 
 @resource("POST", "/runs/{run_id}/reveal", out=Run, in_path=InRun)
 async def reveal_run(desk: Desk, path: InRun) -> Run:
-    """One run with its secrets; the audit says who has seen them."""
+    """One run with its secrets; the audit says that a viewer has seen them."""
 
     def reveal(connection: Connection) -> Run:
         return _run(runs.one(connection, int(path.run_id)), whole)

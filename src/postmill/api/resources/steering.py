@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Reason(Struct, forbid_unknown_fields=True):
-    """Why, for whoever looks at it later."""
+    """Why, for people that look at it later."""
 
     reason: Annotated[str, Meta(max_length=500)] | None = None
 

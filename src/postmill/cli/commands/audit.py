@@ -1,4 +1,4 @@
-"""``postmill audit``: what was done through the dashboard and the API, by whom."""
+"""``postmill audit``: what was done through the dashboard and the API, and by which viewer."""
 
 from __future__ import annotations
 

@@ -31,9 +31,12 @@ def one(connection: Connection, letter_id: int) -> Row:
     return found | {"failures": failures.of_message(connection, found["queue"], found["msg_id"])}
 
 
-def count_waiting(connection: Connection, queue: str, letter_ids: list[int]) -> int:
-    """How many of these letters of ``queue`` wait to be replayed."""
-    row = connection.execute(statement("read_dead_letter_count"), (queue, letter_ids)).fetchone()
+def count_waiting(
+    connection: Connection, queue: str, letter_ids: list[int] | None, older_than_s: float | None = None
+) -> int:
+    """How many letters of ``queue`` wait to be replayed: of those given, and of those that are older."""
+    given = (queue, letter_ids, older_than_s)
+    row = connection.execute(statement("read_dead_letter_count"), given).fetchone()
     return int(row["letters"]) if row else 0
 
 

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 
 
-def listed(connection: Connection, *, limit: int, unfinished: bool) -> list[Row]:
-    """Operations, the newest first; with ``unfinished`` only those that have not ended."""
-    return connection.execute(statement("read_operations"), (limit, unfinished)).fetchall()
+def listed(connection: Connection, *, limit: int, unfinished: bool, before: int | None = None) -> list[Row]:
+    """Operations, the newest first, with ids below ``before``; with ``unfinished`` only those that have not
+    ended.
+    """
+    return connection.execute(statement("read_operations"), (limit, unfinished, before)).fetchall()
 
 
 def one(connection: Connection, operation_id: int) -> Row:
@@ -26,6 +28,11 @@ def one(connection: Connection, operation_id: int) -> Row:
     return row
 
 
-def outcomes(connection: Connection, operation_id: int, outcome: str | None, limit: int) -> list[Row]:
-    """What became of each message or letter, by id; with ``outcome`` only of those it happened to."""
-    return connection.execute(statement("read_operation_rows"), (operation_id, outcome, limit)).fetchall()
+def outcomes(
+    connection: Connection, operation_id: int, outcome: str | None, limit: int, *, after: int = 0
+) -> list[Row]:
+    """What became of each message or letter, by id, of those above ``after``; with ``outcome`` only of those
+    it happened to.
+    """
+    given = (operation_id, outcome, limit, after)
+    return connection.execute(statement("read_operation_rows"), given).fetchall()

@@ -1,0 +1,167 @@
+"""Operations: one thing done to many messages or dead letters of a queue, page by page."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from postmill.api.cursor import Page, Whole, after, paged
+from postmill.api.resources.queues import InQueue
+from postmill.api.route import Named, resource
+from postmill.api.shape import BigId, Moment, Payload
+from postmill.db.reads import operations
+from postmill.db.tools import many
+
+if TYPE_CHECKING:
+    from postmill.api.desk import Desk
+    from postmill.db.tools.connect import Connection
+
+Kind: TypeAlias = Literal["cancel", "retry", "replay", "discard"]
+
+
+class Operation(Struct, kw_only=True):
+    """An operation: what it does to which messages, how far it is, and what became of them so far."""
+
+    operation_id: BigId
+    kind: str
+    queue: str
+    filter: Payload
+    state: str
+    expected: int | None = None
+    done: int
+    skipped: int
+    failed: int
+    busy: int
+    per_second: float | None = None
+    requested_by: str | None = None
+    requested_at: Moment
+    ended_at: Moment | None = None
+    error: str | None = None
+
+
+class Operations(Struct):
+    """Operations, the newest first."""
+
+    items: list[Operation]
+    next: str | None = None
+
+
+class Which(Page, forbid_unknown_fields=True, kw_only=True):
+    """Which operations are listed. ``running``: those that have not ended."""
+
+    running: bool = False
+
+
+class InOperation(Struct):
+    """The path of an operation."""
+
+    operation_id: BigId
+
+
+class OperationRow(Struct, kw_only=True):
+    """What became of a message or a letter."""
+
+    id: BigId
+    outcome: str
+    detail: Payload = None
+
+
+class OperationRows(Struct):
+    """What became of each, by id."""
+
+    items: list[OperationRow]
+    next: str | None = None
+
+
+class WhichRows(Page, forbid_unknown_fields=True, kw_only=True):
+    """Of which outcome."""
+
+    outcome: Named | None = None
+
+
+class NewOperation(Struct, forbid_unknown_fields=True, kw_only=True):
+    """What is to be done to all that match. ``filter`` is that of ``postmill message cancel --matching``;
+    without it every one is meant.
+    """
+
+    kind: Kind
+    filter: Annotated[dict[str, Any], Meta(max_length=20)] = {}
+    per_second: Annotated[float, Meta(ge=0.01, le=1_000_000)] | None = None
+
+
+class Plan(Struct):
+    """How many there are. ``complete``: all were looked at; else there are more."""
+
+    matching: int
+    complete: bool
+
+
+@resource("GET", "/operations", out=Operations, query=Which)
+async def list_operations(desk: Desk, query: Which) -> Operations:
+    """Operations, the newest first."""
+    found = await desk.read(
+        operations.listed, limit=query.limit + 1, unfinished=query.running, before=after(query, Whole)
+    )
+    rows, more = paged(found, query, lambda row: row["operation_id"])
+    return Operations([desk.shaped(Operation, row) for row in rows], more)
+
+
+@resource("GET", "/operations/{operation_id}", out=Operation, in_path=InOperation)
+async def show_operation(desk: Desk, path: InOperation) -> Operation:
+    """How an operation stands."""
+    return desk.shaped(Operation, await desk.read(operations.one, int(path.operation_id)))
+
+
+@resource("GET", "/operations/{operation_id}/rows", out=OperationRows, in_path=InOperation, query=WhichRows)
+async def list_operation_rows(desk: Desk, path: InOperation, query: WhichRows) -> OperationRows:
+    """What became of each message or letter of an operation."""
+    begin = after(query, Whole) or 0
+
+    def read(connection: Connection) -> list[dict[str, Any]]:
+        number = int(path.operation_id)
+        operations.one(connection, number)  # refuses one that is not there
+        return operations.outcomes(connection, number, query.outcome, query.limit + 1, after=begin)
+
+    rows, more = paged(await desk.read(read), query, lambda row: row["id"])
+    return OperationRows([desk.shaped(OperationRow, row) for row in rows], more)
+
+
+@resource("POST", "/queues/{queue}/operation-plan", out=Plan, in_path=InQueue, body=NewOperation)
+async def plan_operation(desk: Desk, path: InQueue, body: NewOperation) -> Plan:
+    """How many an operation would be about. Nothing is done, and a reader may ask."""
+    return desk.shaped(Plan, await desk.read(many.plan, body.kind, path.queue, body.filter))
+
+
+@resource(
+    "POST",
+    "/queues/{queue}/operations",
+    out=Operation,
+    in_path=InQueue,
+    body=NewOperation,
+    status=HTTPStatus.CREATED,
+)
+async def start_operation(desk: Desk, path: InQueue, body: NewOperation) -> Operation:
+    """Ask for something to be done to all messages or letters of a queue that match and are there now. A
+    process that runs operations carries it out.
+    """
+
+    def start(connection: Connection) -> Operation:
+        planned = many.plan(connection, body.kind, path.queue, body.filter)
+        made = many.start(connection, body.kind, path.queue, body.filter, planned, body.per_second)
+        return desk.shaped(Operation, operations.one(connection, made))
+
+    target = {"queue": path.queue, "kind": body.kind, "filter": body.filter}
+    return await desk.act("operation.start", target, start, count=lambda made: made.expected)
+
+
+@resource("POST", "/operations/{operation_id}/abort", out=Operation, in_path=InOperation)
+async def abort_operation(desk: Desk, path: InOperation) -> Operation:
+    """End an operation where it is: what it has done stays done."""
+
+    def abort(connection: Connection) -> Operation:
+        many.abort(connection, int(path.operation_id))
+        return desk.shaped(Operation, operations.one(connection, int(path.operation_id)))
+
+    return await desk.act("operation.abort", path, abort)

@@ -1,0 +1,61 @@
+"""Operations and errors over the API."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from postmill.db.tools import many
+
+if TYPE_CHECKING:
+    import httpx
+    import psycopg
+
+    Db = psycopg.Connection[dict[str, Any]]
+
+
+async def test_an_operation_is_planned_started_done_and_looked_at(api: httpx.AsyncClient, db: Db) -> None:
+    db.execute("select postmill.create_queue('mail')")
+    db.execute("select postmill.send('mail', '{}', delay => '1 hour') from generate_series(1, 5)")
+    planned = await api.post("/queues/mail/operation-plan", json={"kind": "cancel"})
+    assert planned.json() == {"matching": 5, "complete": True}
+    assert (await api.get("/operations")).json()["items"] == []
+    started = await api.post("/queues/mail/operations", json={"kind": "cancel"})
+    assert (started.status_code, started.json()["expected"]) == (201, 5)
+    number = started.json()["operation_id"]
+    while many.take_page(db, int(number)) is not None:
+        pass
+    shown = (await api.get(f"/operations/{number}")).json()
+    assert (shown["state"], shown["done"]) == ("done", 5)
+    page = (await api.get(f"/operations/{number}/rows?limit=3")).json()
+    rest = (await api.get(f"/operations/{number}/rows", params={"cursor": page["next"]})).json()
+    assert [row["id"] for row in page["items"] + rest["items"]] == ["1", "2", "3", "4", "5"]
+    assert {row["outcome"] for row in rest["items"]} == {"cancelled"}
+    assert (await api.get("/operations?running=true")).json()["items"] == []
+    (row,) = db.execute("select action, affected from postmill.audit").fetchall()
+    assert (row["action"], row["affected"]) == ("operation.start", 5)
+
+
+async def test_an_operation_is_aborted(api: httpx.AsyncClient, db: Db) -> None:
+    db.execute("select postmill.create_queue('mail'), postmill.send('mail', '{}')")
+    number = (await api.post("/queues/mail/operations", json={"kind": "cancel"})).json()["operation_id"]
+    assert (await api.post(f"/operations/{number}/abort")).json()["state"] == "aborted"
+    assert many.take_page(db, int(number)) is None
+    assert (await api.get("/queues/mail")).json()["ready"] == 1
+    assert (await api.post("/operations/99/abort")).status_code == 404
+    assert (await api.get("/operations/99/rows")).status_code == 404
+
+
+async def test_an_error_is_shown_and_decided_about(api: httpx.AsyncClient, db: Db) -> None:
+    db.execute("select postmill.create_queue('mail')")
+    db.execute(
+        "insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message)"
+        " values ('mail', 1, 1, 'error', 'ValueError', 'order 17 is odd')"
+    )
+    (listed,) = (await api.get("/errors?queue=mail&open=true")).json()["items"]
+    assert (listed["state"], listed["times"], listed["queues"]) == ("open", 1, ["mail"])
+    path = f"/errors/{listed['fingerprint']}"
+    (failure,) = (await api.get(path)).json()["failures"]
+    assert (failure["msg_id"], failure["error_message"]) == ("1", "order 17 is odd")
+    assert (await api.put(f"{path}/state", json={"state": "ignored"})).json()["state"] == "ignored"
+    assert (await api.get("/errors?open=true")).json()["items"] == []
+    assert (await api.put("/errors/0f0f/state", json={"state": "ignored"})).status_code == 404
