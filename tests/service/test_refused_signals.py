@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal
 
+import asyncpg
 import pytest
 from pydantic import BaseModel, Field
 
@@ -179,6 +181,62 @@ async def test_a_run_that_is_cancelled_while_a_value_is_looked_at_stays_so(datab
         await run.until(Event.STEP_DROPPED)
         assert (await end_of(run, run_id))[0] == "cancelled"
         assert await run.count("postmill.run_events") == 0
+
+
+@dataclass
+class Answer:
+    """What a form asks for."""
+
+    ok: bool
+    by: str
+    amount: Decimal = Decimal(0)
+    places: list[int] = field(default_factory=list)
+    kind: Literal["private", "firm"] = "private"
+    inner: Answer | None = None
+
+
+FITTING = [
+    {"ok": True, "by": "ada"},
+    {"ok": False, "by": "", "more": 1, "amount": 1.5, "places": [], "kind": "firm", "inner": None},
+    {"ok": True, "by": "a", "amount": "7", "places": [1, 2], "inner": {"ok": False, "by": "b"}},
+]
+UNFIT: list[tuple[Any, str]] = [
+    (None, "$: expected object, got null"),
+    ([], "$: expected object, got array"),
+    ({"ok": True}, "$ has no field by"),
+    ({"ok": "yes", "by": "ada"}, "$.ok: expected boolean, got string"),
+    ({"ok": True, "by": "ada", "places": [1, 1.5]}, "$.places[1]: expected integer, got 1.5"),
+    ({"ok": True, "by": "ada", "kind": "state"}, '$.kind is none of ["firm", "private"]'),
+    ({"ok": True, "by": "ada", "inner": {"by": "eve"}}, "$.inner has no field ok"),
+]
+
+
+async def test_the_database_refuses_what_can_not_fit_the_wait_of_a_graph(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """From any client: a value of another shape ended the wait, and failed the step that read it."""
+    flow = Flow("asking", input=dict)
+    wait = flow.wait(Signal("answer", Answer))
+
+    @flow.step
+    async def read(answer: Answer = wait.out) -> str:
+        return answer.by
+
+    async with running(database_url, flow.handler()) as run:
+        for value in FITTING:
+            run_id = await adb.fetchval("select postmill.start_flow('asking', '{}')")
+            for wrong, why in UNFIT:
+                with pytest.raises(asyncpg.PostgresError) as refused:
+                    await sent(run, run_id, "answer", wrong)
+                assert (refused.value.sqlstate, why in str(refused.value)) == ("PM003", True)
+            assert await sent(run, run_id, "answer", value)
+            assert (await end_of(run, run_id))[0] == "completed"
+        assert await run.count("postmill.signals") == len(FITTING)
+
+
+@pytest.mark.parametrize("kind", [Amount, list[Amount], Any, object])
+def test_what_only_python_can_check_is_not_told_to_the_database(kind: Any) -> None:
+    assert Signal("s", kind).json_schema is None
 
 
 letter = Flow("letter", input=dict)

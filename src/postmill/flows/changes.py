@@ -115,6 +115,6 @@ def _event(row: dict[str, Any]) -> tuple[object, RunEvent]:
         return row["event_id"], Emitted(row["name"], row["value"], row["step"])
     if "step" in row:
         return row["step"], StepChanged(
-            row["step"], row["state"], row["tasks"], row["tasks_left"], row["reason"]
+            row["step"], row["state"], row["tasks"], row["tasks_left"], row["reason"], row["attempts"]
         )
     return None, RunChanged(row["state"], row["culprit"], row["reason"])

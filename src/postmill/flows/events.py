@@ -28,6 +28,10 @@ class StepChanged:
     tasks_left: int | None = None
     """Of a map: how many of them have not ended."""
     reason: str | None = None
+    attempts: int | None = None
+    """Of a step of a workflow: how often it was tried; while it waits for its next attempt, how many have
+    failed, the last one with ``reason``.
+    """
 
 
 @dataclass(frozen=True, slots=True)

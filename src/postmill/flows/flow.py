@@ -200,7 +200,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
             Signature(returns=returns),
             given,
             signal=signal,
-            chosen=Chosen(timeout_s=limit_s),
+            chosen=Chosen(timeout_s=limit_s, accepts=signal.json_schema),
         )
 
     @overload

@@ -52,6 +52,8 @@ class Chosen:
     priority: int | None = None
     timeout_s: float | None = None
     """Of a wait: how long; None: for ever."""
+    accepts: Mapping[str, Any] | None = None
+    """Of a wait: a JSON Schema of the values that it takes; None: only a program can tell."""
 
     def as_json(self) -> dict[str, Any]:
         """Without what says nothing."""

@@ -1,0 +1,45 @@
+-- Where and why a value does not fit what `accepts` says of it, a JSON Schema; null: nothing speaks against it. Looks at
+-- types, fields that must be there, fields that may not, and listed values; other rules are the program's own to check.
+-- `definitions`: what "$ref" names. `place`: the way to the value.
+-- Called by signal_run. Takes no locks. Errors: none.
+create or replace function postmill._misfit(value jsonb, accepts jsonb, definitions jsonb, place text default '$')
+returns text
+language plpgsql immutable
+set search_path = pg_catalog, pg_temp
+as $$
+declare
+    kind   constant text := jsonb_typeof(value);
+    wanted constant text := accepts ->> 'type';
+    its    constant jsonb := coalesce(accepts -> 'properties', '{}');
+    others constant jsonb := accepts -> 'additionalProperties';
+begin
+    if accepts ? '$ref' then
+        return postmill._misfit(value, definitions -> split_part(accepts ->> '$ref', '/', 3), definitions, place);
+    elsif accepts ? 'anyOf' then
+        return (select case when bool_or(misfit is null) then null else min(misfit) end
+                  from jsonb_array_elements(accepts -> 'anyOf') as one (form)
+                 cross join lateral postmill._misfit(value, one.form, definitions, place) as misfit);
+    elsif accepts ? 'enum' and not accepts -> 'enum' @> jsonb_build_array(value) then
+        return format('%s is none of %s', place, accepts -> 'enum');
+    elsif wanted <> kind and not (wanted = 'integer' and kind = 'number') then
+        return format('%s: expected %s, got %s', place, wanted, kind);
+    elsif (case when wanted = 'integer' then value::numeric % 1 <> 0 end) then
+        return format('%s: expected integer, got %s', place, value);
+    elsif kind = 'object' then
+        return coalesce(
+            (select format('%s has no field %s', place, name)
+               from jsonb_array_elements_text(accepts -> 'required') as needed (name)
+              where not value ? name limit 1),
+            (select format('%s can''t have a field %s', place, field.key) from jsonb_each(value) as field
+              where others = 'false' and not its ? field.key limit 1),
+            (select min(postmill._misfit(field.value, coalesce(its -> field.key, others), definitions,
+                                         place || '.' || field.key))
+               from jsonb_each(value) as field));
+    elsif kind = 'array' and jsonb_typeof(accepts -> 'items') = 'object' then
+        return (select min(postmill._misfit(item.value, accepts -> 'items', definitions,
+                                            format('%s[%s]', place, item.number - 1)))
+                  from jsonb_array_elements(value) with ordinality as item (value, number));
+    end if;
+    return null;
+end
+$$;
