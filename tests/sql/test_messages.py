@@ -96,7 +96,7 @@ def test_a_value_that_can_not_be_shown_hides_no_other(db: Database, queue: str) 
     assert listed[1]["message"] == {}
     assert "too large to be shown" in listed[2]["message"]
     assert "too large to be shown" in listed[9]["headers"]
-    (letter,) = db.execute(statement("read_dead_letters"), [queue, 10, False]).fetchall()
+    (letter,) = db.execute(statement("read_dead_letters"), [queue, 10, False, None]).fetchall()
     assert "too large to be shown" in letter["headers"]
 
 

@@ -55,21 +55,16 @@ class Settler(Service):
         super().__init__(events)
         self.statements = statements
         self._settlings = settlings
-        self._shared = shared
-        self._held = held_messages
-        self._events = events
+        self._shared, self._held, self._events = shared, held_messages, events
         self._backoff = OutageBackoff(outage)
-        self._failures = FailedSettlements(
-            shared, statements, held_messages, events, self._backoff, self._settle_pairs, self._release
-        )
+        around = shared, statements, held_messages, events, self._backoff
+        self._failures = FailedSettlements(*around, self._settle_pairs, self._release)
         self._refusals = self._failures.refusals
         self._pending: list[Pair] = []
         self._in_hand: list[Pair] = []
         """What the batch at hand began with."""
         self._suspects = 0
-        """How many outcomes of a batch that broke are still to be sent, one by one, until the one that broke
-        it is known.
-        """
+        """Outcomes of a batch that broke, still to be sent one by one."""
         self._suspect: Message | None = None
         """The last message whose outcome broke a batch alone."""
         self._broke_alone = 0
