@@ -1,5 +1,6 @@
--- Where and why a value does not fit what `accepts` says of it, a JSON Schema; null: nothing speaks against it. Looks at
--- types, fields that must be there, fields that may not, and listed values; other rules are the program's own to check.
+-- Where and why a value does not fit what `accepts` says of it, a JSON Schema; null: nothing speaks against it. Looks
+-- at types, fields that must be there, fields that may not, and listed values; other rules are the program's own to
+-- check.
 -- `definitions`: what "$ref" names. `place`: the way to the value.
 -- Called by signal_run. Takes no locks. Errors: none.
 create or replace function postmill._misfit(value jsonb, accepts jsonb, definitions jsonb, place text default '$')

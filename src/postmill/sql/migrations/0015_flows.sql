@@ -35,7 +35,7 @@ create table postmill.flow_steps (
     on_dead    text not null check (on_dead in ('fail', 'skip', 'skip_cascade', 'collect')),
     compensates boolean not null default false,           -- it has something to undo it with
     signal     text,                                      -- what a wait waits for
-    chosen     jsonb not null default '{}',               -- {"queue", "window", "delay_s", "priority", "timeout_s", "accepts"}
+    chosen     jsonb not null default '{}', -- {"queue", "window", "delay_s", "priority", "timeout_s", "accepts"}
     primary key (version_id, step)
 );
 
