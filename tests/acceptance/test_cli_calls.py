@@ -117,7 +117,7 @@ def test_what_is_missing_is_said_with_what_to_install(
 ) -> None:
     found = importlib.util.find_spec
     hidden = lambda name, package=None: None if name == "aiohttp" else found(name, package)  # noqa: E731
-    monkeypatch.setattr("postmill.app.find_spec", hidden)
+    monkeypatch.setattr("postmill.app.calling.find_spec", hidden)
     for command in (["calls", "run"], ["bench", "calls"]):
         answer = cli(*command)
         assert answer.error_code == "refused"

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from postmill.service.stop_requests import ECHO_S
 from tests.acceptance.test_cli_running import until
 from tests.serving import Serving
 
@@ -228,10 +229,9 @@ def test_a_worker_that_drains_is_alive_but_not_ready(cli: Cli, start: Any) -> No
     running.until("worker.draining")
     assert (running.get("/ready").status_code, running.get("/ready").text) == (503, "stopping\n")
     assert running.get("/live").status_code == 200
-    while running.child.poll() is None:  # a second request, once it is no echo of the first
-        running.child.send_signal(signal.SIGTERM)
-        time.sleep(0.05)
-    assert running.child.returncode == 0
+    time.sleep(ECHO_S)  # until a second request is no echo of the first
+    running.child.send_signal(signal.SIGTERM)
+    assert running.child.wait() == 0
 
 
 def test_it_answers_while_the_database_is_away(cli_without_database: Cli, start: Any, server: Any) -> None:
