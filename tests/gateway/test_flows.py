@@ -14,7 +14,7 @@ import jwt
 import pytest
 import pytest_asyncio
 
-from postmill.auth import run_token
+from postmill.auth import run_token, viewer_token
 from postmill.auth.credentials import Granted
 from postmill.flows import watching
 from postmill.gateway import run_events
@@ -238,6 +238,21 @@ async def test_the_token_of_a_run_reads_that_run_and_nothing_else(
             assert (await page.get(flows_url + path, headers=headers)).status_code == 403
         assert (await page.get(f"/runs/{run_id}", params={"token": KEYS.secret})).status_code == 403
         assert (await page.get(f"/runs/{run_id}", params={"token": KEYS.service_role})).status_code == 403
+
+
+@pytest.mark.parametrize("role", viewer_token.ROLES)
+async def test_a_key_to_the_dashboard_opens_nothing_here(
+    service: httpx.AsyncClient, flows_url: str, role: str
+) -> None:
+    """It is signed with the secret that signs users' tokens, and was taken for one."""
+    run_id = (await started(service))["run_id"]
+    key = viewer_token.issue(KEYS, "ada", role, time.time(), 60)
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {key}"}) as page:
+        for path in ("/functions/v1/hello", "/control/v1/functions"):
+            assert (await page.get(flows_url + path)).status_code == 403, path
+    for method, path in all_routes(run_id):
+        answer = await service.request(method, path, headers={"authorization": f"Bearer {key}"})
+        assert answer.status_code == 403, path
 
 
 async def test_a_token_ends(service: httpx.AsyncClient) -> None:
