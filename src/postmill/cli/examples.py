@@ -71,6 +71,7 @@ EXAMPLES = {
     "run export": "postmill run export 7 > run-7.json",
     "run import": "postmill run import run-7.json",
     "message list": "postmill message list hello --state retrying",
+    "message search": "postmill message search queue:hello state:dead error:Timeout since:1h",
     "message show": "postmill message show hello 42",
     "message why": "postmill message why hello 42",
     "message retry": "postmill message retry hello 42",
