@@ -106,6 +106,7 @@ EXAMPLES = {
     "bench dependencies": "postmill bench dependencies",
     "bench settle": "postmill bench settle",
     "bench unique": "postmill bench unique",
+    "bench dashboard": "postmill bench dashboard",
     "bench reads": "postmill bench reads",
     "docs": "postmill docs configuration",
     "completion": "postmill completion bash > ~/.local/share/bash-completion/completions/postmill",
