@@ -152,3 +152,21 @@ def test_why_a_message_does_not_run(cli: Cli, db: Database) -> None:
     assert "unsent" in cli("message", "why", "tasks", "2").out
     refusal = cli("message", "why", "nope", "1")
     assert (refusal.code, "nope" in refusal.err) == (3, True)
+
+
+def test_messages_are_searched_for(cli: Cli, db: Database) -> None:
+    for number in range(1, 4):
+        db.execute("select postmill.send('tasks', $1)", [f'{{"user": {{"id": {number}}}}}'])
+    found = cli("message", "search", "queue:tasks", "payload.user.id=2", "--json").json
+    assert [row["msg_id"] for row in found["rows"]] == [2]
+    assert (found["low"], found["high"], found["next_below"], found["is_cut"]) == (1, 3, None, False)
+    page = cli("message", "search", "queue:tasks", "state:ready", "--limit", "1")
+    assert page.out.startswith("msg_id\tstate")
+    assert "Looked at ids 3 to 3" in page.err
+    assert "The next page: --before 3" in page.err
+    refusal = cli("message", "search", "queue:tasks stat:dead")
+    assert (refusal.code, "character 13" in refusal.err, "Did you mean state?" in refusal.err) == (
+        2,
+        True,
+        True,
+    )

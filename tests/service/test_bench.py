@@ -108,6 +108,18 @@ def test_a_benchmark_prints_one_document(
     assert left_behind(db) == []
 
 
+DASHBOARD = [
+    "overview_sql_p95_ms",
+    "overview_sql_p95_ratio",
+    "payload_search_ms",
+    "payload_search_ratio",
+    "payload_search_rows_per_s",
+    "pinned_ratio",
+    "search_ms",
+    "search_ratio",
+    "why_ms",
+    "why_ratio",
+]
 SERVERS = [
     "cold_start_p50_ms",
     "added_p50_ms",
@@ -195,6 +207,11 @@ WAYS = [
         (["calls", "--calls", "300"], "requests/s", ["requests_per_s"]),
         (["unique", "--messages", "1000", "--rounds", "1"], "messages/s", ["ratio_100", "ratio_1000"]),
         (["reads", "--queues", "2", "--messages", "700"], "ms", ["overview_ms", "running_ms"]),
+        (
+            ["dashboard", "--queues", "2", "--messages", "700", "--dead", "700", "--reads", "3"],
+            "ms",
+            DASHBOARD,
+        ),
         (
             ["functions", "--requests", "10", "--seconds", "0.2", "--rounds", "1", "--cold-starts", "2"],
             "requests/s",

@@ -39,6 +39,16 @@ class InvalidQueueName(InvalidOption):
     code = "invalid-queue-name"
 
 
+class InvalidSearch(InvalidOption):
+    """A search has a term that means nothing, at the character ``at``, counted from 0."""
+
+    code = "invalid-search"
+
+    def __init__(self, what: str, *, why: str = "", hint: str = "", at: int = 0) -> None:
+        super().__init__(what, why=why, hint=hint)
+        self.at = at
+
+
 class InvalidAddress(InvalidOption):
     """The database address can't be read as one."""
 

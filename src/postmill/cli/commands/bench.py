@@ -177,6 +177,22 @@ def reads_command(session: Session, /, **options: Any) -> None:
     run(session, lambda where, say: reads(where, ReadsOptions(**options), say))
 
 
+@bench.command("dashboard")
+@click.option("--queues", type=Whole(1, 10_000), default=100, show_default=True, help="Queues.")
+@click.option("--messages", type=Whole(1), default=100_000, show_default=True, help="Messages a queue.")
+@click.option("--dead", type=Whole(1), default=1_000_000, show_default=True, help="Dead rows.")
+@click.option("--reads", type=Whole(1), default=20, show_default=True, help="Readings.")
+@payload_bytes
+@json_option
+@global_options
+@click.pass_obj
+def dashboard_command(session: Session, /, **options: Any) -> None:
+    """What a dashboard reads costs on large queues: overview, searches, why."""
+    from postmill.bench.dashboard import DashboardOptions, dashboard
+
+    run(session, lambda where, say: dashboard(where, DashboardOptions(**options), say))
+
+
 @bench.command("settle")
 @click.option(
     "--messages",

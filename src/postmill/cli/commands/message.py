@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.cli.session import Session
+    from postmill.db.reads.search import Found
     from postmill.db.tools.connect import Connection
 
 STATES = ("scheduled", "ready", "running", "retrying", "waiting", "completed", "dead", "cancelled")
+FOUND = ("msg_id", "state", "attempts", "enqueued_at", "last_error", "message")
 COLUMNS = ("msg_id", "state", "waits_for", "attempts", "enqueued_at", "vt", "last_error", "message")
 
 
 @click.group(no_args_is_help=True)
 def message() -> None:
-    """List, show, explain, retry and cancel messages."""
+    """List, search, show, explain, retry and cancel messages."""
 
 
 @message.command("list")
@@ -42,6 +44,42 @@ def list_messages(session: Session, queue: str, state: str | None, before: int |
     with session.database() as connection:
         rows = messages.listed(connection, queue, state=state, limit=limit, before=before)
     session.output.rows(rows, COLUMNS, empty="No message.")
+
+
+@message.command()
+@click.argument("text", nargs=-1, required=True)
+@click.option("--before", type=int, metavar="ID", help="Only ids below this one: the next page.")
+@limit_option
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def search(session: Session, text: tuple[str, ...], before: int | None, limit: int) -> None:
+    """Find messages, newest first: queue:mail state:dead error:Timeout since:1h payload.user.id=7 "a text".
+
+    It looks for two seconds at most, and says how far it came.
+    """
+    from dataclasses import asdict
+
+    from postmill.db.reads.search import search as searched
+    from postmill.model.search.language import parse
+
+    wanted = parse(" ".join(text))
+    with session.database() as connection:
+        found = searched(connection, wanted, limit=limit, below=before)
+    if session.output.form == "json":
+        session.output.one(asdict(found))
+        return
+    session.output.rows(found.rows, FOUND, empty="No message matches.")
+    session.output.note(_looked(found))
+
+
+def _looked(found: Found) -> str:
+    """How far a search came."""
+    back_to = f", back to {found.back_to:%Y-%m-%d %H:%M:%S %Z}" if found.back_to else ""
+    more = f" The next page: --before {found.next_below}" if found.next_below else " That is all."
+    cut = " A statement took too long and was ended." if found.is_cut else ""
+    return f"Looked at ids {found.low} to {found.high}{back_to}.{cut}{more}"
 
 
 @message.command()

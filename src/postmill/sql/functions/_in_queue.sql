@@ -1,8 +1,6 @@
 -- A page of the messages that are in the queue's own table, newest first; see messages() for the arguments.
 -- Messages of one state are looked up by id where they are few; otherwise the queue is walked by id.
 -- `headers` is read through to_jsonb(), since older pgmq has no such column.
--- Whether a message waits is looked up for each row, and only where any message of the queue does. Its gate is found
--- by the key: with `claim_id is null` as a condition the planner may walk through all that wait.
 -- Called by messages. Takes no locks. Errors: PM001.
 create or replace function postmill._in_queue(
     queue text, only_state text, max_rows integer, only_id bigint, before_id bigint
@@ -15,12 +13,6 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     ids   bigint[] := case when only_id is null then postmill._few_ids(queue, only_state, max_rows, before_id) end;
-    waits text := case when exists (select from postmill._waiting_ids(queue, 1)) then
-        'coalesce((select gate.claim_id is null from postmill.gates as gate
-                   where gate.queue_name = lower($1) and gate.msg_id = queued.msg_id), false)
-         or coalesce((select true from postmill.blocked as held_up
-                      where held_up.queue_name = lower($1) and held_up.msg_id = queued.msg_id), false)'
-        else 'false' end;
 begin
     return query execute format(
         'select * from (
@@ -34,7 +26,8 @@ begin
          ) as queued
          where $2 is null or state = $2
          order by msg_id desc limit $3',
-        waits, postmill._queue_table(queue), case when ids is not null then 'and queued.msg_id = any ($6)' else '' end)
+        postmill._waits_expression(queue, 'queued'), postmill._queue_table(queue),
+        case when ids is not null then 'and queued.msg_id = any ($6)' else '' end)
     using queue, only_state, max_rows, only_id, before_id, ids;
 end
 $$;
