@@ -3,7 +3,9 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --quiet --disable-pip-version-check --no-input
-PYTEST := $(BIN)/python -m pytest -n auto
+# Tests wait for processes and servers more than they compute: two for each processor.
+JOBS   ?= $(shell $(PYTHON) -c "import os; print(2 * (os.cpu_count() or 1))")
+PYTEST := $(BIN)/python -m pytest -n $(JOBS)
 READY  := $(VENV)/.ready
 CLIENTS := $(VENV)/clients
 SUPABASE_PY := 2.30.0 2.34.1

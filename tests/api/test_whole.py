@@ -105,6 +105,7 @@ WITHOUT = {
     "init": "changes files of this machine",
     "keys": "are what opens the API",
     "logs": "are a file of this machine",
+    "message search": "stops after some seconds and says how far it looked: not over HTTP yet",
     "migrate": "is done before there is an API",
     "schedule add": "belongs to the code that handles what is sent",
     "schedule add-call": "runs as the role that adds it",

@@ -325,7 +325,8 @@ class Events:
         raise EOFError
 
 
-FIRST = {"step": "first", "state": "started", "tasks": None, "tasks_left": None, "reason": None}
+NO_MAP = {"tasks": None, "tasks_left": None, "reason": None, "attempts": None}
+FIRST = {"step": "first", "state": "started", **NO_MAP}
 RUNNING = {"state": "running", "culprit": None, "reason": None}
 
 
