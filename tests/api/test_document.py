@@ -85,7 +85,9 @@ def ask(operation: Any, mode: GenerationMode, examples: int) -> None:
             for name in case.path_parameters:
                 case.path_parameters[name] = KNOWN.get(name, case.path_parameters[name])
         response = case.call(headers=AS_OPERATOR)
-        checks = CHECKS[:4] if about_known else CHECKS
+        # A parameter without a value is not in the address, and a header that is left out is added here:
+        # what was meant to be wrong is wrong for certain in a body only.
+        checks = CHECKS if case.body and not about_known else CHECKS[:4]
         case.validate_response(response, checks=checks)
 
     is_answered()
