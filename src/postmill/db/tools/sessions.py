@@ -38,8 +38,8 @@ ends by then; what takes longer is a bulk operation.
 
 
 class Sessions:
-    """``run`` may be called by any number of tasks. Connections are opened when they are needed, and again
-    after they were lost.
+    """``read`` and ``act`` may be called by any number of tasks. Connections are opened when they are needed,
+    and again after they were lost.
     """
 
     def __init__(self, address: Address, application_name: str = "postmill api", size: int = SIZE) -> None:
@@ -79,7 +79,7 @@ class Sessions:
         return await loop.run_in_executor(self._threads, self._in_transaction, mode, limit_s, function)
 
     def _in_transaction(self, mode: str, limit_s: float, function: Callable[[Connection], T]) -> T:
-        connection = self._idle.pop() if self._idle else connect(self.address, application_name=self._name)
+        connection = self._living() or connect(self.address, application_name=self._name)
         try:
             with translated(self.address), connection.transaction():
                 connection.execute(f"{mode} set local statement_timeout = {int(limit_s * 1000)}")
@@ -95,6 +95,22 @@ class Sessions:
                 connection.close()
             else:
                 self._idle.append(connection)
+
+    def _living(self) -> Connection | None:
+        """One that was idle and still lives. A server that has restarted ends all of them: asked for nothing
+        first, they cost no request its answer.
+        """
+        while True:
+            try:
+                connection = self._idle.pop()  # in one step: another thread may take the last one meanwhile
+            except IndexError:
+                return None
+            try:
+                connection.execute("")
+            except psycopg.OperationalError:
+                connection.close()
+            else:
+                return connection
 
 
 def _too_slow(limit_s: float) -> TimedOut:
