@@ -12,7 +12,7 @@ from postmill.dashboard.live.hub import Hub
 from postmill.db.reads.versions import Watched, watched
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 
     import httpx
     import psycopg
@@ -132,6 +132,23 @@ async def test_streams_end_when_the_process_is_about_to_stop(
 
 async def test_a_stranger_watches_nothing(stranger: httpx.AsyncClient) -> None:
     assert (await stranger.get("/live?topic=queues")).status_code == 401
+
+
+async def test_a_poll_that_breaks_ends_no_stream(caplog: pytest.LogCaptureFixture) -> None:
+    """The poll's task had ended with the bug, and the pages that watched were told nothing any more."""
+    polls: Iterator[Exception | dict[str, str]] = iter([RuntimeError("a bug"), {"runs": "1"}])
+
+    async def poll(_: Collection[str]) -> Mapping[str, str]:
+        found = next(polls)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    hub = Hub(poll)
+    async with asyncio.timeout(10):
+        assert await anext(hub.stream(["runs"])) == {"runs": "1"}
+    hub.close()
+    assert "a bug" in caplog.text
 
 
 async def test_all_that_watch_share_one_poll_and_nobody_polls_when_nobody_watches() -> None:

@@ -93,6 +93,8 @@ class Hub:
                 self.versions = await self._poll(list(self._wanted))
             except PostmillError as error:  # the database is away or busy: it is asked again
                 _log.debug("The counters could not be read: %s", error)
+            except Exception:  # a bug: the pages that watch would never hear of anything again
+                _log.exception("The counters could not be read.")
             else:
                 self.polls += 1
                 self._tell()
