@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from postmill.db.tools import many
+from tests.api.test_queues import READER
 
 if TYPE_CHECKING:
     import httpx
@@ -33,6 +36,23 @@ async def test_an_operation_is_planned_started_done_and_looked_at(api: httpx.Asy
     assert (await api.get("/operations?running=true")).json()["items"] == []
     (row,) = db.execute("select action, affected from postmill.audit").fetchall()
     assert (row["action"], row["affected"]) == ("operation.start", 5)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [{"payload": {"password": "x"}}, {"payload": {"a": [{"API-Key": ""}]}}, {"headers": {"cookie": "c"}}],
+)
+async def test_a_reader_can_not_guess_a_secret_by_counting(
+    api: httpx.AsyncClient, db: Db, of: dict[str, Any]
+) -> None:
+    """A secret that is redacted was found by trial: one was counted when it was right."""
+    db.execute("select postmill.create_queue('mail')")
+    asked = {"kind": "cancel", "filter": of}
+    answer = await api.post("/queues/mail/operation-plan", json=asked, headers=READER)
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert (await api.post("/queues/mail/operation-plan", json=asked)).status_code == 200
+    plain = {"kind": "cancel", "filter": {"payload": {"user": 7}}}
+    assert (await api.post("/queues/mail/operation-plan", json=plain, headers=READER)).status_code == 200
 
 
 async def test_an_operation_is_aborted(api: httpx.AsyncClient, db: Db) -> None:

@@ -129,6 +129,14 @@ class Desk:
 
     def check_may_act(self, action: str) -> None:
         """Raises :class:`Failure` unless the viewer may change anything here."""
+        self.check_is_operator(action)
+        if self.house.read_only:
+            raise Failure(
+                HTTPStatus.FORBIDDEN, "read-only", "Nothing can be changed here.", why="It runs read-only."
+            )
+
+    def check_is_operator(self, action: str) -> None:
+        """Raises :class:`Failure` for a reader, to whom secrets are not shown."""
         if self.viewer.role is not Role.OPERATOR:
             self.house.events.emit(
                 Event.ACTION_FORBIDDEN, action=action, viewer=self.viewer.name, source=self.viewer.source
@@ -139,10 +147,6 @@ class Desk:
                 f"{self.viewer.name} may look, and not do this: {action}.",
                 why="The key is a reader's.",
                 hint="Use an operator's key.",
-            )
-        if self.house.read_only:
-            raise Failure(
-                HTTPStatus.FORBIDDEN, "read-only", "Nothing can be changed here.", why="It runs read-only."
             )
 
     def _acted(

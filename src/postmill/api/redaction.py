@@ -58,6 +58,12 @@ class Redaction:
             )
         return isinstance(value, list) and any(map(self.is_in, value))
 
+    def names_one(self, value: Any) -> bool:
+        """Whether a secret would stand in ``value``: to ask for messages like it is to guess the secret."""
+        if isinstance(value, dict):
+            return any(self.fits(name) or self.names_one(each) for name, each in value.items())
+        return isinstance(value, list) and any(map(self.names_one, value))
+
     def _shown(self, value: Any, depth: int) -> Any:
         if not isinstance(value, dict | list):
             return value

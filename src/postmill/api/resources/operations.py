@@ -130,7 +130,11 @@ async def list_operation_rows(desk: Desk, path: InOperation, query: WhichRows) -
 
 @resource("POST", "/queues/{queue}/operation-plan", out=Plan, in_path=InQueue, body=NewOperation)
 async def plan_operation(desk: Desk, path: InQueue, body: NewOperation) -> Plan:
-    """How many an operation would be about. Nothing is done, and a reader may ask."""
+    """How many an operation would be about. Nothing is done, and a reader may ask; but not by secrets, which
+    could be guessed so.
+    """
+    if desk.house.hide.names_one(body.filter):
+        desk.check_is_operator("operation.plan")
     return desk.shaped(Plan, await desk.read(many.plan, body.kind, path.queue, body.filter))
 
 
