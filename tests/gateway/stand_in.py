@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from postmill.host.function_info import FunctionInfo
 from postmill.model.functions.failures import FunctionFailure, FunctionNotFound
+from postmill.model.functions.function_info import FunctionInfo
 from postmill.model.functions.settings import FunctionSettings
 
 if TYPE_CHECKING:

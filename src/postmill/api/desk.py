@@ -22,9 +22,9 @@ from postmill.service.events import Events
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from postmill.api.functions import Functions
     from postmill.db.tools.connect import Connection
     from postmill.db.tools.sessions import Sessions
+    from postmill.model.functions.steering import SteeredFunctions
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class House:
     read_only: bool = False
     """No viewer may act here, as on a standby."""
     hide: Redaction = field(default_factory=Redaction)
-    functions: Functions | None = None
+    functions: SteeredFunctions | None = None
     """Those of the host in this process, if it has one."""
     database: str = "default"
     """What the parameter ``database`` calls the one database there is."""
@@ -136,7 +136,7 @@ class Desk:
             )
 
     def check_is_operator(self, action: str) -> None:
-        """Raises :class:`Failure` for a reader, to whom secrets are not shown."""
+        """Raises :class:`Failure` for a reader, which is not shown secrets either."""
         if self.viewer.role is not Role.OPERATOR:
             self.house.events.emit(
                 Event.ACTION_FORBIDDEN, action=action, viewer=self.viewer.name, source=self.viewer.source

@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from postmill.gateway.readiness import Readiness
     from postmill.gateway.serving_process import ServingProcess
     from postmill.host.configuration import Configuration
-    from postmill.host.function_info import FunctionInfo
     from postmill.host.host import Host
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
+    from postmill.model.functions.function_info import FunctionInfo
     from postmill.service.events import Events
     from postmill.web.server import WebServer
 

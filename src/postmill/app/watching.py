@@ -19,12 +19,12 @@ from postmill.model.errors import InvalidOption, Refused
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from postmill.api.functions import Functions
     from postmill.auth.keys import ProjectKeys
     from postmill.dashboard.application import Dashboard
     from postmill.dashboard.security.keys import Keys
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
+    from postmill.model.functions.steering import SteeredFunctions
 
 READER_KEY = "POSTMILL_READER_KEY"
 """The variable that holds the key of those who may look and not act."""
@@ -39,7 +39,7 @@ async def dashboard_beside(
     settings: Settings,
     where: Address,
     keys: ProjectKeys,
-    functions: Functions,
+    functions: SteeredFunctions,
     on_listening: Callable[[str], None],
 ) -> AsyncIterator[None]:
     """Serve the dashboard beside functions, unless the settings say not to."""
@@ -96,7 +96,9 @@ async def _served(settings: Settings, dashboard: Dashboard) -> AsyncIterator[str
         await dashboard.close()
 
 
-def _dashboard(settings: Settings, where: Address, keys: Keys, functions: Functions | None) -> Dashboard:
+def _dashboard(
+    settings: Settings, where: Address, keys: Keys, functions: SteeredFunctions | None
+) -> Dashboard:
     from postmill.dashboard.application import application  # noqa: PLC0415
 
     chosen = settings.dashboard

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from postmill.api.functions import Functions
     from postmill.api.viewer import Authorize
     from postmill.dashboard.security.keys import Keys
+    from postmill.model.functions.steering import SteeredFunctions
     from postmill.web.asgi import Receive, Scope, Send
 
 _ = pages  # declares them
@@ -95,7 +95,7 @@ def application(
     keys: Keys | None = None,
     read_only: bool = False,
     hosts: Collection[str] = (),
-    functions: Functions | None = None,
+    functions: SteeredFunctions | None = None,
 ) -> Dashboard:
     """The dashboard over the database at ``db_url``.
 

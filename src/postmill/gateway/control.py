@@ -21,9 +21,10 @@ from postmill.web.routes import NoRoute
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from postmill.gateway.functions import FunctionInfo, Functions
+    from postmill.gateway.functions import Functions
     from postmill.gateway.readiness import Readiness
     from postmill.gateway.wrappers import Response
+    from postmill.model.functions.function_info import FunctionInfo
     from postmill.web.asgi import Receive, Scope
 
 _JSON = [(b"content-type", b"application/json")]

@@ -4,46 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from postmill.model.functions.steering import SteeredFunctions
 
+if TYPE_CHECKING:
     from postmill.model.functions.settings import FunctionSettings
     from postmill.web.asgi import Receive, Scope, Send
 
 
-class FunctionInfo(Protocol):
-    """One function as it is now."""
-
-    @property
-    def slug(self) -> str:
-        """Its name, as URLs have it."""
-
-    @property
-    def settings(self) -> FunctionSettings:
-        """Its settings."""
-
-    @property
-    def kind(self) -> str | None:
-        """``handler``, ``app`` or ``worker``; None until it has been started once."""
-
-    @property
-    def state(self) -> str:
-        """One of the words that ``GET /control/v1/functions`` documents."""
-
-    @property
-    def instances(self) -> int:
-        """How many of its processes answer requests now."""
-
-    @property
-    def why(self) -> str | None:
-        """What keeps its files from being served as they are; None when nothing does."""
-
-
-class Functions(Protocol):
+class Functions(SteeredFunctions, Protocol):
     """What the gateway asks of the host."""
-
-    def functions(self) -> Sequence[FunctionInfo]:
-        """Every function, by slug."""
 
     def settings_of(self, slug: str) -> FunctionSettings | None:
         """Those of one function; None when there is none of that name."""
@@ -53,12 +22,3 @@ class Functions(Protocol):
 
     async def handle(self, slug: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Run one exchange. Raises ``FunctionFailure`` before its answer has begun, ``ResponseCut`` after."""
-
-    async def recycle(self, slug: str) -> None:
-        """Replace every instance of a function. Raises ``BootFailed`` when a new one does not start."""
-
-    async def start_function(self, slug: str) -> None:
-        """Start an instance of a function unless one runs. Raises ``BootFailed`` when it does not start."""
-
-    async def stop_function(self, slug: str) -> None:
-        """Retire every instance of a function."""

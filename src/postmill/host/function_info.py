@@ -1,38 +1,17 @@
-"""A function as commands and the gateway see it: its kind and its state."""
+"""What a pool of instances says of its function."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from postmill.host.instance.instance import State
+from postmill.model.functions.function_info import FunctionInfo
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from postmill.host.instance.instance import Instance
     from postmill.host.pool import Pool
-    from postmill.model.functions.settings import FunctionSettings
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionInfo:
-    """One function as it is now."""
-
-    slug: str
-    settings: FunctionSettings
-    kind: str | None
-    """``handler``, ``app`` or ``worker``; None until it has been started once."""
-    state: str
-    """``disabled``, ``idle`` (no process), ``stopped`` (on request, until it is started or called),
-    ``starting`` (a failed start that is tried again soon included),
-    ``running``, ``blocked`` (no event loop of it turns), ``outdated`` (an earlier version serves, the new one
-    does not start) or ``broken`` (it keeps failing).
-    """
-    instances: int
-    """Processes that serve it now."""
-    why: str | None
-    """What keeps its files from being served as they are; None when nothing does."""
 
 
 def info_of(pool: Pool) -> FunctionInfo:

@@ -11,7 +11,7 @@ import orjson
 from postmill.host import discovery
 from postmill.host.background import Background
 from postmill.host.discovery import concern_all
-from postmill.host.function_info import FunctionInfo, info_of
+from postmill.host.function_info import info_of
 from postmill.host.instance.claims import Claims
 from postmill.host.instance.instance import Instance, State
 from postmill.host.instance.relay import WATCH_AFTER_S, Relay, SharedTimer
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from postmill.host.launch.launcher import Launcher
     from postmill.model.config.address import Address
     from postmill.model.errors import InvalidFunction
+    from postmill.model.functions.function_info import FunctionInfo
     from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
     from postmill.service.service import Service
     from postmill.web.asgi import Receive, Scope, Send

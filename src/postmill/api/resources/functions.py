@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from postmill.api.desk import Desk
-    from postmill.api.functions import Functions as Host
+    from postmill.model.functions.steering import SteeredFunctions
 
 
 class Function(Struct, kw_only=True):
@@ -97,7 +97,7 @@ async def _tell(
     return Told(path.function, status)
 
 
-def _host(desk: Desk) -> Host:
+def _host(desk: Desk) -> SteeredFunctions:
     if desk.house.functions is None:
         raise Failure(
             HTTPStatus.NOT_FOUND,

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from postmill.app import Serving
     from postmill.cli.session import Session
-    from postmill.host.function_info import FunctionInfo
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
+    from postmill.model.functions.function_info import FunctionInfo
 
 
 @click.command()
