@@ -20,7 +20,7 @@ async def test_an_operation_is_planned_started_done_and_looked_at(api: httpx.Asy
     db.execute("select postmill.create_queue('mail')")
     db.execute("select postmill.send('mail', '{}', delay => '1 hour') from generate_series(1, 5)")
     planned = await api.post("/queues/mail/operation-plan", json={"kind": "cancel"})
-    assert planned.json() == {"matching": 5, "complete": True}
+    assert planned.json() == {"matching": 5, "upper_id": "5", "complete": True}
     assert (await api.get("/operations")).json()["items"] == []
     started = await api.post("/queues/mail/operations", json={"kind": "cancel"})
     assert (started.status_code, started.json()["expected"]) == (201, 5)
@@ -55,6 +55,21 @@ async def test_a_reader_can_not_guess_a_secret_by_counting(
     assert (await api.post("/queues/mail/operation-plan", json=plain, headers=READER)).status_code == 200
 
 
+async def test_what_was_planned_is_started_and_nothing_that_came_later(
+    api: httpx.AsyncClient, db: Db
+) -> None:
+    db.execute("select postmill.create_queue('mail'), postmill.send('mail', '{}', delay => '1 hour')")
+    planned = (await api.post("/queues/mail/operation-plan", json={"kind": "cancel"})).json()
+    db.execute("select postmill.send('mail', '{}', delay => '1 hour')")
+    counted = {"kind": "cancel", "upper_id": planned["upper_id"], "expected": planned["matching"]}
+    started = (await api.post("/queues/mail/operations", json=counted)).json()
+    while many.take_page(db, int(started["operation_id"])) is not None:
+        pass
+    shown = (await api.get(f"/operations/{started['operation_id']}")).json()
+    assert (shown["expected"], shown["done"]) == (1, 1)
+    assert db.execute("select msg_id from pgmq.q_mail").fetchall() == [{"msg_id": 2}]
+
+
 async def test_an_operation_is_aborted(api: httpx.AsyncClient, db: Db) -> None:
     db.execute("select postmill.create_queue('mail'), postmill.send('mail', '{}')")
     number = (await api.post("/queues/mail/operations", json={"kind": "cancel"})).json()["operation_id"]
@@ -79,3 +94,29 @@ async def test_an_error_is_shown_and_decided_about(api: httpx.AsyncClient, db: D
     assert (await api.put(f"{path}/state", json={"state": "ignored"})).json()["state"] == "ignored"
     assert (await api.get("/errors?open=true")).json()["items"] == []
     assert (await api.put("/errors/0f0f/state", json={"state": "ignored"})).status_code == 404
+
+
+async def test_what_failed_alike_is_tried_again(api: httpx.AsyncClient, db: Db) -> None:
+    """A message that waits for its next attempt, and a dead one, each by an operation of its own."""
+    db.execute("select postmill.create_queue('mail')")
+    db.execute("select postmill.send('mail', '{}', delay => '1 hour')")
+    db.execute(
+        "insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message)"
+        " select 'mail', msg_id, 1, 'error', 'ValueError', 'odd' from generate_series(1, 2) as msg_id"
+    )
+    db.execute(
+        "insert into postmill.dead_letters"
+        " (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)"
+        " values ('mail', 2, 1, now(), '{}', 1, 'error', 'odd')"
+    )
+    (listed,) = (await api.get("/errors")).json()["items"]
+    answer = await api.post(f"/errors/{listed['fingerprint']}/retry", json={"per_second": 10})
+    assert answer.status_code == 201
+    items = answer.json()["items"]
+    assert [(each["kind"], each["expected"], each["per_second"]) for each in items] == [
+        ("retry", 1, 10),
+        ("replay", 1, 10),
+    ]
+    (row,) = db.execute("select action, affected from postmill.audit").fetchall()
+    assert (row["action"], row["affected"]) == ("error.retry", 2)
+    assert (await api.post("/errors/0f0f/retry", json={})).status_code == 404

@@ -33,7 +33,7 @@ RESOURCE_OF = {
     "error list": "list_errors",
     "error reopen": "decide_error",
     "error resolve": "decide_error",
-    "error retry": "start_operation",
+    "error retry": "retry_error",
     "error show": "show_error",
     "flow graph": "show_flow",
     "flow list": "list_flows",

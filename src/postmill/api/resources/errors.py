@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
 from postmill.api.cursor import MOST_SHOWN, Limit
 from postmill.api.resources.messages import FailedAttempt
+from postmill.api.resources.operations import Operation, Rate
 from postmill.api.route import Named, resource
 from postmill.api.shape import BigId, Moment
-from postmill.db.reads import errors
+from postmill.db.reads import errors, operations
 from postmill.db.tools import many
 
 if TYPE_CHECKING:
@@ -79,6 +81,18 @@ class Decision(Struct, forbid_unknown_fields=True):
     state: Literal["open", "ignored", "resolved"]
 
 
+class Retry(Struct, forbid_unknown_fields=True, kw_only=True):
+    """How fast: so many a second in each queue, or as fast as it goes."""
+
+    per_second: Rate | None = None
+
+
+class Retried(Struct):
+    """The operations that were started; none when no message waits and no letter is dead of the error."""
+
+    items: list[Operation]
+
+
 @resource("GET", "/errors", out=Errors, query=Which)
 async def list_errors(desk: Desk, query: Which) -> Errors:
     """Errors of a queue or of all, the one seen last first."""
@@ -102,6 +116,39 @@ async def decide_error(desk: Desk, path: InError, body: Decision) -> ShownError:
         return _shown(desk, errors.one(connection, path.fingerprint))
 
     return await desk.act("error.state", {"fingerprint": path.fingerprint, "state": body.state}, decide)
+
+
+@resource(
+    "POST",
+    "/errors/{fingerprint}/retry",
+    out=Retried,
+    in_path=InError,
+    body=Retry,
+    status=HTTPStatus.CREATED,
+)
+async def retry_error(desk: Desk, path: InError, body: Retry) -> Retried:
+    """Try again what failed so: messages that wait for their next attempt, and dead letters. One operation
+    for each queue and each of both.
+    """
+    condition = {"fingerprint": path.fingerprint}
+
+    def retry(connection: Connection) -> Retried:
+        started = []
+        for queue in errors.one(connection, path.fingerprint)["queues"]:
+            for kind in ("retry", "replay"):
+                planned = many.plan(connection, kind, queue, condition)
+                if planned["matching"] or not planned["complete"]:
+                    made = many.start(connection, kind, queue, condition, planned, body.per_second)
+                    started.append(desk.shaped(Operation, operations.one(connection, made)))
+        return Retried(started)
+
+    return await desk.act("error.retry", condition, retry, count=_expected)
+
+
+def _expected(done: Retried) -> int | None:
+    """On how many; None where not all were looked at."""
+    counted = [each.expected for each in done.items if each.expected is not None]
+    return sum(counted) if len(counted) == len(done.items) else None
 
 
 def _shown(desk: Desk, row: dict[str, Any]) -> ShownError:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
 
 Kind: TypeAlias = Literal["cancel", "retry", "replay", "discard"]
+Rate: TypeAlias = Annotated[float, Meta(ge=0.01, le=1_000_000)]
+"""Messages in a second."""
 
 
 class Operation(Struct, kw_only=True):
@@ -83,18 +85,22 @@ class WhichRows(Page, forbid_unknown_fields=True, kw_only=True):
 
 class NewOperation(Struct, forbid_unknown_fields=True, kw_only=True):
     """What is to be done to all that match. ``filter`` is that of ``postmill message cancel --matching``;
-    without it every one is meant.
+    without it every one is meant. With the ``upper_id`` and the ``expected`` of a plan it is about those that
+    the plan counted, and they are not counted again.
     """
 
     kind: Kind
     filter: Annotated[dict[str, Any], Meta(max_length=20)] = {}
-    per_second: Annotated[float, Meta(ge=0.01, le=1_000_000)] | None = None
+    per_second: Rate | None = None
+    upper_id: BigId | None = None
+    expected: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
 
 
 class Plan(Struct):
-    """How many there are. ``complete``: all were looked at; else there are more."""
+    """How many there are, up to which id. ``complete``: all were looked at; else there may be more."""
 
     matching: int
+    upper_id: BigId
     complete: bool
 
 
@@ -152,7 +158,11 @@ async def start_operation(desk: Desk, path: InQueue, body: NewOperation) -> Oper
     """
 
     def start(connection: Connection) -> Operation:
-        planned = many.plan(connection, body.kind, path.queue, body.filter)
+        if body.upper_id is None:
+            planned = many.plan(connection, body.kind, path.queue, body.filter)
+        else:
+            known = body.expected is not None
+            planned = {"upper_id": int(body.upper_id), "matching": body.expected, "complete": known}
         made = many.start(connection, body.kind, path.queue, body.filter, planned, body.per_second)
         return desk.shaped(Operation, operations.one(connection, made))
 
