@@ -30,6 +30,22 @@ CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="make test-deps installs chromium")
 
 
+PATHS = (
+    "/",
+    "/queues/mail",
+    "/queues/mail/messages",
+    "/queues/mail/messages/1",
+    "/queues/mail/many/cancel",
+    "/dead",
+    "/errors",
+    "/errors/{fingerprint}",
+    "/operations",
+    "/operations/1",
+    "/audit",
+)
+"""Pages that are looked at in both themes, wide and narrow."""
+
+
 class Served:
     """The dashboard on a port, with an event loop in a thread of its own."""
 
@@ -140,10 +156,17 @@ def test_a_person_pauses_a_queue_and_goes_about_with_keys(
 
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_pages_are_accessible_and_fit_the_screen(
-    chromium: Browser, served: Served, said: list[str], theme: str, width: int
+    chromium: Browser, served: Served, said: list[str], db: Db, theme: str, width: int
 ) -> None:
+    db.execute("select postmill.start_operation('retry', 'mail', '{\"error\": \"connection refused\"}')")
+    db.execute(
+        "insert into postmill.failures"
+        " (queue_name, msg_id, attempt, kind, error_type, error_message)"
+        " values ('mail', 1, 1, 'error', 'ConnectionRefusedError', 'no answer from 10.0.0.7')"
+    )
+    (alike,) = db.execute("select fingerprint from postmill.error_list()").fetchall()
     page = opened(chromium, served, said, width, theme)
-    for path in ("/", "/queues/mail", "/queues/mail/messages", "/queues/mail/messages/1", "/dead", "/audit"):
+    for path in (each.format_map(alike) for each in PATHS):
         page.goto(served.url + path)
         found = Axe().run(page).response["violations"]
         assert [(path, each["id"], each["nodes"][0]["html"]) for each in found] == []

@@ -148,7 +148,7 @@ async def test_letters_are_put_back_and_deleted(
 
 async def test_no_action_is_open_to_readers(readers: httpx.AsyncClient, work: Db) -> None:
     """Each one is tried, with a form that is right."""
-    names = {"queue": "mail", "msg_id": "2", "letter_id": "1"}
+    names = {"queue": "mail", "msg_id": "2", "letter_id": "1", "kind": "cancel"}
     form = {"confirm": "mail", "message": "{}", "msg_id": ["2"], "letter": ["1/mail"]}
     ours = [each for each in ACTIONS if set(names_in(each.path)) <= set(names)]
     assert len(ours) >= 15

@@ -17,6 +17,8 @@ TABS = (
     Tab("Overview", "/", "o"),
     Tab("Messages", "/messages", "m"),
     Tab("Dead letters", "/dead", "d"),
+    Tab("Errors", "/errors", "e"),
+    Tab("Operations", "/operations", "p"),
     Tab("Runs", "/runs", "r"),
     Tab("Flows", "/flows", "f"),
     Tab("Schedules", "/schedules", "s"),

@@ -29,6 +29,8 @@ class Operation(Struct, kw_only=True):
     operation_id: BigId
     kind: str
     queue: str
+    target: str | None = None
+    """Where a move goes, which SQL can ask for."""
     filter: Payload
     state: str
     expected: int | None = None

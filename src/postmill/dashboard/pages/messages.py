@@ -13,6 +13,7 @@ from postmill.api.resources import queues
 from postmill.api.resources.queues import InQueue
 from postmill.dashboard.filters import segment
 from postmill.dashboard.page import Done, View, action, page
+from postmill.dashboard.pages.many import KINDS, WORDS
 
 if TYPE_CHECKING:
     from postmill.dashboard.page import Visit
@@ -36,6 +37,7 @@ async def messages(visit: Visit) -> View:
             "queue": asked.queue,
             "state_asked": query.state,
             "states": get_args(resource.State),
+            "kinds": [(kind, WORDS[kind]) for kind in KINDS.get(query.state, ())],
             "messages": found.items,
             "next": found.next,
             "first": query.cursor is None,

@@ -58,6 +58,11 @@ select 'dead', concat_ws('.', pg_sequence_last_value('postmill.dead_letters_lett
                          pg_stat_get_tuples_updated('postmill.dead_letters'::regclass),
                          pg_stat_get_tuples_deleted('postmill.dead_letters'::regclass))
 union all
+select 'operations', concat_ws('.', pg_sequence_last_value('postmill.operations_operation_id_seq'),
+                               (select md5(string_agg(concat_ws('.', operation_id, state, position, done, busy), ' '))
+                                  from (select operation_id, state, position, done, busy from postmill.operations
+                                         where ended_at is null order by operation_id limit 100) as open))
+union all
 select 'workers', concat_ws('.', count(*), count(deprecated_at),
                             md5(string_agg(worker_id::text, '' order by worker_id)))
   from postmill.workers where stopped_at is null
