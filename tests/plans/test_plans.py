@@ -183,6 +183,10 @@ def worker_heartbeat(_: HotQueue) -> Call:
     return statement("worker_heartbeat"), (WORKER_ID, BATCH, "hot", IDS, [], 10.0, 0.0, None)
 
 
+def worker_minutes(_: HotQueue) -> Call:
+    return statement("worker_minutes"), (WORKER_ID, 1, "hot", 0, *[BATCH] * 6)
+
+
 def heartbeat_rescue(_: HotQueue) -> Call:
     return statement("rescue"), (100, "-infinity")
 
@@ -220,6 +224,7 @@ HOT = {
     "send": Hot(send, set(), 1),
     "send_many": Hot(send_many, set(), 10),
     "worker_heartbeat": Hot(worker_heartbeat, set(), 8),
+    "worker_minutes": Hot(worker_minutes, set(), 1),
 }
 """What EXPLAIN can show. While an old transaction is open, ``claim due`` passes all that was leased until a
 moment it looks at (in a second or two), ``idle_snapshot`` until the next message falls due; no other grows. A

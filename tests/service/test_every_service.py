@@ -31,11 +31,12 @@ from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
 from postmill.engine.claim.claimer import Claimer
 from postmill.engine.claim.listener import Listener
-from postmill.engine.maintain import pruner, rescuer
+from postmill.engine.maintain import minute_writer, pruner, rescuer
 from postmill.engine.maintain.audit import Audit
 from postmill.engine.maintain.gate_sweeper import GateSweeper
 from postmill.engine.maintain.heartbeat import Heartbeat
 from postmill.engine.maintain.maintenance import Maintenance
+from postmill.engine.maintain.minute_writer import MinuteWriter
 from postmill.engine.maintain.pruner import Pruner
 from postmill.engine.maintain.renewer import Renewer
 from postmill.engine.maintain.rescuer import Rescuer
@@ -142,6 +143,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
         world.shared, world.maintained, call, lambda: None, lambda _: None, world.events, pooled=False
     ),
     Rescuer: lambda world: Rescuer(world.shared, world.maintained, world.events),
+    MinuteWriter: lambda world: MinuteWriter(world.shared, world.maintained, world.events),
     Pruner: lambda world: Pruner(world.shared, world.events),
     Sweeper: lambda world: Sweeper(world.shared, world.events),
     GateSweeper: lambda world: GateSweeper(world.shared, world.maintained, world.events),
@@ -271,8 +273,9 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """
     for module in (services, timed, threaded):
         monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.01)
-    monkeypatch.setattr(pruner, "EVERY_S", 0.0)
-    monkeypatch.setattr(pruner, "AFTER_FAILURE_S", 0.0)
+    for module in (minute_writer, pruner):
+        monkeypatch.setattr(module, "EVERY_S", 0.0)
+        monkeypatch.setattr(module, "AFTER_FAILURE_S", 0.0)
     monkeypatch.setattr(rescuer, "SUSPICION_S", 0.0)
     yield
     gc.collect()

@@ -10,6 +10,7 @@ from uuid import uuid4
 from postmill.engine.claim.claimer import Claimer
 from postmill.engine.maintain.audit import Audit
 from postmill.engine.maintain.maintained_worker import MaintainedWorker
+from postmill.engine.maintain.minute_sums import MinuteSums
 from postmill.engine.run.attempt_services import AttemptServices
 from postmill.engine.run.dispatcher import Dispatcher
 from postmill.engine.run.executor import Executor
@@ -67,8 +68,7 @@ class QueueWorker:
         options = handler.options
         self.events = Events(function=handler.name, queue=options.queue, worker=str(self.worker_id)[:8])
         held = self.held_messages = HeldMessages()
-        self._claims = claims
-        self._outage = outage
+        self._claims, self._outage = claims, outage
         statements = _statements(shape, self.worker_id, options)
         settlings = Settlings(OWN, handler.settlings)
         self.settler = Settler(settlements, statements, settlings, self.held_messages, self.events, outage)
@@ -91,11 +91,13 @@ class QueueWorker:
         self.draining = asyncio.Event()
         """Set when an operator has deprecated this worker: it should be stopped."""
         self.on_deprecated: list[Callable[[], object]] = []
+        self._sums = MinuteSums()
         self._letters = DeadLetterHook(options.on_dead, self.events)
         self._connect_parts()
 
     def _connect_parts(self) -> None:
-        """What is settled makes room for more, and what fails is followed by an audit."""
+        """What is settled is counted and makes room for more, and what fails is followed by an audit."""
+        self.events.counters.append(self._sums.count)
         for service in self.services:
             service.on_failure.append(self._audit_now)
         self.settler.on_dead = self._letters.post
@@ -132,6 +134,7 @@ class QueueWorker:
             on_cancel=self._cancel,
             on_deprecated=self._deprecated,
             has_gates=lambda: self.claimer.lanes.gated.active,
+            sums=self._sums,
         )
 
     async def waiting_figures(self) -> Mapping[str, Any]:

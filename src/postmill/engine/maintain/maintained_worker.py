@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from postmill.engine.maintain.minute_sums import MinuteSums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,8 @@ class MaintainedWorker:
     on_deprecated: Callable[[], None]
     has_gates: Callable[[], bool] = lambda: False
     """Whether messages of its queue wait for places in their groups."""
+    sums: MinuteSums = field(default_factory=MinuteSums)
+    """What its messages have come to."""
     let_go: bool = False
     """Called when the event loop has been blocked for too long: its leases are not renewed any more."""
     lock_held: bool = False

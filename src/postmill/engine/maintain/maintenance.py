@@ -1,10 +1,11 @@
 """Keeps workers alive in the database, on a thread and a connection of its own: a handler that blocks the
 event loop loses no lease.
 
-Six services take turns there: renewer, heartbeat, rescuer, gate sweeper, sweeper, pruner. When several are
-due, the renewer goes first. A seventh, the loop watch, works beside them. The thread talks to the event loop
-only through ``call_soon_threadsafe``, and reads `HeldMessages`. One that breaks pauses, and the others go on;
-where the thread itself breaks, all of them begin anew. :attr:`Maintenance.in_touch` shows that it lives.
+Seven services take turns there: renewer, heartbeat, rescuer, minute writer, gate sweeper, sweeper, pruner.
+When several are due, the renewer goes first. An eighth, the loop watch, works beside them. The thread talks
+to the event loop only through ``call_soon_threadsafe``, and reads `HeldMessages` and `MinuteSums`. One that
+breaks pauses, and the others go on; where the thread itself breaks, all of them begin anew.
+:attr:`Maintenance.in_touch` shows that it lives.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import BRIEF, SharedConnection
 from postmill.engine.maintain.gate_sweeper import GateSweeper
 from postmill.engine.maintain.heartbeat import Heartbeat
+from postmill.engine.maintain.minute_writer import MinuteWriter, write_sums
 from postmill.engine.maintain.pruner import Pruner
 from postmill.engine.maintain.renewer import Renewer
 from postmill.engine.maintain.rescuer import Rescuer
@@ -179,7 +181,8 @@ class Maintenance(ThreadedService):
             pooled=self._address.pooled,
         )
         sweepers = GateSweeper(shared, workers, events), sweeper
-        self._duties = (self._renewer, self._heartbeat, self._rescuer, *sweepers, Pruner(shared, events))
+        writer, pruner = MinuteWriter(shared, workers, events), Pruner(shared, events)
+        self._duties = (self._renewer, self._heartbeat, self._rescuer, writer, *sweepers, pruner)
         for duty in self._duties:
             duty.on_giving_up.append(self._part_gave_up)
         shared.on_connect(self._connected)
@@ -226,6 +229,8 @@ class Maintenance(ThreadedService):
 
     async def _note_end(self, shared: SharedConnection) -> None:
         reason = self._reason or "its event loop ended"
+        with suppress(Exception):
+            await write_sums(shared, self._workers)
         with suppress(Exception):
             for worker in self._workers:
                 await shared.execute(statement("worker_stop"), worker.worker_id, reason)

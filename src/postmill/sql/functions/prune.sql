@@ -1,8 +1,9 @@
 -- Deletes a bounded batch of what is older than its queue's retention (set_retention): archived messages, failed
 -- attempts, results, cancellations, replayed letters; and workers gone for seven days. Unique keys that nothing holds
 -- go at once; they count as history. Then the oldest archived messages, where there are more than the queue is to
--- keep. One queue a call, whichever is due, and only when no other session prunes it. Time is postmill.now(). Returns
--- one row that says what was done and whether to come back at once; no row when nothing is due.
+-- keep. On the way it notes how full the queue is, and makes what is known of its past coarser. One queue a call,
+-- whichever is due, and only when no other session prunes it. Time is postmill.now(). Returns one row that says what
+-- was done and whether to come back at once; no row when nothing is due.
 -- Called by: every worker's heartbeat now and then; anyone may. Ends after `max_rows` or 0.2 s, and waits for a lock
 -- at most 0.1 s: a queue that can't be pruned now (locked, no privilege, a foreign key to its archive) is tried again
 -- in a minute, with a warning if the reason does not pass by itself.
@@ -25,6 +26,7 @@ declare
     excess          bigint;       -- null: not yet looked for
     reached         timestamptz;  -- how far the archive was walked through in this call
     step        record;
+    folded          timestamptz;  -- up to there its history is by the hour
     more_kinds  boolean[] := array[true, true, true, true, true];  -- archive, failures, keys, the rest, too many
 begin
     begin
@@ -53,12 +55,14 @@ begin
     into archive_horizon, history_horizon, most_archived
     from (select) as always left join postmill.queues as q on q.queue_name = duty.queue_name;
     queue_name := duty.queue_name;
+    perform postmill._sample_queue(queue_name);
     archived := 0; failures := 0; history := 0; workers := 0;
     begin
         workers := postmill._prune_workers(page);
         perform postmill._prune_waiters(page);
         perform postmill._prune_operations(page);
         perform postmill._prune_gates(page);
+        folded := postmill._fold_history(queue_name, duty.folded_to);
         while true = any (more_kinds) and clock_timestamp() < ends_at and archived + failures + history < max_rows loop
             if more_kinds[1] then
                 select * into step
@@ -104,12 +108,13 @@ begin
             end if;
             archived := 0; failures := 0; history := 0; workers := 0; more_kinds := array[false];
             duty.archive_position := '-infinity'; duty.failure_position := 0; duty.key_position := '';
+            folded := duty.folded_to;
     end;
     more := true = any (more_kinds);
     update postmill.prunings as p
        set due_at = case when more then clock_timestamp() else clock_timestamp() + interval '1 minute' end,
            archive_position = duty.archive_position, failure_position = duty.failure_position,
-           key_position = duty.key_position
+           key_position = duty.key_position, folded_to = folded
      where p.queue_name = duty.queue_name;
     return next;
 end
