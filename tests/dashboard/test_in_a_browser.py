@@ -154,6 +154,29 @@ def test_a_person_pauses_a_queue_and_goes_about_with_keys(
     assert said == []
 
 
+def do_some(db: Db) -> None:
+    """As workers write down what they have done."""
+    db.execute(
+        "insert into postmill.minutes values (date_trunc('minute', now()), 'mail', 0, 9, 9, 3, 1, 70, 80);"
+        "insert into postmill.workers (worker_id, queue_name, function_name, hostname, pid, version,"
+        " max_concurrent, sums_written) values (gen_random_uuid(), 'mail', 'f', 'h', 1, '1', 1, 1);"
+        "select postmill.prune()"
+    )
+
+
+def test_charts_follow_what_workers_write(chromium: Browser, served: Served, said: list[str], db: Db) -> None:
+    """Sums come up to two seconds after the last message: the counters of the queue do not change then."""
+    page = opened(chromium, served, said)
+    page.goto(f"{served.url}/queues/mail")
+    page.locator("[data-stream=live]").wait_for(state="attached")
+    assert page.locator("#past rect.completed").count() == 0
+    do_some(db)
+    page.locator("#past rect.completed").wait_for(state="attached")
+    page.locator("#past a", has_text="6 hours").click()
+    page.locator("#past a[aria-current]", has_text="6 hours").wait_for()
+    assert said == []
+
+
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_pages_are_accessible_and_fit_the_screen(
     chromium: Browser, served: Served, said: list[str], db: Db, theme: str, width: int
@@ -165,6 +188,7 @@ def test_pages_are_accessible_and_fit_the_screen(
         " values ('mail', 1, 1, 'error', 'ConnectionRefusedError', 'no answer from 10.0.0.7')"
     )
     (alike,) = db.execute("select fingerprint from postmill.error_list()").fetchall()
+    do_some(db)
     page = opened(chromium, served, said, width, theme)
     for path in (each.format_map(alike) for each in PATHS):
         page.goto(served.url + path)

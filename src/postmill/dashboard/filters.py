@@ -20,6 +20,11 @@ LONGEST_BRIEF = 200
 SHORT_FROM = 10_000
 """From here a number is written with a unit, as 24.0 k. Below, four digits are as short and say more."""
 
+FEW = 10
+"""Below this a rate has a digit behind the point: of three a minute, a tenth is a difference that counts."""
+LEAST_PERCENT = 0.1
+"""The least share that is written as a number: one of a thousand. What is less is said to be less."""
+
 
 def short(number: float | None) -> str:
     """A number in five characters or so: 9500, 24.0 k, 6.2 M."""
@@ -29,6 +34,20 @@ def short(number: float | None) -> str:
         return f"{number:.0f}"
     size, unit = next((size, unit) for size, unit in _SIZES if number >= size)
     return f"{number / size:.{1 if number < 100 * size else 0}f}\u00a0{unit}"
+
+
+def rate(number: float | None) -> str:
+    """How many in a time: with a digit behind the point where there are few."""
+    return f"{number:.1f}" if number is not None and 0 < number < FEW else short(number)
+
+
+def percent(number: float | None) -> str:
+    """A share: 0 %, 0.4 %, 12 %; never 0 % of something."""
+    if number is None:
+        return NONE
+    if 0 < number < LEAST_PERCENT:
+        return f"<\u2009{LEAST_PERCENT}\u00a0%"
+    return f"{rate(number)}\u00a0%"
 
 
 def exact(number: float | None) -> str:
@@ -87,6 +106,8 @@ def has_secrets(value: Any) -> bool:
 FILTERS = {
     "short": short,
     "exact": exact,
+    "rate": rate,
+    "percent": percent,
     "span": span,
     "moment": moment,
     "segment": segment,

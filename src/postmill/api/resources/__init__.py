@@ -7,6 +7,7 @@ from postmill.api.resources import description as description
 from postmill.api.resources import errors as errors
 from postmill.api.resources import flows as flows
 from postmill.api.resources import functions as functions
+from postmill.api.resources import history as history
 from postmill.api.resources import limits as limits
 from postmill.api.resources import messages as messages
 from postmill.api.resources import operations as operations

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from postmill.api.cursor import Page, after, paged
 from postmill.api.resources.queues import Queue
 from postmill.api.route import resource
-from postmill.db.reads import findings, overview
+from postmill.db.reads import findings, history, overview
 
 if TYPE_CHECKING:
     from postmill.api.desk import Desk
@@ -37,10 +37,21 @@ class Findings(Struct):
     items: list[FoundProblem]
 
 
+class BusyQueue(Queue, kw_only=True):
+    """A queue with what workers have done in it lately."""
+
+    completed_per_minute: float
+    """Over the last five."""
+    failed_percent: float | None
+    """Of the attempts of the last hour; None without any."""
+    last_hour: list[int]
+    """Messages that completed in each five minutes, the last ones last."""
+
+
 class Overview(Struct):
     """Queues, those in which most goes on first, and what is wrong."""
 
-    queues: list[Queue]
+    queues: list[BusyQueue]
     problems: list[FoundProblem]
     next: str | None = None
 
@@ -67,8 +78,10 @@ async def show_overview(desk: Desk, query: Page) -> Overview:
     ranked = await desk.read(overview.busiest, limit=query.limit + 1, after=begin)
     page, more = paged(ranked, query, lambda _: begin + query.limit)
     rows = await desk.read(overview.some, [row["queue"] for row in page])
+    done = await desk.read(history.throughput, [row["queue"] for row in rows])
     problems = await desk.read(_findings, desk.house.sessions.address, everything=False)
-    return Overview([desk.shaped(Queue, row) for row in rows], problems, more)
+    queues = [desk.shaped(BusyQueue, {**lately, **row}) for row, lately in zip(rows, done, strict=True)]
+    return Overview(queues, problems, more)
 
 
 @resource("GET", "/findings", out=Findings, query=All)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from postmill.api.cursor import MOST_SHOWN, Page
 from postmill.api.resources.overview import show_overview
+from postmill.dashboard.drawing.chart import curve
 from postmill.dashboard.page import View, page
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ async def overview(visit: Visit) -> View:
         "Overview",
         {
             "queues": matching,
+            "curves": {each.queue: curve(each.last_hour) for each in matching if any(each.last_hour)},
             "any": bool(found.queues),
             "asked": asked,
             "next": found.next,

@@ -9,9 +9,10 @@ import msgspec
 
 from postmill.api.cursor import MOST_SHOWN, Page
 from postmill.api.problem import Failure
-from postmill.api.resources import limits, messages, queues, schedules, workers
+from postmill.api.resources import history, limits, messages, queues, schedules, workers
 from postmill.dashboard.filters import segment
 from postmill.dashboard.page import Done, View, action, page
+from postmill.dashboard.past import IN_WORDS, past
 
 if TYPE_CHECKING:
     from postmill.dashboard.page import Visit
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 
 @page("/queues/{queue}", tab="Overview")
 async def queue(visit: Visit) -> View:
-    """The queue with its counts, its limits, its workers, and the schedules that send to it."""
+    """The queue with its counts, its past, its limits, its workers, and the schedules that send to it."""
     desk, asked = visit.desk, visit.in_path(queues.InQueue)
     shown = await queues.show_queue(desk, asked)
     alive = await workers.list_workers(desk, workers.Which())
+    gone_by = await history.show_history(desk, asked, visit.in_query(history.Back))
     planned = await schedules.list_schedules(desk, Page(limit=MOST_SHOWN))
     return View(
         shown.queue,
         {
             "queue": shown,
+            "past": past(gone_by),
+            "spans": IN_WORDS,
             "limits": (await limits.list_limits(desk, asked)).items,
             "retention": await queues.show_retention(desk, asked),
             "workers": [each for each in alive.items if each.queue == shown.queue],

@@ -1,7 +1,7 @@
 -- What workers have done lately in each of `queues`, in their order, or in all by name: completed a minute over the
 -- last five, and of the last hour how many attempts completed and failed, the share of the failed in percent (null
--- without attempts), how many messages died, and what completed in each five minutes, the last ones last. Workers add what they
--- have done every two seconds. Time is postmill.now().
+-- without attempts), how many messages died, and what completed in each five minutes, the last ones last. Workers add
+-- what they have done every two seconds. Time is postmill.now().
 -- Called by people, the API and dashboards. Takes no locks. Errors: none.
 create or replace function postmill.throughput(queues text[] default null)
 returns table (

@@ -12,16 +12,19 @@ with watched as materialized (
 ), held as materialized (
     select queue_name, sum(hashint8extended(claim_id, cardinality(msg_ids)))::text as digest
       from postmill.claims group by queue_name
+), written as materialized (
+    select queue_name, sum(sums_written) as sums from postmill.workers where stopped_at is null group by queue_name
 ), queue_versions as materialized (
     select
         watched.name, watched.alone,
         concat_ws('.', pg_sequence_last_value(to_regclass(format('pgmq.%I', own.name || '_msg_id_seq'))), held.digest,
                   pg_stat_get_tuples_updated(made.relation), pg_stat_get_tuples_deleted(made.relation),
-                  extract(epoch from queues.paused_at)) as version
+                  extract(epoch from queues.paused_at), written.sums) as version
     from watched
     cross join lateral (select lower('q_' || watched.name) as name) as own
     cross join lateral (select to_regclass(format('pgmq.%I', own.name))::oid as relation) as made
     left join held on held.queue_name = watched.name
+    left join written on written.queue_name = watched.name
     left join postmill.queues on queues.queue_name = watched.name
 )
 select 'queue:' || name as topic, version from queue_versions where alone
