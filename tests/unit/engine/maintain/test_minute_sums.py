@@ -15,9 +15,12 @@ CLAIMED_AT = datetime(2026, 5, 1, tzinfo=UTC)
 CLAIMED_US = int(CLAIMED_AT.timestamp()) * 1_000_000
 
 
-def message(*, read_ct: int = 1, waited_s: float = 0.0, ran_s: float | None = 0.0) -> Message:
+def message(
+    *, read_ct: int = 1, waited_s: float = 0.0, ran_s: float | None = 0.0, claim: Claim | None = None
+) -> Message:
     sent_us = CLAIMED_US - int(waited_s * 1_000_000)
-    each = Message("tasks", 1, read_ct, 0, sent_us, "{}", None, 0, 0, Claim(1, CLAIMED_AT, 0.0))
+    claim = claim or Claim(1, CLAIMED_AT, 0.0)
+    each = Message("tasks", 1, read_ct, 0, sent_us, "{}", None, 0, 0, claim)
     each.started = 0.0 if ran_s is None else time.monotonic() - ran_s
     return each
 
@@ -107,3 +110,14 @@ def test_a_message_that_is_sent_after_its_claim_has_not_waited() -> None:
     batch = sums.batch()
     assert batch is not None
     assert batch.waited_ms == 0
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_messages_of_one_claim_wait_as_those_of_several(own: bool) -> None:
+    shared = Claim(1, CLAIMED_AT, 0.0)
+    sums = MinuteSums()
+    each = [message(waited_s=waited, claim=None if own else shared) for waited in (1, 2, 4)]
+    sums.count(Event.MESSAGE_COMPLETED, each)
+    batch = sums.batch()
+    assert batch is not None
+    assert batch.waited_ms == 7_000
