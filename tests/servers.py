@@ -148,9 +148,11 @@ class PrivateServer:
     Goes away with the test process, however that ends: a shell waits for our end of a pipe to close.
     """
 
-    def __init__(self, found: Binaries, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, found: Binaries, settings: Mapping[str, str] | None = None, within: Path | None = None
+    ) -> None:
         self.binaries = found
-        self.folder = Path(tempfile.mkdtemp(prefix="postmill-private-", dir=place()))
+        self.folder = Path(tempfile.mkdtemp(prefix="postmill-private-", dir=within or place()))
         self.folder.chmod(0o711)
         self._home = Home(self.folder)
         self._account = accounts.server_account(self._home.cluster, self.folder)

@@ -113,9 +113,10 @@ def test_requests_that_break_the_document_are_refused(house: House, scene: None)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(360)
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
 def test_many_requests_are_answered_as_the_document_says(
     house: House, scene: None, mode: GenerationMode
 ) -> None:
     for operation in operations(house):
-        ask(operation, mode, 60)
+        ask(operation, mode, 20)

@@ -197,12 +197,10 @@ async def _take_all(url: str) -> list[asyncpg.Connection]:
             return taken
 
 
-async def test_the_disk_is_full(
-    postgres_binaries: Binaries, small_disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_disk_is_full(postgres_binaries: Binaries, small_disk: Path) -> None:
     """Neither claims nor archived messages find room, until somebody makes some."""
-    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
-    with _server(postgres_binaries, {"min_wal_size": "32MB", "max_wal_size": "64MB"}) as server:
+    sizes = {"min_wal_size": "32MB", "max_wal_size": "64MB"}
+    with _server(postgres_binaries, sizes, small_disk) as server:
         scene = Scene(server.url, await asyncpg.connect(server.url))
         await scene.prepare()
         waiting = WaitingHandler()
@@ -248,8 +246,8 @@ def _fill(disk: Path) -> None:
 
 
 @contextmanager
-def _server(found: Binaries, settings: dict[str, str]) -> Iterator[PrivateServer]:
-    server = PrivateServer(found, settings)
+def _server(found: Binaries, settings: dict[str, str], within: Path | None = None) -> Iterator[PrivateServer]:
+    server = PrivateServer(found, settings, within)
     try:
         server.start()
         server.migrate()
