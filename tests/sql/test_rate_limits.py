@@ -161,8 +161,10 @@ def test_a_day_has_24_hours_in_every_zone(db: Database, zone: str) -> None:
 RACERS = 8
 """Sessions that ask at once. With two, most runs meet no collision."""
 RACE_S = 1.0
+RACES = 5
+"""So often a mistake may hide on a busy machine, where one session at a time has a processor."""
 SPIED = """
-create function spied(starts integer, per interval, out granted integer, out at timestamptz)
+create or replace function spied(starts integer, per interval, out granted integer, out at timestamptz)
 language plpgsql as $$
 begin
     granted := (postmill._grant_starts('re-size', 'acme', 1 + (random() * 3)::integer, starts, per)).granted;
@@ -218,4 +220,4 @@ def test_the_race_finds_a_limit(
     db: Database, queue: str, connect: Callable[[], Database], mistake: Change
 ) -> None:
     db.execute(mistake.apply(dict(scripts("functions"))["_grant_starts"]).encode())
-    assert raced(db, connect, 3, timedelta(milliseconds=20)) > 3
+    assert any(raced(db, connect, 3, timedelta(milliseconds=20)) > 3 for _ in range(RACES))
