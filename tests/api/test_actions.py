@@ -84,7 +84,10 @@ async def test_letters_are_replayed_edited_or_discarded(api: httpx.AsyncClient, 
     assert [each["letter_id"] for each in page["items"]] == [str(third), str(second)]
     rest = (await api.get("/dead-letters", params={"cursor": page["next"]})).json()
     assert [each["letter_id"] for each in rest["items"]] == [str(first)]
-    would = await api.post("/queues/mail/dead-letters/replay", json={"all": True, "dry_run": True})
+    would = await api.post(
+        "/queues/mail/dead-letters/replay",
+        json={"letter_ids": [str(first), str(second), str(third)], "dry_run": True},
+    )
     assert (would.json()["letters"], would.json()["replayed"]) == (3, False)
     path = "/queues/mail/dead-letters/replay"
     done = await api.post(path, json={"letter_ids": [str(first)], "message": {"n": "new"}})
@@ -95,9 +98,9 @@ async def test_letters_are_replayed_edited_or_discarded(api: httpx.AsyncClient, 
     assert row["message"] == {"n": "new"}
     refused = await api.post(path, json={"letter_ids": [str(first), str(second)]})
     assert (refused.status_code, refused.json()["code"]) == (404, "not-found")
-    for unclear in ({}, {"all": True, "letter_ids": [str(second)]}, {"all": True, "message": 1}):
+    for unclear in ({}, {"letter_ids": []}, {"letter_ids": [str(second), str(third)], "message": 1}):
         assert (await api.post(path, json=unclear)).status_code == 422
-    gone = await api.post("/queues/mail/dead-letters/discard", json={"all": True})
+    gone = await api.post("/queues/mail/dead-letters/discard", json={"letter_ids": [str(second), str(third)]})
     assert gone.json() == {"queue": "mail", "discarded": True, "letters": 2}
     assert (await api.get(f"/dead-letters/{second}")).status_code == 404
     assert (await api.get(f"/dead-letters/{first}")).json()["replayed_as"] == "1"

@@ -20,7 +20,7 @@ async def test_an_operation_is_planned_started_done_and_looked_at(api: httpx.Asy
     db.execute("select postmill.create_queue('mail')")
     db.execute("select postmill.send('mail', '{}', delay => '1 hour') from generate_series(1, 5)")
     planned = await api.post("/queues/mail/operation-plan", json={"kind": "cancel"})
-    assert planned.json() == {"matching": 5, "upper_id": "5", "complete": True}
+    assert planned.json() == {"matching": 5, "upper_id": "5", "complete": True, "search": None}
     assert (await api.get("/operations")).json()["items"] == []
     started = await api.post("/queues/mail/operations", json={"kind": "cancel"})
     assert (started.status_code, started.json()["expected"]) == (201, 5)
@@ -40,14 +40,22 @@ async def test_an_operation_is_planned_started_done_and_looked_at(api: httpx.Asy
 
 @pytest.mark.parametrize(
     "of",
-    [{"payload": {"password": "x"}}, {"payload": {"a": [{"API-Key": ""}]}}, {"headers": {"cookie": "c"}}],
+    [
+        {"filter": {"payload": {"password": "x"}}},
+        {"filter": {"payload": {"a": [{"API-Key": ""}]}}},
+        {"filter": {"headers": {"cookie": "c"}}},
+        {"filter": {"words": ["x"]}},
+        {"search": "payload.password=x"},
+        {"search": 'payload.a="[{\\"API-Key\\": 1}]"'},
+        {"search": "a-text"},
+    ],
 )
 async def test_a_reader_can_not_guess_a_secret_by_counting(
     api: httpx.AsyncClient, db: Db, of: dict[str, Any]
 ) -> None:
     """A secret that is redacted was found by trial: one was counted when it was right."""
     db.execute("select postmill.create_queue('mail')")
-    asked = {"kind": "cancel", "filter": of}
+    asked = {"kind": "cancel", **of}
     answer = await api.post("/queues/mail/operation-plan", json=asked, headers=READER)
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
     assert (await api.post("/queues/mail/operation-plan", json=asked)).status_code == 200
@@ -68,6 +76,58 @@ async def test_what_was_planned_is_started_and_nothing_that_came_later(
     shown = (await api.get(f"/operations/{started['operation_id']}")).json()
     assert (shown["expected"], shown["done"]) == (1, 1)
     assert db.execute("select msg_id from pgmq.q_mail").fetchall() == [{"msg_id": 2}]
+
+
+async def test_an_operation_is_asked_for_by_a_search(api: httpx.AsyncClient, db: Db) -> None:
+    """Its times are fixed by the plan: what it has counted is what is cancelled."""
+    db.execute("select postmill.create_queue('mail'), postmill.create_queue('bulk')")
+    for user in (7, 8):
+        db.execute("select postmill.send('mail', $1::text::jsonb, delay => '1 hour')", (f'{{"u": {user}}}',))
+    asked = {"kind": "move", "target": "bulk", "search": "state:scheduled since:1h payload.u=7"}
+    planned = (await api.post("/queues/mail/operation-plan", json=asked)).json()
+    assert planned["matching"] == 1
+    assert planned["search"].startswith('state:scheduled since:"2')
+    counted = {"upper_id": planned["upper_id"], "expected": 1, "search": planned["search"]}
+    started = await api.post("/queues/mail/operations", json={**asked, **counted})
+    assert (started.status_code, started.json()["target"]) == (201, "bulk")
+    kept = started.json()["filter"]
+    assert (kept["state"], kept["fields"]) == (["scheduled"], {"payload.u": "7"})
+    assert kept["sent_since"][:10] in planned["search"]
+    while many.take_page(db, int(started.json()["operation_id"])) is not None:
+        pass
+    assert db.execute("select message from pgmq.q_bulk").fetchall() == [{"message": {"u": 7}}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "says"),
+    [
+        ({"search": "worker:0198c"}, 400, "An operation can't be about worker:0198c."),
+        ({"search": "state:dead"}, 400, "state:dead"),
+        ({"search": "queue:bulk"}, 400, "queue:bulk"),
+        ({"search": "stat:ready"}, 400, "character 1: stat:ready"),
+        ({"search": "id:1", "filter": {"ids": [1]}}, 422, "Both"),
+        ({"kind": "move"}, 400, "needs another queue"),
+    ],
+)
+async def test_a_search_that_no_operation_can_carry_out_is_refused(
+    api: httpx.AsyncClient, db: Db, asked: dict[str, Any], status: int, says: str
+) -> None:
+    db.execute("select postmill.create_queue('mail')")
+    for path in ("operation-plan", "operations"):
+        answer = await api.post(f"/queues/mail/{path}", json={"kind": "cancel", **asked})
+        assert (answer.status_code, says in answer.json()["detail"]) == (status, True), answer.text
+    assert db.execute("select from postmill.operations").fetchall() == []
+
+
+async def test_a_secret_by_which_an_operator_searched_is_shown_to_no_reader(
+    api: httpx.AsyncClient, db: Db
+) -> None:
+    db.execute("select postmill.create_queue('mail')")
+    asked = {"kind": "cancel", "search": "payload.user.password=hunter2"}
+    number = (await api.post("/queues/mail/operations", json=asked)).json()["operation_id"]
+    for path in (f"/operations/{number}", "/operations", "/audit"):
+        shown = await api.get(path, headers=READER)
+        assert ("[redacted]" in shown.text, "hunter2" in shown.text) == (True, False), path
 
 
 async def test_an_operation_is_aborted(api: httpx.AsyncClient, db: Db) -> None:

@@ -69,9 +69,8 @@ async def test_all_that_match_are_counted_confirmed_and_cancelled(
     """What is sent after the count is left alone; a wrong name changes nothing."""
     listed = await browser.get("/queues/a%2Fb/messages?state=scheduled")
     assert 'formaction="/queues/a%2Fb/many/cancel"' in listed.text
-    page = await browser.get(
-        "/queues/a%2Fb/many/cancel", params={"state": "scheduled", "filter": '{"ids": [1, 2]}'}
-    )
+    assert '<input type="hidden" name="q" value="state:scheduled">' in listed.text
+    page = await browser.get("/queues/a%2Fb/many/cancel", params={"q": "state:scheduled id:1..2 since:1h"})
     assert "2 messages match." in words(page)
     path, form = form_of(page)
     work.execute("select postmill.send('a/b', '{}', delay => '1 hour')")
@@ -110,7 +109,7 @@ async def test_letters_are_put_back_by_an_operation(browser: httpx.AsyncClient, 
         'formaction="/queues/mail/many/replay"'
         in (await browser.get("/queues/mail/messages?state=dead")).text
     )
-    page = await browser.get("/queues/mail/many/replay?state=dead")
+    page = await browser.get("/queues/mail/many/replay?q=state:dead")
     assert "1 dead letter matches." in words(page)
     path, form = form_of(page)
     await browser.post(path, data={**form, "confirm": "mail", "per_second": "50"})
@@ -122,25 +121,42 @@ async def test_letters_are_put_back_by_an_operation(browser: httpx.AsyncClient, 
 
 
 @pytest.mark.parametrize(
-    ("query", "status"),
+    ("q", "says"),
     [
-        ({"filter": "{not json"}, 422),
-        ({"filter": "[1]"}, 422),
-        ({"filter": '{"<script>": 1}'}, 400),
-        ({"state": "nope"}, 400),
+        ("stat:<script>", "character 1"),
+        ("stat:ready", "There is no key &#39;stat&#39;."),
+        ("state:dead", "can&#39;t be about state:dead."),
+        ("state:ready worker:0198c", "can&#39;t be about worker:0198c."),
     ],
 )
-async def test_a_filter_that_can_not_be_is_told(
-    browser: httpx.AsyncClient, work: Db, query: dict[str, str], status: int
+async def test_a_search_that_no_operation_can_carry_out_is_told(
+    browser: httpx.AsyncClient, work: Db, q: str, says: str
 ) -> None:
-    page = await browser.get("/queues/mail/many/cancel", params=query)
-    assert page.status_code == status
-    assert "<script>" not in page.text.partition("<main")[2]
+    page = await browser.get("/queues/mail/many/cancel", params={"q": q})
+    assert page.status_code == 400
+    main = page.text.partition("<main")[2]
+    assert says in main
+    assert "<script>" not in main
+
+
+async def test_messages_are_moved_to_the_queue_that_is_typed(browser: httpx.AsyncClient, work: Db) -> None:
+    asked = {"q": "id:2..3"}
+    page = await browser.get("/queues/mail/many/move", params=asked)
+    assert (page.status_code, 'name="confirm"' in page.text) == (200, False)
+    page = await browser.get("/queues/mail/many/move", params={**asked, "target": "a/b"})
+    assert "2 messages match." in words(page)
+    path, form = form_of(page)
+    await browser.post(path, data={**form, "confirm": "mail"})
+    carried_out(work, 1)
+    assert 'href="/queues/a%2Fb' in (await browser.get("/operations/1")).text
+    assert work.execute('select count(*) as now from pgmq."q_a/b"').fetchone() == {"now": 5}
+    missing = await browser.get("/queues/mail/many/move", params={**asked, "target": "nope"})
+    assert (missing.status_code, "nope" in words(missing)) == (404, True)
 
 
 async def test_nothing_can_be_done_to_all_that_are_done(browser: httpx.AsyncClient, work: Db) -> None:
     assert "All that match" not in words(await browser.get("/queues/mail/messages?state=completed"))
-    page = await browser.get("/queues/mail/many/cancel", params={"filter": '{"ids": [99]}'})
+    page = await browser.get("/queues/mail/many/cancel", params={"q": "id:99"})
     assert "0 messages match." in words(page)
     assert 'name="confirm"' not in page.text
 

@@ -134,8 +134,6 @@ async def test_a_letter_is_edited_and_put_back(browser: httpx.AsyncClient, work:
         ("/dead/1/discard", {}, "Letter 1 is deleted."),
         ("/dead/replay", {"letter": ["1/mail"]}, "Put back: 1."),
         ("/dead/discard", {"letter": ["1/mail"]}, "Deleted: 1."),
-        ("/queues/mail/dead/replay", {"confirm": "mail"}, "Put back: 1."),
-        ("/queues/mail/dead/discard", {"confirm": "mail"}, "Deleted: 1."),
     ],
 )
 async def test_letters_are_put_back_and_deleted(

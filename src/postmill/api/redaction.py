@@ -6,8 +6,11 @@ one should not send it.
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from postmill.model.queue.payload import MAX_DEPTH
 
@@ -59,10 +62,24 @@ class Redaction:
         return isinstance(value, list) and any(map(self.is_in, value))
 
     def names_one(self, value: Any) -> bool:
-        """Whether a secret would stand in ``value``: to ask for messages like it is to guess the secret."""
+        """Whether a secret would stand in ``value``, or in JSON that a text in it is: to ask for messages
+        like it is to guess the secret.
+        """
         if isinstance(value, dict):
             return any(self.fits(name) or self.names_one(each) for name, each in value.items())
+        if isinstance(value, str) and value.startswith(("{", "[")):
+            try:
+                return self.names_one(msgspec.json.decode(value))
+            except (ValueError, RecursionError):
+                return True
         return isinstance(value, list) and any(map(self.names_one, value))
+
+    def shows(self, value: Any, words: Iterable[str]) -> bool:
+        """Whether each of the texts stands, in any case of letters, in what is shown of ``value``."""
+        shown = json.dumps(self(value), ensure_ascii=False).lower()
+        for left_out in (REDACTED, TOO_DEEP):
+            shown = shown.replace(json.dumps(left_out), "\0")
+        return all(word.lower() in shown for word in words)
 
     def _shown(self, value: Any, depth: int) -> Any:
         if not isinstance(value, dict | list):

@@ -29,6 +29,7 @@ LOOK_S = 0.2
 DONE = {
     "cancel": "cancels {} of queue {}",
     "retry": "has {} of queue {} run now",
+    "move": "moves {} of queue {} to another",
     "replay": "puts {} back into queue {}",
     "discard": "deletes {} of queue {}",
 }
@@ -40,7 +41,8 @@ class Many:
     """What the command line says of an operation."""
 
     everything: bool
-    matching: dict[str, Any] | None
+    matching: dict[str, Any] | str | None
+    """A filter, or a search."""
     per_second: float | None
     yes: bool
     dry_run: bool
@@ -58,32 +60,42 @@ class Many:
         if self.per_second is not None and by_id:
             raise click.UsageError("--rate goes with --matching and --all.")
 
+    def condition(self, connection: Connection, kind: str, queue: str) -> Mapping[str, Any]:
+        """The filter of the operation. Raises ``InvalidSearch``."""
+        from postmill.db.tools import many
 
-class Filter(click.ParamType[Any]):
-    """The filter of an operation: a JSON object. The database says which keys there are."""
+        if isinstance(self.matching, str):
+            return many.matching(connection, kind, queue, self.matching)
+        return self.matching or {}
 
-    name = "filter"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
-        """Fails with a usage error that shows the form."""
+class Matching(click.ParamType[Any]):
+    """A search, or the filter of an operation as SQL has it: a JSON object, of which the database says which
+    keys there are.
+    """
+
+    name = "search"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> dict[str, Any] | str:
+        """Fails with a usage error for what begins as an object and is none."""
+        if not value.lstrip().startswith("{"):
+            return str(value)
         try:
             found = json.loads(value)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict):
-            self.fail(
-                f"""{value!r} is no JSON object: write '{{"error": "connection refused"}}'.""", param, ctx
-            )
-        return found
+        except ValueError as error:
+            self.fail(f"{value!r} is no JSON object: {error}", param, ctx)
+        return cast("dict[str, Any]", found)
 
 
 def many_options(command: AnyCallable) -> AnyCallable:
     """``--all``, ``--matching``, and how it is done. The command gets ``many``."""
     matching = click.option(
         "--matching",
-        type=Filter(),
-        metavar="FILTER",
-        help='Those that match, such as \'{"error": "refused"}\'.',
+        type=Matching(),
+        metavar="SEARCH",
+        help="Those that match, such as 'state:ready error:refused'.",
     )
     everything = click.option("--all", "everything", is_flag=True, help="Every one of the queue.")
     return everything(matching(many_pace_options(command)))
@@ -94,7 +106,10 @@ def many_pace_options(command: AnyCallable) -> AnyCallable:
 
     @wraps(command)
     def told(
-        *arguments: Any, everything: bool = False, matching: dict[str, Any] | None = None, **options: Any
+        *arguments: Any,
+        everything: bool = False,
+        matching: dict[str, Any] | str | None = None,
+        **options: Any,
     ) -> Any:
         said = {name: options.pop(name) for name in ("yes", "dry_run", "wait")}
         many = Many(everything, matching, options.pop("rate"), **said)
@@ -108,21 +123,28 @@ def many_pace_options(command: AnyCallable) -> AnyCallable:
 
 
 def do_to_many(
-    session: Session, kind: str, queue: str, many: Many, condition: Callable[[Connection], Mapping[str, Any]]
+    session: Session,
+    kind: str,
+    queue: str,
+    many: Many,
+    condition: Callable[[Connection], Mapping[str, Any]] | None = None,
+    target: str | None = None,
 ) -> None:
-    """Count, ask, start the operation, and wait for its end. Raises :class:`Refused` when it fails."""
+    """Count, ask, start the operation, and wait for its end. It is about what ``many`` says, or about
+    ``condition``; ``target`` is where a move goes. Raises :class:`Refused` when it fails.
+    """
     from postmill.db.reads import operations
     from postmill.db.tools import many as acts
 
     with session.database() as connection:
-        matching = condition(connection)
-        planned = acts.plan(connection, kind, queue, matching)
+        wanted = condition(connection) if condition else many.condition(connection, kind, queue)
+        planned = acts.plan(connection, kind, queue, wanted, target)
         if many.dry_run:
             session.output.one({"kind": kind, "queue": queue, **planned})
             return
         if planned["matching"] or not planned["complete"]:
             session.output.confirm(_question(kind, queue, planned), yes=many.yes)
-        started = acts.start(connection, kind, queue, matching, planned, many.per_second)
+        started = acts.start(connection, kind, queue, wanted, planned, many.per_second, target)
         row = _ended(connection, started) if many.wait else operations.one(connection, started)
     session.output.one(row)
     if row["state"] == "failed":

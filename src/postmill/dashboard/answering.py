@@ -79,7 +79,13 @@ class Front:
             view = await page.show(visit)
         except (Failure, PostmillError) as error:
             return self.told(request, trouble or _problem(error), visit.desk, page.tab)
-        frame = Frame(tab=page.tab, desk=visit.desk, problem=trouble, typed=visit.form, versions=versions)
+        frame = Frame(
+            tab=page.tab,
+            desk=visit.desk,
+            problem=trouble or view.problem,
+            typed=visit.form,
+            versions=versions,
+        )
         return self.rendered(request, page.template, view, frame)
 
     async def _done(self, action: Action, request: Request, visit: Visit) -> Response:

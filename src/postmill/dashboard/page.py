@@ -77,6 +77,8 @@ class View:
     title: str
     values: Mapping[str, Any]
     """What its template is given."""
+    problem: Problem | None = None
+    """Why it does not show what was asked for, where it shows the question."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""Dead letters: lists, one with its failures, putting them back and deleting them."""
+"""Dead letters: lists, one with its failures; those that are named are put back or deleted. What is done to
+all of a queue, or to all that match, is an operation.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from msgspec import Struct
 from postmill.api.cursor import Page, Whole, after, paged
 from postmill.api.problem import Failure
 from postmill.api.resources.messages import FailedAttempt, Ids
-from postmill.api.resources.queues import InQueue, Seconds
+from postmill.api.resources.queues import InQueue
 from postmill.api.route import Named, resource
 from postmill.api.shape import ABSENT, BigId, Moment, Payload, shaped, unless_given, whole
 from postmill.db.reads import letters, overview
@@ -73,10 +75,9 @@ class Which(Page, forbid_unknown_fields=True, kw_only=True):
 
 
 class Replay(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Some letters of a queue, or ``all``. ``message`` is sent in place of the payload of one letter."""
+    """Some letters of a queue. ``message`` is sent in place of the payload of one letter."""
 
-    letter_ids: Ids | None = None
-    all: bool = False
+    letter_ids: Ids
     message: msgspec.Raw = unless_given(b"")
     dry_run: bool = False
 
@@ -98,11 +99,9 @@ class Replayed(Struct):
 
 
 class Discard(Struct, forbid_unknown_fields=True, kw_only=True):
-    """Some letters of a queue, those that died longer ago, or ``all``."""
+    """Some letters of a queue."""
 
-    letter_ids: Ids | None = None
-    older_than_s: Seconds | None = None
-    all: bool = False
+    letter_ids: Ids
     dry_run: bool = False
 
 
@@ -152,11 +151,16 @@ async def reveal_dead_letter(desk: Desk, path: InLetter) -> DeadLetter:
 @resource("POST", "/queues/{queue}/dead-letters/replay", out=Replayed, in_path=InQueue, body=Replay)
 async def replay_dead_letters(desk: Desk, path: InQueue, body: Replay) -> Replayed:
     """Put dead letters back as new messages, in one transaction: all that are named, or none."""
-    chosen = _chosen(body.letter_ids, body.letter_ids is not None, body.all)
+    chosen = _chosen(body.letter_ids)
     edited = body.message != ABSENT
     if edited:
-        if chosen is None or len(chosen) != 1:
-            raise _unclear("A message goes with exactly one letter.")
+        if len(chosen) != 1:
+            raise Failure(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                "invalid-payload",
+                "A message goes with exactly one letter.",
+                hint="Give one id in letter_ids.",
+            )
         desk.check_whole(bytes(body.message))
     payload = to_json(body.message).decode() if edited else None
 
@@ -179,39 +183,31 @@ async def replay_dead_letters(desk: Desk, path: InQueue, body: Replay) -> Replay
 @resource("POST", "/queues/{queue}/dead-letters/discard", out=Discarded, in_path=InQueue, body=Discard)
 async def discard_dead_letters(desk: Desk, path: InQueue, body: Discard) -> Discarded:
     """Delete dead letters that were not replayed: all that are named, or none."""
-    chosen = _chosen(body.letter_ids, body.letter_ids is not None, body.all, body.older_than_s is not None)
+    chosen = _chosen(body.letter_ids)
 
     def count(connection: Connection) -> Discarded:
-        waiting = _waiting(connection, path, chosen, body.older_than_s, "discarded")
-        return Discarded(path.queue, discarded=False, letters=waiting)
+        return Discarded(path.queue, discarded=False, letters=_waiting(connection, path, chosen, "discarded"))
 
     def discard(connection: Connection) -> Discarded:
-        _waiting(connection, path, chosen, body.older_than_s, "discarded")
-        gone = operations.discard(connection, path.queue, chosen, body.older_than_s)
-        return Discarded(path.queue, discarded=True, letters=gone)
+        _waiting(connection, path, chosen, "discarded")
+        return Discarded(
+            path.queue, discarded=True, letters=operations.discard(connection, path.queue, chosen)
+        )
 
     if body.dry_run:
         return await desk.read(count)
-    target = {"queue": path.queue, "letter_ids": body.letter_ids, "older_than_s": body.older_than_s}
+    target = {"queue": path.queue, "letter_ids": body.letter_ids}
     return await desk.act("dead_letter.discard", target, discard, count=lambda done: done.letters)
 
 
-def _chosen(letter_ids: list[str] | None, *ways: bool) -> list[int] | None:
-    """The ids that are named; None for another way. Raises unless one way to choose is given."""
-    if ways.count(True) != 1:
-        raise _unclear("It is not clear which letters are meant.")
-    return None if letter_ids is None else sorted(set(map(int, letter_ids)))
+def _chosen(letter_ids: list[str]) -> list[int]:
+    # In the order of their ids: two requests about the same letters don't lock each other out.
+    return sorted(set(map(int, letter_ids)))
 
 
-def _waiting(
-    connection: Connection,
-    path: InQueue,
-    chosen: list[int] | None,
-    older_than_s: float | None = None,
-    done: str = "replayed",
-) -> int:
+def _waiting(connection: Connection, path: InQueue, chosen: list[int], done: str = "replayed") -> int:
     overview.queues(connection, path.queue)  # refuses one that is not there
-    count = letters.count_waiting(connection, path.queue, chosen, older_than_s)
+    count = letters.count_waiting(connection, path.queue, chosen)
     letters.check_all_wait(path.queue, chosen, count, done)
     return count
 
@@ -219,12 +215,3 @@ def _waiting(
 def _letter(row: dict[str, Any], hide: Callable[[Any], Any]) -> DeadLetter:
     failures = [shaped(FailedAttempt, failure, hide) for failure in row["failures"]]
     return shaped(DeadLetter, {**row, "failures": failures}, hide)
-
-
-def _unclear(what: str) -> Failure:
-    return Failure(
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-        "invalid-payload",
-        what,
-        hint="Give letter_ids, or all, or what else the document names; one of them.",
-    )

@@ -12,6 +12,8 @@ from postmill.cli.many import Many, do_to_many, many_options
 from postmill.cli.options import Duration, global_options, json_option, jsonl_option, limit_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from postmill.cli.session import Session
     from postmill.db.tools.connect import Connection
 
@@ -74,7 +76,7 @@ def replay(
     many.check(bool(letter_ids))
     edited = _edited(payload, letter_ids)
     if many.is_asked_for:
-        do_to_many(session, "replay", queue, many, lambda _: many.matching or {})
+        do_to_many(session, "replay", queue, many)
         return
     chosen = sorted(set(letter_ids))
     with session.database() as connection:
@@ -112,7 +114,7 @@ def discard(
 
     many.check(bool(letter_ids), older_than is not None)
     if not letter_ids:
-        do_to_many(session, "discard", queue, many, lambda connection: _old(connection, older_than, many))
+        do_to_many(session, "discard", queue, many, None if older_than is None else _died(older_than))
         return
     chosen = sorted(set(letter_ids))
     with session.database() as connection:
@@ -125,11 +127,11 @@ def discard(
     session.output.one({"queue": queue, "discarded": not many.dry_run, "letters": count})
 
 
-def _old(connection: Connection, older_than: float | None, many: Many) -> dict[str, Any]:
-    """The filter for letters that died longer ago, or the one that was given."""
+def _died(older_than: float) -> Callable[[Connection], dict[str, Any]]:
+    """The filter for letters that died longer ago."""
     from postmill.db.tools.many import moment_before
 
-    return many.matching or {} if older_than is None else {"until": moment_before(connection, older_than)}
+    return lambda connection: {"until": moment_before(connection, older_than)}
 
 
 def _edited(payload: str | None, letter_ids: tuple[int, ...]) -> str | None:

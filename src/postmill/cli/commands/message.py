@@ -1,4 +1,6 @@
-"""``postmill message``: look at messages wherever they are, ask why they don't run, retry and cancel them."""
+"""``postmill message``: look at messages wherever they are, ask why they don't run, retry, cancel and move
+them.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ COLUMNS = ("msg_id", "state", "waits_for", "attempts", "enqueued_at", "vt", "las
 
 @click.group(no_args_is_help=True)
 def message() -> None:
-    """List, search, show, explain, retry and cancel messages."""
+    """List, search, show, explain, retry, cancel and move messages."""
 
 
 @message.command("list")
@@ -126,11 +128,7 @@ def cancel(session: Session, queue: str, msg_ids: tuple[int, ...], many: Many) -
     """Cancel messages: one that waits is taken out, one that runs is asked to stop."""
     from postmill.db.tools import operations
 
-    many.check(bool(msg_ids))
-    if many.is_asked_for or many.dry_run:
-        do_to_many(session, "cancel", queue, many, lambda _: _those(msg_ids, many))
-    else:
-        _each(session, queue, msg_ids, operations.cancel)
+    _act(session, "cancel", queue, msg_ids, many, operations.cancel)
 
 
 @message.command()
@@ -144,15 +142,44 @@ def retry(session: Session, queue: str, msg_ids: tuple[int, ...], many: Many) ->
     """Have messages run now: one that waits for its time or its next attempt, or that is dead."""
     from postmill.db.tools import operations
 
+    _act(session, "retry", queue, msg_ids, many, operations.retry)
+
+
+@message.command()
+@click.argument("queue", shell_complete=completion.queues)
+@click.argument("msg_ids", type=int, nargs=-1, metavar="[MSG_ID]...")
+@click.option(
+    "--to", "target", required=True, metavar="QUEUE", shell_complete=completion.queues, help="Where they go."
+)
+@many_options
+@json_option
+@global_options
+@click.pass_obj
+def move(session: Session, queue: str, msg_ids: tuple[int, ...], target: str, many: Many) -> None:
+    """Put messages that wait into another queue, as new messages there."""
+    many.check(bool(msg_ids))
+    do_to_many(session, "move", queue, many, _those(msg_ids), target)
+
+
+def _act(
+    session: Session,
+    kind: str,
+    queue: str,
+    msg_ids: tuple[int, ...],
+    many: Many,
+    one: Callable[[Connection, str, int], str],
+) -> None:
+    """Do it to the messages that are named, each by ``one``, or to many by an operation."""
     many.check(bool(msg_ids))
     if many.is_asked_for or many.dry_run:
-        do_to_many(session, "retry", queue, many, lambda _: _those(msg_ids, many))
+        do_to_many(session, kind, queue, many, _those(msg_ids))
     else:
-        _each(session, queue, msg_ids, operations.retry)
+        _each(session, queue, msg_ids, one)
 
 
-def _those(msg_ids: tuple[int, ...], many: Many) -> dict[str, Any]:
-    return {"ids": sorted(set(msg_ids))} if msg_ids else many.matching or {}
+def _those(msg_ids: tuple[int, ...]) -> Callable[[Connection], dict[str, Any]] | None:
+    """The filter for the messages that are named; None when it is said otherwise which."""
+    return (lambda _: {"ids": sorted(set(msg_ids))}) if msg_ids else None
 
 
 def _each(

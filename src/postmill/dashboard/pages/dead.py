@@ -1,4 +1,6 @@
-"""Dead letters: those of a queue or of all, put back or deleted: some, or all of a queue."""
+"""Dead letters: those of a queue or of all; some are put back or deleted. What is done to all of a queue is
+an operation.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,6 @@ from typing import TYPE_CHECKING
 from postmill.api.problem import Failure
 from postmill.api.resources import dead_letters as resource
 from postmill.api.resources.queues import InQueue
-from postmill.dashboard.filters import segment
 from postmill.dashboard.page import Done, View, action, page
 
 if TYPE_CHECKING:
@@ -52,24 +53,6 @@ async def discard(visit: Visit) -> Done:
         )
         gone += done.letters
     return Done("/dead", f"Deleted: {gone}.")
-
-
-@action("/queues/{queue}/dead/replay", of=dead)
-async def replay_all(visit: Visit) -> Done:
-    """Put back every letter of a queue, once its name is typed."""
-    asked = visit.in_path(InQueue)
-    visit.check_typed(asked.queue)
-    done = await resource.replay_dead_letters(visit.desk, asked, resource.Replay(all=True))
-    return Done(f"/dead?queue={segment(asked.queue)}", f"Put back: {done.letters}.")
-
-
-@action("/queues/{queue}/dead/discard", of=dead)
-async def discard_all(visit: Visit) -> Done:
-    """Delete every letter of a queue, once its name is typed."""
-    asked = visit.in_path(InQueue)
-    visit.check_typed(asked.queue)
-    done = await resource.discard_dead_letters(visit.desk, asked, resource.Discard(all=True))
-    return Done(f"/dead?queue={segment(asked.queue)}", f"Deleted: {done.letters}.")
 
 
 def _ticked(visit: Visit) -> dict[str, list[str]]:

@@ -1,66 +1,74 @@
-"""All messages or dead letters of a queue that match: how many they are, and, once the queue's name is typed,
-the operation that is about exactly those.
+"""All messages or dead letters of a queue that match a search: how many they are, and, once the queue's name
+is typed, the operation that is about exactly those.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import msgspec
 
-from postmill.api.resources import messages, operations
+from postmill.api.resources import operations
 from postmill.api.resources.queues import InQueue
-from postmill.dashboard.bodies import body, json_typed
+from postmill.dashboard.bodies import body
 from postmill.dashboard.page import Done, View, action, page
+from postmill.model.search import condition
 
 if TYPE_CHECKING:
     from postmill.dashboard.page import Visit
 
 KINDS = {
-    None: ("retry", "cancel"),
-    "scheduled": ("retry", "cancel"),
-    "ready": ("cancel",),
+    None: ("retry", "cancel", "move"),
+    "scheduled": ("retry", "cancel", "move"),
+    "ready": ("cancel", "move"),
     "running": ("cancel",),
-    "retrying": ("retry", "cancel"),
+    "retrying": ("retry", "cancel", "move"),
     "waiting": ("cancel",),
     "dead": ("replay", "discard"),
 }
 """What can be done to all messages of a state; to what is completed or cancelled, nothing."""
-WORDS = {"retry": "Retry now", "cancel": "Cancel", "replay": "Put back", "discard": "Delete"}
+WORDS = {
+    "retry": "Retry now",
+    "cancel": "Cancel",
+    "move": "Move",
+    "replay": "Put back",
+    "discard": "Delete",
+}
 """What the buttons say."""
 
 
 class InMany(InQueue):
     """The path of what may be done to many."""
 
-    kind: operations.Kind
+    kind: condition.Kind
 
 
 class Asked(msgspec.Struct, kw_only=True):
-    """Which messages. ``filter`` is JSON, as it was typed."""
+    """Which messages, and where a move goes."""
 
-    state: messages.State | None = None
-    filter: str = ""
+    q: str = ""
+    target: str = ""
 
 
 @page("/queues/{queue}/many/{kind}", tab="Messages")
 async def many(visit: Visit) -> View:
     """How many match."""
     path, asked = visit.in_path(InMany), visit.in_query(Asked)
-    condition = _condition(asked)
-    wanted = body(operations.NewOperation, {"kind": path.kind, "filter": condition})
-    plan = await operations.plan_operation(visit.desk, InQueue(path.queue), wanted)
+    plan = None
+    if asked.target or path.kind != "move":
+        plan = await operations.plan_operation(visit.desk, InQueue(path.queue), _body(path, asked))
+    counted = Asked(q=plan.search or "" if plan else "", target=asked.target)
     return View(
         f"{WORDS[path.kind]}: {path.queue}",
         {
             "queue": path.queue,
             "kind": path.kind,
+            "of_letters": path.kind in condition.OF_LETTERS,
             "word": WORDS[path.kind],
             "asked": asked,
-            "condition": condition,
             "plan": plan,
-            "sent_with": urlencode(_given(asked)),
+            "sent_with": urlencode({k: text for k, text in msgspec.structs.asdict(counted).items() if text}),
         },
     )
 
@@ -71,17 +79,10 @@ async def start(visit: Visit) -> Done:
     path, asked = visit.in_path(InMany), visit.in_query(Asked)
     visit.check_typed(path.queue)
     typed = {name: visit.typed(name) for name in ("per_second", "upper_id", "expected")}
-    wanted = body(operations.NewOperation, {"kind": path.kind, "filter": _condition(asked), **typed})
-    made = await operations.start_operation(visit.desk, InQueue(path.queue), wanted)
+    made = await operations.start_operation(visit.desk, InQueue(path.queue), _body(path, asked, **typed))
     return Done(f"/operations/{made.operation_id}", f"Operation {made.operation_id} has begun.")
 
 
-def _condition(asked: Asked) -> Any:
-    """The filter as an operation has it. What is no object is refused where the body is made."""
-    typed = json_typed(asked.filter)
-    given = {} if typed is None else msgspec.json.decode(typed)
-    return {"state": [asked.state], **given} if asked.state and isinstance(given, dict) else given
-
-
-def _given(asked: Asked) -> dict[str, str]:
-    return {name: text for name, text in (("state", asked.state), ("filter", asked.filter)) if text}
+def _body(path: InMany, asked: Asked, **typed: str | None) -> operations.NewOperation:
+    given = {"kind": path.kind, "search": asked.q.strip(), "target": asked.target.strip()}
+    return body(operations.NewOperation, {**given, **typed})

@@ -31,20 +31,17 @@ def one(connection: Connection, letter_id: int) -> Row:
     return found | {"failures": failures.of_message(connection, found["queue"], found["msg_id"])}
 
 
-def count_waiting(
-    connection: Connection, queue: str, letter_ids: list[int] | None, older_than_s: float | None = None
-) -> int:
-    """How many letters of ``queue`` wait to be replayed: of those given, and of those that are older."""
-    given = (queue, letter_ids, older_than_s)
-    row = connection.execute(statement("read_dead_letter_count"), given).fetchone()
+def count_waiting(connection: Connection, queue: str, letter_ids: list[int]) -> int:
+    """How many of these letters of ``queue`` wait to be replayed."""
+    row = connection.execute(statement("read_dead_letter_count"), (queue, letter_ids)).fetchone()
     return int(row["letters"]) if row else 0
 
 
-def check_all_wait(queue: str, chosen: list[int] | None, count: int, done: str) -> None:
+def check_all_wait(queue: str, chosen: list[int], count: int, done: str) -> None:
     """Raise :class:`NotFound` when one of the ids ``chosen`` is not among the ``count`` letters that wait:
     nothing is ``done`` then.
     """
-    if chosen is not None and count < len(chosen):
+    if count < len(chosen):
         raise NotFound(
             f"{len(chosen) - count} of these {len(chosen)} letters can't be {done}; none was.",
             why=f"They are not dead letters of queue {queue}, or were replayed already.",

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import psycopg
 
 from postmill.model.errors import InvalidSearch
+from postmill.model.search.condition import fields_of
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from postmill.db.tools.connect import Connection
@@ -67,25 +68,22 @@ def search(
     limit: int,
     below: int | None = None,
     budget_s: float = BUDGET_S,
+    keep: Callable[[Row], bool] = lambda _: True,
 ) -> Found:
-    """The newest ``limit`` messages that match, with ids below ``below``. Raises :class:`InvalidSearch` when
-    no queue is given; the database refuses one that is not there.
+    """The newest ``limit`` messages that match and that ``keep`` lets through, with ids below ``below``.
+    What it does not let through leaves no trace in the answer. Raises :class:`InvalidSearch` when no queue is
+    given; the database refuses one that is not there.
     """
     if wanted.queue is None:
         raise InvalidSearch("No queue is given.", hint="Begin with queue:NAME.")
-    asked = _Asked(connection, wanted, limit, time.monotonic() + budget_s)
+    asked = _Asked(connection, wanted, keep, time.monotonic() + budget_s)
     low, high = asked.span()
     found = Found(low=low, high=high if below is None else min(high, below - 1))
     reached = found.high + 1
     try:
         for window, ids in asked.windows(low, found.high):
-            rows = asked.look(window, ids, limit - len(found.rows)) if ids is None or ids else []
-            found.rows += rows
-            reached = window[0]
-            if len(found.rows) >= limit:
-                reached = found.rows[-1]["msg_id"]
-                break
-            if asked.left_s <= 0:
+            reached = asked.fill(found.rows, limit, window, ids)
+            if len(found.rows) >= limit or asked.left_s <= 0:
                 break
     except psycopg.errors.QueryCanceled:
         found.is_cut = True
@@ -99,11 +97,13 @@ def search(
 class _Asked:
     """One search on one connection."""
 
-    def __init__(self, connection: Connection, wanted: Filter, limit: int, until: float) -> None:
+    def __init__(
+        self, connection: Connection, wanted: Filter, keep: Callable[[Row], bool], until: float
+    ) -> None:
         self._connection = connection
         self._wanted = wanted
+        self._keep = keep
         self._until = until
-        self._limit = limit
         self._since = self._moment(wanted.since)
         self._before = self._moment(wanted.before)
 
@@ -144,13 +144,27 @@ class _Asked:
             yield (bottom, high), [number for number in row["ids"] if number >= bottom]
             high = bottom - 1
 
-    def look(self, window: tuple[int, int], ids: list[int] | None, limit: int) -> list[Row]:
-        """What matches in a window, at most ``limit``."""
+    def fill(self, rows: list[Row], limit: int, window: tuple[int, int], ids: list[int] | None) -> int:
+        """Add what matches in a window to the ``rows`` of a page of ``limit``; returns the lowest id that was
+        looked at.
+        """
+        low, high = window
+        while high >= low and (ids is None or ids):
+            room = limit - len(rows)
+            matching = self._look((low, high), ids, room)
+            rows += filter(self._keep, matching)
+            if len(matching) < room:
+                break
+            high = int(matching[-1]["msg_id"]) - 1
+            if len(rows) >= limit or self.left_s <= 0:
+                return high + 1
+        return low
+
+    def _look(self, window: tuple[int, int], ids: list[int] | None, limit: int) -> list[Row]:
         wanted = self._wanted
         state = "running" if wanted.worker is not None and wanted.state in _RUNNING else wanted.state
-        conditions = [{"of": each.part, "path": each.path, "value": each.value} for each in wanted.fields]
         given = (wanted.queue, *window, ids, state, self._since, self._before)
-        more = (json.dumps(conditions), list(wanted.words), limit)
+        more = (json.dumps(fields_of(wanted)), list(wanted.words), limit)
         with self._connection.transaction():
             self._bound()
             return self._connection.execute(statement("search_window"), (*given, *more)).fetchall()

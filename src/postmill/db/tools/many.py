@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 
+from postmill.model.search.condition import condition as condition_of
+from postmill.model.search.condition import fixed
+from postmill.model.search.language import parse
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from postmill.db.tools.connect import Connection
+    from postmill.model.search.filter import Filter
 
 Row: TypeAlias = dict[str, Any]
 _IN_THE_WAY = (
@@ -24,11 +28,23 @@ _IN_THE_WAY = (
 )
 
 
-def plan(connection: Connection, kind: str, queue: str, condition: Mapping[str, Any]) -> Row:
+def searched(connection: Connection, text: str) -> Filter:
+    """What a search means now, by the server's clock. Raises ``InvalidSearch``."""
+    return fixed(parse(text), _one(connection, "search_moment", 0)["at"])
+
+
+def matching(connection: Connection, kind: str, queue: str, text: str) -> dict[str, Any]:
+    """The filter of an operation that is about what a search finds. Raises ``InvalidSearch``."""
+    return condition_of(searched(connection, text), kind, queue)
+
+
+def plan(
+    connection: Connection, kind: str, queue: str, condition: Mapping[str, Any], target: str | None = None
+) -> Row:
     """How many there are (``matching``), up to which id (``upper_id``), and whether all were looked at
-    (``complete``). Changes nothing.
+    (``complete``). ``target`` is where a move goes. Changes nothing.
     """
-    return _one(connection, "operation_plan", kind, queue, json.dumps(condition))
+    return _one(connection, "operation_plan", kind, queue, json.dumps(condition), target)
 
 
 def start(
@@ -38,10 +54,11 @@ def start(
     condition: Mapping[str, Any],
     planned: Row,
     per_second: float | None,
+    target: str | None = None,
 ) -> int:
     """Ask for what was ``planned``; returns the operation's id."""
     expected = planned["matching"] if planned["complete"] else None
-    given = kind, queue, json.dumps(condition), per_second, planned["upper_id"], expected
+    given = kind, queue, json.dumps(condition), per_second, planned["upper_id"], expected, target
     return int(_one(connection, "operation_start", *given)["operation_id"])
 
 

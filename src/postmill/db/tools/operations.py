@@ -47,19 +47,15 @@ def cancel(connection: Connection, queue: str, msg_id: int) -> str:
 
 
 def replay(
-    connection: Connection, queue: str, letter_ids: list[int] | None, message: str | None
+    connection: Connection, queue: str, letter_ids: list[int], message: str | None
 ) -> list[dict[str, Any]]:
-    """Puts letters back in one transaction, all or the given ones; returns which became which message."""
+    """Puts the given letters back in one transaction; returns which became which message."""
     return connection.execute(statement("dead_replay"), (queue, letter_ids, message)).fetchall()
 
 
-def discard(
-    connection: Connection, queue: str, letter_ids: list[int] | None, older_than_s: float | None = None
-) -> int:
-    """Deletes dead letters that were not replayed: all, the given ones, or those that are older. Returns how
-    many.
-    """
-    return int(_one(connection, "dead_discard", queue, letter_ids, older_than_s)["discarded"])
+def discard(connection: Connection, queue: str, letter_ids: list[int]) -> int:
+    """Deletes the given letters, those that were not replayed. Returns how many."""
+    return int(_one(connection, "dead_discard", queue, letter_ids)["discarded"])
 
 
 def retry(connection: Connection, queue: str, msg_id: int) -> str:

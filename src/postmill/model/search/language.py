@@ -28,6 +28,10 @@ _PLAIN = re.compile(r'[^\s"\\:=]+')
 _PLAIN_STEP = re.compile(r'[^\s"\\.:=]+')
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "min": 60, "s": 1}
 """Seconds of each unit, the longest first."""
+LONGEST_AGO_S = 36_500 * 86_400
+"""The longest time before now, in seconds. A hundred years: no message is older, and each moment is in a year
+that Python and Postgres have.
+"""
 
 
 class _Term(NamedTuple):
@@ -45,8 +49,11 @@ def parse(text: str) -> Filter:
     fields: list[Field] = []
     words: list[str] = []
     for term in _terms(text):
-        if place := _PLACE.fullmatch(term.text):
-            fields.append(_field(place))
+        if found := _PLACE.fullmatch(term.text):
+            field = _field(found)
+            if place_of(field) in map(place_of, fields):
+                raise term.refused(f"{place_of(field)} is given twice.", why="It has one value.")
+            fields.append(field)
         elif found := _KEY.fullmatch(term.text):
             key = found["key"].lower()
             if key not in _VALUES:
@@ -79,10 +86,13 @@ def text_of(wanted: Filter) -> str:
         )
         if shown is not None
     ]
-    for field in wanted.fields:
-        path = "".join(f".{_quoted(step, _PLAIN_STEP)}" for step in field.path)
-        terms.append(f"{field.part}{path}={_quoted(field.value)}")
+    terms += [f"{place_of(field)}={_quoted(field.value)}" for field in wanted.fields]
     return " ".join([*terms, *map(_quoted, wanted.words)])
+
+
+def place_of(field: Field) -> str:
+    """The place of a field, as a text has it before ``=``."""
+    return field.part + "".join(f".{_quoted(step, _PLAIN_STEP)}" for step in field.path)
 
 
 def _terms(text: str) -> Iterator[_Term]:
@@ -157,16 +167,17 @@ def _ids(value: str, term: _Term) -> tuple[int, int]:
 
 
 def _when(value: str, term: _Term) -> When:
-    if found := _AGO.fullmatch(value):
-        return When(ago_s=int(found["number"]) * _UNITS["min" if found["unit"] == "m" else found["unit"]])
     try:
+        if found := _AGO.fullmatch(value):
+            unit = "min" if found["unit"] == "m" else found["unit"]
+            return When(ago_s=min(int(found["number"]) * _UNITS[unit], LONGEST_AGO_S))
         at = datetime.fromisoformat(value)
-    except ValueError:
+        return When(at=at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
+    except (ValueError, OverflowError):
         raise term.refused(
             f"{value!r} is no time.",
             hint="Write how long ago (90s, 15min, 12h, 30d, 2w) or 2026-01-31T14:00Z.",
         ) from None
-    return When(at=at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
 
 
 def _ids_text(low: int, high: int) -> str:
@@ -193,5 +204,7 @@ _VALUES: dict[str, Callable[[str, _Term], object]] = {
     "before": _when,
 }
 """What reads the value of each key."""
+KEYS = tuple(_VALUES)
+"""The keys, such as ``state`` of ``state:dead``."""
 _NAMES = {"id": "ids"}
 """Keys whose field in the filter has another name."""

@@ -26,6 +26,11 @@ begin
     left join (values
         ('ids', 'array', '$[*] ? (@.type() != "number" || @.floor() != @)', 'an array of at most 10,000 whole numbers'),
         ('state', 'array', '$[*] ? (@.type() != "string")', 'an array of states'),
+        ('msg_ids', 'array', '$[*] ? (@.type() != "number" || @.floor() != @)', 'an array of two whole numbers'),
+        ('fields', 'object', '$.* ? (@.type() != "string")', 'an object of texts by place, such as payload.user.id'),
+        ('words', 'array', '$[*] ? (@.type() != "string")', 'an array of texts'),
+        ('sent_since', 'string', null, 'a moment'),
+        ('sent_until', 'string', null, 'a moment'),
         ('payload', null, null, 'anything'),
         ('headers', 'object', null, 'an object'),
         ('since', 'string', null, 'a moment'),
@@ -35,17 +40,22 @@ begin
     ) as rule (key, type, odd, says) on rule.key = given.key
     where case when rule.says is null or jsonb_typeof(given.value) <> rule.type then true
                when rule.key = 'ids' and jsonb_array_length(given.value) > 10000 then true
+               when rule.key = 'msg_ids' and jsonb_array_length(given.value) <> 2 then true
+               when rule.key = 'fields' and exists (
+                   select from jsonb_object_keys(given.value) as place
+                   where place !~ '^(payload|header)(\.("(?:[^"\\]|\\.)*"|[^".]+))+$') then true
                else jsonb_path_exists(given.value, rule.odd::jsonpath) end
     limit 1;
     begin
-        perform (filter ->> 'since')::timestamptz, (filter ->> 'until')::timestamptz;
+        perform (filter ->> key)::timestamptz from unnest(array['since', 'until', 'sent_since', 'sent_until']) as key;
     exception when data_exception then
-        wrong := 'since and until are moments, such as 2030-01-31T09:00+01:00';
+        wrong := 'since, until, sent_since and sent_until are moments, such as 2030-01-31T09:00+01:00';
     end;
     if wrong is not null then
         raise exception 'the filter can''t be used: %', wrong
             using errcode = 'PM003',
-                  hint = 'Its keys are ids, state, payload, headers, since, until, error and fingerprint.';
+                  hint = 'Its keys are ids, msg_ids, state, payload, headers, fields, words, since, until, '
+                         'sent_since, sent_until, error and fingerprint.';
     end if;
 end
 $$;

@@ -20,16 +20,14 @@ declare
     source     text;
 begin
     source := case when letters then
-        'select letter_id as id, msg_id, message, headers, died_at as since,
+        'select letter_id as id, msg_id, message, headers, died_at as since, enqueued_at as sent_at,
              concat_ws('': '', error_type, reason) as said
          from postmill.dead_letters where queue_name = $2 and replayed_at is null'
     else format(
-        'select msg_id as id, msg_id, message, %s as headers, enqueued_at as since, read_ct, vt, %s as said
-         from %s as queued where true', postmill._headers_of(relation),
-        case when filter ? 'error' then
-            '(select string_agg(concat_ws('': '', failed.error_type, failed.error_message), ''\n'')
-              from postmill.failures as failed where failed.queue_name = $2 and failed.msg_id = queued.msg_id)'
-        else 'null::text' end, relation) end
+        'select msg_id as id, msg_id, message, %s as headers, enqueued_at as since, enqueued_at as sent_at, read_ct, vt,
+             null::text as said
+         from %s as queued where true', postmill._headers_of(relation), relation) || case when filter ? 'msg_ids' then
+        format(' and msg_id between %s and %s', filter #>> '{msg_ids,0}', filter #>> '{msg_ids,1}') else '' end end
         || format(' and %1$I > $3 and %1$I <= $4 %2$s order by 1 limit $6', number, case
             when among is not null then format('and %I = any ($7)', number)
             when filter ? 'ids' then

@@ -1,13 +1,11 @@
 -- Messages of a queue with ids from `low` to `high` that match, newest first, at most `most`, wherever they are: in the
 -- queue, its archive, the dead letters, the cancellations, or only a kept result. One statement looks into all of them,
 -- and no message is in two: while they move, none is missed and none comes twice. `ids`: only these (null: all).
--- `conditions`: an array of {"of": "payload" or "header", "path": [...], "value": text}; `words`: parts of the
--- payload's text, in any case of letters. They become a part of the statement, quoted: compared row by row, each would
--- be read again for every row. The caller bounds the ids.
+-- `fields` and `words`: see _wanted_expression. The caller bounds the ids.
 -- Called by the statement search_window. Takes no locks. Errors: PM001.
 create or replace function postmill._search(
     queue text, low bigint, high bigint, ids bigint[], only_state text, since timestamptz, until timestamptz,
-    conditions jsonb, words text[], most integer
+    fields jsonb, words text[], most integer
 ) returns table (
     msg_id bigint, state text, attempts integer, read_ct integer, enqueued_at timestamptz, vt timestamptz,
     worker_id uuid, last_error text, finished_at timestamptz, message jsonb, headers jsonb
@@ -20,17 +18,10 @@ as $$
 declare
     relation constant regclass := postmill._queue_table(queue);
     archive  constant regclass := to_regclass(format('pgmq.%I', lower('a_' || queue)));
-    matches  text := '';
+    matches  constant text := postmill._wanted_expression('found', fields, words);
     waits    constant text := postmill._waits_expression(queue, 'found');
     sources  text[];
 begin
-    select coalesce(string_agg(format(' and found.%I #>> %L = %L',
-        case when asked ->> 'of' = 'header' then 'headers' else 'message' end,
-        array(select jsonb_array_elements_text(asked -> 'path')), asked ->> 'value'), ''), '')
-    into matches from jsonb_array_elements(conditions) as asked;
-    matches := matches || coalesce((
-        select string_agg(format(' and strpos(lower(found.message::text), lower(%L)) > 0', word), '')
-        from unnest(words) as word), '');
     select array_agg(format(
         'select found.* from (%s) as found (
              msg_id, state, read_ct, enqueued_at, vt, message, headers, finished_at, attempts, reason)

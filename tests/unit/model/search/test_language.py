@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from postmill.model.errors import InvalidSearch
 from postmill.model.search.filter import STATES, Field, Filter, When
-from postmill.model.search.language import parse, text_of
+from postmill.model.search.language import LONGEST_AGO_S, parse, place_of, text_of
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,7 @@ from postmill.model.search.language import parse, text_of
             Filter(since=When(ago_s=5400), before=When(at=datetime(2026, 1, 31, 14, tzinfo=UTC))),
         ),
         ("before:2026-01-31T14:00+02:00", Filter(before=When(at=datetime(2026, 1, 31, 12, tzinfo=UTC)))),
+        ("since:999999999w", Filter(since=When(ago_s=LONGEST_AGO_S))),
         ("since:3m", Filter(since=When(ago_s=180))),
         ("id:42", Filter(ids=(42, 42))),
         ("id:40..50", Filter(ids=(40, 50))),
@@ -49,6 +50,8 @@ def test_what_a_text_means(text: str, means: Filter) -> None:
         ("id:x", 0, "id:42"),
         ("a since:yesterday", 2, "how long ago"),
         ("state:dead state:ready", 11, "twice"),
+        ('payload.x=1 payload."x"=2', 12, "payload.x is given twice"),
+        ("since:0001-01-01T00:00+14:00", 0, "is no time"),
         ("id:1 id:2", 5, "twice"),
         ('payload.x="open', 0, "no second one"),
         ('a "b', 2, "no second one"),
@@ -88,7 +91,7 @@ FILTER = st.builds(
     ids=st.none() | IDS,
     since=st.none() | WHEN,
     before=st.none() | WHEN,
-    fields=st.lists(FIELD, max_size=3).map(tuple),
+    fields=st.lists(FIELD, max_size=3, unique_by=place_of).map(tuple),
     words=st.lists(SOME, max_size=3).map(tuple),
 )
 
