@@ -98,7 +98,12 @@ async def test_letters_are_replayed_edited_or_discarded(api: httpx.AsyncClient, 
     assert row["message"] == {"n": "new"}
     refused = await api.post(path, json={"letter_ids": [str(first), str(second)]})
     assert (refused.status_code, refused.json()["code"]) == (404, "not-found")
-    for unclear in ({}, {"letter_ids": []}, {"letter_ids": [str(second), str(third)], "message": 1}):
+    refusals: tuple[dict[str, Any], ...] = (
+        {},
+        {"letter_ids": []},
+        {"letter_ids": [str(second), str(third)], "message": 1},
+    )
+    for unclear in refusals:
         assert (await api.post(path, json=unclear)).status_code == 422
     gone = await api.post("/queues/mail/dead-letters/discard", json={"letter_ids": [str(second), str(third)]})
     assert gone.json() == {"queue": "mail", "discarded": True, "letters": 2}

@@ -133,7 +133,7 @@ async def test_a_reader_finds_a_text_only_in_what_is_shown(
     """And a page that is full of what it does not show tells no more than one without it."""
     assert await found(api, text) == is_there
     assert await found(api, text, headers=READER) == sees
-    asked = {"q": text, "limit": 1}
+    asked = {"q": text, "limit": "1"}
     page = (await api.get("/queues/mail/search", params=asked, headers=READER)).json()
     wrong = (await api.get("/queues/mail/search", params={**asked, "q": "wrong"}, headers=READER)).json()
     assert [row["msg_id"] for row in page["rows"]] == sees[:1]

@@ -79,6 +79,7 @@ EXAMPLES = {
     "message why": "postmill message why hello 42",
     "message retry": "postmill message retry hello 42",
     "message cancel": "postmill message cancel hello 42",
+    "message move": "postmill message move hello --to bulk --matching 'payload.size=large'",
     "dead list": "postmill dead list hello",
     "dead show": "postmill dead show 7",
     "error list": "postmill error list hello --open",
