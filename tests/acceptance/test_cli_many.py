@@ -46,6 +46,38 @@ def test_ids_are_only_counted_in_a_dry_run(cli: Cli, db: Database) -> None:
     assert len(column(db, LEFT)) == 6
 
 
+def test_a_search_says_what_it_is_about(cli: Cli, db: Database) -> None:
+    """What was found is what it is done to."""
+    wanted = "payload.n=1 id:2..5 since:1h"
+    found = cli("message", "search", "queue:tasks", *wanted.split(), "--json").json
+    assert [row["msg_id"] for row in found["rows"]] == [5, 3]
+    ended = cli("message", "cancel", "tasks", "--matching", wanted, "-y", "--json").json
+    assert (ended["done"], ended["filter"]["fields"]) == (2, {"payload.n": "1"})
+    assert column(db, LEFT) == [1, 2, 4, 6]
+    bury(db, "tasks", 77, '{"n": 1}')
+    bury(db, "tasks", 78, '{"n": 0}')
+    ended = cli("dead", "replay", "tasks", "--matching", "payload.n=0 state:dead", "-y", "--json").json
+    assert (ended["kind"], ended["done"]) == ("replay", 1)
+    assert column(db, "select msg_id from postmill.dead where replayed_at is null") == [77]
+    for text, says in (("worker:0", "be about worker:0"), ("stat:ready", "Did you mean state?")):
+        refused = cli("message", "cancel", "tasks", "--matching", text, "-y")
+        assert (refused.error_code, says in refused.err) == ("invalid-search", True)
+
+
+def test_messages_are_moved(cli: Cli, db: Database) -> None:
+    """Those that are named, and those that match, with the question that says so."""
+    db.execute(b"select postmill.create_queue('other')")
+    asked = cli("message", "move", "tasks", "1", "99", "--to", "other")
+    assert (asked.code, "moves 1 message of queue tasks" in asked.err) == (4, True)
+    moved = cli("message", "move", "tasks", "1", "99", "--to", "other", "-y", "--json").json
+    assert (moved["done"], moved["target"]) == (1, "other")
+    assert cli("message", "move", "tasks", "--matching", "payload.n=0", "--to", "other", "-y").code == 0
+    assert column(db, LEFT) == [3, 5]
+    assert value(db, "select count(*) from pgmq.q_other") == 4
+    gone = cli("message", "move", "tasks", "--all", "--to", "gone", "-y")
+    assert gone.error_code == "queue-not-found"
+
+
 def test_one_that_does_not_wait_is_listed_and_can_be_aborted(cli: Cli, db: Database) -> None:
     started = cli("message", "retry", "tasks", "--all", "-y", "--no-wait", "--rate", "2", "--json")
     number = str(started.json["operation_id"])
@@ -74,6 +106,9 @@ def test_one_that_fails_is_said_to(cli: Cli, db: Database) -> None:
         ("message", "retry", "tasks", "--all", "--matching", "{}"),
         ("message", "cancel", "tasks", "--matching", "[]"),
         ("message", "cancel", "tasks", "--matching", "{"),
+        ("message", "cancel", "tasks", "--matching", " "),
+        ("message", "move", "tasks", "--all"),
+        ("message", "move", "tasks", "--to", "other"),
         ("message", "cancel", "tasks", "1", "--rate", "5"),
         ("dead", "replay", "tasks", "--all", "--message", "1"),
         ("operation", "show", "1", "--outcome", "busy"),

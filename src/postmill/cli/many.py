@@ -79,14 +79,20 @@ class Matching(click.ParamType[Any]):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> dict[str, Any] | str:
-        """Fails with a usage error for what begins as an object and is none."""
-        if not value.lstrip().startswith("{"):
+        """Fails with a usage error for what begins as JSON and is no object, and for nothing: a variable of
+        the shell may be unset, and every message would match.
+        """
+        if not value.strip():
+            self.fail("nothing is given: --all takes every one.", param, ctx)
+        if not value.lstrip().startswith(("{", "[")):
             return str(value)
         try:
             found = json.loads(value)
-        except ValueError as error:
-            self.fail(f"{value!r} is no JSON object: {error}", param, ctx)
-        return cast("dict[str, Any]", found)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            self.fail(f"{value!r} is no JSON object: write a search, or {{...}}.", param, ctx)
+        return found
 
 
 def many_options(command: AnyCallable) -> AnyCallable:
