@@ -42,6 +42,7 @@ PATHS = (
     "/operations",
     "/operations/1",
     "/audit",
+    "/settings",
 )
 """Pages that are looked at in both themes, wide and narrow."""
 

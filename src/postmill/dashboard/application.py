@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 
 from postmill.api.application import application as api
 from postmill.api.desk import House
+from postmill.api.redaction import Redaction
 from postmill.dashboard import pages
 from postmill.dashboard.answering import Front
 from postmill.dashboard.files import Files
@@ -95,14 +96,16 @@ def application(
     keys: Keys | None = None,
     read_only: bool = False,
     hosts: Collection[str] = (),
+    redact: Collection[str] = (),
     functions: SteeredFunctions | None = None,
 ) -> Dashboard:
     """The dashboard over the database at ``db_url``.
 
     Who may look is told by ``authorize``, which is given the ASGI scope of each request, or by ``keys`` of
     the project: then a person signs in with one. ``read_only``: it shows, and changes nothing. ``hosts``:
-    names under which it is reached; IP addresses and ``localhost`` need none. ``functions``: the host of
-    functions in this process. Raises ``InvalidOption`` when there is no way in, and ``InvalidAddress``.
+    names under which it is reached; IP addresses and ``localhost`` need none. ``redact``: names before
+    secrets, beside those that are known. ``functions``: the host of functions in this process. Raises
+    ``InvalidOption`` when there is no way in, and ``InvalidAddress``.
     """
     if (authorize is None) == (keys is None):
         raise InvalidOption(
@@ -112,6 +115,7 @@ def application(
         )
     names = frozenset(each.lower().rstrip(".") for each in hosts)
     address = parse(db_url)
-    house = House(Sessions(address, "postmill dashboard"), read_only, functions=functions)
+    sessions = Sessions(address, "postmill dashboard")
+    house = House(sessions, read_only, Redaction(redact), functions=functions)
     polling = Sessions(address, "postmill dashboard, live", size=1)
     return Dashboard(house, polling, Access(authorize, keys), names)
