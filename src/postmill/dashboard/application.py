@@ -18,6 +18,7 @@ from postmill.api.desk import House
 from postmill.api.redaction import Redaction
 from postmill.dashboard import pages
 from postmill.dashboard.answering import Front
+from postmill.dashboard.compressing import Compressing
 from postmill.dashboard.files import Files
 from postmill.dashboard.live.streaming import Streaming
 from postmill.dashboard.security.access import Access
@@ -62,7 +63,7 @@ class Dashboard:
             exception_handlers={Exception: front.broken},
             lifespan=self._lifespan,
         )
-        self._application = SecurityHeaders(Guard(inner, hosts))
+        self._application = Compressing(SecurityHeaders(Guard(inner, hosts)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
