@@ -25,9 +25,10 @@ from postmill.dashboard.security.access import Access
 from postmill.dashboard.security.guard import Guard
 from postmill.dashboard.security.headers import SecurityHeaders
 from postmill.dashboard.signing_in import SigningIn
+from postmill.db.tools import revoked_keys
 from postmill.db.tools.sessions import Sessions
 from postmill.model.config.address import parse
-from postmill.model.errors import InvalidOption
+from postmill.model.errors import InvalidOption, PostmillError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -80,7 +81,11 @@ class Dashboard:
         await self._house.sessions.close()
 
     async def _live(self, request: Request) -> Response:
-        if await self.access.viewer(request.scope) is None:
+        try:
+            viewer = await self.access.viewer(request.scope)
+        except PostmillError:
+            return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "5"})
+        if viewer is None:
             return Response(status_code=HTTPStatus.UNAUTHORIZED)
         return await self._streaming.answer(request)
 
@@ -119,4 +124,8 @@ def application(
     sessions = Sessions(address, "postmill dashboard")
     house = House(sessions, read_only, Redaction(redact), functions=functions)
     polling = Sessions(address, "postmill dashboard, live", size=1)
-    return Dashboard(house, polling, Access(authorize, keys), names)
+
+    async def is_revoked(key_id: str, name: str, issued_s: float) -> bool:
+        return await sessions.read(revoked_keys.is_revoked, key_id, name, issued_s)
+
+    return Dashboard(house, polling, Access(authorize, keys, is_revoked), names)
