@@ -14,6 +14,8 @@ from tests.serving import Serving
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.acceptance.conftest import Cli
+
 FUNCTION = """
 from starlette.responses import PlainTextResponse
 
@@ -81,3 +83,16 @@ def test_dev_prints_a_link_that_signs_in(project: Path) -> None:
         with httpx.Client(follow_redirects=True) as person:
             assert "Overview" in person.get(link).text
         assert process.stop() == 0
+
+
+def test_a_key_that_was_made_opens_it_until_it_is_revoked(project: Path, cli_without_database: Cli) -> None:
+    with Serving(project, "dashboard", environment={"POSTMILL_DASHBOARD": "on"}, listening=False) as process:
+        base = found_in(process.said("Dashboard: ")).partition("/sign-in")[0]
+        made = cli_without_database("--project", str(project), "keys", "create", "ada")
+        look = {"authorization": f"Bearer {made.out.strip()}"}
+        assert httpx.get(f"{base}/api/v1/queues", headers=look).status_code == 200
+        key_id = re.search(r"Its id is (\w+)", made.err)
+        assert key_id is not None
+        revoked = cli_without_database("--project", str(project), "keys", "revoke", key_id[1])
+        assert f"Revoked: {key_id[1]}" in revoked.err
+        assert httpx.get(f"{base}/api/v1/queues", headers=look).status_code == 401

@@ -14,8 +14,9 @@ from starlette.websockets import WebSocketClose
 from postmill.api import resources
 from postmill.api.endpoint import answer, told
 from postmill.api.origin import is_foreign
-from postmill.api.problem import problem
+from postmill.api.problem import problem, problem_of
 from postmill.api.route import RESOURCES, Routes
+from postmill.model.errors import PostmillError
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -51,7 +52,10 @@ class _Api:
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> Response:
-        viewer = await self._authorize(request.scope)
+        try:
+            viewer = await self._authorize(request.scope)
+        except PostmillError as error:  # the database, which knows the keys that are revoked, is away
+            return told(problem_of(error))
         if viewer is None:
             return told(
                 problem(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
     from postmill.auth.keys import ProjectKeys
+    from postmill.auth.viewer_token import Issued
 
 SERVICE_ROLE = "service_role"
 
@@ -33,9 +34,14 @@ class ViewerKeys:
 
     def viewer(self, given: str) -> Viewer | None:
         """The viewer that has this key; None: it is no key."""
+        return self._by(_bearing(given)) if given.isascii() else None
+
+    def issued(self, given: str) -> Issued | None:
+        """What a key that was issued to a name says; None: it is no such key, or has ended."""
         if not given.isascii():
             return None
-        return self._by([(b"authorization", b"Bearer " + given.encode())])
+        granted = authenticate(_bearing(given), Trusted(self.keys), self.clock())
+        return viewer_token.issued(granted) if isinstance(granted, Granted) else None
 
     @property
     def signing(self) -> str:
@@ -48,5 +54,9 @@ class ViewerKeys:
             return None
         if granted.role == SERVICE_ROLE and not viewer_token.is_for_viewers(granted):
             return Viewer(SERVICE_ROLE, Role.OPERATOR)
-        found = viewer_token.viewer_of(granted)
-        return None if found is None else Viewer(found[0], Role(found[1]))
+        found = viewer_token.issued(granted)
+        return None if found is None else Viewer(found.name, Role(found.role))
+
+
+def _bearing(key: str) -> Headers:
+    return [(b"authorization", b"Bearer " + key.encode())]

@@ -76,6 +76,11 @@ def problem(status: int, code: str, what: str, why: str = "", hint: str = "") ->
     )
 
 
+def problem_that_tells(error: Failure | PostmillError) -> Problem:
+    """Why a request came to nothing."""
+    return error.problem if isinstance(error, Failure) else problem_of(error)
+
+
 def problem_of(error: PostmillError) -> Problem:
     """The problem that tells an error of Postmill. The address of a database is not in it."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)

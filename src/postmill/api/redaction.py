@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from postmill.model.errors import InvalidOption
 from postmill.model.queue.payload import MAX_DEPTH
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ _BETWEEN = re.compile(r"[^a-z0-9]+")
 
 
 class Redaction:
-    """What is left out by these names."""
+    """What is left out by :data:`PATTERNS` and by these names beside them."""
 
-    def __init__(self, patterns: Iterable[str] = PATTERNS) -> None:
-        self._parts = tuple(filter(None, map(_plain, patterns)))
+    def __init__(self, more: Iterable[str] = ()) -> None:
+        """Raises ``InvalidOption`` for a name without letters and digits."""
+        self.patterns = tuple(dict.fromkeys((*PATTERNS, *more)))
+        self._parts = tuple(map(_checked, self.patterns))
 
     def __call__(self, value: Any) -> Any:
         """``value`` as JSON has it, with ``REDACTED`` in place of what is secret."""
@@ -92,6 +95,17 @@ class Redaction:
             name: REDACTED if each is not None and self.fits(name) else self._shown(each, depth + 1)
             for name, each in value.items()
         }
+
+
+def _checked(pattern: str) -> str:
+    plain = _plain(pattern)
+    if not plain:
+        raise InvalidOption(
+            f"{pattern!r} names no secret.",
+            why="Names are compared by their letters and digits, from a to z and 0 to 9.",
+            hint='As in redact = ["iban", "date_of_birth"].',
+        )
+    return plain
 
 
 def _plain(name: str) -> str:

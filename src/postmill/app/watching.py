@@ -103,7 +103,12 @@ def _dashboard(
 
     chosen = settings.dashboard
     return application(
-        db_url=where.url, keys=keys, read_only=chosen.read_only, hosts=chosen.hosts, functions=functions
+        db_url=where.url,
+        keys=keys,
+        read_only=chosen.read_only,
+        hosts=chosen.hosts,
+        redact=chosen.redact,
+        functions=functions,
     )
 
 

@@ -7,7 +7,10 @@ refuses a token whose audience it was not told.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import jwt
 
@@ -15,6 +18,8 @@ from postmill.auth.keys import ALGORITHM, ISSUER
 from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from postmill.auth.credentials import Granted
     from postmill.auth.keys import ProjectKeys
 
@@ -23,6 +28,19 @@ ROLES = ("reader", "operator")
 AUDIENCE = "postmill:viewer"
 LONGEST_NAME = 100
 """Characters of a name at most: the audit shows it in a column, and a person's address fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """What an issued key says: whose it is, what it may do, from when to when (seconds since 1970), and by
+    which id it can be revoked.
+    """
+
+    name: str
+    role: str
+    key_id: str
+    issued_s: float
+    ends_s: float
 
 
 def issue(keys: ProjectKeys, name: str, role: str, now_s: float, life_s: float) -> str:
@@ -40,18 +58,29 @@ def issue(keys: ProjectKeys, name: str, role: str, now_s: float, life_s: float) 
         "aud": AUDIENCE,
         "role": f"{PREFIX}{role}",
         "sub": name,
-        "iat": int(now_s),
+        "jti": secrets.token_hex(6),
+        "iat": round(now_s, 3),
         "exp": int(now_s + life_s),
     }
     return jwt.encode(claims, keys.jwt_secret, ALGORITHM)
 
 
-def viewer_of(granted: Granted) -> tuple[str, str] | None:
-    """The name and the role that the key is for; None for a token that is another thing."""
+def issued(granted: Granted) -> Issued | None:
+    """What the key says; None for a token that is another thing."""
     role = granted.role.removeprefix(PREFIX)
     name = granted.claims.get("sub")
     is_key = is_for_viewers(granted) and granted.role == f"{PREFIX}{role}" and role in ROLES
-    return (name, role) if is_key and isinstance(name, str) and name else None
+    if not is_key or not isinstance(name, str) or not name:
+        return None
+    claims = granted.claims
+    return Issued(
+        name, role, str(claims.get("jti", "")), _seconds(claims, "iat", 0), _seconds(claims, "exp", math.inf)
+    )
+
+
+def _seconds(claims: Mapping[str, Any], name: str, absent: float) -> float:
+    found = claims.get(name)
+    return float(found) if isinstance(found, int | float) else absent
 
 
 def is_for_viewers(granted: Granted) -> bool:

@@ -21,6 +21,7 @@ EXAMPLES = {
     "secrets unset": "postmill secrets unset STRIPE_KEY",
     "keys show": 'curl http://127.0.0.1:54321/functions/v1/hello -H "apikey: $(postmill keys show)"',
     "keys create": "postmill keys create ada --role operator --for 30d",
+    "keys revoke": "postmill keys revoke ada",
     "logs": "postmill logs --function hello --follow",
     "worker run": "postmill worker run worker:greet --probe-port 9000",
     "worker list": "postmill worker list --all",

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from postmill.api.application import segments
 from postmill.api.desk import Desk
-from postmill.api.problem import Failure, problem, problem_of
+from postmill.api.problem import Failure, problem, problem_of, problem_that_tells
 from postmill.api.route import Routes
 from postmill.dashboard.form import last_of, read_form
 from postmill.dashboard.mount import base_of, forget, go_to, keep
@@ -45,7 +45,10 @@ class Front:
 
     async def answer(self, request: Request) -> Response:
         """The page, or what the form does."""
-        viewer = await self.access.viewer(request.scope)
+        try:
+            viewer = await self.access.viewer(request.scope)
+        except PostmillError as error:
+            return self.told(request, problem_of(error))
         if viewer is None:
             return self.closed(request)
         desk = Desk(self._house, viewer)
@@ -78,7 +81,7 @@ class Front:
         try:
             view = await page.show(visit)
         except (Failure, PostmillError) as error:
-            return self.told(request, trouble or _problem(error), visit.desk, page.tab)
+            return self.told(request, trouble or problem_that_tells(error), visit.desk, page.tab)
         frame = Frame(
             tab=page.tab,
             desk=visit.desk,
@@ -94,7 +97,7 @@ class Front:
             visit = replace(visit, form=last_of(fields), chosen=fields)
             done = await action.act(visit)
         except (Failure, PostmillError) as error:
-            return await self._shown(action.page, request, replace(visit, problem=_problem(error)))
+            return await self._shown(action.page, request, replace(visit, problem=problem_that_tells(error)))
         if isinstance(done, View):
             return self.rendered(
                 request, action.page.template, done, Frame(tab=action.page.tab, desk=visit.desk)
@@ -134,7 +137,3 @@ class Front:
         if notice is not None:
             forget(request, answer, cookie)
         return answer
-
-
-def _problem(error: Failure | PostmillError) -> Problem:
-    return error.problem if isinstance(error, Failure) else problem_of(error)

@@ -15,17 +15,20 @@ from starlette.routing import Mount, Route
 
 from postmill.api.application import application as api
 from postmill.api.desk import House
+from postmill.api.redaction import Redaction
 from postmill.dashboard import pages
 from postmill.dashboard.answering import Front
+from postmill.dashboard.compressing import Compressing
 from postmill.dashboard.files import Files
 from postmill.dashboard.live.streaming import Streaming
 from postmill.dashboard.security.access import Access
 from postmill.dashboard.security.guard import Guard
 from postmill.dashboard.security.headers import SecurityHeaders
 from postmill.dashboard.signing_in import SigningIn
+from postmill.db.tools import revoked_keys
 from postmill.db.tools.sessions import Sessions
 from postmill.model.config.address import parse
-from postmill.model.errors import InvalidOption
+from postmill.model.errors import InvalidOption, PostmillError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
@@ -61,7 +64,7 @@ class Dashboard:
             exception_handlers={Exception: front.broken},
             lifespan=self._lifespan,
         )
-        self._application = SecurityHeaders(Guard(inner, hosts))
+        self._application = Compressing(SecurityHeaders(Guard(inner, hosts)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -78,7 +81,11 @@ class Dashboard:
         await self._house.sessions.close()
 
     async def _live(self, request: Request) -> Response:
-        if await self.access.viewer(request.scope) is None:
+        try:
+            viewer = await self.access.viewer(request.scope)
+        except PostmillError:
+            return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "5"})
+        if viewer is None:
             return Response(status_code=HTTPStatus.UNAUTHORIZED)
         return await self._streaming.answer(request)
 
@@ -95,14 +102,16 @@ def application(
     keys: Keys | None = None,
     read_only: bool = False,
     hosts: Collection[str] = (),
+    redact: Collection[str] = (),
     functions: SteeredFunctions | None = None,
 ) -> Dashboard:
     """The dashboard over the database at ``db_url``.
 
     Who may look is told by ``authorize``, which is given the ASGI scope of each request, or by ``keys`` of
     the project: then a person signs in with one. ``read_only``: it shows, and changes nothing. ``hosts``:
-    names under which it is reached; IP addresses and ``localhost`` need none. ``functions``: the host of
-    functions in this process. Raises ``InvalidOption`` when there is no way in, and ``InvalidAddress``.
+    names under which it is reached; IP addresses and ``localhost`` need none. ``redact``: names before
+    secrets, beside those that are known. ``functions``: the host of functions in this process. Raises
+    ``InvalidOption`` when there is no way in, and ``InvalidAddress``.
     """
     if (authorize is None) == (keys is None):
         raise InvalidOption(
@@ -112,6 +121,11 @@ def application(
         )
     names = frozenset(each.lower().rstrip(".") for each in hosts)
     address = parse(db_url)
-    house = House(Sessions(address, "postmill dashboard"), read_only, functions=functions)
+    sessions = Sessions(address, "postmill dashboard")
+    house = House(sessions, read_only, Redaction(redact), functions=functions)
     polling = Sessions(address, "postmill dashboard, live", size=1)
-    return Dashboard(house, polling, Access(authorize, keys), names)
+
+    async def is_revoked(key_id: str, name: str, issued_s: float) -> bool:
+        return await sessions.read(revoked_keys.is_revoked, key_id, name, issued_s)
+
+    return Dashboard(house, polling, Access(authorize, keys, is_revoked), names)

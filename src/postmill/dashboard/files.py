@@ -34,7 +34,7 @@ class Files:
         if name not in self._files:
             return PlainTextResponse("There is nothing here.", HTTPStatus.NOT_FOUND)
         kept = {"etag": self._tags[name], "cache-control": "no-cache"}
-        if headers.get("if-none-match") == self._tags[name]:
+        if headers.get("if-none-match", "").removeprefix("W/") == self._tags[name]:
             return Response(None, HTTPStatus.NOT_MODIFIED, kept)
         kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
         return Response(self._files[name], HTTPStatus.OK, kept, kind)

@@ -26,5 +26,6 @@ TABS = (
     Tab("Calls", "/calls", "c"),
     Tab("Functions", "/functions", "u"),
     Tab("Audit", "/audit", "a"),
+    Tab("Settings", "/settings", "t"),
 )
 """Those whose page is there."""

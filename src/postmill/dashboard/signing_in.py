@@ -9,20 +9,21 @@ from urllib.parse import urlsplit
 
 from starlette.routing import Route
 
-from postmill.api.problem import Failure, problem
+from postmill.api.problem import Failure, problem, problem_that_tells
 from postmill.dashboard.form import last_of, read_form
 from postmill.dashboard.mount import base_of, forget, go_to, keep
 from postmill.dashboard.page import View
 from postmill.dashboard.rendering import THEME_COOKIE, THEMES, Frame
 from postmill.dashboard.security.cookies import LIFE_S
+from postmill.model.errors import PostmillError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from postmill.api.problem import Problem
-    from postmill.api.viewer import Viewer
     from postmill.dashboard.answering import Front
+    from postmill.dashboard.security.keys import Opened
 
 YEAR_S = 365 * 24 * 3600
 """How long a browser keeps the choice of the theme, in seconds. A year, which each choice begins anew."""
@@ -46,9 +47,9 @@ class SigningIn:
 
     async def _ask(self, request: Request) -> Response:
         if once := request.query_params.get("once"):
-            viewer = self._access.use_ticket(once)
-            if viewer is not None:
-                return self._let_in(request, viewer, "/")
+            opened = self._access.use_ticket(once)
+            if opened is not None:
+                return self._let_in(request, opened, "/")
             used = problem(HTTPStatus.FORBIDDEN, "unauthorized", "This link was used, or is too old.")
             return self._form(request, "/", used)
         return self._form(request, request.query_params.get("next", "/"))
@@ -56,22 +57,22 @@ class SigningIn:
     async def _sign_in(self, request: Request) -> Response:
         try:
             form = last_of(await read_form(request))
-        except Failure as failure:
-            return self._front.told(request, failure.problem)
-        viewer, to = self._access.viewer_of_key(form.get("key", "")), form.get("next", "/")
-        if viewer is None:
+            opened, to = await self._access.opened(form.get("key", "")), form.get("next", "/")
+        except (Failure, PostmillError) as error:
+            return self._front.told(request, problem_that_tells(error))
+        if opened is None:
             refused = problem(HTTPStatus.FORBIDDEN, "unauthorized", "This is no key of this project.")
             return self._form(request, to, refused)
-        return self._let_in(request, viewer, to)
+        return self._let_in(request, opened, to)
 
     def _form(self, request: Request, to: str, trouble: Problem | None = None) -> Response:
         return self._front.rendered(
             request, "sign_in.html", View("Sign in", {"next": to}), Frame(problem=trouble)
         )
 
-    def _let_in(self, request: Request, viewer: Viewer, to: str) -> Response:
+    def _let_in(self, request: Request, opened: Opened, to: str) -> Response:
         answer, seal = go_to(request, to), self._access.seal
-        keep(request, answer, seal.cookie("session"), seal.session(viewer, time.time()), int(LIFE_S))
+        keep(request, answer, seal.cookie("session"), seal.session(opened, time.time()), int(LIFE_S))
         return answer
 
     async def _sign_out(self, request: Request) -> Response:

@@ -8,9 +8,9 @@ from postmill.api.viewer import Role, Viewer
 from postmill.dashboard.mount import inside
 from postmill.dashboard.security.cookies import LIFE_S, Seal
 from postmill.dashboard.security.hosts import may_be_named
-from postmill.dashboard.security.keys import Keys
+from postmill.dashboard.security.keys import Keys, Opened
 
-ADA = Viewer("operator", Role.OPERATOR)
+ADA = Opened(Viewer("operator", Role.OPERATOR), "a mark")
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,24 @@ def test_other_names_may_not(host: str) -> None:
 def test_a_cookie_is_read_back_while_it_holds() -> None:
     seal = Seal("s" * 40)
     cookie = seal.session(ADA, 1_000)
-    assert seal.viewer(cookie, 1_000 + LIFE_S - 1) == ADA
-    assert seal.viewer(cookie, 1_000 + LIFE_S + 1) is None
+    found = seal.opened(cookie, 1_000 + LIFE_S - 1)
+    assert found is not None
+    assert (found.viewer, found.mark, found.issued_s) == (ADA.viewer, "a mark", None)
+    assert seal.opened(cookie, 1_000 + LIFE_S + 1) is None
+
+
+def test_a_cookie_ends_with_its_key() -> None:
+    seal = Seal("s" * 40)
+    cookie = seal.session(Opened(ADA.viewer, "id", ends_s=1_060.0, issued_s=900.5), 1_000)
+    found = seal.opened(cookie, 1_059)
+    assert found is not None
+    assert (found.mark, found.issued_s) == ("id", 900.5)
+    assert seal.opened(cookie, 1_061) is None
 
 
 def test_a_cookie_of_another_secret_or_purpose_or_that_was_changed_is_worth_nothing() -> None:
     seal, other = Seal("s" * 40), Seal("t" * 40)
-    body, _, signature = seal.session(Viewer("reader", Role.READER), 0).partition(".")
+    body, _, signature = seal.session(Opened(Viewer("reader", Role.READER), "m"), 0).partition(".")
     raised = other.session(ADA, 0).partition(".")[0]
     bad = [
         "",
@@ -52,10 +63,11 @@ def test_a_cookie_of_another_secret_or_purpose_or_that_was_changed_is_worth_noth
         f"{body}.{signature}0",
         f"\u00e9.{signature}",
         other.session(ADA, 0),
-        seal.sign("notice", ["operator", "operator", 9e9]),
+        seal.sign("notice", ["operator", "operator", 9e9, "a mark", None]),
+        seal.sign("session", ["operator", "operator", 9_000_000_000]),
         "a" * 5000 + f".{signature}",
     ]
-    assert [seal.viewer(each, 1) for each in bad] == [None] * len(bad)
+    assert [seal.opened(each, 1) for each in bad] == [None] * len(bad)
 
 
 def test_two_projects_have_cookies_of_other_names() -> None:
@@ -64,8 +76,8 @@ def test_two_projects_have_cookies_of_other_names() -> None:
 
 def test_a_key_is_whole_or_nothing() -> None:
     keys = Keys(operator=("op-key",), reader=("rd-key",), signing="s" * 40)
-    found = [keys.viewer(each) for each in ("op-key", "rd-key", "op-ke", "", "\u00e9")]
-    assert [each and each.role for each in found] == [Role.OPERATOR, Role.READER, None, None, None]
+    found = [keys.opened(each) for each in ("op-key", "rd-key", "op-ke", "", "\u00e9")]
+    assert [each and each.viewer.role for each in found] == [Role.OPERATOR, Role.READER, None, None, None]
     assert "op-key" not in repr(keys)
 
 

@@ -17,5 +17,6 @@ from postmill.api.resources import queues as queues
 from postmill.api.resources import runs as runs
 from postmill.api.resources import schedules as schedules
 from postmill.api.resources import search as search
+from postmill.api.resources import settings as settings
 from postmill.api.resources import steering as steering
 from postmill.api.resources import workers as workers

@@ -19,11 +19,20 @@ if TYPE_CHECKING:
     "--port", type=Whole(0, 65_535), metavar="PORT", help="Default: 54320, or a free one; 0 takes a free one."
 )
 @click.option("--read-only", is_flag=True, help="Show, and change nothing.")
+@click.option(
+    "--redact", multiple=True, metavar="NAME", help="Leave out what stands under NAME, too; may be repeated."
+)
 @embedded_option
 @global_options
 @click.pass_obj
 def dashboard(
-    session: Session, *, host: str | None, port: int | None, read_only: bool, embedded: bool
+    session: Session,
+    *,
+    host: str | None,
+    port: int | None,
+    read_only: bool,
+    redact: tuple[str, ...],
+    embedded: bool,
 ) -> None:
     """Serve the dashboard and the API until Ctrl-C or SIGTERM.
 
@@ -43,6 +52,7 @@ def dashboard(
         host=host or settings.dashboard.host,
         port=settings.dashboard.port if port is None else port,
         read_only=read_only or settings.dashboard.read_only,
+        redact=(*settings.dashboard.redact, *redact),
     )
     settings = replace(settings, dashboard=chosen)
     log_lines.configure(settings.log_level, settings.log_format, development=is_child)

@@ -60,13 +60,42 @@ def show(session: Session, name: str) -> None:
 def create(session: Session, name: str, role: str, life_s: float) -> None:
     """Print a key to the dashboard and the API for NAME, a person or a program: the audit shows the name.
 
-    It is not kept, and can't be taken back before it ends unless the project's JWT secret is changed.
+    It is kept nowhere. Its id is told beside it: postmill keys revoke takes it back by that, or by NAME.
     """
     import time
 
+    from postmill.api.keys import ViewerKeys
     from postmill.auth import viewer_token
 
-    click.echo(viewer_token.issue(_keys(session), name, role, time.time(), life_s))
+    known = _keys(session)
+    key = viewer_token.issue(known, name, role, time.time(), life_s)
+    click.echo(key)
+    issued = ViewerKeys(known, time.time).issued(key)
+    if issued is not None:
+        session.output.note(
+            f"Its id is {issued.key_id}; to take it back: postmill keys revoke {issued.key_id}"
+        )
+
+
+@keys.command()
+@click.argument("key")
+@global_options
+@click.pass_obj
+def revoke(session: Session, key: str) -> None:
+    """Take back the issued key KEY: itself, its id, or the name of those whose keys all are to go.
+
+    What it has opened is closed at once. Other keys stay, also those that the name is given later.
+    """
+    import time
+
+    from postmill.api.keys import ViewerKeys
+    from postmill.db.tools import revoked_keys
+
+    issued = ViewerKeys(_keys(session), time.time).issued(key)
+    subject = issued.key_id if issued is not None else key
+    with session.database() as connection:
+        revoked_keys.revoke(connection, subject, time.time())
+    session.output.note(f"Revoked: {subject}")
 
 
 def _keys(session: Session) -> ProjectKeys:

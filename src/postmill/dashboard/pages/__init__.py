@@ -21,4 +21,5 @@ from postmill.dashboard.pages import run as run
 from postmill.dashboard.pages import runs as runs
 from postmill.dashboard.pages import schedule as schedule
 from postmill.dashboard.pages import schedules as schedules
+from postmill.dashboard.pages import settings as settings
 from postmill.dashboard.pages import workers as workers

@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers
 
-from postmill.api.viewer import Role, Viewer
 from postmill.dashboard.security.cookies import Seal
 
 if TYPE_CHECKING:
-    from postmill.api.viewer import Authorize
-    from postmill.dashboard.security.keys import Keys
+    from collections.abc import Awaitable, Callable
+
+    from postmill.api.viewer import Authorize, Viewer
+    from postmill.dashboard.security.keys import Keys, Opened
     from postmill.web.asgi import Scope
+
+    IsRevoked = Callable[[str, str, float], Awaitable[bool]]
+    """Whether the key with this id, issued to this name at this time (seconds since 1970), is revoked."""
 
 TICKET_S = 900.0
 """How long a link that signs in once may be used, in seconds. A quarter of an hour: it is clicked when it is
@@ -28,24 +32,29 @@ printed, and what stays in a terminal or a log is soon worth nothing.
 
 
 class Access:
-    """``authorize`` or ``keys`` decide. ``signs_in``: whether people sign in here, with a key."""
+    """``authorize`` or ``keys`` decide, and for keys that were issued to a name ``is_revoked``. ``signs_in``:
+    whether people sign in here, with a key.
+    """
 
-    def __init__(self, authorize: Authorize | None, keys: Keys | None) -> None:
+    def __init__(self, authorize: Authorize | None, keys: Keys | None, is_revoked: IsRevoked) -> None:
         self._authorize = authorize
         self._keys = keys
+        self._is_revoked = is_revoked
         self.seal = Seal(secrets.token_urlsafe() if keys is None else keys.signing)
         self.signs_in = keys is not None
         self._ticket, self._ticket_ends = "", 0.0
 
     async def viewer(self, scope: Scope) -> Viewer | None:
-        """Who it is, with the address that the request came from; None: the visitor is not known."""
-        found = await self._authorize(scope) if self._authorize is not None else self._by_key(scope)
+        """Who it is, with the address that the request came from; None: the visitor is not known. Raises
+        ``DatabaseUnavailable`` when it can't be asked whether an issued key is revoked.
+        """
+        found = await self._authorize(scope) if self._authorize is not None else await self._by_key(scope)
         client = scope.get("client")
         return replace(found, source=str(client[0])) if found and client and not found.source else found
 
-    def viewer_of_key(self, key: str) -> Viewer | None:
-        """Whose key it is."""
-        return self._keys.viewer(key.strip()) if self._keys is not None else None
+    async def opened(self, key: str) -> Opened | None:
+        """What the key opens; None: it is no key, or none any more. Raises as :meth:`viewer`."""
+        return await self._while_it_holds(self._keys.opened(key.strip()) if self._keys is not None else None)
 
     def new_ticket(self) -> str:
         """What signs an operator in, once: the person who started the process could read the keys too."""
@@ -53,19 +62,31 @@ class Access:
         self._ticket_ends = time.monotonic() + TICKET_S
         return self._ticket
 
-    def use_ticket(self, given: str) -> Viewer | None:
-        """The operator, for the right ticket; from then on it is worth nothing."""
+    def use_ticket(self, given: str) -> Opened | None:
+        """What an operator's key opens, for the right ticket; from then on it is worth nothing."""
         known, fits = self._ticket, hmac.compare_digest(given.encode(), self._ticket.encode())
-        if not known or not fits or time.monotonic() > self._ticket_ends:
+        if not known or not fits or time.monotonic() > self._ticket_ends or self._keys is None:
             return None
         self._ticket = ""
-        return Viewer(Role.OPERATOR.value, Role.OPERATOR)
+        return self._keys.by_ticket()
 
-    def _by_key(self, scope: Scope) -> Viewer | None:
+    async def _by_key(self, scope: Scope) -> Viewer | None:
         headers = Headers(scope=scope)
         if bearer := bearer_of(headers):
-            return self.viewer_of_key(bearer)
-        return self.seal.viewer(cookie_of(headers, self.seal.cookie("session")), time.time())
+            found = await self.opened(bearer)
+        else:
+            cookie = cookie_of(headers, self.seal.cookie("session"))
+            found = await self._while_it_holds(self.seal.opened(cookie, time.time()))
+        return None if found is None else found.viewer
+
+    async def _while_it_holds(self, opened: Opened | None) -> Opened | None:
+        """Unless its key was changed, taken out of the settings, or revoked."""
+        if opened is None or self._keys is None or not self._keys.still_holds(opened):
+            return None
+        if opened.issued_s is None:
+            return opened
+        gone = await self._is_revoked(opened.mark, opened.viewer.name, opened.issued_s)
+        return None if gone else opened
 
 
 def bearer_of(headers: Headers) -> str:

@@ -1,7 +1,7 @@
 """The signed cookie of a person who has signed in. Pure: the time is passed in.
 
-It holds no key: a name, a role and an end, signed with a secret of the project. Who has the secret could sign
-in anyway.
+It holds no key: a name, a role, an end and what tells the key that was given, signed with a secret of the
+project. Who has the secret could sign in anyway.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from hashlib import sha256
 
 from postmill.api.viewer import Role, Viewer
 from postmill.auth.own_cookies import PREFIX
+from postmill.dashboard.security.keys import Opened
 
 LIFE_S = 12 * 3600.0
 """How long a person stays signed in, in seconds. Twelve hours: a day of work, and the cookie of a machine
@@ -53,15 +54,18 @@ class Seal:
         """The name of the project's cookie of that kind."""
         return f"{PREFIX}{kind}_{self.project}"
 
-    def session(self, viewer: Viewer, now_s: float) -> str:
-        """The value of the cookie by which the viewer is known again."""
-        return self.sign("session", [viewer.name, viewer.role.value, int(now_s + LIFE_S)])
+    def session(self, opened: Opened, now_s: float) -> str:
+        """The value of the cookie by which the viewer is known again. It ends with the key at the latest."""
+        viewer, end = opened.viewer, int(min(now_s + LIFE_S, opened.ends_s))
+        return self.sign("session", [viewer.name, viewer.role.value, end, opened.mark, opened.issued_s])
 
-    def viewer(self, text: str, now_s: float) -> Viewer | None:
-        """Who signed in with that cookie, while it holds."""
+    def opened(self, text: str, now_s: float) -> Opened | None:
+        """What the key has opened with which a viewer signed in, while the cookie holds."""
         match self.read("session", text):
-            case [str(name), str(role), int(end)] if now_s < end and role in set(Role):
-                return Viewer(name, Role(role))
+            case [str(name), str(role), int(end), str(mark), float() | None as issued] if (
+                now_s < end and role in set(Role)
+            ):
+                return Opened(Viewer(name, Role(role)), mark, end, issued)
         return None
 
     def _signature(self, purpose: str, body: bytes) -> str:

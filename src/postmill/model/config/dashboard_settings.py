@@ -17,6 +17,7 @@ DASHBOARD_KEYS: Mapping[str, Any] = {
     "port": int,
     "hosts": list,
     "read_only": bool,
+    "redact": list,
 }
 PORT = 54320
 """Where the dashboard is looked for when nothing is said. One below the port of functions, 54321: people who
@@ -37,6 +38,8 @@ class DashboardSettings:
     """Names under which it is reached, beside addresses and ``localhost``."""
     read_only: bool = False
     """Whether it only shows, and changes nothing."""
+    redact: tuple[str, ...] = ()
+    """Names before secrets, beside those that are known."""
 
     def __post_init__(self) -> None:
         if self.port is not None and not 0 <= self.port <= 65_535:
@@ -48,7 +51,8 @@ class DashboardSettings:
 def dashboard_settings(table: Mapping[str, Any]) -> DashboardSettings:
     """From the table. Raises :class:`InvalidOption` naming the key, with the nearest known one."""
     check_table("dashboard", table, DASHBOARD_KEYS)
-    hosts = table.get("hosts", [])
-    if not all(isinstance(each, str) for each in hosts):
-        raise wrong_type("[dashboard] hosts", list)
-    return DashboardSettings(**{**table, "hosts": tuple(hosts)})
+    lists = {name: tuple(table.get(name, ())) for name in ("hosts", "redact")}
+    for name, given in lists.items():
+        if not all(isinstance(each, str) for each in given):
+            raise wrong_type(f"[dashboard] {name}", list)
+    return DashboardSettings(**{**table, **lists})

@@ -51,13 +51,14 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "call_addresses": ("POSTMILL_CALL_ADDRESSES",),
     "functions_url": ("POSTMILL_FUNCTIONS_URL",),
     "dashboard": ("POSTMILL_DASHBOARD",),
+    "redact": ("POSTMILL_REDACT",),
 }
 """The variables of each setting, first found wins. An empty variable counts as unset."""
 
 OTHER_TABLES = ("runtime", "functions", "dashboard")
 """Tables that are read elsewhere: by ``model.functions.tables`` and ``dashboard_settings``."""
 
-_IN_TOML = {
+_IN_TOML: Mapping[str, tuple[str, str]] = {
     "db_url": ("db", "url"),
     "listen_url": ("db", "listen_url"),
     "data": ("db", "data"),
@@ -162,15 +163,18 @@ def resolve(
         source=db_url.source if db_url else EMBEDDED,
         runtime=runtime,
         functions=function_settings(toml.get("functions", {}), runtime),
-        dashboard=_dashboard(toml.get("dashboard", {}), found["dashboard"]),
+        dashboard=_dashboard(toml.get("dashboard", {}), found["dashboard"], found["redact"]),
     )
     _ = settings.address  # refuses a bad address here, where its source is known
     return settings
 
 
-def _dashboard(table: Mapping[str, Any], found: _Found | None) -> DashboardSettings:
-    serve = _choice(found, SWITCH, "on", "switch for the dashboard") == "on"
-    return replace(dashboard_settings(table), serve=serve)
+def _dashboard(table: Mapping[str, Any], serve: _Found | None, redact: _Found | None) -> DashboardSettings:
+    made = dashboard_settings(table)
+    if redact is not None:
+        names = (each.strip() for each in redact.value.split(","))
+        made = replace(made, redact=tuple(filter(None, names)))
+    return replace(made, serve=_choice(serve, SWITCH, "on", "switch for the dashboard") == "on")
 
 
 def _first(
@@ -188,6 +192,8 @@ def _first(
     for variable in ENVIRONMENT[name]:
         if value := env_file.get(variable):
             return _Found(value, f"{variable} in {ENV_FILE}")
+    if name not in _IN_TOML:
+        return None
     table, key = _IN_TOML[name]
     value = toml.get(table, {}).get(key)
     return None if value in {None, ""} else _Found(_as_setting(value), FILE_NAME)

@@ -14,6 +14,14 @@ create table postmill.audit (
 );
 create index audit_at on postmill.audit (at);
 
+-- One row a key to the API and the dashboard that was taken back before its end, by its id; or a name, of which every
+-- key is taken back that was issued until then.
+create table postmill.revoked_keys (
+    subject text primary key,                     -- the id of a key, or a name
+    at      timestamptz not null,
+    login   text not null default session_user
+);
+
 -- One row a request that said by a key that it may be sent twice: the second time it has the first one's answer.
 create table postmill.idempotency_keys (
     viewer  text not null,

@@ -13,7 +13,7 @@ grant insert, update, delete on
     postmill.blocked, postmill.cancellations, postmill.dead_letters, postmill.edges, postmill.ended, postmill.gates,
     postmill.groups, postmill.schedule_runs, postmill.schedules, postmill.unique_keys to postmill_operator;
 grant insert (viewer, role, source, action, target, affected) on postmill.audit to postmill_operator;
-grant select, insert, update on postmill.idempotency_keys to postmill_operator;
+grant select, insert, update on postmill.idempotency_keys, postmill.revoked_keys to postmill_operator;
 grant insert, update on
     postmill.error_groups, postmill.operation_rows, postmill.operations, postmill.prunings, postmill.queues
     to postmill_operator;

@@ -13,7 +13,7 @@ grant select on
     postmill.audit, postmill.blocked, postmill.cancellations, postmill.claims, postmill.dead_letters, postmill.edges,
     postmill.ended, postmill.error_groups, postmill.failures, postmill.gates, postmill.groups, postmill.idle_workers,
     postmill.minutes, postmill.operation_rows, postmill.operations, postmill.prunings, postmill.queue_samples,
-    postmill.results, postmill.schedule_runs, postmill.schedules, postmill.unique_keys, postmill.waiters,
+    postmill.results, postmill.revoked_keys, postmill.schedule_runs, postmill.schedules, postmill.unique_keys, postmill.waiters,
     postmill.workers
     to postmill_reader, postmill_operator;
 grant select (call_id, method, function_name, url, host, created_by, created_at, due_at, attempts, max_attempts,

@@ -133,3 +133,12 @@ def test_what_is_said_of_calls() -> None:
     assert resolved({"calls": "on"}, {"POSTMILL_CALLS": "off"}, toml).makes_calls
     with pytest.raises(InvalidOption, match="privat"):
         resolved(environ={"POSTMILL_CALL_ADDRESSES": "privat"})
+
+
+def test_names_of_secrets_are_a_list_in_the_file_and_a_text_in_a_variable() -> None:
+    toml = {"dashboard": {"redact": ["iban"]}}
+    assert resolved(toml=toml).dashboard.redact == ("iban",)
+    environ = {"POSTMILL_REDACT": "iban, date_of_birth,"}
+    assert resolved(environ=environ, toml=toml).dashboard.redact == ("iban", "date_of_birth")
+    with pytest.raises(InvalidOption, match=r"\[dashboard\] redact"):
+        resolved(toml={"dashboard": {"redact": [7]}})
