@@ -41,11 +41,11 @@ async def drain(address: Address, options: DrainOptions, say: Callable[[str], No
             await place.fill(options.messages, options.payload_bytes)
             return await raw.drain(place)
 
-        async def work() -> float:
+        async def worker() -> float:
             await place.fill(options.messages, options.payload_bytes)
-            return await _work(place, options)
+            return await work(place, options)
 
-        reference, value = await alternate(options.rounds, limit, work, say)
+        reference, value = await alternate(options.rounds, limit, worker, say)
     return Report(
         bench="drain",
         unit="messages/s",
@@ -57,8 +57,10 @@ async def drain(address: Address, options: DrainOptions, say: Callable[[str], No
     )
 
 
-async def _work(place: Arena, options: DrainOptions) -> float:
-    """From the moment the worker may claim to the last settled message; connecting does not count."""
+async def work(place: Arena, options: DrainOptions) -> float:
+    """Messages a second, from the moment the worker may claim to the last settled message. Connecting does
+    not count.
+    """
     handler = nothing(place.shape.name, options.on_success, options.batch)
     async with running(place.address, handler) as engine:
         tally = Tally(engine)

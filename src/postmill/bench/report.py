@@ -20,8 +20,10 @@ class Report:
     reference: float
     settings: Mapping[str, object]
     environment: Mapping[str, object]
-    figures: Mapping[str, float] = field(default_factory=dict)
-    """What else was measured, by name with its unit: ``p50_ms`` and so on."""
+    figures: Mapping[str, float | None] = field(default_factory=dict)
+    """What else was measured, by name with its unit: ``p50_ms`` and so on; None: see ``not_measured``."""
+    not_measured: Mapping[str, str] = field(default_factory=dict)
+    """Why a figure could not be measured here, by its name."""
     paired: float | None = None
     """The ratio of a benchmark that measures it in pairs; None: it is ``value`` over ``reference``."""
 
@@ -40,7 +42,8 @@ class Report:
             "bench": self.bench,
             "value": _rounded(self.value),
             "unit": self.unit,
-            **{name: _rounded(value) for name, value in self.figures.items()},
+            **{name: None if value is None else _rounded(value) for name, value in self.figures.items()},
+            **({"not_measured": dict(self.not_measured)} if self.not_measured else {}),
             "reference": {"name": self.reference_name, "value": _rounded(self.reference)},
             "ratio": None if self.ratio is None else round(self.ratio, 3),
             "settings": dict(self.settings),
@@ -51,11 +54,14 @@ class Report:
         """The table for people."""
         numbers = [
             (self.bench, f"{_rounded(self.value):,} {self.unit}"),
-            *((name, f"{_rounded(value):,}") for name, value in self.figures.items()),
+            *((name, self._told(name, value)) for name, value in self.figures.items()),
             (self.reference_name, f"{_rounded(self.reference):,} {self.unit}"),
             ("ratio", "-" if self.ratio is None else f"{self.ratio:.2f}"),
         ]
         return [{"measure": name, "result": number} for name, number in numbers]
+
+    def _told(self, name: str, value: float | None) -> str:
+        return f"not measured: {self.not_measured[name]}" if value is None else f"{_rounded(value):,}"
 
 
 def _rounded(value: float) -> float:

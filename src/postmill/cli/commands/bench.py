@@ -182,12 +182,16 @@ def reads_command(session: Session, /, **options: Any) -> None:
 @click.option("--messages", type=Whole(1), default=100_000, show_default=True, help="Messages a queue.")
 @click.option("--dead", type=Whole(1), default=1_000_000, show_default=True, help="Dead rows.")
 @click.option("--reads", type=Whole(1), default=20, show_default=True, help="Readings.")
+@click.option(
+    "--pairs", type=Whole(1, 1000), default=5, show_default=True, help="Drains with and without viewers."
+)
+@click.option("--restart", metavar="COMMAND", help="Restarts the server, for the overview when it is cold.")
 @payload_bytes
 @json_option
 @global_options
 @click.pass_obj
 def dashboard_command(session: Session, /, **options: Any) -> None:
-    """What a dashboard reads costs on large queues: overview, searches, why."""
+    """What a dashboard costs on large queues: reads, pages, people who watch."""
     from postmill.bench.dashboard import DashboardOptions, dashboard
 
     run(session, lambda where, say: dashboard(where, DashboardOptions(**options), say))
