@@ -99,7 +99,7 @@ async def every_page(where: Address, names: Collection[str]) -> None:
     """Take pictures of the pages that are named so, of all without names."""
     with app.connection(app.load_settings({})) as connection:
         connection.row_factory = dict_row
-        paths = busy.pages(busy.filled(connection))
+        paths = busy.pages(connection, busy.filled(connection))
         async with served(where) as address, chromium() as browser, beating(connection):
             for width, theme in LOOKS:
                 context = await browser.new_context(

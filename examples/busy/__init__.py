@@ -34,9 +34,11 @@ def beat(connection: Connection[Any]) -> None:
     connection.execute(BEAT)
 
 
-def pages(runs: list[int]) -> dict[str, str]:
+def pages(connection: Connection[Any], runs: list[int]) -> dict[str, str]:
     """Every page of the dashboard on it, by a name."""
     done, broken, cancelled, paused, waiting, crawling = runs
+    found = connection.execute("select fingerprint from postmill.error_list() order by last_seen desc limit 1").fetchone()
+    assert found is not None
     return {
         "overview": "/",
         "nothing-matches": "/?q=nothing",
@@ -54,7 +56,7 @@ def pages(runs: list[int]) -> dict[str, str]:
         "dead": "/dead",
         "letter": "/dead/3",
         "errors": "/errors",
-        "error": "/errors/3f7a90c2e5d81b46",
+        "error": f"/errors/{found['fingerprint']}",
         "operations": "/operations",
         "operation": "/operations/1",
         "runs": "/runs",

@@ -20,38 +20,36 @@ select postmill.send('reports', '{"month": "2026-09", "rows": 1200000}');
 -- Workers: two alive, one that drains, one silent, two that stopped.
 insert into postmill.workers (worker_id, queue_name, function_name, hostname, pid, version, max_concurrent, in_flight,
     started_at, last_heartbeat_at, deprecated_at, stopped_at, stop_reason) values
-('0198c5a1-0000-7000-8000-000000000001', 'emails', 'send_email', 'worker-1.eu-central.example.internal', 4121, '0.9.0', 40, 9, now() - interval '6 hours', now(), null, null, null),
-('0198c5a1-0000-7000-8000-000000000002', 'emails', 'send_email', 'worker-2.eu-central.example.internal', 4188, '0.9.0', 40, 0, now() - interval '6 hours', now(), now() - interval '20 s', null, null),
-('0198c5a1-0000-7000-8000-000000000003', 'invoices', 'make_invoice', 'worker-1.eu-central.example.internal', 4122, '0.9.0', 8, 2, now() - interval '3 days', now(), null, null, null),
-('0198c5a1-0000-7000-8000-000000000004', 'webhooks', 'post_webhook', 'worker-3.eu-central.example.internal', 977, '0.8.2', 16, 0, now() - interval '2 days', now() - interval '18 minutes', null, null, null),
-('0198c5a1-0000-7000-8000-000000000005', 'thumbnails', 'resize', 'worker-2.eu-central.example.internal', 4001, '0.9.0', 4, 0, now() - interval '5 days', now() - interval '7 hours', null, now() - interval '7 hours', 'SIGTERM'),
-('0198c5a1-0000-7000-8000-000000000006', 'emails', 'send_email', 'worker-1.eu-central.example.internal', 3999, '0.8.2', 40, 0, now() - interval '9 days', now() - interval '6 hours', null, now() - interval '6 hours', 'A newer version took over.');
+('0198c5a1-1f3e-7c1a-9b2d-3e4f5a6b7c81', 'emails', 'send_email', 'worker-1.eu-central.example.internal', 4121, '0.9.0', 40, 9, now() - interval '6 hours', now(), null, null, null),
+('0198c5a2-2f3e-7c1a-9b2d-3e4f5a6b7c82', 'emails', 'send_email', 'worker-2.eu-central.example.internal', 4188, '0.9.0', 40, 0, now() - interval '6 hours', now(), now() - interval '20 s', null, null),
+('0198c5a3-3f3e-7c1a-9b2d-3e4f5a6b7c83', 'invoices', 'make_invoice', 'worker-1.eu-central.example.internal', 4122, '0.9.0', 8, 2, now() - interval '3 days', now(), null, null, null),
+('0198c5a4-4f3e-7c1a-9b2d-3e4f5a6b7c84', 'webhooks', 'post_webhook', 'worker-3.eu-central.example.internal', 977, '0.8.2', 16, 0, now() - interval '2 days', now() - interval '18 minutes', null, null, null),
+('0198c5a5-5f3e-7c1a-9b2d-3e4f5a6b7c85', 'thumbnails', 'resize', 'worker-2.eu-central.example.internal', 4001, '0.9.0', 4, 0, now() - interval '5 days', now() - interval '7 hours', null, now() - interval '7 hours', 'SIGTERM'),
+('0198c5a6-6f3e-7c1a-9b2d-3e4f5a6b7c86', 'emails', 'send_email', 'worker-1.eu-central.example.internal', 3999, '0.8.2', 40, 0, now() - interval '9 days', now() - interval '6 hours', null, now() - interval '6 hours', 'A newer version took over.');
 
 -- Running: held by a claim.
 update pgmq.q_emails set read_ct = 1, vt = clock_timestamp() + interval '10 minutes' where msg_id between 40 and 48;
 insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts, claimed_at)
-select '0198c5a1-0000-7000-8000-000000000001', 'emails', array_agg(n), array_agg(1), now() - interval '4 s' from generate_series(40, 48) n;
+select '0198c5a1-1f3e-7c1a-9b2d-3e4f5a6b7c81', 'emails', array_agg(n), array_agg(1), now() - interval '4 s' from generate_series(40, 48) n;
 update pgmq.q_invoices set read_ct = 1, vt = clock_timestamp() + interval '10 minutes' where msg_id in (2, 3);
 insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts, claimed_at)
-values ('0198c5a1-0000-7000-8000-000000000003', 'invoices', array[2, 3], array[1, 1], now() - interval '75 s');
+values ('0198c5a3-3f3e-7c1a-9b2d-3e4f5a6b7c83', 'invoices', array[2, 3], array[1, 1], now() - interval '75 s');
 
 -- Retrying: failed, and due again later.
 update pgmq.q_emails set read_ct = 3, enqueued_at = now() - interval '31 minutes', vt = clock_timestamp() + interval '38 minutes' where msg_id between 20 and 39;
 update pgmq.q_invoices set read_ct = 2, vt = clock_timestamp() + interval '4 minutes' where msg_id between 5 and 6;
-insert into postmill.failures (queue_name, msg_id, attempt, worker_id, kind, error_type, error_message, traceback, started_at, failed_at, fingerprint)
-select 'emails', n, attempt, '0198c5a1-0000-7000-8000-000000000001', case when attempt = 2 then 'timeout' else 'error' end,
+insert into postmill.failures (queue_name, msg_id, attempt, worker_id, kind, error_type, error_message, traceback, started_at, failed_at)
+select 'emails', n, attempt, '0198c5a1-1f3e-7c1a-9b2d-3e4f5a6b7c81', case when attempt = 2 then 'timeout' else 'error' end,
     case when attempt = 2 then 'TimeoutError' else 'smtplib.SMTPServerDisconnected' end,
     case when attempt = 2 then 'The handler ran longer than 30 s.' else 'Connection unexpectedly closed by mx' || n || '.example.org' end,
     E'Traceback (most recent call last):\n  File "/srv/shop/mail.py", line 41, in send_email\n    server.send_message(made)\n  File "/usr/lib/python3.12/smtplib.py", line 401, in getreply\n    raise SMTPServerDisconnected("Connection unexpectedly closed")\nsmtplib.SMTPServerDisconnected: Connection unexpectedly closed',
-    now() - interval '30 minutes' + attempt * interval '6 minutes', now() - interval '29 minutes' + attempt * interval '6 minutes',
-    case when attempt = 2 then 'b6f1c02d9a7e4c11' else '3f7a90c2e5d81b46' end
+    now() - interval '30 minutes' + attempt * interval '6 minutes', now() - interval '29 minutes' + attempt * interval '6 minutes'
 from generate_series(20, 39) n, generate_series(1, 3) attempt;
-insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message, traceback, started_at, failed_at, fingerprint)
+insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message, traceback, started_at, failed_at)
 select 'invoices', n, 1, 'crash', null, 'The process of the handler was killed by signal 9; perhaps the system was out of memory.', null,
-    now() - interval '3 minutes', now() - interval '2 minutes', 'c05d5e1f00aa4b72' from generate_series(5, 6) n;
-insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message, failed_at, fingerprint)
-select 'webhooks', n, 1, 'invalid_payload', 'pydantic.ValidationError', 'url: the scheme has to be https', now() - n * interval '25 minutes',
-    '91be20d4aa3c7f58' from generate_series(1, 30) n;
+    now() - interval '3 minutes', now() - interval '2 minutes' from generate_series(5, 6) n;
+insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message, failed_at)
+select 'webhooks', n, 1, 'invalid_payload', 'pydantic.ValidationError', 'url: the scheme has to be https', now() - n * interval '25 minutes' from generate_series(1, 30) n;
 
 -- Dead, and one that was put back.
 insert into postmill.dead_letters (queue_name, msg_id, read_ct, enqueued_at, message, headers, attempts, kind, reason, error_type, traceback, died_at)
@@ -64,10 +62,10 @@ select 'webhooks', n, 1, now() - interval '1 day', '{"event": "order.paid", "url
 delete from pgmq.q_emails where msg_id between 1 and 14;
 delete from pgmq.q_webhooks where msg_id between 1 and 30;
 select postmill.replay('emails', array[14]);
-insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message, traceback, started_at, failed_at, fingerprint)
+insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message, traceback, started_at, failed_at)
 select 'emails', n, attempt, 'error', 'smtplib.SMTPRecipientsRefused', '550 no such mailbox',
     E'Traceback (most recent call last):\n  File "/srv/shop/mail.py", line 41, in send_email\nsmtplib.SMTPRecipientsRefused: 550 no such mailbox',
-    now() - interval '2 days' + attempt * interval '5 hours', now() - interval '2 days' + attempt * interval '5 hours' + interval '40 s', '77ab13ff20cd5e90'
+    now() - interval '2 days' + attempt * interval '5 hours', now() - interval '2 days' + attempt * interval '5 hours' + interval '40 s'
 from generate_series(1, 14) n, generate_series(1, 5) attempt;
 
 -- Completed and cancelled.
