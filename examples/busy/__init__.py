@@ -37,7 +37,9 @@ def beat(connection: Connection[Any]) -> None:
 def pages(connection: Connection[Any], runs: list[int]) -> dict[str, str]:
     """Every page of the dashboard on it, by a name."""
     done, broken, cancelled, paused, waiting, crawling = runs
-    found = connection.execute("select fingerprint from postmill.error_list() order by last_seen desc limit 1").fetchone()
+    found = connection.execute(
+        "select fingerprint from postmill.error_list() order by last_seen desc limit 1"
+    ).fetchone()
     assert found is not None
     return {
         "overview": "/",

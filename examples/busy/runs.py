@@ -61,7 +61,9 @@ class Scene:
     def fail(self, step: str, reason: str) -> None:
         """The tasks of the step have failed for good."""
         taken = self._take([step], 1000)
-        self._end("_fail_steps($1::bigint[], $2::text[], $3::integer[], $4::text[])", taken, [reason] * len(taken))
+        self._end(
+            "_fail_steps($1::bigint[], $2::text[], $3::integer[], $4::text[])", taken, [reason] * len(taken)
+        )
 
     def _end(self, call: str, taken: Sequence[dict[str, Any]], given: Sequence[str]) -> None:
         runs, steps = [each["run"] for each in taken], [each["step"] for each in taken]
@@ -88,7 +90,10 @@ def start_runs(connection: Connection[Any]) -> list[int]:
     checkout, crawl = Scene(connection, "checkout", CHECKOUT), Scene(connection, "crawl", CRAWL)
     order = {"order": 90021, "gift": False, "items": [{"sku": "mug", "count": 2}]}
     runs = [_whole(connection, checkout, order), _broken(connection, checkout, order)]
-    for verb, reason in (("cancel", "The customer has changed their mind."), ("pause", "Prices are checked.")):
+    for verb, reason in (
+        ("cancel", "The customer has changed their mind."),
+        ("pause", "Prices are checked."),
+    ):
         runs.append(checkout.start(order, tags=["web"]))
         connection.execute(f"select postmill.{verb}_run($1, $2)", (runs[-1], reason))
         connection.execute("delete from pgmq.q_checkout")
@@ -120,5 +125,5 @@ def _broken(connection: Connection[Any], checkout: Scene, order: Any) -> int:
     run = checkout.start(order, tags=["web"])
     checkout.settle({"reserve": {"shelf": "C1"}, "fraud check": {"score": 0.4}})
     connection.execute("select postmill.signal_run($1, 'approved', 'true')", (run,))
-    checkout.fail("charge", "CardDeclined: the bank says no\n  File \"/srv/shop/pay.py\", line 12, in charge")
+    checkout.fail("charge", 'CardDeclined: the bank says no\n  File "/srv/shop/pay.py", line 12, in charge')
     return run
