@@ -1,8 +1,9 @@
 """``python -m examples.screenshots``: takes the pictures of the dashboard from real pages, with chromium.
 
-Of every page, on a database in which much goes on: wide and narrow, light and dark, into ``build/pictures``, for a
-person to look at; with names (``python -m examples.screenshots queue run``) only of those. And the one of the README,
-while a worker analyses the demo's site: ``python -m examples.screenshots readme``. Needs ``make test-deps``.
+Of every page, on a database in which much goes on: wide and narrow, light and dark, into ``build/pictures``,
+for a person to look at; with names (``python -m examples.screenshots queue run``) only of those. And the one
+of the README, while a worker analyses the demo site: ``python -m examples.screenshots readme``. Needs chromium
+(``make test-deps``).
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ FIRST_PAGES_S = 1.5
 """After that time of a run, its map is in the middle of its work."""
 LOOKS = [(width, theme) for width in (1440, 390) for theme in ("light", "dark")]
 GRACE_S = 5.0
-"""For requests that are under way when the server stops. None takes longer than its query may, which is 2 s."""
+"""For requests that are under way when the server stops. None takes longer than its query may: 2 s."""
 
 
 async def _anybody(_: MutableMapping[str, Any]) -> Viewer:

@@ -77,5 +77,6 @@ def pages(connection: Connection[Any], runs: list[int]) -> dict[str, str]:
         "calls": "/calls",
         "call": "/calls/105",
         "functions": "/functions",
+        "function": "/functions/hello",
         "audit": "/audit",
     }

@@ -202,7 +202,8 @@ async def test_a_message_is_sent_like_another_unless_that_has_secrets(
     browser: httpx.AsyncClient, work: Db
 ) -> None:
     work.execute(
-        "select postmill.send('mail', '{\"to\": \"ada\"}'), postmill.send('mail', '{\"password\": \"hunter2\"}')"
+        "select postmill.send('mail', '{\"to\": \"ada\"}'),"
+        " postmill.send('mail', '{\"password\": \"hunter2\"}')"
     )
     page = await browser.get("/queues/mail")
     assert "?like=4#send" in page.text

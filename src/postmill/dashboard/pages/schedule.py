@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RUNS = 50
 """Runs in the strip: as many as are told apart in the width of a card on a telephone."""
 FEW = 10
-"""Runs in the list below the strip, unless all are asked for: the strip shows at once whether more are worth it."""
+"""Runs in the list below the strip, unless all are asked for: the strip shows whether more are worth it."""
 
 
 @page("/schedules/{schedule}", tab="Schedules")
