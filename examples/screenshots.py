@@ -2,8 +2,8 @@
 
 Of every page, on a database in which much goes on: wide and narrow, light and dark, into ``build/pictures``,
 for a person to look at; with names (``python -m examples.screenshots queue run``) only of those. And the one
-of the README, while a worker analyses the demo site: ``python -m examples.screenshots readme``. Needs chromium
-(``make test-deps``).
+of the README, while a worker analyses the demo site: ``python -m examples.screenshots readme``. Needs
+chromium (``make test-deps``).
 """
 
 from __future__ import annotations
