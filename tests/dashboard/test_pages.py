@@ -210,3 +210,17 @@ async def test_a_message_is_sent_like_another_unless_that_has_secrets(
     assert "?like=5#send" not in page.text
     assert "&#34;to&#34;: &#34;ada&#34;" in (await browser.get("/queues/mail?like=4")).text
     assert "[redacted]" not in (await browser.get("/queues/mail?like=5")).text
+
+
+async def test_a_message_links_what_it_waits_for_and_what_waits_for_it(
+    browser: httpx.AsyncClient, work: Db
+) -> None:
+    work.execute("select postmill.send('mail', '{}', after => array['mail:2', 'mail:3'])")
+    page = await browser.get("/queues/mail/messages/4")
+    found = page.text.partition("It waits for</h2>")[2].partition("<h2>")[0]
+    assert 'href="/queues/mail/messages/2"' in found
+    assert 'href="/queues/mail/messages/3"' in found
+    page = await browser.get("/queues/mail/messages/2")
+    found = page.text.partition("What waits for it</h2>")[2].partition("<h2>")[0]
+    assert 'href="/queues/mail/messages/4"' in found
+    assert "postmill-dependents" not in page.text
