@@ -9,6 +9,7 @@ import pytest
 
 from postmill.dashboard.page import ACTIONS
 from tests.dashboard.conftest import words
+from tests.dashboard.test_running_parts import put_worker
 
 if TYPE_CHECKING:
     import httpx
@@ -159,3 +160,65 @@ async def test_no_action_is_open_to_readers(readers: httpx.AsyncClient, work: Db
 
 def names_in(path: str) -> list[str]:
     return [part[1:-1] for part in path.split("/") if part.startswith("{")]
+
+
+async def test_a_queue_and_its_groups_are_limited_by_forms(browser: httpx.AsyncClient, work: Db) -> None:
+    told = await sent(
+        browser, "/queues/mail/limit", {"of": "queue", "max_running": "30", "starts": "600", "per_s": "60"}
+    )
+    assert "The limit holds from the next claim on." in told
+    assert "the queue 0 30 600 in 1 min" in told
+    assert "each group 0 4" in await sent(browser, "/queues/mail/limit", {"of": "each", "max_running": "4"})
+    one = {"of": "group", "group_key": "acme & sons", "max_running": "1"}
+    assert "group acme &amp; sons 0 1" in await sent(browser, "/queues/mail/limit", one)
+    refused = await browser.post("/queues/mail/limit", data={"of": "queue", "max_running": "many"})
+    assert refused.status_code == 422
+    assert 'value="many"' in refused.text
+    assert work.execute("select max_running from postmill.limits where group_key = ''").fetchone() == {
+        "max_running": 30
+    }
+
+
+async def test_a_worker_of_a_queue_is_drained_on_its_page(browser: httpx.AsyncClient, work: Db) -> None:
+    worker = put_worker(work)
+    assert "resize" in words(await browser.get("/queues/mail"))
+    told = await sent(browser, f"/queues/mail/workers/{worker}/drain", {})
+    assert "finishes what it runs and stops." in told
+    assert "draining" in told
+
+
+async def test_a_schedule_that_feeds_a_queue_is_linked_in_plain_english(
+    browser: httpx.AsyncClient, work: Db
+) -> None:
+    work.execute("select postmill.schedule('night/ly', '30 2 * * *', 'mail')")
+    page = await browser.get("/queues/mail")
+    assert 'href="/schedules/night%2Fly"' in page.text
+    assert "At 02:30 every day UTC" in words(page)
+
+
+async def test_a_message_is_sent_like_another_unless_that_has_secrets(
+    browser: httpx.AsyncClient, work: Db
+) -> None:
+    work.execute(
+        "select postmill.send('mail', '{\"to\": \"ada\"}'),"
+        " postmill.send('mail', '{\"password\": \"hunter2\"}')"
+    )
+    page = await browser.get("/queues/mail")
+    assert "?like=4#send" in page.text
+    assert "?like=5#send" not in page.text
+    assert "&#34;to&#34;: &#34;ada&#34;" in (await browser.get("/queues/mail?like=4")).text
+    assert "[redacted]" not in (await browser.get("/queues/mail?like=5")).text
+
+
+async def test_a_message_links_what_it_waits_for_and_what_waits_for_it(
+    browser: httpx.AsyncClient, work: Db
+) -> None:
+    work.execute("select postmill.send('mail', '{}', after => array['mail:2', 'mail:3'])")
+    page = await browser.get("/queues/mail/messages/4")
+    found = page.text.partition("It waits for</h2>")[2].partition("<h2>")[0]
+    assert 'href="/queues/mail/messages/2"' in found
+    assert 'href="/queues/mail/messages/3"' in found
+    page = await browser.get("/queues/mail/messages/2")
+    found = page.text.partition("What waits for it</h2>")[2].partition("<h2>")[0]
+    assert 'href="/queues/mail/messages/4"' in found
+    assert "postmill-dependents" not in page.text

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from postmill.db.tools.connect import Connection
     from postmill.db.tools.sessions import Sessions
-    from postmill.model.functions.steering import SteeredFunctions
+    from postmill.model.functions.steering import WatchedFunctions
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class House:
     read_only: bool = False
     """No viewer may act here, as on a standby."""
     hide: Redaction = field(default_factory=Redaction)
-    functions: SteeredFunctions | None = None
+    functions: WatchedFunctions | None = None
     """Those of the host in this process, if it has one."""
     database: str = "default"
     """What the parameter ``database`` calls the one database there is."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from postmill.dashboard.security.keys import Keys
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
-    from postmill.model.functions.steering import SteeredFunctions
+    from postmill.model.functions.steering import WatchedFunctions
 
 READER_KEY = "POSTMILL_READER_KEY"
 """The variable that holds the key of those who may look and not act."""
@@ -39,7 +39,7 @@ async def dashboard_beside(
     settings: Settings,
     where: Address,
     keys: ProjectKeys,
-    functions: SteeredFunctions,
+    functions: WatchedFunctions,
     on_listening: Callable[[str], None],
 ) -> AsyncIterator[None]:
     """Serve the dashboard beside functions, unless the settings say not to."""
@@ -97,7 +97,7 @@ async def _served(settings: Settings, dashboard: Dashboard) -> AsyncIterator[str
 
 
 def _dashboard(
-    settings: Settings, where: Address, keys: Keys, functions: SteeredFunctions | None
+    settings: Settings, where: Address, keys: Keys, functions: WatchedFunctions | None
 ) -> Dashboard:
     from postmill.dashboard.application import application  # noqa: PLC0415
 

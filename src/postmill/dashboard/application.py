@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from postmill.api.viewer import Authorize
     from postmill.dashboard.security.keys import Keys
-    from postmill.model.functions.steering import SteeredFunctions
+    from postmill.model.functions.steering import WatchedFunctions
     from postmill.web.asgi import Receive, Scope, Send
 
 _ = pages  # declares them
@@ -51,7 +51,7 @@ class Dashboard:
         self.access = access
         self._house = house
         self._polling = polling
-        self._streaming = Streaming(polling)
+        self._streaming = Streaming(polling, house.functions)
         front = Front(house, access, self._streaming.hub)
         inner = Starlette(
             routes=[
@@ -103,7 +103,7 @@ def application(
     read_only: bool = False,
     hosts: Collection[str] = (),
     redact: Collection[str] = (),
-    functions: SteeredFunctions | None = None,
+    functions: WatchedFunctions | None = None,
 ) -> Dashboard:
     """The dashboard over the database at ``db_url``.
 

@@ -18,6 +18,7 @@ from postmill.host.instance.relay import WATCH_AFTER_S, Relay, SharedTimer
 from postmill.host.instance.startup import boot_of
 from postmill.host.launch.accounts import accounts_of
 from postmill.host.launch.launching import launcher
+from postmill.host.memory import Memory
 from postmill.host.pool import Pool
 from postmill.host.reload import Reload
 from postmill.host.supervisor import Supervisor
@@ -63,12 +64,12 @@ class Host:
         configuration: Configuration | None = None,
     ) -> None:
         """``functions``: those with settings of their own; the others are found in ``folder``.
-        ``environment``: the variables of every isolate, without any others of the host's. A callable is
-        called for each isolate. ``address``: the database of workers. ``watched``: files elsewhere whose
-        change concerns every function. ``configuration``: where ``runtime`` and ``functions`` come from, to
-        be followed too.
+        ``environment``: the variables of every isolate, and no others; a callable is called for each.
+        ``address``: the database of workers. ``watched``: files elsewhere whose change concerns every
+        function. ``configuration``: where ``runtime`` and ``functions`` come from, to be followed too.
         """
         self.events = Events()
+        self.recent = Memory(self.events)
         self.on_giving_up: list[Callable[[Service], object]] = []
         """Called when a part of it has failed for good: this host can't go on."""
         self._folder = folder.absolute()
@@ -180,6 +181,10 @@ class Host:
         A worker is started by any request, and the answer says whether it ran already.
         """
         pool = self._pool(slug)
+        with self.recent.request(slug):
+            await self._exchange(pool, scope, receive, send)
+
+    async def _exchange(self, pool: Pool, scope: Scope, receive: Receive, send: Send) -> None:
         pool.wanted = pool.wanted or pool.kind == "worker"
         was_running = pool.kind == "worker" and any(each.state == State.READY for each in pool.instances)
         instance = await pool.take()

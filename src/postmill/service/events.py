@@ -99,6 +99,11 @@ class Events:
                 self._complain(error, event.value)
 
     def _tell(self, event: Event, fields: dict[str, Any], exception: BaseException | None = None) -> None:
+        self.tell(event, fields)
+        self.write(LEVELS[event], event.value, fields, exception)
+
+    def tell(self, event: Event, fields: dict[str, Any]) -> None:
+        """Tell the listeners, and write no line: it is written at a level of its own."""
         for listener in self.listeners:
             try:
                 listener(event, fields)
@@ -106,7 +111,6 @@ class Events:
                 raise
             except BaseException as error:
                 self._complain(error, event.value)
-        self.write(LEVELS[event], event.value, fields, exception)
 
     def _complain(self, error: BaseException, about: str) -> None:
         """Report on standard error, if there is one, that an event could not be logged."""

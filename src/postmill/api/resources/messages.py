@@ -80,8 +80,19 @@ class Cause(Struct, kw_only=True):
     detail: Payload = None
 
 
+class Neighbour(Struct, kw_only=True):
+    """A message that this one waits for, or that waits for it. ``died``: the one that is waited for is dead,
+    and its replay is.
+    """
+
+    queue: str
+    msg_id: BigId
+    died: bool
+
+
 class Message(ListedMessage, kw_only=True):
-    """One message with its failures, the last 100. ``why`` it does not run, the cause that decides first;
+    """One message with its failures, the last 100; ``sources`` are what it waits for, ``dependents`` what
+    waits for it, 50 of each. ``why`` it does not run, the cause that decides first;
     ``reason``: why it was cancelled.
     """
 
@@ -90,6 +101,8 @@ class Message(ListedMessage, kw_only=True):
     queue: str
     reason: str | None = None
     failures: list[FailedAttempt]
+    sources: list[Neighbour] = []
+    dependents: list[Neighbour] = []
 
 
 class InMessage(InQueue):

@@ -42,10 +42,10 @@ class Bars:
 
 
 def ceiling(value: float) -> int:
-    """The next round number: 1, 2 or 5 with zeros."""
+    """The next round number: 1, 2, 3 or 5 with zeros."""
     size = 1
     while True:
-        for digit in (1, 2, 5):
+        for digit in (1, 2, 3, 5):
             if digit * size >= value:
                 return digit * size
         size *= 10

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from postmill.db.tools.sessions import Sessions
+    from postmill.model.functions.steering import WatchedFunctions
 
+FUNCTIONS = "functions"
+"""The one topic that is not the database's."""
 MOST_TOPICS = 200
 """Topics of one stream at most. A page shows a hundred queues, and a browser's tabs share their stream."""
 LONGEST_TOPIC = 100
@@ -41,9 +44,12 @@ out, or whose key was changed, watches no longer than ten minutes.
 class Streaming:
     """The hub and its streams."""
 
-    def __init__(self, sessions: Sessions) -> None:
-        """``sessions``: with one connection of the poll's own, so that it waits for no page."""
+    def __init__(self, sessions: Sessions, functions: WatchedFunctions | None = None) -> None:
+        """``sessions``: with one connection of the poll's own, so that it waits for no page. ``functions``:
+        those of this process, whose version is the topic of that name.
+        """
         self._sessions = sessions
+        self._functions = functions
         self.hub = Hub(self._poll)
         self._endings: Endings | None = None
 
@@ -67,7 +73,8 @@ class Streaming:
             self._endings.forget()
 
     async def _poll(self, topics: Collection[str]) -> dict[str, str]:
-        return await self._sessions.read(versions.read, versions.watched(topics))
+        found = await self._sessions.read(versions.read, versions.watched(topics))
+        return found if self._functions is None else {**found, FUNCTIONS: str(self._functions.recent.version)}
 
     async def _events(self, topics: list[str]) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"

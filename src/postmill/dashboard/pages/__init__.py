@@ -8,6 +8,7 @@ from postmill.dashboard.pages import error as error
 from postmill.dashboard.pages import errors as errors
 from postmill.dashboard.pages import flow as flow
 from postmill.dashboard.pages import flows as flows
+from postmill.dashboard.pages import function as function
 from postmill.dashboard.pages import functions as functions
 from postmill.dashboard.pages import letter as letter
 from postmill.dashboard.pages import many as many

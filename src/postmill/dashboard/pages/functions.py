@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from postmill.api.resources import functions
-from postmill.dashboard.page import Done, View, action, page
+from postmill.dashboard.page import View, page
 
 if TYPE_CHECKING:
     from postmill.dashboard.page import Visit
@@ -29,25 +29,3 @@ async def functions_page(visit: Visit) -> View:
     hosted = visit.desk.house.functions is not None
     found = (await functions.list_functions(visit.desk)).items if hosted else []
     return View("Functions", {"functions": found, "hosted": hosted, "signs": SIGNS})
-
-
-@action("/functions/{function}/start", of=functions_page)
-async def start(visit: Visit) -> Done:
-    """Start it."""
-    return _done(await functions.start_function(visit.desk, visit.in_path(functions.InFunction)))
-
-
-@action("/functions/{function}/stop", of=functions_page)
-async def stop(visit: Visit) -> Done:
-    """Stop every process of it."""
-    return _done(await functions.stop_function(visit.desk, visit.in_path(functions.InFunction)))
-
-
-@action("/functions/{function}/recycle", of=functions_page)
-async def recycle(visit: Visit) -> Done:
-    """Replace every process of it."""
-    return _done(await functions.recycle_function(visit.desk, visit.in_path(functions.InFunction)))
-
-
-def _done(told: functions.Told) -> Done:
-    return Done("/functions", f"{told.function} was {told.status}.")

@@ -7,12 +7,23 @@ from typing import TYPE_CHECKING
 from postmill.api.cursor import MOST_SHOWN, Page
 from postmill.api.resources.overview import show_overview
 from postmill.dashboard.drawing.chart import curve
+from postmill.dashboard.filters import segment
 from postmill.dashboard.page import View, page
 
 if TYPE_CHECKING:
+    from postmill.api.resources.overview import FoundProblem
     from postmill.dashboard.page import Visit
 
 STATES = ("ready", "running", "retrying", "scheduled", "waiting", "dead")
+PLACES = {
+    "dead letters": ("Dead letters", "/dead"),
+    "calls": ("Failed calls", "/calls?state=failed"),
+    "schedules": ("Schedules", "/schedules"),
+    "flows": ("Blocked runs", "/runs?blocked=true"),
+}
+"""Of each check: the page where a person goes on about what it has found, unless it names queues."""
+FEW = 4
+"""Queues of a finding that are linked. Four fit beside what it says; it names them all."""
 SHOWN = 100
 """Queues of a page. A hundred: two screens, and one look of a tenth of a second also among ten thousand."""
 
@@ -40,5 +51,13 @@ async def overview(visit: Visit) -> View:
             "whole": whole,
             "exact": all(each.exact for each in matching),
             "problems": found.problems,
+            "remedies": [remedies(each) for each in found.problems],
         },
     )
+
+
+def remedies(found: FoundProblem) -> list[tuple[str, str]]:
+    """Where a person goes on about it: names and paths."""
+    if found.about:
+        return [(queue, f"/queues/{segment(queue)}") for queue in found.about[:FEW]]
+    return [PLACES[found.check]] if found.check in PLACES else []

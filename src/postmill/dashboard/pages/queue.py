@@ -10,12 +10,19 @@ import msgspec
 from postmill.api.cursor import MOST_SHOWN, Page
 from postmill.api.problem import Failure
 from postmill.api.resources import history, limits, messages, queues, schedules, workers
-from postmill.dashboard.filters import segment
+from postmill.dashboard.bodies import body
+from postmill.dashboard.filters import has_secrets, pretty, segment
 from postmill.dashboard.page import Done, View, action, page
+from postmill.dashboard.pages.schedules import SIGNS as SCHEDULE_SIGNS
+from postmill.dashboard.pages.schedules import meaning
+from postmill.dashboard.pages.workers import SIGNS as WORKER_SIGNS
 from postmill.dashboard.past import IN_WORDS, past
 
 if TYPE_CHECKING:
     from postmill.dashboard.page import Visit
+
+FEW = 5
+"""Recent messages that a new one can be made like. Five: one of each kind is among them in most queues."""
 
 
 @page("/queues/{queue}", tab="Overview")
@@ -26,6 +33,8 @@ async def queue(visit: Visit) -> View:
     alive = await workers.list_workers(desk, workers.Which())
     gone_by = await history.show_history(desk, asked, visit.in_query(history.Back))
     planned = await schedules.list_schedules(desk, Page(limit=MOST_SHOWN))
+    feeding = [each for each in planned.items if each.queue == shown.queue]
+    latest = await messages.list_messages(desk, asked, messages.Which(limit=FEW))
     return View(
         shown.queue,
         {
@@ -35,9 +44,45 @@ async def queue(visit: Visit) -> View:
             "limits": (await limits.list_limits(desk, asked)).items,
             "retention": await queues.show_retention(desk, asked),
             "workers": [each for each in alive.items if each.queue == shown.queue],
-            "schedules": [each for each in planned.items if each.queue == shown.queue],
+            "schedules": feeding,
+            "means": {each.schedule: meaning(each.recurrence) for each in feeding},
+            "schedule_signs": SCHEDULE_SIGNS,
+            "worker_signs": WORKER_SIGNS,
+            "latest": [each for each in latest.items if not has_secrets(each.message)],
+            "like": await _like(visit, asked),
         },
     )
+
+
+async def _like(visit: Visit, asked: queues.InQueue) -> str:
+    """The payload of the message that a new one is made like."""
+    if not visit.query.get("like"):
+        return ""
+    asked_like = messages.InMessage(asked.queue, visit.query["like"])
+    shown = await messages.show_message(visit.desk, asked_like)
+    return "" if has_secrets(shown.message) else pretty(shown.message)
+
+
+@action("/queues/{queue}/limit", of=queue)
+async def limit(visit: Visit) -> Done:
+    """Limit the queue, each group of it, or one."""
+    asked = visit.in_path(queues.InQueue)
+    of = visit.form.get("of", "queue")
+    numbers = {name: visit.typed(name) for name in ("max_running", "starts", "per_s")}
+    if of == "queue":
+        await limits.limit_queue(visit.desk, asked, body(limits.NewLimit, numbers))
+    else:
+        typed = {**numbers, "group_key": visit.typed("group_key") if of == "group" else None}
+        await limits.limit_groups(visit.desk, asked, body(limits.NewGroupLimit, typed))
+    return Done(_address(asked), "The limit holds from the next claim on.")
+
+
+@action("/queues/{queue}/workers/{worker_id}/drain", of=queue)
+async def drain(visit: Visit) -> Done:
+    """Have a worker of the queue finish what it runs and stop."""
+    told = await workers.drain_worker(visit.desk, visit.in_path(workers.InWorker))
+    address = _address(visit.in_path(queues.InQueue))
+    return Done(address, f"Worker {str(told.worker_id)[:8]} finishes what it runs and stops.")
 
 
 @action("/queues/{queue}/pause", of=queue)

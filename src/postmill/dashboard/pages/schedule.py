@@ -9,7 +9,7 @@ from postmill.api.resources import schedules
 from postmill.dashboard.drawing.chart import strip
 from postmill.dashboard.filters import segment
 from postmill.dashboard.page import Done, View, action, page
-from postmill.dashboard.pages.schedules import SIGNS
+from postmill.dashboard.pages.schedules import SIGNS, look
 from postmill.model.schedule.recurrence import zone_of
 
 if TYPE_CHECKING:
@@ -18,17 +18,10 @@ if TYPE_CHECKING:
 
     from postmill.dashboard.page import Visit
 
-_LOOKS = {
-    "sent": "ready",
-    "pending": "ready",
-    "running": "running",
-    "succeeded": "completed",
-    "failed": "dead",
-    "cancelled": "cancelled",
-    "skipped": "cancelled",
-}
 RUNS = 50
 """Runs in the strip: as many as are told apart in the width of a card on a telephone."""
+FEW = 10
+"""Runs in the list below the strip, unless all are asked for: the strip shows whether more are worth it."""
 
 
 @page("/schedules/{schedule}", tab="Schedules")
@@ -46,14 +39,16 @@ async def schedule_page(visit: Visit) -> View:
         schedule.schedule,
         {
             "schedule": schedule,
-            "runs": found.items,
-            "marks": strip([(_look(status), title) for status, title in marks], RUNS),
+            "runs": found.items if "all" in visit.query else found.items[:FEW],
+            "more": "all" not in visit.query and len(found.items) > FEW,
+            "total": len(found.items),
+            "marks": strip([(look(status), title) for status, title in marks], RUNS),
             "places": RUNS,
             "ticks": [(tick, tick.astimezone(zone)) for tick in ticks],
             "zone": other,
             "change": clock_change(ticks),
             "signs": SIGNS,
-            "looks": {run.status: _look(run.status) for run in found.items},
+            "looks": {run.status: look(run.status) for run in found.items},
         },
     )
 
@@ -73,11 +68,6 @@ def clock_change(ticks: Sequence[datetime]) -> str:
 def _offset_min(tick: datetime) -> float:
     offset = tick.utcoffset()
     return 0.0 if offset is None else offset.total_seconds() / 60
-
-
-def _look(status: str) -> str:
-    """The state of a message that looks like the status of a run."""
-    return _LOOKS.get(status, "scheduled")
 
 
 @action("/schedules/{schedule}/run", of=schedule_page)

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 
 SIGNS = {"active": "completed", "paused": "paused", "broken": "dead"}
 """Of each state of a schedule, the sign that looks alike."""
+LOOKS = {
+    "sent": "ready",
+    "pending": "ready",
+    "running": "running",
+    "succeeded": "completed",
+    "failed": "dead",
+    "cancelled": "cancelled",
+    "skipped": "cancelled",
+}
+"""Of each status of a run of a schedule, the sign that looks alike."""
 
 
 @page("/schedules", tab="Schedules")
@@ -29,6 +39,7 @@ async def schedules_page(visit: Visit) -> View:
             "schedules": found.items,
             "means": {each.schedule: meaning(each.recurrence) for each in found.items},
             "signs": SIGNS,
+            "look": look,
             "more": None if found.next is None else urlencode({"cursor": found.next}),
             "is_first": query.cursor is None,
         },
@@ -41,3 +52,8 @@ def meaning(when: str) -> str:
         return recurrence(when).explain()
     except InvalidOption:
         return when
+
+
+def look(status: str) -> str:
+    """The state of a message that looks like the status of a run."""
+    return LOOKS.get(status, "scheduled")

@@ -104,6 +104,9 @@ document.addEventListener("change", ({ target }) => {
   if (target.matches("[data-tick-all]")) for (const box of all("input[type=checkbox][name]", target.form)) box.checked = target.checked;
 });
 
+// On a narrow screen the entry of this page is brought into sight.
+document.querySelector(".top [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+
 // Keys.
 const jumps = Object.fromEntries(all("[data-key-to]").map(link => [link.dataset.keyTo, link.href]));
 let afterG = false;

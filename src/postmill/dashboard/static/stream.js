@@ -3,7 +3,7 @@
 const base = new URL(".", location).pathname.replace(/static\/$/, "");
 const shown = new Map();
 const known = {};
-let source = null, open = "", state = "paused", tries = 0, timer = 0;
+let source = null, open = "", state = "opening", tries = 0, timer = 0;
 
 const tell = (port, said) => port.postMessage(said);
 const tellAll = said => { for (const port of shown.keys()) tell(port, said); };
@@ -18,6 +18,7 @@ function follow() {
   source = null;
   open = query;
   if (!query) return become("paused");
+  become("opening");
   source = new EventSource(`${base}live?${query}`);
   source.onopen = () => { tries = 0; become("live"); };
   source.onmessage = ({ data }) => {

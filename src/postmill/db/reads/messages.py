@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 DONE = frozenset({"completed", "dead", "cancelled"})
 """States of messages that have left their queue."""
+NEIGHBOURS = 50
+"""Sources and dependents that are listed of a message, each: more are counted in words by why it waits."""
 
 
 def listed(
@@ -31,8 +33,8 @@ def why(connection: Connection, queue: str, msg_id: int) -> list[Row]:
 
 
 def one(connection: Connection, queue: str, msg_id: int) -> Row:
-    """One message with its ``failures`` and ``why`` it does not run, wherever it is by now. Raises
-    :class:`NotFound`.
+    """One message with its ``failures``, ``why`` it does not run, its ``sources`` and ``dependents``,
+    wherever it is by now. Raises :class:`NotFound`.
     """
     found = connection.execute(statement("read_message"), (queue, msg_id)).fetchone()
     if found is None:
@@ -41,7 +43,10 @@ def one(connection: Connection, queue: str, msg_id: int) -> Row:
             why="It was never sent, was deleted, or its archive row has been pruned.",
             hint=f"postmill message list {queue}",
         )
+    beside = connection.execute(statement("read_neighbours"), (queue, msg_id, NEIGHBOURS)).fetchall()
     return found | {
+        "sources": [each for each in beside if each["is_source"]],
+        "dependents": [each for each in beside if not each["is_source"]],
         "why": [] if found["state"] in DONE else why(connection, queue, msg_id),
         "failures": failures.of_message(connection, queue, msg_id),
     }

@@ -72,6 +72,7 @@ class Records(Output):
         if record.event not in _EVENTS or not record.logger.startswith("postmill"):
             own = _renamed(record.fields, _OF_SOURCE)
             fields = {"logger": record.logger, "line": record.event, **own, **self._whose}
+            self._events.tell(Event.FUNCTION_LOG, fields)
             self._events.write(max(record.level, logging.DEBUG), Event.FUNCTION_LOG.value, fields)
             return
         fields = {**_renamed(record.fields, _OF_LINE), **self._whose}

@@ -11,7 +11,9 @@ from postmill.dashboard.drawing.chart import FIELD, bars, ceiling, curve, strip
 numbers = st.lists(st.tuples(st.integers(0, 10**9), st.integers(0, 10**9)), min_size=1, max_size=60)
 
 
-@pytest.mark.parametrize(("value", "top"), [(0, 1), (1, 1), (1.2, 2), (3, 5), (5, 5), (6, 10), (1001, 2000)])
+@pytest.mark.parametrize(
+    ("value", "top"), [(0, 1), (1, 1), (1.2, 2), (3, 3), (4, 5), (5, 5), (6, 10), (1001, 2000)]
+)
 def test_a_scale_ends_at_a_round_number(value: float, top: int) -> None:
     assert ceiling(value) == top
 
