@@ -20,6 +20,10 @@ class Task(msgspec.Struct, frozen=True):
 
     run: _Id
     step: str
+    flow: str = ""
+    """What the run is of, as whatever has sent the task says: a worker of several flows tells by it whose
+    policy holds, before it knows the run. What is run is decided by the run itself.
+    """
     item: _Place | None = None
     """Of a map: which item."""
     value: msgspec.Raw = msgspec.Raw(b"null")
