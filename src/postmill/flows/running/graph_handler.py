@@ -21,7 +21,7 @@ from postmill.flows.running.settlings import (
     StepUndone,
 )
 from postmill.flows.running.start_message import begin, start_of
-from postmill.flows.running.task import task_of
+from postmill.flows.running.task import origin_of, task_of
 from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
 from postmill.model.queue.outcome import Cancelled, Completed, Failed, Lost, Released, Settled
@@ -94,7 +94,7 @@ class GraphHandler:
         start = start_of(message)
         if start is not None:
             return begin(start, message, self._flows, attempt.services.reads)
-        return self._run(task_of(message), attempt)
+        return self._run(message, attempt)
 
     async def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
         """One after the other; not used, as a flow has no batches."""
@@ -105,12 +105,16 @@ class GraphHandler:
         for flow in self._flows.values():
             flow.close()
 
-    async def _run(self, task: Task, attempt: Attempt) -> Any:
+    async def _run(self, message: Message, attempt: Attempt) -> Any:
+        origin = origin_of(message)
+        if origin is not None and origin.is_of_others(self._flows, wakes=False):
+            return StepHeld("version")  # programs share the queue: another one has the flow
+        task = task_of(message)
         inputs = await self._inputs(task, attempt)
         if inputs is None:
             return StepDropped(f"there is no run {task.run} with a step {task.step!r}")
         flow = self._flows.get(inputs.flow)
-        if flow is None:  # on a queue that programs share
+        if flow is None:  # the message names a flow that is not its run's
             return StepHeld("version")
         return await (_undo if task.undo else _do)(flow, task, inputs, attempt)
 

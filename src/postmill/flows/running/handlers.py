@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.running.graph_handler import GraphHandler
+from postmill.flows.running.shared_handler import SharedHandler
 from postmill.flows.running.workflow_handler import WorkflowHandler
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ def handlers_of(definitions: Iterable[Startable[..., Any]]) -> list[Handler]:
 
 
 def together(handlers: Iterable[Handler]) -> list[Handler]:
-    """What a process runs for these: one worker a queue for all flows with steps there, and one for all
-    workflows of a queue, as two would claim each other's tasks. Raises :class:`InvalidFlow`.
+    """What a process runs for these: one worker a queue for all flows with steps there and all workflows, as
+    two would claim each other's tasks. Raises :class:`InvalidFlow`.
     """
     found: list[Handler] = []
     flows: list[Flow[Any]] = []
@@ -37,11 +38,11 @@ def together(handlers: Iterable[Handler]) -> list[Handler]:
             flows += [flow for flow in handler.flows if flow not in flows]  # two targets may name one
         else:
             found.append(handler)
-    return [
-        *found,
-        *(GraphHandler(*its, queue=queue) for queue, its in _by_queue(flows).items()),
-        *(WorkflowHandler(*its) for its in workflows.values()),
-    ]
+    graphs = {queue: GraphHandler(*its, queue=queue) for queue, its in _by_queue(flows).items()}
+    for queue, its in workflows.items():
+        handler = WorkflowHandler(*its)
+        found.append(SharedHandler(graphs.pop(queue), handler) if queue in graphs else handler)
+    return [*found, *graphs.values()]
 
 
 def _by_queue(flows: list[Flow[Any]]) -> dict[str, list[Flow[Any]]]:
