@@ -52,13 +52,13 @@ def start(db: Database, given: Any = None, flow: str = QUEUE, **options: Any) ->
 
 
 def tasks(db: Database, queue: str = QUEUE) -> list[dict[str, Any]]:
-    """The messages of the queue, in order."""
-    return column(db, f'select message from pgmq."q_{queue}" order by msg_id')
+    """The messages of the queue, in order, without the name of the flow that each task of a step has."""
+    return column(db, f"select message - 'flow' from pgmq.\"q_{queue}\" order by msg_id")
 
 
 def take(db: Database, queue: str = QUEUE) -> list[dict[str, Any]]:
     """Take every message out of the queue, as a settlement does."""
-    taken = rows(db, f'delete from pgmq."q_{queue}" returning msg_id, message')
+    taken = rows(db, f"delete from pgmq.\"q_{queue}\" returning msg_id, message - 'flow' as message")
     return [each["message"] for each in sorted(taken, key=lambda each: each["msg_id"])]
 
 

@@ -54,7 +54,7 @@ def test_what_begins_is_claimed_as_by_any_claim(db: Database) -> None:
     answer = settled(db, {"n": 5})
     (message,) = rows(db, "select * from pgmq.q_shop")
     claim = row(db, "select * from postmill.claims")
-    assert message["message"] == {"run": run, "step": "b"}
+    assert message["message"] == {"run": run, "flow": "shop", "step": "b"}
     assert message["vt"] == answer["now"] + LEASE
     assert (message["read_ct"], message["last_read_at"]) == (1, answer["now"])
     assert (claim["worker_id"], claim["queue_name"]) == (WORKER, "shop")

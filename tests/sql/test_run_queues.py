@@ -212,7 +212,7 @@ def test_the_timer_of_a_wait_is_sent_again(db: Database) -> None:
     sweep(db)
     sweep(db)
     (again,) = rows(db, due)
-    assert [again["message"], state(db, run)] == [{"run": run, "step": "w"}, "waiting"]
+    assert [again["message"], state(db, run)] == [{"run": run, "flow": "shop", "step": "w"}, "waiting"]
     assert abs((again["vt"] - before[0]["vt"]).total_seconds()) < 1
     db.execute(b"select pgmq.drop_queue('shop')")
     sweep(db)

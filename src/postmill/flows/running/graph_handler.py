@@ -7,8 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from postmill.flows.running.bound_step import BoundStep
-from postmill.flows.running.child import Child, ended_child
+from postmill.flows.running.bound_flow import BoundFlow
+from postmill.flows.running.child import ended_child
 from postmill.flows.running.inputs import InputQueries
 from postmill.flows.running.registration import registration, schedule_of
 from postmill.flows.running.settlings import (
@@ -21,8 +21,8 @@ from postmill.flows.running.settlings import (
     StepUndone,
 )
 from postmill.flows.running.start_message import begin, start_of
-from postmill.flows.running.task import task_of
-from postmill.model.errors import InvalidPayload
+from postmill.flows.running.task import origin_of, task_of
+from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
 from postmill.model.queue.outcome import Cancelled, Completed, Failed, Lost, Released, Settled
 
@@ -46,56 +46,55 @@ _OUTCOMES = (BaseException, Failed, Cancelled, Released, Lost, Settled)
 
 
 class GraphHandler:
-    """The handler of one flow on one queue. Any step may come there: a step's queue can change meanwhile."""
+    """The handler of the flows whose tasks come to one queue: one worker of a process takes them all, or two
+    would claim each other's. Any step may come there: a step's queue can change meanwhile.
+    """
 
     settlings: Mapping[type, Entry] = STEPS
 
-    def __init__(self, flow: Flow[Any], queue: str | None = None) -> None:
-        """``queue``: None is the flow's own. Raises :class:`InvalidHandler` for a step that can't be called
+    def __init__(self, *flows: Flow[Any], queue: str | None = None) -> None:
+        """The first flow's options are the worker's. ``queue``: None is that flow's own. Raises
+        :class:`InvalidFlow` for two of one name, and :class:`InvalidHandler` for a step that can't be called
         as its options ask.
         """
-        self.flow = flow
-        self.options = flow.worker_options if queue is None else replace(flow.worker_options, queue=queue)
-        self._steps = {
-            name: BoundStep(step, step.function, self.options)
-            for name, step in flow.steps.items()
-            if step.function is not None
-        }
-        self._children = {name: Child(step) for name, step in flow.steps.items() if step.child is not None}
+        options = flows[0].worker_options
+        self.flows = flows
+        self.options = options if queue is None else replace(options, queue=queue)
+        self._flows = {flow.name: BoundFlow(flow, options.max_concurrent) for flow in flows}
+        if len(self._flows) < len(flows):
+            raise InvalidFlow(
+                "These flows can't share a worker.",
+                why="Two have the same name, and runs know their flow by its name.",
+                hint="Give each a name of its own.",
+            )
         self._usual = AttemptPolicy(self.options.retry, self.options.timeout_s)
         self._queries = InputQueries()
 
     @property
     def name(self) -> str:
-        """The flow's name."""
-        return self.flow.name
-
-    @property
-    def further_queues(self) -> list[str]:
-        """Those that its steps name, beside the flow's own."""
-        return sorted(
-            {chosen.queue for chosen in self.flow.chosen.values() if chosen.queue} - {self.flow.queue}
-        )
+        """The flows' names."""
+        return ", ".join(self._flows)
 
     @property
     def declarations(self) -> Sequence[Statement]:
-        """That this program has the flow in this shape, and its schedule."""
-        return [registration(self.flow), schedule_of(self.flow)]
+        """That this program has the flows in these shapes, and their schedules."""
+        return [*map(registration, self.flows), *map(schedule_of, self.flows)]
 
     def policy_for(self, message: Message) -> AttemptPolicy:
         """The retry policy and the time limit of the message's step."""
         try:
-            step = self._steps.get(task_of(message).step)
+            task = task_of(message)
         except InvalidPayload:
-            step = None
-        return self._usual if step is None else step.policy
+            return self._usual
+        flow = self._flows.get(task.flow)
+        return self._usual if flow is None else flow.policy(task.step)
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
         start = start_of(message)
         if start is not None:
-            return begin(start, message, [self.flow.name], attempt.services.reads)
-        return self._run(task_of(message), attempt)
+            return begin(start, message, self._flows, attempt.services.reads)
+        return self._run(message, attempt)
 
     async def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
         """One after the other; not used, as a flow has no batches."""
@@ -103,16 +102,21 @@ class GraphHandler:
 
     def close(self) -> None:
         """See :class:`postmill.engine.handler.Handler`."""
-        for step in self._steps.values():
-            step.close()
+        for flow in self._flows.values():
+            flow.close()
 
-    async def _run(self, task: Task, attempt: Attempt) -> Any:
+    async def _run(self, message: Message, attempt: Attempt) -> Any:
+        origin = origin_of(message)
+        if origin is not None and origin.is_of_others(self._flows, wakes=False):
+            return StepHeld("version")  # programs share the queue: another one has the flow
+        task = task_of(message)
         inputs = await self._inputs(task, attempt)
         if inputs is None:
             return StepDropped(f"there is no run {task.run} with a step {task.step!r}")
-        if inputs.flow != self.flow.name:  # on a queue that flows share, a step of this name may be another's
+        flow = self._flows.get(inputs.flow)
+        if flow is None:  # the message names a flow that is not its run's
             return StepHeld("version")
-        return await (self._undo if task.undo else self._do)(task, inputs, attempt)
+        return await (_undo if task.undo else _do)(flow, task, inputs, attempt)
 
     async def _inputs(self, task: Task, attempt: Attempt) -> Inputs | None:
         """What the step is given. Its time limit begins after that: an outage is no slow step."""
@@ -127,41 +131,45 @@ class GraphHandler:
         limit.begin()
         return inputs
 
-    async def _do(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
-        obstacle = _obstacle(task, inputs)
-        if obstacle is not None:
-            return obstacle
-        if inputs.kind in _NO_FUNCTION:
-            return DONE
-        if task.child is not None:
-            return await ended_child(task, task.child, attempt.services.reads)
-        if inputs.kind == "run":
-            return self._start(task, inputs)
-        return await self._call(task, inputs, attempt)
 
-    async def _undo(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
-        if inputs.run_state not in _UNDOES or inputs.step_state != "completed" or inputs.output is None:
-            return StepDropped(f"step {task.step!r} of run {task.run} is not to be undone")
-        step = self._steps.get(task.step)
-        if step is None or step.undo is None:
-            return StepHeld("version")
-        result = await step.undo.one(step.decode_output(inputs.output), attempt)
-        return result if isinstance(result, _OUTCOMES) else StepUndone()
+async def _do(flow: BoundFlow, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
+    obstacle = _obstacle(task, inputs)
+    if obstacle is not None:
+        return obstacle
+    if inputs.kind in _NO_FUNCTION:
+        return DONE
+    if task.child is not None:
+        return await ended_child(task, task.child, attempt.services.reads)
+    if inputs.kind == "run":
+        return _start(flow, task, inputs)
+    return await _call(flow, task, inputs, attempt)
 
-    def _start(self, task: Task, inputs: Inputs) -> ChildStarted | StepHeld:
-        child = self._children.get(task.step)
-        if child is None or not child.takes(inputs.values):
-            return StepHeld("version")
-        return child.started(inputs.values)
 
-    async def _call(self, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
-        step = self._steps.get(task.step)
-        if step is None or not step.takes(inputs.kind, inputs.values):
-            return StepHeld("version")
-        result = await step.call.one(step.arguments(inputs.values, task.value), attempt)
-        if isinstance(result, _OUTCOMES):
-            return result
-        return StepCompleted(step.output(result.result if isinstance(result, Completed) else result))
+async def _undo(flow: BoundFlow, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
+    if inputs.run_state not in _UNDOES or inputs.step_state != "completed" or inputs.output is None:
+        return StepDropped(f"step {task.step!r} of run {task.run} is not to be undone")
+    step = flow.steps.get(task.step)
+    if step is None or step.undo is None:
+        return StepHeld("version")
+    result = await step.undo.one(step.decode_output(inputs.output), attempt)
+    return result if isinstance(result, _OUTCOMES) else StepUndone()
+
+
+def _start(flow: BoundFlow, task: Task, inputs: Inputs) -> ChildStarted | StepHeld:
+    child = flow.children.get(task.step)
+    if child is None or not child.takes(inputs.values):
+        return StepHeld("version")
+    return child.started(inputs.values)
+
+
+async def _call(flow: BoundFlow, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
+    step = flow.steps.get(task.step)
+    if step is None or not step.takes(inputs.kind, inputs.values):
+        return StepHeld("version")
+    result = await step.call.one(step.arguments(inputs.values, task.value), attempt)
+    if isinstance(result, _OUTCOMES):
+        return result
+    return StepCompleted(step.output(result.result if isinstance(result, Completed) else result))
 
 
 def _obstacle(task: Task, inputs: Inputs) -> StepDropped | StepHeld | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.running.graph_handler import GraphHandler
+from postmill.flows.running.shared_handler import SharedHandler
 from postmill.flows.running.workflow_handler import WorkflowHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from postmill.engine.handler import Handler
+    from postmill.flows.flow import Flow
     from postmill.flows.startable import Startable
     from postmill.flows.workflow import Workflow
 
@@ -23,16 +25,35 @@ def handlers_of(definitions: Iterable[Startable[..., Any]]) -> list[Handler]:
 
 
 def together(handlers: Iterable[Handler]) -> list[Handler]:
-    """What a process runs for these: of each flow one more for every further queue that its steps name, and
-    one for all workflows of a queue: two would claim each other's runs. Raises :class:`InvalidFlow`.
+    """What a process runs for these: one worker a queue for all flows with steps there and all workflows, as
+    two would claim each other's tasks. Raises :class:`InvalidFlow`.
     """
     found: list[Handler] = []
+    flows: list[Flow[Any]] = []
     workflows: dict[str, list[Workflow[..., Any]]] = {}
     for handler in handlers:
         if isinstance(handler, WorkflowHandler):
             workflows.setdefault(handler.options.queue, []).extend(handler.workflows)
-            continue
-        found.append(handler)
-        if isinstance(handler, GraphHandler):
-            found += [GraphHandler(handler.flow, queue) for queue in handler.further_queues]
-    return [*found, *(WorkflowHandler(*each) for each in workflows.values())]
+        elif isinstance(handler, GraphHandler):
+            flows += [flow for flow in handler.flows if flow not in flows]  # two targets may name one
+        else:
+            found.append(handler)
+    graphs = {queue: GraphHandler(*its, queue=queue) for queue, its in _by_queue(flows).items()}
+    for queue, its in workflows.items():
+        handler = WorkflowHandler(*its)
+        found.append(SharedHandler(graphs.pop(queue), handler) if queue in graphs else handler)
+    return [*found, *graphs.values()]
+
+
+def _by_queue(flows: list[Flow[Any]]) -> dict[str, list[Flow[Any]]]:
+    """The flows whose tasks come to each queue: first those whose own it is, as the first one's options are
+    the worker's; then those of which a step names it.
+    """
+    found: dict[str, list[Flow[Any]]] = {}
+    for flow in flows:
+        found.setdefault(flow.queue, []).append(flow)
+    for flow in flows:
+        named = {chosen.queue for chosen in flow.chosen.values() if chosen.queue} - {flow.queue}
+        for queue in sorted(named):
+            found.setdefault(queue, []).append(flow)
+    return found

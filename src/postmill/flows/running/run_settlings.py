@@ -94,13 +94,6 @@ def _child_ended(statements: Statements, settlement: Settlement) -> tuple[str, t
     )
 
 
-def _hold(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    runs = [wake_of(message).run for message in settlement.messages]
-    nothing, whys = [None] * len(runs), [outcome.why for _, outcome in settlement.pairs]  # type: ignore[union-attr]
-    arguments = (*leases(settlement), statements.shape.name, runs, nothing, nothing, whys)
-    return text_of("step_hold", statements, settlement), arguments
-
-
 def _arguments(statements: Statements, settlement: Settlement) -> tuple[Any, ...]:
     wakes = [wake_of(message) for message in settlement.messages]
     runs, numbers = [wake.run for wake in wakes], [wake.wake for wake in wakes]
@@ -114,8 +107,6 @@ def _details(message: Message, outcome: Any) -> dict[str, Any]:
             return {**fields, "reason": outcome.reason, "attempt": attempts_of(message, outcome)}
         case RunEnded(reason=str() as reason):
             return {**fields, "reason": reason}
-        case StepHeld():
-            return {"reason": outcome.why}
         case RunParked():
             return {**fields, "steps": [wait.step for wait in outcome.waits]}
     return fields
@@ -150,7 +141,7 @@ RUNS: Mapping[type, Entry] = {
     RunParked: _own(kind="run_park", event=Event.RUN_PARKED, build=_park),
     ChildEnded: _own(kind="run_child_ended", event=Event.MESSAGE_COMPLETED, build=_child_ended, details=None),
     StepDropped: STEPS[StepDropped],
-    StepHeld: _own(kind="run_hold", event=Event.STEP_HELD, build=_hold),
+    StepHeld: STEPS[StepHeld],
     Failed: _failed,
     Cancelled: _cancelled,
 }

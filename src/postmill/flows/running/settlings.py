@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from postmill.engine.settle.settlement import Settling, leases
 from postmill.engine.settle.statements import OWN, details, failure_columns
-from postmill.flows.running.task import task_of
+from postmill.flows.running.task import origin_of, task_of
 from postmill.model.errors import InvalidPayload
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Cancelled, Failed
@@ -117,9 +117,15 @@ def _drop(statements: Statements, settlement: Settlement) -> tuple[str, tuple[An
 
 
 def _hold(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
-    whys = [outcome.why for _, outcome in settlement.pairs]  # type: ignore[union-attr]
-    arguments = (*leases(settlement), statements.shape.name, *_tasks(settlement), whys)
-    return text_of("step_hold", statements, settlement), arguments
+    origins = [origin_of(message) for message in settlement.messages]
+    return text_of("step_hold", statements, settlement), (
+        *leases(settlement),
+        statements.shape.name,
+        [origin and origin.run for origin in origins],
+        [origin and origin.step for origin in origins],
+        [origin and origin.item for origin in origins],
+        [outcome.why for _, outcome in settlement.pairs],  # type: ignore[union-attr]
+    )
 
 
 def _start_child(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:

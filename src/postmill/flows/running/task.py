@@ -9,6 +9,8 @@ import msgspec
 from postmill.model.errors import InvalidPayload
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from postmill.model.queue.message import Message
 
 _Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
@@ -20,6 +22,10 @@ class Task(msgspec.Struct, frozen=True):
 
     run: _Id
     step: str
+    flow: str = ""
+    """What the run is of, as whatever has sent the task says: a worker of several flows tells by it whose
+    policy holds, before it knows the run. What is run is decided by the run itself.
+    """
     item: _Place | None = None
     """Of a map: which item."""
     value: msgspec.Raw = msgspec.Raw(b"null")
@@ -39,3 +45,31 @@ def task_of(message: Message) -> Task:
         return _decode(message.raw)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise InvalidPayload(f"the message is no task of a flow: {error}") from error
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """What a message of a flow or of a workflow says of itself, whoever is to take it."""
+
+    run: _Id
+    flow: str = ""
+    step: str | None = None
+    item: _Place | None = None
+    wake: _Place | None = None
+    """Of a workflow that goes on."""
+
+    def is_of_others(self, own: Collection[str], *, wakes: bool) -> bool:
+        """Whether a worker that runs these flows leaves the message to another one. ``wakes``: whether they
+        are workflows.
+        """
+        return self.flow not in own if self.flow else (self.wake is not None) != wakes
+
+
+_decode_origin = msgspec.json.Decoder(Origin).decode
+
+
+def origin_of(message: Message) -> Origin | None:
+    """Of which run a message is; None: of none."""
+    try:
+        return _decode_origin(message.raw)
+    except (msgspec.MsgspecError, RecursionError):
+        return None

@@ -14,6 +14,7 @@ from postmill.flows.running.run_loader import RunLoader
 from postmill.flows.running.run_settlings import RUNS, ChildEnded, RunEnded
 from postmill.flows.running.settlings import StepDropped, StepHeld
 from postmill.flows.running.start_message import begin, start_of
+from postmill.flows.running.task import origin_of
 from postmill.flows.running.wake import wake_of
 from postmill.model.error_text import kept_message
 from postmill.model.errors import InvalidFlow, InvalidPayload
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.flows.running.run_loader import LoadedRun
-    from postmill.flows.running.wake import Wake
     from postmill.flows.workflow import Workflow
     from postmill.model.queue.message import Message
 
@@ -84,7 +84,7 @@ class WorkflowHandler:
         start = start_of(message)
         if start is not None:
             return begin(start, message, self._workflows, attempt.services.reads)
-        return self._run(wake_of(message), attempt)
+        return self._run(message, attempt)
 
     async def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Any:
         """One after the other; not used, as a workflow has no batches."""
@@ -94,7 +94,11 @@ class WorkflowHandler:
         """Start nothing more; a thread that still runs is not waited for."""
         self._threads.close()
 
-    async def _run(self, wake: Wake, attempt: Attempt) -> Any:
+    async def _run(self, message: Message, attempt: Attempt) -> Any:
+        origin = origin_of(message)
+        if origin is not None and origin.is_of_others(self._workflows, wakes=True):
+            return StepHeld("version")
+        wake = wake_of(message)
         if wake.wake is None:
             return ChildEnded()
         shared = attempt.services.connections.shared

@@ -31,12 +31,12 @@ begin
            array_agg(missing.due_at) filter (where missing.due_at = free.due_at) as parked_until,
            array_agg(missing.due_at) filter (where missing.is_timer) as due_at,
            array_agg(postmill._queue_of_task(free.version_id, missing.step)) filter (where missing.is_timer) as queues,
-           array_agg(jsonb_build_object('run', free.run_id, 'step', missing.step))
+           array_agg(jsonb_build_object('run', free.run_id, 'flow', free.flow, 'step', missing.step))
                filter (where missing.is_timer) as timers,
            array_agg(free.priority::integer) filter (where missing.is_timer) as priorities
     into lost
     from (select *, step is not null and due_at is not null as is_timer from postmill._lost_tasks(page)) as missing
-    join (select run.run_id, run.version_id, run.state, run.priority,
+    join (select run.run_id, run.version_id, run.flow, run.state, run.priority,
                  case when run.state in ('waiting', 'undoing') then run.due_at end as due_at
           from postmill.runs as run
           where run.run_id = any (page) and run.ended_at is null

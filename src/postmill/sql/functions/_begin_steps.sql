@@ -23,7 +23,7 @@ declare
     next record;
 begin
     with decided as materialized (
-        select t.run_id, t.step, t.cut, m.met, found.value, judged.*, step.kind, step.on_unmet, step.on_dead,
+        select t.run_id, run.flow, t.step, t.cut, m.met, found.value, judged.*, step.kind, step.on_unmet, step.on_dead,
                case when t.cut then 'skipped'
                     when not m.met and step.on_unmet = 'fail'
                          or m.met and judged.reason is not null and step.on_dead in ('fail', 'collect') then 'failed'
@@ -79,7 +79,7 @@ begin
            array_agg(reason) filter (where state = 'failed') as reasons,
            array_agg(run_id) filter (where sends) as task_runs, array_agg(step) filter (where sends) as task_steps,
            array_agg(queue) filter (where sends) as queues, array_agg(due_at) filter (where sends) as due_at,
-           array_agg(jsonb_build_object('run', run_id, 'step', step)) filter (where sends) as messages,
+           array_agg(jsonb_build_object('run', run_id, 'flow', flow, 'step', step)) filter (where sends) as messages,
            array_agg(priority) filter (where sends) as priorities,
            array_agg(run_id) filter (where spreads) as map_runs, array_agg(step) filter (where spreads) as map_steps,
            array_agg(value) filter (where spreads) as lists

@@ -17,7 +17,8 @@ declare
     tasks postmill.flow_tasks;
 begin
     with map as materialized (
-        select t.run_id, t.step, t.place, t.list, coalesce(step.chosen ->> 'queue', version.queue_name) as queue,
+        select t.run_id, run.flow, t.step, t.place, t.list,
+               coalesce(step.chosen ->> 'queue', version.queue_name) as queue,
                coalesce((step.chosen ->> 'priority')::integer, run.priority) as priority,
                at + coalesce((step.chosen ->> 'delay_s')::float8, 0) * interval '1 second' as due_at,
                least((step.chosen ->> 'window')::integer, jsonb_array_length(t.list)) as sent
@@ -42,7 +43,7 @@ begin
     ),
     task as (
         select map.run_id, map.step, map.queue, map.due_at, map.priority,
-               jsonb_build_object('run', map.run_id, 'step', map.step, 'item', each.place - 1,
+               jsonb_build_object('run', map.run_id, 'flow', map.flow, 'step', map.step, 'item', each.place - 1,
                                   'value', each.value) as message
           from map cross join lateral jsonb_array_elements(map.list) with ordinality as each (value, place)
          where map.sent is null or each.place <= map.sent

@@ -28,7 +28,7 @@ begin
     into due
     from (select step.step, coalesce(known.chosen ->> 'queue', version.queue_name) as queue,
                  coalesce((known.chosen ->> 'priority')::integer, run.priority) as priority,
-                 jsonb_build_object('run', id, 'step', step.step) || task.message as message
+                 jsonb_build_object('run', id, 'flow', run.flow, 'step', step.step) || task.message as message
           from postmill.runs as run
           join postmill.flow_versions as version using (version_id)
           join postmill.steps as step on step.run_id = id and step.step = any (steps)

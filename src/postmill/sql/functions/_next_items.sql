@@ -16,7 +16,8 @@ declare
 begin
     select array_agg(i.run_id), array_agg(i.step),
            array_agg(coalesce(step.chosen ->> 'queue', version.queue_name)), array_agg(clock_timestamp()),
-           array_agg(jsonb_build_object('run', i.run_id, 'step', i.step, 'item', i.item, 'value', i.value)),
+           array_agg(jsonb_build_object('run', i.run_id, 'flow', run.flow, 'step', i.step, 'item', i.item,
+                                        'value', i.value)),
            array_agg(coalesce((step.chosen ->> 'priority')::integer, run.priority))
       into tasks
       from unnest(run_ids, steps, firsts, many) as t (run_id, step, first, many)

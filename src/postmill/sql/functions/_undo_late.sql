@@ -13,7 +13,7 @@ as $$
 begin
     perform postmill._send_tasks(
                array_agg(coalesce(step.chosen ->> 'queue', version.queue_name)), array_agg(clock_timestamp()),
-               array_agg(jsonb_build_object('run', t.run_id, 'step', t.step, 'undo', true)),
+               array_agg(jsonb_build_object('run', t.run_id, 'flow', run.flow, 'step', t.step, 'undo', true)),
                array_agg(run.priority::integer))
       from unnest(run_ids, steps) as t (run_id, step)
 --+ its_run

@@ -19,7 +19,8 @@ declare
 begin
     select array_agg(t.run_id) as runs, array_agg(last.step) as steps, array_agg(last.queue) as queues,
            array_agg(clock_timestamp()) as due_at,
-           array_agg(jsonb_build_object('run', t.run_id, 'step', last.step, 'undo', true)) as messages,
+           array_agg(jsonb_build_object('run', t.run_id, 'flow', run.flow, 'step', last.step,
+                                        'undo', true)) as messages,
            array_agg(run.priority::integer) as priorities
       into due
       from unnest(run_ids) as t (run_id)
