@@ -29,9 +29,9 @@ begin
             array['unique_for is no length of time', 'Leave it out: the key is held until the message is done.']
         when unique_for is not null and unique_keys is null then
             array['unique_for without a unique key', 'Give the key.']
-        when not coalesce(postmill._is_follow_up(then_send), true) then
+        when then_send is not null and postmill._is_follow_up(then_send) is not true then
             array['then_send is no message', a_message]
-        when not coalesce(postmill._is_follow_up(else_send), true) then
+        when else_send is not null and postmill._is_follow_up(else_send) is not true then
             array['else_send is no message', a_message]
     end;
     if refusal is null and num_nonnulls(then_send, else_send) > 0 then
@@ -43,19 +43,22 @@ begin
         order by part desc, field limit 1;
     end if;
     if refusal is null then
-        select case
-            when length(unique_key) not between 1 and 200 then
-                array['a unique key has 1 to 200 characters', 'Give a digest of what is longer.']
-            when length(group_key) not between 1 and 200 then
-                array['a group key has 1 to 200 characters', 'Give a digest of what is longer.']
-            when priority not between 0 and 9 then array['a priority is 0 to 9', 'The higher the sooner.']
-            else array['an entry of after is no list', 'For example: ''["resize:17", "#1"]''::jsonb.']
-        end
-        into refusal
-        from unnest(unique_keys, group_keys, priorities, after) as asked (unique_key, group_key, priority, refs)
-        where length(unique_key) not between 1 and 200 or length(group_key) not between 1 and 200
-           or priority not between 0 and 9 or jsonb_typeof(refs) <> 'array'
-        limit 1;
+        -- Only lists that are given are walked through, each for itself: a row of all of them cost a batch as much as
+        -- half of its messages' headers.
+        refusal := case
+            when unique_keys is not null and exists (
+                select from (select unnest(unique_keys)) as asked (key) where length(asked.key) not between 1 and 200)
+            then array['a unique key has 1 to 200 characters', 'Give a digest of what is longer.']
+            when group_keys is not null and exists (
+                select from (select unnest(group_keys)) as asked (key) where length(asked.key) not between 1 and 200)
+            then array['a group key has 1 to 200 characters', 'Give a digest of what is longer.']
+            when priorities is not null and exists (
+                select from (select unnest(priorities)) as asked (priority) where asked.priority not between 0 and 9)
+            then array['a priority is 0 to 9', 'The higher the sooner.']
+            when after is not null and exists (
+                select from (select unnest(after)) as asked (refs) where jsonb_typeof(asked.refs) <> 'array')
+            then array['an entry of after is no list', 'For example: ''["resize:17", "#1"]''::jsonb.']
+        end;
     end if;
     if refusal is not null then
         raise exception '%', refusal[1] using errcode = 'PM003', hint = refusal[2];

@@ -44,17 +44,27 @@ begin
             held[taken_place] := true;
         end loop;
     end if;
-    -- Ids ascend with the place, except those of messages that are not inserted.
+    if groups = array_fill(null::text, array[cardinality(groups)]) then
+        groups := null;
+    end if;
+    -- Ids ascend with the place, except those of messages that are not inserted. It is planned each time, so it names
+    -- no more than this batch has.
     execute format(
         'insert into %s (msg_id, vt, message, headers) overriding system value
-         select sent.id, case when sent.after is null and sent.group_key is null then $5 else $6 end, sent.message,
-             sent.headers
-         from (select unnest($1) as id, unnest($2) as message, unnest($3) as headers, unnest($4) as held,
-                      unnest($7) as after, unnest($8) as group_key) as sent
-         where sent.held is not true',
-        relation)
+         select sent.id, %s, sent.message, sent.headers
+         from (select unnest($1) as id, unnest($2) as message, unnest($3) as headers%s%s%s) as sent%s',
+        relation,
+        case when num_nonnulls(after, groups) > 0
+             then format('case when %s then $5 else $6 end', concat_ws(
+                 ' and ', case when after is not null then 'sent.after is null' end,
+                 case when groups is not null then 'sent.group_key is null' end))
+             else '$5' end,
+        case when held is not null then ', unnest($4) as held' end,
+        case when after is not null then ', unnest($7) as after' end,
+        case when groups is not null then ', unnest($8) as group_key' end,
+        case when held is not null then ' where sent.held is not true' end)
     using ids, messages, headers, held, due_at, postmill._parked_until(), after, groups;
-    if groups is distinct from array_fill(null::text, array[cardinality(groups)]) then
+    if groups is not null then
         select array_agg(sent.id), array_agg(sent.group_key)
         into gated, groups
         from unnest(ids, groups, held, after) as sent (id, group_key, held, after)

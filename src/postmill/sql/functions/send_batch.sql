@@ -23,14 +23,16 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    due_at timestamptz := postmill._due_at(send_batch.delay, send_batch.run_at);
+    due_at timestamptz;
 begin
     if num_nonnulls(unique_keys, unique_for, priorities, group_keys, after, then_send, else_send) > 0 then
         return query select job.msg_id
-        from postmill.send_jobs(queue, messages, null, due_at, headers, unique_keys, unique_for, on_conflict,
-                                priorities, group_keys, after, on_source_dead, then_send, else_send) as job;
+        from postmill.send_jobs(queue, messages, send_batch.delay, send_batch.run_at, headers, unique_keys,
+                                unique_for, on_conflict, priorities, group_keys, after, on_source_dead, then_send,
+                                else_send) as job;
         return;
     end if;
+    due_at := postmill._due_at(send_batch.delay, send_batch.run_at);
     perform postmill._queue_table(queue);
     perform postmill._check_batch(messages, headers);
     if cardinality(messages) = 0 then

@@ -28,11 +28,11 @@ declare
     many   integer := cardinality(messages);
     waits  jsonb[];
 begin
-    perform postmill._queue_table(queue);
     perform postmill._check_batch(messages, headers);
     perform postmill._check_jobs(many, unique_keys, unique_for, on_conflict, priorities, group_keys, after,
                                  on_source_dead, then_send, else_send);
     if many = 0 then
+        perform postmill._queue_table(queue);  -- _send asks that of the others
         return;
     end if;
     if after is not null then
