@@ -146,7 +146,7 @@ def test_metrics_tell_what_waits_and_read_it_only_when_asked(cli: Cli, start: An
     db.execute("update postmill.blocked set due_at = now() - interval '2 min'")
     running = start()
     until_true(lambda: 'postmill_messages_running{queue="jobs",worker="work"} 1.0' in metrics(running))
-    told = ("waiting", 2), ("groups_at_limit", 1), ("dependents_stuck", 1)
+    told = ("waiting", 2), ("groups_at_limit", 1), ("dependents_stuck", 1), ("desired_workers", 1)
     lines = [f'postmill_queue_{name}{{queue="jobs"}} {figure:.1f}' for name, figure in told]
     until_true(lambda: all(line in metrics(running) for line in lines))
     text = metrics(running)

@@ -69,6 +69,7 @@ def read_whole(db: Database, text: str) -> set[str]:
         ("select * from postmill.queue_history('hot', '6 hours')", 1_800, 0),
         ("select * from postmill.queue_history('hot', '1 hour')", 350, 0),
         ("select * from postmill.throughput(array['hot'])", 200, 0),
+        ("select postmill.desired_workers('hot', 10)", 40, 1),
     ],
 )
 def test_only_the_rows_of_the_queue_are_looked_at(db: Database, text: str, most: int, whole: int) -> None:

@@ -28,6 +28,7 @@ EXAMPLES = {
     "worker drain": "postmill worker drain 1f0c2d3e",
     "send": """postmill send hello '{"name": "world"}' --delay 60""",
     "top": "postmill top --interval 5",
+    "metrics": "postmill metrics --target-wait 5s",
     "queue list": "postmill queue list",
     "queue show": "postmill queue show hello",
     "queue create": "postmill queue create hello",

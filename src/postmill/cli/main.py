@@ -37,6 +37,7 @@ COMMANDS = {
     "worker": ("worker:worker", "Run workers, list those that run, and have one stop."),
     "send": ("send:send", "Send messages to a queue."),
     "top": ("top:top", "Watch queues, workers and failures."),
+    "metrics": ("metrics:metrics", "Print the figures of every queue for monitoring."),
     "queue": ("queue:queue", "List, create, pause, purge and drop queues."),
     "schedule": ("schedule:schedule", "Send messages again and again."),
     "calls": ("calls:calls", "Make HTTP requests that are asked for in SQL."),

@@ -139,8 +139,9 @@ class QueueWorker:
 
     async def waiting_figures(self) -> Mapping[str, Any]:
         """What waits in the queue, for its metrics; see the statement. Raises what asyncpg raises."""
+        options = self.handler.options
         figures: Mapping[str, Any] = await self._claims.fetchrow(
-            statement("waiting_figures"), self.handler.options.queue
+            statement("waiting_figures"), options.queue, options.max_concurrent
         )
         return figures
 

@@ -101,6 +101,10 @@ WAITING = {
         "dependents_stuck",
         "Messages that wait for others which are dead or gone.",
     ),
+    "postmill_queue_desired_workers": (
+        "desired_workers",
+        "Workers that the queue wants now: take the maximum, not the sum.",
+    ),
 }
 """Each metric of a queue with its column of the statement ``waiting_figures``, and its help."""
 

@@ -43,3 +43,10 @@ def busiest(connection: Connection, *, limit: int, after: int = 0) -> list[Row]:
 def with_counters(connection: Connection) -> list[Row]:
     """Every queue with its counts, and how many messages were sent to it and have left it so far."""
     return connection.execute(statement("read_top_queues")).fetchall()
+
+
+def metrics(connection: Connection, *, slots: int | None, target_wait_s: float) -> list[Row]:
+    """Every queue in numbers for monitoring, with the workers that it wants: of ``slots`` each (None: as its
+    last one had), so that a ready message waits no longer than ``target_wait_s``.
+    """
+    return connection.execute(statement("read_queue_metrics"), (slots, target_wait_s)).fetchall()
