@@ -10,7 +10,9 @@ import pytest
 import pytest_asyncio
 
 from postmill.handlers.sender import sending_to
-from tests import servers
+from tests import properties, servers
+
+_ = properties  # loads the profile of property tests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

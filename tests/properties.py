@@ -1,14 +1,20 @@
-"""How tests of properties that work on a server are run: a failure is told as soon as it is found."""
+"""How tests of properties run: on a busy machine too, and a failure on a server is told when it is found."""
 
 from __future__ import annotations
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
+
+settings.register_profile(
+    "busy",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("busy")
 
 FIRST_FAILURE = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     report_multiple_bugs=False,
     print_blob=True,
-    deadline=None,
 )
 """The first failing example is shown as it was found, with the line that repeats it.
 

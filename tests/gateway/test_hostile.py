@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from postmill.gateway.application import Gateway
@@ -321,7 +321,7 @@ HEADER = st.tuples(
 )
 
 
-@settings(FIRST_FAILURE, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(FIRST_FAILURE, max_examples=150)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "TRACE"]),
     path=PATH,

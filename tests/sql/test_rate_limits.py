@@ -8,7 +8,7 @@ from threading import Barrier, Thread
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postmill.sql.catalog import scripts
@@ -24,11 +24,7 @@ MICROSECOND = timedelta(microseconds=1)
 PERIOD = timedelta(seconds=1)
 LONGEST_LIST = 1000
 """Up to this limit each start is remembered."""
-ON_A_SERVER = settings(
-    FIRST_FAILURE,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+ON_A_SERVER = settings(FIRST_FAILURE, max_examples=40)
 
 
 @dataclass

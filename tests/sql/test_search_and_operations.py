@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from postmill.db.reads.search import search
@@ -128,7 +128,7 @@ def agree(db: Database, wanted: Filter, change: Callable[[dict[str, Any]], None]
 
 
 @pytest.mark.usefixtures("places")
-@settings(FIRST_FAILURE, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(FIRST_FAILURE, max_examples=300)
 @given(wanted=FILTER)
 def test_both_select_the_same_messages(db: Database, wanted: Filter) -> None:
     assert agree(db, wanted), text_of(wanted)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import FIRST_FAILURE
@@ -129,7 +129,7 @@ def run(db: Database, msg_id: int, how: str) -> None:
         )
 
 
-@settings(FIRST_FAILURE, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(FIRST_FAILURE, max_examples=60)
 @given(steps=STEPS)
 def test_the_database_does_what_the_model_does(db: Database, queue: str, steps: list[Any]) -> None:
     db.execute(b'truncate pgmq."q_re-size", postmill.unique_keys, postmill.claims')

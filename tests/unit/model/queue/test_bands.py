@@ -160,7 +160,7 @@ STEPS = st.lists(
 
 
 @given(STEPS)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_whatever_commits_when_is_found_after_two_looks(steps: list[tuple[str, int]]) -> None:
     """The band alone finds every message, without a look from the beginning and without the plain lanes."""
     server = Server()

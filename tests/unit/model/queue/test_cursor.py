@@ -158,7 +158,7 @@ def test_the_patrol_looks_behind_the_position_and_below_the_floor() -> None:
     assert cursor.patrolling
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_whatever_the_order_of_commits_every_id_is_seen(data: st.DataObject) -> None:
     """Transactions take ids, and commit or roll back in any order between claims and looks."""

@@ -82,7 +82,7 @@ def test_a_range_that_begins_later_meanwhile_is_not_walked_from_where_it_began()
     assert walk.next_step(100, 200, LATER_S) is None  # what is left of this round is dead
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.integers(1, 400_000),
     st.lists(st.tuples(st.integers(0, 3_000), st.floats(0.0, 0.1)), min_size=1, max_size=20),

@@ -221,7 +221,7 @@ def expected(moments: list[tuple[datetime, datetime]], hour: int, minute: int) -
     return list(found.values())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     text=st.sampled_from(
         ["* * * * *", "*/7 */3 * * *", "30 2 * * 0", "15 1-3 * * *", "0 0 L * *", "45 seconds"]
