@@ -139,6 +139,26 @@ def test_when_its_time_is_up_it_says_how_far_it_came_and_goes_on_there(db: Datab
     assert pages == 30
 
 
+def test_what_is_not_let_through_leaves_no_trace(db: Database, queue: str) -> None:
+    """How far it came does not depend on it, also when the time is up at once."""
+    fill(db, 30_000)
+    pages: dict[str, Any] = {"limit": 1, "budget_s": 0, "keep": lambda _: False}
+    for below in (None, 29_001, 29_000, 5):
+        some, none = (find(db, text, below=below, **pages) for text in ("payload.mark=true", "payload.n=x"))
+        assert some == none
+
+
+def test_those_that_are_let_through_fill_the_page(db: Database, queue: str) -> None:
+    fill(db, 1_500)
+    found: list[int] = []
+    below: int | None = None
+    while below is not None or not found:
+        page = find(db, "", limit=7, below=below, keep=lambda row: row["msg_id"] % 50 == 0)
+        found += [row["msg_id"] for row in page.rows]
+        below = page.next_below
+    assert found == list(range(1_500, 0, -50))
+
+
 def test_a_statement_that_takes_too_long_is_ended_and_said(db: Database, queue: str) -> None:
     """A lock on the table keeps it waiting; what was not looked at is on the next page."""
     fill(db, 10)

@@ -40,6 +40,10 @@ looks at the clock.
 """
 FAILURES = 10_000
 """Failures that are looked at between two looks at the clock: about ten milliseconds."""
+LOOKED_THROUGH = 200
+"""Messages that are read at a time where not all are let through. 200, the longest page: a few that are not
+let through cost no second look, so that neither time nor how far it came tells of them.
+"""
 _RUNNING = frozenset({None, "running"})
 """Searches for a worker's messages find what runs."""
 
@@ -68,7 +72,7 @@ def search(
     limit: int,
     below: int | None = None,
     budget_s: float = BUDGET_S,
-    keep: Callable[[Row], bool] = lambda _: True,
+    keep: Callable[[Row], bool] | None = None,
 ) -> Found:
     """The newest ``limit`` messages that match and that ``keep`` lets through, with ids below ``below``.
     What it does not let through leaves no trace in the answer. Raises :class:`InvalidSearch` when no queue is
@@ -98,7 +102,7 @@ class _Asked:
     """One search on one connection."""
 
     def __init__(
-        self, connection: Connection, wanted: Filter, keep: Callable[[Row], bool], until: float
+        self, connection: Connection, wanted: Filter, keep: Callable[[Row], bool] | None, until: float
     ) -> None:
         self._connection = connection
         self._wanted = wanted
@@ -150,13 +154,16 @@ class _Asked:
         """
         low, high = window
         while high >= low and (ids is None or ids):
-            room = limit - len(rows)
+            room = limit - len(rows) if self._keep is None else max(limit, LOOKED_THROUGH)
             matching = self._look((low, high), ids, room)
-            rows += filter(self._keep, matching)
+            kept = matching if self._keep is None else list(filter(self._keep, matching))
+            rows += kept[: limit - len(rows)]
+            if len(rows) >= limit:
+                return int(rows[-1]["msg_id"])
             if len(matching) < room:
                 break
             high = int(matching[-1]["msg_id"]) - 1
-            if len(rows) >= limit or self.left_s <= 0:
+            if self.left_s <= 0:
                 return high + 1
         return low
 
