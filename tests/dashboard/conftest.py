@@ -6,17 +6,32 @@ import re
 from typing import TYPE_CHECKING
 
 import httpx
+import pytest
 import pytest_asyncio
+from playwright.sync_api import sync_playwright
 
 from postmill.dashboard.application import Dashboard, application
 from postmill.dashboard.security.keys import Keys
+from tests.dashboard.in_chromium import CHROMIUM, Served
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    import psycopg
+    from playwright.sync_api import Browser
+
+    Db = psycopg.Connection[dict[str, Any]]
 
 KEYS = Keys(operator=("operators-key",), reader=("readers-key",), signing="a secret of this test's project")
 OWN = {"origin": "http://127.0.0.1:8420"}
 """What a browser sends along with a form of the dashboard's own page."""
+HELLO = """
+async def handler(request):
+    print("a line of its own")
+    return {"hello": (await request.json())["name"]}
+"""
 
 
 @pytest_asyncio.fixture
@@ -63,3 +78,30 @@ async def stranger(dashboard: Dashboard) -> AsyncIterator[httpx.AsyncClient]:
 def words(answer: httpx.Response) -> str:
     """What a page says, without its tags."""
     return " ".join(re.sub(r"<[^>]*>", " ", answer.text.partition("<main")[2]).split())
+
+
+@pytest.fixture
+def served(database_url: str, db: Db, tmp_path: Path) -> Iterator[Served]:
+    """With a queue and a function."""
+    (tmp_path / "hello.py").write_text(HELLO)
+    db.execute(
+        "select postmill.create_queue('mail'), postmill.send('mail', '{\"to\": \"<img src=x onerror=1>\"}')"
+    )
+    made = Served(database_url, KEYS, tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What should not be: lines on the console, errors, requests to other hosts."""
+    return []

@@ -4,112 +4,24 @@ is said on the console, asked of another host, or against the content security p
 
 from __future__ import annotations
 
-import asyncio
-import shutil
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
 
-from postmill.dashboard.application import application
-from postmill.web.server import WebServer
-from tests.dashboard.conftest import KEYS
+from examples import busy
+from tests.dashboard.in_chromium import CHROMIUM, opened
 from tests.sql.flow_scene import register, settle, start, step, take_one
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import psycopg
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
+
+    from tests.dashboard.in_chromium import Served
 
     Db = psycopg.Connection[dict[str, Any]]
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="make test-deps installs chromium")
-
-
-PATHS = (
-    "/",
-    "/queues/mail",
-    "/queues/mail/messages",
-    "/queues/mail/messages/1",
-    "/queues/mail/many/cancel",
-    "/dead",
-    "/errors",
-    "/errors/{fingerprint}",
-    "/operations",
-    "/operations/1",
-    "/audit",
-)
-"""Pages that are looked at in both themes, wide and narrow."""
-
-
-class Served:
-    """The dashboard on a port, with an event loop in a thread of its own."""
-
-    def __init__(self, database_url: str) -> None:
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(database_url)))
-        self._thread.start()
-        assert self._ready.wait(20)
-
-    async def _run(self, database_url: str) -> None:
-        self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
-        dashboard = application(db_url=database_url, keys=KEYS)
-        server = WebServer("127.0.0.1", 0)
-        self.url = await server.start(dashboard)
-        self.link = f"{self.url}/sign-in?once={dashboard.access.new_ticket()}"
-        self._ready.set()
-        await self._asked.wait()
-        dashboard.end_streams()
-        await server.stop(5)
-        await dashboard.close()
-
-    def stop(self) -> None:
-        """End it, in good order."""
-        self._loop.call_soon_threadsafe(self._asked.set)
-        self._thread.join(20)
-
-
-@pytest.fixture
-def served(database_url: str, db: Db) -> Iterator[Served]:
-    """With a queue."""
-    db.execute(
-        "select postmill.create_queue('mail'), postmill.send('mail', '{\"to\": \"<img src=x onerror=1>\"}')"
-    )
-    made = Served(database_url)
-    yield made
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Debian's."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def said() -> list[str]:
-    """What should not be: lines on the console, errors, requests to other hosts."""
-    return []
-
-
-def opened(
-    chromium: Browser, served: Served, said: list[str], width: int = 1440, theme: str = "light"
-) -> Page:
-    """A page of an operator who has signed in."""
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
-    page = context.new_page()
-    page.on("console", lambda line: said.append(f"console: {line.text}"))
-    page.on("pageerror", lambda error: said.append(f"error: {error}"))
-    page.on("request", lambda sent: said.append(sent.url) if not sent.url.startswith(served.url) else None)
-    page.goto(served.link)
-    return page
 
 
 def test_a_page_follows_the_database_and_leaves_alone_what_a_person_is_busy_with(
@@ -181,16 +93,11 @@ def test_charts_follow_what_workers_write(chromium: Browser, served: Served, sai
 def test_pages_are_accessible_and_fit_the_screen(
     chromium: Browser, served: Served, said: list[str], db: Db, theme: str, width: int
 ) -> None:
-    db.execute("select postmill.start_operation('retry', 'mail', '{\"error\": \"connection refused\"}')")
-    db.execute(
-        "insert into postmill.failures"
-        " (queue_name, msg_id, attempt, kind, error_type, error_message)"
-        " values ('mail', 1, 1, 'error', 'ConnectionRefusedError', 'no answer from 10.0.0.7')"
-    )
-    (alike,) = db.execute("select fingerprint from postmill.error_list()").fetchall()
-    do_some(db)
+    """Every page, on a database in which much goes on."""
+    paths = busy.pages(db, busy.filled(db))
     page = opened(chromium, served, said, width, theme)
-    for path in (each.format_map(alike) for each in PATHS):
+    for path in paths.values():
+        busy.beat(db)
         page.goto(served.url + path)
         found = Axe().run(page).response["violations"]
         assert [(path, each["id"], each["nodes"][0]["html"]) for each in found] == []
