@@ -120,7 +120,7 @@ def test_what_is_open_selected_scrolled_or_focused_stays_while_the_page_changes(
 def test_a_form_that_was_refused_stays_while_the_page_changes(
     chromium: Browser, served: Served, said: list[str], db: Db
 ) -> None:
-    """It is shown at an address of its own. It was taken for a visitor who is not known, and sent once more."""
+    """It is shown at an address of its own: the page was taken for a stranger's, and the form sent again."""
     page = opened(chromium, served, said)
     page.goto(f"{served.url}/queues/mail")
     page.get_by_text("Send…", exact=True).click()
