@@ -89,6 +89,7 @@ def test_charts_follow_what_workers_write(chromium: Browser, served: Served, sai
     assert said == []
 
 
+@pytest.mark.timeout(600)  # axe looks at 37 pages, each some seconds on a busy machine
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_pages_are_accessible_and_fit_the_screen(
     chromium: Browser, served: Served, said: list[str], db: Db, theme: str, width: int
