@@ -79,4 +79,5 @@ def pages(connection: Connection[Any], runs: list[int]) -> dict[str, str]:
         "functions": "/functions",
         "function": "/functions/hello",
         "audit": "/audit",
+        "settings": "/settings",
     }

@@ -15,13 +15,15 @@ from playwright.sync_api import sync_playwright
 
 from postmill.dashboard.application import Dashboard, application
 from postmill.dashboard.security.keys import Keys
-from postmill.web.server import WebServer
+from tests.dashboard.in_chromium import CHROMIUM, Served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+    from typing import Any
 
     import psycopg
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
     Db = psycopg.Connection[dict[str, Any]]
 
@@ -29,6 +31,11 @@ KEYS = Keys(operator=("operators-key",), reader=("readers-key",), signing="a sec
 CHROMIUM = shutil.which("chromium")
 OWN = {"origin": "http://127.0.0.1:8420"}
 """What a browser sends along with a form of the dashboard's own page."""
+HELLO = """
+async def handler(request):
+    print("a line of its own")
+    return {"hello": (await request.json())["name"]}
+"""
 
 
 @pytest_asyncio.fixture
@@ -77,53 +84,14 @@ def words(answer: httpx.Response) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", answer.text.partition("<main")[2]).split())
 
 
-class Served:
-    """The dashboard on a port, with an event loop in a thread of its own."""
-
-    def __init__(self, database_url: str) -> None:
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(database_url)))
-        self._thread.start()
-        assert self._ready.wait(20)
-
-    async def _run(self, database_url: str) -> None:
-        self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
-        dashboard = application(db_url=database_url, keys=KEYS)
-        server = WebServer("127.0.0.1", 0)
-        self.url = await server.start(dashboard)
-        self.link = f"{self.url}/sign-in?once={dashboard.access.new_ticket()}"
-        self._ready.set()
-        await self._asked.wait()
-        dashboard.end_streams()
-        await server.stop(5)
-        await dashboard.close()
-
-    def stop(self) -> None:
-        """End it, in good order."""
-        self._loop.call_soon_threadsafe(self._asked.set)
-        self._thread.join(20)
-
-
-def opened(
-    chromium: Browser, served: Served, said: list[str], width: int = 1440, theme: str = "light"
-) -> Page:
-    """A page of an operator who has signed in."""
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
-    page = context.new_page()
-    page.on("console", lambda line: said.append(f"console: {line.text}"))
-    page.on("pageerror", lambda error: said.append(f"error: {error}"))
-    page.on("request", lambda sent: said.append(sent.url) if not sent.url.startswith(served.url) else None)
-    page.goto(served.link)
-    return page
-
-
 @pytest.fixture
-def served(database_url: str, db: Db) -> Iterator[Served]:
-    """With a queue."""
+def served(database_url: str, db: Db, tmp_path: Path) -> Iterator[Served]:
+    """With a queue and a function."""
+    (tmp_path / "hello.py").write_text(HELLO)
     db.execute(
         "select postmill.create_queue('mail'), postmill.send('mail', '{\"to\": \"<img src=x onerror=1>\"}')"
     )
-    made = Served(database_url)
+    made = Served(database_url, KEYS, tmp_path)
     yield made
     made.stop()
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from postmill.dashboard.application import Dashboard
+
 ECHO = """
 import logging
 
@@ -31,16 +33,22 @@ async def handler(request):
 
 
 @pytest_asyncio.fixture
-async def echo(tmp_path: Path, database_url: str) -> AsyncIterator[httpx.AsyncClient]:
-    """An operator's browser; the dashboard's process hosts a function that answers what it is sent."""
+async def hosting(tmp_path: Path, database_url: str) -> AsyncIterator[Dashboard]:
+    """A dashboard whose process hosts a function that answers what it is sent."""
     (tmp_path / "echo.py").write_text(ECHO)
     host = Host(tmp_path, RuntimeSettings(), {}, {}, None)
     await host.start()
     dashboard = application(db_url=database_url, keys=KEYS, functions=host)
-    async with client_of(dashboard, key="operators-key") as client:
-        yield client
+    yield dashboard
     await dashboard.close()
     await host.stop(5)
+
+
+@pytest_asyncio.fixture
+async def echo(hosting: Dashboard) -> AsyncIterator[httpx.AsyncClient]:
+    """An operator's browser."""
+    async with client_of(hosting, key="operators-key") as client:
+        yield client
 
 
 async def test_a_function_is_called_and_its_answer_and_lines_are_shown(echo: httpx.AsyncClient) -> None:
@@ -75,3 +83,12 @@ async def test_a_function_is_started_recycled_and_stopped_on_its_page(echo: http
         done = await echo.post(f"/functions/echo/{verb}", data={"": ""}, follow_redirects=True)
         assert f"echo was {told}." in words(done)
     assert "stopped" in words(await echo.get("/functions/echo"))
+
+
+async def test_a_reader_sees_a_function_and_calls_none(hosting: Dashboard) -> None:
+    async with client_of(hosting, key="readers-key") as reader:
+        page = await reader.get("/functions/echo")
+        assert page.status_code == 200
+        assert "<textarea" not in page.text
+        assert (await reader.post("/functions/echo/call", data={"body": "{}"})).status_code == 403
+        assert "It has written nothing" in words(await reader.get("/functions/echo"))

@@ -9,37 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.dashboard.conftest import CHROMIUM, opened
+from examples import busy
+from tests.dashboard.in_chromium import CHROMIUM, opened
 from tests.sql.flow_scene import register, settle, start, step, take_one
 
 if TYPE_CHECKING:
     import psycopg
     from playwright.sync_api import Browser
 
-    from tests.dashboard.conftest import Served
+    from tests.dashboard.in_chromium import Served
 
     Db = psycopg.Connection[dict[str, Any]]
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="make test-deps installs chromium")
-
-
-PATHS = (
-    "/",
-    "/queues/mail",
-    "/queues/mail/messages",
-    "/queues/mail/messages?q=state:ready since:1h",
-    "/queues/mail/messages/1",
-    "/queues/mail/many/cancel",
-    "/queues/mail/many/move",
-    "/dead",
-    "/errors",
-    "/errors/{fingerprint}",
-    "/operations",
-    "/operations/1",
-    "/audit",
-    "/settings",
-)
-"""Pages that are looked at in both themes, wide and narrow."""
 
 
 def test_a_page_follows_the_database_and_leaves_alone_what_a_person_is_busy_with(
@@ -107,20 +89,16 @@ def test_charts_follow_what_workers_write(chromium: Browser, served: Served, sai
     assert said == []
 
 
+@pytest.mark.timeout(600)  # axe looks at 37 pages, each some seconds on a busy machine
 @pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
 def test_pages_are_accessible_and_fit_the_screen(
     chromium: Browser, served: Served, said: list[str], db: Db, theme: str, width: int
 ) -> None:
-    db.execute("select postmill.start_operation('retry', 'mail', '{\"error\": \"connection refused\"}')")
-    db.execute(
-        "insert into postmill.failures"
-        " (queue_name, msg_id, attempt, kind, error_type, error_message)"
-        " values ('mail', 1, 1, 'error', 'ConnectionRefusedError', 'no answer from 10.0.0.7')"
-    )
-    (alike,) = db.execute("select fingerprint from postmill.error_list()").fetchall()
-    do_some(db)
+    """Every page, on a database in which much goes on."""
+    paths = busy.pages(db, busy.filled(db))
     page = opened(chromium, served, said, width, theme)
-    for path in (each.format_map(alike) for each in PATHS):
+    for path in paths.values():
+        busy.beat(db)
         page.goto(served.url + path)
         found = Axe().run(page).response["violations"]
         assert [(path, each["id"], each["nodes"][0]["html"]) for each in found] == []

@@ -31,7 +31,8 @@ async function ask() {
   asking = true;
   try {
     const answer = await fetch(location.href, { headers: { "postmill-parts": ids.join(" ") } });
-    if (answer.redirected) return location.reload();
+    // A form that was refused is shown at an address of its own, which leads back to the page; another way leads to the door.
+    if (answer.redirected && answer.url.includes("/sign-in?")) return location.assign(answer.url);
     if (answer.ok) {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const id of ids) {
