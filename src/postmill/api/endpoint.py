@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from starlette.responses import Response
 
+from postmill.api.body import read_body
 from postmill.api.desk import Desk, Once, Repeated, encode
 from postmill.api.problem import MEDIA_TYPE, Failure, Problem, fields_of, problem_of
 from postmill.api.route import Nothing
@@ -43,7 +44,7 @@ async def answer(
         return Response(status_code=HTTPStatus.NO_CONTENT, headers={**HEADERS, "allow": _allowed(offered)})
     try:
         asked = _by_method(offered, request.method)
-        body = await _read(request) if asked.method != "GET" else b""
+        body = await read_body(request, MOST_BYTES) if asked.method != "GET" else b""
         arguments = _arguments(asked, names, request, body, house.database)
         desk = Desk(house, viewer, _once(request, asked, body))
         found = await asked.answer(desk, **arguments)
@@ -116,19 +117,6 @@ def _each_once(query: QueryParams) -> dict[str, str]:
     if doubled:
         raise _bad(f"{doubled[0]} is given more than once.")
     return dict(query)
-
-
-async def _read(request: Request) -> bytes:
-    read = bytearray()
-    async for part in request.stream():
-        read += part
-        if len(read) > MOST_BYTES:
-            raise Failure(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "payload-too-large",
-                f"The body is larger than {MOST_BYTES:,} bytes.",
-            )
-    return bytes(read)
 
 
 def _decoded(kind: Any, request: Request, body: bytes) -> Any:

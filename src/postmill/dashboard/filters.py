@@ -17,6 +17,12 @@ NONE = "\u2013"
 """Stands where there is no value, so that a cell is not taken for one that failed to load."""
 LONGEST_BRIEF = 200
 """Characters of a payload in a list. A cell shows about 50 of them, and the rest on a narrow screen."""
+LONGEST_SHOWN = 20_000
+"""Characters of a payload or a traceback that a page shows. Twenty thousand are 400 lines, more than a person
+reads in a browser; as quotes, which take five bytes each, they are 100 KB.
+"""
+CUT = "\n\u2026 cut here: the API gives all of it."
+_INDENTED = json.JSONEncoder(indent=2, ensure_ascii=False)
 SHORT_FROM = 10_000
 """From here a number is written with a unit, as 24.0 k. Below, four digits are as short and say more."""
 
@@ -86,8 +92,30 @@ def segment(name: object) -> str:
 
 
 def pretty(value: Any) -> str:
-    """JSON with indentation, as it is read and edited."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """JSON with indentation, as it is read: of much, the beginning."""
+    parts: list[str] = []
+    length = 0
+    for part in _INDENTED.iterencode(value):
+        parts.append(part)
+        length += len(part)
+        if length > LONGEST_SHOWN:
+            break
+    return cut("".join(parts))
+
+
+def whole(value: Any) -> str:
+    """JSON with indentation, as it is edited."""
+    return _INDENTED.encode(value)
+
+
+def cut(text: str) -> str:
+    """A text; of a long one the beginning, and that there is more."""
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + CUT
+
+
+def is_long(value: Any) -> bool:
+    """Whether only the beginning of the JSON is shown."""
+    return pretty(value).endswith(CUT)
 
 
 def brief(value: Any) -> str:
@@ -112,6 +140,9 @@ FILTERS = {
     "moment": moment,
     "segment": segment,
     "pretty": pretty,
+    "whole": whole,
+    "cut": cut,
+    "is_long": is_long,
     "brief": brief,
     "has_secrets": has_secrets,
 }

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+from postmill.api.body import read_body
 from postmill.api.problem import Failure
 
 if TYPE_CHECKING:
@@ -27,18 +28,10 @@ async def read_form(request: Request) -> dict[str, list[str]]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in {KIND, ""}:
         raise _other(kind)
-    read = bytearray()
-    async for part in request.stream():
-        read += part
-        if len(read) > MOST_BYTES:
-            raise Failure(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                "payload-too-large",
-                f"The form is larger than {MOST_BYTES:,} bytes.",
-            )
+    read = await read_body(request, MOST_BYTES, "form")
     if read and not kind:
         raise _other(kind)
-    return _parsed(bytes(read))
+    return _parsed(read)
 
 
 def _other(kind: str) -> Failure:

@@ -1,0 +1,112 @@
+"""What people and programs put into queues is shown harmlessly, however long, odd or much it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pytest
+
+from postmill.dashboard.filters import CUT
+from tests.dashboard.conftest import CHROMIUM, opened, words
+
+if TYPE_CHECKING:
+    import httpx
+    import psycopg
+    from playwright.sync_api import Browser
+
+    from tests.dashboard.conftest import Served
+
+    Db = psycopg.Connection[dict[str, Any]]
+
+MOST_OF_A_PAGE = 300_000
+SCRIPT = "<script>document.title = 'taken'</script><img src=x onerror=alert(1)>"
+RTL = "\u202e\u05e9\u05dc\u05d5\u05dd <b>"
+LONGEST = 'a/b.c%25"<i>&?#'.ljust(47, "x")
+NAMES = ("a/b", "a.b", "a%2fb", 'say"hi"', "<i>x</i>", RTL, LONGEST)
+"""Names of queues that pgmq makes, of up to the 47 characters that it allows."""
+
+
+def kill(db: Db, queue: str, message: Any, error: str = "", headers: Any = None) -> None:
+    """A message of the queue that has failed and is dead, and one that waits."""
+    text, more = json.dumps(message), json.dumps(headers or {})
+    db.execute("select postmill.send($1, $2::jsonb, headers => $3::jsonb)", (queue, text, more))
+    db.execute(
+        """insert into postmill.dead_letters
+                  (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)
+           values ($1, 99, 1, now(), $2::jsonb, 1, 'error', left($3, 1000))""",
+        (queue, text, error),
+    )
+    db.execute(
+        """insert into postmill.failures
+                  (queue_name, msg_id, attempt, kind, error_type, error_message, traceback)
+           values ($1, 1, 1, 'error', left($2, 200), $2, $2), ($1, 99, 1, 'error', left($2, 200), $2, $2)""",
+        (queue, error),
+    )
+
+
+@pytest.mark.parametrize("unit", ["x", '"', "<&", "\u05d0"], ids=["plain", "quotes", "markup", "rtl"])
+async def test_of_five_megabytes_a_page_shows_the_beginning_and_says_so(
+    browser: httpx.AsyncClient, db: Db, unit: str
+) -> None:
+    size = 5_000_000 // len(unit.encode())
+    db.execute("select postmill.create_queue('mail')")
+    kill(db, "mail", {"a": unit * size, "b": list(range(10))}, unit * 100_000, {"x-long": unit * 100_000})
+    for path in ("/queues/mail/messages/1", "/queues/mail/messages", "/dead", "/dead/1", "/"):
+        page = await browser.get(path)
+        assert page.status_code == 200
+        assert len(page.content) < MOST_OF_A_PAGE, path
+    for path in ("/queues/mail/messages/1", "/dead/1"):
+        assert CUT.strip() in (await browser.get(path)).text
+    assert "<textarea" not in (await browser.get("/dead/1")).text.partition("<main")[2]
+    told = (await browser.get("/api/v1/queues/mail/messages/1")).json()
+    assert told["message"]["a"] == unit * size  # the API gives all of it
+
+
+async def test_a_payload_that_is_shown_whole_can_be_edited(browser: httpx.AsyncClient, db: Db) -> None:
+    """The control: what is cut would be sent back cut."""
+    db.execute("select postmill.create_queue('mail')")
+    kill(db, "mail", {"a": "x" * 10_000})
+    page = (await browser.get("/dead/1")).text
+    assert "<textarea" in page.partition("<main")[2]
+    assert CUT.strip() not in page
+
+
+async def test_a_queue_of_any_name_has_its_pages(browser: httpx.AsyncClient, db: Db) -> None:
+    for name in NAMES:
+        db.execute("select pgmq.create($1)", (name,))
+        db.execute("select pgmq.send($1, '{}')", (name,))
+    for name in NAMES:
+        here = f"/queues/{quote(name, safe='')}"
+        for path in (here, f"{here}/messages", f"{here}/messages/1"):
+            page = await browser.get(path)
+            assert page.status_code == 200, (name, path, words(page))
+            assert "<i>" not in page.text
+        sent = await browser.post(f"{here}/pause", data={"reason": "odd"})
+        assert (sent.status_code, sent.headers["location"]) == (303, here)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="make test-deps installs chromium")
+def test_markup_anywhere_is_text_in_a_browser(
+    chromium: Browser, served: Served, said: list[str], db: Db
+) -> None:
+    """Names are followed by their links, as a person does."""
+    for name in NAMES:
+        db.execute("select pgmq.create($1)", (name,))
+    kill(db, "mail", {SCRIPT: SCRIPT, "rtl": RTL}, SCRIPT, {SCRIPT: SCRIPT})
+    page = opened(chromium, served, said)
+    page.on("dialog", lambda asked: said.append(asked.message))
+    for name in NAMES:
+        page.goto(f"{served.url}/")
+        page.locator("main").get_by_role("link", name=name, exact=True).first.click()
+        page.wait_for_url(re.compile("/queues/"))
+        assert page.locator("h1 bdi").inner_text() == name
+    for path in ("/queues/mail/messages/2", "/queues/mail/messages", "/dead", "/dead/1", "/errors"):
+        page.goto(served.url + path)
+        assert page.locator("main").count() == 1
+        assert "taken" not in page.title()
+        assert page.locator("main script, main img, main b, main i").count() == 0, path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1440, path
+    assert said == []
