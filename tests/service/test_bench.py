@@ -151,8 +151,8 @@ PROMISED = {
     "viewers_polls_per_s": 4,
     "why_ms": 10,
 }
-"""What holds on two quiet processors with large queues. With small ones on a busy machine it holds three times
-over, or something is broken. A rate of work is not among them: what is small is mostly its beginning.
+"""What holds on two quiet processors with large queues. With small ones on a busy machine three times as much
+holds, or something is broken. A rate of work is not among them: what is small is mostly its beginning.
 """
 SERVERS = [
     "cold_start_p50_ms",
