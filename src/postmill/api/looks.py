@@ -1,4 +1,4 @@
-"""What everybody looks at is read once: the rows of queues and what is wrong are shared by all viewers.
+"""What all viewers look at is read once: the rows of queues and what is wrong are shared by them.
 
 A queue is read again when its version has moved, and once a second, since ages and what falls due move no
 version. What is wrong is found again every five seconds, and after each action. One request reads at a time,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Row: TypeAlias = dict[str, Any]
 ROW_S = 1.0
 """How long the row of a queue is shown whose version stays, in seconds. A hundred queues are read in some 50
-ms: once a second that is 5 % of a core, while somebody looks.
+ms: once a second that is 5 % of a core, while a page is open.
 """
 FINDINGS_S = 5.0
 """How long what is wrong is shown, in seconds. The checks look into every queue twice, some 100 ms for a
