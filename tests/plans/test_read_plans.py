@@ -38,6 +38,9 @@ select case when n % 30 = 0 then 'hot' else 'other-' || n % 30 end, n, 1, 'error
        case when n % 100 = 0 then 'Rare' else 'E' || chr(65 + n % 20) end, 'no',
        now() - interval '1 day' + n * interval '1 s'
   from generate_series(1, 60000) as n;
+insert into postmill.error_hours (queue_name, hour, fingerprint, failures)
+select 'other-' || n % 30, now() - n % 700 * interval '1 hour', 'other ' || n, 1
+  from generate_series(1, 60000) as n;
 insert into postmill.audit (at, viewer, role, source, action, target)
 select now() - interval '100 days' + n * interval '1 minute', 'ada', 'operator', '', 'queue.pause', '{}'
   from generate_series(1, 60000) as n;
@@ -78,10 +81,12 @@ CALLS: dict[str, tuple[str, list[object], int]] = {
         50,
     ),
     "the failures of an error": (statement("read_error_failures"), [RARE, 5], 16),
+    "its history": ("select * from postmill.error_history($1)", [RARE], 1_000),
+    "errors are counted": ("select * from postmill._count_errors('hot', 500, 0)", [], 1_500),
     "one error": (statement("read_errors"), [RARE, None, False, 1], 1_000),
     "the errors of a queue": (statement("read_errors"), [None, "hot", True, 50], 1_400),
 }
-LARGE = ("q_hot", "operations", "operation_rows", "failures", "audit", "idempotency_keys")
+LARGE = ("q_hot", "operations", "operation_rows", "failures", "error_hours", "audit", "idempotency_keys")
 """Claims are not among them: there is one row a claim under way, and they are read whole."""
 USED = """
 select mine.relname as name, pg_stat_get_xact_numscans(mine.oid) as whole_reads,

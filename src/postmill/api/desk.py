@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import msgspec
 
+from postmill.api.looks import Looks
 from postmill.api.problem import Failure
 from postmill.api.redaction import Redaction
 from postmill.api.shape import shaped
@@ -63,6 +64,7 @@ class House:
     database: str = "default"
     """What the parameter ``database`` calls the one database there is."""
     events: Events = field(default_factory=Events)
+    looks: Looks = field(default_factory=Looks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,10 @@ class Desk:
         """
         self.check_may_act(action)
         told = target if not isinstance(target, msgspec.Struct) else msgspec.to_builtins(target)
-        return await self.house.sessions.act(partial(self._acted, action, told, work, count))
+        try:
+            return await self.house.sessions.act(partial(self._acted, action, told, work, count))
+        finally:
+            self.house.looks.forget()
 
     async def reveal(
         self, action: str, target: Mapping[str, Any] | msgspec.Struct, work: Callable[[Connection], T]

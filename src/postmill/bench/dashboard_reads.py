@@ -65,7 +65,7 @@ async def why(scene: Scene, raw_ms: float) -> Figures:
 
 
 async def poll(scene: Scene, raw_ms: float) -> Figures:
-    """What is read four times a second while somebody watches the overview and each of its queues."""
+    """What is read four times a second while a page shows the overview and each of its queues."""
     watched = versions.watched([versions.QUEUES, *(f"queue:{name}" for name in scene.names)])
     poll_ms = median(scene.times_ms(lambda: versions.read(scene.connection, watched)))
     return {"poll_ms": poll_ms, "poll_ratio": poll_ms / raw_ms}

@@ -20,7 +20,7 @@ MOST = 200_000
 
 async def watched(scene: Scene, _: float) -> Figures:
     """The rate of a worker that drains a queue while 20 people have the overview open, over its rate while
-    nobody has: the median over pairs, of which every second begins with the people.
+    it is open on no screen: the median over pairs, of which every second begins with the people.
     """
     ratios = []
     async with dashboard_process(scene.address) as dashboard:

@@ -56,9 +56,12 @@ class FailureOfError(FailedAttempt, kw_only=True):
 
 
 class ShownError(ListedError, kw_only=True):
-    """One error with its latest failed attempts."""
+    """One error with its latest failed attempts; ``last_30_days``: how many there were in each 24 hours, the
+    oldest first, also where the attempts are deleted.
+    """
 
     failures: list[FailureOfError]
+    last_30_days: list[int]
 
 
 class Which(Struct, forbid_unknown_fields=True, kw_only=True):

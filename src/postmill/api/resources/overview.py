@@ -9,12 +9,10 @@ from msgspec import Meta, Struct
 from postmill.api.cursor import Page, after, paged
 from postmill.api.resources.queues import Queue
 from postmill.api.route import resource
-from postmill.db.reads import findings, history, overview
+from postmill.db.reads import overview
 
 if TYPE_CHECKING:
     from postmill.api.desk import Desk
-    from postmill.db.tools.connect import Connection
-    from postmill.model.config.address import Address
 
 Place: TypeAlias = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 """How many queues were shown before: their order changes with what goes on, so it is no place of a name."""
@@ -77,17 +75,14 @@ async def show_overview(desk: Desk, query: Page) -> Overview:
     begin = after(query, Place) or 0
     ranked = await desk.read(overview.busiest, limit=query.limit + 1, after=begin)
     page, more = paged(ranked, query, lambda _: begin + query.limit)
-    rows = await desk.read(overview.some, [row["queue"] for row in page])
-    done = await desk.read(history.throughput, [row["queue"] for row in rows])
-    problems = await desk.read(_findings, desk.house.sessions.address, everything=False)
-    queues = [desk.shaped(BusyQueue, {**lately, **row}) for row, lately in zip(rows, done, strict=True)]
-    return Overview(queues, problems, more)
+    rows = await desk.house.looks.queues(desk.house.sessions, [row["queue"] for row in page])
+    return Overview([desk.shaped(BusyQueue, row) for row in rows], await _findings(desk), more)
 
 
 @resource("GET", "/findings", out=Findings, query=All)
 async def list_findings(desk: Desk, query: All) -> Findings:
     """What ``postmill doctor`` finds about queues, schedules, calls and flows."""
-    return Findings(await desk.read(_findings, desk.house.sessions.address, everything=query.all))
+    return Findings(await _findings(desk, everything=query.all))
 
 
 @resource("GET", "/viewer", out=Me)
@@ -97,11 +92,11 @@ async def show_viewer(desk: Desk) -> Me:
     return Me(desk.viewer.name, desk.viewer.role.value, house.database, house.read_only)
 
 
-def _findings(connection: Connection, address: Address, *, everything: bool) -> list[FoundProblem]:
+async def _findings(desk: Desk, *, everything: bool = False) -> list[FoundProblem]:
     return [
         FoundProblem(
             check=each.check, status=each.status, found=each.found, fix=each.fix, about=list(each.about)
         )
-        for each in findings.of_work(connection, address)
+        for each in await desk.house.looks.findings(desk.house.sessions)
         if everything or each.status != "pass"
     ]

@@ -25,6 +25,8 @@ async def error_page(visit: Visit) -> View:
             "look": LOOKS[shown.state],
             "hours": bars({"dead": shown.last_24_hours}),
             "in_a_day": sum(shown.last_24_hours),
+            "days": bars({"dead": shown.last_30_days}),
+            "in_30_days": sum(shown.last_30_days),
         },
     )
 

@@ -21,9 +21,16 @@ def listed(connection: Connection, queue: str | None, *, limit: int, unsettled: 
 
 
 def one(connection: Connection, fingerprint: str) -> Row:
-    """One error, with its latest ``failures``. Raises :class:`NotFound`."""
+    """One error, with its latest ``failures``, and ``last_30_days``: how many there were in each 24 hours,
+    the oldest first, also where the attempts are deleted. Raises :class:`NotFound`.
+    """
     row = connection.execute(statement("read_errors"), (fingerprint, None, False, 1)).fetchone()
     if row is None:
         raise NotFound(f"There is no error {fingerprint}.", hint="postmill error list")
     latest = connection.execute(statement("read_error_failures"), (fingerprint, SHOWN)).fetchall()
-    return row | {"failures": latest[::-1], "times": row["failures"]}
+    days = connection.execute(statement("read_error_days"), (fingerprint,)).fetchall()
+    return row | {
+        "failures": latest[::-1],
+        "times": row["failures"],
+        "last_30_days": [int(day["failures"]) for day in days],
+    }

@@ -2,8 +2,8 @@
 -- claim, result or cancel request must not meet a new message. Dead letters and the history of failures only with
 -- `dead_too`.
 -- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, gates, groups,
--- unique_keys, waiters, blocked, edges, ended, call_queues, imported, minutes, queue_samples, prunings, queues,
--- operations, failures, dead_letters, in this order. Errors: none.
+-- unique_keys, waiters, blocked, edges, ended, call_queues, imported, minutes, queue_samples, error_hours,
+-- prunings, queues, operations, failures, dead_letters, in this order. Errors: none.
 create or replace function postmill._forget_queue(queue text, dead_too boolean) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -26,6 +26,7 @@ as $$
     delete from postmill.imported where queue_name = queue;
     delete from postmill.minutes where queue_name = queue;
     delete from postmill.queue_samples where queue_name = queue;
+    delete from postmill.error_hours where queue_name = queue;  -- failures that are kept are counted again
     delete from postmill.prunings where queue_name = queue;
     delete from postmill.queues where queue_name = queue;
     update postmill.operations set state = 'failed', error = 'the queue was dropped', ended_at = clock_timestamp()

@@ -1,8 +1,8 @@
 -- Deletes a bounded batch of what is older than its queue's retention (set_retention): archived messages, failed
 -- attempts, results, cancellations, replayed letters; and workers gone for seven days. Unique keys that nothing holds
 -- go at once; they count as history. Then the oldest archived messages, where there are more than the queue is to
--- keep. On the way it notes how full the queue is, and makes what is known of its past coarser. One queue a call,
--- whichever is due, and only when no other session prunes it. Time is postmill.now(). Returns one row that says what
+-- keep. On the way it notes how full the queue is, counts its errors by the hour, and makes what is known of its past
+-- coarser. One queue a call, whichever is due, and only when no other session prunes it. Time is postmill.now(). Returns one row that says what
 -- was done and whether to come back at once; no row when nothing is due.
 -- Called by: every worker's heartbeat now and then; anyone may. Ends after `max_rows` or 0.2 s, and waits for a lock
 -- at most 0.1 s: a queue that can't be pruned now (locked, no privilege, a foreign key to its archive) is tried again
@@ -27,7 +27,9 @@ declare
     reached         timestamptz;  -- how far the archive was walked through in this call
     step        record;
     folded          timestamptz;  -- up to there its history is by the hour
-    more_kinds  boolean[] := array[true, true, true, true, true];  -- archive, failures, keys, the rest, too many
+    counted     bigint;       -- up to there its failures are counted in the hours of their errors
+    -- Of the archive, failures, keys, the rest, archived ones that are too many, errors to count.
+    more_kinds  boolean[] := array[true, true, true, true, true, true];
 begin
     begin
         insert into postmill.prunings (queue_name)
@@ -63,6 +65,7 @@ begin
         perform postmill._prune_operations(page);
         perform postmill._prune_gates(page);
         folded := postmill._fold_history(queue_name, duty.folded_to);
+        counted := duty.counted_failure;
         while true = any (more_kinds) and clock_timestamp() < ends_at and archived + failures + history < max_rows loop
             if more_kinds[1] then
                 select * into step
@@ -71,6 +74,11 @@ begin
                 more_kinds[1] := step.more;
                 reached := step.start;
                 duty.archive_position := case when step.more then step.start else '-infinity' end;
+            end if;
+            if more_kinds[6] then
+                select * into step from postmill._count_errors(queue_name, page, counted);
+                counted := step.start;
+                more_kinds[6] := step.more;
             end if;
             if more_kinds[2] then
                 select * into step
@@ -108,13 +116,13 @@ begin
             end if;
             archived := 0; failures := 0; history := 0; workers := 0; more_kinds := array[false];
             duty.archive_position := '-infinity'; duty.failure_position := 0; duty.key_position := '';
-            folded := duty.folded_to;
+            folded := duty.folded_to; counted := duty.counted_failure;
     end;
     more := true = any (more_kinds);
     update postmill.prunings as p
        set due_at = case when more then clock_timestamp() else clock_timestamp() + interval '1 minute' end,
            archive_position = duty.archive_position, failure_position = duty.failure_position,
-           key_position = duty.key_position, folded_to = folded
+           key_position = duty.key_position, folded_to = folded, counted_failure = counted
      where p.queue_name = duty.queue_name;
     return next;
 end

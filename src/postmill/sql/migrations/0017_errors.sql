@@ -21,3 +21,17 @@ create table postmill.error_groups (
     changed_by  text not null default session_user,
     changed_at  timestamptz not null default clock_timestamp()
 );
+
+-- How many attempts at messages of a queue have failed so in an hour. Pruning counts each failed attempt once, and so
+-- what is known of an error outlives its failures: kept for 30 days. An hour of a queue has about 1,000 errors at most.
+create table postmill.error_hours (
+    queue_name  text not null,
+    hour        timestamptz not null,
+    fingerprint text not null,
+    failures    bigint not null,
+    primary key (queue_name, hour, fingerprint)
+);
+create index error_hours_fingerprint on postmill.error_hours (fingerprint, hour);
+
+-- The last failure of the queue that is counted there.
+alter table postmill.prunings add column counted_failure bigint not null default 0;

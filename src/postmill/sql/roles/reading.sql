@@ -3,7 +3,7 @@
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
 grant execute on function postmill.queue_stats, postmill.messages, postmill.why, postmill.desired_workers
     to postmill_worker, postmill_reader, postmill_operator;
-grant execute on function postmill.error_list, postmill.queue_history, postmill.throughput
+grant execute on function postmill.error_history, postmill.error_list, postmill.queue_history, postmill.throughput
     to postmill_reader, postmill_operator;
 grant select on
     postmill.active_workers, postmill.call_list, postmill.call_queue_list, postmill.cancelled, postmill.dead,
@@ -11,7 +11,8 @@ grant select on
     postmill.schedule_list to postmill_reader, postmill_operator;
 grant select on
     postmill.audit, postmill.blocked, postmill.cancellations, postmill.claims, postmill.dead_letters, postmill.edges,
-    postmill.ended, postmill.error_groups, postmill.failures, postmill.gates, postmill.groups, postmill.idle_workers,
+    postmill.ended, postmill.error_groups, postmill.error_hours, postmill.failures, postmill.gates, postmill.groups,
+    postmill.idle_workers,
     postmill.minutes, postmill.operation_rows, postmill.operations, postmill.prunings, postmill.queue_samples,
     postmill.results, postmill.revoked_keys, postmill.schedule_runs, postmill.schedules, postmill.unique_keys, postmill.waiters,
     postmill.workers

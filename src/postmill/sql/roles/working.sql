@@ -9,7 +9,8 @@ grant execute on function
     postmill.tidy_calls, postmill.unschedule to postmill_worker;
 grant select, insert, update, delete on
     postmill.blocked, postmill.call_responses, postmill.cancellations, postmill.claims, postmill.dead_letters,
-    postmill.edges, postmill.ended, postmill.failures, postmill.gates, postmill.groups, postmill.idle_workers,
+    postmill.edges, postmill.ended, postmill.error_hours, postmill.failures, postmill.gates, postmill.groups,
+    postmill.idle_workers,
     postmill.minutes, postmill.operation_rows, postmill.operations, postmill.queue_samples, postmill.results,
     postmill.schedules, postmill.unique_keys, postmill.workers to postmill_worker;
 -- Not the URL, the headers or the role of a call: whoever changes one would have its secrets sent elsewhere.
