@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.sql.asking import Database, refused, rows, value
@@ -276,7 +278,7 @@ def test_a_task_that_was_held_has_its_priority_when_it_is_sent_again(
 ) -> None:
     """It had its run's, and one that was held too late none: the step's own was forgotten."""
     of_run, of_step = priorities
-    chosen = {} if of_step is None else {"a": {"priority": of_step}}
+    chosen: dict[str, Any] = {} if of_step is None else {"a": {"priority": of_step}}
     register(db, step("a"), **chosen)
     run = start(db, priority=of_run)
     headers = "select headers from pgmq.q_shop"
