@@ -121,6 +121,33 @@ async def watched(database_url: str, adb: asyncpg.Connection[Any]) -> AsyncItera
 FIRST = StepChanged("first", "started")
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_a_run_that_comes_to_wait_is_told_as_the_command_line_tells_it(
+    watched: Watched, told_only: None, resumed: bool
+) -> None:
+    """No change of the run's own row says so: streams said running, where lists said waiting."""
+    steps = (StepShape(name="first"), StepShape(name="answer", kind="wait", needs=("first",), signal="go"))
+    await watched.adb.execute(
+        "select postmill.register_flow('w', 'graph', 'f', $1::jsonb, '{}')",
+        json.dumps(FlowShape(steps).as_json()),
+    )
+    watched.run_id = await watched.adb.fetchval("select postmill.start_flow('w')")
+    answered = [StepChanged("answer", "completed"), RunChanged("completed")]
+    async with watched.stream() as stream:
+        assert await stream.look() == [RunChanged("running"), FIRST]
+        await watched.settle("first")
+        assert (await stream.look())[0] == RunChanged("waiting")
+        seen = stream.position
+        if not resumed:
+            await watched.adb.execute("select postmill.signal_run($1, 'go', '1')", watched.run_id)
+            assert await stream.look() == answered
+    if resumed:
+        async with watched.stream(seen, [StepChanged("first", "completed")]) as again:
+            assert (await again.look())[0] == RunChanged("waiting")
+            await watched.adb.execute("select postmill.signal_run($1, 'go', '1')", watched.run_id)
+            assert await again.look() == answered
+
+
 async def test_a_stream_tells_what_is_so_then_each_change_and_ends_with_the_run(
     watched: Watched, told_only: None
 ) -> None:

@@ -62,7 +62,7 @@ async def test_each_flow_of_a_queue_is_run_by_its_own_rules(
             await quick.result(timeout=GIVE_UP_S)
         assert tried == [1, 1, 1]
         hasty_is_over.set()
-        with pytest.raises(RunFailed, match="step 'fail'"):
+        with pytest.raises(RunFailed, match="Step 'fail': failed 1 of 1"):
             await slow.result(timeout=GIVE_UP_S)
         assert tried == [1, 1, 1, "fail"]
         assert await slow.output(outlast) == 7

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.sql.asking import Database, refused, value
+from tests.sql.asking import Database, refused, rows, value
 from tests.sql.flow_scene import (
     fail,
     finish,
@@ -268,3 +270,23 @@ def test_a_deadline_that_is_over_is_taken_off_a_retried_run(db: Database) -> Non
     assert run_of(db, run)["deadline"] is None
     assert value(db, "select postmill.sweep_flows()") is False
     assert state(db, run) == "running"
+
+
+@pytest.mark.parametrize("priorities", [(7, 3), (3, None)])
+def test_a_task_that_was_held_has_its_priority_when_it_is_sent_again(
+    db: Database, priorities: tuple[int, int | None]
+) -> None:
+    """It had its run's, and one that was held too late none: the step's own was forgotten."""
+    of_run, of_step = priorities
+    chosen: dict[str, Any] = {} if of_step is None else {"a": {"priority": of_step}}
+    register(db, step("a"), **chosen)
+    run = start(db, priority=of_run)
+    headers = "select headers from pgmq.q_shop"
+    wanted = [{"headers": {"postmill-priority": of_run if of_step is None else of_step}}]
+    assert rows(db, headers) == wanted
+    db.execute(b"select postmill.pause_run($1)", [run])
+    hold(db, take_one(db), "paused")
+    db.execute(b"select postmill.resume_run($1)", [run])
+    assert rows(db, headers) == wanted
+    hold(db, take_one(db), "paused")
+    assert rows(db, headers) == wanted

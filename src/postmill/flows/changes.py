@@ -57,7 +57,9 @@ class Changes:
         self._next: str | None = None
         self._place = _Place()
         self._told: dict[object, int] = {}
-        """What was told -> the transaction that has written it."""
+        """What was told of steps -> the transaction that has written it."""
+        self._run_told: tuple[int, str] | None = None
+        """The same of the run, and the state that was told."""
 
     @property
     def is_paging(self) -> bool:
@@ -100,14 +102,21 @@ class Changes:
     def _news(self, row: dict[str, Any]) -> RunEvent | None:
         key, event = _event(row)
         changed = int(row["changed"])
-        if self._told.get(key) == changed or (key is None and not self._is_due(changed)):
+        if isinstance(event, RunChanged):
+            return event if self._is_due(changed, event.state, ended=row["ended"]) else None
+        if self._told.get(key) == changed:
             return None
         self._told[key] = changed
         return event
 
-    def _is_due(self, changed: int) -> bool:
-        """The run's row is read each time: whether it has changed since the position."""
-        return self.position is None or changed >= int(self.position)
+    def _is_due(self, changed: int, state: str, *, ended: bool) -> bool:
+        """The run is read each time: whether that tells more than is known. A run that has not ended comes to
+        wait, and goes on, without a change of its own row: its steps and the clock say so.
+        """
+        told, self._run_told = self._run_told, (changed, state)
+        if told == self._run_told:
+            return False
+        return not ended or self.position is None or changed >= int(self.position)
 
 
 def _event(row: dict[str, Any]) -> tuple[object, RunEvent]:

@@ -86,7 +86,8 @@ class Replay:
             raise ReplayMismatch(
                 f"Step {name!r} was called with {_shown(found.inputs)} before, with {_shown(inputs)} now.",
                 why="A function that runs again must make the same calls with the same arguments.",
-                hint="Make a step of what differs (the time, chance, a read); guard new code by ctx.patched.",
+                hint="Make a step of what differs (the time, a read), guard new code by ctx.patched,"
+                " name steps of branches: ctx.named.",
             )
         return found
 

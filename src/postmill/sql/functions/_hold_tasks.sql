@@ -19,13 +19,16 @@ set enable_sort = on
 set jit = off
 as $$
 declare
-    again  jsonb[];
-    queues text[];
-    held   integer;
+    again      jsonb[];
+    queues     text[];
+    priorities integer[];
+    held       integer;
 begin
     perform postmill._check_isolation();
     perform from postmill.runs as run where run.run_id = any (run_ids) order by run.run_id for no key update;
-    select array_agg(t.message), array_agg(postmill._queue_of_task(run.version_id, t.step)) into again, queues
+    select array_agg(t.message), array_agg(postmill._queue_of_task(run.version_id, t.step)),
+           array_agg(postmill._priority_of_task(run.version_id, t.step, run.priority))
+      into again, queues, priorities
       from unnest(run_ids, steps, messages, whys) as t (run_id, step, message, why)
 --+ its_run
      where t.why = 'paused' and run.state in ('running', 'waiting', 'undoing');
@@ -39,8 +42,7 @@ begin
     get diagnostics held = row_count;
     if again is not null then
         perform postmill._send_tasks(
-            queues, array_fill(clock_timestamp(), array[cardinality(again)]),
-            again, array_fill(null::integer, array[cardinality(again)]));
+            queues, array_fill(clock_timestamp(), array[cardinality(again)]), again, priorities);
     end if;
     return held;
 end

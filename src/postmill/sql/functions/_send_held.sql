@@ -19,11 +19,12 @@ begin
          using postmill.runs as run
          where held.why = _send_held.why and run.run_id = held.run_id
            and (run.version_id = _send_held.version_id or held.run_id = _send_held.run_id)
-        returning held.task_id, held.queue_name, held.message, run.priority
+        returning held.task_id, held.step, held.queue_name, held.message, run.version_id, run.priority
     )
     select array_agg(gone.queue_name order by task_id) as queues, array_agg(clock_timestamp()) as due_at,
            array_agg(gone.message order by task_id) as messages,
-           array_agg(gone.priority::integer order by task_id) as priorities
+           array_agg(postmill._priority_of_task(gone.version_id, gone.step, gone.priority) order by task_id)
+               as priorities
       into freed
       from gone;
     if freed.queues is not null then

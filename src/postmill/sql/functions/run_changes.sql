@@ -1,5 +1,6 @@
 -- What has changed since `since`, the `next` of the read before; by the first read all there is. With `only_run` of
 -- one run: the run, its steps and what they said; else of all runs: those that have not ended or ended within a day.
+-- A run that has not ended is told at each read of it: it comes to wait without a change of its own row.
 -- Rows that were committed late are never missed; one may be told twice. `next` is the oldest transaction that is open
 -- now: what it writes comes later. Each change has `what` (run, step or event), run_id, and its columns.
 -- Called by people, clients and dashboards. Takes no locks. Errors: PM009 no such run.
@@ -20,11 +21,11 @@ begin
     into next, changes
     from (
         select jsonb_build_object(
-                   'what', 'run', 'run_id', run.run_id, 'flow', run.flow, 'state', run.state, 'culprit', run.culprit,
-                   'reason', run.reason, 'waits_for', run.waits_for, 'ended_at', run.ended_at) as told,
+                   'what', 'run', 'run_id', run.run_id, 'flow', run.flow, 'state', postmill._run_state(run),
+                   'culprit', run.culprit, 'reason', run.reason, 'waits_for', run.waits_for, 'ended_at', run.ended_at) as told,
                run.changed, 3 as place
         from postmill.runs as run
-        where case when only_run is not null then run.run_id = only_run and (since is null or run.changed >= since)
+        where case when only_run is not null then run.run_id = only_run and (since is null or run.changed >= since or run.ended_at is null)
                    when since is null then run.ended_at is null
                    else (run.ended_at is null or run.ended_at > clock_timestamp() - interval '1 day')
                         and run.changed >= since end

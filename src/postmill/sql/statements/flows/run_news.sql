@@ -5,14 +5,14 @@
 -- As run_changes, in pages, and with what tells a stream what it has told already. No row: there is no such run.
 -- Called by what watches a run. Takes no locks. Errors: none.
 with here as materialized (
-    select run.*, pg_snapshot_xmin(pg_current_snapshot()) as position,
+    select run.*, postmill._run_state(run) as told, pg_snapshot_xmin(pg_current_snapshot()) as position,
            case when $2::text::xid8 <= pg_snapshot_xmax(pg_current_snapshot()) then $2::text::xid8 end as since
       from postmill.runs as run where run.run_id = $1::bigint
 )
 select change::text
   from (
     select 0 as part, 0::bigint as place, jsonb_build_object(
-               'position', here.position, 'since', here.since, 'changed', here.changed, 'state', here.state,
+               'position', here.position, 'since', here.since, 'changed', here.changed, 'state', here.told,
                'culprit', here.culprit, 'reason', here.reason, 'ended', here.ended_at is not null) as change
       from here
     union all
