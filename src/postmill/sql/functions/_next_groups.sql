@@ -1,9 +1,9 @@
 -- The next groups in which a message may start at `at`, in order of their keys: those after `after_key`, and from the
 -- first one again. At most `most` are looked at, and not many more than it takes to find a place for `enough` messages,
--- not more than `share` of them in one group: `keys`, those that are not full, and `rows_at`, where their rows are. That
--- is only a guess here, which saves locking the others, and `is_full` says that there are such. Where none of the first
--- ones is full, the others are not counted: each count costs a fifth of what a claim of one message a group does, and
--- _pick_gated counts in any case.
+-- not more than `share` of them in one group: `keys`, those that are not full, and `rows_at`, where their rows are.
+-- That is only a guess here, which saves locking the others, and `is_full` says that there are such. Where none of the
+-- first 64 is full, the others are not counted: a count costs about a tenth of what a claim of one message a group
+-- does, and _pick_gated counts in any case.
 -- `last_key`: the last one looked at; `after_key` when none stands before it either. `rank_ahead`, `rank_behind`: the
 -- first rank that waits in those after `after_key`, and in those up to it; `wrapped`: it has come to these; `is_all`:
 -- each group was looked at.
