@@ -1,8 +1,8 @@
 """The same work done by Postmill and by the systems people would pick instead, on one server, in one run.
 
-``python -m benchmarks.peers --json out.json --page`` measures everything and writes the page; ``python -m
-benchmarks.peers.page out.json`` writes it from documents of before. The document goes to the file or to stdout,
-notes go to stderr.
+``python -m benchmarks.peers --json out.json --page`` measures everything and writes the page.
+``python -m benchmarks.peers.page out.json`` writes it from documents of before. The document goes to the file
+or to stdout, notes go to stderr.
 """
 
 from __future__ import annotations
