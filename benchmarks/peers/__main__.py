@@ -1,7 +1,8 @@
 """The same work done by Postmill and by the systems people would pick instead, on one server, in one run.
 
-``python -m benchmarks.peers --json out.json``, then ``python -m benchmarks.peers.page out.json`` writes the
-page. The document goes to the file or to stdout, notes go to stderr.
+``python -m benchmarks.peers --json out.json --page`` measures everything and writes the page.
+``python -m benchmarks.peers.page out.json`` writes it from documents of before. The document goes to the file
+or to stdout, notes go to stderr.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.peers import page
 from benchmarks.peers.measurements import Options
 from benchmarks.peers.peer import all_peers
 from benchmarks.peers.run import MEASUREMENTS, run
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 def main() -> None:
     """Reads the options, measures, writes the document."""
     given = vars(_parser().parse_args())
+    if given["page"]:
+        page.check()
     options = Options(**{name: given[name] for name in asdict(Options())})
     peers = [peer for name, peer in all_peers().items() if name in given["peers"]]
     with tempfile.TemporaryDirectory(prefix="postmill-peers-") as temporary:
@@ -35,6 +39,8 @@ def main() -> None:
         given["json"].write_text(text + "\n")
     else:
         print(text)
+    if given["page"]:
+        page.write(json.loads(text))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -47,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--python", action="append", default=[], help="a newer Python, for peers that need one")
     add("--url", help="a server on which databases may be made (default: an embedded one)")
     add("--json", type=Path, help="write the document here (default: stdout)")
+    add("--page", action="store_true", help="write the page and its plots too (needs matplotlib)")
     for name, default in asdict(Options()).items():
         add(f"--{name.replace('_', '-')}", type=type(default), default=default, help=f"default {default}")
     return parser

@@ -86,6 +86,11 @@ FLOW_COLUMNS = (
 """Of the systems that have flows, in a table of their own."""
 
 
+def check() -> None:
+    """Raises ImportError where the page could not be drawn: better before the hours that a run takes."""
+    import matplotlib as mpl  # noqa: F401, PLC0415
+
+
 def write(document: Found) -> None:
     """The page and its plots."""
     PLOTS.mkdir(exist_ok=True)

@@ -12,8 +12,8 @@ from tests.sql.test_claim_gated import claim_gated, send
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-GROUPS = "from unnest(keys) as next (group_key)"
-PAUSED = """from (select k as group_key from unnest(keys) as k
+GROUPS = "from unnest(keys, rows_at) as next (group_key, row_at)"
+PAUSED = """from (select k as group_key, t as row_at from unnest(keys, rows_at) as each (k, t)
       where case when current_setting('test.pause', true) = 'on'
             then pg_advisory_xact_lock(7) is not null else true end) as next"""
 COUNT = """select count(*) from postmill.gates as held

@@ -104,7 +104,8 @@ class Callees(Decorated, Generic[_Task]):
         return outcomes
 
     def _task_of(self, message: Message) -> _Task | None:
-        name = message.headers.get(TASK_HEADER)
+        # Decoding headers costs as much as a payload: most of them, a group's for example, name no task.
+        name = message.headers.get(TASK_HEADER) if f'"{TASK_HEADER}"' in (message.raw_headers or "") else None
         if name is None:
             return self._default
         task = self.tasks.get(name) if isinstance(name, str) else None

@@ -10,9 +10,6 @@ as $$
     insert into postmill.groups (queue_name, group_key)
     select queue, named.key
     from (select distinct each.key collate "C" as key from unnest(keys) as each (key)) as named
-    where not exists (select from postmill.groups as known
-                      where known.queue_name = queue and known.group_key = named.key
-                      offset 0)  -- a look for each: joined as a whole, it may compare each pair
     order by named.key
-    on conflict do nothing;
+    on conflict do nothing;  -- which finds those that are there at half the cost of a look for each before
 $$;

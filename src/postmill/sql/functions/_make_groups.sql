@@ -9,11 +9,13 @@ as $$
 declare
     keys text[];
 begin
-    select coalesce(max(arrived.msg_id), unseen), count(*) < 20000, array_agg(arrived.group_key)
+    select coalesce(max(named.last_id), unseen), coalesce(sum(named.messages), 0) < 20000, array_agg(named.group_key)
     into seen, is_all, keys
-    from (select gate.msg_id, gate.group_key from postmill.gates as gate
-          where gate.queue_name = queue and gate.msg_id > unseen
-          order by gate.msg_id limit 20000) as arrived;  -- takes about 10 ms
+    from (select arrived.group_key, max(arrived.msg_id) as last_id, count(*) as messages
+          from (select gate.msg_id, gate.group_key from postmill.gates as gate
+                where gate.queue_name = queue and gate.msg_id > unseen
+                order by gate.msg_id limit 20000) as arrived  -- takes about 10 ms
+          group by arrived.group_key) as named;
     if keys is not null then
         perform postmill._add_groups(queue, keys);
     end if;

@@ -1,7 +1,9 @@
 -- The next groups in which a message may start at `at`, in order of their keys: those after `after_key`, and from the
 -- first one again. At most `most` are looked at, and not many more than it takes to find a place for `enough` messages,
--- not more than `share` of them in one group: `keys`, those that are not full. That is only a guess here, which saves
--- locking the others, and `is_full` says that there are such.
+-- not more than `share` of them in one group: `keys`, those that are not full, and `rows_at`, where their rows are.
+-- That is only a guess here, which saves locking the others, and `is_full` says that there are such. Where none of the
+-- first 64 is full, the others are not counted: a count costs about a tenth of what a claim of one message a group
+-- does, and _pick_gated counts in any case.
 -- `last_key`: the last one looked at; `after_key` when none stands before it either. `rank_ahead`, `rank_behind`: the
 -- first rank that waits in those after `after_key`, and in those up to it; `wrapped`: it has come to these; `is_all`:
 -- each group was looked at.
@@ -11,7 +13,7 @@
 create or replace function postmill._next_groups(
     queue text, limits postmill.queues, after_key text, at timestamptz, since timestamptz, oldest bigint,
     enough integer, share integer, most integer,
-    out keys text[], out is_full boolean, out is_all boolean, out last_key text,
+    out keys text[], out rows_at tid[], out is_full boolean, out is_all boolean, out last_key text,
     out rank_ahead timestamptz, out rank_behind timestamptz, out wrapped boolean, out again_at timestamptz
 )
 language plpgsql volatile
@@ -23,32 +25,38 @@ declare
     highest    text := (select max(g.group_key) from postmill.groups as g where g.queue_name = queue);
     left_over  integer := most;
     places     integer := 0;  -- in the groups `keys`
+    is_counted boolean := true;
     asked      integer;
     found      integer;
     first_rank timestamptz;
 begin
     keys := '{}';
+    rows_at := '{}';
     is_full := false;
     is_all := false;
     last_key := after_key;
     wrapped := false;
     while left_over > 0 and places < enough loop
-        asked := least(left_over, (enough - places) / share + 16);
+        asked := least(left_over, (enough - places) / share + 16, case when left_over = most then 64 end);
         select keys || coalesce(array_agg(next.group_key) filter (
+                   where next.free > 0 and (next.frees_at <= at or next.frees_at is null)), '{}'),
+               rows_at || coalesce(array_agg(next.row_at) filter (
                    where next.free > 0 and (next.frees_at <= at or next.frees_at is null)), '{}'),
                places + coalesce(sum(next.free) filter (
                    where next.free > 0 and (next.frees_at <= at or next.frees_at is null)), 0),
                min(next.rank), count(*), is_full or coalesce(bool_or(next.free <= 0), false),
                coalesce(max(next.group_key), last_key),
                least(again_at, min(next.frees_at) filter (where next.free > 0 and next.frees_at > at))
-        into keys, places, first_rank, found, is_full, last_key, again_at
+        into keys, rows_at, places, first_rank, found, is_full, last_key, again_at
         from (
-            select g.group_key, first.rank,
-                   case when g.group_key <> '' and coalesce(g.max_running, limits.group_max_running) is not null then
-                       least(share, coalesce(g.max_running, limits.group_max_running) - (
+            select g.group_key, g.ctid as row_at, first.rank,
+                   case when g.group_key = '' or coalesce(g.max_running, limits.group_max_running) is null then share
+                   else least(share, coalesce(g.max_running, limits.group_max_running)
+                              - case when is_counted then (
                            select count(*) from postmill.gates as held
-                           where held.queue_name = queue and held.group_key = g.group_key and held.claim_id >= oldest))
-                   else share end as free,
+                           where held.queue_name = queue and held.group_key = g.group_key and held.claim_id >= oldest)
+                       else 0 end)
+                   end as free,
                    case when rate.starts <= 1000 and g.tat = '-infinity' then
                        -- As _window_starts; where the clock was set back, _grant_starts has to see to it.
                        case when g.recent[cardinality(g.recent)] <= at then
@@ -75,6 +83,7 @@ begin
             rank_ahead := least(rank_ahead, first_rank);
         end if;
         left_over := left_over - found;
+        is_counted := is_full;
         if found = asked then
             lowest := last_key || chr(1);
         elsif wrapped then

@@ -1,5 +1,6 @@
 -- Chooses at most `room` messages that may start now in the groups `keys`, an equal share in each, and locks the
--- groups' rows: until the transaction ends nothing else starts there. The places that are taken are counted in a
+-- groups' rows, each where it was a moment ago (`rows_at`): until the transaction ends nothing else starts there. One
+-- that was written meanwhile counts as locked. The places that are taken are counted in a
 -- statement of its own after that, whose snapshot has every claim that was made under the locks. Counted in the
 -- statement that locks, a group runs more than it may.
 -- `is_full`: a group has no place free; `is_busy`: another session works on a group; `has_more`: a share was too small;
@@ -7,8 +8,8 @@
 -- `starts` and `periods`: the rates of the groups `locked`, null where there is none.
 -- Called by claim_gated. Locks: rows of groups (skipping locked ones). Errors: none.
 create or replace function postmill._pick_gated(
-    queue text, limits postmill.queues, keys text[], room integer, at timestamptz, since timestamptz, oldest bigint,
-    left_out bigint[],
+    queue text, limits postmill.queues, keys text[], rows_at tid[], room integer, at timestamptz, since timestamptz,
+    oldest bigint, left_out bigint[],
     out ids bigint[], out of_keys text[], out is_full boolean, out is_busy boolean, out has_more boolean,
     out has_limits boolean, out locked text[], out starts integer[], out periods interval[]
 )
@@ -22,14 +23,14 @@ declare
 begin
     select coalesce(array_agg(g.group_key), '{}'), array_agg(g.maximum), array_agg(g.starts), array_agg(g.per)
     into locked, maxima, starts, periods
-    from unnest(keys) as next (group_key)
+    from unnest(keys, rows_at) as next (group_key, row_at)
     cross join lateral (
         select g.group_key,
                case when g.group_key <> '' then coalesce(g.max_running, limits.group_max_running) end as maximum,
                case when g.group_key <> '' then coalesce(g.starts, limits.group_starts) end as starts,
                case when g.starts is null then limits.group_per else g.per end as per
         from postmill.groups as g
-        where g.queue_name = queue and g.group_key = next.group_key
+        where g.ctid = next.row_at and g.queue_name = queue and g.group_key = next.group_key
           for update skip locked
     ) as g;
     is_busy := cardinality(locked) < cardinality(keys);

@@ -51,7 +51,10 @@ $text$,
         case when has_headers then 'q.headers' else 'null::jsonb' end)
     into seen, cut_short, vt_us, msg_ids, read_cts, arrivals, enqueued_us, messages, headers
     using ids, of_keys, at, lease, max_bytes;
-    missed := array(select unnest(ids) except select unnest(seen));
+    missed := '{}';
+    if seen is null or cardinality(seen) < cardinality(ids) then
+        missed := array(select unnest(ids) except select unnest(seen));
+    end if;
     if msg_ids is null then
         return;
     end if;
