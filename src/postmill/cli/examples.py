@@ -22,7 +22,7 @@ EXAMPLES = {
     "keys show": 'curl http://127.0.0.1:54321/functions/v1/hello -H "apikey: $(postmill keys show)"',
     "keys create": "postmill keys create ada --role operator --for 30d",
     "logs": "postmill logs --function hello --follow",
-    "worker run": "postmill worker run worker:greet --probe-port 9000",
+    "worker run": "postmill worker run worker:greet --processes 4",
     "worker list": "postmill worker list --all",
     "worker drain": "postmill worker drain 1f0c2d3e",
     "send": """postmill send hello '{"name": "world"}' --delay 60""",
