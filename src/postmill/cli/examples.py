@@ -24,7 +24,7 @@ EXAMPLES = {
     "logs": "postmill logs --function hello --follow",
     "worker run": "postmill worker run worker:greet --processes 4",
     "worker list": "postmill worker list --all",
-    "worker drain": "postmill worker drain 1f0c2d3e",
+    "worker drain": "postmill worker drain --older-than 0.2.0",
     "send": """postmill send hello '{"name": "world"}' --delay 60""",
     "top": "postmill top --interval 5",
     "metrics": "postmill metrics --target-wait 5s",

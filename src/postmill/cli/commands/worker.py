@@ -40,6 +40,7 @@ COLUMNS = (
     "max_concurrent",
     "host",
     "pid",
+    "version",
     "heartbeat_age_s",
     "started_at",
 )
@@ -173,14 +174,25 @@ def list_workers(session: Session, *, everyone: bool, limit: int) -> None:
 
 
 @worker.command()
-@click.argument("worker_id", metavar="ID", shell_complete=completion.worker_ids)
+@click.argument("worker_id", metavar="[ID]", required=False, shell_complete=completion.worker_ids)
+@click.option("--host", metavar="HOST", help="All workers on this machine.")
+@click.option("--older-than", metavar="VERSION", help="All workers of an older version of Postmill.")
 @json_option
 @global_options
 @click.pass_obj
-def drain(session: Session, worker_id: str) -> None:
-    """Have a worker finish what it runs and stop, as on SIGTERM. ID may be the beginning of its id."""
+def drain(session: Session, worker_id: str | None, *, host: str | None, older_than: str | None) -> None:
+    """Have workers finish what they run and stop, as on SIGTERM.
+
+    Either the one with this ID, or the beginning of its id; or all on a host, or all of older versions.
+    """
     from postmill.db.tools import operations
 
+    if (worker_id is None) == (host is None and older_than is None):
+        raise click.UsageError("Give the ID of one worker, or --host, --older-than or both.")
     with session.database() as connection:
-        drained = operations.drain_worker(connection, worker_id)
-    session.output.one({"worker_id": str(drained), "draining": True})
+        if worker_id is not None:
+            drained = operations.drain_worker(connection, worker_id)
+            session.output.one({"worker_id": str(drained), "draining": True})
+            return
+        found = operations.drain_workers(connection, host=host, older_than=older_than)
+    session.output.rows(found, ("worker_id", "host", "version"), empty="No such worker is running.")
