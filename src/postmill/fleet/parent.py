@@ -30,7 +30,7 @@ LONGEST_PAUSE_S = 30.0
 second of one core, and a machine whose workers can't live must not be busy with that.
 """
 
-log = logging.getLogger("postmill")
+log = logging.getLogger("postmill.fleet")
 
 
 class Fleet:
