@@ -29,6 +29,7 @@ from postmill.calls.outbound import Outbound
 from postmill.db.hot.handler_connections import HandlerConnections
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
+from postmill.engine import leaving
 from postmill.engine.claim.claimer import Claimer
 from postmill.engine.claim.listener import Listener
 from postmill.engine.leaving import Leaving
@@ -288,6 +289,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(module, "EVERY_S", 0.0)
         monkeypatch.setattr(module, "AFTER_FAILURE_S", 0.0)
     monkeypatch.setattr(rescuer, "SUSPICION_S", 0.0)
+    monkeypatch.setattr(leaving, "LOOK_S", 0.01)
     yield
     gc.collect()
 
