@@ -29,8 +29,10 @@ from postmill.calls.outbound import Outbound
 from postmill.db.hot.handler_connections import HandlerConnections
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
+from postmill.engine import leaving
 from postmill.engine.claim.claimer import Claimer
 from postmill.engine.claim.listener import Listener
+from postmill.engine.leaving import Leaving
 from postmill.engine.maintain import minute_writer, pruner, rescuer
 from postmill.engine.maintain.audit import Audit
 from postmill.engine.maintain.gate_sweeper import GateSweeper
@@ -52,6 +54,7 @@ from postmill.host.supervisor import Supervisor
 from postmill.host.watching import Watch
 from postmill.model.calls.address_guard import AddressGuard
 from postmill.model.config.address import Address
+from postmill.model.config.lifetime import Lifetime
 from postmill.model.events import Event
 from postmill.operations.executor import Executor
 from postmill.scheduler.scheduler import Scheduler
@@ -101,6 +104,7 @@ class World:
     outage: Outage
     events: Events
     said: list[dict[str, Any]] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
     @property
     def maintained(self) -> list[MaintainedWorker]:
@@ -137,6 +141,14 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     Settler: lambda world: world.worker.settler,
     Audit: lambda world: world.worker.audit,
     Listener: lambda world: Listener(world.address, [world.worker], world.events),
+    Leaving: lambda world: Leaving(
+        world.shared,
+        world.events,
+        world.outage,
+        workers=lambda: [world.worker],
+        lifetime=Lifetime(until_empty=True, idle_s=3600),
+        leave=world.left.append,
+    ),
     Maintenance: lambda world: Maintenance(world.address, world.maintained, world.events, world.outage),
     Renewer: lambda world: Renewer(world.shared, world.maintained, call, lambda: 0.0, world.events),
     Heartbeat: lambda world: Heartbeat(
@@ -277,6 +289,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(module, "EVERY_S", 0.0)
         monkeypatch.setattr(module, "AFTER_FAILURE_S", 0.0)
     monkeypatch.setattr(rescuer, "SUSPICION_S", 0.0)
+    monkeypatch.setattr(leaving, "LOOK_S", 0.01)
     yield
     gc.collect()
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from postmill.host.configuration import Configuration
     from postmill.host.host import Host
     from postmill.model.config.address import Address
+    from postmill.model.config.lifetime import Lifetime
     from postmill.model.config.settings import Settings
     from postmill.model.functions.function_info import FunctionInfo
     from postmill.service.events import Events
@@ -72,6 +73,7 @@ def run_workers(
     on_drain: Callable[[Callable[[], int]], None] | None = None,
     on_database: Callable[[Settings, Address], None] | None = None,
     probe: tuple[str, int] | None = None,
+    lifetime: Lifetime | None = None,
 ) -> None:
     """Run workers and flows in this process until it is told to stop: those named ``module:name``, and all
     of a module or file that is named alone.
@@ -79,7 +81,8 @@ def run_workers(
     The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
     project's own Postgres when no address is given. ``on_drain`` is told how many messages still run, at a
     request to stop and every second; ``on_database`` where they run before they do. ``probe``: where HTTP
-    requests are answered. Raises ``InvalidHandler``, and what :func:`connection` raises.
+    requests are answered. ``lifetime``: when they end by themselves. Raises ``InvalidHandler``, and what
+    :func:`connection` raises.
     """
     from postmill.flows.running.handlers import together  # noqa: PLC0415 - settings need no engine
     from postmill.flows.running.keeper import keepers  # noqa: PLC0415
@@ -92,7 +95,15 @@ def run_workers(
     workers = together(each for target in targets for each in load_all(target))
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
     beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers), Executor]
-    run_here(workers, settings, on_drain=on_drain, on_database=on_database, probe=probe, services=beside)
+    run_here(
+        workers,
+        settings,
+        on_drain=on_drain,
+        on_database=on_database,
+        probe=probe,
+        services=beside,
+        lifetime=lifetime,
+    )
 
 
 def run_schedules(

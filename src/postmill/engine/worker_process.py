@@ -6,10 +6,13 @@ import asyncio
 import os
 import signal
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from postmill.engine.engine import Engine
+from postmill.engine.leaving import Leaving
+from postmill.model.config.lifetime import Lifetime
 from postmill.model.option_rules import one_of
 from postmill.service.service import new_task
 from postmill.service.stop_requests import StopRequests
@@ -46,9 +49,15 @@ class Runner:
         on_drain: Callable[[Callable[[], int]], None] | None = None,
         probe: tuple[str, int] | None = None,
         services: Sequence[MakeService] = (),
+        lifetime: Lifetime | None = None,
     ) -> None:
-        """``services``: further background services; see :class:`Engine`."""
+        """``services``: further background services; see :class:`Engine`. ``lifetime``: when it leaves by
+        itself.
+        """
         self._services = services
+        self._lifetime = lifetime or Lifetime()
+        self._left: str | None = None
+        """Why it leaves by itself; None while it does not."""
         self._handlers = handlers
         self._address = address
         self._on_drain = on_drain
@@ -61,13 +70,13 @@ class Runner:
         """Not a task: nothing that cancels every task reaches it."""
 
     async def run(self) -> None:
-        """Run until SIGINT, SIGTERM, :meth:`stop` or an operator's deprecation of every worker here. Raises
-        :class:`WorkerFailed` when a part of a worker can't be kept alive.
+        """Run until SIGINT, SIGTERM, :meth:`stop`, an operator's deprecation of every worker here, or the end
+        of its lifetime. Raises :class:`WorkerFailed` when a part of a worker can't be kept alive.
         """
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
         self._asked = asyncio.Event()
-        self._engine = engine = Engine(self._handlers, self._address, self._services)
+        self._engine = engine = Engine(self._handlers, self._address, self._all_services())
         if self._asked_early:
             self._asked.set()
             self._end()
@@ -89,7 +98,7 @@ class Runner:
         if not starting.done():
             starting.cancel()
         failed = engine.failure is not None or not engine.started.is_set()
-        reason = "failed" if failed else "deprecated"
+        reason = "failed" if failed else self._left or "deprecated"
         await self._stopped(engine, "shutdown" if asked.is_set() else reason)
         await self._outlasted(starting)
         error = engine.failure or _error_of(starting)
@@ -129,6 +138,22 @@ class Runner:
         if self._on_drain is not None:
             engine = self._engine
             self._on_drain(lambda: engine.running)
+
+    def _all_services(self) -> list[MakeService]:
+        if self._lifetime.is_endless:
+            return [*self._services]
+        leaving: MakeService = partial(
+            Leaving,
+            workers=lambda: [] if self._engine is None else self._engine.workers,
+            lifetime=self._lifetime,
+            leave=self._leave,
+        )
+        return [*self._services, leaving]
+
+    def _leave(self, reason: str) -> None:
+        """Drain and end. A signal that comes now is the first: it asks, and does not force."""
+        self._left = self._left or reason
+        self._end()
 
     def _end(self) -> None:
         if not self._over.done():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from postmill.cli import completion
+from postmill.cli.lifetime_options import lifetime_options, processes_option
 from postmill.cli.options import (
     embedded_option,
     global_options,
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from postmill.cli.session import Session
+    from postmill.fleet.line import Line
+    from postmill.model.config.lifetime import Lifetime
 
 COUNT_EVERY_S = 1.0
 """Seconds between two counts of the messages that still run while a worker drains: as often as a person can
@@ -37,6 +40,7 @@ COLUMNS = (
     "max_concurrent",
     "host",
     "pid",
+    "version",
     "heartbeat_age_s",
     "started_at",
 )
@@ -51,12 +55,22 @@ def worker() -> None:
 @click.argument(
     "targets", nargs=-1, required=True, metavar="MODULE[:NAME]...", shell_complete=completion.targets
 )
+@processes_option
+@lifetime_options
 @probe_options
 @schedules_option
 @embedded_option
 @global_options
 @click.pass_obj
-def run(session: Session, targets: tuple[str, ...], *, probe: tuple[str, int] | None, embedded: bool) -> None:
+def run(
+    session: Session,
+    targets: tuple[str, ...],
+    *,
+    probe: tuple[str, int] | None,
+    embedded: bool,
+    lifetime: Lifetime,
+    processes: int | None,
+) -> int:
     """Run one or more workers until Ctrl-C or SIGTERM.
 
     MODULE:NAME is an importable module and the worker's name in it, such as worker:greet. Without a name all
@@ -66,20 +80,50 @@ def run(session: Session, targets: tuple[str, ...], *, probe: tuple[str, int] | 
     from postmill import app
     from postmill.cli import dev_child
     from postmill.cli.terminal import log_lines, streams
+    from postmill.fleet import line
 
     streams.keep_running()
     streams.print_at_once()
     is_child = dev_child.end_with_parent()
     settings = session.settings
     log_lines.configure(settings.log_level, settings.log_format, development=is_child)
+    to_parent = line.to_parent()
+    if processes is not None and to_parent is None:
+        return _run_several(processes, probe)
+    if to_parent is not None:
+        lifetime, probe = _as_child(to_parent, lifetime, probe)
     app.run_workers(
         settings,
         targets,
         embedded=embedded,
         on_drain=Draining(session.output.note),
-        on_database=None if is_child else session.tell_database,
+        on_database=None if is_child or to_parent is not None else session.tell_database,
         probe=probe,
+        lifetime=lifetime,
     )
+    return 0
+
+
+def _run_several(processes: int, probe: tuple[str, int] | None) -> int:
+    """Be the parent of processes with this command line. Returns the exit code."""
+    import asyncio
+    import sys
+
+    from postmill.cli.exit_codes import Exit
+    from postmill.fleet.parent import Fleet
+
+    status = asyncio.run(Fleet(sys.argv[1:], processes, None if probe is None else probe[1]).run())
+    return status if status in tuple(Exit) else Exit.FAILED
+
+
+def _as_child(
+    to_parent: Line, lifetime: Lifetime, probe: tuple[str, int] | None
+) -> tuple[Lifetime, tuple[str, int] | None]:
+    """What is different for a process that a parent has started."""
+    from dataclasses import replace
+
+    told = replace(lifetime, on_started=to_parent.started, on_worn=to_parent.worn)
+    return told, None if probe is None else (probe[0], to_parent.port or 0)
 
 
 class Draining:
@@ -130,14 +174,25 @@ def list_workers(session: Session, *, everyone: bool, limit: int) -> None:
 
 
 @worker.command()
-@click.argument("worker_id", metavar="ID", shell_complete=completion.worker_ids)
+@click.argument("worker_id", metavar="[ID]", required=False, shell_complete=completion.worker_ids)
+@click.option("--host", metavar="HOST", help="All workers on this machine.")
+@click.option("--older-than", metavar="VERSION", help="All workers of an older version of Postmill.")
 @json_option
 @global_options
 @click.pass_obj
-def drain(session: Session, worker_id: str) -> None:
-    """Have a worker finish what it runs and stop, as on SIGTERM. ID may be the beginning of its id."""
+def drain(session: Session, worker_id: str | None, *, host: str | None, older_than: str | None) -> None:
+    """Have workers finish what they run and stop, as on SIGTERM.
+
+    Either the one with this ID, or the beginning of its id; or all on a host, or all of older versions.
+    """
     from postmill.db.tools import operations
 
+    if (worker_id is None) == (host is None and older_than is None):
+        raise click.UsageError("Give the ID of one worker, or --host, --older-than or both.")
     with session.database() as connection:
-        drained = operations.drain_worker(connection, worker_id)
-    session.output.one({"worker_id": str(drained), "draining": True})
+        if worker_id is not None:
+            drained = operations.drain_worker(connection, worker_id)
+            session.output.one({"worker_id": str(drained), "draining": True})
+            return
+        found = operations.drain_workers(connection, host=host, older_than=older_than)
+    session.output.rows(found, ("worker_id", "host", "version"), empty="No such worker is running.")

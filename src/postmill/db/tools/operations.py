@@ -5,6 +5,7 @@ Errors are the database's; :func:`postmill.db.tools.connect.translated` turns th
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.errors import InvalidOption, NotFound
@@ -90,6 +91,33 @@ def drain_worker(connection: Connection, worker: str) -> UUID:
     worker_id: UUID = found[0]["worker_id"]
     _one(connection, "worker_drain", worker_id)
     return worker_id
+
+
+def drain_workers(
+    connection: Connection, *, host: str | None = None, older_than: str | None = None
+) -> list[dict[str, Any]]:
+    """Asks the workers of ``host``, or those that run an older version of Postmill, to finish what they run
+    and stop; with both those that are both. Returns ``worker_id``, ``host`` and ``version`` of each. Raises
+    :class:`InvalidOption` for a version that is none.
+    """
+    found = connection.execute(statement("workers_running"), (host,)).fetchall()
+    if older_than is not None:
+        newest = _version(older_than)
+        found = [each for each in found if _version(each["version"]) < newest]
+    for each in found:
+        _one(connection, "worker_drain", each["worker_id"])
+    return found
+
+
+def _version(text: str) -> tuple[tuple[int, ...], bool]:
+    """In order of age. What follows the numbers makes a version one before its release, as 1.2rc1 is."""
+    read = re.fullmatch(r"v?(\d+(?:\.\d+)*)(.*)", text.strip())
+    if read is None:
+        raise InvalidOption(f"{text!r} is no version.", hint="Write it as 0.2.0: worker list shows them.")
+    numbers = [int(number) for number in read[1].split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers), not read[2]
 
 
 def _one(connection: Connection, name: str, *arguments: object) -> dict[str, Any]:

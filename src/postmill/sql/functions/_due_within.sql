@@ -1,6 +1,6 @@
 -- Whether a message of a queue falls due within `span`, or one that waits for a place in its group could run by then.
 -- Of those the first 1,000 are looked at; more of them count as due.
--- Called by desired_workers, when nothing runs and nothing is ready. Takes no locks. Errors: none.
+-- Called by desired_workers, when nothing runs and nothing is ready, and by _has_work. Takes no locks. Errors: none.
 create or replace function postmill._due_within(queue text, relation regclass, span interval) returns boolean
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
