@@ -68,8 +68,9 @@ SCENE = """
 
 
 setup()
-SILENT = core.RepresentationPrinter
-core.RepresentationPrinter = pretty.RepresentationPrinter  # type: ignore[misc]
+REPORTS: Any = core  # its printer has no public name
+SILENT = REPORTS.RepresentationPrinter
+REPORTS.RepresentationPrinter = pretty.RepresentationPrinter
 """Schemathesis takes the values out of what Hypothesis shows, in the whole process, to save time: it has
 its printer in the tests of this file, and all others have that of Hypothesis. It is put in once a process.
 """
@@ -78,14 +79,14 @@ its printer in the tests of this file, and all others have that of Hypothesis. I
 @pytest.fixture
 def unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests are not written down one by one."""
-    monkeypatch.setattr(core, "RepresentationPrinter", SILENT)
+    monkeypatch.setattr(REPORTS, "RepresentationPrinter", SILENT)
 
 
 def test_what_hypothesis_shows_of_other_properties_keeps_its_values() -> None:
     assert SILENT is not pretty.RepresentationPrinter
     for operation in schemathesis.openapi.from_dict(SMALLEST).get_all_operations():
         operation.ok().as_strategy()  # type: ignore[union-attr]
-    assert core.RepresentationPrinter is pretty.RepresentationPrinter
+    assert REPORTS.RepresentationPrinter is pretty.RepresentationPrinter
 
 
 def operations(house: House) -> Iterator[Any]:
