@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import asyncpg
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -17,8 +19,7 @@ _ = properties  # loads the profile of property tests
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    import psycopg
-    from psycopg.rows import DictRow
+    from psycopg.rows import DictRow, TupleRow
 
     from postmill.embedded import Server
     from postmill.embedded.binaries import Binaries
@@ -51,10 +52,17 @@ def shared_server(postgres_binaries: Binaries) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def administrator(shared_server: Server) -> Iterator[psycopg.Connection[TupleRow]]:
+    """The session that makes and drops the databases of this process's tests."""
+    with closing(psycopg.connect(shared_server.url, autocommit=True)) as connection:
+        yield connection
+
+
 @pytest.fixture
-def database_url(shared_server: Server) -> Iterator[str]:
+def database_url(shared_server: Server, administrator: psycopg.Connection[TupleRow]) -> Iterator[str]:
     """The address of a migrated database that only this test uses."""
-    with servers.cloned_database(shared_server.url) as url:
+    with servers.cloned_by(administrator, shared_server.url) as url:
         yield url
 
 

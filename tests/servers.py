@@ -14,7 +14,7 @@ import tempfile
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
@@ -125,16 +125,24 @@ def cloned_database(url: str, template: str = TEMPLATE) -> Iterator[str]:
     """A fresh database of the server at ``url``, a migrated one unless another template is named; yields its
     address, and drops it afterwards.
     """
+    with (
+        psycopg.connect(url, autocommit=True) as administrator,
+        cloned_by(administrator, url, template) as of,
+    ):
+        yield of
+
+
+@contextmanager
+def cloned_by(administrator: psycopg.Connection[Any], url: str, template: str = TEMPLATE) -> Iterator[str]:
+    """The same by a session that is there already: two fewer for each test."""
     name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
-                sql.Identifier(name), sql.Identifier(template)
-            )
+    administrator.execute(
+        sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy").format(
+            sql.Identifier(name), sql.Identifier(template)
         )
+    )
     yield named(url, name)
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    administrator.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def named(url: str, database: str) -> str:

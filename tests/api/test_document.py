@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 import schemathesis
-from hypothesis import strategies
+from hypothesis import core, strategies
+from hypothesis.vendor import pretty
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.generation.hypothesis import setup
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -47,6 +49,11 @@ CHECKS = [
     response_schema_conformance,
     negative_data_rejection,
 ]
+SMALLEST = {
+    "openapi": "3.1.0",
+    "info": {"title": "one operation", "version": "1"},
+    "paths": {"/": {"get": {"responses": {"200": {"description": "answered"}}}}},
+}
 SCENE = """
     select postmill.create_queue('mail');
     select postmill.send('mail', '{"password": "x", "n": 1}', headers => '{"a": 1}');
@@ -58,6 +65,28 @@ SCENE = """
     insert into postmill.failures (queue_name, msg_id, attempt, kind, error_message)
     values ('mail', 1, 1, 'error', 'no')
 """
+
+
+setup()
+REPORTS: Any = core  # its printer has no public name
+SILENT = REPORTS.RepresentationPrinter
+REPORTS.RepresentationPrinter = pretty.RepresentationPrinter
+"""Schemathesis takes the values out of what Hypothesis shows, in the whole process, to save time: it has
+its printer in the tests of this file, and all others have that of Hypothesis. It is put in once a process.
+"""
+
+
+@pytest.fixture
+def unprinted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are not written down one by one."""
+    monkeypatch.setattr(REPORTS, "RepresentationPrinter", SILENT)
+
+
+def test_what_hypothesis_shows_of_other_properties_keeps_its_values() -> None:
+    assert SILENT is not pretty.RepresentationPrinter
+    for operation in schemathesis.openapi.from_dict(SMALLEST).get_all_operations():
+        operation.ok().as_strategy()  # type: ignore[union-attr]
+    assert REPORTS.RepresentationPrinter is pretty.RepresentationPrinter
 
 
 def operations(house: House) -> Iterator[Any]:
@@ -94,7 +123,7 @@ def ask(operation: Any, mode: GenerationMode, examples: int) -> None:
 
 
 @pytest.fixture
-def scene(db: Db) -> None:
+def scene(db: Db, unprinted: None) -> None:
     """Something to ask about."""
     for statement in SCENE.split(";\n"):
         db.execute(statement.encode())

@@ -21,6 +21,9 @@ from tests.service.running import Running, running
 STATEMENTS = 17
 """Statements about runs from the start of a journey to its end; a test counts them."""
 
+COUNTS = 3
+"""Journeys that are counted; the shortest counts. On a busy machine a lease is renewed on the way."""
+
 
 async def ended(run: Running, run_id: int) -> None:
     """Until a journey has ended."""
@@ -32,6 +35,13 @@ async def started(run: Running) -> int:
     run_id: int = await run.db.fetchval(START)
     await run.db.execute("select postmill.signal_run($1, 'go', '7')", run_id)
     return run_id
+
+
+async def counted(run: Running, cutter: Cutter) -> int:
+    """The statements of one journey."""
+    before = cutter.seen.total()
+    await ended(run, await started(run))
+    return cutter.seen.total() - before
 
 
 async def well_done(db: Any) -> None:
@@ -48,8 +58,7 @@ async def test_the_connection_is_lost_round_every_statement(
     cutter = Cutter(monkeypatch, lambda text: "about runs" if is_about_runs(text) else None)
     async with running(database_url, WorkflowHandler(journey, leg)) as run:
         await run.db.execute(TABLE)
-        await ended(run, await started(run))
-        statements = cutter.seen.total()
+        statements = min([await counted(run, cutter) for _ in range(COUNTS)])
         assert statements <= STATEMENTS
         cutter.when = when
         for number in range(1, statements + 1):

@@ -111,8 +111,10 @@ def test_a_renewal_in_doubt_that_knows_only_the_old_vt_is_found(db: Database) ->
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.timeout(1200)
 def test_one_message_delivered_three_times(db: Database) -> None:
+    """All mistakes below are found with two deliveries."""
     assert not explored(db, most_reads=3).violation
 
 

@@ -252,5 +252,8 @@ def test_a_mistake_is_found(db: Database, mistake: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_the_sql_does_what_the_model_says_for_long(db: Database) -> None:
-    run_state_machine_as_test(machine(db), settings=settings(STEPS, max_examples=400, stateful_step_count=80))
+@pytest.mark.parametrize("examples", [100, pytest.param(400, marks=pytest.mark.exhaustive)])
+def test_the_sql_does_what_the_model_says_for_long(db: Database, examples: int) -> None:
+    run_state_machine_as_test(
+        machine(db), settings=settings(STEPS, max_examples=examples, stateful_step_count=80)
+    )

@@ -100,7 +100,14 @@ async def scheduled(adb: asyncpg.Connection, models: dict[str, Model]) -> None:
         )
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))])
+@pytest.mark.parametrize(
+    "seed",
+    [
+        0,
+        pytest.param(1, marks=pytest.mark.slow),
+        *(pytest.param(seed, marks=[pytest.mark.slow, pytest.mark.exhaustive]) for seed in (2, 3)),
+    ],
+)
 async def test_it_does_what_a_model_of_it_does(database_url: str, adb: asyncpg.Connection, seed: int) -> None:
     rng = random.Random(seed)
     await adb.execute(CLOCK)

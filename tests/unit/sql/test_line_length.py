@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 import postmill
 
 SQL = Path(postmill.__file__).parent / "sql"
@@ -26,16 +24,17 @@ def too_long(text: str) -> list[int]:
     return [number for number, line in enumerate(text.split("\n"), 1) if len(line) > WIDTH]
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_no_line_of_sql_is_too_long(path: Path) -> None:
-    assert too_long(path.read_text(encoding="utf-8")) == []
+def test_no_line_of_sql_is_too_long() -> None:
+    assert len(FILES) > 500
+    found = {path.name: too_long(path.read_text(encoding="utf-8")) for path in FILES}
+    assert {name: lines for name, lines in found.items() if lines} == {}
 
 
 def test_a_long_line_is_found() -> None:
     assert too_long(f"select 1;\nselect {'1, ' * 40}1;\n") == [2]
 
 
-@pytest.mark.parametrize("path", INSTALLED, ids=lambda path: path.stem)
-def test_what_a_migration_installs_is_ascii(path: Path) -> None:
+def test_what_a_migration_installs_is_ascii() -> None:
     """A database may have another encoding than UTF-8: what it can't hold would stop the migration."""
-    assert path.read_bytes().isascii()
+    assert len(INSTALLED) > 300
+    assert [path.name for path in INSTALLED if not path.read_bytes().isascii()] == []

@@ -145,13 +145,26 @@ def zones_by_changes() -> dict[tuple[tuple[datetime, timedelta], ...], list[str]
 
 
 def changes_of(zone: ZoneInfo) -> Iterator[tuple[datetime, timedelta]]:
-    """Each half day in which the clocks of ``zone`` change, and the offset before."""
-    moment = BEGIN
-    while moment < END:
-        before, after = offset(zone, moment), offset(zone, moment + timedelta(hours=12))
+    """Each half day in which the clocks of ``zone`` change, and the offset before. Only weeks whose ends
+    differ are looked through: no zone changes its clocks twice within one.
+    """
+    week, begin, before = timedelta(days=7), BEGIN, offset(zone, BEGIN)
+    while begin < END:
+        end = min(begin + week, END)
+        after = offset(zone, end)
+        if before != after:
+            yield from half_days(zone, begin, end)
+        begin, before = end, after
+
+
+def half_days(zone: ZoneInfo, begin: datetime, end: datetime) -> Iterator[tuple[datetime, timedelta]]:
+    """The same within a week, half a day after the other."""
+    moment, before = begin, offset(zone, begin)
+    while moment < end:
+        after = offset(zone, moment + timedelta(hours=12))
         if before != after:
             yield moment, before
-        moment += timedelta(hours=12)
+        moment, before = moment + timedelta(hours=12), after
 
 
 def offset(zone: ZoneInfo, moment: datetime) -> timedelta:
