@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-import shutil
-import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     Db = psycopg.Connection[dict[str, Any]]
 
 KEYS = Keys(operator=("operators-key",), reader=("readers-key",), signing="a secret of this test's project")
-CHROMIUM = shutil.which("chromium")
 OWN = {"origin": "http://127.0.0.1:8420"}
 """What a browser sends along with a form of the dashboard's own page."""
 HELLO = """

@@ -10,14 +10,15 @@ from urllib.parse import quote
 import pytest
 
 from postmill.dashboard.filters import CUT
-from tests.dashboard.conftest import CHROMIUM, opened, words
+from tests.dashboard.conftest import words
+from tests.dashboard.in_chromium import CHROMIUM, opened
 
 if TYPE_CHECKING:
     import httpx
     import psycopg
     from playwright.sync_api import Browser
 
-    from tests.dashboard.conftest import Served
+    from tests.dashboard.in_chromium import Served
 
     Db = psycopg.Connection[dict[str, Any]]
 

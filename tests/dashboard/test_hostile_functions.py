@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.dashboard.conftest import CHROMIUM, opened
+from tests.dashboard.in_chromium import CHROMIUM, opened
 from tests.serving import Serving
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import psycopg
     from playwright.sync_api import Browser, Page
 
-    from tests.dashboard.conftest import Served
+    from tests.dashboard.in_chromium import Served
 
     Db = psycopg.Connection[dict[str, Any]]
 
