@@ -41,7 +41,7 @@ LEASE_S = 60.0
 """Longer than a race: no lease ends by itself."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DRAINED_S = 30.0
-"""What takes longer to come to an end never does: the sweep of gates comes after 5 s, on a busy machine later."""
+"""What takes longer to come to an end never does: the sweep of gates comes after 5 s, or later when busy."""
 ENDS: tuple[Outcome, ...] = (
     COMPLETED, COMPLETED, COMPLETED, RELEASED, CANCELLED,
     Failed("error", "ValueError", "no", None, retry_after_s=0.0),
