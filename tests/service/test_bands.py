@@ -5,8 +5,11 @@ Each test of an edge has its control: with the rule taken out, the message is no
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import random
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -16,6 +19,7 @@ import pytest
 import pytest_asyncio
 
 from postmill.db.hot.shared_connection import SharedConnection
+from postmill.engine.claim import band
 from postmill.engine.claim.lanes import QueueLanes
 from postmill.model.config.address import Address
 from postmill.model.queue.queue_name import QueueShape
@@ -79,6 +83,11 @@ class Scene:
         assert self.lanes.bands is not None
         return self.lanes.bands.edges
 
+    def used(self, at_s: float) -> None:
+        """A message with a priority was last due then."""
+        assert self.lanes.bands is not None
+        self.lanes.bands.used_s = at_s
+
     def an_hour_passes(self) -> None:
         """All bands have seen everything up to an hour from now, as by claims of an hour."""
         for priority in self.edges.edges:
@@ -93,6 +102,7 @@ async def scene(database_url: str) -> AsyncIterator[Scene]:
         await db.execute("select postmill.create_queue('tasks'); select postmill.enable_priority('tasks')")
         await scene.lanes.begin()
         await scene.look()
+        scene.used(time.monotonic())
         yield scene
     finally:
         await scene.connection.close()
@@ -313,6 +323,24 @@ async def test_only_a_queue_with_priorities_sends_a_statement_more(scene: Scene)
     await scene.db.execute("select postmill.disable_priority('tasks')")
     await scene.look()
     assert await statements() == 1
+
+
+async def test_messages_without_a_priority_pay_for_few_looks_and_the_first_with_one_waits_for_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look cost as much before each claim of a queue in which no message had a priority."""
+    monkeypatch.setattr(band, "UNUSED_LOOK_S", 0.2)
+    scene.used(-math.inf)
+    plain = await scene.send(100)
+    before = scene.connection.statements
+    for _ in range(10):
+        await scene.ahead(5)
+    assert scene.connection.statements - before <= 12  # a busy machine may take a second look
+    [urgent] = await scene.send(1, 9)
+    await asyncio.sleep(0.2)
+    assert await scene.ahead(1) == [urgent]
+    [another] = await scene.send(1, 9)
+    assert await scene.ahead(2) == [another, plain[50]]
 
 
 async def test_an_index_that_is_gone_ends_the_priorities(scene: Scene) -> None:

@@ -26,6 +26,11 @@ IN_USE_S = 60.0
 the worker holds fewer messages for that time, and a queue whose messages have no priorities pays nothing for
 it.
 """
+UNUSED_LOOK_S = 0.02
+"""While no other message with a priority is expected, the bands are looked at no more often than this, in
+seconds. 20 ms: every second claim of a busy worker, so that a queue whose messages have no priorities pays
+half. The first message with a priority waits so much longer at most; from then on every claim looks.
+"""
 
 
 class Band(Lane):
@@ -58,7 +63,16 @@ class Bands:
         self.edges = BandEdges()
         self.used_s = -math.inf
         """When a message with a priority was last due, by the monotonic clock."""
+        self._looked_s = -math.inf
         self._lanes = {priority: Band(priority, self.edges) for priority in range(1, HIGHEST + 1)}
+
+    def expects_more(self, now_s: float) -> bool:
+        """Whether messages with a priority were due lately, so that others are to come."""
+        return now_s - self.used_s < IN_USE_S
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether the bands are to be looked at before a claim."""
+        return self.expects_more(now_s) or now_s - self._looked_s >= UNUSED_LOOK_S
 
     def looked(self, row: Any) -> None:
         """Take in the result of a poll."""
@@ -75,6 +89,7 @@ class Bands:
         """The lanes that have a message which is due, the first to serve first. ``row``: the answer of
         :meth:`heads`. Lanes without a message move their edge.
         """
+        self._looked_s = now_s
         priorities = row["priorities"] or []
         if any(priorities):
             self.used_s = now_s

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from postmill.engine.claim.band import IN_USE_S, Bands
+from postmill.engine.claim.band import Bands
 from postmill.engine.claim.claimed import NOTHING, Claimed, messages_of
 from postmill.engine.claim.gated_lane import Gated
 from postmill.engine.claim.lane import lanes_of_a_queue
@@ -124,8 +124,8 @@ class QueueLanes:
 
     @property
     def expects_urgent(self) -> bool:
-        """Whether messages with a priority were due lately, so that more of them are to come."""
-        return self.bands is not None and time.monotonic() - self.bands.used_s < IN_USE_S
+        """Whether the next message may well be one with a priority."""
+        return self.bands is not None and self.bands.expects_more(time.monotonic())
 
     async def begin(self) -> QueueShape:
         """Learn the queue's shape and where to start. Raises :class:`QueueNotFound`."""
@@ -225,10 +225,11 @@ class QueueLanes:
 
     async def _turn_of(self, lane: Lane, limit: int, lookback: int = 0) -> Claimed:
         """Claim from a lane; in a queue with priorities from the bands that compete with it as well."""
-        if self.bands is None or not lane.in_bands or limit <= 0:
+        bands = self.bands
+        if bands is None or not lane.in_bands or limit <= 0 or not bands.is_due(time.monotonic()):
             return await self._claim_from(lane, limit, lookback)
         found = 0
-        for each in await self._by_priority(self.bands, lane, lookback):
+        for each in await self._by_priority(bands, lane, lookback):
             claimed = await self._claim_from(each, limit - found, lookback)
             found += claimed.messages
             if not claimed.complete:  # the next lane has its turn when this one has no more
