@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,14 +16,18 @@ from postmill.auth.keys import make
 from postmill.dashboard.application import application
 from postmill.dashboard.security.keys import Keys
 from postmill.db.tools import revoked_keys
+from postmill.model.errors import DatabaseUnavailable
 from tests.dashboard.conftest import KEYS, OWN
+from tests.dashboard.streams import Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import psycopg
 
+    from postmill.api.viewer import Viewer
     from postmill.dashboard.application import Dashboard
+    from postmill.web.asgi import Scope
 
     Db = psycopg.Connection[dict[str, Any]]
 
@@ -76,6 +81,52 @@ async def test_a_revoked_key_ends_its_session_at_once_and_no_other(dashboard: Da
     bearer = {"authorization": f"Bearer {lost}"}
     assert (await person_at(dashboard).get("/api/v1/queues", headers=bearer)).status_code == 401
     assert (await by_kept.get("/workers")).status_code == 200
+
+
+async def test_a_stream_that_is_open_ends_soon_after_its_key_and_no_other(
+    dashboard: Dashboard, db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had gone on for as long as it lived: a browser that stays was never asked again."""
+    monkeypatch.setattr("postmill.dashboard.live.hub.STILL_HERE_S", 0.05)
+    monkeypatch.setattr("postmill.dashboard.live.streaming.KNOWN_S", 0.05)
+    lost, kept = (
+        Stream(dashboard, "topic=queues", {"host": "127.0.0.1", "authorization": f"Bearer {issued(name)}"})
+        for name in ("ada", "bob")
+    )
+    assert await lost.news()
+    assert await kept.news()
+    revoked_keys.revoke(db, "ada", time.time())
+    assert await lost.news() is None
+    db.execute(b"select postmill.create_queue('mail')")
+    assert await kept.news()
+    await kept.leave()
+
+
+async def test_streams_stay_open_while_nobody_can_be_asked_about_their_keys(
+    dashboard: Dashboard, db: Db, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is restarted does not sign everybody out."""
+    monkeypatch.setattr("postmill.dashboard.live.hub.STILL_HERE_S", 0.05)
+    monkeypatch.setattr("postmill.dashboard.live.streaming.KNOWN_S", 0.05)
+    asked = asyncio.Event()
+    viewer, away = dashboard.access.viewer, True
+
+    async def refused(scope: Scope) -> Viewer | None:
+        if not away:
+            return await viewer(scope)
+        asked.set()
+        raise DatabaseUnavailable("away", why="It restarts.", hint="Wait.")
+
+    stream = Stream(dashboard, "topic=queues", {"host": "127.0.0.1", "authorization": f"Bearer {issued()}"})
+    assert await stream.news()
+    monkeypatch.setattr(dashboard.access, "viewer", refused)
+    async with asyncio.timeout(10):
+        await asked.wait()
+    db.execute(b"select postmill.create_queue('mail')")
+    assert await stream.news()
+    away = False
+    revoked_keys.revoke(db, "ada", time.time())
+    assert await stream.news() is None
 
 
 async def test_a_name_loses_all_its_keys_and_can_be_given_a_new_one(dashboard: Dashboard, db: Db) -> None:

@@ -320,7 +320,8 @@ def test_doctor_finds_that_each_role_has_all_it_needs(logins: Logins, role: str)
     found = cli(logins.url(role), "doctor")
     (own,) = (row for row in found if row["check"] == "privileges")
     assert (own["status"], own["found"].partition(" has ")[2]) == ("pass", f"all that postmill_{role} needs")
-    others = {row["fix"].partition(" to ")[0] for row in found if row["status"] != "pass"}
+    rights = [row for row in found if row["check"] != "round trip"]  # a busy machine is far from its database
+    others = {row["fix"].partition(" to ")[0] for row in rights if row["status"] != "pass"}
     assert others <= {"As the owner: grant postmill_reader"}
     assert not others or role in ("producer", "scheduler", "worker")
 

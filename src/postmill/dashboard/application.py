@@ -4,7 +4,7 @@ mounted at any path.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +87,13 @@ class Dashboard:
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "5"})
         if viewer is None:
             return Response(status_code=HTTPStatus.UNAUTHORIZED)
-        return await self._streaming.answer(request)
+        return await self._streaming.answer(request, lambda: self._is_known(request))
+
+    async def _is_known(self, request: Request) -> bool:
+        """Whether its viewer still is. While that can't be asked, nothing new is told, and it may go on."""
+        with suppress(PostmillError):
+            return await self.access.viewer(request.scope) is not None
+        return True
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:

@@ -81,6 +81,7 @@ class Leaving(Service):
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_S):
                 await self._woken.wait()
+        self._woken.clear()
 
     def wake(self) -> None:
         """See :class:`Service`."""

@@ -29,8 +29,10 @@ SHARE = 20
 """A poll that takes long is followed by a rest that is at least this many times as long: it takes 5 % of a
 core of the database at most.
 """
-STILL_HERE_S = 15.0
-"""Seconds of silence after which a stream says something: proxies cut off what is silent for 30 or 60."""
+STILL_HERE_S = 3.0
+"""Seconds without news after which a stream has a turn all the same. It may be that its viewer is not known
+any more, which is looked at then; and proxies cut off what is silent for 30 seconds or 60.
+"""
 _log = logging.getLogger(__name__)
 
 
@@ -56,16 +58,18 @@ class Hub:
         self._wanted.update(topics)
         self.watchers += 1
         told: dict[str, str] = {}
+        turn_s = time.monotonic()
         try:
             self._begin()
             while not self.closing:
                 news = self._news
                 changed = {each: self.versions[each] for each in topics if self._is_news(each, told)}
-                if changed:
+                if changed or time.monotonic() - turn_s >= STILL_HERE_S:
                     told |= changed
+                    turn_s = time.monotonic()
                     yield changed
-                elif not await _happens(news):
-                    yield {}
+                else:
+                    await _happens(news, turn_s + STILL_HERE_S - time.monotonic())
         finally:
             self.watchers -= 1
             self._wanted.subtract(topics)
@@ -105,9 +109,7 @@ class Hub:
         self._news = asyncio.Event()
 
 
-async def _happens(event: asyncio.Event) -> bool:
+async def _happens(event: asyncio.Event, within_s: float) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(STILL_HERE_S):
+        async with asyncio.timeout(within_s):
             await event.wait()
-        return True
-    return False

@@ -18,12 +18,14 @@ from postmill.dashboard.live.topics import quoted, unquoted
 from postmill.db.reads import versions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 
     from starlette.requests import Request
 
     from postmill.db.tools.sessions import Sessions
     from postmill.model.functions.steering import WatchedFunctions
+
+    IsKnown = Callable[[], Awaitable[bool]]
 
 FUNCTIONS = "functions"
 """The one topic that is not the database's."""
@@ -36,8 +38,12 @@ MOST_STREAMS = 1_000
 more than there are, so what is above is a fault or a flood.
 """
 LIFE_S = 600.0
-"""How long a stream lives, in seconds. A browser comes back at once, and must be known then: who has signed
-out, or whose key was changed, watches no longer than ten minutes.
+"""How long a stream lives, in seconds. A browser comes back at once; a connection whose other end has gone
+without a word is held for ten minutes at most.
+"""
+KNOWN_S = 3.0
+"""How long a viewer is taken to be known, in seconds. Three: somebody whose key was revoked watches hardly
+longer, and a stream costs one read of one row in that time, and none with a key of the settings.
 """
 
 
@@ -53,15 +59,15 @@ class Streaming:
         self.hub = Hub(self._poll)
         self._endings: Endings | None = None
 
-    async def answer(self, request: Request) -> Response:
-        """The stream of the topics that are asked for."""
+    async def answer(self, request: Request, is_known: IsKnown) -> Response:
+        """The stream of the topics that are asked for; it ends when its viewer is not known any more."""
         if self.hub.closing or self.hub.watchers >= MOST_STREAMS:
             return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "5"})
         self._listen()
         asked = [unquoted(each) for each in request.query_params.getlist("topic")]
         topics = [each for each in asked if len(each) <= LONGEST_TOPIC][:MOST_TOPICS]
         return StreamingResponse(
-            self._events(topics),
+            self._events(topics, is_known),
             media_type="text/event-stream",
             headers={"cache-control": "no-store", "x-accel-buffering": "no"},
         )
@@ -76,13 +82,18 @@ class Streaming:
         found = await self._sessions.read(versions.read, versions.watched(topics))
         return found if self._functions is None else {**found, FUNCTIONS: str(self._functions.recent.version)}
 
-    async def _events(self, topics: list[str]) -> AsyncIterator[str]:
+    async def _events(self, topics: list[str], is_known: IsKnown) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"
-        end = time.monotonic() + LIFE_S
+        asked_s = time.monotonic()
+        end_s = asked_s + LIFE_S
         async for news in self.hub.stream(topics):
+            if time.monotonic() - asked_s >= KNOWN_S:
+                if not await is_known():
+                    return
+                asked_s = time.monotonic()
             told = {quoted(topic): version for topic, version in news.items()}
             yield f"data: {json.dumps(told)}\n\n" if told else ": still here\n\n"
-            if time.monotonic() > end:
+            if time.monotonic() > end_s:
                 return
 
     def _listen(self) -> None:
