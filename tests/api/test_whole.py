@@ -107,6 +107,7 @@ WITHOUT = {
     "init": "changes files of this machine",
     "keys": "are what opens the API",
     "logs": "are a file of this machine",
+    "metrics": "are for a scraper, in a format of its own",
     "migrate": "is done before there is an API",
     "schedule add": "belongs to the code that handles what is sent",
     "schedule add-call": "runs as the role that adds it",

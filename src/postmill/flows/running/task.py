@@ -48,7 +48,7 @@ def task_of(message: Message) -> Task:
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What a message of a flow or of a workflow says of itself, whoever is to take it."""
+    """What a message of a flow or of a workflow says of itself, before it is known which worker takes it."""
 
     run: _Id
     flow: str = ""

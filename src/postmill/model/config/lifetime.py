@@ -26,7 +26,7 @@ class Lifetime:
     on_started: Callable[[], object] | None = None
     """Called once its workers claim."""
     on_worn: Callable[[], object] | None = None
-    """Called, once, instead of leaving, when it is worn out: whoever replaces it also stops it."""
+    """Called, once, instead of leaving, when it is worn out: what replaces it also stops it."""
 
     @property
     def is_endless(self) -> bool:

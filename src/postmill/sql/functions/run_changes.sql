@@ -22,10 +22,12 @@ begin
     from (
         select jsonb_build_object(
                    'what', 'run', 'run_id', run.run_id, 'flow', run.flow, 'state', postmill._run_state(run),
-                   'culprit', run.culprit, 'reason', run.reason, 'waits_for', run.waits_for, 'ended_at', run.ended_at) as told,
+                   'culprit', run.culprit, 'reason', run.reason, 'waits_for', run.waits_for,
+                   'ended_at', run.ended_at) as told,
                run.changed, 3 as place
         from postmill.runs as run
-        where case when only_run is not null then run.run_id = only_run and (since is null or run.changed >= since or run.ended_at is null)
+        where case when only_run is not null
+                   then run.run_id = only_run and (since is null or run.changed >= since or run.ended_at is null)
                    when since is null then run.ended_at is null
                    else (run.ended_at is null or run.ended_at > clock_timestamp() - interval '1 day')
                         and run.changed >= since end
