@@ -58,4 +58,4 @@ async def test_with_thousands_of_queues_all_answer_and_the_one_that_is_stuck_is_
     assert len(overview.metrics(db, slots=None, target_wait_s=10)) == MANY
     assert len(overview.queues(db)) == MANY
     frame = Reader(db).read()
-    assert (frame.queues[0]["queue"], len(frame.queues)) == ("q777", MAX_QUEUES)
+    assert ("q777" in {row["queue"] for row in frame.queues}, len(frame.queues)) == (True, MAX_QUEUES)
