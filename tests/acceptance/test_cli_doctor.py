@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from postmill.db.tools import checks
+from postmill.db.tools import checks, queue_checks
 from tests.sql.waiting import block, hold, live, park
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ def test_a_message_that_stays_ready_while_a_worker_is_idle(
     cli: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody's open transaction has locked it; the finding names that process."""
-    monkeypatch.setattr(checks, "LOCKING_S", 0.0)
+    monkeypatch.setattr(queue_checks, "LOCKING_S", 0.0)
     with psycopg.connect(database_url, autocommit=True) as db, psycopg.connect(database_url) as holder:
         db.execute("select postmill.create_queue('tasks'); select pgmq.send('tasks', '{}')")
         db.execute("update pgmq.q_tasks set vt = now() - interval '2 minutes'")

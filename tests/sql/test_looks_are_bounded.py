@@ -69,7 +69,7 @@ def test_the_checks_share_a_look_into_few_queues(many: Database) -> None:
     found = look.queues(many, address)
     assert (found.status, found.about) == ("warn", ("q39",))
     assert found.found == (
-        "no worker for q39 (1 ready) (5 of 40 queues looked into, those first whose messages nobody works on)"
+        "no worker for q39 (1 ready) (5 of 40 queues looked into: first those with messages and no claim)"
     )
 
 
@@ -89,7 +89,7 @@ def test_a_look_that_takes_long_is_cut_and_says_so(many: Database, monkeypatch: 
     look = Look()
     found = look.queues(many, parse("postgresql://localhost/none"))
     assert found.status == "pass"
-    assert found.found.endswith(" (0 of 40 queues looked into, those first whose messages nobody works on)")
+    assert found.found.endswith(" (0 of 40 queues looked into: first those with messages and no claim)")
 
 
 def test_a_finding_names_a_few_queues_and_counts_the_others() -> None:

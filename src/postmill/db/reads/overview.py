@@ -55,8 +55,8 @@ def busiest(connection: Connection, *, limit: int, after: int = 0) -> list[Row]:
 
 
 def left_alone(connection: Connection, *, limit: int) -> list[Row]:
-    """As :func:`busiest`, but queues come first whose messages nobody has claimed: there something may be
-    wrong. ``known`` is how many queues there are.
+    """As :func:`busiest`, but queues come first that have messages and no open claim: there something may
+    be wrong. ``known`` is how many queues there are.
     """
     return connection.execute(statement("read_queue_ranks"), (0, limit, True)).fetchall()
 

@@ -28,7 +28,7 @@ Row: TypeAlias = dict[str, Any]
 
 LOOKED_INTO = 300
 """The most queues that are looked into. 300 take about 0.1 s when the server has them at hand, and those with
-messages that nobody works on come first: with thousands of queues most are empty.
+messages and no open claim come first: with thousands of queues most are empty.
 """
 AT_ONCE = 50
 """Queues of one statement. Fifty take some 10 to 50 ms: the clock is looked at between two statements."""
@@ -172,9 +172,7 @@ class Look:
         """What to say when not every queue was looked into."""
         if looked >= self._known:
             return ""
-        return (
-            f" ({looked:,} of {self._known:,} queues looked into, those first whose messages nobody works on)"
-        )
+        return f" ({looked:,} of {self._known:,} queues looked into: first those with messages and no claim)"
 
 
 def _answer(connection: Connection, name: str, shape: QueueShape, *arguments: object) -> Row | None:
