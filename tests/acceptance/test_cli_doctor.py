@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from postmill.db.tools import checks
+from postmill.db.tools import checks, queue_checks
 from tests.sql.waiting import block, hold, live, park
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ def test_a_healthy_database_passes_everything(cli: Cli) -> None:
     answer = cli("doctor", "--json", "--strict")
     assert answer.code == 0
     assert {row["status"] for row in answer.json} == {"pass"}
-    assert {row["check"] for row in answer.json} == {"address", *checks.CHECKS, *checks.CHECKS_OF_SCHEMA}
+    assert {row["check"] for row in answer.json} == {"address", *checks.CHECKS, *checks.of_schema()}
 
 
 def test_one_line_a_check_and_silence_with_quiet(cli: Cli) -> None:
     lines = cli("doctor").out.splitlines()
-    assert len(lines) == 1 + len(checks.CHECKS) + len(checks.CHECKS_OF_SCHEMA)
+    assert len(lines) == 1 + len(checks.CHECKS) + len(checks.of_schema())
     quiet = cli("doctor", "-q")
     assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
 
@@ -161,7 +161,7 @@ def test_a_message_that_stays_ready_while_a_worker_is_idle(
     cli: Cli, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody's open transaction has locked it; the finding names that process."""
-    monkeypatch.setattr(checks, "LOCKING_S", 0.0)
+    monkeypatch.setattr(queue_checks, "LOCKING_S", 0.0)
     with psycopg.connect(database_url, autocommit=True) as db, psycopg.connect(database_url) as holder:
         db.execute("select postmill.create_queue('tasks'); select pgmq.send('tasks', '{}')")
         db.execute("update pgmq.q_tasks set vt = now() - interval '2 minutes'")

@@ -27,8 +27,8 @@ ROW_S = 1.0
 ms: once a second that is 5 % of a core, while a page is open.
 """
 FINDINGS_S = 5.0
-"""How long what is wrong is shown, in seconds. The checks look into every queue twice, some 100 ms for a
-hundred; what is wrong stays so for minutes.
+"""How long what is wrong is shown, in seconds. The checks share one look into at most 300 queues: they take
+half a second, or one and a half where there are 10,000. What is wrong stays so for minutes.
 """
 
 

@@ -13,6 +13,10 @@ from postmill.db.tools import calls, schedules
 if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
 
+MAX_QUEUES = 100
+"""The most queues that are read for one frame, those in which most goes on. 100: a terminal shows fewer, and
+of thousands each frame would take seconds.
+"""
 MAX_WORKERS = 50
 """The most workers that are read for one frame. 50: no terminal has room for more lines below the queues."""
 MAX_GROUPS = 20
@@ -53,7 +57,8 @@ class Reader:
 
     def read(self) -> Frame:
         """The frame of now."""
-        rows = overview.with_counters(self._connection)
+        busiest = overview.busiest(self._connection, limit=MAX_QUEUES)
+        rows = overview.with_counters(self._connection, [row["queue"] for row in busiest])
         queues = [with_rates(row, self._before.get(row["queue"])) for row in rows]
         self._before = {row["queue"]: row for row in rows}
         return Frame(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def of_work(connection: Connection, address: Address) -> list[Finding]:
     """What each check of queues, schedules, calls and flows has found, and what keeps vacuum from them."""
-    return of({**checks.CHECKS_OF_SCHEMA, "vacuum": checks.horizon}, connection, address)
+    return of({**checks.of_schema(), "vacuum": checks.horizon}, connection, address)
 
 
 def of(wanted: Mapping[str, checks.Check], connection: Connection, address: Address) -> list[Finding]:

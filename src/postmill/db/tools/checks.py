@@ -6,7 +6,6 @@ Changes nothing that lasts: a session setting and one notification on a channel 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 from uuid import uuid4
@@ -14,13 +13,13 @@ from uuid import uuid4
 import psycopg
 
 from postmill.client.psycopg_connection import with_known_pooler
-from postmill.db.reads import overview
 from postmill.db.tools import calls, migrate, pgmq, privileges, runs, schedules
 from postmill.db.tools.connect import connect
-from postmill.db.tools.waiting_checks import RUN_A_WORKER, dependents, groups
+from postmill.db.tools.queue_checks import Look, named
+from postmill.db.tools.waiting_checks import dependents, groups
 from postmill.model.errors import PostmillError
 from postmill.model.finding import Finding
-from postmill.sql.catalog import queue_statement, statement
+from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,14 +41,6 @@ LONG_TRANSACTION_S = 300.0
 """Age of a transaction from which doctor warns of it, in seconds. 5 minutes: a handler's or a report's
 transaction is over by then, and one that was forgotten is not.
 """
-LEFT_READY_S = 60.0
-"""A message that is ready for longer than this, in seconds, while a worker has room, is reported. A worker
-with room takes it within seconds, so after a minute something is wrong.
-"""
-LOCKING_S = 10.0
-"""A transaction that is open for longer than this, in seconds, is not a worker's: workers' transactions take
-milliseconds. So it is the one that keeps a message locked.
-"""
 LAGGING_SLOT_XIDS = 1_000_000
 """Age of a replication slot, in transactions, from which doctor warns of it. Every slot holds back vacuum a
 little; a million transactions are minutes of a busy server or a day of a quiet one.
@@ -61,7 +52,7 @@ def run(connection: Connection, address: Address) -> Iterator[Finding]:
     found = [tried(name, check, connection, address) for name, check in CHECKS.items()]
     yield from found
     if not any(finding.check == "schema" and finding.status == "fail" for finding in found):
-        yield from (tried(name, check, connection, address) for name, check in CHECKS_OF_SCHEMA.items())
+        yield from (tried(name, check, connection, address) for name, check in of_schema().items())
 
 
 def tried(name: str, check: Check, connection: Connection, address: Address) -> Finding:
@@ -180,83 +171,11 @@ def round_trip(connection: Connection, _: Address) -> Finding:
     return Finding("round trip", "warn", found, fix)
 
 
-def queues(connection: Connection, _: Address) -> Finding:
-    """Queues whose messages are not taken: they are paused, whether workers run or not, or have no worker."""
-    due = [row for row in overview.queues(connection) if row["ready"] or row["oldest_waiting_s"] is not None]
-    paused = [row["queue"] for row in due if row["paused_at"]]
-    lonely = {row["queue"]: _left(row) for row in due if not row["paused_at"] and not row["workers"]}
-    found, fixes = [], []
-    if lonely:
-        found.append("no worker for " + ", ".join(f"{queue} ({left})" for queue, left in lonely.items()))
-        fixes.append(RUN_A_WORKER)
-    if paused:
-        found.append(f"paused: {', '.join(paused)}")
-        fixes.append(f"postmill queue resume {paused[0]}")
-    if not found:
-        return Finding("queues", "pass", "none waits paused or without a worker")
-    return Finding("queues", "warn", "; ".join(found), "; ".join(fixes), tuple(lonely or paused))
-
-
-def _left(row: dict[str, Any]) -> str:
-    """How many messages of a queue could run, or wait."""
-    counts = {state: row[state] for state in ("ready", "waiting")}
-    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-
-
-def left_ready(connection: Connection, _: Address) -> Finding:
-    """Messages that stay ready although a worker has room for them."""
-    rows = _rows(connection, "check_waiting", LEFT_READY_S, LOCKING_S)
-    if not rows:
-        return Finding("left ready", "pass", "workers with room take what is ready")
-    found = ", ".join(f"{row['queue']} (for {row['ready_s']:.0f} s)" for row in rows)
-    pid = next((row["pid"] for row in rows if row["pid"] is not None), None)
-    fix = "Look for message.locked and worker.failed in the worker's log."
-    if pid is not None:
-        fix = f"Process {pid} may keep them locked: select pg_terminate_backend({pid});"
-    return Finding("left ready", "warn", f"ready while a worker is idle: {found}", fix)
-
-
-def ids(connection: Connection, _: Address) -> Finding:
-    """Queues that give out ids again that their archive has: what they complete can't be archived."""
-    behind = []
-    for shape in pgmq.shapes(connection):
-        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
-            (row,) = connection.execute(queue_statement("check_ids", shape)).fetchall()
-            if row["archived"] is not None and row["given"] < row["archived"]:
-                behind.append((shape, row["given"], row["archived"]))
-    if not behind:
-        return Finding("ids", "pass", "no archive has an id that is still to come")
-    found = ", ".join(
-        f"{shape.name} is at {given}, its archive at {archived}" for shape, given, archived in behind
-    )
-    shape, _given, archived = behind[0]
-    fix = f"select setval('{shape.sequence}', {archived}); then postmill dead replay {shape.name} --all"
-    return Finding("ids", "warn", f"ids are given out again: {found}", fix)
-
-
-def priorities(connection: Connection, _: Address) -> Finding:
-    """Queues whose messages have a priority that no worker goes by."""
-    ignored, fixes = [], []
-    for shape in (each for each in pgmq.shapes(connection) if each.has_headers):
-        with suppress(psycopg.errors.UndefinedTable, psycopg.errors.InsufficientPrivilege):
-            (row,) = connection.execute(queue_statement("check_priorities", shape), (shape.name,)).fetchall()
-            if row["enabled"] and not row["indexed"]:
-                ignored.append(f"{shape.name} has lost the index of priorities")
-            elif row["asked"] and not row["enabled"]:
-                ignored.append(f"{shape.name} has messages with a priority, and is not served by it")
-            else:
-                continue
-            fixes.append(f"select postmill.enable_priority('{shape.name}')")
-    if not ignored:
-        return Finding("priorities", "pass", "no message has one that workers don't go by")
-    return Finding("priorities", "warn", "; ".join(ignored), f"As the owner of the table: {fixes[0]}")
-
-
 def dead_letters(connection: Connection, _: Address) -> Finding:
     """Messages that will not run again until an operator replays them."""
     rows = _rows(connection, "check_dead_letters")
     if rows:
-        found = ", ".join(f"{row['dead']} in {row['queue']}" for row in rows)
+        found = named([f"{row['dead']} in {row['queue']}" for row in rows])
         return Finding("dead letters", "warn", found, "postmill dead list, then postmill dead replay")
     return Finding("dead letters", "pass", "none")
 
@@ -316,19 +235,24 @@ CHECKS: dict[str, Check] = {
 }
 """Every check by its name, in the order they run."""
 
-CHECKS_OF_SCHEMA: dict[str, Check] = {
-    "queues": queues,
-    "left ready": left_ready,
-    "ids": ids,
-    "priorities": priorities,
-    "groups": groups,
-    "dependents": dependents,
-    "dead letters": dead_letters,
-    "schedules": schedules.checked,
-    "calls": calls.checked,
-    "flows": runs.checked,
-}
-"""The checks that follow when Postmill's schema is there."""
+
+def of_schema() -> dict[str, Check]:
+    """The checks that follow when Postmill's schema is there. Those of queues share one look, so it is of one
+    moment: ask anew for the next.
+    """
+    look = Look()
+    return {
+        "queues": look.queues,
+        "left ready": look.left_ready,
+        "ids": look.ids,
+        "priorities": look.priorities,
+        "groups": groups,
+        "dependents": dependents,
+        "dead letters": dead_letters,
+        "schedules": schedules.checked,
+        "calls": calls.checked,
+        "flows": runs.checked,
+    }
 
 
 def _listening(address: Address) -> Address:

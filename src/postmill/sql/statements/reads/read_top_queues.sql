@@ -1,4 +1,4 @@
--- Every queue with what is in it, and two counters from which a rate is made. Messages sent so far are ids given out:
+-- The queues $1 by name with what is in them, and two counters from which a rate is made. Messages sent so far are ids given out:
 -- a sequence is up to date, where the server's statistics may be 10 s late. Those that left are what is missing of
 -- them, as long as the queue was counted whole; otherwise they come from the statistics.
 -- Called by the command line (top). Takes no locks. Errors: none.
@@ -10,7 +10,11 @@ select
     given.out as sent_so_far,
     case when exact then given.out - total else activity.n_tup_del end as left_so_far,
     extract(epoch from clock_timestamp())::float8 as read_at
-from postmill.queue_stats() as stats
+from unnest($1::text[]) as asked (name)
+cross join lateral (
+    select asked.name where postmill._has_queue(asked.name) offset 0
+) as there (name)
+cross join lateral postmill.queue_stats(there.name) as stats
 cross join lateral (
     select to_regclass(format('pgmq.%I', lower('q_' || stats.queue_name))) as relation
 ) as named
