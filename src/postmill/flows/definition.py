@@ -6,7 +6,7 @@ Raises :class:`InvalidFlow` at the definition, naming both ends of an edge.
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import annotations_of, returned_by
@@ -16,7 +16,7 @@ from postmill.handlers.signature import called
 from postmill.model.errors import InvalidFlow
 from postmill.model.flow.condition import sources
 from postmill.model.flow.edge_types import at_path, fits, item_type, shown
-from postmill.model.flow.markers import Marker, condition_from
+from postmill.model.flow.markers import Marker, condition_from, field_refused
 from postmill.model.flow.partial import Partial
 from postmill.model.flow.shape import INPUT, Kind, Read, StepShape
 
@@ -88,12 +88,14 @@ def shape_of(
     scope: Scope, kind: Kind, name: str, signature: Signature, options: Options, signal: str | None = None
 ) -> StepShape:
     """The shape of a new step."""
-    reads = {parameter: _edge(scope, name, marker) for parameter, marker in signature.markers.items()}
+    reads = {parameter: edge(scope, name, marker) for parameter, marker in signature.markers.items()}
     for parameter, marker in signature.markers.items():
-        _check_edge(name, marker, signature.types.get(parameter, Any), scope.known, parameter)
+        check_edge(name, marker, signature.types.get(parameter, Any), scope.known, parameter)
     when = None if options.when is None else _condition(scope, name, condition_from(options.when).json)
     after = tuple(_after(scope, name, step) for step in options.after)
     needed = {read.of for read in reads.values()} | set(after) | (sources(when) if when else set())
+    if isinstance(options.group_key, Marker):
+        needed.add(options.group_key.postmill_read.of)
     return StepShape(
         name=name,
         kind=kind,
@@ -175,10 +177,14 @@ def _stranger(name: str, source: object) -> InvalidFlow:
     )
 
 
-def _edge(scope: Scope, name: str, marker: Marker) -> Read:
+def edge(scope: Scope, name: str, marker: Marker) -> Read:
+    """What a parameter of the step reads, its path as it is written in JSON. Raises :class:`InvalidFlow`."""
     read, source = marker.postmill_read, marker.postmill_source
     if source.flow is not scope.flow:
         raise _stranger(name, read.of)
+    if read.item_path:
+        whole = Marker(source, replace(read, item_path=read.item_path[:-1]))
+        raise field_refused(whole, read.item_path[-1])
     _, path = _at_path(name, repr(marker), source.type, read.path)
     return Read(read.of, path, read.kind)
 
@@ -198,9 +204,10 @@ def _after(scope: Scope, name: str, step: Step[Any]) -> str:
     return str(source.name)
 
 
-def _check_edge(
+def check_edge(
     name: str, marker: Marker, wanted: Any, known: Mapping[str, Step[Any]], parameter: str
 ) -> None:
+    """Refuse what the parameter can't be given: of a step that may be skipped, or of another type."""
     read, source = marker.postmill_read, marker.postmill_source
     step = known.get(read.of)
     if step is not None and read.kind in ("out", "partial") and may_be_skipped(step.shape):
@@ -216,7 +223,7 @@ def _check_edge(
             why="A failed item fails the run, or the map is skipped.",
             hint=f"Give {read.of!r} on_dead='collect', or read {read.of}.out.",
         )
-    given = _given(name, marker, at_path(source.type, read.path)[0])
+    given = given_by(name, marker, at_path(source.type, read.path)[0])
     if not fits(given, wanted):
         raise InvalidFlow(
             f"Step {name!r} takes {parameter}: {shown(wanted)}, and {marker!r} gives {shown(given)}.",
@@ -224,7 +231,7 @@ def _check_edge(
         )
 
 
-def _given(name: str, marker: Marker, found: Any) -> Any:
+def given_by(name: str, marker: Marker, found: Any) -> Any:
     """The type of what an edge gives, from that of what it reads."""
     kind = marker.postmill_read.kind
     if kind == "out":

@@ -11,6 +11,7 @@ import msgspec
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
 from postmill.flows.flow_options import flow_options
+from postmill.flows.grouping import rule_of
 from postmill.flows.names import check_runs_alone, defining_module, fit, flow_name, some_name
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
@@ -301,10 +302,11 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
             name, options.executor or self.worker_options.executor, signature, parts.get("function")
         )
         scope = Scope(self, self.input_type, self.steps)
+        shape = shape_of(scope, kind, name, signature, options, None if signal is None else signal.name)
         step = made_as(
-            shape=shape_of(scope, kind, name, signature, options, None if signal is None else signal.name),
+            shape=shape,
             source=Source(self, name, signature.returns if returns is None else returns),
-            chosen=options.chosen() if chosen is None else chosen,
+            chosen=chosen or options.chosen(rule_of(scope, name, options.group_key, shape.over)),
             retry=options.policy or self.worker_options.retry,
             timeout_s=options.timeout_s or self.worker_options.timeout_s,
             executor=options.executor or self.worker_options.executor,

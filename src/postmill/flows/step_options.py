@@ -46,6 +46,7 @@ class TaskOptions(PlaceOptions, total=False):
     delay: float | timedelta
     queue: str
     priority: int
+    group_key: str | float | bool | None
     executor: Executor
 
 
@@ -83,6 +84,7 @@ class Options:
     delay: float | timedelta = 0.0
     queue: str | None = None
     priority: int | None = None
+    group_key: Any = None
     executor: Executor | None = None
     max_concurrent: int | None = None
     compensate: Callable[[Any], object] | None = None
@@ -114,10 +116,15 @@ class Options:
         """The time limit in seconds; None: the flow's."""
         return None if self.timeout is None else time_limit_s(self.timeout)
 
-    def chosen(self) -> Chosen:
-        """What of it the database is told, and no part of the shape."""
-        delay_s = seconds(self.delay, "delay")
-        return Chosen(queue=self.queue, window=self.max_concurrent, delay_s=delay_s, priority=self.priority)
+    def chosen(self, group: Mapping[str, Any] | None) -> Chosen:
+        """What of it the database is told, and no part of the shape. ``group``: the rule of its group."""
+        return Chosen(
+            queue=self.queue,
+            window=self.max_concurrent,
+            delay_s=seconds(self.delay, "delay"),
+            priority=self.priority,
+            group=group,
+        )
 
 
 STEP = frozenset({*StepOptions.__annotations__, "compensate"})

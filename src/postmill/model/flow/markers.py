@@ -73,12 +73,10 @@ class Marker:
 
     def _at(self, part: str) -> Marker:
         read = self.postmill_read
-        if read.kind in ("each", "partial"):
-            raise InvalidFlow(
-                f"{self!r} has no field {part!r} while the flow is defined.",
-                why="Only `out`, `maybe` and the input are read by fields.",
-                hint="Take the whole value as a parameter, and read its field in the step.",
-            )
+        if read.kind == "each":
+            return Marker(self.postmill_source, replace(read, item_path=(*read.item_path, part)))
+        if read.kind == "partial":
+            raise field_refused(self, part)
         return Marker(self.postmill_source, replace(read, path=(*read.path, part)))
 
     def __eq__(self, other: object) -> Condition:  # type: ignore[override]
@@ -128,7 +126,17 @@ class Marker:
     def __repr__(self) -> str:
         read = self.postmill_read
         kind = "" if read.of == "input" and read.kind == "out" else f".{read.kind}"
-        return ".".join((f"{read.of}{kind}", *read.path))
+        item = (f"each({read.of}", ")") if read.item_path else (f"{read.of}{kind}", "")
+        return ".".join((item[0], *read.path)) + ".".join((item[1], *read.item_path))
+
+
+def field_refused(marker: Marker, part: str) -> InvalidFlow:
+    """For a field of what is read as a whole."""
+    return InvalidFlow(
+        f"{marker!r} has no field {part!r} while the flow is defined.",
+        why="Only `out`, `maybe` and the input are read by fields.",
+        hint="Take the whole value as a parameter, and read its field in the step.",
+    )
 
 
 def each_of(value: object) -> Marker:

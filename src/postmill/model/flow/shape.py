@@ -33,6 +33,8 @@ class Read:
     """``out``: the output. ``maybe``: the output, or None of a step that was skipped. ``each``: one item of a
     map's list. ``partial``: results and errors of a map.
     """
+    item_path: tuple[str, ...] = ()
+    """Of ``each``: the fields to follow in the item. Only the rule of a group reads them."""
 
     def as_json(self) -> dict[str, Any]:
         """As the database has it."""
@@ -50,6 +52,10 @@ class Chosen:
     delay_s: float = 0.0
     """Seconds between the time at which the step may start and its start; of a sleep its length."""
     priority: int | None = None
+    group: Mapping[str, Any] | None = None
+    """Which group its tasks have: ``{"key"}`` for all of them, or where the key stands: ``{"of", "path"}``,
+    or in a map's item ``{"item"}``.
+    """
     timeout_s: float | None = None
     """Of a wait: how long; None: for ever."""
     accepts: Mapping[str, Any] | None = None

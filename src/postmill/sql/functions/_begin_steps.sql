@@ -1,8 +1,8 @@
 -- Steps wait for nothing more: each is started, or it is skipped, or it ends at once (a map of no items, a wait whose
 -- signal is there). Returns those that have ended thereby, whether they cut what needs them, and the tasks of those
 -- that have started: a sleep's is due when it is over, and a wait has one only if it ends by itself, its time-out.
--- A map over what is no list fails, as `on_dead` says; a step whose condition is not met and may not be skipped fails
--- its run. `not_before`: when the first tasks of a run are due.
+-- A map over what is no list fails, as `on_dead` says, and so does a step whose group is no key; a step whose condition
+-- is not met and may not be skipped fails its run. `not_before`: when the first tasks of a run are due.
 -- Called by _advance, _start_run and _begin_again, with the runs' rows locked. Lock order: runs (held), signals, steps
 -- and items of these runs, as _fail_runs. Errors: those of _fail_runs.
 create or replace function postmill._begin_steps(
@@ -33,6 +33,8 @@ begin
                step.kind <> 'wait' or step.chosen ? 'timeout_s' as has_task,
                coalesce(step.chosen ->> 'queue', version.queue_name) as queue,
                coalesce((step.chosen ->> 'priority')::integer, run.priority) as priority,
+               case when m.met and step.kind = 'step' and step.chosen ? 'group'
+                    then postmill._group_of_task(step.chosen -> 'group', t.run_id, run.input, null) end as group_key,
                coalesce(not_before, at) + interval '1 second' * coalesce((step.chosen ->> case
                    when step.kind = 'wait' then 'timeout_s' else 'delay_s' end)::float8, 0) as due_at
           from unnest(run_ids, steps, cuts) as t (run_id, step, cut)
@@ -54,7 +56,10 @@ begin
                            then jsonb_array_length(found.value) end as tasks,
                       case when t.cut then 'dependency_skipped'
                            when not m.met then 'condition_unmet'
-                           when step.kind = 'map' then postmill._no_list(step.over, found.value) end as reason
+                           else coalesce(
+                               case when step.kind = 'map' then postmill._no_list(step.over, found.value) end,
+                               case when step.chosen ? 'group' then postmill._no_group(
+                                   step.chosen -> 'group', t.run_id, run.input, found.value) end) end as reason
                offset 0) as judged
          where run.state in ('running', 'paused')
     ),
@@ -81,6 +86,7 @@ begin
            array_agg(queue) filter (where sends) as queues, array_agg(due_at) filter (where sends) as due_at,
            array_agg(jsonb_build_object('run', run_id, 'flow', flow, 'step', step)) filter (where sends) as messages,
            array_agg(priority) filter (where sends) as priorities,
+           case when count(group_key) > 0 then array_agg(group_key) filter (where sends) end as groups,
            array_agg(run_id) filter (where spreads) as map_runs, array_agg(step) filter (where spreads) as map_steps,
            array_agg(value) filter (where spreads) as lists
       into next
@@ -91,7 +97,8 @@ begin
     ended_runs := next.runs;
     ended_steps := next.steps;
     ended_cuts := next.cuts;
-    tasks := row(next.task_runs, next.task_steps, next.queues, next.due_at, next.messages, next.priorities);
+    tasks := row(next.task_runs, next.task_steps, next.queues, next.due_at, next.messages, next.priorities,
+                 next.groups);
     if next.failed_runs is not null then
         perform postmill._fail_runs(next.failed_runs, next.culprits, next.reasons);
     end if;

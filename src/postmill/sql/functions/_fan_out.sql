@@ -17,7 +17,9 @@ declare
     tasks postmill.flow_tasks;
 begin
     with map as materialized (
-        select t.run_id, run.flow, t.step, t.place, t.list,
+        select t.run_id, run.flow, t.step, t.place, t.list, step.chosen -> 'group' as group_rule,
+               case when step.chosen ? 'group'
+                    then postmill._group_of_task(step.chosen -> 'group', t.run_id, run.input, null) end as group_key,
                coalesce(step.chosen ->> 'queue', version.queue_name) as queue,
                coalesce((step.chosen ->> 'priority')::integer, run.priority) as priority,
                at + coalesce((step.chosen ->> 'delay_s')::float8, 0) * interval '1 second' as due_at,
@@ -43,6 +45,9 @@ begin
     ),
     task as (
         select map.run_id, map.step, map.queue, map.due_at, map.priority,
+               case when map.group_rule ? 'item'
+                    then postmill._group_of_task(map.group_rule, map.run_id, null, each.value)
+                    else map.group_key end as group_key,
                jsonb_build_object('run', map.run_id, 'flow', map.flow, 'step', map.step, 'item', each.place - 1,
                                   'value', each.value) as message
           from map cross join lateral jsonb_array_elements(map.list) with ordinality as each (value, place)
@@ -50,7 +55,7 @@ begin
          order by map.place, each.place
     )
     select array_agg(run_id), array_agg(step), array_agg(queue), array_agg(due_at), array_agg(message),
-           array_agg(priority)
+           array_agg(priority), case when count(group_key) > 0 then array_agg(group_key) end
       into tasks
       from task;
     return tasks;

@@ -24,10 +24,13 @@ begin
     where step.run_id = id and step.step = any (steps);
     select array_agg(id) as runs, array_agg(task.step) as steps, array_agg(task.queue) as queues,
            array_agg(clock_timestamp()) as due_at, array_agg(task.message) as messages,
-           array_agg(task.priority) as priorities
+           array_agg(task.priority) as priorities,
+           case when count(task.group_key) > 0 then array_agg(task.group_key) end as groups
     into due
     from (select step.step, coalesce(known.chosen ->> 'queue', version.queue_name) as queue,
                  coalesce((known.chosen ->> 'priority')::integer, run.priority) as priority,
+                 case when known.chosen ? 'group' then postmill._group_of_task(
+                     known.chosen -> 'group', id, run.input, task.message -> 'value') end as group_key,
                  jsonb_build_object('run', id, 'flow', run.flow, 'step', step.step) || task.message as message
           from postmill.runs as run
           join postmill.flow_versions as version using (version_id)
@@ -48,7 +51,8 @@ begin
           order by step.step, task.place) as task;
     if due.runs is not null then
         perform postmill._send_steps(row(
-            due.runs, due.steps, due.queues, due.due_at, due.messages, due.priorities)::postmill.flow_tasks);
+            due.runs, due.steps, due.queues, due.due_at, due.messages, due.priorities,
+            due.groups)::postmill.flow_tasks);
     end if;
 end
 $$;

@@ -22,13 +22,15 @@ declare
     again      jsonb[];
     queues     text[];
     priorities integer[];
+    groups     text[];
     held       integer;
 begin
     perform postmill._check_isolation();
     perform from postmill.runs as run where run.run_id = any (run_ids) order by run.run_id for no key update;
     select array_agg(t.message), array_agg(postmill._queue_of_task(run.version_id, t.step)),
-           array_agg(postmill._priority_of_task(run.version_id, t.step, run.priority))
-      into again, queues, priorities
+           array_agg(postmill._priority_of_task(run.version_id, t.step, run.priority)),
+           array_agg(postmill._group_of_held(t.run_id, t.step, t.message))
+      into again, queues, priorities, groups
       from unnest(run_ids, steps, messages, whys) as t (run_id, step, message, why)
 --+ its_run
      where t.why = 'paused' and run.state in ('running', 'waiting', 'undoing');
@@ -42,7 +44,7 @@ begin
     get diagnostics held = row_count;
     if again is not null then
         perform postmill._send_tasks(
-            queues, array_fill(clock_timestamp(), array[cardinality(again)]), again, priorities);
+            queues, array_fill(clock_timestamp(), array[cardinality(again)]), again, priorities, groups);
     end if;
     return held;
 end

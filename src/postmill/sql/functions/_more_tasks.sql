@@ -13,6 +13,10 @@ begin
     end if;
     return row(first.run_ids || further.run_ids, first.steps || further.steps, first.queues || further.queues,
                first.due_at || further.due_at, first.messages || further.messages,
-               first.priorities || further.priorities)::postmill.flow_tasks;
+               first.priorities || further.priorities,
+               case when num_nonnulls(first.groups, further.groups) > 0
+                    then coalesce(first.groups, array_fill(null::text, array[cardinality(first.run_ids)]))
+                         || coalesce(further.groups, array_fill(null::text, array[cardinality(further.run_ids)]))
+               end)::postmill.flow_tasks;
 end
 $$;

@@ -5,8 +5,8 @@
 -- two are equal, so that a claim can pass by the gates of a large batch that are gone.
 -- The group's own row is made by the worker that claims: made here, two senders in long transactions would wait for
 -- each other.
--- Called by _send, _block, release and retry. Runs with the caller's rights. Lock order: the queue's table (ROW
--- EXCLUSIVE), gates in order of ids. Errors: PM001 no such queue.
+-- Called by _send, _send_grouped, _block, release and retry. Runs with the caller's rights. Lock order: the queue's
+-- table (ROW EXCLUSIVE), gates in order of ids. Errors: PM001 no such queue.
 create or replace function postmill._park(queue text, ids bigint[], keys text[], ranks timestamptz[]) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

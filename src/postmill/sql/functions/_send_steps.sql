@@ -1,5 +1,6 @@
--- Sends tasks of steps of runs, and returns those that belong into the queue `own`: its worker inserts them with the
--- statement that it has prepared. A run whose queue takes none, because it is gone, fails, and says so.
+-- Sends tasks of steps of runs, and returns those that belong into the queue `own` and have no group: its worker
+-- inserts them with the statement that it has prepared, and may begin them at once. A run whose queue
+-- takes none, because it is gone, fails, and says so.
 -- Called by whatever has started steps, with the runs' rows locked (of a map whose items are sent: the step's). Locks
 -- and errors: as _send_tasks and _fail_runs.
 create or replace function postmill._send_steps(tasks postmill.flow_tasks, own text default null)
@@ -11,7 +12,7 @@ declare
     others  postmill.flow_tasks := tasks;
     refused text[];
 begin
-    if array_remove(tasks.queues, own) = '{}' then  -- null: there are no tasks
+    if array_remove(tasks.queues, own) = '{}' and tasks.groups is null then  -- null: there are no tasks
         return tasks;
     elsif own = any (tasks.queues) then
         select (t).* into tasks from postmill._tasks_of(others, own, true) as t;
@@ -22,7 +23,8 @@ begin
     if others.queues is null then
         return null;
     end if;
-    refused := postmill._send_tasks(others.queues, others.due_at, others.messages, others.priorities);
+    refused := postmill._send_tasks(others.queues, others.due_at, others.messages, others.priorities,
+                                    others.groups);
     if refused <> '{}' then
         perform from postmill.runs as run
           where run.run_id = any (array(select t.run_id from unnest(others.run_ids, others.queues) as t (run_id, queue)

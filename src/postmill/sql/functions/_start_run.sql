@@ -36,7 +36,7 @@ begin
     elsif known.kind = 'workflow' then
         perform postmill._send_steps(row(
             array[made], array[null::text], array[known.queue_name], array[due_at],
-            array[jsonb_build_object('run', made, 'wake', 0)], array[priority])::postmill.flow_tasks);
+            array[jsonb_build_object('run', made, 'wake', 0)], array[priority], null)::postmill.flow_tasks);
         return made;
     end if;
     select * into first

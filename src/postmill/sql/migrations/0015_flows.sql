@@ -35,7 +35,8 @@ create table postmill.flow_steps (
     on_dead    text not null check (on_dead in ('fail', 'skip', 'skip_cascade', 'collect')),
     compensates boolean not null default false,           -- it has something to undo it with
     signal     text,                                      -- what a wait waits for
-    chosen     jsonb not null default '{}', -- {"queue", "window", "delay_s", "priority", "timeout_s", "accepts"}
+    -- {"queue", "window", "delay_s", "priority", "group", "timeout_s", "accepts"}; of "group" see _group_of_task
+    chosen     jsonb not null default '{}',
     primary key (version_id, step)
 );
 
@@ -47,7 +48,8 @@ create type postmill.flow_tasks as (
     queues     text[],
     due_at     timestamptz[],
     messages   jsonb[],
-    priorities integer[]
+    priorities integer[],
+    groups     text[]                                     -- null: none has a group
 );
 
 -- One row a run. `wake` numbers the times that a workflow was woken: a message with another number is stale.

@@ -25,6 +25,13 @@ def test_attributes_and_items_are_a_path() -> None:
     assert repr(marker(Source(None, "input", Any)).url) == "input.url"
 
 
+def test_a_field_of_an_item_is_told_from_a_field_of_the_list() -> None:
+    assert each_of(out.links).host.name.postmill_read == Read("fetch", ("links",), "each", ("host", "name"))
+    assert repr(each_of(out.links).host) == "each(fetch.links).host"
+    with pytest.raises(InvalidFlow, match=r"fetch\.partial has no field 'url'"):
+        _ = marker(FETCH, "partial").url
+
+
 def test_an_item_is_read_of_whatever_stands_for_a_list() -> None:
     assert each_of(out.links).postmill_read == Read("fetch", ("links",), "each")
     for wrong in (["a"], each_of(out)):
@@ -71,9 +78,7 @@ def test_membership_in_a_constant_list_is_refused_too() -> None:
 
 
 @pytest.mark.parametrize("kind", ["each", "partial"])
-def test_items_and_partial_results_have_neither_fields_nor_equals(kind: Any) -> None:
-    with pytest.raises(InvalidFlow, match="has no field 'url'"):
-        _ = marker(FETCH, kind).url
+def test_items_and_partial_results_have_no_equals(kind: Any) -> None:
     with pytest.raises(InvalidFlow, match="can't be compared"):
         _ = marker(FETCH, kind) == 1
 
