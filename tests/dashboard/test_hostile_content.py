@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 
+from postmill.dashboard.application import application
 from postmill.dashboard.filters import CUT
-from tests.dashboard.conftest import words
+from postmill.host.host import Host
+from postmill.model.functions.settings import RuntimeSettings
+from tests.dashboard.conftest import KEYS, client_of, words
 from tests.dashboard.in_chromium import CHROMIUM, opened
+from tests.sql.flow_scene import fail, register, settle, start, step, take
 
 if TYPE_CHECKING:
-    import httpx
+    from pathlib import Path
+
     import psycopg
     from playwright.sync_api import Browser
 
@@ -24,6 +31,15 @@ if TYPE_CHECKING:
 
 MOST_OF_A_PAGE = 300_000
 SCRIPT = "<script>document.title = 'taken'</script><img src=x onerror=alert(1)>"
+MARKUP = re.compile(r"<script>document|<img src=x|onerror=alert\(1\)>")
+FUNCTION = f"""
+import logging
+
+async def handler(request):
+    print({SCRIPT!r})
+    logging.getLogger({SCRIPT!r}).warning({SCRIPT!r})
+    return {{"said": await request.json()}}
+"""
 RTL = "\u202e\u05e9\u05dc\u05d5\u05dd <b>"
 LONGEST = 'a/b.c%25"<i>&?#'.ljust(47, "x")
 NAMES = ("a/b", "a.b", "a%2fb", 'say"hi"', "<i>x</i>", RTL, LONGEST)
@@ -87,6 +103,70 @@ async def test_a_queue_of_any_name_has_its_pages(browser: httpx.AsyncClient, db:
             assert "<i>" not in page.text
         sent = await browser.post(f"{here}/pause", data={"reason": "odd"})
         assert (sent.status_code, sent.headers["location"]) == (303, here)
+
+
+def is_text(page: httpx.Response) -> bool:
+    """Whether the page says the script, and nothing of it is markup."""
+    text = html.unescape(page.text)
+    return page.status_code == 200 and SCRIPT in text and not MARKUP.search(page.text)
+
+
+def test_what_would_be_run_is_found() -> None:
+    """The control."""
+    assert MARKUP.search(f"<p>{SCRIPT}</p>")
+    assert not MARKUP.search(html.escape(SCRIPT))
+    assert not is_text(httpx.Response(200, text=f"<p>{SCRIPT}</p>"))
+
+
+async def test_what_a_run_says_is_text(browser: httpx.AsyncClient, db: Db) -> None:
+    """Its progress, what it emits, its values, its key and its tags."""
+    register(db, step("fetch"), step("mail"))
+    run = start(db, {SCRIPT: SCRIPT}, tags=[SCRIPT], key=SCRIPT)
+    for name in ("progress", SCRIPT):
+        db.execute(
+            "insert into postmill.run_events (run_id, step, name, value)"
+            " values ($1, 'fetch', $2, $3::text::jsonb)",
+            (run, name, json.dumps({SCRIPT: [SCRIPT], "current": 1, "total": 2, "message": SCRIPT})),
+        )
+    first, second = take(db)
+    settle(db, first, {SCRIPT: SCRIPT})
+    fail(db, second, SCRIPT)
+    for path in (f"/runs/{run}", f"/runs/{run}?step=fetch", f"/runs/{run}?step=mail", "/runs"):
+        assert is_text(await browser.get(path)), path
+
+
+async def test_names_and_notes_of_schedules_are_text(browser: httpx.AsyncClient, db: Db) -> None:
+    db.execute("select postmill.create_queue('mail')")
+    message = json.dumps({SCRIPT: SCRIPT})
+    db.execute("select postmill.schedule($1, '@daily', 'mail', $2::text::jsonb)", (SCRIPT, message))
+    db.execute("update postmill.schedules set problem = $1", (SCRIPT,))
+    for path in ("/schedules", f"/schedules/{quote(SCRIPT, safe='')}"):
+        assert is_text(await browser.get(path)), path
+
+
+async def test_what_workers_call_themselves_is_text(browser: httpx.AsyncClient, db: Db) -> None:
+    db.execute("select postmill.create_queue('mail')")
+    db.execute(
+        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent)"
+        " values ('mail', $1, $1, 1, $1, 1)",
+        (SCRIPT,),
+    )
+    assert is_text(await browser.get("/workers"))
+    for path in ("/queues/mail", "/"):
+        assert not MARKUP.search((await browser.get(path)).text), path
+
+
+async def test_lines_and_answers_of_functions_are_text(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "hostile.py").write_text(FUNCTION)
+    host = Host(tmp_path, RuntimeSettings(), {}, {}, None)
+    await host.start()
+    dashboard = application(db_url=database_url, keys=KEYS, functions=host)
+    async with client_of(dashboard, key="operators-key") as client:
+        form = {"method": "POST", "path": "/", "body": json.dumps(SCRIPT)}
+        assert is_text(await client.post("/functions/hostile/call", data=form))
+        assert is_text(await client.get("/functions/hostile"))
+    await dashboard.close()
+    await host.stop(5)
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="make test-deps installs chromium")

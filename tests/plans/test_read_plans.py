@@ -72,12 +72,12 @@ CALLS: dict[str, tuple[str, list[object], int]] = {
     "what has failed": (statement("search_failures"), ["hot", 1, 60_000, "EA", 200], 180),
     "a window of a search": (
         statement("search_window"),
-        ["hot", 30_000, 30_999, None, None, None, None, "[]", [], 50],
+        ["hot", 30_000, 30_999, None, None, None, None, "{}", [], 50],
         340,
     ),
     "some ids of a search": (
         statement("search_window"),
-        ["hot", 1, 60_000, [7, 30_000, 59_999], None, None, None, "[]", [], 50],
+        ["hot", 1, 60_000, [7, 30_000, 59_999], None, None, None, "{}", [], 50],
         50,
     ),
     "the failures of an error": (statement("read_error_failures"), [RARE, 5], 16),

@@ -42,7 +42,7 @@ class Functions(Struct):
     items: list[Function]
 
 
-class Limit(Struct):
+class FunctionLimit(Struct):
     """What an instance may use at most, in the unit of its name; null: any amount."""
 
     name: str
@@ -71,12 +71,12 @@ class WholeFunction(Function, kw_only=True):
 
     concurrency: int
     most_instances: int
-    limits: list[Limit]
+    limits: list[FunctionLimit]
     minutes: list[Requests]
     lines: list[LogLine]
 
 
-class Call(Struct, forbid_unknown_fields=True, kw_only=True):
+class FunctionCall(Struct, forbid_unknown_fields=True, kw_only=True):
     """A request for a function: ``path`` is below its own."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
@@ -123,7 +123,9 @@ async def show_function(desk: Desk, path: InFunction) -> WholeFunction:
         **_facts(found),
         concurrency=settings.at_a_time,
         most_instances=settings.instances,
-        limits=[Limit(each.name, getattr(settings.limits, each.name)) for each in fields(settings.limits)],
+        limits=[
+            FunctionLimit(each.name, getattr(settings.limits, each.name)) for each in fields(settings.limits)
+        ],
         minutes=[
             Requests(_moment(each.minute * 60), each.requests, each.errors)
             for each in recent.minutes(path.function)
@@ -135,8 +137,8 @@ async def show_function(desk: Desk, path: InFunction) -> WholeFunction:
     )
 
 
-@resource("POST", "/functions/{function}/call", out=Answer, in_path=InFunction, body=Call)
-async def call_function(desk: Desk, path: InFunction, body: Call) -> Answer:
+@resource("POST", "/functions/{function}/call", out=Answer, in_path=InFunction, body=FunctionCall)
+async def call_function(desk: Desk, path: InFunction, body: FunctionCall) -> Answer:
     """Send a function one request, past the gateway and its keys, and give the answer as text."""
     _known(desk, path)
     await desk.note("function.call", {"function": path.function, "method": body.method, "path": body.path})

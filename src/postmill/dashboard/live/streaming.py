@@ -42,8 +42,8 @@ LIFE_S = 600.0
 without a word is held for ten minutes at most.
 """
 KNOWN_S = 3.0
-"""How long a viewer is taken to be known, in seconds. Three: a person whose key was revoked watches
-hardly longer, and a stream costs one read of one row in that time, and none with a key of the settings.
+"""How long a viewer is taken to be known, in seconds. Three: a viewer whose key was revoked watches hardly
+longer, and a stream costs one read of one row in that time, and none with a key of the settings.
 """
 
 

@@ -35,7 +35,7 @@ async def call(visit: Visit) -> View:
         "headers": {"content-type": visit.typed("type") or "application/json"},
     }
     path = visit.in_path(functions.InFunction)
-    answer = await functions.call_function(visit.desk, path, body(functions.Call, typed))
+    answer = await functions.call_function(visit.desk, path, body(functions.FunctionCall, typed))
     return await _view(visit, answer)
 
 
