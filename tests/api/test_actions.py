@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 if TYPE_CHECKING:
     import httpx
-    import psycopg
 
     Db = psycopg.Connection[dict[str, Any]]
 
@@ -208,3 +208,18 @@ async def test_a_schedule_is_looked_at_and_steered(api: httpx.AsyncClient, db: D
     assert (await api.delete("/schedules/b")).json() == {"schedule": "b", "removed": True}
     assert (await api.get("/schedules/b")).status_code == 404
     assert (await api.delete("/schedules/b")).status_code == 404
+
+
+@pytest.mark.parametrize("verb", ["replay", "discard"])
+async def test_all_letters_are_done_or_none_when_another_takes_one_meanwhile(
+    api: httpx.AsyncClient, db: Db, database_url: str, verb: str
+) -> None:
+    db.execute("select postmill.create_queue('mail')")
+    first, second = (kill(db, "mail", "{}") for _ in range(2))
+    with psycopg.connect(database_url) as other:
+        other.execute("select from postmill.dead_letters where letter_id = %s for update", (first,))
+        body = {"letter_ids": [str(first), str(second)]}
+        refused = await api.post(f"/queues/mail/dead-letters/{verb}", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (404, "not-found")
+    left = db.execute("select letter_id from postmill.dead where replayed_at is null order by 1").fetchall()
+    assert [row["letter_id"] for row in left] == [first, second]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from postmill.dashboard.application import application
 from postmill.model.errors import InvalidOption
 from tests.dashboard.conftest import KEYS, OWN, client_of, words
 
 if TYPE_CHECKING:
-    import httpx
     import psycopg
 
     from postmill.dashboard.application import Dashboard
@@ -176,3 +179,39 @@ async def test_forms_are_bounded(
 def test_a_dashboard_that_lets_everybody_in_can_not_be_made(database_url: str) -> None:
     with pytest.raises(InvalidOption, match="not told who may look"):
         application(db_url=database_url)
+
+
+async def test_signing_in_leads_to_a_queue_with_a_slash_in_its_name(stranger: httpx.AsyncClient) -> None:
+    asked = await stranger.get("/queues/a%2Fb/messages?state=ready")
+    form = await stranger.get(asked.headers["location"])
+    found = re.search('name="next" value="([^"]*)"', form.text)
+    assert found is not None
+    signed = await stranger.post("/sign-in", data={"key": "operators-key", "next": found[1]})
+    assert signed.headers["location"] == "/queues/a%2Fb/messages?state=ready"
+
+
+@pytest.mark.parametrize(
+    ("path", "written"),
+    [
+        ("/ops/jobs board", "/ops/jobs%20board"),
+        ("/работа", "/%D1%80%D0%B0%D0%B1%D0%BE%D1%82%D0%B0"),
+        ("/team@work", "/team@work"),
+    ],
+)
+async def test_it_is_mounted_at_a_path_that_a_browser_writes_otherwise(
+    dashboard: Dashboard, path: str, written: str
+) -> None:
+    transport = httpx.ASGITransport(Starlette(routes=[Mount(path, dashboard)]))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8420", headers=OWN) as guest:
+        asked = await guest.get(f"{written}/queues/mail")
+        assert asked.headers["location"] == f"{written}/sign-in?next=/queues/mail"
+        signed = await guest.post(f"{written}/sign-in", data={"key": "operators-key", "next": "/"})
+        assert signed.headers["location"] == f"{written}/"
+        assert f"Path={written};" in signed.headers["set-cookie"]
+        assert (await guest.get(f"{written}/")).status_code == 200
+        chosen = await guest.post(
+            f"{written}/theme",
+            data={"theme": "dark"},
+            headers={"referer": f"http://127.0.0.1:8420{written}/audit"},
+        )
+        assert chosen.headers["location"] == f"{written}/audit"

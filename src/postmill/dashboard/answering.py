@@ -12,7 +12,7 @@ from postmill.api.desk import Desk
 from postmill.api.problem import Failure, problem, problem_of, problem_that_tells
 from postmill.api.route import Routes
 from postmill.dashboard.form import last_of, read_form
-from postmill.dashboard.mount import base_of, forget, go_to, keep
+from postmill.dashboard.mount import asked_of, forget, go_to, keep
 from postmill.dashboard.page import ACTIONS, PAGES, Action, Page, View, Visit
 from postmill.dashboard.rendering import Frame, rendered
 from postmill.model.errors import PostmillError
@@ -109,9 +109,7 @@ class Front:
     def closed(self, request: Request) -> Response:
         """For a visitor who is not known: the way to sign in, or that there is none."""
         if self.access.signs_in and request.method == "GET":
-            asked = request.url.path.removeprefix(base_of(request))
-            asked += f"?{request.url.query}" if request.url.query else ""
-            return go_to(request, f"/sign-in?next={quote(asked, safe='/')}")
+            return go_to(request, f"/sign-in?next={quote(asked_of(request), safe='/')}")
         return self.told(
             request,
             problem(

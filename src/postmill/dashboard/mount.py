@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from starlette.responses import RedirectResponse
 
@@ -12,9 +13,20 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
 
+_AS_THEY_ARE = "/:@!$&'()*+,=~"
+"""What a browser leaves in a path, and a cookie's path may have: both are compared letter by letter."""
+
+
 def base_of(request: Request) -> str:
-    """The path under which the dashboard is mounted, without a slash at its end."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
+    """The path under which the dashboard is mounted, as a browser writes it, without a slash at its end."""
+    return quote(str(request.scope.get("root_path", "")), _AS_THEY_ARE).rstrip("/")
+
+
+def asked_of(request: Request) -> str:
+    """What is asked for inside of the dashboard, as the browser wrote it: ``%2F`` is no slash."""
+    raw, query = request.scope.get("raw_path") or quote(request.scope["path"]).encode(), request.url.query
+    path = raw.decode("latin-1").removeprefix(base_of(request))
+    return f"{path}?{query}" if query else path
 
 
 def inside(path: str) -> str:

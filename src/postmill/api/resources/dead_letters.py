@@ -170,6 +170,7 @@ async def replay_dead_letters(desk: Desk, path: InQueue, body: Replay) -> Replay
     def replay(connection: Connection) -> Replayed:
         _waiting(connection, path, chosen)
         found = operations.replay(connection, path.queue, chosen, payload)
+        letters.check_all_wait(path.queue, chosen, len(found), "replayed")  # another may have been faster
         items = [desk.shaped(ReplayedLetter, row) for row in found]
         letters_sent = sum(item.msg_id is not None for item in items)
         return Replayed(path.queue, replayed=True, letters=letters_sent, items=items)
@@ -190,9 +191,9 @@ async def discard_dead_letters(desk: Desk, path: InQueue, body: Discard) -> Disc
 
     def discard(connection: Connection) -> Discarded:
         _waiting(connection, path, chosen, "discarded")
-        return Discarded(
-            path.queue, discarded=True, letters=operations.discard(connection, path.queue, chosen)
-        )
+        gone = operations.discard(connection, path.queue, chosen)
+        letters.check_all_wait(path.queue, chosen, gone, "discarded")  # another may have been faster
+        return Discarded(path.queue, discarded=True, letters=gone)
 
     if body.dry_run:
         return await desk.read(count)

@@ -86,7 +86,9 @@ def replay(
         if many.dry_run:
             session.output.one({"queue": queue, "replayed": False, "letters": count})
             return
-        rows = operations.replay(connection, queue, chosen, edited)
+        with connection.transaction():
+            rows = operations.replay(connection, queue, chosen, edited)
+            letters.check_all_wait(queue, chosen, len(rows), "replayed")  # another may have been faster
     session.output.rows(rows, ("letter_id", "msg_id"), empty="Nothing to replay.")
 
 
@@ -123,7 +125,9 @@ def discard(
         letters.check_all_wait(queue, chosen, count, "discarded")
         if not many.dry_run:
             session.output.confirm(f"This deletes {_letters(count)} of queue {queue}.", yes=many.yes)
-            count = operations.discard(connection, queue, chosen)
+            with connection.transaction():
+                count = operations.discard(connection, queue, chosen)
+                letters.check_all_wait(queue, chosen, count, "discarded")  # another may have been faster
     session.output.one({"queue": queue, "discarded": not many.dry_run, "letters": count})
 
 
