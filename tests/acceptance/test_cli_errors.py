@@ -56,6 +56,34 @@ def test_a_misspelt_word_is_answered_with_the_nearest_one(
     assert nearest in answer.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("message", "show", "tasks"),
+        ("message", "cancel", "tasks"),
+        ("message", "list", "tasks", "--before"),
+        ("dead", "show"),
+        ("dead", "replay", "tasks"),
+        ("operation", "show"),
+        ("audit", "list", "--before"),
+        ("run", "show"),
+        ("run", "cancel"),
+        ("calls", "show"),
+    ],
+)
+def test_an_id_that_no_bigint_holds(cli_without_database: Cli, arguments: tuple[str, ...]) -> None:
+    """The database refused it, as "Bigint out of range." and exit code 1."""
+    answer = cli_without_database(*arguments, str(2**63))
+    assert (answer.code, answer.error_code) == (2, "usage")
+    assert f"{2**63} is not in the range" in answer.err
+
+
+def test_a_key_that_is_not_named_is_not_revoked(cli_without_database: Cli, tmp_path: Path) -> None:
+    cli_without_database("init", str(tmp_path))
+    answer = cli_without_database("--project", str(tmp_path), "keys", "revoke", "")
+    assert (answer.code, answer.error_code) == (2, "invalid-option")
+
+
 def test_json_and_jsonl_exclude_each_other(cli_without_database: Cli) -> None:
     assert cli_without_database("message", "list", "tasks", "--json", "--jsonl").code == 2
 

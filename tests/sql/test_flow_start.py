@@ -79,6 +79,15 @@ def test_what_no_run_is_started_with(db: Database, arguments: str, code: str, sa
     assert tasks(db) == []
 
 
+def test_a_name_that_no_flow_has_is_answered_with_the_nearest_one(db: Database) -> None:
+    """It said "Its versions here: ." of a flow without any."""
+    register(db, step("a"))
+    with pytest.raises(psycopg.Error, match="no flow 'shpo'") as caught:
+        db.execute("select postmill.start_flow('shpo')")
+    assert caught.value.diag.message_detail == "No program has registered it in this database."
+    assert caught.value.diag.message_hint == "Did you mean shop?"
+
+
 def test_a_key_belongs_to_one_run(db: Database) -> None:
     register(db, step("a"))
     register(db, step("a"), flow="other")

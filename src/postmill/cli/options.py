@@ -122,14 +122,23 @@ class Duration(click.ParamType[Any]):
             self.fail(f"{value!r} is no length of time: write 90s, 15min, 12h, 30d or 2w.", param, ctx)
         seconds = float(found[1]) * self._UNITS[unit]
         if not self._least_s <= seconds <= self._most_s:
-            self.fail(f"{value!r} is not {self._least_s:g}s to {self._most_s:g}s.", param, ctx)
+            self.fail(f"{value!r} is not {_said(self._least_s)} to {_said(self._most_s)}.", param, ctx)
         return seconds
+
+
+def _said(seconds: float) -> str:
+    days = seconds / 86_400
+    return f"{days:.0f}d" if days >= 100 and days.is_integer() else f"{seconds:g}s"
 
 
 class Whole(click.IntRange):
     """A whole number within bounds. Its name is what an error says that the value is not."""
 
     name = "whole number"
+
+
+ID = Whole(0, 2**63 - 1)
+"""An id that the database can hold: a larger one would be its error, in its words."""
 
 
 class Moment(click.ParamType[Any]):

@@ -8,8 +8,8 @@ import click
 
 from postmill.cli import completion
 from postmill.cli.options import (
+    ID,
     Duration,
-    Whole,
     dry_run_option,
     global_options,
     json_option,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
     from postmill.db.tools.runs import Action
 
-run_argument = click.argument("run_id", type=Whole(1), metavar="RUN", shell_complete=completion.runs)
+run_argument = click.argument("run_id", type=ID, metavar="RUN", shell_complete=completion.runs)
 ENDED = {"cancel": "cancelled", "pause": "paused", "resume": "resumed", "retry": "retried"}
 
 
@@ -40,7 +40,7 @@ def steering(group: click.Group, action: Action, summary: str, *, reasoned: bool
     for add in reversed((*_FILTERS, yes_option, dry_run_option, json_option, jsonl_option, global_options)):
         command = add(command)
     command = click.argument(
-        "run_ids", type=Whole(1), nargs=-1, metavar="[RUN]...", shell_complete=completion.runs
+        "run_ids", type=ID, nargs=-1, metavar="[RUN]...", shell_complete=completion.runs
     )(command)
     text = f"{summary}\n\nGive runs, or a filter: then all that match all of it and can be {ENDED[action]}."
     return group.command(action, help=text)(command)

@@ -61,7 +61,7 @@ class SigningIn:
         except (Failure, PostmillError) as error:
             return self._front.told(request, problem_that_tells(error))
         if opened is None:
-            refused = problem(HTTPStatus.FORBIDDEN, "unauthorized", "This is no key of this project.")
+            refused = problem(HTTPStatus.FORBIDDEN, "unauthorized", "This key does not open the dashboard.")
             return self._form(request, to, refused)
         return self._let_in(request, opened, to)
 

@@ -120,7 +120,7 @@ def bind(host: str, port: int) -> socket.socket:
         raise InvalidOption(
             f"Nothing can be served on {host}:{port}.",
             why=f"{error.strerror or error}.",
-            hint="Choose another port with --port or [runtime] port; 0 takes a free one.",
+            hint="Choose another --port or --host, or set it in postmill.toml; port 0 takes a free one.",
         ) from error
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
+from postmill.cli.options import ID, global_options, json_option, jsonl_option, limit_option
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -21,7 +21,7 @@ def audit() -> None:
 
 @audit.command("list")
 @click.option("--viewer", metavar="NAME", help="Only what NAME did.")
-@click.option("--before", type=int, metavar="ID", help="Only numbers below this one: the next page.")
+@click.option("--before", type=ID, metavar="ID", help="Only numbers below this one: the next page.")
 @limit_option
 @json_option
 @jsonl_option

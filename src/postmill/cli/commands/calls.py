@@ -8,6 +8,7 @@ import click
 
 from postmill.cli.call_options import callee_options, check_callee
 from postmill.cli.options import (
+    ID,
     Duration,
     Whole,
     embedded_option,
@@ -80,7 +81,7 @@ def list_calls(session: Session, *, state: str | None, limit: int) -> None:
 
 
 @calls.command()
-@click.argument("call_id", type=Whole(1), metavar="ID")
+@click.argument("call_id", type=ID, metavar="ID")
 @json_option
 @global_options
 @click.pass_obj

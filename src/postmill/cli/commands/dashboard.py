@@ -36,8 +36,8 @@ def dashboard(
 ) -> None:
     """Serve the dashboard and the API until Ctrl-C or SIGTERM.
 
-    Prints a link that signs in once. Others sign in with a key of the project: postmill keys show. postmill
-    serve and postmill dev serve it too.
+    Prints a link that signs in once. Others sign in with the project's secret key: postmill keys show secret.
+    postmill serve and postmill dev serve it too.
     """
     from postmill import app
     from postmill.cli import dev_child

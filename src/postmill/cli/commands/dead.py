@@ -9,7 +9,7 @@ import click
 
 from postmill.cli import completion
 from postmill.cli.many import Many, do_to_many, many_options
-from postmill.cli.options import Duration, global_options, json_option, jsonl_option, limit_option
+from postmill.cli.options import ID, Duration, global_options, json_option, jsonl_option, limit_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ def list_letters(session: Session, queue: str | None, limit: int, *, replayed: b
 
 
 @dead.command()
-@click.argument("letter_id", type=int, shell_complete=completion.letters)
+@click.argument("letter_id", type=ID, shell_complete=completion.letters)
 @json_option
 @global_options
 @click.pass_obj
@@ -59,7 +59,7 @@ def show(session: Session, letter_id: int) -> None:
 
 @dead.command()
 @click.argument("queue", shell_complete=completion.queues)
-@click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...", shell_complete=completion.letters)
+@click.argument("letter_ids", type=ID, nargs=-1, metavar="[LETTER_ID]...", shell_complete=completion.letters)
 @click.option("--message", "payload", metavar="JSON", help="Replay this instead; with exactly one letter.")
 @many_options
 @json_option
@@ -94,7 +94,7 @@ def replay(
 
 @dead.command()
 @click.argument("queue", shell_complete=completion.queues)
-@click.argument("letter_ids", type=int, nargs=-1, metavar="[LETTER_ID]...", shell_complete=completion.letters)
+@click.argument("letter_ids", type=ID, nargs=-1, metavar="[LETTER_ID]...", shell_complete=completion.letters)
 @click.option(
     "--older-than",
     type=Duration(needs_unit=True),

@@ -9,7 +9,7 @@ import click
 
 from postmill.cli.options import Duration, global_options
 from postmill.model.config.settings import STATE_FOLDER
-from postmill.model.errors import NotFound
+from postmill.model.errors import InvalidOption, NotFound
 
 if TYPE_CHECKING:
     from postmill.auth.keys import ProjectKeys
@@ -91,6 +91,10 @@ def revoke(session: Session, key: str) -> None:
     from postmill.api.keys import ViewerKeys
     from postmill.db.tools import revoked_keys
 
+    if not key.strip():
+        raise InvalidOption(
+            "No key is named.", hint="Give the key, its id, or the name that it was issued to."
+        )
     issued = ViewerKeys(_keys(session), time.time).issued(key)
     subject = issued.key_id if issued is not None else key
     with session.database() as connection:

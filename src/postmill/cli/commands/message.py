@@ -10,7 +10,7 @@ import click
 
 from postmill.cli import completion
 from postmill.cli.many import Many, do_to_many, many_options
-from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
+from postmill.cli.options import ID, global_options, json_option, jsonl_option, limit_option
 from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def message() -> None:
 @message.command("list")
 @click.argument("queue", shell_complete=completion.queues)
 @click.option("--state", type=click.Choice(STATES), help="Only messages in this state.")
-@click.option("--before", type=int, metavar="ID", help="Only ids below this one: the next page.")
+@click.option("--before", type=ID, metavar="ID", help="Only ids below this one: the next page.")
 @limit_option
 @json_option
 @jsonl_option
@@ -50,7 +50,7 @@ def list_messages(session: Session, queue: str, state: str | None, before: int |
 
 @message.command()
 @click.argument("text", nargs=-1, required=True)
-@click.option("--before", type=int, metavar="ID", help="Only ids below this one: the next page.")
+@click.option("--before", type=ID, metavar="ID", help="Only ids below this one: the next page.")
 @limit_option
 @json_option
 @jsonl_option
@@ -86,7 +86,7 @@ def _looked(found: Found) -> str:
 
 @message.command()
 @click.argument("queue", shell_complete=completion.queues)
-@click.argument("msg_id", type=int)
+@click.argument("msg_id", type=ID)
 @json_option
 @global_options
 @click.pass_obj
@@ -104,7 +104,7 @@ def show(session: Session, queue: str, msg_id: int) -> None:
 
 @message.command()
 @click.argument("queue", shell_complete=completion.queues)
-@click.argument("msg_id", type=int)
+@click.argument("msg_id", type=ID)
 @json_option
 @global_options
 @click.pass_obj
@@ -119,7 +119,7 @@ def why(session: Session, queue: str, msg_id: int) -> None:
 
 @message.command()
 @click.argument("queue", shell_complete=completion.queues)
-@click.argument("msg_ids", type=int, nargs=-1, metavar="[MSG_ID]...")
+@click.argument("msg_ids", type=ID, nargs=-1, metavar="[MSG_ID]...")
 @many_options
 @json_option
 @global_options
@@ -133,7 +133,7 @@ def cancel(session: Session, queue: str, msg_ids: tuple[int, ...], many: Many) -
 
 @message.command()
 @click.argument("queue", shell_complete=completion.queues)
-@click.argument("msg_ids", type=int, nargs=-1, metavar="[MSG_ID]...")
+@click.argument("msg_ids", type=ID, nargs=-1, metavar="[MSG_ID]...")
 @many_options
 @json_option
 @global_options
@@ -147,7 +147,7 @@ def retry(session: Session, queue: str, msg_ids: tuple[int, ...], many: Many) ->
 
 @message.command()
 @click.argument("queue", shell_complete=completion.queues)
-@click.argument("msg_ids", type=int, nargs=-1, metavar="[MSG_ID]...")
+@click.argument("msg_ids", type=ID, nargs=-1, metavar="[MSG_ID]...")
 @click.option(
     "--to", "target", required=True, metavar="QUEUE", shell_complete=completion.queues, help="Where they go."
 )

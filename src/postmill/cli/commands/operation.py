@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from postmill.cli.options import global_options, json_option, jsonl_option, limit_option
+from postmill.cli.options import ID, global_options, json_option, jsonl_option, limit_option
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
@@ -47,7 +47,7 @@ def list_operations(session: Session, limit: int, *, unfinished: bool) -> None:
 
 
 @operation.command()
-@click.argument("operation_id", type=int)
+@click.argument("operation_id", type=ID)
 @click.option("--rows", is_flag=True, help="What became of each message or letter instead.")
 @click.option("--outcome", metavar="OUTCOME", help="With --rows: only of those with this outcome.")
 @limit_option
@@ -71,7 +71,7 @@ def show(session: Session, operation_id: int, outcome: str | None, limit: int, *
 
 
 @operation.command()
-@click.argument("operation_id", type=int)
+@click.argument("operation_id", type=ID)
 @json_option
 @global_options
 @click.pass_obj

@@ -155,7 +155,7 @@ class Announcement:
 
     def dashboard(self, url: str) -> None:
         """The dashboard is served at ``url``."""
-        self._output.note(f"Postmill: dashboard at {url}/ (sign in with a key: postmill keys show)")
+        self._output.note(f"Postmill: dashboard at {url}/ (sign in with a key: postmill keys show secret)")
 
     def stopping(self, forcing: bool) -> None:
         """A stop was asked for; ``forcing`` at the second time."""

@@ -162,8 +162,10 @@ def _ids(value: str, term: _Term) -> tuple[int, int]:
     found = _IDS.fullmatch(value)
     if found is None:
         raise term.refused(f"{value!r} is no id.", hint="Write id:42 or id:40..50.")
-    low = int(found["low"])
-    return low, int(found["high"] or low)
+    low, high = int(found["low"]), int(found["high"] or found["low"])
+    if high < low:
+        raise term.refused(f"{value!r} ends before it begins.", hint=f"Write id:{high}..{low}.")
+    return low, high
 
 
 def _when(value: str, term: _Term) -> When:

@@ -17,7 +17,7 @@ begin
         return run.reason;
     end if;
     select * into its from postmill.flow_versions as version where version.version_id = run.version_id;
-    select format('no worker for version %s', its.version) || coalesce(format(' (step %s)', min(held.step)), '')
+    select format('no worker for version %s', its.version) || coalesce(' (step ' || min(held.step) || ')', '')
     into why
     from postmill.held_tasks as held where held.run_id = run.run_id and held.why = 'version' having count(*) > 0;
     if why is not null then

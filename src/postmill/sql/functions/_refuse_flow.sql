@@ -13,7 +13,7 @@ begin
     raise exception 'there is no flow %',
                     coalesce(quote_literal(flow), 'null') || coalesce(' of version ' || version, '')
         using errcode = 'PM010',
-              detail = coalesce(format('Its versions here: %s.', versions),
+              detail = coalesce('Its versions here: ' || versions || '.',
                                 'No program has registered it in this database.'),
               hint = coalesce(case when versions is null then postmill._did_you_mean(flow, known) end,
                               'Start a worker with it, e.g.: postmill worker run my_module:my_flow');

@@ -4,7 +4,7 @@
 -- Called by: db checks. Takes no locks. Errors: none.
 with held as (
     select run.flow, 'blocked' as trouble, min(run.run_id) as run_id, count(distinct run.run_id) as runs,
-           min(format('no worker for version %s', version.version) || coalesce(format(' (step %s)', held.step), ''))
+           min(format('no worker for version %s', version.version) || coalesce(' (step ' || held.step || ')', ''))
            as why
       from postmill.held_tasks as held
       join postmill.runs as run using (run_id)
