@@ -49,8 +49,8 @@ class Stream:
         """The next versions; None at the end of the stream."""
         async with asyncio.timeout(10):
             while (part := await self._said.get()) is not None:
-                if part.startswith(b"data: "):
-                    return dict(json.loads(part.removeprefix(b"data: ")))
+                if part.startswith(b"data: ") and (told := json.loads(part.removeprefix(b"data: "))):
+                    return dict(told)
         return None
 
     async def leave(self) -> None:

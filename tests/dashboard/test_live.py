@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill.dashboard.live import hub as hub_module
 from postmill.dashboard.live.hub import Hub
 from postmill.db.reads.versions import Watched, watched
+from postmill.model.errors import DatabaseUnavailable
 from tests.dashboard.streams import Stream
 
 if TYPE_CHECKING:
@@ -104,6 +106,32 @@ async def test_a_poll_that_breaks_ends_no_stream(caplog: pytest.LogCaptureFixtur
     assert "a bug" in caplog.text
 
 
+async def test_a_page_is_told_that_nothing_can_be_read_and_that_this_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The database was away, and pages with old numbers said that they were live."""
+    monkeypatch.setattr(hub_module, "STILL_HERE_S", 0.3)
+    is_away = asyncio.Event()
+
+    async def poll(topics: Collection[str]) -> Mapping[str, str]:
+        if is_away.is_set():
+            raise DatabaseUnavailable("The database is away.")
+        return dict.fromkeys(topics, "1")
+
+    hub = Hub(poll)
+    stream = hub.stream(["runs"])
+    async with asyncio.timeout(10):
+        assert await anext(stream) == {"runs": "1"}
+        is_away.set()
+        while (news := await anext(stream)) is not None:
+            assert news == {}
+        is_away.clear()
+        while (news := await anext(stream)) is None:
+            pass
+        assert news == {}
+    hub.close()
+
+
 async def test_all_that_watch_share_one_poll_and_nobody_polls_when_nobody_watches() -> None:
     asked: list[list[str]] = []
 
@@ -113,13 +141,13 @@ async def test_all_that_watch_share_one_poll_and_nobody_polls_when_nobody_watche
 
     hub = Hub(poll)
 
-    async def first(topics: list[str]) -> AsyncIterator[Mapping[str, str]]:
+    async def first(topics: list[str]) -> AsyncIterator[Mapping[str, str] | None]:
         async for news in hub.stream(topics):
             yield news
 
     streams = [first(["queues"]), first(["failures"])]
     begun = await asyncio.gather(*(anext(stream) for stream in streams))
-    assert [list(each) for each in begun] == [["queues"], ["failures"]]
+    assert [list(each or ()) for each in begun] == [["queues"], ["failures"]]
     assert asked[-1] == ["failures", "queues"]
     for stream in streams:
         await stream.aclose()  # type: ignore[attr-defined]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill import Ctx, workflow
+from postmill import Ctx, worker, workflow
 from postmill.flows.flow import Flow
-from postmill.flows.running.handlers import handlers_of
-from postmill.model.errors import InvalidFlow, RunFailed
+from postmill.flows.running.handlers import handlers_of, together
+from postmill.model.errors import InvalidFlow, InvalidHandler, RunFailed
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Retry
 from tests.service.running import GIVE_UP_S, running
@@ -116,6 +116,24 @@ def test_two_flows_of_one_name_share_no_worker() -> None:
     assert len(handlers_of([flow, flow])) == 1
     with pytest.raises(InvalidFlow, match="Two have the same name"):
         handlers_of([flow, telling("twin")])
+
+
+def test_a_worker_shares_its_queue_with_nothing_else_of_the_program() -> None:
+    """A worker buried the tasks of a flow whose queue has its name, as payloads that did not fit."""
+    flow = telling("thumbnails")
+
+    @worker(queue="shared")
+    async def shrink(name: str) -> None:
+        """Never called."""
+
+    @worker(queue="shared")
+    async def enlarge(name: str) -> None:
+        """Never called."""
+
+    for other in (flow.handler(), enlarge):
+        with pytest.raises(InvalidHandler, match="both take the messages of queue shared"):
+            together([shrink, other])
+    assert together([shrink, shrink]) == [shrink, shrink]
 
 
 async def test_flows_and_workflows_share_a_queue(database_url: str, adb: asyncpg.Connection) -> None:

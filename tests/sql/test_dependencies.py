@@ -283,6 +283,21 @@ def test_a_failed_source_does_what_its_target_asked_for(
     assert value(db, "select count(*) from postmill.edges where died") == (then == "parked")
 
 
+def test_a_message_waits_in_vain_for_one_that_was_cancelled(db: Database, queue: str) -> None:
+    """It was said to wait for a replay, and no letter was there to replay."""
+    source = send(db, queue)
+    target = send(db, queue, f"after => array['re-size:{source}'], on_source_dead => 'block'")
+    value(db, "select postmill.cancel('re-size', $1)", source)
+    sweep(db)
+    said = value(db, "select postmill._sources_left('re-size', $1)", target)
+    assert said == "waits in vain for 1 of queue re-size, which was cancelled: cancel or release it"
+    stuck = "select fate from postmill._stuck('re-size', interval '-1 hour', 10)"
+    assert value(db, stuck) == "cancelled"
+    value(db, "select postmill.release('re-size', array[$1::bigint], 'completed')", source)
+    sweep(db)
+    assert state(db, queue, target) == "due"
+
+
 def test_a_cancelled_target_says_why(db: Database, queue: str) -> None:
     source = send(db, queue)
     target = send(db, queue, f"after => array['re-size:{source}']")

@@ -25,7 +25,8 @@ CUT = "\n\u2026 cut here: the API gives all of it."
 _INDENTED = json.JSONEncoder(indent=2, ensure_ascii=False)
 SHORT_FROM = 10_000
 """From here a number is written with a unit, as 24.0 k. Below, four digits are as short and say more."""
-
+MOST_DEAD = 10_000
+"""So many dead letters of a queue are counted at most (``queue_stats``): the number stands for more, too."""
 FEW = 10
 """Below this a rate has a digit behind the point: of three a minute, a tenth is a difference that counts."""
 LEAST_PERCENT = 0.1
@@ -40,6 +41,13 @@ def short(number: float | None) -> str:
         return f"{number:.0f}"
     size, unit = next((size, unit) for size, unit in _SIZES if number >= size)
     return f"{number / size:.{1 if number < 100 * size else 0}f}\u00a0{unit}"
+
+
+def letters(number: float) -> str:
+    """A number of dead letters of one queue or of several. Of a queue no more are counted than
+    :data:`MOST_DEAD`.
+    """
+    return short(number) + ("+" if number >= MOST_DEAD else "")
 
 
 def rate(number: float | None) -> str:
@@ -134,6 +142,7 @@ def has_secrets(value: Any) -> bool:
 FILTERS = {
     "short": short,
     "exact": exact,
+    "letters": letters,
     "rate": rate,
     "percent": percent,
     "span": span,

@@ -30,9 +30,10 @@ class Queue(Struct, kw_only=True):
     scheduled: int
     waiting: int
     dead: int
+    """Counted up to 10,000: this number stands for so many or more."""
     total: int
     exact: bool
-    """False: some figures are estimates or bounds."""
+    """False: what is in the queue is estimated from some pages of its table."""
     oldest_ready_s: float | None = None
     oldest_waiting_s: float | None = None
     paused_at: Moment | None = None

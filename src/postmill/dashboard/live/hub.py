@@ -45,15 +45,18 @@ class Hub:
         self._wanted: Counter[str] = Counter()
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._failing_since_s: float | None = None
+        """When the first poll failed of those that have failed in a row, by the monotonic clock."""
         self.versions: Mapping[str, str] = {}
         """As they were last read; old when no page watches."""
         self.watchers = 0
         self.polls = 0
         self.closing = False
 
-    async def stream(self, topics: Collection[str]) -> AsyncIterator[Mapping[str, str]]:
+    async def stream(self, topics: Collection[str]) -> AsyncIterator[Mapping[str, str] | None]:
         """First the versions of ``topics``, then what has changed of them, until :meth:`close`. Nothing to
-        tell for :data:`STILL_HERE_S` seconds yields an empty mapping.
+        tell for :data:`STILL_HERE_S` seconds yields an empty mapping; None when nothing could be read for as
+        long.
         """
         self._wanted.update(topics)
         self.watchers += 1
@@ -67,7 +70,7 @@ class Hub:
                 if changed or time.monotonic() - turn_s >= STILL_HERE_S:
                     told |= changed
                     turn_s = time.monotonic()
-                    yield changed
+                    yield None if self._is_blind(turn_s) else changed
                 else:
                     await _happens(news, turn_s + STILL_HERE_S - time.monotonic())
         finally:
@@ -83,11 +86,15 @@ class Hub:
             self._task.cancel()
             self._task = None
 
+    def _is_blind(self, now_s: float) -> bool:
+        return self._failing_since_s is not None and now_s - self._failing_since_s >= STILL_HERE_S
+
     def _is_news(self, topic: str, told: Mapping[str, str]) -> bool:
         return topic in self.versions and told.get(topic) != self.versions[topic]
 
     def _begin(self) -> None:
         if (self._task is None or self._task.done()) and not self.closing:
+            self._failing_since_s = None
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
@@ -96,13 +103,20 @@ class Hub:
             try:
                 self.versions = await self._poll(list(self._wanted))
             except PostmillError as error:  # the database is away or busy: it is asked again
+                self._failed(began)
                 _log.debug("The counters could not be read: %s", error)
             except Exception:  # a bug: the pages that watch would never hear of anything again
+                self._failed(began)
                 _log.exception("The counters could not be read.")
             else:
                 self.polls += 1
+                self._failing_since_s = None
                 self._tell()
             await asyncio.sleep(max(POLL_S, SHARE * (time.monotonic() - began)))
+
+    def _failed(self, at_s: float) -> None:
+        if self._failing_since_s is None:
+            self._failing_since_s = at_s
 
     def _tell(self) -> None:
         self._news.set()

@@ -18,7 +18,7 @@ from postmill.dashboard.live.topics import quoted, unquoted
 from postmill.db.reads import versions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
     from starlette.requests import Request
 
@@ -45,6 +45,8 @@ KNOWN_S = 3.0
 """How long a viewer is taken to be known, in seconds. Three: a viewer whose key was revoked watches hardly
 longer, and a stream costs one read of one row in that time, and none with a key of the settings.
 """
+LOST = "event: lost\ndata: 1\n\n"
+"""Nothing can be read: what the pages show is not what is. The next message says that this is over."""
 
 
 class Streaming:
@@ -91,8 +93,7 @@ class Streaming:
                 if not await is_known():
                     return
                 asked_s = time.monotonic()
-            told = {quoted(topic): version for topic, version in news.items()}
-            yield f"data: {json.dumps(told)}\n\n" if told else ": still here\n\n"
+            yield LOST if news is None else f"data: {json.dumps(_told(news))}\n\n"
             if time.monotonic() > end_s:
                 return
 
@@ -101,6 +102,10 @@ class Streaming:
             loop = asyncio.get_running_loop()
             self._endings = Endings(lambda: _soon(loop, self.hub))
             self._endings.listen()
+
+
+def _told(news: Mapping[str, str]) -> dict[str, str]:
+    return {quoted(topic): version for topic, version in news.items()}
 
 
 def _soon(loop: asyncio.AbstractEventLoop, hub: Hub) -> None:

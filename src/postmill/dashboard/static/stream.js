@@ -22,10 +22,12 @@ function follow() {
   source = new EventSource(`${base}live?${query}`);
   source.onopen = () => { tries = 0; become("live"); };
   source.onmessage = ({ data }) => {
+    if (state === "lost") become("live");
     const news = JSON.parse(data);
     Object.assign(known, news);
     tellAll({ news });
   };
+  source.addEventListener("lost", () => become("lost"));
   source.onerror = () => {
     become("lost");
     if (source?.readyState === EventSource.CLOSED)

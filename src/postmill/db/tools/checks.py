@@ -41,6 +41,8 @@ LONG_TRANSACTION_S = 300.0
 """Age of a transaction from which doctor warns of it, in seconds. 5 minutes: a handler's or a report's
 transaction is over by then, and one that was forgotten is not.
 """
+MOST_DEAD = 1_000
+"""Of a queue so many dead letters are counted (``check_dead_letters``): doctor says "or more" then."""
 LAGGING_SLOT_XIDS = 1_000_000
 """Age of a replication slot, in transactions, from which doctor warns of it. Every slot holds back vacuum a
 little; a million transactions are minutes of a busy server or a day of a quiet one.
@@ -175,9 +177,13 @@ def dead_letters(connection: Connection, _: Address) -> Finding:
     """Messages that will not run again until an operator replays them."""
     rows = _rows(connection, "check_dead_letters")
     if rows:
-        found = named([f"{row['dead']} in {row['queue']}" for row in rows])
+        found = named([f"{_at_most(row['dead'])} in {row['queue']}" for row in rows])
         return Finding("dead letters", "warn", found, "postmill dead list, then postmill dead replay")
     return Finding("dead letters", "pass", "none")
+
+
+def _at_most(dead: int) -> str:
+    return f"{MOST_DEAD} or more" if dead >= MOST_DEAD else str(dead)
 
 
 def horizon(connection: Connection, _: Address) -> Finding:

@@ -64,6 +64,11 @@ def dependents(connection: Connection, _: Address) -> Finding:
             f"postmill dead list {first['source_queue']}, then postmill dead replay; or"
             f" postmill message cancel {first['queue']} {first['msg_id']}"
         )
+    elif first["fate"] == "cancelled":
+        fix = (
+            f"postmill message cancel {first['queue']} {first['msg_id']}; or in SQL, to run it all the same,"
+            f" select postmill.release('{first['source_queue']}', '{{{first['source_id']}}}', 'completed')"
+        )
     else:
         fix = f"{RUN_A_WORKER}: a worker looks after them every two seconds"
     return Finding(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.flows.running.graph_handler import GraphHandler
 from postmill.flows.running.shared_handler import SharedHandler
 from postmill.flows.running.workflow_handler import WorkflowHandler
+from postmill.model.errors import InvalidHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +27,8 @@ def handlers_of(definitions: Iterable[Startable[..., Any]]) -> list[Handler]:
 
 def together(handlers: Iterable[Handler]) -> list[Handler]:
     """What a process runs for these: one worker a queue for all flows with steps there and all workflows, as
-    two would claim each other's tasks. Raises :class:`InvalidFlow`.
+    two would claim each other's tasks. Raises :class:`InvalidFlow`, and :class:`InvalidHandler` for two
+    workers that would do the same.
     """
     found: list[Handler] = []
     flows: list[Flow[Any]] = []
@@ -42,7 +44,21 @@ def together(handlers: Iterable[Handler]) -> list[Handler]:
     for queue, its in workflows.items():
         handler = WorkflowHandler(*its)
         found.append(SharedHandler(graphs.pop(queue), handler) if queue in graphs else handler)
-    return [*found, *graphs.values()]
+    return _each_on_its_queue([*found, *graphs.values()])
+
+
+def _each_on_its_queue(handlers: list[Handler]) -> list[Handler]:
+    by_queue: dict[str, Handler] = {}
+    for handler in handlers:
+        queue = handler.options.queue
+        other = by_queue.setdefault(queue, handler)
+        if other is not handler:
+            raise InvalidHandler(
+                f"{other.name} and {handler.name} both take the messages of queue {queue}.",
+                why="Each would be given messages of the other.",
+                hint="Give one of them another queue, or make two functions tasks of one worker.",
+            )
+    return handlers
 
 
 def _by_queue(flows: list[Flow[Any]]) -> dict[str, list[Flow[Any]]]:

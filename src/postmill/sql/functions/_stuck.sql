@@ -1,7 +1,7 @@
 -- Messages of a queue that could have run `longer` ago and are blocked by a source that will not end by itself: it is
--- dead and waits for its replay (`dead`), or it is in no queue any more (`gone`) and no worker has looked after that.
--- The first 1,000 blocked messages in order of ids are looked at. One row a source, at most `most`.
--- Called by the statement check_dependents. Takes no locks. Errors: none.
+-- dead and waits for its replay (`dead`), was cancelled (`cancelled`), or is in no queue any more (`gone`) and no
+-- worker has looked after that. The first 1,000 blocked messages in order of ids are looked at. One row a source, at
+-- most `most`. Called by the statement check_dependents. Takes no locks. Errors: none.
 create or replace function postmill._stuck(queue text, longer interval, most integer)
 returns table (msg_id bigint, source_queue text, source_id bigint, fate text)
 language plpgsql stable
@@ -30,7 +30,11 @@ begin
             into present using source.ids;
         end if;
         return query
-        select edge.target, source.name, edge.id, case when edge.died then 'dead' else 'gone' end
+        select edge.target, source.name, edge.id,
+            case when not edge.died then 'gone'
+                 when exists (select from postmill.cancellations as ended
+                              where ended.queue_name = source.name and ended.msg_id = edge.id)
+                 then 'cancelled' else 'dead' end
         from unnest(source.ids, source.targets, source.died) as edge (id, target, died)
         where edge.died or edge.id <> all (present)
         limit most;

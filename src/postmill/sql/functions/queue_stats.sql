@@ -1,12 +1,11 @@
 -- One row a queue (or `queue` only): how many messages are in which state, the age of the oldest that is ready (how
 -- long ago it became visible), pause, living workers. `total` is what is in the queue's table: ready, running,
 -- retrying, scheduled and waiting. `waiting`: those that wait for other messages or for a place in their group;
--- `oldest_waiting_age`: how long ago the first of them could have run, had it not to wait.
--- `exact` is false where a figure is an estimate: a large queue is sampled, and at most 10,000 dead letters are
--- counted. With `exactly` every message is counted: about 0.1 s for a million.
--- One queue is found by the index of pgmq.meta: with thousands of them, to walk over them all for each takes longer than
--- the look.
--- Called by people, the command line and dashboards. Takes no locks. Errors: PM001 no such queue.
+-- `oldest_waiting_age`: how long ago the first of them could have run, had it not to wait. `exact` is false where what
+-- is in the table is estimated: a large queue is sampled. Dead letters are counted up to 10,000. With `exactly` every
+-- message and letter is counted: about 0.1 s for a million. One queue is found by the index of pgmq.meta: with
+-- thousands of them, to walk over them all for each takes longer than the look. Called by people, the command line and
+-- dashboards. Takes no locks. Errors: PM001 no such queue.
 create or replace function postmill.queue_stats(queue text default null, exactly boolean default false)
 returns table (
     queue_name         text,
@@ -60,7 +59,6 @@ begin
             where letter.queue_name = queue_stats.queue_name and letter.replayed_at is null
             limit most_dead
         ) as letter;
-        exact := exact and dead is distinct from most_dead;
         select count(*) into workers from postmill.active_workers as worker
         where worker.queue_name = queue_stats.queue_name;
         select row.paused_at, row.pause_reason, coalesce(row.owned, false) into paused_at, pause_reason, owned

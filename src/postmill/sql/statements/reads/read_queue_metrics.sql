@@ -1,6 +1,6 @@
--- The queues $3 in numbers, for monitoring, also while no worker runs: how many messages are in which state, how long the
--- oldest ready and the oldest waiting one wait, how many workers are alive, and how many are wanted. A worker has $1
--- slots; null: as many as the last one of the queue had, 10 where there was none. $2: seconds that may be waited.
+-- The queues $3 in numbers, for monitoring, also while no worker runs: how many messages are in which state, how long
+-- the oldest ready and the oldest waiting one wait, how many workers are alive, and how many are wanted. A worker has
+-- $1 slots; null: as many as the last one of the queue had, 10 where there was none. $2: seconds that may be waited.
 -- Called by the command line. Takes no locks. Errors: PM003 a number that makes no sense.
 select
     stats.queue_name as queue, ready, running, retrying, scheduled, waiting, dead, workers,

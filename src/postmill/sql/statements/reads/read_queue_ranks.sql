@@ -1,8 +1,8 @@
 -- Names of queues, those in which most goes on first, by figures that cost next to nothing: open claims, then the rows
 -- that the server's statistics know of, which may be seconds late, then those at the last vacuum. With $3, queues that
--- have messages and no open claim come before all others. At most $2, after the first $1; `known` is how many there are.
--- No queue is looked into: of 10,000 a page is found in about 60 ms.
--- Called by the reads. Takes no locks on queues, so it needs no room for them in the server's lock table. Errors: none.
+-- have messages and no open claim come before all others. At most $2, after the first $1; `known` is how many there
+-- are. No queue is looked into: of 10,000 a page is found in about 60 ms. Called by the reads. Takes no locks on
+-- queues, so it needs no room for them in the server's lock table. Errors: none.
 select meta.queue_name as queue, coalesce(open.claims, 0) as claims, size.messages, count(*) over () as known
 from pgmq.meta as meta
 join pg_catalog.pg_class as made

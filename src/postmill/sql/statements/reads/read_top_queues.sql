@@ -1,7 +1,7 @@
--- The queues $1 by name with what is in them, and two counters from which a rate is made. Messages sent so far are ids given out:
--- a sequence is up to date, where the server's statistics may be 10 s late. Those that left are what is missing of
--- them, as long as the queue was counted whole; otherwise they come from the statistics.
--- Called by the command line (top). Takes no locks. Errors: none.
+-- The queues $1 by name with what is in them, and two counters from which a rate is made. Messages sent so far are ids
+-- given out: a sequence is up to date, where the server's statistics may be 10 s late. Those that left are what is
+-- missing of them, as long as the queue was counted whole; otherwise they come from the statistics. Called by the
+-- command line (top). Takes no locks. Errors: none.
 select
     stats.queue_name as queue, ready, running, retrying, scheduled, waiting, dead, exact,
     extract(epoch from oldest_ready_age)::float8 as oldest_ready_s,
