@@ -50,3 +50,11 @@ async def test_what_is_refused_is_a_problem(
     answer = await api.request(method, path, **more)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_a_wrong_key_is_told_from_none(api: httpx.AsyncClient) -> None:
+    """A person with a key of another project was told that a key was needed."""
+    wrong = await api.get("/queues", headers={"authorization": "Bearer x"})
+    assert wrong.json()["detail"] == "This key does not open the API."
+    del api.headers["authorization"]
+    assert (await api.get("/queues")).json()["detail"] == "This needs a key."

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from postmill.api.desk import House
+    from postmill.api.problem import Problem
     from postmill.api.viewer import Authorize, Viewer
 
 _ = resources  # declares them
@@ -57,15 +58,7 @@ class _Api:
         except PostmillError as error:  # the database, which knows the keys that are revoked, is away
             return told(problem_of(error))
         if viewer is None:
-            return told(
-                problem(
-                    HTTPStatus.UNAUTHORIZED,
-                    "unauthorized",
-                    "This needs a key.",
-                    hint="Send the header authorization: Bearer KEY.",
-                ),
-                {"www-authenticate": "Bearer"},
-            )
+            return told(_unauthorized(request), {"www-authenticate": "Bearer"})
         if is_foreign(request.method, request.headers):
             return told(
                 problem(
@@ -120,4 +113,21 @@ async def _broken(_: Request, __: Exception) -> Response:
             "Something went wrong in Postmill.",
             why="This is a bug. The log of this process has its traceback.",
         )
+    )
+
+
+def _unauthorized(request: Request) -> Problem:
+    if "authorization" in request.headers:
+        return problem(
+            HTTPStatus.UNAUTHORIZED,
+            "unauthorized",
+            "This key does not open the API.",
+            why="It is not known here, was revoked, has expired, or is the publishable one.",
+            hint="postmill keys show secret prints one that does; postmill keys create NAME makes one.",
+        )
+    return problem(
+        HTTPStatus.UNAUTHORIZED,
+        "unauthorized",
+        "This needs a key.",
+        hint="Send the header authorization: Bearer KEY.",
     )

@@ -99,7 +99,8 @@ def revoke(session: Session, key: str) -> None:
     subject = issued.key_id if issued is not None else key
     with session.database() as connection:
         revoked_keys.revoke(connection, subject, time.time())
-    session.output.note(f"Revoked: {subject}")
+    which = "" if issued is not None else " (every key that was issued under this id or name until now)"
+    session.output.note(f"Revoked: {subject}{which}")
 
 
 def _keys(session: Session) -> ProjectKeys:
