@@ -37,9 +37,9 @@ def load(target: str) -> Handler:
     place, _, name = target.rpartition(":")
     if not place or not name:
         raise InvalidHandler(
-            f"{target!r} does not name a worker.",
-            why="It has the form module:name.",
-            hint="For example: worker:greet; or all of a file: postmill worker run worker.py",
+            f"{target!r} does not name a worker or a flow.",
+            why="A name has the form module:name or file.py:name.",
+            hint=f"For example: {place or name or 'worker.py'}:greet, where greet is what the file defines.",
         )
     found = getattr(_module(place), name, None)
     if isinstance(found, Worker) or _is_flow(found):
@@ -48,9 +48,9 @@ def load(target: str) -> Handler:
         key for key, value in vars(_module(place)).items() if isinstance(value, Worker) or _is_flow(value)
     )
     raise InvalidHandler(
-        f"{place} has no worker named {name!r}.",
+        f"{place} has no worker and no flow named {name!r}.",
         why="There is no such name." if found is None else f"It is a {type(found).__name__}.",
-        hint=f"Workers there: {', '.join(known)}." if known else "Decorate a function with @worker.",
+        hint=f"There are: {', '.join(known)}." if known else "Decorate a function with @worker.",
     )
 
 

@@ -97,7 +97,7 @@ def test_a_marker_in_the_module_is_no_flow(tmp_path: Path) -> None:
     flow = "from postmill import Flow\n\nsite = Flow('site', input=str)\nwork = site.input\n"
     error = refusal(tmp_path / "flows.py", flow)
     assert error.why == "It is a Marker."
-    assert error.hint == "Workers there: site."
+    assert error.hint == "There are: site."
 
 
 def test_a_flow_is_found_where_a_worker_is(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_flow_is_found_where_a_worker_is(tmp_path: Path) -> None:
     assert (handler.name, handler.options.queue) == ("loaded", "elsewhere")
     with pytest.raises(InvalidHandler, match="no worker named 'other'") as caught:
         load(f"{path}:other")
-    assert caught.value.hint == "Workers there: work."
+    assert caught.value.hint == "There are: work."
 
 
 ALL = """
