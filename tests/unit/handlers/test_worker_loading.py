@@ -111,7 +111,7 @@ def test_a_flow_is_found_where_a_worker_is(tmp_path: Path) -> None:
     )
     handler = load(f"{path}:work")
     assert (handler.name, handler.options.queue) == ("loaded", "elsewhere")
-    with pytest.raises(InvalidHandler, match="no worker named 'other'") as caught:
+    with pytest.raises(InvalidHandler, match="no worker and no flow named 'other'") as caught:
         load(f"{path}:other")
     assert caught.value.hint == "There are: work."
 
