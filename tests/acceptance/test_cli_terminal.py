@@ -68,7 +68,7 @@ def test_no_heading_is_cut_in_the_middle_of_a_word(
     cli("send", "tasks", "1", "--create")
     db.execute(
         "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent) "
-        "values ('tasks', 'deliver', 'machine', 1234567, '0', 10)"
+        "values ('tasks', 'deliver', 'machine', 1234567, '0.1.0', 10)"
     )
     db.execute(
         "insert into postmill.dead_letters (queue_name, msg_id, read_ct, enqueued_at, attempts, kind, reason)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import json
 import os
@@ -25,6 +26,14 @@ ROOT = Path(__file__).parents[2]
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child finds what its parent's path has."""
     monkeypatch.syspath_prepend(str(ROOT))
+
+
+def is_running(pid: int) -> bool:
+    """False also once it only waits for its parent to take note of its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def in_process(**options: Any) -> Any:
@@ -154,6 +163,8 @@ async def test_a_child_that_died_while_it_was_idle_costs_no_attempt(database_url
         await run.until(Event.MESSAGE_COMPLETED)
         pid = int(await run.db.fetchval("select result from postmill.results"))
         os.kill(pid, signal.SIGKILL)
+        while is_running(pid):  # noqa: ASYNC110 - a kill is told nowhere
+            await asyncio.sleep(0.01)
         await run.send('"pid"')
         assert (await finished(run, 2))["archive"] == 2
         assert await run.count("postmill.failures") == 0

@@ -15,6 +15,7 @@ from postmill import Context, Retry, worker
 from postmill.engine import engine as engines
 from postmill.engine.claim.claimer import Claimer
 from postmill.engine.claim.listener import Listener
+from postmill.engine.leaving import Leaving
 from postmill.engine.maintain.audit import Audit
 from postmill.engine.settle import settler as settlers
 from postmill.engine.settle.settlement import grouped
@@ -147,10 +148,10 @@ async def test_a_service_that_breaks_at_any_wait_loses_nothing(
 
 def test_every_service_of_a_worker_is_broken_here() -> None:
     """A new service of the engine that may hold messages joins the test above. The others are broken with
-    every service there is, in ``test_every_service``.
+    every service there is, in ``test_every_service``: the listener, and what looks when a process leaves.
     """
     kinds = {kind for kind in Service.__subclasses__() if kind.__module__.startswith("postmill.engine.")}
-    assert kinds - {Listener} == set(SERVICES)
+    assert kinds - {Listener, Leaving} == set(SERVICES)
 
 
 async def test_a_message_without_a_place_is_given_up(database_url: str) -> None:

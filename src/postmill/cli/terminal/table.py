@@ -33,7 +33,7 @@ RATES = frozenset({"sent_s", "left_s"})
 """Columns that end in ``_s`` and are no ages."""
 SINCE = frozenset({"started_at"})
 """Times of which people ask how long ago they were."""
-SPARE = ("oldest_waiting_s", "scheduled", "workers", "vt", "timezone")
+SPARE = ("oldest_waiting_s", "scheduled", "workers", "vt", "timezone", "version")
 """Columns that are left out, one after the other, where a table does not fit at all. Lists as JSON and as
 tab-separated text have them.
 """
