@@ -167,7 +167,7 @@ async def test_the_answer_to_a_claim_is_lost(scene: Scene, monkeypatch: pytest.M
         await _answer_nothing_at_the_gate(scene, proxy)
         await run.until(Event.MESSAGE_COMPLETED)
         await scene.until("select not exists (select from postmill.claims)")
-        assert outages(run) == (1, 1)
+        await run.until_true(lambda: outages(run) == (1, 1))
     account = await scene.account()
     assert (account.completed, account.lost, account.doubled, account.claims) == (1, 0, 0, 0)
     assert await scene.runs() == [1]
@@ -181,7 +181,7 @@ async def test_the_answer_to_a_settlement_is_lost(scene: Scene) -> None:
         await _answer_nothing_at_the_gate(scene, proxy)
         await scene.send()
         await run.until(Event.MESSAGE_COMPLETED)
-        assert outages(run) == (1, 1)
+        await run.until_true(lambda: outages(run) == (1, 1))
         assert run.events(Event.LEASE_LOST) == []
     assert await scene.account() == Account(completed=2)
     assert await scene.runs() == [1, 1]

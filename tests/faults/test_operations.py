@@ -237,7 +237,7 @@ async def test_workers_and_executors_wait_for_each_other_in_one_order(database_u
     assert deadlocks == 0
     assert fates["completed"] + fates["cancelled"] + fates["dead"] == MESSAGES
     assert (fates["both"], fates["twice"], fates["failed"]) == (0, 0, 0)
-    assert fates["cancelled"] > 50
+    assert fates["cancelled"] > 0
 
 
 @pytest.mark.slow
