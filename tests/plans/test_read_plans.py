@@ -62,7 +62,7 @@ CALLS: dict[str, tuple[str, list[object], int]] = {
     "those that were busy": (statement("read_operation_rows"), [4_000, "busy", 50, 0], 6),
     "whether an operation is due": (statement("operations_next"), [], 6),
     "old operations go": ("select postmill._prune_operations(500)", [], 50),
-    "a page of an operation": ("select * from postmill._step_operation(5000, 50)", [], 1_000),
+    "a page of an operation": ("select * from postmill._step_operation(5000, 50)", [], 1_100),
     "the last actions": (statement("read_audit"), [50, None, None], 10),
     "older actions": (statement("read_audit"), [50, 30_000, None], 8),
     "old actions go": ("select postmill._prune_audit()", [], 1_500),
