@@ -184,6 +184,7 @@ async def race(url: str, *mistakes: Change) -> tuple[Counter[str], int]:
 
     @worker(queue="tasks", max_concurrent=50, retry=Retry.fixed(0.02, max_attempts=40))
     async def handle(payload: int) -> None:
+        await asyncio.sleep(dice.random() * 0.1)  # so that something is left to cancel
         if dice.random() < 0.3:
             raise ValueError(payload)
         ran[payload] += 1
