@@ -1,9 +1,9 @@
 -- Deletes a bounded batch of what is older than its queue's retention (set_retention): archived messages, failed
 -- attempts, results, cancellations, replayed letters; and workers gone for seven days. Unique keys that nothing holds
--- go at once; they count as history. Then the oldest archived messages, where there are more than the queue is to
--- keep. On the way it notes how full the queue is, counts its errors by the hour, and makes what is known of its past
--- coarser. One queue a call, whichever is due, and only when no other session prunes it. Time is postmill.now(). Returns one row that says what
--- was done and whether to come back at once; no row when nothing is due.
+-- go at once; they count as history. Then the oldest archived messages, where there are more than the queue is to keep.
+-- On the way it notes how full the queue is, counts its errors by the hour, and makes what is known of its past
+-- coarser. One queue a call, whichever is due, and only when no other session prunes it. Time is postmill.now().
+-- Returns one row that says what was done and whether to come back at once; no row when nothing is due.
 -- Called by: every worker's heartbeat now and then; anyone may. Ends after `max_rows` or 0.2 s, and waits for a lock
 -- at most 0.1 s: a queue that can't be pruned now (locked, no privilege, a foreign key to its archive) is tried again
 -- in a minute, with a warning if the reason does not pass by itself.
