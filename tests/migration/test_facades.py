@@ -89,6 +89,15 @@ def test_it_comes_when_asked_for_and_all_it_made_goes_with_it(empty: Database, f
     assert states(empty)[f"facade {facade.name}"] == "available"
 
 
+@each_optional
+def test_it_goes_whatever_plan_finds_its_parts(empty: Database, facade: Facade) -> None:
+    """Without a sort a round read on while it dropped: what had gone with another object had no name any more."""
+    migrate(empty, wanted=[facade])
+    empty.execute(b"set enable_sort = off")
+    empty.execute(b"set enable_seqscan = off")
+    assert remove_facades(empty, [facade]).steps == (f"removed facade {facade.name}",)
+
+
 def test_everything_that_a_facade_makes_has_its_mark(empty: Database) -> None:
     """What has none would stay when the facade goes."""
     migrate(empty, wanted=OPTIONAL)

@@ -1,6 +1,7 @@
 -- Removes a facade: everything in this database whose comment begins with the mark of the facade, which is called
 -- {facade}, apart from what a stranger owns. An object that another one needs is dropped in a later round. What is left
--- when a round drops nothing is needed by something that is not ours: it stops the whole removal.
+-- when a round drops nothing is needed by something that is not ours: it stops the whole removal. What went along with
+-- another object has no identity any more: rows of a round are read while it drops, where no sort comes before.
 -- Called by postmill.db.tools.migrate under its lock. Locks what it drops. Errors: dependent_objects_still_exist, with
 -- what is in the way; insufficient_privilege.
 do $$
@@ -17,6 +18,7 @@ begin
             from pg_description as mark,
                  pg_identify_object(mark.classoid, mark.objoid, mark.objsubid) as object
             where mark.description like 'Facade {facade} of Postmill:%' and mark.objsubid = 0
+              and object.identity is not null
               and not exists (
                   select from pg_shdepend as held
                   where held.dbid = (select oid from pg_database where datname = current_database())
