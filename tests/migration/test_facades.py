@@ -91,7 +91,7 @@ def test_it_comes_when_asked_for_and_all_it_made_goes_with_it(empty: Database, f
 
 @each_optional
 def test_it_goes_whatever_plan_finds_its_parts(empty: Database, facade: Facade) -> None:
-    """Without a sort a round read on while it dropped: what had gone with another object had no name any more."""
+    """Without a sort a round read on while it dropped: what had gone with another object had no name."""
     migrate(empty, wanted=[facade])
     empty.execute(b"set enable_sort = off")
     empty.execute(b"set enable_seqscan = off")
