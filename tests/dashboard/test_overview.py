@@ -38,3 +38,19 @@ async def test_a_count_that_was_broken_off_is_no_exact_one(browser: httpx.AsyncC
         page = await browser.get(path)
         assert "10.0\u00a0k+" in page.text
         assert "~" not in words(page)
+
+
+async def test_what_queues_have_together_is_exact_where_each_was_counted(
+    browser: httpx.AsyncClient, db: Db
+) -> None:
+    for queue in ("a", "b"):
+        db.execute("select postmill.create_queue($1)", (queue,))
+        db.execute(
+            "insert into postmill.dead_letters"
+            " (queue_name, msg_id, read_ct, enqueued_at, attempts, kind, reason)"
+            " select $1, n, 1, now(), 1, 'error', 'x' from generate_series(1, 6000) as n",
+            (queue,),
+        )
+    page = await browser.get("/")
+    assert "12.0\u00a0k" in page.text
+    assert "12.0\u00a0k+" not in page.text

@@ -16,6 +16,7 @@ import click
 
 from postmill.cli.options import Whole, dry_run_option, yes_option
 from postmill.model.errors import Refused
+from postmill.model.search.condition import OF_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -161,7 +162,7 @@ def do_to_many(
 
 def _question(kind: str, queue: str, planned: Mapping[str, Any]) -> str:
     count = planned["matching"]
-    noun = "dead letter" if kind in {"replay", "discard"} else "message"
+    noun = "dead letter" if kind in OF_LETTERS else "message"
     many = f"{count} {noun}" if count == 1 else f"{count} {noun}s"
     return f"This {DONE[kind].format(many if planned['complete'] else f'at least {many}', queue)}."
 

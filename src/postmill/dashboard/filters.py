@@ -43,11 +43,11 @@ def short(number: float | None) -> str:
     return f"{number / size:.{1 if number < 100 * size else 0}f}\u00a0{unit}"
 
 
-def letters(number: float) -> str:
-    """A number of dead letters of one queue or of several. Of a queue no more are counted than
-    :data:`MOST_DEAD`.
+def letters(number: float, of_one: float | None = None) -> str:
+    """A number of dead letters, of which a queue has ``of_one`` at most, where it is of several. No more of a
+    queue are counted than :data:`MOST_DEAD`.
     """
-    return short(number) + ("+" if number >= MOST_DEAD else "")
+    return short(number) + ("+" if (number if of_one is None else of_one) >= MOST_DEAD else "")
 
 
 def rate(number: float | None) -> str:

@@ -4,17 +4,15 @@ on SIGTERM, so that what runs is finished and what was claimed in between goes b
 
 from __future__ import annotations
 
-import asyncio
 import resource
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from postmill.db.hot.outage import is_passing
 from postmill.service.outage import OutageBackoff
-from postmill.service.service import Service
+from postmill.service.timed import TimedService
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ and that only while nothing runs.
 PAGE_BYTES = resource.getpagesize()
 
 
-class Leaving(Service):
+class Leaving(TimedService):
     """The look of one process at itself."""
 
     def __init__(
@@ -52,7 +50,6 @@ class Leaving(Service):
         self._lifetime = lifetime
         self._leave = leave
         self._backoff = OutageBackoff(outage)
-        self._woken = asyncio.Event()
         self._at_work_since: float | None = None
         self._busy_at = 0.0
         self._settled = 0
@@ -61,6 +58,7 @@ class Leaving(Service):
     async def run_once(self) -> bool:
         """One look. Returns False: the next is due after a rest."""
         now = time.monotonic()
+        self._due_at = now + LOOK_S
         if self._at_work_since is None:
             self._at_work_since = self._busy_at = now
             if self._lifetime.on_started is not None:
@@ -75,17 +73,6 @@ class Leaving(Service):
         if reason is not None:
             self._leave(reason)
         return False
-
-    async def rest(self) -> None:
-        """See :class:`Service`."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await self._woken.wait()
-        self._woken.clear()
-
-    def wake(self) -> None:
-        """See :class:`Service`."""
-        self._woken.set()
 
     def _look_at_wear(self, settled: int) -> None:
         rss = 0 if self._lifetime.rss_bytes is None else memory_bytes()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from postmill.client.options import MAX_KEY
 from postmill.flows.definition import check_edge, edge, given_by
 from postmill.flows.steps import Step
 from postmill.model.errors import InvalidFlow
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from postmill.flows.definition import Scope
     from postmill.model.flow.shape import Read
 
-MOST_CHARACTERS = 200
-"""Characters of a key at most: those that postmill.limit_groups and postmill.send take."""
 _KEY: Any = str | float | bool | None
 """What a key may be; a float stands for every number."""
 
@@ -30,13 +29,13 @@ def rule_of(scope: Scope, name: str, key: object, over: Read | None) -> Mapping[
     """The rule; None: its tasks have no group. ``over``: the list that the step, a map, runs over."""
     if key is None:
         return None
-    if isinstance(key, str) and 1 <= len(key) <= MOST_CHARACTERS:
+    if isinstance(key, str) and 1 <= len(key) <= MAX_KEY:
         return {"key": key}
     if not isinstance(key, Marker):
         given = f"<step {key.name}>" if isinstance(key, Step) else repr(key)
         raise InvalidFlow(
             f"group_key={given} of step {name!r} is no key of a group.",
-            why=f"It is a text of 1 to {MOST_CHARACTERS} characters, or a marker.",
+            why=f"It is a text of 1 to {MAX_KEY} characters, or a marker.",
             hint="For example: group_key=site.input.tenant, group_key='reports'.",
         )
     if key.postmill_read.kind == "each":

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from postmill.api.resources import operations as resource
 from postmill.dashboard.page import Done, View, action, page
 from postmill.dashboard.pages.operations import LOOKS, come_to
+from postmill.model.search.condition import OF_LETTERS
 
 if TYPE_CHECKING:
     from postmill.dashboard.page import Visit
@@ -29,7 +30,7 @@ async def operation_page(visit: Visit) -> View:
             "operation": shown,
             "look": LOOKS.get(shown.state, shown.state),
             "come_to": come_to(shown),
-            "about_letters": shown.kind in {"replay", "discard"},
+            "about_letters": shown.kind in OF_LETTERS,
             "rows": found.items,
             "outcome": query.outcome,
             "outcomes": LEFT,

@@ -47,6 +47,7 @@ async def overview(visit: Visit) -> View:
             "next": found.next,
             "first": query.cursor is None,
             "totals": [(name, sum(getattr(each, name) for each in matching)) for name in STATES],
+            "most_dead": max((each.dead for each in matching), default=0),
             "workers": sum(each.workers for each in matching),
             "whole": whole,
             "exact": all(each.exact for each in matching),

@@ -1,7 +1,6 @@
 -- Which worker holds what in a queue, one row a message. A message is running when a row has its read_ct and its vt is
 -- in the future; other rows are of claims that ended without being cleared.
--- Called by _running, _count_running, _few_ids, _in_queue and the statement testing_make_due. Takes no locks. Errors:
--- none.
+-- Called by _running, _few_ids, _in_queue and the statement testing_make_due. Takes no locks. Errors: none.
 create or replace function postmill._claimed(queue text)
 returns table (msg_id bigint, read_ct integer, worker_id uuid)
 language sql stable

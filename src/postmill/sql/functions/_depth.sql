@@ -34,7 +34,8 @@ declare
     counted      record;
     held_up      record;
 begin
-    select found.running, found.estimated into running, guessed from postmill._count_running(queue, relation) as found;
+    select found.running, found.estimated into running, guessed
+    from postmill._count_running(queue, relation, 10000) as found;
     select * into held_up from postmill._count_waiting(
         queue, relation, case when exactly then null when is_whole then most_waiting else few end);
     exact := is_whole and not guessed and not held_up.estimated;

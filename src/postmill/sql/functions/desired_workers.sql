@@ -34,7 +34,8 @@ begin
             using errcode = 'PM003',
                   hint = 'Give at least one slot, a wait of more than 0 seconds, and a min from 0 to max.';
     end if;
-    running := postmill._about_running(queue, relation, most);
+    select least(most, greatest(counted.running, counted.estimated::integer)) into running
+    from postmill._count_running(queue, relation, 500) as counted;
     if much_is_dead then
         select least(depth.ready, most) into ready from postmill._depth(queue, false) as depth;
     else
