@@ -101,7 +101,7 @@ class Hub:
         while self.watchers:
             began = time.monotonic()
             try:
-                self.versions = await self._poll(list(self._wanted))
+                found = await self._poll(list(self._wanted))
             except PostmillError as error:  # the database is away or busy: it is asked again
                 self._failed(began)
                 _log.debug("The counters could not be read: %s", error)
@@ -111,7 +111,9 @@ class Hub:
             else:
                 self.polls += 1
                 self._failing_since_s = None
-                self._tell()
+                if found != self.versions:  # else hundreds of streams would wake for nothing
+                    self.versions = found
+                    self._tell()
             await asyncio.sleep(max(POLL_S, SHARE * (time.monotonic() - began)))
 
     def _failed(self, at_s: float) -> None:
