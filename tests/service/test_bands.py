@@ -343,6 +343,17 @@ async def test_messages_without_a_priority_pay_for_few_looks_and_the_first_with_
     assert await scene.ahead(2) == [another, plain[50]]
 
 
+async def test_an_urgent_message_that_came_without_a_look_is_taken_note_of(scene: Scene) -> None:
+    """A message with a priority that followed a look was claimed as any other, and more were not expected."""
+    scene.used(-math.inf)
+    await scene.send(1)
+    await scene.ahead(1)  # looks
+    expected = [scene.lanes.expects_urgent]
+    [urgent] = await scene.send(1, 9)
+    assert await scene.ahead(1) == [urgent]
+    assert [*expected, scene.lanes.expects_urgent] == [False, True]
+
+
 async def test_an_index_that_is_gone_ends_the_priorities(scene: Scene) -> None:
     """Another client dropped the queue and created it again: each claim would have read the whole queue."""
     before = scene.lanes.has_priorities

@@ -16,11 +16,16 @@ from postmill.model.queue.cursor import LOWEST
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from postmill.engine.claim.lane import Bounds
     from postmill.model.queue.cursor import Cursor
+    from postmill.model.queue.message import Message
     from postmill.model.queue.queue_name import QueueShape
 
 
+HEADER = '"postmill-priority"'
+"""In the headers of a message that has a priority, as the server writes them."""
 IN_USE_S = 60.0
 """For this many seconds after a message with a priority was due, the worker expects another one. A minute:
 the worker holds fewer messages for that time, and a queue whose messages have no priorities pays nothing for
@@ -63,16 +68,22 @@ class Bands:
         self.edges = BandEdges()
         self.used_s = -math.inf
         """When a message with a priority was last due, by the monotonic clock."""
-        self._looked_s = -math.inf
+        self._asked_s = -math.inf
+        """When the first messages of the bands were last asked for."""
         self._lanes = {priority: Band(priority, self.edges) for priority in range(1, HIGHEST + 1)}
 
     def expects_more(self, now_s: float) -> bool:
         """Whether messages with a priority were due lately, so that others are to come."""
         return now_s - self.used_s < IN_USE_S
 
+    def took(self, messages: Sequence[Message], now_s: float) -> None:
+        """Take note of a claim from any lane: one without a look before may have an urgent message too."""
+        if any(HEADER in message.raw_headers for message in messages if message.raw_headers):
+            self.used_s = now_s
+
     def is_due(self, now_s: float) -> bool:
         """Whether the bands are to be looked at before a claim."""
-        return self.expects_more(now_s) or now_s - self._looked_s >= UNUSED_LOOK_S
+        return self.expects_more(now_s) or now_s - self._asked_s >= UNUSED_LOOK_S
 
     def looked(self, row: Any) -> None:
         """Take in the result of a poll."""
@@ -89,7 +100,7 @@ class Bands:
         """The lanes that have a message which is due, the first to serve first. ``row``: the answer of
         :meth:`heads`. Lanes without a message move their edge.
         """
-        self._looked_s = now_s
+        self._asked_s = now_s
         priorities = row["priorities"] or []
         if any(priorities):
             self.used_s = now_s

@@ -328,6 +328,8 @@ class QueueLanes:
         messages = messages_of(self._queue, row, claim)
         for message in messages if self._unread else ():
             message.unread = self._unread
+        if self.bands is not None:
+            self.bands.took(messages, time.monotonic())
         self._on_claim(claim, messages, self.gated.to_park(lane, row, messages))
         return messages
 
