@@ -10,6 +10,7 @@ from tests.sql.asking import Database, column, refused, value
 from tests.sql.flow_scene import (
     fail,
     hold,
+    map_over,
     register,
     run_of,
     settle,
@@ -101,6 +102,23 @@ def test_a_step_that_ends_after_its_run_has_failed_is_undone_all_the_same(db: Da
     assert task == {"run": run, "step": "charge", "undo": True}
     assert undo(db, task) == 1
     assert undo(db, task) == 0
+    assert (state(db, run), tasks(db)) == ("failed", [])
+
+
+def test_a_map_whose_last_item_fails_after_its_run_has_failed_is_undone_all_the_same(db: Database) -> None:
+    """Its last item ended in a failure that is collected: what its other items had done was never undone."""
+    register(db, step("list"), map_over("m", "list", on_dead="collect", compensates=True), step("other"))
+    run = start(db)
+    listed, other = take(db)
+    settle(db, listed, ["a", "b"])
+    first, second = take(db)
+    fail(db, other)
+    assert state(db, run) == "failed"
+    settle(db, first, "done")
+    fail(db, second)
+    task = take_one(db)
+    assert task == {"run": run, "step": "m", "undo": True}
+    assert undo(db, task) == 1
     assert (state(db, run), tasks(db)) == ("failed", [])
 
 

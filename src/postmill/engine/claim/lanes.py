@@ -225,11 +225,10 @@ class QueueLanes:
 
     async def _turn_of(self, lane: Lane, limit: int, lookback: int = 0) -> Claimed:
         """Claim from a lane; in a queue with priorities from the bands that compete with it as well."""
-        bands = self.bands
-        if bands is None or not lane.in_bands or limit <= 0 or not bands.is_due(time.monotonic()):
+        if self.bands is None or not lane.in_bands or limit <= 0 or not self.bands.is_due(time.monotonic()):
             return await self._claim_from(lane, limit, lookback)
         found = 0
-        for each in await self._by_priority(bands, lane, lookback):
+        for each in await self._by_priority(self.bands, lane, lookback):
             claimed = await self._claim_from(each, limit - found, lookback)
             found += claimed.messages
             if not claimed.complete:  # the next lane has its turn when this one has no more
@@ -316,9 +315,8 @@ class QueueLanes:
         )
 
     def _handed_over(self, lane: Lane, row: Any) -> list[Message]:
-        """Hand the messages of a claim over. Called at once, so that every claimed message has a holder.
-        Those that have to wait for something, and have come out of another lane than the gated one, are
-        apart.
+        """Hand the messages of a claim over, at once, so that each has a holder. Those that have to wait for
+        something, and have come out of another lane than the gated one, are apart.
         """
         if row["claim_id"] is None:
             return []

@@ -1,7 +1,8 @@
 -- Tasks of steps are dead, each with a reason; their messages were deleted by token in the same statement. The step's
 -- `on_dead` says what follows: the run fails; the step is skipped, alone or with what needs it; or, of a map, the item
--- is noted as failed and the others go on. A task is a step, or with `items` an item of a map. Only a step that has
--- started and has not ended is changed. Returns how many steps have ended.
+-- is noted as failed and the others go on: a map of which such an item was the last one is completed, and is undone if
+-- its run had failed before. A task is a step, or with `items` an item of a map. Only a step that has started and has
+-- not ended is changed. Returns how many steps have ended.
 -- Called by the statement step_fail. Lock order: queue rows (by the caller), maps by (run_id, step), runs by run_id,
 -- then anything of these runs; queues. Errors: PM005 the transaction's isolation.
 create or replace function postmill._fail_steps(run_ids bigint[], steps text[], items integer[], reasons text[])
@@ -65,9 +66,14 @@ begin
     select array_agg(each.run_id) as runs, array_agg(each.step) as steps, array_agg(each.cut) as cuts,
            array_agg(each.run_id) filter (where each.state = 'failed') as failed_runs,
            array_agg(each.step) filter (where each.state = 'failed') as culprits,
-           array_agg(each.reason) filter (where each.state = 'failed') as reasons
+           array_agg(each.reason) filter (where each.state = 'failed') as reasons,
+           array_agg(each.run_id) filter (where each.state = 'completed') as done_runs,
+           array_agg(each.step) filter (where each.state = 'completed') as done_steps
       into ended
       from (select * from written union all select * from collected) as each;
+    if ended.done_runs is not null then
+        perform postmill._undo_late(ended.done_runs, ended.done_steps);
+    end if;
     if ended.failed_runs is not null then
         perform postmill._fail_runs(ended.failed_runs, ended.culprits, ended.reasons);
     end if;

@@ -1,5 +1,6 @@
--- Steps have ended whose runs had failed before: those that can be undone are, though their run has ended.
--- Called by _settle_steps, with the runs' rows locked. Locks: none beyond the inserts'. Errors: those of _send_tasks.
+-- Steps have ended whose runs had failed before: those that can be undone are, though their run has ended. Called by
+-- _settle_steps and _fail_steps, with the runs' rows locked. Locks: none beyond the inserts'. Errors: those of
+-- _send_tasks.
 create or replace function postmill._undo_late(run_ids bigint[], steps text[]) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
