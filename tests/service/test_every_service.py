@@ -24,8 +24,8 @@ from postmill import worker
 from postmill.calls.answers import Answers
 from postmill.calls.call_queues import CallQueues
 from postmill.calls.caller import Caller
-from postmill.calls.granted_secrets import GrantedSecrets
 from postmill.calls.outbound import Outbound
+from postmill.calls.project_secrets import ProjectSecrets
 from postmill.db.hot.handler_connections import HandlerConnections
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
@@ -166,7 +166,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     Answers: lambda world: Answers(world.shared, world.events, world.outage),
     Caller: lambda world: Caller(
         world.shared,
-        Outbound(AddressGuard(), None, GrantedSecrets(world.shared, dict)),
+        Outbound(AddressGuard(), None, ProjectSecrets(dict)),
         Answers(world.shared, world.events, world.outage),
         world.events,
         world.outage,
