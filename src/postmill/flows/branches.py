@@ -1,4 +1,4 @@
-"""Branches of a durable function: its calls in tasks of their own, as ``asyncio.gather`` makes them of coroutines.
+"""Branches of a durable function: its calls in tasks of their own, as ``asyncio.gather`` makes of coroutines.
 
 Each branch counts its steps for itself. Branches overtake each other, in one replay so and in the next one
 otherwise; the order of the calls within a branch is always the same.
