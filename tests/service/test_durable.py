@@ -156,7 +156,7 @@ async def test_branches_that_overtake_each_other_are_the_same_in_a_replay(databa
         async def order(n: int) -> str:
             return await ctx.step(ship, await ctx.step(reserve, n))
 
-        parcels: list[str] = await asyncio.gather(order(0), order(1))
+        parcels = list(await asyncio.gather(order(0), order(1)))
         await ctx.sleep(0.01)
         return parcels
 

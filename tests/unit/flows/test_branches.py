@@ -81,7 +81,7 @@ async def test_a_run_inside_of_another_one_has_its_own(  # as in a simulation
         inner = Branches()
         return outer.named("run"), inner.named("pack")
 
-    assert await asyncio.gather(child()) == [("run@1", "pack")]
+    assert list(await asyncio.gather(child())) == [("run@1", "pack")]
 
 
 def test_outside_of_a_loop_there_are_none() -> None:
@@ -94,4 +94,4 @@ async def test_in_a_thread_a_call_is_where_the_thread_was_begun() -> None:
     async def branch() -> list[str]:
         return [named("pick"), await asyncio.to_thread(named, "pack")]
 
-    assert await asyncio.gather(branch()) == [["pick@1", "pick@1/pack"]]
+    assert list(await asyncio.gather(branch())) == [["pick@1", "pick@1/pack"]]
