@@ -225,4 +225,5 @@ _WORDS: dict[Condition, Callable[[Report], PostmillError]] = {
     Condition.NOT_FOUND: _in_its_own_words(NotFound),
     Condition.KEY_TAKEN: _in_its_own_words(DuplicateMessage),
     Condition.RUN_KEY_TAKEN: _in_its_own_words(KeyConflict),
+    Condition.UNFIT: _in_its_own_words(InvalidPayload),
 }

@@ -36,6 +36,7 @@ class Condition(Enum):
     NOT_FOUND = "Postmill's own: no such thing"
     KEY_TAKEN = "Postmill's own: another message holds the unique key"
     RUN_KEY_TAKEN = "Postmill's own: another run has the key, with other input"
+    UNFIT = "Postmill's own: a value does not fit the type that takes it"
     UNEXPECTED = "anything else: a bug, a constraint, a trigger of the user's"
 
 
@@ -81,6 +82,7 @@ _STATES: dict[str, Condition] = {
     "PM012": _C.REFUSED,
     "PM013": _C.NOT_FOUND,
     "PM014": _C.NOT_FOUND,
+    "PM015": _C.UNFIT,
 }
 _CLASSES: dict[str, Condition] = {
     "08": _C.DISCONNECTED,  # connection_exception; PgBouncer says 08P01 also when it is full

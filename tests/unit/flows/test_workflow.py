@@ -147,7 +147,7 @@ def test_each_call_hands_on_its_name_and_its_arguments() -> None:
         ("call", "summarize", "summarize", {"a": 1}),
         ("transaction", "charge", charge, (Order(1),), {}),
         ("emit", "seen", 1),
-        ("on_failure", charge, (Order(1),), {}),
+        ("on_failure", "undo:charge", charge, (Order(1),), {}),
         ("patched", "new"),
     ]
     assert ctx.run_id == 7
