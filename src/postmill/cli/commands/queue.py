@@ -97,7 +97,7 @@ def create(session: Session, name: str) -> None:
 def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) -> None:
     """Drop a queue with its messages, its archive and its history."""
     from postmill.db.reads import overview
-    from postmill.db.tools import operations
+    from postmill.db.tools import operations, search_indexes
 
     with session.database() as connection:
         stats = overview.queues(connection, name, exactly=True)[0]
@@ -105,6 +105,7 @@ def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) 
             held = f"messages ({stats['total']}) and dead letters ({stats['dead']})"
             session.output.confirm(f"This drops {name}, its archive, {held}.", yes=yes)
             operations.drop_queue(connection, name, force=force)
+            search_indexes.drop_all(connection, name)
     session.output.one(
         {"queue": name, "dropped": not dry_run, "messages": stats["total"], "dead_letters": stats["dead"]}
     )
