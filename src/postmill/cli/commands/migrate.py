@@ -12,12 +12,14 @@ from postmill.model.errors import InvalidOption
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from psycopg import Connection
+    import psycopg
 
     from postmill.cli.options import AnyCallable
     from postmill.cli.session import Session
+    from postmill.db.tools.connect import Connection
     from postmill.db.tools.facades import Facade
     from postmill.db.tools.migrate import Report
+    from postmill.model.config.address import Address
 
 
 ALONE = ("--status", "--uninstall", "--remove-facade", "--remove-roles")
@@ -84,7 +86,7 @@ def migrate(
         elif unwanted or remove_roles:
             report = _removed(connection, unwanted)
         else:
-            report = _installed(connection, wanted, roles=roles)
+            report = _installed(session, address, connection, wanted, roles=roles)
     session.output.rows([{"step": step} for step in report.steps], ("step",), empty="Nothing to do.")
 
 
@@ -100,21 +102,31 @@ def _check_alone(context: click.Context) -> None:
             raise InvalidOption(f"{name} and {other} exclude each other.")
 
 
-def _script(connection: Connection[Any], wanted: list[Facade], *, roles: bool) -> str:
+def _script(connection: psycopg.Connection[Any], wanted: list[Facade], *, roles: bool) -> str:
     from postmill.db.tools import migrate
     from postmill.db.tools import roles as the_roles
 
     return migrate.pending_sql(connection, wanted=wanted) + (the_roles.grant_sql() if roles else "")
 
 
-def _installed(connection: Connection[Any], wanted: list[Facade], *, roles: bool) -> Report:
-    from postmill.db.tools import migrate
+def _installed(
+    session: Session, address: Address, connection: Connection, wanted: list[Facade], *, roles: bool
+) -> Report:
+    """The steps that ran, on a server that does what is needed; and in words what workers do without."""
+    from postmill.db.tools import checks, migrate, server_needs
     from postmill.db.tools import roles as the_roles
 
-    return (the_roles.grant if roles else migrate.migrate)(connection, wanted=wanted)
+    server_needs.check(connection, address, rows=False)
+    report = (the_roles.grant if roles else migrate.migrate)(connection, wanted=wanted)
+    if report.changed:
+        server_needs.check(connection, address, rows=True)
+        listening = checks.listen(connection, address)
+        if listening.status != "pass":
+            session.output.note(f"Workers will poll: {listening.found}. {listening.fix}")
+    return report
 
 
-def _removed(connection: Connection[Any], unwanted: list[Facade]) -> Report:
+def _removed(connection: psycopg.Connection[Any], unwanted: list[Facade]) -> Report:
     """Facades; the roles when none is named."""
     from postmill.db.tools import migrate
     from postmill.db.tools import roles as the_roles

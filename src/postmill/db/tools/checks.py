@@ -13,7 +13,7 @@ from uuid import uuid4
 import psycopg
 
 from postmill.client.psycopg_connection import with_known_pooler
-from postmill.db.tools import calls, migrate, pgmq, privileges, runs, schedules, search_indexes
+from postmill.db.tools import calls, migrate, pgmq, privileges, runs, schedules, search_indexes, server_needs
 from postmill.db.tools.connect import connect
 from postmill.db.tools.queue_checks import Look, named
 from postmill.db.tools.waiting_checks import dependents, groups
@@ -230,6 +230,7 @@ WANTED_RATE = 50
 
 CHECKS: dict[str, Check] = {
     "version": version,
+    "server": server_needs.checked,
     "pgmq": queue_tables,
     "schema": schema,
     "privileges": privileges.checked,
