@@ -82,7 +82,8 @@ soak: $(READY) ## workers under random faults for MINUTES (10), drawn by SEED, a
 
 test-deps: ## what only some tests need: Debian packages (as root), other people's clients
 	apt-get update -qq
-	apt-get install -y -qq --no-install-recommends postgresql-15 postgresql-15-cron pgbouncer curl chromium
+	apt-get install -y -qq --no-install-recommends postgresql-15 postgresql-15-cron pgbouncer curl chromium \
+	    etcd-server iproute2 libfaketime patroni
 	command -v npm > /dev/null || apt-get install -y -qq --no-install-recommends nodejs npm
 	$(MAKE) --no-print-directory $(CLIENTS)/.ready
 
