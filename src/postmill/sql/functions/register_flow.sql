@@ -1,8 +1,9 @@
 -- Writes down that a program has this flow, and returns the number of its version: 1 for the first shape of this
 -- name, and a new one for each other shape. A shape that is known keeps its number; what the program has chosen
 -- beside it (queues, windows, delays, priorities, time limits) is brought up to date. `shape`: {"steps": [...]},
--- each step needing earlier ones only; `chosen`: by step, and under "input" the
--- defaults of the input's fields, and the JSON Schema of what is accepted (see _misfit). `kind`: graph or workflow. `retention`: how long its runs are kept, 30 days unless it is given. Creates the queues; tasks
+-- each step needing earlier ones only; `chosen`: by step, and under "input" what
+-- holds for each start: the defaults of the input's fields, the JSON Schema of what is accepted (see _misfit), and the
+-- deadline. `kind`: graph or workflow. `retention`: how long its runs are kept, 30 days unless it is given. Creates the queues; tasks
 -- that were held because no program had this version are sent again.
 -- Called by workers at their start and again while they run. SECURITY DEFINER: workers can't make queues.
 -- Lock order: an advisory lock for the flow's name, flow_versions, flow_steps, held_tasks, queues. Errors: PM002 the
@@ -28,13 +29,15 @@ begin
     update postmill.flow_versions as v
        set registered_at = clock_timestamp(), queue_name = queue, 
            defaults = coalesce(chosen #> '{input,defaults}', '{}'), accepts = chosen #> '{input,accepts}',
-           retention = register_flow.retention
+           deadline = make_interval(secs => (chosen #>> '{input,deadline_s}')::float8), retention = register_flow.retention
      where v.flow = register_flow.flow and md5(v.shape::text) = md5(register_flow.shape::text)
     returning v.version_id, v.version into known;
     if not found then
-        insert into postmill.flow_versions (flow, version, kind, shape, queue_name, leaves, defaults, accepts, retention)
+        insert into postmill.flow_versions (flow, version, kind, shape, queue_name, leaves, defaults, accepts, deadline,
+                                            retention)
         select register_flow.flow, coalesce(max(v.version), 0) + 1, register_flow.kind, register_flow.shape, queue, 0,
-               coalesce(chosen #> '{input,defaults}', '{}'), chosen #> '{input,accepts}', register_flow.retention
+               coalesce(chosen #> '{input,defaults}', '{}'), chosen #> '{input,accepts}',
+               make_interval(secs => (chosen #>> '{input,deadline_s}')::float8), register_flow.retention
           from postmill.flow_versions as v where v.flow = register_flow.flow
         returning version_id, version into known;
         perform postmill._write_steps(known.version_id, shape);
