@@ -50,6 +50,11 @@ def accepted(annotation: Any) -> dict[str, Any] | None:
     return _told(schema) or None
 
 
+def is_checked_by_program(annotation: Any) -> bool:
+    """Whether only a program can tell what values fit, and not all do."""
+    return annotation not in (None, Any, object) and accepted(annotation) is None
+
+
 def rules_of_start(accepts: dict[str, Any] | None, deadline_s: float | None, **more: Any) -> dict[str, Any]:
     """What the database is told of the starts of a flow, without what says nothing."""
     rules = {"accepts": accepts, "deadline_s": deadline_s, **more}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 import msgspec
 
-from postmill.flows.accepted import accepted, rules_of_start
+from postmill.flows.accepted import accepted, is_checked_by_program, rules_of_start
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
 from postmill.flows.flow_options import flow_options
@@ -119,7 +119,10 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         """See :class:`Runnable`."""
         chosen = {name: each.as_json() for name, each in self.chosen.items()}
         chosen[INPUT] = rules_of_start(
-            accepted(self.input_type), self.deadline_s, defaults=defaults_of(self.input_type)
+            accepted(self.input_type),
+            self.deadline_s,
+            defaults=defaults_of(self.input_type),
+            checks=is_checked_by_program(self.input_type) or None,
         )
         return to_json(self.shape.as_json()).decode(), to_json(chosen).decode()
 
@@ -279,7 +282,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         return msgspec.Raw(text if type(known) is type(value) else to_json(known))  # with its defaults
 
     def check_input(self, text: str) -> Any:
-        """See :class:`Startable`."""
+        """See :class:`Runnable`."""
         return fit(f"The input does not fit the flow {self.name!r}.", self.decode_input, text)
 
     def takes_one(self) -> tuple[str, Any]:

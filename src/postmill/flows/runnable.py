@@ -40,6 +40,10 @@ class Runnable(Generic[T_co]):
         it. Steps of a workflow are known by its code only, so it has one version.
         """
 
+    @abstractmethod
+    def check_input(self, text: str) -> object:
+        """What an input, as JSON text, is decoded to. Raises ``InvalidPayload`` for one that does not fit."""
+
     @property
     def queue(self) -> str:
         """Where its tasks go, unless a step says otherwise."""

@@ -31,10 +31,6 @@ class Startable(Runnable[T_co], ABC, Generic[P, T_co]):
         """A run's input as JSON. Raises ``InvalidPayload`` for what does not fit."""
 
     @abstractmethod
-    def check_input(self, text: str) -> object:
-        """What an input, as JSON text, is decoded to. Raises ``InvalidPayload`` for one that does not fit."""
-
-    @abstractmethod
     def takes_one(self) -> tuple[str, Any]:
         """The name and the annotation of its only parameter. Raises ``InvalidFlow`` when it has none, or
         several.

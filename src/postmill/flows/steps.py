@@ -13,8 +13,8 @@ from postmill.model.flow.markers import Marker, Source, each_of, marker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from postmill.flows.runnable import Runnable
     from postmill.flows.signal import Signal
-    from postmill.flows.startable import Startable
     from postmill.model.flow.partial import Partial
     from postmill.model.flow.shape import Chosen, StepShape
     from postmill.model.queue.retry import RetryPolicy
@@ -53,7 +53,7 @@ class Step(Generic[T_co]):
     """The parameter that takes the handler's context."""
     signal: Signal[Any] | None = None
     """What a wait waits for."""
-    child: Startable[..., Any] | None = None
+    child: Runnable[Any] | None = None
     """What a step of the kind ``run`` starts."""
 
     @property

@@ -163,7 +163,7 @@ class Workflow(Startable[P, T_co]):
         }
 
     def check_input(self, text: str) -> dict[str, Any]:
-        """See :class:`Startable`."""
+        """See :class:`Runnable`."""
         return self.arguments(text)
 
     @property
