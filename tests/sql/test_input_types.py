@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postmill.flows.accepted import accepted, rules_of_input
+from postmill.flows.accepted import accepted
 from postmill.handlers.invokers import decoder
 from postmill.model.errors import InvalidPayload
+from postmill.model.flow.input_defaults import defaults_of
 from postmill.model.queue.payload import to_json
 from tests.properties import FIRST_FAILURE
 from tests.sql.asking import Database, column, refused, rows, value
@@ -170,8 +171,8 @@ def test_what_does_not_fit_is_told_with_its_place(
 
 def site(db: Database) -> None:
     """A flow whose input is a site."""
-    rules = json.loads(to_json(rules_of_input(Site)))
-    register(db, step("a"), input=rules)
+    defaults = json.loads(to_json(defaults_of(Site)))
+    register(db, step("a"), input={"accepts": accepted(Site), "defaults": defaults})
 
 
 def test_an_input_that_does_not_fit_starts_nothing(db: Database) -> None:

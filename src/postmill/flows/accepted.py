@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from postmill.handlers.pydantic_payload import pydantic_validator
-from postmill.model.flow.input_defaults import defaults_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,11 +50,15 @@ def accepted(annotation: Any) -> dict[str, Any] | None:
     return _told(schema) or None
 
 
-def rules_of_input(annotation: Any) -> dict[str, Any]:
-    """What the database is told of the input of a flow."""
-    accepts = accepted(annotation)
-    rules: dict[str, Any] = {"defaults": defaults_of(annotation)}
-    return rules if accepts is None else {**rules, "accepts": accepts}
+def is_checked_by_program(annotation: Any) -> bool:
+    """Whether only a program can tell what values fit, and not all do."""
+    return annotation not in (None, Any, object) and accepted(annotation) is None
+
+
+def rules_of_start(accepts: dict[str, Any] | None, deadline_s: float | None, **more: Any) -> dict[str, Any]:
+    """What the database is told of the starts of a flow, without what says nothing."""
+    rules = {"accepts": accepts, "deadline_s": deadline_s, **more}
+    return {name: rule for name, rule in rules.items() if rule is not None}
 
 
 def accepted_arguments(annotations: Mapping[str, Any], required: Iterable[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 import msgspec
 
-from postmill.flows.accepted import accepted, rules_of_input
+from postmill.flows.accepted import accepted, is_checked_by_program, rules_of_start
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
 from postmill.flows.flow_options import flow_options
@@ -34,6 +34,7 @@ from postmill.handlers.invokers import decoder
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidFlow
 from postmill.model.flow.condition import Condition, has
+from postmill.model.flow.input_defaults import defaults_of
 from postmill.model.flow.markers import Marker, Source, marker
 from postmill.model.flow.shape import INPUT, Chosen, FlowShape, Kind
 from postmill.model.queue.payload import loads, to_json
@@ -69,10 +70,12 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         retry: RetryRule | None = None,
         timeout: float | timedelta | None = None,
         queue: str | None = None,
+        deadline: float | timedelta | None = None,
         **options: Any,
     ) -> None:
         """``retry`` and ``timeout`` hold for steps that say nothing. ``queue``: where its tasks go, its own
-        name unless you give one. Further options are in ``docs/reference/flows.md``.
+        name unless you give one. ``deadline``: how long a run may take, unless its start says otherwise.
+        Further options are in ``docs/reference/flows.md``.
 
         Raises :class:`InvalidFlow`, or :class:`InvalidOption` for a bad value.
         """
@@ -81,6 +84,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
             name, {"retry": retry, "timeout": timeout, "queue": queue, **options}
         )
         self.schedule, self.timezone = options.get("schedule"), options.get("timezone", "UTC")
+        self.deadline_s = None if deadline is None else seconds(deadline, "deadline")
         self.module = defining_module()
         self.input_type: Any = input
         self.decode_input = decoder(input)
@@ -114,7 +118,12 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
     def registered(self) -> tuple[str, str]:
         """See :class:`Runnable`."""
         chosen = {name: each.as_json() for name, each in self.chosen.items()}
-        chosen[INPUT] = rules_of_input(self.input_type)
+        chosen[INPUT] = rules_of_start(
+            accepted(self.input_type),
+            self.deadline_s,
+            defaults=defaults_of(self.input_type),
+            checks=is_checked_by_program(self.input_type) or None,
+        )
         return to_json(self.shape.as_json()).decode(), to_json(chosen).decode()
 
     @overload
@@ -273,7 +282,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         return msgspec.Raw(text if type(known) is type(value) else to_json(known))  # with its defaults
 
     def check_input(self, text: str) -> Any:
-        """See :class:`Startable`."""
+        """See :class:`Runnable`."""
         return fit(f"The input does not fit the flow {self.name!r}.", self.decode_input, text)
 
     def takes_one(self) -> tuple[str, Any]:

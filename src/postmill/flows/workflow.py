@@ -20,7 +20,7 @@ from typing import (
 
 import msgspec
 
-from postmill.flows.accepted import accepted_arguments
+from postmill.flows.accepted import accepted_arguments, rules_of_start
 from postmill.flows.annotations import annotations_of, returned_by
 from postmill.flows.context import Ctx
 from postmill.flows.flow_options import flow_options
@@ -163,14 +163,14 @@ class Workflow(Startable[P, T_co]):
         }
 
     def check_input(self, text: str) -> dict[str, Any]:
-        """See :class:`Startable`."""
+        """See :class:`Runnable`."""
         return self.arguments(text)
 
     @property
     def registered(self) -> tuple[str, str]:
         """See :class:`Runnable`."""
-        accepts = accepted_arguments(self.input_types, self._required)
-        return '{"steps": []}', to_json({INPUT: {"accepts": accepts}}).decode()
+        rules = rules_of_start(accepted_arguments(self.input_types, self._required), self.deadline_s)
+        return '{"steps": []}', to_json({INPUT: rules}).decode()
 
     @property
     def _required(self) -> list[str]:

@@ -136,6 +136,8 @@ async def _do(flow: BoundFlow, task: Task, inputs: Inputs, attempt: Attempt) -> 
     obstacle = _obstacle(task, inputs)
     if obstacle is not None:
         return obstacle
+    if inputs.run_input is not None:
+        flow.check_input(task.run, inputs.run_input)
     if inputs.kind in _NO_FUNCTION:
         return DONE
     if task.child is not None:

@@ -14,7 +14,8 @@ declare
     its    constant jsonb := coalesce(accepts -> 'properties', '{}');
     others constant jsonb := accepts -> 'additionalProperties';
     first  constant jsonb := coalesce(accepts -> 'prefixItems', '[]');
-    bounds constant text[] := '{minimum,maximum,exclusiveMinimum,exclusiveMaximum,minLength,maxLength,minItems,maxItems}';
+    bounds constant text[] := '{minimum,maximum,exclusiveMinimum,exclusiveMaximum}'
+                              || '{minLength,maxLength,minItems,maxItems}'::text[];
 begin
     if accepts ? '$ref' then
         return postmill._misfit(value, definitions -> split_part(accepts ->> '$ref', '/', 3), definitions, place);

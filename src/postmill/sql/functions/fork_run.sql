@@ -24,9 +24,10 @@ begin
         perform postmill._check_input(source.version_id, fork_run.input);
     end if;
     insert into postmill.runs (version_id, flow, input, tags, priority, leaves_left, forked_from, deadline)
-    values (source.version_id, source.flow, 
-            coalesce(postmill._with_defaults(source.version_id, fork_run.input), source.input), source.tags, source.priority, 0,
-            source.run_id, clock_timestamp() + (source.deadline - source.started_at))
+    values (source.version_id, source.flow,
+            coalesce(postmill._with_defaults(source.version_id, fork_run.input), source.input),
+            source.tags, source.priority, 0, source.run_id,
+            clock_timestamp() + (source.deadline - source.started_at))
     returning runs.run_id into made;
     perform postmill._copy_steps(source, made, fork_run.step, given);
     insert into postmill.steps (run_id, step, state, output, started_at, ended_at)
