@@ -45,7 +45,7 @@ class Looks:
 
     _rows: dict[str, _Kept] = field(default_factory=dict)
     _found: tuple[float, list[Finding]] | None = None
-    _actions: int = 0
+    actions: int = 0
     """How many there were: what was begun before one shows nothing of it."""
     _reading: asyncio.Lock = field(default_factory=asyncio.Lock)
     _finding: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -53,9 +53,9 @@ class Looks:
     async def queues(self, sessions: Sessions, names: Sequence[str]) -> list[Row]:
         """These queues in this order, with what workers have done in each; one that is gone is left out."""
         async with self._reading:
-            actions = self._actions
+            actions = self.actions
             rows = await sessions.read(_renewed, names, self._rows)
-            self._rows = rows if actions == self._actions else {}
+            self._rows = rows if actions == self.actions else {}
             return [rows[name].row for name in names if name in rows]
 
     async def findings(self, sessions: Sessions) -> list[Finding]:
@@ -64,14 +64,14 @@ class Looks:
             began = time.monotonic()
             if self._found is not None and began - self._found[0] <= FINDINGS_S:
                 return self._found[1]
-            actions = self._actions
+            actions = self.actions
             found = await sessions.read(findings.of_work, sessions.address)
-            self._found = (began, found) if actions == self._actions else None
+            self._found = (began, found) if actions == self.actions else None
             return found
 
     def forget(self) -> None:
         """Something was done: what comes next is read anew, and what is being read is not kept."""
-        self._actions += 1
+        self.actions += 1
         self._rows, self._found = {}, None
 
 
