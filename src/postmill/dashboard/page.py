@@ -107,6 +107,10 @@ class Page:
     tab: str
     """The entry of the navigation that it belongs to."""
     show: Show
+    shares: tuple[str, ...] = ()
+    """Topics, with names of the path in braces: as long as they have the same versions, all viewers of a role
+    see the same at the same address. Then it is drawn once for them; without topics, for each.
+    """
     method: str = "GET"
 
     @property
@@ -141,12 +145,12 @@ ACTIONS: list[Action] = []
 """All actions."""
 
 
-def page(path: str, *, tab: str) -> Callable[[Show], Page]:
+def page(path: str, *, tab: str, shares: tuple[str, ...] = ()) -> Callable[[Show], Page]:
     """Declare the page at ``path`` (names in braces). Its template is named as the file that declares it."""
 
     def declare(show: Show) -> Page:
         template = show.__module__.rpartition(".")[2] + ".html"
-        declared = Page(path, template, tab, show)
+        declared = Page(path, template, tab, show, shares)
         PAGES.append(declared)
         return declared
 
