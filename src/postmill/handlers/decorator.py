@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
-from postmill.handlers.invokers import TASK_HEADER, Callee, Callees
+from postmill.handlers.invokers import Callee, Callees
+from postmill.handlers.payload_schema import declaration
 from postmill.model.errors import InvalidHandler, InvalidOption, InvalidPayload
+from postmill.model.queue.addressee import TASK_HEADER
 from postmill.model.queue.payload import to_json
 from postmill.model.queue.worker_options import WorkerOptions, options_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Unpack
 
     from postmill.client.options import SendOptions
@@ -90,8 +92,6 @@ class Worker(Callees[Task]):
         super().__init__(options.queue, {} if completes is None else completes.tasks)
         self.options = options
         self.completes = completes
-        self.declarations: list[Statement] = []
-        """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
         self.settlings: dict[type, Entry] = {}
         """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
         self.policy_for: PolicyFor | None = None
@@ -108,6 +108,12 @@ class Worker(Callees[Task]):
     def name(self) -> str:
         """What the worker's row and log lines call it: the function's name, or the queue's."""
         return self.__name__
+
+    @property
+    def declarations(self) -> Sequence[Statement]:
+        """See :class:`postmill.engine.handler.Handler`: what its payloads look like."""
+        types = {task.name or "": task.payload_type for task in self._all}
+        return [declaration(self.queue, self.name, types)]
 
     @property
     def module(self) -> str | None:
@@ -187,5 +193,4 @@ class WorkerDecorator(Worker):
         """Decorate the default handler. The tasks of this queue stay with it."""
         made = Worker(self.options, function, completes=self)
         made.settlings, made.policy_for = self.settlings, self.policy_for
-        made.declarations = self.declarations
         return made

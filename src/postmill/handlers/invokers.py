@@ -17,6 +17,7 @@ from postmill.handlers.pydantic_payload import pydantic_decoder, pydantic_valida
 from postmill.handlers.returned import drop, finished, finished_batch
 from postmill.handlers.signature import Arguments, Decorated, Signature, called, read_signature
 from postmill.model.errors import InvalidHandler, InvalidPayload
+from postmill.model.queue.addressee import TASK_HEADER
 from postmill.model.queue.outcome import one_a_message
 from postmill.model.queue.payload import SHORT, check_bounds, loads
 from postmill.service.threads import Threads
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     Decode: TypeAlias = Callable[[str], Any]
     Finish: TypeAlias = Callable[[Any], Awaitable[Any]]
 
-TASK_HEADER = "postmill-task"
-"""The header that names the task of a message; without it the default handler runs."""
-
 _Task = TypeVar("_Task", bound="Callee")
 
 
@@ -44,6 +42,8 @@ class Callee(Decorated):
         """Raises :class:`InvalidHandler` when it can't be called with a payload."""
         signature = read_signature(function, batch=options.batch is not None)
         self._function = function
+        self.payload_type = signature.payload_type
+        """What a payload is decoded to: the annotation."""
         self.decode = decoder(signature.payload_type)
         self.call = invoker_for(function, signature, options)
 

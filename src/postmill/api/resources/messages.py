@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from postmill.api.cursor import Page, Whole, after, paged
+from postmill.api.resources import payload_types
 from postmill.api.resources.queues import InQueue, Seconds
 from postmill.api.route import Named, resource
 from postmill.api.shape import BigId, Moment, Payload, shaped, whole
@@ -145,6 +146,8 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
     on_source_dead: Literal["cancel", "skip", "block"] = "cancel"
     then_send: Follower | None = None
     else_send: Follower | None = None
+    check: bool = False
+    """Whether a payload is refused that the queue's worker would not take, as far as its type says."""
 
 
 class SentMessage(Struct):
@@ -194,6 +197,8 @@ async def send_message(desk: Desk, path: InQueue, body: NewMessage) -> SentMessa
     desk.check_whole(bytes(body.message))
 
     def send(connection: Connection) -> SentMessage:
+        if body.check:
+            payload_types.check(connection, path.queue, body.message, body.headers)
         sent = Client(connection).send(path.queue, body.message, **_options(body))
         return SentMessage(path.queue, str(int(sent)), sent.existed)
 

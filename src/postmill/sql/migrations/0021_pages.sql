@@ -8,3 +8,14 @@ create table postmill.search_indexes (
     created_at timestamptz not null default clock_timestamp(),
     primary key (queue_name, place)
 );
+
+-- What the payloads of a queue look like, as the worker that started last has said: a JSON Schema for its handler (task
+-- '') and for each of its tasks. For people who send by hand; no worker goes by it.
+create table postmill.payload_types (
+    queue_name    text not null,
+    task          text not null,
+    function_name text not null,  -- the worker's
+    schema        jsonb not null,
+    noted_at      timestamptz not null default clock_timestamp(),
+    primary key (queue_name, task)
+);
