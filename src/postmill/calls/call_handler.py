@@ -39,6 +39,7 @@ class CallHandler:
 
     declarations: Sequence[Statement] = ()
     settlings: Mapping[type, Entry] = MappingProxyType({})
+    backend = None
 
     def __init__(self, queue: CallQueue, outbound: Outbound) -> None:
         self.queue = queue
