@@ -11,6 +11,7 @@ PYTEST := rm -f .pytest_cache/v/cache/lastfailed; $(BIN)/python -m pytest -n $(J
 AGAIN  := $(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 5 -rp
 READY  := $(VENV)/.ready
 CLIENTS := $(VENV)/clients
+RAY    := $(VENV)/ray
 SUPABASE_PY := 2.30.0 2.34.1
 
 # Tests of our SQL run on every server version; the rest on the embedded one.
@@ -19,7 +20,7 @@ DATABASE_TESTS := tests/sql tests/migration tests/interop tests/plans tests/faul
 SHOWN_ONCE := test_a_mistake_is_found
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint fast-tests slow-tests database-tests exhaustive bench soak test-deps clean
+.PHONY: help demo test check lint fast-tests slow-tests database-tests exhaustive bench soak test-deps test-ray clean
 .NOTPARALLEL:
 # Each test starts processes of ours: without compiled files each of them compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
@@ -96,6 +97,17 @@ $(CLIENTS)/.ready: $(READY) tests/clients/package.json
 	        supabase==$$version || exit 1; done
 	@cp tests/clients/package.json $(CLIENTS)/node/
 	@npm install --prefix $(CLIENTS)/node --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+test-ray: $(RAY)/.ready ## tests of postmill[ray], on one node of Ray, in an environment of their own
+	@$(RAY)/bin/python -m pytest tests/cluster
+
+# Ray's wheel and what it brings along stay out of the environment of all other tests.
+$(RAY)/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -m venv $(RAY)
+	@$(RAY)/bin/python -m pip install --quiet --disable-pip-version-check --no-input --upgrade "pip>=25.1"
+	@$(RAY)/bin/python -m pip install --quiet --disable-pip-version-check --no-input \
+	    --constraint constraints.txt --editable ".[ray,prometheus]" --group ray
 	@touch $@
 
 clean: ## remove what the other targets made

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from postmill.client.routed_synchronous import RoutedClient
     from postmill.flows import Ctx, Flow, Partial, Run, Signal, each, not_, step, workflow
     from postmill.handlers import Context, EdgeWorker, Worker, worker
+    from postmill.handlers.cluster.remote_context import RemoteContext
     from postmill.handlers.supaworker import Supaworker, SupaworkerJob
     from postmill.isolate.lifetime import after_fork, on_beforeunload, on_unload, wait_until
     from postmill.model.databases.databases import Databases, Route
@@ -39,6 +40,7 @@ _HOMES = {
     "Message": "postmill.model.queue.message",
     "Partial": "postmill.flows",
     "PostmillError": "postmill.model.errors",
+    "RemoteContext": "postmill.handlers.cluster.remote_context",
     "Retry": "postmill.model.queue.outcome",
     "RetryPolicy": "postmill.model.queue.retry",
     "Route": "postmill.model.databases.databases",
@@ -77,6 +79,7 @@ __all__ = [
     "Message",
     "Partial",
     "PostmillError",
+    "RemoteContext",
     "Retry",
     "RetryPolicy",
     "Route",

@@ -42,6 +42,7 @@ class CallHandler:
 
     declarations: Sequence[Statement] = ()
     settlings: Mapping[type, Entry] = MappingProxyType({})
+    backend = None
 
     def __init__(self, queue: CallQueue, reads: CallQueueReads, outbound: Outbound) -> None:
         self.queue = queue

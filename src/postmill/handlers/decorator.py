@@ -21,16 +21,19 @@ if TYPE_CHECKING:
 
     from postmill.client.options import SendOptions
     from postmill.client.sending import Statement
+    from postmill.engine.backend import Backend
     from postmill.engine.settle.settlement import Entry
+    from postmill.handlers.cluster.on_ray import OnCluster
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.sent import Sent
+    from postmill.service.events import Events
 
 
 class Task(Callee):
     """One function on a worker's queue."""
 
     def __init__(self, owner: Worker, name: str | None, function: Callable[..., Any]) -> None:
-        super().__init__(function, owner.options)
+        super().__init__(function, owner.options, owner.cluster)
         self._owner = owner
         self.name = name
 
@@ -56,6 +59,16 @@ class Task(Callee):
 
         async with sender(self._owner.options, connection) as client:
             return await client.send(self, payload, **options)
+
+    def finish(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorator, with ``executor="ray"``: an ``async def`` of the payload, the result, and the context if
+        it asks for it. It runs in the worker after the task has returned, and the message is completed when
+        it has. Raises :class:`InvalidHandler`.
+        """
+        from postmill.handlers.cluster.finish import add_finish  # noqa: PLC0415 - of use on a cluster only
+
+        add_finish(self, function)
+        return function
 
     def encode(self, payload: object) -> msgspec.Raw:
         """The payload as it is sent: JSON that this task's handler can be called with. Raises
@@ -91,9 +104,12 @@ class Worker(Callees[Task]):
         """
         super().__init__(options.queue, {} if completes is None else completes.tasks)
         self.options = options
+        self.cluster: OnCluster | None = _cluster_of(options) if completes is None else completes.cluster
         self.completes = completes
         self.settlings: dict[type, Entry] = {}
         """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
+        self.backend: Callable[[Events], Backend] | None = self.cluster
+        """See :class:`postmill.engine.handler.Handler`."""
         self.policy_for: PolicyFor | None = None
         """See :class:`postmill.engine.handler.Handler`: the options hold, unless what is built on a worker
         says otherwise.
@@ -149,6 +165,10 @@ class Worker(Callees[Task]):
         self.tasks[name] = Task(self, name, function)
         return self.tasks[name]
 
+    def finish(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """See :meth:`Task.finish`: of the default handler."""
+        return self._required_default.finish(function)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the default handler's function itself."""
         return self._required_default.function(*args, **kwargs)
@@ -160,6 +180,15 @@ class Worker(Callees[Task]):
     def encode(self, payload: object) -> msgspec.Raw:
         """See :meth:`Task.encode`."""
         return self._required_default.encode(payload)
+
+
+def _cluster_of(options: WorkerOptions) -> OnCluster | None:
+    """Where its functions run, when that is not this machine."""
+    if options.executor != "ray":
+        return None
+    from postmill.handlers.cluster.on_ray import OnCluster  # noqa: PLC0415 - of use on a cluster only
+
+    return OnCluster(options)
 
 
 @overload

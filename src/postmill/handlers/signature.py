@@ -13,6 +13,7 @@ from functools import partial
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
+from postmill.handlers.cluster.remote_context import RemoteContext
 from postmill.handlers.context import Context
 from postmill.model.errors import InvalidHandler
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _UNIONS = (Union, UnionType)
+_CONTEXTS = (Context, RemoteContext)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -177,7 +179,10 @@ def _is_context(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
 
 
 def _means_context(hint: Any) -> bool:
-    return hint is Context or (get_origin(hint) in _UNIONS and Context in get_args(hint))
+    return any(
+        hint is context or (get_origin(hint) in _UNIONS and context in get_args(hint))
+        for context in _CONTEXTS
+    )
 
 
 def _name(function: Callable[..., Any]) -> str:
