@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.fleet.postgres import Server
+    from tests.fleet.postgres import Reachable
 
 _PLACES = """
 select (message->>'id')::bigint as id, 'queued' as place from pgmq.q_tasks
@@ -71,7 +71,7 @@ class Call:
         return [cls(int(number), host, word, float(time_s)) for number, host, word, time_s in lines]
 
 
-def account(server: Server, notes: Notes, calls: list[Call]) -> Account:
+def account(server: Reachable, notes: Notes, calls: list[Call]) -> Account:
     """What has become of the messages, by the database of ``server``."""
     with server.session() as db:
         rows = db.execute(_PLACES.encode()).fetchall()

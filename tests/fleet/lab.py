@@ -55,7 +55,7 @@ def eventually(condition: Callable[[], Any], within_s: float = WITHIN_S) -> Any:
     end = time.monotonic() + within_s
     while not (found := condition()):
         assert time.monotonic() < end, f"not within {within_s:.0f} s"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return found
 
 
@@ -63,7 +63,8 @@ class Namespaces:
     """One set of namespaces, held by a process that does nothing."""
 
     def __init__(self, name: str) -> None:
-        script = 'hostname "$0" && ip link set lo up && echo up && exec cat > /dev/null'
+        # The shell stays: as the first process it has to reap the orphans of all others.
+        script = 'hostname "$0" && ip link set lo up && echo up && cat > /dev/null; exit'
         command = ["unshare", *_NAMESPACES, "--mount-proc", "--fork", "--kill-child", "sh", "-c", script]
         self._holder = subprocess.Popen(
             [*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -202,6 +203,11 @@ class Machine:
         )
         self._processes.append(process)
         return process
+
+    def succeeds(self, *command: str) -> bool:
+        """Whether a short command succeeds in the machine's network."""
+        done = subprocess.run([*self._on.within("--net"), *command], capture_output=True, check=False)
+        return done.returncode == 0
 
     @property
     def _on(self) -> Namespaces:

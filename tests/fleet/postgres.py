@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from psycopg.rows import DictRow
 
+    from postmill.embedded.account import Account
     from postmill.embedded.binaries import Binaries
     from tests.fleet.lab import Machine, Process
 
@@ -65,24 +66,18 @@ class Prepared:
         subprocess.run(["cp", "-a", self.cluster, target], check=True)
 
 
-class Server:
-    """One server, on one machine at a time."""
+class Reachable:
+    """A server on a machine, with a socket that the test reaches whatever is done to the network."""
 
-    def __init__(self, prepared: Prepared, machine: Machine, folder: Path) -> None:
+    def __init__(self, machine: Machine, sockets: Path, account: Account | None) -> None:
         self.machine = machine
-        self._prepared = prepared
-        self._cluster = folder / "cluster"
-        self._sockets = folder / "sockets"
-        self._saved = folder / "saved"
-        self._process: Process | None = None
-        folder.mkdir(mode=0o711)
-        self._sockets.mkdir(mode=0o700)
-        accounts.give(self._sockets, prepared.account)
-        prepared.copy(self._cluster)
+        self._sockets = sockets
+        sockets.mkdir(mode=0o700)
+        accounts.give(sockets, account)
 
     @property
     def url(self) -> str:
-        """Its address for the test itself, which no fault of the network reaches."""
+        """Its address for the test itself."""
         return address.socket_url(self._sockets, address.PORT)
 
     def session(self) -> AbstractContextManager[psycopg.Connection[DictRow]]:
@@ -96,6 +91,19 @@ class Server:
         assert row is not None
         (value,) = row.values()
         return value
+
+
+class Server(Reachable):
+    """A server that the test itself starts, stops and promotes."""
+
+    def __init__(self, prepared: Prepared, machine: Machine, folder: Path) -> None:
+        folder.mkdir(mode=0o711)
+        super().__init__(machine, folder / "sockets", prepared.account)
+        self._prepared = prepared
+        self._cluster = folder / "cluster"
+        self._saved = folder / "saved"
+        self._process: Process | None = None
+        prepared.copy(self._cluster)
 
     def start(self, **settings: str) -> None:
         """Start it, and return when it takes connections."""
@@ -171,7 +179,7 @@ def prepare(found: Binaries, folder: Path, machine: Machine) -> Prepared:
     return prepared
 
 
-def url_of(servers: Sequence[Server], options: Mapping[str, str] | None = None) -> str:
+def url_of(servers: Sequence[Reachable], options: Mapping[str, str] | None = None) -> str:
     """The address that workers and applications are given: that one of ``servers`` that takes writes."""
     hosts = ",".join(f"{server.machine.address}:{address.PORT}" for server in servers)
     several = {"target_session_attrs": "read-write"} if len(servers) > 1 else {}

@@ -8,7 +8,6 @@ between the two is one of which nobody knows, and it is never sent again under i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import signal
 import sys
@@ -29,9 +28,11 @@ async def main() -> None:
             if enough.is_set():
                 return
             note(notes, f"about {number}")
-            with contextlib.suppress(PostmillError, OSError):
+            try:
                 await client.send("tasks", {"id": number})
                 note(notes, f"sent {number}")
+            except (PostmillError, OSError) as error:
+                print(number, str(error).splitlines()[0], flush=True)
             await asyncio.sleep(pause_s)
 
 

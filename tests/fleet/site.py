@@ -14,7 +14,7 @@ from tests.fleet import handlers
 from tests.fleet.account import Account, Call, Notes, account
 from tests.fleet.handlers import note
 from tests.fleet.lab import eventually
-from tests.fleet.postgres import Prepared, Server, url_of
+from tests.fleet.postgres import Prepared, Reachable, Server, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ class Site:
         self.journal = folder / "journal"
         self._notes = folder / "notes"
         self._prepared = prepared
-        self.servers: list[Server] = []
+        self.servers: list[Reachable] = []
         folder.chmod(0o711)
 
     def server(self, name: str) -> Server:
@@ -94,7 +94,7 @@ class Site:
         machine.power_on()
         return self.run_worker(machine)
 
-    def drain(self, server: Server, machine: Machine) -> None:
+    def drain(self, server: Reachable, machine: Machine) -> None:
         """Ask the workers of a machine to end, as an operator does."""
         command = [sys.executable, "-m", "postmill.cli.main", "worker", "drain", "--host", machine.name]
         subprocess.run(
@@ -103,7 +103,7 @@ class Site:
 
     def send(
         self,
-        server: Server,
+        server: Reachable,
         numbers: range,
         payload: Mapping[str, object] | None = None,
         delay_s: int = 0,
@@ -135,7 +135,7 @@ class Site:
         """The messages whose handlers began on a machine."""
         return {call.number for call in self.calls if call.host == host and call.word == "began"}
 
-    def failures(self, server: Server) -> dict[str, int]:
+    def failures(self, server: Reachable) -> dict[str, int]:
         """The failures that are recorded, by kind."""
         with server.session() as db:
             found = db.execute(
@@ -148,10 +148,10 @@ class Site:
         for log in sorted(self.folder.glob("*.log")):
             print(f"--- {log.stem}\n{log.read_text(errors='replace')[-3000:]}")
 
-    def finish(self, server: Server) -> None:
+    def finish(self, server: Reachable) -> None:
         """Wait until nothing is left to do."""
         eventually(lambda: server.ask(_LEFT) == 0)
 
-    def account(self, server: Server) -> Account:
+    def account(self, server: Reachable) -> Account:
         """What has become of every message."""
         return account(server, self.notes, self.calls)
