@@ -17,15 +17,17 @@ from postmill.flows.running.task import Origin, origin_of
 from postmill.model.queue.outcome import Snooze, one_a_message
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from postmill.client.sending import Statement
+    from postmill.engine.backend import Backend
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.events import Events
 
 _BEGINNING = '{"run": '
 """How the text of a task begins: jsonb has short names first. Any other message costs this look only."""
@@ -61,6 +63,11 @@ class LeavingHandler:
     def policy_for(self) -> PolicyFor | None:
         """See :class:`postmill.engine.handler.Handler`."""
         return self._handler.policy_for
+
+    @property
+    def backend(self) -> Callable[[Events], Backend] | None:
+        """See :class:`postmill.engine.handler.Handler`."""
+        return self._handler.backend
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
