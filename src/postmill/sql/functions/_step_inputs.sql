@@ -9,12 +9,7 @@ returns table (run_id bigint, step text, flow text, version integer, version_id 
 language plpgsql stable
 security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_sort = on
-set jit = off
+--+ by_key
 as $$
 #variable_conflict use_column
 begin
