@@ -31,7 +31,7 @@ class _Drain:
     rate: float
     """Messages a second."""
     dashboard_core: float | None = None
-    """Processor time of the dashboard and its sessions, as a share of one core; None where it is not known."""
+    """Processor time of the dashboard and its sessions, as a share of one core; None: it is not known."""
     people_core: float | None = None
     """The same of the people."""
 
