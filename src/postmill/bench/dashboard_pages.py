@@ -24,7 +24,7 @@ from postmill.bench.dashboard_process import READY_S, dashboard_process
 from postmill.bench.dashboard_scene import p95
 from postmill.bench.http_load import open_client
 from postmill.db.tools.connect import connect
-from postmill.model.errors import DatabaseUnavailable, PostmillError
+from postmill.model.errors import DatabaseUnavailable
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -93,7 +93,9 @@ async def cold(scene: Scene, _: float) -> Figures:
         scene.not_measured["cold_ms"] = "needs --restart, a command that restarts the server"
         return {"cold_ms": None}
     async with dashboard_process(scene.address) as dashboard:
-        await _restart(scene, scene.options.restart)
+        if not await _is_restarted(scene, scene.options.restart):
+            scene.not_measured["cold_ms"] = f"the command {scene.options.restart} has failed"
+            return {"cold_ms": None}
         began = perf_counter()
         await dashboard.get("/")
         return {"cold_ms": (perf_counter() - began) * 1000}
@@ -180,12 +182,13 @@ _SECOND_FRAME = """
 """
 
 
-async def _restart(scene: Scene, command: str) -> None:
-    """Run the command, and wait until the server answers."""
+async def _is_restarted(scene: Scene, command: str) -> bool:
+    """Run the command, and wait until the server answers; False when the command fails."""
     process = await asyncio.create_subprocess_exec(*shlex.split(command), stdout=asyncio.subprocess.DEVNULL)
     if await process.wait():
-        raise PostmillError("The server was not restarted.", why=f"{command} has failed.")
+        return False
     await asyncio.to_thread(_wait_for_answer, scene)
+    return True
 
 
 def _wait_for_answer(scene: Scene) -> None:
