@@ -41,7 +41,7 @@ most 300 queues: they take a fifth of a second, or one and a half where there ar
 so for minutes.
 """
 FINDINGS_SHARE = 40
-"""What is wrong is shown so many times as long as it took to find: 2.5 % of a core also with 10,000 queues."""
+"""What is wrong is shown so many times as long as it took to find: 2.5 % of a core at most."""
 STILL = 3
 """What is wrong is shown up to so many times as long, while it is found again: a page that is open asks often
 enough. What was found before that is of a time when nobody looked, and a viewer waits for what is now.
