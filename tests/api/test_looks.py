@@ -77,7 +77,7 @@ async def test_what_falls_due_moves_no_version_and_is_seen_by_its_age(
     assert read == [NAMES, NAMES]
 
 
-def test_no_more_is_read_for_its_age_than_a_twentieth_of_the_time_pays_for() -> None:
+def test_no_more_is_read_for_its_age_than_a_hundredth_of_the_time_pays_for() -> None:
     """All hundred rows were read once a second, which took a tenth of a core, and who asked then waited."""
     pace = _Pace()
     pace.begin(1_000.0)
@@ -85,7 +85,7 @@ def test_no_more_is_read_for_its_age_than_a_twentieth_of_the_time_pays_for() -> 
     pace.note(1, 0.5)  # one that is worked on says nothing of the others
     kept = {str(number): _Kept("1", 1_000.0 + number / 100, {}) for number in range(100)}
     names = [*map(str, range(99, -1, -1))]
-    assert _of_age(names, kept, 1_001.5, pace.begin(1_001.0)) == {str(number) for number in range(25)}
+    assert _of_age(names, kept, 1_001.5, pace.begin(1_001.0)) == {str(number) for number in range(5)}
     assert _of_age(names, kept, 1_001.5, pace.begin(1_001.001)) == set()
     assert _of_age(names, kept, 1_010.125, pace.begin(1_001.002)) == {str(number) for number in range(13)}
 

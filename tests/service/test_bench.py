@@ -125,6 +125,7 @@ DASHBOARD = [
     "sigterm_s",
     "viewers_core",
     "viewers_polls_per_s",
+    "watched_core",
     "watched_ratio",
     "overview_sql_p95_ms",
     "overview_sql_p95_ratio",

@@ -1,7 +1,7 @@
 """What all viewers look at is read once: the rows of queues and what is wrong are shared by them.
 
 A queue is read again when its version has moved, and now and then for its age alone, since what falls due
-moves no version: that takes a twentieth of a core at most. What is wrong is found again every five seconds,
+moves no version: that takes a hundredth of a core. What is wrong is found again every five seconds,
 and after each action; meanwhile the last finding is shown. One request reads at a time, and those that waited
 for it find what it has read.
 """
@@ -29,8 +29,10 @@ OLDEST_S = 10.0
 """How old a row may become, in seconds, whatever it costs to read it again. Ten: ages and what falls due are
 told by the minute; what a person waits for moves a version.
 """
-SHARE = 20
-"""What is read for its age alone is followed by a rest that is this many times as long: 5 % of a core."""
+SHARE = 100
+"""What is read for its age alone is followed by a rest that is this many times as long: it takes 1 % of a
+core, and among a hundred queues each has its turn after six seconds.
+"""
 FEW = 10
 """Rows from which it is known what one takes. One queue that is worked on may cost as much as ten at rest."""
 FINDINGS_S = 5.0
@@ -38,6 +40,8 @@ FINDINGS_S = 5.0
 most 300 queues: they take a fifth of a second, or one and a half where there are 10,000. What is wrong stays
 so for minutes.
 """
+FINDINGS_SHARE = 40
+"""What is wrong is shown so many times as long as it took to find: 2.5 % of a core at most."""
 STILL = 3
 """What is wrong is shown up to so many times as long, while it is found again: a page that is open asks often
 enough. What was found before that is of a time when nobody looked, and a viewer waits for what is now.
@@ -78,7 +82,7 @@ class _Found:
     findings: list[Finding]
 
     def is_fresh(self, now: float, times: int = 1) -> bool:
-        return now - self.at <= times * max(FINDINGS_S, SHARE * self.took_s)
+        return now - self.at <= times * max(FINDINGS_S, FINDINGS_SHARE * self.took_s)
 
 
 @dataclass(slots=True)
@@ -99,6 +103,14 @@ class Looks:
         async with self._reading:
             actions = self.actions
             rows = await sessions.read(_renewed, names, self._rows, self._pace)
+            self._rows = rows if actions == self.actions else {}
+            return [rows[name].row for name in names if name in rows]
+
+    async def busiest(self, sessions: Sessions, *, limit: int, after: int) -> list[Row]:
+        """As :meth:`queues`, those in which most goes on first: ``limit`` of them, after ``after``."""
+        async with self._reading:
+            actions = self.actions
+            names, rows = await sessions.read(_ranked, limit, after, self._rows, self._pace)
             self._rows = rows if actions == self.actions else {}
             return [rows[name].row for name in names if name in rows]
 
@@ -132,6 +144,14 @@ def _hear(task: asyncio.Task[list[Finding]]) -> None:
     """A finding that failed leaves the last one; once that is too old a viewer is told why."""
     if not task.cancelled():
         task.exception()
+
+
+def _ranked(
+    connection: Connection, limit: int, after: int, kept: Mapping[str, _Kept], pace: _Pace
+) -> tuple[list[str], dict[str, _Kept]]:
+    """The names of the busiest queues, and what is kept, with these as they are now."""
+    names = [row["queue"] for row in overview.busiest(connection, limit=limit, after=after)]
+    return names, _renewed(connection, names, kept, pace)
 
 
 def _renewed(

@@ -5,6 +5,7 @@ own, since what functions answer must never come from its origin.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -68,6 +69,7 @@ def run_dashboard(settings: Settings, where: Address, on_listening: Callable[[st
             loop.add_signal_handler(number, asked.set)
         async with _served(settings, dashboard) as url:
             on_listening(f"{url}/sign-in?once={dashboard.access.new_ticket()}")
+            gc.freeze()  # what stays to the end need not be looked through while a page is drawn
             await asked.wait()
 
     run(serve())
