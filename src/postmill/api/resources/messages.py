@@ -197,6 +197,7 @@ async def send_message(desk: Desk, path: InQueue, body: NewMessage) -> SentMessa
     desk.check_whole(bytes(body.message))
 
     def send(connection: Connection) -> SentMessage:
+        operations.check_queue(connection, path.queue)
         if body.check:
             payload_types.check(connection, path.queue, body.message, body.headers)
         sent = Client(connection).send(path.queue, body.message, **_options(body))
