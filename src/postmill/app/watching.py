@@ -78,6 +78,7 @@ def run_dashboard(settings: Settings, where: Address, on_listening: Callable[[st
 @asynccontextmanager
 async def _served(settings: Settings, dashboard: Dashboard) -> AsyncIterator[str]:
     """Listen, and at the end stop: first the streams, which would be waited for."""
+    from postmill.dashboard.prefixed import Prefixed  # noqa: PLC0415
     from postmill.web.server import WebServer  # noqa: PLC0415
 
     host, port = settings.dashboard.host, settings.dashboard.port
@@ -89,9 +90,10 @@ async def _served(settings: Settings, dashboard: Dashboard) -> AsyncIterator[str
             raise
         server = WebServer(host, 0)  # that of another project has the usual port
         url = server.listen()
-    await server.start(dashboard)
+    prefix = settings.dashboard.prefix
+    await server.start(Prefixed(dashboard, prefix) if prefix else dashboard)
     try:
-        yield url
+        yield url + prefix
     finally:
         dashboard.end_streams()
         await server.stop(GRACE_S)
@@ -110,6 +112,7 @@ def _dashboard(
         read_only=chosen.read_only,
         hosts=chosen.hosts,
         redact=chosen.redact,
+        trace_url=chosen.trace_url,
         functions=functions,
     )
 

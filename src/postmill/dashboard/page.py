@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from postmill.api.misfit import misfit
 from postmill.api.problem import Failure
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Visit:
         try:
             return msgspec.convert(dict(values), into, strict=False)
         except msgspec.ValidationError as error:
-            raise Failure(HTTPStatus.BAD_REQUEST, "invalid-option", str(error)) from error
+            what, why, _ = misfit(error)
+            raise Failure(HTTPStatus.BAD_REQUEST, "invalid-option", what, why=why) from error
 
 
 @dataclass(frozen=True, slots=True)
