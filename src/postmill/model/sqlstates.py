@@ -112,6 +112,11 @@ _REFUSED_BY_POOLER = re.compile(
 )
 """PgBouncer's words for a login it does not want. It says them as 08P01, as it says that it is full."""
 
+_NUMBER_OF_A_TABLE = re.compile(r"[\"'»„«“](\d+)[\"'«“»”]")
+"""A table that is dropped between the look for its name and the statement on it is written there as its
+number, and said to be a syntax error, in any language: no statement of ours has a number in that place.
+"""
+
 _NOT_READY = re.compile(
     r"starting up|shutting down|recovery|not yet accepting|too many|remaining connection slots|reserved"
 )
@@ -133,6 +138,8 @@ def condition(state: str, text: str = "") -> Condition:
     """What ``state`` means. ``text`` is the server's message, for reports whose state says too little."""
     if state == "XX000" and _POOLER_FULL.search(text):
         return _C.FULL
+    if state == "42601" and _NUMBER_OF_A_TABLE.search(text):
+        return _C.QUEUE_MISSING
     return _STATES.get(state) or _CLASSES.get(state[:2]) or _C.UNEXPECTED
 
 
