@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from postmill.engine.engine import MakeService
     from postmill.engine.handler import Handler
     from postmill.engine.worker import QueueWorker
+    from postmill.model.config.release import Release
 
 GIVE_UP_S = 30.0
 """Ends a test that would hang; no test measures anything by it."""
@@ -153,11 +154,14 @@ async def running(
     begin: bool = True,
     address: Address | None = None,
     services: Sequence[MakeService] = (),
+    release: Release | None = None,
 ) -> AsyncIterator[Running]:
     """Start ``workers``, hand them out, and stop them. Their queues exist when this yields. ``address``: the
     workers' own way to the database at ``url``. ``services``: what else runs on their connections.
+    ``release``: of which release they are.
     """
     engine = Engine(workers, address or Address(url), services)
+    engine.release = release or engine.release
     db = await asyncpg.connect(url)
     run = Running(engine, url, db)
     try:

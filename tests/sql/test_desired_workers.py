@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.plans.explaining import pages_of
 from tests.sql.asking import Database, claim, column, refused, value
 from tests.sql.waiting import PARKED, block, park, put
 
@@ -137,6 +138,23 @@ def test_where_many_deleted_rows_wait_for_a_vacuum_zero_is_not_said(db: Database
     db.execute(b'vacuum pgmq."q_re-size"')
     db.execute(b"select pg_stat_force_next_flush()")
     assert desired(db) == 0
+
+
+def test_what_runs_and_waits_is_not_counted_whole_for_it(db: Database, queue: str) -> None:
+    """Where a vacuum was overdue every claimed message was looked up, and each that waits for its group."""
+    db.execute(b'alter table pgmq."q_re-size" set (autovacuum_enabled = false)')
+    db.execute(SEND, [105_000])
+    claim(db, queue, *range(1, 5001))
+    db.execute(
+        b"insert into postmill.gates (queue_name, group_key, rank, msg_id) "
+        b"select 're-size', 'acme', now() + interval '1 day', n from generate_series(5001, 6000) as n"
+    )
+    db.execute(b'delete from pgmq."q_re-size" where msg_id > 5000')
+    db.execute(b"select pg_stat_force_next_flush()")
+    assert desired(db, most=1000) == 625
+    asked, _ = pages_of(db, "select postmill.desired_workers('re-size', 10)", [])
+    whole, _ = pages_of(db, "select postmill._depth('re-size', false)", [])
+    assert asked < whole / 4, "500 of 5,000 that run, and a sample of the rest"
 
 
 @pytest.mark.parametrize(

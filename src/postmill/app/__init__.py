@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from postmill.host.host import Host
     from postmill.model.config.address import Address
     from postmill.model.config.lifetime import Lifetime
+    from postmill.model.config.release import Release
     from postmill.model.config.settings import Settings
     from postmill.model.functions.function_info import FunctionInfo
     from postmill.service.events import Events
@@ -74,15 +75,15 @@ def run_workers(
     on_database: Callable[[Settings, Address], None] | None = None,
     probe: tuple[str, int] | None = None,
     lifetime: Lifetime | None = None,
+    release: Release | None = None,
 ) -> None:
     """Run workers and flows in this process until it is told to stop: those named ``module:name``, and all
     of a module or file that is named alone.
 
-    The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for the
-    project's own Postgres when no address is given. ``on_drain`` is told how many messages still run, at a
-    request to stop and every second; ``on_database`` where they run before they do. ``probe``: where HTTP
-    requests are answered. ``lifetime``: when they end by themselves. Raises ``InvalidHandler``, and what
-    :func:`connection` raises.
+    The working folder is importable, as with ``python -m``. Outside of a project ``embedded`` asks for one's
+    own Postgres when no address is given. ``on_drain`` is told how many messages still run, at a stop and
+    every second; ``on_database`` where they run before they do. ``probe``: where it answers HTTP.
+    ``lifetime``: when they end; ``release``: what they replace. Raises what :func:`connection` raises.
     """
     from postmill.flows.running.handlers import together  # noqa: PLC0415 - settings need no engine
     from postmill.flows.running.keeper import keepers  # noqa: PLC0415
@@ -103,6 +104,7 @@ def run_workers(
         probe=probe,
         services=beside,
         lifetime=lifetime,
+        release=release,
     )
 
 

@@ -19,10 +19,12 @@ from postmill.engine.claim.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.claim.wakeups import Wakeups
 from postmill.engine.maintain.declarations import declare, declare_schedule
 from postmill.engine.maintain.maintenance import Maintenance
+from postmill.engine.replacing import replace_older
 from postmill.engine.waiting_figures import schedule_figures
 from postmill.engine.worker import CANCEL_GRACE_S, FLUSH_S, QueueWorker, find_shape
 from postmill.model.config.address import Address
 from postmill.model.config.connections import plan_connections
+from postmill.model.config.release import Release
 from postmill.model.database_errors import queue_not_made
 from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
 from postmill.model.events import Event
@@ -92,6 +94,8 @@ class Engine:
         self._ended = asyncio.Event()
         self.started = asyncio.Event()
         """Set when every worker claims."""
+        self.release = Release()
+        """What the workers are on record with, and which others they replace: set before the start."""
         self.on_worker: list[Callable[[QueueWorker], None]] = []
         """Called with each worker before it begins."""
         self._over = asyncio.Event()
@@ -156,7 +160,7 @@ class Engine:
             for worker in self.workers:
                 tell(worker)
         await asyncio.gather(*(worker.begin_backend() for worker in self.workers))
-        maintained = [worker.maintained(version("postmill")) for worker in self.workers]
+        maintained = [worker.maintained(self.release.version(version("postmill"))) for worker in self.workers]
         self._maintenance = Maintenance(self._address, maintained, self.events, self._outage)
         self._maintenance.on_giving_up.append(self._can_not_go_on)
         self._maintenance.start()
@@ -172,6 +176,7 @@ class Engine:
             service.on_giving_up.append(self._can_not_go_on)
         for service in self._given:
             service.start()
+        await self._once_up(partial(replace_older, self.workers, claims, self.events, self.release))
         self.started.set()
 
     def force(self) -> None:

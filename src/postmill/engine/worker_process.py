@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from postmill.engine.engine import Engine
 from postmill.engine.leaving import Leaving
 from postmill.model.config.lifetime import Lifetime
+from postmill.model.config.release import Release
 from postmill.model.option_rules import one_of
 from postmill.service.service import new_task
 from postmill.service.stop_requests import StopRequests
@@ -56,6 +57,8 @@ class Runner:
         """
         self._services = services
         self._lifetime = lifetime or Lifetime()
+        self.release = Release()
+        """Of which release the workers are: set before the run."""
         self._left: str | None = None
         """Why it leaves by itself; None while it does not."""
         self._handlers = handlers
@@ -77,6 +80,7 @@ class Runner:
         self._over = self._loop.create_future()
         self._asked = asyncio.Event()
         self._engine = engine = Engine(self._handlers, self._address, self._all_services())
+        engine.release = self.release
         if self._asked_early:
             self._asked.set()
             self._end()

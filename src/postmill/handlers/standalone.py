@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from postmill.engine.handler import Handler
     from postmill.model.config.address import Address
     from postmill.model.config.lifetime import Lifetime
+    from postmill.model.config.release import Release
     from postmill.model.config.settings import Settings
 
 COMMAND_LINE = "--db-url"
@@ -41,6 +42,7 @@ def run_here(
     probe: tuple[str, int] | None = None,
     services: Sequence[MakeService] = (),
     lifetime: Lifetime | None = None,
+    release: Release | None = None,
 ) -> None:
     """Run ``workers`` until SIGTERM, Ctrl-C, :func:`stop_here` or an operator's deprecation.
 
@@ -50,8 +52,8 @@ def run_here(
     is given what runs the workers, to stop it alone. ``on_drain`` is told how many messages still run: at
     each request to stop, and every second until none does. ``probe`` is the host and port where HTTP requests
     about the workers' health are answered. ``services`` run beside the workers; see
-    :class:`~postmill.engine.engine.Engine`. ``lifetime`` is when they end by themselves. Raises
-    :class:`Refused` where workers can't run.
+    :class:`~postmill.engine.engine.Engine`. ``lifetime`` is when they end by themselves,
+    ``release`` whose place they take. Raises :class:`Refused` where workers can't run.
     """
     _check_surroundings()
     settings = settings_for(workers, settings if settings is not None else project.load_settings({}))
@@ -60,6 +62,7 @@ def run_here(
         if on_database is not None:
             on_database(settings, where)
         runner = Runner(workers, where, on_drain=on_drain, probe=probe, services=services, lifetime=lifetime)
+        runner.release = release or runner.release
         _running.append(runner)
         try:
             if on_runner is not None:

@@ -15,6 +15,7 @@ class Event(StrEnum):
     WORKER_DRAINING = "worker.draining"
     WORKER_STOPPED = "worker.stopped"
     WORKER_DEPRECATED = "worker.deprecated"
+    WORKERS_REPLACED = "workers.replaced"
     WORKER_POLLING = "worker.polling"
     WORKER_BLOCKED = "worker.blocked"
     WORKER_FAILED = "worker.failed"

@@ -19,6 +19,7 @@ from postmill.cli.options import (
     probe_options,
     schedules_option,
 )
+from postmill.cli.release_options import release_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from postmill.cli.session import Session
     from postmill.fleet.line import Line
     from postmill.model.config.lifetime import Lifetime
+    from postmill.model.config.release import Release
 
 COUNT_EVERY_S = 1.0
 """Seconds between two counts of the messages that still run while a worker drains: as often as a person can
@@ -57,6 +59,7 @@ def worker() -> None:
 )
 @processes_option
 @lifetime_options
+@release_options
 @probe_options
 @schedules_option
 @embedded_option
@@ -69,13 +72,13 @@ def run(
     probe: tuple[str, int] | None,
     embedded: bool,
     lifetime: Lifetime,
+    release: Release,
     processes: int | None,
 ) -> int:
     """Run one or more workers until Ctrl-C or SIGTERM.
 
-    MODULE:NAME is an importable module and the worker's name in it, such as worker:greet. Without a name all
-    workers and flows run that the module defines. Several share one process and its connections. Ctrl-C
-    drains: what runs is finished, nothing new is taken; twice forces.
+    MODULE:NAME is an importable module and the worker's name in it, such as worker:greet; without a name all
+    workers and flows of it run, in one process. Ctrl-C drains: what runs is finished; twice forces.
     """
     from postmill import app
     from postmill.cli import dev_child
@@ -90,8 +93,7 @@ def run(
     to_parent = line.to_parent()
     if processes is not None and to_parent is None:
         return _run_several(processes, probe)
-    if to_parent is not None:
-        lifetime, probe = _as_child(to_parent, lifetime, probe)
+    lifetime, probe = _as_child(to_parent, lifetime, probe) if to_parent else (lifetime, probe)
     app.run_workers(
         settings,
         targets,
@@ -100,6 +102,7 @@ def run(
         on_database=None if is_child or to_parent is not None else session.tell_database,
         probe=probe,
         lifetime=lifetime,
+        release=release,
     )
     return 0
 

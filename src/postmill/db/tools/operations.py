@@ -133,8 +133,10 @@ def drain_workers(
 
 
 def _version(text: str) -> tuple[tuple[int, ...], bool]:
-    """In order of age. What follows the numbers makes a version one before its release, as 1.2rc1 is."""
-    read = re.fullmatch(r"v?(\d+(?:\.\d+)*)(.*)", text.strip())
+    """In order of age. What follows the numbers makes a version one before its release, as 1.2rc1 is; what
+    follows a plus is the program's own release, and says nothing of Postmill's.
+    """
+    read = re.fullmatch(r"v?(\d+(?:\.\d+)*)([^+]*)(?:\+.*)?", text.strip())
     if read is None:
         raise InvalidOption(f"{text!r} is no version.", hint="Write it as 0.2.0: worker list shows them.")
     numbers = [int(number) for number in read[1].split(".")]

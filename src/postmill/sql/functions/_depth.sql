@@ -6,8 +6,7 @@
 -- Waiting messages are counted by their rows in gates and blocked, up to 1,000 (10,000 in a small table). Of more, the
 -- parked messages of the sample stand for them.
 -- After many deletions that vacuum could not clean up yet, the index is not walked: it may hold any number of dead
--- entries. Then the last 20 pages are counted whole, and the sample stands for those before them: while no place comes
--- free, what was sent or put off lately is at the end, and among many pages of dead rows a sample would miss it.
+-- entries. Then the sample is all there is (see _sample).
 -- Called by queue_stats. Takes no locks. Errors: none.
 create or replace function postmill._depth(
     queue text, exactly boolean,
@@ -19,17 +18,12 @@ set search_path = pg_catalog, pg_temp
 as $$
 declare
     whole_pages  constant bigint := 60;
-    sample_pages constant float8 := 30;
-    tail_pages   constant bigint := 20;
     few          constant integer := 1000;
     most_waiting constant integer := 10000;
     much_dead    constant bigint := 100000;
     relation     regclass := postmill._queue_table(queue);
-    pages        bigint := postmill._pages(relation);
-    is_whole     boolean := exactly or pages <= whole_pages;
+    is_whole     boolean := exactly or postmill._pages(relation) <= whole_pages;
     much_is_dead boolean := coalesce(pg_catalog.pg_stat_get_dead_tuples(relation), 0) >= much_dead;
-    tail         bigint := case when much_is_dead and pg_catalog.pg_relation_filenode(relation) is not null
-                                then pages - tail_pages else pages end;
     guessed      boolean;
     counted      record;
     held_up      record;
@@ -40,25 +34,11 @@ begin
         queue, relation, case when exactly then null when is_whole then most_waiting else few end);
     exact := is_whole and not guessed and not held_up.estimated;
     -- Where the waiting ones were counted, they are taken from all that are not due; else all that are parked wait.
-    execute format(
-        'select coalesce(sum(each) filter (where vt <= statement_timestamp()), 0) as ready,
-             coalesce(sum(each) filter (where vt > statement_timestamp() and read_ct > 0 and not parked), 0) as tried,
-             coalesce(sum(each) filter (where vt > statement_timestamp() and read_ct = 0 and not parked), 0) as new,
-             coalesce(sum(each) filter (where parked), 0) as parked,
-             min(vt) filter (where vt <= statement_timestamp()) as oldest
-         from (select each, vt, read_ct, $1 and vt = postmill._parked_until() as parked from (' || case
-             when is_whole then 'select 1::float8 as each, vt, read_ct from %1$s'
-             else 'select %3$s::float8 as each, vt, read_ct from %1$s tablesample system (%4$s) repeatable (0)
-                   where ctid < ''(%2$s,0)'' or $2
-                   union all
-                   select 1::float8, vt, read_ct from %1$s where ctid >= ''(%2$s,0)'' and not $2' end
-         || ') as seen) as queued',
-        relation, tail, tail / sample_pages, 100 * sample_pages / greatest(tail, sample_pages))
-    into counted using held_up.estimated, tail = pages;
+    select * into counted from postmill._sample(relation, is_whole, much_is_dead, held_up.estimated);
     ready := counted.ready;
     waiting := case when held_up.estimated then counted.parked else held_up.waiting end;
     later_tried := counted.tried;
-    later_new := counted.new;
+    later_new := counted.untried;
     oldest := counted.oldest;
     oldest_waiting := held_up.oldest;
     if held_up.estimated then

@@ -5,8 +5,8 @@
 -- wants workers, and the rest wants one that waits with it.
 -- Counts end at 10,000. Of more than 500 claimed messages the first 500 are looked up and stand for the rest. How
 -- long an attempt takes comes from the last 60 rows of postmill.minutes; a queue that has none is given one second.
--- Where many deleted rows still wait for a vacuum the index would be a long walk: the sample of _depth is taken, and
--- since it may miss a single message, 0 is not said.
+-- Where many deleted rows still wait for a vacuum the index would be a long walk: _sample is asked, and since it may
+-- miss a single message, 0 is not said.
 -- Called by autoscalers, people and the statements waiting_figures and read_queue_metrics. Takes no locks. Errors:
 -- PM001 no such queue, PM003 numbers that make no sense.
 create or replace function postmill.desired_workers(
@@ -37,7 +37,7 @@ begin
     select least(most, greatest(counted.running, counted.estimated::integer)) into running
     from postmill._count_running(queue, relation, 500) as counted;
     if much_is_dead then
-        select least(depth.ready, most) into ready from postmill._depth(queue, false) as depth;
+        select least(seen.ready, most) into ready from postmill._sample(relation, false, true, false) as seen;
     else
         execute format(
             'select count(*)
