@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from postmill import Completed, Context, Dead, RemoteContext, Retry, Snooze, worker
+from postmill.handlers.cluster.orders import LARGEST_JSON
 
 
 @dataclass
@@ -31,9 +33,10 @@ def _perform(job: Job, task: RemoteContext) -> Any:
         case "raise":
             raise ValueError("no such thing")
         case "die":
+            note(job, "began")
             os._exit(3)
         case "large":
-            return "x" * 9_000_000
+            return "x" * LARGEST_JSON
         case "sleep":
             return _interruptible(job)
         case "stubborn":
@@ -71,12 +74,33 @@ def note(job: Job, what: str) -> None:
         file.write(f"{what} {os.getpid()}\n")
 
 
+def noted(file: Path) -> list[str]:
+    """What tasks have noted, without their process ids."""
+    return [line.split()[0] for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def pid_in(file: Path) -> int:
+    """The process of the first task that has noted something."""
+    return int(file.read_text().split()[1])
+
+
+def is_running(pid: int) -> bool:
+    """False also once it only waits for its parent to take note of its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def on_ray(**options: Any) -> Any:
     """The handler with these options: each test has its own."""
     return worker(executor="ray", **{"resources": {"num_cpus": 0}, **options})(_perform)
 
 
 finishing = worker(queue="tasks", executor="ray", resources={"num_cpus": 0}, keep_results=True)(_perform)
+
+
+killed = on_ray()
 
 
 @finishing.finish

@@ -82,6 +82,15 @@ class RayNode:
         state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
         return int(session) in self.sessions and state != "Z"
 
+    def addresses(self) -> set[str]:
+        """Where its processes listen."""
+        listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+        found = set()
+        for line in listening.splitlines():
+            if any(f"pid={pid}," in line for pid in self.processes()):
+                found.add(line.split()[3].rpartition(":")[0].strip("[]").removeprefix("::ffff:"))
+        return found
+
     def kill(self, *names: str) -> None:
         """Kill its processes whose command line has one of ``names``; all of them without names."""
         for pid, command in self.processes().items():

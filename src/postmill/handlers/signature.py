@@ -69,6 +69,15 @@ def read_signature(function: Callable[..., Any], *, batch: bool) -> Signature:
     return Signature(_item_of(payload_type) if batch else payload_type, wants_context)
 
 
+def has_address(function: Callable[..., Any]) -> bool:
+    """Whether another process can find it by its module and name. It can't find a method of an object: the
+    object exists only in this process.
+    """
+    name = getattr(function, "__qualname__", "")
+    of_an_object = inspect.ismethod(function) and not inspect.isclass(function.__self__)
+    return bool(name) and "<" not in name and function.__module__ != "__main__" and not of_an_object
+
+
 def called(function: Callable[..., Any]) -> Any:
     """The function whose lines a call runs: behind ``functools.partial``, and that of a callable object."""
     while isinstance(function, partial):

@@ -123,6 +123,11 @@ class Driver(Backend):
         """See :class:`Backend`."""
         return self._away
 
+    @property
+    def pid(self) -> int | None:
+        """The process that speaks to the cluster now; None while there is none."""
+        return None if self._child is None else self._child.process.pid
+
     async def answered(self) -> None:
         """See :class:`Backend`."""
         await self._known.wait()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from postmill.engine.run.verdicts import ChildCrashed
 from postmill.handlers.cluster.driver import Driver, DriverLost, driver_for
 from postmill.handlers.cluster.orders import LARGEST_JSON, Order
 from postmill.handlers.context import Context
+from postmill.handlers.signature import has_address
 from postmill.model.errors import InvalidHandler, InvalidPayload
 from postmill.model.queue.outcome import RELEASED, Completed, Retry, Snooze
 from postmill.model.queue.payload import loads
@@ -61,15 +61,14 @@ class OnRay:
 
     def __init__(self, function: Callable[..., Any], cluster: OnCluster) -> None:
         """Raises :class:`InvalidHandler` for a function that has no name to be found by."""
-        module, name = function.__module__, getattr(function, "__qualname__", "")
-        is_bound = inspect.ismethod(function) and not inspect.isclass(function.__self__)
-        if not name or "<" in name or is_bound:
+        name = getattr(function, "__qualname__", "")
+        if not has_address(function):
             raise InvalidHandler(
                 f"{name or repr(function)} can't be run on a cluster.",
                 why="A task imports the function by its module and name, and would not find this one.",
                 hint="Define it with def at the top level of an importable module.",
             )
-        self._name = f"{module}:{name}"
+        self._name = f"{function.__module__}:{name}"
         self._start_timeout_s = cluster.options.start_timeout_s
         self._cancel_grace_s = cluster.options.cancel_grace_s
         self._cluster = cluster
