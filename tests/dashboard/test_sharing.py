@@ -14,11 +14,11 @@ from postmill.api.desk import House
 from postmill.api.viewer import Role, Viewer
 from postmill.dashboard.application import application
 from postmill.dashboard.rendering import Main
-from postmill.dashboard.rounds import Rounds
 from postmill.dashboard.sharing import MOST_PAGES, Sharing
 from postmill.db.reads import overview
 from postmill.db.tools.sessions import Sessions
 from postmill.model.config.address import parse
+from postmill.service.rounds import Rounds
 from tests.dashboard.conftest import client_of, words
 from tests.sql.flow_scene import register, start, step
 

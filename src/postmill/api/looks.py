@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from postmill.db.reads import findings, history, overview, versions
+from postmill.service.service import new_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,10 +42,10 @@ most 300 queues: they take a fifth of a second, or one and a half where there ar
 so for minutes.
 """
 FINDINGS_SHARE = 40
-"""What is wrong is shown so many times as long as it took to find: 2.5 % of a core at most."""
+"""What is wrong is shown for this many times as long as it took to find: 2.5 % of a core at most."""
 STILL = 3
 """What is wrong is shown up to so many times as long, while it is found again: a page that is open asks often
-enough. What was found before that is of a time when nobody looked, and a viewer waits for what is now.
+enough. What was found before that is of a time before a page was open, and a viewer waits for what is now.
 """
 
 
@@ -120,7 +121,7 @@ class Looks:
         if found is None or not found.is_fresh(time.monotonic(), STILL):
             return await self._find(sessions)
         if not found.is_fresh(time.monotonic()) and (self._again is None or self._again.done()):
-            self._again = asyncio.create_task(self._find(sessions))
+            self._again = new_task(self._find(sessions))
             self._again.add_done_callback(_hear)
         return found.findings
 
@@ -181,6 +182,6 @@ def _renewed(
 
 
 def _of_age(names: Sequence[str], kept: Mapping[str, _Kept], now: float, allowed: int) -> set[str]:
-    """Those of these queues that are read for their age: so many of the oldest, and all that are too old."""
+    """Those of these queues that are read for their age: a number of the oldest, and all that are too old."""
     old = sorted((name for name in names if now - kept[name].at > ROW_S), key=lambda name: kept[name].at)
     return {*old[:allowed], *(name for name in old[allowed:] if now - kept[name].at > OLDEST_S)}

@@ -4,14 +4,13 @@ before a message was sent holds for its call, whether or not its notification ha
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from postmill.model.calls.call_queue import CallQueue
-from postmill.service.service import new_task
+from postmill.service.rounds import Rounds
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -29,29 +28,22 @@ class ReadQueue:
 
 
 class CallQueueReads:
-    """The reads of one process. Calls that begin while a read is on its way share the next one, so there is
-    one at a time, however many calls begin.
-    """
+    """The reads of one process: calls that begin at the same time share one."""
 
     def __init__(self, shared: SharedConnection) -> None:
         self._shared = shared
-        self._turn = asyncio.Lock()
+        self._rounds: Rounds[Mapping[str, ReadQueue]] = Rounds()
         self._asked: set[str] = set()
         """Queues that the next read is for."""
-        self._next: asyncio.Task[Mapping[str, ReadQueue]] | None = None
-        """The read that has not begun."""
 
     async def now(self, name: str) -> ReadQueue | None:
         """The call queue ``name``; None: it is no call queue any more. Raises what asyncpg raises."""
         self._asked.add(name)
-        if self._next is None:
-            self._next = new_task(self._read())
-        return (await asyncio.shield(self._next)).get(name)
+        return (await self._rounds.join(self._read)).get(name)
 
     async def _read(self) -> Mapping[str, ReadQueue]:
-        async with self._turn:
-            asked, self._asked, self._next = self._asked, set(), None
-            rows = await self._shared.fetch(statement("call_queues_now"), list(asked))
+        asked, self._asked = self._asked, set()
+        rows = await self._shared.fetch(statement("call_queues_now"), list(asked))
         return {row["queue_name"]: ReadQueue(queue_of(row), frozenset(row["granted"])) for row in rows}
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from postmill.dashboard.compressing import SentToMany
-from postmill.dashboard.rounds import Rounds
 from postmill.db.reads import versions
+from postmill.service.rounds import Rounds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping

@@ -1,7 +1,7 @@
 -- Gives this database its name among several, once; one that has the name already is left as it is. With
 -- `replace_name` another name is replaced: for a copy of a database that becomes one of its own.
--- Called by workers at their start and by `postmill migrate`. Runs with the caller's rights. Locks: the row of own_name.
--- Errors: PM003 the name breaks the rule, PM005 the database has another name.
+-- Called by workers at their start and by `postmill migrate`. Runs with the caller's rights.
+-- Locks: the row of own_name. Errors: PM003 the name breaks the rule, PM005 the database has another name.
 create or replace function postmill.name_database(name text, replace_name boolean default false) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

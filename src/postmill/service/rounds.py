@@ -1,9 +1,11 @@
-"""One run at a time of what many want at once. Knows nothing of what is run."""
+"""One run at a time of what many callers want at once. Knows nothing of what is run."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from postmill.service.service import new_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -12,7 +14,7 @@ T = TypeVar("T")
 
 
 class Rounds(Generic[T]):
-    """Each who joins is given the result of a run that began after that. So none is told of less than was
+    """A caller that joins is given the result of a run that began after that. So it is told of all that was
     there when it asked, and however many ask, two runs are the most that they wait for.
     """
 
@@ -22,10 +24,10 @@ class Rounds(Generic[T]):
 
     async def join(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What the next run returns, or raises. ``work`` is what is run unless another's was there before. A
-        run goes on when one who waits for it gives up.
+        run goes on when a caller that waits for it gives up.
         """
         if self._next is None:
-            self._next = asyncio.create_task(self._run(self._under_way, work))
+            self._next = new_task(self._run(self._under_way, work))
         return await asyncio.shield(self._next)
 
     async def _run(self, before: asyncio.Task[T] | None, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
