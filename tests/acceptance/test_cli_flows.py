@@ -69,6 +69,20 @@ def test_a_run_from_its_start_to_its_end(cli: Cli, db: Database) -> None:
     ]
 
 
+def test_an_input_that_does_not_fit_starts_nothing(cli: Cli, db: Database) -> None:
+    register(db, step("a"), input={"accepts": {"type": "string"}})
+    start(db, "fits")
+    for command in (
+        ("run", "start", "shop", "7"),
+        ("run", "fork", "1", "--input", "7"),
+        ("schedule", "add-flow", "nightly", "@daily", "shop", "7"),
+    ):
+        refused = cli(*command)
+        assert (refused.code, refused.error_code) == (2, "invalid-payload")
+        assert "The input does not fit the flow 'shop': $: expected string, got number." in refused.err
+    assert len(cli("run", "list", "--json").json) == 1
+
+
 def test_the_result_of_a_run(cli: Cli, db: Database) -> None:
     """Its JSON is the database's: a large number is not rounded."""
     register(db, step("a"), step("b", "a"))

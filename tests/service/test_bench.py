@@ -173,6 +173,7 @@ FLOWS = [
     "map10k_windowed_s",
     "chain1000_ms_per_step",
     "durable_steps_per_s",
+    "durable_wal_bytes_per_step",
     "durable_single_ms_per_step",
     "replay1000_ms",
     "wal_bytes_per_step",

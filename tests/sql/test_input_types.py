@@ -160,6 +160,9 @@ def test_what_a_program_can_decode_is_not_refused(db: Database, values: list[Any
         (tuple[int, str], ["a", "b"], "$[0]: expected integer, got string"),
         (tuple[str, ...], ["a", 1], "$[1]: expected string, got number"),
         (dict[str, list[int]], {"k": [None]}, "$.k[0]: expected integer, got null"),
+        (list[int], [*range(1500), 0.5], "$[1500]: expected integer, got 0.5"),
+        (list[Site], [*[{"a": "x"}] * 999, {}], "$[999] has no field a"),
+        (list[Site], [*[{"a": "x"}] * 1000, {}], None),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_place(

@@ -119,14 +119,17 @@ async def _long_chain(address: Address, steps: int) -> float:
 async def _durable(address: Address, options: FlowsOptions) -> dict[str, float]:
     async with _flow(address, lambda name: durable(name, AT_A_TIME)) as (place, flow):
         await _start(place, options.durable_runs, {"steps": 10})
-        began = perf_counter()
+        await place.connection.execute(place.sql("bench_vacuum"))
+        before, began = await _wal(place), perf_counter()
         async with running(address, flow.handler()) as engine:
             await Tally(engine).reach(options.durable_runs)
             many_s = perf_counter() - began
+        wal_bytes = await _wal(place) - before
     async with _working(address, lambda name: durable(name, AT_A_TIME)) as (place, tally):
         one_s = await _took(place, tally, 1, {"steps": options.steps})
     return {
         "durable_steps_per_s": 10 * options.durable_runs / many_s,
+        "durable_wal_bytes_per_step": wal_bytes / (10 * options.durable_runs),
         "durable_single_ms_per_step": one_s * 1000 / options.steps,
         "replay1000_ms": await _replay(address, options.steps) * 1_000_000 / options.steps,
     }

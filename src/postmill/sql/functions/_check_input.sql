@@ -13,9 +13,9 @@ begin
     if wrong is not null then
         raise exception 'the input does not fit the flow %: %', quote_literal(known.flow), wrong
             using errcode = 'PM015',
-                  detail = format('Its type is that of version %s, as a program has last registered it.',
-                                  known.version),
-                  hint = 'Nothing was started.';
+                  detail = format('Nothing was started. The type is that of version %s, as a program has last '
+                                  'registered it.', known.version),
+                  hint = 'Give what the type asks for. One that has changed holds once its worker has started.';
     end if;
 end
 $$;
