@@ -45,7 +45,7 @@ FINDINGS_SHARE = 40
 """What is wrong is shown for this many times as long as it took to find: 2.5 % of a core at most."""
 STILL = 3
 """What is wrong is shown up to so many times as long, while it is found again: a page that is open asks often
-enough. What was found before that is of a time before a page was open, and a viewer waits for what is now.
+enough. What was found before that is of a time when no page was open, and a viewer waits for what is now.
 """
 
 
@@ -182,6 +182,6 @@ def _renewed(
 
 
 def _of_age(names: Sequence[str], kept: Mapping[str, _Kept], now: float, allowed: int) -> set[str]:
-    """Those of these queues that are read for their age: a number of the oldest, and all that are too old."""
+    """Those of these queues that are read for their age: ``allowed`` of the oldest, and what is too old."""
     old = sorted((name for name in names if now - kept[name].at > ROW_S), key=lambda name: kept[name].at)
     return {*old[:allowed], *(name for name in old[allowed:] if now - kept[name].at > OLDEST_S)}

@@ -1,5 +1,5 @@
-"""Takes as much processor time as other processes would, for ``bench dashboard``: beside the drain that
-is not watched, in the place of the people who are a process on the same machine, and are not in real life.
+"""Takes as much processor time as other processes would, for ``bench dashboard``: beside the drain that no
+page watches, in the place of the people who are a process on the same machine, and are not in real life.
 
 Its argument is the share of one processor. Ends when its standard input ends.
 """

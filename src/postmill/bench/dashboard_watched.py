@@ -1,7 +1,7 @@
 """What a worker loses while people watch what it does, for ``bench dashboard``.
 
-The people are a process on the same processors, which they are not in real life. So beside the drain that
-is not watched a process takes as much processor time as they did: what is left is what the dashboard costs.
+The people are a process on the same processors, which they are not in real life. So beside the drain
+without them a process takes as much processor time as they did: what is left is what the dashboard costs.
 """
 
 from __future__ import annotations

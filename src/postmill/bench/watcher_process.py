@@ -1,9 +1,10 @@
 """People who watch a dashboard, in a process of their own, for ``bench dashboard``.
 
 Reads its task from standard input as one line of JSON: the dashboard's address, headers, the path of the
-stream, how many watch, and the path of a page. Prints a line when each was told the versions, and ends when
-its input ends. With a page each of them asks for it again when something has changed, as a browser's tab
-does: after a rest of three times what the last answer took, and of a fifth of a second at least.
+stream, how many watch, and the path of a page. Prints a line when each was told the versions and has the
+page, if there is one, and ends when its input ends. Each asks for the page again when something has changed,
+as a browser's tab does: after a rest of three times what the last answer took, and of a fifth of a second at
+least.
 """
 
 from __future__ import annotations
@@ -78,20 +79,20 @@ async def _watch(task: dict[str, Any], began: asyncio.Event) -> None:
     changed = asyncio.Event()
     try:
         async with asyncio.TaskGroup() as group:
-            asking = group.create_task(_keep_asking(task, changed)) if task["asks"] else None
+            asking = group.create_task(_keep_asking(task, changed, began)) if task["asks"] else None
             while await news(reader) is not None:
-                if began.is_set():
-                    changed.set()
-                began.set()
+                changed.set()
+                if asking is None:
+                    began.set()
             if asking is not None:
                 asking.cancel()
     finally:
         writer.close()
 
 
-async def _keep_asking(task: dict[str, Any], changed: asyncio.Event) -> None:
+async def _keep_asking(task: dict[str, Any], changed: asyncio.Event, began: asyncio.Event) -> None:
     """Ask for the page's main part on one connection, as a browser does, and rest. What the stream tells
-    meanwhile is one reason to ask again.
+    meanwhile is one reason to ask again. It has begun when the page is there.
     """
     client: Client | None = None
     try:
@@ -103,6 +104,7 @@ async def _keep_asking(task: dict[str, Any], changed: asyncio.Event) -> None:
                 client = await open_client(task["url"] + task["asks"], {**task["headers"], PARTS: "main"})
             try:
                 await client.call()
+                began.set()
             except ConnectionResetError:  # the server has ended an idle connection at this moment
                 changed.set()
             await asyncio.sleep(max(REST_S, 3 * (time.perf_counter() - before)))
