@@ -30,10 +30,12 @@ async def test_the_api_tells_it_and_checks_by_it_when_asked(api: httpx.AsyncClie
 
     refused = await send({"two": "ada"}, check=True)
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid-payload")
-    assert refused.json()["detail"] == "to is missing. Is two meant for it?"
+    assert refused.json()["detail"] == "The field to is missing. Is two meant for it?"
     assert (await send({"two": "ada"})).status_code == 201
     assert (await send({"to": "ada"}, check=True)).status_code == 201
     task = {"postmill-task": "report"}
-    assert (await send({"to": "ada"}, check=True, headers=task)).json()["detail"] == "month is missing."
+    assert (await send({"to": "ada"}, check=True, headers=task)).json()[
+        "detail"
+    ] == "The field month is missing."
     assert (await send({"month": "may"}, check=True, headers=task)).status_code == 201
     assert (await send({}, check=True, headers={"postmill-task": "other"})).status_code == 201

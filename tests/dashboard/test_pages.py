@@ -228,11 +228,11 @@ async def test_a_message_links_what_it_waits_for_and_what_waits_for_it(
 async def test_the_form_shows_it_and_refuses_what_does_not_fit(browser: httpx.AsyncClient, work: Db) -> None:
     tell(work)
     page = await browser.get("/queues/mail")
-    assert "send_mail takes to a text copies a whole number or nothing" in words(page)
+    assert "send_mail takes to (a text), and if given copies (a whole number)." in words(page)
     assert "{\n  &#34;to&#34;: &#34;&#34;\n}</textarea>" in page.text
     form = {"message": '{"copies": 2}'}
     refused = await browser.post("/queues/mail/send", data=form)
-    assert (refused.status_code, "to is missing." in words(refused)) == (422, True)
+    assert (refused.status_code, "The field to is missing." in words(refused)) == (422, True)
     assert "{&#34;copies&#34;: 2}</textarea>" in refused.text
     assert (await browser.post("/queues/mail/send", data={**form, "unchecked": "1"})).status_code == 303
     task = {"message": '{"month": "may"}', "task": "report"}

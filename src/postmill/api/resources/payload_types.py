@@ -72,8 +72,7 @@ def check(
         wanted = ", ".join(each.name for each in payload_type.fields(row["schema"]) if each.required)
         raise InvalidPayload(
             fault,
-            why=f"{row['function_name']!r} takes this payload otherwise"
-            + (f": it needs {wanted}." if wanted else "."),
+            why=f"{row['function_name']} needs {wanted}." if wanted else "Its worker would not take it.",
             hint="Correct it, or send it without the check.",
         )
 

@@ -89,7 +89,7 @@ def kind_of(schema: Schema, root: Schema) -> str:
     words = " or ".join(_WORDS.get(kind, kind) for kind in kinds) or "anything"
     if kinds == ["array"] and isinstance(known.get("items"), dict):
         return f"a list, each {kind_of(known['items'], root)}" if "$ref" not in known["items"] else "a list"
-    return f"{words} ({known['format']})" if "format" in known else words
+    return f"{words}, {known['format']}" if "format" in known else words
 
 
 def _faults(schema: Schema, value: Any, root: Schema, place: str, depth: int) -> Iterator[str]:
@@ -98,15 +98,15 @@ def _faults(schema: Schema, value: Any, root: Schema, place: str, depth: int) ->
         return
     if choices := _choices(known):
         if all(any(True for _ in _faults(each, value, root, place, depth + 1)) for each in choices):
-            yield f"{place or 'The payload'} is {_shown(value)}, and has to be {kind_of(known, root)}."
+            yield _wrong(place, value, kind_of(known, root))
         return
     kinds = _kinds(known)
     if kinds and not any(_is(kind, value) for kind in kinds):
-        yield f"{place or 'The payload'} is {_shown(value)}, and has to be {kind_of(known, root)}."
+        yield _wrong(place, value, kind_of(known, root))
         return
     allowed = known.get("enum", [known["const"]] if "const" in known else None)
     if allowed is not None and value not in allowed:
-        yield f"{place or 'The payload'} is {_shown(value)}, and has to be {kind_of(known, root)}."
+        yield _wrong(place, value, kind_of(known, root))
     if isinstance(value, dict):
         yield from _of_object(known, value, root, place, depth)
     elif isinstance(value, list) and isinstance(known.get("items"), dict):
@@ -121,10 +121,10 @@ def _of_object(known: Schema, value: dict[str, Any], root: Schema, place: str, d
         if name not in value:
             near = [each for each in unknown if did_you_mean(each, [name])]
             said = f" Is {near[0]} meant for it?" if near else ""
-            yield f"{_below(place, name)} is missing.{said}"
+            yield f"The field {_below(place, name)} is missing.{said}"
     if known.get("additionalProperties") is False and unknown:
         near_name = did_you_mean(unknown[0], properties)
-        yield f"{_below(place, unknown[0])} is not known. {near_name}".strip()
+        yield f"The field {_below(place, unknown[0])} is not known. {near_name}".strip()
     for name, each in properties.items():
         if name in value:
             yield from _faults(each, value[name], root, _below(place, name), depth + 1)
@@ -181,6 +181,11 @@ def _is(kind: str, value: Any) -> bool:
     if kind == "integer" and isinstance(value, float):
         return value.is_integer()
     return isinstance(value, _KINDS.get(kind, (object,)))
+
+
+def _wrong(place: str, value: Any, wanted: str) -> str:
+    subject = f"The field {place}" if place else "The payload"
+    return f"{subject} is {_shown(value)}, and has to be {wanted}."
 
 
 def _below(place: str, name: str) -> str:

@@ -15,7 +15,7 @@ create table postmill.payload_types (
     queue_name    text not null,
     task          text not null,
     function_name text not null,  -- the worker's
-    schema        jsonb not null,
+    schema        json not null,  -- as it was given: its fields are in the order of the code
     noted_at      timestamptz not null default clock_timestamp(),
     primary key (queue_name, task)
 );

@@ -84,8 +84,8 @@ def test_fields_are_told_in_words_those_required_first() -> None:
         Field("key", "a text", required=True),
         Field("sizes", "a list", required=True),
         Field("colour", "one of 'blue', 'red'", required=True),
-        Field("at", "a text (date-time)", required=True),
-        Field("owner", "a text (uuid) or null", required=True),
+        Field("at", "a text, date-time", required=True),
+        Field("owner", "a text, uuid or null", required=True),
         Field("quality", "a number", required=False),
     ]
     assert [each.name for each in fields(made(Order))] == ["number", "lines", "note"]
@@ -95,15 +95,18 @@ def test_fields_are_told_in_words_those_required_first() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"key": 7}, "key is 7, and has to be a text."),
-        ({"key": None}, "key is null, and has to be a text."),
-        ({"quality": True}, "quality is true, and has to be a number."),
-        ({"colour": "green"}, "colour is 'green', and has to be one of 'blue', 'red'."),
-        ({"owner": 7}, "owner is 7, and has to be a text (uuid) or null."),
-        ({"sizes": [{"width": "1", "unit": "px"}]}, "sizes[0].width is '1', and has to be a whole number."),
-        ({"sizes": [{"width": 1}]}, "sizes[0].unit is missing."),
-        ({"sizes": {}}, "sizes is an object, and has to be a list."),
-        ({"kye": 1}, "kye is not known. Did you mean key?"),
+        ({"key": 7}, "The field key is 7, and has to be a text."),
+        ({"key": None}, "The field key is null, and has to be a text."),
+        ({"quality": True}, "The field quality is true, and has to be a number."),
+        ({"colour": "green"}, "The field colour is 'green', and has to be one of 'blue', 'red'."),
+        ({"owner": 7}, "The field owner is 7, and has to be a text, uuid or null."),
+        (
+            {"sizes": [{"width": "1", "unit": "px"}]},
+            "The field sizes[0].width is '1', and has to be a whole number.",
+        ),
+        ({"sizes": [{"width": 1}]}, "The field sizes[0].unit is missing."),
+        ({"sizes": {}}, "The field sizes is an object, and has to be a list."),
+        ({"kye": 1}, "The field kye is not known. Did you mean key?"),
     ],
 )
 def test_a_payload_that_does_not_fit_is_told_where(change: dict[str, Any], told: str) -> None:
@@ -114,7 +117,7 @@ def test_a_payload_that_does_not_fit_is_told_where(change: dict[str, Any], told:
 
 
 def test_a_misspelt_field_is_named() -> None:
-    assert fault(made(Mail), {"two": "ada", "tag": []}) == "to is missing. Is two meant for it?"
+    assert fault(made(Mail), {"two": "ada", "tag": []}) == "The field to is missing. Is two meant for it?"
     assert fault(made(Mail), []) == "The payload is a list, and has to be an object."
     assert fault(made(Image), GOOD) is None
 
