@@ -114,8 +114,7 @@ _REFUSED_BY_POOLER = re.compile(
 
 _NUMBER_OF_A_TABLE = re.compile(r"[\"'»„«“](\d+)[\"'«“»”]")
 """A table that is dropped between the look for its name and the statement on it is written there as its
-number, and said to be a syntax error, in any language: statements of Postmill have no number in that
-place.
+number, and said to be a syntax error, in any language. Postmill's statements have no number in that place.
 """
 
 _NOT_READY = re.compile(
