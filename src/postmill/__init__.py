@@ -11,30 +11,40 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from postmill.client import AsyncClient, Client
     from postmill.client.options import Then
+    from postmill.client.routed import AsyncRoutedClient
+    from postmill.client.routed_synchronous import RoutedClient
     from postmill.flows import Ctx, Flow, Partial, Run, Signal, each, not_, step, workflow
     from postmill.handlers import Context, EdgeWorker, Worker, worker
+    from postmill.handlers.cluster.remote_context import RemoteContext
     from postmill.handlers.supaworker import Supaworker, SupaworkerJob
     from postmill.isolate.lifetime import after_fork, on_beforeunload, on_unload, wait_until
+    from postmill.model.databases.databases import Databases, Route
     from postmill.model.errors import PostmillError
     from postmill.model.queue.message import Message
     from postmill.model.queue.outcome import Completed, Retry, Snooze
     from postmill.model.queue.retry import Dead, RetryPolicy
     from postmill.model.queue.sent import Sent
+    from postmill.project.project import load_databases
 
 _HOMES = {
     "AsyncClient": "postmill.client",
+    "AsyncRoutedClient": "postmill.client.routed",
     "Client": "postmill.client",
     "Completed": "postmill.model.queue.outcome",
     "Context": "postmill.handlers",
     "Ctx": "postmill.flows",
+    "Databases": "postmill.model.databases.databases",
     "Dead": "postmill.model.queue.retry",
     "EdgeWorker": "postmill.handlers",
     "Flow": "postmill.flows",
     "Message": "postmill.model.queue.message",
     "Partial": "postmill.flows",
     "PostmillError": "postmill.model.errors",
+    "RemoteContext": "postmill.handlers.cluster.remote_context",
     "Retry": "postmill.model.queue.outcome",
     "RetryPolicy": "postmill.model.queue.retry",
+    "Route": "postmill.model.databases.databases",
+    "RoutedClient": "postmill.client.routed_synchronous",
     "Run": "postmill.flows",
     "Sent": "postmill.model.queue.sent",
     "Signal": "postmill.flows",
@@ -45,6 +55,7 @@ _HOMES = {
     "Worker": "postmill.handlers",
     "after_fork": "postmill.isolate.lifetime",
     "each": "postmill.flows",
+    "load_databases": "postmill.project.project",
     "not_": "postmill.flows",
     "on_beforeunload": "postmill.isolate.lifetime",
     "on_unload": "postmill.isolate.lifetime",
@@ -56,18 +67,23 @@ _HOMES = {
 
 __all__ = [
     "AsyncClient",
+    "AsyncRoutedClient",
     "Client",
     "Completed",
     "Context",
     "Ctx",
+    "Databases",
     "Dead",
     "EdgeWorker",
     "Flow",
     "Message",
     "Partial",
     "PostmillError",
+    "RemoteContext",
     "Retry",
     "RetryPolicy",
+    "Route",
+    "RoutedClient",
     "Run",
     "Sent",
     "Signal",
@@ -78,6 +94,7 @@ __all__ = [
     "Worker",
     "after_fork",
     "each",
+    "load_databases",
     "not_",
     "on_beforeunload",
     "on_unload",

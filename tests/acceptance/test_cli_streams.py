@@ -161,6 +161,17 @@ def test_a_message_is_done_although_nobody_reads_what_its_handler_prints(
         assert child.wait(60) == 0
 
 
+def test_a_terminal_that_is_gone_before_the_first_line_is_no_error(project: Path) -> None:
+    """Its reader is gone as that of a pipe is, but the number of the error is another one."""
+    ours, theirs = pty.openpty()
+    os.close(ours)
+    done = subprocess.run(
+        [*COMMAND, "queue", "list", "--json"], stdout=theirs, stderr=subprocess.PIPE, check=False
+    )
+    os.close(theirs)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("command", [["top"], ["logs", "-f"]])
 def test_who_shows_something_ends_with_its_terminal(project: Path, command: list[str]) -> None:
     """A terminal may go without a signal; rich then found that it was none, and showed nothing for ever."""

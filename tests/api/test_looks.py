@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
 from postmill.api import looks as module
-from postmill.api.looks import Looks
+from postmill.api.looks import Looks, _Found, _Kept, _of_age, _Pace
 from postmill.db.reads import findings, overview
 from postmill.db.tools.sessions import Sessions
 from postmill.model.config.address import parse
@@ -71,8 +72,47 @@ async def test_what_falls_due_moves_no_version_and_is_seen_by_its_age(
     looks = Looks()
     await looks.queues(sessions, NAMES)
     monkeypatch.setattr(module, "ROW_S", 0.0)
+    monkeypatch.setattr(module, "OLDEST_S", 0.0)
     await looks.queues(sessions, NAMES)
     assert read == [NAMES, NAMES]
+
+
+def test_no_more_is_read_for_its_age_than_a_hundredth_of_the_time_pays_for() -> None:
+    """All hundred rows were read once a second, which took a tenth of a core, and who asked then waited."""
+    pace = _Pace()
+    pace.begin(1_000.0)
+    pace.note(100, 0.2)
+    pace.note(1, 0.5)  # one that is worked on says nothing of the others
+    kept = {str(number): _Kept("1", 1_000.0 + number / 100, {}) for number in range(100)}
+    names = [*map(str, range(99, -1, -1))]
+    assert _of_age(names, kept, 1_001.5, pace.begin(1_001.0)) == {str(number) for number in range(5)}
+    assert _of_age(names, kept, 1_001.5, pace.begin(1_001.001)) == set()
+    assert _of_age(names, kept, 1_010.125, pace.begin(1_001.002)) == {str(number) for number in range(13)}
+
+
+async def test_the_last_finding_is_shown_while_it_is_found_again(
+    sessions: Sessions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asked when it had become old waited for all checks. After long enough it is of another time."""
+    looks, go_on, found = Looks(), threading.Event(), [object(), object(), object()]
+    waiting, began, loop = iter(found), asyncio.Event(), asyncio.get_running_loop()
+
+    def held(*_: Any) -> Any:
+        each = next(waiting)
+        if each is found[1]:
+            loop.call_soon_threadsafe(began.set)
+            assert go_on.wait(30)
+        return [each]
+
+    monkeypatch.setattr(findings, "of_work", held)
+    assert await looks.findings(sessions) == [found[0]]
+    monkeypatch.setattr(_Found, "is_fresh", lambda _self, _now, times=1: times == module.STILL)
+    assert await looks.findings(sessions) == [found[0]]
+    await began.wait()
+    assert await looks.findings(sessions) == [found[0]]
+    go_on.set()
+    monkeypatch.setattr(_Found, "is_fresh", lambda *_: False)
+    assert await looks.findings(sessions) == [found[2]]
 
 
 async def test_a_queue_that_is_gone_is_left_out(sessions: Sessions, db: Db, read: list[list[str]]) -> None:

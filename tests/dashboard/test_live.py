@@ -138,6 +138,12 @@ async def test_a_poll_without_news_wakes_no_stream(monkeypatch: pytest.MonkeyPat
         assert await waits is None
 
 
+def test_a_slow_poll_makes_no_page_late_and_slow_ones_are_fewer() -> None:
+    """On a busy machine a poll waited 60 ms for a processor, and the next one came 1.2 s later."""
+    assert hub_module.rest_s([0.002, 0.06]) == hub_module.POLL_S
+    assert hub_module.rest_s([0.05, 0.06]) == 1.0
+
+
 async def test_a_page_is_told_that_nothing_can_be_read_and_that_this_is_over(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from postmill.dashboard.page import ACTIONS
 from tests.dashboard.conftest import words
 from tests.dashboard.test_running_parts import put_worker
+from tests.service.test_payload_types import tell
 
 if TYPE_CHECKING:
     import httpx
@@ -222,3 +223,19 @@ async def test_a_message_links_what_it_waits_for_and_what_waits_for_it(
     found = page.text.partition("What waits for it</h2>")[2].partition("<h2>")[0]
     assert 'href="/queues/mail/messages/4"' in found
     assert "postmill-dependents" not in page.text
+
+
+async def test_the_form_shows_it_and_refuses_what_does_not_fit(browser: httpx.AsyncClient, work: Db) -> None:
+    tell(work)
+    page = await browser.get("/queues/mail")
+    assert "send_mail takes to a text copies a whole number or nothing" in words(page)
+    assert "{\n  &#34;to&#34;: &#34;&#34;\n}</textarea>" in page.text
+    form = {"message": '{"copies": 2}'}
+    refused = await browser.post("/queues/mail/send", data=form)
+    assert (refused.status_code, "to is missing." in words(refused)) == (422, True)
+    assert "{&#34;copies&#34;: 2}</textarea>" in refused.text
+    assert (await browser.post("/queues/mail/send", data={**form, "unchecked": "1"})).status_code == 303
+    task = {"message": '{"month": "may"}', "task": "report"}
+    assert (await browser.post("/queues/mail/send", data=task)).status_code == 303
+    (row,) = work.execute("select headers from pgmq.q_mail where msg_id = 5").fetchall()
+    assert row["headers"]["postmill-task"] == "report"

@@ -77,7 +77,7 @@ def test_every_call_of_the_context_and_every_kind_is_told() -> None:
     own = {"step", "map", "wait", "approval", "sleep", "run", "call", "sql"}
     assert [name for name in own if f"flow.{name}" not in kinds] == []
     public = {name for name, value in vars(Flow).items() if inspect.isfunction(value) and name[0] != "_"}
-    assert public - own == {"has", "encode", "takes_one", "handler"}
+    assert public - own == {"has", "encode", "check_input", "takes_one", "handler"}
 
 
 @pytest.mark.parametrize(

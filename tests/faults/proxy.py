@@ -34,6 +34,8 @@ class Proxy:
         self._vanished = False
         self._flowing = asyncio.Event()
         self._flowing.set()
+        self.holds_ends = False
+        """The end of a connection does not arrive, while what was said before it does."""
         self.delay_s = 0.0
         """How long each piece of an answer is held back."""
 
@@ -121,7 +123,7 @@ class Proxy:
                     target.write(piece)
                     await target.drain()
         await self._flowing.wait()
-        if self._vanished:
+        if self._vanished or self.holds_ends:
             await asyncio.Event().wait()
         target.transport.abort()
 

@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill import Context  # noqa: TC001 - read from the annotation
+from postmill import AsyncClient, Context
 from postmill.db.hot import handler_session
 from postmill.engine.maintain import heartbeat
 from postmill.model.config.address import Address
+from postmill.model.errors import DatabaseUnavailable
 from postmill.model.events import Event
 from tests.faults.account import Account
 from tests.faults.handlers import WaitingHandler, handler
 from tests.faults.proxy import proxied
 from tests.faults.test_postgres import outages
-from tests.service.running import running
+from tests.service.running import GIVE_UP_S, running
 
 if TYPE_CHECKING:
     from postmill.engine.settle.dead_letters import DeadLetter
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from tests.faults.scene import Scene
 
 LEASE_S = 3
+_CLIENTS_SESSION = """
+select pid from pg_stat_activity where datname = current_database() and application_name = 'postmill'
+"""
 
 
 async def test_connections_are_reset_again_and_again(scene: Scene) -> None:
@@ -215,6 +219,27 @@ async def test_the_answer_to_a_dead_letter_is_lost(scene: Scene, sent: str) -> N
     assert letters == [(1, "as told"), (2, "as told")]
     await scene.db.execute("delete from postmill.dead_letters where reason = 'older'")
     assert (await scene.account()).dead == 2
+
+
+async def test_a_clients_session_is_ended_and_its_connection_is_not_seen_to_end(scene: Scene) -> None:
+    """As a moment before a failover closes it. The client was given an error of its driver's insides, and so
+    for as long as the connection seemed to be open.
+    """
+    async with proxied(scene.url) as proxy, AsyncClient(proxy.url) as client:
+        await client.send("tasks", 1)
+        proxy.holds_ends = True
+        await scene.end_session(await scene.db.fetchval(_CLIENTS_SESSION))
+        with pytest.raises(DatabaseUnavailable):
+            await _send_until_refused(client)
+        proxy.holds_ends = False
+        assert await client.send("tasks", 3)
+
+
+async def _send_until_refused(client: AsyncClient) -> None:
+    """The server's last words may still be on their way."""
+    async with asyncio.timeout(GIVE_UP_S):
+        while True:
+            await client.send("tasks", 2)
 
 
 async def _answer_nothing_at_the_gate(scene: Scene, proxy: Proxy) -> None:

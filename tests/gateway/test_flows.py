@@ -114,6 +114,25 @@ async def test_a_run_is_started_read_and_listed(
     assert (await service.get("/runs", params={"flow": "other"})).json() == []
 
 
+async def test_an_input_that_does_not_fit_starts_nothing(
+    service: httpx.AsyncClient, adb: asyncpg.Connection[Any]
+) -> None:
+    chosen = {"input": {"accepts": {"type": "object", "properties": {"a": {"type": "integer"}}}}}
+    register = "select postmill.register_flow('f', 'graph', 'f', $1::jsonb, $2::jsonb)"
+    await adb.execute(register, json.dumps(CHAIN.as_json()), json.dumps(chosen))
+    refused = await service.post("/f/runs", json={"a": "1"})
+    check_error(refused, 400, "BAD_REQUEST", relay=False)
+    assert "'f': $.a: expected integer, got string" in refused.text
+    run = (await started(service, params={"version": 1}))["run_id"]
+    forked = await service.post(f"/runs/{run}/fork", json={"input": {"a": []}})
+    check_error(forked, 400, "BAD_REQUEST", relay=False)
+    anew = await service.post(f"/runs/{run}/fork", json={"input": {"a": 2}})
+    assert (anew.status_code, anew.json()["forked_from"]) == (201, run)
+    check_error(await service.post("/f/runs", params={"version": 2}), 404, "NOT_FOUND", relay=False)
+    kept = await adb.fetchval("select array_agg(input ->> 'a' order by run_id) from postmill.runs")
+    assert kept == ["1", "2"]
+
+
 async def test_a_key_starts_one_run(service: httpx.AsyncClient) -> None:
     """With its quotes, as the header's draft has them, it is the same key."""
     run = await started(service, headers={"idempotency-key": "order 1"})
@@ -187,7 +206,7 @@ async def test_a_run_is_steered(service: httpx.AsyncClient, adb: asyncpg.Connect
         ("POST", "/runs/999/cancel", b"", 404, "NOT_FOUND"),
         ("POST", "/runs/999/pause", b"", 404, "NOT_FOUND"),
         ("POST", "/runs/999/fork", b'{"step": "x"}', 404, "NOT_FOUND"),
-        ("POST", "/runs/999/fork", b"{}", 400, "BAD_REQUEST"),
+        ("POST", "/runs/999/fork", b'{"step": 1}', 400, "BAD_REQUEST"),
         ("POST", "/runs/999/fork", b"[]", 400, "BAD_REQUEST"),
         ("POST", "/runs/999/signals/x", b"", 404, "NOT_FOUND"),
         ("POST", "/runs/999/signals/x?many=1", b"", 400, "BAD_REQUEST"),

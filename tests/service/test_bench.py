@@ -125,6 +125,7 @@ DASHBOARD = [
     "sigterm_s",
     "viewers_core",
     "viewers_polls_per_s",
+    "watched_core",
     "watched_ratio",
     "overview_sql_p95_ms",
     "overview_sql_p95_ratio",
@@ -281,7 +282,7 @@ def test_a_delivery_leaves_two_dead_rows_and_the_claims(database_url: str) -> No
     for way in ("delete", "archive"):
         assert 2 < report[f"{way}_dead_rows"] < 2.1
         assert 2 / 700 < report[f"{way}_statements"] < 1
-    assert report["archive_wal_bytes"] > report["delete_wal_bytes"]
+    assert 3 * report["archive_wal_bytes"] > report["delete_wal_bytes"] > 0, "a checkpoint writes pages whole"
 
 
 def test_the_depths_are_numbers(database_url: str) -> None:

@@ -13,8 +13,10 @@ import pytest
 from aiohttp import web
 
 from postmill.calls.call_handler import CallHandler
-from postmill.calls.granted_secrets import GrantedSecrets
+from postmill.calls.call_queue_reads import CallQueueReads
+from postmill.calls.call_queues import CallQueues
 from postmill.calls.outbound import Outbound
+from postmill.calls.project_secrets import ProjectSecrets
 from postmill.db.hot.shared_connection import SharedConnection
 from postmill.model.calls.address_guard import AddressGuard
 from postmill.model.calls.call_queue import CallQueue
@@ -102,16 +104,17 @@ async def test_a_revoke_ends_the_use_of_a_secret_by_queues_that_are_there(
     assert target.at == {"/s3cret": 2}
 
 
-async def test_an_outage_while_a_secret_is_asked_for_is_no_attempt() -> None:
+async def test_an_outage_while_its_queue_is_read_is_no_attempt() -> None:
     class Away(SharedConnection):
-        async def fetchrow(self, *_: object) -> Any:
+        async def fetch(self, *_: object) -> Any:
             raise ConnectionResetError
 
     queue = CallQueue("jobs", None, "http://127.0.0.1/{{secret:KEY}}", {}, 3, 1.0, ("KEY",), "postgres")
-    away = GrantedSecrets(Away(Address("postgresql:///"), "calls"), dict)
+    reads = CallQueueReads(Away(Address("postgresql:///"), "calls"))
+    outbound = Outbound(AddressGuard(), None, ProjectSecrets(dict))
     message: Any = SimpleNamespace(raw="{}")
     with pytest.raises(Snooze):
-        await CallHandler(queue, Outbound(AddressGuard(), None, away)).bind(message, None)  # type: ignore[arg-type]
+        await CallHandler(queue, reads, outbound).bind(message, None)  # type: ignore[arg-type]
 
 
 async def test_no_more_calls_run_than_workers_and_a_change_holds_at_once(
@@ -371,3 +374,16 @@ async def test_an_address_that_is_refused_is_told_at_once(
         letter = await until(lambda: adb.fetchrow("select * from postmill.dead_letters"))
     assert "is not a public address" in letter["reason"]
     assert target.seen == []
+
+
+async def test_a_change_holds_for_what_is_sent_after_it_though_it_is_not_heard_of(
+    database_url: str, adb: asyncpg.Connection, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The notification of a new URL came after the message's own, and the old one was called."""
+    monkeypatch.setattr(CallQueues, "_heard", lambda *_: None)
+    await adb.execute("select postmill.create_call_queue('jobs', url => $1)", target.url + "/old")
+    async with making_calls(database_url, target):
+        await result_of(adb, await sent(adb))
+        await adb.execute("select postmill.create_call_queue('jobs', url => $1)", target.url + "/new")
+        await result_of(adb, await sent(adb))
+    assert target.at == {"/old": 1, "/new": 1}

@@ -13,8 +13,8 @@ from postmill.calls.answers import Answers
 from postmill.calls.call_claims import MOST_A_HOST
 from postmill.calls.caller import Caller
 from postmill.calls.client import MOST_BYTES
-from postmill.calls.granted_secrets import GrantedSecrets
 from postmill.calls.outbound import Outbound
+from postmill.calls.project_secrets import ProjectSecrets
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
 from postmill.model.calls.address_guard import AddressGuard
@@ -260,7 +260,7 @@ async def test_a_process_at_rest_sends_one_statement_a_look(
     """It sent three, and twenty processes more than the twenty a second that are promised."""
     shared, events = SharedConnection(Address(database_url), "calls"), Events()
     outage = Outage(events, is_passing)
-    outbound = Outbound(AddressGuard(), None, GrantedSecrets(shared, dict))
+    outbound = Outbound(AddressGuard(), None, ProjectSecrets(dict))
     caller = Caller(shared, outbound, Answers(shared, events, outage), events, outage)
     await caller.run_once()
     before = shared.statements

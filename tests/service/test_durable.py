@@ -10,7 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
+from pydantic import BaseModel, Field
 
 from postmill import Dead, Retry
 from postmill.flows import Ctx, Signal, Workflow, step, workflow
@@ -135,6 +137,35 @@ async def test_gather_gives_the_same_names_in_each_replay(database_url: str) -> 
         run_id = await start(run, together)
         assert await end_of(run, run_id) == ("completed", [0, 1, 2])
         assert sorted(calls) == [0, 1, 2]
+
+
+async def test_branches_that_overtake_each_other_are_the_same_in_a_replay(database_url: str) -> None:
+    """The second one was the first to ship, and a replay gave its parcel to the first one's order."""
+    shipped = asyncio.Event()
+
+    async def reserve(n: int) -> int:
+        await (shipped.wait() if n == 0 else asyncio.sleep(0))
+        return n
+
+    async def ship(n: int) -> str:
+        shipped.set()
+        return f"parcel {n}"
+
+    @workflow
+    async def orders(ctx: Ctx) -> list[str]:
+        async def order(n: int) -> str:
+            return await ctx.step(ship, await ctx.step(reserve, n))
+
+        parcels = list(await asyncio.gather(order(0), order(1)))
+        await ctx.sleep(0.01)
+        return parcels
+
+    async with running(database_url, orders.handler()) as run:
+        assert await end_of(run, await start(run, orders)) == ("completed", ["parcel 0", "parcel 1"])
+        steps = await run.db.fetch('select step from postmill.steps order by step collate "C"')
+        assert [row["step"] for row in steps] == [
+            "reserve@1", "reserve@1/ship", "reserve@2", "reserve@2/ship", "sleep"
+        ]  # fmt: skip
 
 
 async def test_a_map_keeps_its_order_its_limit_and_the_failure_of_the_first(database_url: str) -> None:
@@ -327,10 +358,30 @@ async def test_an_exception_out_of_the_function_fails_the_run(database_url: str)
     async with running(database_url, broken.handler()) as run:
         assert await end_of(run, await start(run, broken, how="dead")) == ("failed", "no more")
         assert await end_of(run, await start(run, broken, how="error")) == ("failed", "KeyError: 'x'")
-        state, reason = await end_of(run, await start(run, broken, wrong=1))
-        assert state == "failed"
-        assert "broken can't be called with this input" in reason
         assert await run.account("broken") == {"queue": 0, "archive": 0, "dead": 0, "claims": 0}
+
+
+class Cents(BaseModel):
+    """What only its own library can check."""
+
+    count: int = Field(gt=0)
+
+
+async def test_an_input_that_does_not_fit_starts_nothing_or_ends_the_run_at_once(database_url: str) -> None:
+    @workflow
+    async def paid(ctx: Ctx, cents: Cents) -> int:
+        return cents.count
+
+    async with running(database_url, paid.handler()) as run:
+        for wrong, says in (({}, "has no field cents"), ({"cents": {}, "x": 1}, "can't have a field x")):
+            with pytest.raises(asyncpg.PostgresError, match=says):
+                await start(run, paid, **wrong)
+        state, reason = await end_of(run, await start(run, paid, cents={"count": 0}))
+        assert state == "failed"
+        assert reason == (
+            "The input's 'cents' does not fit the workflow 'paid'. count: should be greater than 0."
+        )
+        assert await end_of(run, await start(run, paid, cents={"count": 7})) == ("completed", 7)
 
 
 @pytest.mark.parametrize("inside", [True, False], ids=["step", "function"])

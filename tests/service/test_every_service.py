@@ -24,8 +24,8 @@ from postmill import worker
 from postmill.calls.answers import Answers
 from postmill.calls.call_queues import CallQueues
 from postmill.calls.caller import Caller
-from postmill.calls.granted_secrets import GrantedSecrets
 from postmill.calls.outbound import Outbound
+from postmill.calls.project_secrets import ProjectSecrets
 from postmill.db.hot.handler_connections import HandlerConnections
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
@@ -48,6 +48,7 @@ from postmill.engine.settle.settler import Settler
 from postmill.engine.worker import QueueWorker, find_shape
 from postmill.flows.running.keeper import Keeper
 from postmill.gateway.trust import KeyRefresher
+from postmill.handlers.cluster.driver import Driver
 from postmill.handlers.supaworker.bridge import Bridge
 from postmill.host.reload import Reload
 from postmill.host.supervisor import Supervisor
@@ -83,7 +84,7 @@ PLACES = 24
 def product_services() -> set[type[Service]]:
     """Every class of the product that can be started."""
     for module in pkgutil.walk_packages(postmill.__path__, "postmill."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith(("__main__", ".ray_cluster")):  # Ray is not installed here
             importlib.import_module(module.name)
     found, waiting = set(), [Service]
     while waiting:
@@ -166,7 +167,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
     Answers: lambda world: Answers(world.shared, world.events, world.outage),
     Caller: lambda world: Caller(
         world.shared,
-        Outbound(AddressGuard(), None, GrantedSecrets(world.shared, dict)),
+        Outbound(AddressGuard(), None, ProjectSecrets(dict)),
         Answers(world.shared, world.events, world.outage),
         world.events,
         world.outage,
@@ -175,6 +176,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
         world.shared, world.address, no_handler, world.events, world.outage, functions=True
     ),
     Bridge: bridge,
+    Driver: lambda world: Driver("127.0.0.1:1", {}, world.events, program=("sleep", "60", "0")),
     LoopWatch: lambda world: LoopWatch(world.maintained, world.events, time.monotonic, threading.get_ident()),
     Supervisor: lambda world: Supervisor(tuple, world.events),
     Reload: lambda world: Reload(Watch(lambda: [world.folder]), lambda _: None, lambda _: None, world.events),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,7 +134,59 @@ def test_a_worker_shares_its_queue_with_nothing_else_of_the_program() -> None:
     for other in (flow.handler(), enlarge):
         with pytest.raises(InvalidHandler, match="both take the messages of queue shared"):
             together([shrink, other])
-    assert together([shrink, shrink]) == [shrink, shrink]
+    assert [each.name for each in together([shrink, shrink])] == ["shrink", "shrink"]
+
+
+@pytest.mark.parametrize("batch", [None, 10], ids=["one", "batch"])
+async def test_a_worker_of_another_program_leaves_the_tasks_of_a_flow(
+    batch: int | None, database_url: str, adb: asyncpg.Connection
+) -> None:
+    """It took them for its own, or buried them as what its handler could not read: the runs failed."""
+    tell = telling("told")
+    seen: list[Any] = []
+
+    @workflow(queue="shared")
+    async def asks(ctx: Ctx, n: int) -> int:
+        return n
+
+    async def anything(payload: Any) -> None:
+        seen.append(payload)
+
+    plain = worker(queue="shared", batch=batch)(anything)
+    mine = [1, {"run": 1}, {"run": 1, "step": "tell"}, {"run": 1, "flow": "told", "step": "tell", "with": 1}]
+    runs = [await flow.options(connection=adb).start(3) for flow in (tell, asks)]
+    async with running(database_url, *together([plain])) as workers:
+        for payload in mine:
+            await workers.send(json.dumps(payload), "shared")
+        await workers.until(Event.STEP_HELD, count=2)
+        await workers.until(Event.MESSAGE_COMPLETED, count=4)
+    blocked = await adb.fetch("select blocked from postmill.run_list order by run_id")
+    assert [row["blocked"] for row in blocked] == [
+        "no worker for version 1 (step tell)",
+        "no worker for version 1",
+    ]
+    async with running(database_url, *handlers_of([tell, asks])):
+        assert [await run.result(timeout=GIVE_UP_S) for run in runs] == [{"tell": "told 3"}, 3]
+    payloads = [each for some in seen for each in some] if batch else seen
+    assert sorted(map(json.dumps, payloads)) == sorted(map(json.dumps, mine))
+
+
+async def test_a_worker_leaves_no_message_that_only_looks_like_a_task(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    seen: list[Any] = []
+
+    @worker(queue="shared")
+    async def anything(payload: dict[str, Any]) -> None:
+        seen.append(payload)
+
+    look_alikes: list[dict[str, Any]] = [{"run": 7, "flow": "told", "step": "tell"}, {"run": 7, "wake": 0}]
+    async with running(database_url, *together([anything])) as workers:
+        for payload in look_alikes:
+            await workers.send(json.dumps(payload), "shared")
+        await workers.until(Event.MESSAGE_COMPLETED, count=2)
+        assert workers.events(Event.STEP_HELD) == []
+    assert sorted(seen, key=str) == sorted(look_alikes, key=str)
 
 
 async def test_flows_and_workflows_share_a_queue(database_url: str, adb: asyncpg.Connection) -> None:

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from postmill import Retry
-from postmill.flows import Ctx, Signal, step, workflow
+from postmill.flows import Ctx, Signal, Workflow, step, workflow
 from postmill.flows.running import checkpoints
 from postmill.flows.running.workflow_handler import WorkflowHandler
 from postmill.model.errors import StepFailed
@@ -21,9 +21,12 @@ from tests.service.running import running
 from tests.service.test_durable import end_of, start, steps_of, waits
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     import pytest
 
     from postmill.handlers.context import Transaction
+    from postmill.model.queue.retry import RetryPolicy
     from tests.service.running import Running
 
 HOUR = Retry.fixed(3600, max_attempts=3)
@@ -46,6 +49,27 @@ class Tries:
         if self.count < self.good_at:
             raise Away(f"try {self.count}")
         return self.count
+
+
+def flaky_of(tries: Tries, retry: RetryPolicy = HOUR) -> Callable[[], Awaitable[int]]:
+    """A step whose attempts are these."""
+
+    @step(retry=retry)
+    async def flaky() -> int:
+        return tries.one()
+
+    return flaky
+
+
+def patient_of(tries: Tries, retry: RetryPolicy = HOUR) -> Workflow[[], int]:
+    """A workflow with nothing but that step."""
+    flaky = flaky_of(tries, retry)
+
+    @workflow
+    async def patient(ctx: Ctx) -> int:
+        return await ctx.step(flaky)
+
+    return patient
 
 
 async def due(run: Running, queue: str) -> None:
@@ -98,14 +122,7 @@ async def test_a_long_pause_holds_no_slot_and_says_what_it_waits_for(database_ur
 async def test_attempts_are_counted_on_by_the_next_worker(database_url: str) -> None:
     """Each worker began with the first attempt: with two restarts three attempts were seven."""
     tries = Tries()
-
-    @step(retry=HOUR)
-    async def flaky() -> int:
-        return tries.one()
-
-    @workflow
-    async def patient(ctx: Ctx) -> int:
-        return await ctx.step(flaky)
+    patient = patient_of(tries)
 
     async with running(database_url, patient.handler()) as run:
         run_id = await start(run, patient)
@@ -125,14 +142,7 @@ async def test_attempts_are_counted_on_by_the_next_worker(database_url: str) -> 
 async def test_a_worker_that_stops_in_a_short_pause_has_counted_too(database_url: str) -> None:
     """A short pause keeps its slot: no message is written for it, but the attempt is."""
     tries = Tries(good_at=3)
-
-    @step(retry=Retry.fixed(0.9, max_attempts=3))
-    async def flaky() -> int:
-        return tries.one()
-
-    @workflow
-    async def patient(ctx: Ctx) -> int:
-        return await ctx.step(flaky)
+    patient = patient_of(tries, Retry.fixed(0.9, max_attempts=3))
 
     async with running(database_url, patient.handler()) as run:
         run_id = await start(run, patient)
@@ -158,10 +168,7 @@ async def test_success_at_the_first_attempt_costs_no_statement_more(
 
     monkeypatch.setattr(checkpoints, "arguments_of", counting)
     tries = Tries(good_at=2)
-
-    @step(retry=Retry.fixed(0.001, max_attempts=3))
-    async def flaky() -> int:
-        return tries.one()
+    flaky = flaky_of(tries, Retry.fixed(0.001, max_attempts=3))
 
     async def good() -> int:
         return 1
@@ -255,10 +262,7 @@ async def test_items_of_a_map_pause_apart_and_keep_their_places(database_url: st
 
 async def test_a_signal_that_comes_in_a_pause_is_taken_and_the_pause_goes_on(database_url: str) -> None:
     tries = Tries(good_at=3)
-
-    @step(retry=HOUR)
-    async def flaky() -> int:
-        return tries.one()
+    flaky = flaky_of(tries)
 
     @workflow
     async def both(ctx: Ctx) -> list[int]:
@@ -281,14 +285,7 @@ async def test_a_signal_that_comes_in_a_pause_is_taken_and_the_pause_goes_on(dat
 
 async def test_a_run_that_is_paused_and_resumed_waits_on_for_its_next_attempt(database_url: str) -> None:
     tries = Tries(good_at=2)
-
-    @step(retry=HOUR)
-    async def flaky() -> int:
-        return tries.one()
-
-    @workflow
-    async def patient(ctx: Ctx) -> int:
-        return await ctx.step(flaky)
+    patient = patient_of(tries)
 
     async with running(database_url, patient.handler()) as run:
         run_id = await start(run, patient)
@@ -310,14 +307,7 @@ async def test_a_run_that_is_paused_and_resumed_waits_on_for_its_next_attempt(da
 
 async def test_a_run_that_is_cancelled_in_a_pause_is_not_tried_again(database_url: str) -> None:
     tries = Tries()
-
-    @step(retry=HOUR)
-    async def flaky() -> int:
-        return tries.one()
-
-    @workflow
-    async def patient(ctx: Ctx) -> int:
-        return await ctx.step(flaky)
+    patient = patient_of(tries)
 
     async with running(database_url, patient.handler()) as run:
         run_id = await start(run, patient)
@@ -335,14 +325,7 @@ async def test_a_run_that_is_cancelled_in_a_pause_is_not_tried_again(database_ur
 async def test_a_deadline_ends_a_pause_and_a_retry_begins_with_the_first_attempt(database_url: str) -> None:
     """Who retries a run means its steps too: what was counted before counts no more."""
     tries = Tries(good_at=4)
-
-    @step(retry=HOUR)
-    async def flaky() -> int:
-        return tries.one()
-
-    @workflow
-    async def patient(ctx: Ctx) -> int:
-        return await ctx.step(flaky)
+    patient = patient_of(tries)
 
     async with running(database_url, patient.handler()) as run:
         run_id = await start(run, patient)
@@ -514,14 +497,7 @@ async def test_other_arguments_and_new_code_before_a_step_that_pauses_are_seen(d
 
 async def test_a_fork_counts_anew_and_a_run_that_is_brought_elsewhere_counts_on(database_url: str) -> None:
     tries = Tries(good_at=4)
-
-    @step(retry=HOUR)
-    async def flaky() -> int:
-        return tries.one()
-
-    @workflow
-    async def patient(ctx: Ctx) -> int:
-        return await ctx.step(flaky)
+    patient = patient_of(tries)
 
     async with running(database_url, patient.handler()) as run:
         run_id = await start(run, patient)

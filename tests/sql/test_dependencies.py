@@ -461,6 +461,39 @@ def test_a_queue_that_another_client_made_anew(db: Database, queue: str, mail: s
     assert value(db, LEFT) == 0
 
 
+def test_a_message_of_a_queue_made_anew_waits_for_its_own_sources(
+    db: Database, queue: str, mail: str
+) -> None:
+    """Where no sweep had come by, what an earlier message of its id had left was in the way: "duplicate key
+    value violates unique constraint".
+    """
+    old, new = send(db, mail), send(db, mail)
+    send(db, queue, f"after => array['mail:{old}']")
+    db.execute(b"select pgmq.drop_queue('re-size'), pgmq.create('re-size')")
+
+    assert send(db, queue, f"after => array['mail:{old}', 'mail:{new}']") == 1
+    complete(db, mail, old)
+    assert state(db, queue, 1) == "parked"
+    complete(db, mail, new)
+    assert state(db, queue, 1) == "due"
+    assert value(db, LEFT) == 0
+
+
+def test_a_message_waits_for_no_successor_of_its_source(db: Database, queue: str, mail: str) -> None:
+    """It was let go with the end of a new message that had its source's id."""
+    source = send(db, queue)
+    waits_in_vain = send(db, mail, f"after => array['re-size:{source}']")
+    db.execute(b"select pgmq.drop_queue('re-size'), pgmq.create('re-size')")
+    assert send(db, queue) == source
+    waits = send(db, mail, f"after => array['re-size:{source}']")
+
+    complete(db, queue, source)
+    assert [state(db, mail, each) for each in (waits_in_vain, waits)] == ["parked", "due"]
+    sweep(db)
+    assert state(db, mail, waits_in_vain) == "cancelled"
+    assert value(db, LEFT) == 0
+
+
 @pytest.mark.parametrize("how", ["archive", "delete", "purge", "drop"])
 def test_sources_that_other_clients_end(db: Database, queue: str, mail: str, how: str) -> None:
     source = send(db, queue)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from tests.sql.asking import Database, refused, row, rows
+from tests.sql.asking import Database, column, refused, row, rows
 from tests.sql.flow_scene import QUEUE, hold, register, run_of, settle, start, step, take, tasks
 
 if TYPE_CHECKING:
@@ -128,6 +128,19 @@ def test_a_run_can_be_started_at_any_isolation(db: Database, level: str) -> None
         db.execute(f"set transaction isolation level {level}".encode())
         start(db)
     assert len(tasks(db)) == 2
+
+
+def test_a_run_has_the_deadline_of_its_flow_unless_its_start_says_otherwise(db: Database) -> None:
+    """Runs that were not started from Python had none."""
+    register(db, step("a"), input={"deadline_s": 7200})
+    start(db)
+    start(db, deadline="1 hour")
+    register(db, step("a"))
+    start(db)
+    left = "select round(extract(epoch from deadline - started_at) / 60)::integer from postmill.runs"
+    assert column(db, left + " order by run_id") == [120, 60, None]
+    with refused("PM003", "a number of seconds above 0"):
+        register(db, step("a"), input={"deadline_s": 0})
 
 
 def test_delay_deadline_and_priority(db: Database) -> None:

@@ -176,7 +176,7 @@ OF_THE_OWNER = {
     "postmill._why_no_output": "why it has given nothing, likewise",
     "postmill._child_result": "how a run is doing, to the step that has started it",
     "postmill._are_held": "tells only whether tasks wait for a program",
-    "postmill._check_known_flow": "tells only whether a flow is known",
+    "postmill._check_known_flow": "tells only whether a flow is known and takes an input",
     "postmill._start_scheduled": "only what a schedule starts",
     "postmill._end_flow_runs": "writes down only what is so",
     "postmill.start_flow": "whoever may start flows writes nothing else of them",

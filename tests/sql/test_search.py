@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -145,7 +146,7 @@ def test_what_is_not_let_through_leaves_no_trace(db: Database, queue: str) -> No
     pages: dict[str, Any] = {"limit": 1, "budget_s": 0, "keep": lambda _: False}
     for below in (None, 29_001, 29_000, 5):
         some, none = (find(db, text, below=below, **pages) for text in ("payload.mark=true", "payload.n=x"))
-        assert some == none
+        assert replace(some, index_on=None) == replace(none, index_on=None)
 
 
 def test_those_that_are_let_through_fill_the_page(db: Database, queue: str) -> None:

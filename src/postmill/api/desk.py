@@ -61,6 +61,8 @@ class House:
     hide: Redaction = field(default_factory=Redaction)
     functions: WatchedFunctions | None = None
     """Those of the host in this process, if it has one."""
+    trace_url: str | None = None
+    """Where a trace is shown: an address with ``{trace_id}`` in it."""
     database: str = "default"
     """What the parameter ``database`` calls the one database there is."""
     events: Events = field(default_factory=Events)

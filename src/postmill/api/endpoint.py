@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from postmill.api.body import read_body
 from postmill.api.desk import Desk, Once, Repeated, encode
+from postmill.api.misfit import misfit
 from postmill.api.problem import MEDIA_TYPE, Failure, Problem, fields_of, problem_of
 from postmill.api.route import Nothing
 from postmill.model.errors import PostmillError
@@ -109,7 +110,7 @@ def _converted(values: Mapping[str, Any], into: type[msgspec.Struct]) -> Any:
     try:
         return msgspec.convert(dict(values), into, strict=False)
     except msgspec.ValidationError as error:
-        raise _bad(str(error)) from error
+        raise _bad(*misfit(error)) from error
 
 
 def _each_once(query: QueryParams) -> dict[str, str]:
@@ -126,7 +127,8 @@ def _decoded(kind: Any, request: Request, body: bytes) -> Any:
     try:
         found = msgspec.json.decode(body or b"{}", type=kind)
     except msgspec.ValidationError as error:
-        raise Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-payload", str(error)) from error
+        what, why, hint = misfit(error)
+        raise Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-payload", what, why=why, hint=hint) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Failure(
             HTTPStatus.BAD_REQUEST, "invalid-json", "The body is not JSON that can be read.", why=f"{error}."
@@ -159,5 +161,5 @@ def _once(request: Request, asked: Resource, body: bytes) -> Once | None:
     return Once(key, sha256(msgspec.json.encode(parts) + b"\n" + body).hexdigest())
 
 
-def _bad(what: str) -> Failure:
-    return Failure(HTTPStatus.BAD_REQUEST, "invalid-option", what)
+def _bad(what: str, why: str = "", hint: str = "") -> Failure:
+    return Failure(HTTPStatus.BAD_REQUEST, "invalid-option", what, why=why, hint=hint)

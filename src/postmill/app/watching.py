@@ -5,6 +5,7 @@ own, since what functions answer must never come from its origin.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -68,6 +69,7 @@ def run_dashboard(settings: Settings, where: Address, on_listening: Callable[[st
             loop.add_signal_handler(number, asked.set)
         async with _served(settings, dashboard) as url:
             on_listening(f"{url}/sign-in?once={dashboard.access.new_ticket()}")
+            gc.freeze()  # what stays to the end need not be looked through while a page is drawn
             await asked.wait()
 
     run(serve())
@@ -76,6 +78,7 @@ def run_dashboard(settings: Settings, where: Address, on_listening: Callable[[st
 @asynccontextmanager
 async def _served(settings: Settings, dashboard: Dashboard) -> AsyncIterator[str]:
     """Listen, and at the end stop: first the streams, which would be waited for."""
+    from postmill.dashboard.prefixed import Prefixed  # noqa: PLC0415
     from postmill.web.server import WebServer  # noqa: PLC0415
 
     host, port = settings.dashboard.host, settings.dashboard.port
@@ -87,9 +90,10 @@ async def _served(settings: Settings, dashboard: Dashboard) -> AsyncIterator[str
             raise
         server = WebServer(host, 0)  # that of another project has the usual port
         url = server.listen()
-    await server.start(dashboard)
+    prefix = settings.dashboard.prefix
+    await server.start(Prefixed(dashboard, prefix) if prefix else dashboard)
     try:
-        yield url
+        yield url + prefix
     finally:
         dashboard.end_streams()
         await server.stop(GRACE_S)
@@ -108,6 +112,7 @@ def _dashboard(
         read_only=chosen.read_only,
         hosts=chosen.hosts,
         redact=chosen.redact,
+        trace_url=chosen.trace_url,
         functions=functions,
     )
 

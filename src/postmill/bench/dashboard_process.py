@@ -94,7 +94,7 @@ async def dashboard_process(address: Address) -> AsyncIterator[RunningDashboard]
 @asynccontextmanager
 async def watching(
     dashboard: RunningDashboard, topics: Sequence[str], viewers: int, *, asks: bool = False
-) -> AsyncIterator[None]:
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """So many watch while the block runs, from the moment all of them were told the versions; with ``asks``
     each does what a browser does with the overview: what has changed is asked for again.
     """
@@ -113,8 +113,16 @@ async def watching(
         async with asyncio.timeout(READY_S):
             if not await process.stdout.readline():
                 raise TimedOut("The viewers have ended before they watched.")
-        yield
+        yield process
         process.stdin.close()
+
+
+@asynccontextmanager
+async def busy(share: float) -> AsyncIterator[None]:
+    """A process takes this share of one processor while the block runs."""
+    command = [sys.executable, "-m", "postmill.bench.busy_process", str(share)]
+    async with _running(command, dict(os.environ), None):
+        yield
 
 
 def cpu_s_of(pid: int) -> float | None:

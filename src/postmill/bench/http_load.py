@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from typing import TYPE_CHECKING, cast
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,6 +50,11 @@ class Client(asyncio.Protocol):
         if not self._done.done():
             self._done.set_exception(exc or ConnectionResetError("the server has closed the connection"))
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the server, or :meth:`close`, has ended the connection."""
+        return self._transport is None or self._transport.is_closing()
+
     async def call(self) -> None:
         """One request and its whole answer. Raises ``RuntimeError`` for an answer that is not 200."""
         self._repeating = False
@@ -89,7 +94,8 @@ class Client(asyncio.Protocol):
 async def open_client(url: str, headers: Mapping[str, str]) -> Client:
     """A connection to the server of ``url``, ready to ask for it."""
     parts = urlsplit(url)
-    lines = [f"GET {parts.path or '/'} HTTP/1.1", f"host: {parts.netloc}"]
+    asked = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+    lines = [f"GET {asked} HTTP/1.1", f"host: {parts.netloc}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     loop = asyncio.get_running_loop()

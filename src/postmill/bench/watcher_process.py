@@ -20,6 +20,8 @@ from postmill.bench.http_load import open_client
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from postmill.bench.http_load import Client
+
 PARTS = "postmill-parts"
 """The header by which a page asks for its main part alone."""
 REST_S = 0.2
@@ -88,21 +90,25 @@ async def _watch(task: dict[str, Any], began: asyncio.Event) -> None:
 
 
 async def _keep_asking(task: dict[str, Any], changed: asyncio.Event) -> None:
-    while True:
-        await changed.wait()
-        changed.clear()
-        await _ask(task)
-
-
-async def _ask(task: dict[str, Any]) -> None:
-    """Ask for the page's main part, and rest. What the stream tells meanwhile is one reason to ask again."""
-    before = time.perf_counter()
-    client = await open_client(task["url"] + task["asks"], {**task["headers"], PARTS: "main"})
+    """Ask for the page's main part on one connection, as a browser does, and rest. What the stream tells
+    meanwhile is one reason to ask again.
+    """
+    client: Client | None = None
     try:
-        await client.call()
+        while True:
+            await changed.wait()
+            changed.clear()
+            before = time.perf_counter()
+            if client is None or client.is_closed:
+                client = await open_client(task["url"] + task["asks"], {**task["headers"], PARTS: "main"})
+            try:
+                await client.call()
+            except ConnectionResetError:  # the server has ended an idle connection at this moment
+                changed.set()
+            await asyncio.sleep(max(REST_S, 3 * (time.perf_counter() - before)))
     finally:
-        client.close()
-    await asyncio.sleep(max(REST_S, 3 * (time.perf_counter() - before)))
+        if client is not None:
+            client.close()
 
 
 if __name__ == "__main__":

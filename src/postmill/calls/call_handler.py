@@ -15,8 +15,9 @@ from postmill.model.queue.outcome import Retry, Snooze
 from postmill.model.queue.worker_options import WorkerOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from postmill.calls.call_queue_reads import CallQueueReads, ReadQueue
     from postmill.calls.outbound import Outbound
     from postmill.client.sending import Statement
     from postmill.engine.run.attempt import Attempt
@@ -29,20 +30,24 @@ MOST = 1000
 connections are a tenth of what one event loop can hold.
 """
 AWAY_S = 1.0
-"""A message whose secrets can't be asked for is taken again after so many seconds."""
+"""A message whose call queue can't be read is taken again after so many seconds: an outage of the database
+ends within seconds or lasts for minutes.
+"""
 
 
 class CallHandler:
-    """The handler of one call queue. ``queue`` may be replaced while it runs: the next call is of the new
-    one.
+    """The handler of one call queue. ``queue`` is replaced as changes of it are heard of; what is called
+    is read anew for each call.
     """
 
     declarations: Sequence[Statement] = ()
     settlings: Mapping[type, Entry] = MappingProxyType({})
+    backend = None
 
-    def __init__(self, queue: CallQueue, outbound: Outbound) -> None:
+    def __init__(self, queue: CallQueue, reads: CallQueueReads, outbound: Outbound) -> None:
         self.queue = queue
         self.options = WorkerOptions(queue=queue.queue, max_concurrent=MOST, keep_results=True)
+        self._reads = reads
         self._outbound = outbound
 
     @property
@@ -58,10 +63,10 @@ class CallHandler:
 
     async def bind(self, message: Message, _attempt: Attempt) -> Any:
         """Call for one message."""
-        queue = self.queue
-        granted = await self._granted(queue)
+        read = await self._read()
+        queue = self.queue = read.queue
         answer = await self._outbound.made(
-            granted,
+            read.granted,
             queue.role,
             lambda secrets: queue.call_of(message.raw, self._outbound.host, secrets),
             to_function=queue.function is not None,
@@ -75,11 +80,16 @@ class CallHandler:
     def close(self) -> None:
         """Nothing to end: the way out is the owner's."""
 
-    async def _granted(self, queue: CallQueue) -> Collection[str]:
-        """The queue's secrets that its role may use now. Raises ``Snooze`` in an outage: it is no attempt."""
+    async def _read(self) -> ReadQueue:
+        """The queue as it is now. Raises ``Snooze`` in an outage, and when it is a call queue no more: it is
+        no attempt.
+        """
         try:
-            return await self._outbound.secrets.granted(queue.secrets, queue.role)
+            read = await self._reads.now(self.options.queue)
         except Exception as error:
             if is_passing(error):
                 raise Snooze(AWAY_S) from error
             raise
+        if read is None:
+            raise Snooze(AWAY_S)
+        return read

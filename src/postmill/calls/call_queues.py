@@ -5,13 +5,11 @@ work to the engine.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import orjson
-
+from postmill.calls.call_queue_reads import queue_of
 from postmill.db.hot.looking_service import FLOOR_S, LookingService
 from postmill.engine.engine import Engine
-from postmill.model.calls.call_queue import CallQueue
 from postmill.model.events import Event
 from postmill.service.service import new_task
 from postmill.sql.catalog import statement
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
     from postmill.calls.call_handler import CallHandler
     from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.model.calls.call_queue import CallQueue
     from postmill.model.config.address import Address
     from postmill.service.events import Events
     from postmill.service.outage import Outage
@@ -61,7 +60,7 @@ class CallQueues(LookingService):
     async def _look(self) -> bool:
         """Follow the table."""
         rows = await self._shared.fetch(statement("call_queues_read"), self._functions)
-        await self._follow([_queue(row) for row in rows])
+        await self._follow([queue_of(row) for row in rows])
         self._rest_s = self._floor_s
         return False
 
@@ -120,20 +119,3 @@ class CallQueues(LookingService):
         if self._engine is not None and self._engine.failure is not None:
             self._names = ("",)
             self.wake()
-
-
-def _queue(row: Any) -> CallQueue:
-    headers = orjson.loads(row["headers"])
-    return CallQueue(
-        row["queue_name"],
-        row["function_name"],
-        row["url"],
-        {
-            name: value if isinstance(value, str) else orjson.dumps(value).decode()
-            for name, value in headers.items()
-        },
-        row["max_attempts"],
-        row["timeout_ms"] / 1000,
-        tuple(row["secrets"]),
-        row["created_by"],
-    )

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from postmill.calls.answers import Answers
 from postmill.calls.call_handler import CallHandler
+from postmill.calls.call_queue_reads import CallQueueReads
 from postmill.calls.call_queues import CallQueues
 from postmill.calls.caller import Caller
-from postmill.calls.granted_secrets import GrantedSecrets
 from postmill.calls.outbound import Outbound
+from postmill.calls.project_secrets import ProjectSecrets
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
 from postmill.model.events import Event
@@ -46,7 +47,8 @@ class Calling:
         outage = Outage(self.events, is_passing)
         self._claims = SharedConnection(address, "calls")
         self._settlements = SharedConnection(address, "answers")
-        self._outbound = Outbound(guard, host, GrantedSecrets(self._claims, secrets))
+        self._outbound = Outbound(guard, host, ProjectSecrets(secrets))
+        self._reads = CallQueueReads(self._claims)
         self._forced = asyncio.Event()
         self._answers = Answers(self._settlements, self.events, outage)
         self.caller = Caller(self._claims, self._outbound, self._answers, self.events, outage)
@@ -99,4 +101,4 @@ class Calling:
         self.queues.force()
 
     def _handler(self, queue: CallQueue) -> CallHandler:
-        return CallHandler(queue, self._outbound)
+        return CallHandler(queue, self._reads, self._outbound)

@@ -13,7 +13,7 @@ from postmill.model.calls.call import Answer, MissingSecret, hidden
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from postmill.calls.granted_secrets import GrantedSecrets
+    from postmill.calls.project_secrets import ProjectSecrets
     from postmill.model.calls.call import Call
     from postmill.model.calls.call_queue import FunctionHost
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Outbound:
     """The way out of one process."""
 
-    def __init__(self, guard: AddressGuard, host: FunctionHost | None, secrets: GrantedSecrets) -> None:
+    def __init__(self, guard: AddressGuard, host: FunctionHost | None, secrets: ProjectSecrets) -> None:
         """``guard`` watches over what people name. ``host``: where the project's functions are served; None:
         calls of functions are left to other processes.
         """

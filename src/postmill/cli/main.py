@@ -44,6 +44,7 @@ COMMANDS = {
     "flow": ("flows:flow", "List, show, compare and draw flows."),
     "run": ("runs:run", "Start, watch and steer runs of flows."),
     "message": ("message:message", "List, show, retry and cancel messages."),
+    "index": ("search_index:index", "List, create and drop the indexes by which searches find a value."),
     "error": ("errors:error", "List errors, decide about them, and try again what failed."),
     "operation": ("operation:operation", "List, show and abort what is done to many messages."),
     "dead": ("dead:dead", "List, show, replay and discard dead letters."),

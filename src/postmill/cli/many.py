@@ -154,6 +154,9 @@ def do_to_many(
         started = acts.start(connection, kind, queue, wanted, planned, many.per_second, target)
         row = _ended(connection, started) if many.wait else operations.one(connection, started)
     session.output.one(row)
+    if planned["complete"] and not planned["matching"]:
+        noun = "dead letter" if kind in OF_LETTERS else "message"
+        session.output.note(f"No {noun} of queue {queue} matches: nothing was done.")
     if row["state"] == "failed":
         raise Refused(f"Operation {started} has failed.", why=row["error"])
     if not many.wait:

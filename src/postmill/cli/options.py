@@ -50,7 +50,7 @@ def _format(context: click.Context, parameter: click.Parameter, value: bool) -> 
 
 
 def global_options(function: AnyCallable) -> AnyCallable:
-    """``--db-url --data --project --debug --quiet``, on every command. ``postmill --help`` explains them."""
+    """``--db-url``, ``--project`` and the others, on every command. ``postmill --help`` explains them."""
     return _added(function, hidden=True)
 
 
@@ -76,6 +76,11 @@ _GLOBAL: dict[tuple[str, ...], dict[str, Any]] = {
         "metavar": "DIR",
         "callback": _remember,
         "help": "Folder of the embedded Postgres (default: .postmill in the project).",
+    },
+    ("--database",): {
+        "metavar": "NAME",
+        "callback": _remember,
+        "help": "Which of the databases in postmill.toml (default: the main one).",
     },
     ("--project",): {
         "metavar": "DIR",

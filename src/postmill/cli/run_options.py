@@ -80,6 +80,8 @@ def _steer(
             found = _each(connection, action, run_ids, reason, dry_run=dry_run)
         else:
             found = runs.steer(connection, action, wanted, reason, dry_run=True)
+            if not found and wanted.flow is not None:
+                runs.flow(connection, wanted.flow)  # refuses one that is not there
             if found and not dry_run:
                 session.output.confirm(f"{len(found)} runs are {ENDED[action]}.", yes=yes)
                 found = runs.steer(connection, action, wanted, reason, dry_run=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from postmill.client import awaited, scheduling, sending
+from postmill.client import awaited, placing, scheduling, sending
 from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
 from postmill.client.runs import AsyncRuns
@@ -283,6 +283,11 @@ class AsyncClient:
         command or a call. Raises as :meth:`unschedule`, and what :meth:`send` raises.
         """
         return scheduling.fired(await self._executor.run(iter([scheduling.running(name)])))
+
+    async def database_name(self) -> str | None:
+        """The name of this database among several; None: it has none."""
+        found = await self._executor.look(placing.NAME)
+        return found[0] if found else None
 
     async def close(self) -> None:
         """Close the connections this client opened itself, never the caller's. May be called twice."""

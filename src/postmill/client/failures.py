@@ -21,9 +21,11 @@ _CANT_CONNECT = frozenset(
     {
         "psycopg.OperationalError",
         "psycopg2.OperationalError",
-        "asyncpg.exceptions._base.TargetServerAttributeNotMatched",
+        "asyncpg.exceptions._base.InternalClientError",  # the session ended between two steps of a statement
     }
 )
+_TABLE_CHANGED = "asyncpg.exceptions._base.OutdatedSchemaCacheError"
+"""One of asyncpg's internal errors that says nothing of the connection."""
 
 
 @contextmanager
@@ -104,5 +106,5 @@ def _is_connection_failure(error: BaseException) -> bool:
         return True
     names = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
     if names & _CANT_CONNECT:
-        return True
+        return _TABLE_CHANGED not in names
     return "asyncpg.exceptions._base.InterfaceError" in names and "closed" in str(error)

@@ -135,6 +135,10 @@ class OwnPool:
             raise_translated(error)
         try:
             return await _run(connection, statements)
+        except DatabaseUnavailable:
+            with suppress(Exception):  # it may be closed already, and then the pool has it back
+                connection.terminate()  # its server has ended, or takes no writes any more: not asked again
+            raise
         finally:
             await pool.release(connection)
 

@@ -147,7 +147,7 @@ def retrying(run_id: int) -> Statement:
 
 def forking(
     run_id: int,
-    step: str,
+    step: str | None,
     input: object,  # noqa: A002 - the word of flows
     outputs: Mapping[str, object] | None,
 ) -> Statement:
@@ -233,12 +233,13 @@ class AsyncRuns:
     async def fork(
         self,
         run_id: int,
-        step: str,
+        step: str | None = None,
         input: object = None,  # noqa: A002 - the word of flows
         outputs: Mapping[str, object] | None = None,
     ) -> int:
         """Start a run like this one from ``step`` on, with another input or other outputs of earlier steps;
-        returns its id.
+        returns its id. Without ``step`` everything is done anew. Raises ``InvalidPayload`` for an input that
+        does not fit.
         """
         return int((await self._executor.run(_one(forking(run_id, step, input, outputs))))[0])
 
@@ -288,7 +289,7 @@ class Runs:
     def fork(
         self,
         run_id: int,
-        step: str,
+        step: str | None = None,
         input: object = None,  # noqa: A002 - the word of flows
         outputs: Mapping[str, object] | None = None,
     ) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from postmill.client import awaited, scheduling, sending
+from postmill.client import awaited, placing, scheduling, sending
 from postmill.client.addressing import addressed, checked
 from postmill.client.awaited import UNSET
 from postmill.client.runs import Runs
@@ -203,6 +203,11 @@ class Client:
     def run_schedule(self, name: str) -> Sent | None:
         """As :meth:`AsyncClient.run_schedule`."""
         return scheduling.fired(self._executor.run(iter([scheduling.running(name)])))
+
+    def database_name(self) -> str | None:
+        """As :meth:`AsyncClient.database_name`."""
+        found = self._executor.look(placing.NAME)
+        return found[0] if found else None
 
     def close(self) -> None:
         """As :meth:`AsyncClient.close`."""

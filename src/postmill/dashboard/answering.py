@@ -11,10 +11,20 @@ from postmill.api.application import segments
 from postmill.api.desk import Desk
 from postmill.api.problem import Failure, problem, problem_of, problem_that_tells
 from postmill.api.route import Routes
+from postmill.api.viewer import Viewer
 from postmill.dashboard.form import last_of, read_form
-from postmill.dashboard.mount import asked_of, forget, go_to, keep
+from postmill.dashboard.mount import asked_of, base_of, forget, go_to, keep
 from postmill.dashboard.page import ACTIONS, PAGES, Action, Page, View, Visit
-from postmill.dashboard.rendering import Frame, rendered
+from postmill.dashboard.rendering import (
+    Frame,
+    answered,
+    drawn,
+    framed,
+    is_for_script,
+    rendered,
+    theme_of,
+)
+from postmill.dashboard.sharing import Sharing
 from postmill.model.errors import PostmillError
 
 if TYPE_CHECKING:
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
     from postmill.api.desk import House
     from postmill.api.problem import Problem
     from postmill.dashboard.live.hub import Hub
+    from postmill.dashboard.rendering import Main
     from postmill.dashboard.security.access import Access
 
 NOTICE_S = 20
@@ -40,6 +51,7 @@ class Front:
     def __init__(self, house: House, access: Access, hub: Hub) -> None:
         self._house = house
         self._hub = hub
+        self._sharing = Sharing(house)
         self._routes: Routes[Page | Action] = Routes([*PAGES, *ACTIONS])
         self.access = access
 
@@ -53,11 +65,13 @@ class Front:
             return self.closed(request)
         desk = Desk(self._house, viewer)
         offered, names = self._routes.find(segments(request.scope)) or ({}, {})
+        visit = Visit(desk, names, dict(request.query_params))
         match offered.get("GET" if request.method == "HEAD" else request.method), offered.get("POST"):
             case (Page() as page, _):
-                return await self._shown(page, request, Visit(desk, names, dict(request.query_params)))
+                alike = page.shares and not request.cookies.get(self.access.seal.cookie("notice"))
+                return await (self._shared if alike else self._shown)(page, request, visit)
             case (Action() as action, _):
-                return await self._done(action, request, Visit(desk, names, dict(request.query_params)))
+                return await self._done(action, request, visit)
             case (None, Action() as action):  # a form that was refused is at its path, and is asked for again
                 return go_to(request, action.page.address(names))
         nothing = problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such page.")
@@ -74,6 +88,33 @@ class Front:
                 "It is a fault of Postmill's; the log of the process tells it.",
             ),
         )
+
+    async def _shared(self, page: Page, request: Request, visit: Visit) -> Response:
+        """A page that is drawn once for all viewers of a role, in the frame of this one."""
+        base, desk = base_of(request), visit.desk
+        role = desk.viewer.role
+        anybody = replace(visit, desk=replace(desk, viewer=Viewer("", role)))
+
+        async def draw() -> Main:
+            return drawn(page.template, await page.show(anybody), Frame(desk=anybody.desk), base)
+
+        key = (page.path, *sorted(visit.path.items()), base, role, *visit.query.items())
+        try:
+            found = await self._sharing.drawn(
+                key, [each.format_map(visit.path) for each in page.shares], draw
+            )
+        except (Failure, PostmillError) as error:
+            return self.told(request, problem_that_tells(error), desk, page.tab)
+        frame = Frame(
+            tab=page.tab,
+            desk=desk,
+            signs_in=self.access.signs_in,
+            theme=theme_of(request),
+            versions=found.versions,
+        )
+        parts = is_for_script(request)
+        around = None if parts else (desk.viewer.name, frame.theme)
+        return answered(found.framed(around, lambda: framed(found.main, frame, base, parts=parts)), frame)
 
     async def _shown(self, page: Page, request: Request, visit: Visit) -> Response:
         versions = dict(self._hub.versions)  # before anything is read: the page is as new as these
@@ -130,8 +171,8 @@ class Front:
         seal = self.access.seal
         cookie = seal.cookie("notice")
         notice = seal.read("notice", request.cookies.get(cookie, ""))
-        framed = replace(frame, notice=notice, signs_in=self.access.signs_in)
-        answer = rendered(request, template, view, framed)
+        whole = replace(frame, notice=notice, signs_in=self.access.signs_in, theme=theme_of(request))
+        answer = rendered(request, template, view, whole)
         if notice is not None:
             forget(request, answer, cookie)
         return answer

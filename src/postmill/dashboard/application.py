@@ -28,6 +28,7 @@ from postmill.dashboard.signing_in import SigningIn
 from postmill.db.tools import revoked_keys
 from postmill.db.tools.sessions import Sessions
 from postmill.model.config.address import parse
+from postmill.model.config.dashboard_settings import DashboardSettings
 from postmill.model.errors import InvalidOption, PostmillError
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def application(
     read_only: bool = False,
     hosts: Collection[str] = (),
     redact: Collection[str] = (),
+    trace_url: str | None = None,
     functions: WatchedFunctions | None = None,
 ) -> Dashboard:
     """The dashboard over the database at ``db_url``.
@@ -116,8 +118,9 @@ def application(
     Who may look is told by ``authorize``, which is given the ASGI scope of each request, or by ``keys`` of
     the project: then a person signs in with one. ``read_only``: it shows, and changes nothing. ``hosts``:
     names under which it is reached; IP addresses and ``localhost`` need none. ``redact``: names before
-    secrets, beside those that are known. ``functions``: the host of functions in this process. Raises
-    ``InvalidOption`` when there is no way in, and ``InvalidAddress``.
+    secrets, beside those that are known. ``trace_url``: where a trace is shown, an address with
+    ``{trace_id}`` in it. ``functions``: the host of functions in this process. Raises ``InvalidOption`` when
+    there is no way in, or for an address without that, and ``InvalidAddress``.
     """
     if (authorize is None) == (keys is None):
         raise InvalidOption(
@@ -128,7 +131,8 @@ def application(
     names = frozenset(each.lower().rstrip(".") for each in hosts)
     address = parse(db_url)
     sessions = Sessions(address, "postmill dashboard")
-    house = House(sessions, read_only, Redaction(redact), functions=functions)
+    traces = DashboardSettings(trace_url=trace_url).trace_url
+    house = House(sessions, read_only, Redaction(redact), functions=functions, trace_url=traces)
     polling = Sessions(address, "postmill dashboard, live", size=1)
 
     async def is_revoked(key_id: str, name: str, issued_s: float) -> bool:

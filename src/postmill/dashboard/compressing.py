@@ -10,9 +10,10 @@ No page has a token or a key in it that could be guessed so.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import secrets
-from io import BytesIO
+import struct
+import zlib
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -36,6 +37,15 @@ _KINDS = (
     "application/problem+json",
     "image/svg+xml",
 )
+
+
+class SentToMany(bytes):
+    """The body of several answers, which is compressed once. The padding differs all the same."""
+
+    @cached_property
+    def packed(self) -> bytes:
+        """As :func:`gzipped`, without the head."""
+        return _packed(self)
 
 
 class Compressing:
@@ -69,7 +79,7 @@ class _Answer:
         if head is not None:
             body = message.get("body", b"")
             if len(body) >= LEAST_BYTES and not message.get("more_body", False):
-                message = {**message, "body": await _compressed(body)}
+                message = {**message, "body": _head() + await _compressed(body)}
                 _tell(head, len(message["body"]))
             await self._send(head)
         await self._send(message)
@@ -93,17 +103,28 @@ def _may_be_compressed(headers: Headers) -> bool:
     return kind in _KINDS and "content-encoding" not in headers
 
 
+def gzipped(body: bytes) -> bytes:
+    """The body as it is sent."""
+    return _head() + _packed(body)
+
+
 async def _compressed(body: bytes) -> bytes:
-    return await asyncio.to_thread(_gzipped, body) if len(body) >= ASIDE_FROM else _gzipped(body)
+    if isinstance(body, SentToMany):
+        return body.packed
+    return await asyncio.to_thread(_packed, body) if len(body) >= ASIDE_FROM else _packed(body)
 
 
-def _gzipped(body: bytes) -> bytes:
-    """The padding stands where a file's name may, which every reader skips (RFC 1952, section 2.3.1)."""
-    out = BytesIO()
-    name = "-" * secrets.randbelow(MOST_PADDING)
-    with gzip.GzipFile(name, "wb", LEVEL, out, mtime=0) as packed:
-        packed.write(body)
-    return out.getvalue()
+def _head() -> bytes:
+    """The head of a gzip member, with padding where a file's name may stand, which every reader skips (RFC
+    1952, section 2.3.1): no time, no system, and the flag of a name.
+    """
+    return b"\x1f\x8b\x08\x08\x00\x00\x00\x00\x00\xff" + b"-" * secrets.randbelow(MOST_PADDING) + b"\x00"
+
+
+def _packed(body: bytes) -> bytes:
+    """What follows the head: the compressed bytes, their checksum and length (RFC 1952, section 2.3)."""
+    packing = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return packing.compress(body) + packing.flush() + struct.pack("<LL", zlib.crc32(body), len(body) % 2**32)
 
 
 def _tell(head: Message, length: int) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from postmill.api.misfit import misfit
 from postmill.api.problem import Failure
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class Visit:
         try:
             return msgspec.convert(dict(values), into, strict=False)
         except msgspec.ValidationError as error:
-            raise Failure(HTTPStatus.BAD_REQUEST, "invalid-option", str(error)) from error
+            what, why, _ = misfit(error)
+            raise Failure(HTTPStatus.BAD_REQUEST, "invalid-option", what, why=why) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,10 @@ class Page:
     tab: str
     """The entry of the navigation that it belongs to."""
     show: Show
+    shares: tuple[str, ...] = ()
+    """Topics, with names of the path in braces: as long as they have the same versions, all viewers of a role
+    see the same at the same address. Then it is drawn once for them; without topics, for each.
+    """
     method: str = "GET"
 
     @property
@@ -141,12 +147,12 @@ ACTIONS: list[Action] = []
 """All actions."""
 
 
-def page(path: str, *, tab: str) -> Callable[[Show], Page]:
+def page(path: str, *, tab: str, shares: tuple[str, ...] = ()) -> Callable[[Show], Page]:
     """Declare the page at ``path`` (names in braces). Its template is named as the file that declares it."""
 
     def declare(show: Show) -> Page:
         template = show.__module__.rpartition(".")[2] + ".html"
-        declared = Page(path, template, tab, show)
+        declared = Page(path, template, tab, show, shares)
         PAGES.append(declared)
         return declared
 

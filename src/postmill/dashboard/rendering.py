@@ -60,6 +60,7 @@ class Frame:
     typed: Mapping[str, str] = field(default_factory=dict)
     """What was typed into the form that was refused."""
     signs_in: bool = False
+    theme: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     """The version of each topic that the page is at least as new as."""
 
@@ -74,45 +75,85 @@ class _Typed(dict[str, str]):
 class _Topics:
     """The topics that a page shows, noted while it is drawn."""
 
-    def __init__(self, versions: Mapping[str, str]) -> None:
-        self._versions = versions
-        self._shown: list[str] = []
+    def __init__(self) -> None:
+        self.shown: list[str] = []
 
     def live(self, *topics: str) -> Markup:
         """The attribute of a part of the page that shows these topics."""
-        self._shown += topics
+        self.shown += topics
         return Markup('data-live="{}"').format(" ".join(map(quoted, topics)))
 
-    def versions(self) -> str:
-        """The versions of what the page shows, as JSON."""
-        return json.dumps(
-            {quoted(each): self._versions[each] for each in self._shown if each in self._versions}
+
+@dataclass(frozen=True, slots=True)
+class Main:
+    """The main part of a page."""
+
+    title: str
+    text: Markup
+    topics: tuple[str, ...]
+    """What it shows that changes."""
+
+
+def drawn(template: str, view: View, frame: Frame, base: str) -> Main:
+    """The view as the main part of a page. ``base``: where the dashboard is mounted."""
+    topics = _Topics()
+    values = {**view.values, **_known(frame, base), "title": view.title, "live": topics.live}
+    text = _environment().get_template(template).render(values, layout="main.html")
+    return Main(view.title, Markup(text), tuple(dict.fromkeys(topics.shown)))  # noqa: S704 - it was escaped
+
+
+def framed(main: Main, frame: Frame, base: str, *, parts: bool) -> bytes:
+    """The main part as a page, or, for our script, with nothing around it."""
+    return (
+        _environment()
+        .get_template("parts.html" if parts else "base.html")
+        .render(
+            _known(frame, base),
+            main=main.text,
+            title=main.title,
+            tab=frame.tab,
+            tabs=TABS,
+            notice=frame.notice,
+            signs_in=frame.signs_in,
+            versions=json.dumps(
+                {quoted(each): frame.versions[each] for each in main.topics if each in frame.versions}
+            ),
         )
+        .encode()
+    )
 
 
 def rendered(request: Request, template: str, view: View, frame: Frame) -> HTMLResponse:
     """The view as a page, or, for our script, its main part alone."""
-    chosen, desk = request.cookies.get(THEME_COOKIE, ""), frame.desk
-    shown = _Topics(frame.versions)
-    text = (
-        _environment()
-        .get_template(template)
-        .render(
-            **view.values,
-            layout="parts.html" if PARTS in request.headers else "base.html",
-            title=view.title,
-            base=base_of(request),
-            tab=frame.tab,
-            tabs=TABS,
-            viewer=None if desk is None else desk.viewer,
-            may_act=desk is not None and desk.viewer.role is Role.OPERATOR and not desk.house.read_only,
-            notice=frame.notice,
-            problem=frame.problem,
-            typed=_Typed(frame.typed),
-            signs_in=frame.signs_in,
-            theme=chosen if chosen in THEMES else "",
-            live=shown.live,
-            versions=shown.versions,
-        )
-    )
-    return HTMLResponse(text, HTTPStatus.OK if frame.problem is None else frame.problem.status)
+    base = base_of(request)
+    main = drawn(template, view, frame, base)
+    return answered(framed(main, frame, base, parts=is_for_script(request)), frame)
+
+
+def answered(body: bytes, frame: Frame) -> HTMLResponse:
+    """A page as it is sent."""
+    return HTMLResponse(body, HTTPStatus.OK if frame.problem is None else frame.problem.status)
+
+
+def is_for_script(request: Request) -> bool:
+    """Whether our script asks, for the main part alone."""
+    return PARTS in request.headers
+
+
+def theme_of(request: Request) -> str:
+    """What was chosen; empty: as the system has it."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else ""
+
+
+def _known(frame: Frame, base: str) -> dict[str, object]:
+    """What every template may ask for."""
+    desk = frame.desk
+    return {
+        "base": base,
+        "viewer": None if desk is None else desk.viewer,
+        "may_act": desk is not None and desk.viewer.role is Role.OPERATOR and not desk.house.read_only,
+        "theme": frame.theme,
+        "problem": frame.problem,
+        "typed": _Typed(frame.typed),
+    }

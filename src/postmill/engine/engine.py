@@ -159,6 +159,7 @@ class Engine:
         for tell in self.on_worker:
             for worker in self.workers:
                 tell(worker)
+        await asyncio.gather(*(worker.begin_backend() for worker in self.workers))
         maintained = [worker.maintained(self.release.version(version("postmill"))) for worker in self.workers]
         self._maintenance = Maintenance(self._address, maintained, self.events, self._outage)
         self._maintenance.on_giving_up.append(self._can_not_go_on)
@@ -194,7 +195,8 @@ class Engine:
 
     @property
     def _on_this_loop(self) -> list[Service]:
-        own = [service for worker in self.workers for service in worker.services]
+        own: list[Service] = [service for worker in self.workers for service in worker.services]
+        own += [worker.backend for worker in self.workers if worker.backend is not None]
         listener = [] if self._listener is None else [self._listener]
         return [*own, *listener, *self._given]
 
@@ -218,7 +220,8 @@ class Engine:
             return "the database does not answer"
         if self._is_deprecated:
             return "deprecated"
-        return next((service.trouble for service in self.services if service.trouble is not None), None)
+        troubles = [service.trouble for service in self.services]
+        return next(filter(None, [*troubles, *(worker.away for worker in self.workers)]), None)
 
     @property
     def running(self) -> int:

@@ -7,14 +7,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from postmill.client.sending import Statement
+    from postmill.engine.backend import Backend
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.events import Events
 
 
 class Handler(Protocol):
@@ -43,6 +45,12 @@ class Handler(Protocol):
     @property
     def policy_for(self) -> PolicyFor | None:
         """The retry policy and the time limit of a message; None: the worker's options hold for each."""
+
+    @property
+    def backend(self) -> Callable[[Events], Backend] | None:
+        """Makes what it runs on beside this process, which its worker begins before it claims; None:
+        nothing.
+        """
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """The call for one message, not begun. Raises ``InvalidPayload`` when the payload does not fit."""

@@ -73,9 +73,8 @@ class QueueWorker:
         settlings = Settlings(OWN, handler.settlings)
         self.settler = Settler(settlements, statements, settlings, self.held_messages, self.events, outage)
         services = AttemptServices(self.worker_id, connections, claims, statements, held, self.events)
-        executor = Executor(traced(handler), services, settlings)
-        self.settler.fail_with(executor.verdicts.refused)
-        self.dispatcher = Dispatcher(options, executor, self.settler)
+        self._executor = Executor(traced(handler), services, settlings)
+        self.dispatcher = Dispatcher(options, self._executor, self.settler)
         self.claimer = Claimer(
             claims,
             self.worker_id,
@@ -89,10 +88,11 @@ class QueueWorker:
         )
         self.audit = Audit(self.held_messages, self._places, self.settler.add, options.lease_s, self.events)
         self.draining = asyncio.Event()
-        """Set when an operator has deprecated this worker: it should be stopped."""
+        """Set when an operator has deprecated this worker."""
         self.on_deprecated: list[Callable[[], object]] = []
-        self._sums = MinuteSums()
-        self._letters = DeadLetterHook(options.on_dead, self.events)
+        self.backend = None if handler.backend is None else handler.backend(self.events)
+        """What the handler runs on beside this process."""
+        self._sums, self._letters = MinuteSums(), DeadLetterHook(options.on_dead, self.events)
         self._connect_parts()
 
     def _connect_parts(self) -> None:
@@ -100,12 +100,15 @@ class QueueWorker:
         self.events.counters.append(self._sums.count)
         for service in self.services:
             service.on_failure.append(self._audit_now)
+        self.settler.fail_with(self._executor.verdicts.refused)
         self.settler.on_dead = self._letters.post
         self.settler.on_settled.append(self._settled)
         self.settler.on_due_in = self._due_in
         self.settler.on_progress = self.dispatcher.wants_more.set
         self.settler.room = self.claimer.room
         self.settler.on_claimed = self.claimer.lanes.claimed_elsewhere
+        if self.backend is not None:
+            self.backend.on_change.append(self._backend_changed)
 
     @property
     def services(self) -> tuple[Service, ...]:
@@ -116,6 +119,18 @@ class QueueWorker:
     def trouble(self) -> str | None:
         """Why this worker does not do all of its work just now; None when it does."""
         return next((service.trouble for service in self.services if service.trouble is not None), None)
+
+    @property
+    def away(self) -> str | None:
+        """Why what the handler runs on can't be reached; None when it can."""
+        return None if self.backend is None else self.backend.away
+
+    async def begin_backend(self) -> None:
+        """Begin what the handler runs on, and wait until it has answered. Raises what refuses the handler."""
+        if self.backend is not None:
+            self._backend_changed()
+            self.backend.start()
+            await self.backend.answered()
 
     def maintained(self, version: str) -> MaintainedWorker:
         """What the heartbeat must know of this worker."""
@@ -165,6 +180,9 @@ class QueueWorker:
         await self._quiet_within(self.handler.options.grace_s, force)
         self.dispatcher.cancel_all("shutdown")
         await self._quiet_within(CANCEL_GRACE_S, None)
+        if self.backend is not None:
+            await self.backend.stop()
+            await self._quiet_within(CANCEL_GRACE_S, None)
         await self.audit.stop()
         await self.settler.drain(FLUSH_S)
         await self._letters.drain(FLUSH_S)
@@ -200,6 +218,9 @@ class QueueWorker:
             self.claimer.settled_gated()
         if settlement.event is Event.MESSAGE_PARKED:
             self.claimer.parked()
+
+    def _backend_changed(self) -> None:
+        self.dispatcher.hold_back(away=self.away is not None)
 
     def _due_in(self, seconds: float) -> None:
         self.claimer.look_in(seconds + 0.001)

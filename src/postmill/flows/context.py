@@ -1,7 +1,7 @@
 """``Ctx``: what a durable function is given. What each call does is in the :class:`Durable` behind it.
 
 The name of a step is taken when it is called, not when it is awaited: ``asyncio.gather`` over steps gives the
-same names in each replay.
+same names in each replay, and so does ``asyncio.gather`` over functions that call steps: see ``branches``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar, overload
 
+from postmill.flows.branches import Branches
 from postmill.flows.names import some_name
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidFlow
@@ -75,7 +76,7 @@ class Durable(Protocol):
     def emit(self, name: str, value: object) -> None:
         """A value for what watches the run; once, whatever is replayed."""
 
-    def on_failure(self, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
+    def on_failure(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
         """What undoes the work so far, should the run fail."""
 
     def patched(self, name: str) -> bool:
@@ -85,9 +86,10 @@ class Durable(Protocol):
 class Ctx:
     """The run that a durable function is in."""
 
-    def __init__(self, durable: Durable, name: str | None = None) -> None:
+    def __init__(self, durable: Durable, name: str | None = None, branches: Branches | None = None) -> None:
         self._durable = durable
         self._name = name
+        self._branches = branches or Branches()
 
     @property
     def run_id(self) -> int:
@@ -96,7 +98,7 @@ class Ctx:
 
     def named(self, name: str) -> Ctx:
         """The same, where the next call has this name and not its function's: ``named("eu").step(...)``."""
-        return Ctx(self._durable, some_name(name, "a step"))
+        return Ctx(self._durable, some_name(name, "a step"), self._branches)
 
     @overload
     def step(
@@ -110,7 +112,7 @@ class Ctx:
         """What ``function(*args, **kwargs)`` returns: it runs once, and its result is kept with the run. A
         plain ``def`` runs in a thread. Retries and time limit: ``@step`` on the function.
         """
-        return self._durable.step(self._named(function), function, args, kwargs)
+        return self._durable.step(self._name_of(function), function, args, kwargs)
 
     @overload
     def map(
@@ -129,7 +131,7 @@ class Ctx:
         """The results of ``function`` for each item, in their order; at most ``max_concurrent`` at a time. Of
         a workflow: a run each.
         """
-        return self._durable.map(self._named(function), function, items, max_concurrent)
+        return self._durable.map(self._name_of(function), function, items, max_concurrent)
 
     @overload
     def wait(self, signal: Signal[T], /) -> Coroutine[Any, Any, T]: ...
@@ -140,27 +142,27 @@ class Ctx:
         run frees its slot meanwhile.
         """
         limit_s = None if timeout is None else seconds(timeout, "timeout")
-        return self._durable.wait(self._name or signal.name, signal, limit_s)
+        return self._durable.wait(self._named(signal.name), signal, limit_s)
 
     def sleep(self, for_: float | timedelta, /) -> Coroutine[Any, Any, None]:
         """Wait for some time (seconds or a timedelta); the run frees its slot meanwhile."""
-        return self._durable.sleep(self._name or "sleep", seconds(for_, "sleep"))
+        return self._durable.sleep(self._named("sleep"), seconds(for_, "sleep"))
 
     def run(self, other: Startable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
         """What a run of another flow or workflow gives. It is this run's child: cancelled with it; its
         failure is this step's.
         """
-        return self._durable.run(self._name or other.name, other, args, kwargs)
+        return self._durable.run(self._named(other.name), other, args, kwargs)
 
     def start(
         self, other: Startable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> Coroutine[Any, Any, Run[T]]:
         """Start a run of another flow or workflow, and go on: its handle."""
-        return self._durable.start(self._name or other.name, other, args, kwargs)
+        return self._durable.start(self._named(other.name), other, args, kwargs)
 
     def call(self, function: str, body: object = None, /) -> Coroutine[Any, Any, Any]:
         """What an edge function answers to ``body``, as JSON has it."""
-        return self._durable.call(self._name or some_name(function, "a function"), function, body)
+        return self._durable.call(self._named(some_name(function, "a function")), function, body)
 
     def transaction(
         self,
@@ -172,7 +174,7 @@ class Ctx:
         """A step whose writes happen exactly once: ``function`` gets a transaction first, and what it returns
         is kept in that same transaction.
         """
-        return self._durable.transaction(self._named(function), function, args, kwargs)
+        return self._durable.transaction(self._name_of(function), function, args, kwargs)
 
     def emit(self, name: str, value: object, /) -> None:
         """Tell programs and pages that watch the run."""
@@ -182,7 +184,8 @@ class Ctx:
         """Undo what was done so far by ``function(*args, **kwargs)``, should the run fail. The
         last one runs first. A run that is cancelled is not undone.
         """
-        self._durable.on_failure(function, args, kwargs)
+        name = self._branches.named(f"undo:{name_of(function)}")
+        self._durable.on_failure(name, function, args, kwargs)
 
     def patched(self, name: str, /) -> bool:
         """Whether to run the new code: True for runs that pass here for the first time, False in replays of
@@ -190,8 +193,11 @@ class Ctx:
         """
         return self._durable.patched(some_name(name, "a patch"))
 
-    def _named(self, function: Any) -> str:
-        return self._name or name_of(function)
+    def _name_of(self, function: Any) -> str:
+        return self._name or self._branches.named(name_of(function))
+
+    def _named(self, own: str) -> str:
+        return self._name or self._branches.named(own)
 
 
 def name_of(function: Any) -> str:

@@ -134,7 +134,13 @@ def _condition(scope: Scope, name: str, condition: Mapping[str, Any]) -> dict[st
 def check_executor(
     name: str, executor: str, signature: Signature, function: Callable[..., Any] | None
 ) -> None:
-    """Refuse what can't run in another process."""
+    """Refuse what can't run in another process, or on a cluster."""
+    if executor == "ray":
+        raise InvalidFlow(
+            f"Step {name!r} has executor='ray'.",
+            why="Only the handler of a queue runs on a cluster, and no step of a flow.",
+            hint="Let the step send a message to a worker with executor='ray', whose finish signals the run.",
+        )
     is_async = function is not None and inspect.iscoroutinefunction(called(function))
     if executor == "process" and function is not None and (is_async or signature.context is not None):
         raise InvalidFlow(

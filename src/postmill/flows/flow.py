@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 import msgspec
 
+from postmill.flows.accepted import accepted, is_checked_by_program, rules_of_start
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
 from postmill.flows.flow_options import flow_options
 from postmill.flows.grouping import rule_of
-from postmill.flows.names import check_runs_alone, defining_module, fit, flow_name, some_name
+from postmill.flows.names import check_runs_alone, check_step_name, defining_module, fit, flow_name
 from postmill.flows.signal import Signal
 from postmill.flows.startable import Startable
 from postmill.flows.step_options import (
@@ -69,10 +70,12 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         retry: RetryRule | None = None,
         timeout: float | timedelta | None = None,
         queue: str | None = None,
+        deadline: float | timedelta | None = None,
         **options: Any,
     ) -> None:
         """``retry`` and ``timeout`` hold for steps that say nothing. ``queue``: where its tasks go, its own
-        name unless you give one. Further options are in ``docs/reference/flows.md``.
+        name unless you give one. ``deadline``: how long a run may take, unless its start says otherwise.
+        Further options are in ``docs/reference/flows.md``.
 
         Raises :class:`InvalidFlow`, or :class:`InvalidOption` for a bad value.
         """
@@ -81,6 +84,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
             name, {"retry": retry, "timeout": timeout, "queue": queue, **options}
         )
         self.schedule, self.timezone = options.get("schedule"), options.get("timezone", "UTC")
+        self.deadline_s = None if deadline is None else seconds(deadline, "deadline")
         self.module = defining_module()
         self.input_type: Any = input
         self.decode_input = decoder(input)
@@ -113,8 +117,13 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
     @property
     def registered(self) -> tuple[str, str]:
         """See :class:`Runnable`."""
-        chosen: dict[str, Any] = {name: each.as_json() for name, each in self.chosen.items()}
-        chosen[INPUT] = defaults_of(self.input_type)
+        chosen = {name: each.as_json() for name, each in self.chosen.items()}
+        chosen[INPUT] = rules_of_start(
+            accepted(self.input_type),
+            self.deadline_s,
+            defaults=defaults_of(self.input_type),
+            checks=is_checked_by_program(self.input_type) or None,
+        )
         return to_json(self.shape.as_json()).decode(), to_json(chosen).decode()
 
     @overload
@@ -201,7 +210,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
             Signature(returns=returns),
             given,
             signal=signal,
-            chosen=Chosen(timeout_s=limit_s, accepts=signal.json_schema),
+            chosen=Chosen(timeout_s=limit_s, accepts=accepted(signal.type)),
         )
 
     @overload
@@ -269,9 +278,12 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
     def encode(self, value: In, /) -> msgspec.Raw:
         """See :class:`Startable`."""
         text = to_json(value, "input")
-        refusal = f"The input does not fit the flow {self.name!r}."
-        known = fit(refusal, self.decode_input, text.decode())
+        known = self.check_input(text.decode())
         return msgspec.Raw(text if type(known) is type(value) else to_json(known))  # with its defaults
+
+    def check_input(self, text: str) -> Any:
+        """See :class:`Runnable`."""
+        return fit(f"The input does not fit the flow {self.name!r}.", self.decode_input, text)
 
     def takes_one(self) -> tuple[str, Any]:
         """See :class:`Startable`."""
@@ -297,7 +309,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         **parts: Any,
     ) -> AnyStep:
         """Make the step, and keep it. ``returns``: the annotation of its output, if not the function's."""
-        self._check_name(name)
+        check_step_name(self.name, name, self.steps)
         check_executor(
             name, options.executor or self.worker_options.executor, signature, parts.get("function")
         )
@@ -318,20 +330,6 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
         )
         self.steps[name] = step
         return step
-
-    def _check_name(self, name: str) -> None:
-        if some_name(name, "a step") == INPUT:
-            raise InvalidFlow(
-                f"{name!r} is not the name of a step.",
-                why="The run's input is read by it.",
-                hint="Give another: name=...",
-            )
-        if name in self.steps:
-            raise InvalidFlow(
-                f"The flow {self.name!r} has two steps named {name!r}.",
-                why=f"The first is {self.steps[name]!r}; runs know their steps by name.",
-                hint="Give one of them another: name=...",
-            )
 
 
 def _name(options: Options, function: Any) -> str:

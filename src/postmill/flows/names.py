@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from postmill.model.error_text import storable
 from postmill.model.errors import InvalidFlow, InvalidPayload
+from postmill.model.flow.shape import INPUT
 from postmill.model.queue.queue_name import RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 
@@ -39,6 +40,22 @@ def flow_name(name: object) -> str:
         why="A name has 1 to 47 characters out of a-z, 0-9, _ and -; no - comes first or twice in a row.",
         hint="Give another one with name=...",
     )
+
+
+def check_step_name(flow: str, name: str, steps: Mapping[str, object]) -> None:
+    """Refuse what can't be the name of the next step of a flow that has these."""
+    if some_name(name, "a step") == INPUT:
+        raise InvalidFlow(
+            f"{name!r} is not the name of a step.",
+            why="The run's input is read by it.",
+            hint="Give another: name=...",
+        )
+    if name in steps:
+        raise InvalidFlow(
+            f"The flow {flow!r} has two steps named {name!r}.",
+            why=f"The first is {steps[name]!r}; runs know their steps by name.",
+            hint="Give one of them another: name=...",
+        )
 
 
 def defining_module() -> str:

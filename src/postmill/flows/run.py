@@ -125,15 +125,16 @@ class Run(Generic[R]):
 
     async def fork(
         self,
-        step: Step[Any] | str,
+        step: Step[Any] | str | None = None,
         *,
         input: object = None,  # noqa: A002 - the word of flows
         outputs: Mapping[str, object] | None = None,
     ) -> Run[R]:
-        """Start another run that is as this one up to ``step``, and does that step and what follows anew.
-        ``input`` and ``outputs`` (by step) replace what this run had.
+        """Start another run that is as this one up to ``step``, and does that step and what follows anew;
+        without one, everything. ``input`` and ``outputs`` (by step) replace what this run had. Raises
+        ``InvalidPayload`` for an input that does not fit.
         """
-        name = step if isinstance(step, str) else step.name
+        name = step if step is None or isinstance(step, str) else step.name
         async with self._client() as client:
             return Run(await client.runs.fork(self.run_id, name, input, outputs), self.of, self._connection)
 

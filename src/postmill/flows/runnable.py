@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 if TYPE_CHECKING:
@@ -33,11 +34,15 @@ class Runnable(Generic[T_co]):
     """What a run gives, from its JSON text. Raises ``InvalidPayload`` for what does not fit."""
 
     @property
+    @abstractmethod
     def registered(self) -> tuple[str, str]:
         """What the database is told of it, as JSON texts: the shape, and what the program has chosen beside
         it. Steps of a workflow are known by its code only, so it has one version.
         """
-        return '{"steps": []}', "{}"
+
+    @abstractmethod
+    def check_input(self, text: str) -> object:
+        """What an input, as JSON text, is decoded to. Raises ``InvalidPayload`` for one that does not fit."""
 
     @property
     def queue(self) -> str:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
-import msgspec
-
 from postmill.flows.names import some_name
 from postmill.handlers.invokers import decoder
-from postmill.handlers.pydantic_payload import pydantic_validator
 from postmill.model.errors import InvalidPayload
 from postmill.model.queue.payload import to_json
 
@@ -32,16 +29,6 @@ class Signal(Generic[T]):
         self.decode = decoder(type)
         """The value of a JSON text. Raises ``InvalidPayload`` for one that does not fit."""
 
-    @property
-    def json_schema(self) -> dict[str, Any] | None:
-        """What the database is told of its type; None where only Python can tell what fits."""
-        if pydantic_validator(self.type) is not None:
-            return None
-        try:
-            return _told(msgspec.json.schema(self.type)) or None
-        except TypeError:
-            return None
-
     def check(self, value: object) -> None:
         """Refuses a value that no wait could take. Raises ``InvalidPayload``."""
         try:
@@ -55,14 +42,3 @@ class Signal(Generic[T]):
 
     def __repr__(self) -> str:
         return f"Signal({self.name!r})"
-
-
-def _told(schema: Any) -> Any:
-    """The schema without what says less than msgspec takes: a decimal may be a number too."""
-    if isinstance(schema, list):
-        return [_told(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if schema.get("format") == "decimal":
-        return {}
-    return {key: _told(each) for key, each in schema.items()}

@@ -22,7 +22,7 @@ class StartOptions:
     delay_s: float | None = None
     tags: Sequence[str] = ()
     deadline_s: float | None = None
-    """Seconds after which a run that has not ended fails."""
+    """Seconds after which a run that has not ended fails; None: as its flow says."""
     priority: int | None = None
     version: int | None = None
     """None: the newest."""

@@ -63,7 +63,7 @@ class Startable(Runnable[T_co], ABC, Generic[P, T_co]):
             key=key,
             delay_s=None if delay is None else seconds(delay, "delay"),
             tags=tags,
-            deadline_s=self.deadline_s if deadline is None else seconds(deadline, "deadline"),
+            deadline_s=None if deadline is None else seconds(deadline, "deadline"),
             priority=priority,
             version=version,
             connection=connection,

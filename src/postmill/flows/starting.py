@@ -48,7 +48,7 @@ async def _started(
         key=options.key,
         delay=options.delay_s,
         tags=options.tags,
-        deadline=of.deadline_s if options.deadline_s is None else options.deadline_s,
+        deadline=options.deadline_s,
         priority=options.priority,
         version=options.version,
     )

@@ -20,6 +20,7 @@ from typing import (
 
 import msgspec
 
+from postmill.flows.accepted import accepted_arguments, rules_of_start
 from postmill.flows.annotations import annotations_of, returned_by
 from postmill.flows.context import Ctx
 from postmill.flows.flow_options import flow_options
@@ -29,6 +30,7 @@ from postmill.handlers.invokers import decoder
 from postmill.handlers.signature import called
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidFlow, InvalidPayload
+from postmill.model.flow.shape import INPUT
 from postmill.model.queue.attempt_policy import time_limit_s
 from postmill.model.queue.payload import to_json
 from postmill.model.queue.retry import RetryPolicy, policy_from
@@ -159,6 +161,21 @@ class Workflow(Startable[P, T_co]):
             name: fit(f"The input's {name!r} {refusal}", self._decoders[name], bytes(value).decode())
             for name, value in bound.arguments.items()
         }
+
+    def check_input(self, text: str) -> dict[str, Any]:
+        """See :class:`Runnable`."""
+        return self.arguments(text)
+
+    @property
+    def registered(self) -> tuple[str, str]:
+        """See :class:`Runnable`."""
+        rules = rules_of_start(accepted_arguments(self.input_types, self._required), self.deadline_s)
+        return '{"steps": []}', to_json({INPUT: rules}).decode()
+
+    @property
+    def _required(self) -> list[str]:
+        parameters = self._signature.parameters.values()
+        return [each.name for each in parameters if each.default is inspect.Parameter.empty]
 
     def takes_one(self) -> tuple[str, Any]:
         """See :class:`Startable`."""

@@ -35,7 +35,13 @@ KEY_HEADER = b"idempotency-key"
 """As the IETF's draft of that header has it; its quotes may be left out."""
 MOST_RUNS = 200
 """Runs in one page at most. 200: more than a screen shows, and read in a few milliseconds."""
-_START: dict[str, Callable[[str], Any]] = {"delay": float, "deadline": float, "priority": int, "tags": words}
+_START: dict[str, Callable[[str], Any]] = {
+    "delay": float,
+    "deadline": float,
+    "priority": int,
+    "tags": words,
+    "version": int,
+}
 _LIST: dict[str, Callable[[str], Any]] = {"flow": str, "state": str, "tag": str, "before": int, "limit": int}
 _JSON = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
 """What is answered is so at this moment."""
@@ -134,11 +140,11 @@ class Flows:
         await self._steer(self._runs.retry, scope, response, number)
 
     async def fork(self, scope: Scope, receive: Receive, response: Response, number: str) -> None:
-        """Start a run from a step of another one."""
+        """Start a run from a step of another one, or with nothing of it but its input."""
         run_id = run_number(number)
         fields = await fields_of(receive, "step", "input", "outputs")
-        if not isinstance(fields.get("step"), str):
-            raise InvalidOption("A fork needs a step.", hint='For example: {"step": "fetch"}')
+        if not isinstance(fields.get("step", ""), str):
+            raise InvalidOption(f"step={fields['step']!r} is no text.", hint='For example: {"step": "fetch"}')
         made = await self._runs.fork(run_id, **fields)
         await _say(scope, response, {"run_id": made, "forked_from": run_id, **self._token(made)}, 201)
 

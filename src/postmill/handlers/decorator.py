@@ -8,27 +8,32 @@ from typing import TYPE_CHECKING, Any, overload
 
 import msgspec
 
-from postmill.handlers.invokers import TASK_HEADER, Callee, Callees
+from postmill.handlers.invokers import Callee, Callees
+from postmill.handlers.payload_schema import declaration
 from postmill.model.errors import InvalidHandler, InvalidOption, InvalidPayload
+from postmill.model.queue.addressee import TASK_HEADER
 from postmill.model.queue.payload import to_json
 from postmill.model.queue.worker_options import WorkerOptions, options_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Unpack
 
     from postmill.client.options import SendOptions
     from postmill.client.sending import Statement
+    from postmill.engine.backend import Backend
     from postmill.engine.settle.settlement import Entry
+    from postmill.handlers.cluster.on_ray import OnCluster
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.sent import Sent
+    from postmill.service.events import Events
 
 
 class Task(Callee):
     """One function on a worker's queue."""
 
     def __init__(self, owner: Worker, name: str | None, function: Callable[..., Any]) -> None:
-        super().__init__(function, owner.options)
+        super().__init__(function, owner.options, owner.cluster)
         self._owner = owner
         self.name = name
 
@@ -54,6 +59,16 @@ class Task(Callee):
 
         async with sender(self._owner.options, connection) as client:
             return await client.send(self, payload, **options)
+
+    def finish(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Decorator, with ``executor="ray"``: an ``async def`` of the payload, the result, and the context if
+        it asks for it. It runs in the worker after the task has returned, and the message is completed when
+        it has. Raises :class:`InvalidHandler`.
+        """
+        from postmill.handlers.cluster.finish import add_finish  # noqa: PLC0415 - of use on a cluster only
+
+        add_finish(self, function)
+        return function
 
     def encode(self, payload: object) -> msgspec.Raw:
         """The payload as it is sent: JSON that this task's handler can be called with. Raises
@@ -89,11 +104,12 @@ class Worker(Callees[Task]):
         """
         super().__init__(options.queue, {} if completes is None else completes.tasks)
         self.options = options
+        self.cluster: OnCluster | None = _cluster_of(options) if completes is None else completes.cluster
         self.completes = completes
-        self.declarations: list[Statement] = []
-        """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
         self.settlings: dict[type, Entry] = {}
         """See :class:`postmill.engine.handler.Handler`: none, unless what is built on a worker adds some."""
+        self.backend: Callable[[Events], Backend] | None = self.cluster
+        """See :class:`postmill.engine.handler.Handler`."""
         self.policy_for: PolicyFor | None = None
         """See :class:`postmill.engine.handler.Handler`: the options hold, unless what is built on a worker
         says otherwise.
@@ -108,6 +124,12 @@ class Worker(Callees[Task]):
     def name(self) -> str:
         """What the worker's row and log lines call it: the function's name, or the queue's."""
         return self.__name__
+
+    @property
+    def declarations(self) -> Sequence[Statement]:
+        """See :class:`postmill.engine.handler.Handler`: what its payloads look like."""
+        types = {task.name or "": task.payload_type for task in self._all}
+        return [declaration(self.queue, self.name, types)]
 
     @property
     def module(self) -> str | None:
@@ -143,6 +165,10 @@ class Worker(Callees[Task]):
         self.tasks[name] = Task(self, name, function)
         return self.tasks[name]
 
+    def finish(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """See :meth:`Task.finish`: of the default handler."""
+        return self._required_default.finish(function)
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the default handler's function itself."""
         return self._required_default.function(*args, **kwargs)
@@ -154,6 +180,15 @@ class Worker(Callees[Task]):
     def encode(self, payload: object) -> msgspec.Raw:
         """See :meth:`Task.encode`."""
         return self._required_default.encode(payload)
+
+
+def _cluster_of(options: WorkerOptions) -> OnCluster | None:
+    """Where its functions run, when that is not this machine."""
+    if options.executor != "ray":
+        return None
+    from postmill.handlers.cluster.on_ray import OnCluster  # noqa: PLC0415 - of use on a cluster only
+
+    return OnCluster(options)
 
 
 @overload
@@ -187,5 +222,4 @@ class WorkerDecorator(Worker):
         """Decorate the default handler. The tasks of this queue stay with it."""
         made = Worker(self.options, function, completes=self)
         made.settlings, made.policy_for = self.settlings, self.policy_for
-        made.declarations = self.declarations
         return made

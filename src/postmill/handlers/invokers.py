@@ -17,6 +17,7 @@ from postmill.handlers.pydantic_payload import pydantic_decoder, pydantic_valida
 from postmill.handlers.returned import drop, finished, finished_batch
 from postmill.handlers.signature import Arguments, Decorated, Signature, called, read_signature
 from postmill.model.errors import InvalidHandler, InvalidPayload
+from postmill.model.queue.addressee import TASK_HEADER
 from postmill.model.queue.outcome import one_a_message
 from postmill.model.queue.payload import SHORT, check_bounds, loads
 from postmill.service.threads import Threads
@@ -25,14 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from postmill.engine.run.attempt import Attempt
+    from postmill.handlers.cluster.on_ray import OnCluster
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
 
     Decode: TypeAlias = Callable[[str], Any]
     Finish: TypeAlias = Callable[[Any], Awaitable[Any]]
-
-TASK_HEADER = "postmill-task"
-"""The header that names the task of a message; without it the default handler runs."""
 
 _Task = TypeVar("_Task", bound="Callee")
 
@@ -40,12 +39,20 @@ _Task = TypeVar("_Task", bound="Callee")
 class Callee(Decorated):
     """A function that messages can reach: how their payload is decoded, and how the function is called."""
 
-    def __init__(self, function: Callable[..., Any], options: WorkerOptions) -> None:
-        """Raises :class:`InvalidHandler` when it can't be called with a payload."""
+    def __init__(
+        self, function: Callable[..., Any], options: WorkerOptions, cluster: OnCluster | None = None
+    ) -> None:
+        """``cluster``: where the function runs; None: here. Raises :class:`InvalidHandler` when it can't be
+        called with a payload.
+        """
         signature = read_signature(function, batch=options.batch is not None)
         self._function = function
+        self.payload_type = signature.payload_type
+        """What a payload is decoded to: the annotation."""
         self.decode = decoder(signature.payload_type)
-        self.call = invoker_for(function, signature, options)
+        self.call: Invoker = (
+            invoker_for(function, signature, options) if cluster is None else cluster.invoker(function)
+        )
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -136,7 +143,7 @@ class Callees(Decorated, Generic[_Task]):
 
 
 class Invoker(Protocol):
-    """How a function is called: on the loop, in a thread or in a process."""
+    """How a function is called: on the loop, in a thread, in a process or on a cluster."""
 
     def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
         """The call for one message."""

@@ -7,7 +7,6 @@ time limit.
 from __future__ import annotations
 
 import asyncio
-import inspect
 import multiprocessing
 import pickle
 import signal
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run.verdicts import ChildCrashed
 from postmill.handlers.returned import in_process
-from postmill.handlers.signature import Arguments
+from postmill.handlers.signature import Arguments, has_address
 from postmill.model.error_text import summary_of, traceback_of
 from postmill.model.errors import InvalidHandler
 from postmill.service.threads import Threads
@@ -94,7 +93,7 @@ class InProcess:
     def __init__(self, function: Callable[..., Any], options: WorkerOptions) -> None:
         self._function = function
         self._module, self._name = function.__module__, getattr(function, "__qualname__", "")
-        if not _has_address(function, self._module, self._name):
+        if not has_address(function):
             raise self._not_importable()
         self._idle: list[Child] = []
         self._busy: set[Child] = set()
@@ -187,15 +186,6 @@ def _ending(exit_code: int | None) -> str:
     if exit_code < 0:
         return f"the process was ended by {signal.Signals(-exit_code).name}"
     return f"the process exited with code {exit_code}"
-
-
-def _has_address(function: Callable[..., Any], module: str, name: str) -> bool:
-    """Whether the child can find it by module and name. It can't find a method of an object: the object
-    exists only in this process.
-    """
-    bound_to = getattr(function, "__self__", None)
-    of_an_object = inspect.ismethod(function) and not inspect.isclass(bound_to)
-    return bool(name) and "<" not in name and module != "__main__" and not of_an_object
 
 
 def _function_of(found: Any) -> Any:

@@ -13,6 +13,7 @@ from functools import partial
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
+from postmill.handlers.cluster.remote_context import RemoteContext
 from postmill.handlers.context import Context
 from postmill.model.errors import InvalidHandler
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _UNIONS = (Union, UnionType)
+_CONTEXTS = (Context, RemoteContext)
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -65,6 +67,15 @@ def read_signature(function: Callable[..., Any], *, batch: bool) -> Signature:
     _check(function, parameters, takers, hints, wants_context=wants_context)
     payload_type = hints.get(takers[0].name, Any) if takers else Any
     return Signature(_item_of(payload_type) if batch else payload_type, wants_context)
+
+
+def has_address(function: Callable[..., Any]) -> bool:
+    """Whether another process can find it by its module and name. It can't find a method of an object: the
+    object exists only in this process.
+    """
+    name = getattr(function, "__qualname__", "")
+    of_an_object = inspect.ismethod(function) and not inspect.isclass(function.__self__)
+    return bool(name) and "<" not in name and function.__module__ != "__main__" and not of_an_object
 
 
 def called(function: Callable[..., Any]) -> Any:
@@ -177,7 +188,10 @@ def _is_context(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
 
 
 def _means_context(hint: Any) -> bool:
-    return hint is Context or (get_origin(hint) in _UNIONS and Context in get_args(hint))
+    return any(
+        hint is context or (get_origin(hint) in _UNIONS and context in get_args(hint))
+        for context in _CONTEXTS
+    )
 
 
 def _name(function: Callable[..., Any]) -> str:

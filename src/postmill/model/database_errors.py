@@ -5,6 +5,7 @@ What a state means is ``model.sqlstates``'s to say; this module says it to peopl
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,10 @@ from postmill.model.sqlstates import Condition, condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_NEAR = re.compile(r"Did you mean [^?]+\?")
+"""How the database asks after a name that is called alike (``postmill._did_you_mean``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +92,10 @@ def queue_not_made(name: str, refusal: str) -> QueueNotFound:
     )
 
 
-def no_such_queue(name: str) -> QueueNotFound:
-    """The database has no queue of that name."""
-    hint = f"Create it with `postmill queue create {name}` or client.create_queue({name!r})."
+def no_such_queue(name: str, near: str = "") -> QueueNotFound:
+    """The database has no queue of that name. ``near``: the question after one that is called alike."""
+    create = f"with `postmill queue create {name}` or client.create_queue({name!r})."
+    hint = f"{near} Or create it {create}" if near else f"Create it {create}"
     return QueueNotFound(f"There is no queue {name!r}.", hint=hint)
 
 
@@ -167,7 +173,8 @@ def _table_missing(report: Report) -> PostmillError:
 def _queue_missing(report: Report) -> PostmillError:
     if report.queue is None:
         return QueueNotFound(sentence(report.message), why=report.detail, hint=report.hint)
-    return no_such_queue(report.queue)
+    near = _NEAR.match(report.hint)
+    return no_such_queue(report.queue, near[0] if near else "")
 
 
 def _column_missing(report: Report) -> PostmillError:
@@ -225,4 +232,5 @@ _WORDS: dict[Condition, Callable[[Report], PostmillError]] = {
     Condition.NOT_FOUND: _in_its_own_words(NotFound),
     Condition.KEY_TAKEN: _in_its_own_words(DuplicateMessage),
     Condition.RUN_KEY_TAKEN: _in_its_own_words(KeyConflict),
+    Condition.UNFIT: _in_its_own_words(InvalidPayload),
 }

@@ -22,6 +22,9 @@ class Event(StrEnum):
     SERVICE_FAILED = "service.failed"
     DATABASE_LOST = "database.lost"
     DATABASE_BACK = "database.back"
+    CLUSTER_LOST = "cluster.lost"
+    CLUSTER_BACK = "cluster.back"
+    CLUSTER_LACKS = "cluster.lacks"
     QUEUE_CREATED = "queue.created"
     QUEUE_PAUSED = "queue.paused"
     QUEUE_RESUMED = "queue.resumed"
@@ -100,6 +103,8 @@ _DEBUG = {
 }
 _WARNING = {
     Event.DATABASE_LOST,
+    Event.CLUSTER_LOST,
+    Event.CLUSTER_LACKS,
     Event.QUEUE_MISSING,
     Event.SCHEMA_MISSING,
     Event.MESSAGE_RETRYING,

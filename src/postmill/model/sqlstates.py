@@ -36,6 +36,7 @@ class Condition(Enum):
     NOT_FOUND = "Postmill's own: no such thing"
     KEY_TAKEN = "Postmill's own: another message holds the unique key"
     RUN_KEY_TAKEN = "Postmill's own: another run has the key, with other input"
+    UNFIT = "Postmill's own: a value does not fit the type that takes it"
     UNEXPECTED = "anything else: a bug, a constraint, a trigger of the user's"
 
 
@@ -81,6 +82,7 @@ _STATES: dict[str, Condition] = {
     "PM012": _C.REFUSED,
     "PM013": _C.NOT_FOUND,
     "PM014": _C.NOT_FOUND,
+    "PM015": _C.UNFIT,
 }
 _CLASSES: dict[str, Condition] = {
     "08": _C.DISCONNECTED,  # connection_exception; PgBouncer says 08P01 also when it is full
@@ -110,6 +112,11 @@ _REFUSED_BY_POOLER = re.compile(
 )
 """PgBouncer's words for a login it does not want. It says them as 08P01, as it says that it is full."""
 
+_NUMBER_OF_A_TABLE = re.compile(r"[\"'»„«“](\d+)[\"'«“»”]")
+"""A table that is dropped between the look for its name and the statement on it is written there as its
+number, and said to be a syntax error, in any language: no statement of ours has a number in that place.
+"""
+
 _NOT_READY = re.compile(
     r"starting up|shutting down|recovery|not yet accepting|too many|remaining connection slots|reserved"
 )
@@ -131,6 +138,8 @@ def condition(state: str, text: str = "") -> Condition:
     """What ``state`` means. ``text`` is the server's message, for reports whose state says too little."""
     if state == "XX000" and _POOLER_FULL.search(text):
         return _C.FULL
+    if state == "42601" and _NUMBER_OF_A_TABLE.search(text):
+        return _C.QUEUE_MISSING
     return _STATES.get(state) or _CLASSES.get(state[:2]) or _C.UNEXPECTED
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from postmill.db.tools.connect import Connection
     from postmill.model.config.address import Address
+    from postmill.model.databases.databases import Databases
 
 
 def load_settings(
@@ -44,6 +45,19 @@ def load_settings(
         folder,
         env_file=_read_env_file(folder / ENV_FILE),
     )
+
+
+def load_databases(project: str | Path | None = None) -> Databases:
+    """The databases and routes of ``postmill.toml``, for a client: in the folder ``project``, else around the
+    working folder. Raises as :func:`load_settings`, and ``InvalidOption`` where it names none.
+    """
+    settings = load_settings({}, project=project)
+    if settings.databases is None:
+        raise InvalidOption(
+            f"{settings.project_dir / FILE_NAME} names no databases.",
+            hint='Name them: [databases] eu1 = "postgresql://…"; for one database use Client or AsyncClient.',
+        )
+    return settings.databases
 
 
 def check_database_is_named(settings: Settings, *, embedded: bool) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from postmill.flows.context import Ctx, name_of
+from postmill.flows.context import Ctx
 from postmill.flows.function_calls import call_function
 from postmill.flows.run import Run
 from postmill.flows.running.durable import failure_of, gathered
@@ -101,9 +101,9 @@ class DurableInMemory:
         """See :class:`Durable`."""
         self.events.append((name, loads(to_json(value))))
 
-    def on_failure(self, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
+    def on_failure(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
         """See :class:`Durable`."""
-        self.undoing.append((self._named(f"undo:{name_of(function)}"), function, args, kwargs))
+        self.undoing.append((self._named(name), function, args, kwargs))
 
     def patched(self, name: str) -> bool:
         """See :class:`Durable`: a simulated run is a new one."""

@@ -18,15 +18,17 @@ from postmill.model.queue.retry import Dead
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Container, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
 
     from postmill.client.sending import Statement
+    from postmill.engine.backend import Backend
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.events import Events
 
 Runs: TypeAlias = "int | Container[int]"
 """Which runs of a message, counted from 1: one, or those in a container such as ``range(1, 4)``."""
@@ -107,6 +109,11 @@ class Faulty:
     def policy_for(self) -> PolicyFor | None:
         """See :class:`postmill.engine.handler.Handler`."""
         return self.handler.policy_for
+
+    @property
+    def backend(self) -> Callable[[Events], Backend] | None:
+        """See :class:`postmill.engine.handler.Handler`."""
+        return self.handler.backend
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""

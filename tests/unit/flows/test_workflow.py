@@ -46,7 +46,7 @@ def test_a_workflow_is_known_by_its_function() -> None:
     assert (checkout.name, checkout.queue, checkout.__doc__) == ("checkout", "checkout", "Sells.")
     assert (checkout.deadline_s, checkout.worker_options.max_concurrent) == (7 * 86_400, 2)
     assert checkout.result_type is str
-    assert checkout.options().options.deadline_s == 7 * 86_400
+    assert checkout.options().options.deadline_s is None, "the database knows the workflow's"
     assert checkout.options(deadline=3, key="a").options.deadline_s == 3
     assert workflow(name="other", queue="shared")(checkout.function).queue == "shared"
 
@@ -147,7 +147,7 @@ def test_each_call_hands_on_its_name_and_its_arguments() -> None:
         ("call", "summarize", "summarize", {"a": 1}),
         ("transaction", "charge", charge, (Order(1),), {}),
         ("emit", "seen", 1),
-        ("on_failure", charge, (Order(1),), {}),
+        ("on_failure", "undo:charge", charge, (Order(1),), {}),
         ("patched", "new"),
     ]
     assert ctx.run_id == 7

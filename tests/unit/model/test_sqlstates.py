@@ -150,3 +150,17 @@ def test_a_missing_table_is_the_queues_or_the_schemas() -> None:
         raise of_asyncpg("42P01")
     with pytest.raises(errors.SchemaMissing), connect.translated(parse("postgresql://h/db")):
         raise of_psycopg("42P01")
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ('syntax error at or near "25157"', Condition.QUEUE_MISSING),
+        ("Syntaxfehler bei »25157«", Condition.QUEUE_MISSING),
+        ('syntax error at or near "selekt"', Condition.UNEXPECTED),
+        ('syntax error at or near "q1"', Condition.UNEXPECTED),
+    ],
+)
+def test_a_queue_that_is_dropped_in_the_middle_of_a_send_is_missing(said: str, meant: Condition) -> None:
+    """A sender was shown a syntax error near a number: that of the table that was gone."""
+    assert condition("42601", said) is meant

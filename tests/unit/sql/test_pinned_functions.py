@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-import postmill
+from postmill.sql.catalog import scripts
 
-FUNCTIONS = Path(postmill.__file__).parent / "sql" / "functions"
-PINNED = [
-    path
-    for path in sorted(FUNCTIONS.glob("*.sql"))
-    if re.search(r"^set enable_\w+ = off", path.read_text(encoding="utf-8"), re.MULTILINE)
-]
+PINNED = {
+    name: text
+    for name, text in scripts("functions")
+    if re.search(r"^set enable_\w+ = off", text, re.MULTILINE)
+}
 
 
-@pytest.mark.parametrize("path", PINNED, ids=lambda path: path.stem)
-def test_a_pinned_function_is_not_compiled(path: Path) -> None:
+@pytest.mark.parametrize("name", PINNED)
+def test_a_pinned_function_is_not_compiled(name: str) -> None:
     """Before PostgreSQL 18 a way that can't be done without costs 10,000,000,000: any such plan was compiled,
     at a tenth of a second a statement.
     """
-    assert re.search(r"^set jit = off", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(r"^set jit = off", PINNED[name], re.MULTILINE)
 
 
 def test_there_are_such_functions() -> None:

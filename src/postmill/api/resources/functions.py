@@ -15,6 +15,7 @@ from postmill.api.problem import Failure
 from postmill.api.route import Named, resource
 from postmill.api.shape import Moment
 from postmill.model.functions.failures import FunctionFailure
+from postmill.model.option_rules import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -192,12 +193,11 @@ async def _tell(
 
 
 def _known(desk: Desk, path: InFunction) -> FunctionInfo:
-    for each in _host(desk).functions():
-        if each.slug == path.function:
-            return each
-    raise Failure(
-        HTTPStatus.NOT_FOUND, "not-found", f"There is no function {path.function}.", hint="GET /functions"
-    )
+    known = {each.slug: each for each in _host(desk).functions()}
+    if path.function in known:
+        return known[path.function]
+    hint = did_you_mean(path.function, known) or "GET /functions"
+    raise Failure(HTTPStatus.NOT_FOUND, "not-found", f"There is no function {path.function}.", hint=hint)
 
 
 def _facts(info: FunctionInfo) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from postmill.api.cursor import Page, Whole, after, paged
+from postmill.api.resources import payload_types
 from postmill.api.resources.queues import InQueue, Seconds
 from postmill.api.route import Named, resource
 from postmill.api.shape import BigId, Moment, Payload, shaped, whole
@@ -16,6 +17,7 @@ from postmill.client import Client
 from postmill.client.options import Then
 from postmill.db.reads import messages
 from postmill.db.tools import operations
+from postmill.model.queue.trace import trace_address, trace_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,13 +95,16 @@ class Neighbour(Struct, kw_only=True):
 class Message(ListedMessage, kw_only=True):
     """One message with its failures, the last 100; ``sources`` are what it waits for, ``dependents`` what
     waits for it, 50 of each. ``why`` it does not run, the cause that decides first;
-    ``reason``: why it was cancelled.
+    ``reason``: why it was cancelled. ``trace_id``: the trace it belongs to, which ``trace_url`` shows, where
+    that is set.
     """
 
     why: list[Cause] = []
 
     queue: str
     reason: str | None = None
+    trace_id: str | None = None
+    trace_url: str | None = None
     failures: list[FailedAttempt]
     sources: list[Neighbour] = []
     dependents: list[Neighbour] = []
@@ -145,6 +150,8 @@ class NewMessage(Struct, forbid_unknown_fields=True, kw_only=True):
     on_source_dead: Literal["cancel", "skip", "block"] = "cancel"
     then_send: Follower | None = None
     else_send: Follower | None = None
+    check: bool = False
+    """Whether a payload is refused that the queue's worker would not take, as far as its type says."""
 
 
 class SentMessage(Struct):
@@ -194,6 +201,9 @@ async def send_message(desk: Desk, path: InQueue, body: NewMessage) -> SentMessa
     desk.check_whole(bytes(body.message))
 
     def send(connection: Connection) -> SentMessage:
+        operations.check_queue(connection, path.queue)
+        if body.check:
+            payload_types.check(connection, path.queue, body.message, body.headers)
         sent = Client(connection).send(path.queue, body.message, **_options(body))
         return SentMessage(path.queue, str(int(sent)), sent.existed)
 
@@ -204,7 +214,7 @@ async def send_message(desk: Desk, path: InQueue, body: NewMessage) -> SentMessa
 async def show_message(desk: Desk, path: InMessage) -> Message:
     """One message with its failures, wherever it is by now."""
     row = await desk.read(messages.one, path.queue, int(path.msg_id))
-    return _message(row, desk.house.hide)
+    return _message(row, desk.house.hide, desk.house.trace_url)
 
 
 @resource("POST", "/queues/{queue}/messages/{msg_id}/reveal", out=Message, in_path=InMessage)
@@ -212,7 +222,7 @@ async def reveal_message(desk: Desk, path: InMessage) -> Message:
     """One message with its secrets; the audit says that a viewer has seen them."""
 
     def reveal(connection: Connection) -> Message:
-        return _message(messages.one(connection, path.queue, int(path.msg_id)), whole)
+        return _message(messages.one(connection, path.queue, int(path.msg_id)), whole, desk.house.trace_url)
 
     return await desk.reveal("message.reveal", path, reveal)
 
@@ -255,10 +265,12 @@ _NOTHING = {"not found", "running", "skipped"}
 """Outcomes of a message to which nothing was done."""
 
 
-def _message(row: dict[str, Any], hide: Callable[[Any], Any]) -> Message:
+def _message(row: dict[str, Any], hide: Callable[[Any], Any], trace_url: str | None) -> Message:
     failures = [shaped(FailedAttempt, failure, hide) for failure in row["failures"]]
     causes = [shaped(Cause, cause, hide) for cause in row["why"]]
-    return shaped(Message, {**row, "failures": failures, "why": causes}, hide)
+    trace = trace_id(row["headers"] if isinstance(row["headers"], dict) else None)
+    found = {"trace_id": trace, "trace_url": trace_address(trace_url, trace)}
+    return shaped(Message, {**row, **found, "failures": failures, "why": causes}, hide)
 
 
 def _options(body: NewMessage) -> Any:

@@ -9,7 +9,6 @@ from msgspec import Meta, Struct
 from postmill.api.cursor import Page, after, paged
 from postmill.api.resources.queues import Queue
 from postmill.api.route import resource
-from postmill.db.reads import overview
 
 if TYPE_CHECKING:
     from postmill.api.desk import Desk
@@ -73,9 +72,9 @@ class Me(Struct):
 async def show_overview(desk: Desk, query: Page) -> Overview:
     """Queues with their counts, those in which most goes on first, and what is wrong now."""
     begin = after(query, Place) or 0
-    ranked = await desk.read(overview.busiest, limit=query.limit + 1, after=begin)
-    page, more = paged(ranked, query, lambda _: begin + query.limit)
-    rows = await desk.house.looks.queues(desk.house.sessions, [row["queue"] for row in page])
+    looks, sessions = desk.house.looks, desk.house.sessions
+    ranked = await looks.busiest(sessions, limit=query.limit + 1, after=begin)
+    rows, more = paged(ranked, query, lambda _: begin + query.limit)
     return Overview([desk.shaped(BusyQueue, row) for row in rows], await _findings(desk), more)
 
 

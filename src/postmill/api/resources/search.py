@@ -10,10 +10,10 @@ from msgspec import Meta, Struct
 
 from postmill.api.cursor import SHOWN, Limit
 from postmill.api.resources.queues import InQueue
-from postmill.api.route import resource
+from postmill.api.route import Named, resource
 from postmill.api.shape import BigId, Moment, Payload
 from postmill.api.viewer import Role
-from postmill.db.reads import search
+from postmill.db.reads import search, search_indexes
 from postmill.model.errors import InvalidSearch
 from postmill.model.search.condition import fields_of
 from postmill.model.search.language import parse
@@ -53,6 +53,8 @@ class Found(Struct, kw_only=True):
     back_to: Moment | None = None
     next_below: BigId | None = None
     is_cut: bool
+    index_on: str | None = None
+    """The time was up, and an index on this place would have found them: ``postmill index create``."""
 
 
 class Sought(Struct, forbid_unknown_fields=True, kw_only=True):
@@ -93,4 +95,39 @@ async def search_messages(desk: Desk, path: InQueue, query: Sought) -> Found:
         back_to=found.back_to,
         next_below=None if found.next_below is None else str(found.next_below),
         is_cut=found.is_cut,
+        index_on=found.index_on,
     )
+
+
+class SearchIndex(Struct, kw_only=True):
+    """An index by which searches for a place find its values, of one table. ``state``: built, building,
+    unfinished (building was interrupted) or missing. ``definition`` is the SQL that makes it.
+    """
+
+    queue: str
+    place: str
+    table_name: str
+    index_name: str
+    state: str
+    size_bytes: int | None = None
+    created_at: Moment
+    definition: str
+
+
+class SearchIndexes(Struct):
+    """Two for each place, by queue and place."""
+
+    items: list[SearchIndex]
+
+
+class OfQueue(Struct, forbid_unknown_fields=True):
+    """Which queue's indexes are listed."""
+
+    queue: Named | None = None
+
+
+@resource("GET", "/search-indexes", out=SearchIndexes, query=OfQueue)
+async def list_search_indexes(desk: Desk, query: OfQueue) -> SearchIndexes:
+    """The indexes by which searches find values in what is done or dead."""
+    found = await desk.read(search_indexes.listed, query.queue)
+    return SearchIndexes([desk.shaped(SearchIndex, row) for row in found])

@@ -136,6 +136,8 @@ async def steer_runs(desk: Desk, body: Steer) -> SteeredRuns:
 
     def steer(connection: Connection) -> SteeredRuns:
         found = runs.steer(connection, body.action, wanted, body.reason, dry_run=body.dry_run)
+        if not found and wanted.flow is not None:
+            runs.flow(connection, wanted.flow)  # refuses one that is not there
         return SteeredRuns([desk.shaped(SteeredRun, row) for row in found])
 
     if body.dry_run:

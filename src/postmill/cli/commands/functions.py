@@ -14,6 +14,7 @@ from postmill.model.config.project_file import FILE_NAME
 from postmill.model.errors import NotFound, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from postmill.cli.session import Session
@@ -87,7 +88,7 @@ def list_functions(session: Session) -> None:
 @click.pass_obj
 def start(session: Session, name: str) -> None:
     """Start the function NAME, which does not run: a worker that was stopped, or one that failed to start."""
-    _tell_host(session, f"functions/{name}/start", session.settings.runtime.boot_timeout_s)
+    _tell_host(session, name, "start", session.settings.runtime.boot_timeout_s)
     session.output.did({"function": name, "started": True}, f"Started: {name}.")
 
 
@@ -98,7 +99,7 @@ def start(session: Session, name: str) -> None:
 @click.pass_obj
 def stop(session: Session, name: str) -> None:
     """Stop every process of the function NAME gracefully. Its next request starts it again, or `start`."""
-    _tell_host(session, f"functions/{name}/stop", session.settings.runtime.grace_s)
+    _tell_host(session, name, "stop", session.settings.runtime.grace_s)
     session.output.did({"function": name, "stopped": True}, f"Stopped: {name}.")
 
 
@@ -118,7 +119,7 @@ def recycle(session: Session, name: str | None, *, everything: bool) -> None:
     settings = session.settings
     for each in names:
         instances = settings.functions[each].instances if each in settings.functions else 1
-        _tell_host(session, f"functions/{each}/recycle", settings.runtime.boot_timeout_s * instances)
+        _tell_host(session, each, "recycle", settings.runtime.boot_timeout_s * instances)
     told = f"Recycled: {', '.join(names)}." if names else "No function runs."
     session.output.did({"recycled": names}, told)
 
@@ -142,7 +143,7 @@ def delete(session: Session, name: str, *, yes: bool) -> None:
         raise found.faults[name]
     source = found.sources.get(name)
     if source is None:
-        raise NotFound(f"There is no function {name}.", hint="postmill functions list shows them.")
+        raise NotFound(f"There is no function {name}.", hint=_near(name, found.sources))
     folder = _folder(session).absolute()
     whole = source.path.name == "main.py" and source.path.parent != folder
     target: Path = source.path.parent if whole else source.path
@@ -169,15 +170,22 @@ def _table_is_removed(session: Session, name: str) -> bool:
         return function_table.remove(path, name)
 
 
-def _tell_host(session: Session, action: str, takes_s: float) -> None:
-    """Tell the host that serves this project to do something, and wait at most ``takes_s`` seconds and a
-    little for its answer.
+def _tell_host(session: Session, name: str, action: str, takes_s: float) -> None:
+    """Tell the host that serves this project to do something to a function, and wait at most ``takes_s``
+    seconds and a little for its answer.
     """
     try:
-        _ask_host(session, "POST", action, takes_s)
+        _ask_host(session, "POST", f"functions/{name}/{action}", takes_s)
     except NotFound as error:
-        error.hint = error.hint or "postmill functions list shows them."
+        error.hint = error.hint or _near(name, _found(session).sources)
         raise
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """What to try in place of a function that is not there."""
+    from postmill.model.option_rules import did_you_mean
+
+    return did_you_mean(name, known) or "postmill functions list shows them."
 
 
 def _ask_host(session: Session, method: str, path: str, takes_s: float = 0.0) -> Any:

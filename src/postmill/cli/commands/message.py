@@ -73,15 +73,16 @@ def search(session: Session, text: tuple[str, ...], before: int | None, limit: i
         session.output.one(asdict(found))
         return
     session.output.rows(found.rows, FOUND, empty="No message matches.")
-    session.output.note(_looked(found))
+    session.output.note(_looked(found, wanted.queue))
 
 
-def _looked(found: Found) -> str:
+def _looked(found: Found, queue: str | None) -> str:
     """How far a search came."""
     back_to = f", back to {found.back_to:%Y-%m-%d %H:%M:%S %Z}" if found.back_to else ""
     more = f" The next page: --before {found.next_below}" if found.next_below else " That is all."
     cut = " A statement took too long and was ended." if found.is_cut else ""
-    return f"Looked at ids {found.low} to {found.high}{back_to}.{cut}{more}"
+    index = f" An index finds them at once: index create {queue} {found.index_on}" if found.index_on else ""
+    return f"Looked at ids {found.low} to {found.high}{back_to}.{cut}{more}{index}"
 
 
 @message.command()

@@ -97,7 +97,7 @@ def create(session: Session, name: str) -> None:
 def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) -> None:
     """Drop a queue with its messages, its archive and its history."""
     from postmill.db.reads import overview
-    from postmill.db.tools import operations
+    from postmill.db.tools import operations, search_indexes
 
     with session.database() as connection:
         stats = overview.queues(connection, name, exactly=True)[0]
@@ -105,6 +105,7 @@ def drop(session: Session, name: str, *, force: bool, yes: bool, dry_run: bool) 
             held = f"messages ({stats['total']}) and dead letters ({stats['dead']})"
             session.output.confirm(f"This drops {name}, its archive, {held}.", yes=yes)
             operations.drop_queue(connection, name, force=force)
+            search_indexes.drop_all(connection, name)
     session.output.one(
         {"queue": name, "dropped": not dry_run, "messages": stats["total"], "dead_letters": stats["dead"]}
     )
@@ -177,11 +178,15 @@ class Retention(Duration):
     metavar="N",
     help="The oldest of more archived messages go, however young they are. Without it, a TIME alone decides.",
 )
+@yes_option
 @json_option
 @global_options
 @click.pass_obj
-def retention(session: Session, name: str, keep: float | None, max_rows: int | None) -> None:
-    """Show or set how long a queue keeps what is finished: 12h, 30d, 4w or forever."""
+def retention(session: Session, name: str, keep: float | None, max_rows: int | None, *, yes: bool) -> None:
+    """Show or set how long a queue keeps what is finished: 12h, 30d, 4w or forever.
+
+    It asks when something that is kept now would be deleted.
+    """
     from postmill.db.reads import limits, overview
     from postmill.db.tools import operations
 
@@ -192,7 +197,10 @@ def retention(session: Session, name: str, keep: float | None, max_rows: int | N
     with session.database() as connection:
         overview.queues(connection, name)
         if keep is not None:
-            operations.set_retention(connection, name, None if math.isinf(keep) else keep, max_rows)
+            keep_s = None if math.isinf(keep) else keep
+            if lost := operations.lost_by_retention(connection, name, keep_s, max_rows):
+                session.output.confirm(f"This deletes {' and '.join(lost)} of queue {name} soon.", yes=yes)
+            operations.set_retention(connection, name, keep_s, max_rows)
         found = limits.retention(connection, name)
     if session.output.is_text:
         most = found["archive_max_rows"]
@@ -242,6 +250,8 @@ def limit(
 
     wanted: dict[str, Any] = {"max_running": max_running, "starts": starts, "per": per}
     _check_limits(wanted, remove=remove)
+    if group_key == "":
+        raise click.UsageError("--group '' names no group. Leave it out for the queue; * is each group.")
     with session.database() as connection:
         overview.queues(connection, name)
         if remove or max_running is not None or starts is not None:

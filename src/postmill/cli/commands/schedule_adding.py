@@ -94,6 +94,7 @@ def add_sql(session: Session, /, name: str, when: str, command: str, **options: 
     scheduling.commanding(name, command, when, **options)  # a mistake must not start a database
     words = recurrence(when).explain()
     with session.database() as connection:
+        schedules.check_syntax(connection, command)
         Client(connection).schedule_sql(name, command, when, **options)
         run_as = schedules.one(connection, name)["run_as"]
     session.output.did({"schedule": name, "run_as": run_as, "means": words}, f"{name}: {words}, as {run_as}.")

@@ -91,6 +91,12 @@ def grant(session: Session, names: tuple[str, ...], role: str) -> None:
         for name in names:
             calls.grant_secret(connection, name, role)
     session.output.did({"secrets": list(names), "role": role}, f"{role} may use {', '.join(names)}.")
+    kept = {each.name for each in _store(session).fingerprints()}
+    if unknown := [name for name in names if name not in kept]:
+        session.output.note(
+            f"This project keeps no secret {', '.join(unknown)}: a call with it fails where it is made, until"
+            f" postmill secrets set {unknown[0]}=VALUE."
+        )
 
 
 @secrets.command()

@@ -94,8 +94,7 @@ def send(
     options = {"delay": delay, "run_at": run_at, **_asked(job)}
     text = None if payload is None else _argument(payload)
     with _opened(source) as (file, total), session.database() as connection:
-        if create:
-            _create_if_missing(session, connection, queue)
+        _check_queue(session, connection, queue, create=create)
         if text is not None or file is None:
             ids = _send_one(connection, queue, text or b"", options)
         else:
@@ -147,10 +146,13 @@ def _argument(payload: str) -> bytes:
     return checked(os.fsencode(payload), "")
 
 
-def _create_if_missing(session: Session, connection: Connection, queue: str) -> None:
+def _check_queue(session: Session, connection: Connection, queue: str, *, create: bool) -> None:
+    """Refuse a queue that is not there, or make it."""
     from postmill.db.tools import operations
 
-    if operations.create_queue(connection, queue):
+    if not create:
+        operations.check_queue(connection, queue)
+    elif operations.create_queue(connection, queue):
         session.output.note(f"Created queue {queue}.")
 
 

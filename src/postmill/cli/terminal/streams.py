@@ -76,13 +76,19 @@ def check_reader() -> None:
     """Raises :class:`OutputGone` when standard output has no reader any more: a pipe without a reader, a
     terminal that was closed. For commands that may have nothing to write for a long time.
     """
-    poll = select.poll()
     try:
-        poll.register(sys.stdout.fileno(), 0)
+        descriptor = sys.stdout.fileno()
     except (OSError, ValueError):
         return  # a test's or a library's own stream
-    if any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0)):
+    if _has_no_reader(descriptor):
         raise OutputGone
+
+
+def _has_no_reader(descriptor: int) -> bool:
+    """A file always has one: it is never hung up."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 class _Stream(io.RawIOBase):
@@ -126,11 +132,10 @@ class _Data(_Stream):
         except BlockingIOError:  # a program that shares the pipe has made it so
             self._is_ready(None)
             return 0
-        except BrokenPipeError:
-            self._failed = True
-            raise OutputGone from None
         except OSError as error:
             self._failed = True
+            if _has_no_reader(self._descriptor):  # EPIPE of a pipe, EIO of a terminal
+                raise OutputGone from None
             raise OutputFailed("The output can't be written.", why=f"{error.strerror}.") from error
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -26,12 +26,16 @@ POLL_S = 0.25
 as at once; a poll of 100 queues takes 1.5 ms.
 """
 SHARE = 20
-"""A poll that takes long is followed by a rest that is at least this many times as long: it takes 5 % of a
+"""Polls that take long are followed by rests that are at least this many times as long: they take 5 % of a
 core of the database at most.
+"""
+LAST = 5
+"""Polls of which the fastest tells what one takes. On a busy machine one in five waited for a processor, and
+a rest of twenty times that wait made pages late by half a second; a database that is slow is so five times.
 """
 STILL_HERE_S = 3.0
 """Seconds without news after which a stream has a turn all the same. It may be that its viewer is not known
-any more, which is looked at then; and proxies cut off what is silent for 30 seconds or 60.
+any more, which is looked at then.
 """
 _log = logging.getLogger(__name__)
 
@@ -98,6 +102,7 @@ class Hub:
             self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
+        took_s: deque[float] = deque(maxlen=LAST)
         while self.watchers:
             began = time.monotonic()
             try:
@@ -114,7 +119,8 @@ class Hub:
                 if found != self.versions:  # else hundreds of streams would wake for nothing
                     self.versions = found
                     self._tell()
-            await asyncio.sleep(max(POLL_S, SHARE * (time.monotonic() - began)))
+            took_s.append(time.monotonic() - began)
+            await asyncio.sleep(rest_s(took_s))
 
     def _failed(self, at_s: float) -> None:
         if self._failing_since_s is None:
@@ -123,6 +129,11 @@ class Hub:
     def _tell(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def rest_s(took_s: Collection[float]) -> float:
+    """How long to rest after polls that took so long, the last ones, in seconds."""
+    return max(POLL_S, SHARE * min(took_s))
 
 
 async def _happens(event: asyncio.Event, within_s: float) -> None:

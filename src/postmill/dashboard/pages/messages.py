@@ -50,20 +50,27 @@ async def messages(visit: Visit) -> View:
     title = f"Messages of {asked.queue}"
     if q:
         try:
-            return View(title, await _found(visit, asked, q))
+            return View(title, await _found(visit, asked, q) | {"indexed": await _indexed(visit, asked)})
         except InvalidSearch as error:
             return _refused(title, asked, q, problem_of(error), error.at)
         except Failure as error:
             return _refused(title, asked, q, error.problem)
     query = visit.in_query(resource.Which)
     found = await resource.list_messages(visit.desk, asked, query)
-    values = {
+    values: dict[str, Any] = {
         "state_asked": query.state,
         "messages": found.items,
         "next": found.next,
         "first": query.cursor is None,
+        "indexed": await _indexed(visit, asked),
     }
     return View(title, _values(asked, f"state:{query.state}" if query.state else "", query.state) | values)
+
+
+async def _indexed(visit: Visit, asked: InQueue) -> list[str]:
+    """The places that searches find by an index."""
+    found = await search.list_search_indexes(visit.desk, search.OfQueue(asked.queue))
+    return sorted({each.place for each in found.items})
 
 
 async def _found(visit: Visit, asked: InQueue, q: str) -> dict[str, Any]:
@@ -91,6 +98,7 @@ def _values(asked: InQueue, typed: str, state: str | None = None) -> dict[str, A
         "queue": asked.queue,
         "typed_search": typed,
         "terms": TERMS,
+        "indexed": [],
         "states": get_args(resource.State),
         "kinds": [(kind, WORDS[kind]) for kind in KINDS.get(state, ())],
         "messages": [],

@@ -9,6 +9,7 @@ from postmill.api.resources.overview import show_overview
 from postmill.dashboard.drawing.chart import curve
 from postmill.dashboard.filters import segment
 from postmill.dashboard.page import View, page
+from postmill.db.reads.versions import QUEUES
 
 if TYPE_CHECKING:
     from postmill.api.resources.overview import FoundProblem
@@ -28,7 +29,7 @@ SHOWN = 100
 """Queues of a page. A hundred: two screens, and one look of a tenth of a second also among ten thousand."""
 
 
-@page("/", tab="Overview")
+@page("/", tab="Overview", shares=(QUEUES, "workers"))
 async def overview(visit: Visit) -> View:
     """The busiest queues, or those of the 200 busiest whose names contain what was asked for."""
     asked = visit.query.get("q", "").strip()

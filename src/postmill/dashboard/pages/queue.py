@@ -9,7 +9,7 @@ import msgspec
 
 from postmill.api.cursor import MOST_SHOWN, Page
 from postmill.api.problem import Failure
-from postmill.api.resources import history, limits, messages, queues, schedules, workers
+from postmill.api.resources import history, limits, messages, payload_types, queues, schedules, workers
 from postmill.dashboard.bodies import body
 from postmill.dashboard.filters import has_secrets, pretty, segment
 from postmill.dashboard.page import Done, View, action, page
@@ -17,6 +17,7 @@ from postmill.dashboard.pages.schedules import SIGNS as SCHEDULE_SIGNS
 from postmill.dashboard.pages.schedules import meaning
 from postmill.dashboard.pages.workers import SIGNS as WORKER_SIGNS
 from postmill.dashboard.past import IN_WORDS, past
+from postmill.model.queue.addressee import TASK_HEADER
 
 if TYPE_CHECKING:
     from postmill.dashboard.page import Visit
@@ -50,6 +51,7 @@ async def queue(visit: Visit) -> View:
             "worker_signs": WORKER_SIGNS,
             "latest": [each for each in latest.items if not has_secrets(each.message)],
             "like": await _like(visit, asked),
+            "types": (await payload_types.list_payload_types(desk, asked)).items,
         },
     )
 
@@ -113,11 +115,13 @@ async def purge(visit: Visit) -> Done:
 @action("/queues/{queue}/send", of=queue)
 async def send(visit: Visit) -> Done:
     """Send one message."""
-    asked = visit.in_path(queues.InQueue)
+    asked, task = visit.in_path(queues.InQueue), visit.typed("task")
     body = messages.NewMessage(
         message=raw_json(visit.form.get("message", "")),
         delay_s=_number(visit.typed("delay_s"), "The delay"),
         unique_key=visit.typed("unique_key"),
+        headers={TASK_HEADER: task} if task else None,
+        check="unchecked" not in visit.form,
     )
     sent = await messages.send_message(visit.desk, asked, body)
     notice = "was there already" if sent.existed else "was sent"

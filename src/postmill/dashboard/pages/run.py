@@ -29,7 +29,7 @@ POSSIBLE = {
 """What makes sense in which state of a run."""
 
 
-@page("/runs/{run_id}", tab="Runs")
+@page("/runs/{run_id}", tab="Runs", shares=("run:{run_id}",))
 async def run_page(visit: Visit) -> View:
     """The run; ``step`` is shown in full, ``of`` lists steps of one state, ``whole`` unfolds the graph."""
     path = visit.in_path(InRun)

@@ -1,9 +1,9 @@
 """Messages that match a search, page by page.
 
-It starts where it has least to look at: the ids that are given, failures for an error, claims for what runs.
-Otherwise it walks from the newest id down, in windows, until it has a page or its time is up, and says how
-far it came: the next page goes on there. A page begins below an id, never at a number of rows or at a time:
-so nothing is lost or shown twice while messages move.
+It starts where it has least to look at: the ids that are given, failures for an error, claims for what runs,
+an index of a place. Otherwise it walks from the newest id down, in windows, until it has a page or its time
+is up, and says how far it came: the next page goes on there. A page begins below an id, never at a number of
+rows or at a time: so nothing is lost or shown twice while messages move.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ class Found:
     """The next page is below this id; None when everything was looked at."""
     is_cut: bool = False
     """A statement took too long and was ended: what it would have looked at is still to come."""
+    index_on: str | None = None
+    """The time was up, and an index on this place would have found them at once."""
 
 
 def search(
@@ -93,6 +95,8 @@ def search(
         found.is_cut = True
     found.low = reached
     found.next_below = reached if reached > low else None
+    if found.next_below and len(found.rows) < limit:
+        found.index_on = asked.place_without_index()
     with suppress(psycopg.errors.QueryCanceled):
         found.back_to = asked.sent_at(reached)
     return found
@@ -108,6 +112,7 @@ class _Asked:
         self._wanted = wanted
         self._keep = keep
         self._until = until
+        self._places = list(fields_of(wanted))
         self._since = self._moment(wanted.since)
         self._before = self._moment(wanted.before)
 
@@ -134,11 +139,26 @@ class _Asked:
             row = self._row("search_claims", self._wanted.queue, low, high, self._wanted.worker)
             yield (low, high), row["ids"]
         else:
-            width = FIRST_WINDOW
+            width, is_indexed = FIRST_WINDOW, bool(self._indexed())
             while high >= low:
-                bottom = max(low, high - width + 1)
+                bottom = self._bottom(low, high) if is_indexed else max(low, high - width + 1)
                 yield (bottom, high), None
                 high, width = bottom - 1, min(width * 10, WIDEST_WINDOW)
+
+    def _bottom(self, low: int, high: int) -> int:
+        """The lowest id of a window in which only what is not found by an index has to be looked at."""
+        return int(self._row("search_bottom", self._wanted.queue, low, high, WIDEST_WINDOW)["bottom"])
+
+    def _indexed(self) -> list[str]:
+        """The places of the search that have an index."""
+        if not self._places:
+            return []
+        found: list[str] = self._row("search_indexed", self._wanted.queue, self._places)["places"]
+        return found
+
+    def place_without_index(self) -> str | None:
+        """A place of the search on which an index would help, since none of them has one."""
+        return None if self._indexed() or not self._places else self._places[0]
 
     def _of_failures(self, low: int, high: int) -> Iterator[tuple[tuple[int, int], list[int]]]:
         while high >= low:

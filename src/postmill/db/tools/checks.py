@@ -13,7 +13,7 @@ from uuid import uuid4
 import psycopg
 
 from postmill.client.psycopg_connection import with_known_pooler
-from postmill.db.tools import calls, migrate, pgmq, privileges, runs, schedules, server_needs
+from postmill.db.tools import calls, migrate, pgmq, privileges, runs, schedules, search_indexes, server_needs
 from postmill.db.tools.connect import connect
 from postmill.db.tools.queue_checks import Look, named
 from postmill.db.tools.waiting_checks import dependents, groups
@@ -256,6 +256,7 @@ def of_schema() -> dict[str, Check]:
         "groups": groups,
         "dependents": dependents,
         "dead letters": dead_letters,
+        "search indexes": search_indexes.checked,
         "schedules": schedules.checked,
         "calls": calls.checked,
         "flows": runs.checked,

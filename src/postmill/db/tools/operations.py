@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from postmill.db.tools import pgmq
 from postmill.model.errors import InvalidOption, NotFound
-from postmill.sql.catalog import statement
+from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -20,6 +21,13 @@ if TYPE_CHECKING:
 def create_queue(connection: Connection, queue: str) -> bool:
     """Creates the queue if it is missing; returns whether it was."""
     return bool(_one(connection, "queue_create", queue)["created"])
+
+
+def check_queue(connection: Connection, queue: str) -> None:
+    """The database refuses a queue that is not there, with the nearest name: a plain send has only the
+    error of a missing table.
+    """
+    _one(connection, "queue_check", queue)
 
 
 def drop_queue(connection: Connection, queue: str, *, force: bool) -> None:
@@ -75,10 +83,25 @@ def set_retention(
     _one(connection, "queue_retention", queue, retention_s, archive_max_rows)
 
 
+def lost_by_retention(
+    connection: Connection, queue: str, retention_s: float | None, archive_max_rows: int | None
+) -> list[str]:
+    """What the queue keeps now and would lose soon under that retention, in words; nothing in most cases."""
+    shape = pgmq.shape(connection, queue)
+    name = queue_statement("retention_loss", shape)
+    row = connection.execute(name, (retention_s, archive_max_rows, queue)).fetchone() or {}
+    words = {"archived": "archived messages", "history": "failures and results"}
+    return [told for what, told in words.items() if row[what]]
+
+
 def drain_worker(connection: Connection, worker: str) -> UUID:
     """Asks the worker whose id begins with ``worker`` to finish what it runs and stop. Raises
     :class:`NotFound`, and :class:`InvalidOption` when there are several.
     """
+    if not worker:
+        raise InvalidOption(
+            "No id is given.", why="Every id begins with nothing.", hint="postmill worker list shows them."
+        )
     found = connection.execute(statement("worker_find"), (worker,)).fetchall()
     if not found:
         raise NotFound(

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
+from postmill.model.database_errors import sentence
 from postmill.model.errors import InvalidOption, NotFound
 from postmill.model.finding import Finding
+from postmill.model.option_rules import did_you_mean
 from postmill.model.schedule.firing import LATE_S
 from postmill.model.schedule.recurrence import NEVER, recurrence, zone_of
+from postmill.model.sqlstates import state_of
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
     from postmill.model.config.address import Address
+
+READ = "PMOK0"
+"""What a command raises that was read and not run (``command_syntax``)."""
+SHOWN = 30
+"""Characters of a command that are shown from its error on. Thirty: a few words, by which it is found."""
 
 
 def listed(connection: Connection) -> list[dict[str, Any]]:
@@ -29,8 +39,29 @@ def one(connection: Connection, name: str) -> dict[str, Any]:
     """The schedule of that name. Raises :class:`NotFound`."""
     found = connection.execute(statement("read_schedules"), (name,)).fetchone()
     if found is None:
-        raise NotFound(f"There is no schedule {name!r}.", hint="postmill schedule list")
+        known = [row["name"] for row in connection.execute(statement("complete_schedules"))]
+        raise NotFound(
+            f"There is no schedule {name!r}.", hint=did_you_mean(name, known) or "postmill schedule list"
+        )
     return _read(found)
+
+
+def check_syntax(connection: Connection, command: str) -> None:
+    """Raises :class:`InvalidOption` for SQL that the server can't read. Nothing of it is run."""
+    before = statement("command_syntax")
+    try:
+        connection.execute(f"{before}{command}".encode())
+    except psycopg.errors.SyntaxError as error:
+        place = int(error.diag.statement_position or 0) - len(before)
+        near = command[max(0, place - 1) :][:SHOWN].strip()
+        raise InvalidOption(
+            "The SQL command has a syntax error.",
+            why=sentence(error.diag.message_primary or "") + (f" It is at: {near}" if near else ""),
+            hint="Try it first: postmill db psql",
+        ) from error
+    except psycopg.Error as error:
+        if state_of(error) != READ:
+            raise
 
 
 def _read(row: dict[str, Any]) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class Dispatcher:
         self._turn = 0
         self._turn_is_marked = False
         self._closed = False
+        self._held_back = False
         self._low_water = 0
         self._fed_at = 0.0
         self._starved_s = 0.0
@@ -87,7 +88,7 @@ class Dispatcher:
                 ready.append(message)
             else:
                 self._settler.add(message, verdict)
-        if self._closed:
+        if self._closed or self._held_back:
             self.take_back()
         self._low_water = self.prefetch.low_water()
         self._fed_at = time.monotonic()
@@ -107,7 +108,7 @@ class Dispatcher:
 
     def wanted(self) -> int:
         """How many messages to claim now."""
-        if self._closed or self._settler.queue_refuses or self._settler.pending >= MAX_UNSETTLED:
+        if self._claims_nothing or self._settler.pending >= MAX_UNSETTLED:
             return 0
         per_slot = self._options.batch or 1
         free = (self._options.max_concurrent - self.running) * per_slot
@@ -116,9 +117,21 @@ class Dispatcher:
     @property
     def free(self) -> int:
         """How many messages could begin at once."""
-        if self._closed or self._options.batch is not None or self._settler.queue_refuses:
+        if self._claims_nothing or self._options.batch is not None:
             return 0
         return max(0, self._options.max_concurrent - self.running - len(self._ready))
+
+    @property
+    def _claims_nothing(self) -> bool:
+        return self._closed or self._held_back or self._settler.queue_refuses
+
+    def hold_back(self, *, away: bool) -> None:
+        """Claim nothing, and give back what has not begun, while what the handler runs on is away."""
+        self._held_back = away
+        if away:
+            self.take_back()
+        else:
+            self.wants_more.set()
 
     def adapt(self) -> None:
         """Let the messages that are held beyond the free slots follow the rate at which handlers finish."""

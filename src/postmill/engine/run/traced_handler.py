@@ -14,18 +14,20 @@ from postmill.model.errors import InvalidPayload
 from postmill.model.queue.outcome import Snooze
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
     from postmill.client.sending import Statement
+    from postmill.engine.backend import Backend
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.events import Events
 
 
 def traced(handler: Handler) -> Handler:
@@ -65,6 +67,11 @@ class TracedHandler:
     def policy_for(self) -> PolicyFor | None:
         """See :class:`postmill.engine.handler.Handler`."""
         return self._handler.policy_for
+
+    @property
+    def backend(self) -> Callable[[Events], Backend] | None:
+        """See :class:`postmill.engine.handler.Handler`."""
+        return self._handler.backend
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""

@@ -36,11 +36,14 @@ class Child:
         return values.keys() == self._read
 
     def started(self, values: Mapping[str, msgspec.Raw]) -> ChildStarted:
-        """The run that begins. The input of a workflow is an object of its parameters."""
+        """The run that begins. The input of a workflow is an object of its parameters. Raises
+        ``InvalidPayload`` where it does not fit: then no run is started.
+        """
         ((parameter, value),) = values.items()
         text = bytes(value).decode()
         if self._flow.kind == "workflow":
             text = f"{{{json.dumps(parameter)}: {text}}}"
+        self._flow.check_input(text)
         return ChildStarted(self._flow.name, text)
 
 

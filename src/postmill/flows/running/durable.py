@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.client.failures import said_by_postmill
 from postmill.engine.run.verdicts import stems_from
-from postmill.flows.context import name_of
 from postmill.flows.function_calls import call_function
 from postmill.flows.run import Run
 from postmill.flows.running.inside_step import check_outside, current_step, inside
@@ -107,9 +106,9 @@ class DurableRun:
         """See :class:`Durable`."""
         return self._transaction(self.named(name), function, args, kwargs)
 
-    def on_failure(self, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
+    def on_failure(self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs) -> None:
         """See :class:`Durable`."""
-        self.undoing.append((self.named(f"undo:{name_of(function)}"), function, args, kwargs))
+        self.undoing.append((self.named(name), function, args, kwargs))
 
     def emit(self, name: str, value: object) -> None:
         """See :class:`Durable`. What a step says is said again when the step is tried again."""

@@ -51,6 +51,7 @@ class GraphHandler:
     """
 
     settlings: Mapping[type, Entry] = STEPS
+    backend = None
 
     def __init__(self, *flows: Flow[Any], queue: str | None = None) -> None:
         """The first flow's options are the worker's. ``queue``: None is that flow's own. Raises
@@ -136,6 +137,8 @@ async def _do(flow: BoundFlow, task: Task, inputs: Inputs, attempt: Attempt) -> 
     obstacle = _obstacle(task, inputs)
     if obstacle is not None:
         return obstacle
+    if inputs.run_input is not None:
+        flow.check_input(task.run, inputs.run_input)
     if inputs.kind in _NO_FUNCTION:
         return DONE
     if task.child is not None:

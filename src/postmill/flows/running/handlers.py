@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.running.graph_handler import GraphHandler
+from postmill.flows.running.leaving import LeavingHandler
 from postmill.flows.running.shared_handler import SharedHandler
 from postmill.flows.running.workflow_handler import WorkflowHandler
 from postmill.model.errors import InvalidHandler
@@ -27,8 +28,8 @@ def handlers_of(definitions: Iterable[Startable[..., Any]]) -> list[Handler]:
 
 def together(handlers: Iterable[Handler]) -> list[Handler]:
     """What a process runs for these: one worker a queue for all flows with steps there and all workflows, as
-    two would claim each other's tasks. Raises :class:`InvalidFlow`, and :class:`InvalidHandler` for two
-    workers that would do the same.
+    two would claim each other's tasks. A worker without flows leaves the tasks of other programs' flows.
+    Raises :class:`InvalidFlow`, and :class:`InvalidHandler` for two workers that would do the same.
     """
     found: list[Handler] = []
     flows: list[Flow[Any]] = []
@@ -44,7 +45,12 @@ def together(handlers: Iterable[Handler]) -> list[Handler]:
     for queue, its in workflows.items():
         handler = WorkflowHandler(*its)
         found.append(SharedHandler(graphs.pop(queue), handler) if queue in graphs else handler)
-    return _each_on_its_queue([*found, *graphs.values()])
+    return [_leaving(each) for each in _each_on_its_queue([*found, *graphs.values()])]
+
+
+def _leaving(handler: Handler) -> Handler:
+    runs_flows = isinstance(handler, GraphHandler | WorkflowHandler | SharedHandler)
+    return handler if runs_flows else LeavingHandler(handler)
 
 
 def _each_on_its_queue(handlers: list[Handler]) -> list[Handler]:

@@ -49,6 +49,8 @@ class Inputs:
     """JSON by parameter, as the run's version reads it; without what a map gives to each item."""
     output: str | None
     """Of a run that is being undone: what the step has given, as JSON."""
+    run_input: str | None = None
+    """Of a first step whose program has to look at the run's input: that, as JSON."""
 
 
 class _Given(msgspec.Struct, frozen=True):
@@ -139,6 +141,7 @@ def _inputs(row: Any) -> Inputs:
         row["kind"],
         _fields(row["inputs"] or "{}"),
         row["output"],
+        row["run_input"],
     )
 
 

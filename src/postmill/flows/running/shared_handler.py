@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class SharedHandler:
     """The handler of a queue with both. The options of the first flow are the worker's."""
 
+    backend = None
+
     def __init__(self, graphs: GraphHandler, workflows: WorkflowHandler) -> None:
         self._graphs = graphs
         self._workflows = workflows

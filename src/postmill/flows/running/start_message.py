@@ -14,6 +14,7 @@ from postmill.client import runs
 from postmill.client.failures import said_by_postmill
 from postmill.db.hot.outage import is_passing
 from postmill.flows.running.inputs import AWAY_S
+from postmill.flows.running.task import Task
 from postmill.model.errors import InvalidPayload, PostmillError
 from postmill.model.queue.outcome import COMPLETED, Completed, Snooze
 from postmill.model.queue.retry import Dead
@@ -48,7 +49,7 @@ def start_of(message: Message) -> Start | None:
     """What a message starts; None: it is no such message. Raises :class:`InvalidPayload` for one that can't
     be read.
     """
-    if '"start"' not in message.raw:  # a task has it only in an item of a map, if at all
+    if isinstance(message.read, Task) or '"start"' not in message.raw:
         return None
     try:
         return None if _is_named(message.raw).start is None else _decode(message.raw)

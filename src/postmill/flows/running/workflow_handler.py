@@ -42,6 +42,7 @@ class WorkflowHandler:
     """The handler of the workflows of one queue. The first one's options are the worker's."""
 
     settlings: Mapping[type, Entry] = RUNS
+    backend = None
 
     def __init__(self, *workflows: Workflow[..., Any]) -> None:
         """Raises :class:`InvalidFlow` for two of one name, and for two queues."""

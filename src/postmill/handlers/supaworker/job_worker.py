@@ -26,7 +26,7 @@ from postmill.model.queue.retry import Dead
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from postmill.engine.run.attempt import Attempt
     from postmill.handlers.supaworker.job import SupaworkerJob
@@ -44,6 +44,11 @@ class JobWorker(Worker):
         super().__init__(options, function)
         self._logs = logs
         self.policy_for = self._policy_of
+
+    @property
+    def declarations(self) -> Sequence[Statement]:
+        """See :class:`postmill.engine.handler.Handler`: none. Its function is given a job, and no payload."""
+        return ()
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""

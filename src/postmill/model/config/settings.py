@@ -10,16 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from postmill.model.calls.address_guard import AddressGuard, guard_of
 from postmill.model.config import address
 from postmill.model.config.dashboard_settings import DashboardSettings, dashboard_settings
 from postmill.model.config.project_file import FILE_NAME, check_table, unknown_name, wrong_type
+from postmill.model.databases.tables import databases
 from postmill.model.errors import InvalidOption
 from postmill.model.functions.settings import FunctionSettings, RuntimeSettings
 from postmill.model.functions.tables import function_settings, runtime_settings
 from postmill.model.option_rules import not_a_choice
+
+if TYPE_CHECKING:
+    from postmill.model.databases.databases import Databases
 
 STATE_FOLDER = ".postmill"
 """What a project keeps beside it: the embedded server, keys, secrets, logs."""
@@ -33,9 +37,10 @@ LOG_FORMATS = ("text", "json")
 SWITCH = ("on", "off")
 
 TOML_KEYS: Mapping[str, Mapping[str, type]] = {
-    "db": {"url": str, "listen_url": str, "data": str, "settings": dict},
+    "db": {"url": str, "listen_url": str, "data": str, "settings": dict, "database": str},
     "log": {"level": str, "format": str},
-    "schedules": {"fire": bool},
+    "schedules": {"fire": bool, "database": str},
+    "flows": {"database": str},
     "calls": {"make": bool, "addresses": str, "functions_url": str},
 }
 """Every key of ``postmill.toml`` by table, with its type. ``[db.settings]`` holds Postgres's own names."""
@@ -44,6 +49,7 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
     "db_url": ("POSTMILL_DB_URL", "EDGE_WORKER_DB_URL", "DATABASE_URL"),
     "listen_url": ("POSTMILL_LISTEN_URL",),
     "data": ("POSTMILL_DATA",),
+    "database": ("POSTMILL_DATABASE",),
     "log_level": ("POSTMILL_LOG_LEVEL", "EDGE_WORKER_LOG_LEVEL"),
     "log_format": ("POSTMILL_LOG_FORMAT",),
     "schedules": ("POSTMILL_SCHEDULES",),
@@ -55,8 +61,13 @@ ENVIRONMENT: Mapping[str, tuple[str, ...]] = {
 }
 """The variables of each setting, first found wins. An empty variable counts as unset."""
 
-OTHER_TABLES = ("runtime", "functions", "dashboard")
-"""Tables that are read elsewhere: by ``model.functions.tables`` and ``dashboard_settings``."""
+OTHER_TABLES = ("runtime", "functions", "dashboard", "databases", "routes")
+"""Tables that are read elsewhere: by ``model.functions.tables``, ``dashboard_settings`` and
+``model.databases.tables``.
+"""
+
+_RIVALS = ("POSTMILL_DB_URL", FILE_NAME)
+"""Where an address was meant for Postmill, so that it can't stand beside several."""
 
 _IN_TOML: Mapping[str, tuple[str, str]] = {
     "db_url": ("db", "url"),
@@ -102,6 +113,12 @@ class Settings:
     functions: Mapping[str, FunctionSettings] = field(default_factory=dict)
     """Functions that have a table of their own, by slug."""
     dashboard: DashboardSettings = DashboardSettings()  # noqa: RUF009 - frozen
+    databases: Databases | None = None
+    """The project's databases by name; None: it has one, at ``db_url``."""
+    database: str | None = None
+    """The name of the one at ``db_url``."""
+    is_chosen: bool = False
+    """Whether that name was asked for: then a command looks there only, and workers work there only."""
 
     @property
     def is_embedded(self) -> bool:
@@ -116,6 +133,8 @@ class Settings:
     @property
     def address(self) -> address.Address | None:
         """The address that was given, parsed; None means the embedded Postgres."""
+        if self.databases is not None and self.database is not None:
+            return self.databases.addresses[self.database]
         if self.db_url is None:
             return None
         return address.parse(self.db_url, listen_url=self.listen_url, source=self.source)
@@ -137,22 +156,19 @@ def resolve(
 ) -> Settings:
     """The settings of the project in ``project_dir``. ``env_file`` are the variables of its ``.env``.
 
-    ``options`` may hold the names of :data:`ENVIRONMENT`; None: unset. A relative data folder is taken from
-    the project's folder. Raises :class:`InvalidOption` or :class:`InvalidAddress` naming where the bad value
-    came from; never echoes an address.
+    ``options`` may hold the names of :data:`ENVIRONMENT`. A relative data folder is taken from the project's.
+    Raises :class:`InvalidOption` or :class:`InvalidAddress` that says where a value came from.
     """
     _check_toml(toml)
     found = {name: _first(name, options, environ, env_file or {}, toml) for name in ENVIRONMENT}
-    db_url, listen_url, data = found["db_url"], found["listen_url"], found["data"]
-    runtime = runtime_settings(toml.get("runtime", {}))
+    several, database, db_url = _place(toml, {**(env_file or {}), **environ}, found)
+    data, runtime = found["data"], runtime_settings(toml.get("runtime", {}))
     settings = Settings(
         project_dir=project_dir,
         data_dir=project_dir / Path(data.value if data else STATE_FOLDER).expanduser(),
         db_url=db_url.value if db_url else None,
-        listen_url=_checked_listen_url(listen_url),
-        db_settings={
-            name: _as_setting(value) for name, value in toml.get("db", {}).get("settings", {}).items()
-        },
+        listen_url=_checked_listen_url(found["listen_url"]),
+        db_settings=_db_settings(toml),
         log_level=_choice(found["log_level"], LOG_LEVELS, "info", "log level"),
         log_format=_choice(found["log_format"], LOG_FORMATS, "text", "log format"),
         fires_schedules=_choice(found["schedules"], SWITCH, "on", "switch for schedules") == "on",
@@ -164,9 +180,65 @@ def resolve(
         runtime=runtime,
         functions=function_settings(toml.get("functions", {}), runtime),
         dashboard=_dashboard(toml.get("dashboard", {}), found["dashboard"], found["redact"]),
+        databases=several,
+        database=database,
+        is_chosen=found["database"] is not None,
     )
-    _ = settings.address  # refuses a bad address here, where its source is known
+    _ = settings.address  # refuses a bad one here, where its source is known
     return settings
+
+
+def _databases(
+    toml: Mapping[str, Any], variables: Mapping[str, str], given: _Found | None
+) -> Databases | None:
+    """The databases of ``[databases]``; None where an address on the command line comes before them, or there
+    are none. ``given`` is the one address. ``DATABASE_URL`` is the application's own, and not looked at.
+    """
+    if given is not None and given.source == "--db-url":
+        return None
+    several = databases(
+        toml.get("databases", {}),
+        toml.get("routes", {}),
+        variables,
+        main=toml.get("db", {}).get("database", ""),
+        schedules=toml.get("schedules", {}).get("database", ""),
+        flows=toml.get("flows", {}).get("database", ""),
+    )
+    if several is not None and given is not None and given.source.partition(" ")[0] in _RIVALS:
+        raise InvalidOption(
+            f"{given.source} names one database, and [databases] of {FILE_NAME} names several.",
+            hint="Leave the one out; POSTMILL_DATABASE or --database chooses one of them by its name.",
+        )
+    return several
+
+
+def _place(
+    toml: Mapping[str, Any], variables: Mapping[str, str], found: Mapping[str, _Found | None]
+) -> tuple[Databases | None, str | None, _Found | None]:
+    """The databases, the name of the one at which a command looks, and its address."""
+    several = _databases(toml, variables, found["db_url"])
+    database = _chosen(several, found["database"])
+    if several is None or database is None:
+        return None, None, found["db_url"]
+    where = several.addresses[database]
+    return several, database, _Found(where.url, where.source)
+
+
+def _db_settings(toml: Mapping[str, Any]) -> dict[str, str]:
+    return {name: _as_setting(value) for name, value in toml.get("db", {}).get("settings", {}).items()}
+
+
+def _chosen(several: Databases | None, asked: _Found | None) -> str | None:
+    """The name of the database that one thing is done in."""
+    if asked is None:
+        return None if several is None else several.main
+    if several is None:
+        raise InvalidOption(
+            f"{asked.source} chooses the database {asked.value!r}, and there are none to choose from.",
+            why=f"{FILE_NAME} has no [databases], or --db-url names one address.",
+            hint="Leave it out, or name the databases.",
+        )
+    return several.check(asked.value, of=asked.source)
 
 
 def _dashboard(table: Mapping[str, Any], serve: _Found | None, redact: _Found | None) -> DashboardSettings:

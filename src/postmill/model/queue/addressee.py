@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+TASK_HEADER = "postmill-task"
+"""The header that names the task of a message; without it the default handler runs."""
+
 
 class Addressee(Protocol):
     """A worker, or one of its tasks."""

@@ -81,6 +81,8 @@ class Message(msgspec.Struct, eq=False):
     """What the statement that has claimed it tells the handler beside it, as JSON; None: nothing."""
     unread: str = ""
     """Why its payload can't be had from the server; empty: it can."""
+    read: Any = None
+    """What its handler has read in its payload, for where it needs that again; None: nothing so far."""
 
     @property
     def attempt(self) -> int:

@@ -14,6 +14,8 @@ class Sent(int):
     """The queue's name."""
     existed: bool = False
     """Whether another message held the unique key: then the id is that message's."""
+    database: str | None = None
+    """The database that it was sent to, among several; ids are counted in each by itself."""
 
     def __new__(cls, msg_id: int, queue: str, existed: bool = False) -> Sent:
         """``msg_id`` in ``queue``."""
@@ -25,6 +27,11 @@ class Sent(int):
 
     def __getnewargs__(self) -> tuple[Any, ...]:
         return int(self), self.queue, self.existed
+
+    def of(self, database: str) -> Sent:
+        """This message, in the database of that name."""
+        self.database = database
+        return self
 
     @property
     def ref(self) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, overload
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidOption
 from postmill.model.option_rules import did_you_mean, one_of, out_of_range, whole_number
+from postmill.model.queue import cluster_options
 from postmill.model.queue.attempt_policy import time_limit_s
 from postmill.model.queue.foreign_options import WRITTEN_HERE
 from postmill.model.queue.queue_name import usable
@@ -24,7 +25,7 @@ Made = TypeVar("Made", bound="WorkerOptions")
 
 DEFAULT_QUEUE = "tasks"
 """The queue of a worker that names none; that of the TypeScript worker has the same name."""
-Executor = Literal["inline", "process"]
+Executor = Literal["inline", "process", "ray"]
 OnSuccess = Literal["archive", "delete"]
 OnInvalid = Literal["dead", "retry"]
 OnSilence = Literal["finish", "stop"]
@@ -51,6 +52,9 @@ class WorkerOptions:
     keep_results: bool = False
     poller: Poller = "auto"
     executor: Executor = "inline"
+    resources: Mapping[str, float] | None = None
+    start_timeout: float | timedelta | None = None
+    cancel_grace: float | timedelta | None = None
     batch: int | None = None
     max_deliveries: int = 20
     max_claim_bytes: int = 16 * 1024 * 1024
@@ -70,6 +74,8 @@ class WorkerOptions:
             one_of(name, getattr(self, name), choices)
         for name in _DURATIONS:
             object.__setattr__(self, name, seconds(getattr(self, name), name))
+        of_a_cluster = {name: getattr(self, name) for name in cluster_options.NAMES}
+        cluster_options.check(self.executor, self.batch, of_a_cluster)
         if self.timeout is not None:
             object.__setattr__(self, "timeout", time_limit_s(self.timeout))
         object.__setattr__(self, "retry", policy_from(self.retry))
@@ -93,6 +99,16 @@ class WorkerOptions:
     def timeout_s(self) -> float | None:
         """An attempt's time limit in seconds, or None."""
         return None if self.timeout is None else seconds(self.timeout, "timeout")
+
+    @property
+    def start_timeout_s(self) -> float:
+        """How long a task waits for its resources on a cluster, in seconds."""
+        return cluster_options.start_timeout_s(self.start_timeout)
+
+    @property
+    def cancel_grace_s(self) -> float:
+        """How long a task that was interrupted may clean up on a cluster, in seconds."""
+        return cluster_options.cancel_grace_s(self.cancel_grace)
 
     @property
     def grace_s(self) -> float:

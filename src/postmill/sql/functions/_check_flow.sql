@@ -15,7 +15,11 @@ declare
         when kind is null or kind not in ('graph', 'workflow') then format('%s is no kind of flow', kind)
         when jsonb_typeof(shape) is distinct from 'object' or jsonb_typeof(chosen) is distinct from 'object'
             then 'the shape and what is chosen are JSON objects'
-        when jsonb_typeof(chosen -> 'input') <> 'object' then 'the defaults of the input are a JSON object'
+        when jsonb_typeof(chosen #> '{input,defaults}') <> 'object' then 'the defaults of the input are a JSON object'
+        when jsonb_typeof(chosen #> '{input,accepts}') <> 'object' then 'what is accepted is a JSON object'
+        when jsonb_typeof(chosen #> '{input,checks}') <> 'boolean' then 'a program checks an input: true or false'
+        when jsonb_typeof(chosen #> '{input,deadline_s}') <> 'number' or (chosen #>> '{input,deadline_s}')::float8 <= 0
+            then 'a deadline is a number of seconds above 0'
         when retention < interval '0' or not isfinite(retention) then 'runs are kept for a length of time'
         when kind = 'graph' and steps = '[]' then 'a graph has at least one step'
         when array_position(names, null) is not null or 'input' = any (names)

@@ -9,12 +9,7 @@ create or replace function postmill._end_items(
 )
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_sort = on
-set jit = off
+--+ by_key
 as $$
 declare
     more record;

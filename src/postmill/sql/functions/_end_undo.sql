@@ -6,12 +6,7 @@ create or replace function postmill._end_undo(run_ids bigint[], steps text[], re
 language plpgsql volatile
 security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_sort = on
-set jit = off
+--+ by_key
 as $$
 declare
     goes_on bigint[];

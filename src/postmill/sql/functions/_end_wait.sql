@@ -6,11 +6,7 @@ create or replace function postmill._end_wait(run_id bigint, version_id integer,
 returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+--+ by_key
 as $$
 declare
     sent  postmill.signals;

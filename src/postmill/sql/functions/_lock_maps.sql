@@ -3,12 +3,7 @@
 create or replace function postmill._lock_maps(run_ids bigint[], steps text[], items integer[]) returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_sort = on
-set jit = off
+--+ by_key
 as $$
 begin
     if array_remove(items, null) = '{}' then

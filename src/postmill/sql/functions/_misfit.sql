@@ -1,8 +1,8 @@
 -- Where and why a value does not fit what `accepts` says of it, a JSON Schema; null: nothing speaks against it. Looks
--- at types, fields that must be there, fields that may not, and listed values; other rules are the program's own to
--- check.
+-- at types, fields that must be there, fields that may not, listed values, bounds and lengths; other rules are the
+-- program's own to check.
 -- `definitions`: what "$ref" names. `place`: the way to the value.
--- Called by signal_run. Takes no locks. Errors: none.
+-- Called by signal_run and _check_input. Takes no locks. Errors: none.
 create or replace function postmill._misfit(value jsonb, accepts jsonb, definitions jsonb, place text default '$')
 returns text
 language plpgsql immutable
@@ -13,6 +13,9 @@ declare
     wanted constant text := accepts ->> 'type';
     its    constant jsonb := coalesce(accepts -> 'properties', '{}');
     others constant jsonb := accepts -> 'additionalProperties';
+    first  constant jsonb := coalesce(accepts -> 'prefixItems', '[]');
+    bounds constant text[] := '{minimum,maximum,exclusiveMinimum,exclusiveMaximum}'
+                              || '{minLength,maxLength,minItems,maxItems}'::text[];
 begin
     if accepts ? '$ref' then
         return postmill._misfit(value, definitions -> split_part(accepts ->> '$ref', '/', 3), definitions, place);
@@ -33,14 +36,19 @@ begin
               where not value ? name limit 1),
             (select format('%s can''t have a field %s', place, field.key) from jsonb_each(value) as field
               where others = 'false' and not its ? field.key limit 1),
-            (select min(postmill._misfit(field.value, coalesce(its -> field.key, others), definitions,
-                                         place || '.' || field.key))
-               from jsonb_each(value) as field));
-    elsif kind = 'array' and jsonb_typeof(accepts -> 'items') = 'object' then
-        return (select min(postmill._misfit(item.value, accepts -> 'items', definitions,
-                                            format('%s[%s]', place, item.number - 1)))
-                  from jsonb_array_elements(value) with ordinality as item (value, number));
+            (select min(postmill._misfit(field.value, form.its, definitions, place || '.' || field.key))
+               from jsonb_each(value) as field
+              cross join lateral (select coalesce(its -> field.key, others) as its) as form
+              where form.its <> jsonb_build_object('type', jsonb_typeof(field.value))));
     end if;
-    return null;
+    return coalesce(
+        case when accepts ?| bounds then postmill._out_of_bounds(value, accepts, place) end,
+        case when kind = 'array' and (accepts ? 'items' or accepts ? 'prefixItems')
+             then (select min(postmill._misfit(item.value, form.its, definitions,
+                                               format('%s[%s]', place, item.number - 1)))
+                     from jsonb_array_elements(value) with ordinality as item (value, number)
+                    cross join lateral (select coalesce(first -> (item.number - 1)::integer, accepts -> 'items') as its
+                                       ) as form
+                    where form.its <> jsonb_build_object('type', jsonb_typeof(item.value))) end);
 end
 $$;

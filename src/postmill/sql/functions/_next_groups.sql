@@ -1,6 +1,7 @@
 -- The next groups in which a message may start at `at`, in order of their keys: those after `after_key`, and from the
 -- first one again. At most `most` are looked at, and not many more than it takes to find a place for `enough` messages,
--- not more than `share` of them in one group: `keys`, those that are not full, and `rows_at`, where their rows are.
+-- not more than `share` of them in one group: `keys`, those that are not full, `rows_at`, where their rows are, and
+-- `firsts_at`, where the gate is of the message that is next in each.
 -- That is only a guess here, which saves locking the others, and `is_full` says that there are such. Where none of the
 -- first 64 is full, the others are not counted: a count costs about a tenth of what a claim of one message a group
 -- does, and _pick_gated counts in any case.
@@ -13,7 +14,7 @@
 create or replace function postmill._next_groups(
     queue text, limits postmill.queues, after_key text, at timestamptz, since timestamptz, oldest bigint,
     enough integer, share integer, most integer,
-    out keys text[], out rows_at tid[], out is_full boolean, out is_all boolean, out last_key text,
+    out keys text[], out rows_at tid[], out firsts_at tid[], out is_full boolean, out is_all boolean, out last_key text,
     out rank_ahead timestamptz, out rank_behind timestamptz, out wrapped boolean, out again_at timestamptz
 )
 language plpgsql volatile
@@ -32,24 +33,28 @@ declare
 begin
     keys := '{}';
     rows_at := '{}';
+    firsts_at := '{}';
     is_full := false;
     is_all := false;
     last_key := after_key;
     wrapped := false;
     while left_over > 0 and places < enough loop
-        asked := least(left_over, (enough - places) / share + 16, case when left_over = most then 64 end);
+        asked := case when left_over = most then least(most, enough / share + 16, 64)
+                 else least(left_over, (enough - places) / greatest(1, places / (most - left_over)) + 16) end;
         select keys || coalesce(array_agg(next.group_key) filter (
                    where next.free > 0 and (next.frees_at <= at or next.frees_at is null)), '{}'),
                rows_at || coalesce(array_agg(next.row_at) filter (
+                   where next.free > 0 and (next.frees_at <= at or next.frees_at is null)), '{}'),
+               firsts_at || coalesce(array_agg(next.first_at) filter (
                    where next.free > 0 and (next.frees_at <= at or next.frees_at is null)), '{}'),
                places + coalesce(sum(next.free) filter (
                    where next.free > 0 and (next.frees_at <= at or next.frees_at is null)), 0),
                min(next.rank), count(*), is_full or coalesce(bool_or(next.free <= 0), false),
                coalesce(max(next.group_key), last_key),
                least(again_at, min(next.frees_at) filter (where next.free > 0 and next.frees_at > at))
-        into keys, rows_at, places, first_rank, found, is_full, last_key, again_at
+        into keys, rows_at, firsts_at, places, first_rank, found, is_full, last_key, again_at
         from (
-            select g.group_key, g.ctid as row_at, first.rank,
+            select g.group_key, g.ctid as row_at, first.rank, first.first_at,
                    case when g.group_key = '' or coalesce(g.max_running, limits.group_max_running) is null then share
                    else least(share, coalesce(g.max_running, limits.group_max_running)
                               - case when is_counted then (
@@ -65,10 +70,10 @@ begin
                    end as frees_at
             from postmill.groups as g
             cross join lateral (
-                select waiting.rank from postmill.gates as waiting
+                select waiting.rank, waiting.ctid as first_at from postmill.gates as waiting
                 where waiting.queue_name = queue and waiting.group_key = g.group_key and waiting.claim_id is null
                   and waiting.rank > since and waiting.rank <= at
-                order by waiting.rank limit 1
+                order by waiting.rank, waiting.msg_id limit 1
             ) as first
             cross join lateral (
                 select case when g.group_key <> '' then coalesce(g.starts, limits.group_starts) end as starts,

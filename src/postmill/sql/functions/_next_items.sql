@@ -4,12 +4,7 @@ create or replace function postmill._next_items(run_ids bigint[], steps text[], 
 returns postmill.flow_tasks
 language plpgsql stable
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_sort = on
-set jit = off
+--+ by_key
 as $$
 declare
     tasks postmill.flow_tasks;

@@ -9,11 +9,7 @@
 create or replace function postmill._park_runs(run_ids bigint[], wakes integer[], waits jsonb[]) returns void
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+--+ by_key
 as $$
 #variable_conflict use_column
 declare

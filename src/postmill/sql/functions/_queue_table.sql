@@ -13,7 +13,8 @@ begin
         raise exception 'there is no queue %', coalesce(quote_literal(queue), 'null')
             using errcode = 'PM001', table = coalesce(queue, ''),
                   detail = 'No table of that queue is in schema pgmq of this database.',
-                  hint = 'Create it with: select postmill.create_queue('
+                  hint = coalesce(postmill._near_queue(queue) || ' Or create it', 'Create it')
+                         || ' with: select postmill.create_queue('
                          || coalesce(quote_literal(queue), '''tasks''') || ')';
     end if;
     return relation;

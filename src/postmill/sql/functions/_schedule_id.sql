@@ -10,7 +10,10 @@ begin
     select s.schedule_id into found from postmill.schedules as s where s.name = _schedule_id.name for update;
     if found is null then
         raise exception 'there is no schedule %', coalesce(quote_literal(name), 'null')
-            using errcode = 'PM008', hint = 'select name from postmill.schedule_list';
+            using errcode = 'PM008',
+                  hint = coalesce(postmill._did_you_mean(
+                                      name, array(select s.name from postmill.schedules as s limit 1000)),
+                                  'select name from postmill.schedule_list');
     end if;
     return found;
 end

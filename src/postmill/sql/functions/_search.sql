@@ -38,14 +38,17 @@ begin
         select format(
             'select done.msg_id, ''completed'', done.read_ct, done.enqueued_at, null::timestamptz, done.message,
                  %s, done.archived_at, null::integer, null::text
-             from %s as done where $5 is null or $5 = ''completed''',
-            postmill._headers_column(archive, 'done'), archive), false
+             from %s as done where ($5 is null or $5 = ''completed'') %s',
+            postmill._headers_column(archive, 'done'), archive,
+            postmill._indexed(queue, fields, archive, 'done')), false
         where archive is not null
         union all
-        select 'select letter.msg_id, ''dead'', letter.read_ct, letter.enqueued_at, null::timestamptz, letter.message,
-                    letter.headers, letter.died_at, letter.attempts, letter.reason
-                from postmill.dead_letters as letter
-                where letter.queue_name = $1 and letter.replayed_at is null and ($5 is null or $5 = ''dead'')', false
+        select format(
+            'select letter.msg_id, ''dead'', letter.read_ct, letter.enqueued_at, null::timestamptz, letter.message,
+                 letter.headers, letter.died_at, letter.attempts, letter.reason
+             from postmill.dead_letters as letter
+             where letter.queue_name = $1 and letter.replayed_at is null and ($5 is null or $5 = ''dead'') %s',
+            postmill._indexed(queue, fields, 'postmill.dead_letters', 'letter')), false
         union all
         select 'select gone.msg_id, ''cancelled'', null::integer, gone.enqueued_at, null::timestamptz, gone.message,
                     gone.headers, gone.cancelled_at, null::integer, null::text

@@ -9,11 +9,7 @@ create or replace function postmill._start_child(
 ) returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+--+ by_key
 as $$
 declare
     its_key      constant text := format('%s/%s', run_id, case when length(step) > 150 then md5(step) else step end);

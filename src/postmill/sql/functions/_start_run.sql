@@ -8,12 +8,7 @@ create or replace function postmill._start_run(
 ) returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set enable_sort = on
-set jit = off
+--+ by_key
 as $$
 #variable_conflict use_column
 declare
@@ -28,7 +23,8 @@ begin
            (version_id, flow, input, key, tags, priority, leaves_left, parent_run, parent_step, deadline)
     values (known.version_id, known.flow, postmill._with_defaults(known.version_id, _start_run.input),
             _start_run.key, coalesce(_start_run.tags, '{}'), _start_run.priority, known.leaves,
-            _start_run.parent_run, _start_run.parent_step, clock_timestamp() + _start_run.deadline)
+            _start_run.parent_run, _start_run.parent_step,
+            clock_timestamp() + coalesce(_start_run.deadline, known.deadline))
         on conflict (flow, key) where key is not null do nothing
     returning run_id into made;
     if made is null then

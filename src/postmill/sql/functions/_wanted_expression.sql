@@ -10,12 +10,7 @@ as $$
     select coalesce((
         select string_agg(format(' and %I.%I #>> %L = %L',
             alias, case when starts_with(asked.place, 'header.') then 'headers' else 'message' end,
-            array(select case when starts_with(step[1], '"')
-                              then regexp_replace(substr(step[1], 2, length(step[1]) - 2), '\\(.)', '\1', 'g')
-                              else step[1] end
-                  from regexp_matches(asked.place, '\.("(?:[^"\\]|\\.)*"|[^".]+)', 'g')
-                       with ordinality as found (step, number)
-                  order by found.number),
+            postmill._steps_of(asked.place),
             asked.value), '')
         from jsonb_each_text(fields) as asked (place, value)), '')
     || coalesce((

@@ -17,11 +17,7 @@ create or replace function postmill._write_checkpoints(
 )
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+--+ by_key
 as $$
 #variable_conflict use_column
 declare

@@ -94,7 +94,8 @@ begin
         end if;
         return;
     end if;
-    pick := postmill._pick_gated(name, limits, next.keys, next.rows_at, room, at, since, oldest, left_out);
+    pick := postmill._pick_gated(name, limits, next.keys, next.rows_at, next.firsts_at, room, at, since, oldest,
+                                 left_out);
     is_full := is_full or pick.is_full;
     is_busy := pick.is_busy;
     has_limits := has_limits or pick.has_limits;

@@ -1,8 +1,8 @@
 -- What a program says of the schedule of one of its flows: it is made, changed, or (with `schedule` null) removed, if
 -- a program had declared it before. Its name is that of the flow, behind `flow.`. Returns made, changed or removed;
 -- null: all is as it was. One that is paused stays so.
--- Called by: a flow's worker, at its start. Locks: the schedule's row. Errors: PM003, PM010; PM005 when a person made a
--- schedule of that name.
+-- Called by: a flow's worker, at its start. Locks: the schedule's row. Errors: PM003, PM010, PM015; PM005 when a person
+-- made a schedule of that name.
 create or replace function postmill.declare_flow_schedule(flow text, schedule text, timezone text) returns text
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

@@ -4,7 +4,7 @@
 -- was recorded before `step` is kept; signals are sent anew. The new run has no key; a deadline is as far away as it
 -- was. Returns its id.
 -- Called by people, the command line and the client. Locks: the first run's row; then as _begin_again. Errors: PM003 no
--- such step, PM009 no such run.
+-- such step, PM009 no such run, PM015 an input that does not fit.
 create or replace function postmill.fork_run(
     run_id bigint, step text default null, input jsonb default null, outputs jsonb default null
 ) returns bigint
@@ -20,9 +20,14 @@ declare
 begin
     perform postmill._check_isolation();
     perform postmill._check_fork(source, fork_run.step, given);
+    if fork_run.input is not null then
+        perform postmill._check_input(source.version_id, fork_run.input);
+    end if;
     insert into postmill.runs (version_id, flow, input, tags, priority, leaves_left, forked_from, deadline)
-    values (source.version_id, source.flow, coalesce(fork_run.input, source.input), source.tags, source.priority, 0,
-            source.run_id, clock_timestamp() + (source.deadline - source.started_at))
+    values (source.version_id, source.flow,
+            coalesce(postmill._with_defaults(source.version_id, fork_run.input), source.input),
+            source.tags, source.priority, 0, source.run_id,
+            clock_timestamp() + (source.deadline - source.started_at))
     returning runs.run_id into made;
     perform postmill._copy_steps(source, made, fork_run.step, given);
     insert into postmill.steps (run_id, step, state, output, started_at, ended_at)

@@ -2,7 +2,7 @@
 -- each run. `overlap`: what a tick does while the run of a tick before has not ended: skip (starts none) or allow.
 -- `catch_up`, `timezone`, `jitter`: as schedule's.
 -- Called by people, applications, the command line and declare_flow_schedule. Locks: the schedule's row. Errors: PM003
--- an argument out of its range; PM010 no such flow.
+-- an argument out of its range; PM010 no such flow, PM015 an input that does not fit.
 create or replace function postmill.schedule_flow(
     name     text,
     schedule text,
@@ -22,7 +22,7 @@ begin
         raise exception 'no run of a flow waits for another one'
             using errcode = 'PM003', hint = 'overlap is skip or allow for a flow.';
     end if;
-    perform postmill._check_known_flow(schedule_flow.flow);
+    perform postmill._check_known_flow(schedule_flow.flow, schedule_flow.input);
     return postmill._put_schedule(
         schedule_flow.name, schedule_flow.schedule, schedule_flow.timezone,
         jsonb_build_object('flow', schedule_flow.flow, 'input', schedule_flow.input), null,

@@ -2,17 +2,13 @@
 -- has been sent this signal before. With `many` it is one of a queue: each is kept, and each wait takes the next one.
 -- A value that can't fit the wait of a graph is refused here, of a workflow by the worker that runs it.
 -- Called by people, clients and approvals. Lock order: the run, then its signals and steps, then queues. Errors: PM003
--- a name or value that is null, or a value that does not fit; PM005 (see _check_isolation), PM009 no such run, PM010 no
--- step of its graph waits for it. What a workflow waits for is known by its code alone: any name is kept.
+-- a name or value that is null; PM005 (see _check_isolation), PM009 no such run, PM010 no step of its graph waits for
+-- it, PM015 a value that does not fit. What a workflow waits for is known by its code alone: any name is kept.
 create or replace function postmill.signal_run(run_id bigint, name text, value jsonb, many boolean default false)
 returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
-set plan_cache_mode = force_generic_plan
-set enable_seqscan = off
-set enable_hashjoin = off
-set enable_mergejoin = off
-set jit = off
+--+ by_key
 as $$
 declare
     its   record;
@@ -44,7 +40,7 @@ begin
                where known.version_id = its.version_id and known.kind = 'wait' and known.signal = signal_run.name);
     if wrong is not null then
         raise exception 'the value does not fit the signal %: %', quote_literal(name), wrong
-            using errcode = 'PM003', hint = 'Nothing was sent: the run waits on.';
+            using errcode = 'PM015', hint = 'Nothing was sent: the run waits on.';
     end if;
     insert into postmill.signals as s (run_id, name, value, many)
     values (signal_run.run_id, signal_run.name, signal_run.value, signal_run.many)

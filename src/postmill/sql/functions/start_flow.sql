@@ -2,10 +2,11 @@
 -- of the flow's shape; unless it is given, the one that a program has registered last. `input`: an object lacks no
 -- field that has a default. `key`: unique per flow while its run is kept; if it is taken by a run with the same input,
 -- that run's id is returned. `delay`: before the first steps begin. `deadline`: the run fails when it has not ended
--- after so long. `priority`: of its tasks, 0 to 9, unless a step has its own.
+-- after so long, or as long as its program says. `priority`: of its tasks, 0 to 9, unless a step has its own.
 -- Called by applications, schedules, the Python client and the command line. SECURITY DEFINER: whoever may start flows
 -- needs no right to their queues. Lock order: the new run's row, its key, then as _begin_steps. Errors: PM003 an
--- argument out of its range, PM010 no such flow or version, PM011 the key is taken by a run with other input.
+-- argument out of its range, PM010 no such flow or version, PM011 the key is taken by a run with other input, PM015 an
+-- input that does not fit.
 create or replace function postmill.start_flow(
     flow     text,
     input    jsonb default '{}',
@@ -33,6 +34,10 @@ begin
      limit 1;
     if known is null then
         perform postmill._refuse_flow(flow, version);
+    elsif key is null or not exists (
+        select from postmill.runs as run where run.flow = start_flow.flow and run.key = start_flow.key)
+    then
+        perform postmill._check_input(known, input);
     end if;
     loop
         made := postmill._start_run(known, input, key, delay, tags, deadline, priority);

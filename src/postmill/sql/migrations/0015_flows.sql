@@ -13,6 +13,9 @@ create table postmill.flow_versions (
     queue_name    text not null,                           -- where its tasks go, unless a step says otherwise
     leaves        integer not null check (leaves >= 0),    -- steps that no other step needs
     defaults      jsonb not null default '{}',             -- fields of an input that does not have them
+    accepts       jsonb,                                   -- a JSON Schema of its input; null: only a program can tell
+    checks_input  boolean not null default false,          -- its program has to look at an input before the first steps
+    deadline      interval,                                -- how long a run may take unless its start says; null: ever
     retention     interval,                                -- how long a run is kept after its end; null: 30 days
     created_at    timestamptz not null default clock_timestamp(),
     registered_at timestamptz not null default clock_timestamp(), -- when a program last said that it has it

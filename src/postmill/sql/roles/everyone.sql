@@ -3,9 +3,10 @@
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
 grant usage on schema postmill
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_reader, postmill_operator;
-grant select on postmill.migrations, postmill.components, postmill.queues, postmill.active_workers
+grant select on postmill.migrations, postmill.components, postmill.queues, postmill.active_workers,
+    postmill.own_name
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_reader, postmill_operator;
-grant execute on function postmill.now
+grant execute on function postmill.database_name, postmill.now
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_reader, postmill_operator;
 do $$
 declare

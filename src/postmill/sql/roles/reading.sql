@@ -3,7 +3,8 @@
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
 grant execute on function postmill.queue_stats, postmill.messages, postmill.why, postmill.desired_workers
     to postmill_worker, postmill_reader, postmill_operator;
-grant execute on function postmill.error_history, postmill.error_list, postmill.queue_history, postmill.throughput
+grant execute on function
+    postmill.error_history, postmill.error_list, postmill.queue_history, postmill.search_index_list, postmill.throughput
     to postmill_reader, postmill_operator;
 grant select on
     postmill.active_workers, postmill.call_list, postmill.call_queue_list, postmill.cancelled, postmill.dead,
@@ -12,9 +13,9 @@ grant select on
 grant select on
     postmill.audit, postmill.blocked, postmill.cancellations, postmill.claims, postmill.dead_letters, postmill.edges,
     postmill.ended, postmill.error_groups, postmill.error_hours, postmill.failures, postmill.gates, postmill.groups,
-    postmill.idle_workers, postmill.minutes, postmill.operation_rows, postmill.operations, postmill.prunings,
-    postmill.queue_samples, postmill.results, postmill.revoked_keys, postmill.schedule_runs, postmill.schedules,
-    postmill.unique_keys, postmill.waiters, postmill.workers
+    postmill.idle_workers, postmill.minutes, postmill.operation_rows, postmill.operations, postmill.payload_types,
+    postmill.prunings, postmill.queue_samples, postmill.results, postmill.revoked_keys, postmill.schedule_runs,
+    postmill.schedules, postmill.search_indexes, postmill.unique_keys, postmill.waiters, postmill.workers
     to postmill_reader, postmill_operator;
 grant select (call_id, method, function_name, url, host, created_by, created_at, due_at, attempts, max_attempts,
               started_at, lost_at, last_error, waits_for) on postmill.calls to postmill_reader, postmill_operator;

@@ -3,9 +3,11 @@
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
 grant execute on function postmill.send, postmill.send_batch, postmill.send_jobs
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
-grant select, insert, update on postmill.blocked, postmill.gates, postmill.unique_keys
+grant select, insert, update on postmill.gates, postmill.unique_keys
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
-grant select, insert on postmill.edges
+grant select, insert, update, delete on postmill.blocked
+    to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
+grant select, insert, delete on postmill.edges
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;
 grant select on postmill.claims, postmill.idle_workers, postmill.results
     to postmill_producer, postmill_worker, postmill_scheduler, postmill_operator;

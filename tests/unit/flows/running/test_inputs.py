@@ -39,6 +39,7 @@ class Reads:
                 "kind": "step",
                 "inputs": f'{{"n": {run}}}',
                 "output": None,
+                "run_input": None,
             }
             for run, step in keys
             if run < 100

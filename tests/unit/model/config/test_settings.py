@@ -140,5 +140,9 @@ def test_names_of_secrets_are_a_list_in_the_file_and_a_text_in_a_variable() -> N
     assert resolved(toml=toml).dashboard.redact == ("iban",)
     environ = {"POSTMILL_REDACT": "iban, date_of_birth,"}
     assert resolved(environ=environ, toml=toml).dashboard.redact == ("iban", "date_of_birth")
+    assert resolved(toml={"dashboard": {"prefix": "/tools/jobs/"}}).dashboard.prefix == "/tools/jobs"
+    for prefix in ("jobs", "//", "/a b", "/a//b", "/?"):
+        with pytest.raises(InvalidOption, match=r"\[dashboard\] prefix"):
+            resolved(toml={"dashboard": {"prefix": prefix}})
     with pytest.raises(InvalidOption, match=r"\[dashboard\] redact"):
         resolved(toml={"dashboard": {"redact": [7]}})

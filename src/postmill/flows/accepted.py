@@ -1,0 +1,105 @@
+"""What the database is told of a type: a JSON Schema, by which it refuses values that no program could take.
+
+It says less than the type does, and never more: what a program takes is not refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from postmill.handlers.pydantic_payload import pydantic_validator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_RULES = frozenset(
+    {
+        "$ref",
+        "type",
+        "enum",
+        "minimum",
+        "maximum",
+        "exclusiveMinimum",
+        "exclusiveMaximum",
+        "minLength",
+        "maxLength",
+        "minItems",
+        "maxItems",
+        "properties",
+        "required",
+        "additionalProperties",
+        "items",
+        "prefixItems",
+        "anyOf",
+        "$defs",
+    }
+)
+"""What the SQL function ``_misfit`` looks at. Other words would say nothing to it."""
+
+
+def accepted(annotation: Any) -> dict[str, Any] | None:
+    """The values of a type; None where only a program can tell."""
+    if annotation is None or pydantic_validator(annotation) is not None:
+        return None
+    try:
+        schema = msgspec.json.schema(annotation, schema_hook=_anything)
+    except TypeError:  # a default that is no JSON, for example
+        return None
+    return _told(schema) or None
+
+
+def is_checked_by_program(annotation: Any) -> bool:
+    """Whether only a program can tell what values fit, and not all do."""
+    return annotation not in (None, Any, object) and accepted(annotation) is None
+
+
+def rules_of_start(accepts: dict[str, Any] | None, deadline_s: float | None, **more: Any) -> dict[str, Any]:
+    """What the database is told of the starts of a flow, without what says nothing."""
+    rules = {"accepts": accepts, "deadline_s": deadline_s, **more}
+    return {name: rule for name, rule in rules.items() if rule is not None}
+
+
+def accepted_arguments(annotations: Mapping[str, Any], required: Iterable[str]) -> dict[str, Any]:
+    """The objects that hold arguments by parameter, and nothing beside them."""
+    known = {name: kind for name, kind in annotations.items() if accepted(kind) is not None}
+    schemas, parts = msgspec.json.schema_components(
+        known.values(), schema_hook=_anything, ref_template="#/$defs/{name}"
+    )
+    told = {name: _told(schema) for name, schema in zip(known, schemas, strict=True)}
+    return {
+        "type": "object",
+        "properties": {name: told.get(name, {}) for name in annotations},
+        "required": list(required),
+        "additionalProperties": False,
+        "$defs": {name: _told(part) for name, part in parts.items()},
+    }
+
+
+def _anything(_kind: type) -> dict[str, Any]:
+    """The schema of a class that msgspec does not know: of ``object``."""
+    return {}
+
+
+def _told(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without what says less than msgspec takes: a decimal may be a number too, equal items of a
+    set count once, the tag of a class that stands alone may be missing.
+    """
+    if schema.get("format") == "decimal":
+        return {}
+    told = {word: _rule(word, rule) for word, rule in schema.items() if word in _RULES}
+    if schema.get("uniqueItems"):
+        told.pop("maxItems", None)
+    if "required" in schema:
+        fields = schema["properties"]
+        told["required"] = [name for name in schema["required"] if len(fields[name].get("enum", "")) != 1]
+    return told
+
+
+def _rule(word: str, rule: Any) -> Any:
+    if word in {"properties", "$defs"}:
+        return {name: _told(each) for name, each in rule.items()}
+    if word in {"anyOf", "prefixItems"}:
+        return [_told(each) for each in rule]
+    return _told(rule) if word in {"items", "additionalProperties"} and isinstance(rule, dict) else rule

@@ -1,0 +1,39 @@
+"""What the worker of a queue wants in payloads, and a send that is checked by it when that is asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tests.service.test_payload_types import tell
+
+if TYPE_CHECKING:
+    import httpx
+    import psycopg
+
+    Db = psycopg.Connection[dict[str, Any]]
+
+
+async def test_the_api_tells_it_and_checks_by_it_when_asked(api: httpx.AsyncClient, db: Db) -> None:
+    tell(db)
+    mail, report = (await api.get("/queues/mail/payload-types")).json()["items"]
+    assert (mail["task"], mail["function_name"], mail["example"]) == ("", "send_mail", '{\n  "to": ""\n}')
+    assert mail["fields"] == [
+        {"name": "to", "kind": "a text", "required": True},
+        {"name": "copies", "kind": "a whole number", "required": False},
+    ]
+    assert (report["task"], msgspec.json.decode(report["schema"])["$ref"]) == ("report", "#/$defs/Report")
+
+    async def send(message: Any, **more: Any) -> httpx.Response:
+        return await api.post("/queues/mail/messages", json={"message": message, **more})
+
+    refused = await send({"two": "ada"}, check=True)
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid-payload")
+    assert refused.json()["detail"] == "to is missing. Is two meant for it?"
+    assert (await send({"two": "ada"})).status_code == 201
+    assert (await send({"to": "ada"}, check=True)).status_code == 201
+    task = {"postmill-task": "report"}
+    assert (await send({"to": "ada"}, check=True, headers=task)).json()["detail"] == "month is missing."
+    assert (await send({"month": "may"}, check=True, headers=task)).status_code == 201
+    assert (await send({}, check=True, headers={"postmill-task": "other"})).status_code == 201

@@ -1,0 +1,114 @@
+"""A Ray cluster of one node: in a session of its own, on the loopback address alone, with a token."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+GIVE_UP_S = 90.0
+"""How long a node may take to start: it starts five processes, and the machine may be busy."""
+HOST = "127.0.0.1"
+
+
+class RayNode:
+    """``with RayNode() as node``: a head with two CPUs and a small store."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/dev/shm"))  # the names of sockets are short
+        self.sessions: set[int] = set()
+        """Those that it was started in: Ray's processes write over their own environment and command line."""
+        self.port = free_port()
+        self.environment = {
+            "RAY_ADDRESS": f"{HOST}:{self.port}",
+            "RAY_AUTH_MODE": "token",
+            "RAY_AUTH_TOKEN": secrets.token_hex(32),
+            "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # the loopback address, and no other
+            "RAY_USAGE_STATS_ENABLED": "0",
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Start it, or start it anew at the same address."""
+        command = [
+            *(str(Path(sys.executable).with_name("ray")), "start", "--head"),
+            *(f"--node-ip-address={HOST}", f"--port={self.port}", "--num-cpus=2"),
+            *("--include-dashboard=false", "--disable-usage-stats", "--object-store-memory=80000000"),
+            *(f"--dashboard-agent-listen-port={free_port()}", f"--temp-dir={self.folder}"),
+        ]
+        with (self.folder / "start.log").open("w") as log:
+            starting = subprocess.Popen(
+                command,
+                env={**os.environ, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.sessions.add(starting.pid)
+        assert starting.wait(GIVE_UP_S) == 0, (self.folder / "start.log").read_text()
+
+    def processes(self) -> dict[int, str]:
+        """What runs of it: command lines by process id. Only its own processes are in its sessions."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            with suppress(OSError):
+                if folder.name.isdigit() and self._has(folder):
+                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+                    found[int(folder.name)] = command
+        return found
+
+    def _has(self, folder: Path) -> bool:
+        """Whether it is a process of this node that is not over."""
+        state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+        return int(session) in self.sessions and state != "Z"
+
+    def addresses(self) -> set[str]:
+        """Where its processes listen."""
+        listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True, check=True).stdout
+        found = set()
+        for line in listening.splitlines():
+            if any(f"pid={pid}," in line for pid in self.processes()):
+                found.add(line.split()[3].rpartition(":")[0].strip("[]").removeprefix("::ffff:"))
+        return found
+
+    def kill(self, *names: str) -> None:
+        """Kill its processes whose command line has one of ``names``; all of them without names."""
+        for pid, command in self.processes().items():
+            if not names or any(name in command for name in names):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """End all of it."""
+        deadline = time.monotonic() + GIVE_UP_S
+        while self.processes() and time.monotonic() < deadline:
+            self.kill()
+            time.sleep(0.05)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A port of the loopback address that nothing listens on."""
+    with socket.create_server((HOST, 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port

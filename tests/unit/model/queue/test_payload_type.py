@@ -1,0 +1,139 @@
+"""What a schema says to a person: fields, an example that decodes, and where a payload does not fit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+import pytest
+from pydantic import BaseModel
+
+from postmill.handlers.invokers import decoder
+from postmill.handlers.payload_schema import MOST_BYTES, schema_of
+from postmill.model.errors import InvalidPayload
+from postmill.model.queue.payload_type import Field, example, fault, fields
+
+
+class Colour(Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Size(msgspec.Struct):
+    width: int
+    unit: Literal["px", "cm"]
+
+
+class Image(msgspec.Struct, forbid_unknown_fields=True):
+    key: str
+    sizes: list[Size]
+    colour: Colour
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    owner: UUID | None
+    quality: float = 0.8
+
+
+@dataclass
+class Mail:
+    to: str
+    tags: list[str] = field(default_factory=list)
+    copies: int = 1
+
+
+class Order(BaseModel):
+    number: int
+    lines: list[dict[str, int]]
+    note: str | None = None
+
+
+class Node(msgspec.Struct):
+    name: str
+    below: list[Node]
+
+
+TYPES = (Image, Mail, Order, Node, dict, list[int], int, dict[str, int], Size | None, list[Size])
+GOOD: dict[str, Any] = {
+    "key": "a",
+    "sizes": [{"width": 1, "unit": "px"}],
+    "colour": "red",
+    "at": "2030-01-31T14:00:00Z",
+    "owner": None,
+}
+
+
+def made(payload_type: Any) -> dict[str, Any]:
+    schema = schema_of(payload_type)
+    assert schema is not None
+    return schema
+
+
+@pytest.mark.parametrize("payload_type", TYPES, ids=str)
+def test_an_example_is_what_the_worker_decodes(payload_type: Any) -> None:
+    payload = example(made(payload_type))
+    decoder(payload_type)(json.dumps(payload))
+    assert fault(made(payload_type), payload) is None
+
+
+def test_fields_are_told_in_words_those_required_first() -> None:
+    assert fields(made(Image)) == [
+        Field("key", "a text", required=True),
+        Field("sizes", "a list", required=True),
+        Field("colour", "one of 'blue', 'red'", required=True),
+        Field("at", "a text (date-time)", required=True),
+        Field("owner", "a text (uuid) or null", required=True),
+        Field("quality", "a number", required=False),
+    ]
+    assert [each.name for each in fields(made(Order))] == ["number", "lines", "note"]
+    assert fields(made(list[int])) == fields({}) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"key": 7}, "key is 7, and has to be a text."),
+        ({"key": None}, "key is null, and has to be a text."),
+        ({"quality": True}, "quality is true, and has to be a number."),
+        ({"colour": "green"}, "colour is 'green', and has to be one of 'blue', 'red'."),
+        ({"owner": 7}, "owner is 7, and has to be a text (uuid) or null."),
+        ({"sizes": [{"width": "1", "unit": "px"}]}, "sizes[0].width is '1', and has to be a whole number."),
+        ({"sizes": [{"width": 1}]}, "sizes[0].unit is missing."),
+        ({"sizes": {}}, "sizes is an object, and has to be a list."),
+        ({"kye": 1}, "kye is not known. Did you mean key?"),
+    ],
+)
+def test_a_payload_that_does_not_fit_is_told_where(change: dict[str, Any], told: str) -> None:
+    wrong = GOOD | change
+    assert fault(made(Image), wrong) == told
+    with pytest.raises(InvalidPayload):
+        decoder(Image)(json.dumps(wrong))
+
+
+def test_a_misspelt_field_is_named() -> None:
+    assert fault(made(Mail), {"two": "ada", "tag": []}) == "to is missing. Is two meant for it?"
+    assert fault(made(Mail), []) == "The payload is a list, and has to be an object."
+    assert fault(made(Image), GOOD) is None
+
+
+def test_what_is_not_known_of_a_schema_fits() -> None:
+    assert fault({"type": ["integer", "null"], "multipleOf": 7}, 8) is None
+    assert fault({"$ref": "#/nowhere"}, 8) is None
+    assert fault({"$ref": "#"}, 8) is None
+    deep: Any = {"name": "a", "below": []}
+    for _ in range(200):
+        deep = {"name": "a", "below": [deep]}
+    assert fault(made(Node), deep) is None
+
+
+@pytest.mark.parametrize("payload_type", [Any, object, None, type("Odd", (), {})])
+def test_what_has_no_schema_is_left_out(payload_type: Any) -> None:
+    assert schema_of(payload_type) is None
+
+
+def test_a_long_schema_is_left_out() -> None:
+    long = msgspec.defstruct("Long", [(f"{'x' * 100}{n}", int) for n in range(MOST_BYTES // 100)])
+    assert schema_of(long) is None
