@@ -225,6 +225,16 @@ def test_a_pooler_that_keeps_sessions_is_as_the_server_itself(at: CliAt, databas
         assert (answer.code, answer.out) == (0, "")
 
 
+@pytest.mark.slow
+def test_a_pool_of_one_session(at: CliAt, database_url: str) -> None:
+    """The second session waits until the first is done: here for the twenty seconds that it is given."""
+    with pooler(database_url, pool=1) as made:
+        found = doctor(at, made.url)
+        assert found["status"] == "fail"
+        assert found["found"].startswith("two sessions at once: a second one got no answer")
+        assert "a pool needs two sessions at least" in found["found"]
+
+
 def test_a_pooler_that_takes_no_transactions_gets_nothing_installed(at: CliAt, empty_url: str) -> None:
     before = left(empty_url)
     with pooler(empty_url, mode="statement") as made:
