@@ -219,6 +219,31 @@ def test_behind_a_pooler_migrate_says_that_workers_will_poll(at: CliAt, empty_ur
         assert doctor(at, made.url)["status"] == "pass"
 
 
+def test_a_pooler_that_keeps_sessions_is_as_the_server_itself(at: CliAt, database_url: str) -> None:
+    with pooler(database_url, mode="session") as made:
+        answer = at(f"{made.url}?pgbouncer=false", "doctor", "--strict", "-q")
+        assert (answer.code, answer.out) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_pool_of_one_session(at: CliAt, database_url: str) -> None:
+    """The second session waits until the first is done: here for the twenty seconds that it is given."""
+    with pooler(database_url, pool=1) as made:
+        found = doctor(at, made.url)
+        assert found["status"] == "fail"
+        assert found["found"].startswith("two sessions at once: a second one got no answer")
+        assert "a pool needs two sessions at least" in found["found"]
+
+
+def test_a_pooler_that_takes_no_transactions_gets_nothing_installed(at: CliAt, empty_url: str) -> None:
+    before = left(empty_url)
+    with pooler(empty_url, mode="statement") as made:
+        answer = at(made.url, "migrate")
+        assert answer.code != 0
+        assert "statement pooling mode" in answer.err
+    assert left(empty_url) == before
+
+
 def test_a_role_that_owns_nothing_is_asked_what_two_sessions_show(at: CliAt, database_url: str) -> None:
     found = doctor(at, f"{database_url}&options=-crole%3Dpg_read_all_data")
     assert found["status"] == "pass"

@@ -1,5 +1,6 @@
-"""PgBouncer in transaction mode in front of a test server: Debian's, on a free port of the loopback, with its
-own configuration in a temporary folder. Gone when the test process ends, however that ends.
+"""PgBouncer in front of a test server, in transaction mode unless a test asks for another: Debian's, on a
+free port of the loopback, with its own configuration in a temporary folder. Gone when the test process ends,
+however that ends.
 """
 
 from __future__ import annotations
@@ -41,14 +42,16 @@ def pgbouncer() -> str:
 class Pooler:
     """One PgBouncer. ``server_url`` is the address of a database on a test server's socket."""
 
-    def __init__(self, server_url: str, *, pool: int = 5, clients: int = 100) -> None:
+    def __init__(
+        self, server_url: str, *, pool: int = 5, clients: int = 100, mode: str = "transaction"
+    ) -> None:
         program = pgbouncer()
         self.pool = pool
         self.folder = Path(tempfile.mkdtemp(prefix="postmill-pooler-"))
         self._server = urlsplit(server_url)
         self._account = accounts.server_account(self.folder / "none", self.folder)
         self.port = _free_port()
-        self._configure(clients)
+        self._configure(clients, mode)
         self._child = self._start(program)
         self._wait()
 
@@ -79,7 +82,7 @@ class Pooler:
         self._child.wait(10)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _configure(self, clients: int) -> None:
+    def _configure(self, clients: int, mode: str) -> None:
         query = parse_qs(self._server.query)
         host, port = query["host"][0], query.get("port", ["5432"])[0]
         (self.folder / "pgbouncer.ini").write_text(
@@ -87,7 +90,7 @@ class Pooler:
             f"* = host={host} port={port} user={self._server.username}\n"
             "[pgbouncer]\n"
             f"listen_addr = 127.0.0.1\nlisten_port = {self.port}\nunix_socket_dir =\n"
-            f"pool_mode = transaction\ndefault_pool_size = {self.pool}\nmax_client_conn = {clients}\n"
+            f"pool_mode = {mode}\ndefault_pool_size = {self.pool}\nmax_client_conn = {clients}\n"
             f"auth_type = any\nauth_file = {self.folder}/users\nadmin_users = {USER}\n"
             f"logfile = {self.folder}/pgbouncer.log\nserver_login_retry = 1\n"
             "log_connections = 0\nlog_disconnections = 0\n"
@@ -122,9 +125,11 @@ class Pooler:
 
 
 @contextmanager
-def pooler(server_url: str, *, pool: int = 5, clients: int = 100) -> Iterator[Pooler]:
+def pooler(
+    server_url: str, *, pool: int = 5, clients: int = 100, mode: str = "transaction"
+) -> Iterator[Pooler]:
     """A PgBouncer for a while: ``pool`` server sessions at most, ``clients`` connections at most."""
-    made = Pooler(server_url, pool=pool, clients=clients)
+    made = Pooler(server_url, pool=pool, clients=clients, mode=mode)
     try:
         yield made
     finally:

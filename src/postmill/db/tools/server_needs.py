@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -44,6 +44,10 @@ a server that hangs needs so long.
 SEEN_WAITING_S = 5.0
 """How long a session is awaited that should wait for a lock, in seconds. It waits after one round trip; where
 it never does, the write has gone through, and that is asked next.
+"""
+ANSWER_S = 20.0
+"""How long the second session has for its first answer, in seconds. It takes one round trip: only one that
+waits for the first does not answer in that time, however busy the server is.
 """
 LOOK_S = 0.01
 """Seconds between two looks whether a session waits: about as long as its statement is under way."""
@@ -81,6 +85,9 @@ def lacks(connection: Connection, address: Address, *, rows: bool) -> list[Lack]
     """
     needs = (*OF_SESSIONS, *OF_ROWS) if rows and _has_row(connection) else OF_SESSIONS
     with connect(address, application_name="postmill probe") as other:
+        seen = _seen(AT_ONCE.probe, connection, other)
+        if seen is not None:
+            return [Lack(AT_ONCE, seen)]
         asked = [(need, _seen(need.probe, connection, other)) for need in needs]
     return [Lack(need, seen) for need, seen in asked if seen is not None]
 
@@ -122,6 +129,18 @@ def _within(session: Connection, lock_timeout: str = BOUND) -> Iterator[None]:
         session.execute(statement("need_begin"))
         _row(session, "need_bounds", lock_timeout, BOUND)
         yield
+
+
+def _answers_at_once(one: Connection, other: Connection) -> str | None:
+    """The second is asked while the first has a transaction, and answers at the latest when that is over."""
+    with ThreadPoolExecutor(1) as thread:
+        with _within(one):
+            second = thread.submit(_row, other, "check_clock")
+            is_answered = bool(wait([second], ANSWER_S).done)
+        second.result()
+    return (
+        None if is_answered else f"a second one got no answer for {ANSWER_S:g} s while the first was at work"
+    )
 
 
 def _by_place(one: Connection, _: Connection) -> str | None:
@@ -190,6 +209,12 @@ def _row(session: Connection, name: str, *arguments: object) -> dict[str, Any]:
     return session.execute(statement(name), arguments).fetchone() or {}
 
 
+AT_ONCE = Need(
+    "two sessions at once",
+    "a lease is renewed while a handler has a transaction: a pool needs two sessions at least",
+    _answers_at_once,
+)
+"""What the other probes need themselves: without it they would wait for ever."""
 OF_SESSIONS = (
     Need("rows by ctid", "messages are claimed and ended by it", _by_place),
     Need(
