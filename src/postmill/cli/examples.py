@@ -39,6 +39,8 @@ EXAMPLES = {
     "queue limit": "postmill queue limit hello --max-running 4 --starts 100 --per 1m",
     "queue priority": "postmill queue priority hello",
     "queue retention": "postmill queue retention hello 30d",
+    "route status": "postmill route status mail",
+    "route move": "postmill route move mail --from eu1 --dry-run",
     "schedule list": "postmill schedule list",
     "schedule show": "postmill schedule show nightly",
     "schedule runs": "postmill schedule runs nightly --limit 10",
