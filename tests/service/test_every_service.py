@@ -123,6 +123,10 @@ class World:
 async def nothing(*_: object) -> None: ...
 
 
+async def work_is_left() -> bool:
+    return True
+
+
 def call(action: Callable[..., None], *args: object) -> None:
     action(*args)
 
@@ -147,6 +151,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
         world.events,
         world.outage,
         workers=lambda: [world.worker],
+        is_work_left=work_is_left,
         lifetime=Lifetime(until_empty=True, idle_s=3600),
         leave=world.left.append,
     ),

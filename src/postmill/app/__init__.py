@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from postmill.auth.keys import ProjectKeys
+    from postmill.engine.engine import MakeService
+    from postmill.engine.handler import Handler
     from postmill.gateway.readiness import Readiness
     from postmill.gateway.serving_process import ServingProcess
     from postmill.host.configuration import Configuration
@@ -86,26 +89,35 @@ def run_workers(
     ``lifetime``: when they end; ``release``: what they replace. Raises what :func:`connection` raises.
     """
     from postmill.flows.running.handlers import together  # noqa: PLC0415 - settings need no engine
-    from postmill.flows.running.keeper import keepers  # noqa: PLC0415
     from postmill.handlers import load_all  # noqa: PLC0415
     from postmill.handlers.standalone import run_here, settings_for  # noqa: PLC0415
-    from postmill.operations.executor import Executor  # noqa: PLC0415
-    from postmill.scheduler.process import SERVICES  # noqa: PLC0415
 
     sys.path[:0] = [folder for folder in (str(Path.cwd()),) if folder not in sys.path]
     workers = together(each for target in targets for each in load_all(target))
     check_database_is_named(settings_for(workers, settings), embedded=embedded)
-    beside = [*(SERVICES if settings.fires_schedules else ()), *keepers(workers), Executor]
     run_here(
         workers,
         settings,
         on_drain=on_drain,
         on_database=on_database,
         probe=probe,
-        services=beside,
         lifetime=lifetime,
         release=release,
+        services=partial(_beside_workers, settings),
     )
+
+
+def _beside_workers(
+    settings: Settings, database: str | None, handlers: Sequence[Handler]
+) -> list[MakeService]:
+    """What runs beside handlers: in ``database`` of several, or in the only one."""
+    from postmill.flows.running.keeper import keepers  # noqa: PLC0415 - settings need no engine
+    from postmill.operations.executor import Executor  # noqa: PLC0415
+    from postmill.scheduler.process import SERVICES  # noqa: PLC0415
+
+    is_theirs = settings.databases is None or database == settings.databases.of_schedules
+    fired = SERVICES if settings.fires_schedules and is_theirs else ()
+    return [*fired, *keepers(handlers), Executor]
 
 
 def run_schedules(

@@ -42,6 +42,8 @@ EXAMPLES = {
     "index list": "postmill index list hello",
     "index create": "postmill index create hello payload.user.id",
     "index drop": "postmill index drop hello payload.user.id --yes",
+    "route status": "postmill route status mail",
+    "route move": "postmill route move mail --from eu1 --dry-run",
     "schedule list": "postmill schedule list",
     "schedule show": "postmill schedule show nightly",
     "schedule runs": "postmill schedule runs nightly --limit 10",

@@ -39,6 +39,7 @@ COMMANDS = {
     "top": ("top:top", "Watch queues, workers and failures."),
     "metrics": ("metrics:metrics", "Print the figures of every queue for monitoring."),
     "queue": ("queue:queue", "List, create, pause, purge and drop queues."),
+    "route": ("route:route", "Show where routed queues are, and bring messages home."),
     "schedule": ("schedule:schedule", "Send messages again and again."),
     "calls": ("calls:calls", "Make HTTP requests that are asked for in SQL."),
     "flow": ("flows:flow", "List, show, compare and draw flows."),

@@ -6,12 +6,12 @@ Opens nothing before it is asked to. Commands get it with ``@click.pass_obj``.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from postmill.cli.terminal.output import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from postmill.db.tools.connect import Connection
     from postmill.model.config.address import Address
@@ -28,6 +28,8 @@ class Session:
         self.output = Output()
         self._settings: Settings | None = None
         """Read at the first use."""
+        self.part = ""
+        """What the command is about, when that lives in a database of its own: ``schedules`` or ``flows``."""
 
     @property
     def settings(self) -> Settings:
@@ -35,8 +37,64 @@ class Session:
         if self._settings is None:
             from postmill import app
 
-            self._settings = app.load_settings(self.options, project=self.project)
+            found = app.load_settings(self.options, project=self.project)
+            if self.part and found.databases is not None and not found.is_chosen:
+                of_flows = self.part == "flows"
+                found = found.at(found.databases.of_flows if of_flows else found.databases.of_schedules)
+            self._settings = found
         return self._settings
+
+    def choose(self, name: str) -> None:
+        """Look at the database of that name. Raises ``Refused`` when another one was asked for."""
+        from postmill.model.errors import Refused
+
+        settings = self.settings
+        if settings.is_chosen and settings.database != name:
+            raise Refused(
+                f"This lives in database {name}, and {settings.database} was asked for.",
+                hint="Leave --database out; without a key it is sent where --database says.",
+            )
+        self._settings = settings.at(name)
+
+    @property
+    def several(self) -> tuple[str, ...]:
+        """The databases that the command looks at, when the project has several and none was chosen."""
+        settings = self.settings
+        return () if settings.databases is None or settings.is_chosen else settings.databases.names
+
+    def each_settings(self) -> Iterator[tuple[str, Settings]]:
+        """The settings for each database, with its name; without several, once, with none."""
+        if not self.several:
+            yield "", self.settings
+        for name in self.several:
+            yield name, self.settings.at(name)
+
+    def gathered(self, read: Callable[[Connection], Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """What ``read`` finds; of several databases with the name of each, and without those that are away,
+        which a remark names. Raises ``DatabaseUnavailable`` when none answers.
+        """
+        from postmill import app
+        from postmill.model.errors import DatabaseUnavailable
+
+        if not self.several:
+            with self.database() as connection:
+                return list(read(connection))
+        found: list[dict[str, Any]] = []
+        away: list[DatabaseUnavailable] = []
+        for name in self.several:
+            try:
+                with app.connection(self.settings.at(name)) as connection:
+                    found += [{"database": name, **row} for row in read(connection)]
+            except DatabaseUnavailable as error:
+                away.append(error)
+                self.output.note(f"Without {name}: {error.what}")
+        if len(away) == len(self.several):
+            raise away[0]
+        return found
+
+    def columns(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """``columns``, behind the name of the database where there are several."""
+        return ("database", *columns) if self.several else tuple(columns)
 
     @contextmanager
     def database(self) -> Iterator[Connection]:
@@ -74,4 +132,6 @@ class Session:
         given = [value for name, value in self.options.items() if name.endswith("url") and value]
         if self._settings is not None:
             given += [url for url in (self._settings.db_url, self._settings.listen_url) if url]
+            named = self._settings.databases
+            given += [] if named is None else [where.url for where in named.addresses.values()]
         return given

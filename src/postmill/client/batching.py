@@ -45,6 +45,9 @@ class Batches:
     def __iter__(self) -> Iterator[str]:
         return iter(self._payloads)
 
+    def __contains__(self, name: str) -> bool:
+        return name in self._payloads
+
     def payloads(self, name: str) -> list[object]:
         """What is sent to the database ``name``."""
         return self._payloads[name]

@@ -19,6 +19,7 @@ from postmill.engine.claim.listener import NO_ECHO, Listener, say_polling
 from postmill.engine.claim.wakeups import Wakeups
 from postmill.engine.maintain.declarations import declare, declare_schedule
 from postmill.engine.maintain.maintenance import Maintenance
+from postmill.engine.place import ALONE, Place
 from postmill.engine.replacing import replace_older
 from postmill.engine.waiting_figures import schedule_figures
 from postmill.engine.worker import CANCEL_GRACE_S, FLUSH_S, QueueWorker, find_shape
@@ -58,26 +59,32 @@ as long as a handler that was cancelled may take.
 """
 
 
+def _check_some(handlers: Sequence[Handler]) -> None:
+    if not handlers:
+        raise InvalidOption("There is no worker to run.", hint="Name one: postmill worker run module:name")
+
+
 class Engine:
     """Several workers in one process, on one set of connections. ``start`` and ``stop`` may be called in any
     order, and again.
     """
 
     def __init__(
-        self, handlers: Sequence[Handler], address: Address, services: Sequence[MakeService] = ()
+        self,
+        handlers: Sequence[Handler],
+        address: Address,
+        services: Sequence[MakeService] = (),
+        place: Place = ALONE,
     ) -> None:
         """``services``: make further background services. They share the connection for claims, start after
         the workers and end with them; they are supervised, and readiness sees them, as the engine's own.
+        ``place``: where it stands among several databases.
         """
-        if not handlers:
-            raise InvalidOption(
-                "There is no worker to run.", hint="Name one: postmill worker run module:name"
-            )
-        self._handlers = handlers
-        self._address = address
+        _check_some(handlers)
+        self._handlers, self._address, self._place = handlers, address, place
         self._make_given = tuple(services)
         self._given: list[Service] = []
-        self.events = Events(function="postmill", queue="*")
+        self.events = Events(function="postmill", queue=place.name_of("*"))
         """The emitter of events that concern the whole process, and no single worker."""
         self._outage = Outage(self.events, is_passing)
         self.failure: WorkerFailed | None = None
@@ -153,9 +160,7 @@ class Engine:
             await self._once_up(partial(declare, handler, claims))
         shapes = await self._once_up(lambda: self._shapes(claims))
         for handler, shape in zip(self._handlers, shapes, strict=True):
-            assert self._connections is not None  # noqa: S101
-            connections = self._connections
-            self.workers.append(QueueWorker(handler, shape, claims, settlements, connections, self._outage))
+            self.workers.append(self._worker(handler, shape, claims, settlements))
         for tell in self.on_worker:
             for worker in self.workers:
                 tell(worker)
@@ -171,13 +176,26 @@ class Engine:
         for worker in self.workers:
             worker.on_deprecated.append(self._deprecated)
             worker.start()
-        self._given = [make(claims, self.events, self._outage) for make in self._make_given]
         for service in self._on_this_loop:
             service.on_giving_up.append(self._can_not_go_on)
-        for service in self._given:
-            service.start()
+        for make in self._make_given:
+            self.add(make)
         await self._once_up(partial(replace_older, self.workers, claims, self.events, self.release))
         self.started.set()
+
+    def add(self, make: MakeService) -> None:
+        """Run one more background service, as those that were given."""
+        service = make(self._shared[0], self.events, self._outage)
+        service.on_giving_up.append(self._can_not_go_on)
+        self._given.append(service)
+        service.start()
+
+    def _worker(
+        self, handler: Handler, shape: QueueShape, claims: SharedConnection, settlements: SharedConnection
+    ) -> QueueWorker:
+        assert self._connections is not None  # noqa: S101
+        connections, outage = self._connections, self._outage
+        return QueueWorker(handler, shape, claims, settlements, connections, outage, self._place)
 
     def force(self) -> None:
         """End the grace of a stop that is under way: cancel what still runs."""
@@ -208,6 +226,11 @@ class Engine:
     async def schedule_figures(self) -> Mapping[str, Any]:
         """See :func:`~postmill.engine.waiting_figures.schedule_figures`."""
         return await schedule_figures(self._shared[0])
+
+    async def is_work_left(self) -> bool:
+        """Whether a worker could run a message of its queues now. Raises what asyncpg raises."""
+        queues = [handler.options.queue for handler in self._handlers]
+        return bool((await self._shared[0].fetchrow(statement("work_left"), queues))["is_left"])
 
     @property
     def not_ready(self) -> str | None:

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 from postmill.db.hot.outage import is_passing
 from postmill.service.outage import OutageBackoff
 from postmill.service.timed import TimedService
-from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.worker import QueueWorker
@@ -36,17 +35,18 @@ class Leaving(TimedService):
 
     def __init__(
         self,
-        shared: SharedConnection,
+        _shared: SharedConnection,
         events: Events,
         outage: Outage,
         *,
         workers: Callable[[], Sequence[QueueWorker]],
+        is_work_left: Callable[[], Awaitable[bool]],
         lifetime: Lifetime,
         leave: Callable[[str], object],
     ) -> None:
         super().__init__(events)
-        self._shared = shared
         self._workers = workers
+        self._is_work_left = is_work_left
         self._lifetime = lifetime
         self._leave = leave
         self._backoff = OutageBackoff(outage)
@@ -97,9 +97,8 @@ class Leaving(TimedService):
         """
         if not self._is_idle():
             return False
-        queues = [worker.handler.options.queue for worker in self._workers()]
         try:
-            is_left = (await self._shared.fetchrow(statement("work_left"), queues))["is_left"]
+            is_left = await self._is_work_left()
         except Exception as error:
             if not is_passing(error):
                 raise

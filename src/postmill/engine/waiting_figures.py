@@ -51,9 +51,7 @@ class WaitingFigures:
         if is_busy or time.monotonic() < self._read_at + EVERY_S:
             return
         self._read_at = time.monotonic()
-        self._reading = new_task(
-            self._read({worker.handler.options.queue: worker for worker in workers}, schedules)
-        )
+        self._reading = new_task(self._read({worker.place: worker for worker in workers}, schedules))
 
     async def stop(self) -> None:
         """End a reading that is under way."""

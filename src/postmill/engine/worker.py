@@ -11,6 +11,7 @@ from postmill.engine.claim.claimer import Claimer
 from postmill.engine.maintain.audit import Audit
 from postmill.engine.maintain.maintained_worker import MaintainedWorker
 from postmill.engine.maintain.minute_sums import MinuteSums
+from postmill.engine.place import ALONE, Place
 from postmill.engine.run.attempt_services import AttemptServices
 from postmill.engine.run.dispatcher import Dispatcher
 from postmill.engine.run.executor import Executor
@@ -62,31 +63,26 @@ class QueueWorker:
         settlements: SharedConnection,
         connections: HandlerConnections,
         outage: Outage,
+        among: Place = ALONE,
     ) -> None:
         self.handler = handler
         self.worker_id = uuid4()
         options = handler.options
-        self.events = Events(function=handler.name, queue=options.queue, worker=str(self.worker_id)[:8])
-        held = self.held_messages = HeldMessages()
+        self.place = among.name_of(options.queue)
+        self.events = Events(function=handler.name, queue=self.place, worker=str(self.worker_id)[:8])
+        held, events = HeldMessages(), self.events
+        self.held_messages = held
         self._claims, self._outage = claims, outage
         statements = _statements(shape, self.worker_id, options)
         settlings = Settlings(OWN, handler.settlings)
-        self.settler = Settler(settlements, statements, settlings, self.held_messages, self.events, outage)
-        services = AttemptServices(self.worker_id, connections, claims, statements, held, self.events)
+        self.settler = Settler(settlements, statements, settlings, held, events, outage)
+        services = AttemptServices(self.worker_id, connections, claims, statements, held, events, among.home)
         self._executor = Executor(traced(handler), services, settlings)
-        self.dispatcher = Dispatcher(options, self._executor, self.settler)
-        self.claimer = Claimer(
-            claims,
-            self.worker_id,
-            options,
-            self.dispatcher,
-            self.held_messages,
-            self.events,
-            outage,
-            self._find_shape,
-            self._reshape,
-        )
-        self.audit = Audit(self.held_messages, self._places, self.settler.add, options.lease_s, self.events)
+        self.settler.fail_with(self._executor.verdicts.refused)
+        self.dispatcher = Dispatcher(options, self._executor, self.settler, among.slots.get(options.queue))
+        take, shapes = self.dispatcher, (self._find_shape, self._reshape)
+        self.claimer = Claimer(claims, self.worker_id, options, take, held, events, outage, *shapes)
+        self.audit = Audit(held, self._places, self.settler.add, options.lease_s, events)
         self.draining = asyncio.Event()
         """Set when an operator has deprecated this worker."""
         self.on_deprecated: list[Callable[[], object]] = []
@@ -100,7 +96,6 @@ class QueueWorker:
         self.events.counters.append(self._sums.count)
         for service in self.services:
             service.on_failure.append(self._audit_now)
-        self.settler.fail_with(self._executor.verdicts.refused)
         self.settler.on_dead = self._letters.post
         self.settler.on_settled.append(self._settled)
         self.settler.on_due_in = self._due_in

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
 
-    from postmill.engine.engine import Engine
+    from postmill.engine.runs_workers import RunsWorkers
     from postmill.engine.worker import QueueWorker
     from postmill.metrics.probe import Ask
     from postmill.web.routes import Route
@@ -26,7 +26,7 @@ class WorkerProbe:
     that it answers while that waits for a server.
     """
 
-    def __init__(self, engine: Engine, host: str, port: int) -> None:
+    def __init__(self, engine: RunsWorkers, host: str, port: int) -> None:
         self._engine = engine
         self._tallies: list[Tally] = []
         self._process = Tally("*", "postmill", 0, lambda: 0)
@@ -52,7 +52,7 @@ class WorkerProbe:
     def _count(self, worker: QueueWorker) -> None:
         options = worker.handler.options
         tally = Tally(
-            options.queue, worker.handler.name, options.max_concurrent, lambda: worker.dispatcher.running
+            worker.place, worker.handler.name, options.max_concurrent, lambda: worker.dispatcher.running
         )
         worker.events.counters.append(tally.count)
         self._tallies.append(tally)

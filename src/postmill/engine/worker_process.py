@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from postmill.engine.engine import MakeService
     from postmill.engine.handler import Handler
+    from postmill.engine.runs_workers import MakeEngine, RunsWorkers
     from postmill.engine.worker_probe import WorkerProbe
     from postmill.model.config.address import Address
 
@@ -51,21 +52,22 @@ class Runner:
         probe: tuple[str, int] | None = None,
         services: Sequence[MakeService] = (),
         lifetime: Lifetime | None = None,
+        make_engine: MakeEngine | None = None,
     ) -> None:
         """``services``: further background services; see :class:`Engine`. ``lifetime``: when it leaves by
-        itself.
+        itself. ``make_engine``: makes what runs the handlers, with the services that belong to the process;
+        None: one engine on ``address``.
         """
+        self._make_engine = make_engine or partial(Engine, handlers, address)
         self._services = services
         self._lifetime = lifetime or Lifetime()
         self.release = Release()
         """Of which release the workers are: set before the run."""
         self._left: str | None = None
         """Why it leaves by itself; None while it does not."""
-        self._handlers = handlers
-        self._address = address
         self._on_drain = on_drain
         self._probe = probe
-        self._engine: Engine | None = None
+        self._engine: RunsWorkers | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._asked: asyncio.Event | None = None
         self._asked_early = False
@@ -79,7 +81,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
         self._asked = asyncio.Event()
-        self._engine = engine = Engine(self._handlers, self._address, self._all_services())
+        self._engine = engine = self._make_engine(self._all_services())
         engine.release = self.release
         if self._asked_early:
             self._asked.set()
@@ -94,7 +96,7 @@ class Runner:
                 if probe is not None:
                     await probe.stop()
 
-    async def _run(self, engine: Engine, asked: asyncio.Event) -> None:
+    async def _run(self, engine: RunsWorkers, asked: asyncio.Event) -> None:
         starting = new_task(engine.start())
         starting.add_done_callback(lambda task: self._end() if _error_of(task) is not None else None)
         engine.on_over.append(self._end)
@@ -109,7 +111,7 @@ class Runner:
         if error is not None and not (asked.is_set() and isinstance(error, asyncio.CancelledError)):
             raise error
 
-    async def _stopped(self, engine: Engine, reason: str) -> None:
+    async def _stopped(self, engine: RunsWorkers, reason: str) -> None:
         """Stop the engine, again if other code has cancelled that."""
         for _ in range(MAX_STOPS):
             stopping = new_task(engine.stop(reason))
@@ -149,10 +151,14 @@ class Runner:
         leaving: MakeService = partial(
             Leaving,
             workers=lambda: [] if self._engine is None else self._engine.workers,
+            is_work_left=self._is_work_left,
             lifetime=self._lifetime,
             leave=self._leave,
         )
         return [*self._services, leaving]
+
+    async def _is_work_left(self) -> bool:
+        return self._engine is None or await self._engine.is_work_left()
 
     def _leave(self, reason: str) -> None:
         """Drain and end. A signal that comes now is the first: it asks, and does not force."""
@@ -170,7 +176,7 @@ class Runner:
         else:
             self._loop.call_soon_threadsafe(self.stop)
 
-    def _probe_of(self, engine: Engine) -> WorkerProbe | None:
+    def _probe_of(self, engine: RunsWorkers) -> WorkerProbe | None:
         """The probe, if there is to be one."""
         if self._probe is None:
             return None

@@ -8,7 +8,7 @@ import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from postmill.client import sending
+from postmill.client import home, sending
 from postmill.client.addressing import addressed, checked
 from postmill.client.failures import said_by_postmill
 from postmill.client.tracing import tracing
@@ -17,13 +17,15 @@ from postmill.model.events import Event
 from postmill.model.option_rules import out_of_range
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
     from datetime import datetime
     from typing import Unpack
     from uuid import UUID
 
+    from postmill.client.home import Home
     from postmill.client.options import ManyOptions, SendOptions
+    from postmill.client.placing import ShardKey
     from postmill.client.sending import Statement
     from postmill.db.hot.handler_connections import HandlerConnection
     from postmill.engine.run.attempt import Attempt, Stopping
@@ -109,23 +111,32 @@ class Context:
         """
         self._check_running("transaction")
         async with self._attempt.services.transaction(self._attempt) as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self._attempt.services.home)
             self._check_running("transaction")
 
-    def send(self, queue: str | Addressee, payload: object, **options: Unpack[SendOptions]) -> None:
+    def send(
+        self,
+        queue: str | Addressee,
+        payload: object,
+        *,
+        shard_key: ShardKey = None,
+        **options: Unpack[SendOptions],
+    ) -> None:
         """Send a message in the transaction that completes this one: if this attempt fails, it was never
-        sent. Options as for ``AsyncClient.send``.
+        sent. Options as for ``AsyncClient.send``, ``shard_key`` as for ``AsyncRoutedClient.send``.
 
-        Raises ``InvalidPayload`` and ``InvalidOption`` at once; a missing queue, and a unique key that is
-        taken where ``on_conflict`` is ``raise``, fail the attempt.
+        Raises ``InvalidPayload`` and ``InvalidOption`` at once, and ``Refused`` for a message that lives in
+        another database than this one; a missing queue, and a unique key that is taken where ``on_conflict``
+        is ``raise``, fail the attempt.
         """
         self._check_running("send")
-        name, headers = addressed(queue, options.get("headers"))
+        placed = dict(home.placed(self._attempt.services.home, queue, payload, shard_key, options))
+        name, headers = addressed(queue, placed.get("headers"))
         if self._attempt.sends is None:
             self._attempt.sends = []
         with tracing(name, headers) as send:
-            options["headers"] = send.headers
-            self._attempt.sends.append(sending.one(name, checked(queue, payload), **options))
+            placed["headers"] = send.headers
+            self._attempt.sends.append(sending.one(name, checked(queue, payload), **placed))
 
     def progress(self, fraction: float, note: str = "") -> None:
         """Write a log line that says how far the work is. ``fraction`` runs from 0 to 1."""
@@ -183,7 +194,8 @@ class Context:
 class Transaction:
     """A transaction of the handler's own, in asyncpg's manner (``$1`` parameters)."""
 
-    def __init__(self, connection: HandlerConnection) -> None:
+    def __init__(self, connection: HandlerConnection, database: Home | None = None) -> None:
+        self._home = database
         self.connection = connection
         """The asyncpg connection itself, for methods that are not offered here."""
 
@@ -209,23 +221,41 @@ class Transaction:
         return await self.connection.fetchval(sql, *args)
 
     async def send_many(
-        self, queue: str | Addressee, payloads: Iterable[object], **options: Unpack[ManyOptions]
+        self,
+        queue: str | Addressee,
+        payloads: Iterable[object],
+        *,
+        shard_key: ShardKey | Callable[[Any], ShardKey] = None,
+        **options: Unpack[ManyOptions],
     ) -> list[Sent]:
         """Send a message for each payload in this transaction; returns their ids in the same order. Options
-        as for ``AsyncClient.send_many``.
+        as for ``AsyncRoutedClient.send_many``.
         """
-        name, options["headers"] = addressed(queue, options.get("headers"))
+        placed: dict[str, Any] = {**options}
+        if self._home is None:
+            home.check_no_key(shard_key)
+        else:
+            payloads, placed = self._home.placed_many(queue, payloads, shard_key, options)
+        name, placed["headers"] = addressed(queue, placed.get("headers"))
         found: list[Sent] = []
-        for statement in sending.many(name, payloads, to=queue, **options):
+        for statement in sending.many(name, payloads, to=queue, **placed):
             found += await self._sent(statement)
         return found
 
-    async def send(self, queue: str | Addressee, payload: object, **options: Unpack[SendOptions]) -> Sent:
-        """Send a message in this transaction; returns its id. Options as for ``AsyncClient.send``."""
-        name, headers = addressed(queue, options.get("headers"))
+    async def send(
+        self,
+        queue: str | Addressee,
+        payload: object,
+        *,
+        shard_key: ShardKey = None,
+        **options: Unpack[SendOptions],
+    ) -> Sent:
+        """Send a message in this transaction; returns its id. Options as for ``AsyncRoutedClient.send``."""
+        placed = dict(home.placed(self._home, queue, payload, shard_key, options))
+        name, headers = addressed(queue, placed.get("headers"))
         with tracing(name, headers) as send:
-            options["headers"] = send.headers
-            statement = sending.one(name, checked(queue, payload), **options)
+            placed["headers"] = send.headers
+            statement = sending.one(name, checked(queue, payload), **placed)
             return send.sent(await self._sent(statement))[0]
 
     async def _sent(self, statement: Statement) -> list[Sent]:

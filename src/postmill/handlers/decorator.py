@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from postmill.client.options import SendOptions
+    from postmill.client.placing import ShardKey
     from postmill.client.sending import Statement
     from postmill.engine.backend import Backend
     from postmill.engine.settle.settlement import Entry
@@ -51,14 +52,20 @@ class Task(Callee):
         """Call the function itself, as in a test of one's own."""
         return self._function(*args, **kwargs)
 
-    async def send(self, payload: object, *, connection: Any = None, **options: Unpack[SendOptions]) -> Sent:
+    async def send(
+        self,
+        payload: object,
+        *,
+        connection: Any = None,
+        shard_key: ShardKey = None,
+        **options: Unpack[SendOptions],
+    ) -> Sent:
         """Send a message to this task; returns its id. On ``connection`` (in its transaction) if given, else
-        on one of Postmill's own. Options and errors as for ``AsyncClient.send``.
+        on one of Postmill's own. Options and errors as for ``AsyncRoutedClient.send``.
         """
-        from postmill.handlers.sender import sender  # noqa: PLC0415 - a worker that sends nothing needs no client
+        from postmill.handlers.sender import send  # noqa: PLC0415 - a worker that sends nothing needs no client
 
-        async with sender(self._owner.options, connection) as client:
-            return await client.send(self, payload, **options)
+        return await send(self._owner.options, connection, self, payload, shard_key, **options)
 
     def finish(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Decorator, with ``executor="ray"``: an ``async def`` of the payload, the result, and the context if

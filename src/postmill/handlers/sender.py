@@ -6,11 +6,17 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from postmill.client import AsyncClient
+from postmill.client.home import check_no_key
+from postmill.client.routed import AsyncRoutedClient
 from postmill.project import project
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from postmill.client.placing import ShardKey
+    from postmill.model.databases.databases import Databases
+    from postmill.model.queue.addressee import Addressee
+    from postmill.model.queue.sent import Sent
     from postmill.model.queue.worker_options import WorkerOptions
 
 
@@ -18,7 +24,11 @@ class _Process:
     """What holds for sends from within this process."""
 
     url: str | None = None
-    """The database to which handlers of this process send. Set by the code that runs the workers."""
+    """The database to which handlers of this process send, and where its flows live. Set by the code that
+    runs the workers.
+    """
+    databases: Databases | None = None
+    """Those among which a message's key decides."""
 
 
 _process = _Process()
@@ -30,14 +40,30 @@ def use_database(url: str) -> None:
 
 
 @contextmanager
-def sending_to(url: str | None) -> Iterator[None]:
-    """:func:`use_database` for a while; with None, none."""
-    before = _process.url
-    _process.url = url
+def sending_to(url: str | None, databases: Databases | None = None) -> Iterator[None]:
+    """:func:`use_database` for a while; with None, none. ``databases``: those to which messages go by key."""
+    before = _process.url, _process.databases
+    _process.url, _process.databases = url, databases
     try:
         yield
     finally:
-        _process.url = before
+        _process.url, _process.databases = before
+
+
+async def send(
+    options: WorkerOptions, connection: Any, to: Addressee, payload: object, key: ShardKey, **asked: Any
+) -> Sent:
+    """Send ``payload`` to a task: as :func:`sender` says, and by its key among several databases."""
+    databases = None if options.db_url else _process.databases
+    is_asked = connection is None or key is not None
+    if databases is None and is_asked and not options.db_url and _process.url is None:
+        databases = project.load_settings({}).databases
+    if databases is not None:
+        async with AsyncRoutedClient(databases, connection) as routed:
+            return await routed.send(to, payload, shard_key=key, **asked)
+    check_no_key(key)
+    async with sender(options, connection) as client:
+        return await client.send(to, payload, **asked)
 
 
 @asynccontextmanager
@@ -51,6 +77,11 @@ async def sender(options: WorkerOptions, connection: Any) -> AsyncIterator[Async
             yield client
         return
     settings = project.load_settings({})
+    several = settings.databases
+    if several is not None:
+        async with AsyncClient(several.addresses[several.of_flows].url) as client:
+            yield client
+        return
     with project.database(settings) as where:
         async with AsyncClient(where.url) as client:
             yield client

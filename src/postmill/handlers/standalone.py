@@ -5,11 +5,15 @@ run`` share.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
+from postmill.databases.engines import Engines
+from postmill.databases.starting import looked_up
 from postmill.engine.worker_process import Runner, run
 from postmill.handlers.sender import sending_to
+from postmill.model.config.release import Release
 from postmill.model.errors import InvalidOption, Refused
 from postmill.project import project
 from postmill.service.threaded import check_threads
@@ -21,8 +25,11 @@ if TYPE_CHECKING:
     from postmill.engine.handler import Handler
     from postmill.model.config.address import Address
     from postmill.model.config.lifetime import Lifetime
-    from postmill.model.config.release import Release
     from postmill.model.config.settings import Settings
+    from postmill.model.databases.databases import Databases
+
+    Beside: TypeAlias = Callable[[str | None, Sequence[Handler]], Sequence[MakeService]]
+    """What runs beside these handlers in the database of this name; None: there is one database."""
 
 COMMAND_LINE = "--db-url"
 """The source of an address that was named on the command line."""
@@ -40,7 +47,7 @@ def run_here(
     on_database: Callable[[Settings, Address], None] | None = None,
     on_runner: Callable[[Runner], None] | None = None,
     probe: tuple[str, int] | None = None,
-    services: Sequence[MakeService] = (),
+    services: Beside | None = None,
     lifetime: Lifetime | None = None,
     release: Release | None = None,
 ) -> None:
@@ -51,26 +58,71 @@ def run_here(
     is started and migrated when there is no address. ``on_database`` is told which one it is, ``on_runner``
     is given what runs the workers, to stop it alone. ``on_drain`` is told how many messages still run: at
     each request to stop, and every second until none does. ``probe`` is the host and port where HTTP requests
-    about the workers' health are answered. ``services`` run beside the workers; see
-    :class:`~postmill.engine.engine.Engine`. ``lifetime`` is when they end by themselves,
-    ``release`` whose place they take. Raises :class:`Refused` where workers can't run.
+    about the workers' health are answered. ``services`` says what runs beside the workers. ``lifetime`` is
+    when they end by themselves, ``release`` whose place they take. Raises :class:`Refused` where workers
+    can't run.
     """
     _check_surroundings()
     settings = settings_for(workers, settings if settings is not None else project.load_settings({}))
+    beside = services or _nothing
+    if settings.databases is not None:
+        how = _How(on_drain, on_database, on_runner, probe, lifetime, release or Release(), beside)
+        _run_on_several(workers, settings, settings.databases, how)
+        return
     with project.database(settings) as where:
         project.prepare(settings, where)
         if on_database is not None:
             on_database(settings, where)
-        runner = Runner(workers, where, on_drain=on_drain, probe=probe, services=services, lifetime=lifetime)
-        runner.release = release or runner.release
-        _running.append(runner)
-        try:
-            if on_runner is not None:
-                on_runner(runner)
-            with sending_to(where.url):
-                run(runner.run(), runner.stop)
-        finally:
-            _running.remove(runner)
+        given = beside(None, workers)
+        runner = Runner(workers, where, on_drain=on_drain, probe=probe, services=given, lifetime=lifetime)
+        runner.release = release or Release()
+        with sending_to(where.url):
+            _run(runner, on_runner)
+
+
+def _nothing(_: str | None, __: Sequence[Handler]) -> Sequence[MakeService]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    on_drain: Callable[[Callable[[], int]], None] | None
+    on_database: Callable[[Settings, Address], None] | None
+    on_runner: Callable[[Runner], None] | None
+    probe: tuple[str, int] | None
+    lifetime: Lifetime | None
+    release: Release
+    beside: Beside
+
+
+def _run_on_several(workers: Sequence[Handler], settings: Settings, databases: Databases, how: _How) -> None:
+    only = settings.database if settings.is_chosen else None
+    placed = looked_up(databases, workers, only).of(workers)
+    if how.on_database is not None:
+        for name in placed:
+            how.on_database(settings, databases.addresses[name])
+    services = {name: how.beside(name, handlers) for name, handlers in placed.items()}
+    runner = Runner(
+        workers,
+        databases.addresses[databases.main],
+        on_drain=how.on_drain,
+        probe=how.probe,
+        lifetime=how.lifetime,
+        make_engine=partial(Engines, databases, placed, services),
+    )
+    runner.release = how.release
+    with sending_to(databases.addresses[databases.of_flows].url, databases):
+        _run(runner, how.on_runner)
+
+
+def _run(runner: Runner, on_runner: Callable[[Runner], None] | None) -> None:
+    _running.append(runner)
+    try:
+        if on_runner is not None:
+            on_runner(runner)
+        run(runner.run(), runner.stop)
+    finally:
+        _running.remove(runner)
 
 
 def _check_surroundings() -> None:
@@ -111,7 +163,7 @@ def settings_for(workers: Sequence[Handler], settings: Settings) -> Settings:
             why=f"{settings.source} names another database, and one process serves one database.",
             hint="Give both the same db_url, or run them in two processes.",
         )
-    found = replace(settings, db_url=db_url, listen_url=given["listen_url"], source=BY_WORKER)
+    found = replace(settings, db_url=db_url, listen_url=given["listen_url"], source=BY_WORKER, databases=None)
     _ = found.address  # refuses a bad one here, where its source is known
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from postmill.cli.exit_codes import Exit, exit_code
 from postmill.cli.options import global_options, json_option, jsonl_option
 from postmill.cli.terminal import log_lines
 from postmill.cli.terminal import text as terminal_text
-from postmill.model.errors import DatabaseUnavailable, EmbeddedError, InvalidOption
+from postmill.model.errors import DatabaseUnavailable, EmbeddedError, InvalidOption, PostmillError
 from postmill.model.finding import Finding
 
 if TYPE_CHECKING:
@@ -52,14 +53,23 @@ def doctor(context: click.Context, *, strict: bool) -> None:
 
 def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
     """Print each finding. Returns the exit code."""
-    from postmill import app
-    from postmill.db.tools import checks
-
     try:
         settings = session.settings
     except InvalidOption as error:
         yield Finding("address", "fail", f"{error.what} {error.why}", error.hint), exit_code(error)
         return
+    if not session.several:
+        yield from _of_one(settings)
+        return
+    for name, one in session.each_settings():
+        for finding, _ in (*_of_one(one), *_of_name(one, name)):
+            yield replace(finding, found=f"{name}: {finding.found}"), Exit.OK
+
+
+def _of_one(settings: Settings) -> Iterator[tuple[Finding, Exit]]:
+    from postmill import app
+    from postmill.db.tools import checks
+
     try:
         with app.bare_connection(settings) as (address, connection):
             yield Finding("address", "pass", f"{address.masked} (from {address.source})"), Exit.OK
@@ -69,6 +79,22 @@ def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
                 yield _in_this_project(settings, finding), Exit.OK
     except (DatabaseUnavailable, EmbeddedError) as error:
         yield Finding("address", "fail", f"{error.what} {error.why}", error.hint), exit_code(error)
+
+
+def _of_name(settings: Settings, name: str) -> Iterator[tuple[Finding, Exit]]:
+    """Whether the address leads to the database of that name. What keeps from asking was told before."""
+    from postmill import app
+    from postmill.db.reads.databases import name_of
+
+    with suppress(PostmillError), app.bare_connection(settings) as (_, connection):
+        found = name_of(connection)
+        if found == name:
+            yield Finding("name", "pass", "it knows its name"), Exit.OK
+        elif found is None:
+            yield Finding("name", "warn", "it does not know its name", "postmill migrate"), Exit.OK
+        else:
+            fix = f"correct the address, or, for a copy: select postmill.name_database('{name}', true)"
+            yield Finding("name", "fail", f"its address leads to the database {found}", fix), Exit.OK
 
 
 def _in_this_project(settings: Settings, finding: Finding) -> Finding:

@@ -19,8 +19,10 @@ _version = click.option("--version", type=Whole(1), metavar="N", help="Of the fl
 
 
 @click.group(no_args_is_help=True)
-def flow() -> None:
+@click.pass_obj
+def flow(session: Session) -> None:
     """List, show, compare and draw flows, and run one that a program has."""
+    session.part = "flows"
 
 
 @flow.command("list")

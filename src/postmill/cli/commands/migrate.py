@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from postmill.db.tools.facades import Facade
     from postmill.db.tools.migrate import Report
     from postmill.model.config.address import Address
+    from postmill.model.config.settings import Settings
 
 
 ALONE = ("--status", "--uninstall", "--remove-facade", "--remove-roles")
@@ -68,26 +69,61 @@ def migrate(
 
     Safe at any time and from several places at once. Installs pgmq's own SQL where the server has no pgmq.
     """
+    _check_alone(click.get_current_context())
+    asked = _Asked(wanted, unwanted, status, as_sql, uninstall, roles, remove_roles, force, yes)
+    rows: list[dict[str, Any]] = []
+    for name, settings in session.each_settings():
+        found = _done(session, settings, asked)
+        rows += [{"database": name, **row} if name else row for row in found]
+    if not as_sql:
+        columns = ("part", "state", "detail") if status else ("step",)
+        session.output.rows(rows, session.columns(columns), empty="Nothing to do.")
+
+
+class _Asked(NamedTuple):
+    """What the options say."""
+
+    wanted: list[Facade]
+    unwanted: list[Facade]
+    status: bool
+    as_sql: bool
+    uninstall: bool
+    roles: bool
+    remove_roles: bool
+    force: bool
+    yes: bool
+
+
+def _done(session: Session, settings: Settings, asked: _Asked) -> list[dict[str, Any]]:
+    """Do it in one database. Returns what is shown of that."""
     from postmill import app
     from postmill.db.tools import migrate as migrations
 
-    _check_alone(click.get_current_context())
-    with app.bare_connection(session.settings) as (address, connection):
-        if status:
-            session.output.rows(migrations.state(connection), ("part", "state", "detail"))
-            return
-        if as_sql:
-            click.echo(_script(connection, wanted, roles=roles), nl=False)
-            return
-        if uninstall or remove_roles:
-            session.output.confirm((UNINSTALL if uninstall else REMOVE_ROLES).format(address.masked), yes=yes)
-        if uninstall:
-            report = migrations.uninstall(connection, force=force)
-        elif unwanted or remove_roles:
-            report = _removed(connection, unwanted)
+    with app.bare_connection(settings) as (address, connection):
+        if asked.status:
+            return list(migrations.state(connection))
+        if asked.as_sql:
+            click.echo(_script(connection, asked.wanted, roles=asked.roles), nl=False)
+            return []
+        if asked.uninstall or asked.remove_roles:
+            question = UNINSTALL if asked.uninstall else REMOVE_ROLES
+            session.output.confirm(question.format(address.masked), yes=asked.yes)
+        if asked.uninstall:
+            report = migrations.uninstall(connection, force=asked.force)
+        elif asked.unwanted or asked.remove_roles:
+            report = _removed(connection, asked.unwanted)
         else:
-            report = _installed(session, address, connection, wanted, roles=roles)
-    session.output.rows([{"step": step} for step in report.steps], ("step",), empty="Nothing to do.")
+            report = _installed(session, address, connection, asked.wanted, roles=asked.roles)
+            _name(connection, settings)
+    return [{"step": step} for step in report.steps]
+
+
+def _name(connection: Connection, settings: Settings) -> None:
+    """Write the name of one of several databases into it."""
+    from postmill.sql.catalog import statement
+
+    if settings.database is not None:
+        connection.execute(statement("name_database"), [settings.database])
 
 
 def _check_alone(context: click.Context) -> None:

@@ -54,9 +54,8 @@ def list_queues(session: Session) -> None:
     """List queues with what is in them."""
     from postmill.db.reads import overview
 
-    with session.database() as connection:
-        hint = "No queue yet: postmill queue create NAME"
-        session.output.rows(overview.queues(connection), COLUMNS, empty=hint)
+    hint = "No queue yet: postmill queue create NAME"
+    session.output.rows(session.gathered(overview.queues), session.columns(COLUMNS), empty=hint)
 
 
 @queue.command()

@@ -46,8 +46,10 @@ FAILURE_COLUMNS = ("step", "item", "attempt", "reason", "failed_at")
 
 
 @click.group(no_args_is_help=True)
-def run() -> None:
+@click.pass_obj
+def run(session: Session) -> None:
     """Start runs of flows, list, show and watch them, and steer them."""
+    session.part = "flows"
 
 
 @run.command()

@@ -41,10 +41,12 @@ _name = click.argument("name", shell_complete=completion.schedules)
 
 
 @click.group(no_args_is_help=True)
-def schedule() -> None:
+@click.pass_obj
+def schedule(session: Session) -> None:
     """Send messages, make calls, start flows and run SQL again and again: list, add, pause, run and remove
     schedules.
     """
+    session.part = "schedules"
 
 
 @schedule.command("list")

@@ -53,6 +53,11 @@ read.
     show_default=True,
     help="What to do when a message that this one waits for dies.",
 )
+@click.option(
+    "--shard-key",
+    metavar="KEY",
+    help="What decides in which of several databases it lives, such as a tenant.",
+)
 @click.option("--create", is_flag=True, help="Create the queue when there is none of that name.")
 @click.option("--wait", is_flag=True, help="Wait until the message has ended, and print its result.")
 @click.option(
@@ -75,6 +80,7 @@ def send(
     delay: float | None,
     run_at: datetime | None,
     *,
+    shard_key: str | None,
     create: bool,
     wait: bool,
     timeout_s: float | None,
@@ -93,6 +99,7 @@ def send(
     check_waiting(wait=wait, timeout_s=timeout_s, source=source)
     options = {"delay": delay, "run_at": run_at, **_asked(job)}
     text = None if payload is None else _argument(payload)
+    options["headers"] = _at_home(session, queue, text, shard_key, options.get("headers"))
     with _opened(source) as (file, total), session.database() as connection:
         _check_queue(session, connection, queue, create=create)
         if text is not None or file is None:
@@ -124,6 +131,25 @@ def _asked(job: dict[str, Any]) -> dict[str, Any]:
     found = asked(job)
     sending.one("a", None, **found)
     return found
+
+
+def _at_home(session: Session, queue: str, text: bytes | None, key: str | None, headers: Any) -> Any:
+    """Choose the database in which the messages live, and return their headers, with the key in them."""
+    import msgspec
+
+    from postmill.client import placing
+    from postmill.client.home import check_no_key
+
+    databases = session.settings.databases
+    if databases is None:
+        check_no_key(key)
+        return headers
+    payload = None if text is None else msgspec.json.decode(text)
+    if session.settings.is_chosen and key is None:
+        return headers
+    name, found = placing.home(databases, queue, payload, key)
+    session.choose(name)
+    return placing.kept(found, headers)
 
 
 def _check_source(payload: str | None, source: str | None) -> None:

@@ -6,6 +6,7 @@ import datetime
 import signal
 import sys
 import time
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from postmill.cli.session import Session
-    from postmill.cli.terminal.top_frame import Frame, Reader
+    from postmill.cli.terminal.top_frame import Frame, Reader, Readers
 
 SHARE = 4
 """After each reading, ``top`` rests for at least 4 times as long as the reading took, so that it uses at most
@@ -48,10 +49,8 @@ def top(session: Session, *, interval: float, once: bool) -> None:
 
     Off a terminal each frame is plain text. --json prints one frame.
     """
-    from postmill.cli.terminal.top_frame import Reader
-
-    with session.database() as connection:
-        frames = _frames(Reader(connection), interval)
+    with _reader(session) as reader:
+        frames = _frames(reader, interval)
         if once or not session.output.is_text:
             next(frames)
             _print(session, next(frames))
@@ -62,7 +61,32 @@ def top(session: Session, *, interval: float, once: bool) -> None:
             return  # the way to end it
 
 
-def _frames(reader: Reader, interval: float) -> Iterator[Frame]:
+@contextmanager
+def _reader(session: Session) -> Iterator[Reader | Readers]:
+    """What reads the database, or all that answer; a remark names the others."""
+    from postmill import app
+    from postmill.cli.terminal.top_frame import Reader, Readers
+    from postmill.model.errors import DatabaseUnavailable
+
+    if not session.several:
+        with session.database() as connection:
+            yield Reader(connection)
+        return
+    readers: dict[str, Reader] = {}
+    with ExitStack() as stack:
+        for name, settings in session.each_settings():
+            try:
+                readers[name] = Reader(stack.enter_context(app.connection(settings)))
+            except DatabaseUnavailable as error:
+                session.output.note(f"Without {name}: {error.what}")
+                away = error
+        if not readers:
+            raise away
+        databases = session.settings.databases
+        yield Readers(readers, "" if databases is None else databases.of_schedules)
+
+
+def _frames(reader: Reader | Readers, interval: float) -> Iterator[Frame]:
     while True:
         began = time.monotonic()
         yield reader.read()

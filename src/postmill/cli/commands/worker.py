@@ -171,9 +171,8 @@ def list_workers(session: Session, *, everyone: bool, limit: int) -> None:
     """List workers that are alive: their heartbeat is at most 6 s old."""
     from postmill.db.reads import workers
 
-    with session.database() as connection:
-        rows = workers.listed(connection, everyone=everyone, limit=limit)
-        session.output.rows(rows, COLUMNS, empty="No worker is running.")
+    rows = session.gathered(lambda connection: workers.listed(connection, everyone=everyone, limit=limit))
+    session.output.rows(rows, session.columns(COLUMNS), empty="No worker is running.")
 
 
 @worker.command()
@@ -192,10 +191,13 @@ def drain(session: Session, worker_id: str | None, *, host: str | None, older_th
 
     if (worker_id is None) == (host is None and older_than is None):
         raise click.UsageError("Give the ID of one worker, or --host, --older-than or both.")
+    if worker_id is None:
+        found = session.gathered(
+            lambda connection: operations.drain_workers(connection, host=host, older_than=older_than)
+        )
+        columns = session.columns(("worker_id", "host", "version"))
+        session.output.rows(found, columns, empty="No such worker is running.")
+        return
     with session.database() as connection:
-        if worker_id is not None:
-            drained = operations.drain_worker(connection, worker_id)
-            session.output.one({"worker_id": str(drained), "draining": True})
-            return
-        found = operations.drain_workers(connection, host=host, older_than=older_than)
-    session.output.rows(found, ("worker_id", "host", "version"), empty="No such worker is running.")
+        drained = operations.drain_worker(connection, worker_id)
+        session.output.one({"worker_id": str(drained), "draining": True})

@@ -11,6 +11,8 @@ from postmill.db.reads import failures, limits, overview, workers
 from postmill.db.tools import calls, schedules
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from postmill.db.tools.connect import Connection
 
 MAX_QUEUES = 100
@@ -68,6 +70,36 @@ class Reader:
             limits.held_up(self._connection, limit=MAX_GROUPS),
             schedules.pressing(self._connection, limit=MAX_SCHEDULES),
             calls.hosts(self._connection),
+        )
+
+
+class Readers:
+    """Reads frames of several databases: a queue is named with its database; schedules are those of one."""
+
+    def __init__(self, readers: Mapping[str, Reader], schedules_in: str) -> None:
+        self._readers = readers
+        self._schedules_in = schedules_in
+
+    def read(self) -> Frame:
+        """The frame of now: the queues and workers of each database, and the newest failures of all."""
+        frames = {name: reader.read() for name, reader in self._readers.items()}
+
+        def of_each(part: str) -> list[dict[str, Any]]:
+            return [
+                {**row, "queue": f"{name}/{row['queue']}"}
+                for name, frame in frames.items()
+                for row in getattr(frame, part)
+            ]
+
+        failed = sorted(of_each("failures"), key=lambda row: str(row["failed_at"]), reverse=True)
+        scheduled = frames.get(self._schedules_in)
+        return Frame(
+            of_each("queues"),
+            of_each("workers"),
+            failed[:MAX_FAILURES],
+            of_each("held_up"),
+            [] if scheduled is None else scheduled.schedules,
+            [row for frame in frames.values() for row in frame.calls],
         )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from contextvars import Context
     from uuid import UUID
 
+    from postmill.client.home import Home
     from postmill.client.sending import Statement
     from postmill.db.hot.handler_connections import HandlerConnection, HandlerConnections
     from postmill.db.hot.shared_connection import SharedConnection
@@ -107,6 +108,10 @@ class Services(Protocol):
     @property
     def connections(self) -> HandlerConnections:
         """The connections that the handler can borrow."""
+
+    @property
+    def home(self) -> Home | None:
+        """The database of the message, among several."""
 
     @property
     def events(self) -> Events:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
+    from postmill.client.home import Home
     from postmill.db.hot.handler_connections import HandlerConnection, HandlerConnections
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.run.attempt import Attempt
@@ -46,11 +47,14 @@ class AttemptServices:
         statements: Statements,
         held_messages: HeldMessages,
         events: Events,
+        home: Home | None = None,
     ) -> None:
         self.worker_id = worker_id
         self.reads = reads
         self.connections = connections
         self.events = events
+        self.home = home
+        """The database of its messages among several, which are what its handlers may send to."""
         self._statements = statements
         self._held = held_messages
 

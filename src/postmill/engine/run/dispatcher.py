@@ -12,6 +12,7 @@ from os import getpid
 from typing import TYPE_CHECKING
 
 from postmill.engine.run.attempt import Slot
+from postmill.engine.run.slots import Slots
 from postmill.model.queue.outcome import PARKED, RELEASED
 from postmill.model.queue.prefetch import Prefetch
 from postmill.service.forks import CHILD_EXIT
@@ -44,7 +45,12 @@ TURN = 50
 class Dispatcher:
     """The slots of one worker and the messages that wait for one."""
 
-    def __init__(self, options: WorkerOptions, executor: Executor, settler: Settler) -> None:
+    def __init__(
+        self, options: WorkerOptions, executor: Executor, settler: Settler, shared: Slots | None = None
+    ) -> None:
+        """``shared``: the slots that it shares with others; None: it has all of the options' own."""
+        self._all_slots = shared or Slots(options.max_concurrent)
+        self._all_slots.join(self)
         self._options = options
         self._executor = executor
         self._settler = settler
@@ -74,6 +80,8 @@ class Dispatcher:
         self.quiet.set()
         self.running = 0
         """Slots that are busy."""
+        self.begun = 0
+        """Slots that were taken so far."""
 
     def feed(self, messages: Iterable[Message]) -> None:
         """Take over claimed messages, oldest first. Those that must not be run again are settled at once, and
@@ -95,7 +103,7 @@ class Dispatcher:
         if ready and self._dry_since is not None:
             self._starved_s += self._fed_at - self._dry_since
             self._dry_since = None
-        self._serve()
+        self.serve()
 
     def park(self, messages: Iterable[Message]) -> None:
         """Have messages wait that are not to run yet."""
@@ -111,15 +119,26 @@ class Dispatcher:
         if self._claims_nothing or self._settler.pending >= MAX_UNSETTLED:
             return 0
         per_slot = self._options.batch or 1
-        free = (self._options.max_concurrent - self.running) * per_slot
-        return self.prefetch.wanted(max(0, free), len(self._ready))
+        free = max(0, self._all_slots.free_for(self)) * per_slot
+        wanted = self.prefetch.wanted(free, len(self._ready))
+        return wanted or self._all_slots.in_advance(self)
 
     @property
     def free(self) -> int:
         """How many messages could begin at once."""
         if self._claims_nothing or self._options.batch is not None:
             return 0
-        return max(0, self._options.max_concurrent - self.running - len(self._ready))
+        return max(0, self._all_slots.free_for(self) - len(self._ready))
+
+    @property
+    def waiting(self) -> int:
+        """See :class:`SlotUser`."""
+        return -(-len(self._ready) // (self._options.batch or 1))
+
+    @property
+    def rate(self) -> float:
+        """See :class:`SlotUser`."""
+        return self.prefetch.rate
 
     @property
     def _claims_nothing(self) -> bool:
@@ -148,7 +167,8 @@ class Dispatcher:
         per_slot = self._options.batch or 1
         if time.monotonic() - self._fed_at < SURPLUS_AFTER_S:
             return 0
-        spare = len(self._ready) - (self._options.max_concurrent * per_slot + 2 * self.prefetch.limit())
+        held = self._all_slots.reach_of(self) * per_slot + 2 * self.prefetch.limit()
+        spare = len(self._ready) - held - self._all_slots.in_advance(self)
         return max(0, spare)
 
     def take_back(self, count: int | None = None) -> int:
@@ -207,9 +227,14 @@ class Dispatcher:
             task.cancel()
         await asyncio.wait(tasks, timeout=1) if tasks else None
 
-    def _serve(self) -> None:
-        """Begin with what waits, as far as there are free slots."""
-        while self._ready and not self._closed and self.running < self._options.max_concurrent:
+    def look_for_room(self) -> None:
+        """See :class:`SlotUser`."""
+        if not self._ready and not self._closed:
+            self.wants_more.set()
+
+    def serve(self) -> None:
+        """See :class:`SlotUser`."""
+        while self._ready and not self._closed and self._all_slots.are_free:
             self._begin(Slot(self._next()))
         if not self._ready and self.running == 0 and self._dry_since is None:
             self._dry_since = time.monotonic()
@@ -228,6 +253,8 @@ class Dispatcher:
         slot.task = new_task(self._run_task(slot), context=self._clean.copy())
         self._slots[slot] = None
         self.running += 1
+        self.begun += 1
+        self._all_slots.began()
         self.quiet.clear()
         slot.task.add_done_callback(partial(self._ended, slot))
 
@@ -252,6 +279,8 @@ class Dispatcher:
             else:
                 self._give_back(slot, slot.messages)
             if turn != self._turn or self.finished > last or not ready or self._closed:
+                return
+            if self._all_slots.are_due_to_another(self):
                 return
             if not slot.is_clean(self._clean):
                 return
@@ -313,4 +342,4 @@ class Dispatcher:
         self.running -= 1
         if self.running == 0:
             self.quiet.set()
-        self._serve()
+        self._all_slots.ended(self)

@@ -107,7 +107,9 @@ class Supaworker:
 
         self._begin()
         try:
-            run_here([self._worker], on_database=_check, on_runner=self._runs, services=[self._bridge])
+            run_here(
+                [self._worker], on_database=_check, on_runner=self._runs, services=lambda *_: [self._bridge]
+            )
         finally:
             self._end()
 

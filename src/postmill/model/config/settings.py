@@ -120,6 +120,12 @@ class Settings:
     is_chosen: bool = False
     """Whether that name was asked for: then a command looks there only, and workers work there only."""
 
+    def at(self, name: str) -> Settings:
+        """The same settings, with the database of that name as the one that is looked at."""
+        assert self.databases is not None  # noqa: S101
+        where = self.databases.addresses[self.databases.check(name)]
+        return replace(self, database=name, db_url=where.url, source=where.source)
+
     @property
     def is_embedded(self) -> bool:
         """Whether the project's own Postgres is used."""

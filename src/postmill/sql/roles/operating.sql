@@ -12,6 +12,8 @@ grant execute on function
 grant insert, update, delete on
     postmill.blocked, postmill.cancellations, postmill.dead_letters, postmill.edges, postmill.ended, postmill.gates,
     postmill.groups, postmill.schedule_runs, postmill.schedules, postmill.unique_keys to postmill_operator;
+-- Messages on their way to another database.
+grant select, insert, update, delete on postmill.arrivals, postmill.departures to postmill_operator;
 grant insert (viewer, role, source, action, target, affected) on postmill.audit to postmill_operator;
 grant select, insert, update on postmill.idempotency_keys, postmill.revoked_keys to postmill_operator;
 grant insert, update on

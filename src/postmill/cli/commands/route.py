@@ -1,0 +1,145 @@
+"""``postmill route``: where the messages of queues are that are spread over several databases."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from postmill.cli.options import dry_run_option, global_options, json_option, jsonl_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from postmill.cli.session import Session
+    from postmill.databases.spread import Spread
+    from postmill.db.tools.connect import Connection
+    from postmill.model.databases.databases import Databases
+
+COLUMNS = ("queue", "database", "takes_new", "messages", "elsewhere", "without_key", "leaving")
+
+
+@click.group(no_args_is_help=True)
+def route() -> None:
+    """Show where the messages of routed queues are, and bring them to where they live."""
+
+
+@route.command()
+@click.argument("queue", required=False)
+@json_option
+@jsonl_option
+@global_options
+@click.pass_obj
+def status(session: Session, queue: str | None) -> None:
+    """Show how many messages of each route are in each database, and how many live elsewhere by now.
+
+    Those run where they are, so that a database that has left a route empties by itself. It may be taken out
+    of postmill.toml when it has no messages any more.
+    """
+    databases = _databases(session)
+    queues = [_routed(databases, queue)] if queue is not None else list(databases.routes)
+    rows = [found.as_row() for each in queues for found in _spreads(session, databases, each)]
+    session.output.rows(rows, COLUMNS, empty="No queue has a route: see [routes] in postmill.toml.")
+    if not all(row["exact"] for row in rows):
+        session.output.note("Of a queue with more than a million messages the first million were looked at.")
+
+
+@route.command()
+@click.argument("queue")
+@click.option("--from", "source", metavar="NAME", help="Only what is in this database.")
+@dry_run_option
+@json_option
+@global_options
+@click.pass_obj
+def move(session: Session, queue: str, *, source: str | None, dry_run: bool) -> None:
+    """Bring waiting messages of QUEUE to the database in which their keys live.
+
+    What was taken before, waits for others, has followers, a group or a unique key stays, and runs where it
+    is. A message that is moved gets another id, and stands behind those that its new database has already.
+    """
+    from postmill.databases.moving import Mover
+
+    databases = _databases(session)
+    _routed(databases, queue)
+    sources = databases.names if source is None else (databases.check(source),)
+    if dry_run:
+        found = [each for each in _spreads(session, databases, queue) if each.database in sources]
+        rows = [{"queue": queue, "database": each.database, "elsewhere": each.elsewhere} for each in found]
+        session.output.rows(rows, ("queue", "database", "elsewhere"))
+        return
+    rows = []
+    with Connections(session) as connections:
+        for name in sources:
+            mover = Mover(databases, queue, name, connections.with_queue(queue))
+            moved = mover.move(connections.with_queue(queue)(name))
+            rows.append({"queue": queue, "database": name, "moved": moved})
+    session.output.rows(rows, ("queue", "database", "moved"))
+
+
+class Connections(ExitStack):
+    """Connections to databases, opened when they are needed first."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self._session = session
+        self._open: dict[str, Connection] = {}
+
+    def with_queue(self, queue: str) -> Any:
+        """What gives the connection to a database, in which the queue is made if it is missing."""
+        from postmill import app
+        from postmill.databases.spread import has_queue
+        from postmill.db.tools import operations
+
+        def to(name: str) -> Connection:
+            if name not in self._open:
+                opened = self.enter_context(app.connection(self._session.settings.at(name)))
+                if not has_queue(opened, queue):
+                    operations.create_queue(opened, queue)
+                self._open[name] = opened
+            return self._open[name]
+
+        return to
+
+
+def _databases(session: Session) -> Databases:
+    from postmill.model.errors import InvalidOption
+
+    databases = session.settings.databases
+    if databases is None:
+        raise InvalidOption(
+            "This project has one database, and so no routes.",
+            hint="Name several in [databases] of postmill.toml.",
+        )
+    return databases
+
+
+def _routed(databases: Databases, queue: str) -> str:
+    """``queue`` itself. Raises ``InvalidOption`` when it has no route."""
+    from postmill.model.errors import InvalidOption
+    from postmill.model.option_rules import did_you_mean
+
+    if queue not in databases.routes:
+        raise InvalidOption(
+            f"Queue {queue} has no route.",
+            why=f"It lives in {databases.main}.",
+            hint=did_you_mean(queue, databases.routes),
+        )
+    return queue
+
+
+def _spreads(session: Session, databases: Databases, queue: str) -> Iterator[Spread]:
+    """The spread in each database that answers and has to do with the queue; a remark names the others."""
+    from postmill import app
+    from postmill.databases.spread import spread
+    from postmill.model.errors import DatabaseUnavailable
+
+    for name in databases.names:
+        try:
+            with app.connection(session.settings.at(name)) as connection:
+                found = spread(connection, databases, name, queue)
+        except DatabaseUnavailable as error:
+            session.output.note(f"Without {name}: {error.what}")
+            continue
+        if found.takes_new or found.messages or found.leaving:
+            yield found

@@ -1,0 +1,1 @@
+"""Workers on several databases: an engine for each, and the slots that they share."""

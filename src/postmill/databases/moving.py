@@ -1,0 +1,73 @@
+"""Brings waiting messages to the database in which their keys live: after a route has got another database,
+or lost one.
+
+Nothing commits in two databases at once, so a message goes in three steps, each of which may be repeated:
+taken out of its queue into a list of departures, in one transaction; put into the other queue and a list of
+arrivals, in one transaction; struck from the departures. Wherever this breaks off, no message is lost, and
+none is there twice: what is listed is brought in the next time, and what has arrived is not put in again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from postmill.databases.spread import leaving, pages
+from postmill.model.queue.queue_name import QueueShape
+from postmill.sql.catalog import queue_statement, statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from postmill.db.tools.connect import Connection
+    from postmill.model.databases.databases import Databases
+
+BATCH = 500
+"""Messages that are brought in together: few enough that their payloads fit into memory on both sides."""
+
+
+class Mover:
+    """Moves the messages of one queue out of the database ``name``."""
+
+    def __init__(
+        self, databases: Databases, queue: str, name: str, connect_to: Callable[[str], Connection]
+    ) -> None:
+        """``connect_to``: an open connection to a database that has the queue."""
+        self._databases, self._queue, self._name = databases, queue, name
+        self._connect_to = connect_to
+        self._shape = QueueShape(queue, relation=0)
+        self.moved = 0
+
+    def move(self, source: Connection) -> int:
+        """Move all that can be moved; first what an earlier call has taken out. Returns how many have
+        arrived. Raises what the databases raise: then what was taken out is kept for the next call.
+        """
+        self._bring_in(source)
+        take = queue_statement("route_take", self._shape)
+        for page in pages(source, self._databases, self._name, self._queue):
+            for target, ids in page.to.items():
+                self._connect_to(target)  # what can't arrive is not taken out
+                source.execute(take, [self._queue, ids, target])
+            if page.to:
+                self._bring_in(source)
+        return self.moved
+
+    def _bring_in(self, source: Connection) -> None:
+        for target in leaving(source, self._queue):
+            while self._bring_in_some(source, self._connect_to(target), target):
+                pass
+
+    def _bring_in_some(self, source: Connection, goal: Connection, target: str) -> bool:
+        with source.transaction():
+            rows = source.execute(statement("route_departures"), [self._queue, target, BATCH]).fetchall()
+            ids = [row["msg_id"] for row in rows]
+            if ids:
+                goal.execute(queue_statement("route_arrive", self._shape), self._arriving(ids, rows))
+                source.execute(statement("route_departed"), [self._queue, ids])
+        if ids:
+            goal.execute(statement("route_settled"), [self._name, self._queue, ids])
+            self.moved += len(ids)
+        return bool(ids)
+
+    def _arriving(self, ids: list[int], rows: list[dict[str, Any]]) -> list[object]:
+        columns = ("enqueued_at", "vt", "message", "headers")
+        return [self._name, self._queue, ids, *([row[column] for row in rows] for column in columns)]

@@ -1,0 +1,122 @@
+"""The command line on several databases: a project's file, and real databases behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill.cli.exit_codes import Exit
+from postmill.model.databases.rendezvous import home
+from tests.several import count, key_of, named_databases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psycopg
+
+    from postmill.embedded import Server
+    from tests.acceptance.conftest import Cli
+
+NAMES = ("eu1", "eu2")
+AWAY = "postgresql://nobody@127.0.0.1:1/nothing"
+FILE = """
+[databases]
+eu1 = "{eu1}"
+eu2 = "{eu2}"
+
+[routes]
+mail = {{ shard_by = "tenant", over = ["eu1", "eu2"] }}
+audit = {{ over = ["eu2"] }}
+
+[schedules]
+database = "eu2"
+"""
+WORKER = """
+from postmill import worker
+
+@worker(queue="mail")
+async def deliver(payload: dict[str, str]) -> None: ...
+"""
+
+
+@pytest.fixture
+def urls(shared_server: Server, administrator: psycopg.Connection[Any]) -> Iterator[dict[str, str]]:
+    with named_databases(administrator, shared_server, *NAMES, queues=["mail"]) as made:
+        yield made
+
+
+@pytest.fixture
+def project(urls: dict[str, str], cli_without_database: Cli) -> Cli:
+    Path("postmill.toml").write_text(FILE.format(**urls))
+    return cli_without_database
+
+
+def test_a_message_is_sent_to_the_home_of_its_key(project: Cli, urls: dict[str, str]) -> None:
+    assert project("send", "mail", '{"tenant": "acme"}').code == Exit.OK
+    assert project("send", "mail", "{}", "--shard-key", "acme").code == Exit.OK
+    assert project("send", "audit", "{}", "--create").code == Exit.OK
+    assert count(urls[home("acme", NAMES)], "pgmq.q_mail") == 2
+    assert count(urls["eu2"], "pgmq.q_audit") == 1
+
+
+def test_what_lives_elsewhere_or_nowhere_is_told(project: Cli) -> None:
+    there = key_of("eu2", NAMES)
+    answer = project("send", "mail", "{}", "--shard-key", there, "--database", "eu1")
+    assert (answer.code, "lives in database eu2" in answer.err) == (Exit.REFUSED, True)
+    assert "needs a key" in project("send", "mail", "{}").err
+    assert "Did you mean eu1?" in project("queue", "list", "--database", "eu11").err
+
+
+def test_lists_show_all_databases_or_the_chosen_one(project: Cli) -> None:
+    project("send", "mail", "{}", "--shard-key", key_of("eu2", NAMES))
+    rows = project("queue", "list", "--json").json
+    assert [(row["database"], row["queue"], row["ready"]) for row in rows] == [
+        ("eu1", "mail", 0),
+        ("eu2", "mail", 1),
+    ]
+    (row,) = project("queue", "list", "--json", "--database", "eu2").json
+    assert (row["queue"], "database" in row) == ("mail", False)
+    frame = project("top", "--json", "--interval", "0.1").json
+    assert sorted(queue["queue"] for queue in frame["queues"]) == ["eu1/mail", "eu2/mail"]
+
+
+def test_what_is_away_is_named_and_left_out(urls: dict[str, str], cli_without_database: Cli) -> None:
+    Path("postmill.toml").write_text(FILE.format(eu1=urls["eu1"], eu2=AWAY))
+    answer = cli_without_database("queue", "list", "--json")
+    assert (answer.code, [row["database"] for row in answer.json]) == (Exit.OK, ["eu1"])
+    assert "Without eu2" in answer.err
+    found = cli_without_database("doctor", "--json")
+    assert found.code == Exit.FAILED
+    failed = [each["found"] for each in found.json if each["status"] == "fail"]
+    assert [each.partition(":")[0] for each in failed] == ["eu2"]
+
+
+def test_schedules_are_looked_for_where_they_live(project: Cli, urls: dict[str, str]) -> None:
+    assert project("schedule", "add", "nightly", "@daily", "mail", "{}").code == Exit.OK
+    assert [count(url, "postmill.schedules") for url in urls.values()] == [0, 1]
+    assert [row["schedule"] for row in project("schedule", "list", "--json").json] == ["nightly"]
+
+
+def test_migrate_gives_each_its_name_and_doctor_finds_another_one(project: Cli, urls: dict[str, str]) -> None:
+    assert project("migrate").code == Exit.OK
+    names = [each["found"] for each in project("doctor", "--json").json if each["check"] == "name"]
+    assert names == ["eu1: it knows its name", "eu2: it knows its name"]
+    Path("postmill.toml").write_text(FILE.format(eu1=urls["eu2"], eu2=urls["eu1"]))
+    assert "is called eu2, and not eu1" in project("migrate").err
+    wrong = [each for each in project("doctor", "--json").json if each["check"] == "name"]
+    assert [each["status"] for each in wrong] == ["fail", "fail"]
+
+
+def test_a_worker_process_works_on_both_until_both_are_empty(
+    project: Cli, urls: dict[str, str], spawn: Any
+) -> None:
+    Path("mailing.py").write_text(WORKER)
+    for name in NAMES:
+        for _ in range(3):
+            project("send", "mail", "{}", "--shard-key", key_of(name, NAMES))
+    child = spawn("worker", "run", "mailing:deliver", "--until-empty")
+    _, err = child.communicate(timeout=100)
+    assert child.returncode == 0, err
+    assert [count(url, "pgmq.a_mail") for url in urls.values()] == [3, 3]
