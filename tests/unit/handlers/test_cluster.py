@@ -11,6 +11,7 @@ import pytest
 
 from postmill import Context, RemoteContext, worker
 from postmill.handlers.cluster.driver import driver_for
+from postmill.handlers.cluster.driver_process import Heard
 from postmill.handlers.cluster.orders import Order, Said
 from postmill.model.errors import InvalidHandler, InvalidOption, Refused
 from postmill.service.events import Events
@@ -118,3 +119,12 @@ def test_what_a_task_says_is_told_to_its_worker() -> None:
 
 def train_here(job: dict[str, int]) -> dict[str, int]:
     return job
+
+
+def test_what_a_task_says_is_passed_on_in_its_order() -> None:
+    heard = Heard()
+    assert heard.take(2, b"second") == []
+    assert heard.take(1, b"first") == [b"first", b"second"]
+    assert heard.take(5, b"fifth") == []
+    assert heard.take(4, b"fourth") == []
+    assert (heard.last, heard.rest()) == (2, [b"fourth", b"fifth"])  # the third never comes

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -107,7 +108,8 @@ class Driver(Backend):
         program: tuple[str, ...] = PROGRAM,
     ) -> None:
         super().__init__(events)
-        self._boot = Boot(address, sys.path, dict(resources))
+        path = [str(Path(folder).absolute()) for folder in sys.path]
+        self._boot = Boot(address, path, dict(resources))
         self._program = program
         self._events = events or Events()
         self._child: _Child | None = None

@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections import Counter
+from contextlib import suppress
 from select import select
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,6 @@ def main(descriptor: int) -> None:
     """Serve one worker until either side ends."""
     sock = socket.socket(fileno=descriptor)
     boot = msgspec.msgpack.decode(_first_frame(sock), type=Boot)
-    sys.path[:] = list(dict.fromkeys([*boot.path, *sys.path]))
     cluster = _connected(sock, boot)
     asyncio.run(_Serving(cluster).serve(sock))
 
@@ -82,7 +81,7 @@ def _connected(sock: socket.socket, boot: Boot) -> Cluster:
     from postmill.handlers.cluster import ray_cluster  # noqa: PLC0415 - heavy, and of no use before
 
     try:
-        cluster = ray_cluster.Cluster(boot.address, boot.resources)
+        cluster = ray_cluster.Cluster(boot.address, boot.resources, boot.path)
         _send(sock, Kind.READY, encode(Ready(cluster.lacking())))
     except ray_cluster.Unusable as error:
         _send(sock, Kind.REFUSED, encode(error.refusal))
@@ -122,8 +121,7 @@ class _Serving:
         self._cluster = cluster
         self._tasks: dict[int, Any] = {}
         self._waits: set[asyncio.Task[None]] = set()
-        self._said: Counter[int] = Counter()
-        """Progress and log lines that have come, by call."""
+        self._heard: dict[int, Heard] = {}
         self._news = asyncio.Event()
 
     async def serve(self, sock: socket.socket) -> None:
@@ -149,10 +147,15 @@ class _Serving:
         while True:
             for said in await self._cluster.said():
                 one = decode_said(said)
-                if one.what != "started":
-                    self._said[one.call] += 1
+                if one.place == 0:
+                    self._channel.send(Kind.SAID, one.call, said)
+                elif one.call in self._heard:
+                    self._pass_on(one.call, self._heard[one.call].take(one.place, said))
                     self._news.set()
-                self._channel.send(Kind.SAID, one.call, said)
+
+    def _pass_on(self, call: int, said: list[bytes]) -> None:
+        for each in said:
+            self._channel.send(Kind.SAID, call, each)
 
     def _on_frame(self, kind: int, call: int, payload: bytes) -> None:
         match kind:
@@ -168,6 +171,7 @@ class _Serving:
             failure = Failure(type(error).__name__, str(error), traceback_of(error))
             self._channel.send(Kind.ENDED, call, encode(Ending("raised", failure=failure)))
         else:
+            self._heard[call] = Heard()
             wait = asyncio.create_task(self._end(call))
             self._waits.add(wait)
             wait.add_done_callback(self._waits.discard)
@@ -175,20 +179,42 @@ class _Serving:
     async def _end(self, call: int) -> None:
         ending = await self._cluster.ending_of(self._tasks[call])
         del self._tasks[call]
-        await self._heard(call, ending)
+        await self._hear(call, ending)
         self._channel.send(Kind.ENDED, call, encode(ending))
 
-    async def _heard(self, call: int, ending: Ending) -> None:
+    async def _hear(self, call: int, ending: Ending) -> None:
         """Wait until what the task has said before its end has come."""
+        heard = self._heard[call]
         deadline = time.monotonic() + LATE_S
-        while self._said[call] < ending.said and time.monotonic() < deadline:
+        while heard.last < ending.said and time.monotonic() < deadline:
             self._news.clear()
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(deadline - time.monotonic()):
                     await self._news.wait()
-            except TimeoutError:
-                break
-        del self._said[call]
+        self._pass_on(call, heard.rest())
+        del self._heard[call]
+
+
+class Heard:
+    """What one task has said, put in order."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        """The place up to which all was passed on."""
+        self._early: dict[int, bytes] = {}
+
+    def take(self, place: int, said: bytes) -> list[bytes]:
+        """Take in what has come; returns what is to be passed on now."""
+        self._early[place] = said
+        ready = []
+        while self.last + 1 in self._early:
+            self.last += 1
+            ready.append(self._early.pop(self.last))
+        return ready
+
+    def rest(self) -> list[bytes]:
+        """What has come without what was said before it."""
+        return [self._early[place] for place in sorted(self._early)]
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ class _Running:
         self._cancel_grace_s = cancel_grace_s
         self._attempt = attempt
         self._context = Context(attempt)
-        self._started = asyncio.Event()
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def ending(self, order: Callable[[int], Order], start_timeout_s: float) -> Ending | None:
         """How it has ended; None: it did not begin in time, and was taken back. Raises :class:`DriverLost`,
@@ -134,6 +134,7 @@ class _Running:
         try:
             if await self._has_begun(call, start_timeout_s):
                 await asyncio.wait([call.ended])
+                self._begin_limit()  # what finish does has it too
                 return call.ended.result()
         except asyncio.CancelledError:
             ended = await self._gone(call)
@@ -144,13 +145,9 @@ class _Running:
         return ended if ended is not None and ended.how == "returned" else None
 
     async def _has_begun(self, call: Call, start_timeout_s: float) -> bool:
-        starting = asyncio.ensure_future(self._started.wait())
-        try:
-            either: list[asyncio.Future[Any]] = [starting, call.ended]
-            await asyncio.wait(either, timeout=start_timeout_s, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            starting.cancel()
-        return self._started.is_set() or call.ended.done()
+        either: list[asyncio.Future[Any]] = [self._started, call.ended]
+        await asyncio.wait(either, timeout=start_timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        return self._started.done() or call.ended.done()
 
     async def _gone(self, call: Call) -> Ending | None:
         """Interrupt the task, end its process after the grace, and wait until it is gone; returns how it has
@@ -172,12 +169,17 @@ class _Running:
             timer.cancel()
         return None if call.ended.exception() is not None else call.ended.result()
 
+    def _begin_limit(self) -> None:
+        """The task has begun. A short one does not say so before it ends."""
+        if not self._started.done():
+            self._started.set_result(None)
+            if self._attempt.time_limit is not None:
+                self._attempt.time_limit.begin()
+
     def _said(self, said: Said) -> None:
         match said.what:
             case "started":
-                self._started.set()
-                if self._attempt.time_limit is not None:
-                    self._attempt.time_limit.begin()
+                self._begin_limit()
             case "progress":
                 self._context.progress(said.number, said.text)
             case "log":

@@ -37,7 +37,7 @@ class Boot(msgspec.Struct, frozen=True):
 
     address: str
     path: list[str]
-    """Where modules are looked for."""
+    """Where the worker finds modules: so do its tasks, on machines that have these folders."""
     resources: dict[str, float]
     """What each task needs, in the words of ``@worker(resources=...)``."""
 
@@ -79,6 +79,8 @@ class Said(msgspec.Struct, array_like=True):
     text: str = ""
     number: float = 0.0
     """The fraction of progress, or the level of a log line."""
+    place: int = 0
+    """Where it stands among the task's progress and log lines, from 1: they may arrive in another order."""
 
 
 class Failure(msgspec.Struct):

@@ -55,17 +55,18 @@ class Reports:
         return taken
 
 
-def perform(order: bytes, reports: Any) -> bytes:
-    """Runs on the cluster: one task."""
-    return remote_task.perform(order, reports.say.remote)
+def perform(order: bytes, reports: Any, path: list[str]) -> bytes:
+    """Runs on the cluster: one task. ``path``: where its worker finds modules."""
+    return remote_task.perform(order, reports.say.remote, path)
 
 
 class Cluster:
     """A connection to a Ray cluster. Raises :class:`Unreachable` or :class:`Unusable`."""
 
-    def __init__(self, address: str, resources: Mapping[str, float]) -> None:
+    def __init__(self, address: str, resources: Mapping[str, float], path: list[str]) -> None:
         _connect(address)
         self._resources = resources
+        self._path = path
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         self._reports = ray.remote(Reports).options(num_cpus=0, scheduling_strategy=here).remote()
         options: dict[str, Any] = {name: resources[name] for name in _OWN_OPTIONS if name in resources}
@@ -95,7 +96,7 @@ class Cluster:
 
     def begin(self, order: bytes) -> Any:
         """Hand a task to Ray; returns its reference."""
-        return self._task.remote(order, self._reports)
+        return self._task.remote(order, self._reports, self._path)
 
     async def said(self) -> list[bytes]:
         """What tasks have said since the last time. Raises what Ray raises when that is lost."""

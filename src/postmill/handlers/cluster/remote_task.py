@@ -4,9 +4,13 @@ ended. Neither functions, payloads nor errors are ever pickled. Does not import 
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache, partial
 from importlib import import_module
+from itertools import count
 from operator import attrgetter
+from pathlib import Path
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from postmill.handlers.cluster.orders import LARGEST_JSON, Ending, Failure, Said, decode_order, encode
@@ -21,40 +25,49 @@ from postmill.model.queue.payload import result_to_json
 from postmill.model.queue.retry import Dead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+
+SAY_STARTED_AFTER_S = 0.05
+"""When a task says that it has begun, in seconds. Its end says so too, so a short task saves the cost of
+saying it: 50 ms, as no time limit and no wait for a start is counted more exactly.
+"""
 
 
-def perform(order: bytes, tell: Callable[[bytes], object]) -> bytes:
-    """Carry out an :class:`Order`; returns its :class:`Ending`. ``KeyboardInterrupt``, which is Ray's
-    cancellation, passes through.
+def perform(order: bytes, tell: Callable[[bytes], object], path: Iterable[str] = ()) -> bytes:
+    """Carry out an :class:`Order`; returns its :class:`Ending`. ``path``: where else modules are looked for.
+    ``KeyboardInterrupt``, which is Ray's cancellation, passes through.
     """
     task = decode_order(order)
-    said = 0
+    places = count(1)
 
-    def say(what: Said) -> None:
-        nonlocal said
-        said += 1
-        tell(encode(what))
+    def say(said: Said) -> None:
+        said.place = next(places)
+        tell(encode(said))
 
-    tell(encode(Said(task.call, "started")))
+    started = Timer(SAY_STARTED_AFTER_S, tell, [encode(Said(task.call, "started"))])
+    started.daemon = True
+    started.start()
     context = RemoteContext(task, say)
     try:
-        function, decode, wants_context = _found(task.function)
+        function, decode, wants_context = _found(task.function, tuple(path))
         payload = decode(task.payload)
         ending = _returned(in_process(function(payload, *([context] if wants_context else []))))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
         ending = Ending("raised", failure=_failure(error))
-    ending.said = said
+    finally:
+        started.cancel()
+    ending.said = next(places) - 1
     return encode(ending)
 
 
 @lru_cache
-def _found(name: str) -> tuple[Callable[..., Any], Callable[[str], Any], bool]:
+def _found(name: str, path: tuple[str, ...]) -> tuple[Callable[..., Any], Callable[[str], Any], bool]:
     """The function, what decodes its payload, and whether it wants the context. A process of Ray's runs many
     tasks: each function is looked for once.
     """
+    sys.path += [folder for folder in path if folder not in sys.path and Path(folder).exists()]
     module, _, attribute = name.partition(":")
     found = attrgetter(attribute)(import_module(module))
     function = getattr(found, "function", found)
