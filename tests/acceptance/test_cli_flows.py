@@ -80,6 +80,8 @@ def test_an_input_that_does_not_fit_starts_nothing(cli: Cli, db: Database) -> No
         refused = cli(*command)
         assert (refused.code, refused.error_code) == (2, "invalid-payload")
         assert "The input does not fit the flow 'shop': $: expected string, got number." in refused.err
+    assert "postmill flow show shop tells the type." in refused.err
+    assert cli("flow", "show", "shop", "--json").json["input"] == {"type": "string"}
     assert len(cli("run", "list", "--json").json) == 1
 
 

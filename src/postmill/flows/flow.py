@@ -11,7 +11,7 @@ import msgspec
 from postmill.flows.accepted import accepted, is_checked_by_program, rules_of_start
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
 from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
-from postmill.flows.flow_options import flow_options
+from postmill.flows.flow_options import deadline_of, flow_options
 from postmill.flows.grouping import rule_of
 from postmill.flows.names import check_runs_alone, check_step_name, defining_module, fit, flow_name
 from postmill.flows.signal import Signal
@@ -84,7 +84,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
             name, {"retry": retry, "timeout": timeout, "queue": queue, **options}
         )
         self.schedule, self.timezone = options.get("schedule"), options.get("timezone", "UTC")
-        self.deadline_s = None if deadline is None else seconds(deadline, "deadline")
+        self.deadline_s = deadline_of(deadline)
         self.module = defining_module()
         self.input_type: Any = input
         self.decode_input = decoder(input)

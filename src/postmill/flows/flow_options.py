@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.model.duration import seconds
 from postmill.model.errors import InvalidFlow
-from postmill.model.option_rules import whole_number
+from postmill.model.option_rules import out_of_range, whole_number
 from postmill.model.queue.payload import MAX_MESSAGE_BYTES
 from postmill.model.queue.worker_options import WorkerOptions, options_from
 
@@ -48,6 +48,14 @@ class FlowOptions(WorkerOptions):
     def retention_s(self) -> float | None:
         """How long a run is kept after its end, in seconds."""
         return None if self.retention is None else seconds(self.retention, "retention")
+
+
+def deadline_of(given: float | timedelta | None) -> float | None:
+    """How long a run may take, in seconds. Raises :class:`InvalidOption` for what no run could keep."""
+    limit_s = None if given is None else seconds(given, "deadline")
+    if limit_s == 0:
+        raise out_of_range("deadline", given, "It must be longer than 0 s.")
+    return limit_s
 
 
 def flow_options(name: str, given: Mapping[str, Any]) -> FlowOptions:

@@ -89,7 +89,7 @@ class Step(Generic[T_co]):
         return f"{type(self).__name__}({self.name!r})"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class FunctionStep(Step[T_co], Generic[P, R_co, T_co]):
     """A step that is a function: ``R_co`` is what a call returns, an awaitable for ``async def``."""
 
@@ -100,7 +100,7 @@ class FunctionStep(Step[T_co], Generic[P, R_co, T_co]):
         return cast("R_co", called(self, args, kwargs))
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class MapStep(Step[list[T]], Generic[P, R_co, T]):
     """A step that runs once for each item of a list. Its output is the list of results, in order."""
 

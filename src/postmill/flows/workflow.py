@@ -23,12 +23,11 @@ import msgspec
 from postmill.flows.accepted import accepted_arguments, rules_of_start
 from postmill.flows.annotations import annotations_of, returned_by
 from postmill.flows.context import Ctx
-from postmill.flows.flow_options import flow_options
+from postmill.flows.flow_options import deadline_of, flow_options
 from postmill.flows.names import check_runs_alone, fit, flow_name
 from postmill.flows.startable import Startable
 from postmill.handlers.invokers import decoder
 from postmill.handlers.signature import called
-from postmill.model.duration import seconds
 from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.flow.shape import INPUT
 from postmill.model.queue.attempt_policy import time_limit_s
@@ -117,7 +116,7 @@ class Workflow(Startable[P, T_co]):
         self.function: Callable[..., Awaitable[Any]] = function
         self.worker_options = flow_options(self.name, options)
         self.schedule, self.timezone = options.get("schedule"), options.get("timezone", "UTC")
-        self.deadline_s = None if deadline is None else seconds(deadline, "deadline")
+        self.deadline_s = deadline_of(deadline)
         self._signature = _signature(self.name, function)
         hints = annotations_of(self.name, function, self._signature.parameters.values())
         self.input_types = hints

@@ -161,7 +161,10 @@ def other() -> Any:
 @pytest.mark.parametrize(
     ("told", "define"),
     [
-        ("two steps named 'fetch'", lambda f, s: one(f, name="fetch")),
+        (
+            r"two steps named 'fetch'\. The first is FunctionStep\('fetch'\);",
+            lambda f, s: one(f, name="fetch"),
+        ),
         ("'input' is not the name of a step", lambda f, s: one(f, name="input")),
         (
             "'step' reads one item of a list, as page",
@@ -333,3 +336,15 @@ def test_a_step_itself_is_no_edge() -> None:
     first = made(flow, lambda: 1, name="first")
     with pytest.raises(InvalidFlow, match=r"'x' of step 'second' has the step 'first' itself.*first\.out"):
         made(flow, lambda x=first: x, name="second")
+
+
+@pytest.mark.parametrize("deadline", [0, -1, float("inf")])
+def test_a_deadline_that_no_run_could_keep_is_refused(deadline: float) -> None:
+    with pytest.raises(InvalidOption, match="deadline"):
+        Flow("late", input=Site, deadline=deadline)
+
+    async def late(ctx: Ctx) -> None:
+        """Never called."""
+
+    with pytest.raises(InvalidOption, match="deadline"):
+        workflow(deadline=deadline)(late)

@@ -15,7 +15,8 @@ begin
             using errcode = 'PM015',
                   detail = format('Nothing was started. The type is that of version %s, as a program has last '
                                   'registered it.', known.version),
-                  hint = 'Give what the type asks for. One that has changed holds once its worker has started.';
+                  hint = format('postmill flow show %s tells the type. One that has changed holds once its worker '
+                                'has started.', known.flow);
     end if;
 end
 $$;
