@@ -14,6 +14,7 @@ from postmill.engine.maintain.minute_sums import MinuteSums
 from postmill.engine.run.attempt_services import AttemptServices
 from postmill.engine.run.dispatcher import Dispatcher
 from postmill.engine.run.executor import Executor
+from postmill.engine.run.logged_handler import logged
 from postmill.engine.run.traced_handler import traced
 from postmill.engine.settle.dead_letters import DeadLetterHook
 from postmill.engine.settle.settlement import Settlings, Statements
@@ -73,7 +74,7 @@ class QueueWorker:
         settlings = Settlings(OWN, handler.settlings)
         self.settler = Settler(settlements, statements, settlings, self.held_messages, self.events, outage)
         services = AttemptServices(self.worker_id, connections, claims, statements, held, self.events)
-        executor = Executor(traced(handler), services, settlings)
+        executor = Executor(traced(logged(handler)), services, settlings)
         self.settler.fail_with(executor.verdicts.refused)
         self.dispatcher = Dispatcher(options, executor, self.settler)
         self.claimer = Claimer(

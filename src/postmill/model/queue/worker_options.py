@@ -49,6 +49,7 @@ class WorkerOptions:
     on_invalid: OnInvalid = "dead"
     on_silence: OnSilence = "finish"
     keep_results: bool = False
+    keep_log: bool = False
     poller: Poller = "auto"
     executor: Executor = "inline"
     batch: int | None = None
@@ -132,6 +133,7 @@ _CHOICES: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("poller", get_args(Poller)),
     ("executor", get_args(Executor)),
     ("keep_results", (True, False)),
+    ("keep_log", (True, False)),
 )
 _DURATIONS = ("max_poll_seconds", "visibility_timeout", "grace", "max_blocked")
 
