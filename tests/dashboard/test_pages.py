@@ -38,6 +38,11 @@ def work(db: Db) -> Db:
                   (queue_name, msg_id, attempt, kind, error_type, error_message, traceback)
            values ('mail', 1, 1, 'error', 'ValueError', '<i>bad</i>', 'Traceback <u>here</u>')"""
     )
+    db.execute(
+        """insert into postmill.attempt_logs (queue_name, msg_id, attempt, lines)
+           values ('mail', 1, 1, array['12:00:00.000 INFO shop: <s>one</s>',
+                                       '12:00:00.100 INFO shop: two'])"""
+    )
     return db
 
 
@@ -103,6 +108,16 @@ async def test_messages_are_cancelled_and_retried(browser: httpx.AsyncClient, wo
     assert "1 cancelled." in await sent(browser, "/queues/mail/messages/cancel", {"msg_id": ["2"]})
     assert "The message is ready" in await sent(browser, "/queues/mail/messages/3/retry", {})
     assert "The message is cancelled." in await sent(browser, "/queues/mail/messages/3/cancel", {})
+
+
+async def test_a_failed_attempt_shows_what_it_has_logged(browser: httpx.AsyncClient, work: Db) -> None:
+    for path in ("/queues/mail/messages/1", "/dead/1"):
+        page = await browser.get(path)
+        assert (
+            "12:00:00.000 INFO shop: &lt;s&gt;one&lt;/s&gt;\n12:00:00.100 INFO shop: two</pre>" in page.text
+        )
+    attempt = (await browser.get("/api/v1/queues/mail/messages/1")).json()["failures"][0]
+    assert attempt["log"][1] == "12:00:00.100 INFO shop: two"
 
 
 async def test_a_message_says_why_it_does_not_run(browser: httpx.AsyncClient, work: Db) -> None:

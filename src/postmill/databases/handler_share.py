@@ -5,22 +5,17 @@ said to each database by itself.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from postmill.client.sending import Statement
+from postmill.engine.wrapped_handler import WrappedHandler
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
-    from postmill.engine.backend import Backend
     from postmill.engine.handler import Handler
-    from postmill.engine.run.attempt import Attempt
-    from postmill.engine.settle.settlement import Entry
-    from postmill.model.queue.attempt_policy import PolicyFor
-    from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
-    from postmill.service.events import Events
 
 
 class Shared:
@@ -37,21 +32,16 @@ class Shared:
             self.handler.close()
 
 
-class HandlerShare:
+class HandlerShare(WrappedHandler):
     """The part of a handler in the database ``name``. Its schedule lives in one database only."""
 
     def __init__(self, shared: Shared, name: str, *, has_schedule: bool) -> None:
+        super().__init__(shared.handler)
         self._shared = shared
-        self._handler = shared.handler
         self._name = name
         shared.users += 1
         options = self._handler.options
         self._options = options if has_schedule else replace(options, schedule=None)
-
-    @property
-    def name(self) -> str:
-        """See :class:`Handler`."""
-        return self._handler.name
 
     @property
     def options(self) -> WorkerOptions:
@@ -63,29 +53,6 @@ class HandlerShare:
         """See :class:`Handler`. The first one makes sure that this is the database of that name."""
         named = Statement(statement("name_database"), (self._name,), self._options.queue)
         return [named, *self._handler.declarations]
-
-    @property
-    def settlings(self) -> Mapping[type, Entry]:
-        """See :class:`Handler`."""
-        return self._handler.settlings
-
-    @property
-    def policy_for(self) -> PolicyFor | None:
-        """See :class:`Handler`."""
-        return self._handler.policy_for
-
-    @property
-    def backend(self) -> Callable[[Events], Backend] | None:
-        """See :class:`Handler`."""
-        return self._handler.backend
-
-    def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
-        """See :class:`Handler`."""
-        return self._handler.bind(message, attempt)
-
-    def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Awaitable[Any]:
-        """See :class:`Handler`."""
-        return self._handler.bind_batch(messages, attempts)
 
     def close(self) -> None:
         """See :class:`Handler`."""

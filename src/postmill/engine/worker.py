@@ -15,6 +15,7 @@ from postmill.engine.place import ALONE, Place
 from postmill.engine.run.attempt_services import AttemptServices
 from postmill.engine.run.dispatcher import Dispatcher
 from postmill.engine.run.executor import Executor
+from postmill.engine.run.logged_handler import logged
 from postmill.engine.run.traced_handler import traced
 from postmill.engine.settle.dead_letters import DeadLetterHook
 from postmill.engine.settle.settlement import Settlings, Statements
@@ -77,7 +78,7 @@ class QueueWorker:
         settlings = Settlings(OWN, handler.settlings)
         self.settler = Settler(settlements, statements, settlings, held, events, outage)
         services = AttemptServices(self.worker_id, connections, claims, statements, held, events, among.home)
-        self._executor = Executor(traced(handler), services, settlings)
+        self._executor = Executor(traced(logged(handler)), services, settlings)
         self.settler.fail_with(self._executor.verdicts.refused)
         self.dispatcher = Dispatcher(options, self._executor, self.settler, among.slots.get(options.queue))
         take, shapes = self.dispatcher, (self._find_shape, self._reshape)

@@ -33,7 +33,7 @@ Headers: TypeAlias = Annotated[dict[str, Any], Meta(max_length=100)]
 
 
 class FailedAttempt(Struct, kw_only=True):
-    """A failed attempt at a message."""
+    """A failed attempt at a message. ``log``: its last lines, where its worker has ``keep_log``."""
 
     attempt: int
     kind: str
@@ -43,6 +43,7 @@ class FailedAttempt(Struct, kw_only=True):
     worker_id: UUID | None = None
     started_at: Moment | None = None
     failed_at: Moment | None = None
+    log: list[str] = []
 
 
 class ListedMessage(Struct, kw_only=True):

@@ -28,6 +28,9 @@ def lines(
     for failure in failures:
         yield _heading(failure, now)
         yield from (f"    {line}" for line in traceback(_text(failure), dim=dim))
+        if failure.get("log"):
+            yield "    the last it has logged, in UTC:"
+            yield from (f"      {terminal_text.lines(line)}" for line in failure["log"])
 
 
 def traceback(text: str, *, dim: Callable[[str], str] = str) -> Iterator[str]:

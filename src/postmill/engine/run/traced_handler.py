@@ -10,24 +10,19 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from postmill.client.tracing import attributes_of, find_tracer
+from postmill.engine.wrapped_handler import WrappedHandler
 from postmill.model.errors import InvalidPayload
 from postmill.model.queue.outcome import Snooze
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import Awaitable, Iterator, Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.trace import Span, Tracer
 
-    from postmill.client.sending import Statement
-    from postmill.engine.backend import Backend
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
-    from postmill.engine.settle.settlement import Entry
-    from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
-    from postmill.model.queue.worker_options import WorkerOptions
-    from postmill.service.events import Events
 
 
 def traced(handler: Handler) -> Handler:
@@ -36,42 +31,12 @@ def traced(handler: Handler) -> Handler:
     return handler if tracer is None else TracedHandler(handler, tracer)
 
 
-class TracedHandler:
+class TracedHandler(WrappedHandler):
     """A handler whose runs are spans."""
 
     def __init__(self, handler: Handler, tracer: Tracer) -> None:
-        self._handler = handler
+        super().__init__(handler)
         self._tracer = tracer
-
-    @property
-    def name(self) -> str:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.name
-
-    @property
-    def options(self) -> WorkerOptions:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.options
-
-    @property
-    def declarations(self) -> Sequence[Statement]:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.declarations
-
-    @property
-    def settlings(self) -> Mapping[type, Entry]:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.settlings
-
-    @property
-    def policy_for(self) -> PolicyFor | None:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.policy_for
-
-    @property
-    def backend(self) -> Callable[[Events], Backend] | None:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.backend
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
@@ -80,10 +45,6 @@ class TracedHandler:
     def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
         return self._run_batch(messages, attempts)
-
-    def close(self) -> None:
-        """See :class:`postmill.engine.handler.Handler`."""
-        self._handler.close()
 
     async def _run(self, message: Message, attempt: Attempt) -> Any:
         attributes = {"messaging.message.id": str(message.msg_id), "postmill.attempt": message.attempt}

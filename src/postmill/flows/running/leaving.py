@@ -10,6 +10,7 @@ import asyncpg
 import msgspec
 
 from postmill.db.hot.outage import is_passing
+from postmill.engine.wrapped_handler import WrappedHandler
 from postmill.flows.running.inputs import AWAY_S
 from postmill.flows.running.run_loader import RunLoader
 from postmill.flows.running.settlings import STEPS, StepHeld
@@ -17,17 +18,12 @@ from postmill.flows.running.task import Origin, origin_of
 from postmill.model.queue.outcome import Snooze, one_a_message
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
-    from postmill.client.sending import Statement
-    from postmill.engine.backend import Backend
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
-    from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
-    from postmill.model.queue.worker_options import WorkerOptions
-    from postmill.service.events import Events
 
 _BEGINNING = '{"run": '
 """How the text of a task begins: jsonb has short names first. Any other message costs this look only."""
@@ -36,38 +32,18 @@ _NAMES = frozenset({"run", "flow", "step", "item", "wake", "undo", "child", "val
 _names = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-class LeavingHandler:
+class LeavingHandler(WrappedHandler):
     """A handler that is given no task of a flow."""
 
     def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+        super().__init__(handler)
         self._runs = RunLoader(())
-        self.settlings: Mapping[type, Entry] = {**handler.settlings, StepHeld: STEPS[StepHeld]}
+        self._settlings = {**handler.settlings, StepHeld: STEPS[StepHeld]}
 
     @property
-    def name(self) -> str:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.name
-
-    @property
-    def options(self) -> WorkerOptions:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.options
-
-    @property
-    def declarations(self) -> Sequence[Statement]:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.declarations
-
-    @property
-    def policy_for(self) -> PolicyFor | None:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.policy_for
-
-    @property
-    def backend(self) -> Callable[[Events], Backend] | None:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self._handler.backend
+    def settlings(self) -> Mapping[type, Entry]:
+        """See :class:`postmill.engine.handler.Handler`. One end more: the task is left."""
+        return self._settlings
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
@@ -80,10 +56,6 @@ class LeavingHandler:
         if any(message.raw.startswith(_BEGINNING) for message in messages):
             return self._bind_batch(messages, attempts)
         return self._handler.bind_batch(messages, attempts)
-
-    def close(self) -> None:
-        """See :class:`postmill.engine.handler.Handler`."""
-        self._handler.close()
 
     async def _bind(self, origin: Origin, message: Message, attempt: Attempt) -> Any:
         if await self._is_task(origin, attempt):

@@ -50,6 +50,7 @@ class WorkerOptions:
     on_invalid: OnInvalid = "dead"
     on_silence: OnSilence = "finish"
     keep_results: bool = False
+    keep_log: bool = False
     poller: Poller = "auto"
     executor: Executor = "inline"
     resources: Mapping[str, float] | None = None
@@ -148,6 +149,7 @@ _CHOICES: tuple[tuple[str, tuple[object, ...]], ...] = (
     ("poller", get_args(Poller)),
     ("executor", get_args(Executor)),
     ("keep_results", (True, False)),
+    ("keep_log", (True, False)),
 )
 _DURATIONS = ("max_poll_seconds", "visibility_timeout", "grace", "max_blocked")
 

@@ -3,7 +3,7 @@
 -- `dead_too`.
 -- Called by create_queue and drop_queue. Locks: rows of claims, results, cancellations, idle_workers, gates, groups,
 -- unique_keys, waiters, blocked, edges, ended, call_queues, imported, minutes, queue_samples, error_hours,
--- prunings, queues, operations, payload_types, failures, dead_letters, in this order. Errors: none.
+-- prunings, queues, operations, attempt_logs, payload_types, failures, dead_letters, in this order. Errors: none.
 create or replace function postmill._forget_queue(queue text, dead_too boolean) returns void
 language sql
 set search_path = pg_catalog, pg_temp
@@ -31,6 +31,7 @@ as $$
     delete from postmill.queues where queue_name = queue;
     update postmill.operations set state = 'failed', error = 'the queue was dropped', ended_at = clock_timestamp()
     where queue_name = queue and ended_at is null;
+    delete from postmill.attempt_logs where queue_name = queue;
     delete from postmill.payload_types where queue_name = queue and dead_too;  -- said before a worker makes its queue
     delete from postmill.failures where queue_name = queue and dead_too;
     delete from postmill.dead_letters where queue_name = queue and dead_too;

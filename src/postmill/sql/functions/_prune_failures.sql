@@ -29,7 +29,7 @@ begin
     delete from postmill.failures
     where queue_name = queue and failure_id = any (looked) and msg_id <> all (waiting);
     get diagnostics pruned = row_count;
-    more := cardinality(looked) = page;
+    more := postmill._prune_logs(queue, horizon, page) = page or cardinality(looked) = page;
     start := coalesce((select max(id) from unnest(looked) as id), start);
 end
 $$;

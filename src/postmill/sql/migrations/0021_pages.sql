@@ -19,3 +19,15 @@ create table postmill.payload_types (
     noted_at      timestamptz not null default clock_timestamp(),
     primary key (queue_name, task)
 );
+
+-- The last lines that an attempt that failed has logged, where its worker keeps them (keep_log). A worker writes them
+-- before the failure itself: an attempt whose worker died between the two has lines and no failure.
+create table postmill.attempt_logs (
+    queue_name text not null,
+    msg_id     bigint not null,
+    attempt    integer not null,
+    lines      text[] not null,
+    logged_at  timestamptz not null default clock_timestamp(),
+    primary key (queue_name, msg_id, attempt)
+);
+create index attempt_logs_logged_at on postmill.attempt_logs (queue_name, logged_at);

@@ -11,12 +11,12 @@ grant select on
     postmill.failed_attempts, postmill.inactive_workers, postmill.limits, postmill.schedule_history,
     postmill.schedule_list to postmill_reader, postmill_operator;
 grant select on
-    postmill.audit, postmill.blocked, postmill.cancellations, postmill.claims, postmill.dead_letters, postmill.edges,
-    postmill.ended, postmill.error_groups, postmill.error_hours, postmill.failures, postmill.gates, postmill.groups,
-    postmill.idle_workers, postmill.minutes, postmill.operation_rows, postmill.operations, postmill.payload_types,
-    postmill.prunings, postmill.queue_samples, postmill.results, postmill.revoked_keys, postmill.schedule_runs,
-    postmill.schedules, postmill.search_indexes, postmill.unique_keys, postmill.waiters, postmill.workers
-    to postmill_reader, postmill_operator;
+    postmill.attempt_logs, postmill.audit, postmill.blocked, postmill.cancellations, postmill.claims,
+    postmill.dead_letters, postmill.edges, postmill.ended, postmill.error_groups, postmill.error_hours,
+    postmill.failures, postmill.gates, postmill.groups, postmill.idle_workers, postmill.minutes,
+    postmill.operation_rows, postmill.operations, postmill.payload_types, postmill.prunings, postmill.queue_samples,
+    postmill.results, postmill.revoked_keys, postmill.schedule_runs, postmill.schedules, postmill.search_indexes,
+    postmill.unique_keys, postmill.waiters, postmill.workers to postmill_reader, postmill_operator;
 grant select (call_id, method, function_name, url, host, created_by, created_at, due_at, attempts, max_attempts,
               started_at, lost_at, last_error, waits_for) on postmill.calls to postmill_reader, postmill_operator;
 grant select (call_id, method, function_name, url, status_code, content_type, timed_out, error_msg, outcome_unknown,

@@ -8,12 +8,11 @@ grant execute on function
     postmill._check_known_flow, postmill.sweep_dependents, postmill.sweep_gates,
     postmill.tidy_calls, postmill.unschedule to postmill_worker;
 grant select, insert, update, delete on
-    postmill.blocked, postmill.call_responses, postmill.cancellations, postmill.claims, postmill.dead_letters,
-    postmill.edges, postmill.ended, postmill.error_hours, postmill.failures, postmill.gates, postmill.groups,
-    postmill.idle_workers,
-    postmill.minutes, postmill.operation_rows, postmill.operations, postmill.payload_types, postmill.queue_samples,
-    postmill.results,
-    postmill.schedules, postmill.unique_keys, postmill.workers to postmill_worker;
+    postmill.attempt_logs, postmill.blocked, postmill.call_responses, postmill.cancellations, postmill.claims,
+    postmill.dead_letters, postmill.edges, postmill.ended, postmill.error_hours, postmill.failures, postmill.gates,
+    postmill.groups, postmill.idle_workers, postmill.minutes, postmill.operation_rows, postmill.operations,
+    postmill.payload_types, postmill.queue_samples, postmill.results, postmill.schedules, postmill.unique_keys,
+    postmill.workers to postmill_worker;
 -- Not the URL, the headers or the role of a call: whoever changes one would have its secrets sent elsewhere.
 grant select, update (started_at, lost_at, due_at, attempts, last_error), delete on postmill.calls to postmill_worker;
 grant insert, update on postmill.own_name, postmill.queues to postmill_worker;

@@ -80,6 +80,7 @@ def test_durations_are_seconds_or_timedeltas() -> None:
         ("poller", "listen"),
         ("executor", "thread"),
         ("keep_results", "yes"),
+        ("keep_log", "yes"),
         ("retry", 3),
         ("on_dead", "print"),
         ("retryLimit", -1),
