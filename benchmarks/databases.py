@@ -7,7 +7,7 @@ JSON object, in messages a second, medians of the rounds:
 * ``two``: the same backlog, half of it in each of two databases, drained by a process that works on both;
 * ``beside``: the backlog in one database, by a process that works on both, while the other is empty;
 * ``away``: the same while the other is stopped;
-* ``together``: two / one, and ``rest``: away / beside.
+* ``together``: two / one, and ``rest``: away / beside, each the median of the rounds' own ratios.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import tempfile
 import time
 from contextlib import ExitStack
+from operator import truediv
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -98,13 +99,20 @@ def run(messages: int, rounds: int) -> dict[str, Any]:
             urls[name] = stack.enter_context(open_server(folder)).url
             prepared(urls[name], name)
         half = messages // 2
-        for _ in range(rounds):
-            found["one"].append(drained({"eu1": urls["eu1"]}, {"eu1": messages}))
-            found["two"].append(drained(urls, {"eu1": half, "eu2": messages - half}))
-            found["beside"].append(drained(urls, {"eu1": messages}))
-            found["away"].append(drained({**urls, "eu2": AWAY}, {"eu1": messages}))
+        scenes: dict[str, tuple[dict[str, str], dict[str, int]]] = {
+            "one": ({"eu1": urls["eu1"]}, {"eu1": messages}),
+            "two": (urls, {"eu1": half, "eu2": messages - half}),
+            "beside": (urls, {"eu1": messages}),
+            "away": ({**urls, "eu2": AWAY}, {"eu1": messages}),
+        }
+        for turn in range(rounds):  # to and fro, so that neither of a pair is always the first
+            for name in list(scenes)[:: -1 if turn % 2 else 1]:
+                found[name].append(drained(*scenes[name]))
     rates = {name: round(median(each)) for name, each in found.items()}
-    ratios = {"together": rates["two"] / rates["one"], "rest": rates["away"] / rates["beside"]}
+    ratios = {
+        name: median(map(truediv, found[left], found[right]))
+        for name, left, right in (("together", "two", "one"), ("rest", "away", "beside"))
+    }
     return {
         "messages": messages,
         "rounds": rounds,

@@ -120,3 +120,16 @@ def test_a_worker_process_works_on_both_until_both_are_empty(
     _, err = child.communicate(timeout=100)
     assert child.returncode == 0, err
     assert [count(url, "pgmq.a_mail") for url in urls.values()] == [3, 3]
+
+
+def test_dev_runs_workers_on_both(project: Cli, urls: dict[str, str], spawn: Any) -> None:
+    Path("mailing.py").write_text(WORKER)
+    child = spawn("dev", "--no-reload")
+    started = 0
+    for line in child.stderr:
+        started += "worker.started" in line and ("eu1/mail" in line or "eu2/mail" in line)
+        if started == 2:
+            break
+    child.terminate()
+    _, err = child.communicate(timeout=60)
+    assert (started, child.returncode) == (2, 0), err

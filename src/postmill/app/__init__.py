@@ -229,7 +229,9 @@ async def _beside(
     from postmill.operations.executor import executing  # noqa: PLC0415
     from postmill.scheduler.process import firing  # noqa: PLC0415
 
-    fires = firing(where, SCHEDULES_STOP_S, events) if settings.fires_schedules else nullcontext(())
+    several = settings.databases
+    theirs = where if several is None else several.at_schedules
+    fires = firing(theirs, SCHEDULES_STOP_S, events) if settings.fires_schedules else nullcontext(())
     async with executing(where, events) as executor, fires as others:
         services = (executor, *others)
         ready.checks.append(lambda: next((each.trouble for each in services if each.trouble), None))
@@ -264,7 +266,8 @@ def _serving_process(
 
     runtime, most = settings.runtime, _most_bytes(settings)
     trust = Trust(keys, runtime.jwks, settings.project_dir)
-    flows = None if where is None else Flows(where.url, trust)
+    several = settings.databases
+    flows = None if where is None else Flows(several.at_flows.url if several else where.url, trust)
     readiness.checks += [lambda: host.trouble, lambda: trust.trouble]
     process = ServingProcess(
         host,

@@ -79,7 +79,7 @@ async def sender(options: WorkerOptions, connection: Any) -> AsyncIterator[Async
     settings = project.load_settings({})
     several = settings.databases
     if several is not None:
-        async with AsyncClient(several.addresses[several.of_flows].url) as client:
+        async with AsyncClient(several.at_flows.url) as client:
             yield client
         return
     with project.database(settings) as where:

@@ -111,7 +111,7 @@ def _run_on_several(workers: Sequence[Handler], settings: Settings, databases: D
         make_engine=partial(Engines, databases, placed, services),
     )
     runner.release = how.release
-    with sending_to(databases.addresses[databases.of_flows].url, databases):
+    with sending_to(databases.at_flows.url, databases):
         _run(runner, how.on_runner)
 
 

@@ -172,7 +172,8 @@ class _Development:
             names = [target.name for target in found]
             self.session.output.note("Workers: " + ", ".join(names))
             probe = self.probe if self.functions is None else []
-            self.workers_child.start(["worker", "run", *names, *probe], self._environment(found))
+            project = ["--project", str(self.session.settings.project_dir)]
+            self.workers_child.start(["worker", "run", *names, *probe, *project], self._environment(found))
         elif self.functions is None and not problems:
             self.session.output.note(
                 f"No worker in {self.place} yet: postmill init makes an example. Waiting."
@@ -184,7 +185,8 @@ class _Development:
         """
         environment = dict(os.environ)
         settings = self.session.settings
-        environment |= {"POSTMILL_DB_URL": self.address.url, "POSTMILL_LOG_LEVEL": settings.log_level}
+        environment |= self._database()
+        environment["POSTMILL_LOG_LEVEL"] = settings.log_level
         environment["POSTMILL_LOG_FORMAT"] = settings.log_format
         environment["POSTMILL_SCHEDULES"] = "on" if settings.fires_schedules else "off"
         environment["POSTMILL_CALLS"] = "on" if settings.makes_calls else "off"
@@ -196,6 +198,13 @@ class _Development:
         roots = [str(root) for root in dict.fromkeys(target.root for target in found)]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*roots, os.environ.get("PYTHONPATH")]))
         return environment
+
+    def _database(self) -> dict[str, str]:
+        """Which database the children work on: of several they read the addresses themselves."""
+        settings = self.session.settings
+        if settings.databases is None:
+            return {"POSTMILL_DB_URL": self.address.url}
+        return {"POSTMILL_DATABASE": settings.database or ""} if settings.is_chosen else {}
 
     def _watch(self) -> None:
         for changed in _changes(self.place, self.stopping):

@@ -112,6 +112,16 @@ class Databases:
         """The database in which flows live."""
         return self.flows or self.main
 
+    @property
+    def at_flows(self) -> Address:
+        """Where flows live."""
+        return self.addresses[self.of_flows]
+
+    @property
+    def at_schedules(self) -> Address:
+        """Where schedules live."""
+        return self.addresses[self.of_schedules]
+
     def check(self, name: str, *, of: str = "") -> str:
         """``name`` itself. Raises :class:`InvalidOption` where no database has it; ``of`` says who asks."""
         if name not in self.addresses:
