@@ -53,6 +53,7 @@ def doctor(context: click.Context, *, strict: bool) -> None:
 def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
     """Print each finding. Returns the exit code."""
     from postmill import app
+    from postmill.cli import discover, ray_check
     from postmill.db.tools import checks
 
     try:
@@ -67,6 +68,8 @@ def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
                 app.ensure_schema(settings, connection)
             for finding in checks.run(connection, address):
                 yield _in_this_project(settings, finding), Exit.OK
+        for finding in ray_check.findings(discover.targets(settings.project_dir.absolute())):
+            yield finding, Exit.OK
     except (DatabaseUnavailable, EmbeddedError) as error:
         yield Finding("address", "fail", f"{error.what} {error.why}", error.hint), exit_code(error)
 
