@@ -37,6 +37,8 @@ class Target:
     """The file that defines it."""
     queue: str
     """Its queue's name, as far as the file says it with a plain string."""
+    resources: dict[str, float] | None = None
+    """With ``executor="ray"`` what its tasks need, as far as the file says it plainly; else None."""
 
 
 Problems = dict["Path", str]
@@ -90,7 +92,7 @@ def _workers(path: Path, problems: Problems) -> Iterator[Target]:
         module, root = _module_of(path.absolute())
         for node in tree.body:
             for name in _bound(node):
-                yield Target(f"{module}:{name}", root, path, _queue_of(node))
+                yield Target(f"{module}:{name}", root, path, _queue_of(node), _resources_of(node))
 
 
 def _may_have_some(source: bytes) -> bool:
@@ -125,11 +127,27 @@ def _bound(node: ast.stmt) -> list[str]:
 
 def _queue_of(node: ast.stmt) -> str:
     """The queue that the options name. When they name none: of a flow its name, else the default one."""
-    for call in (each for each in ast.walk(node) if isinstance(each, ast.Call) and _is_worker(each)):
-        for option in call.keywords:
-            if option.arg in names_of("queue") and isinstance(option.value, ast.Constant):
-                return str(option.value.value)
+    for option in _options_of(node):
+        if option.arg in names_of("queue") and isinstance(option.value, ast.Constant):
+            return str(option.value.value)
     return _flow_name(node) or DEFAULT_QUEUE
+
+
+def _resources_of(node: ast.stmt) -> dict[str, float] | None:
+    """What tasks on a Ray cluster need; None for a worker that runs its handler itself."""
+    options = {option.arg: option.value for option in _options_of(node)}
+    executor = options.get("executor")
+    if not (isinstance(executor, ast.Constant) and executor.value == "ray"):
+        return None
+    try:
+        return dict(ast.literal_eval(options.get("resources", ast.Dict([], []))))
+    except (TypeError, ValueError):
+        return {}
+
+
+def _options_of(node: ast.stmt) -> Iterator[ast.keyword]:
+    for call in (each for each in ast.walk(node) if isinstance(each, ast.Call) and _is_worker(each)):
+        yield from call.keywords
 
 
 def _flow_name(node: ast.stmt) -> str | None:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from postmill import Context, RemoteContext, worker
+from postmill.cli import discover, ray_check
 from postmill.handlers.cluster.driver import driver_for
 from postmill.handlers.cluster.driver_process import Heard
 from postmill.handlers.cluster.orders import Order, Said
 from postmill.model.errors import InvalidHandler, InvalidOption, Refused
 from postmill.service.events import Events
 
-WITHOUT_RAY = """
-import sys
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODULE = """
 from postmill import RemoteContext, worker
-import postmill.cli.main, postmill.app, postmill.engine.engine
 
 @worker(queue="train", executor="ray", resources={"num_cpus": 4})
 def train(job: dict, task: RemoteContext) -> dict: ...
@@ -27,7 +29,11 @@ def train(job: dict, task: RemoteContext) -> dict: ...
 @train.finish
 async def record(job: dict, result: dict) -> None: ...
 
-import postmill.handlers.cluster.remote_task
+"""
+WITHOUT_RAY = """
+import sys
+import postmill.cli.main, postmill.app, postmill.engine.engine
+import postmill.handlers.cluster.remote_task, training
 print(sorted(name for name in sys.modules if name.partition(".")[0] == "ray"))
 """
 
@@ -37,8 +43,10 @@ def train(job: dict[str, int], task: RemoteContext) -> dict[str, int]:
     return job
 
 
-def test_nothing_of_ray_is_imported_by_a_worker_or_its_handlers() -> None:
-    shown = subprocess.run([sys.executable, "-c", WITHOUT_RAY], capture_output=True, text=True, check=True)
+def test_nothing_of_ray_is_imported_by_a_worker_or_its_handlers(tmp_path: Path) -> None:
+    (tmp_path / "training.py").write_text(MODULE, encoding="utf-8")
+    command = [sys.executable, "-c", WITHOUT_RAY]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert shown.stdout == "[]\n"
 
 
@@ -128,3 +136,23 @@ def test_what_a_task_says_is_passed_on_in_its_order() -> None:
     assert heard.take(5, b"fifth") == []
     assert heard.take(4, b"fourth") == []
     assert (heard.last, heard.rest()) == (2, [b"fourth", b"fifth"])  # the third never comes
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
+def test_doctor_says_what_a_worker_of_the_project_misses(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text(
+        "from postmill import worker\n"
+        '@worker(executor="ray", resources={"num_gpus": 1})\n'
+        "def train(job): ...\n"
+        '@worker(queue="here")\n'
+        "def here(job): ...\n",
+        encoding="utf-8",
+    )
+    train, here = discover.targets(tmp_path)
+    assert (train.resources, here.resources) == ({"num_gpus": 1}, None)
+    (found,) = ray_check.findings([train, here])
+    assert (found.check, found.status, found.fix) == (
+        "ray",
+        "fail",
+        "Install it: pip install 'postmill[ray]'",
+    )

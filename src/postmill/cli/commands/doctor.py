@@ -60,10 +60,11 @@ def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
         return
     if not session.several:
         yield from _of_one(settings)
-        return
-    for name, one in session.each_settings():
-        for finding, _ in (*_of_one(one), *_of_name(one, name)):
-            yield replace(finding, found=f"{name}: {finding.found}"), Exit.OK
+    else:
+        for name, one in session.each_settings():
+            for finding, _ in (*_of_one(one), *_of_name(one, name)):
+                yield replace(finding, found=f"{name}: {finding.found}"), Exit.OK
+    yield from _of_clusters(settings)
 
 
 def _of_one(settings: Settings) -> Iterator[tuple[Finding, Exit]]:
@@ -79,6 +80,14 @@ def _of_one(settings: Settings) -> Iterator[tuple[Finding, Exit]]:
                 yield _in_this_project(settings, finding), Exit.OK
     except (DatabaseUnavailable, EmbeddedError) as error:
         yield Finding("address", "fail", f"{error.what} {error.why}", error.hint), exit_code(error)
+
+
+def _of_clusters(settings: Settings) -> Iterator[tuple[Finding, Exit]]:
+    """Whether each Ray cluster can run the workers of this project that ask for one."""
+    from postmill.cli import discover, ray_check
+
+    for finding in ray_check.findings(discover.targets(settings.project_dir.absolute())):
+        yield finding, Exit.OK
 
 
 def _of_name(settings: Settings, name: str) -> Iterator[tuple[Finding, Exit]]:

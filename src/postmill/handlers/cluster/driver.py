@@ -119,6 +119,8 @@ class Driver(Backend):
         self._known = asyncio.Event()
         self._away: str | None = f"the Ray cluster at {address} is being connected to"
         self._refused: Refusal | None = None
+        self.lacking = ""
+        """What no machine of the cluster has, in words; empty: all is there."""
 
     @property
     def away(self) -> str | None:
@@ -174,7 +176,7 @@ class Driver(Backend):
         """See :class:`Service`. The driver ends, and what still runs in it."""
         await super().stop()
         if self._child is not None:
-            self._lose(self._child)
+            self._lose(self._child)  # what is known of the cluster stays known
 
     async def _start(self) -> None:
         self._child = child = _Child(self._program)
@@ -213,6 +215,7 @@ class Driver(Backend):
                 self._change(f"{self._refused.what} {self._refused.why}")
 
     def _ready(self, ready: Ready) -> None:
+        self.lacking = ready.lacking
         if ready.lacking:
             self._events.emit(Event.CLUSTER_LACKS, lacking=ready.lacking, address=self._boot.address)
         self._refused = None
