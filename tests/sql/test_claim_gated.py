@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -52,6 +53,22 @@ def end(db: Database, *ids: int) -> None:
     """What a settlement does to messages, as far as groups are concerned."""
     db.execute(b'delete from pgmq."q_re-size" where msg_id = any ($1)', [list(ids)])
     db.execute(b"delete from postmill.gates where msg_id = any ($1)", [list(ids)])
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 3, 4, 5, 7])
+def test_groups_take_turns_however_few_messages_a_worker_wants(db: Database, queue: str, wanted: int) -> None:
+    """A worker that ran one message at a time began each claim with the same group: others waited until that
+    one, which had sent first, had no message left.
+    """
+    group_of = dict(enumerate(["a"] * 12 + ["b", "c", "d"] * 4, 1))
+    send(db, *group_of.values())
+    after, turns = "", Counter[str]()
+    while turns.total() < 12:
+        claimed = claim_gated(db, wanted, after=after)
+        after = claimed["last_key"]
+        turns.update(group_of[each] for each in claimed["msg_ids"])
+    assert turns.keys() == set("abcd")
+    assert max(turns.values()) - min(turns.values()) <= max(1, wanted // 2)
 
 
 def test_messages_of_groups_are_parked_and_claimed_from_their_gates(db: Database, queue: str) -> None:
@@ -128,17 +145,22 @@ def test_a_claim_that_has_enough_ends_no_round(db: Database, queue: str) -> None
     """The next round would have looked at no group, and what waits was passed by for a minute."""
     send(db, "a", "b")
     first = claim_gated(db, 1)
-    assert (first["last_key"], first["wrapped"], first["rank_behind"]) == ("b", False, None)
+    assert (first["last_key"], first["wrapped"], first["rank_behind"]) == ("a", False, None)
     assert first["rank_ahead"] is not None
     second = claim_gated(db, 1, after="b")
     assert (second["msg_ids"], second["wrapped"]) == ([2], True)
 
 
 def test_a_round_that_finds_nothing_behind_begins_where_it_ended(db: Database, queue: str) -> None:
-    """It began behind the last group: it was over at once, and what waited was passed by for good."""
+    """It began behind the last group: it was over at once, and what waited was passed by for good. Where a
+    claim had no room for more, its round goes on.
+    """
     send(db, "b", "b", "b")
     ended = claim_gated(db, 2, after="a")
-    assert (ended["msg_ids"], ended["wrapped"], ended["last_key"]) == ([1, 2], True, "a")
+    assert (ended["msg_ids"], ended["wrapped"], ended["last_key"]) == ([1, 2], False, "b")
+    ended = claim_gated(db, 2, after="b")
+    assert (ended["msg_ids"], ended["wrapped"], ended["last_key"]) == ([3], True, "b")
+    assert ended["rank_behind"] is not None
 
 
 def test_groups_are_looked_at_until_enough_are_found(db: Database, queue: str) -> None:

@@ -12,10 +12,10 @@ from tests.sql.test_claim_gated import claim_gated, send
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ROWS = "where g.ctid = any (rows_at)"
-PAUSED = """where g.ctid = any (rows_at)
-          and case when current_setting('test.pause', true) = 'on'
-              then pg_advisory_xact_lock(7) is not null else true end"""
+GROUPS = "from unnest(keys, rows_at) as next (group_key, row_at)"
+PAUSED = """from (select k as group_key, t as row_at from unnest(keys, rows_at) as each (k, t)
+      where case when current_setting('test.pause', true) = 'on'
+            then pg_advisory_xact_lock(7) is not null else true end) as next"""
 COUNT = """select count(*) from postmill.gates as held
                    where held.queue_name = queue and held.group_key = l.key and held.claim_id >= oldest"""
 MAXIMUM = "then coalesce(g.max_running, limits.group_max_running) end as maximum"
@@ -36,7 +36,7 @@ def claimed_in_all(db: Database, connect: Callable[[], Database], *changes: tupl
     """Two claims of a group with one place. The second has looked at the group, and is about to lock its row,
     when the first one commits.
     """
-    db.execute(replaced(dict(scripts("functions"))["_pick_gated"], (ROWS, PAUSED), *changes))
+    db.execute(replaced(dict(scripts("functions"))["_pick_gated"], (GROUPS, PAUSED), *changes))
     send(db, "a", "a")
     db.execute(b"select postmill.limit_groups('re-size', max_running => 1)")
     claim_gated(db, 0)  # the group's row is there

@@ -6,7 +6,7 @@
 -- Where each group has a share of one, the gates that were the first ones a moment ago (`firsts_at`) are taken, as far
 -- as they are still there: one that names a claim by now is another version of its row. To find them anew would be a
 -- look into the index for each message.
--- Rows are fetched by one list of ctids: each scan by ctid asks the system for the size of the table.
+-- Otherwise what is chosen is in the order of `keys`, which has no more than `room`: the last one had the last turn.
 -- `is_full`: a group has no place free; `is_busy`: another session works on a group; `has_more`: a share was too small;
 -- `has_limits`: one of the groups may become full.
 -- `starts` and `periods`: the rates of the groups `locked`, null where there is none.
@@ -28,13 +28,14 @@ declare
 begin
     select coalesce(array_agg(g.group_key), '{}'), array_agg(g.maximum), array_agg(g.starts), array_agg(g.per)
     into locked, maxima, starts, periods
-    from (
+    from unnest(keys, rows_at) as next (group_key, row_at)
+    cross join lateral (
         select g.group_key,
                case when g.group_key <> '' then coalesce(g.max_running, limits.group_max_running) end as maximum,
                case when g.group_key <> '' then coalesce(g.starts, limits.group_starts) end as starts,
                case when g.starts is null then limits.group_per else g.per end as per
         from postmill.groups as g
-        where g.ctid = any (rows_at)
+        where g.ctid = next.row_at and g.queue_name = queue and g.group_key = next.group_key
           for update skip locked
     ) as g;
     is_busy := cardinality(locked) < cardinality(keys);
@@ -44,7 +45,7 @@ begin
     if locked = '{}' then
         return;
     end if;
-    quantum := case when cardinality(locked) >= 0.9 * room then 1 else ceil(room::numeric / cardinality(locked)) end;
+    quantum := case when cardinality(keys) >= 0.9 * room then 1 else ceil(room::numeric / cardinality(locked)) end;
     by_one := quantum = 1 and left_out = '{}';
     with place as materialized (
         select l.key, case when l.maximum is null then quantum else l.maximum - (

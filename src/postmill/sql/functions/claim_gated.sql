@@ -1,6 +1,6 @@
 -- Takes messages that wait for a place in their group, and writes down one claim for them. The next groups in order of
--- their keys after `after_key`, the last one that this worker has looked at, have an equal share each: that is the
--- round robin. There is no counter that could be wrong: a place is a gate that names an open claim. See _pick_gated for
+-- their keys after `after_key`, the last one that this worker has looked at or, where it had no room for all of them,
+-- has given a turn, have an equal share each: that is the round robin. There is no counter that could be wrong: a place is a gate that names an open claim. See _pick_gated for
 -- what keeps the limits exact.
 -- A row of the queue is taken only while it is parked and its header names the gate's group: another client may have
 -- deleted or leased the row, or dropped the queue and made it again. Gates of such rows are removed here.
@@ -94,6 +94,13 @@ begin
         end if;
         return;
     end if;
+    if cardinality(next.keys) > room then
+        next.keys := next.keys[:room];
+        next.rows_at := next.rows_at[:room];
+        next.firsts_at := next.firsts_at[:room];
+        last_key := next.keys[room];
+        complete := false;
+    end if;
     pick := postmill._pick_gated(name, limits, next.keys, next.rows_at, next.firsts_at, room, at, since, oldest,
                                  left_out);
     is_full := is_full or pick.is_full;
@@ -101,6 +108,13 @@ begin
     has_limits := has_limits or pick.has_limits;
     complete := complete and not pick.has_more;
     front_id := pick.ids[1];
+    if cardinality(pick.ids) = room and cardinality(next.keys) < room then
+        last_key := pick.of_keys[room];  -- those after it have not had their turn
+    end if;
+    if wrapped and last_key collate "C" > after_key collate "C" then
+        wrapped := false;
+        rank_behind := null;
+    end if;
     missed := '{}';
     if front then
         return;
