@@ -1,10 +1,25 @@
-"""The handler of ``benchmarks.many_workers``."""
+"""The handlers of ``benchmarks.many_workers`` and ``benchmarks.fleet``."""
 
 from __future__ import annotations
 
+import os
+import time
+
 from postmill import worker
 
+QUEUE = os.environ.get("BENCHMARK_QUEUE", "many")
+COMPUTES_S = 0.0005
+"""Of processor time: as much as parsing a page of JSON."""
 
-@worker(queue="many", on_success="delete")
+
+@worker(queue=QUEUE, on_success="delete")
 async def nothing(_: object) -> None:
     """Do nothing."""
+
+
+@worker(queue=QUEUE, on_success="delete")
+async def computing(_: object) -> None:
+    """Keep the processor busy for a while."""
+    end = time.thread_time() + COMPUTES_S
+    while time.thread_time() < end:
+        pass
