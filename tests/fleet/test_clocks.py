@@ -13,7 +13,7 @@ from tests.fleet.lab import eventually
 if TYPE_CHECKING:
     from tests.fleet.site import Site
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 HOUR_S = 3600.0
 DELAY_S = 3

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.fleet.lab import Machine
     from tests.fleet.site import Site
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 HELD = 0
 """The message whose handler outlasts the fault on the machine that is cut off."""
