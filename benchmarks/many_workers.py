@@ -75,6 +75,11 @@ class Bench:
         found["backlog"] = {f"{count} workers": self._backlog(count) for count in (1, self._workers)}
         return found
 
+    def idle(self) -> dict[str, float]:
+        """What all of them cost while there is nothing to do."""
+        with self._resting(self._workers) as pids:
+            return self._idle(pids)
+
     @contextmanager
     def _resting(self, count: int) -> Iterator[list[int]]:
         """Worker processes that have found nothing to do: their process ids."""

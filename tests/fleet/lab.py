@@ -26,7 +26,7 @@ PROGRAMS = ("ip", "unshare", "nsenter")
 _NAMESPACES = ("--net", "--uts", "--ipc", "--pid")
 _NOBODY_HAS = "02:00:00:00:00:99"
 """A hardware address that no machine has: what is sent there is lost in silence."""
-WITHIN_S = 60.0
+WITHIN_S = 120.0
 """How long a test waits for what must happen; none measures anything by it."""
 
 
@@ -62,9 +62,9 @@ def eventually(condition: Callable[[], Any], within_s: float = WITHIN_S) -> Any:
 class Namespaces:
     """One set of namespaces, held by a process that does nothing."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, at_the_end: str = "exit") -> None:
         # The shell stays: as the first process it has to reap the orphans of all others.
-        script = 'hostname "$0" && ip link set lo up && echo up && cat > /dev/null; exit'
+        script = f'hostname "$0" && ip link set lo up && echo up && cat > /dev/null; {at_the_end}'
         command = ["unshare", *_NAMESPACES, "--mount-proc", "--fork", "--kill-child", "sh", "-c", script]
         self._holder = subprocess.Popen(
             [*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -220,7 +220,8 @@ class Lab:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder
-        self._switch = Namespaces("switch")
+        # Where the test itself removes nothing any more, because it was killed.
+        self._switch = Namespaces("switch", f"sleep 2; rm -rf '{folder}'" if folder else "exit")
         self._machines: list[Machine] = []
 
     def __enter__(self) -> Lab:

@@ -45,6 +45,12 @@ SETTINGS = {
     "listen_addresses": "*",
 }
 """What was committed outlives the machine, not a power cut of the real one. A standby asks again soon."""
+_TIMELINE = "select left(pg_walfile_name(pg_current_wal_lsn()), 8)"
+_FOLLOWS = """
+select pg_last_wal_replay_lsn() >= $2::pg_lsn
+ and exists (select from pg_stat_wal_receiver where status = 'streaming' and received_tli = $1)
+"""
+"""A receiver streams for a moment before it finds that another timeline goes on: that is not enough."""
 _FROM_THE_LAB = "host {} postgres 10.77.0.0/24 trust\n"
 
 
@@ -122,13 +128,12 @@ class Server(Reachable):
         eventually(self._is_there)
 
     def follow(self, primary: Server) -> None:
-        """Start it as the standby of another one, and return when it receives what that one writes."""
+        """Start it as the standby of another one, and return when it has all that one has written."""
         (self._cluster / "standby.signal").touch()
         accounts.give(self._cluster / "standby.signal", self._prepared.account)
         self.start(primary_conninfo=f"host={primary.machine.address} user=postgres connect_timeout=2")
-        eventually(
-            lambda: self.ask("select exists (select from pg_stat_wal_receiver where status = 'streaming')")
-        )
+        timeline, reached = primary.ask(_TIMELINE), primary.ask("select pg_current_wal_lsn()::text")
+        eventually(lambda: self.ask(_FOLLOWS, int(timeline, 16), reached))
 
     def promote(self) -> None:
         """Let it take writes from now on."""

@@ -13,7 +13,7 @@ from tests.fleet.lab import eventually
 if TYPE_CHECKING:
     from tests.fleet.site import Site
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 IN_THE_LAG = 2_000_000
 AFTERWARDS = 3_000_000

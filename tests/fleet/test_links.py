@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.fleet.lab import Machine
     from tests.fleet.site import Site
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 HELD = 0
 """The message whose handler outlasts the fault on the machine that is cut off."""
@@ -84,9 +84,9 @@ def test_a_machine_is_cut_off_and_comes_back(site: Site, cut: object, heal: obje
     site.run_worker(two, lease_s=3)
     site.send(server, range(1, 20))
     site.finish(server)
-    assert site.done() == dict.fromkeys(range(20), 1)
+    assert site.done().keys() == set(range(20))
     gate.touch()
-    eventually(lambda: site.done()[HELD] == 2)
+    eventually(lambda: site.done()[HELD] >= 2)
     heal(one, server.machine)
     two.power_off()
     site.send(server, range(20, 40))

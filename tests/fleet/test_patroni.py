@@ -55,7 +55,7 @@ def cable(cluster: Cluster, leader: Node) -> Node:
     return cluster.led(other)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "changes",
     [

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.fleet.lab import Machine
     from tests.fleet.site import Site
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def works_again(site: Site, machine: Machine) -> None:
