@@ -43,6 +43,7 @@ class CallHandler:
     declarations: Sequence[Statement] = ()
     settlings: Mapping[type, Entry] = MappingProxyType({})
     backend = None
+    runs_flows = False
 
     def __init__(self, queue: CallQueue, reads: CallQueueReads, outbound: Outbound) -> None:
         self.queue = queue

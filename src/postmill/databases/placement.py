@@ -46,7 +46,7 @@ class Placement:
 
     def _places(self, handler: Handler) -> tuple[str, ...]:
         queue, known = handler.options.queue, self.databases
-        if handler.declarations:  # a flow tells its database of its shape
+        if handler.runs_flows:
             self._check_flow(queue)
             return (known.of_flows,)
         present = [name for name in known.names if queue in self.present.get(name, ())]

@@ -94,12 +94,9 @@ class Engine:
         self._connections: HandlerConnections | None = None
         self._maintenance: Maintenance | None = None
         self._listener: Listener | None = None
-        self._order = asyncio.Lock()
+        self._order, self._stopped = asyncio.Lock(), False
         self._starting: asyncio.Task[None] | None = None
-        self._stopped = False
-        self._force = asyncio.Event()
-        self._ended = asyncio.Event()
-        self.started = asyncio.Event()
+        self._force, self._ended, self.started = asyncio.Event(), asyncio.Event(), asyncio.Event()
         """Set when every worker claims."""
         self.release = Release()
         """What the workers are on record with, and which others they replace: set before the start."""

@@ -47,6 +47,10 @@ class Handler(Protocol):
         """The retry policy and the time limit of a message; None: the worker's options hold for each."""
 
     @property
+    def runs_flows(self) -> bool:
+        """Whether its queue has the tasks of flows: these live in one database, whatever a route says."""
+
+    @property
     def backend(self) -> Callable[[Events], Backend] | None:
         """Makes what it runs on beside this process, which its worker begins before it claims; None:
         nothing.

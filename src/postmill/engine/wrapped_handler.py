@@ -50,6 +50,11 @@ class WrappedHandler:
         return self._handler.policy_for
 
     @property
+    def runs_flows(self) -> bool:
+        """See :class:`postmill.engine.handler.Handler`."""
+        return self._handler.runs_flows
+
+    @property
     def backend(self) -> Callable[[Events], Backend] | None:
         """See :class:`postmill.engine.handler.Handler`."""
         return self._handler.backend

@@ -99,6 +99,8 @@ class Worker(Callees[Task]):
     module:name``.
     """
 
+    runs_flows = False
+
     def __init__(
         self,
         options: WorkerOptions,

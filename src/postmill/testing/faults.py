@@ -111,6 +111,11 @@ class Faulty:
         return self.handler.policy_for
 
     @property
+    def runs_flows(self) -> bool:
+        """See :class:`postmill.engine.handler.Handler`."""
+        return self.handler.runs_flows
+
+    @property
     def backend(self) -> Callable[[Events], Backend] | None:
         """See :class:`postmill.engine.handler.Handler`."""
         return self.handler.backend

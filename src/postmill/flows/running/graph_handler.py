@@ -52,6 +52,7 @@ class GraphHandler:
 
     settlings: Mapping[type, Entry] = STEPS
     backend = None
+    runs_flows = True
 
     def __init__(self, *flows: Flow[Any], queue: str | None = None) -> None:
         """The first flow's options are the worker's. ``queue``: None is that flow's own. Raises

@@ -29,6 +29,7 @@ class SharedHandler:
     """The handler of a queue with both. The options of the first flow are the worker's."""
 
     backend = None
+    runs_flows = True
 
     def __init__(self, graphs: GraphHandler, workflows: WorkflowHandler) -> None:
         self._graphs = graphs

@@ -43,6 +43,7 @@ class WorkflowHandler:
 
     settlings: Mapping[type, Entry] = RUNS
     backend = None
+    runs_flows = True
 
     def __init__(self, *workflows: Workflow[..., Any]) -> None:
         """Raises :class:`InvalidFlow` for two of one name, and for two queues."""

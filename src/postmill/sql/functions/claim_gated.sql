@@ -1,7 +1,7 @@
 -- Takes messages that wait for a place in their group, and writes down one claim for them. The next groups in order of
 -- their keys after `after_key`, the last one that this worker has looked at or, where it had no room for all of them,
--- has given a turn, have an equal share each: that is the round robin. There is no counter that could be wrong: a place is a gate that names an open claim. See _pick_gated for
--- what keeps the limits exact.
+-- has given a turn, have an equal share each: that is the round robin. There is no counter that could be wrong: a place
+-- is a gate that names an open claim. See _pick_gated for what keeps the limits exact.
 -- A row of the queue is taken only while it is parked and its header names the gate's group: another client may have
 -- deleted or leased the row, or dropped the queue and made it again. Gates of such rows are removed here.
 -- So that dead rows which an old transaction keeps cost nothing, the worker says what it knows: no gate that waits has
