@@ -361,17 +361,22 @@ async def test_the_judges_see_each_limit_reached(database_url: str, adb: asyncpg
 
 
 async def test_limits_that_are_too_high_are_noticed(database_url: str, adb: asyncpg.Connection) -> None:
-    """The control: each judge sees its limit exceeded."""
-    world = await worked_off(database_url, adb, slack=4)
+    """The control: each judge of places sees its limit exceeded, by handlers that take long enough."""
+    world = await worked_off(database_url, adb, slack=4, longest_s=0.3)
     wrong = {row["what"] for row in await adb.fetch("select what from public.wrong")}
     assert "the queue" in wrong
     assert any(what.startswith("g") for what in wrong)
-    windows = windows_of(database_url)
-    assert windows.pop("") > OF_THE_QUEUE
-    assert max(windows.values()) > OF_A_GROUP
     exceeded = world.exceeded()
     assert "the queue" in exceeded
     assert any(key.startswith("postmill-group") for key in exceeded)
+
+
+async def test_rates_that_are_too_high_are_noticed(database_url: str, adb: asyncpg.Connection) -> None:
+    """The control: each judge of starts sees its rate exceeded, by handlers that take no time."""
+    await worked_off(database_url, adb, slack=4)
+    windows = windows_of(database_url)
+    assert windows.pop("") > OF_THE_QUEUE
+    assert max(windows.values()) > OF_A_GROUP
 
 
 async def test_a_message_that_does_not_wait_for_its_sources_is_noticed(
