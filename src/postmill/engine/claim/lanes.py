@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from postmill.model.queue.queue_name import QueueShape
     from postmill.model.queue.worker_options import WorkerOptions
 
+SAME_HINT_S = 300.0
+"""Seconds after which a position is written again that has not moved: another worker may have written another
+one. Five minutes: the queue is idle, and twenty idle workers stay below the 20 statements a second that are
+promised.
+"""
 HINT_S = 30.0
 """Seconds between two writes of the position for new workers. 30 s: a worker that starts has to step over the
 messages that ended in that time at most, and the write costs next to nothing.
@@ -76,6 +81,8 @@ class QueueLanes:
         self.bands: Bands | None = None
         """The bands of a queue with priorities, as the last poll showed; None in another one."""
         self._hint_at = 0.0
+        self._hinted: tuple[str, int] | None = None
+        """The position that was written last."""
         self._in_doubt = False
         """Whether the server may be another one: then the cursor is made anew, and is not recorded for other
         workers before that.
@@ -204,7 +211,9 @@ class QueueLanes:
         """
         if self.begun:
             text = queue_statement("cursor_hint_write", self.shape)
-            await self._connection.execute(text, self._queue, self.cursor.history, self.cursor.floor)
+            hint = self.cursor.history, self.cursor.floor
+            await self._connection.execute(text, self._queue, *hint)
+            self._hinted = hint
 
     def _take_in(self, row: Any, *, asked: tuple[str, ...]) -> None:
         """The snapshot that a poll returned. The poll read the lanes before the sequence and the open
@@ -253,7 +262,8 @@ class QueueLanes:
     async def _remember(self) -> None:
         """Record the position for new workers from time to time."""
         now = time.monotonic()
-        if now >= self._hint_at:
+        has_moved = self._hinted != (self.cursor.history, self.cursor.floor)
+        if now >= self._hint_at + (0.0 if has_moved else SAME_HINT_S):
             self._hint_at = now + HINT_S
             await self.write_hint()
 
