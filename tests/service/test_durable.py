@@ -187,7 +187,8 @@ async def test_a_branch_that_waits_is_cancelled_when_its_run_is_parked(database_
 
     async with running(database_url, orders.handler()) as run:
         run_id = await start(run, orders)
-        await asyncio.wait_for(cut.wait(), 20)
+        async with asyncio.timeout(20):
+            await cut.wait()
         await run.db.execute("select postmill.signal_run($1, 'approved', '{\"ok\": 1}')", run_id)
         assert (await end_of(run, run_id))[0] == "completed"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,17 +23,17 @@ async def test_one_run_that_can_not_begin_holds_no_other_up(
     database_url: str, adb: asyncpg.Connection
 ) -> None:
     """https://github.com/dbos-inc/dbos-transact-py/issues/546: the rest of what was dequeued stood. A form of
-    text, unlike a number, is checked by the worker only.
+    text is checked by the worker only.
     """
 
     @workflow
-    async def double(ctx: Ctx, n: Decimal) -> Decimal:
+    async def double(ctx: Ctx, n: timedelta) -> timedelta:
         return 2 * n
 
     async with running(database_url, double.handler()):
         runs = [
             await adb.fetchval("select postmill.start_flow('double', $1::jsonb)", given)
-            for given in ('{"n": "1"}', '{"n": "no number"}', '{"n": "3"}')
+            for given in ('{"n": "PT1S"}', '{"n": "no time"}', '{"n": "PT3S"}')
         ]
         async with asyncio.timeout(GIVE_UP_S):
             while await adb.fetchval(  # noqa: ASYNC110 - nobody says it

@@ -204,8 +204,8 @@ class Execution:
         self._leave()
 
     def _note_branch(self) -> None:
-        """A task of the function's own, which the end of the run here cancels: ``asyncio.wait`` leaves its tasks
-        alone when it is cancelled.
+        """A task of the function's own, which the end of the run here cancels: ``asyncio.wait`` leaves its
+        tasks alone when it is cancelled.
         """
         task = asyncio.current_task()
         if task is not None and task is not self._task:
