@@ -85,7 +85,12 @@ def test_a_retry_does_all_items_again_that_failed_beside_the_culprit(db: Databas
     """The run failed at once with the next one, as often as items had failed."""
     run = begin(db)
     take(db, FLOW)
-    for name, how in (("it[0]", "completed"), ("it[2]", "failed"), ("it[10]", "failed"), ("it#2[0]", "failed")):
+    for name, how in (
+        ("it[0]", "completed"),
+        ("it[2]", "failed"),
+        ("it[10]", "failed"),
+        ("it#2[0]", "failed"),
+    ):
         checkpoint(db, run, 0, name, how)
     end(db, run, 0, "failed", "it[2]")
     assert value(db, "select postmill.retry_run($1)", run)
