@@ -97,6 +97,17 @@ def test_a_retry_does_all_items_again_that_failed_beside_the_culprit(db: Databas
     assert steps(db, run) == {"it[0]": "completed", "it#2[0]": "failed"}
 
 
+def test_a_retry_after_a_cancel_keeps_the_failure_that_was_caught(db: Database) -> None:
+    """A card was charged by the retry whose order had been invoiced, since the card was refused."""
+    run = begin(db)
+    take(db, FLOW)
+    checkpoint(db, run, 0, "charge", "failed")
+    checkpoint(db, run, 0, "invoice")
+    db.execute(b"select postmill.cancel_run($1)", [run])
+    assert value(db, "select postmill.retry_run($1)", run)
+    assert steps(db, run) == {"charge": "failed", "invoice": "completed"}
+
+
 def test_a_retry_leaves_a_child_alone_whose_failure_was_caught(db: Database) -> None:
     """It ran again, and its end counted for nothing."""
     parent = begin(db)

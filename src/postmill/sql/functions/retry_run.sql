@@ -40,12 +40,14 @@ begin
     update postmill.steps as step set reason = null
     where step.run_id = run.run_id and step.state = 'completed' and step.reason is not null;
     if postmill._is_workflow(run.version_id) then
-        -- Of a map all items that have failed: it fails with the first, so the function has caught no other.
+        -- Of a map all items that have failed: it fails with the first, so the function has caught no other. A run
+        -- that was cancelled has no culprit: its function has caught what has failed, and has gone on from there.
         delete from postmill.steps as step
         where step.run_id = run.run_id
           and (step.undone_at is not null
-               or step.state = 'failed' and regexp_replace(step.step, '\[\d+\]$', '[]')
-                                            = regexp_replace(coalesce(run.culprit, step.step), '\[\d+\]$', '[]')
+               or step.state = 'failed' and run.state = 'failed'
+                  and regexp_replace(step.step, '\[\d+\]$', '[]')
+                      = regexp_replace(coalesce(run.culprit, step.step), '\[\d+\]$', '[]')
                or step.state = 'waiting' and step.attempts is not null);  -- its attempts are counted anew
         perform postmill._retry_children(run.run_id);
         perform postmill._wake_again(run.run_id);
