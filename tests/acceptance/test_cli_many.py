@@ -146,3 +146,12 @@ def test_an_error_is_found_decided_about_and_tried_again(cli: Cli, db: Database)
     assert [each["error_message"] for each in cli("error", "list", "--open", "--json").json] == ["no route"]
     for command in ("show", "resolve", "retry"):
         assert cli("error", command, "0").error_code == "not-found"
+
+
+def test_a_letter_whose_key_is_taken_is_said_to_stay(cli: Cli, db: Database) -> None:
+    """Its line had no message id, and no word of why."""
+    cli("send", "tasks", "1", "--unique-key", "k")
+    letter = bury(db, "tasks", 77, headers='{"postmill-unique-key": "k"}')
+    told = cli("dead", "replay", "tasks", str(letter))
+    assert f"Letter {letter} stays: another message holds its unique key." in told.err
+    assert column(db, "select letter_id from postmill.dead where replayed_at is null") == [letter]

@@ -168,6 +168,31 @@ async def test_branches_that_overtake_each_other_are_the_same_in_a_replay(databa
         ]  # fmt: skip
 
 
+async def test_a_branch_that_waits_is_cancelled_when_its_run_is_parked(database_url: str) -> None:
+    """``asyncio.wait`` leaves its tasks alone when it is cancelled: they stayed, until asyncio said that a
+    pending task was destroyed.
+    """
+    cut = asyncio.Event()
+
+    @workflow
+    async def orders(ctx: Ctx) -> None:
+        async def order() -> None:
+            try:
+                await ctx.wait(approved)
+            except asyncio.CancelledError:
+                cut.set()
+                raise
+
+        await asyncio.wait({asyncio.create_task(order())})
+
+    async with running(database_url, orders.handler()) as run:
+        run_id = await start(run, orders)
+        async with asyncio.timeout(20):
+            await cut.wait()
+        await run.db.execute("select postmill.signal_run($1, 'approved', '{\"ok\": 1}')", run_id)
+        assert (await end_of(run, run_id))[0] == "completed"
+
+
 async def test_a_map_keeps_its_order_its_limit_and_the_failure_of_the_first(database_url: str) -> None:
     at_once: list[int] = [0, 0]
 

@@ -11,7 +11,6 @@ import pytest
 from postmill import Ctx, workflow
 from postmill.flows.flow import Flow
 from postmill.flows.steps import each
-from postmill.model.errors import RunFailed
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Retry
 from tests.service.running import GIVE_UP_S, running
@@ -23,16 +22,18 @@ if TYPE_CHECKING:
 async def test_one_run_that_can_not_begin_holds_no_other_up(
     database_url: str, adb: asyncpg.Connection
 ) -> None:
-    """https://github.com/dbos-inc/dbos-transact-py/issues/546: the rest of what was dequeued stood."""
+    """https://github.com/dbos-inc/dbos-transact-py/issues/546: the rest of what was dequeued stood. A form of
+    text is checked by the worker only.
+    """
 
     @workflow
-    async def double(ctx: Ctx, n: int) -> int:
+    async def double(ctx: Ctx, n: timedelta) -> timedelta:
         return 2 * n
 
     async with running(database_url, double.handler()):
         runs = [
             await adb.fetchval("select postmill.start_flow('double', $1::jsonb)", given)
-            for given in ('{"n": 1}', '{"n": "no number"}', '{"n": 3}')
+            for given in ('{"n": "PT1S"}', '{"n": "no time"}', '{"n": "PT3S"}')
         ]
         async with asyncio.timeout(GIVE_UP_S):
             while await adb.fetchval(  # noqa: ASYNC110 - nobody says it
@@ -234,7 +235,7 @@ async def test_branches_that_overtake_each_other_never_get_each_others_results(
     are_named: bool, database_url: str, adb: asyncpg.Connection
 ) -> None:
     """https://github.com/temporalio/sdk-python/issues/429: on replay the results were another branch's. Here
-    names that follow the order of calls are told as a mismatch, and names of their own are right.
+    each branch counts its steps for itself, and names of their own are right too.
     """
     turns = [asyncio.Event() for _ in range(4)]
     turns[3].set()
@@ -259,8 +260,4 @@ async def test_branches_that_overtake_each_other_never_get_each_others_results(
 
     async with running(database_url, branches.handler()):
         run = await branches.options(connection=adb).start()
-        if are_named:
-            assert await run.result(timeout=GIVE_UP_S) == [0, 2, 4, 6]
-        else:
-            with pytest.raises(RunFailed, match=r"ReplayMismatch: Step 'double'.*ctx\.named"):
-                await run.result(timeout=GIVE_UP_S)
+        assert await run.result(timeout=GIVE_UP_S) == [0, 2, 4, 6]

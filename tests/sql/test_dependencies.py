@@ -306,6 +306,18 @@ def test_a_cancelled_target_says_why(db: Database, queue: str) -> None:
     assert value(db, reason, target) == "it waited for re-size:1, which died"
 
 
+def test_what_waited_for_a_queue_that_was_dropped_says_so(db: Database, queue: str) -> None:
+    """Its source was called -1, as the database keeps it apart from a new message 1."""
+    db.execute(b"select postmill.create_queue('parts')")
+    send(db, "parts")
+    target = send(db, queue, "after => array['parts:1']")
+    db.execute(b"select postmill.drop_queue('parts')")
+    assert value(db, "select postmill._sources_left('re-size', $1)", target) == "waits for 1 of queue parts"
+    sweep(db)
+    reason = "select reason from postmill.cancellations where msg_id = $1"
+    assert value(db, reason, target) == "it waited for parts:1, which is gone with its queue"
+
+
 def test_a_long_chain_is_cancelled_to_its_end(db: Database, queue: str) -> None:
     """2,500 levels are more than one settlement takes on, and more than a recursion could."""
     first = send(db, queue)

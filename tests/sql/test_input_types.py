@@ -142,6 +142,9 @@ def test_what_a_program_can_decode_is_not_refused(db: Database, values: list[Any
     [
         (int, "1", "$: expected integer, got string"),
         (int, 1.5, "$: expected integer, got 1.5"),
+        (int, 1.0, "$: expected integer, got 1.0"),
+        (list[int], [1, 2.0], "$[1]: expected integer, got 2.0"),
+        (dict[str, int], {"k": 3.0}, "$.k: expected integer, got 3.0"),
         (str, None, "$: expected string, got null"),
         (dict, [], "$: expected object, got array"),
         (Small, 3, "$: expected less than 3, got 3"),

@@ -81,6 +81,50 @@ def test_a_retried_run_does_its_culprit_again(db: Database) -> None:
     assert tasks(db, FLOW) == [{"run": run, "wake": 1}]
 
 
+def test_a_retry_does_all_items_again_that_failed_beside_the_culprit(db: Database) -> None:
+    """The run failed at once with the next one, as often as items had failed."""
+    run = begin(db)
+    take(db, FLOW)
+    for name, how in (
+        ("it[0]", "completed"),
+        ("it[2]", "failed"),
+        ("it[10]", "failed"),
+        ("it#2[0]", "failed"),
+    ):
+        checkpoint(db, run, 0, name, how)
+    end(db, run, 0, "failed", "it[2]")
+    assert value(db, "select postmill.retry_run($1)", run)
+    assert steps(db, run) == {"it[0]": "completed", "it#2[0]": "failed"}
+
+
+def test_a_retry_after_a_cancel_keeps_the_failure_that_was_caught(db: Database) -> None:
+    """A card was charged by the retry whose order had been invoiced, since the card was refused."""
+    run = begin(db)
+    take(db, FLOW)
+    checkpoint(db, run, 0, "charge", "failed")
+    checkpoint(db, run, 0, "invoice")
+    db.execute(b"select postmill.cancel_run($1)", [run])
+    assert value(db, "select postmill.retry_run($1)", run)
+    assert steps(db, run) == {"charge": "failed", "invoice": "completed"}
+
+
+def test_a_retry_leaves_a_child_alone_whose_failure_was_caught(db: Database) -> None:
+    """It ran again, and its end counted for nothing."""
+    parent = begin(db)
+    take(db, FLOW)
+    register(db, flow="child", kind="workflow")
+    children = [
+        value(db, "select postmill._start_child($1::bigint, 0, $2, 'child', '{}', true, null)", parent, name)
+        for name in ("caught", "culprit")
+    ]
+    for child, name in zip(children, ("caught", "culprit"), strict=True):
+        end(db, child, 0, "failed", "x")
+        checkpoint(db, parent, 0, name, "failed")
+    end(db, parent, 0, "failed", "culprit")
+    assert value(db, "select postmill.retry_run($1)", parent)
+    assert [state(db, child) for child in children] == ["failed", "running"]
+
+
 def test_a_fork_has_what_was_recorded_before_its_step(db: Database) -> None:
     run = begin(db)
     take(db, FLOW)

@@ -90,6 +90,9 @@ def replay(
             rows = operations.replay(connection, queue, chosen, edited)
             letters.check_all_wait(queue, chosen, len(rows), "replayed")  # another may have been faster
     session.output.rows(rows, ("letter_id", "msg_id"), empty="Nothing to replay.")
+    for row in rows:
+        if row["msg_id"] is None:
+            session.output.note(f"Letter {row['letter_id']} stays: another message holds its unique key.")
 
 
 @dead.command()

@@ -156,8 +156,10 @@ def _is_ours(record: logging.LogRecord) -> bool:
 
 
 def _has_traceback(record: logging.LogRecord) -> bool:
-    """A record made with ``exc_info=True`` outside of an ``except`` has a tuple of nothing."""
-    return record.exc_info is not None and record.exc_info[1] is not None
+    """A record made with ``exc_info=True`` outside of an ``except`` has a tuple of nothing; one of asyncio
+    without an exception has False.
+    """
+    return bool(record.exc_info and record.exc_info[1] is not None)
 
 
 def _value(value: object) -> str:

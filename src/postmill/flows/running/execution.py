@@ -119,15 +119,12 @@ class Execution:
         """Around what is done anew: the run is not parked meanwhile."""
         self._begin()
         self._working += 1
-        task = asyncio.current_task()
-        if task is not None and task is not self._task:
-            self._others.add(task)
+        self._note_branch()
 
     def __exit__(self, *_: object) -> None:
         """Park the run, if it only waits from here on."""
         self._working -= 1
-        if self._others:
-            self._others.discard(asyncio.current_task())
+        self._forget_branch()
         if self._waits:
             self._look()
 
@@ -162,10 +159,12 @@ class Execution:
         """Wait for what only comes when the run is parked."""
         self._begin()
         self._waits[wait.step] = wait
+        self._note_branch()
         self._look()
         try:
             await asyncio.get_running_loop().create_future()
         finally:
+            self._forget_branch()
             del self._waits[wait.step]
         raise AssertionError  # nothing sets the future
 
@@ -203,6 +202,18 @@ class Execution:
         if self.stopped is None:
             self.stopped = why
         self._leave()
+
+    def _note_branch(self) -> None:
+        """A task of the function's own, which the end of the run here cancels: ``asyncio.wait`` leaves its
+        tasks alone when it is cancelled.
+        """
+        task = asyncio.current_task()
+        if task is not None and task is not self._task:
+            self._others.add(task)
+
+    def _forget_branch(self) -> None:
+        if self._others:
+            self._others.discard(asyncio.current_task())
 
     def _begin(self) -> None:
         """Whether something new may be begun."""

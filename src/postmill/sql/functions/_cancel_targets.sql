@@ -18,9 +18,10 @@ begin
     for doomed in
         select target.queue, array_agg(target.id) as ids, array_agg(target.reason) as reasons
         from (select edge.target_queue as queue, edge.target_id as id,
-                  format('it waited for %s:%s, which %s', _cancel_targets.queue, min(edge.source_id),
-                         case fate when 'dead' then 'died' when 'cancelled' then 'was cancelled'
-                         else 'is unknown' end) as reason
+                  format('it waited for %s:%s, which %s', _cancel_targets.queue, abs(min(edge.source_id)),
+                         case when min(edge.source_id) < 0 then 'is gone with its queue'  -- see _forget_queue
+                         else case fate when 'dead' then 'died' when 'cancelled' then 'was cancelled'
+                              else 'is unknown' end end) as reason
               from postmill._edges_between(_cancel_targets.queue, _cancel_targets.ids, queues, targets) as edge
               where edge.on_dead = 'cancel' or (edge.on_dead = 'block' and fate = 'unknown')
               group by edge.target_queue, edge.target_id) as target

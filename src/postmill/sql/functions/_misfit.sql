@@ -1,7 +1,8 @@
 -- Where and why a value does not fit what `accepts` says of it, a JSON Schema; null: nothing speaks against it. Looks
 -- at types, fields that must be there, fields that may not, listed values, bounds and lengths; other rules are the
--- program's own to check. Of a list whose items are more than a plain kind, and of an object, the first thousand parts
--- are looked at: a start takes a tenth of a second for that at most, however large its input is.
+-- program's own to check. 1.0 is no integer, as for the program. Of a list whose items are more than a plain kind, and
+-- of an object, the first thousand parts are looked at: a start takes a tenth of a second for that at most, however
+-- large its input is.
 -- `definitions`: what "$ref" names. `place`: the way to the value.
 -- Called by signal_run and _check_input. Takes no locks. Errors: none.
 create or replace function postmill._misfit(value jsonb, accepts jsonb, definitions jsonb, place text default '$')
@@ -30,7 +31,7 @@ begin
         return format('%s is none of %s', place, accepts -> 'enum');
     elsif wanted <> kind and not (wanted = 'integer' and kind = 'number') then
         return format('%s: expected %s, got %s', place, wanted, kind);
-    elsif (case when wanted = 'integer' then value::numeric % 1 <> 0 end) then
+    elsif (case when wanted = 'integer' then scale(value::numeric) > 0 end) then
         return format('%s: expected integer, got %s', place, value);
     elsif accepts ?| bounds and postmill._out_of_bounds(value, accepts, place) is not null then
         return postmill._out_of_bounds(value, accepts, place);
@@ -45,7 +46,7 @@ begin
                from (select * from jsonb_each(value) limit 1000) as field
               cross join lateral (select coalesce(its -> field.key, others) as its) as form
               where case when form.its = integers and jsonb_typeof(field.value) = 'number'
-                         then field.value::numeric % 1 <> 0
+                         then scale(field.value::numeric) > 0
                          else form.its <> jsonb_build_object('type', jsonb_typeof(field.value)) end));
     elsif kind = 'array' and (each is not null or first <> '[]') then
         return (select min(postmill._misfit(item.value, form.its, definitions,
@@ -54,7 +55,7 @@ begin
                          limit case when each - 'type' <> '{}' then 1000 end) as item
                  cross join lateral (select coalesce(first -> (item.number - 1)::integer, each) as its) as form
                  where case when form.its = integers and jsonb_typeof(item.value) = 'number'
-                            then item.value::numeric % 1 <> 0
+                            then scale(item.value::numeric) > 0
                             else form.its <> jsonb_build_object('type', jsonb_typeof(item.value)) end);
     end if;
     return null;

@@ -1,4 +1,5 @@
--- Has the runs go on that this one has started, waits for, and that have failed or were cancelled.
+-- Has the runs go on that this one has started, waits for, and that have failed or were cancelled. A durable function
+-- has caught what still stands as failed, and does not wait for it.
 -- Called by retry_run, which holds the run's row. Locks: the children by id, each as retry_run. Errors: none.
 create or replace function postmill._retry_children(run_id bigint) returns void
 language plpgsql volatile
@@ -7,7 +8,9 @@ set jit = off
 set enable_seqscan = off
 as $$
 declare
-    child bigint;
+    catches constant boolean := (select postmill._is_workflow(run.version_id) from postmill.runs as run
+                                 where run.run_id = _retry_children.run_id);
+    child   bigint;
 begin
     for child in
         select last.run_id
@@ -16,7 +19,7 @@ begin
         where last.state in ('failed', 'cancelled')
           and not exists (select from postmill.steps as step
                           where step.run_id = _retry_children.run_id and step.step = last.parent_step
-                            and step.state in ('completed', 'skipped'))
+                            and (step.state in ('completed', 'skipped') or catches and step.state = 'failed'))
         order by last.run_id
     loop
         perform postmill.retry_run(child);

@@ -18,7 +18,7 @@ as $$
     ), named as (
         select fate, string_agg(
             postmill._listed(ids) || ' of queue ' || source_queue, ' and ' order by source_queue) as sources
-        from (select source_queue, fate, array_agg(source_id order by source_id) as ids
+        from (select source_queue, fate, array_agg(abs(source_id) order by source_id) as ids
               from source group by source_queue, fate) as by_queue
         group by fate
     )

@@ -39,15 +39,20 @@ begin
     -- What could not be undone stands: it is done, and may be undone another time.
     update postmill.steps as step set reason = null
     where step.run_id = run.run_id and step.state = 'completed' and step.reason is not null;
-    perform postmill._retry_children(run.run_id);
     if postmill._is_workflow(run.version_id) then
+        -- Of a map all items that have failed: it fails with the first, so the function has caught no other. A run
+        -- that was cancelled has no culprit: its function has caught what has failed, and has gone on from there.
         delete from postmill.steps as step
         where step.run_id = run.run_id
           and (step.undone_at is not null
-               or step.state = 'failed' and step.step = coalesce(run.culprit, step.step)
+               or step.state = 'failed' and run.state = 'failed'
+                  and regexp_replace(step.step, '\[\d+\]$', '[]')
+                      = regexp_replace(coalesce(run.culprit, step.step), '\[\d+\]$', '[]')
                or step.state = 'waiting' and step.attempts is not null);  -- its attempts are counted anew
+        perform postmill._retry_children(run.run_id);
         perform postmill._wake_again(run.run_id);
     else
+        perform postmill._retry_children(run.run_id);
         delete from postmill.steps as step
         where step.run_id = run.run_id and step.step = any (postmill._followers(run.version_id, array(
             select undone.step from postmill.steps as undone

@@ -56,6 +56,16 @@ def test_a_traceback_stands_below_its_line() -> None:
 
 
 @pytest.mark.parametrize("form", [TextLines(colour=False), JsonLines()])
+def test_a_line_of_asyncio_without_an_exception_is_shown(form: logging.Formatter) -> None:
+    """asyncio gives ``exc_info=False`` then, and the line was a traceback of the formatter."""
+    made = logging.LogRecord("asyncio", logging.ERROR, __file__, 1, "Task was destroyed", (), None)
+    made.exc_info = False  # type: ignore[assignment]
+    line = form.format(made)
+    assert "Task was destroyed" in line
+    assert "traceback" not in line.lower()
+
+
+@pytest.mark.parametrize("form", [TextLines(colour=False), JsonLines()])
 def test_addresses_are_masked(form: logging.Formatter) -> None:
     assert "hunter2" not in form.format(record("lost", error="postgresql://u:hunter2@h/db is down"))
 
