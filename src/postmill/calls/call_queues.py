@@ -8,7 +8,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from postmill.calls.call_queue_reads import queue_of
-from postmill.db.hot.looking_service import FLOOR_S, LookingService
+from postmill.db.hot.looking_service import FLOOR_S, RARELY_S, LookingService
 from postmill.engine.engine import Engine
 from postmill.model.events import Event
 from postmill.service.service import new_task
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from postmill.model.config.address import Address
     from postmill.service.events import Events
     from postmill.service.outage import Outage
-
-RARELY_S = 60.0
-"""The longest rest where notifications arrive, in seconds: call queues change rarely, and say so."""
 
 
 class CallQueues(LookingService):

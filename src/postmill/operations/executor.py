@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from postmill.db.hot.looking_service import LookingService
+from postmill.db.hot.looking_service import FLOOR_S, RARELY_S, LookingService
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import SharedConnection
 from postmill.model.error_text import summary_of
@@ -54,6 +54,10 @@ class Executor(LookingService):
     def name(self) -> str:
         """See :class:`Service`."""
         return "executor of operations"
+
+    @property
+    def _floor_s(self) -> float:
+        return RARELY_S if self._listens else FLOOR_S
 
     async def _look(self) -> bool:
         row = await self._step()

@@ -30,6 +30,10 @@ QUIET_S = 30.0
 """The longest rest where they do arrive, in seconds. Twenty idle processes that claim messages, fire
 schedules and make calls stay below the 20 statements a second that are promised.
 """
+RARELY_S = 60.0
+"""The longest rest where notifications arrive, in seconds, of a service whose work is rare and always told
+of: call queues and operations are made by people.
+"""
 
 
 class LookingService(Service):
