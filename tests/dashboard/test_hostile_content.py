@@ -139,6 +139,17 @@ async def test_a_payload_that_python_has_no_value_for_takes_no_page_away(
         assert told["message"] == shown
 
 
+@pytest.mark.parametrize("headers", ['["x-a"]', '"x-a"', "7"])
+async def test_headers_that_are_no_object_are_shown(browser: httpx.AsyncClient, db: Db, headers: str) -> None:
+    """Any pgmq client may send them, and the worker takes the message; its page was a bug's (500)."""
+    db.execute("select postmill.create_queue('mail')")
+    db.execute("select pgmq.send('mail', '1'::jsonb, $1::jsonb)", (headers,))
+    page = await browser.get("/queues/mail/messages/1")
+    assert page.status_code == 200
+    shown = html.unescape(words(page)).partition("Headers")[2]
+    assert "".join(shown.split()).startswith(headers)
+
+
 def is_text(page: httpx.Response) -> bool:
     """Whether the page says the script, and nothing of it is markup."""
     text = html.unescape(page.text)
