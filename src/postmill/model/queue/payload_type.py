@@ -115,8 +115,8 @@ def _faults(schema: Schema, value: Any, root: Schema, place: str, depth: int) ->
 
 
 def _of_choices(known: Schema, value: Any, root: Schema, place: str, depth: int) -> Iterator[str]:
-    """Of an object or a list it is told what is wrong inside of it: that an object has to be an object helps
-    nobody.
+    """Of an object or a list it is told what is wrong inside of it, rather than that an object has to be an
+    object.
     """
     choices = _choices(known)
     found = [next(_faults(each, value, root, place, depth + 1), None) for each in choices]
