@@ -164,6 +164,7 @@ def test_messages_are_searched_for(cli: Cli, db: Database) -> None:
     assert page.out.startswith("msg_id\tstate")
     assert "Looked at ids 3 to 3" in page.err
     assert "The next page: --before 3" in page.err
+    assert "Looked at no id. That is all." in cli("message", "search", "queue:tasks", "id:4000..5000").err
     refusal = cli("message", "search", "queue:tasks stat:dead")
     assert (refusal.code, "character 13" in refusal.err, "Did you mean state?" in refusal.err) == (
         2,

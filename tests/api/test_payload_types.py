@@ -39,3 +39,25 @@ async def test_the_api_tells_it_and_checks_by_it_when_asked(api: httpx.AsyncClie
     ] == "The field month is missing."
     assert (await send({"month": "may"}, check=True, headers=task)).status_code == 201
     assert (await send({}, check=True, headers={"postmill-task": "other"})).status_code == 201
+
+
+async def test_what_no_type_could_say_anything_of_is_no_bug(api: httpx.AsyncClient, db: Db) -> None:
+    """``1e400`` in a payload that was to be checked, or beside ``[redacted]``, was answered with 500, and so
+    was a task that is no text.
+    """
+    tell(db)
+
+    async def send(message: str, more: str) -> tuple[int, str]:
+        content = f'{{"message": {message}, {more}}}'
+        answer = await api.post(
+            "/queues/mail/messages", content=content, headers={"content-type": "application/json"}
+        )
+        return answer.status_code, answer.json().get("code", "")
+
+    large = '{"to": "ada", "copies": 1e400}'
+    refused = (422, "invalid-payload")
+    assert await send(large, '"check": true') == refused
+    assert await send(large.replace("ada", "[redacted]"), '"check": false') == refused
+    for task in ("[]", "{}", "7"):
+        of_it = f'"check": true, "headers": {{"postmill-task": {task}}}'
+        assert await send('{"to": "ada"}', of_it) == (201, "")

@@ -13,6 +13,7 @@ import pytest
 
 from postmill.dashboard.application import application
 from postmill.dashboard.filters import CUT
+from postmill.db.tools.connect import TOO_DEEP
 from postmill.host.host import Host
 from postmill.model.functions.settings import RuntimeSettings
 from tests.dashboard.conftest import KEYS, client_of, words
@@ -103,6 +104,50 @@ async def test_a_queue_of_any_name_has_its_pages(browser: httpx.AsyncClient, db:
             assert "<i>" not in page.text
         sent = await browser.post(f"{here}/pause", data={"reason": "odd"})
         assert (sent.status_code, sent.headers["location"]) == (303, here)
+
+
+@pytest.mark.parametrize(
+    ("payload", "shown"),
+    [
+        ('{"n": 1e5000, "m": 1}', {"n": "1" + "0" * 5000, "m": 1}),
+        (f'{{"n": {"9" * 400}.5}}', {"n": "9" * 400 + ".5"}),
+        (f'{{"n": {"9" * 400}, "m": 0.5}}', {"n": int("9" * 400), "m": 0.5}),
+        ('{"a":' * 3000 + "1" + "}" * 3000, TOO_DEEP),
+    ],
+    ids=["an integer", "a float", "one that is read", "a nest"],
+)
+async def test_a_payload_that_python_has_no_value_for_takes_no_page_away(
+    browser: httpx.AsyncClient, db: Db, payload: str, shown: Any
+) -> None:
+    """One message with ``1e5000`` in it, which a send takes, and the pages of its queue and of all the dead
+    letters were a bug's (500), so that it could not be cancelled or discarded there.
+    """
+    db.execute("select postmill.create_queue('mail')")
+    db.execute("select postmill.send('mail', $1::jsonb)", (payload,))
+    db.execute(
+        """insert into postmill.dead_letters
+                  (queue_name, msg_id, read_ct, enqueued_at, message, attempts, kind, reason)
+           values ('mail', 99, 1, now(), $1::jsonb, 1, 'invalid_payload', 'x')""",
+        (payload,),
+    )
+    here = "queues/mail/messages"
+    for path in (f"/{here}", f"/{here}?q=payload.m%3D1", f"/{here}/1", "/queues/mail", "/dead", "/dead/1"):
+        page = await browser.get(path)
+        assert page.status_code == 200, (path, words(page))
+    for path in (f"{here}/1", "dead-letters/1"):
+        told = (await browser.get(f"/api/v1/{path}")).json()
+        assert told["message"] == shown
+
+
+@pytest.mark.parametrize("headers", ['["x-a"]', '"x-a"', "7"])
+async def test_headers_that_are_no_object_are_shown(browser: httpx.AsyncClient, db: Db, headers: str) -> None:
+    """Any pgmq client may send them, and the worker takes the message; its page was a bug's (500)."""
+    db.execute("select postmill.create_queue('mail')")
+    db.execute("select pgmq.send('mail', '1'::jsonb, $1::jsonb)", (headers,))
+    page = await browser.get("/queues/mail/messages/1")
+    assert page.status_code == 200
+    shown = html.unescape(words(page)).partition("Headers")[2]
+    assert "".join(shown.split()).startswith(headers)
 
 
 def is_text(page: httpx.Response) -> bool:

@@ -76,6 +76,7 @@ async def test_the_next_page_goes_on_below_and_has_an_address(browser: httpx.Asy
     [
         ("a%2Fb", "payload.n=2", "No message of this queue matches."),
         ("a%2Fb", "state:running", "No message of this queue matches."),
+        ("a%2Fb", "id:4000..5000", "Looked at no id."),
         ("empty", "payload.n=2", "Nothing was sent to this queue yet."),
     ],
 )

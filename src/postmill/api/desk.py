@@ -18,6 +18,7 @@ from postmill.api.shape import shaped
 from postmill.api.viewer import Role, Viewer
 from postmill.db.tools import audit
 from postmill.model.events import Event
+from postmill.model.queue.payload import loads
 from postmill.service.events import Events
 
 if TYPE_CHECKING:
@@ -124,8 +125,10 @@ class Desk:
         return shaped(kind, row, self.house.hide)
 
     def check_whole(self, payload: bytes) -> None:
-        """Raises :class:`Failure` for JSON in which secrets were left out: it would be sent so."""
-        if b"[redacted]" in payload and self.house.hide.is_in(msgspec.json.decode(payload)):
+        """Raises :class:`Failure` for JSON in which secrets were left out: it would be sent so. Raises
+        :class:`InvalidPayload` where that can't be told.
+        """
+        if b"[redacted]" in payload and self.house.hide.is_in(loads(payload)):
             raise Failure(
                 HTTPStatus.UNPROCESSABLE_ENTITY,
                 "invalid-payload",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from postmill.db.tools.connect import TOO_DEEP
 from postmill.model.errors import InvalidOption
 from postmill.model.queue.payload import MAX_DEPTH
 
@@ -34,7 +35,6 @@ PATTERNS = (
 """A name that contains one of these stands before a secret; case, ``_`` and ``-`` don't matter."""
 REDACTED = "[redacted]"
 """Stands in the place of what is left out."""
-TOO_DEEP = "[nested too deep to be shown]"
 
 _BETWEEN = re.compile(r"[^a-z0-9]+")
 

@@ -11,6 +11,10 @@ KEPT_TEXT = 8_000
 """Characters of a text that a row keeps. 8,000 are one or two screens. Of a traceback the end is kept, where
 the cause stands.
 """
+KEPT_SAID = 2_000
+"""Characters of what an exception says that its kept traceback has: an SQL error may say its statement, of
+megabytes, and the frames before it are what the traceback is for. The message is kept beside it.
+"""
 KEPT_NAME = 200
 """Characters of a class's name that a row keeps: no real name is longer."""
 KEPT_FRAMES = 30
@@ -53,8 +57,11 @@ def kept_message(error: BaseException) -> str:
 
 
 def kept_traceback(error: BaseException) -> str:
-    """The end of its traceback, as a row of the database keeps it."""
-    return storable(traceback_of(error, KEPT_FRAMES)[-KEPT_TEXT:])[-KEPT_TEXT:]
+    """The end of its traceback, as a row of the database keeps it, with the beginning of what it says."""
+    text, said = traceback_of(error, KEPT_FRAMES), message_of(error)
+    if len(said) > KEPT_SAID:
+        text = text.replace(said, f"{said[:KEPT_SAID]}\u2026", 1)
+    return storable(text[-KEPT_TEXT:])[-KEPT_TEXT:]
 
 
 def encodable(text: str) -> str:

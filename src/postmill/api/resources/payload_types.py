@@ -15,6 +15,7 @@ from postmill.db.reads import payload_types
 from postmill.model.errors import InvalidPayload
 from postmill.model.queue import payload_type
 from postmill.model.queue.addressee import TASK_HEADER
+from postmill.model.queue.payload import loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,10 +65,10 @@ def check(
     """
     rows = {row["task"]: row for row in payload_types.known(connection, queue)}
     task = (headers or {}).get(TASK_HEADER, "")
-    row = rows.get(task)
+    row = rows.get(task) if isinstance(task, str) else None
     if row is None:
         return
-    fault = payload_type.fault(row["schema"], msgspec.json.decode(message))
+    fault = payload_type.fault(row["schema"], loads(bytes(message)))
     if fault is not None:
         wanted = ", ".join(each.name for each in payload_type.fields(row["schema"]) if each.required)
         raise InvalidPayload(

@@ -82,7 +82,8 @@ def _looked(found: Found, queue: str | None) -> str:
     more = f" The next page: --before {found.next_below}" if found.next_below else " That is all."
     cut = " A statement took too long and was ended." if found.is_cut else ""
     index = f" An index finds them at once: index create {queue} {found.index_on}" if found.index_on else ""
-    return f"Looked at ids {found.low} to {found.high}{back_to}.{cut}{more}{index}"
+    ids = f"ids {found.low} to {found.high}" if found.low <= found.high else "no id"
+    return f"Looked at {ids}{back_to}.{cut}{more}{index}"
 
 
 @message.command()

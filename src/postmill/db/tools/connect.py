@@ -6,14 +6,17 @@ does not retry, and does not know which tables there are.
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import contextmanager
 from dataclasses import replace
+from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import psycopg
 from psycopg.rows import dict_row
 from psycopg.types.datetime import TimestamptzLoader
+from psycopg.types.json import set_json_loads
 
 from postmill.client.failures import report_of
 from postmill.client.psycopg_connection import open_connection
@@ -33,6 +36,11 @@ if TYPE_CHECKING:
 Connection: TypeAlias = psycopg.Connection[dict[str, Any]]
 """The type of connection that tools use: autocommit, ``$1`` parameters, rows as dicts."""
 
+TOO_DEEP = "[nested too deep to be shown]"
+"""Stands in the place of a value that is nested deeper than can be read."""
+
+_MAYBE_TOO_LARGE = re.compile(r"\d{309}")
+"""As many digits as the largest float has. ``jsonb`` writes 1e400 out in digits."""
 _FATAL = re.compile(r"FATAL:\s*(?P<text>.*)")
 
 
@@ -54,6 +62,7 @@ def connect(address: Address, *, application_name: str = "postmill", options: st
             **extra,
         )
     connection.adapters.register_loader("timestamptz", _AnyTime)
+    set_json_loads(_any_json, connection)
     return connection
 
 
@@ -68,6 +77,31 @@ class _AnyTime(TimestamptzLoader):
             return super().load(data)
         except psycopg.DataError:
             return bytes(data).decode()  # type: ignore[return-value]
+
+
+def _any_json(data: str | bytes) -> Any:
+    """Other clients may have written JSON that Python has no value for: a number that is too large is given
+    as the text of its digits, and of a value that is nested too deep is said that it is.
+    """
+    text = data if isinstance(data, str) else data.decode()
+    try:
+        return _WITH_LARGE_NUMBERS(text) if _MAYBE_TOO_LARGE.search(text) else json.loads(text)
+    except RecursionError:
+        return TOO_DEEP
+
+
+def _integer(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:  # Python reads no more than 4,300 digits
+        return digits
+
+
+def _float(digits: str) -> float | str:
+    return found if isfinite(found := float(digits)) else digits
+
+
+_WITH_LARGE_NUMBERS = json.JSONDecoder(parse_int=_integer, parse_float=_float).decode
 
 
 @contextmanager

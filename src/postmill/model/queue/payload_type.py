@@ -43,6 +43,7 @@ _TEXTS = {
     "time": "14:00:00Z",
     "uuid": "00000000-0000-0000-0000-000000000000",
     "duration": "PT1H",
+    "decimal": "0",
 }
 """A text of each format that types ask for."""
 
@@ -96,9 +97,8 @@ def _faults(schema: Schema, value: Any, root: Schema, place: str, depth: int) ->
     known = _resolved(schema, root)
     if depth > DEEPEST:
         return
-    if choices := _choices(known):
-        if all(any(True for _ in _faults(each, value, root, place, depth + 1)) for each in choices):
-            yield _wrong(place, value, kind_of(known, root))
+    if _choices(known):
+        yield from _of_choices(known, value, root, place, depth)
         return
     kinds = _kinds(known)
     if kinds and not any(_is(kind, value) for kind in kinds):
@@ -112,6 +112,32 @@ def _faults(schema: Schema, value: Any, root: Schema, place: str, depth: int) ->
     elif isinstance(value, list) and isinstance(known.get("items"), dict):
         for number, each in enumerate(value):
             yield from _faults(known["items"], each, root, f"{place}[{number}]", depth + 1)
+
+
+def _of_choices(known: Schema, value: Any, root: Schema, place: str, depth: int) -> Iterator[str]:
+    """Of an object or a list it is told what is wrong inside of it, rather than that an object has to be an
+    object.
+    """
+    choices = _choices(known)
+    found = [next(_faults(each, value, root, place, depth + 1), None) for each in choices]
+    near = [said for each, said in zip(choices, found, strict=True) if said and _may_be(each, value, root)]
+    if None in found:
+        return
+    if not isinstance(value, dict | list) or not near:
+        yield _wrong(place, value, kind_of(known, root))
+    elif len(near) == 1:
+        yield near[0]
+    else:
+        yield f"{_subject(place)} is {_shown(value)}, and none of the {len(near)} that it may be. {near[0]}"
+
+
+def _may_be(schema: Schema, value: Any, root: Schema) -> bool:
+    """Whether the value is of a kind that the schema has, whatever is inside of it."""
+    known = _resolved(schema, root)
+    if choices := _choices(known):
+        return any(_may_be(each, value, root) for each in choices)
+    kinds = _kinds(known)
+    return not kinds or any(_is(kind, value) for kind in kinds)
 
 
 def _of_object(known: Schema, value: dict[str, Any], root: Schema, place: str, depth: int) -> Iterator[str]:
@@ -143,7 +169,8 @@ def _example(schema: Schema, root: Schema, depth: int) -> Any:
     if kind == "string":
         return _TEXTS.get(known.get("format", ""), "")
     if kind != "object" or depth > DEEPEST:
-        return known.get("minimum", _EXAMPLES.get(kind))
+        above = known.get("exclusiveMinimum")
+        return known.get("minimum", _EXAMPLES.get(kind)) if above is None else above + 1
     properties = known.get("properties", {})
     return {
         name: _example(properties[name], root, depth + 1)
@@ -184,8 +211,11 @@ def _is(kind: str, value: Any) -> bool:
 
 
 def _wrong(place: str, value: Any, wanted: str) -> str:
-    subject = f"The field {place}" if place else "The payload"
-    return f"{subject} is {_shown(value)}, and has to be {wanted}."
+    return f"{_subject(place)} is {_shown(value)}, and has to be {wanted}."
+
+
+def _subject(place: str) -> str:
+    return f"The field {place}" if place else "The payload"
 
 
 def _below(place: str, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -56,7 +57,22 @@ class Node(msgspec.Struct):
     below: list[Node]
 
 
-TYPES = (Image, Mail, Order, Node, dict, list[int], int, dict[str, int], Size | None, list[Size])
+class Cat(msgspec.Struct, tag="cat"):
+    lives: int
+
+
+class Dog(msgspec.Struct, tag="dog"):
+    name: str
+
+
+class Pet(msgspec.Struct):
+    price: Decimal
+    count: Annotated[int, msgspec.Meta(gt=0)]
+    kind: Cat | Dog | None = None
+    size: Size | None = None
+
+
+TYPES = (Image, Mail, Order, Node, Pet, dict, list[int], int, dict[str, int], Size | None, list[Size])
 GOOD: dict[str, Any] = {
     "key": "a",
     "sizes": [{"width": 1, "unit": "px"}],
@@ -114,6 +130,28 @@ def test_a_payload_that_does_not_fit_is_told_where(change: dict[str, Any], told:
     assert fault(made(Image), wrong) == told
     with pytest.raises(InvalidPayload):
         decoder(Image)(json.dumps(wrong))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"size": {"width": "1", "unit": "px"}},
+            "The field size.width is '1', and has to be a whole number.",
+        ),
+        ({"size": [1]}, "The field size is a list, and has to be an object or null."),
+        (
+            {"kind": {"type": "cow"}},
+            "The field kind is an object, and none of the 2 that it may be. The field kind.lives is missing.",
+        ),
+    ],
+)
+def test_inside_of_a_choice_it_is_told_what_is_wrong(change: dict[str, Any], told: str) -> None:
+    """Of a wrong field in ``Size | None`` it said "is an object, and has to be an object or null"."""
+    wrong = {"price": "1", "count": 1} | change
+    assert fault(made(Pet), wrong) == told
+    with pytest.raises(InvalidPayload):
+        decoder(Pet)(json.dumps(wrong))
 
 
 def test_a_misspelt_field_is_named() -> None:
