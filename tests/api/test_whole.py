@@ -108,6 +108,7 @@ WITHOUT = {
     "index create": "takes longer than a request may, and needs the owner of the tables",
     "index drop": "needs the owner of the tables",
     "init": "changes files of this machine",
+    "route": "is about several databases; the API shows one of them",
     "keys": "are what opens the API",
     "logs": "are a file of this machine",
     "metrics": "are for a scraper, in a format of its own",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from postmill.handlers.cluster.driver import CONNECT_S, driver_for
+from postmill.handlers.cluster.driver import CONNECT_S, driver_for, is_installed
 from postmill.model.errors import PostmillError
 from postmill.model.finding import Finding
 from postmill.service.events import Events
@@ -24,7 +24,15 @@ def findings(targets: Sequence[Target]) -> Iterator[Finding]:
     """One for each worker with ``executor="ray"``; none without such a worker."""
     for target in targets:
         if target.resources is not None:
-            yield asyncio.run(_examined(target.name, target.resources))
+            yield (
+                asyncio.run(_examined(target.name, target.resources))
+                if is_installed()
+                else Finding(
+                    "ray",
+                    "pass",
+                    f"{target.name}: not asked, as Ray is not installed here; it runs elsewhere",
+                )
+            )
 
 
 async def _examined(name: str, resources: dict[str, float]) -> Finding:

@@ -27,8 +27,8 @@ EVERY_S = 60.0
 end is no urgent matter.
 """
 AFTER_OTHERS = 2.0
-"""After a question that found nothing due the next one comes so many times as late: another process prunes, and
-twenty idle workers stay below the 20 statements a second that are promised.
+"""After a question that found nothing due the next one comes so many times as late: another process prunes,
+and twenty idle workers stay below the 20 statements a second that are promised.
 """
 AFTER_FAILURE_S = 300.0
 """Seconds until the next try after a pruning that failed or took too long. Five minutes: its cause, such as a

@@ -252,11 +252,16 @@ class Driver(Backend):
                 call.ended.set_exception(DriverLost(how))
 
 
+def is_installed() -> bool:
+    """Whether this environment has Ray. Does not import it."""
+    return find_spec("ray") is not None
+
+
 def driver_for(resources: Mapping[str, float], events: Events) -> Driver:
     """The driver of a worker whose tasks need ``resources``, for the cluster that the environment names.
     Raises :class:`Refused` without Ray, and :class:`InvalidOption` for an address that names no cluster.
     """
-    if find_spec("ray") is None:
+    if not is_installed():
         raise Refused(
             "executor='ray' needs the package ray, which is not installed.",
             why="A worker that runs its handler on Ray starts a Ray driver beside it.",
