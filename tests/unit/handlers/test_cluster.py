@@ -139,7 +139,8 @@ def test_what_a_task_says_is_passed_on_in_its_order() -> None:
 
 
 @pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
-def test_doctor_says_what_a_worker_of_the_project_misses(tmp_path: Path) -> None:
+def test_doctor_does_not_ask_for_a_cluster_where_ray_is_not_installed(tmp_path: Path) -> None:
+    """One machine of a project has the package, and doctor failed on all the others."""
     (tmp_path / "work.py").write_text(
         "from postmill import worker\n"
         '@worker(executor="ray", resources={"num_gpus": 1})\n'
@@ -151,8 +152,4 @@ def test_doctor_says_what_a_worker_of_the_project_misses(tmp_path: Path) -> None
     train, here = discover.targets(tmp_path)
     assert (train.resources, here.resources) == ({"num_gpus": 1}, None)
     (found,) = ray_check.findings([train, here])
-    assert (found.check, found.status, found.fix) == (
-        "ray",
-        "fail",
-        "Install it: pip install 'postmill[ray]'",
-    )
+    assert (found.check, found.status, found.fix) == ("ray", "pass", "")
