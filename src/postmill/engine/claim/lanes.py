@@ -16,6 +16,7 @@ import asyncpg
 from postmill.engine.claim.band import Bands
 from postmill.engine.claim.claimed import NOTHING, Claimed, messages_of
 from postmill.engine.claim.gated_lane import Gated
+from postmill.engine.claim.hint_pace import HintPace
 from postmill.engine.claim.lane import lanes_of_a_queue
 from postmill.engine.claim.odd_rows import OddRows
 from postmill.model.queue.claim_steps import QueueSnapshot
@@ -36,15 +37,6 @@ if TYPE_CHECKING:
     from postmill.model.queue.queue_name import QueueShape
     from postmill.model.queue.worker_options import WorkerOptions
 
-SAME_HINT_S = 300.0
-"""Seconds after which a position is written again that has not moved: another worker may have written another
-one. Five minutes: the queue is idle, and twenty idle workers stay below the 20 statements a second that are
-promised.
-"""
-HINT_S = 30.0
-"""Seconds between two writes of the position for new workers. 30 s: a worker that starts has to step over the
-messages that ended in that time at most, and the write costs next to nothing.
-"""
 RIVALS_CLAIMS = 100
 """A busy worker looks at this many claims before its own last one, to see which other workers claim. 100 are
 about the last second of a busy queue, and cost one index scan.
@@ -80,9 +72,7 @@ class QueueLanes:
         """The lanes, in the order in which they are claimed from. Another one may be put anywhere."""
         self.bands: Bands | None = None
         """The bands of a queue with priorities, as the last poll showed; None in another one."""
-        self._hint_at = 0.0
-        self._hinted: tuple[str, int] | None = None
-        """The position that was written last."""
+        self._hints = HintPace()
         self._in_doubt = False
         """Whether the server may be another one: then the cursor is made anew, and is not recorded for other
         workers before that.
@@ -211,9 +201,7 @@ class QueueLanes:
         """
         if self.begun:
             text = queue_statement("cursor_hint_write", self.shape)
-            hint = self.cursor.history, self.cursor.floor
-            await self._connection.execute(text, self._queue, *hint)
-            self._hinted = hint
+            await self._connection.execute(text, self._queue, self.cursor.history, self.cursor.floor)
 
     def _take_in(self, row: Any, *, asked: tuple[str, ...]) -> None:
         """The snapshot that a poll returned. The poll read the lanes before the sequence and the open
@@ -262,9 +250,9 @@ class QueueLanes:
     async def _remember(self) -> None:
         """Record the position for new workers from time to time."""
         now = time.monotonic()
-        has_moved = self._hinted != (self.cursor.history, self.cursor.floor)
-        if now >= self._hint_at + (0.0 if has_moved else SAME_HINT_S):
-            self._hint_at = now + HINT_S
+        position = self.cursor.history, self.cursor.floor
+        if self._hints.is_due(position, now):
+            self._hints.written(position, now)
             await self.write_hint()
 
     async def _connected(self, _connection: asyncpg.Connection) -> None:
