@@ -17,7 +17,6 @@ from postmill.db.hot.looking_service import LookingService
 from postmill.db.hot.outage import is_passing
 from postmill.model.events import Event
 from postmill.scheduler.command_session import CommandSession, Ended, Run
-from postmill.scheduler.scheduler import Scheduler
 from postmill.service.service import new_task
 from postmill.sql.catalog import statement
 
@@ -39,9 +38,6 @@ POOLED = "SQL commands need a connection of their own; none runs here, behind a 
 
 class SqlRuns(LookingService):
     """The commands of one process."""
-
-    channel = Scheduler.channel
-    """Notified of the first schedule that has a command; with one there is a shorter rest."""
 
     def __init__(self, shared: SharedConnection, events: Events, outage: Outage) -> None:
         super().__init__(shared, events, outage)
