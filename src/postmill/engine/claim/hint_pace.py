@@ -17,13 +17,18 @@ class HintPace:
     """The pace of one worker. Times are of the monotonic clock."""
 
     def __init__(self) -> None:
-        self._position: tuple[str, int] | None = None
-        self._written_at = float("-inf")
+        self._written: tuple[str, int] | None = None
+        self._tried_at = float("-inf")
 
     def is_due(self, position: tuple[str, int], now: float) -> bool:
-        """Whether ``position``, a history and an id, is to be written."""
-        return now >= self._written_at + (SAME_HINT_S if position == self._position else HINT_S)
+        """Whether ``position``, a history and an id, is to be written. The next question that may be answered
+        with yes is half a minute later.
+        """
+        if now < self._tried_at + (SAME_HINT_S if position == self._written else HINT_S):
+            return False
+        self._tried_at = now
+        return True
 
-    def written(self, position: tuple[str, int], now: float) -> None:
-        """It is written, or was tried."""
-        self._position, self._written_at = position, now
+    def written(self, position: tuple[str, int]) -> None:
+        """It stands in the database: what was tried in vain is tried again at the usual pace."""
+        self._written = position

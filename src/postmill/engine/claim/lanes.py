@@ -201,7 +201,9 @@ class QueueLanes:
         """
         if self.begun:
             text = queue_statement("cursor_hint_write", self.shape)
-            await self._connection.execute(text, self._queue, self.cursor.history, self.cursor.floor)
+            position = self.cursor.history, self.cursor.floor
+            await self._connection.execute(text, self._queue, *position)
+            self._hints.written(position)
 
     def _take_in(self, row: Any, *, asked: tuple[str, ...]) -> None:
         """The snapshot that a poll returned. The poll read the lanes before the sequence and the open
@@ -252,7 +254,6 @@ class QueueLanes:
         now = time.monotonic()
         position = self.cursor.history, self.cursor.floor
         if self._hints.is_due(position, now):
-            self._hints.written(position, now)
             await self.write_hint()
 
     async def _connected(self, _connection: asyncpg.Connection) -> None:
