@@ -27,8 +27,9 @@ EVERY_S = 60.0
 end is no urgent matter.
 """
 AFTER_OTHERS = 2.0
-"""After a question that found nothing due the next one comes so many times as late: another process prunes,
-and twenty idle workers stay below the 20 statements a second that are promised.
+"""How many times as late the next question comes after two in a row that found nothing due: other processes
+prune, and twenty idle workers stay below the 20 statements a second that are promised. One that is alone asks
+in vain once at most: a queue is due every minute, when it is noted how full it is.
 """
 AFTER_FAILURE_S = 300.0
 """Seconds until the next try after a pruning that failed or took too long. Five minutes: its cause, such as a
@@ -48,8 +49,8 @@ class Pruner(DatabaseDuty):
     def __init__(self, shared: SharedConnection, events: Events) -> None:
         super().__init__(shared, events)
         self._due_at = time.monotonic() + EVERY_S * random.random()  # noqa: S311 - spreads the workers
-        self._has_pruned = False
-        """Whether this process has pruned a queue since it last asked in vain."""
+        self._in_vain = 0
+        """Questions in a row that have found nothing due."""
 
     async def _batch(self) -> bool:
         try:
@@ -59,11 +60,11 @@ class Pruner(DatabaseDuty):
             self._events.emit(Event.HISTORY_PRUNED, reason="took too long, and will be tried again")
             return False
         if done is None:
-            rest_s = EVERY_S * (1.0 if self._has_pruned else AFTER_OTHERS)
-            self._due_at = time.monotonic() + rest_s * (0.9 + 0.2 * random.random())  # noqa: S311
-            self._has_pruned = False
+            self._in_vain += 1
+            spread = 0.9 + 0.2 * random.random()  # noqa: S311
+            self._due_at = time.monotonic() + rest_s(self._in_vain) * spread
             return False
-        self._has_pruned = True
+        self._in_vain = 0
         counts = {name: done[name] for name in ("archived", "failures", "history", "workers")}
         if any(counts.values()):
             self._events.emit(Event.HISTORY_PRUNED, of_queue=done["queue_name"], **counts)
@@ -76,3 +77,8 @@ class Pruner(DatabaseDuty):
         async with self._shared.connection() as connection, connection.transaction():
             await connection.execute(statement("prune_limit"), timeout=TIMEOUT_S)
             return await connection.fetchrow(statement("prune"), BATCH, timeout=TIMEOUT_S)
+
+
+def rest_s(in_vain: int) -> float:
+    """How long to rest after so many questions in a row that found nothing due, in seconds."""
+    return EVERY_S * (AFTER_OTHERS if in_vain > 1 else 1.0)
