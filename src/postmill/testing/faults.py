@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from postmill.client.asyncpg_connection import open_connection
+from postmill.engine.wrapped_handler import WrappedHandler
 from postmill.model.config.address import parse
 from postmill.model.errors import InvalidOption
 from postmill.model.queue.outcome import Retry, Snooze
@@ -18,17 +19,11 @@ from postmill.model.queue.retry import Dead
 from postmill.sql.catalog import queue_statement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+    from collections.abc import Awaitable, Container, Sequence
 
-    from postmill.client.sending import Statement
-    from postmill.engine.backend import Backend
     from postmill.engine.handler import Handler
     from postmill.engine.run.attempt import Attempt
-    from postmill.engine.settle.settlement import Entry
-    from postmill.model.queue.attempt_policy import PolicyFor
     from postmill.model.queue.message import Message
-    from postmill.model.queue.worker_options import WorkerOptions
-    from postmill.service.events import Events
 
 Runs: TypeAlias = "int | Container[int]"
 """Which runs of a message, counted from 1: one, or those in a container such as ``range(1, 4)``."""
@@ -67,58 +62,21 @@ def lose_lease(run: Runs = 1) -> Fault:
     return Fault(run, loses_lease=True)
 
 
-@dataclass
-class Faulty:
+class Faulty(WrappedHandler):
     """A handler with faults around it, and the errors that came out of it. Given to the engine."""
 
-    handler: Handler
-    faults: Sequence[Fault]
-    database: str
-    errors: list[Exception] = field(default_factory=list)
-    _runs: Counter[tuple[str, int]] = field(default_factory=Counter)
-
-    def __post_init__(self) -> None:
-        if self.faults and self.handler.options.batch is not None:
+    def __init__(self, handler: Handler, faults: Sequence[Fault], database: str) -> None:
+        super().__init__(handler)
+        if faults and handler.options.batch is not None:
             raise InvalidOption(
                 "Faults are injected into single messages.",
                 why="This worker takes batches.",
                 hint="Leave them out.",
             )
-
-    @property
-    def name(self) -> str:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self.handler.name
-
-    @property
-    def options(self) -> WorkerOptions:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self.handler.options
-
-    @property
-    def declarations(self) -> Sequence[Statement]:
-        """See :class:`Handler`."""
-        return self.handler.declarations
-
-    @property
-    def settlings(self) -> Mapping[type, Entry]:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self.handler.settlings
-
-    @property
-    def policy_for(self) -> PolicyFor | None:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self.handler.policy_for
-
-    @property
-    def runs_flows(self) -> bool:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self.handler.runs_flows
-
-    @property
-    def backend(self) -> Callable[[Events], Backend] | None:
-        """See :class:`postmill.engine.handler.Handler`."""
-        return self.handler.backend
+        self.errors: list[Exception] = []
+        self._faults = faults
+        self._database = database
+        self._runs: Counter[tuple[str, int]] = Counter()
 
     def bind(self, message: Message, attempt: Attempt) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
@@ -126,11 +84,7 @@ class Faulty:
 
     def bind_batch(self, messages: Sequence[Message], attempts: Sequence[Attempt]) -> Awaitable[Any]:
         """See :class:`postmill.engine.handler.Handler`."""
-        return self._watched(self.handler.bind_batch(messages, attempts))
-
-    def close(self) -> None:
-        """See :class:`postmill.engine.handler.Handler`."""
-        self.handler.close()
+        return self._watched(self._handler.bind_batch(messages, attempts))
 
     async def _watched(self, work: Awaitable[Any]) -> Any:
         try:
@@ -144,18 +98,18 @@ class Faulty:
     async def _run(self, message: Message, attempt: Attempt) -> Any:
         self._runs[message.queue, message.msg_id] += 1
         run = self._runs[message.queue, message.msg_id]
-        striking = [fault for fault in self.faults if fault.strikes(run)]
+        striking = [fault for fault in self._faults if fault.strikes(run)]
         for fault in striking:
             await asyncio.sleep(fault.delay_s)
             if fault.error is not None:
                 raise fault.error
-        result = await self.handler.bind(message, attempt)
+        result = await self._handler.bind(message, attempt)
         if any(fault.loses_lease for fault in striking):
             await self._take(message)
         return result
 
     async def _take(self, message: Message) -> None:
-        connection = await open_connection(parse(self.database), "postmill testing")
+        connection = await open_connection(parse(self._database), "postmill testing")
         try:
             shape = QueueShape(message.queue, relation=0)
             await connection.execute(queue_statement("testing_take", shape), message.queue, message.msg_id)
