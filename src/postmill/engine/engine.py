@@ -59,15 +59,18 @@ as long as a handler that was cancelled may take.
 """
 
 
-def _check_some(handlers: Sequence[Handler]) -> None:
-    if not handlers:
-        raise InvalidOption("There is no worker to run.", hint="Name one: postmill worker run module:name")
-
-
 class Engine:
     """Several workers in one process, on one set of connections. ``start`` and ``stop`` may be called in any
     order, and again.
     """
+
+    failure: WorkerFailed | None = None
+    """Why this process can't go on."""
+    _connections: HandlerConnections | None = None
+    _maintenance: Maintenance | None = None
+    _listener: Listener | None = None
+    _starting: asyncio.Task[None] | None = None
+    _stopped = False
 
     def __init__(
         self,
@@ -80,23 +83,24 @@ class Engine:
         the workers and end with them; they are supervised, and readiness sees them, as the engine's own.
         ``place``: where it stands among several databases.
         """
-        _check_some(handlers)
-        self._handlers, self._address, self._place = handlers, address, place
+        if not handlers:
+            raise InvalidOption(
+                "There is no worker to run.", hint="Name one: postmill worker run module:name"
+            )
+        self._handlers = handlers
+        self._address = address
+        self._place = place
         self._make_given = tuple(services)
         self._given: list[Service] = []
         self.events = Events(function="postmill", queue=place.name_of("*"))
         """The emitter of events that concern the whole process, and no single worker."""
         self._outage = Outage(self.events, is_passing)
-        self.failure: WorkerFailed | None = None
-        """Why this process can't go on."""
         self.workers: list[QueueWorker] = []
         self._shared: list[SharedConnection] = []
-        self._connections: HandlerConnections | None = None
-        self._maintenance: Maintenance | None = None
-        self._listener: Listener | None = None
-        self._order, self._stopped = asyncio.Lock(), False
-        self._starting: asyncio.Task[None] | None = None
-        self._force, self._ended, self.started = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._order = asyncio.Lock()
+        self._force = asyncio.Event()
+        self._ended = asyncio.Event()
+        self.started = asyncio.Event()
         """Set when every worker claims."""
         self.release = Release()
         """What the workers are on record with, and which others they replace: set before the start."""
