@@ -35,6 +35,10 @@ def urls(shared_server: Server, administrator: psycopg.Connection[Any]) -> Itera
 async def deliver(_: Any) -> None: ...
 
 
+@worker(queue="mail", executor="ray")
+def train(_: Any) -> None: ...
+
+
 async def send(urls: dict[str, str], many: int, *, to: tuple[str, ...] = ()) -> None:
     """So many messages to each of the databases, or those named."""
     async with AsyncRoutedClient(Databases.of(urls, {"mail": Route(tuple(urls), "tenant")})) as client:
@@ -176,6 +180,13 @@ def test_a_database_that_has_none_of_the_work_is_told(urls: dict[str, str]) -> N
 
     with pytest.raises(InvalidOption, match="has work in database eu2"):
         looked_up(Databases.of(urls, ROUTES), [greet], "eu2").of([greet])
+
+
+def test_a_handler_on_a_cluster_works_on_one_database_a_process(urls: dict[str, str]) -> None:
+    """Its workers would share one connection to the cluster, which belongs to the one that began last."""
+    with pytest.raises(InvalidOption, match="works on one database a process"):
+        looked_up(Databases.of(urls, ROUTES), [train], None).of([train])
+    assert list(looked_up(Databases.of(urls, ROUTES), [train], "eu2").of([train])) == ["eu2"]
 
 
 async def test_a_database_that_dies_stops_its_own_share_only_and_loses_nothing(

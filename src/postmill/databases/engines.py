@@ -13,7 +13,6 @@ from postmill.engine.engine import Engine
 from postmill.engine.place import Place
 from postmill.engine.run.slots import Slots
 from postmill.model.config.release import Release
-from postmill.model.errors import InvalidOption
 from postmill.service.events import Events
 from postmill.service.service import new_task
 
@@ -32,10 +31,7 @@ def _made(
     placed: Mapping[str, Sequence[Handler]],
     services: Mapping[str, Sequence[MakeService]],
 ) -> dict[str, Engine]:
-    """An engine for each database, on handlers and slots that all of them share. Raises
-    :class:`InvalidOption` for a handler that can't be shared.
-    """
-    _check_shared(placed)
+    """An engine for each database, on handlers and slots that all of them share."""
     shared = {id(handler): Shared(handler) for handlers in placed.values() for handler in handlers}
     options = [each.handler.options for each in shared.values()]
     slots = {each.queue: Slots(each.max_concurrent) for each in options}
@@ -52,19 +48,6 @@ def _made(
         )
         for name, handlers in placed.items()
     }
-
-
-def _check_shared(placed: Mapping[str, Sequence[Handler]]) -> None:
-    """What a handler runs on beside this process belongs to one worker."""
-    of_one = {
-        handler.name for handlers in placed.values() for handler in handlers if handler.backend is not None
-    }
-    if of_one and len(placed) > 1:
-        raise InvalidOption(
-            f"{', '.join(sorted(of_one))} runs on a cluster, and works on one database a process.",
-            why="Its connection to the cluster is its worker's, and each database has a worker of its own.",
-            hint="Start a process for each database, with --database NAME.",
-        )
 
 
 class Engines:

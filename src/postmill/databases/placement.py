@@ -42,6 +42,8 @@ class Placement:
                 why=f"Their queues ({queues}) live elsewhere.",
                 hint="Leave --database out, or change [routes].",
             )
+        if len(found) > 1:
+            _check_shared(handlers)
         return found
 
     def _places(self, handler: Handler) -> tuple[str, ...]:
@@ -68,3 +70,14 @@ class Placement:
                 why=f"Flows live in one database with all of their queues: {self.databases.of_flows}.",
                 hint="Take the route out, or name another one in [flows] database.",
             )
+
+
+def _check_shared(handlers: Sequence[Handler]) -> None:
+    """What a handler runs on beside this process belongs to one worker, and each database has its own."""
+    of_one = [handler.name for handler in handlers if handler.backend is not None]
+    if of_one:
+        raise InvalidOption(
+            f"{', '.join(of_one)} runs on a cluster, and works on one database a process.",
+            why="Its connection to the cluster is its worker's, and each database has a worker of its own.",
+            hint="Start a process for each database, with --database NAME.",
+        )

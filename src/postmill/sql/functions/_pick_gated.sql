@@ -5,7 +5,8 @@
 -- more than it may.
 -- Where each group has a share of one, the gates that were the first ones a moment ago (`firsts_at`) are taken, as far
 -- as they are still there: one that names a claim by now is another version of its row. To find them anew would be a
--- look into the index for each message.
+-- look into the index for each message. No place is given to another row meanwhile: nothing that has ended since the
+-- outer statement began is vacuumed before its end.
 -- Otherwise what is chosen is in the order of `keys`, which has no more than `room`: the last one had the last turn.
 -- `is_full`: a group has no place free; `is_busy`: another session works on a group; `has_more`: a share was too small;
 -- `has_limits`: one of the groups may become full.
