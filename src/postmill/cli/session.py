@@ -6,7 +6,7 @@ Opens nothing before it is asked to. Commands get it with ``@click.pass_obj``.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from postmill.cli.terminal.output import Output
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
+
+T = TypeVar("T")
 
 
 class Session:
@@ -69,28 +71,37 @@ class Session:
         for name in self.several:
             yield name, self.settings.at(name)
 
-    def gathered(self, read: Callable[[Connection], Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """What ``read`` finds; of several databases with the name of each, and without those that are away,
-        which a remark names. Raises ``DatabaseUnavailable`` when none answers.
+    def answers(self, ask: Callable[[Settings], T]) -> dict[str, T]:
+        """What ``ask`` gives for each of several databases; a remark names those that are away. Raises
+        ``DatabaseUnavailable`` when none answers.
         """
-        from postmill import app
         from postmill.model.errors import DatabaseUnavailable
+
+        found: dict[str, T] = {}
+        away: list[DatabaseUnavailable] = []
+        for name in self.several:
+            try:
+                found[name] = ask(self.settings.at(name))
+            except DatabaseUnavailable as error:
+                away.append(error)
+                self.output.note(f"Without {name}: {error.what}")
+        if not found:
+            raise away[0]
+        return found
+
+    def gathered(self, read: Callable[[Connection], Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
+        """The rows that ``read`` finds; of several databases with the name of each, as :meth:`answers`."""
+        from postmill import app
 
         if not self.several:
             with self.database() as connection:
                 return list(read(connection))
-        found: list[dict[str, Any]] = []
-        away: list[DatabaseUnavailable] = []
-        for name in self.several:
-            try:
-                with app.connection(self.settings.at(name)) as connection:
-                    found += [{"database": name, **row} for row in read(connection)]
-            except DatabaseUnavailable as error:
-                away.append(error)
-                self.output.note(f"Without {name}: {error.what}")
-        if len(away) == len(self.several):
-            raise away[0]
-        return found
+
+        def rows(settings: Settings) -> list[dict[str, Any]]:
+            with app.connection(settings) as connection:
+                return list(read(connection))
+
+        return [{"database": name, **row} for name, found in self.answers(rows).items() for row in found]
 
     def columns(self, columns: Sequence[str]) -> tuple[str, ...]:
         """``columns``, behind the name of the database where there are several."""

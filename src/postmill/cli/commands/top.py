@@ -63,25 +63,16 @@ def top(session: Session, *, interval: float, once: bool) -> None:
 
 @contextmanager
 def _reader(session: Session) -> Iterator[Reader | Readers]:
-    """What reads the database, or all that answer; a remark names the others."""
+    """What reads the database, or all that answer."""
     from postmill import app
     from postmill.cli.terminal.top_frame import Reader, Readers
-    from postmill.model.errors import DatabaseUnavailable
 
     if not session.several:
         with session.database() as connection:
             yield Reader(connection)
         return
-    readers: dict[str, Reader] = {}
     with ExitStack() as stack:
-        for name, settings in session.each_settings():
-            try:
-                readers[name] = Reader(stack.enter_context(app.connection(settings)))
-            except DatabaseUnavailable as error:
-                session.output.note(f"Without {name}: {error.what}")
-                away = error
-        if not readers:
-            raise away
+        readers = session.answers(lambda settings: Reader(stack.enter_context(app.connection(settings))))
         databases = session.settings.databases
         yield Readers(readers, "" if databases is None else databases.of_schedules)
 
