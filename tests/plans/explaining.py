@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,17 @@ import psycopg
 from psycopg import sql
 
 from postmill.sql.catalog import statement
+from tests import servers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from postmill.embedded import Server
+
 Database = psycopg.Connection[dict[str, Any]]
 Node = dict[str, Any]
 
+ANALYSED = "vacuum analyze"
 _EXPLAIN = "explain (analyze, buffers, timing off, format json) "
 _USED = """
 select sum(pg_stat_get_xact_blocks_fetched(class.oid)) as pages,
@@ -23,6 +28,17 @@ select sum(pg_stat_get_xact_blocks_fetched(class.oid)) as pages,
   from pg_class as class
  where class.relnamespace in ('pgmq'::regnamespace, 'postmill'::regnamespace)
 """
+
+
+@contextmanager
+def prepared(server: Server, setup: str, *more: str) -> Iterator[Database]:
+    """A plain connection to a database of its own, on which the statements of ``setup`` have run, and
+    ``more`` after them.
+    """
+    with servers.cloned_database(server.url) as url, servers.session(url) as connection:
+        for each in (*setup.split(";\n"), *more):
+            connection.execute(each.encode())
+        yield connection
 
 
 @dataclass(frozen=True)

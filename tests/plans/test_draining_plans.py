@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import servers
-from tests.servers import session
+from tests.plans.explaining import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,9 +41,7 @@ before its claim. Walked over, the leases were twenty times as many.
 @pytest.fixture(scope="module")
 def db(shared_server: Server) -> Iterator[Database]:
     """A queue of which two fifths were drained."""
-    with servers.cloned_database(shared_server.url) as url, session(url) as connection:
-        for each in SETUP.split(";\n"):
-            connection.execute(each.encode())
+    with prepared(shared_server, SETUP) as connection:
         yield connection
 
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from postmill.sql.catalog import statement
-from tests import servers
-from tests.servers import session
+from tests.plans.explaining import ANALYSED, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,14 +96,10 @@ select mine.relname as name, pg_stat_get_xact_numscans(mine.oid) as whole_reads,
 """
 
 
-@pytest.fixture(scope="module", params=["analysed", "never analysed"])
+@pytest.fixture(scope="module", params=[(ANALYSED,), ()], ids=["analysed", "never analysed"])
 def db(request: pytest.FixtureRequest, shared_server: Server) -> Iterator[Database]:
     """All that there is beside what is looked at."""
-    with servers.cloned_database(shared_server.url) as url, session(url) as connection:
-        for each in SETUP.split(";\n"):
-            connection.execute(each.encode())
-        if request.param == "analysed":
-            connection.execute(b"vacuum analyze")
+    with prepared(shared_server, SETUP, *request.param) as connection:
         yield connection
 
 

@@ -10,8 +10,7 @@ import pytest
 
 from postmill.db.tools import search_indexes
 from postmill.sql.catalog import statement
-from tests import servers
-from tests.servers import session
+from tests.plans.explaining import ANALYSED, prepared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,13 +41,9 @@ select coalesce(sum(pg_stat_get_xact_blocks_fetched(known.oid)), 0)::bigint as p
 """
 
 
-@pytest.fixture(scope="module", params=["analysed", "never analysed"])
+@pytest.fixture(scope="module", params=[(ANALYSED,), ()], ids=["analysed", "never analysed"])
 def db(request: pytest.FixtureRequest, shared_server: Server) -> Iterator[Database]:
-    with servers.cloned_database(shared_server.url) as url, session(url) as connection:
-        for each in SETUP.split(";\n"):
-            connection.execute(each.encode())
-        if request.param == "analysed":
-            connection.execute(b"vacuum analyze")
+    with prepared(shared_server, SETUP, *request.param) as connection:
         yield connection
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.running.graph_handler import GraphHandler
-from postmill.flows.running.leaving import LeavingHandler
+from postmill.flows.running.leaving_handler import LeavingHandler
 from postmill.flows.running.shared_handler import SharedHandler
 from postmill.flows.running.workflow_handler import WorkflowHandler
 from postmill.model.errors import InvalidHandler
@@ -45,12 +45,8 @@ def together(handlers: Iterable[Handler]) -> list[Handler]:
     for queue, its in workflows.items():
         handler = WorkflowHandler(*its)
         found.append(SharedHandler(graphs.pop(queue), handler) if queue in graphs else handler)
-    return [_leaving(each) for each in _each_on_its_queue([*found, *graphs.values()])]
-
-
-def _leaving(handler: Handler) -> Handler:
-    runs_flows = isinstance(handler, GraphHandler | WorkflowHandler | SharedHandler)
-    return handler if runs_flows else LeavingHandler(handler)
+    each_once = _each_on_its_queue([*found, *graphs.values()])
+    return [each if each.runs_flows else LeavingHandler(each) for each in each_once]
 
 
 def _each_on_its_queue(handlers: list[Handler]) -> list[Handler]:
