@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from postmill.client.placing import ShardKey
+    from postmill.model.config.settings import Settings
     from postmill.model.databases.databases import Databases
     from postmill.model.queue.addressee import Addressee
     from postmill.model.queue.sent import Sent
@@ -54,29 +55,33 @@ async def send(
     options: WorkerOptions, connection: Any, to: Addressee, payload: object, key: ShardKey, **asked: Any
 ) -> Sent:
     """Send ``payload`` to a task: as :func:`sender` says, and by its key among several databases."""
-    databases = None if options.db_url else _process.databases
+    databases, settings = None if options.db_url else _process.databases, None
     is_asked = connection is None or key is not None
     if databases is None and is_asked and not options.db_url and _process.url is None:
-        databases = project.load_settings({}).databases
+        settings = project.load_settings({})
+        databases = settings.databases
     if databases is not None:
         async with AsyncRoutedClient(databases, connection) as routed:
             return await routed.send(to, payload, shard_key=key, **asked)
     check_no_key(key)
-    async with sender(options, connection) as client:
+    async with sender(options, connection, settings) as client:
         return await client.send(to, payload, **asked)
 
 
 @asynccontextmanager
-async def sender(options: WorkerOptions, connection: Any) -> AsyncIterator[AsyncClient]:
+async def sender(
+    options: WorkerOptions, connection: Any, settings: Settings | None = None
+) -> AsyncIterator[AsyncClient]:
     """A client on ``connection``, on the worker's ``db_url``, on the database of the workers that run in this
-    process, or on that of the project around the working folder.
+    process, or on that of the project around the working folder. ``settings``: those of that project, where
+    they were read already.
     """
     target = connection if connection is not None else options.db_url or _process.url
     if target is not None:
         async with AsyncClient(target) as client:
             yield client
         return
-    settings = project.load_settings({})
+    settings = settings or project.load_settings({})
     several = settings.databases
     if several is not None:
         async with AsyncClient(several.at_flows.url) as client:
