@@ -37,9 +37,8 @@ PRUNED_EVERY_S = 60.0
 
 def keepers(handlers: Sequence[Handler]) -> Sequence[MakeService]:
     """What a process runs beside these handlers: a keeper, if one of them is a flow's."""
-    registrations = [
-        said for handler in handlers for said in handler.declarations if said.text == statement(REGISTER)
-    ]
+    said = [each for handler in handlers if handler.runs_flows for each in handler.declarations]
+    registrations = [each for each in said if each.text == statement(REGISTER)]
     return [partial(Keeper, registrations)] if registrations else []
 
 
