@@ -71,16 +71,16 @@ class QueueWorker:
         options = handler.options
         self.place = among.name_of(options.queue)
         self.events = Events(function=handler.name, queue=self.place, worker=str(self.worker_id)[:8])
-        held, events = HeldMessages(), self.events
-        self.held_messages = held
+        held = self.held_messages = HeldMessages()
+        events = self.events
         self._claims, self._outage = claims, outage
         statements = _statements(shape, self.worker_id, options)
         settlings = Settlings(OWN, handler.settlings)
         self.settler = Settler(settlements, statements, settlings, held, events, outage)
         services = AttemptServices(self.worker_id, connections, claims, statements, held, events, among.home)
-        self._executor = Executor(traced(logged(handler)), services, settlings)
-        self.settler.fail_with(self._executor.verdicts.refused)
-        self.dispatcher = Dispatcher(options, self._executor, self.settler, among.slots.get(options.queue))
+        executor = Executor(traced(logged(handler)), services, settlings)
+        self.settler.fail_with(executor.verdicts.refused)
+        self.dispatcher = Dispatcher(options, executor, self.settler, among.slots.get(options.queue))
         take, shapes = self.dispatcher, (self._find_shape, self._reshape)
         self.claimer = Claimer(claims, self.worker_id, options, take, held, events, outage, *shapes)
         self.audit = Audit(held, self._places, self.settler.add, options.lease_s, events)
@@ -89,7 +89,8 @@ class QueueWorker:
         self.on_deprecated: list[Callable[[], object]] = []
         self.backend = None if handler.backend is None else handler.backend(self.events)
         """What the handler runs on beside this process."""
-        self._sums, self._letters = MinuteSums(), DeadLetterHook(options.on_dead, self.events)
+        self._sums = MinuteSums()
+        self._letters = DeadLetterHook(options.on_dead, self.events)
         self._connect_parts()
 
     def _connect_parts(self) -> None:
