@@ -122,6 +122,26 @@ def test_a_move_that_breaks_off_anywhere_is_completed_by_the_next(
     assert {elsewhere for _, elsewhere in status(project).values()} == {0}
 
 
+def test_uninstalling_is_refused_while_messages_are_on_their_way(
+    project: Cli, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A move had broken off, and what it had taken out of the queue went with the schema."""
+
+    def cut(*_: Any) -> str:
+        raise psycopg.OperationalError("cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(moving.Mover, "_arriving", cut)
+        assert project("route", "move", "mail").code != Exit.OK
+    taken = [name for name, url in urls.items() if count(url, "postmill.departures")]
+    assert taken
+    refused = project("migrate", "--uninstall", "--yes", "--database", taken[0])
+    assert "on their way to another database would be lost" in refused.err
+    project("route", "move", "mail")
+    assert account(urls) == EXACT
+    assert project("migrate", "--uninstall", "--yes", "--database", taken[0]).code == Exit.OK
+
+
 def test_what_is_bound_to_its_database_stays(project: Cli, urls: dict[str, str]) -> None:
     key = MOVED[0]
     old = home(key, OLD)

@@ -36,6 +36,9 @@ MAX_DEADLOCKS = 10
 lock in another order. Each deadlock ends after about a second; ten in a row are no longer chance.
 """
 
+DEPARTURES = "0022_databases"
+"""The migration that makes the table of messages which are on their way to another database."""
+
 _RUN_MIGRATE = "Run: postmill migrate"
 
 
@@ -161,7 +164,8 @@ def is_too_old(connection: psycopg.Connection[Any]) -> bool:
 def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Report:
     """Remove schema postmill, its facades and its triggers; queues, archives and pgmq itself stay.
 
-    Raises :class:`Refused` when dead letters that were not replayed would be lost, unless ``force``.
+    Raises :class:`Refused` when dead letters that were not replayed would be lost, or messages on their way
+    to another database, unless ``force``.
     """
     _check_connection(connection)
     with errors_in_words(connection), connection.transaction():
@@ -171,6 +175,8 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
             return Report(())
         if installed.migrations and not force:
             _check_no_dead_letters(connection)
+        if DEPARTURES in installed.migrations and not force:
+            _check_no_departures(connection)
         present = [facade for facade in facades.FACADES if facade.component in installed.components]
         _remove(connection, present)
         execute(connection, statement("uninstall"))
@@ -223,6 +229,17 @@ def _check_no_dead_letters(connection: psycopg.Connection[Any]) -> None:
             f"{count} dead letters would be lost.",
             why="They are kept in schema postmill and were not replayed.",
             hint="Replay or export them first, or insist with --force.",
+        )
+
+
+def _check_no_departures(connection: psycopg.Connection[Any]) -> None:
+    found = rows(connection, statement("departures_count"))[0]
+    if found["count"]:
+        raise Refused(
+            f"{found['count']} messages on their way to another database would be lost.",
+            why=f"They were taken out of {', '.join(found['queues'])} and have not arrived. Schema postmill"
+            " keeps them.",
+            hint="postmill route move brings them there; or insist with --force.",
         )
 
 
