@@ -14,6 +14,7 @@ from postmill.db.tools import migration_plan, pgmq
 from postmill.db.tools.migrate import check_version, migrate, pending_sql, uninstall
 from postmill.model.errors import InvalidOption, MigrationFailed, Refused, SchemaMissing, SchemaTooNew
 from postmill.sql import catalog
+from tests.other_defaults import FORMS, alterations
 from tests.sql.asking import Database, column, rows, value
 
 if TYPE_CHECKING:
@@ -34,6 +35,20 @@ def test_an_empty_database_gets_everything_and_a_second_time_nothing(empty: Data
     assert pending_sql(empty) == ""
     empty.execute(b"select postmill.create_queue('works')")
     assert value(empty, "select postmill.send('works', '1')") == 1
+
+
+def test_other_defaults_of_a_database_change_nothing(
+    empty: Database, connect: Callable[[], Database]
+) -> None:
+    """With standard_conforming_strings off it failed: a backslash had ended no literal of pgmq's."""
+    for alteration in alterations(empty.info.dbname, FORMS):
+        empty.execute(alteration.encode())
+    session = connect()
+    assert migrate(session).steps == STEPS
+    session.execute(b"select postmill.create_queue('works')")
+    assert value(session, "select postmill.send('works', '1')") == 1
+    assert column(session, "select postmill.send_batch('works', array['2', '3']::jsonb[])") == [2, 3]
+    session.execute(b"select postmill.drop_queue('works')")
 
 
 def test_writes_down_which_pgmq_it_brought(empty: Database) -> None:

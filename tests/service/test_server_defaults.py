@@ -16,6 +16,7 @@ from postmill.engine.maintain import pruner, rescuer
 from postmill.model.events import Event
 from postmill.model.queue.retry import FixedRetry
 from tests.faults.pooler import Pooler
+from tests.other_defaults import FORMS, alterations
 from tests.service.running import running
 
 if TYPE_CHECKING:
@@ -25,30 +26,6 @@ if TYPE_CHECKING:
 
     from postmill.handlers import Worker
 
-FORMS = {
-    "search_path": "nowhere",
-    "standard_conforming_strings": "off",
-    "bytea_output": "escape",
-    "DateStyle": "German, DMY",
-    "IntervalStyle": "sql_standard",
-    "TimeZone": "Asia/Kathmandu",
-    "row_security": "off",
-    "client_min_messages": "debug5",
-    "session_replication_role": "replica",
-    "plan_cache_mode": "force_custom_plan",
-    "jit_above_cost": "0",
-    "client_encoding": "LATIN1",
-    "extra_float_digits": "-15",
-    "quote_all_identifiers": "on",
-    "array_nulls": "off",
-    "transform_null_equals": "on",
-    "enable_indexscan": "off",
-    "enable_nestloop": "off",
-    "work_mem": "64kB",
-    "temp_file_limit": "0",
-    "plpgsql.variable_conflict": "use_column",
-    "plpgsql.extra_errors": "all",
-}
 LIMITS = {
     "statement_timeout": "1ms",
     "lock_timeout": "1ms",
@@ -68,6 +45,7 @@ machine a millisecond is short. With the limits left on, each session is cut aga
 KINDS = ("works", "fails", "snoozes", "sends", "long", "rescued")
 CASES = {
     "forms": (FORMS, KINDS),
+    "no triggers": ({"session_replication_role": "replica"}, KINDS),
     "limits": (LIMITS, [kind for kind in KINDS if kind != "sends"]),
     "sessions": (SESSIONS, KINDS),
 }
@@ -180,10 +158,13 @@ def send_all(url: str, kinds: Sequence[str]) -> None:
 
 async def set_defaults(adb: asyncpg.Connection, url: str, settings: Mapping[str, str]) -> None:
     """For every session of the test's database from now on. Those that came with a later release are left."""
-    database = urlsplit(url).path.lstrip("/")
-    for name, value in settings.items():
-        if "." in name or await adb.fetchval("select current_setting($1, true)", name) is not None:
-            await adb.execute(f"alter database {database} set {name} = '{value}'")
+    known = {
+        name: value
+        for name, value in settings.items()
+        if "." in name or await adb.fetchval("select current_setting($1, true)", name) is not None
+    }
+    for alteration in alterations(urlsplit(url).path.lstrip("/"), known):
+        await adb.execute(alteration)
 
 
 async def abandon(adb: asyncpg.Connection) -> None:

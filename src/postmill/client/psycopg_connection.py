@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
     Connection: TypeAlias = psycopg.Connection[Any]
 
+_FORMS = {"DateStyle": "ISO", "IntervalStyle": "postgres", "standard_conforming_strings": "on"}
+"""How the server writes and reads values and statements, where the driver, and statements that pass times
+from one database to another, know one form only. A database or a role may have other defaults.
+"""
+
 
 def open_connection(address: Address, name: str, **options: Any) -> Connection:
     """A connection to ``address`` in autocommit mode that the server shows under ``name``, unless the address
@@ -27,7 +32,7 @@ def open_connection(address: Address, name: str, **options: Any) -> Connection:
     ``InvalidAddress``.
     """
     with libpq_environment.ignored(address.url):
-        return psycopg.connect(
+        connection = psycopg.connect(
             address.url,
             autocommit=True,
             client_encoding="UTF8",  # in an SQL_ASCII database texts would come as bytes
@@ -36,6 +41,24 @@ def open_connection(address: Address, name: str, **options: Any) -> Connection:
             **_keepalive(address.url),
             **options,
         )
+    _take_forms(connection)
+    return connection
+
+
+def _take_forms(connection: Connection) -> None:
+    """The server has reported these settings at login, so that nothing is asked where they are as they should
+    be. PgBouncer reports them too, and keeps what a client has set for that client.
+    """
+    try:
+        for name, form in _FORMS.items():
+            reported = connection.info.parameter_status(name)
+            if (
+                reported is not None and reported.split(",")[0] != form
+            ):  # behind the comma: how dates are read
+                connection.execute(f"set {name} = {form}".encode())
+    except BaseException:
+        connection.close()
+        raise
 
 
 def with_known_pooler(connection: Connection, address: Address) -> Address:

@@ -11,17 +11,18 @@ declare
     place text;
     said  text := left(coalesce(new.error_message, ''), 1000);
 begin
-    select format('%s %s', regexp_replace(frame.parts[1], '^.*[/\\]([^/\\]+[/\\][^/\\]+)$', '\1'), frame.parts[2])
+    select format('%s %s', regexp_replace(frame.parts[1], $re$^.*[/\\]([^/\\]+[/\\][^/\\]+)\Z$re$, $re$\1$re$),
+                  frame.parts[2])
     into place
-    from regexp_matches(new.traceback, 'File "([^"]+)", line \d+, in (\S+)', 'g') with ordinality
+    from regexp_matches(new.traceback, $re$File "([^"]+)", line \d+, in (\S+)$re$, 'g') with ordinality
         as frame (parts, number)
-    where frame.parts[1] !~* '(site|dist)-packages|[/\\]lib[/\\]python\d|[/\\]python\d+[/\\]lib[/\\]'
-      and frame.parts[1] !~* '[/\\]postmill[/\\]|^<'
+    where frame.parts[1] !~* $re$(site|dist)-packages|[/\\]lib[/\\]python\d|[/\\]python\d+[/\\]lib[/\\]$re$
+      and frame.parts[1] !~* $re$[/\\]postmill[/\\]|^<$re$
     order by frame.number desc limit 1;
-    said := regexp_replace(said, '(^|\W)(''[^'']*''|"[^"]*")(?=\W|$)', '\1<text>', 'g');
-    said := regexp_replace(said, '\S+@\S+', '<address>', 'g');
-    said := regexp_replace(said, '\m(0x)?(?=[0-9a-f-]*\d)[0-9a-f]{4,}(-[0-9a-f]+)*\M', '<id>', 'gi');
-    said := regexp_replace(said, '\d+([.,:]\d+)*', '<number>', 'g');
+    said := regexp_replace(said, $re$(^|\W)('[^']*'|"[^"]*")(?=\W|$)$re$, $re$\1<text>$re$, 'g');
+    said := regexp_replace(said, $re$\S+@\S+$re$, '<address>', 'g');
+    said := regexp_replace(said, $re$\m(0x)?(?=[0-9a-f-]*\d)[0-9a-f]{4,}(-[0-9a-f]+)*\M$re$, '<id>', 'gi');
+    said := regexp_replace(said, $re$\d+([.,:]\d+)*$re$, '<number>', 'g');
     new.fingerprint := lpad(to_hex(hashtextextended(
         concat_ws(E'\n', new.kind, coalesce(new.error_type, ''), said, coalesce(place, '')), 0)), 16, '0');
     return new;

@@ -8,7 +8,7 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if url !~* '^https?://[^/?#\s]' and url !~ '^\{\{secret:[^{}\s"]+\}\}' then
+    if url !~* $re$^https?://[^/?#\s]$re$ and url !~ $re$^\{\{secret:[^{}\s"]+\}\}$re$ then
         raise exception '% is no address of a web server', quote_literal(left(url, 100))
             using errcode = 'PM003', hint = 'It begins with https:// or http://.';
     elsif jsonb_typeof(headers) <> 'object' then
@@ -17,7 +17,7 @@ begin
     elsif exists (select from jsonb_each(headers) as header
                   where jsonb_typeof(header.value) in ('object', 'array')
                      or header.key !~ '^[-!#$%&''*+.^_`|~0-9A-Za-z]+$'
-                     or header.value #>> '{}' ~ '[\x01-\x08\n-\x1f\x7f]')
+                     or header.value #>> '{}' ~ $re$[\x01-\x08\n-\x1f\x7f]$re$)
     then
         raise exception 'headers have a name or a value that can''t be sent'
             using errcode = 'PM003', hint = 'Names are words without spaces; values are texts of one line.';

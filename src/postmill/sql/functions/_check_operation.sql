@@ -43,7 +43,7 @@ begin
                when rule.key = 'msg_ids' and jsonb_array_length(given.value) <> 2 then true
                when rule.key = 'fields' and exists (
                    select from jsonb_object_keys(given.value) as place
-                   where place !~ '^(payload|header)(\.("(?:[^"\\]|\\.)*"|[^".]+))+$') then true
+                   where place !~ $re$^(payload|header)(\.("(?:[^"\\]|\\.)*"|[^".]+))+\Z$re$) then true
                else jsonb_path_exists(given.value, rule.odd::jsonpath) end
     limit 1;
     begin

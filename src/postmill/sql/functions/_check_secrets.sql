@@ -14,7 +14,7 @@ declare
 begin
     new.secrets := array(
         select distinct named[1]
-        from regexp_matches(concat(new.url, ' ', new.headers), '\{\{secret:([^{}\s"]+)\}\}', 'g') as named
+        from regexp_matches(concat(new.url, ' ', new.headers), $re$\{\{secret:([^{}\s"]+)\}\}$re$, 'g') as named
         order by 1);
     if new.secrets <> '{}' then
         select min(name) into missing from unnest(new.secrets) as name

@@ -21,7 +21,7 @@ begin
     join postmill.calls as asked on asked.call_id = run.call_id
     where run.schedule_id = _fire_call.schedule_id and run.status = 'sent';
     if last is not null and (known.overlap = 'skip' or known.overlap = 'queue' and waits
-                             and known.recurrence ~* '^\s*[0-9]+\s*s') then
+                             and known.recurrence ~* $re$^\s*[0-9]+\s*s$re$) then
         status := 'skipped';
         reason := format('call %s, of a tick before, has not ended', last);
         insert into postmill.schedule_runs (schedule_id, tick, status, reason, ended_at)

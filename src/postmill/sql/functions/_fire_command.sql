@@ -19,7 +19,7 @@ begin
     where run.schedule_id = _fire_command.schedule_id and run.status in ('pending', 'running');
     status := 'pending';
     if first is not null and (known.overlap = 'skip' or known.overlap = 'queue' and waits
-                              and known.recurrence ~* '^\s*[0-9]+\s*s') then
+                              and known.recurrence ~* $re$^\s*[0-9]+\s*s$re$) then
         status := 'skipped';
         reason := format('the run of %s is not done', first);
     end if;

@@ -7,6 +7,6 @@ set search_path = pg_catalog, pg_temp
 as $$
     select postmill._did_you_mean(name, array(
         select substr(relname, 3) from pg_class
-        where relnamespace = to_regnamespace('pgmq') and relkind in ('r', 'p') and relname like 'q\_%'
+        where relnamespace = to_regnamespace('pgmq') and relkind in ('r', 'p') and starts_with(relname, 'q_')
         order by abs(length(relname) - 2 - length(name)), relname limit 300))
 $$;

@@ -6,8 +6,10 @@ language sql immutable
 set search_path = pg_catalog, pg_temp
 as $$
     select array(select case when starts_with(step[1], '"')
-                             then regexp_replace(substr(step[1], 2, length(step[1]) - 2), '\\(.)', '\1', 'g')
+                             then regexp_replace(substr(step[1], 2, length(step[1]) - 2),
+                                                $re$\\(.)$re$, $re$\1$re$, 'g')
                              else step[1] end
-                 from regexp_matches(place, '\.("(?:[^"\\]|\\.)*"|[^".]+)', 'g') with ordinality as found (step, number)
+                 from regexp_matches(place, $re$\.("(?:[^"\\]|\\.)*"|[^".]+)$re$, 'g')
+                      with ordinality as found (step, number)
                  order by found.number)
 $$;

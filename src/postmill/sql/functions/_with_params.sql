@@ -14,7 +14,7 @@ begin
     elsif jsonb_typeof(params) <> 'object' then
         raise exception 'params must be a JSON object, not %', jsonb_typeof(params)
             using errcode = 'PM003', hint = 'For example: ''{"page": "2"}''.';
-    elsif params::text ~ '\{\{secret:' then
+    elsif params::text ~ $re$\{\{secret:$re$ then
         raise exception 'params can''t have a secret'
             using errcode = 'PM003', hint = 'Put {{secret:NAME}} into the URL itself, or into a header.';
     end if;

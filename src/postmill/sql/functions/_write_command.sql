@@ -53,7 +53,7 @@ begin
     select substr(said.setting, length('search_path=') + 1) into its_path
     from pg_catalog.pg_db_role_setting as given
     cross join unnest(given.setconfig) as said (setting)
-    where said.setting like 'search\_path=%'
+    where starts_with(said.setting, 'search_path=')
       and given.setrole in (0, (select role.oid from pg_catalog.pg_roles as role where role.rolname = new.run_as))
       and given.setdatabase in (0, (select d.oid from pg_catalog.pg_database as d where d.datname = current_database()))
     order by given.setrole <> 0 desc, given.setdatabase <> 0 desc limit 1;

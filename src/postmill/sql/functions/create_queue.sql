@@ -6,6 +6,7 @@
 create or replace function postmill.create_queue(name text) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 declare
     taken_by text;

@@ -7,6 +7,7 @@
 create or replace function postmill.drop_queue(name text, force boolean default false) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 declare
     letters bigint;

@@ -46,8 +46,8 @@ begin
         where step.run_id = run.run_id
           and (step.undone_at is not null
                or step.state = 'failed' and run.state = 'failed'
-                  and regexp_replace(step.step, '\[\d+\]$', '[]')
-                      = regexp_replace(coalesce(run.culprit, step.step), '\[\d+\]$', '[]')
+                  and regexp_replace(step.step, $re$\[\d+\]\Z$re$, '[]')
+                      = regexp_replace(coalesce(run.culprit, step.step), $re$\[\d+\]\Z$re$, '[]')
                or step.state = 'waiting' and step.attempts is not null);  -- its attempts are counted anew
         perform postmill._retry_children(run.run_id);
         perform postmill._wake_again(run.run_id);

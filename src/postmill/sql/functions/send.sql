@@ -26,6 +26,7 @@ create or replace function postmill.send(
 ) returns bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 declare
     due_at timestamptz := postmill._due_at(send.delay, send.run_at);

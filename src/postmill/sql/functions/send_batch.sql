@@ -21,6 +21,7 @@ create or replace function postmill.send_batch(
 ) returns setof bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 declare
     due_at timestamptz;

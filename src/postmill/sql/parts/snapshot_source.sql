@@ -16,7 +16,8 @@
        select paused_at is not null as paused, gated, coalesce(max_running, starts) is not null as limited,
               has_priorities and exists (
                   select from pg_catalog.pg_index join pg_catalog.pg_class on oid = indexrelid
-                   where indrelid = to_regclass('{queue}') and relname like 'postmill\_priority\_%' and indisvalid)
+                   where indrelid = to_regclass('{queue}') and indisvalid
+                     and starts_with(relname, 'postmill_priority_'))
               as has_priorities
          from postmill.queues where queue_name = $1::text
        ) as known on true

@@ -14,7 +14,7 @@ declare
 begin
     for inner_function in
         select known.oid from pg_proc as known
-        where known.pronamespace = 'postmill'::regnamespace and known.proname like '\_%'
+        where known.pronamespace = 'postmill'::regnamespace and starts_with(known.proname, '_')
           and not known.prosecdef and known.prorettype <> 'trigger'::regtype
     loop
         execute format('grant execute on function %s to postmill_producer, postmill_worker, postmill_scheduler, '

@@ -4,13 +4,13 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    words  text := lower(trim(regexp_replace(schedule, '\s+', ' ', 'g')));
-    ranges text := '(?:\*|%1$s(?:-%1$s)?)(?:/[0-9]+)?';
+    words  text := lower(trim(regexp_replace(schedule, $re$\s+$re$, ' ', 'g')));
+    ranges text := $re$(?:\*|%1$s(?:-%1$s)?)(?:/[0-9]+)?$re$;
     field  text;
     fields text := '';
 begin
     foreach field in array array[
-        '[0-5]?[0-9]', '(?:[01]?[0-9]|2[0-3])', '(?:0?[1-9]|[12][0-9]|3[01]|\$|l)',
+        '[0-5]?[0-9]', '(?:[01]?[0-9]|2[0-3])', $re$(?:0?[1-9]|[12][0-9]|3[01]|\$|l)$re$,
         '(?:0?[1-9]|1[0-2]|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)',
         '(?:[0-7]|sun|mon|tue|wed|thu|fri|sat)']
     loop

@@ -4,6 +4,7 @@ create or replace function pgmq_public.pop(queue_name text)
 returns setof pgmq.message_record
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 begin
     perform pgmq_public._check(queue_name);

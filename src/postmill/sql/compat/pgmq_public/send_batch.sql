@@ -4,6 +4,7 @@ create or replace function pgmq_public.send_batch(queue_name text, messages json
 returns setof bigint
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 begin
     perform pgmq_public._check(queue_name, sleep_seconds);

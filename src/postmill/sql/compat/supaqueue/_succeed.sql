@@ -5,6 +5,7 @@
 create or replace function supaqueue._succeed(queue_name text, msg_id bigint, claim_id bigint) returns void
 language plpgsql
 set search_path = pg_catalog, pg_temp
+set standard_conforming_strings = on
 as $$
 declare
     headers jsonb;

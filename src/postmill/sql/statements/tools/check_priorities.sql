@@ -3,7 +3,7 @@
 -- queue. Takes no locks. Errors: insufficient_privilege.
 select coalesce((select has_priorities from postmill.queues where queue_name = $1::text), false) as enabled,
        exists (select from pg_catalog.pg_index join pg_catalog.pg_class on oid = indexrelid
-                where indrelid = to_regclass('{queue}') and relname like 'postmill\_priority\_%' and indisvalid)
+                where indrelid = to_regclass('{queue}') and starts_with(relname, 'postmill_priority_') and indisvalid)
        as indexed,
        exists (select from (select headers from {queue} order by msg_id desc limit 1000) as newest
                 where headers ->> 'postmill-priority' ~ '^[1-9]') as asked

@@ -13,7 +13,7 @@ from (
     from pg_class as relation
     where relation.relkind in ('r', 'p')
       and (relation.relnamespace = to_regnamespace('postmill')
-           or relation.relnamespace = to_regnamespace('pgmq') and relation.relname like 'q\_%')
+           or relation.relnamespace = to_regnamespace('pgmq') and starts_with(relation.relname, 'q_'))
       and relation.relname not in ('components', 'migrations')
       and not $1::boolean
 ) as needed

@@ -7,4 +7,4 @@ select
         where namespace.nspname = 'postmill' and class.relname = 'migrations'
     ) as installed,
     (select coalesce(array_agg(role.rolname::text), '{}') from pg_catalog.pg_roles as role
-     where role.rolname like 'postmill\_%') as roles
+     where starts_with(role.rolname, 'postmill_')) as roles

@@ -24,7 +24,7 @@ begin
             union
             select made.oid, known.grantee, false
             from made cross join known
-            where made.name like '\_%' and not made.prosecdef
+            where starts_with(made.name, '_') and not made.prosecdef
               and made.name not in (select known.name from known)
         )
         select distinct format('alter function %s owner to %I', made.oid::regprocedure, role.rolname) as command
