@@ -173,18 +173,18 @@ def test_a_statement_that_takes_too_long_is_ended_and_said(db: Database, queue: 
 
 def test_times_narrow_the_ids_that_are_looked_at(db: Database, queue: str) -> None:
     """Of 20,000 s of messages those of the last ten minutes are among the last 4,200: an hour is for those
-    that were sent by a transaction that was open so long.
+    that were sent by a transaction that was open so long. The test itself may take a minute.
     """
     fill(db, 20_000)
     found = find(db, "since:10min", limit=1000)
-    assert len(found.rows) in {600, 599, 598}
+    assert 540 <= len(found.rows) <= 600
     assert 15_000 < found.low <= 19_400
     early = find(db, "before:5h", limit=5)
     assert early.high < 15_000
     assert [each["msg_id"] for each in early.rows] == list(
         range(early.rows[0]["msg_id"], early.rows[0]["msg_id"] - 5, -1)
     )
-    assert 1_990 <= early.rows[0]["msg_id"] <= 2_000
+    assert 1_990 <= early.rows[0]["msg_id"] <= 2_060
 
 
 def test_an_error_is_looked_for_among_failures(
