@@ -27,7 +27,7 @@ from postmill.engine.settle.settlement import Settlings
 from postmill.engine.settle.statements import OWN, details
 from postmill.engine.worker_probe import WorkerProbe
 from postmill.flows.running.run_settlings import RUNS, AwaitedStep, RunEnded, RunParked
-from postmill.flows.running.settlings import STEPS, StepDropped, StepHeld
+from postmill.flows.running.settlings import STEPS, InputRefused, StepDropped, StepHeld
 from postmill.gateway import platform_errors
 from postmill.gateway.application import OF_THE_FUNCTION, Gateway
 from postmill.gateway.flows import Flows
@@ -232,11 +232,13 @@ def test_how_a_task_of_a_flow_ends_is_said_as_the_reference_has_it() -> None:
     for outcome, event in (
         (StepDropped("over"), Event.STEP_DROPPED),
         (StepHeld("paused"), Event.STEP_HELD),
+        (InputRefused("no cents"), Event.RUN_FAILED),
     ):
         settling = Settlings(OWN, STEPS).find(outcome)
         assert settling.event is event
         assert settling.details is not None
-        assert set(settling.details(A_MESSAGE, outcome)) == own_fields(event)
+        task = replace_raw(A_MESSAGE, '{"run": 7, "flow": "shop", "step": "pay"}')
+        assert set(settling.details(task, outcome)) == own_fields(event)
     assert said_of(Snooze(3)) == own_fields(Event.MESSAGE_SNOOZED)
 
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel, Field
+
 from postmill import Dead, Flow, Retry, Signal
 
 AGAIN = Retry.fixed(0, max_attempts=50)
 """An attempt whose claim was lost with the connection may count."""
+
+
+class Fare(BaseModel):
+    """What only a program can check."""
+
+    pence: int = Field(gt=0)
+
 
 go: Signal[int] = Signal("go", int)
 leg = Flow("leg", input=int, retry=AGAIN)
@@ -73,11 +82,20 @@ async def lost(n: int = loaded.out) -> int:
     raise Dead(f"storm {n}")
 
 
-HANDLERS = (leg, voyage, wreck)
+ticket = Flow("ticket", input=Fare, retry=AGAIN)
+
+
+@ticket.step(on_dead="skip")
+async def paid(pence: int = ticket.input.pence) -> int:
+    return pence
+
+
+HANDLERS = (leg, voyage, wreck, ticket)
 BEGIN = """
 with begun as materialized (
     select postmill.start_flow('voyage', '7') as sails, postmill.start_flow('wreck', '7') as breaks,
-           postmill.start_flow('leg', '7') as rests, postmill.start_flow('leg', '8') as stops
+           postmill.start_flow('leg', '7') as rests, postmill.start_flow('leg', '8') as stops,
+           postmill.start_flow('ticket', '{"pence": 0}') as cheats
 ), steered as materialized (
     select postmill.signal_run(sails, $1, '5'), postmill.pause_run(rests), postmill.cancel_run(stops)
       from begun
@@ -90,5 +108,6 @@ GIVEN: dict[str, Any] = {
     "breaks": ("failed", None),
     "rests": ("completed", {"doubled": 14}),
     "stops": ("cancelled", None),
+    "cheats": ("failed", None),
 }
 """State and output of each run in the end."""

@@ -28,6 +28,7 @@ MARKS = {
     "_hold_tasks(": "step_hold",
     "array_agg(null::text)) as ended": "undo_settle",
     "array_agg(why)) as ended": "undo_fail",
+    "_refuse_inputs(": "run_refuse_input",
     "ids from gone\n)\nselect": "step_drop",
 }
 """What tells each statement about steps from the others. Every kind of message's end has one of its own."""
@@ -66,7 +67,7 @@ async def check(run: Running, begun: dict[str, int]) -> None:
 async def check_rest(run: Running) -> None:
     """No message, place or claim is left of any run."""
     await run.let_go()
-    for flow in ("voyage", "wreck", "leg"):
+    for flow in ("voyage", "wreck", "leg", "ticket"):
         assert await run.count(f"pgmq.q_{flow}") == 0
     assert await run.count("postmill.held_tasks") == 0
     assert await run.count("postmill.dead_letters") == 0

@@ -16,6 +16,7 @@ from postmill.flows.flow import Flow
 from postmill.flows.run import Run
 from postmill.flows.running.handlers import handlers_of
 from postmill.flows.running.inputs import InputQueries
+from postmill.flows.signal import Signal
 from postmill.flows.steps import each
 from postmill.model.errors import KeyConflict, NotFound, Refused, RunFailed
 from postmill.model.events import Event
@@ -585,13 +586,19 @@ class Amount(BaseModel):
 async def test_an_input_that_only_python_can_check_fails_the_run_before_its_first_steps(
     database_url: str, adb: asyncpg.Connection
 ) -> None:
-    """A step that read one field of it ran, whatever stood in the others."""
+    """A step that read one field of it ran, whatever stood in the others; and where it was skipped or
+    collected, the run ended as completed.
+    """
     flow = Flow("paying", input=Amount)
     ran: list[str] = []
 
-    @flow.map
+    @flow.map(on_dead="collect")
     async def pay(item: str = each(flow.input.of)) -> None:
         ran.append(item)
+
+    @flow.step(on_dead="skip")
+    async def tell(cents: int = flow.input.cents) -> int:
+        return cents
 
     async with running(database_url, flow.handler()):
         client = AsyncClient(adb)
@@ -601,8 +608,26 @@ async def test_an_input_that_only_python_can_check_fails_the_run_before_its_firs
         ):
             await wrong.result(timeout=GIVE_UP_S)
         right = Run(await client.runs.start("paying", {"cents": 1, "of": ["b", "c"]}), flow, adb)
-        assert await right.result(timeout=GIVE_UP_S) == {"pay": [None, None]}
+        assert await right.result(timeout=GIVE_UP_S) == {"pay": [None, None], "tell": 1}
     assert sorted(ran) == ["b", "c"]
+
+
+async def test_an_input_that_a_step_after_a_wait_reads_fails_the_run_too(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """No task of a first step came to a worker: its signal was there."""
+    flow = Flow("paying_later", input=Amount)
+    asked = flow.wait(Signal("asked", bool))
+
+    @flow.step(after=[asked], on_dead="skip")
+    async def tell(cents: int = flow.input.cents) -> int:
+        return cents
+
+    async with running(database_url, flow.handler()):
+        wrong = Run(await AsyncClient(adb).runs.start("paying_later", {"cents": 0}), flow, adb)
+        await AsyncClient(adb).runs.signal(wrong.run_id, "asked", True)
+        with pytest.raises(RunFailed, match="input does not fit the flow 'paying_later'"):
+            await wrong.result(timeout=GIVE_UP_S)
 
 
 async def test_a_shape_that_comes_back_is_the_one_that_runs_start_with(adb: asyncpg.Connection) -> None:

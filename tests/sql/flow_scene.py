@@ -84,6 +84,11 @@ def fail(db: Database, task: dict[str, Any], reason: str = "it broke") -> None:
     )
 
 
+def refuse_input(db: Database, run: int, reason: str = "it does not fit") -> None:
+    """The program finds that the run's input does not fit."""
+    db.execute(b"select postmill._refuse_inputs($1, $2)", [[run], [reason]])
+
+
 def hold(db: Database, task: dict[str, Any], why: str) -> None:
     """A worker can't run the task now."""
     db.execute(

@@ -11,6 +11,7 @@ from tests.sql.flow_scene import (
     fail,
     map_over,
     outputs,
+    refuse_input,
     register,
     run_of,
     settle,
@@ -135,3 +136,18 @@ def test_what_was_skipped_gives_nothing(db: Database) -> None:
     given = row(db, "select inputs from postmill._step_inputs(array[$1::bigint], array['z'])", run)
     assert given == {"inputs": {"maybe": None, "partial": None}}
     assert outputs(db, run)["n"] == []
+
+
+def test_an_input_that_does_not_fit_fails_the_run_whatever_its_steps_say(db: Database) -> None:
+    """No step is at fault; a retry, under a program that takes the input, begins those that had begun."""
+    register(db, step("a", on_dead="skip"), step("b", on_dead="skip_cascade"), step("z", "a", "b"))
+    run = start(db)
+    first, second = take(db)
+    refuse_input(db, run, "its cents are none")
+    found = run_of(db, run)
+    assert (found["state"], found["culprit"], found["reason"]) == ("failed", None, "its cents are none")
+    assert steps(db, run) == {"a": "cancelled", "b": "cancelled", "z": "cancelled"}
+    refuse_input(db, run, "said again")
+    assert run_of(db, run)["reason"] == "its cents are none"
+    assert value(db, "select postmill.retry_run($1)", run)
+    assert take(db) == [first, second]

@@ -15,6 +15,7 @@ from tests.sql.flow_scene import (
     fail,
     map_over,
     outputs,
+    refuse_input,
     register,
     run_of,
     settle,
@@ -211,7 +212,47 @@ def fail_both(session: Database, of: tuple[str, list[int]]) -> None:
     )
 
 
-@pytest.mark.parametrize("second", [settle_both, fail_both])
+def test_an_input_that_is_refused_while_a_step_settles(db: Database, connect: Callable[[], Database]) -> None:
+    """What the step has done is undone, and nothing follows it."""
+    register(db, step("a", compensates=True), step("z", "a"), step("b", on_dead="skip"))
+    run = start(db)
+    first, _ = take(db)
+    with second_behind(db, connect, lambda other: refuse_input(other, run)):
+        settle(db, first)
+    assert run_of(db, run)["state"] == "undoing"
+    assert [task.get("undo") for task in tasks(db) if task["step"] == "a"] == [True]
+
+
+@pytest.mark.parametrize("comes_first", ["cancel", "refuse"])
+def test_an_input_that_is_refused_while_the_run_is_cancelled(
+    db: Database, connect: Callable[[], Database], comes_first: str
+) -> None:
+    """The first end counts."""
+    register(db, step("a"))
+    run = start(db)
+
+    def cancel(session: Database) -> None:
+        session.execute(b"select postmill.cancel_run($1, 'no need')", [run])
+
+    def refuse(session: Database) -> None:
+        refuse_input(session, run)
+
+    first, second = (cancel, refuse) if comes_first == "cancel" else (refuse, cancel)
+    with second_behind(db, connect, second):
+        first(db)
+    found = run_of(db, run)
+    ends = {
+        "cancel": ("cancelled", "cancelled by postgres: no need"),
+        "refuse": ("failed", "it does not fit"),
+    }
+    assert (found["state"], found["reason"]) == ends[comes_first]
+
+
+def refuse_both(session: Database, of: tuple[str, list[int]]) -> None:
+    session.execute(b"select postmill._refuse_inputs($1, array['x', 'x'])", [of[1]])
+
+
+@pytest.mark.parametrize("second", [settle_both, fail_both, refuse_both])
 def test_runs_are_locked_in_one_order(
     db: Database, connect: Callable[[], Database], second: Callable[[Database, Any], None]
 ) -> None:

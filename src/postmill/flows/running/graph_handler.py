@@ -15,6 +15,7 @@ from postmill.flows.running.settlings import (
     DONE,
     STEPS,
     ChildStarted,
+    InputRefused,
     StepCompleted,
     StepDropped,
     StepHeld,
@@ -22,6 +23,7 @@ from postmill.flows.running.settlings import (
 )
 from postmill.flows.running.start_message import begin, start_of
 from postmill.flows.running.task import origin_of, task_of
+from postmill.model.error_text import kept_message
 from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
 from postmill.model.queue.outcome import Cancelled, Completed, Failed, Lost, Released, Settled
@@ -135,11 +137,9 @@ class GraphHandler:
 
 
 async def _do(flow: BoundFlow, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
-    obstacle = _obstacle(task, inputs)
+    obstacle = _obstacle(task, inputs) or _misfit(flow, task, inputs)
     if obstacle is not None:
         return obstacle
-    if inputs.run_input is not None:
-        flow.check_input(task.run, inputs.run_input)
     if inputs.kind in _NO_FUNCTION:
         return DONE
     if task.child is not None:
@@ -185,3 +185,12 @@ def _obstacle(task: Task, inputs: Inputs) -> StepDropped | StepHeld | None:
     if inputs.run_state == "running" and inputs.step_state == "started":
         return None
     return StepDropped(f"run {task.run} is {inputs.run_state}, its step {inputs.step_state or 'not begun'}")
+
+
+def _misfit(flow: BoundFlow, task: Task, inputs: Inputs) -> InputRefused | None:
+    try:
+        if inputs.run_input is not None:
+            flow.check_input(task.run, inputs.run_input)
+    except InvalidPayload as error:
+        return InputRefused(kept_message(error))
+    return None

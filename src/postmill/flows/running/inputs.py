@@ -31,6 +31,7 @@ once needs no query, and one that had to wait learns what became of its run.
 """
 
 _Key = tuple[int, str]
+_NOTHING = msgspec.Raw(b"null")
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -50,7 +51,7 @@ class Inputs:
     output: str | None
     """Of a run that is being undone: what the step has given, as JSON."""
     run_input: str | None = None
-    """Of a first step whose program has to look at the run's input: that, as JSON."""
+    """The run's input, as JSON, where the program has to look at it before the step."""
 
 
 class _Given(msgspec.Struct, frozen=True):
@@ -63,6 +64,7 @@ class _Given(msgspec.Struct, frozen=True):
     step_state: str | None
     kind: str
     inputs: dict[str, msgspec.Raw]
+    run_input: msgspec.Raw = _NOTHING
 
 
 _all_given = msgspec.json.Decoder(list[_Given]).decode
@@ -84,12 +86,7 @@ class InputQueries:
             return None
         if message.given is not self._given:
             self._given = message.given
-            self._known = {
-                (each.run_id, each.step): Inputs(
-                    each.flow, each.run_state, each.step_state, each.kind, each.inputs, None
-                )
-                for each in _all_given(message.given)
-            }
+            self._known = {(each.run_id, each.step): _told(each) for each in _all_given(message.given)}
         return self._known.get((run, step))
 
     async def of(self, run: int, step: str, reads: SharedConnection) -> Inputs | None:
@@ -131,6 +128,11 @@ async def _asked(reads: SharedConnection, keys: list[_Key]) -> dict[_Key, Inputs
     runs, steps = [run for run, _ in keys], [step for _, step in keys]
     rows = await reads.fetch(statement("step_inputs"), runs, steps)
     return {(row["run_id"], row["step"]): _inputs(row) for row in rows}
+
+
+def _told(each: _Given) -> Inputs:
+    run_input = None if each.run_input == _NOTHING else bytes(each.run_input).decode()
+    return Inputs(each.flow, each.run_state, each.step_state, each.kind, each.inputs, None, run_input)
 
 
 def _inputs(row: Any) -> Inputs:

@@ -66,6 +66,13 @@ class StepUndone:
     """What the step had done is undone; the step before it is next."""
 
 
+@dataclass(frozen=True, slots=True)
+class InputRefused:
+    """The run's input does not fit its flow's type. The run fails: no step can do anything about that."""
+
+    reason: str
+
+
 DONE = StepCompleted("null")
 """A step that has nothing to return, such as one that sleeps."""
 
@@ -110,6 +117,13 @@ def _failure(statements: Statements, settlement: Settlement) -> tuple[Any, ...]:
         reasons,
         *failure_columns(settlement),
     )
+
+
+def _refuse_input(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
+    runs, _, _ = _tasks(settlement)
+    reasons = [outcome.reason for _, outcome in settlement.pairs]  # type: ignore[union-attr]
+    arguments = (*leases(settlement), statements.shape.name, runs, reasons)
+    return text_of("run_refuse_input", statements, settlement), arguments
 
 
 def _drop(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
@@ -189,6 +203,12 @@ def of_the_engine(outcome: Failed | Cancelled, message: Message | None) -> Settl
 STEPS: Mapping[type, Entry] = {
     StepCompleted: _own(kind="step_settle", event=Event.MESSAGE_COMPLETED, build=_complete, claims=True),
     StepUndone: _own(kind="undo_settle", event=Event.MESSAGE_COMPLETED, build=_undo),
+    InputRefused: _own(
+        kind="run_refuse_input",
+        event=Event.RUN_FAILED,
+        build=_refuse_input,
+        details=lambda message, outcome: {"run": task_of(message).run, "reason": outcome.reason},
+    ),
     StepDropped: _own(
         kind="step_drop",
         event=Event.STEP_DROPPED,

@@ -1,8 +1,9 @@
 -- What a worker needs to know of steps whose tasks it has claimed: the version, the states of the run and of the step,
 -- and what each parameter is given. Of a map the item's own value is in its message. A source that was skipped gives
 -- null. Nothing comes back for a run or a step that is not there: messages can be forged. For the compensation of a
--- step, `output` is what it has given. `run_input`: for a first step, where its program has to look at the run's input.
--- Called by the statement step_inputs. Takes no locks. Errors: none.
+-- step, `output` is what it has given. `run_input`: for a first step, and one that reads the run's input, where its
+-- program has to look at that.
+-- Called by the statement step_inputs and by _settle_steps. Takes no locks. Errors: none.
 create or replace function postmill._step_inputs(run_ids bigint[], steps text[])
 returns table (run_id bigint, step text, flow text, version integer, version_id integer, kind text, run_state text,
                step_state text, inputs jsonb, output jsonb, run_input jsonb)
@@ -18,7 +19,8 @@ begin
            (select coalesce(jsonb_object_agg(read.key, postmill._read(read.value, run.run_id, run.input)), '{}')
               from jsonb_each(step.reads) as read where read.value ->> 'as' <> 'each'),
            case when run.state in ('undoing', 'failed') and step.compensates then postmill._output(s) end,
-           case when version.checks_input and step.needs = '{}' then run.input end
+           case when version.checks_input and (step.needs = '{}' or step.over ->> 'of' = 'input'
+                                               or step.reads @? '$.* ? (@.of == "input")') then run.input end
       from (select distinct * from unnest($1, $2) as given (run_id, step)) as t
 --+ its_run
 --+ its_version
