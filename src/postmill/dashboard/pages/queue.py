@@ -26,7 +26,7 @@ FEW = 5
 """Recent messages that a new one can be made like. Five: one of each kind is among them in most queues."""
 
 
-@page("/queues/{queue}", tab="Overview")
+@page("/queues/{queue}", tab="Overview", shares=("queue:{queue}", "workers", "schedules", "dead"))
 async def queue(visit: Visit) -> View:
     """The queue with its counts, its past, its limits, its workers, and the schedules that send to it."""
     desk, asked = visit.desk, visit.in_path(queues.InQueue)
