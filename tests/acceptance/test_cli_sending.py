@@ -45,6 +45,7 @@ def test_a_wrong_delay_or_payload_is_told_in_plain_words(cli: Cli) -> None:
     """It was "not a valid float range", and "The JSON: The payload is not JSON"."""
     assert "'5 moons' is no length of time: write 90s" in cli("send", "tasks", "1", "--delay", "5 moons").err
     assert "Error: The payload is not JSON. Nothing was sent." in cli("send", "tasks", "{'a': 1}").err
+    assert "too large for a float. Nothing was sent." in cli("send", "tasks", '{"a": 1e400}').err
 
 
 def test_delay_and_headers(cli: Cli, db: Database) -> None:

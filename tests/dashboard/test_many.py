@@ -227,6 +227,24 @@ async def test_an_error_is_resolved_ignored_and_reopened(browser: httpx.AsyncCli
     assert (await browser.get("/errors?queue=nope")).status_code == 404
 
 
+async def test_an_error_leads_to_the_messages_that_are_there(browser: httpx.AsyncClient, work: Db) -> None:
+    """Of those that are gone it says so: its links led to nothing."""
+    path, sent = f"/errors/{fingerprint(work)}", "/queues/mail/messages"
+    page = await browser.get(path)
+    assert (f'href="{sent}/1"' in page.text, f'href="{sent}/4"' in page.text) == (True, True)
+    work.execute("select nextval('pgmq.q_mail_msg_id_seq'), pgmq.delete('mail', 1)")  # 4 is the dead one's
+    work.execute("select postmill.replay('mail')")
+    page = await browser.get(path)
+    assert "Message 1 is gone: it was deleted" in words(page)
+    assert "Message 4 died and was put back: letter 1" in words(page)
+    for link in re.findall(
+        r'href="([^"]*)"', page.text.partition('id="failures"')[2].partition("</section")[0]
+    ):
+        assert (await browser.get(unescape(link))).status_code == 200, link
+    work.execute("delete from pgmq.meta where queue_name = 'mail'")
+    assert "Message 1 is gone" in words(await browser.get(path))
+
+
 async def test_what_failed_alike_is_tried_again(browser: httpx.AsyncClient, work: Db) -> None:
     """The message that waits, and the letter; once both are done, nothing is left to try."""
     path = f"/errors/{fingerprint(work)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from postmill.api.viewer import Role, Viewer
 from postmill.dashboard.application import application
 from postmill.dashboard.rendering import Main
 from postmill.dashboard.sharing import MOST_PAGES, Sharing
-from postmill.db.reads import overview
+from postmill.db.reads import history, overview
 from postmill.db.tools.sessions import Sessions
 from postmill.model.config.address import parse
 from postmill.service.rounds import Rounds
@@ -42,32 +43,23 @@ async def house(database_url: str) -> AsyncIterator[House]:
     await sessions.close()
 
 
-@pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """A mark for each time that queues were ranked for an overview."""
-    marks: list[int] = []
-    busiest = overview.busiest
-
-    def marked(*arguments: Any, **options: Any) -> list[dict[str, Any]]:
-        marks.append(1)
-        return busiest(*arguments, **options)
-
-    monkeypatch.setattr(overview, "busiest", marked)
-    return marks
-
-
+@pytest.mark.parametrize(
+    ("path", "reads", "look"), [("/", overview, "busiest"), ("/queues/mail", history, "series")]
+)
 async def test_many_who_ask_at_once_are_shown_one_drawing(
-    dashboard: Dashboard, db: Db, looks: list[int]
+    dashboard: Dashboard, db: Db, monkeypatch: pytest.MonkeyPatch, path: str, reads: Any, look: str
 ) -> None:
     db.execute("select postmill.create_queue('mail')")
+    spied = Mock(wraps=getattr(reads, look))
+    monkeypatch.setattr(reads, look, spied)
     async with (
         client_of(dashboard, key="operators-key") as one,
         client_of(dashboard, key="readers-key") as two,
     ):
-        pages = await asyncio.gather(*(each.get("/", headers=PARTS) for each in [one, two] * 20))
+        pages = await asyncio.gather(*(each.get(path, headers=PARTS) for each in [one, two] * 20))
     assert {page.status_code for page in pages} == {200}
-    assert all('href="/queues/mail"' in page.text for page in pages)
-    assert len(looks) < 20  # of 40 requests; some four where no other work is on the machine
+    assert all("/queues/mail" in page.text for page in pages)
+    assert spied.call_count < 20  # of 40 requests; some four where no other work is on the machine
 
 
 async def test_what_has_changed_is_shown_to_who_asks_next(browser: httpx.AsyncClient, db: Db) -> None:
@@ -109,6 +101,18 @@ async def test_few_pages_are_kept_whatever_is_asked_for(house: House) -> None:
     for number in range(MOST_PAGES + 5):
         await sharing.drawn(number, [], draw)
     assert len(sharing) == MOST_PAGES
+
+
+async def test_a_queue_is_shown_to_each_as_it_is_and_as_the_role_may_see_it(
+    browser: httpx.AsyncClient, readers: httpx.AsyncClient, db: Db
+) -> None:
+    db.execute("select postmill.create_queue('mail')")
+    for number in range(1, 4):
+        db.execute("select postmill.send('mail', '{}')")
+        for client, may_send in ((browser, True), (readers, False)):
+            page = await client.get("/queues/mail")
+            assert f"Ready {number} " in words(page)
+            assert ('action="/queues/mail/send"' in page.text) == may_send
 
 
 async def test_a_reader_is_not_shown_what_was_drawn_for_an_operator(

@@ -126,12 +126,12 @@ def test_a_form_that_was_refused_stays_while_the_page_changes(
     page.get_by_text("Send…", exact=True).click()
     page.get_by_label("Payload, as JSON").fill('{"typed": ')
     press(page, "Send")
-    page.get_by_text("This is not JSON.").wait_for()
+    page.get_by_text("The payload is not JSON.").wait_for()
     page.locator("[data-stream=live]").wait_for(state="attached")
     db.execute("select postmill.send('mail', '{}')")
     page.locator("#head .tiles b", has_text="2").first.wait_for()
     assert page.input_value("textarea[name=message]") == '{"typed": '
-    assert page.get_by_text("This is not JSON.").is_visible()
+    assert page.get_by_text("The payload is not JSON.").is_visible()
     assert [line for line in said if "422" not in line] == []
 
 

@@ -79,7 +79,7 @@ CALLS: dict[str, tuple[str, list[object], int]] = {
         ["hot", 1, 60_000, [7, 30_000, 59_999], None, None, None, "{}", [], 50],
         50,
     ),
-    "the failures of an error": (statement("read_error_failures"), [RARE, 5], 16),
+    "the failures of an error": (statement("read_error_failures"), [RARE, 5], 40),
     "its history": ("select * from postmill.error_history($1)", [RARE], 1_000),
     "errors are counted": ("select * from postmill._count_errors('hot', 500, 0)", [], 1_500),
     "one error": (statement("read_errors"), [RARE, None, False, 1], 1_000),

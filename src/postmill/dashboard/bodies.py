@@ -33,4 +33,9 @@ def json_typed(text: str | None) -> bytes | None:
     """The JSON in a field, as it stands there; None for an empty one. Raises ``InvalidPayload``."""
     if text is None or not text.strip():
         return None
-    return to_json(msgspec.Raw(text.encode()))
+    return bytes(payload_typed(text))
+
+
+def payload_typed(text: str) -> msgspec.Raw:
+    """The JSON that has to be in a field, with the digits that stand there. Raises ``InvalidPayload``."""
+    return msgspec.Raw(to_json(msgspec.Raw(text.encode(errors="replace"))))

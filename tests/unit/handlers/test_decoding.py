@@ -177,11 +177,10 @@ def test_every_decoder_reads_an_integer_as_it_is(text: str) -> None:
     ],
     ids=lambda text: text[:12],
 )
-def test_what_one_decoder_refuses_all_refuse(text: str) -> None:
+def test_what_one_decoder_refuses_all_refuse_and_nobody_sends(text: str) -> None:
     assert each_reads(f'{{"n": {text}}}') == ["InvalidPayload"] * 7
-    if "e4" not in text.lower():  # text passes with numbers that no float can hold: the database can
-        with pytest.raises(InvalidPayload):
-            to_json(msgspec.Raw(f'{{"n": {text}}}'.encode()))
+    with pytest.raises(InvalidPayload):
+        to_json(msgspec.Raw(f'{{"n": {text}}}'.encode()))
 
 
 @pytest.mark.parametrize(

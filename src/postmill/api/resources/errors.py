@@ -49,10 +49,14 @@ class Errors(Struct):
 
 
 class FailureOfError(FailedAttempt, kw_only=True):
-    """A failed attempt, and at which message."""
+    """A failed attempt, and at which message. ``message_state`` is null where the message is there no more;
+    ``letter_id`` is the dead letter that was put back as a new message.
+    """
 
     queue: str
     msg_id: BigId
+    message_state: str | None = None
+    letter_id: BigId | None = None
 
 
 class ShownError(ListedError, kw_only=True):

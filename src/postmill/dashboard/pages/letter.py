@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from postmill.api.resources import dead_letters as resource
 from postmill.api.resources.queues import InQueue
+from postmill.dashboard.bodies import payload_typed
 from postmill.dashboard.filters import segment
 from postmill.dashboard.page import Done, View, action, page
-from postmill.dashboard.pages.queue import raw_json
 
 if TYPE_CHECKING:
     from postmill.dashboard.page import Visit
@@ -35,7 +35,7 @@ async def replay(visit: Visit) -> Done:
     typed = visit.form.get("message")
     body = resource.Replay(letter_ids=[asked.letter_id])
     if typed is not None:
-        body.message = raw_json(typed)
+        body.message = payload_typed(typed)
     done = await resource.replay_dead_letters(visit.desk, InQueue(queue), body)
     sent = done.items[0].msg_id
     if sent is None:

@@ -10,7 +10,7 @@ import msgspec
 from postmill.api.cursor import MOST_SHOWN, Page
 from postmill.api.problem import Failure
 from postmill.api.resources import history, limits, messages, payload_types, queues, schedules, workers
-from postmill.dashboard.bodies import body
+from postmill.dashboard.bodies import body, payload_typed
 from postmill.dashboard.filters import has_secrets, pretty, segment
 from postmill.dashboard.page import Done, View, action, page
 from postmill.dashboard.pages.schedules import SIGNS as SCHEDULE_SIGNS
@@ -26,7 +26,7 @@ FEW = 5
 """Recent messages that a new one can be made like. Five: one of each kind is among them in most queues."""
 
 
-@page("/queues/{queue}", tab="Overview")
+@page("/queues/{queue}", tab="Overview", shares=("queue:{queue}", "workers", "schedules", "dead"))
 async def queue(visit: Visit) -> View:
     """The queue with its counts, its past, its limits, its workers, and the schedules that send to it."""
     desk, asked = visit.desk, visit.in_path(queues.InQueue)
@@ -117,7 +117,7 @@ async def send(visit: Visit) -> Done:
     """Send one message."""
     asked, task = visit.in_path(queues.InQueue), visit.typed("task")
     body = messages.NewMessage(
-        message=raw_json(visit.form.get("message", "")),
+        message=payload_typed(visit.form.get("message", "")),
         delay_s=_number(visit.typed("delay_s"), "The delay"),
         unique_key=visit.typed("unique_key"),
         headers={TASK_HEADER: task} if task else None,
@@ -126,17 +126,6 @@ async def send(visit: Visit) -> Done:
     sent = await messages.send_message(visit.desk, asked, body)
     notice = "was there already" if sent.existed else "was sent"
     return Done(f"{_address(asked)}/messages/{sent.msg_id}", f"Message {sent.msg_id} {notice}.")
-
-
-def raw_json(text: str) -> msgspec.Raw:
-    """JSON as it was typed. Raises :class:`Failure` for what is none."""
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
-        raise Failure(
-            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-json", "This is not JSON.", why=f"{error}."
-        ) from error
-    return msgspec.Raw(text.encode())
 
 
 def _number(text: str | None, what: str) -> float | None:

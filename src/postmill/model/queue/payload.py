@@ -45,8 +45,6 @@ SHORT = min(MAX_DEPTH, MAX_DIGITS)
 # An escaped NUL, but not an escaped backslash that happens to stand before the letters u0000.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
-_WHATEVER_NUMBERS = msgspec.json.Decoder(float_hook=str)
-"""Checks text without making floats: text is passed through, and ``jsonb`` holds what no float can."""
 _TOO_LONG = re.compile(rf"(?<![.\d])\d{{{MAX_DIGITS + 1}}}")
 _TOO_LONG_IN_BYTES = re.compile(rb"(?<![.\d])\d{%d}" % (MAX_DIGITS + 1))
 """The same in bytes: one digit more than ``MAX_DIGITS``, and not behind a decimal point."""
@@ -61,11 +59,12 @@ def to_json(value: object, called: str = "payload") -> bytes:
 
     Takes what JSON has, and dataclasses, msgspec Structs, pydantic models, date and time, UUID, Decimal,
     Enum, sets and bytes (base64, as msgspec writes and reads them). JSON text that exists already is passed
-    through as ``msgspec.Raw``. ``called``: what it is to the reader of an error.
+    through as ``msgspec.Raw``: its numbers keep their digits. ``called``: what it is to the reader of an
+    error.
 
     Raises :class:`InvalidPayload` for anything else, for NaN, infinity, NUL characters, integers beyond
-    64 bit and nesting that not every decoder can read, and :class:`PayloadTooLarge` above
-    :data:`MAX_MESSAGE_BYTES`.
+    64 bit, numbers in text that no float holds, and nesting that not every decoder can read, and
+    :class:`PayloadTooLarge` above :data:`MAX_MESSAGE_BYTES`.
     """
     data = _checked_text(bytes(value), called) if isinstance(value, msgspec.Raw) else _encoded(value, called)
     if len(data) > MAX_MESSAGE_BYTES:
@@ -187,8 +186,14 @@ def _dumped(value: object) -> object:
 
 def _checked_text(text: bytes, called: str) -> bytes:
     try:
-        _WHATEVER_NUMBERS.decode(text)
+        _DECODE(text)
         text.decode()
+    except msgspec.ValidationError as error:  # a text without a type has nothing else that could be invalid
+        raise InvalidPayload(
+            f"The {called} has a number that is too large for a float.",
+            why="A worker would read infinity, which JSON does not have, or nothing at all.",
+            hint="Send it as a string.",
+        ) from error
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise InvalidPayload(f"The {called} is not JSON.", why=f"{error}.") from error
     # Line ends in valid JSON can stand only between values, where a space means the same.

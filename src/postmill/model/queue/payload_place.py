@@ -72,6 +72,8 @@ def _parts(item: object) -> Iterator[tuple[str, object]]:
             return
         case msgspec.Struct():
             yield from ((f".{name}", getattr(item, name)) for name in item.__struct_fields__)
+        case _ if hasattr(item, "__attrs_attrs__"):
+            yield from ((f".{each.name}", getattr(item, each.name, None)) for each in item.__attrs_attrs__)
         case _ if is_dataclass(item):
             yield from ((f".{field.name}", getattr(item, field.name, None)) for field in fields(item))
         case _ if hasattr(item, "model_dump"):

@@ -103,6 +103,15 @@ def test_numbers_that_json_lacks_are_refused_and_not_turned_into_null(number: fl
         to_json(wrap(number))  # type: ignore[operator]
 
 
+def test_nor_are_those_of_a_class_of_attrs() -> None:
+    """They were sent as null."""
+    attrs = pytest.importorskip("attrs")
+    weighed = attrs.make_class("Weighed", ["weight"])
+    with pytest.raises(InvalidPayload, match="NaN or infinity") as raised:
+        to_json({"x": weighed(math.nan)})
+    assert "['x'].weight" in raised.value.why
+
+
 @pytest.mark.parametrize("value", ["a\0b", {"a\0": 1}, ["\\\0"], msgspec.Raw(b'"\\u0000"')])
 def test_nul_is_refused(value: object) -> None:
     with pytest.raises(InvalidPayload, match="NUL"):
@@ -134,9 +143,18 @@ def test_the_limit_is_exact() -> None:
 
 
 def test_json_text_passes_unchanged_but_on_one_line() -> None:
-    assert to_json(msgspec.Raw(b'{"big": 1e400,\r\n "a": 12345678901234567890123}')).split() == [
-        b'{"big":', b"1e400,", b'"a":', b"12345678901234567890123}",
+    assert to_json(msgspec.Raw(b'{"long": 1.50e300,\r\n "a": 12345678901234567890123}')).split() == [
+        b'{"long":', b"1.50e300,", b'"a":', b"12345678901234567890123}",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [b"1e400", b'{"a": [-1E+309]}', b"9" * 309 + b".5"])
+def test_a_number_that_no_float_holds_is_refused(text: bytes) -> None:
+    """The database took it as 400 digits, and every worker buried the message."""
+    with pytest.raises(InvalidPayload, match="too large for a float"):
+        to_json(msgspec.Raw(text))
+    with pytest.raises(InvalidPayload, match="too large for a float"):
+        to_json({"inside": msgspec.Raw(text)})
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"{'a': 1}", b"NaN", b'"\xff"', b"1 2"])
