@@ -33,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """The folders of tests lie in memory too: an embedded server that keeps its data waits for the disk at each
+    """Folders of tests lie in memory too: an embedded server that keeps its data waits for the disk at each
     step, and its first start took 5 s instead of 1 s.
     """
     tempfile.tempdir = os.environ["TMPDIR"] = str(servers.place())
