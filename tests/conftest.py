@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--postgres", type=int, default=18, metavar="VERSION", help="major version to test on: 15 to 18"
     )
+
+
+def pytest_configure() -> None:
+    """Folders of tests lie in memory too: an embedded server that keeps its data waits for the disk at each
+    step, and its first start took 5 s instead of 1 s.
+    """
+    tempfile.tempdir = os.environ["TMPDIR"] = str(servers.place())
 
 
 @pytest.fixture(autouse=True)

@@ -65,9 +65,18 @@ _TEMPLATE_LOCK = 7001
 
 
 def place() -> Path:
-    """Where servers of tests keep their files."""
-    has_room = MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= ROOM_BYTES
-    return MEMORY if has_room else Path(tempfile.gettempdir())
+    """Where tests and their servers keep their files."""
+    return MEMORY if _is_fit(MEMORY) else Path(tempfile.gettempdir())
+
+
+def _is_fit(folder: Path) -> bool:
+    """Whether a test can write there, has room, and may run the programs that it puts there."""
+    return (
+        folder.is_dir()
+        and os.access(folder, os.W_OK)
+        and shutil.disk_usage(folder).free >= ROOM_BYTES
+        and not os.statvfs(folder).f_flag & os.ST_NOEXEC
+    )
 
 
 def binaries_of(major: int) -> Binaries:
