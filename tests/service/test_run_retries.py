@@ -96,7 +96,7 @@ async def raised_from(ctx: Ctx) -> None:
 
 
 async def caught_after_it_was_under_way(ctx: Ctx) -> None:
-    first = asyncio.create_task(does(ctx, "a"))  # type: ignore[arg-type]
+    first: asyncio.Task[Any] = asyncio.create_task(does(ctx, "a"))  # type: ignore[arg-type]
     await asyncio.wait({first})
     await caught(ctx, "b")
     await first
