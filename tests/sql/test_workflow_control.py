@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from tests.sql.asking import Database, column, row, rows, value
 from tests.sql.flow_scene import register, run_of, start, state, steps, take, take_one, tasks
@@ -32,10 +35,13 @@ def park(db: Database, run: int, wake: int, **wait: Any) -> None:
     )
 
 
-def end(db: Database, run: int, wake: int, how: str, culprit: str | None = None) -> None:
+def end(
+    db: Database, run: int, wake: int, how: str, culprit: str | None = None, caught: list[str] | None = None
+) -> None:
+    said = None if caught is None else json.dumps(caught)
     db.execute(
-        b"select postmill._end_runs_of_workflows($1, $2, $3, $4, $5, $6)",
-        [[run], [wake], [how], ["1" if how == "completed" else None], ["it broke"], [culprit]],
+        b"select postmill._end_runs_of_workflows($1, $2, $3, $4, $5, $6, $7)",
+        [[run], [wake], [how], ["1" if how == "completed" else None], ["it broke"], [culprit], [said]],
     )
 
 
@@ -81,20 +87,43 @@ def test_a_retried_run_does_its_culprit_again(db: Database) -> None:
     assert tasks(db, FLOW) == [{"run": run, "wake": 1}]
 
 
-def test_a_retry_does_all_items_again_that_failed_beside_the_culprit(db: Database) -> None:
-    """The run failed at once with the next one, as often as items had failed."""
+@pytest.mark.parametrize("imported", [False, True])
+@pytest.mark.parametrize("culprit", ["ship", None])
+def test_a_retry_keeps_the_failures_that_were_caught_and_no_others(
+    db: Database, culprit: str | None, imported: bool
+) -> None:
+    """Two steps of a gather failed: the run failed at once with the second, as often as steps had failed. And
+    one that its function had failed by a ``raise`` of its own did again what that had caught.
+    """
     run = begin(db)
     take(db, FLOW)
-    for name, how in (
-        ("it[0]", "completed"),
-        ("it[2]", "failed"),
-        ("it[10]", "failed"),
-        ("it#2[0]", "failed"),
-    ):
-        checkpoint(db, run, 0, name, how)
-    end(db, run, 0, "failed", "it[2]")
+    checkpoint(db, run, 0, "charge")
+    for name in ("tolerated", "ship", "beside"):
+        checkpoint(db, run, 0, name, "failed")
+    end(db, run, 0, "failed", culprit, ["tolerated"] if culprit else ["tolerated", "ship"])
+    if imported:
+        run = value(db, "select postmill.import_run(postmill.export_run($1))", run)
     assert value(db, "select postmill.retry_run($1)", run)
-    assert steps(db, run) == {"it[0]": "completed", "it#2[0]": "failed"}
+    kept = {"charge": "completed", "tolerated": "failed"}
+    assert steps(db, run) == (kept if culprit else {**kept, "ship": "failed"})
+
+
+def test_a_retry_after_the_deadline_keeps_all_and_begins_the_deadline_anew(db: Database) -> None:
+    """The failure was caught, or its step would have ended the run; and the run had no deadline any more. A
+    second retry gives it no more time than the first.
+    """
+    register(db, flow=FLOW, kind="workflow")
+    run = start(db, {"n": 1}, flow=FLOW, deadline=timedelta(hours=1))
+    take(db, FLOW)
+    checkpoint(db, run, 0, "charge", "failed")
+    for _ in range(2):
+        db.execute(b"update postmill.runs set deadline = '2001-01-01' where run_id = $1", [run])
+        sweep(db)
+        assert run_of(db, run)["reason"] == "its deadline was over"
+        assert value(db, "select postmill.retry_run($1)", run)
+        assert steps(db, run) == {"charge": "failed"}
+        left = value(db, "select deadline - clock_timestamp() from postmill.runs where run_id = $1", run)
+        assert timedelta(minutes=50) < left <= timedelta(hours=1)
 
 
 def test_a_retry_after_a_cancel_keeps_the_failure_that_was_caught(db: Database) -> None:

@@ -10,6 +10,7 @@ from postmill.flows.context import Ctx
 from postmill.flows.function_calls import call_function
 from postmill.flows.run import Run
 from postmill.flows.running.durable import failure_of, gathered
+from postmill.flows.running.failures import Failures
 from postmill.flows.running.inside_step import check_outside, inside
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.step_attempts import StepPolicy, run_function
@@ -64,7 +65,7 @@ class DurableInMemory:
         base = self._named(name)
         one: Callable[..., Work] = self._run if isinstance(function, Startable) else self.named_step
         work = [one(f"{base}[{place}]", function, (item,), {}) for place, item in enumerate(items)]
-        return gathered(work, max_concurrent)
+        return gathered(work, max_concurrent, Failures())
 
     def wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Work:
         """See :class:`Durable`."""

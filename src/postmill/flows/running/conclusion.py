@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.engine.run.verdicts import stems_from
 from postmill.flows.running.execution import Stopped
+from postmill.flows.running.failures import failures_in
 from postmill.flows.running.run_settlings import RunEnded
 from postmill.flows.running.settlings import StepDropped
 from postmill.flows.running.step_attempts import failure_reason, output_of
@@ -34,7 +35,7 @@ async def conclude(run: DurableRun, task: asyncio.Task[Any]) -> Stop | RunEnded:
         return await _undo(run, execution.loaded.reason or "", execution.loaded.culprit)
     error = _error_of(task)
     if execution.mismatch is not None:
-        return _mismatched(*execution.mismatch)
+        return _mismatched(execution, *execution.mismatch)
     if error is None:
         return await _completed(run, task.result())
     if _is_tried_again(execution, error):
@@ -54,11 +55,13 @@ def _is_tried_again(execution: Execution, error: BaseException) -> bool:
     return isinstance(error, LeaseLost | Retry | Snooze | KeyboardInterrupt | SystemExit)
 
 
-def _mismatched(step: str, error: ReplayMismatch) -> RunEnded:
+def _mismatched(execution: Execution, step: str, error: ReplayMismatch) -> RunEnded:
     """The program has a fault, and not what the run is for: nothing is undone, whatever the function made of
-    the error. A retry under the right program goes on from what is recorded.
+    the error. A retry under the right program goes on from what is recorded, failures too.
     """
-    return RunEnded("failed", reason=failure_reason(error), culprit=step)
+    return RunEnded(
+        "failed", reason=failure_reason(error), culprit=step, caught=execution.replay.failed_steps
+    )
 
 
 async def _completed(run: DurableRun, returned: Any) -> Stop | RunEnded:
@@ -70,9 +73,10 @@ async def _completed(run: DurableRun, returned: Any) -> Stop | RunEnded:
 
 async def _failed(run: DurableRun, error: BaseException) -> Stop | RunEnded:
     execution, reason = run.execution, failure_reason(error)
-    culprit = error.step if isinstance(error, StepFailed) else None
+    culprits = list(failures_in(error))
+    culprit = culprits[0].step if culprits else None
     if not run.undoing:
-        return RunEnded("failed", reason=reason, culprit=culprit)
+        return RunEnded("failed", reason=reason, culprit=culprit, caught=tuple(run.failures.caught(error)))
     arguments = (execution.loaded.run_id, execution.loaded.wake, reason, culprit)
     row = await once_up(partial(execution.shared.fetchrow, statement("run_begin_undo"), *arguments))
     if not row["begun"]:

@@ -12,6 +12,7 @@ from postmill.client.failures import said_by_postmill
 from postmill.engine.run.verdicts import stems_from
 from postmill.flows.function_calls import call_function
 from postmill.flows.run import Run
+from postmill.flows.running.failures import Failures
 from postmill.flows.running.inside_step import check_outside, current_step, inside
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
@@ -49,6 +50,8 @@ class DurableRun:
         self.execution = execution
         self.undoing: list[tuple[str, Callable[..., Any], Args, Kwargs]] = []
         """What undoes the work so far, by the name of its step; the last one runs first."""
+        self.failures = Failures()
+        """Of its steps, as the function was given them."""
         self._options = options
         self.max_output = options.max_output
         """The most bytes that its function may return, as JSON."""
@@ -80,7 +83,7 @@ class DurableRun:
             work = [self._run(f"{base}[{at}]", function, (item,), {}) for at, item in enumerate(items)]
         else:
             work = [self.named_step(f"{base}[{at}]", function, (item,), {}) for at, item in enumerate(items)]
-        return gathered(work, max_concurrent)
+        return gathered(work, max_concurrent, self.failures)
 
     def wait(self, name: str, signal: Signal[Any], timeout_s: float | None) -> Work:
         """See :class:`Durable`."""
@@ -150,7 +153,7 @@ class DurableRun:
     def _again(self, name: str, found: Recorded, decode: Decode) -> Any:
         """What is recorded of a step. Raises :class:`ReplayMismatch` where its annotation refuses that."""
         try:
-            return _given(name, found, decode)
+            return self._given(name, found, decode)
         except InvalidPayload as error:
             raise self.execution.mismatched(name, misfit(name, error)) from error
 
@@ -168,9 +171,9 @@ class DurableRun:
                 with inside(name):
                     result = await policy.result(call, self._is_an_outage, pauses.after, pauses.failed)
             except Overtaken as other:
-                return _given(name, other.stands, policy.decode)
+                return self._given(name, other.stands, policy.decode)
             stands = await self._kept(name, inputs, result)
-        return _given(name, stands, policy.decode, result)
+        return self._given(name, stands, policy.decode, result)
 
     def _policy_of(self, function: Callable[..., Any]) -> StepPolicy:
         found = self._policies.get(function)
@@ -265,11 +268,11 @@ class DurableRun:
                 with inside(name):
                     result = await policy.result(step.once, self._passes, pauses.after, pauses.failed)
             except NotWritten as other:
-                return _given(name, step.given_up(other), policy.decode)
+                return self._given(name, step.given_up(other), policy.decode)
             except Overtaken as other:
-                return _given(name, other.stands, policy.decode)
+                return self._given(name, other.stands, policy.decode)
             if result.error is not None:
-                return _given(name, await self._kept(name, inputs, result), policy.decode, result)
+                return self._given(name, await self._kept(name, inputs, result), policy.decode, result)
             step.landed()
         return result.value
 
@@ -281,14 +284,14 @@ class DurableRun:
     def _passes(self, error: BaseException) -> bool:
         return isinstance(error, NotWritten) or self._is_an_outage(error)
 
-
-def _given(name: str, found: Recorded, decode: Decode, result: Result | None = None) -> Any:
-    """What a step gives: its output, or its failure. Of a step that has just run its own value."""
-    if found.state == "failed":
-        raise failure_of(name, found.reason or "") from (None if result is None else result.error)
-    if result is not None and result.output == found.output:
-        return result.value
-    return decode(found.output or "null")
+    def _given(self, name: str, found: Recorded, decode: Decode, result: Result | None = None) -> Any:
+        """What a step gives: its output, or its failure. Of a step that has just run its own value."""
+        if found.state == "failed":
+            failure = self.failures.give(failure_of(name, found.reason or ""))
+            raise failure from (None if result is None else result.error)
+        if result is not None and result.output == found.output:
+            return result.value
+        return decode(found.output or "null")
 
 
 def misfit(name: str, error: InvalidPayload) -> ReplayMismatch:
@@ -305,7 +308,7 @@ def failure_of(name: str, reason: str) -> StepFailed:
     return StepFailed(f"Step {name!r} has failed.", why=f"{reason}.", step=name, reason=reason)
 
 
-async def gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:
+async def gathered(work: list[Any], max_concurrent: int | None, failures: Failures) -> list[Any]:
     """The results of ``work``, in order; at most ``max_concurrent`` at a time. Raises the failure of the
     first one in order, once all have ended: a replay raises the same.
     """
@@ -313,14 +316,20 @@ async def gathered(work: list[Any], max_concurrent: int | None) -> list[Any]:
 
     async def one(each: Any) -> Any:
         async with places:
-            return await each
+            try:
+                return await each
+            except StepFailed as failure:
+                failures.keep_back(failure)
+                raise
 
     try:
         results = await asyncio.gather(*map(one, work), return_exceptions=True)
     finally:
         for each in work:
             each.close()  # of a run that is laid aside: one that had no place yet
-    for result in results:
-        if isinstance(result, BaseException):
-            raise result
-    return list(results)
+    raised = [result for result in results if isinstance(result, BaseException)]
+    if not raised:
+        return list(results)
+    if isinstance(raised[0], StepFailed):
+        failures.give(raised[0], *(each for each in raised[1:] if isinstance(each, StepFailed)))
+    raise raised[0]

@@ -100,6 +100,11 @@ class Replay:
         """Whether the function has been further before: outcomes are recorded that it has not come to."""
         return bool(self._ahead)
 
+    @property
+    def failed_steps(self) -> tuple[str, ...]:
+        """The steps that are recorded as failed."""
+        return tuple(name for name, each in self.recorded.items() if each.state == "failed")
+
     def signal(self, name: str, *, many: bool) -> SentSignal | None:
         """The signal that a wait takes now. A plain one stays; of many each is taken once."""
         for place, sent in enumerate(self.signals):

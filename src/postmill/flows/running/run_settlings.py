@@ -34,6 +34,8 @@ class RunEnded:
     reason: str | None = None
     culprit: str | None = None
     """The step for whose sake it has failed."""
+    caught: tuple[str, ...] | None = None
+    """The steps whose failures its function has caught; None: it was not the function that has ended it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ def _end(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any
         [end.output for end in ends],
         [end.reason for end in ends],
         [end.culprit for end in ends],
+        [None if end.caught is None else to_json(end.caught).decode() for end in ends],
     )
 
 

@@ -20,10 +20,12 @@ declare
 begin
     select v.* into known from postmill.flow_versions as v where v.version_id = _start_run.version_id;
     insert into postmill.runs
-           (version_id, flow, input, key, tags, priority, leaves_left, parent_run, parent_step, deadline)
+           (version_id, flow, input, key, tags, priority, leaves_left, parent_run, parent_step, time_limit,
+            deadline)
     values (known.version_id, known.flow, postmill._with_defaults(known.version_id, _start_run.input),
             _start_run.key, coalesce(_start_run.tags, '{}'), _start_run.priority, known.leaves,
             _start_run.parent_run, _start_run.parent_step,
+            coalesce(_start_run.deadline, known.deadline),
             clock_timestamp() + coalesce(_start_run.deadline, known.deadline))
         on conflict (flow, key) where key is not null do nothing
     returning run_id into made;

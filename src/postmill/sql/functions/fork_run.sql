@@ -1,8 +1,8 @@
 -- Starts a new run of the same version that begins at `step`: it has what the first run had done outside of that step
 -- and of what needs it. `input`: instead of the first run's. `outputs`: {step: output} to go on with; such a step is
 -- done, and what needs it is done anew. Without `step` everything is, beside what `outputs` says. Of a workflow what
--- was recorded before `step` is kept; signals are sent anew. The new run has no key; a deadline is as far away as it
--- was. Returns its id.
+-- was recorded before `step` is kept; signals are sent anew. The new run has no key; it has as long as that one had.
+-- Returns its id.
 -- Called by people, the command line and the client. Locks: the first run's row; then as _begin_again. Errors: PM003 no
 -- such step, PM009 no such run, PM015 an input that does not fit.
 create or replace function postmill.fork_run(
@@ -23,11 +23,11 @@ begin
     if fork_run.input is not null then
         perform postmill._check_input(source.version_id, fork_run.input);
     end if;
-    insert into postmill.runs (version_id, flow, input, tags, priority, leaves_left, forked_from, deadline)
+    insert into postmill.runs (version_id, flow, input, tags, priority, leaves_left, forked_from, time_limit, deadline)
     values (source.version_id, source.flow,
             coalesce(postmill._with_defaults(source.version_id, fork_run.input), source.input),
             source.tags, source.priority, 0, source.run_id,
-            clock_timestamp() + (source.deadline - source.started_at))
+            source.time_limit, clock_timestamp() + source.time_limit)
     returning runs.run_id into made;
     perform postmill._copy_steps(source, made, fork_run.step, given);
     insert into postmill.steps (run_id, step, state, output, started_at, ended_at)

@@ -1,6 +1,7 @@
 -- Has a run that has failed or was cancelled go on, and the runs that it waits for: what has succeeded stays, failed
--- steps and what was cancelled start again; what was undone, and what came after it, is done again. A deadline that is
--- over is taken off. Returns false when the run goes on already.
+-- steps and what was cancelled start again; what was undone, and what came after it, is done again. Of a durable
+-- function's failures those that it has caught stay: see _forget_failures. The run has as long again as it had at its
+-- start. Returns false when the run goes on already.
 -- Called by people, the command line and the client. Lock order: the run's maps by step, the run's row, then as
 -- _begin_again; its children by id. Errors: PM009 no such run, PM012 it was completed, or undoes what it has done, be
 -- it one step that ended when it had failed: else the step would be done a second time, and neither be undone.
@@ -33,22 +34,14 @@ begin
     end if;
     perform postmill._tell_watchers(array[run.run_id]);
     update postmill.runs as again
-    set state = 'running', culprit = null, reason = null, ended_at = null,
-        deadline = case when again.deadline > clock_timestamp() then again.deadline end, changed = pg_current_xact_id()
+    set state = 'running', culprit = null, reason = null, caught = null, ended_at = null,
+        deadline = clock_timestamp() + again.time_limit, changed = pg_current_xact_id()
     where again.run_id = run.run_id;
     -- What could not be undone stands: it is done, and may be undone another time.
     update postmill.steps as step set reason = null
     where step.run_id = run.run_id and step.state = 'completed' and step.reason is not null;
     if postmill._is_workflow(run.version_id) then
-        -- Of a map all items that have failed: it fails with the first, so the function has caught no other. A run
-        -- that was cancelled has no culprit: its function has caught what has failed, and has gone on from there.
-        delete from postmill.steps as step
-        where step.run_id = run.run_id
-          and (step.undone_at is not null
-               or step.state = 'failed' and run.state = 'failed'
-                  and regexp_replace(step.step, $re$\[\d+\]\Z$re$, '[]')
-                      = regexp_replace(coalesce(run.culprit, step.step), $re$\[\d+\]\Z$re$, '[]')
-               or step.state = 'waiting' and step.attempts is not null);  -- its attempts are counted anew
+        perform postmill._forget_failures(run);
         perform postmill._retry_children(run.run_id);
         perform postmill._wake_again(run.run_id);
     else

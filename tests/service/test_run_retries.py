@@ -1,0 +1,167 @@
+"""What a retry of a durable function's run does again: what made it fail, and nothing that it has caught."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from postmill import Dead
+from postmill.flows import Ctx, workflow
+from postmill.model.errors import StepFailed
+from tests.service.running import running
+from tests.service.test_durable import end_of, start
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    Body = Callable[[Ctx], Awaitable[object]]
+
+broken = True
+"""Whether every step fails: until the cause is mended."""
+done: list[str] = []
+"""The steps that were called."""
+
+
+async def work(name: str) -> str:
+    done.append(name)
+    if broken:
+        raise Dead(f"no {name}")
+    return name
+
+
+def does(ctx: Ctx, name: str) -> Awaitable[Any]:
+    """A step of this name."""
+    return ctx.named(name).step(work, name)
+
+
+async def caught(ctx: Ctx, name: str) -> None:
+    """One whose failure the function has an answer to."""
+    try:
+        await does(ctx, name)
+    except StepFailed:
+        return
+
+
+async def one_after_the_other(ctx: Ctx) -> None:
+    await caught(ctx, "a")
+    await does(ctx, "b")
+
+
+async def both_of_a_gather(ctx: Ctx) -> None:
+    await asyncio.gather(does(ctx, "a"), does(ctx, "b"))
+
+
+async def branches_of_a_gather(ctx: Ctx) -> None:
+    """Either fails for a step of its own; what the first has caught is no reason."""
+
+    async def first() -> None:
+        await caught(ctx, "a")
+        await does(ctx, "b")
+
+    async def second() -> None:
+        await does(ctx, "c")
+
+    await asyncio.gather(first(), second())
+
+
+async def both_of_a_group(ctx: Ctx) -> None:
+    async def branch(name: str) -> None:
+        await does(ctx, name)
+
+    async with asyncio.TaskGroup() as group:
+        for name in "ab":
+            group.create_task(branch(name))
+
+
+async def two_maps(ctx: Ctx) -> None:
+    await asyncio.gather(
+        ctx.named("low").map(work, ["a", "b"], max_concurrent=1), ctx.named("high").map(work, ["c"])
+    )
+
+
+async def values_of_a_gather(ctx: Ctx) -> None:
+    """It has looked at these, and gone on."""
+    await asyncio.gather(does(ctx, "a"), does(ctx, "b"), return_exceptions=True)
+    await does(ctx, "c")
+
+
+async def raised_from(ctx: Ctx) -> None:
+    try:
+        await does(ctx, "a")
+    except StepFailed as failure:
+        await caught(ctx, "b")
+        raise LookupError("no goods") from failure
+
+
+async def caught_after_it_was_under_way(ctx: Ctx) -> None:
+    first: asyncio.Task[Any] = asyncio.create_task(does(ctx, "a"))  # type: ignore[arg-type]
+    await asyncio.wait({first})
+    await caught(ctx, "b")
+    await first
+
+
+@pytest.mark.parametrize(
+    ("body", "again"),
+    [
+        (one_after_the_other, "b"),
+        (both_of_a_gather, "ab"),
+        (branches_of_a_gather, "bc"),
+        (both_of_a_group, "ab"),
+        (two_maps, "abc"),
+        (values_of_a_gather, "c"),
+        (raised_from, "a"),
+        (caught_after_it_was_under_way, "a"),
+    ],
+)
+async def test_one_retry_does_again_what_made_the_run_fail(
+    database_url: str, body: Body, again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gather of two that failed took two retries, and a failure that was caught was done again:
+    the function came another way than it had gone.
+    """
+    monkeypatch.setitem(globals(), "broken", True)
+
+    @workflow(name="retried")
+    async def retried(ctx: Ctx) -> str:
+        await body(ctx)
+        return "done"
+
+    async with running(database_url, retried.handler()) as run:
+        run_id = await start(run, retried)
+        assert (await end_of(run, run_id))[0] == "failed"
+        done.clear()
+        monkeypatch.setitem(globals(), "broken", False)
+        assert await run.db.fetchval("select postmill.retry_run($1)", run_id)
+        assert await end_of(run, run_id) == ("completed", "done")
+    assert sorted(done) == sorted(again)
+
+
+async def test_a_run_that_its_own_raise_has_failed_runs_again_over_its_records(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A raise for what it has caught fails it again, and a fork does the step anew."""
+    monkeypatch.setitem(globals(), "broken", True)
+    runs: list[int] = []
+
+    @workflow(name="judged")
+    async def judged(ctx: Ctx) -> str:
+        runs.append(1)
+        try:
+            await does(ctx, "a")
+        except StepFailed:
+            raise Dead("no goods") from None
+        return "done"
+
+    async with running(database_url, judged.handler()) as run:
+        run_id = await start(run, judged)
+        assert await end_of(run, run_id) == ("failed", "no goods")
+        done.clear()
+        monkeypatch.setitem(globals(), "broken", False)
+        assert await run.db.fetchval("select postmill.retry_run($1)", run_id)
+        assert await end_of(run, run_id) == ("failed", "no goods")
+        assert (done, len(runs)) == ([], 2)
+        forked = await run.db.fetchval("select postmill.fork_run($1, 'a')", run_id)
+        assert await end_of(run, forked) == ("completed", "done")
+    assert done == ["a"]
