@@ -33,6 +33,8 @@ def test_an_index_from_its_making_to_its_end(cli: Cli, db: Database) -> None:
     (finding,) = [row for row in cli("doctor", "--json").json if row["check"] == "search indexes"]
     assert (finding["status"], f"{PLACE} of tasks (missing)" in finding["found"]) == ("warn", True)
     assert cli("index", "create", "tasks", PLACE).code == 0
+    missing = cli("index", "drop", "tasks", "payload.user.name")
+    assert (missing.code, "has no index on payload.user.name" in missing.err) == (3, True)  # before it asks
     asked = cli("index", "drop", "tasks", PLACE)
     assert (asked.code, f"drops the indexes of queue tasks on {PLACE}" in asked.err) == (4, True)
     assert cli("index", "drop", "tasks", PLACE, "--yes").code == 0

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from postmill.db.reads import errors
 from tests.sql.asking import Database, column, row, rows, value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 COUNT = "select * from postmill._count_errors('re-size', 500, $1)"
 
@@ -64,6 +69,36 @@ def test_an_attempt_of_the_last_minute_holds_back_those_after_it(db: Database, q
     assert row(db, COUNT, 0) == {"start": last, "more": False}
     assert row(db, COUNT, last) == {"start": last, "more": False}
     assert value(db, "select sum(failures)::integer from postmill.error_hours") == 2
+
+
+def test_one_whose_transaction_stays_open_is_counted_once_it_has_ended(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    """It had a lower id than those that were counted meanwhile, and was in no hour ever."""
+    before = fail(db, 2, error_type="KeyError")
+    other = connect()
+    with other.transaction():
+        error = fail(other)
+        fail(db, 3)
+        prune(db)
+        assert column(db, "select failures from postmill.error_hours where fingerprint = $1", before) == [2]
+        assert column(db, "select failures from postmill.error_hours where fingerprint = $1", error) == []
+        assert in_all(db, error) == 3
+    prune(db)
+    assert column(db, "select failures from postmill.error_hours where fingerprint = $1", error) == [4]
+    assert in_all(db, error) == 4
+
+
+def test_none_waits_longer_than_an_hour_for_an_open_transaction(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    other = connect()
+    with other.transaction():
+        fail(other)
+        error = fail(db, 3, ago="61 minutes")
+        prune(db)
+        assert value(db, "select sum(failures)::integer from postmill.error_hours") == 3
+        assert in_all(db, error) == 3
 
 
 def test_the_history_outlives_the_failures(db: Database, queue: str) -> None:

@@ -73,6 +73,7 @@ def drop(session: Session, queue: str, path: str, *, yes: bool) -> None:
 
     place = search_indexes.place_in(path)
     with session.database() as connection:
+        search_indexes.droppable(connection, queue, path)  # before a person is asked about it
         question = f"This drops the indexes of queue {queue} on {place}; to build them again takes a while."
         session.output.confirm(question, yes=yes)
         search_indexes.drop(connection, queue, path)

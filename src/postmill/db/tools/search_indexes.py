@@ -65,9 +65,9 @@ def create(
     return _of(connection, queue, place)
 
 
-def drop(connection: Connection, queue: str, text: str) -> None:
-    """Drop the indexes of a place; searches find it all the same, by looking at each message. Raises
-    :class:`NotFound`, and :class:`Refused` while another process builds one.
+def droppable(connection: Connection, queue: str, text: str) -> list[Row]:
+    """The indexes of a place, which can be dropped now. Raises :class:`NotFound`, and :class:`Refused` while
+    another process builds one, or when the tables have another owner.
     """
     place = place_in(text)
     found = _of(connection, queue, place)
@@ -78,10 +78,17 @@ def drop(connection: Connection, queue: str, text: str) -> None:
     for row in found:
         _check_idle(row)
     _check_owner(connection, queue, place)
-    for row in found:
+    return found
+
+
+def drop(connection: Connection, queue: str, text: str) -> None:
+    """Drop the indexes of a place; searches find it all the same, by looking at each message. Raises as
+    :func:`droppable`.
+    """
+    for row in droppable(connection, queue, text):
         if row["state"] != "missing":
             _drop(connection, row)
-    connection.execute(statement("search_index_forget"), (queue, place))
+    connection.execute(statement("search_index_forget"), (queue, place_in(text)))
 
 
 def drop_all(connection: Connection, queue: str) -> None:

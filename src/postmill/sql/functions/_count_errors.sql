@@ -1,8 +1,9 @@
 -- Adds a page of a queue's failed attempts, at most `page` with ids above `start`, to the hours of their errors, and
--- deletes hours that are older than 30 days, at most 1,000 rows. Attempts of the last minute wait: the transaction of
--- one with a lower id may still be open. An hour that has 1,000 errors gets no further ones. Returns the last id that
--- was counted, which the caller writes down in the same transaction: so each attempt counts once, however often this
--- ends midway. Time is postmill.now().
+-- deletes hours that are older than 30 days, at most 1,000 rows. Attempts of the last minute wait, and those of the
+-- last hour that were recorded after a transaction began which is open and records attempts: one of it may have a
+-- lower id, and would never be counted. What a transaction of more than an hour has recorded may be missed. An hour
+-- that has 1,000 errors gets no further ones. Returns the last id that was counted, which the caller writes down in
+-- the same transaction: so each attempt counts once, however often this ends midway. Time is postmill.now().
 -- Called by prune, before failures are deleted. Locks: the hours' rows. Errors: none.
 create or replace function postmill._count_errors(
     queue text, page integer, inout start bigint, out more boolean
@@ -15,14 +16,18 @@ as $$
 declare
     most    constant integer := 1000;
     horizon constant timestamptz := postmill.now() - interval '1 minute';
+    waited  constant timestamptz := postmill.now() - interval '1 hour';
     oldest  constant timestamptz := date_trunc('hour', postmill.now() - interval '30 days', 'UTC');
     reached bigint;
     looked  bigint;
 begin
     select max(next.failure_id), count(*) into reached, looked
     from (
-        select failed.failure_id, bool_and(failed.failed_at < horizon) over (order by failed.failure_id) as is_old
-        from (select * from postmill.failures as one
+        select failed.failure_id, bool_and(failed.failed_at < horizon and (
+            failed.failed_at < waited
+            or coalesce(failed.transactions > (select postmill._oldest_writer('postmill.failures')), true)
+        )) over (order by failed.failure_id) as is_old
+        from (select one.failure_id, one.failed_at, age(one.xmin) as transactions from postmill.failures as one
               where one.queue_name = queue and one.failure_id > start
               order by one.failure_id limit page) as failed
     ) as next
