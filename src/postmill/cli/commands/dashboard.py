@@ -11,6 +11,7 @@ from postmill.cli.options import Whole, embedded_option, global_options
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
+    from postmill.model.config.address import Address
 
 
 @click.command()
@@ -58,7 +59,18 @@ def dashboard(
     log_lines.configure(settings.log_level, settings.log_format, development=is_child)
     app.check_database_is_named(settings, embedded=embedded)
     with app.database(settings) as where:
-        app.prepare(settings, where)
+        _prepare(session, where)
         if not is_child:
-            session.tell_database(settings, where)
+            for _, each in session.each_settings():
+                session.tell_database(each, each.address or where)
         app.run_dashboard(settings, where, lambda link: session.output.note(f"Dashboard: {link}"))
+
+
+def _prepare(session: Session, where: Address) -> None:
+    """Check the schema of what is shown. Of several databases one must answer; the others are named."""
+    from postmill import app
+
+    if session.several:
+        session.answers(lambda each: app.prepare(each, each.address or where))
+    else:
+        app.prepare(session.settings, where)
