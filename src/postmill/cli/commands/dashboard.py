@@ -11,7 +11,6 @@ from postmill.cli.options import Whole, embedded_option, global_options
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
-    from postmill.model.config.address import Address
 
 
 @click.command()
@@ -59,18 +58,8 @@ def dashboard(
     log_lines.configure(settings.log_level, settings.log_format, development=is_child)
     app.check_database_is_named(settings, embedded=embedded)
     with app.database(settings) as where:
-        _prepare(session, where)
+        session.answers(lambda each: app.prepare(each, each.address or where))
         if not is_child:
             for _, each in session.each_settings():
                 session.tell_database(each, each.address or where)
         app.run_dashboard(settings, where, lambda link: session.output.note(f"Dashboard: {link}"))
-
-
-def _prepare(session: Session, where: Address) -> None:
-    """Check the schema of what is shown. Of several databases one must answer; the others are named."""
-    from postmill import app
-
-    if session.several:
-        session.answers(lambda each: app.prepare(each, each.address or where))
-    else:
-        app.prepare(session.settings, where)

@@ -115,9 +115,6 @@ def _in_each(session: Session, take_back: Callable[[Settings], None]) -> None:
     """Each of several databases is asked by itself whether a key holds. Raises ``DatabaseUnavailable`` when
     one is away: what was done in the others stays.
     """
-    if not session.several:
-        take_back(session.settings)
-        return
     done = session.answers(take_back)
     missing = ", ".join(name for name in session.several if name not in done)
     if missing:
