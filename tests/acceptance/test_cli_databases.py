@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from postmill.cli.exit_codes import Exit
 from postmill.model.databases.rendezvous import home
+from tests.acceptance.test_cli_dashboard import found_in
+from tests.serving import Serving
 from tests.several import count, key_of, named_databases
 
 if TYPE_CHECKING:
@@ -107,6 +110,30 @@ def test_migrate_gives_each_its_name_and_doctor_finds_another_one(project: Cli, 
     assert "is called eu2, and not eu1" in project("migrate").err
     wrong = [each for each in project("doctor", "--json").json if each["check"] == "name"]
     assert [each["status"] for each in wrong] == ["fail", "fail"]
+
+
+def test_the_dashboard_shows_all_and_a_key_is_revoked_in_each(project: Cli, urls: dict[str, str]) -> None:
+    with Path("postmill.toml").open("a") as file:
+        file.write("[dashboard]\nport = 0\n")
+    with Serving(
+        Path.cwd(), "dashboard", environment={"POSTMILL_DASHBOARD": "on"}, listening=False
+    ) as process:
+        link = found_in(process.said("Dashboard: "))
+        with httpx.Client(follow_redirects=True) as person:
+            assert "Databases" in person.get(link).text
+            base = link.partition("/sign-in")[0]
+            assert person.get(f"{base}/eu2/queues/mail").status_code == 200
+        key = project("keys", "create", "ada")
+        look = {"authorization": f"Bearer {key.out.strip()}"}
+        assert httpx.get(f"{base}/eu2/api/v1/queues", headers=look).status_code == 200
+        assert project("keys", "revoke", "ada").code == Exit.OK
+        found = [httpx.get(f"{base}/{name}/api/v1/queues", headers=look).status_code for name in NAMES]
+        assert found == [401, 401]
+        assert process.stop() == 0
+    Path("postmill.toml").write_text(FILE.format(eu1=urls["eu1"], eu2=AWAY))
+    partly = project("keys", "revoke", "ada")
+    assert "Revoked in eu1, and not in eu2." in partly.err
+    assert partly.code != Exit.OK
 
 
 def test_a_worker_process_works_on_both_until_both_are_empty(

@@ -137,12 +137,18 @@ def test_uninstalling_is_refused_while_messages_are_on_their_way(
     assert taken
     refused = project("migrate", "--uninstall", "--yes", "--database", taken[0])
     assert "on their way to another database would be lost" in refused.err
+    refused = project("migrate", "--uninstall", "--yes")
+    assert f"In {taken[0]} " in refused.err
+    assert all(count(url, "postmill.queues") for url in urls.values())
     project("route", "move", "mail")
     assert account(urls) == EXACT
     assert project("migrate", "--uninstall", "--yes", "--database", taken[0]).code == Exit.OK
 
 
-def test_what_is_bound_to_its_database_stays(project: Cli, urls: dict[str, str]) -> None:
+TRIED = ['{"key": "tried", "n": 0}', f'{{"postmill-shard-key": "{MOVED[0]}"}}']
+
+
+def test_what_is_bound_to_its_database_stays_and_is_told(project: Cli, urls: dict[str, str]) -> None:
     key = MOVED[0]
     old = home(key, OLD)
     write(urls, OLD)
@@ -150,10 +156,17 @@ def test_what_is_bound_to_its_database_stays(project: Cli, urls: dict[str, str])
         assert (
             project("send", "mail", '{"key": "bound", "n": 0}', "--shard-key", key, *options).code == Exit.OK
         )
+    with servers.session(urls[old]) as db:
+        db.execute("select postmill.send('mail', $1::jsonb, headers => $2::jsonb)", TRIED)
+        db.execute("update pgmq.q_mail set read_ct = 1 where message ->> 'key' = 'tried'")
     write(urls, ALL)
-    project("route", "move", "mail")
+    answer = project("route", "move", "mail", "--json")
+    (row,) = [row for row in answer.json if row["left"]]
+    assert row["database"] == old
+    assert (row["left"], row["tried"], row["unique_key"], row["group_key"], row["bound"]) == (3, 1, 1, 1, 0)
+    assert f"Left in {old}: 1 were tried before, 1 have a unique key, 1 have a group" in answer.err
     assert [each for each in messages(urls[old]) if each[0] == "bound"] == [("bound", 0)] * 2
-    assert status(project)[old][1] == 2
+    assert status(project)[old][1] == 3
 
 
 def test_a_queue_without_a_route_and_one_database_are_told(

@@ -340,7 +340,7 @@ def test_pg_net_and_vault_are_left_alone_and_calls_work_beside_them(empty: Datab
     ]
     assert column(empty, "select proname from pg_proc where pronamespace = 'net'::regnamespace") == []
     assert column(empty, "select postmill.call('https://example.com')") == [1]
-    uninstall(empty)
+    uninstall(empty, force=True)
     assert column(empty, "select count(*) from net.http_request_queue") == [0]
 
 

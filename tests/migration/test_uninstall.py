@@ -64,6 +64,36 @@ def test_refuses_to_lose_dead_letters_unless_told_to(empty: Database) -> None:
     assert uninstall(empty, force=True).changed
 
 
+WAITING = {
+    "1 calls that have not ended": "select postmill.call('http://127.0.0.1:1/')",
+    "2 messages that wait for others or for a place": (
+        "select postmill.limit_groups('jobs', max_running => 1);"
+        "select postmill.send('jobs', '2', group_key => 'acme');"
+        "select postmill.send('jobs', '3', after => array['jobs:1'])"
+    ),
+    "1 messages on their way to another database": (
+        "insert into postmill.departures values ('jobs', 1, 'eu2', now(), now(), '1', null)"
+    ),
+    "1 runs that have not ended": (
+        "select postmill.register_flow('shop', 'graph', 'jobs',"
+        ' \'{"steps": [{"name": "a", "needs": []}]}\');'
+        "select postmill.start_flow('shop')"
+    ),
+}
+
+
+@pytest.mark.parametrize(("lost", "scene"), WAITING.items())
+def test_refuses_to_lose_what_was_to_be_worked_on_yet(empty: Database, lost: str, scene: str) -> None:
+    migrate(empty)
+    empty.execute(b"select postmill.create_queue('jobs')")
+    empty.execute(b"select postmill.send('jobs', '1')")
+    empty.execute(scene.encode())
+    with pytest.raises(Refused, match=lost):
+        uninstall(empty)
+    check_version(empty)
+    assert uninstall(empty, force=True).changed
+
+
 def test_where_nothing_is_installed_nothing_happens(empty: Database) -> None:
     assert uninstall(empty).steps == ()
 

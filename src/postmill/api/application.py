@@ -19,28 +19,31 @@ from postmill.api.route import RESOURCES, Routes
 from postmill.model.errors import PostmillError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.responses import Response
     from starlette.types import Receive, Scope, Send
 
     from postmill.api.desk import House
     from postmill.api.problem import Problem
+    from postmill.api.route import Resource
     from postmill.api.viewer import Authorize, Viewer
 
 _ = resources  # declares them
 
 
-def application(house: House, authorize: Authorize) -> Starlette:
-    """The API over ``house``, for those that ``authorize`` knows."""
+def application(house: House, authorize: Authorize, offered: Iterable[Resource] = RESOURCES) -> Starlette:
+    """The API over ``house``, for those that ``authorize`` knows; ``offered``: what it answers."""
     made = Starlette(exception_handlers={Exception: _broken})
-    made.router.default = _Api(house, authorize)  # Starlette's patterns take no line end in a path
+    made.router.default = _Api(house, authorize, offered)  # Starlette's patterns take no line end in a path
     return made
 
 
 class _Api:
-    def __init__(self, house: House, authorize: Authorize) -> None:
+    def __init__(self, house: House, authorize: Authorize, offered: Iterable[Resource]) -> None:
         self._house = house
         self._authorize = authorize
-        self._routes = Routes(RESOURCES)
+        self._routes = Routes(offered)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,7 +73,7 @@ class _Api:
             )
         found = self._routes.find(segments(request.scope))
         if found is None:
-            return told(problem(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here."))
+            return told(_nothing(self._house))
         offered, names = found
         request.scope["path_params"] = names
         return await answer(offered, names, request, self._house, _with_source(viewer, request))
@@ -80,7 +83,7 @@ def segments(scope: Scope) -> list[str]:
     """The parts of the path below the application, each decoded by itself. Servers decode ``path`` as a
     whole, where a ``/`` in a name looks like any other: ``raw_path`` has it as it was sent, from the root.
     """
-    below = _below(scope)
+    below = below_root(scope)
     raw = (scope.get("raw_path") or b"").partition(b"?")[0].decode("latin-1")
     sent = below
     for start in (place for place, letter in enumerate(raw) if letter == "/"):
@@ -92,7 +95,7 @@ def segments(scope: Scope) -> list[str]:
     return [unquote(part) for part in sent.strip("/").split("/")]
 
 
-def _below(scope: Scope) -> str:
+def below_root(scope: Scope) -> str:
     """The path below that of the application, which some servers leave out of ``path``."""
     path: str = scope["path"]
     root: str = scope.get("root_path", "").rstrip("/")
@@ -114,6 +117,14 @@ async def _broken(_: Request, __: Exception) -> Response:
             why="This is a bug. The log of this process has its traceback.",
         )
     )
+
+
+def _nothing(house: House) -> Problem:
+    hint = ""
+    if house.several is not None:
+        paths = ", ".join(f"/{name}/api/v1" for name in house.several.names)
+        hint = f"The API of each database is below its own path: {paths}."
+    return problem(HTTPStatus.NOT_FOUND, "not-found", "There is nothing here.", hint=hint)
 
 
 def _unauthorized(request: Request) -> Problem:

@@ -24,6 +24,7 @@ from postmill.service.events import Events
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from postmill.api.several import Several
     from postmill.db.tools.connect import Connection
     from postmill.db.tools.sessions import Sessions
     from postmill.model.functions.steering import WatchedFunctions
@@ -65,7 +66,9 @@ class House:
     trace_url: str | None = None
     """Where a trace is shown: an address with ``{trace_id}`` in it."""
     database: str = "default"
-    """What the parameter ``database`` calls the one database there is."""
+    """What the parameter ``database`` calls it."""
+    several: Several | None = None
+    """The databases beside which it is shown, itself too; None: it is alone."""
     events: Events = field(default_factory=Events)
     looks: Looks = field(default_factory=Looks)
 

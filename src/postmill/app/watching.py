@@ -11,6 +11,7 @@ import signal
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from postmill.model.config.dashboard_settings import PORT
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from postmill.auth.keys import ProjectKeys
     from postmill.dashboard.application import Dashboard
     from postmill.dashboard.security.keys import Keys
+    from postmill.dashboard.several import Dashboards
     from postmill.model.config.address import Address
     from postmill.model.config.settings import Settings
     from postmill.model.functions.steering import WatchedFunctions
@@ -76,7 +78,7 @@ def run_dashboard(settings: Settings, where: Address, on_listening: Callable[[st
 
 
 @asynccontextmanager
-async def _served(settings: Settings, dashboard: Dashboard) -> AsyncIterator[str]:
+async def _served(settings: Settings, dashboard: Dashboard | Dashboards) -> AsyncIterator[str]:
     """Listen, and at the end stop: first the streams, which would be waited for."""
     from postmill.dashboard.prefixed import Prefixed  # noqa: PLC0415
     from postmill.web.server import WebServer  # noqa: PLC0415
@@ -102,12 +104,17 @@ async def _served(settings: Settings, dashboard: Dashboard) -> AsyncIterator[str
 
 def _dashboard(
     settings: Settings, where: Address, keys: Keys, functions: WatchedFunctions | None
-) -> Dashboard:
-    from postmill.dashboard.application import application  # noqa: PLC0415
+) -> Dashboard | Dashboards:
+    """Over all of several databases, unless one was chosen; else over that at ``where``."""
+    from postmill.dashboard import application, several  # noqa: PLC0415
 
-    chosen = settings.dashboard
-    return application(
-        db_url=where.url,
+    chosen, databases = settings.dashboard, settings.databases
+    made = (
+        partial(application, db_url=where.url)
+        if databases is None or settings.is_chosen
+        else partial(several, databases)
+    )
+    return made(
         keys=keys,
         read_only=chosen.read_only,
         hosts=chosen.hosts,

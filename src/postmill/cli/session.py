@@ -72,19 +72,20 @@ class Session:
             yield name, self.settings.at(name)
 
     def answers(self, ask: Callable[[Settings], T]) -> dict[str, T]:
-        """What ``ask`` gives for each of several databases; a remark names those that are away. Raises
+        """What ``ask`` gives for each database; a remark names those of several that are away. Raises
         ``DatabaseUnavailable`` when none answers.
         """
         from postmill.model.errors import DatabaseUnavailable
 
         found: dict[str, T] = {}
         away: list[DatabaseUnavailable] = []
-        for name in self.several:
+        for name, settings in self.each_settings():
             try:
-                found[name] = ask(self.settings.at(name))
+                found[name] = ask(settings)
             except DatabaseUnavailable as error:
                 away.append(error)
-                self.output.note(f"Without {name}: {error.what}")
+                if name:
+                    self.output.note(f"Without {name}: {error.what}")
         if not found:
             raise away[0]
         return found

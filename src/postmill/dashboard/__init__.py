@@ -6,5 +6,6 @@ the desk.
 """
 
 from postmill.dashboard.application import application
+from postmill.dashboard.several import several
 
-__all__ = ["application"]
+__all__ = ["application", "several"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from postmill.api.application import segments
 from postmill.api.desk import Desk
@@ -13,7 +12,8 @@ from postmill.api.problem import Failure, problem, problem_of, problem_that_tell
 from postmill.api.route import Routes
 from postmill.api.viewer import Viewer
 from postmill.dashboard.form import last_of, read_form
-from postmill.dashboard.mount import asked_of, base_of, forget, go_to, keep
+from postmill.dashboard.framing import Framing
+from postmill.dashboard.mount import base_of, go_to, keep
 from postmill.dashboard.page import ACTIONS, PAGES, Action, Page, View, Visit
 from postmill.dashboard.rendering import (
     Frame,
@@ -21,7 +21,6 @@ from postmill.dashboard.rendering import (
     drawn,
     framed,
     is_for_script,
-    rendered,
     theme_of,
 )
 from postmill.dashboard.sharing import Sharing
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from postmill.api.desk import House
-    from postmill.api.problem import Problem
     from postmill.dashboard.live.hub import Hub
     from postmill.dashboard.rendering import Main
     from postmill.dashboard.security.access import Access
@@ -43,17 +41,14 @@ slow connection, and a notice that comes later would be taken for one about some
 """
 
 
-class Front:
-    """Finds what answers a path, shows pages, does what forms ask for, and answers those that are not
-    known.
-    """
+class Front(Framing):
+    """Finds what answers a path, shows pages, and does what forms ask for."""
 
     def __init__(self, house: House, access: Access, hub: Hub) -> None:
-        self._house = house
+        super().__init__(house, access)
         self._hub = hub
         self._sharing = Sharing(house)
         self._routes: Routes[Page | Action] = Routes([*PAGES, *ACTIONS])
-        self.access = access
 
     async def answer(self, request: Request) -> Response:
         """The page, or what the form does."""
@@ -76,18 +71,6 @@ class Front:
                 return go_to(request, action.page.address(names))
         nothing = problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such page.")
         return self.told(request, nothing, desk)
-
-    async def broken(self, request: Request, _: Exception) -> Response:
-        """For a fault of Postmill: nothing about it is shown; the server logs it."""
-        return self.told(
-            request,
-            problem(
-                HTTPStatus.INTERNAL_SERVER_ERROR,
-                "internal",
-                "The page can't be shown.",
-                "It is a fault of Postmill's; the log of the process tells it.",
-            ),
-        )
 
     async def _shared(self, page: Page, request: Request, visit: Visit) -> Response:
         """A page that is drawn once for all viewers of a role, in the frame of this one."""
@@ -144,35 +127,6 @@ class Front:
                 request, action.page.template, done, Frame(tab=action.page.tab, desk=visit.desk)
             )
         answer, seal = go_to(request, done.to), self.access.seal
-        keep(request, answer, seal.cookie("notice"), seal.sign("notice", done.notice), NOTICE_S)
-        return answer
-
-    def closed(self, request: Request) -> Response:
-        """For a visitor who is not known: the way to sign in, or that there is none."""
-        if self.access.signs_in and request.method == "GET":
-            return go_to(request, f"/sign-in?next={quote(asked_of(request), safe='/')}")
-        return self.told(
-            request,
-            problem(
-                HTTPStatus.UNAUTHORIZED,
-                "unauthorized",
-                "You are not known here.",
-                "The dashboard shows nothing to those it does not know.",
-            ),
-        )
-
-    def told(self, request: Request, trouble: Problem, desk: Desk | None = None, tab: str = "") -> Response:
-        """A problem as a page."""
-        frame = Frame(tab=tab, desk=desk, problem=trouble)
-        return self.rendered(request, "problem.html", View(trouble.title, {}), frame)
-
-    def rendered(self, request: Request, template: str, view: View, frame: Frame) -> Response:
-        """The view as a page, with the notice that waits for it."""
-        seal = self.access.seal
-        cookie = seal.cookie("notice")
-        notice = seal.read("notice", request.cookies.get(cookie, ""))
-        whole = replace(frame, notice=notice, signs_in=self.access.signs_in, theme=theme_of(request))
-        answer = rendered(request, template, view, whole)
-        if notice is not None:
-            forget(request, answer, cookie)
+        notice = seal.sign("notice", done.notice)
+        keep(request, answer, seal.cookie("notice"), notice, NOTICE_S, base_of(request))
         return answer

@@ -50,7 +50,7 @@ class Dashboard:
 
     def __init__(self, house: House, polling: Sessions, access: Access, hosts: Collection[str]) -> None:
         self.access = access
-        self._house = house
+        self.house = house
         self._polling = polling
         self._streaming = Streaming(polling, house.functions)
         front = Front(house, access, self._streaming.hub)
@@ -79,7 +79,7 @@ class Dashboard:
         """End the streams, and close the connections to the database."""
         self.end_streams()
         await self._polling.close()
-        await self._house.sessions.close()
+        await self.house.sessions.close()
 
     async def _live(self, request: Request) -> Response:
         try:
@@ -122,20 +122,36 @@ def application(
     ``{trace_id}`` in it. ``functions``: the host of functions in this process. Raises ``InvalidOption`` when
     there is no way in, or for an address without that, and ``InvalidAddress``.
     """
+    check_way_in(authorize, keys)
+    traces = DashboardSettings(trace_url=trace_url).trace_url
+    sessions = Sessions(parse(db_url), "postmill dashboard")
+    house = House(sessions, read_only, Redaction(redact), functions=functions, trace_url=traces)
+    return dashboard_over(house, authorize, keys, hosts)
+
+
+def dashboard_over(
+    house: House, authorize: Authorize | None, keys: Keys | None, hosts: Collection[str]
+) -> Dashboard:
+    """The dashboard over a database; see :func:`application`."""
+    sessions = house.sessions
+
+    async def is_revoked(key_id: str, name: str, issued_s: float) -> bool:
+        return await sessions.read(revoked_keys.is_revoked, key_id, name, issued_s)
+
+    polling = Sessions(sessions.address, "postmill dashboard, live", size=1)
+    return Dashboard(house, polling, Access(authorize, keys, is_revoked), known_hosts(hosts))
+
+
+def known_hosts(hosts: Collection[str]) -> Collection[str]:
+    """Names as a request's ``Host`` is compared with them."""
+    return frozenset(each.lower().rstrip(".") for each in hosts)
+
+
+def check_way_in(authorize: Authorize | None, keys: Keys | None) -> None:
+    """Raises ``InvalidOption`` unless one of both says who may look."""
     if (authorize is None) == (keys is None):
         raise InvalidOption(
             "The dashboard is not told who may look.",
             why="It is closed to all who are not known.",
             hint="Give authorize, which returns a Viewer for a request, or keys; one of both.",
         )
-    names = frozenset(each.lower().rstrip(".") for each in hosts)
-    address = parse(db_url)
-    sessions = Sessions(address, "postmill dashboard")
-    traces = DashboardSettings(trace_url=trace_url).trace_url
-    house = House(sessions, read_only, Redaction(redact), functions=functions, trace_url=traces)
-    polling = Sessions(address, "postmill dashboard, live", size=1)
-
-    async def is_revoked(key_id: str, name: str, issued_s: float) -> bool:
-        return await sessions.read(revoked_keys.is_revoked, key_id, name, issued_s)
-
-    return Dashboard(house, polling, Access(authorize, keys, is_revoked), names)

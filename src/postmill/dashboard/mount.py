@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+    from postmill.api.desk import House
+
 
 _AS_THEY_ARE = "/:@!$&'()*+,=~"
 """What a browser leaves in a path, and a cookie's path may have: both are compared letter by letter."""
@@ -20,6 +22,11 @@ _AS_THEY_ARE = "/:@!$&'()*+,=~"
 def base_of(request: Request) -> str:
     """The path under which the dashboard is mounted, as a browser writes it, without a slash at its end."""
     return quote(str(request.scope.get("root_path", "")), _AS_THEY_ARE).rstrip("/")
+
+
+def home_of(base: str, house: House) -> str:
+    """Where all databases begin that are shown side by side; of one that is alone, where it is mounted."""
+    return base if house.several is None else base.removesuffix(f"/{house.database}")
 
 
 def asked_of(request: Request) -> str:
@@ -42,19 +49,21 @@ def go_to(request: Request, path: str) -> RedirectResponse:
     return RedirectResponse(base_of(request) + inside(path), HTTPStatus.SEE_OTHER)
 
 
-def keep(request: Request, answer: Response, name: str, value: str, life_s: int) -> None:
-    """A cookie that no script reads. Lax, not strict: a link in a mail arrives signed in."""
+def keep(request: Request, answer: Response, name: str, value: str, life_s: int, base: str) -> None:
+    """A cookie for what is below ``base``, which no script reads. Lax, not strict: a link in a mail arrives
+    signed in.
+    """
     answer.set_cookie(
         name,
         value,
         max_age=life_s,
-        path=base_of(request) or "/",
+        path=base or "/",
         secure=request.url.scheme == "https",
         httponly=True,
         samesite="lax",
     )
 
 
-def forget(request: Request, answer: Response, name: str) -> None:
+def forget(answer: Response, name: str, base: str) -> None:
     """Take the cookie away again."""
-    answer.delete_cookie(name, base_of(request) or "/")
+    answer.delete_cookie(name, base or "/")

@@ -17,19 +17,20 @@ class Prefixed:
     def __init__(self, inner: Application, prefix: str) -> None:
         self._inner = inner
         self._prefix = prefix
-        self._raw = quote(prefix).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] in {"http", "websocket"}:
-            scope = {**scope, "root_path": self._prefix, **self._path(scope)}
+            scope = at(scope, self._prefix)
         await self._inner(scope, receive, send)
 
-    def _path(self, scope: Scope) -> dict[str, object]:
-        path = scope["path"]
-        raw = scope.get("raw_path") or quote(path).encode()
-        if path == self._prefix:
-            return {"path": f"{path}/", "raw_path": raw + b"/"}
-        if path.startswith(f"{self._prefix}/"):
-            return {"path": path, "raw_path": raw}
-        return {"path": self._prefix + path, "raw_path": self._raw + raw}
+
+def at(scope: Scope, prefix: str) -> Scope:
+    """The scope of a request for what is at ``prefix``, whether or not that is a part of its path."""
+    path = scope["path"]
+    raw = scope.get("raw_path") or quote(path).encode()
+    if path == prefix:
+        path, raw = f"{path}/", raw + b"/"
+    elif not path.startswith(f"{prefix}/"):
+        path, raw = prefix + path, quote(prefix).encode() + raw
+    return {**scope, "root_path": prefix, "path": path, "raw_path": raw}

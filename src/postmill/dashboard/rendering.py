@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from postmill.api.viewer import Role
 from postmill.dashboard.filters import FILTERS
 from postmill.dashboard.live.topics import quoted
-from postmill.dashboard.mount import base_of
+from postmill.dashboard.mount import base_of, home_of
 from postmill.dashboard.navigation import TABS
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def framed(main: Main, frame: Frame, base: str, *, parts: bool) -> bytes:
             main=main.text,
             title=main.title,
             tab=frame.tab,
-            tabs=TABS,
+            **_around(frame, base),
             notice=frame.notice,
             signs_in=frame.signs_in,
             versions=json.dumps(
@@ -144,6 +144,22 @@ def theme_of(request: Request) -> str:
     """What was chosen; empty: as the system has it."""
     chosen = request.cookies.get(THEME_COOKIE, "")
     return chosen if chosen in THEMES else ""
+
+
+def _around(frame: Frame, base: str) -> dict[str, object]:
+    """What the header leads to: pages, and databases that are shown beside this one. ``database`` is empty
+    where all of them are listed, which has no pages.
+    """
+    house = None if frame.desk is None else frame.desk.house
+    if house is None or house.several is None:
+        return {"tabs": TABS, "databases": ()}
+    return {
+        "tabs": TABS if house.database else (),
+        "databases": house.several.names,
+        "database": house.database,
+        "home": home_of(base, house),
+        "path": next((each.path for each in TABS if each.name == frame.tab), "/"),
+    }
 
 
 def _known(frame: Frame, base: str) -> dict[str, object]:

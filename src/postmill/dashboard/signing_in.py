@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from postmill.api.problem import Problem
-    from postmill.dashboard.answering import Front
+    from postmill.dashboard.framing import Framing
     from postmill.dashboard.security.keys import Opened
 
 YEAR_S = 365 * 24 * 3600
@@ -32,9 +32,9 @@ YEAR_S = 365 * 24 * 3600
 class SigningIn:
     """The routes of the way in and out."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
-        self._access = front.access
+    def __init__(self, framing: Framing) -> None:
+        self._framing = framing
+        self._access = framing.access
 
     def routes(self) -> list[Route]:
         """All of them; without keys of its own there is no signing in."""
@@ -59,33 +59,35 @@ class SigningIn:
             form = last_of(await read_form(request))
             opened, to = await self._access.opened(form.get("key", "")), form.get("next", "/")
         except (Failure, PostmillError) as error:
-            return self._front.told(request, problem_that_tells(error))
+            return self._framing.told(request, problem_that_tells(error))
         if opened is None:
             refused = problem(HTTPStatus.FORBIDDEN, "unauthorized", "This key does not open the dashboard.")
             return self._form(request, to, refused)
         return self._let_in(request, opened, to)
 
     def _form(self, request: Request, to: str, trouble: Problem | None = None) -> Response:
-        return self._front.rendered(
+        return self._framing.rendered(
             request, "sign_in.html", View("Sign in", {"next": to}), Frame(problem=trouble)
         )
 
     def _let_in(self, request: Request, opened: Opened, to: str) -> Response:
         answer, seal = go_to(request, to), self._access.seal
-        keep(request, answer, seal.cookie("session"), seal.session(opened, time.time()), int(LIFE_S))
+        session, home = seal.session(opened, time.time()), self._framing.home(request)
+        keep(request, answer, seal.cookie("session"), session, int(LIFE_S), home)
         return answer
 
     async def _sign_out(self, request: Request) -> Response:
         answer = go_to(request, "/sign-in")
-        forget(request, answer, self._access.seal.cookie("session"))
+        forget(answer, self._access.seal.cookie("session"), self._framing.home(request))
         return answer
 
     async def _theme(self, request: Request) -> Response:
         try:
             chosen = last_of(await read_form(request)).get("theme", "")
         except Failure as failure:
-            return self._front.told(request, failure.problem)
+            return self._framing.told(request, failure.problem)
         back = urlsplit(request.headers.get("referer", "")).path.removeprefix(base_of(request))
         answer = go_to(request, back)
-        keep(request, answer, THEME_COOKIE, chosen if chosen in THEMES else "", YEAR_S)
+        theme = chosen if chosen in THEMES else ""
+        keep(request, answer, THEME_COOKIE, theme, YEAR_S, self._framing.home(request))
         return answer

@@ -9,6 +9,7 @@ none is there twice: what is listed is brought in the next time, and what has ar
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from postmill.databases.spread import leaving, pages
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
     from postmill.db.tools.connect import Connection
     from postmill.model.databases.databases import Databases
 
+WHY_LEFT = {
+    "tried": "were tried before",
+    "unique_key": "have a unique key",
+    "group_key": "have a group, or wait for a place",
+    "bound": "wait for others, or have followers",
+    "awaited": "have somebody who waits for the result",
+    "held": "are held by another session now",
+}
+"""What ``route move`` does not take out, by reason: what is known of these is in their database."""
 BATCH = 500
 """Messages that are brought in together: few enough that their payloads fit into memory on both sides."""
 
@@ -36,20 +46,28 @@ class Mover:
         self._connect_to = connect_to
         self._shape = QueueShape(queue, relation=0)
         self.moved = 0
+        self.left: Counter[str] = Counter(dict.fromkeys(WHY_LEFT, 0))
+        """Messages that live elsewhere and stay, by reason."""
 
     def move(self, source: Connection) -> int:
         """Move all that can be moved; first what an earlier call has taken out. Returns how many have
         arrived. Raises what the databases raise: then what was taken out is kept for the next call.
         """
         self._bring_in(source)
-        take = queue_statement("route_take", self._shape)
         for page in pages(source, self._databases, self._name, self._queue):
+            fresh = [each for ids in page.to.values() for each in ids]
+            self.left["tried"] += page.elsewhere - len(fresh)
             for target, ids in page.to.items():
-                self._connect_to(target)  # what can't arrive is not taken out
-                source.execute(take, [self._queue, ids, target])
-            if page.to:
+                self._take(source, target, ids)
+            if fresh:
                 self._bring_in(source)
         return self.moved
+
+    def _take(self, source: Connection, target: str, ids: list[int]) -> None:
+        self._connect_to(target)  # what can't arrive is not taken out
+        source.execute(queue_statement("route_take", self._shape), [self._queue, ids, target])
+        left = source.execute(queue_statement("route_left", self._shape), [self._queue, ids]).fetchone()
+        self.left.update(left or {})
 
     def _bring_in(self, source: Connection) -> None:
         for target in leaving(source, self._queue):

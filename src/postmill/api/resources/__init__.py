@@ -2,6 +2,7 @@
 
 from postmill.api.resources import audit as audit
 from postmill.api.resources import calls as calls
+from postmill.api.resources import databases as databases
 from postmill.api.resources import dead_letters as dead_letters
 from postmill.api.resources import description as description
 from postmill.api.resources import errors as errors

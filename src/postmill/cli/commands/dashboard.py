@@ -58,7 +58,8 @@ def dashboard(
     log_lines.configure(settings.log_level, settings.log_format, development=is_child)
     app.check_database_is_named(settings, embedded=embedded)
     with app.database(settings) as where:
-        app.prepare(settings, where)
+        session.answers(lambda each: app.prepare(each, each.address or where))
         if not is_child:
-            session.tell_database(settings, where)
+            for _, each in session.each_settings():
+                session.tell_database(each, each.address or where)
         app.run_dashboard(settings, where, lambda link: session.output.note(f"Dashboard: {link}"))

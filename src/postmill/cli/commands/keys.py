@@ -9,11 +9,14 @@ import click
 
 from postmill.cli.options import Duration, global_options
 from postmill.model.config.settings import STATE_FOLDER
-from postmill.model.errors import InvalidOption, NotFound
+from postmill.model.errors import DatabaseUnavailable, InvalidOption, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from postmill.auth.keys import ProjectKeys
     from postmill.cli.session import Session
+    from postmill.model.config.settings import Settings
 
 LONGEST_S = 10 * 365 * 86_400
 """How long a key is good at most, in seconds: ten years, as long as the project's own tokens."""
@@ -88,6 +91,7 @@ def revoke(session: Session, key: str) -> None:
     """
     import time
 
+    from postmill import app
     from postmill.api.keys import ViewerKeys
     from postmill.db.tools import revoked_keys
 
@@ -97,10 +101,28 @@ def revoke(session: Session, key: str) -> None:
         )
     issued = ViewerKeys(_keys(session), time.time).issued(key)
     subject = issued.key_id if issued is not None else key
-    with session.database() as connection:
-        revoked_keys.revoke(connection, subject, time.time())
+
+    def take_back(settings: Settings) -> None:
+        with app.connection(settings) as connection:
+            revoked_keys.revoke(connection, subject, time.time())
+
+    _in_each(session, take_back)
     which = "" if issued is not None else " (every key that was issued under this id or name until now)"
     session.output.note(f"Revoked: {subject}{which}")
+
+
+def _in_each(session: Session, take_back: Callable[[Settings], None]) -> None:
+    """Each of several databases is asked by itself whether a key holds. Raises ``DatabaseUnavailable`` when
+    one is away: what was done in the others stays.
+    """
+    done = session.answers(take_back)
+    missing = ", ".join(name for name in session.several if name not in done)
+    if missing:
+        raise DatabaseUnavailable(
+            f"Revoked in {', '.join(done)}, and not in {missing}.",
+            why="It can't be reached, and its pages are still open to the key.",
+            hint="Give the same command again when it is back.",
+        )
 
 
 def _keys(session: Session) -> ProjectKeys:

@@ -47,7 +47,9 @@ def _facade_option(name: str, parameter: str, text: str) -> Callable[[AnyCallabl
 @click.option("--uninstall", is_flag=True, help="Remove schema postmill and its facades; queues stay.")
 @click.option("--roles", is_flag=True, help="Also make the roles postmill_... and grant each what it needs.")
 @click.option("--remove-roles", is_flag=True, help="Remove these roles and their rights in this database.")
-@click.option("--force", is_flag=True, help="With --uninstall: also when dead letters would be lost.")
+@click.option(
+    "--force", is_flag=True, help="With --uninstall: also when messages, calls or runs would be lost."
+)
 @yes_option
 @json_option
 @global_options
@@ -71,6 +73,8 @@ def migrate(
     """
     _check_alone(click.get_current_context())
     asked = _Asked(wanted, unwanted, status, as_sql, uninstall, roles, remove_roles, force, yes)
+    if uninstall and not force:
+        _check_losses(session)
     rows: list[dict[str, Any]] = []
     for name, settings in session.each_settings():
         found = _done(session, settings, asked)
@@ -107,7 +111,8 @@ def _done(session: Session, settings: Settings, asked: _Asked) -> list[dict[str,
             return []
         if asked.uninstall or asked.remove_roles:
             question = UNINSTALL if asked.uninstall else REMOVE_ROLES
-            session.output.confirm(question.format(address.masked), yes=asked.yes)
+            which = f"{settings.database}, " if settings.database else ""
+            session.output.confirm(question.format(f"{which}{address.masked}"), yes=asked.yes)
         if asked.uninstall:
             report = migrations.uninstall(connection, force=asked.force)
         elif asked.unwanted or asked.remove_roles:
@@ -116,6 +121,19 @@ def _done(session: Session, settings: Settings, asked: _Asked) -> list[dict[str,
             report = _installed(session, address, connection, asked.wanted, roles=asked.roles)
             _name(connection, settings)
     return [{"step": step} for step in report.steps]
+
+
+def _check_losses(session: Session) -> None:
+    """Of several databases: nothing is removed from the first one while the second would lose something."""
+    from postmill import app
+    from postmill.db.tools import losses, migrate
+
+    for name, settings in session.each_settings():
+        if not name:
+            return
+        with app.bare_connection(settings) as (_, connection):
+            if found := migrate.what_would_be_lost(connection):
+                raise losses.would_be_lost(found, name)
 
 
 def _name(connection: Connection, settings: Settings) -> None:

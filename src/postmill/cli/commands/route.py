@@ -10,11 +10,12 @@ import click
 from postmill.cli.options import dry_run_option, global_options, json_option, jsonl_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from postmill.cli.session import Session
     from postmill.databases.spread import Spread
     from postmill.db.tools.connect import Connection
+    from postmill.model.config.settings import Settings
     from postmill.model.databases.databases import Databases
 
 COLUMNS = ("queue", "database", "takes_new", "messages", "elsewhere", "without_key", "leaving")
@@ -39,7 +40,7 @@ def status(session: Session, queue: str | None) -> None:
     """
     databases = _databases(session)
     queues = [_routed(databases, queue)] if queue is not None else list(databases.routes)
-    rows = [found.as_row() for each in queues for found in _spreads(session, databases, each)]
+    rows = [found.as_row() for found in _spreads(session, databases, queues)]
     session.output.rows(rows, COLUMNS, empty="No queue has a route: see [routes] in postmill.toml.")
     if not all(row["exact"] for row in rows):
         session.output.note("Of a queue with more than a million messages the first million were looked at.")
@@ -56,7 +57,8 @@ def move(session: Session, queue: str, *, source: str | None, dry_run: bool) -> 
     """Bring waiting messages of QUEUE to the database in which their keys live.
 
     What was taken before, waits for others, has followers, a group or a unique key stays, and runs where it
-    is. A message that is moved gets another id, and stands behind those that its new database has already.
+    is; at the end it is told how many there are. A message that is moved gets another id, and stands behind
+    those that its new database has already.
     """
     from postmill.databases.moving import Mover
 
@@ -64,7 +66,7 @@ def move(session: Session, queue: str, *, source: str | None, dry_run: bool) -> 
     _routed(databases, queue)
     sources = databases.names if source is None else (databases.check(source),)
     if dry_run:
-        found = [each for each in _spreads(session, databases, queue) if each.database in sources]
+        found = [each for each in _spreads(session, databases, [queue]) if each.database in sources]
         rows = [{"queue": queue, "database": each.database, "elsewhere": each.elsewhere} for each in found]
         session.output.rows(rows, ("queue", "database", "elsewhere"))
         return
@@ -73,8 +75,22 @@ def move(session: Session, queue: str, *, source: str | None, dry_run: bool) -> 
         for name in sources:
             mover = Mover(databases, queue, name, connections.with_queue(queue))
             moved = mover.move(connections.with_queue(queue)(name))
-            rows.append({"queue": queue, "database": name, "moved": moved})
-    session.output.rows(rows, ("queue", "database", "moved"))
+            left = mover.left
+            rows.append({"queue": queue, "database": name, "moved": moved, "left": left.total(), **left})
+    session.output.rows(rows, ("queue", "database", "moved", "left"))
+    for row in rows:
+        _tell_left(session, row)
+
+
+def _tell_left(session: Session, row: dict[str, Any]) -> None:
+    from postmill.databases.moving import WHY_LEFT
+
+    reasons = [f"{row[kind]} {why}" for kind, why in WHY_LEFT.items() if row[kind]]
+    if reasons:
+        session.output.note(
+            f"Left in {row['database']}: {', '.join(reasons)}."
+            f" They run there, by the workers of {row['queue']}."
+        )
 
 
 class Connections(ExitStack):
@@ -128,18 +144,16 @@ def _routed(databases: Databases, queue: str) -> str:
     return queue
 
 
-def _spreads(session: Session, databases: Databases, queue: str) -> Iterator[Spread]:
-    """The spread in each database that answers and has to do with the queue; a remark names the others."""
+def _spreads(session: Session, databases: Databases, queues: Sequence[str]) -> list[Spread]:
+    """The spread of each queue in each database that answers and has to do with it."""
     from postmill import app
     from postmill.databases.spread import spread
-    from postmill.model.errors import DatabaseUnavailable
 
-    for name in databases.names:
-        try:
-            with app.connection(session.settings.at(name)) as connection:
-                found = spread(connection, databases, name, queue)
-        except DatabaseUnavailable as error:
-            session.output.note(f"Without {name}: {error.what}")
-            continue
-        if found.takes_new or found.messages or found.leaving:
-            yield found
+    def look(settings: Settings) -> list[Spread]:
+        with app.connection(settings) as connection:
+            name = settings.database or databases.main
+            return [spread(connection, databases, name, queue) for queue in queues]
+
+    answers = session.answers(look).values()
+    found = [each for queue in queues for spreads in answers for each in spreads if each.queue == queue]
+    return [each for each in found if each.takes_new or each.messages or each.leaving]

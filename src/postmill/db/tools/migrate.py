@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg.rows import dict_row
 
-from postmill.db.tools import facades, migration_plan, pgmq
+from postmill.db.tools import facades, losses, migration_plan, pgmq
 from postmill.db.tools.facades import Occupant
 from postmill.db.tools.migration_plan import Installed
-from postmill.model.errors import InvalidOption, MigrationFailed, PostmillError, Refused, SchemaMissing
+from postmill.model.errors import InvalidOption, MigrationFailed, PostmillError, SchemaMissing
 from postmill.model.sqlstates import Condition, condition, state_of
 from postmill.sql.catalog import statement
 
@@ -35,9 +35,6 @@ MAX_DEADLOCKS = 10
 """How often a step that met a deadlock is run again. A step locks tables and views, which sessions at work
 lock in another order. Each deadlock ends after about a second; ten in a row are no longer chance.
 """
-
-DEPARTURES = "0022_databases"
-"""The migration that makes the table of messages which are on their way to another database."""
 
 _RUN_MIGRATE = "Run: postmill migrate"
 
@@ -164,8 +161,8 @@ def is_too_old(connection: psycopg.Connection[Any]) -> bool:
 def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Report:
     """Remove schema postmill, its facades and its triggers; queues, archives and pgmq itself stay.
 
-    Raises :class:`Refused` when dead letters that were not replayed would be lost, or messages on their way
-    to another database, unless ``force``.
+    Raises :class:`Refused` when something would be lost that was to be worked on yet, unless ``force``; see
+    :mod:`losses`.
     """
     _check_connection(connection)
     with errors_in_words(connection), connection.transaction():
@@ -173,14 +170,19 @@ def uninstall(connection: psycopg.Connection[Any], *, force: bool = False) -> Re
         installed = _installed(connection)
         if not installed.migrator:
             return Report(())
-        if installed.migrations and not force:
-            _check_no_dead_letters(connection)
-        if DEPARTURES in installed.migrations and not force:
-            _check_no_departures(connection)
+        found = [] if force else losses.counted(connection, installed.migrations)
+        if found:
+            raise losses.would_be_lost(found)
         present = [facade for facade in facades.FACADES if facade.component in installed.components]
         _remove(connection, present)
         execute(connection, statement("uninstall"))
     return Report((*(facade.component for facade in present), "schema postmill"))
+
+
+def what_would_be_lost(connection: psycopg.Connection[Any]) -> list[str]:
+    """What :func:`uninstall` would refuse to lose, in words."""
+    with errors_in_words(connection):
+        return losses.counted(connection, _installed(connection).migrations)
 
 
 def _remove(connection: psycopg.Connection[Any], unwanted: Sequence[Facade]) -> None:
@@ -219,27 +221,6 @@ def _check_connection(connection: psycopg.Connection[Any]) -> None:
         raise MigrationFailed(
             f"PostgreSQL {connection.info.server_version // 10000} is too old.",
             why=f"Postmill runs on PostgreSQL {OLDEST_SERVER} and later.",
-        )
-
-
-def _check_no_dead_letters(connection: psycopg.Connection[Any]) -> None:
-    count = rows(connection, statement("dead_letters_count"))[0]["count"]
-    if count:
-        raise Refused(
-            f"{count} dead letters would be lost.",
-            why="They are kept in schema postmill and were not replayed.",
-            hint="Replay or export them first, or insist with --force.",
-        )
-
-
-def _check_no_departures(connection: psycopg.Connection[Any]) -> None:
-    found = rows(connection, statement("departures_count"))[0]
-    if found["count"]:
-        raise Refused(
-            f"{found['count']} messages on their way to another database would be lost.",
-            why=f"They were taken out of {', '.join(found['queues'])} and have not arrived. Schema postmill"
-            " keeps them.",
-            hint="postmill route move brings them there; or insist with --force.",
         )
 
 

@@ -1,2 +1,2 @@
--- How many dead letters were not replayed. Called by postmill.db.tools.migrate before it uninstalls. Errors: none.
+-- How many dead letters were not replayed. Called by postmill.db.tools.losses. Errors: none.
 select count(*) as count from postmill.dead_letters where replayed_at is null

@@ -1,0 +1,77 @@
+"""What is answered in the dashboard's frame whatever is asked for: problems, the way to the door, and pages
+with the notice that waits for them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from postmill.api.problem import problem
+from postmill.dashboard.mount import asked_of, base_of, forget, go_to, home_of
+from postmill.dashboard.page import View
+from postmill.dashboard.rendering import Frame, rendered, theme_of
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from postmill.api.desk import Desk, House
+    from postmill.api.problem import Problem
+    from postmill.dashboard.security.access import Access
+
+
+class Framing:
+    """Answers those that are not known, and tells what went wrong."""
+
+    def __init__(self, house: House, access: Access) -> None:
+        self._house = house
+        self.access = access
+
+    def home(self, request: Request) -> str:
+        """The path below which a session holds."""
+        return home_of(base_of(request), self._house)
+
+    async def broken(self, request: Request, _: Exception) -> Response:
+        """For a fault of Postmill: nothing about it is shown; the server logs it."""
+        return self.told(
+            request,
+            problem(
+                HTTPStatus.INTERNAL_SERVER_ERROR,
+                "internal",
+                "The page can't be shown.",
+                "It is a fault of Postmill's; the log of the process tells it.",
+            ),
+        )
+
+    def closed(self, request: Request) -> Response:
+        """For a visitor who is not known: the way to sign in, or that there is none."""
+        if self.access.signs_in and request.method == "GET":
+            return go_to(request, f"/sign-in?next={quote(asked_of(request), safe='/')}")
+        return self.told(
+            request,
+            problem(
+                HTTPStatus.UNAUTHORIZED,
+                "unauthorized",
+                "You are not known here.",
+                "The dashboard shows nothing to those it does not know.",
+            ),
+        )
+
+    def told(self, request: Request, trouble: Problem, desk: Desk | None = None, tab: str = "") -> Response:
+        """A problem as a page."""
+        frame = Frame(tab=tab, desk=desk, problem=trouble)
+        return self.rendered(request, "problem.html", View(trouble.title, {}), frame)
+
+    def rendered(self, request: Request, template: str, view: View, frame: Frame) -> Response:
+        """The view as a page, with the notice that waits for it."""
+        seal = self.access.seal
+        cookie = seal.cookie("notice")
+        notice = seal.read("notice", request.cookies.get(cookie, ""))
+        whole = replace(frame, notice=notice, signs_in=self.access.signs_in, theme=theme_of(request))
+        answer = rendered(request, template, view, whole)
+        if notice is not None:
+            forget(answer, cookie, base_of(request))
+        return answer
