@@ -10,7 +10,7 @@ import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from postmill.handlers.cluster.remote_context import RemoteContext
@@ -85,6 +85,14 @@ def called(function: Callable[..., Any]) -> Any:
     if inspect.isroutine(function) or inspect.isclass(function):
         return function
     return type(function).__call__
+
+
+def resolved(function: Callable[..., Any], annotation: Any) -> Any:
+    """One of its annotations, as its module reads it; ``Any`` where there is none. Raises ``NameError``."""
+    if annotation is inspect.Parameter.empty:
+        return Any
+    holder = SimpleNamespace(__annotations__={"it": annotation})
+    return get_type_hints(holder, getattr(inspect.unwrap(called(function)), "__globals__", {}))["it"]
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:

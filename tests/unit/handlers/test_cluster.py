@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill import Context, RemoteContext, worker
+from postmill import Context, Flow, RemoteContext, worker
 from postmill.cli import discover, ray_check
 from postmill.handlers.cluster.driver import driver_for
 from postmill.handlers.cluster.driver_process import Heard
@@ -43,6 +43,9 @@ def train(job: dict[str, int], task: RemoteContext) -> dict[str, int]:
     return job
 
 
+def train_a_step(task: RemoteContext) -> None: ...
+
+
 def test_nothing_of_ray_is_imported_by_a_worker_or_its_handlers(tmp_path: Path) -> None:
     (tmp_path / "training.py").write_text(MODULE, encoding="utf-8")
     command = [sys.executable, "-c", WITHOUT_RAY]
@@ -56,6 +59,12 @@ def test_a_worker_says_what_to_install() -> None:
     assert handler.backend is not None
     with pytest.raises(Refused, match=r"pip install 'postmill\[ray\]'"):
         handler.backend(Events())
+    flow = Flow("trains", input=dict[str, int])
+    flow.step(executor="ray")(train_a_step)
+    backend = flow.handler().backend
+    assert backend is not None
+    with pytest.raises(Refused, match=r"pip install 'postmill\[ray\]'"):
+        backend(Events())
 
 
 @pytest.mark.parametrize("address", ["", "local", "ray://head:10001"])
@@ -63,7 +72,7 @@ def test_an_address_that_names_no_cluster_is_refused(address: str, monkeypatch: 
     monkeypatch.setattr("postmill.handlers.cluster.driver.find_spec", lambda _: object())
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(InvalidOption, match="RAY_ADDRESS"):
-        driver_for({}, Events())
+        driver_for([], Events())
 
 
 @pytest.mark.parametrize(

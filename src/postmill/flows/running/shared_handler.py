@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 class SharedHandler:
     """The handler of a queue with both. The options of the first flow are the worker's."""
 
-    backend = None
     runs_flows = True
 
     def __init__(self, graphs: GraphHandler, workflows: WorkflowHandler) -> None:
@@ -36,6 +35,8 @@ class SharedHandler:
         self._workflows = workflows
         self._names = frozenset(each.name for each in workflows.workflows)
         self.options: WorkerOptions = graphs.options
+        self.backend = graphs.backend
+        """See :class:`postmill.engine.handler.Handler`."""
         kinds = graphs.settlings.keys() | workflows.settlings.keys()
         self.settlings: Mapping[type, Entry] = {kind: self._entry(kind) for kind in kinds}
 
