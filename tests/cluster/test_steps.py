@@ -10,7 +10,7 @@ import pytest
 
 from postmill.model.errors import RunFailed
 from postmill.model.events import Event
-from tests.cluster.flows import count, counting, limited, performing, roomless
+from tests.cluster.flows import Words, count, counted, counting, limited, obeying, performing, roomless
 from tests.cluster.handlers import Job, is_running, noted, pid_in
 from tests.cluster.test_losses import driver_of
 from tests.cluster.test_stopping import LONG_S, until
@@ -95,4 +95,48 @@ async def test_a_step_whose_driver_dies_is_given_back_uncounted(
         os.kill(pid, signal.SIGKILL)
         await until(lambda: noted(file).count("began") == 2)
         assert await run.count("postmill.failures") == 0
+        await until(lambda: not is_running(pid_in(file)))  # the first task
+
+
+async def test_a_step_of_a_durable_function_runs_on_the_cluster(ray_node: RayNode, database_url: str) -> None:
+    async with running(database_url, counted.handler()) as run:
+        one = await counted.options(connection=run.db).start(" one two ")
+        assert await one.result(timeout=GIVE_UP_S) == Words("one two", 4, 1)
+
+
+async def test_a_durable_step_has_its_time_limit_on_the_cluster(
+    ray_node: RayNode, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "said"
+    async with running(database_url, obeying.handler()) as run:
+        made = await obeying.options(connection=run.db).start(Job("sleep", LONG_S, str(file)), in_time=True)
+        with pytest.raises(RunFailed, match="Timeout"):
+            await made.result(timeout=GIVE_UP_S)
+    assert noted(file) == ["began", "interrupted"]
+
+
+async def test_a_durable_step_whose_process_dies_is_tried_again(
+    ray_node: RayNode, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "said"
+    async with running(database_url, obeying.handler()) as run:
+        made = await obeying.options(connection=run.db).start(Job("die", LONG_S, str(file)))
+        with pytest.raises(RunFailed, match="WorkerCrashedError"):
+            await made.result(timeout=GIVE_UP_S)
+    assert noted(file) == ["began", "began"]
+
+
+async def test_a_durable_step_whose_driver_dies_is_tried_again_uncounted(
+    ray_node: RayNode, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "said"
+    async with running(database_url, obeying.handler()) as run:
+        await obeying.options(connection=run.db).start(Job("sleep", LONG_S, str(file)))
+        await until(lambda: "began" in noted(file))
+        pid = driver_of(run).pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: noted(file).count("began") == 2)
+        assert await run.count("postmill.failures") == 0
+        assert await run.count("postmill.steps where attempts > 0") == 0
         await until(lambda: not is_running(pid_in(file)))  # the first task

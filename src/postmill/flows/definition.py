@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import annotations_of, returned_by
+from postmill.flows.on_cluster import check_function
 from postmill.flows.steps import Step
 from postmill.handlers.cluster.remote_context import RemoteContext
 from postmill.handlers.context import Context
@@ -164,12 +165,8 @@ def _check_place(name: str, executor: Executor, signature: Signature, function: 
             why="Neither the event loop nor the context is in another process.",
             hint="Write it as a plain def without a context, or leave out executor=.",
         )
-    if executor == "ray" and "<" in getattr(function, "__qualname__", "<"):
-        raise InvalidFlow(
-            f"Step {name!r} has executor='ray', and its function stands at the top level of no module.",
-            why="A task on the cluster imports the function by its module and name.",
-            hint="Define it with def at the top level, or give the step executor='inline'.",
-        )
+    if executor == "ray":
+        check_function(name, function)
     if signature.context is not None and (signature.context_type is RemoteContext) != (executor == "ray"):
         wanted = "RemoteContext" if executor == "ray" else "Context"
         raise InvalidFlow(

@@ -195,11 +195,13 @@ def _is_context(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
     return _means_context(hint)
 
 
+def asks_for(hint: Any, context: type) -> bool:
+    """Whether an annotation is this kind of context, or that or None."""
+    return hint is context or (get_origin(hint) in _UNIONS and context in get_args(hint))
+
+
 def _means_context(hint: Any) -> bool:
-    return any(
-        hint is context or (get_origin(hint) in _UNIONS and context in get_args(hint))
-        for context in _CONTEXTS
-    )
+    return any(asks_for(hint, context) for context in _CONTEXTS)
 
 
 def _name(function: Callable[..., Any]) -> str:

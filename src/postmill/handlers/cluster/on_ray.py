@@ -46,6 +46,15 @@ class OnCluster:
         self.driver = driver_for(self.needs, events)
         return self.driver
 
+    def joined(self, other: OnCluster) -> Callable[[Events], Backend]:
+        """One driver for the functions of both."""
+
+        def start(events: Events) -> Backend:
+            self.driver = other.driver = driver_for([*self.needs, *other.needs], events)
+            return self.driver
+
+        return start
+
     def invoker(
         self, function: Callable[..., Any], options: ClusterOptions, *, by_name: bool = False
     ) -> OnRay:

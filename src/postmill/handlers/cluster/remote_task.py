@@ -20,7 +20,7 @@ from postmill.handlers.cluster.orders import LARGEST_JSON, Ending, Failure, Said
 from postmill.handlers.cluster.remote_context import RemoteContext
 from postmill.handlers.invokers import decoder
 from postmill.handlers.returned import in_process
-from postmill.handlers.signature import read_signature, resolved
+from postmill.handlers.signature import asks_for, read_signature, resolved
 from postmill.model.error_text import kept_message, kept_traceback, name_of
 from postmill.model.errors import InvalidHandler, InvalidPayload
 from postmill.model.queue.outcome import Completed, Retry, Snooze
@@ -93,7 +93,7 @@ def _by_name(function: Callable[..., Any]) -> Callable[[str, RemoteContext], Any
     """A step's: the payload has a value for each parameter that is given one."""
     parameters = inspect.signature(function).parameters
     hints = {name: resolved(function, parameter.annotation) for name, parameter in parameters.items()}
-    contexts = [name for name, hint in hints.items() if hint is RemoteContext]
+    contexts = [name for name, hint in hints.items() if asks_for(hint, RemoteContext)]
     decoder_of = cache(lambda name: decoder(hints.get(name, Any)))
 
     def call(payload: str, context: RemoteContext) -> Any:
