@@ -21,7 +21,8 @@ class Job:
     file: str = ""
 
 
-def _perform(job: Job, task: RemoteContext) -> Any:
+def perform(job: Job, task: RemoteContext) -> Any:
+    """Do what the job says."""
     match job.do:
         case "add":
             return {"sum": 1 + 1, "pid": os.getpid(), "attempt": task.attempt, "queue": task.queue}
@@ -94,10 +95,10 @@ def is_running(pid: int) -> bool:
 
 def on_ray(**options: Any) -> Any:
     """The handler with these options: each test has its own."""
-    return worker(executor="ray", **{"resources": {"num_cpus": 0}, **options})(_perform)
+    return worker(executor="ray", **{"resources": {"num_cpus": 0}, **options})(perform)
 
 
-finishing = worker(queue="tasks", executor="ray", resources={"num_cpus": 0}, keep_results=True)(_perform)
+finishing = worker(queue="tasks", executor="ray", resources={"num_cpus": 0}, keep_results=True)(perform)
 
 
 killed = on_ray()

@@ -181,7 +181,7 @@ SCENES: dict[type[Service], Callable[[World], Service]] = {
         world.shared, world.address, no_handler, world.events, world.outage, functions=True
     ),
     Bridge: bridge,
-    Driver: lambda world: Driver("127.0.0.1:1", {}, world.events, program=("sleep", "60", "0")),
+    Driver: lambda world: Driver("127.0.0.1:1", [], world.events, program=("sleep", "60", "0")),
     LoopWatch: lambda world: LoopWatch(world.maintained, world.events, time.monotonic, threading.get_ident()),
     Supervisor: lambda world: Supervisor(tuple, world.events),
     Reload: lambda world: Reload(Watch(lambda: [world.folder]), lambda _: None, lambda _: None, world.events),

@@ -37,7 +37,7 @@ def findings(targets: Sequence[Target]) -> Iterator[Finding]:
 
 async def _examined(name: str, resources: dict[str, float]) -> Finding:
     try:
-        driver = driver_for(resources, _Unlogged())
+        driver = driver_for([resources], _Unlogged())
         await _ask(driver)
     except PostmillError as error:
         return Finding("ray", "fail", f"{name}: {error.what} {error.why}".strip(), error.hint)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
-from postmill.handlers.signature import called
+from postmill.handlers.signature import resolved
 from postmill.model.errors import InvalidFlow
 
 if TYPE_CHECKING:
@@ -25,24 +24,17 @@ def annotations_of(
 def returned_by(function: Callable[..., Any]) -> Any:
     """What it returns; ``Any`` where that is not said, or only to a type checker."""
     try:
-        return _resolved(function, inspect.signature(function).return_annotation)
+        return resolved(function, inspect.signature(function).return_annotation)
     except NameError:
         return Any
 
 
 def _of_parameter(name: str, function: Callable[..., Any], parameter: inspect.Parameter) -> Any:
     try:
-        return _resolved(function, parameter.annotation)
+        return resolved(function, parameter.annotation)
     except NameError as error:
         raise InvalidFlow(
             f"The annotation of {parameter.name!r} in {name!r} can't be read.",
             why=f"{error}.",
             hint="Import the type where the function's module can see it (not only under TYPE_CHECKING).",
         ) from error
-
-
-def _resolved(function: Callable[..., Any], annotation: Any) -> Any:
-    if annotation is inspect.Parameter.empty:
-        return Any
-    holder = SimpleNamespace(__annotations__={"it": annotation})
-    return get_type_hints(holder, getattr(inspect.unwrap(called(function)), "__globals__", {}))["it"]

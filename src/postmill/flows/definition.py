@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.annotations import annotations_of, returned_by
+from postmill.flows.on_cluster import check_function
 from postmill.flows.steps import Step
+from postmill.handlers.cluster.remote_context import RemoteContext
 from postmill.handlers.context import Context
 from postmill.handlers.signature import called
 from postmill.model.errors import InvalidFlow
@@ -19,11 +21,14 @@ from postmill.model.flow.edge_types import at_path, fits, item_type, shown
 from postmill.model.flow.markers import Marker, condition_from, field_refused
 from postmill.model.flow.partial import Partial
 from postmill.model.flow.shape import INPUT, Kind, Read, StepShape
+from postmill.model.queue import cluster_options
+from postmill.model.queue.cluster_options import ClusterOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from postmill.flows.step_options import Options
+    from postmill.model.queue.worker_options import Executor, WorkerOptions
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -39,6 +44,8 @@ class Signature:
     returns: Any = Any
     context: str | None = None
     """The parameter that takes the context."""
+    context_type: type | None = None
+    """What that is annotated with."""
 
 
 def read_signature(name: str, function: Any) -> Signature:
@@ -55,7 +62,7 @@ def read_signature(name: str, function: Any) -> Signature:
         )
     signature = inspect.signature(function)
     hints = annotations_of(name, function, signature.parameters.values())
-    markers, types, context = {}, {}, None
+    markers, types, context, context_type = {}, {}, None, None
     for parameter in signature.parameters.values():
         hint = hints[parameter.name]
         if isinstance(parameter.default, Marker):
@@ -63,11 +70,11 @@ def read_signature(name: str, function: Any) -> Signature:
             markers[parameter.name], types[parameter.name] = parameter.default, hint
         elif isinstance(parameter.default, Step):
             raise _whole_step(name, parameter.name, parameter.default)
-        elif hint is Context:
-            context = parameter.name
+        elif hint in (Context, RemoteContext):
+            context, context_type = parameter.name, hint
         elif parameter.default is inspect.Parameter.empty and parameter.kind not in _OPEN:
             raise _unfilled(name, parameter.name)
-    return Signature(markers, types, returned_by(function), context)
+    return Signature(markers, types, returned_by(function), context, context_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +138,41 @@ def _condition(scope: Scope, name: str, condition: Mapping[str, Any]) -> dict[st
     return {**condition, "path": list(path)}
 
 
-def check_executor(
-    name: str, executor: str, signature: Signature, function: Callable[..., Any] | None
-) -> None:
+def placed(
+    name: str,
+    options: Options,
+    usual: WorkerOptions,
+    signature: Signature,
+    function: Callable[..., Any] | None,
+) -> tuple[Executor, ClusterOptions | None]:
+    """Where a step runs, and how it does on a cluster. ``usual``: what the flow says. Raises
+    :class:`InvalidOption`, and :class:`InvalidFlow` for what can't run there.
+    """
+    executor = options.executor or usual.executor
+    if function is None:
+        return executor, None
+    cluster_options.check(executor, None, {each: getattr(options, each) for each in cluster_options.NAMES})
+    _check_place(name, executor, signature, function)
+    return executor, ClusterOptions.of(options, usual) if executor == "ray" else None
+
+
+def _check_place(name: str, executor: Executor, signature: Signature, function: Callable[..., Any]) -> None:
     """Refuse what can't run in another process, or on a cluster."""
-    if executor == "ray":
-        raise InvalidFlow(
-            f"Step {name!r} has executor='ray'.",
-            why="Only the handler of a queue runs on a cluster, and no step of a flow.",
-            hint="Let the step send a message to a worker with executor='ray', whose finish signals the run.",
-        )
-    is_async = function is not None and inspect.iscoroutinefunction(called(function))
-    if executor == "process" and function is not None and (is_async or signature.context is not None):
+    is_async = inspect.iscoroutinefunction(called(function))
+    if executor == "process" and (is_async or signature.context is not None):
         raise InvalidFlow(
             f"Step {name!r} has executor='process', and is {'async' if is_async else 'given the context'}.",
             why="Neither the event loop nor the context is in another process.",
             hint="Write it as a plain def without a context, or leave out executor=.",
+        )
+    if executor == "ray":
+        check_function(name, function)
+    if signature.context is not None and (signature.context_type is RemoteContext) != (executor == "ray"):
+        wanted = "RemoteContext" if executor == "ray" else "Context"
+        raise InvalidFlow(
+            f"Step {name!r} has executor={executor!r}, and {signature.context!r} is no {wanted}.",
+            why="A step on a cluster is given a RemoteContext, and any other step a Context.",
+            hint=f"Annotate it with {wanted}, or choose another executor=.",
         )
 
 

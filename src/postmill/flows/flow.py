@@ -10,7 +10,7 @@ import msgspec
 
 from postmill.flows.accepted import accepted, is_checked_by_program, rules_of_start
 from postmill.flows.decorators import MapDecorator, StepDecorator, UndoableDecorator
-from postmill.flows.definition import Scope, Signature, check_executor, read_signature, shape_of
+from postmill.flows.definition import Scope, Signature, placed, read_signature, shape_of
 from postmill.flows.flow_options import deadline_of, flow_options
 from postmill.flows.grouping import rule_of
 from postmill.flows.names import check_runs_alone, check_step_name, defining_module, fit, flow_name
@@ -310,9 +310,7 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
     ) -> AnyStep:
         """Make the step, and keep it. ``returns``: the annotation of its output, if not the function's."""
         check_step_name(self.name, name, self.steps)
-        check_executor(
-            name, options.executor or self.worker_options.executor, signature, parts.get("function")
-        )
+        executor, on_cluster = placed(name, options, self.worker_options, signature, parts.get("function"))
         scope = Scope(self, self.input_type, self.steps)
         shape = shape_of(scope, kind, name, signature, options, None if signal is None else signal.name)
         step = made_as(
@@ -321,7 +319,8 @@ class Flow(Startable[[In], dict[str, Any]], Generic[In]):
             chosen=chosen or options.chosen(rule_of(scope, name, options.group_key, shape.over)),
             retry=options.policy or self.worker_options.retry,
             timeout_s=options.timeout_s or self.worker_options.timeout_s,
-            executor=options.executor or self.worker_options.executor,
+            executor=executor,
+            on_cluster=on_cluster,
             compensate=options.compensate,
             input_types={parameter: signature.types.get(parameter, Any) for parameter in signature.markers},
             context_parameter=signature.context,

@@ -48,6 +48,9 @@ class TaskOptions(PlaceOptions, total=False):
     priority: int
     group_key: str | float | bool | None
     executor: Executor
+    resources: Mapping[str, float]
+    start_timeout: float | timedelta
+    cancel_grace: float | timedelta
 
 
 class StepOptions(TaskOptions, total=False):
@@ -86,6 +89,9 @@ class Options:
     priority: int | None = None
     group_key: Any = None
     executor: Executor | None = None
+    resources: Mapping[str, float] | None = None
+    start_timeout: float | timedelta | None = None
+    cancel_grace: float | timedelta | None = None
     max_concurrent: int | None = None
     compensate: Callable[[Any], object] | None = None
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from postmill.flows.signal import Signal
     from postmill.model.flow.partial import Partial
     from postmill.model.flow.shape import Chosen, StepShape
+    from postmill.model.queue.cluster_options import ClusterOptions
     from postmill.model.queue.retry import RetryPolicy
     from postmill.model.queue.worker_options import Executor
 
@@ -45,6 +46,8 @@ class Step(Generic[T_co]):
     timeout_s: float | None = None
     """An attempt's time limit, in seconds."""
     executor: Executor = "inline"
+    on_cluster: ClusterOptions | None = None
+    """How it runs on a cluster; None: it does not."""
     compensate: Callable[[Any], object] | None = None
     """What undoes it, given its output."""
     input_types: Mapping[str, Any] = field(default_factory=dict)

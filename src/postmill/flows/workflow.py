@@ -6,14 +6,17 @@ import inspect
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
+from types import SimpleNamespace
 from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
+    Literal,
     ParamSpec,
     Protocol,
     TypeVar,
     cast,
+    get_args,
     get_type_hints,
     overload,
 )
@@ -25,16 +28,21 @@ from postmill.flows.annotations import annotations_of, returned_by
 from postmill.flows.context import Ctx
 from postmill.flows.flow_options import deadline_of, flow_options
 from postmill.flows.names import check_runs_alone, fit, flow_name
+from postmill.flows.on_cluster import check_function
 from postmill.flows.startable import Startable
 from postmill.handlers.invokers import decoder
 from postmill.handlers.signature import called
 from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.flow.shape import INPUT
+from postmill.model.option_rules import did_you_mean, one_of
+from postmill.model.queue import cluster_options
 from postmill.model.queue.attempt_policy import time_limit_s
+from postmill.model.queue.cluster_options import ClusterOptions
 from postmill.model.queue.payload import to_json
 from postmill.model.queue.retry import RetryPolicy, policy_from
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from postmill.engine.handler import Handler
@@ -44,6 +52,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
+
+Place = Literal["inline", "ray"]
+"""Where a step of a workflow runs."""
 
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
 _ARGUMENTS = msgspec.json.Decoder(dict[str, msgspec.Raw])
@@ -59,13 +70,22 @@ class StepSettings:
     """None: the workflow's."""
     timeout_s: float | None = None
     """An attempt's time limit in seconds; None: the workflow's."""
+    on_cluster: ClusterOptions | None = None
+    """How it runs on a cluster; None: it runs in the worker."""
 
 
 @overload
 def step(function: F, /) -> F: ...
 @overload
 def step(
-    *, retry: RetryRule = ..., timeout: float | timedelta = ..., name: str = ...
+    *,
+    retry: RetryRule = ...,
+    timeout: float | timedelta = ...,
+    name: str = ...,
+    executor: Place = ...,
+    resources: Mapping[str, float] = ...,
+    start_timeout: float | timedelta = ...,
+    cancel_grace: float | timedelta = ...,
 ) -> Callable[[F], F]: ...
 def step(
     function: Any = None,
@@ -74,21 +94,38 @@ def step(
     retry: RetryRule | None = None,
     timeout: float | timedelta | None = None,
     name: str | None = None,
+    executor: Place = "inline",
+    **of_a_cluster: Any,
 ) -> Any:
-    """The options that hold wherever the function is a step of a workflow; it stays the function it is."""
+    """The options that hold wherever the function is a step of a workflow; it stays the function it is.
+    Raises :class:`InvalidFlow` or :class:`InvalidOption` at once.
+    """
     settings = StepSettings(
         name,
         None if retry is None else policy_from(retry),
         None if timeout is None else time_limit_s(timeout),
+        _on_cluster(executor, of_a_cluster),
     )
 
     def marked(function: F) -> F:
         if not callable(function):
             raise InvalidFlow(f"{function!r} is no function.", hint="Decorate a function: @step")
+        if settings.on_cluster is not None:
+            check_function(name or str(getattr(function, "__name__", "")), function)
         function.postmill_step = settings  # type: ignore[attr-defined]
         return function
 
     return marked if function is None else marked(function)
+
+
+def _on_cluster(executor: str, given: dict[str, Any]) -> ClusterOptions | None:
+    one_of("executor", executor, get_args(Place))
+    for option in given.keys() - set(cluster_options.NAMES):
+        hint = did_you_mean(option, cluster_options.NAMES)
+        raise InvalidFlow(f"There is no option {option!r} of @step.", hint=hint or "")
+    said = SimpleNamespace(**dict.fromkeys(cluster_options.NAMES) | given)
+    cluster_options.check(executor, None, vars(said))
+    return ClusterOptions.of(said) if executor == "ray" else None
 
 
 def settings_of(function: Callable[..., Any]) -> StepSettings:

@@ -197,7 +197,7 @@ def _cluster_of(options: WorkerOptions) -> OnCluster | None:
         return None
     from postmill.handlers.cluster.on_ray import OnCluster  # noqa: PLC0415 - of use on a cluster only
 
-    return OnCluster(options)
+    return OnCluster()
 
 
 @overload

@@ -50,9 +50,8 @@ class Callee(Decorated):
         self.payload_type = signature.payload_type
         """What a payload is decoded to: the annotation."""
         self.decode = decoder(signature.payload_type)
-        self.call: Invoker = (
-            invoker_for(function, signature, options) if cluster is None else cluster.invoker(function)
-        )
+        there = None if cluster is None else cluster.invoker(function, options.on_cluster)
+        self.call: Invoker = there or invoker_for(function, signature, options)
 
     @property
     def function(self) -> Callable[..., Any]:

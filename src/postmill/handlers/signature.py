@@ -10,7 +10,7 @@ import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import partial
-from types import UnionType
+from types import SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 from postmill.handlers.cluster.remote_context import RemoteContext
@@ -85,6 +85,14 @@ def called(function: Callable[..., Any]) -> Any:
     if inspect.isroutine(function) or inspect.isclass(function):
         return function
     return type(function).__call__
+
+
+def resolved(function: Callable[..., Any], annotation: Any) -> Any:
+    """One of its annotations, as its module reads it; ``Any`` where there is none. Raises ``NameError``."""
+    if annotation is inspect.Parameter.empty:
+        return Any
+    holder = SimpleNamespace(__annotations__={"it": annotation})
+    return get_type_hints(holder, getattr(inspect.unwrap(called(function)), "__globals__", {}))["it"]
 
 
 def _parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
@@ -187,11 +195,13 @@ def _is_context(second: inspect.Parameter, hints: dict[str, Any]) -> bool:
     return _means_context(hint)
 
 
+def asks_for(hint: Any, context: type) -> bool:
+    """Whether an annotation is this kind of context, or that or None."""
+    return hint is context or (get_origin(hint) in _UNIONS and context in get_args(hint))
+
+
 def _means_context(hint: Any) -> bool:
-    return any(
-        hint is context or (get_origin(hint) in _UNIONS and context in get_args(hint))
-        for context in _CONTEXTS
-    )
+    return any(asks_for(hint, context) for context in _CONTEXTS)
 
 
 def _name(function: Callable[..., Any]) -> str:

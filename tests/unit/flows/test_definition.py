@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from postmill import Context, Flow, Partial, Retry, Signal, each, not_, workflow
+from postmill import Context, Flow, Partial, RemoteContext, Retry, Signal, each, not_, workflow
 from postmill.model.errors import InvalidFlow, InvalidHandler, InvalidOption, InvalidPayload
 from postmill.model.flow.shape import Chosen, Read
+from postmill.model.queue.cluster_options import ClusterOptions
 from postmill.model.queue.retry import ExponentialRetry, FixedRetry
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
 class Site:
     url: str
     urls: list[str]
+
+
+def with_ctx(ctx: Context) -> None: ...
+
+
+def with_task(task: RemoteContext) -> None: ...
 
 
 @dataclass
@@ -220,6 +227,16 @@ def other() -> Any:
             "executor='process', and is given the context",
             lambda f, s: made(f, with_context, executor="process"),
         ),
+        (
+            "executor='ray', and its function stands at the top level of no module",
+            lambda f, s: f.step(executor="ray")(lambda: 1),
+        ),
+        ("executor='ray', and 'ctx' is no RemoteContext", lambda f, s: f.step(executor="ray")(with_ctx)),
+        ("executor='inline', and 'task' is no Context", lambda f, s: f.step(with_task)),
+        (
+            "resources is given, and executor='inline'",
+            lambda f, s: f.step(resources={"num_gpus": 1})(with_ctx),
+        ),
         ("runs 'site' on Site", lambda f, s: f.run(f, Site("a", []), name="again")),
         (
             r"takes input: Site, and fetch\.out gives Page",
@@ -348,3 +365,14 @@ def test_a_deadline_that_no_run_could_keep_is_refused(deadline: float) -> None:
 
     with pytest.raises(InvalidOption, match="deadline"):
         workflow(deadline=deadline)(late)
+
+
+def test_a_step_says_how_it_runs_on_a_cluster_before_its_flow_does() -> None:
+    flow = Flow(
+        "trained", input=int, executor="ray", resources={"num_gpus": 1}, start_timeout=60, cancel_grace=1
+    )
+    flow.sleep(1)
+    train = flow.step(name="train", resources={"num_gpus": 8})(with_task)
+    here = flow.step(name="here", executor="inline")(with_ctx)
+    assert train.on_cluster == ClusterOptions({"num_gpus": 8}, 60.0, 1.0)
+    assert (here.on_cluster, flow.steps["sleep"].on_cluster) == (None, None)

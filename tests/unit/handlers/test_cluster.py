@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from postmill import Context, RemoteContext, worker
+from postmill import Context, Ctx, Flow, RemoteContext, step, worker, workflow
 from postmill.cli import discover, ray_check
+from postmill.flows.running.handlers import together
 from postmill.handlers.cluster.driver import driver_for
 from postmill.handlers.cluster.driver_process import Heard
 from postmill.handlers.cluster.orders import Order, Said
@@ -43,6 +44,17 @@ def train(job: dict[str, int], task: RemoteContext) -> dict[str, int]:
     return job
 
 
+def train_a_step(task: RemoteContext) -> None: ...
+
+
+@step(executor="ray")
+def train_in_run() -> None: ...
+
+
+@workflow(name="also_trains", queue="trains")
+async def trains(ctx: Ctx) -> None: ...
+
+
 def test_nothing_of_ray_is_imported_by_a_worker_or_its_handlers(tmp_path: Path) -> None:
     (tmp_path / "training.py").write_text(MODULE, encoding="utf-8")
     command = [sys.executable, "-c", WITHOUT_RAY]
@@ -56,6 +68,13 @@ def test_a_worker_says_what_to_install() -> None:
     assert handler.backend is not None
     with pytest.raises(Refused, match=r"pip install 'postmill\[ray\]'"):
         handler.backend(Events())
+    flow = Flow("trains", input=dict[str, int])
+    flow.step(executor="ray")(train_a_step)
+    (both,) = together([flow.handler(), trains.handler()])  # one queue, and one driver
+    for each in (flow.handler(), trains.handler(), both):
+        assert each.backend is not None
+        with pytest.raises(Refused, match=r"pip install 'postmill\[ray\]'"):
+            each.backend(Events())
 
 
 @pytest.mark.parametrize("address", ["", "local", "ray://head:10001"])
@@ -63,7 +82,7 @@ def test_an_address_that_names_no_cluster_is_refused(address: str, monkeypatch: 
     monkeypatch.setattr("postmill.handlers.cluster.driver.find_spec", lambda _: object())
     monkeypatch.setenv("RAY_ADDRESS", address)
     with pytest.raises(InvalidOption, match="RAY_ADDRESS"):
-        driver_for({}, Events())
+        driver_for([], Events())
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from postmill.model.queue.attempt_policy import AttemptPolicy
 
 if TYPE_CHECKING:
     from postmill.flows.flow import Flow
+    from postmill.handlers.cluster.on_ray import OnCluster
 
 
 class BoundFlow:
@@ -18,13 +19,13 @@ class BoundFlow:
     time limit and largest output, hold for its steps whatever those others say.
     """
 
-    def __init__(self, flow: Flow[Any], at_once: int) -> None:
-        """``at_once``: how many messages the worker runs at a time. Raises :class:`InvalidHandler` for a step
-        that can't be called as its options ask.
+    def __init__(self, flow: Flow[Any], at_once: int, cluster: OnCluster | None) -> None:
+        """``at_once``: how many messages the worker runs at a time. ``cluster``: where steps run that are to
+        run on one. Raises :class:`InvalidHandler` for a step that can't be called as its options ask.
         """
         options = replace(flow.worker_options, max_concurrent=at_once)
         self.steps = {
-            name: BoundStep(step, step.function, options)
+            name: BoundStep(step, step.function, options, cluster)
             for name, step in flow.steps.items()
             if step.function is not None
         }

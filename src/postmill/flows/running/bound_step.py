@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 
     from postmill.flows.flow_options import FlowOptions
     from postmill.flows.steps import Step
+    from postmill.handlers.cluster.on_ray import OnCluster
     from postmill.handlers.invokers import Invoker
-    from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.model.queue.worker_options import Executor, WorkerOptions
 
 
 class BoundStep:
     """One step and the way to call it."""
 
-    def __init__(self, step: Step[Any], function: Callable[..., Any], options: FlowOptions) -> None:
-        """``function``: the step's. ``options``: the flow's. Raises :class:`InvalidHandler`."""
+    def __init__(
+        self, step: Step[Any], function: Callable[..., Any], options: FlowOptions, cluster: OnCluster | None
+    ) -> None:
+        """``function``: the step's. ``options``: the flow's. ``cluster``: where it runs if it is
+        to run on one. Raises :class:`InvalidHandler`.
+        """
         self.name = step.name
         self._max_output = options.max_output
         self.kind = step.shape.kind
@@ -38,8 +43,13 @@ class BoundStep:
         self._item = frozenset(name for name, read in reads.items() if read.kind == "each")
         self._read = frozenset(reads) - self._item
         self._decoders = {name: decoder(step.input_types.get(name, Any)) for name in reads}
-        own_options = replace(options, executor=step.executor)
-        self.call = invoker_by_name(function, own_options, step.context_parameter, StepContext)
+        self._is_decoded_here = cluster is None or step.on_cluster is None
+        self.call: Invoker
+        if cluster is not None and step.on_cluster is not None:
+            self.call = cluster.invoker(function, step.on_cluster, by_name=True)
+        else:
+            own_options = _here(options, step.executor)
+            self.call = invoker_by_name(function, own_options, step.context_parameter, StepContext)
         self.decode_output = decoder(step.output_type)
         """What it has given, from its JSON."""
         self.undo = None if step.compensate is None else _undoing(step.compensate, options)
@@ -50,14 +60,17 @@ class BoundStep:
         return kind == self.kind and values.keys() == self._read
 
     def arguments(self, values: Mapping[str, msgspec.Raw], item: msgspec.Raw) -> Arguments:
-        """What to call it with. Raises :class:`InvalidPayload` where a value does not fit its annotation."""
+        """What to call it with; on a cluster the JSON of each value. Raises :class:`InvalidPayload` where one
+        does not fit its annotation.
+        """
+        given = Arguments({name: item if name in self._item else values[name] for name in self._decoders})
         found = Arguments()
         for name, decode in self._decoders.items():
             try:
-                found[name] = decode(bytes(item if name in self._item else values[name]).decode())
+                found[name] = decode(bytes(given[name]).decode())
             except InvalidPayload as error:
                 raise InvalidPayload(f"{name!r} of step {self.name!r} does not fit: {error}") from error
-        return found
+        return found if self._is_decoded_here else given
 
     def output(self, result: object) -> str:
         """The result as JSON. Raises :class:`Dead` for what is none, or is too large: another attempt would
@@ -83,4 +96,9 @@ class BoundStep:
 
 
 def _undoing(function: Callable[[Any], object], options: WorkerOptions) -> Invoker:
-    return invoker_for(function, Signature(Any, wants_context=False), replace(options, executor="inline"))
+    return invoker_for(function, Signature(Any, wants_context=False), _here(options, "inline"))
+
+
+def _here(options: WorkerOptions, executor: Executor) -> WorkerOptions:
+    """The options of a function that runs on this machine, whatever others of the flow do."""
+    return replace(options, executor=executor, resources=None, start_timeout=None, cancel_grace=None)

@@ -5,12 +5,14 @@ recorded. See :class:`postmill.flows.context.Durable` for what each of them mean
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from postmill.client.failures import said_by_postmill
 from postmill.engine.run.verdicts import stems_from
 from postmill.flows.function_calls import call_function
+from postmill.flows.on_cluster import unseen
 from postmill.flows.run import Run
 from postmill.flows.running.failures import Failures
 from postmill.flows.running.inside_step import check_outside, current_step, inside
@@ -24,6 +26,7 @@ from postmill.flows.running.step_pauses import Overtaken, StepPauses
 from postmill.flows.running.together import once_up
 from postmill.flows.running.transaction_step import NotWritten, TransactionStep
 from postmill.flows.startable import Startable
+from postmill.flows.workflow import settings_of
 from postmill.model.errors import InvalidPayload, ReplayMismatch, StepFailed
 from postmill.model.queue.payload import to_json
 from postmill.sql.catalog import statement
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
 
     from postmill.flows.context import Args, Kwargs, Work
     from postmill.flows.flow_options import FlowOptions
+    from postmill.flows.running.cluster_step import ClusterSteps
     from postmill.flows.running.execution import Execution
     from postmill.flows.running.replay import State
     from postmill.flows.running.step_attempts import Result
@@ -46,7 +50,13 @@ if TYPE_CHECKING:
 class DurableRun:
     """The context of one run while a worker has it."""
 
-    def __init__(self, execution: Execution, options: FlowOptions, threads: Threads) -> None:
+    def __init__(
+        self,
+        execution: Execution,
+        options: FlowOptions,
+        threads: Threads,
+        clustered: ClusterSteps | None = None,
+    ) -> None:
         self.execution = execution
         self.undoing: list[tuple[str, Callable[..., Any], Args, Kwargs]] = []
         """What undoes the work so far, by the name of its step; the last one runs first."""
@@ -56,6 +66,7 @@ class DurableRun:
         self.max_output = options.max_output
         """The most bytes that its function may return, as JSON."""
         self._threads = threads
+        self._clustered = clustered
         self._policies: dict[Callable[..., Any], StepPolicy] = {}
         self._events = 0
         self.sayings = Sayings(execution)
@@ -163,8 +174,8 @@ class DurableRun:
         found = self._find(name, inputs)
         if found is not None and found.state != "waiting":
             return self._again(name, found, policy.decode)
-        call = partial(run_function, function, args, kwargs, self._threads)
         pauses = StepPauses(self.execution, name, inputs, found)
+        policy, call = self._attempts(name, function, args, kwargs, pauses)
         with self.execution:
             try:
                 await pauses.rest()
@@ -174,6 +185,18 @@ class DurableRun:
                 return self._given(name, other.stands, policy.decode)
             stands = await self._kept(name, inputs, result)
         return self._given(name, stands, policy.decode, result)
+
+    def _attempts(
+        self, name: str, function: Callable[..., Any], args: Args, kwargs: Kwargs, pauses: StepPauses
+    ) -> tuple[StepPolicy, Callable[[], Awaitable[Any]]]:
+        """How a step is tried, and one attempt. On a cluster an attempt has the time limit itself."""
+        policy = self._policy_of(function)
+        if settings_of(function).on_cluster is None:
+            return policy, partial(run_function, function, args, kwargs, self._threads)
+        if self._clustered is None or function not in self._clustered:
+            raise unseen(name)
+        once = partial(self._clustered.once, function, args, kwargs, self.execution, pauses, policy.timeout_s)
+        return replace(policy, timeout_s=None), once
 
     def _policy_of(self, function: Callable[..., Any]) -> StepPolicy:
         found = self._policies.get(function)

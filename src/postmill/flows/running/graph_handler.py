@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from postmill.flows.flow import Flow
     from postmill.flows.running.inputs import Inputs
     from postmill.flows.running.task import Task
+    from postmill.handlers.cluster.on_ray import OnCluster
     from postmill.model.queue.message import Message
 
 _NO_FUNCTION = ("sleep", "wait")
@@ -53,7 +54,6 @@ class GraphHandler:
     """
 
     settlings: Mapping[type, Entry] = STEPS
-    backend = None
     runs_flows = True
 
     def __init__(self, *flows: Flow[Any], queue: str | None = None) -> None:
@@ -64,7 +64,9 @@ class GraphHandler:
         options = flows[0].worker_options
         self.flows = flows
         self.options = options if queue is None else replace(options, queue=queue)
-        self._flows = {flow.name: BoundFlow(flow, options.max_concurrent) for flow in flows}
+        self.backend = _cluster_of(flows)
+        """See :class:`postmill.engine.handler.Handler`."""
+        self._flows = {flow.name: BoundFlow(flow, options.max_concurrent, self.backend) for flow in flows}
         if len(self._flows) < len(flows):
             raise InvalidFlow(
                 "These flows can't share a worker.",
@@ -134,6 +136,15 @@ class GraphHandler:
         inputs = await self._queries.of(task.run, task.step, attempt.services.reads)
         limit.begin()
         return inputs
+
+
+def _cluster_of(flows: Sequence[Flow[Any]]) -> OnCluster | None:
+    """Where steps run that do not run on this machine; None: all do."""
+    if all(step.on_cluster is None for flow in flows for step in flow.steps.values()):
+        return None
+    from postmill.handlers.cluster.on_ray import OnCluster  # noqa: PLC0415 - of use on a cluster only
+
+    return OnCluster()
 
 
 async def _do(flow: BoundFlow, task: Task, inputs: Inputs, attempt: Attempt) -> Any:

@@ -13,22 +13,24 @@ from postmill.flows.running.task import origin_of
 from postmill.model.errors import InvalidPayload
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from postmill.client.sending import Statement
+    from postmill.engine.backend import Backend
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.flows.running.graph_handler import GraphHandler
     from postmill.flows.running.workflow_handler import WorkflowHandler
+    from postmill.handlers.cluster.on_ray import OnCluster
     from postmill.model.queue.attempt_policy import AttemptPolicy
     from postmill.model.queue.message import Message
     from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.service.events import Events
 
 
 class SharedHandler:
     """The handler of a queue with both. The options of the first flow are the worker's."""
 
-    backend = None
     runs_flows = True
 
     def __init__(self, graphs: GraphHandler, workflows: WorkflowHandler) -> None:
@@ -36,6 +38,8 @@ class SharedHandler:
         self._workflows = workflows
         self._names = frozenset(each.name for each in workflows.workflows)
         self.options: WorkerOptions = graphs.options
+        self.backend = _both(graphs.backend, workflows.backend)
+        """See :class:`postmill.engine.handler.Handler`."""
         kinds = graphs.settlings.keys() | workflows.settlings.keys()
         self.settlings: Mapping[type, Entry] = {kind: self._entry(kind) for kind in kinds}
 
@@ -83,6 +87,11 @@ class SharedHandler:
     def _choose(self, kind: type, outcome: Any, message: Message | None) -> Settling:
         entry = self._part(message).settlings[kind]
         return entry if isinstance(entry, Settling) else entry(outcome, message)
+
+
+def _both(one: OnCluster | None, other: OnCluster | None) -> Callable[[Events], Backend] | None:
+    """What steps of flows and of workflows run on beside the worker."""
+    return one or other if one is None or other is None else one.joined(other)
 
 
 def _started_by(message: Message) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from postmill.flows.context import Ctx
@@ -16,6 +17,7 @@ from postmill.flows.running.settlings import StepDropped, StepHeld
 from postmill.flows.running.start_message import begin, start_of
 from postmill.flows.running.task import origin_of
 from postmill.flows.running.wake import wake_of
+from postmill.flows.workflow import settings_of
 from postmill.model.error_text import kept_message
 from postmill.model.errors import InvalidFlow, InvalidPayload
 from postmill.model.queue.attempt_policy import AttemptPolicy
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from postmill.client.sending import Statement
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
+    from postmill.flows.running.cluster_step import ClusterSteps
     from postmill.flows.running.run_loader import LoadedRun
     from postmill.flows.workflow import Workflow
     from postmill.model.queue.message import Message
@@ -42,7 +45,6 @@ class WorkflowHandler:
     """The handler of the workflows of one queue. The first one's options are the worker's."""
 
     settlings: Mapping[type, Entry] = RUNS
-    backend = None
     runs_flows = True
 
     def __init__(self, *workflows: Workflow[..., Any]) -> None:
@@ -59,6 +61,9 @@ class WorkflowHandler:
             )
         self.options = workflows[0].worker_options
         self._threads = Threads(self.options.max_concurrent, "postmill step")
+        self._clustered = _clustered(workflows)
+        self.backend = None if self._clustered is None else self._clustered.cluster
+        """See :class:`postmill.engine.handler.Handler`."""
         self._loader = RunLoader(self._workflows)
         self._checkpoints = Checkpoints(self.options.queue)
 
@@ -120,9 +125,24 @@ class WorkflowHandler:
         except InvalidPayload as error:
             return RunEnded("failed", reason=kept_message(error))
         execution = Execution(loaded, attempt, self._checkpoints)
-        run = DurableRun(execution, workflow.worker_options, self._threads)
+        run = DurableRun(execution, workflow.worker_options, self._threads, self._clustered)
         task = await execution.run(_called(workflow, run, arguments))
         return await conclude(run, task)
+
+
+def _clustered(workflows: Sequence[Workflow[..., Any]]) -> ClusterSteps | None:
+    """Their steps that run on a cluster, as far as their modules name them; None: there are none."""
+    functions = {
+        each: None
+        for workflow in workflows
+        for each in getattr(inspect.unwrap(workflow.function), "__globals__", {}).values()
+        if inspect.isfunction(each) and settings_of(each).on_cluster is not None
+    }
+    if not functions:
+        return None
+    from postmill.flows.running.cluster_step import ClusterSteps  # noqa: PLC0415 - of use on a cluster only
+
+    return ClusterSteps(functions)
 
 
 async def _called(workflow: Workflow[..., Any], run: DurableRun, arguments: dict[str, Any]) -> Any:

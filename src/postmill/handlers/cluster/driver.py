@@ -34,7 +34,7 @@ from postmill.service.events import Events
 from postmill.wire.channel import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from postmill.handlers.cluster.orders import Ending
 
@@ -102,14 +102,14 @@ class Driver(Backend):
     def __init__(
         self,
         address: str,
-        resources: Mapping[str, float],
+        needs: Sequence[Mapping[str, float]],
         events: Events | None = None,
         *,
         program: tuple[str, ...] = PROGRAM,
     ) -> None:
         super().__init__(events)
         path = [str(Path(folder).absolute()) for folder in sys.path]
-        self._boot = Boot(address, path, dict(resources))
+        self._boot = Boot(address, path, [dict(each) for each in needs])
         self._program = program
         self._events = events or Events()
         self._child: _Child | None = None
@@ -257,24 +257,25 @@ def is_installed() -> bool:
     return find_spec("ray") is not None
 
 
-def driver_for(resources: Mapping[str, float], events: Events) -> Driver:
-    """The driver of a worker whose tasks need ``resources``, for the cluster that the environment names.
+def driver_for(needs: Sequence[Mapping[str, float]], events: Events) -> Driver:
+    """The driver of a worker for the cluster that the environment names. ``needs``: what the tasks of each of
+    its functions need.
     Raises :class:`Refused` without Ray, and :class:`InvalidOption` for an address that names no cluster.
     """
     if not is_installed():
         raise Refused(
             "executor='ray' needs the package ray, which is not installed.",
-            why="A worker that runs its handler on Ray starts a Ray driver beside it.",
+            why="A worker that runs a handler or a step on Ray starts a Ray driver beside it.",
             hint=f"Install it: {INSTALL}",
         )
-    return Driver(_address(os.environ.get(ADDRESS_VARIABLE, "")), resources, events)
+    return Driver(_address(os.environ.get(ADDRESS_VARIABLE, "")), needs, events)
 
 
 def _address(given: str) -> str:
     if not given or given == "local":
         raise InvalidOption(
             f"{ADDRESS_VARIABLE} names no cluster.",
-            why="executor='ray' runs a handler on a cluster that is there, and starts none.",
+            why="executor='ray' runs functions on a cluster that is there, and starts none.",
             hint=f"Set {ADDRESS_VARIABLE}=HOST:6379 (what `ray start --head` prints).",
         )
     if "://" in given:

@@ -81,8 +81,8 @@ def _connected(sock: socket.socket, boot: Boot) -> Cluster:
     from postmill.handlers.cluster import ray_cluster  # noqa: PLC0415 - heavy, and of no use before
 
     try:
-        cluster = ray_cluster.Cluster(boot.address, boot.resources, boot.path)
-        _send(sock, Kind.READY, encode(Ready(cluster.lacking())))
+        cluster = ray_cluster.Cluster(boot.address, boot.path)
+        _send(sock, Kind.READY, encode(Ready(cluster.lacking(boot.needs))))
     except ray_cluster.Unusable as error:
         _send(sock, Kind.REFUSED, encode(error.refusal))
         sys.exit(0)

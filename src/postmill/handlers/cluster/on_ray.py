@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from postmill.engine.run.verdicts import ChildCrashed
 from postmill.handlers.cluster.driver import Driver, DriverLost, driver_for
@@ -13,17 +13,17 @@ from postmill.handlers.context import Context
 from postmill.handlers.signature import has_address
 from postmill.model.errors import InvalidHandler, InvalidPayload
 from postmill.model.queue.outcome import RELEASED, Completed, Retry, Snooze
-from postmill.model.queue.payload import loads
+from postmill.model.queue.payload import loads, to_json
 from postmill.model.queue.retry import Dead
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from postmill.engine.backend import Backend
     from postmill.engine.run.attempt import Attempt
     from postmill.handlers.cluster.driver import Call
     from postmill.handlers.cluster.orders import Ending, Failure, Said
-    from postmill.model.queue.worker_options import WorkerOptions
+    from postmill.model.queue.cluster_options import ClusterOptions
     from postmill.service.events import Events
 
 SNOOZE_S = 10.0
@@ -35,19 +35,49 @@ so an earlier try would only wait again, and take a place from others.
 class OnCluster:
     """The cluster of one worker: makes its driver when the worker starts."""
 
-    def __init__(self, options: WorkerOptions) -> None:
-        self.options = options
+    def __init__(self) -> None:
+        self.needs: list[Mapping[str, float]] = []
+        """What each function's tasks need."""
         self.driver: Driver | None = None
         """That of the worker that runs now."""
 
     def __call__(self, events: Events) -> Backend:
         """The driver of a worker that starts. Raises as :func:`driver_for`."""
-        self.driver = driver_for(self.options.resources or {}, events)
+        self.driver = driver_for(self.needs, events)
         return self.driver
 
-    def invoker(self, function: Callable[..., Any]) -> OnRay:
-        """How ``function`` is called on the cluster. Raises :class:`InvalidHandler`."""
-        return OnRay(function, self)
+    def joined(self, other: OnCluster) -> Callable[[Events], Backend]:
+        """One driver for the functions of both."""
+
+        def start(events: Events) -> Backend:
+            self.driver = other.driver = driver_for([*self.needs, *other.needs], events)
+            return self.driver
+
+        return start
+
+    def invoker(
+        self, function: Callable[..., Any], options: ClusterOptions, *, by_name: bool = False
+    ) -> OnRay:
+        """How ``function`` is called on the cluster; ``by_name``: with a value for each parameter, as a step
+        is. Raises :class:`InvalidHandler`.
+        """
+        made = OnRay(function, options, self, by_name=by_name)
+        self.needs.append(options.resources)
+        return made
+
+
+class Limit(Protocol):
+    """A time limit, which counts from the task's own start."""
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+
+    def begin(self) -> None:
+        """It counts from now on."""
+
+    def end(self) -> None:
+        """It does not count any more."""
 
 
 class RemoteError(Exception):
@@ -59,7 +89,9 @@ class RemoteError(Exception):
 class OnRay:
     """How one function is called; see :class:`postmill.handlers.invokers.Invoker`."""
 
-    def __init__(self, function: Callable[..., Any], cluster: OnCluster) -> None:
+    def __init__(
+        self, function: Callable[..., Any], options: ClusterOptions, cluster: OnCluster, *, by_name: bool
+    ) -> None:
         """Raises :class:`InvalidHandler` for a function that has no name to be found by."""
         name = getattr(function, "__qualname__", "")
         if not has_address(function):
@@ -69,9 +101,9 @@ class OnRay:
                 hint="Define it with def at the top level of an importable module.",
             )
         self._name = f"{function.__module__}:{name}"
-        self._start_timeout_s = cluster.options.start_timeout_s
-        self._cancel_grace_s = cluster.options.cancel_grace_s
+        self._options = options
         self._cluster = cluster
+        self._by_name = by_name
         self.finish: Callable[[Any, str, Attempt], Awaitable[Any]] | None = None
         """What is called here with the payload and the result's JSON, before the message is completed."""
 
@@ -79,10 +111,16 @@ class OnRay:
         """See :class:`postmill.handlers.invokers.Invoker`. The payload was decoded here to see whether it
         fits: the task decodes the JSON itself.
         """
-        size = len(attempt.message.raw.encode())
-        if size > LARGEST_JSON:
-            raise InvalidPayload(f"the payload has {size:,} bytes, and a task may be given {LARGEST_JSON:,}")
-        return self._run(payload, attempt)
+        text = to_json(payload).decode() if self._by_name else attempt.message.raw
+        _check_size(text)
+        return self._run(payload, text, attempt)
+
+    async def value(self, text: str, attempt: Attempt, number: int, limit: Limit | None) -> Any:
+        """What a task returns that is given this JSON; ``number``: which attempt it is. Raises what the task
+        raises, ``Snooze`` where it found no room, and :class:`DriverLost`.
+        """
+        _check_size(text)
+        return _value_of(await self._ending(text, attempt, number, limit))
 
     def batch(self, payloads: Sequence[Any], attempts: Sequence[Attempt]) -> Awaitable[Any]:
         """Not used: options with ``batch`` and this executor are refused."""
@@ -91,35 +129,42 @@ class OnRay:
     def close(self) -> None:
         """Nothing: the driver is the worker's, and ends after what runs in it."""
 
-    async def _run(self, payload: Any, attempt: Attempt) -> Any:
-        task = _Running(self._cluster.driver, self._cancel_grace_s, attempt)
+    async def _run(self, payload: Any, text: str, attempt: Attempt) -> Any:
         try:
-            ending = await task.ending(partial(self._order, attempt), self._start_timeout_s)
+            ending = await self._ending(text, attempt, attempt.message.attempt, attempt.time_limit)
         except DriverLost:
             return RELEASED
-        if ending is None:
-            return Snooze(SNOOZE_S, f"no room on the cluster within {self._start_timeout_s:g} s")
         returned = _value_of(ending)
         if self.finish is None:
             return returned
         finished = await self.finish(payload, ending.result, attempt)
         return returned if finished is None else finished
 
-    def _order(self, attempt: Attempt, number: int) -> Order:
-        message = attempt.message
-        return Order(
-            number, self._name, message.raw, message.queue, message.msg_id, message.attempt, attempt.limit_s
-        )
+    async def _ending(self, text: str, attempt: Attempt, number: int, limit: Limit | None) -> Ending:
+        message, limit_s = attempt.message, None if limit is None else limit.seconds
+        resources = dict(self._options.resources)
+
+        def order(call: int) -> Order:
+            said = (text, message.queue, message.msg_id, number, limit_s, self._by_name, resources)
+            return Order(call, self._name, *said)
+
+        task = _Running(self._cluster.driver, self._options.cancel_grace_s, Context(attempt), limit)
+        ending = await task.ending(order, self._options.start_timeout_s)
+        if ending is None:
+            raise Snooze(SNOOZE_S, f"no room on the cluster within {self._options.start_timeout_s:g} s")
+        return ending
 
 
 class _Running:
     """One task from its order to its end."""
 
-    def __init__(self, driver: Driver | None, cancel_grace_s: float, attempt: Attempt) -> None:
+    def __init__(
+        self, driver: Driver | None, cancel_grace_s: float, context: Context, limit: Limit | None
+    ) -> None:
         self._driver = driver
         self._cancel_grace_s = cancel_grace_s
-        self._attempt = attempt
-        self._context = Context(attempt)
+        self._context = context
+        self._limit = limit
         self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def ending(self, order: Callable[[int], Order], start_timeout_s: float) -> Ending | None:
@@ -128,8 +173,8 @@ class _Running:
         """
         if self._driver is None:
             raise DriverLost
-        if self._attempt.time_limit is not None:
-            self._attempt.time_limit.end()  # it counts from the task's own start
+        if self._limit is not None:
+            self._limit.end()  # it counts from the task's own start
         call = self._driver.begin(order, self._said)
         try:
             if await self._has_begun(call, start_timeout_s):
@@ -173,8 +218,8 @@ class _Running:
         """The task has begun. A short one does not say so before it ends."""
         if not self._started.done():
             self._started.set_result(None)
-            if self._attempt.time_limit is not None:
-                self._attempt.time_limit.begin()
+            if self._limit is not None:
+                self._limit.begin()
 
     def _said(self, said: Said) -> None:
         match said.what:
@@ -184,6 +229,12 @@ class _Running:
                 self._context.progress(said.number, said.text)
             case "log":
                 self._context.log.log(int(said.number), "%s", said.text)
+
+
+def _check_size(text: str) -> None:
+    size = len(text.encode())
+    if size > LARGEST_JSON:
+        raise InvalidPayload(f"the payload has {size:,} bytes, and a task may be given {LARGEST_JSON:,}")
 
 
 def _value_of(ending: Ending) -> Any:

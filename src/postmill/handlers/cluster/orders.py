@@ -38,8 +38,8 @@ class Boot(msgspec.Struct, frozen=True):
     address: str
     path: list[str]
     """Where the worker finds modules: so do its tasks, on machines that have these folders."""
-    resources: dict[str, float]
-    """What each task needs, in the words of ``@worker(resources=...)``."""
+    needs: list[dict[str, float]]
+    """What each function's tasks need, in the words of ``@worker(resources=...)``."""
 
 
 class Ready(msgspec.Struct, frozen=True):
@@ -69,6 +69,17 @@ class Order(msgspec.Struct, frozen=True):
     msg_id: int
     attempt: int
     timeout_s: float | None
+    by_name: bool = False
+    """Whether the payload is an object with a value for each parameter, as a step is called; else it is the
+    first parameter's.
+    """
+    resources: dict[str, float] = {}
+
+
+class Demand(msgspec.Struct):
+    """What the driver reads of an order."""
+
+    resources: dict[str, float]
 
 
 class Said(msgspec.Struct, array_like=True):
@@ -111,3 +122,4 @@ encode = msgspec.msgpack.encode
 decode_ending = msgspec.msgpack.Decoder(Ending).decode
 decode_said = msgspec.msgpack.Decoder(Said).decode
 decode_order = msgspec.msgpack.Decoder(Order).decode
+decode_demand = msgspec.msgpack.Decoder(Demand).decode

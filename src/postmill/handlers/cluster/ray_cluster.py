@@ -7,6 +7,7 @@ by their module too.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -14,10 +15,10 @@ from ray.exceptions import AuthenticationError, RayError, RayTaskError, TaskCanc
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from postmill.handlers.cluster import remote_task
-from postmill.handlers.cluster.orders import Ending, Failure, Refusal, decode_ending
+from postmill.handlers.cluster.orders import Ending, Failure, Refusal, decode_demand, decode_ending
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _OWN_OPTIONS = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 """Resources that are options of a task's own in Ray, and what Ray calls them on a machine."""
@@ -63,32 +64,19 @@ def perform(order: bytes, reports: Any, path: list[str]) -> bytes:
 class Cluster:
     """A connection to a Ray cluster. Raises :class:`Unreachable` or :class:`Unusable`."""
 
-    def __init__(self, address: str, resources: Mapping[str, float], path: list[str]) -> None:
+    def __init__(self, address: str, path: list[str]) -> None:
         _connect(address)
-        self._resources = resources
         self._path = path
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
         self._reports = ray.remote(Reports).options(num_cpus=0, scheduling_strategy=here).remote()
-        options: dict[str, Any] = {name: resources[name] for name in _OWN_OPTIONS if name in resources}
-        others = {name: amount for name, amount in resources.items() if name not in _OWN_OPTIONS}
-        self._task = ray.remote(perform).options(
-            max_retries=0, name="postmill", resources=others or None, **options
-        )
+        self._task = ray.remote(perform)
 
-    def lacking(self) -> str:
-        """What no machine of the cluster has enough of, in words; empty: one has it all."""
+    def lacking(self, needs: Sequence[Mapping[str, float]]) -> str:
+        """What no machine of the cluster has enough of, in words; empty: for each of these needs one has it
+        all.
+        """
         machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        wanted = {_OWN_OPTIONS.get(name, name): amount for name, amount in self._resources.items()}
-        if any(all(has.get(name, 0) >= amount for name, amount in wanted.items()) for has in machines):
-            return ""
-        return (
-            "; ".join(
-                f"{amount:g} {name} (the most that one machine has: {most:g})"
-                for name, amount in wanted.items()
-                if amount > (most := max((has.get(name, 0) for has in machines), default=0))
-            )
-            or "one machine that has all of it at once"
-        )
+        return "; ".join(dict.fromkeys(filter(None, map(partial(_lacking, machines), needs))))
 
     def check(self) -> None:
         """Returns when the cluster's head has answered; waits as long as it does not."""
@@ -96,7 +84,11 @@ class Cluster:
 
     def begin(self, order: bytes) -> Any:
         """Hand a task to Ray; returns its reference."""
-        return self._task.remote(order, self._reports, self._path)
+        needs = decode_demand(order).resources
+        options: dict[str, Any] = {name: needs[name] for name in _OWN_OPTIONS if name in needs}
+        others = {name: amount for name, amount in needs.items() if name not in _OWN_OPTIONS}
+        task = self._task.options(max_retries=0, name="postmill", resources=others or None, **options)
+        return task.remote(order, self._reports, self._path)
 
     async def said(self) -> list[bytes]:
         """What tasks have said since the last time. Raises what Ray raises when that is lost."""
@@ -120,6 +112,20 @@ class Cluster:
         except RayError as error:
             first = str(error).strip().partition("\n")[0]
             return Ending("crashed", text=f"{type(error).__name__}: {first}")
+
+
+def _lacking(machines: list[dict[str, float]], needs: Mapping[str, float]) -> str:
+    wanted = {_OWN_OPTIONS.get(name, name): amount for name, amount in needs.items()}
+    if any(all(has.get(name, 0) >= amount for name, amount in wanted.items()) for has in machines):
+        return ""
+    return (
+        "; ".join(
+            f"{amount:g} {name} (the most that one machine has: {most:g})"
+            for name, amount in wanted.items()
+            if amount > (most := max((has.get(name, 0) for has in machines), default=0))
+        )
+        or "one machine that has all of it at once"
+    )
 
 
 def _connect(address: str) -> None:

@@ -4,8 +4,9 @@ ended. Neither functions, payloads nor errors are ever pickled. Does not import 
 
 from __future__ import annotations
 
+import inspect
 import sys
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from importlib import import_module
 from itertools import count
 from operator import attrgetter
@@ -13,11 +14,13 @@ from pathlib import Path
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from postmill.handlers.cluster.orders import LARGEST_JSON, Ending, Failure, Said, decode_order, encode
 from postmill.handlers.cluster.remote_context import RemoteContext
 from postmill.handlers.invokers import decoder
 from postmill.handlers.returned import in_process
-from postmill.handlers.signature import read_signature
+from postmill.handlers.signature import asks_for, read_signature, resolved
 from postmill.model.error_text import kept_message, kept_traceback, name_of
 from postmill.model.errors import InvalidHandler, InvalidPayload
 from postmill.model.queue.outcome import Completed, Retry, Snooze
@@ -31,6 +34,8 @@ SAY_STARTED_AFTER_S = 0.05
 """When a task says that it has begun, in seconds. Its end says so too, so a short task saves the cost of
 saying it: 50 ms, as no time limit and no wait for a start is counted more exactly.
 """
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def perform(order: bytes, tell: Callable[[bytes], object], path: Iterable[str] = ()) -> bytes:
@@ -49,9 +54,8 @@ def perform(order: bytes, tell: Callable[[bytes], object], path: Iterable[str] =
     started.start()
     context = RemoteContext(task, say)
     try:
-        function, decode, wants_context = _found(task.function, tuple(path))
-        payload = decode(task.payload)
-        ending = _returned(in_process(function(payload, *([context] if wants_context else []))))
+        call = _found(task.function, tuple(path), task.by_name)
+        ending = _returned(in_process(call(task.payload, context)))
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -63,16 +67,40 @@ def perform(order: bytes, tell: Callable[[bytes], object], path: Iterable[str] =
 
 
 @lru_cache
-def _found(name: str, path: tuple[str, ...]) -> tuple[Callable[..., Any], Callable[[str], Any], bool]:
-    """The function, what decodes its payload, and whether it wants the context. A process of Ray's runs many
+def _found(name: str, path: tuple[str, ...], by_name: bool) -> Callable[[str, RemoteContext], Any]:
+    """The function, as it is called with its payload's JSON and the context. A process of Ray's runs many
     tasks: each function is looked for once.
     """
     sys.path += [folder for folder in path if folder not in sys.path and Path(folder).exists()]
     module, _, attribute = name.partition(":")
     found = attrgetter(attribute)(import_module(module))
     function = getattr(found, "function", found)
+    return _by_name(function) if by_name else _of_payload(function)
+
+
+def _of_payload(function: Callable[..., Any]) -> Callable[[str, RemoteContext], Any]:
+    """A handler's: it takes the payload, and the context if it asks for it."""
     signature = read_signature(function, batch=False)
-    return function, decoder(signature.payload_type), signature.wants_context
+    decode = decoder(signature.payload_type)
+
+    def call(payload: str, context: RemoteContext) -> Any:
+        return function(decode(payload), *([context] if signature.wants_context else []))
+
+    return call
+
+
+def _by_name(function: Callable[..., Any]) -> Callable[[str, RemoteContext], Any]:
+    """A step's: the payload has a value for each parameter that is given one."""
+    parameters = inspect.signature(function).parameters
+    hints = {name: resolved(function, parameter.annotation) for name, parameter in parameters.items()}
+    contexts = [name for name, hint in hints.items() if asks_for(hint, RemoteContext)]
+    decoder_of = cache(lambda name: decoder(hints.get(name, Any)))
+
+    def call(payload: str, context: RemoteContext) -> Any:
+        values = {name: decoder_of(name)(bytes(raw).decode()) for name, raw in _fields(payload).items()}
+        return function(**values, **dict.fromkeys(contexts, context))
+
+    return call
 
 
 def _returned(value: Any) -> Ending:

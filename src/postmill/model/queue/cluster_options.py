@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from postmill.model.duration import seconds
@@ -22,7 +23,30 @@ CANCEL_GRACE_S = 5.0
 worker's own process.
 """
 NAMES = ("resources", "start_timeout", "cancel_grace")
-"""Options that only a handler on a cluster has."""
+"""Options that only a function on a cluster has."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """How one function runs on a cluster."""
+
+    resources: Mapping[str, float]
+    """What each task needs."""
+    start_timeout_s: float
+    """How long a task waits for that, in seconds."""
+    cancel_grace_s: float
+    """How long a task that was interrupted may clean up, in seconds."""
+
+    @classmethod
+    def of(cls, *said: Any) -> ClusterOptions:
+        """What is said by objects with attributes of these :data:`NAMES`, None where one says nothing. The
+        first that says it counts: a step before its flow.
+        """
+        resources, start_timeout, cancel_grace = (
+            next((value for each in said if (value := getattr(each, name)) is not None), None)
+            for name in NAMES
+        )
+        return cls(resources or {}, _start_timeout_s(start_timeout), _cancel_grace_s(cancel_grace))
 
 
 def check(executor: str, batch: int | None, given: Mapping[str, Any]) -> None:
@@ -43,18 +67,16 @@ def check(executor: str, batch: int | None, given: Mapping[str, Any]) -> None:
             hint="Leave out one of the two.",
         )
     _check_resources({} if given["resources"] is None else given["resources"])
-    cancel_grace_s(given["cancel_grace"])
-    if start_timeout_s(given["start_timeout"]) == 0:
+    _cancel_grace_s(given["cancel_grace"])
+    if _start_timeout_s(given["start_timeout"]) == 0:
         raise out_of_range("start_timeout", 0, "A task needs some time to begin.")
 
 
-def start_timeout_s(given: float | timedelta | None) -> float:
-    """How long a task waits for its resources, in seconds."""
+def _start_timeout_s(given: float | timedelta | None) -> float:
     return START_TIMEOUT_S if given is None else seconds(given, "start_timeout")
 
 
-def cancel_grace_s(given: float | timedelta | None) -> float:
-    """How long an interrupted task may clean up, in seconds."""
+def _cancel_grace_s(given: float | timedelta | None) -> float:
     return CANCEL_GRACE_S if given is None else seconds(given, "cancel_grace")
 
 

@@ -13,6 +13,7 @@ from postmill.model.errors import InvalidOption
 from postmill.model.option_rules import did_you_mean, one_of, out_of_range, whole_number
 from postmill.model.queue import cluster_options
 from postmill.model.queue.attempt_policy import time_limit_s
+from postmill.model.queue.cluster_options import ClusterOptions
 from postmill.model.queue.foreign_options import WRITTEN_HERE
 from postmill.model.queue.queue_name import usable
 from postmill.model.queue.retry import ExponentialRetry, FixedRetry, RetryPolicy, policy_from
@@ -102,14 +103,9 @@ class WorkerOptions:
         return None if self.timeout is None else seconds(self.timeout, "timeout")
 
     @property
-    def start_timeout_s(self) -> float:
-        """How long a task waits for its resources on a cluster, in seconds."""
-        return cluster_options.start_timeout_s(self.start_timeout)
-
-    @property
-    def cancel_grace_s(self) -> float:
-        """How long a task that was interrupted may clean up on a cluster, in seconds."""
-        return cluster_options.cancel_grace_s(self.cancel_grace)
+    def on_cluster(self) -> ClusterOptions:
+        """How its functions run on a cluster, if they do."""
+        return ClusterOptions.of(self)
 
     @property
     def grace_s(self) -> float:
