@@ -19,7 +19,7 @@ class Where(Enum):
 
     PLAIN = "due in the plain lanes"
     WAITING = "waiting at its gate"
-    RUNNING = "running, with a place"
+    RUNNING = "running"
 
 
 class Limit(NamedTuple):
@@ -39,6 +39,8 @@ class Row:
     key: str
     where: Where
     rank: int = 0
+    counted: bool = False
+    """Its place was written down when it started: something counted places."""
 
 
 @dataclass
@@ -68,6 +70,11 @@ class GateModel:
     def wait(self, msg_id: int) -> None:
         """A message waits behind the others of its group."""
         self.rows[msg_id].where, self.rows[msg_id].rank = Where.WAITING, next(self._ranks)
+
+    def plain(self, ids: list[int]) -> None:
+        """Messages that ran uncounted, and whose worker is gone: they are due for everybody."""
+        for msg_id in ids:
+            self.rows[msg_id].where = Where.PLAIN
 
     def seen(self) -> tuple[set[int], set[int]]:
         """A worker takes what is due in the plain lanes: what it parks, and what it finishes."""
@@ -113,10 +120,12 @@ class GateModel:
         return groups, _free(self.queue, self.running(), self.started.get(QUEUE, 0))
 
     def start(self, ids: list[int]) -> None:
-        """These have a place now."""
+        """These run now."""
+        limits = (self.queue, self.each, *self.own.values())
+        counted = any(limit.max_running is not None for limit in limits)
         for msg_id in ids:
             row = self.rows[msg_id]
-            row.where = Where.RUNNING
+            row.where, row.counted = Where.RUNNING, counted
             for key, limit in ((row.key, self.limit_of(row.key)), (QUEUE, self.queue)):
                 if limit.starts is not None:
                     self.started[key] = self.started.get(key, 0) + 1

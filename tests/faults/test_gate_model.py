@@ -34,13 +34,13 @@ BACK = (RELEASED, ERROR)
 PERIOD = timedelta(days=1)
 """Of every rate: no start gets old while a test runs, unless it says so."""
 PLACES = f"""
-select q.msg_id, case when held.claim_id is not null then 'running'
-                      when q.vt = postmill._parked_until() and gate.msg_id is not null then 'waiting'
-                      else 'plain' end as place
+select q.msg_id, case when gate.claim_id is null and q.vt = postmill._parked_until() then 'waiting'
+                      when held.msg_id is not null then 'running' else 'plain' end as place
   from pgmq.q_{QUEUE} as q
   left join postmill.gates as gate on gate.queue_name = '{QUEUE}' and gate.msg_id = q.msg_id
-  left join postmill.claims as held on held.claim_id = gate.claim_id
+  left join postmill._claimed('{QUEUE}') as held on held.msg_id = q.msg_id and held.read_ct = q.read_ct
 """
+DUE = f"select msg_id from pgmq.q_{QUEUE} where msg_id = any ($1) and vt <= clock_timestamp()"
 PAYLOADS = "array_fill('1'::jsonb, array[$2::integer])"
 
 
@@ -119,7 +119,10 @@ class GateMachine(RuleBasedStateMachine):
         # Claim by claim: of two that one worker had made, the older one is given back first.
         held = sorted(self.holding[number], key=lambda message: (message.claim.claim_id, message.msg_id))
         there = [message.msg_id for message in held if message.msg_id in self.model.rows]
-        self._ended(there, back=True)
+        due = column(self.db, DUE, there)
+        assert not any(self.model.rows[msg_id].counted for msg_id in due)
+        self._ended([msg_id for msg_id in there if msg_id not in due], back=True)
+        self.model.plain(due)
         self.racers[number], self.holding[number] = self._racer(), []
 
     @rule(which=WHICH, archive=st.booleans())

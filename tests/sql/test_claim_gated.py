@@ -21,6 +21,7 @@ SEND = (
     "select postmill.send_batch('re-size', array_fill('1'::jsonb, array[cardinality($1::text[])]),"
     " group_keys => $1)"
 )
+HELD = "select msg_id from postmill.gates where claim_id is not null order by msg_id"
 WAITING = "select msg_id from postmill.gates where claim_id is null order by msg_id"
 
 
@@ -80,8 +81,35 @@ def test_messages_of_groups_are_parked_and_claimed_from_their_gates(db: Database
     assert rows(db, "select queue_name, worker_id, msg_ids, read_cts from postmill.claims") == [
         {"queue_name": "re-size", "worker_id": WORKER, "msg_ids": [1, 2, 3], "read_cts": [1, 1, 1]}
     ]
-    assert column(db, "select distinct claim_id from postmill.gates") == [claimed["claim_id"]]
     assert claim_gated(db)["claim_id"] is None
+
+
+def test_a_place_is_written_down_where_something_counts_it(db: Database, queue: str) -> None:
+    """What runs without one has a place as soon as a group of the queue has a limit, and counts."""
+    send(db, "a", "a", "b")
+    assert claim_gated(db, 2)["msg_ids"] == [1, 3]
+    assert column(db, HELD) == []
+    db.execute(b"select postmill.limit_groups('re-size', max_running => 2, group_key => 'a')")
+    send(db, "a")
+    assert claim_gated(db)["msg_ids"] == [2]
+    assert column(db, HELD) == [1, 2, 3]
+
+
+def test_a_message_that_ends_while_it_is_given_a_place_leaves_none_for_long(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    send(db, "a", "a")
+    claim_gated(db, 1)
+    db.execute(b"select postmill.limit_groups('re-size', max_running => 1)")
+    with connect() as settling:
+        settling.execute(b"begin")
+        settling.execute(b'delete from pgmq."q_re-size" where msg_id = 1')
+        settling.execute(b"delete from postmill.gates where msg_id = 1")
+        settling.execute(b"delete from postmill.claims")
+        assert claim_gated(db)["msg_ids"] == []
+        settling.execute(b"commit")
+    assert row(db, "select freed from postmill.sweep_gates('re-size')") == {"freed": 1}
+    assert claim_gated(db)["msg_ids"] == [2]
 
 
 def test_a_group_runs_as_many_as_its_limit_allows(db: Database, queue: str) -> None:

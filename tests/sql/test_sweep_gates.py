@@ -30,6 +30,7 @@ def test_a_place_whose_claim_is_gone_is_free(db: Database, queue: str) -> None:
 
 def test_a_place_of_a_message_that_its_claim_has_let_go_is_free(db: Database, queue: str) -> None:
     send(db, "a", "b")
+    db.execute(b"select postmill.limit_groups('re-size', max_running => 1)")
     claim_gated(db)
     db.execute(b"update postmill.claims set msg_ids = '{2}', read_cts = '{1}'")
     assert sweep(db) == {**NOTHING, "freed": 1}
@@ -120,7 +121,8 @@ def test_a_message_of_a_gone_worker_waits_for_its_place_again(db: Database, queu
 
 def test_cancel_and_purge_take_the_gate_along(db: Database, queue: str) -> None:
     send(db, "a", "a", "a")
-    claim_gated(db, 1)
+    db.execute(b"select postmill.limit_groups('re-size', max_running => 1)")
+    claim_gated(db)
     assert value(db, "select postmill.cancel('re-size', 2)") == "cancelled"
     assert column(db, "select msg_id from postmill.gates order by 1") == [1, 3]
     db.execute(b"select postmill.purge_queue('re-size')")

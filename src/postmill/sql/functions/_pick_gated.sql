@@ -11,7 +11,7 @@
 -- `is_full`: a group has no place free; `is_busy`: another session works on a group; `has_more`: a share was too small;
 -- `has_limits`: one of the groups may become full.
 -- `starts` and `periods`: the rates of the groups `locked`, null where there is none.
--- Called by claim_gated. Locks: rows of groups (skipping locked ones). Errors: none.
+-- Called by claim_gated. Lock order: rows of groups (skipping locked ones), then as _give_places. Errors: none.
 create or replace function postmill._pick_gated(
     queue text, limits postmill.queues, keys text[], rows_at tid[], firsts_at tid[], room integer, at timestamptz,
     since timestamptz, oldest bigint, left_out bigint[],
@@ -45,6 +45,8 @@ begin
     has_limits := coalesce(array_remove(maxima, null) <> '{}', false);
     if locked = '{}' then
         return;
+    elsif has_limits then
+        perform postmill._give_places(limits.queue_name);
     end if;
     quantum := case when cardinality(keys) >= 0.9 * room then 1 else ceil(room::numeric / cardinality(locked)) end;
     by_one := quantum = 1 and left_out = '{}';

@@ -1,5 +1,5 @@
--- Claims messages that have a place: their rows, one claim, and their gates, which name it. See claim_gated for what
--- comes back. A row that is not parked any more, or is in another group, is not taken, nor is a locked one: `missed`.
+-- Claims messages that have a place: their rows, one claim, and their gates, which name it; where nothing counts
+-- places, the gates are gone with that, and the claim says so (see _give_places). See claim_gated for what comes back. A row that is not parked any more, or is in another group, is not taken, nor is a locked one: `missed`.
 -- No condition on gates names claim_id, and none on the queue's vt has an equals sign: where the planner takes a table
 -- for empty, it would walk through an index of all that wait.
 -- Called by claim_gated, which holds the rows of the groups. Lock order: queue rows (skipping locked ones), claims,
@@ -19,6 +19,7 @@ as $$
 declare
     seen     bigint[];
     arrivals timestamptz[];  -- an earlier failure is one of another message that had the id
+    counted  constant boolean := postmill._counts_places(queue);
     places   bigint;
 begin
     execute format($text$
@@ -59,13 +60,20 @@ $text$,
         return;
     end if;
     -- These have plans that the session keeps: planned each time, they took a tenth of a claim of 100 messages.
-    insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts)
-    values (_take_gated.worker_id, queue, _take_gated.msg_ids, _take_gated.read_cts)
+    insert into postmill.claims (worker_id, queue_name, msg_ids, read_cts, without_places)
+    values (_take_gated.worker_id, queue, _take_gated.msg_ids, _take_gated.read_cts, not counted)
     returning claims.claim_id into claim_id;
-    update postmill.gates as gate set claim_id = _take_gated.claim_id
-     where gate.queue_name = lower(queue) and gate.msg_id = any (_take_gated.msg_ids)
-       and gate.msg_id between (select min(id) from unnest(_take_gated.msg_ids) as id)
-                           and (select max(id) from unnest(_take_gated.msg_ids) as id);
+    if counted then
+        update postmill.gates as gate set claim_id = _take_gated.claim_id
+         where gate.queue_name = lower(queue) and gate.msg_id = any (_take_gated.msg_ids)
+           and gate.msg_id between (select min(id) from unnest(_take_gated.msg_ids) as id)
+                               and (select max(id) from unnest(_take_gated.msg_ids) as id);
+    else
+        delete from postmill.gates as gate
+         where gate.queue_name = lower(queue) and gate.msg_id = any (_take_gated.msg_ids)
+           and gate.msg_id between (select min(id) from unnest(_take_gated.msg_ids) as id)
+                               and (select max(id) from unnest(_take_gated.msg_ids) as id);
+    end if;
     get diagnostics places = row_count;
     if places < cardinality(msg_ids) then
         raise exception 'a message of queue % has no place in its group', quote_literal(queue)

@@ -1,7 +1,8 @@
 -- Takes messages that wait for a place in their group, and writes down one claim for them. The next groups in order of
 -- their keys after `after_key`, the last one that this worker has looked at or, where it had no room for all of them,
 -- has given a turn, have an equal share each: that is the round robin. There is no counter that could be wrong: a place
--- is a gate that names an open claim. See _pick_gated for what keeps the limits exact.
+-- is a gate that names an open claim; where nothing counts places, none is written (_counts_places). See _pick_gated
+-- for what keeps the limits exact.
 -- A row of the queue is taken only while it is parked and its header names the gate's group: another client may have
 -- deleted or leased the row, or dropped the queue and made it again. Gates of such rows are removed here.
 -- So that dead rows which an old transaction keeps cost nothing, the worker says what it knows: no gate that waits has
@@ -16,7 +17,8 @@
 -- was at work on a group. `again_in_s`: when a rate allows the next start, or, when nothing was
 -- taken, the next message falls due.
 -- Called by the statement claim_gated. Lock order: new rows of groups, the queue's own one, those of the groups
--- (skipping locked ones), queue rows (skipping locked ones), claims, gates. Errors: PM001 no such queue.
+-- (skipping locked ones), what _give_places locks, queue rows (skipping locked ones), claims, gates. Errors: PM001 no
+-- such queue.
 create or replace function postmill.claim_gated(
     queue text, wanted integer, lease interval, worker_id uuid, max_bytes integer, known boolean,
     after_key text, since timestamptz, oldest bigint, unseen bigint, left_out bigint[] default '{}',

@@ -4,7 +4,8 @@
 -- that always takes its worker down comes to an end. A message younger than the claim is another one: ids start again
 -- in a queue that was dropped and created again. A message that is said to come from the future (any client may write
 -- so) says nothing of its age: it is taken for the claim's own.
--- A message that had a place in its group waits for one again; the place is free.
+-- A message that had a place in its group waits for one again; the place is free. One that ran without (see
+-- _counts_places) is due, and is parked by the worker that sees it.
 -- Called by: postmill.rescue, and by a worker for claims of its own (statement give_back). Returns the ids it gave
 -- back; null when another session has locked the table or one of the rows, a settlement for example: then nothing is
 -- done. Nor is it when the queue refuses (a right is missing, a trigger raises): that is a warning, since the claims

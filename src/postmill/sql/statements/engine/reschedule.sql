@@ -9,7 +9,7 @@
 -- planned from statistics (see the part still_held). Returns the ids that it really rescheduled.
 -- With the flag gated the messages had places in their groups: they are parked again, wait there until they are due,
 -- and hold no place meanwhile.
--- Lock order: queue rows by msg_id, postmill.claims, gates, postmill.failures.
+-- Lock order: queue rows by msg_id, postmill.claims, groups (new rows), gates, postmill.failures.
 with
 --+ tokens
 back as (
@@ -22,6 +22,11 @@ back as (
     returning q.msg_id
     , coalesce(postmill._group_of(to_jsonb(q.headers)), '') as group_key --? gated
 ),
+grouped as ( --? gated
+    insert into postmill.groups (queue_name, group_key) --? gated
+    select distinct lower($6::text), group_key from back order by group_key --? gated
+        on conflict do nothing --? gated
+), --? gated
 gate as ( --? gated
     insert into postmill.gates (queue_name, group_key, rank, msg_id) --? gated
     select lower($6::text), group_key, --? gated
