@@ -19,6 +19,7 @@ _ = properties  # loads the profile of property tests
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from psycopg.rows import DictRow, TupleRow
 
@@ -91,13 +92,19 @@ async def adb(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-@pytest.fixture
-def server(postgres_binaries: Binaries) -> Iterator[servers.PrivateServer]:
-    """A running, migrated server of this test's own, to be hurt."""
-    private = servers.PrivateServer(postgres_binaries)
-    try:
+@pytest.fixture(scope="session")
+def migrated_cluster(postgres_binaries: Binaries) -> Iterator[Path]:
+    """The files of a migrated server: a copy takes a ninth of the time of another initdb and migration."""
+    with closing(servers.PrivateServer(postgres_binaries)) as private:
         private.start()
         private.migrate()
+        private.stop()
+        yield private.cluster
+
+
+@pytest.fixture
+def server(postgres_binaries: Binaries, migrated_cluster: Path) -> Iterator[servers.PrivateServer]:
+    """A running, migrated server of this test's own, to be hurt."""
+    with closing(servers.PrivateServer(postgres_binaries, cluster=migrated_cluster)) as private:
+        private.start()
         yield private
-    finally:
-        private.close()

@@ -166,8 +166,14 @@ class PrivateServer:
     """
 
     def __init__(
-        self, found: Binaries, settings: Mapping[str, str] | None = None, within: Path | None = None
+        self,
+        found: Binaries,
+        settings: Mapping[str, str] | None = None,
+        within: Path | None = None,
+        *,
+        cluster: Path | None = None,
     ) -> None:
+        """With the files of ``cluster``, another server's that is down; else with those of a new one."""
         self.binaries = found
         self.folder = Path(tempfile.mkdtemp(prefix="postmill-private-", dir=within or place()))
         self.folder.chmod(0o711)
@@ -184,7 +190,15 @@ class PrivateServer:
             throwaway=True,
             tcp=False,
         )
-        initdb.create(found, self._home, self._account, self.folder / "password", durable=False)
+        if cluster is None:
+            initdb.create(found, self._home, self._account, self.folder / "password", durable=False)
+        else:
+            self._copy(cluster, self.cluster)
+
+    @property
+    def cluster(self) -> Path:
+        """Its files."""
+        return self._home.cluster
 
     @property
     def url(self) -> str:
@@ -219,7 +233,7 @@ class PrivateServer:
     def _starts(self) -> bool:
         """Whether it takes connections; if not, it has ended again."""
         child = self._launch()
-        while not is_ready(self._home.cluster, child.pid):
+        while not is_ready(self.cluster, child.pid):
             if child.poll() is not None:
                 self._child = None
                 return False
@@ -229,7 +243,7 @@ class PrivateServer:
         options = [part for name, value in self._settings.items() for part in ("-c", f"{name}={value}")]
         with (self.folder / "postgres.log").open("ab") as log:
             self._child = subprocess.Popen(
-                [self.binaries.program("postgres"), "-D", str(self._home.cluster), *options],
+                [self.binaries.program("postgres"), "-D", str(self.cluster), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -245,10 +259,10 @@ class PrivateServer:
         it answers questions for ``standby_s``.
         """
         self.stop("kill")
-        shutil.rmtree(self._home.cluster)
-        self._copy(self._saved, self._home.cluster)
-        (self._home.cluster / "standby.signal").touch()
-        accounts.give(self._home.cluster / "standby.signal", self._account)
+        shutil.rmtree(self.cluster)
+        self._copy(self._saved, self.cluster)
+        (self.cluster / "standby.signal").touch()
+        accounts.give(self.cluster / "standby.signal", self._account)
         self._launch()
         deadline = time.monotonic() + 30
         while not self._promoted(standby_s):
@@ -285,14 +299,14 @@ class PrivateServer:
         """Copy its files while it is down, and start it again."""
         self.stop("fast")
         shutil.rmtree(self._saved, ignore_errors=True)
-        self._copy(self._home.cluster, self._saved)
+        self._copy(self.cluster, self._saved)
         self.start()
 
     def restore(self) -> None:
         """Put the files of the last :meth:`save` in place of today's: what was committed since is gone."""
         self.stop("immediate")
-        shutil.rmtree(self._home.cluster)
-        self._copy(self._saved, self._home.cluster)
+        shutil.rmtree(self.cluster)
+        self._copy(self._saved, self.cluster)
         self.start()
 
     @property

@@ -38,7 +38,8 @@ select count(*) from postmill.send_batch('hot', array_fill('1'::jsonb, array[{0}
 select count(*) from postmill.send_batch('limited', array_fill('1'::jsonb, array[{0}]),
     group_keys => array(select 'group ' || n from generate_series(1, {0}) as n));
 select count(*) from postmill.send_batch('hot', array_fill('1'::jsonb, array[{0}]),
-    after => array(select jsonb_build_array('limited:' || n) from generate_series(1, {0}) as n));
+    after => array(select jsonb_build_array('limited:' || msg_id)
+                   from pgmq.q_limited order by msg_id desc limit {0}));
 insert into postmill.schedule_runs (schedule_id, tick, status, queue_name, msg_id)
 select schedule_id, timestamptz '2020-01-01' + n * interval '1 hour', 'succeeded', 'hot', n
 from postmill.schedules, generate_series(1, {0}) as n on conflict do nothing;

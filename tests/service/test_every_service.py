@@ -33,7 +33,7 @@ from postmill.engine import leaving
 from postmill.engine.claim.claimer import Claimer
 from postmill.engine.claim.listener import Listener
 from postmill.engine.leaving import Leaving
-from postmill.engine.maintain import minute_writer, pruner, rescuer
+from postmill.engine.maintain import gate_sweeper, minute_writer, pruner, rescuer, sweeper
 from postmill.engine.maintain.audit import Audit
 from postmill.engine.maintain.gate_sweeper import GateSweeper
 from postmill.engine.maintain.heartbeat import Heartbeat
@@ -43,6 +43,7 @@ from postmill.engine.maintain.pruner import Pruner
 from postmill.engine.maintain.renewer import Renewer
 from postmill.engine.maintain.rescuer import Rescuer
 from postmill.engine.maintain.sweeper import Sweeper
+from postmill.engine.run import loop_watch
 from postmill.engine.run.loop_watch import LoopWatch
 from postmill.engine.settle.settler import Settler
 from postmill.engine.worker import QueueWorker, find_shape
@@ -50,6 +51,7 @@ from postmill.flows.running.keeper import Keeper
 from postmill.gateway.trust import KeyRefresher
 from postmill.handlers.cluster.driver import Driver
 from postmill.handlers.supaworker.bridge import Bridge
+from postmill.host import watching
 from postmill.host.reload import Reload
 from postmill.host.supervisor import Supervisor
 from postmill.host.watching import Watch
@@ -292,11 +294,12 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """
     for module in (services, timed, threaded):
         monkeypatch.setattr(module, "LONGEST_PAUSE_S", 0.01)
-    for module in (minute_writer, pruner):
+    for module in (gate_sweeper, minute_writer, pruner, sweeper):
         monkeypatch.setattr(module, "EVERY_S", 0.0)
         monkeypatch.setattr(module, "AFTER_FAILURE_S", 0.0)
     monkeypatch.setattr(rescuer, "SUSPICION_S", 0.0)
-    monkeypatch.setattr(leaving, "LOOK_S", 0.01)
+    for module in (leaving, loop_watch, watching):
+        monkeypatch.setattr(module, "LOOK_S", 0.01)
     yield
     gc.collect()
 
