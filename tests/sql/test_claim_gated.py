@@ -307,7 +307,7 @@ def test_a_rate_holds_messages_back_and_says_for_how_long(db: Database, queue: s
 
 @pytest.mark.parametrize(("starts", "per"), [(1, "1 second"), (1001, "1 microsecond")])
 def test_a_group_whose_rate_is_lowered_starts_again(db: Database, queue: str, starts: int, per: str) -> None:
-    """Whether it may start was asked as of the time after that start: a limit of one held the group for good."""
+    """It was asked when the start after the next may be: a limit of one start held the group for good."""
     send(db, "a", "a")
     db.execute(b"select postmill.limit_groups('re-size', starts => 2000, per => '1 second')")
     assert claim_gated(db, 1)["msg_ids"] == [1]

@@ -44,7 +44,7 @@ PARKED_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
 _REF = re.compile(r"(?P<queue>.+):(?P<msg_id>[0-9]{1,19})", re.DOTALL)
 _PLACE = re.compile(r"#[0-9]{1,9}")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-"""What no text of Postgres holds: the NUL, and halves of characters, as a decoded ``"\\ud83d"`` leaves them."""
+"""What no text of Postgres holds: the NUL, and halves of characters, as JSON's ``"\\ud83d"`` leaves them."""
 
 
 class SendOptions(TypedDict, total=False):
