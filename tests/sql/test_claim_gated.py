@@ -333,6 +333,17 @@ def test_a_rate_holds_messages_back_and_says_for_how_long(db: Database, queue: s
     assert 50 < held_back["again_in_s"] <= 60
 
 
+@pytest.mark.parametrize(("starts", "per"), [(1, "1 second"), (1001, "1 microsecond")])
+def test_a_group_whose_rate_is_lowered_starts_again(db: Database, queue: str, starts: int, per: str) -> None:
+    """It was asked when the start after the next may be: a limit of one start held the group for good."""
+    send(db, "a", "a")
+    db.execute(b"select postmill.limit_groups('re-size', starts => 2000, per => '1 second')")
+    assert claim_gated(db, 1)["msg_ids"] == [1]
+    db.execute(b"update postmill.groups set tat = tat - interval '1 minute'")
+    db.execute(b"select postmill.limit_groups('re-size', starts => $1, per => $2::interval)", [starts, per])
+    assert claim_gated(db)["msg_ids"] == [2]
+
+
 def test_a_start_is_not_used_up_by_a_message_that_can_not_be_had(
     db: Database, queue: str, connect: Callable[[], Database]
 ) -> None:

@@ -130,6 +130,20 @@ def test_replace_gives_the_waiting_message_its_new_payload_headers_and_time(db: 
     }
 
 
+def test_a_message_is_replaced_in_a_queue_that_has_capitals(db: Database) -> None:
+    """Its failures and its place in the group were looked for under two spellings of the name."""
+    db.execute(b"select pgmq.create('MyQueue')")
+    sends = "select postmill.send('MyQueue', '1', unique_key => $1::text, {}, on_conflict => 'replace')"
+    failed = value(db, sends.format("delay => null"), "failed")
+    gated = value(db, sends.format("group_key => 'acme', delay => '1 hour'"), "gated")
+    claim(db, "myqueue", failed)
+    db.execute(b"delete from postmill.claims")
+    fail(db, "MyQueue", failed, "it broke")
+    assert value(db, sends.format("delay => null"), "failed") == failed
+    assert value(db, sends.format("group_key => 'acme'"), "gated") == gated
+    assert value(db, "select rank <= clock_timestamp() from postmill.gates")
+
+
 def test_what_is_replaced_holds_its_key_as_the_new_send_says(db: Database, queue: str) -> None:
     first = send(db, options="unique_for => '1 hour'")
     assert send(db, payload="2", options="on_conflict => 'replace'") == first

@@ -43,6 +43,8 @@ PARKED_UNTIL = datetime(9999, 1, 1, tzinfo=UTC)
 
 _REF = re.compile(r"(?P<queue>.+):(?P<msg_id>[0-9]{1,19})", re.DOTALL)
 _PLACE = re.compile(r"#[0-9]{1,9}")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+"""What no text of Postgres holds: the NUL, and halves of characters, as JSON's ``"\\ud83d"`` leaves them."""
 
 
 class SendOptions(TypedDict, total=False):
@@ -166,8 +168,8 @@ def key(name: str, value: object) -> str | None:
             f"{name}={shown!r} has {len(value)} characters; it has 1 to {MAX_KEY}.",
             hint="Give a digest of what is longer." if value else "Leave it out where there is none.",
         )
-    if "\0" in value:
-        raise InvalidOption(f"{name}={value!r} holds a NUL character, which Postgres can't store.")
+    if unstorable := _UNSTORABLE.search(value):
+        raise InvalidOption(f"{name}={value!r} holds {unstorable[0]!r}, which Postgres can't store.")
     return value
 
 
@@ -246,6 +248,7 @@ def _source(source: object, *, in_batch: bool) -> str:
                 return f"{queue}:{msg_id}"
     raise InvalidOption(
         f"after={source!r} names no message.",
-        why="A message is what send returned, 'queue:id', or (queue, id).",
+        why="A message is what send returned, 'queue:id', or (queue, id); "
+        "in the first batch of a send_many also '#1', its first message.",
         hint=f"Give ('its-queue', {source})." if isinstance(source, int) else "",
     )

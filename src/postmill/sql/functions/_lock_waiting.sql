@@ -16,7 +16,7 @@ begin
     while waiting <> '{}' loop
         begin
             perform from postmill.blocked as row
-            where row.queue_name = queue and row.msg_id = any (waiting) order by row.msg_id for update;
+            where row.queue_name = lower(queue) and row.msg_id = any (waiting) order by row.msg_id for update;
             execute format('select from %s where msg_id = any ($1) order by msg_id for update', relation) using waiting;
             still := postmill._waiting(queue, keys, ids);
             still := array(select id from unnest(still) as id where id = any (waiting));

@@ -66,7 +66,7 @@ begin
                        -- As _window_starts; where the clock was set back, _grant_starts has to see to it.
                        case when g.recent[cardinality(g.recent)] <= at then
                            g.recent[cardinality(g.recent) - rate.starts + 1] + postmill._fixed_length(rate.per) end
-                   else (postmill._allowed_starts(g.recent, g.tat, at, 1, rate.starts, rate.per)).again_at
+                   else (postmill._allowed_starts(g.recent, g.tat, at, 0, rate.starts, rate.per)).again_at
                    end as frees_at
             from postmill.groups as g
             cross join lateral (

@@ -19,9 +19,9 @@ begin
         postmill._queue_table(queue))
     using ids, messages, headers, due_at;
     update postmill.gates as gate set rank = due_at
-    where gate.queue_name = queue and gate.msg_id = any (ids) and gate.claim_id is null;
+    where gate.queue_name = lower(queue) and gate.msg_id = any (ids) and gate.claim_id is null;
     update postmill.blocked as waiting set due_at = _replace.due_at
-    where waiting.queue_name = queue and waiting.msg_id = any (ids);
+    where waiting.queue_name = lower(queue) and waiting.msg_id = any (ids);
     perform postmill._wake_for(queue, due_at);
 end
 $$;

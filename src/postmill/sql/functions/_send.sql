@@ -37,7 +37,7 @@ begin
     from unnest(headers) as header;
     if unique_keys is not null then
         for taken_place, taken_id in
-            select * from postmill._take_keys(lower(queue), unique_keys, ids, unique_for, on_conflict)
+            select * from postmill._take_keys(queue, unique_keys, ids, unique_for, on_conflict)
         loop
             held := coalesce(held, array_fill(false, array[cardinality(ids)]));
             ids[taken_place] := taken_id;

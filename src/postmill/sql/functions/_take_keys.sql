@@ -20,9 +20,10 @@ set enable_nestloop = off  -- the planner takes arrays for short ones, and would
 as $$
 #variable_conflict use_column
 declare
+    name       constant text := lower(queue);  -- as unique_keys has it
     expiry     constant timestamptz := postmill.now() + unique_for;
     some_held  constant boolean := exists (
-        select from postmill.unique_keys as known where known.queue_name = queue and known.unique_key = any (keys));
+        select from postmill.unique_keys as known where known.queue_name = name and known.unique_key = any (keys));
     many       bigint;  -- keys that were inserted at once
     wanted     text[];
     wanted_ids bigint[];
@@ -32,7 +33,7 @@ declare
     waiting    bigint[];
 begin
     if not some_held and cardinality(keys) >= 10 then
-        many := postmill._insert_keys(queue, keys, ids, expiry);
+        many := postmill._insert_keys(name, keys, ids, expiry);
         if many = cardinality(keys) then
             return;
         end if;
@@ -50,12 +51,12 @@ begin
     elsif some_held and on_conflict <> 'replace' then
         select coalesce(array_agg(owner.unique_key), '{}'), coalesce(array_agg(owner.msg_id), '{}')
         into held, held_ids
-        from postmill._held_keys(queue, wanted) as owner;
+        from postmill._held_keys(name, wanted) as owner;
     end if;
     if cardinality(taken) + cardinality(held) < cardinality(wanted) then
         with inserted as (
             insert into postmill.unique_keys as known (queue_name, unique_key, msg_id, enqueued_at, expires_at)
-            select queue, free.key, free.id, now(), expiry
+            select name, free.key, free.id, now(), expiry
             from unnest(wanted, wanted_ids) with ordinality as free (key, id, place)
             where not exists (select from unnest(held) as owner (key) where owner.key = free.key)
             order by free.place
@@ -68,7 +69,7 @@ begin
         -- A statement of its own: it sees what was committed before the keys were ours.
         select held || coalesce(array_agg(owner.unique_key), '{}'), held_ids || coalesce(array_agg(owner.msg_id), '{}')
         into held, held_ids
-        from postmill._held_keys(queue, array(
+        from postmill._held_keys(name, array(
             select free.key from unnest(wanted) as free (key)
             except select owner.key from unnest(taken || held) as owner (key))) as owner;
         if on_conflict = 'replace' then
@@ -77,13 +78,13 @@ begin
             into held, held_ids
             from unnest(held, held_ids) as owner (key, id) where owner.id = any (waiting);
             update postmill.unique_keys as known set expires_at = expiry
-             where known.queue_name = queue and known.unique_key = any (held)
+             where known.queue_name = name and known.unique_key = any (held)
                and known.expires_at is distinct from expiry;
         end if;
         update postmill.unique_keys as known
            set msg_id = free.id, enqueued_at = now(), expires_at = expiry
           from unnest(wanted, wanted_ids) as free (key, id)
-         where known.queue_name = queue and known.unique_key = free.key and known.unique_key = any (wanted)
+         where known.queue_name = name and known.unique_key = free.key and known.unique_key = any (wanted)
            and not exists (select from unnest(taken || held) as owner (key) where owner.key = free.key);
     end if;
     if on_conflict = 'raise' and held <> '{}' then

@@ -13,7 +13,7 @@ declare
     letters bigint;
     live    bigint[];
 begin
-    perform postmill._queue_table(drop_queue.name);
+    perform postmill._named_table(drop_queue.name);
     select count(*) into letters
     from postmill.dead_letters where queue_name = drop_queue.name and replayed_at is null;
     if letters > 0 and not force then

@@ -13,7 +13,7 @@ set search_path = pg_catalog, pg_temp
 as $$
 #variable_conflict use_column
 begin
-    perform postmill._queue_table(limit_groups.queue);
+    perform postmill._named_table(limit_groups.queue);
     perform postmill._check_limits(limit_groups.max_running, limit_groups.starts, limit_groups.per);
     if not postmill._has_headers() then
         perform postmill._refuse_headers();

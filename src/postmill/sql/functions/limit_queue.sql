@@ -11,7 +11,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     perform postmill._check_limits(max_running, starts, per);
     if not postmill._has_headers() then
         perform postmill._refuse_headers();

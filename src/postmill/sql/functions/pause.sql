@@ -6,7 +6,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     insert into postmill.queues as row (queue_name, owned, paused_at, paused_by, pause_reason)
     values (queue, false, clock_timestamp(), session_user, reason)
     on conflict (queue_name) do update

@@ -8,7 +8,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    relation regclass := postmill._queue_table(purge_queue.name);
+    relation regclass := postmill._named_table(purge_queue.name);
     after_id bigint := 0;
     ids      bigint[];
     running  bigint[];

@@ -33,7 +33,7 @@ declare
     oldest_waiting timestamptz;
 begin
     if queue is not null then
-        perform postmill._queue_table(queue);
+        perform postmill._named_table(queue);
     end if;
     for queue_name in
         select known.name

@@ -5,7 +5,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     update postmill.queues set paused_at = null, paused_by = null, pause_reason = null where queue_name = queue;
     perform pg_notify(('postmill.' || queue)::name::text, 'resume');
 end
