@@ -72,6 +72,33 @@ def test_what_lives_elsewhere_or_nowhere_is_told(project: Cli) -> None:
     assert "Did you mean eu1?" in project("queue", "list", "--database", "eu11").err
 
 
+def test_a_queue_is_created_where_its_messages_live(project: Cli, urls: dict[str, str]) -> None:
+    """The hint of a send that finds no queue is followed: it made one in the main database, where no
+    message of the route goes.
+    """
+    assert "postmill queue create audit" in project("send", "audit", "{}").err
+    (row,) = project("queue", "create", "audit", "--json").json
+    assert (row["database"], row["created"]) == ("eu2", True)
+    assert project("send", "audit", "{}").code == Exit.OK
+    rows = project("queue", "create", "mail", "--json").json
+    assert [(row["database"], row["created"]) for row in rows] == [("eu1", False), ("eu2", False)]
+    assert "looked in eu1; --database" in project("queue", "pause", "audit").err
+
+
+def test_a_worker_is_drained_by_its_id_wherever_it_is_listed(
+    project: Cli, urls: dict[str, str], spawn: Any
+) -> None:
+    """The id that `worker list` shows was looked for in the main database alone."""
+    Path("mailing.py").write_text(WORKER)
+    child = spawn("worker", "run", "mailing:deliver", "--database", "eu2")
+    next(line for line in child.stderr if "worker.started" in line)
+    (row,) = project("worker", "list", "--json").json
+    assert project("worker", "drain", row["worker_id"][:8]).code == Exit.OK
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 0, err
+    assert "is running" in project("worker", "drain", row["worker_id"]).err
+
+
 def test_lists_show_all_databases_or_the_chosen_one(project: Cli) -> None:
     project("send", "mail", "{}", "--shard-key", key_of("eu2", NAMES))
     rows = project("queue", "list", "--json").json

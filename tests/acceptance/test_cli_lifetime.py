@@ -127,3 +127,14 @@ def test_max_messages_and_max_rss_end_a_process_that_nobody_replaces(cli: Cli, s
     cli("send", "jobs", '{"grow": true}')
     assert spawn("worker", "run", "jobs:work", "--max-rss", "200").wait(timeout=60) == 0
     assert reason(db) == "max-rss"
+
+
+def test_a_process_that_takes_too_much_from_the_beginning_does_its_part_before_it_ends(
+    cli: Cli, spawn: Any, db: Any
+) -> None:
+    """The program itself takes more than --max-rss. Each process that a supervisor started ended before its
+    first message, and nothing was done any more.
+    """
+    cli("send", "jobs", "{}")
+    assert spawn("worker", "run", "jobs:work", "--max-rss", "1").wait(timeout=60) == 0
+    assert (reason(db), states(cli)) == ("max-rss", ["completed"])

@@ -172,7 +172,7 @@ def test_sighup_replaces_all_of_them_without_a_gap(start: Any, db: Any) -> None:
     assert fleet.end() == 0
 
 
-def test_one_that_is_worn_out_is_replaced_once_another_one_works(start: Any, db: Any) -> None:
+def test_one_that_is_worn_out_is_replaced_once_another_one_works(start: Any, db: Any, tmp_path: Path) -> None:
     fleet = start("--processes", "1", "--max-messages", "50")
     (first,) = fleet.until_there_are(1)
     send(db, 60)
@@ -182,6 +182,7 @@ def test_one_that_is_worn_out_is_replaced_once_another_one_works(start: Any, db:
         "select pid, started_at, stopped_at from postmill.workers order by started_at"
     ).fetchall()
     assert found[0]["pid"] == first
+    assert f"replacing the worker process {first}: max-messages" in (tmp_path / "log").read_text()
     assert found[1]["started_at"] < found[0]["stopped_at"]
     assert fleet.end() == 0
 

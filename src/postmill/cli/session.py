@@ -71,6 +71,12 @@ class Session:
         for name in self.several:
             yield name, self.settings.at(name)
 
+    def homes(self, queue: str) -> list[Settings]:
+        """The settings for each database that takes new messages of ``queue``; none without several."""
+        databases = self.settings.databases
+        over = databases.over(queue) if databases is not None and self.several else ()
+        return [self.settings.at(name) for name in over]
+
     def answers(self, ask: Callable[[Settings], T]) -> dict[str, T]:
         """What ``ask`` gives for each database; a remark names those of several that are away. Raises
         ``DatabaseUnavailable`` when none answers.
@@ -112,10 +118,16 @@ class Session:
     def database(self) -> Iterator[Connection]:
         """A connection to the project's database, whose schema is there and of this version."""
         from postmill import app
+        from postmill.model.errors import QueueNotFound
 
         self._tell_of_a_new_database()
-        with app.connection(self.settings) as connection:
-            yield connection
+        try:
+            with app.connection(self.settings) as connection:
+                yield connection
+        except QueueNotFound as error:
+            if self.several and not error.why:
+                error.why = f"This looked in {self.settings.database}; --database chooses another one."
+            raise
 
     def tell_database(self, settings: Settings, where: Address) -> None:
         """Say which database something runs on, and where its address came from."""
@@ -124,7 +136,7 @@ class Session:
 
             self.output.note(f"Postmill: database in {relative(settings.data_dir)} (embedded)")
         else:
-            self.output.note(f"Postmill: database {where.masked} ({settings.source})")
+            self.output.note(f"Postmill: database {where.masked} ({where.source})")
 
     def _tell_of_a_new_database(self) -> None:
         """Say so when a command outside of a project makes a new database: often the folder is the

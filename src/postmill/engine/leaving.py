@@ -83,7 +83,7 @@ class Leaving(TimedService):
         if self._lifetime.on_worn is None:
             self._leave(reason)
         else:
-            self._lifetime.on_worn()
+            self._lifetime.on_worn(reason)
 
     def _is_idle(self) -> bool:
         return all(

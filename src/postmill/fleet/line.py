@@ -14,8 +14,8 @@ VARIABLE = "POSTMILL_FLEET"
 """Tells a child of its line: the number of the descriptor, a colon, and the probe's port or nothing."""
 STARTED = b"s"
 """The child's workers claim."""
-WORN = b"w"
-"""The child has done enough, and asks to be replaced."""
+WORN = {"max-messages": b"m", "max-rss": b"r"}
+"""The child has done enough, for this reason, and asks to be replaced."""
 
 
 class Line:
@@ -32,9 +32,9 @@ class Line:
         """Say that the workers claim."""
         self._say(STARTED)
 
-    def worn(self) -> None:
+    def worn(self, reason: str) -> None:
         """Ask to be replaced. The parent stops this process once another one is at work."""
-        self._say(WORN)
+        self._say(WORN[reason])
 
     def _say(self, letter: bytes) -> None:
         with suppress(OSError):  # the parent is gone, and this process ends for that

@@ -27,8 +27,8 @@ class Member:
         """Which of the fleet's places it has, from 0: its probe's port follows from it."""
         self.started_at: float | None = None
         """When its workers began to claim, by the monotonic clock; None before."""
-        self.worn = False
-        """Whether it has asked to be replaced."""
+        self.worn = ""
+        """Why it has asked to be replaced; empty: it has not."""
         self.told = False
         """Whether it was asked to stop."""
         self._on_change = on_change
@@ -89,7 +89,7 @@ class Member:
             self._hang_up()
         if STARTED in letters:
             self.started_at = time.monotonic()
-        self.worn = self.worn or WORN in letters
+        self.worn = self.worn or next((reason for reason, letter in WORN.items() if letter in letters), "")
         self._on_change()
 
     def _hang_up(self) -> None:

@@ -119,7 +119,10 @@ class Fleet:
         """Have the old one drain whose successor works."""
         started = [each for each in self._members if each.started_at is not None]
         self._ever_started = self._ever_started or bool(started)
-        self._worn += [each for each in started if each.worn and not each.told and each not in self._worn]
+        for member in started:
+            if member.worn and not member.told and member not in self._worn:
+                log.info("replacing the worker process %d: %s", member.pid, member.worn)
+                self._worn.append(member)
         if self._newcomer in started:
             self._newcomer = None
             if self._worn:

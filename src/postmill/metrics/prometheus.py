@@ -57,8 +57,8 @@ class TallyCollector(Collector):
             "postmill_messages_settled", "Messages parted with, by outcome.", labels=(*LABELS, "outcome")
         )
         for tally in self._tallies:
-            for event, outcome in OUTCOMES.items():
-                family.add_metric((tally.queue, tally.worker, outcome), tally.events[event])
+            for outcome, count in tally.outcomes().items():
+                family.add_metric((tally.queue, tally.worker, outcome), count)
         return family
 
     def _durations(self) -> Metric:

@@ -53,6 +53,15 @@ class Tally:
         """Attempts by the class of their duration, from the start of the handler to the written outcome."""
         self.total_s = 0.0
 
+    def outcomes(self) -> Counter[str]:
+        """Messages by the word for how the worker has parted with them, also those of which there are none:
+        several events have one word.
+        """
+        found: Counter[str] = Counter()
+        for event, outcome in OUTCOMES.items():
+            found[outcome] += self.events[event]
+        return found
+
     def count(self, event: Event, messages: Sequence[Message]) -> None:
         """Take note of an event: of each of ``messages``, or (none) of the worker itself."""
         self.events[event] += len(messages) or 1

@@ -77,12 +77,24 @@ def show(session: Session, name: str) -> None:
 @global_options
 @click.pass_obj
 def create(session: Session, name: str) -> None:
-    """Create a queue; one that is here already is left as it is."""
+    """Create a queue; one that is here already is left as it is.
+
+    Among several databases: in each that takes new messages of it, or in the one of --database.
+    """
+    from postmill import app
     from postmill.db.tools import operations
 
-    with session.database() as connection:
-        created = operations.create_queue(connection, name)
-    session.output.one({"queue": name, "created": created})
+    if not session.several:
+        with session.database() as connection:
+            created = operations.create_queue(connection, name)
+        session.output.one({"queue": name, "created": created})
+        return
+    rows = []
+    for settings in session.homes(name):
+        with app.connection(settings) as connection:
+            created = operations.create_queue(connection, name)
+        rows.append({"database": settings.database, "queue": name, "created": created})
+    session.output.rows(rows, ("database", "queue", "created"))
 
 
 @queue.command()

@@ -198,6 +198,9 @@ def drain(session: Session, worker_id: str | None, *, host: str | None, older_th
         columns = session.columns(("worker_id", "host", "version"))
         session.output.rows(found, columns, empty="No such worker is running.")
         return
+    if session.several:
+        found = session.gathered(lambda connection: operations.workers_called(connection, worker_id))
+        session.choose(operations.the_one(found, worker_id)["database"])
     with session.database() as connection:
         drained = operations.drain_worker(connection, worker_id)
         session.output.one({"worker_id": str(drained), "draining": True})

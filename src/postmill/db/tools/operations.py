@@ -95,14 +95,30 @@ def lost_by_retention(
 
 
 def drain_worker(connection: Connection, worker: str) -> UUID:
-    """Asks the worker whose id begins with ``worker`` to finish what it runs and stop. Raises
-    :class:`NotFound`, and :class:`InvalidOption` when there are several.
+    """Asks the worker whose id begins with ``worker`` to finish what it runs and stop. Raises what
+    :func:`the_one` raises.
+    """
+    found = the_one(workers_called(connection, worker), worker)
+    worker_id: UUID = found["worker_id"]
+    _one(connection, "worker_drain", worker_id)
+    return worker_id
+
+
+def workers_called(connection: Connection, worker: str) -> list[dict[str, Any]]:
+    """The ``worker_id`` of those whose id begins with ``worker``, of two at most: they say that there are
+    several. Raises :class:`InvalidOption` when that is nothing.
     """
     if not worker:
         raise InvalidOption(
             "No id is given.", why="Every id begins with nothing.", hint="postmill worker list shows them."
         )
-    found = connection.execute(statement("worker_find"), (worker,)).fetchall()
+    return connection.execute(statement("worker_find"), (worker,)).fetchall()
+
+
+def the_one(found: list[dict[str, Any]], worker: str) -> dict[str, Any]:
+    """The one worker whose id begins with ``worker``. Raises :class:`NotFound`, and :class:`InvalidOption`
+    when there are several.
+    """
     if not found:
         raise NotFound(
             f"No worker with the id {worker} is running.", hint="postmill worker list shows those that are."
@@ -111,9 +127,7 @@ def drain_worker(connection: Connection, worker: str) -> UUID:
         raise InvalidOption(
             f"The ids of several workers begin with {worker}.", hint="Give more of it: worker list --json."
         )
-    worker_id: UUID = found[0]["worker_id"]
-    _one(connection, "worker_drain", worker_id)
-    return worker_id
+    return found[0]
 
 
 def drain_workers(

@@ -22,11 +22,15 @@ class Lifetime:
     messages: int | None = None
     """It is worn out when it has settled so many messages."""
     rss_bytes: int | None = None
-    """It is worn out when it takes so much memory."""
+    """It is worn out when it takes so much memory and has settled a message. Before its first one it is left
+    alone: the next process would take as much.
+    """
     on_started: Callable[[], object] | None = None
     """Called once its workers claim."""
-    on_worn: Callable[[], object] | None = None
-    """Called, once, instead of leaving, when it is worn out: what replaces it also stops it."""
+    on_worn: Callable[[str], object] | None = None
+    """Called with the reason, once, when it is worn out, instead of leaving: what replaces it also stops
+    it.
+    """
 
     @property
     def is_endless(self) -> bool:
@@ -47,6 +51,6 @@ class Lifetime:
         """Why a process should be replaced that has settled so many and takes so much; None when not."""
         if self.messages is not None and settled >= self.messages:
             return "max-messages"
-        if self.rss_bytes is not None and rss_bytes >= self.rss_bytes:
+        if self.rss_bytes is not None and settled > 0 and rss_bytes >= self.rss_bytes:
             return "max-rss"
         return None
