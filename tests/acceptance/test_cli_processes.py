@@ -213,6 +213,21 @@ def test_a_new_release_that_can_not_start_leaves_the_old_one_at_work(
     assert fleet.end() == 0
 
 
+def test_a_new_release_that_hangs_is_given_up_for_the_next_one(start: Any, tmp_path: Path) -> None:
+    """A module waits forever while it is imported. The parent waited for that process, whatever was asked for
+    afterwards.
+    """
+    fleet = start("--processes", "1")
+    pids = fleet.until_there_are(1)
+    (tmp_path / "jobs.py").write_text("import threading\nopen('hangs', 'w')\nthreading.Event().wait()\n")
+    fleet.parent.send_signal(signal.SIGHUP)
+    eventually((tmp_path / "hangs").exists)
+    (tmp_path / "jobs.py").write_text(WORKER)
+    fleet.parent.send_signal(signal.SIGHUP)
+    eventually(lambda: len(now := fleet.pids()) == 1 and not now & pids)
+    assert fleet.end() == 0
+
+
 def test_all_that_leave_by_themselves_end_the_parent(start: Any, db: Any) -> None:
     send(db, 100)
     fleet = start("--processes", "2", "--until-empty")

@@ -83,8 +83,13 @@ class Fleet:
         self._changed.set()
 
     def _replace_all(self) -> None:
-        log.info("replacing %d worker processes, one after the other", len(self._members))
-        self._worn += [each for each in self._members if not each.told and each not in self._worn]
+        """A successor that does not work yet is given up for another one: it may hang."""
+        if self._newcomer is not None and self._newcomer.started_at is None:
+            self._newcomer.stop()
+            self._newcomer = None
+        staying = [each for each in self._members if not each.told]
+        log.info("replacing %d worker processes, one after the other", len(staying))
+        self._worn += [each for each in staying if each not in self._worn]
         self._changed.set()
 
     def _bury(self) -> None:
