@@ -19,6 +19,7 @@ from postmill.handlers.invokers import decoder
 from postmill.model.errors import InvalidPayload
 from postmill.model.flow.input_defaults import defaults_of
 from postmill.model.queue.payload import to_json
+from postmill.model.queue.payload_type import fault
 from tests.properties import FIRST_FAILURE
 from tests.sql.asking import Database, column, refused, rows, value
 from tests.sql.flow_scene import QUEUE, register, start, step
@@ -135,6 +136,57 @@ def test_what_a_program_can_decode_is_not_refused(db: Database, values: list[Any
     fitting = [(each, kind) for kind in TYPES for each in values if fits(kind, each)]
     found = column(db, MISFITS, json.dumps([(each, accepted(kind)) for each, kind in fitting]))
     assert [pair for pair, misfit in zip(fitting, found, strict=True) if misfit] == []
+
+
+BOUNDS = {
+    "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
+    "string": ("minLength", "maxLength"),
+    "array": ("minItems", "maxItems"),
+}
+
+
+def bounded(kind: str) -> SearchStrategy[dict[str, Any]]:
+    """A type with some of its bounds."""
+    words = BOUNDS.get("number" if kind == "integer" else kind, ())
+    bounds = st.fixed_dictionaries({}, optional={word: st.integers(0, 3) for word in words})
+    return bounds.map(lambda chosen: {"type": kind, **chosen})
+
+
+KINDS = ("string", "integer", "number", "boolean", "null", "array", "object")
+PLAIN = st.sampled_from(KINDS).flatmap(bounded) | st.fixed_dictionaries(
+    {"enum": st.lists(SCALARS, min_size=1, max_size=3)}
+)
+SCHEMAS: SearchStrategy[dict[str, Any]] = st.recursive(
+    PLAIN | st.just({}) | st.just({"$ref": "#/$defs/part"}),
+    lambda inner: st.one_of(
+        st.fixed_dictionaries({"anyOf": st.lists(inner, min_size=1, max_size=3)}),
+        st.fixed_dictionaries(
+            {"type": st.just("array")},
+            optional={"items": inner | st.just(False), "prefixItems": st.lists(inner, max_size=2)},
+        ),
+        st.fixed_dictionaries(
+            {"type": st.just("object")},
+            optional={
+                "properties": st.dictionaries(NAMES, inner, max_size=3),
+                "required": st.lists(NAMES, max_size=2, unique=True),
+                "additionalProperties": inner | st.booleans(),
+            },
+        ),
+    ),
+    max_leaves=5,
+)
+"""What types are told by. ``part`` is one that is named."""
+
+
+@settings(FIRST_FAILURE, max_examples=20)
+@given(pairs=st.lists(st.tuples(VALUES, SCHEMAS, PLAIN), min_size=20, max_size=40))
+def test_the_form_and_the_database_give_one_answer(db: Database, pairs: list[tuple[Any, Any, Any]]) -> None:
+    """Each for itself knows what fits a schema: the one in words for a person, the other for programs."""
+    asked = [(given, {**schema, "$defs": {"part": part}}) for given, schema, part in pairs]
+    refused_here = [fault(schema, given) is not None for given, schema in asked]
+    refused_there = [misfit is not None for misfit in column(db, MISFITS, json.dumps(asked))]
+    found = zip(asked, refused_here, refused_there, strict=True)
+    assert [each for each in found if each[1] != each[2]] == []
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from postmill.client.sending import Statement
+from postmill.handlers.moments import with_moments
 from postmill.sql.catalog import statement
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def _made(payload_type: Any) -> dict[str, Any]:
         found: dict[str, Any] = of_model()
         return found
     try:
-        return msgspec.json.schema(payload_type)
+        return with_moments(msgspec.json.schema(payload_type), payload_type)
     except TypeError:
         from pydantic import TypeAdapter  # noqa: PLC0415 - only a type with a pydantic model in it comes here
 

@@ -16,6 +16,7 @@ from postmill.model.errors import InvalidPayload
 from postmill.model.queue import payload_type
 from postmill.model.queue.addressee import TASK_HEADER
 from postmill.model.queue.payload import loads
+from postmill.model.queue.payload_example import example
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +88,7 @@ def _type(row: dict[str, Any]) -> PayloadType:
             PayloadField(name=each.name, kind=each.kind, required=each.required)
             for each in payload_type.fields(schema)
         ],
-        example=json.dumps(payload_type.example(schema), indent=2, ensure_ascii=False),
+        example=json.dumps(example(schema), indent=2, ensure_ascii=False),
         schema=json.dumps(schema, ensure_ascii=False),
         noted_at=row["noted_at"],
     )

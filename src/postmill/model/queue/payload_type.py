@@ -1,19 +1,22 @@
-"""What a JSON Schema says to a person who writes a payload: its fields, an example, and where one does not
-fit. Pure.
+"""What a JSON Schema says to a person who writes a payload: its fields, and where one does not fit. Pure.
 
-It knows what schemas of Python types have: objects, lists, choices, numbers and texts. What it does not know
-it takes to fit: the worker has the last word, and may also take more (pydantic reads "7" as a number).
+It knows what schemas of Python types have: objects, lists, choices, numbers and texts, and their bounds. What
+it does not know it takes to fit: the worker has the last word, and may also take more (pydantic reads "7" as
+a number). The SQL function ``_misfit`` says the same of inputs and signals of flows, to programs and in fewer
+words; ``tests/sql/test_input_types.py`` holds both to one answer.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, repeat
+from operator import ge, gt, le, lt
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from postmill.model.option_rules import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Schema: TypeAlias = "Mapping[str, Any]"
 DEEPEST = 20
@@ -36,16 +39,17 @@ _WORDS = {
     "boolean": "true or false",
     "null": "null",
 }
-_EXAMPLES = {"object": {}, "array": [], "string": "", "integer": 0, "number": 0, "boolean": False}
-_TEXTS = {
-    "date-time": "2030-01-31T14:00:00Z",
-    "date": "2030-01-31",
-    "time": "14:00:00Z",
-    "uuid": "00000000-0000-0000-0000-000000000000",
-    "duration": "PT1H",
-    "decimal": "0",
+_BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any, Any], bool], str]] = {
+    "minimum": ((int, float), ge, "at least {}"),
+    "maximum": ((int, float), le, "at most {}"),
+    "exclusiveMinimum": ((int, float), gt, "more than {}"),
+    "exclusiveMaximum": ((int, float), lt, "less than {}"),
+    "minLength": ((str,), ge, "a text of at least {} characters"),
+    "maxLength": ((str,), le, "a text of at most {} characters"),
+    "minItems": ((list,), ge, "a list of at least {}"),
+    "maxItems": ((list,), le, "a list of at most {}"),
 }
-"""A text of each format that types ask for."""
+"""Of each bound: which values it is about, what holds between one (or its length) and it, and in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +64,13 @@ class Field:
 
 def fields(schema: Schema) -> list[Field]:
     """The fields of a payload, those that are required first. None for a payload that is no object."""
-    known = _resolved(schema, schema)
+    known = resolved(schema, schema)
     required = known.get("required", ())
     found = [
         Field(name, kind_of(each, schema), name in required)
         for name, each in known.get("properties", {}).items()
     ]
     return sorted(found, key=lambda field: not field.required)
-
-
-def example(schema: Schema) -> Any:
-    """A payload that fits, with the fields that are required."""
-    return _example(schema, schema, 0)
 
 
 def fault(schema: Schema, value: Any) -> str | None:
@@ -81,12 +80,12 @@ def fault(schema: Schema, value: Any) -> str | None:
 
 def kind_of(schema: Schema, root: Schema) -> str:
     """What a value is, in words."""
-    known = _resolved(schema, root)
-    if choices := _choices(known):
+    known = resolved(schema, root)
+    if choices := choices_of(known):
         return " or ".join(dict.fromkeys(kind_of(choice, root) for choice in choices))
     if "enum" in known or "const" in known:
         return "one of " + ", ".join(map(_shown, known.get("enum", [known.get("const")])))
-    kinds = _kinds(known)
+    kinds = kinds_of(known)
     words = " or ".join(_WORDS.get(kind, kind) for kind in kinds) or "anything"
     if kinds == ["array"] and isinstance(known.get("items"), dict):
         return f"a list, each {kind_of(known['items'], root)}" if "$ref" not in known["items"] else "a list"
@@ -94,31 +93,46 @@ def kind_of(schema: Schema, root: Schema) -> str:
 
 
 def _faults(schema: Schema, value: Any, root: Schema, place: str, depth: int) -> Iterator[str]:
-    known = _resolved(schema, root)
+    known = resolved(schema, root)
     if depth > DEEPEST:
         return
-    if _choices(known):
+    if choices_of(known):
         yield from _of_choices(known, value, root, place, depth)
         return
-    kinds = _kinds(known)
+    kinds = kinds_of(known)
     if kinds and not any(_is(kind, value) for kind in kinds):
         yield _wrong(place, value, kind_of(known, root))
         return
     allowed = known.get("enum", [known["const"]] if "const" in known else None)
-    if allowed is not None and value not in allowed:
+    if allowed is not None and not any(_is_same(value, each) for each in allowed):
         yield _wrong(place, value, kind_of(known, root))
+    yield from _out_of_bounds(known, value, place)
     if isinstance(value, dict):
         yield from _of_object(known, value, root, place, depth)
-    elif isinstance(value, list) and isinstance(known.get("items"), dict):
-        for number, each in enumerate(value):
-            yield from _faults(known["items"], each, root, f"{place}[{number}]", depth + 1)
+    elif isinstance(value, list):
+        for number, (each, its) in enumerate(zip(value, _item_schemas(known), strict=False)):
+            yield from _faults(its, each, root, f"{place}[{number}]", depth + 1)
+
+
+def _out_of_bounds(known: Schema, value: Any, place: str) -> Iterator[str]:
+    size = len(value) if isinstance(value, str | list) else value
+    for name, (kinds, holds, words) in _BOUNDS.items():
+        is_about = name in known and isinstance(value, kinds) and not isinstance(value, bool)
+        if is_about and not holds(size, known[name]):
+            yield _wrong(place, value, words.format(known[name]))
+
+
+def _item_schemas(known: Schema) -> Iterator[Schema]:
+    """Those of the first items of a list, and that of all others without an end."""
+    others = known.get("items")
+    return chain(known.get("prefixItems", ()), repeat(others if isinstance(others, dict) else {}))
 
 
 def _of_choices(known: Schema, value: Any, root: Schema, place: str, depth: int) -> Iterator[str]:
     """Of an object or a list it is told what is wrong inside of it, rather than that an object has to be an
     object.
     """
-    choices = _choices(known)
+    choices = choices_of(known)
     found = [next(_faults(each, value, root, place, depth + 1), None) for each in choices]
     near = [said for each, said in zip(choices, found, strict=True) if said and _may_be(each, value, root)]
     if None in found:
@@ -133,10 +147,10 @@ def _of_choices(known: Schema, value: Any, root: Schema, place: str, depth: int)
 
 def _may_be(schema: Schema, value: Any, root: Schema) -> bool:
     """Whether the value is of a kind that the schema has, whatever is inside of it."""
-    known = _resolved(schema, root)
-    if choices := _choices(known):
+    known = resolved(schema, root)
+    if choices := choices_of(known):
         return any(_may_be(each, value, root) for each in choices)
-    kinds = _kinds(known)
+    kinds = kinds_of(known)
     return not kinds or any(_is(kind, value) for kind in kinds)
 
 
@@ -151,35 +165,14 @@ def _of_object(known: Schema, value: dict[str, Any], root: Schema, place: str, d
     if known.get("additionalProperties") is False and unknown:
         near_name = did_you_mean(unknown[0], properties)
         yield f"The field {_below(place, unknown[0])} is not known. {near_name}".strip()
-    for name, each in properties.items():
-        if name in value:
-            yield from _faults(each, value[name], root, _below(place, name), depth + 1)
+    others = known.get("additionalProperties")
+    for name, each in value.items():
+        its = properties.get(name, others)
+        if isinstance(its, dict):
+            yield from _faults(its, each, root, _below(place, name), depth + 1)
 
 
-def _example(schema: Schema, root: Schema, depth: int) -> Any:
-    known = _resolved(schema, root)
-    for given in ("const", "default"):
-        if given in known:
-            return known[given]
-    if known.get("examples") or known.get("enum"):
-        return (known.get("examples") or known["enum"])[0]
-    if choices := _choices(known):
-        return _example(choices[0], root, depth + 1)
-    kind = next(iter(_kinds(known)), "object")
-    if kind == "string":
-        return _TEXTS.get(known.get("format", ""), "")
-    if kind != "object" or depth > DEEPEST:
-        above = known.get("exclusiveMinimum")
-        return known.get("minimum", _EXAMPLES.get(kind)) if above is None else above + 1
-    properties = known.get("properties", {})
-    return {
-        name: _example(properties[name], root, depth + 1)
-        for name in known.get("required", ())
-        if name in properties
-    }
-
-
-def _resolved(schema: Schema, root: Schema) -> Schema:
+def resolved(schema: Schema, root: Schema) -> Schema:
     """What a reference stands for: schemas of types refer to places of the whole one."""
     for _ in range(DEEPEST):
         reference = schema.get("$ref")
@@ -192,12 +185,14 @@ def _resolved(schema: Schema, root: Schema) -> Schema:
     return {}
 
 
-def _choices(known: Schema) -> list[Schema]:
+def choices_of(known: Schema) -> list[Schema]:
+    """The schemas of which one has to fit."""
     found: list[Schema] = known.get("anyOf") or known.get("oneOf") or []
     return found
 
 
-def _kinds(known: Schema) -> list[str]:
+def kinds_of(known: Schema) -> list[str]:
+    """The types that a value may have; none: any."""
     kind = known.get("type")
     return [kind] if isinstance(kind, str) else list(kind or ())
 
@@ -205,9 +200,12 @@ def _kinds(known: Schema) -> list[str]:
 def _is(kind: str, value: Any) -> bool:
     if isinstance(value, bool):
         return kind == "boolean"
-    if kind == "integer" and isinstance(value, float):
-        return value.is_integer()
     return isinstance(value, _KINDS.get(kind, (object,)))
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    """As JSON has it: ``true`` is not 1."""
+    return value == other and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _wrong(place: str, value: Any, wanted: str) -> str:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, make_dataclass
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
-from typing import Annotated, Any, Literal
+from enum import Enum, IntEnum
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import msgspec
 import pytest
-from pydantic import BaseModel
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, create_model
 
 from postmill.handlers.invokers import decoder
 from postmill.handlers.payload_schema import MOST_BYTES, schema_of
 from postmill.model.errors import InvalidPayload
-from postmill.model.queue.payload_type import Field, example, fault, fields
+from postmill.model.queue.payload_example import example
+from postmill.model.queue.payload_type import Field, fault, fields
+from tests.properties import FIRST_FAILURE
 
 
 class Colour(Enum):
     RED = "red"
     BLUE = "blue"
+
+
+class Level(IntEnum):
+    LOW = 3
 
 
 class Size(msgspec.Struct):
@@ -37,6 +45,11 @@ class Image(msgspec.Struct, forbid_unknown_fields=True):
     at: Annotated[datetime, msgspec.Meta(tz=True)]
     owner: UUID | None
     quality: float = 0.8
+    weights: list[float] = []
+    copies: Annotated[int, msgspec.Meta(ge=1)] = 1
+    note: Annotated[str, msgspec.Meta(max_length=3)] = ""
+    extra: dict[str, int] = {}
+    pair: tuple[int, str] = (1, "a")
 
 
 @dataclass
@@ -95,6 +108,72 @@ def test_an_example_is_what_the_worker_decodes(payload_type: Any) -> None:
     assert fault(made(payload_type), payload) is None
 
 
+PLAIN = (
+    datetime,
+    Annotated[datetime, msgspec.Meta(tz=True)],
+    Annotated[datetime, msgspec.Meta(tz=False)],
+    date,
+    time,
+    Annotated[time, msgspec.Meta(tz=False)],
+    timedelta,
+    UUID,
+    Decimal,
+    bytes,
+    Annotated[bytes, msgspec.Meta(min_length=5)],
+    Colour,
+    Level,
+    Literal["a", 1, None],
+    bool,
+    str,
+    Annotated[str, msgspec.Meta(min_length=3, max_length=4)],
+    int,
+    Annotated[int, msgspec.Meta(le=-5)],
+    Annotated[int, msgspec.Meta(gt=3, multiple_of=7)],
+    float,
+    Annotated[float, msgspec.Meta(gt=0, lt=1)],
+    dict,
+    list,
+    Any,
+)
+"""What types consist of."""
+
+
+def holding(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Types that hold such types, each in its own way."""
+    a_list = inner.map(lambda kind: Annotated[list[kind], msgspec.Meta(min_length=2)])  # type: ignore[valid-type]
+    an_object = inner.map(lambda kind: Annotated[dict[str, kind], msgspec.Meta(min_length=1)])  # type: ignore[valid-type]
+    pair = st.tuples(inner, inner)
+    return st.one_of(
+        a_list,
+        an_object,
+        inner.map(lambda kind: kind | None),
+        inner.map(lambda kind: tuple[kind, ...]),  # type: ignore[valid-type]
+        pair.map(lambda kinds: tuple[kinds]),  # type: ignore[valid-type]
+        pair.map(lambda kinds: msgspec.defstruct("One", [("a", kinds[0]), ("b", kinds[1], None)])),
+        pair.map(lambda kinds: msgspec.defstruct("Row", zip("ab", kinds, strict=True), array_like=True)),
+        pair.map(lambda kinds: NamedTuple("Both", [("a", kinds[0]), ("b", kinds[1])])),
+        pair.map(lambda kinds: TypedDict("Loose", {"a": kinds[0], "b": kinds[1]})),  # type: ignore[operator]
+        pair.map(lambda kinds: make_dataclass("Record", zip("ab", kinds, strict=True))),
+        inner.map(lambda kind: msgspec.defstruct("Tagged", [("a", kind)], tag=True) | Cat | None),
+    )
+
+
+MODELS = st.lists(st.sampled_from(PLAIN), min_size=1, max_size=4).map(
+    lambda kinds: create_model("Model", **{f"field{n}": (kind, ...) for n, kind in enumerate(kinds)})  # type: ignore[call-overload]
+)
+
+
+@settings(FIRST_FAILURE, max_examples=100)
+@given(payload_type=st.recursive(st.sampled_from(PLAIN), holding, max_leaves=5) | MODELS)
+def test_an_example_of_any_type_passes_the_check_and_is_decoded(payload_type: Any) -> None:
+    """That of a plain datetime was an empty text, and that of a list of at least two was empty."""
+    schema = schema_of(payload_type)
+    if schema is not None:
+        payload = example(schema)
+        assert fault(schema, payload) is None
+        decoder(payload_type)(json.dumps(payload))
+
+
 def test_fields_are_told_in_words_those_required_first() -> None:
     assert fields(made(Image)) == [
         Field("key", "a text", required=True),
@@ -103,6 +182,11 @@ def test_fields_are_told_in_words_those_required_first() -> None:
         Field("at", "a text, date-time", required=True),
         Field("owner", "a text, uuid or null", required=True),
         Field("quality", "a number", required=False),
+        Field("weights", "a list, each a number", required=False),
+        Field("copies", "a whole number", required=False),
+        Field("note", "a text", required=False),
+        Field("extra", "an object", required=False),
+        Field("pair", "a list", required=False),
     ]
     assert [each.name for each in fields(made(Order))] == ["number", "lines", "note"]
     assert fields(made(list[int])) == fields({}) == []
@@ -123,6 +207,12 @@ def test_fields_are_told_in_words_those_required_first() -> None:
         ({"sizes": [{"width": 1}]}, "The field sizes[0].unit is missing."),
         ({"sizes": {}}, "The field sizes is an object, and has to be a list."),
         ({"kye": 1}, "The field kye is not known. Did you mean key?"),
+        ({"weights": [1.5, "x"]}, "The field weights[1] is 'x', and has to be a number."),
+        ({"copies": 0}, "The field copies is 0, and has to be at least 1."),
+        ({"copies": 1.0}, "The field copies is 1.0, and has to be a whole number."),
+        ({"note": "long"}, "The field note is 'long', and has to be a text of at most 3 characters."),
+        ({"extra": {"x": "1"}}, "The field extra.x is '1', and has to be a whole number."),
+        ({"pair": [1, 2]}, "The field pair[1] is 2, and has to be a text."),
     ],
 )
 def test_a_payload_that_does_not_fit_is_told_where(change: dict[str, Any], told: str) -> None:
