@@ -48,6 +48,7 @@ def test_a_run_from_its_start_to_its_end(cli: Cli, db: Database) -> None:
         {"run_id": 1, "flow": "shop", "state": "paused", "done": True}
     ]
     assert cli("run", "list", "--state", "paused", "--json").json[0]["reason"].endswith(": night")
+    assert cli("run", "show", "1", "--json").json["reason"].endswith(": night")
     assert cli("run", "resume", "1").code == 0
     fail(db, take_one(db))
     watched = cli("run", "watch", "1")

@@ -152,7 +152,10 @@ async def test_starts_that_race_with_one_key_make_one_run(service: httpx.AsyncCl
 
 async def test_a_run_is_steered(service: httpx.AsyncClient, adb: asyncpg.Connection[Any]) -> None:
     run = (await started(service))["run_id"]
-    assert (await service.post(f"/runs/{run}/pause")).json() == {"run_id": run, "state": "paused"}
+    paused = await service.post(f"/runs/{run}/pause", json={"reason": "the shop is closed"})
+    assert paused.json() == {"run_id": run, "state": "paused"}
+    reason = await adb.fetchval("select reason from postmill.runs where run_id = $1", run)
+    assert reason.endswith(": the shop is closed")
     assert (await service.post(f"/runs/{run}/resume")).json() == {"run_id": run, "state": "running"}
     await settle(adb, run)
     answer = await service.post(f"/runs/{run}/signals/asked", json={"ok": True})

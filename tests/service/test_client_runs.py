@@ -70,8 +70,9 @@ async def test_the_synchronous_client_starts_asks_signals_and_cancels(
         with pytest.raises(InvalidOption, match=r"It has: .*Did you mean after"):
             client.runs.fork(run_id, "aftr")
         assert client.runs.signal(run_id, "go_on", True) is True
-        client.runs.pause(run_id)
-        assert client.runs.state(run_id).state == "paused"
+        client.runs.pause(run_id, "stock-taking")
+        paused = client.runs.state(run_id)
+        assert (paused.state, str(paused.reason).rpartition(": ")[2]) == ("paused", "stock-taking")
         client.runs.resume(run_id)
         assert client.runs.cancel(run_id, "no need") is True
         found = client.runs.state(run_id)
@@ -116,8 +117,9 @@ async def test_a_handle_steers_its_run(database_url: str, adb: asyncpg.Connectio
         await worker.true_in_database("exists (select from postmill.steps where step = 'go_on')")
         with pytest.raises(ResultTimedOut, match="running"):
             await run.result(timeout=0)
-        await run.pause()
-        assert (await run.state()).state == "paused"
+        await run.pause("night")
+        paused = await run.state()
+        assert (paused.state, str(paused.reason).rpartition(": ")[2]) == ("paused", "night")
         await run.resume()
         assert await run.signal(GO_ON, True) is True
         assert await run.signal(GO_ON, False) is False

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.sql.asking import Database, bury, claim, fail, refused, rows, value
+from tests.sql.flow_scene import register, start, step
 from tests.sql.waiting import block, gate, hold, live, park, put
 
 if TYPE_CHECKING:
@@ -55,6 +56,21 @@ def test_a_paused_queue(db: Database, queue: str) -> None:
     assert found["said"].endswith(": deploy")
     assert found["detail"]["reason"] == "deploy"
     assert causes(db, queue, message) == ["paused"]
+
+
+def test_a_task_of_a_paused_run(db: Database) -> None:
+    """A message that only looks like one is of no run."""
+    register(db, step("a"))
+    run = start(db)
+    live(db, "shop")
+    db.execute(b"select postmill.pause_run($1, 'the shop is closed')", [run])
+    task = value(db, "select msg_id from pgmq.q_shop")
+    found = first(db, "shop", task)
+    assert found["said"] == f"its run {run} does not go on: paused by postgres: the shop is closed"
+    forged = value(
+        db, "select * from pgmq.send('shop', jsonb_build_object('run', $1::bigint, 'step', 'z'))", run
+    )
+    assert "run_paused" not in causes(db, "shop", forged)
 
 
 def test_no_worker_and_since_when(db: Database, queue: str) -> None:

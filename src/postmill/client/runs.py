@@ -125,9 +125,9 @@ def cancelling(run_id: int, reason: str | None) -> Statement:
     return _about("client_cancel_run", run_id, reason)
 
 
-def pausing(run_id: int) -> Statement:
+def pausing(run_id: int, reason: str | None) -> Statement:
     """The statement that pauses a run."""
-    return _about("client_pause_run", run_id)
+    return _about("client_pause_run", run_id, reason)
 
 
 def resuming(run_id: int) -> Statement:
@@ -214,9 +214,9 @@ class AsyncRuns:
         """Cancel a run; returns whether it had not ended. Steps that run are told."""
         return bool((await self._executor.run(_one(cancelling(run_id, reason))))[0])
 
-    async def pause(self, run_id: int) -> None:
-        """Start no further step of a run. Steps that run are finished."""
-        await self._executor.run(_one(pausing(run_id)))
+    async def pause(self, run_id: int, reason: str | None = None) -> None:
+        """Start no further step of a run. Steps that run are finished. Of a paused run the reason changes."""
+        await self._executor.run(_one(pausing(run_id, reason)))
 
     async def resume(self, run_id: int) -> None:
         """Let a paused run go on."""
@@ -274,9 +274,9 @@ class Runs:
         """As :meth:`AsyncRuns.signal`."""
         return bool(self._executor.run(_one(signalling(run_id, name, value, many=many)))[0])
 
-    def pause(self, run_id: int) -> None:
+    def pause(self, run_id: int, reason: str | None = None) -> None:
         """As :meth:`AsyncRuns.pause`."""
-        self._executor.run(_one(pausing(run_id)))
+        self._executor.run(_one(pausing(run_id, reason)))
 
     def resume(self, run_id: int) -> None:
         """As :meth:`AsyncRuns.resume`."""

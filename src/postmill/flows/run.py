@@ -87,10 +87,10 @@ class Run(Generic[R]):
         async with self._client() as client:
             return await client.runs.cancel(self.run_id, reason)
 
-    async def pause(self) -> None:
-        """Start no further step. Raises ``Refused`` for a run that has ended."""
+    async def pause(self, reason: str | None = None) -> None:
+        """Start no further step; ``reason`` is shown with the run. Raises ``Refused`` once it has ended."""
         async with self._client() as client:
-            await client.runs.pause(self.run_id)
+            await client.runs.pause(self.run_id, reason)
 
     async def resume(self) -> None:
         """Go on after a pause."""

@@ -5,6 +5,7 @@ table of routes, and what a run does is the database's to say.
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -120,16 +121,14 @@ class Flows:
     async def cancel(self, scope: Scope, receive: Receive, response: Response, number: str) -> None:
         """Cancel a run."""
         run_id = run_number(number)
-        reason = (await fields_of(receive, "reason")).get("reason")
-        if reason is not None and not isinstance(reason, str):
-            raise InvalidOption(f"reason={reason!r} is no text.")
-        if not await self._runs.cancel(run_id, reason):
+        if not await self._runs.cancel(run_id, await _reason(receive)):
             raise _over(await self._runs.state(run_id), "cancelled")
         await _say(scope, response, {"run_id": run_id, "cancelled": True})
 
-    async def pause(self, scope: Scope, _: Receive, response: Response, number: str) -> None:
+    async def pause(self, scope: Scope, receive: Receive, response: Response, number: str) -> None:
         """Start nothing more of a run."""
-        await self._steer(self._runs.pause, scope, response, number)
+        pause = partial(self._runs.pause, reason=await _reason(receive))
+        await self._steer(pause, scope, response, number)
 
     async def resume(self, scope: Scope, _: Receive, response: Response, number: str) -> None:
         """Let a paused run go on."""
@@ -193,6 +192,14 @@ class Flows:
     def _token(self, run_id: int) -> dict[str, Any]:
         token = run_token.issue(self._trust().keys, run_id, self._clock())
         return {"token": token, "expires_in": run_token.LIFE_S}
+
+
+async def _reason(receive: Receive) -> str | None:
+    """Why a run is steered, as the body says."""
+    reason = (await fields_of(receive, "reason")).get("reason")
+    if reason is not None and not isinstance(reason, str):
+        raise InvalidOption(f"reason={reason!r} is no text.")
+    return reason
 
 
 def _over(run: RunState, asked: str) -> Refused:

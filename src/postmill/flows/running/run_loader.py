@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 _Key = tuple[int, int]
 _COLUMNS = ("states", "outputs", "inputs", "reasons", "waited_s", "attempts", "left_s")
-"""Of the steps, in the order of the fields of ``Recorded``."""
-_COLUMNS = ("states", "outputs", "inputs", "reasons", "waited_s", "attempts", "left_s")
 """Of the steps, in the order of the fields of :class:`Recorded`."""
 
 

@@ -25,6 +25,7 @@ begin
     -- A table of an older pgmq has no last_read_at.
     execute format(
         'select queued.msg_id, queued.read_ct, queued.enqueued_at, queued.vt, queued.xmax::text as locker,
+             queued.message,
              %s as last_read_at
          from %s as queued where queued.msg_id = $1',
         case when exists (
@@ -70,6 +71,10 @@ begin
         held.detail || coalesce(to_jsonb(last), '{}')
     from postmill._queue_held_up(queue) as held
     left join lateral postmill._last_worker(queue) as last on held.cause = 'no_worker';
+    return query
+    select 13, 'run_paused', format('its run %s does not go on: %s', run.run_id, run.reason), null::timestamptz,
+        jsonb_build_object('run_id', run.run_id, 'reason', run.reason)
+    from postmill._paused_run(queue, message.message) as run;
     if gate.group_key is not null then
         return query
         select case which.group_key when '' then 15 else 14 end, limited.cause, limited.said, limited.next_at,

@@ -1,7 +1,7 @@
 -- The runs that can't go on without one of these messages of a queue: those of which they are tasks that have not
 -- ended. A message that only looks like a task is none: its run is over, has no such step in this queue, or does not
 -- wait for it.
--- Called by cancel and purge_queue, which hold the messages' rows. Takes no locks. Errors: none.
+-- Called by cancel and purge_queue, which hold the messages' rows, and by _paused_run. Takes no locks. Errors: none.
 create or replace function postmill._runs_of_tasks(queue text, messages jsonb[]) returns bigint[]
 language sql stable
 set search_path = pg_catalog, pg_temp

@@ -1,7 +1,8 @@
 -- Looking at everything: `postmill top`, the lists, dashboards. It sees payloads and errors; of calls neither headers
 -- nor bodies, which hold passwords. An operator looks too. A worker counts what is left and asks after single messages.
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
-grant execute on function postmill.queue_stats, postmill.messages, postmill.why, postmill.desired_workers
+grant execute on function
+    postmill.queue_stats, postmill.messages, postmill.why, postmill._paused_run, postmill.desired_workers
     to postmill_worker, postmill_reader, postmill_operator;
 grant execute on function
     postmill.error_history, postmill.error_list, postmill.queue_history, postmill.search_index_list, postmill.throughput
