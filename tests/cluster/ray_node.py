@@ -13,11 +13,36 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 GIVE_UP_S = 90.0
 """How long a node may take to start: it starts five processes, and the machine may be busy."""
 HOST = "127.0.0.1"
+MACHINE = f"""
+import sys
+from ray._private.node import Node
+from ray._private.parameter import RayParams
+address, resource, port = sys.argv[1:]
+Node(
+    RayParams(
+        gcs_address=address,
+        node_ip_address="{HOST}",
+        num_cpus=0,
+        resources={{resource: 2}},
+        object_store_memory=80_000_000,
+        dashboard_agent_listen_port=int(port),
+    ),
+    head=False,
+    shutdown_at_exit=False,
+    spawn_reaper=False,
+)
+"""
+"""Starts one more machine, as `ray start --address` does, which refuses to where Ray keeps to the loopback
+address: a cluster of machines has no other use.
+"""
 
 
 class RayNode:
@@ -49,12 +74,21 @@ class RayNode:
 
     def start(self) -> None:
         """Start it, or start it anew at the same address."""
-        command = [
+        self._start(
             *(str(Path(sys.executable).with_name("ray")), "start", "--head"),
             *(f"--node-ip-address={HOST}", f"--port={self.port}", "--num-cpus=2"),
             *("--include-dashboard=false", "--disable-usage-stats", "--object-store-memory=80000000"),
             *(f"--dashboard-agent-listen-port={free_port()}", f"--temp-dir={self.folder}"),
-        ]
+        )
+
+    def add_machine(self, resource: str) -> int:
+        """One more machine of the cluster, the only one with this resource; returns the session in which its
+        processes are.
+        """
+        port = str(free_port())
+        return self._start(sys.executable, "-c", MACHINE, self.environment["RAY_ADDRESS"], resource, port)
+
+    def _start(self, *command: str) -> int:
         with (self.folder / "start.log").open("w") as log:
             starting = subprocess.Popen(
                 command,
@@ -66,21 +100,19 @@ class RayNode:
             )
         self.sessions.add(starting.pid)
         assert starting.wait(GIVE_UP_S) == 0, (self.folder / "start.log").read_text()
+        return starting.pid
 
-    def processes(self) -> dict[int, str]:
-        """What runs of it: command lines by process id. Only its own processes are in its sessions."""
+    def processes(self, sessions: Collection[int] = ()) -> dict[int, str]:
+        """What runs of it, or in these of its sessions: command lines by process id. Only its own processes
+        are there.
+        """
         found = {}
         for folder in Path("/proc").iterdir():
             with suppress(OSError):
-                if folder.name.isdigit() and self._has(folder):
+                if folder.name.isdigit() and _runs_in(folder, sessions or self.sessions):
                     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
                     found[int(folder.name)] = command
         return found
-
-    def _has(self, folder: Path) -> bool:
-        """Whether it is a process of this node that is not over."""
-        state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
-        return int(session) in self.sessions and state != "Z"
 
     def addresses(self) -> set[str]:
         """Where its processes listen."""
@@ -98,6 +130,12 @@ class RayNode:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
+    def kill_machine(self, session: int) -> None:
+        """Kill all that runs on a machine that was added."""
+        for pid in self.processes({session}):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
     def close(self) -> None:
         """End all of it."""
         deadline = time.monotonic() + GIVE_UP_S
@@ -105,6 +143,12 @@ class RayNode:
             self.kill()
             time.sleep(0.05)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _runs_in(folder: Path, sessions: Collection[int]) -> bool:
+    """Whether it is a process of one of these sessions that is not over."""
+    state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+    return int(session) in sessions and state != "Z"
 
 
 def free_port() -> int:

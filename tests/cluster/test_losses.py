@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill import worker
+from postmill import Retry, worker
 from postmill.handlers.cluster.driver import Driver
 from postmill.model.errors import Refused
 from postmill.model.events import Event
@@ -77,6 +77,32 @@ async def test_the_worker_is_killed_and_ray_ends_its_tasks(
 
 
 async def _nothing(_: dict[str, str]) -> None: ...
+
+
+@pytest.mark.slow  # two machines are started, and Ray takes many seconds to miss one
+@pytest.mark.timeout(300)
+async def test_a_machine_that_dies_with_a_task_on_it_is_a_crash_and_the_message_is_tried_again(
+    own_node: RayNode, database_url: str, tmp_path: Path
+) -> None:
+    file, resources = tmp_path / "said", {"num_cpus": 0, "lasers": 1}
+    dying = own_node.add_machine("lasers")
+    async with running(database_url, on_ray(retry=Retry.fixed(0, 2), resources=resources)) as run:
+        msg_id = await begun(run, file)
+        assert own_node.addresses() == {"127.0.0.1"}
+        own_node.kill_machine(dying)
+        await until(lambda: run.events(Event.MESSAGE_RETRYING))
+        assert not is_running(pid_in(file))
+        assert not_ready(run) == ""  # the cluster is there
+        (failure,) = await run.db.fetch("select kind, error_message from postmill.failures")
+        assert failure["kind"] == "crash", failure["error_message"]
+        own_node.add_machine("lasers")
+        await until(lambda: noted(file).count("began") == 2)
+        assert await run.account() == {"queue": 1, "archive": 0, "dead": 0, "claims": 1}
+        await run.db.fetchval("select postmill.cancel('tasks', $1)", msg_id)
+        await run.until(Event.MESSAGE_CANCELLED)
+        await run.let_go()
+        assert await run.account() == {"queue": 0, "archive": 0, "dead": 0, "claims": 0}
+        assert run.ends(msg_id) == [Event.MESSAGE_RETRYING, Event.MESSAGE_CANCELLED]
 
 
 async def test_what_no_machine_has_is_told_at_the_start(ray_node: RayNode, database_url: str) -> None:

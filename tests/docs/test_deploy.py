@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import kubernetes_validate
+import msgspec
 import pytest
 import yaml
 
@@ -45,6 +46,91 @@ def test_a_field_that_kubernetes_does_not_know_is_found() -> None:
     manifest["spec"]["replica"] = 2
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(manifest, VERSION, strict=True)
+
+
+class OfKeda(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    """The fields of KEDA's own kinds that are used here, by their rules; any other is refused. Written after
+    KEDA's reference for 2.22, keda.sh/docs: "ScaledObject specification", "Authentication", "PostgreSQL".
+    """
+
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Reference(OfKeda):
+    name: str
+
+
+class Asked(OfKeda):
+    query: str
+    target_query_value: str
+    activation_target_query_value: str = "0"
+
+
+class Trigger(OfKeda):
+    type: Literal["postgresql"]
+    metadata: Asked
+    metric_type: Literal["AverageValue", "Value"] = "AverageValue"
+    authentication_ref: Reference | None = None
+
+
+class Fallback(OfKeda):
+    failure_threshold: Count
+    replicas: Count
+    behavior: Literal["static", "currentReplicas", "currentReplicasIfHigher", "currentReplicasIfLower"] = (
+        "static"
+    )
+
+
+class Scaled(OfKeda):
+    scale_target_ref: Reference
+    triggers: list[Trigger]
+    polling_interval: Count = 30
+    cooldown_period: Count = 300
+    min_replica_count: Count = 0
+    max_replica_count: Count = 100
+    fallback: Fallback | None = None
+
+
+class OfSecret(OfKeda):
+    parameter: str
+    name: str
+    key: str
+
+
+class Authentication(OfKeda):
+    secret_target_ref: list[OfSecret]
+
+
+def check_keda(manifest: dict[str, Any]) -> None:
+    kinds = {"ScaledObject": Scaled, "TriggerAuthentication": Authentication}
+    msgspec.convert(manifest["spec"], kinds[manifest["kind"]])
+
+
+def test_keda_knows_every_field() -> None:
+    for manifest in documents(DEPLOY / "kubernetes" / "keda.yaml"):
+        assert manifest["apiVersion"] == f"{OF_KEDA}v1alpha1"
+        check_keda(manifest)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("poolingInterval",), 10),
+        (("maxReplicaCount",), "20"),
+        (("fallback", "behaviour"), "static"),
+        (("triggers", 0, "metricType"), "Average"),
+        (("triggers", 0, "metadata", "targetQueryValue"), 1),
+    ],
+)
+def test_a_field_that_keda_does_not_know_is_found(path: tuple[Any, ...], value: object) -> None:
+    _, scaled = documents(DEPLOY / "kubernetes" / "keda.yaml")
+    place = scaled["spec"]
+    for step in path[:-1]:
+        place = place[step]
+    place[path[-1]] = value
+    with pytest.raises(msgspec.ValidationError):
+        check_keda(scaled)
 
 
 def commands() -> list[list[str]]:
