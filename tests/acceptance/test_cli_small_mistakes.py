@@ -46,6 +46,12 @@ def test_a_queue_that_is_like_no_other_has_no_question(cli: Cli) -> None:
     assert "try: Create it with `postmill queue create zzz`" in cli("queue", "show", "zzz").err
 
 
+def test_a_name_that_create_refuses_is_not_offered(cli: Cli) -> None:
+    """The second half of the hint led to the next error."""
+    assert "try: Did you mean mail?\n" in cli("queue", "pause", "MAIL2").err
+    assert "queue create" not in cli("queue", "pause", "ZZZ").err
+
+
 @pytest.mark.parametrize("command", ["show", "pause", "runs", "run"])
 def test_the_schedule_that_was_meant_is_named(cli: Cli, command: str) -> None:
     cli("schedule", "add", "nightly", "@daily", "mail")

@@ -60,6 +60,17 @@ async def test_a_missing_queue_with_an_odd_name_is_not_created(database_url: str
             pass
 
 
+async def test_a_worker_on_a_queue_in_other_letters_is_told_the_name(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """It would claim under a second name, past the queue's pause and limits."""
+    await adb.execute("select postmill.create_queue('low')")
+    with pytest.raises(InvalidQueueName) as caught:
+        async with running(database_url, endings("Low")):
+            pass
+    assert caught.value.hint == "Did you mean low?"
+
+
 async def test_the_sequence_of_the_ids_may_have_any_name(database_url: str, adb: asyncpg.Connection) -> None:
     """As after a rename or a restore; the worker said each second that the queue was missing."""
     await adb.execute("select pgmq.create('tasks')")

@@ -398,6 +398,24 @@ def test_a_discarded_source_cancels_what_waits_for_its_replay(db: Database, queu
     assert value(db, "select postmill.discard('re-size')") == 1
     assert state(db, queue, target) == "cancelled"
     assert value(db, LEFT) == 0
+    reason = value(db, "select reason from postmill.cancellations where msg_id = $1", target)
+    assert reason == f"it waited for re-size:{source}, which was deleted"
+
+
+def test_a_release_says_what_waited(db: Database, queue: str) -> None:
+    source, other = send(db, queue), send(db, queue)
+    target = send(db, queue, f"after => array['re-size:{source}']")
+    call = "select msg_id, released from postmill.release($1, $2::bigint[], 'completed')"
+    asked = [other, source, 999]
+    assert [(found["msg_id"], found["released"]) for found in rows(db, call, "Re-Size", asked)] == [
+        (other, False),
+        (source, True),
+        (999, False),
+    ]
+    assert state(db, queue, target) == "due"
+    assert not any(found["released"] for found in rows(db, call, queue, asked))
+    with refused("PM001", "there is no queue 'nope'"):
+        rows(db, call, "nope", asked)
 
 
 def test_a_cancelled_message_leaves_nothing(db: Database, queue: str) -> None:
@@ -674,6 +692,7 @@ def test_else_of_a_message_that_is_cancelled_with_its_source(db: Database, queue
         '{"queue": 1, "message": 1}',
         '{"message": 1}',
         '{"queue": null, "message": 1}',
+        '{"queue": "", "message": 1}',
     ],
 )
 def test_what_is_no_message_is_left_out(db: Database, queue: str, mail: str, wanted: str) -> None:
@@ -695,6 +714,8 @@ def test_what_is_no_message_is_left_out(db: Database, queue: str, mail: str, wan
         '{"queue": "nope", "message": 7, "delay_s": 1e300}',
         '{"queue": "nope", "message": 7, "priority": "high"}',
         '{"queue": "nope", "message": 7, "headers": [1]}',
+        '{"queue": "nope", "message": 7, "delay_s": "x"}',
+        '{"queue": "nope", "message": 7, "unique_key": ""}',
     ],
 )
 def test_a_message_that_cant_be_sent_is_a_dead_letter(db: Database, queue: str, wanted: str) -> None:

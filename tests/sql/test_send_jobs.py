@@ -49,6 +49,23 @@ def test_plain_calls_go_on_as_before(db: Database, queue: str) -> None:
         ("on_conflict => 'ignore'", "on_conflict is skip, replace or raise"),
         ('then_send => \'{"queue": "q", "message": 1, "delay": 5}\'', "then_send has no field 'delay'"),
         ('else_send => \'{"queue": "q", "message": 1, "group": "a"}\'', "else_send has no field 'group'"),
+        *(
+            (f'then_send => \'{{"queue": "q", "message": 1, {field}}}\'', said)
+            for field, said in (
+                ('"priority": 99', "priority of then_send is not 0 to 9"),
+                ('"priority": "5"', "priority of then_send is not 0 to 9"),
+                ('"priority": 1.5', "priority of then_send is not 0 to 9"),
+                ('"delay_s": "x"', "delay_s of then_send is no length"),
+                ('"delay_s": -5', "delay_s of then_send is no length"),
+                ('"delay_s": 1e300', "delay_s of then_send is no length"),
+                ('"headers": []', "headers of then_send is no JSON object"),
+                ('"unique_key": ""', "unique_key of then_send has not 1 to 200"),
+                ('"group_key": 5', "group_key of then_send has not 1 to 200"),
+            )
+        ),
+        ('else_send => \'{"queue": "", "message": 1}\'', "else_send is no message"),
+        ("on_conflict => 'replace'", "on_conflict without a unique key"),
+        ("on_conflict => 'raise'", "on_conflict without a unique key"),
         ("unique_for => '1 s'", "unique_for without a unique key"),
         ("unique_key => 'a', unique_for => '0 s'", "unique_for is no length of time"),
         ("unique_key => 'a', unique_for => '-1 s'", "unique_for is no length of time"),

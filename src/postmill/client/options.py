@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypedDict, get_args
 
 from postmill.model.errors import InvalidOption
 from postmill.model.option_rules import did_you_mean, one_of, out_of_range, whole_number
+from postmill.model.queue.queue_name import usable
 from postmill.model.queue.sent import Sent
 
 if TYPE_CHECKING:
@@ -98,11 +99,14 @@ class Then:
     ``else_send``.
 
     ``queue`` and ``payload`` as for ``send``, and of its options ``delay``, ``headers``, ``unique_key``,
-    ``priority`` and ``group_key``. Raises :class:`InvalidOption` and ``InvalidPayload``.
+    ``priority`` and ``group_key``. Raises :class:`InvalidOption`, ``InvalidPayload`` and
+    ``InvalidQueueName``.
     """
 
     def __init__(self, queue: str | Addressee, payload: object, **options: Any) -> None:
         known_names(options, OF_A_FOLLOWER)
+        if isinstance(queue, str):
+            usable(queue)
         self.queue = queue
         self.payload = payload
         self.options: Mapping[str, Any] = options

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import asyncpg
 
 from postmill.client.asyncpg_connection import with_known_pooler
+from postmill.client.failures import said_by_postmill
 from postmill.db.hot.handler_connections import HandlerConnections
 from postmill.db.hot.outage import is_passing
 from postmill.db.hot.shared_connection import BRIEF, SETTLING, SharedConnection
@@ -29,7 +30,6 @@ from postmill.model.config.release import Release
 from postmill.model.database_errors import queue_not_made
 from postmill.model.errors import InvalidOption, QueueNotFound, WorkerFailed
 from postmill.model.events import Event
-from postmill.model.queue.queue_name import validated
 from postmill.service.events import Events
 from postmill.service.forks import keep_to_this_process
 from postmill.service.outage import Outage, OutageBackoff
@@ -321,7 +321,8 @@ class Engine:
 
     async def _make(self, shared: SharedConnection, queue: str) -> None:
         try:
-            await shared.execute(statement("queue_create"), validated(queue))
+            with said_by_postmill(queue):
+                await shared.execute(statement("queue_create"), queue)
         except asyncpg.InsufficientPrivilegeError as error:
             raise queue_not_made(queue, str(error)) from error
 

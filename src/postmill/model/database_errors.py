@@ -25,6 +25,7 @@ from postmill.model.errors import (
     SchemaMissing,
     TimedOut,
 )
+from postmill.model.queue.queue_name import RULE
 from postmill.model.sqlstates import Condition, condition
 
 if TYPE_CHECKING:
@@ -94,6 +95,8 @@ def queue_not_made(name: str, refusal: str) -> QueueNotFound:
 
 def no_such_queue(name: str, near: str = "") -> QueueNotFound:
     """The database has no queue of that name. ``near``: the question after one that is called alike."""
+    if not RULE.fullmatch(name):
+        return QueueNotFound(f"There is no queue {name!r}.", hint=near or "The names: `postmill queue list`.")
     create = f"with `postmill queue create {name}` or client.create_queue({name!r})."
     hint = f"{near} Or create it {create}" if near else f"Create it {create}"
     return QueueNotFound(f"There is no queue {name!r}.", hint=hint)

@@ -12,7 +12,7 @@ import pytest
 
 from postmill import Sent, Then
 from postmill.client import sending
-from postmill.model.errors import InvalidOption, InvalidPayload
+from postmill.model.errors import InvalidOption, InvalidPayload, InvalidQueueName
 from postmill.model.queue.payload import to_json
 
 SOURCE = Sent(17, "resize")
@@ -92,6 +92,11 @@ def test_headers_of_a_job_are_an_object() -> None:
 def test_an_unknown_option_of_a_follower_is_refused() -> None:
     with pytest.raises(InvalidOption, match="unique_key, priority"):
         Then("q", 1, on_conflict="skip")
+
+
+def test_a_follower_goes_to_a_queue_that_can_be_there() -> None:
+    with pytest.raises(InvalidQueueName):
+        Then("", 1)
 
 
 def test_plain_sends_keep_their_statement() -> None:

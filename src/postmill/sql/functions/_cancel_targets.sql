@@ -1,5 +1,5 @@
--- Cancels those of `targets` (each in its queue of `queues`) that are not to run because a source is dead, cancelled or
--- unknown, and returns them. Their other edges go with them.
+-- Cancels those of `targets` (each in its queue of `queues`) that are not to run because a source is dead, cancelled,
+-- deleted or unknown, and returns them. Their other edges go with them.
 -- Called by _pass_on, which has locked the targets' rows in blocked. `follows` as there. Lock order: as _take_blocked,
 -- blocked, edges. Errors: as _take_blocked.
 create or replace function postmill._cancel_targets(
@@ -21,9 +21,10 @@ begin
                   format('it waited for %s:%s, which %s', _cancel_targets.queue, abs(min(edge.source_id)),
                          case when min(edge.source_id) < 0 then 'is gone with its queue'  -- see _forget_queue
                          else case fate when 'dead' then 'died' when 'cancelled' then 'was cancelled'
+                              when 'deleted' then 'was deleted'
                               else 'is unknown' end end) as reason
               from postmill._edges_between(_cancel_targets.queue, _cancel_targets.ids, queues, targets) as edge
-              where edge.on_dead = 'cancel' or (edge.on_dead = 'block' and fate = 'unknown')
+              where edge.on_dead = 'cancel' or (edge.on_dead = 'block' and fate in ('deleted', 'unknown'))
               group by edge.target_queue, edge.target_id) as target
         group by target.queue
     loop

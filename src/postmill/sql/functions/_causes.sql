@@ -11,7 +11,7 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 declare
-    relation  constant regclass := postmill._queue_table(queue);
+    relation  constant regclass := postmill._named_table(queue);
     is_parked boolean;
     message   record;
     gate      record;

@@ -7,9 +7,7 @@ language plpgsql immutable
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    fields    constant text[] := '{queue, message, delay_s, headers, unique_key, priority, group_key}';
-    a_message constant text := 'For example: ''{"queue": "emails", "message": {"to": "ada"}}''::jsonb.';
-    refusal   text[];  -- what is wrong, and what to try
+    refusal text[];  -- what is wrong, and what to try
 begin
     -- An expression without a subquery costs a batch a tenth of what a list of all rules did.
     refusal := case
@@ -29,18 +27,12 @@ begin
             array['unique_for is no length of time', 'Leave it out: the key is held until the message is done.']
         when unique_for is not null and unique_keys is null then
             array['unique_for without a unique key', 'Give the key.']
-        when then_send is not null and postmill._is_follow_up(then_send) is not true then
-            array['then_send is no message', a_message]
-        when else_send is not null and postmill._is_follow_up(else_send) is not true then
-            array['else_send is no message', a_message]
+        when on_conflict <> 'skip' and unique_keys is null then
+            array['on_conflict without a unique key', 'Give the key.']
     end;
     if refusal is null and num_nonnulls(then_send, else_send) > 0 then
-        select array[format('%s has no field %s', part, quote_literal(field)),
-                     'Beside queue and message it has delay_s, headers, unique_key, priority and group_key.']
-        into refusal
-        from (values ('then_send', then_send), ('else_send', else_send)) as follow_up (part, value),
-             jsonb_object_keys(value - fields) as field
-        order by part desc, field limit 1;
+        refusal := coalesce(postmill._follow_up_refusal('then_send', then_send),
+                            postmill._follow_up_refusal('else_send', else_send));
     end if;
     if refusal is null then
         -- Only lists that are given are walked through, each for itself: a row of all of them cost a batch as much as

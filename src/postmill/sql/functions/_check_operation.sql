@@ -7,7 +7,7 @@ as $$
 declare
     wrong text;
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     if coalesce(kind, '') not in ('cancel', 'retry', 'move', 'replay', 'discard') then
         raise exception 'there is no operation %', coalesce(quote_literal(kind), 'null')
             using errcode = 'PM003', hint = 'It is cancel, retry, move, replay or discard.';
@@ -15,7 +15,7 @@ begin
         raise exception 'a move needs another queue as its target, and nothing else has one' using errcode = 'PM003',
             hint = 'For example: target => ''slow''.';
     elsif target is not null then
-        perform postmill._queue_table(target);
+        perform postmill._named_table(target);
     end if;
     if coalesce(jsonb_typeof(filter), '') <> 'object' then
         raise exception 'the filter is no object' using errcode = 'PM003', hint = 'An empty one, {}, matches all.';

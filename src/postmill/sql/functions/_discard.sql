@@ -1,5 +1,5 @@
 -- Deletes dead letters of a queue, and returns their ids. Messages that wait for the replay of one are cancelled.
--- Called by discard and _operate, which hold the letters. Locks: as release. Errors: none.
+-- Called by discard and _operate, which hold the letters. Locks: as _release. Errors: none.
 create or replace function postmill._discard(queue text, letter_ids bigint[]) returns bigint[]
 language plpgsql
 set search_path = pg_catalog, pg_temp
@@ -18,7 +18,7 @@ begin
         where gone.headers ? 'postmill-dependents' or jsonb_typeof(gone.headers) <> 'object')
     into discarded, sources
     from gone;
-    perform postmill.release(queue, sources, 'unknown');
+    perform postmill._release(queue, sources, 'deleted');
     return discarded;
 end
 $$;

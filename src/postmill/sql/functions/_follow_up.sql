@@ -5,7 +5,7 @@
 -- that can't be sent (there is no such queue, a right is missing, a value is refused) becomes a dead letter of its
 -- queue, with the reason and without an id, and can be replayed; what is no message is left out. Both are warnings. An
 -- error that passes by itself is raised: the settlement is tried again.
--- Called by _ended, release and the sweep. Locks and errors as send.
+-- Called by _ended, _release and the sweep. Locks and errors as send.
 create or replace function postmill._follow_up(queue text, msg_id bigint, headers jsonb, fate text) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -35,7 +35,7 @@ exception
         if postmill._is_follow_up(wanted) then
             insert into postmill.dead_letters
                 (queue_name, msg_id, read_ct, enqueued_at, message, headers, attempts, kind, reason)
-            values (wanted ->> 'queue', 0, 0, clock_timestamp(), wanted -> 'message',
+            values (postmill._queue_name_of(wanted ->> 'queue'), 0, 0, clock_timestamp(), wanted -> 'message',
                     case when jsonb_typeof(wanted -> 'headers') = 'object' then wanted -> 'headers' end, 0, 'error',
                     format('it could not be sent when message %s of queue %s ended: %s', msg_id, queue, sqlerrm));
         end if;

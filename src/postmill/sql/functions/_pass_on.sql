@@ -1,12 +1,12 @@
 -- Passes the end of messages on to those that wait for them. A message whose sources have all ended is opened. When a
--- source is dead, cancelled or unknown, its edge says what becomes of the message: it is cancelled, and then so is
--- what waits for it in turn; or it does not wait for this source any more; or it waits for the letter's replay (an
--- unknown source has no letter, and cancels it too). What is left, because of a lock or because it is more than 1,000
--- edges, is written to postmill.ended for the sweep.
+-- source is dead, cancelled, deleted or unknown, its edge says what becomes of the message: it is cancelled, and then so
+-- is what waits for it in turn; or it does not wait for this source any more; or it waits for the letter's replay (a
+-- deleted or unknown source has no letter, and cancels it too). What is left, because of a lock or because it is more
+-- than 1,000 edges, is written to postmill.ended for the sweep.
 -- `patient`: wait for the rows of those that wait directly. `follows`: cancel also messages that send another one then
 -- (else_send); without it, when the caller acts for another role, they are left to the sweep. Returns the cancelled
 -- messages.
--- Called by release, _judge_sources and the sweep. Lock order: blocked by queue_name and msg_id, never waiting beyond
+-- Called by _release, _judge_sources and the sweep. Lock order: blocked by queue_name and msg_id, never waiting beyond
 -- the first step; edges; queue rows and gates without waiting; cancellations. Errors: those of a target's table.
 create or replace function postmill._pass_on(
     queue text, ids bigint[], fate text, patient boolean default false, follows boolean default true
@@ -37,7 +37,7 @@ begin
         open_queues := array_remove(open_queues, source_queue);
         select array_agg(locked.queue_name), array_agg(locked.msg_id) into queues, targets
         from postmill._lock_targets(
-            source_queue, source_ids, waits, source_fate in ('completed', 'unknown'), left_over) as locked;
+            source_queue, source_ids, waits, source_fate not in ('dead', 'cancelled'), left_over) as locked;
         left_over := left_over - coalesce(cardinality(targets), 0);
         perform postmill._cut_edges(source_queue, source_ids, source_fate, queues, targets);
         if source_fate <> 'completed' then

@@ -13,9 +13,12 @@ begin
         raise exception 'there is no queue %', coalesce(quote_literal(queue), 'null')
             using errcode = 'PM001', table = coalesce(queue, ''),
                   detail = 'No table of that queue is in schema pgmq of this database.',
-                  hint = coalesce(postmill._near_queue(queue) || ' Or create it', 'Create it')
-                         || ' with: select postmill.create_queue('
-                         || coalesce(quote_literal(queue), '''tasks''') || ')';
+                  hint = case
+                      when postmill._is_queue_name(queue) then
+                          coalesce(postmill._near_queue(queue) || ' Or create it', 'Create it')
+                          || ' with: select postmill.create_queue(' || quote_literal(queue) || ')'
+                      else coalesce(postmill._near_queue(queue),
+                                    'See the names with: select queue_name from pgmq.meta') end;
     end if;
     return relation;
 end

@@ -1,5 +1,6 @@
 -- Sends messages that ask for more than their delivery, and returns each one's id in the order of `messages`;
--- `existed`: its key was taken, and the id is that of the message that holds it.
+-- `existed`: its key was taken, and the id is that of the message that holds it. As with pgmq, the queue's name may be
+-- in other letters: limits, groups and keys are those of the name that the queue has.
 -- The queue's table is locked before ids are drawn: a worker that sees an id given out must see its transaction too.
 -- A message with a group, of a queue with limits, or with sources to wait for is parked: it has its final id, and a
 -- row in gates or blocked says what it waits for.
@@ -25,6 +26,7 @@ declare
     groups   text[];     -- by place, then of those that are gated
     gated    bigint[];
 begin
+    queue := postmill._queue_name_of(queue);
     if not postmill._has_headers() then
         perform postmill._refuse_headers();
     end if;

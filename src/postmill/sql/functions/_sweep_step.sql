@@ -1,7 +1,7 @@
 -- One step of the sweep over the messages that wait for others, for messages of one queue. `step`: ended (sources whose
 -- end was noted as `fate`), free (messages that wait for nothing any more), sources (those of the walk over all edges)
 -- or targets (those of the walk over all blocked messages).
--- Called by sweep_dependents. Lock order: as release, without waiting. Errors: none; they are warnings, unless they
+-- Called by sweep_dependents. Lock order: as _release, without waiting. Errors: none; they are warnings, unless they
 -- pass by themselves.
 create or replace function postmill._sweep_step(step text, queue text, ids bigint[], fate text default null)
 returns void
@@ -16,7 +16,7 @@ begin
         where ended.queue_name = queue and ended.msg_id = any (ids)
           and not exists (select from postmill.edges as edge
                           where edge.source_queue = queue and edge.source_id = ended.msg_id
-                            and (ended.fate in ('completed', 'unknown') or not edge.died) offset 0);
+                            and (ended.fate not in ('dead', 'cancelled') or not edge.died) offset 0);
     elsif step = 'free' then
         perform postmill._open(queue, ids);
     elsif step = 'sources' then

@@ -19,7 +19,7 @@ set jit = off
 as $$
 declare
     most         constant integer := 10000;
-    relation     constant regclass := postmill._queue_table(queue);
+    relation     constant regclass := postmill._named_table(queue);
     much_is_dead constant boolean := coalesce(pg_catalog.pg_stat_get_dead_tuples(relation), 0) >= 100000;
     running      float8;
     ready        float8;

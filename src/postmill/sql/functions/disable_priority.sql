@@ -9,7 +9,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    relation regclass := postmill._queue_table(queue);
+    relation regclass := postmill._named_table(queue);
     index_name name := postmill._priority_index(relation);
 begin
     if exists (select from pg_index

@@ -2,7 +2,7 @@
 -- `older_than` ago, or those named that did. Returns how many. Their failed attempts stay for as long as the queue's
 -- retention says. Messages that wait for the replay of one of them are cancelled: it will never come.
 -- Called by people and the command line. Locks: the letters by id; letters that are being replayed at this moment are
--- left alone; then as release. Errors: PM001 no such queue, PM003 a negative or endless interval.
+-- left alone; then as _release. Errors: PM001 no such queue, PM003 a negative or endless interval.
 create or replace function postmill.discard(
     queue      text,
     letter_ids bigint[] default null,
@@ -14,7 +14,7 @@ set jit = off
 set enable_seqscan = off
 as $$
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     if older_than < interval '0' or not isfinite(older_than) then
         raise exception 'older_than is no length of time: %', older_than
             using errcode = 'PM003', hint = 'Give an interval such as ''30 days''.';

@@ -15,7 +15,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    relation regclass := postmill._queue_table(queue);
+    relation regclass := postmill._named_table(queue);
     index_name name := postmill._priority_index(relation);
     taken_by regclass := to_regclass(format('pgmq.%I', index_name));
 begin

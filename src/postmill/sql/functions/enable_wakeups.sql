@@ -8,7 +8,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    relation regclass := postmill._queue_table(queue);
+    relation regclass := postmill._named_table(queue);
 begin
     if exists (select from pg_trigger where tgrelid = relation and tgname = 'postmill_wake' and tgnewtable is not null)
     then

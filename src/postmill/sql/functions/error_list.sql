@@ -18,7 +18,7 @@ as $$
 #variable_conflict use_column
 begin
     if only_queue is not null then
-        perform postmill._queue_table(only_queue);
+        perform postmill._named_table(only_queue);
     end if;
     return query execute format(
         'with seen as materialized (

@@ -33,7 +33,7 @@ set enable_seqscan = off
 as $$
 #variable_conflict use_column
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     perform postmill._check_state(only_state);
     -- One page of each source is enough for one page of all.
     return query

@@ -23,7 +23,7 @@ declare
     ends   constant timestamptz := date_trunc(unit, postmill.now(), 'UTC');
     begins constant timestamptz := ends - whole + step;
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     return query
     with sums as materialized (
         select date_trunc(unit, minute, 'UTC') as at, sum(started)::bigint as started,

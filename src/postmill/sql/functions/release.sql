@@ -1,31 +1,22 @@
--- Passes the end of messages on to those that wait for them. `fate`: completed, dead, cancelled, or unknown (it left no
--- trace). A message that was waiting for the last of its sources is due, or waits at its gate; or, after a dead source,
--- it is cancelled with what waits for it in turn, as it was sent to be. Messages that those send then (else_send) are
--- sent by the caller's role.
--- Never makes its caller fail: what could not be done now, also because of a lock, is left to the sweep, for seconds.
--- Called by _ended, discard, purge_queue and the sweep; and by people, to let a message run without its source:
--- release(queue, ids, 'completed'). Lock order: as _pass_on, then as _follow_up. Errors: PM003.
-create or replace function postmill.release(queue text, ids bigint[], fate text) returns void
+-- Lets messages run without these sources, or tells them that those ended otherwise. `fate`: completed, dead, cancelled,
+-- or unknown (it left no trace). Returns each of `ids`, and whether a message waited for it. The queue's name may be in
+-- other letters: it is kept in lower case where messages wait.
+-- Called by people. Lock order: as _release. Errors: PM001 no such queue, PM003.
+create or replace function postmill.release(queue text, ids bigint[], fate text)
+returns table (msg_id bigint, released boolean)
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
+declare
+    sources bigint[];
 begin
+    perform postmill._queue_table(queue);
     if coalesce(fate, '') not in ('completed', 'dead', 'cancelled', 'unknown') then
         raise exception '% is no end of a message', coalesce(quote_literal(fate), 'null')
             using errcode = 'PM003', hint = 'It is completed, dead, cancelled or unknown.';
-    elsif coalesce(ids, '{}') = '{}' then
-        return;
     end if;
-    begin
-        perform postmill._follow_up(gone.queue_name, gone.msg_id, gone.headers, 'cancelled')
-        from postmill._pass_on(queue, ids, fate, patient => true) as gone;
-    exception
-        when others then
-            if not postmill._passes(sqlstate) then
-                raise warning 'messages that wait for queue % are left to the sweep: %', quote_literal(queue), sqlerrm
-                    using errcode = sqlstate;
-            end if;
-            perform postmill._note_ended(queue, ids, fate);
-    end;
+    sources := postmill._waited_for(queue, ids, fate);
+    perform postmill._release(queue, sources, fate);
+    return query select source.id, source.id = any (sources) from unnest(ids) as source (id);
 end
 $$;

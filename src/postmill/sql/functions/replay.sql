@@ -17,7 +17,7 @@ set jit = off
 set enable_seqscan = off
 as $$
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     if replay.message is not null and coalesce(cardinality(letter_ids), 0) <> 1 then
         raise exception 'a new payload goes with exactly one letter'
             using errcode = 'PM003', hint = 'Name it: letter_ids => array[42].';

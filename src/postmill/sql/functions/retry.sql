@@ -12,7 +12,7 @@ set jit = off
 set enable_seqscan = off
 as $$
 declare
-    relation regclass := postmill._queue_table(queue);
+    relation regclass := postmill._named_table(queue);
     waits    boolean;
     fate     text;
 begin

@@ -22,7 +22,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     perform postmill._check_schedule(name, schedule, message, timezone, overlap, catch_up, jitter, options);
     return postmill._put_schedule(
         schedule.name, schedule.schedule, schedule.timezone,

@@ -26,7 +26,8 @@ as $$
 declare
     due_at timestamptz;
 begin
-    if num_nonnulls(unique_keys, unique_for, priorities, group_keys, after, then_send, else_send) > 0 then
+    if num_nonnulls(unique_keys, unique_for, priorities, group_keys, after, then_send, else_send) > 0
+       or on_conflict is distinct from 'skip' or on_source_dead is distinct from 'cancel' then
         return query select job.msg_id
         from postmill.send_jobs(queue, messages, send_batch.delay, send_batch.run_at, headers, unique_keys,
                                 unique_for, on_conflict, priorities, group_keys, after, on_source_dead, then_send,

@@ -11,7 +11,7 @@ language plpgsql
 set search_path = pg_catalog, pg_temp
 as $$
 begin
-    perform postmill._queue_table(queue);
+    perform postmill._named_table(queue);
     if not isfinite(retention) or retention > interval '10000 years' then
         raise exception 'a retention of % never ends', retention
             using errcode = 'PM003', hint = 'Give null to keep for ever.';

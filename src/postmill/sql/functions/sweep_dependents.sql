@@ -4,7 +4,7 @@
 -- sources and as many targets, from where the last batch ended. Returns whether more is waiting.
 -- Called by every worker, every two seconds; anyone may. Waits for no lock longer than 0.1 s. A queue that can't be
 -- looked after (no privilege, an error of a trigger) is a warning, and the others have their turn all the same.
--- Lock order: the row of edge_sweep (skipping locked), then as release, without waiting. Errors: none of its own.
+-- Lock order: the row of edge_sweep (skipping locked), then as _release, without waiting. Errors: none of its own.
 create or replace function postmill.sweep_dependents(most integer default 1000) returns boolean
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

@@ -8,7 +8,7 @@ as $$
 declare
     job supaqueue._known_job := supaqueue._job_of_id(old.id);
 begin
-    perform postmill.release(job.queue_name, array[job.msg_id], 'completed');
+    perform postmill._release(job.queue_name, array[job.msg_id], 'completed');
     perform postmill.cancel(job.queue_name, job.msg_id);
     delete from supaqueue.listed_job as listed where listed.id = old.id;
     return old;

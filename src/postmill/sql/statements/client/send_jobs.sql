@@ -17,7 +17,7 @@ select array[sent.msg_id, sent.existed::integer]
            unique_keys => case when lists ? 'unique_key' then
                array(select entry from jsonb_array_elements_text(lists -> 'unique_key') as entry) end,
            unique_for => case when lists ? 'unique_key' then $5::float8 * interval '1 second' end,
-           on_conflict => $6::text,
+           on_conflict => case when lists ? 'unique_key' then $6::text else 'skip' end,
            priorities => case when lists ? 'priority' then
                array(select entry::integer from jsonb_array_elements_text(lists -> 'priority') as entry) end,
            group_keys => case when lists ? 'group_key' then
