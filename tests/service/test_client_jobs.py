@@ -90,8 +90,10 @@ async def test_a_taken_key_raises_where_that_was_asked_for(database_url: str, db
         await client.send_many("jobs", [3, 4], unique_key=str, on_conflict="raise")
         with pytest.raises(DuplicateMessage):
             await client.send_many("jobs", [5, 4], unique_key=str, on_conflict="raise")
+        # A payload may have no key, and then none of a statement's messages has one.
+        await client.send_many("jobs", [6], unique_key=lambda _: None, on_conflict="raise")
     assert f"Message {first} of queue 'jobs' holds it." in refusal.value.why
-    assert [row["message"] for row in rows(db)] == [1, 3, 4]
+    assert [row["message"] for row in rows(db)] == [1, 3, 4, 6]
 
 
 def test_replace_and_times(database_url: str, db: Db) -> None:
