@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from contextlib import closing
@@ -38,6 +39,11 @@ def pytest_configure() -> None:
     step, and its first start took 5 s instead of 1 s.
     """
     tempfile.tempdir = os.environ["TMPDIR"] = str(servers.place())
+
+
+def pytest_collection_finish() -> None:
+    """What has been loaded stays to the end: a search for garbage that goes through it too takes 0.3 s."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -70,8 +70,15 @@ def status(project: Cli) -> dict[str, tuple[int, int]]:
     return {row["database"]: (row["messages"], row["elsewhere"]) for row in rows}
 
 
+def doctors(project: Cli) -> dict[str, str]:
+    """What is said of routes, by database."""
+    found = [each for each in project("doctor", "--json").json if each["check"] == "routes"]
+    return {each["found"].partition(":")[0]: each["status"] for each in found}
+
+
 def test_what_lives_elsewhere_by_now_is_counted_and_moved(project: Cli, urls: dict[str, str]) -> None:
     before = status(project)
+    assert doctors(project) == {"eu1": "warn", "eu2": "warn", "eu3": "pass"}
     assert sum(elsewhere for _, elsewhere in before.values()) == len(MOVED) * EACH
     assert before["eu3"] == (0, 0)
     assert project("route", "move", "mail", "--dry-run").code == Exit.OK
@@ -81,6 +88,7 @@ def test_what_lives_elsewhere_by_now_is_counted_and_moved(project: Cli, urls: di
     assert account(urls) == EXACT
     assert {key for key, _ in messages(urls["eu3"])} == set(MOVED)
     assert {elsewhere for _, elsewhere in status(project).values()} == {0}
+    assert set(doctors(project).values()) == {"pass"}
     assert [count(url, table) for url in urls.values() for table in BOOKS] == [0] * 6
 
 

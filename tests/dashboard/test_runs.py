@@ -175,6 +175,7 @@ async def test_secrets_of_inputs_are_left_out(browser: httpx.AsyncClient, db: Db
     page = await browser.get(f"/runs/{run_id}")
     assert "hunter2" not in page.text
     assert "[redacted]" in page.text
+    assert "[redacted]" not in page.text.partition('name="input"')[2].partition("</textarea>")[0]
     fork = await browser.post(f"/runs/{run_id}/fork", data={"input": '{"api_key": "[redacted]"}'})
     assert fork.status_code == 422
 

@@ -240,6 +240,9 @@ RARE_MISTAKES = {
         Change("_pick_gated", OWN_RATE, "limits.group_starts"),
         Change("_next_groups", OWN_RATE, "limits.group_starts"),
     ],
+    "what began while nothing counted has no place": [
+        Change("_pick_gated", r"perform postmill\._give_places\(limits\.queue_name\)", "null")
+    ],
     "a retry keeps its place": [Change("reschedule", r"claim_id = null", "claim_id = gate.claim_id")],
 }
 

@@ -40,6 +40,12 @@ def told_only(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(watching, pause, 3600.0)
 
 
+@pytest.fixture
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test puts in by hand comes with no notification: it is seen at the next look."""
+    monkeypatch.setattr(watching, "FLOOR_S", 0.1)
+
+
 class Watched:
     """A run, and a stream of its events."""
 
@@ -161,6 +167,7 @@ async def test_a_stream_tells_what_is_so_then_each_change_and_ends_with_the_run(
     assert await watched.adb.fetchval("select count(*) from postmill.waiters") == 0
 
 
+@pytest.mark.usefixtures("looks_often")
 async def test_what_is_committed_out_of_order_is_not_missed(watched: Watched) -> None:
     """The transaction with the smaller number commits last: a position that were the largest number seen
     would be past it.
@@ -189,6 +196,7 @@ async def test_what_is_committed_out_of_order_is_not_missed(watched: Watched) ->
         assert Emitted("early", 1) in events, "who goes on from the position before has it too"
 
 
+@pytest.mark.usefixtures("looks_often")
 async def test_a_pinned_horizon_repeats_nothing_within_a_stream(watched: Watched) -> None:
     """A transaction of another program that never ends kept every position where it was, and each look told
     all that had happened since.

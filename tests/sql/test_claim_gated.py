@@ -22,6 +22,7 @@ SEND = (
     " group_keys => $1)"
 )
 HELD = "select msg_id from postmill.gates where claim_id is not null order by msg_id"
+RUNNING = "select running from postmill.limits where group_key = 'a'"
 WAITING = "select msg_id from postmill.gates where claim_id is null order by msg_id"
 
 
@@ -93,6 +94,22 @@ def test_a_place_is_written_down_where_something_counts_it(db: Database, queue: 
     send(db, "a")
     assert claim_gated(db)["msg_ids"] == [2]
     assert column(db, HELD) == [1, 2, 3]
+
+
+def test_a_claim_that_was_under_way_when_a_limit_came_counts(
+    db: Database, queue: str, connect: Callable[[], Database]
+) -> None:
+    send(db, "a", "a", "a", "a")
+    assert claim_gated(db, 1)["msg_ids"] == [1]
+    with connect() as early:
+        early.execute(b"begin")
+        assert claim_gated(early, 1)["msg_ids"] == [2]
+        db.execute(b"select postmill.limit_groups('re-size', max_running => 3)")
+        assert claim_gated(db)["msg_ids"] == []
+        early.execute(b"commit")
+    assert column(db, RUNNING) == [None]
+    assert claim_gated(db)["msg_ids"] == [3]
+    assert column(db, RUNNING) == [3]
 
 
 def test_a_message_that_ends_while_it_is_given_a_place_leaves_none_for_long(

@@ -67,7 +67,7 @@ class House:
     """Where a trace is shown: an address with ``{trace_id}`` in it."""
     database: str = "default"
     """What the parameter ``database`` calls it."""
-    several: Several | None = None
+    several: Several[House] | None = None
     """The databases beside which it is shown, itself too; None: it is alone."""
     events: Events = field(default_factory=Events)
     looks: Looks = field(default_factory=Looks)

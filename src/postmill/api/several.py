@@ -5,7 +5,7 @@ limit, so that one that is away holds up none of the others.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from postmill.db.tools import revoked_keys
 from postmill.model.errors import DatabaseUnavailable, PostmillError, TimedOut
@@ -14,7 +14,7 @@ from postmill.service.service import new_task
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from postmill.api.desk import House
+    from postmill.db.tools.sessions import Sessions
 
 T = TypeVar("T")
 
@@ -24,14 +24,25 @@ and a list of all need not wait for a host that says nothing.
 """
 
 
-class Several:
+class Asked(Protocol):
+    """Answers for one database."""
+
+    @property
+    def sessions(self) -> Sessions:
+        """Its connections."""
+
+
+H = TypeVar("H", bound=Asked)
+
+
+class Several(Generic[H]):
     """``names`` are in the order in which they are written; a house is added when it is made."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
-        self.houses: dict[str, House] = {}
+        self.houses: dict[str, H] = {}
 
-    async def each(self, ask: Callable[[House], Awaitable[T]]) -> Mapping[str, T | PostmillError]:
+    async def each(self, ask: Callable[[H], Awaitable[T]]) -> Mapping[str, T | PostmillError]:
         """What ``ask`` finds in each, or why it finds nothing."""
         asking = {name: new_task(_told(ask, house)) for name, house in self.houses.items()}
         _, late = await asyncio.wait(asking.values(), timeout=LIMIT_S)
@@ -44,7 +55,7 @@ class Several:
         answers.
         """
 
-        async def ask(house: House) -> bool:
+        async def ask(house: H) -> bool:
             return await house.sessions.read(revoked_keys.is_revoked, key_id, name, issued_s)
 
         answers = (await self.each(ask)).values()
@@ -54,7 +65,7 @@ class Several:
         return any(known)
 
 
-async def _told(ask: Callable[[House], Awaitable[T]], house: House) -> T | PostmillError:
+async def _told(ask: Callable[[H], Awaitable[T]], house: H) -> T | PostmillError:
     try:
         return await ask(house)
     except PostmillError as error:

@@ -157,5 +157,6 @@ class Session:
         if self._settings is not None:
             given += [url for url in (self._settings.db_url, self._settings.listen_url) if url]
             named = self._settings.databases
-            given += [] if named is None else [where.url for where in named.addresses.values()]
+            for where in () if named is None else named.addresses.values():
+                given += [url for url in (where.url, where.direct_url) if url]
         return given

@@ -142,14 +142,9 @@ def several(
     the root.
     """
     check_way_in(authorize, keys)
-    taken = next((name for name in databases.names if name in OWN_PATHS), None)
-    if taken is not None:
-        raise InvalidOption(
-            f"The dashboard can't show a database called {taken}.",
-            why=f"/{taken} is a path of its own.",
-            hint="Call it otherwise in [databases].",
-        )
-    beside, hide = Several(databases.names), Redaction(redact)
+    _check_names(databases)
+    beside: Several[House] = Several(databases.names)
+    hide = Redaction(redact)
     traces = DashboardSettings(trace_url=trace_url).trace_url
     for name, address in databases.addresses.items():
         beside.houses[name] = House(
@@ -164,3 +159,13 @@ def several(
     root = House(beside.houses[databases.main].sessions, read_only, hide, database="", several=beside)
     of = {name: dashboard_over(house, authorize, keys, hosts) for name, house in beside.houses.items()}
     return Dashboards(of, root, Access(authorize, keys, beside.is_revoked), known_hosts(hosts))
+
+
+def _check_names(databases: Databases) -> None:
+    for name in databases.names:
+        if name in OWN_PATHS:
+            raise InvalidOption(
+                f"The dashboard can't show a database called {name}.",
+                why=f"/{name} is a path of its own.",
+                hint="Call it otherwise in [databases].",
+            )

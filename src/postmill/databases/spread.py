@@ -41,6 +41,11 @@ class Spread:
     to: dict[str, list[int]] = field(default_factory=dict)
     """The messages that could be moved, by their home."""
 
+    @property
+    def is_displaced(self) -> bool:
+        """Whether messages here live in another database."""
+        return bool(self.elsewhere or self.leaving)
+
     def as_row(self) -> dict[str, Any]:
         """For people and JSON."""
         names = ("queue", "database", "takes_new", "messages", "elsewhere", "without_key", "leaving", "exact")

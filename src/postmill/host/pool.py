@@ -30,6 +30,7 @@ STABLE_S = 5.0
 """A worker that crashes within this time after its start, in seconds, counts as one that failed to start. 5
 s: an error at the start shows within that, so that it is followed by growing pauses.
 """
+_STOPPING = "The host is stopping."
 
 
 class Pool:
@@ -183,7 +184,7 @@ class Pool:
         """End every instance."""
         self._closed = True
         self.wanted = False
-        self._refuse(NoCapacity("The host is stopping."))
+        self._refuse(NoCapacity(_STOPPING))
         await asyncio.gather(*(instance.stop(grace_s) for instance in list(self.instances)))
         await self._background.finish()  # cancelled, they go on to return a dead worker's messages
 
@@ -207,6 +208,8 @@ class Pool:
         return best
 
     async def _wait_for_place(self) -> Instance:
+        if self._closed:
+            raise NoCapacity(_STOPPING)
         now = time.monotonic()
         if self.breaker.refuses(now) and self.failure is not None and not self.serving:
             raise self.failure

@@ -91,6 +91,8 @@ async def test_a_function_that_nobody_has_asked_for_keeps_its_version_too(tmp_pa
         await scene.until(Event.FUNCTION_BOOT_FAILED, "changing")
         assert not scene.events(Event.FUNCTION_RETIRED, "changing")
         assert (await scene.call("changing")).body == b" says one"
+        async with asyncio.timeout(3 * RuntimeSettings().grace_s):  # it waited 40 s for a start that was over
+            await scene.host.stop()
 
 
 async def test_functions_come_and_go(tmp_path: Path) -> None:

@@ -193,8 +193,6 @@ class _Development:
         environment["POSTMILL_DASHBOARD"] = "off"  # functions serve none: the child of its own does
         if settings.call_addresses is None:  # what a developer calls runs on this machine too
             environment["POSTMILL_CALL_ADDRESSES"] = "any"
-        if self.address.direct_url:
-            environment["POSTMILL_LISTEN_URL"] = self.address.direct_url
         roots = [str(root) for root in dict.fromkeys(target.root for target in found)]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [*roots, os.environ.get("PYTHONPATH")]))
         return environment
@@ -203,7 +201,8 @@ class _Development:
         """Which database the children work on: of several they read the addresses themselves."""
         settings = self.session.settings
         if settings.databases is None:
-            return {"POSTMILL_DB_URL": self.address.url}
+            listen = self.address.direct_url
+            return {"POSTMILL_DB_URL": self.address.url} | ({"POSTMILL_LISTEN_URL": listen} if listen else {})
         return {"POSTMILL_DATABASE": settings.database or ""} if settings.is_chosen else {}
 
     def _watch(self) -> None:

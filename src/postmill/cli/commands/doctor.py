@@ -62,7 +62,7 @@ def _examined(session: Session) -> Iterator[tuple[Finding, Exit]]:
         yield from _of_one(settings)
     else:
         for name, one in session.each_settings():
-            for finding, _ in (*_of_one(one), *_of_name(one, name)):
+            for finding, _ in (*_of_one(one), *_of_name(one, name), *_of_routes(one, name)):
                 yield replace(finding, found=f"{name}: {finding.found}"), Exit.OK
     yield from _of_clusters(settings)
 
@@ -104,6 +104,26 @@ def _of_name(settings: Settings, name: str) -> Iterator[tuple[Finding, Exit]]:
         else:
             fix = f"correct the address, or, for a copy: select postmill.name_database('{name}', true)"
             yield Finding("name", "fail", f"its address leads to the database {found}", fix), Exit.OK
+
+
+def _of_routes(settings: Settings, name: str) -> Iterator[tuple[Finding, Exit]]:
+    """Whether messages lie there whose route leads elsewhere. What keeps from asking was told before."""
+    from postmill import app
+    from postmill.databases.spread import spread
+
+    databases = settings.databases
+    assert databases is not None  # noqa: S101 - it is one of several
+    with suppress(PostmillError), app.connection(settings) as connection:
+        looks = [spread(connection, databases, name, queue) for queue in databases.routes]
+        found = [f"{look.elsewhere + look.leaving} of {look.queue}" for look in looks if look.is_displaced]
+        if found:
+            told = f"messages whose route leads elsewhere by now: {', '.join(found)}"
+            fix = (
+                "workers run them there, unless they are leaving; postmill route move QUEUE brings them home"
+            )
+            yield Finding("routes", "warn", told, fix), Exit.OK
+        elif looks:
+            yield Finding("routes", "pass", "every message is where its route leads"), Exit.OK
 
 
 def _in_this_project(settings: Settings, finding: Finding) -> Finding:

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from postmill.model.errors import InvalidAddress
+from postmill.model.errors import InvalidAddress, InvalidOption
 
 POOLER_PORT = "6543"
 """The port on which Supabase's and other hosted poolers listen in transaction mode."""
@@ -101,6 +101,16 @@ def parse(text: str, *, listen_url: str | None = None, source: str = "") -> Addr
         direct_url=direct,
         source=source,
     )
+
+
+def check_listens(url: str, source: str) -> None:
+    """Raises :class:`InvalidOption` for an address on which no notification arrives."""
+    if parse(url, source=source).pooled:
+        raise InvalidOption(
+            f"The listen address from {source} is a pooler in transaction mode.",
+            why="Port 6543 and hosts named pooler never deliver notifications.",
+            hint="Give the database's direct address, or leave it out: workers then poll.",
+        )
 
 
 def is_embedded(url: str) -> bool:

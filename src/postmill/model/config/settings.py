@@ -173,7 +173,7 @@ def resolve(
         project_dir=project_dir,
         data_dir=project_dir / Path(data.value if data else STATE_FOLDER).expanduser(),
         db_url=db_url.value if db_url else None,
-        listen_url=_checked_listen_url(found["listen_url"]),
+        listen_url=_checked_listen_url(found["listen_url"], several),
         db_settings=_db_settings(toml),
         log_level=_choice(found["log_level"], LOG_LEVELS, "info", "log level"),
         log_format=_choice(found["log_format"], LOG_FORMATS, "text", "log format"),
@@ -277,15 +277,16 @@ def _first(
     return None if value in {None, ""} else _Found(_as_setting(value), FILE_NAME)
 
 
-def _checked_listen_url(found: _Found | None) -> str | None:
+def _checked_listen_url(found: _Found | None, databases: Databases | None) -> str | None:
     if found is None:
         return None
-    if address.parse(found.value, source=found.source).pooled:
+    if databases is not None:
         raise InvalidOption(
-            f"The listen address from {found.source} is a pooler in transaction mode.",
-            why="Port 6543 and hosts named pooler never deliver notifications.",
-            hint="Give the database's direct address, or leave it out: workers then poll.",
+            f"{found.source} gives one address to LISTEN on, and [databases] of {FILE_NAME} names several.",
+            why="Each has its own.",
+            hint='Write it beside each: eu1 = { url = "postgresql://…", listen_url = "postgresql://…" }.',
         )
+    address.check_listens(found.value, found.source)
     return found.value
 
 

@@ -12,6 +12,10 @@ from postmill.model.errors import InvalidOption
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from postmill.model.config.address import Address
+
+DATABASE_KEYS: Mapping[str, Any] = {"url": str, "listen_url": str}
+"""Every key of one database that is written as a table."""
 ROUTE_KEYS: Mapping[str, Any] = {"over": list, "shard_by": str}
 """Every key of one route."""
 
@@ -36,25 +40,33 @@ def databases(
     if not table:
         _refuse_alone(routes, main, schedules, flows)
         return None
-    found = {}
-    for name, url in table.items():
-        if not isinstance(url, str):
-            raise wrong_type(f"databases.{name}", str)
-        given = variables.get(variable(name), "")
-        if not (given or url):
-            raise InvalidOption(
-                f"The database {name} has no address.",
-                hint=f"Set {variable(name)}, or write it in [databases] of {FILE_NAME}.",
-            )
-        source = variable(name) if given else f"{FILE_NAME}, [databases] {name}"
-        found[name] = addresses.parse(given or url, source=source)
     return Databases(
-        found,
-        main or next(iter(found)),
+        {name: _address(name, entry, variables) for name, entry in table.items()},
+        main or next(iter(table)),
         {queue: _route(queue, route) for queue, route in routes.items()},
         schedules,
         flows,
     )
+
+
+def _address(name: str, entry: Any, variables: Mapping[str, str]) -> Address:
+    """Of one database: its address alone, or with one to LISTEN on, where a pooler stands before it."""
+    if isinstance(entry, str):
+        entry = {"url": entry}
+    elif not isinstance(entry, dict):
+        raise wrong_type(f"databases.{name}", str)
+    check_table(f"databases.{name}", entry, DATABASE_KEYS)
+    given = variables.get(variable(name), "")
+    url, listen = given or entry.get("url", ""), entry.get("listen_url") or None
+    if not url:
+        raise InvalidOption(
+            f"The database {name} has no address.",
+            hint=f"Set {variable(name)}, or write it in [databases] of {FILE_NAME}.",
+        )
+    if listen:
+        addresses.check_listens(listen, f"{FILE_NAME}, [databases] {name}")
+    source = variable(name) if given else f"{FILE_NAME}, [databases] {name}"
+    return addresses.parse(url, listen_url=listen, source=source)
 
 
 def _route(queue: str, table: Any) -> Route:

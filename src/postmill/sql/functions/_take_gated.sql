@@ -1,5 +1,6 @@
 -- Claims messages that have a place: their rows, one claim, and their gates, which name it; where nothing counts
--- places, the gates are gone with that, and the claim says so (see _give_places). See claim_gated for what comes back. A row that is not parked any more, or is in another group, is not taken, nor is a locked one: `missed`.
+-- places, the gates are gone with that, and the claim says so (see _give_places). See claim_gated for what comes back.
+-- A row that is not parked any more, or is in another group, is not taken, nor is a locked one: `missed`.
 -- No condition on gates names claim_id, and none on the queue's vt has an equals sign: where the planner takes a table
 -- for empty, it would walk through an index of all that wait.
 -- Called by claim_gated, which holds the rows of the groups. Lock order: queue rows (skipping locked ones), claims,

@@ -1,11 +1,14 @@
 -- The limits of queues and groups, and how they stand. `group_key`: '' is the whole queue, null each group that has no
 -- limits of its own; then a row a group that has some, or whose messages wait, of these the first 1,000 of a queue in
--- order of keys. A group's limits are those that hold for it. `running` and `waiting` count messages, up to 10,000, and
--- are null where the row stands for many groups; `next_start_at` is null when a start is allowed now.
+-- order of keys. A group's limits are those that hold for it. `running` and `waiting` count messages, up to 10,000.
+-- `running` is null while messages run that are not counted: nothing limits how many run at once in that queue, or did
+-- when they began. `next_start_at` is null when a start is allowed now.
 create or replace view postmill.limits as
 select limits.queue_name, limits.group_key, limits.max_running, limits.starts, limits.per,
-       case limits.group_key
-           when '' then (select count(*) from (
+       case
+           when exists (select from postmill.claims as uncounted
+                        where uncounted.queue_name = limits.queue_name and uncounted.without_places) then null
+           when limits.group_key = '' then (select count(*) from (
                select from postmill.gates as held
                where held.queue_name = lower(limits.queue_name) and held.claim_id is not null limit 10000) as few)
            else (select count(*) from (

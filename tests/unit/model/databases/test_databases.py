@@ -48,6 +48,30 @@ def test_a_variable_holds_the_address_of_a_database_before_the_file_does() -> No
     ]
 
 
+def test_each_has_its_own_address_to_listen_on() -> None:
+    pooled = {"url": "postgresql://a@one:6543/app", "listen_url": "postgresql://a@one/app"}
+    found = settings({"databases": {"eu1": pooled, "eu2": TWO["eu2"]}}).databases
+    assert found is not None
+    assert found.addresses["eu1"].listen_url == "postgresql://a@one/app"
+    assert found.addresses["eu2"].listen_url == TWO["eu2"]
+    by_variable = settings(
+        {"databases": {"eu1": pooled}}, environ={"POSTMILL_DB_URL_EU1": TWO["eu2"]}
+    ).databases
+    assert by_variable is not None
+    assert by_variable.addresses["eu1"].url == TWO["eu2"]
+    assert by_variable.addresses["eu1"].direct_url == "postgresql://a@one/app"
+
+
+def test_an_address_to_listen_on_that_fits_none_is_refused() -> None:
+    assert "[databases] eu1 is a pooler" in refusal(
+        {"databases": {"eu1": {"url": TWO["eu1"], "listen_url": "postgresql://a@one:6543/app"}}}
+    )
+    assert "names several" in refusal({"databases": TWO}, {"POSTMILL_LISTEN_URL": TWO["eu1"]})
+    assert "names several" in refusal({"databases": TWO, "db": {"listen_url": TWO["eu1"]}})
+    assert "listen_ur" in refusal({"databases": {"eu1": {"url": TWO["eu1"], "listen_ur": "x"}}})
+    assert "has no address" in refusal({"databases": {"eu1": {"listen_url": TWO["eu1"]}}})
+
+
 def test_one_of_them_is_chosen_without_moving_what_has_no_route() -> None:
     for given in ({"environ": {"POSTMILL_DATABASE": "eu2"}}, {"database": "eu2"}):
         found = settings({"databases": TWO}, **given)
