@@ -98,7 +98,7 @@ class HotRuns:
                 return queue_statement(name, self.shape), (*tokens, [WAITS] * BATCH)
             case "run_end":
                 return queue_statement(name, self.shape), (
-                    *tokens, ["completed"] * BATCH, ["1"] * BATCH, nothing, nothing,
+                    *tokens, ["completed"] * BATCH, ["1"] * BATCH, nothing, nothing, nothing,
                 )  # fmt: skip
         raise AssertionError(name)
 

