@@ -10,6 +10,7 @@ import pytest
 
 from postmill.cli.exit_codes import Exit
 from postmill.model.databases.rendezvous import home
+from tests import servers
 from tests.acceptance.test_cli_dashboard import found_in
 from tests.serving import Serving
 from tests.several import count, key_of, named_databases
@@ -121,6 +122,50 @@ def test_what_is_away_is_named_and_left_out(urls: dict[str, str], cli_without_da
     assert found.code == Exit.FAILED
     failed = [each["found"] for each in found.json if each["status"] == "fail"]
     assert [each.partition(":")[0] for each in failed] == ["eu2"]
+
+
+def test_one_without_a_schema_is_named_and_left_out_and_ends_the_start_of_workers(
+    urls: dict[str, str], shared_server: Server, administrator: Any, cli_without_database: Cli, spawn: Any
+) -> None:
+    """Each of these ended with "This database has no Postmill schema.", and no word on which one."""
+    Path("mailing.py").write_text(WORKER)
+    with servers.cloned_by(administrator, shared_server.url, "template0") as empty:
+        Path("postmill.toml").write_text(FILE.format(eu1=urls["eu1"], eu2=empty))
+        said = "Database eu2 has no Postmill schema. Run: postmill migrate --database eu2"
+        for command in (["queue", "list"], ["worker", "list"], ["route", "status"]):
+            answer = cli_without_database(*command, "--json")
+            assert (answer.code, {row["database"] for row in answer.json} <= {"eu1"}) == (Exit.OK, True)
+            assert f"Without eu2: {said}" in answer.err
+        worker = spawn("worker", "run", "mailing:deliver")
+        _, told = worker.communicate(timeout=60)
+        assert (worker.returncode, "Database eu2 has no" in told) == (Exit.SCHEMA, True), told
+        chosen = cli_without_database("queue", "list", "--database", "eu2")
+        assert (chosen.code, "Database eu2 has no" in chosen.err) == (Exit.SCHEMA, True)
+        assert cli_without_database("migrate", "--database", "eu2").code == Exit.OK
+        assert "Without" not in cli_without_database("queue", "list").err
+
+
+def test_metrics_are_those_of_all_databases(project: Cli, urls: dict[str, str]) -> None:
+    """They were those of the main one, without a remark."""
+    project("send", "mail", '{"tenant": "acme"}')
+    ready = {name: float(home("acme", NAMES) == name) for name in NAMES}
+    said = project("metrics").out.splitlines()
+    for name in NAMES:
+        assert f'postmill_queue_messages{{queue="{name}/mail",state="ready"}} {ready[name]}' in said
+        assert f'postmill_queue_desired_workers{{queue="{name}/mail"}} {ready[name]}' in said
+        assert f'postmill_database_up{{database="{name}"}} 1.0' in said
+    assert [row["queue"] for row in project("metrics", "--json").json] == ["eu1/mail", "eu2/mail"]
+    assert 'queue="mail"' in project("metrics", "--database", "eu2").out
+
+
+def test_metrics_say_which_database_is_away(urls: dict[str, str], cli_without_database: Cli) -> None:
+    Path("postmill.toml").write_text(FILE.format(eu1=urls["eu1"], eu2=AWAY))
+    answer = cli_without_database("metrics")
+    assert (answer.code, "Without eu2" in answer.err) == (Exit.OK, True)
+    assert 'postmill_database_up{database="eu2"} 0.0' in answer.out.splitlines()
+    assert ('queue="eu1/mail"' in answer.out, 'queue="eu2/mail"' in answer.out) == (True, False)
+    Path("postmill.toml").write_text(FILE.format(eu1=AWAY.replace("nobody", "somebody"), eu2=AWAY))
+    assert cli_without_database("metrics").code == Exit.UNREACHABLE
 
 
 def test_schedules_are_looked_for_where_they_live(project: Cli, urls: dict[str, str]) -> None:

@@ -159,7 +159,18 @@ def test_what_runs_and_waits_is_not_counted_whole_for_it(db: Database, queue: st
 
 @pytest.mark.parametrize(
     "arguments",
-    ["0", "-1", "null", "10, 0", "10, -1", "10, 'NaN', 5, 4", "10, 10, -1", "10, 10, 5, 4", "10, 10, null"],
+    [
+        "0",
+        "-1",
+        "null",
+        "10, 0",
+        "10, -1",
+        "10, 'NaN'",
+        "10, '-inf'",
+        "10, 10, -1",
+        "10, 10, 5, 4",
+        "10, 10, null",
+    ],
 )
 def test_refuses_numbers_that_make_no_sense(db: Database, queue: str, arguments: str) -> None:
     with refused("PM003", "no number of workers follows"):

@@ -59,7 +59,7 @@ _OPTIONS = (
         "--max-messages",
         type=Whole(1),
         metavar="NUMBER",
-        help="End, or with --processes be replaced, after so many messages.",
+        help="End, or with --processes be replaced, after so many messages; what runs then is finished too.",
     ),
     click.option(
         "--max-rss",

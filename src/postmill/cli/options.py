@@ -127,8 +127,12 @@ class Duration(click.ParamType[Any]):
             self.fail(f"{value!r} is no length of time: write 90s, 15min, 12h, 30d or 2w.", param, ctx)
         seconds = float(found[1]) * self._UNITS[unit]
         if not self._least_s <= seconds <= self._most_s:
-            self.fail(f"{value!r} is not {_said(self._least_s)} to {_said(self._most_s)}.", param, ctx)
+            self.fail(f"{value!r} is not {self._bounds()}.", param, ctx)
         return seconds
+
+    def _bounds(self) -> str:
+        least = _said(self._least_s)
+        return f"{least} or more" if math.isinf(self._most_s) else f"{least} to {_said(self._most_s)}"
 
 
 def _said(seconds: float) -> str:

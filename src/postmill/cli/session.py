@@ -78,37 +78,46 @@ class Session:
         return [self.settings.at(name) for name in over]
 
     def answers(self, ask: Callable[[Settings], T]) -> dict[str, T]:
-        """What ``ask`` gives for each database; a remark names those of several that are away. Raises
-        ``DatabaseUnavailable`` when none answers.
+        """What ``ask`` gives for each database; a remark names those of several that are away, or lack the
+        schema that this code needs. Raises what the first of them raised when no other is left.
         """
-        from postmill.model.errors import DatabaseUnavailable
+        from postmill.model.errors import DatabaseUnavailable, SchemaMissing, SchemaTooNew
 
         found: dict[str, T] = {}
-        away: list[DatabaseUnavailable] = []
+        left_out: list[DatabaseUnavailable | SchemaMissing | SchemaTooNew] = []
         for name, settings in self.each_settings():
             try:
                 found[name] = ask(settings)
-            except DatabaseUnavailable as error:
-                away.append(error)
+            except (DatabaseUnavailable, SchemaMissing, SchemaTooNew) as error:
+                left_out.append(error)
                 if name:
-                    self.output.note(f"Without {name}: {error.what}")
+                    self.output.note(f"Without {name}: {error.what} {error.hint}".rstrip())
         if not found:
-            raise away[0]
+            raise left_out[0]
         return found
 
     def gathered(self, read: Callable[[Connection], Iterable[dict[str, Any]]]) -> list[dict[str, Any]]:
         """The rows that ``read`` finds; of several databases with the name of each, as :meth:`answers`."""
+        answers = self.each_answer(lambda connection: list(read(connection)))
+        return [
+            {"database": name, **row} if name else row for name, found in answers.items() for row in found
+        ]
+
+    def each_answer(self, read: Callable[[Connection], T]) -> dict[str, T]:
+        """What ``read`` finds in each database, by name; without several under an empty one. As
+        :meth:`answers`.
+        """
         from postmill import app
 
         if not self.several:
             with self.database() as connection:
-                return list(read(connection))
+                return {"": read(connection)}
 
-        def rows(settings: Settings) -> list[dict[str, Any]]:
+        def of(settings: Settings) -> T:
             with app.connection(settings) as connection:
-                return list(read(connection))
+                return read(connection)
 
-        return [{"database": name, **row} for name, found in self.answers(rows).items() for row in found]
+        return self.answers(of)
 
     def columns(self, columns: Sequence[str]) -> tuple[str, ...]:
         """``columns``, behind the name of the database where there are several."""

@@ -41,7 +41,7 @@ def queues_of(databases: Databases, name: str, queues: Sequence[str]) -> frozens
     where = databases.addresses[name]
     try:
         with closing(connect(where)) as connection, translated(where):
-            check_version(connection)
+            check_version(connection, name)
             connection.execute(statement("name_database"), [name])
             rows = connection.execute(statement("database_queues"), [list(queues)]).fetchall()
     except LoginFailed:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from postmill.model.databases.naming import queue_in
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,7 +25,7 @@ class Place:
 
     def name_of(self, queue: str) -> str:
         """The queue as log lines and metrics name it: behind its database, where there are several."""
-        return queue if self.home is None else f"{self.home.name}/{queue}"
+        return queue if self.home is None else queue_in(self.home.name, queue)
 
 
 ALONE = Place()

@@ -75,8 +75,8 @@ class Runner:
         """Not a task: nothing that cancels every task reaches it."""
 
     async def run(self) -> None:
-        """Run until SIGINT, SIGTERM, :meth:`stop`, an operator's deprecation of every worker here, or the end
-        of its lifetime. Raises :class:`WorkerFailed` when a part of a worker can't be kept alive.
+        """Run until SIGINT, SIGTERM, SIGHUP, :meth:`stop`, an operator's deprecation of every worker here, or
+        the end of its lifetime. Raises :class:`WorkerFailed` when a part of a worker can't be kept alive.
         """
         self._loop = asyncio.get_running_loop()
         self._over = self._loop.create_future()
@@ -186,19 +186,29 @@ class Runner:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Signals ask for the end. Only the main thread can receive them."""
+        """Signals ask for the end. Only the main thread can receive them. SIGHUP is left alone where it does
+        not kill: under nohup, in a process of a fleet, in a program that has a use for it.
+        """
         loop = asyncio.get_running_loop()
         taken = []
         requests = StopRequests(self.stop)
-        for number in _SIGNALS:
+        hears: dict[int, Callable[[], None]] = dict.fromkeys(_SIGNALS, requests.hear)
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            hears[signal.SIGHUP] = partial(self._hang_up, requests)
+        for number, hear in hears.items():
             with suppress(ValueError, RuntimeError, NotImplementedError):
-                loop.add_signal_handler(number, requests.hear)
+                loop.add_signal_handler(number, hear)
                 taken.append(number)
         try:
             yield
         finally:
             for number in taken:
                 loop.remove_signal_handler(number)
+
+    def _hang_up(self, requests: StopRequests) -> None:
+        """SIGHUP asks for the end, and never cuts it short: a reload may be asked for twice."""
+        if self._asked is not None and not self._asked.is_set():
+            requests.hear()
 
 
 def run(main: Coroutine[Any, Any, None], stop: Callable[[], object] | None = None) -> None:

@@ -49,7 +49,10 @@ class Line:
 
 def to_parent() -> Line | None:
     """The line, where a parent has started this process; None elsewhere. What this process starts does not
-    inherit it.
+    inherit it. From now on SIGHUP does nothing here: the parent gets it too, and replaces this process.
     """
     descriptor, _, port = os.environ.pop(VARIABLE, "").partition(":")
-    return Line(int(descriptor), int(port) if port else None) if descriptor else None
+    if not descriptor:
+        return None
+    signal.signal(signal.SIGHUP, lambda *_: None)  # not SIG_IGN, which programs started here would inherit
+    return Line(int(descriptor), int(port) if port else None)

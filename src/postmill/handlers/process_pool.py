@@ -197,7 +197,8 @@ def _serve(pipe: Connection, module: str, name: str) -> None:
     """The child: import the function, then answer until the pipe closes."""
     from importlib import import_module  # noqa: PLC0415
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # both reach the whole group; the parent decides
     try:
         function = _function_of(attrgetter(name)(import_module(module)))
     except BaseException as error:

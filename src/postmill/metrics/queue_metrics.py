@@ -30,13 +30,16 @@ GAUGES = {
     "postmill_queue_desired_workers": ("desired_workers", "Workers that the queue wants now."),
 }
 """Each metric with its column of the statement ``read_queue_metrics``, and its help."""
+DATABASE_UP = "1 for each of several databases whose figures are here, 0 for one that is left out."
 
 
 class QueuesCollector(Collector):
     """Rows of the statement ``read_queue_metrics``."""
 
-    def __init__(self, queues: Sequence[Mapping[str, Any]]) -> None:
+    def __init__(self, queues: Sequence[Mapping[str, Any]], is_up: Mapping[str, bool]) -> None:
+        """``is_up``: which of several databases have answered; empty: there is one."""
         self._queues = queues
+        self._is_up = is_up
 
     def collect(self) -> Iterator[Metric]:
         """The metrics; see ``docs/reference/metrics.md``."""
@@ -50,10 +53,15 @@ class QueuesCollector(Collector):
             for queue in self._queues:
                 family.add_metric((queue["queue"],), queue[column])
             yield family
+        if self._is_up:
+            up = GaugeMetricFamily("postmill_database_up", DATABASE_UP, labels=("database",))
+            for database, is_up in self._is_up.items():
+                up.add_metric((database,), is_up)
+            yield up
 
 
-def exposition(queues: Sequence[Mapping[str, Any]]) -> bytes:
-    """What a scrape would return."""
+def exposition(queues: Sequence[Mapping[str, Any]], is_up: Mapping[str, bool]) -> bytes:
+    """What a scrape would return; see :class:`QueuesCollector`."""
     registry = CollectorRegistry()
-    registry.register(QueuesCollector(queues))
+    registry.register(QueuesCollector(queues, is_up))
     return generate_latest(registry)

@@ -126,7 +126,7 @@ def ensure_schema(settings: Settings, opened: Connection) -> None:
 
     if settings.is_embedded:
         migrate.migrate(opened)
-    migrate.check_version(opened)
+    migrate.check_version(opened, settings.database)
 
 
 def _given_folder(project: str | Path) -> Path:

@@ -43,3 +43,8 @@ def test_where_something_is_deleted_a_number_alone_is_refused() -> None:
 def test_bounds_are_told(text: str) -> None:
     with pytest.raises(click.UsageError, match=r"is not 0\.1s to 3600s"):
         Duration(least_s=0.1, most_s=3600).convert(text, None, None)
+
+
+def test_a_bound_that_is_none_is_not_told() -> None:
+    with pytest.raises(click.UsageError, match=r"'0s' is not 0\.1s or more\."):
+        Duration(least_s=0.1).convert("0s", None, None)

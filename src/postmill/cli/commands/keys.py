@@ -113,15 +113,15 @@ def revoke(session: Session, key: str) -> None:
 
 def _in_each(session: Session, take_back: Callable[[Settings], None]) -> None:
     """Each of several databases is asked by itself whether a key holds. Raises ``DatabaseUnavailable`` when
-    one is away: what was done in the others stays.
+    one is left out: what was done in the others stays.
     """
     done = session.answers(take_back)
     missing = ", ".join(name for name in session.several if name not in done)
     if missing:
         raise DatabaseUnavailable(
             f"Revoked in {', '.join(done)}, and not in {missing}.",
-            why="It can't be reached, and its pages are still open to the key.",
-            hint="Give the same command again when it is back.",
+            why="Its pages are still open to the key.",
+            hint="Give the same command again when it answers.",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -34,12 +34,14 @@ if TYPE_CHECKING:
 def metrics(session: Session, *, slots: int | None, target_wait: float) -> None:
     """Print the figures of every queue in Prometheus' text format, with the workers that each wants.
 
-    They are read from the database: no worker has to run.
+    They are read from the database: no worker has to run. Of several databases all are read.
     """
     from postmill.db.reads import overview
 
-    with session.database() as connection:
-        found = overview.metrics(connection, slots=slots, target_wait_s=target_wait)
+    answers = session.each_answer(
+        lambda connection: overview.metrics(connection, slots=slots, target_wait_s=target_wait)
+    )
+    found = [_named(name, row) for name, rows in answers.items() for row in rows]
     if not session.output.is_text:
         session.output.rows(found, ())
         return
@@ -51,4 +53,12 @@ def metrics(session: Session, *, slots: int | None, target_wait: float) -> None:
             why="prometheus-client is not installed.",
             hint="pip install 'postmill[prometheus]', or print them with --json.",
         ) from error
-    click.echo(queue_metrics.exposition(found), nl=False)
+    is_up = {name: name in answers for name in session.several}
+    click.echo(queue_metrics.exposition(found, is_up), nl=False)
+
+
+def _named(database: str, row: dict[str, Any]) -> dict[str, Any]:
+    """``row`` with the name of its queue among those of all databases, where there are several."""
+    from postmill.model.databases.naming import queue_in
+
+    return {**row, "queue": queue_in(database, row["queue"])} if database else row

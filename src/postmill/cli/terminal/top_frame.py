@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from postmill.db.reads import failures, limits, overview, workers
 from postmill.db.tools import calls, schedules
+from postmill.model.databases.naming import queue_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +87,7 @@ class Readers:
 
         def of_each(part: str) -> list[dict[str, Any]]:
             return [
-                {**row, "queue": f"{name}/{row['queue']}"}
+                {**row, "queue": queue_in(name, row["queue"])}
                 for name, frame in frames.items()
                 for row in getattr(frame, part)
             ]

@@ -36,8 +36,6 @@ MAX_DEADLOCKS = 10
 lock in another order. Each deadlock ends after about a second; ten in a row are no longer chance.
 """
 
-_RUN_MIGRATE = "Run: postmill migrate"
-
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -114,8 +112,9 @@ def state(connection: psycopg.Connection[Any]) -> list[dict[str, str]]:
         return migration_plan.states(_installed(connection))
 
 
-def check_version(connection: psycopg.Connection[Any]) -> None:
-    """Refuse to work on a schema that this code does not fit.
+def check_version(connection: psycopg.Connection[Any], name: str | None = None) -> None:
+    """Refuse to work on a schema that this code does not fit. ``name``: of the database, where the project
+    has several.
 
     Raises :class:`SchemaMissing` when something this code needs is not installed, :class:`SchemaTooNew`
     when the database has a migration that this code does not know, :class:`PostmillError` when the role may
@@ -126,15 +125,23 @@ def check_version(connection: psycopg.Connection[Any]) -> None:
     except psycopg.errors.InsufficientPrivilege as error:
         raise _may_not_look(error, connection) from error
     if not installed.migrator:
-        raise SchemaMissing("This database has no Postmill schema.", hint=_RUN_MIGRATE)
-    migration_plan.check_not_newer(installed)
+        raise SchemaMissing(f"{_called(name)} has no Postmill schema.", hint=_run_migrate(name))
+    migration_plan.check_not_newer(installed, _called(name))
     missing = migration_plan.missing(installed)
     if missing:
         raise SchemaMissing(
-            "This database's Postmill schema is older than this code.",
+            f"{_called(name)} has an older Postmill schema than this code.",
             why=f"Missing: {', '.join(missing)}.",
-            hint=_RUN_MIGRATE,
+            hint=_run_migrate(name),
         )
+
+
+def _called(name: str | None) -> str:
+    return "This database" if name is None else f"Database {name}"
+
+
+def _run_migrate(name: str | None) -> str:
+    return "Run: postmill migrate" + ("" if name is None else f" --database {name}")
 
 
 def has_facade(connection: psycopg.Connection[Any], facade: Facade) -> bool:

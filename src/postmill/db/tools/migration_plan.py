@@ -124,12 +124,12 @@ def missing(installed: Installed) -> list[str]:
     return [*([] if installed.pgmq else ["pgmq"]), *migrations, *components]
 
 
-def check_not_newer(installed: Installed) -> None:
+def check_not_newer(installed: Installed, database: str = "This database") -> None:
     """Raises :class:`SchemaTooNew` when the database has a migration that this code does not know."""
     unknown = sorted(set(installed.migrations).difference(name for name, _ in scripts("migrations")))
     if unknown:
         raise SchemaTooNew(
-            f"This database was migrated by a newer Postmill: it has {', '.join(unknown)}.",
+            f"{database} was migrated by a newer Postmill: it has {', '.join(unknown)}.",
             why="Old code on a newer schema could damage what it does not know.",
             hint="Upgrade Postmill here: pip install --upgrade postmill",
         )

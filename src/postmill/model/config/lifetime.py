@@ -20,7 +20,7 @@ class Lifetime:
     runtime_s: float | None = None
     """Leave when its workers have been at work for so long, in seconds."""
     messages: int | None = None
-    """It is worn out when it has settled so many messages."""
+    """It is worn out when it has settled so many messages. What runs at that moment is finished too."""
     rss_bytes: int | None = None
     """It is worn out when it takes so much memory and has settled a message. Before its first one it is left
     alone: the next process would take as much.

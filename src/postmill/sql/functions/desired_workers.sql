@@ -1,6 +1,7 @@
 -- How many workers of `slots` places each a queue wants now, between `min` and `max`, so that what is ready has begun
 -- within `target_wait_s`: the greater of what runs, at four fifths of all slots, and of what is ready, by how long
 -- attempts took lately. It is a number for the whole queue: of several answers the maximum counts, never the sum.
+-- With a wait of infinity one is enough for all that is ready.
 -- 0 only when nothing runs, nothing is ready and nothing falls due within 60 seconds. Of a paused queue only what runs
 -- wants workers, and the rest wants one that waits with it.
 -- Counts end at 10,000. Of more than 500 claimed messages the first 500 are looked up and stand for the rest. How
@@ -20,6 +21,8 @@ as $$
 declare
     most         constant integer := 10000;
     relation     constant regclass := postmill._named_table(queue);
+    -- Within these bounds no quotient is too large or too small for a float8, and beyond them no answer is another.
+    patience_s   constant float8 := greatest(1e-100, least(1e100, target_wait_s));
     much_is_dead constant boolean := coalesce(pg_catalog.pg_stat_get_dead_tuples(relation), 0) >= 100000;
     running      float8;
     ready        float8;
@@ -27,8 +30,8 @@ declare
     wanted       float8;
     paused       boolean;
 begin
-    if slots is null or slots < 1 or target_wait_s is null or not target_wait_s > 0 or min is null or max is null
-       or min < 0 or max < min then
+    if slots is null or slots < 1 or target_wait_s is null or target_wait_s <= 0 or target_wait_s = 'NaN'
+       or min is null or max is null or min < 0 or max < min then
         raise exception 'no number of workers follows from slots %, target_wait_s %, min % and max %',
             slots, target_wait_s, min, max
             using errcode = 'PM003',
@@ -53,7 +56,7 @@ begin
     paused := exists (select from postmill.queues as row where row.queue_name = queue and row.paused_at is not null);
     wanted := greatest(
         ceil(running / slots / 0.8),
-        case when paused then 0 else ceil(ready * coalesce(mean_s, 1) / target_wait_s / slots) end);
+        case when paused then 0 else ceil(ready * coalesce(mean_s, 1) / patience_s / slots) end);
     if wanted < 1 and (ready > 0 or much_is_dead or postmill._due_within(queue, relation, interval '60 seconds')) then
         wanted := 1;
     end if;
