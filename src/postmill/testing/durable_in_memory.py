@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from postmill.flows.context import Ctx
 from postmill.flows.function_calls import call_function
 from postmill.flows.run import Run
-from postmill.flows.running.durable import failure_of, gathered
+from postmill.flows.running.durable import failure_of
 from postmill.flows.running.failures import Failures
+from postmill.flows.running.gathering import gathered
 from postmill.flows.running.inside_step import check_outside, inside
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.step_attempts import StepPolicy, run_function

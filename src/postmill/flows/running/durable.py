@@ -4,7 +4,6 @@ recorded. See :class:`postmill.flows.context.Durable` for what each of them mean
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from postmill.flows.function_calls import call_function
 from postmill.flows.on_cluster import unseen
 from postmill.flows.run import Run
 from postmill.flows.running.failures import Failures
+from postmill.flows.running.gathering import gathered
 from postmill.flows.running.inside_step import check_outside, current_step, inside
 from postmill.flows.running.replay import Recorded, inputs_of
 from postmill.flows.running.run_settlings import AwaitedStep
@@ -329,30 +329,3 @@ def misfit(name: str, error: InvalidPayload) -> ReplayMismatch:
 def failure_of(name: str, reason: str) -> StepFailed:
     """The error of a step that has failed for good."""
     return StepFailed(f"Step {name!r} has failed.", why=f"{reason}.", step=name, reason=reason)
-
-
-async def gathered(work: list[Any], max_concurrent: int | None, failures: Failures) -> list[Any]:
-    """The results of ``work``, in order; at most ``max_concurrent`` at a time. Raises the failure of the
-    first one in order, once all have ended: a replay raises the same.
-    """
-    places = asyncio.Semaphore(max_concurrent or max(1, len(work)))
-
-    async def one(each: Any) -> Any:
-        async with places:
-            try:
-                return await each
-            except StepFailed as failure:
-                failures.keep_back(failure)
-                raise
-
-    try:
-        results = await asyncio.gather(*map(one, work), return_exceptions=True)
-    finally:
-        for each in work:
-            each.close()  # of a run that is laid aside: one that had no place yet
-    raised = [result for result in results if isinstance(result, BaseException)]
-    if not raised:
-        return list(results)
-    if isinstance(raised[0], StepFailed):
-        failures.give(raised[0], *(each for each in raised[1:] if isinstance(each, StepFailed)))
-    raise raised[0]

@@ -11,7 +11,8 @@ as $$
             array[part || ' is no message',
                   'For example: ''{"queue": "emails", "message": {"to": "ada"}}''::jsonb.']
         when wanted - fields <> '{}' then
-            array[format('%s has no field %L', part, (select min(name) from jsonb_object_keys(wanted - fields) as name)),
+            array[format('%s has no field %L', part,
+                         (select min(name) from jsonb_object_keys(wanted - fields) as name)),
                   'Beside queue and message it has delay_s, headers, unique_key, priority and group_key.']
         when jsonb_typeof(wanted -> 'delay_s') not in ('null', 'number') or jsonb_typeof(wanted -> 'delay_s') = 'number'
              and (wanted ->> 'delay_s')::numeric not between 0 and longest_s then
@@ -22,7 +23,8 @@ as $$
         when (wanted -> 'priority')::text !~ '^(null|[0-9])$' then
             array[format('priority of %s is not 0 to 9', part), 'The higher the sooner.']
         else (
-            select array[format('%s of %s has not 1 to 200 characters', field, part), 'Give a digest of what is longer.']
+            select array[format('%s of %s has not 1 to 200 characters', field, part),
+                         'Give a digest of what is longer.']
             from unnest(array['unique_key', 'group_key']) as field
             where jsonb_typeof(wanted -> field) not in ('null', 'string')
                or length(wanted ->> field) not between 1 and 200

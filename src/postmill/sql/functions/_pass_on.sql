@@ -1,6 +1,6 @@
 -- Passes the end of messages on to those that wait for them. A message whose sources have all ended is opened. When a
--- source is dead, cancelled, deleted or unknown, its edge says what becomes of the message: it is cancelled, and then so
--- is what waits for it in turn; or it does not wait for this source any more; or it waits for the letter's replay (a
+-- source is dead, cancelled, deleted or unknown, its edge says what becomes of the message: it is cancelled, and then
+-- so is what waits for it in turn; or it does not wait for this source any more; or it waits for the letter's replay (a
 -- deleted or unknown source has no letter, and cancels it too). What is left, because of a lock or because it is more
 -- than 1,000 edges, is written to postmill.ended for the sweep.
 -- `patient`: wait for the rows of those that wait directly. `follows`: cancel also messages that send another one then
