@@ -1,6 +1,6 @@
 -- Lets messages run without these sources, or tells them that those ended otherwise. `fate`: completed, dead,
--- cancelled, or unknown (it left no trace). Returns each of `ids`, and whether a message waited for it. The queue's name may be in
--- other letters: it is kept in lower case where messages wait.
+-- cancelled, or unknown (it left no trace). Returns each of `ids`, and whether a message waited for it. The queue's
+-- name may be in other letters: it is kept in lower case where messages wait.
 -- Called by people. Lock order: as _release. Errors: PM001 no such queue, PM003.
 create or replace function postmill.release(queue text, ids bigint[], fate text)
 returns table (msg_id bigint, released boolean)
