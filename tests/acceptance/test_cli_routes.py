@@ -128,6 +128,9 @@ def test_a_move_that_breaks_off_anywhere_is_completed_by_the_next(
     assert project("route", "move", "mail").code == Exit.OK
     assert account(urls) == EXACT
     assert {elsewhere for _, elsewhere in status(project).values()} == {0}
+    assert {count(url, "postmill.arrivals") for url in urls.values()} == {0}, (
+        "and nothing of it is remembered"
+    )
 
 
 def test_uninstalling_is_refused_while_messages_are_on_their_way(

@@ -10,9 +10,11 @@ none is there twice: what is listed is brought in the next time, and what has ar
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from postmill.databases.spread import leaving, pages
+from postmill.model.errors import DatabaseUnavailable
 from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement, statement
 
@@ -53,6 +55,7 @@ class Mover:
         """Move all that can be moved; first what an earlier call has taken out. Returns how many have
         arrived. Raises what the databases raise: then what was taken out is kept for the next call.
         """
+        self._forget_arrived(source)
         self._bring_in(source)
         for page in pages(source, self._databases, self._name, self._queue):
             fresh = [each for ids in page.to.values() for each in ids]
@@ -62,6 +65,24 @@ class Mover:
             if fresh:
                 self._bring_in(source)
         return self.moved
+
+    def _forget_arrived(self, source: Connection) -> None:
+        """Forget what an earlier call has brought in without having said so. Those that are away keep it."""
+        for target in self._databases.over(self._queue):
+            if target != self._name:
+                with suppress(DatabaseUnavailable):
+                    self._forget_arrived_in(self._connect_to(target), source)
+
+    def _forget_arrived_in(self, goal: Connection, source: Connection) -> None:
+        """What is not listed as leaving any more can't come again. Arrivals are listed first: one that comes
+        in meanwhile, by another process, is not among them.
+        """
+        arrived = goal.execute(statement("route_arrivals"), [self._name, self._queue]).fetchall()
+        ids = [row["msg_id"] for row in arrived]
+        settled = source.execute(statement("route_gone"), [self._queue, ids]).fetchall() if ids else []
+        goal.execute(
+            statement("route_settled"), [self._name, self._queue, [row["msg_id"] for row in settled]]
+        )
 
     def _take(self, source: Connection, target: str, ids: list[int]) -> None:
         self._connect_to(target)  # what can't arrive is not taken out
