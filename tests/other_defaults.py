@@ -25,8 +25,6 @@ FORMS = {
     "transform_null_equals": "on",
     "enable_indexscan": "off",
     "enable_nestloop": "off",
-    "work_mem": "64kB",
-    "temp_file_limit": "0",
     "plpgsql.variable_conflict": "use_column",
     "plpgsql.extra_errors": "all",
 }

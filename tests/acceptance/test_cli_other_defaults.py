@@ -34,7 +34,7 @@ def report(found: Partial[int] = count.partial) -> int:
 
 @pytest.fixture
 def other(cli: Cli, db: Database) -> Cli:
-    for alteration in alterations(db.info.dbname, FORMS | {"temp_file_limit": "-1"}):
+    for alteration in alterations(db.info.dbname, FORMS):
         db.execute(alteration)
     return cli
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from postmill.handlers import Worker
 
+LITTLE_ROOM = {"work_mem": "64kB", "temp_file_limit": "0"}
+"""Statements on queues get by with it."""
 LIMITS = {
     "statement_timeout": "1ms",
     "lock_timeout": "1ms",
@@ -44,7 +46,7 @@ machine a millisecond is short. With the limits left on, each session is cut aga
 """
 KINDS = ("works", "fails", "snoozes", "sends", "long", "rescued")
 CASES = {
-    "forms": (FORMS, KINDS),
+    "forms": (FORMS | LITTLE_ROOM, KINDS),
     "no triggers": ({"session_replication_role": "replica"}, KINDS),
     "limits": (LIMITS, [kind for kind in KINDS if kind != "sends"]),
     "sessions": (SESSIONS, KINDS),
@@ -92,7 +94,7 @@ async def test_a_worker_does_all_that_it_does(database_url: str, adb: asyncpg.Co
 
 
 async def test_it_does_behind_a_pooler(database_url: str, adb: asyncpg.Connection) -> None:
-    settings, kinds = FORMS | {"default_transaction_isolation": "serializable"}, KINDS
+    settings, kinds = FORMS | LITTLE_ROOM | {"default_transaction_isolation": "serializable"}, KINDS
     for queue in ("tasks", "others"):
         await adb.execute("select postmill.create_queue($1)", queue)
     await asyncio.to_thread(send_all, database_url, kinds)
