@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from postmill.api.application import segments
-from postmill.api.desk import Desk
-from postmill.api.problem import Failure, problem, problem_of, problem_that_tells
+from postmill.api.problem import Failure, problem_that_tells
 from postmill.api.route import Routes
 from postmill.api.viewer import Viewer
 from postmill.dashboard.form import last_of, read_form
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from postmill.api.desk import House
+    from postmill.api.desk import Desk, House
     from postmill.dashboard.live.hub import Hub
     from postmill.dashboard.rendering import Main
     from postmill.dashboard.security.access import Access
@@ -50,15 +48,8 @@ class Front(Framing):
         self._sharing = Sharing(house)
         self._routes: Routes[Page | Action] = Routes([*PAGES, *ACTIONS])
 
-    async def answer(self, request: Request) -> Response:
+    async def _answered(self, request: Request, desk: Desk) -> Response:
         """The page, or what the form does."""
-        try:
-            viewer = await self.access.viewer(request.scope)
-        except PostmillError as error:
-            return self.told(request, problem_of(error))
-        if viewer is None:
-            return self.closed(request)
-        desk = Desk(self._house, viewer)
         offered, names = self._routes.find(segments(request.scope)) or ({}, {})
         visit = Visit(desk, names, dict(request.query_params))
         match offered.get("GET" if request.method == "HEAD" else request.method), offered.get("POST"):
@@ -69,8 +60,7 @@ class Front(Framing):
                 return await self._done(action, request, visit)
             case (None, Action() as action):  # a form that was refused is at its path, and is asked for again
                 return go_to(request, action.page.address(names))
-        nothing = problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such page.")
-        return self.told(request, nothing, desk)
+        return self.nothing(request, desk)
 
     async def _shared(self, page: Page, request: Request, visit: Visit) -> Response:
         """A page that is drawn once for all viewers of a role, in the frame of this one."""

@@ -4,27 +4,30 @@ with the notice that waits for them.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from postmill.api.problem import problem
+from postmill.api.desk import Desk
+from postmill.api.problem import problem, problem_of
 from postmill.dashboard.mount import asked_of, base_of, forget, go_to, home_of
 from postmill.dashboard.page import View
 from postmill.dashboard.rendering import Frame, rendered, theme_of
+from postmill.model.errors import PostmillError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from postmill.api.desk import Desk, House
+    from postmill.api.desk import House
     from postmill.api.problem import Problem
     from postmill.dashboard.security.access import Access
 
 
-class Framing:
-    """Answers those that are not known, and tells what went wrong."""
+class Framing(ABC):
+    """Answers those that are not known, and tells what went wrong; the rest is for those who come from it."""
 
     def __init__(self, house: House, access: Access) -> None:
         self._house = house
@@ -33,6 +36,24 @@ class Framing:
     def home(self, request: Request) -> str:
         """The path below which a session holds."""
         return home_of(base_of(request), self._house)
+
+    async def answer(self, request: Request) -> Response:
+        """What a viewer asks for, or the way to the door."""
+        try:
+            viewer = await self.access.viewer(request.scope)
+        except PostmillError as error:
+            return self.told(request, problem_of(error))
+        if viewer is None:
+            return self.closed(request)
+        return await self._answered(request, Desk(self._house, viewer))
+
+    @abstractmethod
+    async def _answered(self, request: Request, desk: Desk) -> Response:
+        """What a known viewer asks for."""
+
+    def nothing(self, request: Request, desk: Desk) -> Response:
+        """For a path at which there is no page."""
+        return self.told(request, problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such page."), desk)
 
     async def broken(self, request: Request, _: Exception) -> Response:
         """For a fault of Postmill: nothing about it is shown; the server logs it."""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -15,7 +14,6 @@ from starlette.routing import Mount, Route
 from postmill.api.application import application as api
 from postmill.api.application import below_root
 from postmill.api.desk import Desk, House
-from postmill.api.problem import problem, problem_of
 from postmill.api.redaction import Redaction
 from postmill.api.resources.databases import list_databases
 from postmill.api.route import RESOURCES
@@ -33,7 +31,7 @@ from postmill.dashboard.security.headers import SecurityHeaders
 from postmill.dashboard.signing_in import SigningIn
 from postmill.db.tools.sessions import Sessions
 from postmill.model.config.dashboard_settings import DashboardSettings
-from postmill.model.errors import InvalidOption, PostmillError
+from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
@@ -105,18 +103,10 @@ class Dashboards:
 class _Listing(Framing):
     """The list of the databases."""
 
-    async def answer(self, request: Request) -> Response:
+    async def _answered(self, request: Request, desk: Desk) -> Response:
         """The page; nothing else is at the root."""
-        try:
-            viewer = await self.access.viewer(request.scope)
-        except PostmillError as error:
-            return self.told(request, problem_of(error))
-        if viewer is None:
-            return self.closed(request)
-        desk = Desk(self._house, viewer)
         if request.path_params["path"]:
-            nothing = problem(HTTPStatus.NOT_FOUND, "not-found", "There is no such page.")
-            return self.told(request, nothing, desk)
+            return self.nothing(request, desk)
         found = await list_databases(desk)
         return self.rendered(
             request, "databases.html", View("Databases", {"items": found.items}), Frame(desk=desk)
