@@ -9,7 +9,7 @@ language plpgsql volatile
 set search_path = pg_catalog, pg_temp
 as $$
 declare
-    relation constant regclass := postmill._queue_table(queue);
+    relation  regclass;
     uncounted constant bigint[] := array(
         select claim.claim_id from postmill.claims as claim
         where claim.queue_name = queue and claim.without_places);
@@ -17,6 +17,7 @@ begin
     if uncounted = '{}' then
         return;
     end if;
+    relation := postmill._queue_table(queue);
     execute format(
         'insert into postmill.gates (queue_name, group_key, rank, msg_id, claim_id)
          select lower($1), running.key, clock_timestamp(), held.msg_id, claim.claim_id
