@@ -133,6 +133,15 @@ def test_a_move_that_breaks_off_anywhere_is_completed_by_the_next(
     )
 
 
+def test_a_move_makes_no_queue_where_nothing_goes(urls: dict[str, str], cli_without_database: Cli) -> None:
+    """What an earlier move has noted there is looked for all the same."""
+    write(urls, ALL)
+    with servers.session(urls["eu3"]) as db:
+        db.execute("select postmill.drop_queue('mail')")
+    assert cli_without_database("route", "move", "mail", "--from", "eu1").code == Exit.OK
+    assert count(urls["eu3"], "pgmq.meta") == 0
+
+
 def test_uninstalling_is_refused_while_messages_are_on_their_way(
     project: Cli, urls: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from postmill.databases.spread import leaving, pages
-from postmill.model.errors import DatabaseUnavailable
+from postmill.model.errors import PostmillError
 from postmill.model.queue.queue_name import QueueShape
 from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from postmill.db.tools.connect import Connection
     from postmill.model.databases.databases import Databases
 
@@ -37,24 +35,34 @@ BATCH = 500
 """Messages that are brought in together: few enough that their payloads fit into memory on both sides."""
 
 
+class Connections(Protocol):
+    """Those of one move, open until it ends."""
+
+    def to(self, name: str) -> Connection:
+        """One to the database ``name``, whatever is there. Raises what keeps from working with it."""
+        ...
+
+    def with_queue(self, name: str) -> Connection:
+        """One to a database that has the queue by then."""
+        ...
+
+
 class Mover:
     """Moves the messages of one queue out of the database ``name``."""
 
-    def __init__(
-        self, databases: Databases, queue: str, name: str, connect_to: Callable[[str], Connection]
-    ) -> None:
-        """``connect_to``: an open connection to a database that has the queue."""
+    def __init__(self, databases: Databases, queue: str, name: str, connections: Connections) -> None:
         self._databases, self._queue, self._name = databases, queue, name
-        self._connect_to = connect_to
+        self._connections = connections
         self._shape = QueueShape(queue, relation=0)
         self.moved = 0
         self.left: Counter[str] = Counter(dict.fromkeys(WHY_LEFT, 0))
         """Messages that live elsewhere and stay, by reason."""
 
-    def move(self, source: Connection) -> int:
+    def move(self) -> int:
         """Move all that can be moved; first what an earlier call has taken out. Returns how many have
         arrived. Raises what the databases raise: then what was taken out is kept for the next call.
         """
+        source = self._connections.with_queue(self._name)
         self._forget_arrived(source)
         self._bring_in(source)
         for page in pages(source, self._databases, self._name, self._queue):
@@ -67,11 +75,13 @@ class Mover:
         return self.moved
 
     def _forget_arrived(self, source: Connection) -> None:
-        """Forget what an earlier call has brought in without having said so. Those that are away keep it."""
+        """Forget what an earlier call has brought in without having said so. Where that can't be done now, it
+        stays for the next call.
+        """
         for target in self._databases.over(self._queue):
             if target != self._name:
-                with suppress(DatabaseUnavailable):
-                    self._forget_arrived_in(self._connect_to(target), source)
+                with suppress(PostmillError):
+                    self._forget_arrived_in(self._connections.to(target), source)
 
     def _forget_arrived_in(self, goal: Connection, source: Connection) -> None:
         """What is not listed as leaving any more can't come again. Arrivals are listed first: one that comes
@@ -85,14 +95,14 @@ class Mover:
         )
 
     def _take(self, source: Connection, target: str, ids: list[int]) -> None:
-        self._connect_to(target)  # what can't arrive is not taken out
+        self._connections.with_queue(target)  # what can't arrive is not taken out
         source.execute(queue_statement("route_take", self._shape), [self._queue, ids, target])
         left = source.execute(queue_statement("route_left", self._shape), [self._queue, ids]).fetchone()
         self.left.update(left or {})
 
     def _bring_in(self, source: Connection) -> None:
         for target in leaving(source, self._queue):
-            while self._bring_in_some(source, self._connect_to(target), target):
+            while self._bring_in_some(source, self._connections.with_queue(target), target):
                 pass
 
     def _bring_in_some(self, source: Connection, goal: Connection, target: str) -> bool:

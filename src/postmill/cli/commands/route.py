@@ -71,11 +71,10 @@ def move(session: Session, queue: str, *, source: str | None, dry_run: bool) -> 
         session.output.rows(rows, ("queue", "database", "elsewhere"))
         return
     rows = []
-    with Connections(session) as connections:
+    with Connections(session, queue) as connections:
         for name in sources:
-            mover = Mover(databases, queue, name, connections.with_queue(queue))
-            moved = mover.move(connections.with_queue(queue)(name))
-            left = mover.left
+            mover = Mover(databases, queue, name, connections)
+            moved, left = mover.move(), mover.left
             rows.append({"queue": queue, "database": name, "moved": moved, "left": left.total(), **left})
     session.output.rows(rows, ("queue", "database", "moved", "left"))
     for row in rows:
@@ -94,28 +93,33 @@ def _tell_left(session: Session, row: dict[str, Any]) -> None:
 
 
 class Connections(ExitStack):
-    """Connections to databases, opened when they are needed first."""
+    """See :class:`postmill.databases.moving.Connections`: opened when they are needed first."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, queue: str) -> None:
         super().__init__()
-        self._session = session
+        self._session, self._queue = session, queue
         self._open: dict[str, Connection] = {}
+        self._with_queue: set[str] = set()
 
-    def with_queue(self, queue: str) -> Any:
-        """What gives the connection to a database, in which the queue is made if it is missing."""
+    def to(self, name: str) -> Connection:
+        """A connection to a database."""
         from postmill import app
+
+        if name not in self._open:
+            self._open[name] = self.enter_context(app.connection(self._session.settings.at(name)))
+        return self._open[name]
+
+    def with_queue(self, name: str) -> Connection:
+        """A connection to a database, in which the queue is made if it is missing."""
         from postmill.databases.spread import has_queue
         from postmill.db.tools import operations
 
-        def to(name: str) -> Connection:
-            if name not in self._open:
-                opened = self.enter_context(app.connection(self._session.settings.at(name)))
-                if not has_queue(opened, queue):
-                    operations.create_queue(opened, queue)
-                self._open[name] = opened
-            return self._open[name]
-
-        return to
+        connection = self.to(name)
+        if name not in self._with_queue:
+            if not has_queue(connection, self._queue):
+                operations.create_queue(connection, self._queue)
+            self._with_queue.add(name)
+        return connection
 
 
 def _databases(session: Session) -> Databases:
