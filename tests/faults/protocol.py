@@ -38,9 +38,13 @@ class Change:
     new: str
 
     def apply(self, text: str) -> str:
-        """The changed text. Fails when there is nothing to change: the mistake must really be made."""
+        """The changed text. Raises LookupError when there is nothing to change.
+
+        It is no assertion, which a control would take for the mistake that it looks for.
+        """
         changed, count = re.subn(self.old, self.new, text)
-        assert count, f"{self.name}.sql no longer has {self.old!r}"
+        if not count:
+            raise LookupError(f"{self.name}.sql no longer has {self.old!r}")
         return changed
 
 
