@@ -40,11 +40,17 @@ def declaration(queue: str, worker: str, types: Mapping[str, Any]) -> Statement:
 def _made(payload_type: Any) -> dict[str, Any]:
     of_model = getattr(payload_type, "model_json_schema", None)
     if of_model is not None:
-        found: dict[str, Any] = of_model()
+        found: dict[str, Any] = of_model(schema_generator=_with_examples())
         return found
     try:
         return with_moments(msgspec.json.schema(payload_type), payload_type)
     except TypeError:
         from pydantic import TypeAdapter  # noqa: PLC0415 - only a type with a pydantic model in it comes here
 
-        return TypeAdapter(payload_type).json_schema()
+        return TypeAdapter(payload_type).json_schema(schema_generator=_with_examples())
+
+
+def _with_examples() -> Any:
+    from postmill.handlers.pydantic_schema import SchemaWithExamples  # noqa: PLC0415 - pydantic is an extra
+
+    return SchemaWithExamples

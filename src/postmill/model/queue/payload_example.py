@@ -1,5 +1,5 @@
 """A payload that fits a JSON Schema, for a person to begin with: the fields that are required, each with the
-simplest value that is in its bounds. Pure. Only of a pattern it can't tell what fits.
+simplest value that is in its bounds. Pure. A text of which it can't tell what fits is empty.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from postmill.model.queue.pattern_example import text_for
 from postmill.model.queue.payload_type import DEEPEST, choices_of, kinds_of, resolved
 
 if TYPE_CHECKING:
@@ -28,6 +29,14 @@ _TEXTS = {
     "email": "ada@example.org",
     "ipv4": "192.0.2.1",
     "ipv6": "2001:db8::1",
+    "ipvanyaddress": "192.0.2.1",
+    "ipvanyinterface": "192.0.2.1/24",
+    "ipvanynetwork": "192.0.2.0/24",
+    "ipv4interface": "192.0.2.1/24",
+    "ipv4network": "192.0.2.0/24",
+    "ipv6interface": "2001:db8::1/64",
+    "ipv6network": "2001:db8::/64",
+    "json-string": "null",
 }
 """A text of each format that types ask for."""
 _LETTER = "A"
@@ -54,7 +63,10 @@ def _example(schema: Schema, root: Schema, depth: int) -> Any:
 
 
 def _text(known: Schema, _root: Schema, _depth: int) -> str:
-    return _TEXTS.get(known.get("format", "")) or _LETTER * known.get("minLength", 0)
+    least = known.get("minLength", 0)
+    if "pattern" in known:
+        return text_for(known["pattern"], least) or ""
+    return _TEXTS.get(known.get("format", "")) or _LETTER * least
 
 
 def _items(known: Schema, root: Schema, depth: int) -> list[Any]:

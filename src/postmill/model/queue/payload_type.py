@@ -89,6 +89,8 @@ def kind_of(schema: Schema, root: Schema) -> str:
     words = " or ".join(_WORDS.get(kind, kind) for kind in kinds) or "anything"
     if kinds == ["array"] and isinstance(known.get("items"), dict):
         return f"a list, each {kind_of(known['items'], root)}" if "$ref" not in known["items"] else "a list"
+    if "pattern" in known:
+        return f"{words} that fits {known['pattern']}"
     return f"{words}, {known['format']}" if "format" in known else words
 
 

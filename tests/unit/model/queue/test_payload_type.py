@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, make_dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 from uuid import UUID
 
 import msgspec
+import pydantic
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, create_model
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    FutureDate,
+    FutureDatetime,
+    NaiveDatetime,
+    PastDate,
+    PastDatetime,
+    create_model,
+)
 
 from postmill.handlers.invokers import decoder
 from postmill.handlers.payload_schema import MOST_BYTES, schema_of
 from postmill.model.errors import InvalidPayload
+from postmill.model.queue.pattern_example import text_for
 from postmill.model.queue.payload_example import example
-from postmill.model.queue.payload_type import Field, fault, fields
+from postmill.model.queue.payload_type import Field, fault, fields, kind_of
 from tests.properties import FIRST_FAILURE
 
 
@@ -126,6 +137,8 @@ PLAIN = (
     bool,
     str,
     Annotated[str, msgspec.Meta(min_length=3, max_length=4)],
+    Annotated[str, msgspec.Meta(pattern=r"^[A-Z]{3}-\d+$")],
+    Annotated[str, msgspec.Meta(pattern="^https?://", min_length=9)],
     int,
     Annotated[int, msgspec.Meta(le=-5)],
     Annotated[int, msgspec.Meta(gt=3, multiple_of=7)],
@@ -158,7 +171,25 @@ def holding(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     )
 
 
-MODELS = st.lists(st.sampled_from(PLAIN), min_size=1, max_size=4).map(
+OF_PYDANTIC = (
+    NaiveDatetime,
+    AwareDatetime,
+    PastDatetime,
+    FutureDatetime,
+    PastDate,
+    FutureDate,
+    Annotated[datetime, pydantic.Field(lt=datetime(1980, 1, 1, tzinfo=UTC))],
+    Annotated[date, pydantic.Field(gt=date(3200, 1, 1))],
+    Annotated[time, pydantic.Field(le=time(7))],
+    Annotated[timedelta, pydantic.Field(gt=timedelta(days=900))],
+    Annotated[str, pydantic.Field(pattern=r"^\+?[1-9]\d{1,14}$", min_length=8)],
+    pydantic.UUID7,
+    pydantic.FileUrl,
+    pydantic.PostgresDsn,
+    pydantic.IPvAnyNetwork,
+)
+"""What models consist of that only pydantic knows."""
+MODELS = st.lists(st.sampled_from(PLAIN + OF_PYDANTIC), min_size=1, max_size=4).map(
     lambda kinds: create_model("Model", **{f"field{n}": (kind, ...) for n, kind in enumerate(kinds)})  # type: ignore[call-overload]
 )
 
@@ -166,12 +197,41 @@ MODELS = st.lists(st.sampled_from(PLAIN), min_size=1, max_size=4).map(
 @settings(FIRST_FAILURE, max_examples=100)
 @given(payload_type=st.recursive(st.sampled_from(PLAIN), holding, max_leaves=5) | MODELS)
 def test_an_example_of_any_type_passes_the_check_and_is_decoded(payload_type: Any) -> None:
-    """That of a plain datetime was an empty text, and that of a list of at least two was empty."""
+    """That of a plain datetime was an empty text, and that of a list of at least two was empty; those of a
+    pattern and of pydantic's own kinds of moments were refused.
+    """
     schema = schema_of(payload_type)
     if schema is not None:
         payload = example(schema)
         assert fault(schema, payload) is None
         decoder(payload_type)(json.dumps(payload))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "least", "made"),
+    [
+        (r"^(?:a|b)(c|d){2,}$", 7, "acccccc"),
+        (r"^[^a-z]{2}[]a]\.$", 0, "AAa."),
+        (r"^\b(?P<x>a+?)z?$", 2, "aa"),
+        ("^(?=x)x$", 0, None),  # what is not read
+        (r"^\p{L}+$", 0, None),
+        (r"^(\d{3})-\1$", 0, None),
+        ("abc", 5, "abcaa"),
+        ("abc$", 5, None),
+        ("(", 0, None),
+        ("*", 0, None),
+        ("(" * 5000, 0, None),
+        ("^a{999999999}$", 0, None),
+        (r"^((\d{150}){150}){150}$", 0, None),
+    ],
+)
+def test_a_text_that_fits_a_pattern_or_none(pattern: str, least: int, made: str | None) -> None:
+    assert text_for(pattern, least) == made
+
+
+def test_a_pattern_that_is_not_read_has_an_empty_example_and_is_told_in_words() -> None:
+    schema = made(Annotated[str, msgspec.Meta(pattern="^(?=x)x$")])
+    assert (example(schema), kind_of(schema, schema)) == ("", "a text that fits ^(?=x)x$")
 
 
 def test_fields_are_told_in_words_those_required_first() -> None:
