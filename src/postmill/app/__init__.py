@@ -163,7 +163,7 @@ class Serving:
 
 
 def serve_functions(settings: Settings, where: Address, how: Serving) -> None:
-    """Serve functions until SIGINT or SIGTERM; ``where`` is the database of their workers.
+    """Serve functions until a signal asks for the end; ``where`` is the database of their workers.
 
     Raises ``Refused`` for an address that others can reach without keys made on purpose, and
     ``InvalidOption`` for a port that can't be had or a setting that can't be used.

@@ -71,8 +71,9 @@ def check_calls() -> None:
 def run_calls(
     settings: Settings, where: Address, on_stop: Callable[[int], None], probe: tuple[str, int] | None = None
 ) -> None:
-    """Make calls until SIGINT or SIGTERM. Call queues of functions run here when the settings say where these
-    are served. Raises ``Refused`` when aiohttp is not installed, or the project's keys can't be had.
+    """Make calls until a signal asks for the end. Call queues of functions run here when the settings say
+    where these are served. Raises ``Refused`` when aiohttp is not installed, or the project's keys can't be
+    had.
     """
     check_calls()
     from postmill.auth import key_file  # noqa: PLC0415

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -55,24 +54,24 @@ async def dashboard_beside(
 
 
 def run_dashboard(settings: Settings, where: Address, on_listening: Callable[[str], None]) -> None:
-    """Serve the dashboard until SIGINT or SIGTERM. ``on_listening`` is given a link that signs in once.
-    Raises ``Refused`` for an address that others can reach without keys made on purpose, and
+    """Serve the dashboard until a signal asks for the end. ``on_listening`` is given a link that signs in
+    once. Raises ``Refused`` for an address that others can reach without keys made on purpose, and
     ``InvalidOption`` for a port that can't be had.
     """
     from postmill.auth import key_file  # noqa: PLC0415 - other commands need none of this
     from postmill.engine.worker_process import run  # noqa: PLC0415
+    from postmill.service.stop_requests import heard  # noqa: PLC0415
 
     keys = key_file.load_or_create(settings.project_dir / STATE_FOLDER, os.environ)
     dashboard = _dashboard(settings, where, _opening(settings, keys), None)
 
     async def serve() -> None:
-        asked, loop = asyncio.Event(), asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, asked.set)
-        async with _served(settings, dashboard) as url:
-            on_listening(f"{url}/sign-in?once={dashboard.access.new_ticket()}")
-            gc.freeze()  # what stays to the end need not be looked through while a page is drawn
-            await asked.wait()
+        asked = asyncio.Event()
+        with heard(asked.set, asked.is_set):
+            async with _served(settings, dashboard) as url:
+                on_listening(f"{url}/sign-in?once={dashboard.access.new_ticket()}")
+                gc.freeze()  # what stays to the end need not be looked through while a page is drawn
+                await asked.wait()
 
     run(serve())
 

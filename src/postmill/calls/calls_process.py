@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from postmill.calls.calls_probe import CallsProbe
 from postmill.model.errors import WorkerFailed
 from postmill.service.service import new_task
-from postmill.service.stop_requests import StopRequests
+from postmill.service.stop_requests import heard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from postmill.calls.calling import Calling
     from postmill.service.service import Service
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 async def run(
     make: Callable[[], Calling], on_stop: Callable[[int], None], probe_at: tuple[str, int] | None = None
 ) -> None:
-    """Make calls until SIGINT or SIGTERM; a second one cuts what runs. ``on_stop`` is told how many calls run
-    at each. ``probe_at``: the host and port of the HTTP probe. Raises :class:`WorkerFailed` when a part of it
-    can't be kept alive.
+    """Make calls until a signal asks for the end; a second one cuts what runs. ``on_stop`` is told how many
+    calls run at each. ``probe_at``: the host and port of the HTTP probe. Raises :class:`WorkerFailed` when a
+    part of it can't be kept alive.
     """
     asked, forced = asyncio.Event(), asyncio.Event()
     calling = make()
@@ -45,7 +41,7 @@ async def run(
     probe = None if probe_at is None else CallsProbe(calling, *probe_at)
     if probe is not None:
         await probe.start()
-    with _heard(stop):
+    with heard(stop, asked.is_set):
         calling.start()
         try:
             await asked.wait()
@@ -57,19 +53,6 @@ async def run(
         raise WorkerFailed(
             "Calls can't be made any more.", why=failed[0].trouble or "", hint="Start it again."
         )
-
-
-@contextmanager
-def _heard(stop: Callable[[], None]) -> Iterator[None]:
-    """Signals ask for the end."""
-    loop, requests = asyncio.get_running_loop(), StopRequests(stop)
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, requests.hear)
-    try:
-        yield
-    finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
 
 
 async def _ended(calling: Calling, forced: asyncio.Event) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from contextlib import contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,10 +14,10 @@ from postmill.model.config.lifetime import Lifetime
 from postmill.model.config.release import Release
 from postmill.model.option_rules import one_of
 from postmill.service.service import new_task
-from postmill.service.stop_requests import StopRequests
+from postmill.service.stop_requests import heard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from postmill.engine.engine import MakeService
     from postmill.engine.handler import Handler
@@ -37,7 +35,6 @@ MAX_STOPS = 5
 """How often a stop is begun again after other code in the process has cancelled it. Five: code that cancels
 more often must not keep the process for ever.
 """
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Runner:
@@ -87,7 +84,7 @@ class Runner:
             self._asked.set()
             self._end()
         probe = self._probe_of(engine)
-        with self._signals():
+        with heard(self.stop, self._asked.is_set):
             if probe is not None:
                 await probe.start()
             try:
@@ -183,32 +180,6 @@ class Runner:
         from postmill.engine.worker_probe import WorkerProbe  # noqa: PLC0415 - most workers run without a probe
 
         return WorkerProbe(engine, *self._probe)
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Signals ask for the end. Only the main thread can receive them. SIGHUP is left alone where it does
-        not kill: under nohup, in a process of a fleet, in a program that has a use for it.
-        """
-        loop = asyncio.get_running_loop()
-        taken = []
-        requests = StopRequests(self.stop)
-        hears: dict[int, Callable[[], None]] = dict.fromkeys(_SIGNALS, requests.hear)
-        if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
-            hears[signal.SIGHUP] = partial(self._hang_up, requests)
-        for number, hear in hears.items():
-            with suppress(ValueError, RuntimeError, NotImplementedError):
-                loop.add_signal_handler(number, hear)
-                taken.append(number)
-        try:
-            yield
-        finally:
-            for number in taken:
-                loop.remove_signal_handler(number)
-
-    def _hang_up(self, requests: StopRequests) -> None:
-        """SIGHUP asks for the end, and never cuts it short: a reload may be asked for twice."""
-        if self._asked is not None and not self._asked.is_set():
-            requests.hear()
 
 
 def run(main: Coroutine[Any, Any, None], stop: Callable[[], object] | None = None) -> None:

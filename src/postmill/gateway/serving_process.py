@@ -6,12 +6,11 @@ The first signal closes the port and drains, a second one forces.
 from __future__ import annotations
 
 import asyncio
-import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from postmill.model.errors import HostFailed
-from postmill.service.stop_requests import StopRequests
+from postmill.service.stop_requests import heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,7 +26,6 @@ CUT_S = 1.0
 """How long connections may take to close after their function has ended, in seconds. They have nothing to
 wait for; 1 s is for a busy machine.
 """
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ServingProcess:
@@ -65,19 +63,14 @@ class ServingProcess:
         self._failure: HostFailed | None = None
 
     async def run(self) -> None:
-        """Serve until SIGINT or SIGTERM. Raises what keeps the host or the gateway from starting, and
+        """Serve until a signal asks for the end. Raises what keeps the host or the gateway from starting, and
         :class:`HostFailed` when a part of the host can't be kept alive.
         """
-        loop = asyncio.get_running_loop()
-        requests = StopRequests(self.stop)
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, requests.hear)
-        try:
-            await self._unless_forced(self._serve())
-        finally:
-            await self._end()
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
+        with heard(self.stop, self._asked.is_set):
+            try:
+                await self._unless_forced(self._serve())
+            finally:
+                await self._end()
         if self._failure is not None:
             raise self._failure
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from postmill.db.hot.outage import is_passing
@@ -13,6 +12,7 @@ from postmill.scheduler.scheduler import Scheduler
 from postmill.scheduler.sql_runs import SqlRuns
 from postmill.service.events import Events
 from postmill.service.outage import Outage
+from postmill.service.stop_requests import heard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -40,19 +40,17 @@ async def firing(where: Address, stop_s: float, events: Events) -> AsyncIterator
 
 
 async def until_stopped(where: Address, stop_s: float) -> None:
-    """The same until SIGTERM or SIGINT. Raises what has ended a service for good."""
+    """The same until a signal asks for the end. Raises what has ended a service for good."""
     over = asyncio.get_running_loop().create_future()
 
     def end(error: BaseException | None = None) -> None:
         if not over.done():
             over.set_result(error)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(ValueError, RuntimeError, NotImplementedError):
-            asyncio.get_running_loop().add_signal_handler(number, end)
-    async with firing(where, stop_s, Events(function="postmill", queue="*")) as services:
-        for service in services:
-            service.on_giving_up.append(lambda failed: end(failed.failure))
-        error = await over
+    with heard(end, over.done):
+        async with firing(where, stop_s, Events(function="postmill", queue="*")) as services:
+            for service in services:
+                service.on_giving_up.append(lambda failed: end(failed.failure))
+            error = await over
     if error is not None:
         raise error

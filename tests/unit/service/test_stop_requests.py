@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from postmill.service.stop_requests import ECHO_S, StopRequests
+import signal
+
+import pytest
+
+from postmill.service.stop_requests import ECHO_S, StopRequests, listeners
 
 
 def test_two_signals_at_once_are_one_request_and_later_ones_are_others() -> None:
@@ -11,3 +15,19 @@ def test_two_signals_at_once_are_one_request_and_later_ones_are_others() -> None
         now[0] = at
         requests.hear()
     assert asked == [100.0, 100.0 + ECHO_S, 200.0]
+
+
+def test_sighup_asks_once_and_never_forces() -> None:
+    asked: list[str] = []
+    listeners(lambda: asked.append("drain"), lambda: bool(asked))[signal.SIGHUP]()
+    listeners(lambda: asked.append("force"), lambda: bool(asked))[signal.SIGHUP]()
+    assert asked == ["drain"]
+
+
+@pytest.mark.parametrize("action", [signal.SIG_IGN, lambda *_: None])
+def test_sighup_is_left_alone_where_it_does_not_kill(action: signal.Handlers) -> None:
+    before = signal.signal(signal.SIGHUP, action)
+    try:
+        assert set(listeners(print, bool)) == {signal.SIGINT, signal.SIGTERM}
+    finally:
+        signal.signal(signal.SIGHUP, before)

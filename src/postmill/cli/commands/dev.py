@@ -17,7 +17,7 @@ import click
 from postmill.cli.dev_child import Child
 from postmill.cli.options import calls_option, global_options, probe_options, schedules_option
 from postmill.model.config.project_file import FILE_NAME
-from postmill.service.stop_requests import StopRequests
+from postmill.service.stop_requests import listeners
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,9 +93,8 @@ class _Development:
 
     def hear_signals(self) -> None:
         """From now on a signal asks for the end, in good order."""
-        requests = StopRequests(self._stop)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, lambda *_: requests.hear())
+        for number, hear in listeners(self._stop, self.stopping.is_set).items():
+            signal.signal(number, lambda *_, hear=hear: hear())
 
     def run(self, *, reload: bool) -> None:
         """Until Ctrl-C or SIGTERM."""
