@@ -156,6 +156,6 @@ def test_inputs_cost_what_the_batch_is(runs: HotRuns) -> None:
     ids = [row["run_id"] for row in runs.db.execute(
         b"select run_id from postmill.runs order by run_id desc limit $1", [BATCH]
     ).fetchall()]  # fmt: skip
-    pages, whole_reads = pages_of(runs.db, statement("step_inputs"), (ids, ["a"] * BATCH))
+    pages, whole_reads = pages_of(runs.db, statement("step_inputs"), (ids, ["a"] * BATCH, []))
     assert whole_reads == 0
     assert pages <= 40 * BATCH

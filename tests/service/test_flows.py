@@ -9,14 +9,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import BaseModel, Field
 
 from postmill import AsyncClient, Context
 from postmill.flows.flow import Flow
 from postmill.flows.run import Run
 from postmill.flows.running.handlers import handlers_of
 from postmill.flows.running.inputs import InputQueries
-from postmill.flows.signal import Signal
 from postmill.flows.steps import each
 from postmill.model.errors import KeyConflict, NotFound, Refused, RunFailed
 from postmill.model.events import Event
@@ -574,60 +572,6 @@ async def test_a_start_outside_of_python_has_the_defaults_of_the_input(
         )
         assert await Run(first, flow, adb).result(timeout=GIVE_UP_S) == {"name": "a", "count": []}
         assert await Run(second, flow, adb).result(timeout=GIVE_UP_S) == {"name": "b", "count": [1]}
-
-
-class Amount(BaseModel):
-    """What only its own library can check."""
-
-    cents: int = Field(gt=0)
-    of: list[str] = []
-
-
-async def test_an_input_that_only_python_can_check_fails_the_run_before_its_first_steps(
-    database_url: str, adb: asyncpg.Connection
-) -> None:
-    """A step that read one field of it ran, whatever stood in the others; and where it was skipped or
-    collected, the run ended as completed.
-    """
-    flow = Flow("paying", input=Amount)
-    ran: list[str] = []
-
-    @flow.map(on_dead="collect")
-    async def pay(item: str = each(flow.input.of)) -> None:
-        ran.append(item)
-
-    @flow.step(on_dead="skip")
-    async def tell(cents: int = flow.input.cents) -> int:
-        return cents
-
-    async with running(database_url, flow.handler()):
-        client = AsyncClient(adb)
-        wrong = Run(await client.runs.start("paying", {"cents": 0, "of": ["a"]}), flow, adb)
-        with pytest.raises(
-            RunFailed, match=r"input does not fit the flow 'paying'.*cents: should be greater"
-        ):
-            await wrong.result(timeout=GIVE_UP_S)
-        right = Run(await client.runs.start("paying", {"cents": 1, "of": ["b", "c"]}), flow, adb)
-        assert await right.result(timeout=GIVE_UP_S) == {"pay": [None, None], "tell": 1}
-    assert sorted(ran) == ["b", "c"]
-
-
-async def test_an_input_that_a_step_after_a_wait_reads_fails_the_run_too(
-    database_url: str, adb: asyncpg.Connection
-) -> None:
-    """No task of a first step came to a worker: its signal was there."""
-    flow = Flow("paying_later", input=Amount)
-    asked = flow.wait(Signal("asked", bool))
-
-    @flow.step(after=[asked], on_dead="skip")
-    async def tell(cents: int = flow.input.cents) -> int:
-        return cents
-
-    async with running(database_url, flow.handler()):
-        wrong = Run(await AsyncClient(adb).runs.start("paying_later", {"cents": 0}), flow, adb)
-        await AsyncClient(adb).runs.signal(wrong.run_id, "asked", True)
-        with pytest.raises(RunFailed, match="input does not fit the flow 'paying_later'"):
-            await wrong.result(timeout=GIVE_UP_S)
 
 
 async def test_a_shape_that_comes_back_is_the_one_that_runs_start_with(adb: asyncpg.Connection) -> None:

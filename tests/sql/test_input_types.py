@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from postmill.flows.accepted import accepted
+from postmill.flows.accepted import accepted, is_checked_by_program
 from postmill.handlers.invokers import decoder
 from postmill.model.errors import InvalidPayload
 from postmill.model.flow.input_defaults import defaults_of
@@ -112,7 +112,9 @@ TYPES = [
     Decimal | None,
     int | str | list[Short],
 ]
-SCALARS = st.sampled_from([None, True, False, 0, 1, 2, 3, 1.5, -1, "", "a", "abc", "t", "o", "1.5", "YQ=="])
+SCALARS = st.sampled_from(
+    [None, True, False, 0, 1, 1.0, 2, 3, 1.5, -1, "", "a", "abc", "t", "o", "1.5", "YQ=="]
+)
 NAMES = st.sampled_from(["a", "b", "c", "d", "inner", "type", "1"])
 VALUES: SearchStrategy[Any] = st.recursive(
     SCALARS,
@@ -136,6 +138,16 @@ def test_what_a_program_can_decode_is_not_refused(db: Database, values: list[Any
     fitting = [(each, kind) for kind in TYPES for each in values if fits(kind, each)]
     found = column(db, MISFITS, json.dumps([(each, accepted(kind)) for each, kind in fitting]))
     assert [pair for pair, misfit in zip(fitting, found, strict=True) if misfit] == []
+
+
+@settings(FIRST_FAILURE, max_examples=40)
+@given(values=st.lists(VALUES, min_size=1, max_size=20))
+def test_what_the_database_takes_fits_unless_the_program_looks_at_it(db: Database, values: list[Any]) -> None:
+    judged = [kind for kind in TYPES if not is_checked_by_program(kind)]
+    assert {int, Short, Small, Site} <= set(judged)
+    wrong = [(each, kind) for kind in judged for each in values if not fits(kind, each)]
+    found = column(db, MISFITS, json.dumps([(each, accepted(kind)) for each, kind in wrong]))
+    assert [pair for pair, misfit in zip(wrong, found, strict=True) if not misfit] == []
 
 
 BOUNDS = {

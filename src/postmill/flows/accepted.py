@@ -5,9 +5,11 @@ It says less than the type does, and never more: what a program takes is not ref
 
 from __future__ import annotations
 
+from dataclasses import is_dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import inspect
 
 from postmill.handlers.pydantic_payload import pydantic_validator
 
@@ -39,6 +41,10 @@ _RULES = frozenset(
 """What the SQL function ``_misfit`` looks at. Other words would say nothing to it."""
 
 
+_PLAIN = (inspect.AnyType(), inspect.StrType(), inspect.IntType(), inspect.BoolType())
+"""Items of lists of which ``_misfit`` looks at all, however many they are."""
+
+
 def accepted(annotation: Any) -> dict[str, Any] | None:
     """The values of a type; None where only a program can tell."""
     if annotation is None or pydantic_validator(annotation) is not None:
@@ -51,8 +57,40 @@ def accepted(annotation: Any) -> dict[str, Any] | None:
 
 
 def is_checked_by_program(annotation: Any) -> bool:
-    """Whether only a program can tell what values fit, and not all do."""
-    return annotation not in (None, Any, object) and accepted(annotation) is None
+    """Whether the database takes values that do not fit: only a program can tell them from others."""
+    if annotation in (None, Any, object):
+        return False
+    return accepted(annotation) is None or not _is_told_whole(inspect.type_info(annotation), frozenset())
+
+
+def _is_told_whole(kind: inspect.Type, seen: frozenset[type]) -> bool:
+    """Whether ``_misfit`` refuses whatever a program refuses of this type. ``seen``: the classes round it,
+    which may hold themselves. What is not named here is taken for what only a program can tell.
+    """
+    match kind:
+        case inspect.StrType(pattern=None) | inspect.IntType(multiple_of=None) | inspect.BoolType():
+            return True
+        case inspect.AnyType() | inspect.NoneType():
+            return True
+        case inspect.UnionType():
+            return all(_is_told_whole(each, seen) for each in kind.types)
+        case inspect.ListType() | inspect.VarTupleType():
+            return kind.item_type in _PLAIN  # of others the first thousand are looked at
+        case (
+            inspect.StructType(array_like=False, tag=None) | inspect.DataclassType() | inspect.TypedDictType()
+        ):
+            return kind.cls in seen or _are_fields_told(kind, seen | {kind.cls})
+    return False
+
+
+def _are_fields_told(
+    kind: inspect.StructType | inspect.DataclassType | inspect.TypedDictType, seen: frozenset[type]
+) -> bool:
+    if isinstance(kind, inspect.DataclassType) and not is_dataclass(kind.cls):
+        return False  # of attrs, which has checks of its own
+    if hasattr(kind.cls, "__post_init__"):
+        return False
+    return all(_is_told_whole(field.type, seen) for field in kind.fields)
 
 
 def rules_of_start(accepts: dict[str, Any] | None, deadline_s: float | None, **more: Any) -> dict[str, Any]:

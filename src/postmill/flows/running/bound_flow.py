@@ -31,15 +31,8 @@ class BoundFlow:
         }
         self.children = {name: Child(step) for name, step in flow.steps.items() if step.child is not None}
         self._usual = AttemptPolicy(options.retry, options.timeout_s)
-        self._check_input = flow.check_input
-        self._checked = 0
-        """The last run whose input was seen to fit: its map has many tasks."""
-
-    def check_input(self, run: int, text: str) -> None:
-        """Raises :class:`InvalidPayload` for a run whose input does not fit."""
-        if run != self._checked:
-            self._check_input(text)
-            self._checked = run
+        self.check_input = flow.check_input
+        """See :class:`postmill.flows.runnable.Runnable`."""
 
     def policy(self, step: str) -> AttemptPolicy:
         """The retry policy and the time limit of a step; the flow's, for one that no function is run for."""

@@ -122,7 +122,20 @@ class GraphHandler:
         flow = self._flows.get(inputs.flow)
         if flow is None:  # the message names a flow that is not its run's
             return StepHeld("version")
-        return await (_undo if task.undo else _do)(flow, task, inputs, attempt)
+        if task.undo:
+            return await _undo(flow, task, inputs, attempt)
+        obstacle = _obstacle(task, inputs) or self._misfit(flow, task, inputs)
+        return await _do(flow, task, inputs, attempt) if obstacle is None else obstacle
+
+    def _misfit(self, flow: BoundFlow, task: Task, inputs: Inputs) -> InputRefused | None:
+        if inputs.run_input is None or self._queries.is_fitting(task.run):
+            return None
+        try:
+            flow.check_input(inputs.run_input)
+        except InvalidPayload as error:
+            return InputRefused(kept_message(error))
+        self._queries.note_fitting(task.run)
+        return None
 
     async def _inputs(self, task: Task, attempt: Attempt) -> Inputs | None:
         """What the step is given. Its time limit begins after that: an outage is no slow step."""
@@ -148,9 +161,6 @@ def _cluster_of(flows: Sequence[Flow[Any]]) -> OnCluster | None:
 
 
 async def _do(flow: BoundFlow, task: Task, inputs: Inputs, attempt: Attempt) -> Any:
-    obstacle = _obstacle(task, inputs) or _misfit(flow, task, inputs)
-    if obstacle is not None:
-        return obstacle
     if inputs.kind in _NO_FUNCTION:
         return DONE
     if task.child is not None:
@@ -196,12 +206,3 @@ def _obstacle(task: Task, inputs: Inputs) -> StepDropped | StepHeld | None:
     if inputs.run_state == "running" and inputs.step_state == "started":
         return None
     return StepDropped(f"run {task.run} is {inputs.run_state}, its step {inputs.step_state or 'not begun'}")
-
-
-def _misfit(flow: BoundFlow, task: Task, inputs: Inputs) -> InputRefused | None:
-    try:
-        if inputs.run_input is not None:
-            flow.check_input(task.run, inputs.run_input)
-    except InvalidPayload as error:
-        return InputRefused(kept_message(error))
-    return None

@@ -30,8 +30,12 @@ FRESH_S = 0.1
 once needs no query, and one that had to wait learns what became of its run.
 """
 
+MOST_FITTING = 1000
+"""Runs of which a worker keeps in mind that their input fits. 1,000 are more than it has under way at a
+time; of one that it has forgotten it looks at the input again, which is no more than work.
+"""
+
 _Key = tuple[int, str]
-_NOTHING = msgspec.Raw(b"null")
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
@@ -64,7 +68,7 @@ class _Given(msgspec.Struct, frozen=True):
     step_state: str | None
     kind: str
     inputs: dict[str, msgspec.Raw]
-    run_input: msgspec.Raw = _NOTHING
+    run_input: str | None = None
 
 
 _all_given = msgspec.json.Decoder(list[_Given]).decode
@@ -79,6 +83,18 @@ class InputQueries:
         """What ``_given`` says."""
         self._wanted: dict[_Key, asyncio.Future[Inputs | None]] = {}
         self._asking: asyncio.Task[None] | None = None
+        self._fitting: dict[int, None] = {}
+        """In the order in which they were noted."""
+
+    def note_fitting(self, run: int) -> None:
+        """The run's input fits its flow, and changes no more: it need not be asked for again."""
+        self._fitting[run] = None
+        if len(self._fitting) > MOST_FITTING:
+            del self._fitting[next(iter(self._fitting))]
+
+    def is_fitting(self, run: int) -> bool:
+        """Whether that was noted of the run."""
+        return run in self._fitting
 
     def known(self, run: int, step: str, message: Message) -> Inputs | None:
         """What has come with the message; None: nothing, or it had to wait since."""
@@ -110,7 +126,7 @@ class InputQueries:
         while self._wanted:
             wanted, self._wanted = self._wanted, {}
             try:
-                found = await _asked(reads, list(wanted))
+                found = await self._asked(reads, list(wanted))
             except Exception as error:
                 _fail(wanted, error)
             except BaseException:  # other code has cancelled every task of the process
@@ -123,16 +139,15 @@ class InputQueries:
                     if not future.done():
                         future.set_result(found.get(key))
 
-
-async def _asked(reads: SharedConnection, keys: list[_Key]) -> dict[_Key, Inputs]:
-    runs, steps = [run for run, _ in keys], [step for _, step in keys]
-    rows = await reads.fetch(statement("step_inputs"), runs, steps)
-    return {(row["run_id"], row["step"]): _inputs(row) for row in rows}
+    async def _asked(self, reads: SharedConnection, keys: list[_Key]) -> dict[_Key, Inputs]:
+        runs, steps = [run for run, _ in keys], [step for _, step in keys]
+        fitting = list(self._fitting.keys() & runs)
+        rows = await reads.fetch(statement("step_inputs"), runs, steps, fitting)
+        return {(row["run_id"], row["step"]): _inputs(row) for row in rows}
 
 
 def _told(each: _Given) -> Inputs:
-    run_input = None if each.run_input == _NOTHING else bytes(each.run_input).decode()
-    return Inputs(each.flow, each.run_state, each.step_state, each.kind, each.inputs, None, run_input)
+    return Inputs(each.flow, each.run_state, each.step_state, each.kind, each.inputs, None, each.run_input)
 
 
 def _inputs(row: Any) -> Inputs:

@@ -23,7 +23,9 @@ class Reads:
         self.open.set()
         self._error = error
 
-    async def fetch(self, _text: str, runs: list[int], steps: list[str]) -> list[dict[str, Any]]:
+    async def fetch(
+        self, _text: str, runs: list[int], steps: list[str], _fitting: list[int]
+    ) -> list[dict[str, Any]]:
         keys = list(zip(runs, steps, strict=True))
         self.asked.append(keys)
         await self.open.wait()
