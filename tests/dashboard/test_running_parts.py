@@ -100,6 +100,22 @@ async def test_calls_by_state_and_host(browser: httpx.AsyncClient, db: Db) -> No
     assert (await browser.get("/calls/9")).status_code == 404
 
 
+async def test_the_secrets_of_an_answer_are_revealed_and_the_audit_says_so(
+    browser: httpx.AsyncClient, db: Db
+) -> None:
+    db.execute(
+        """insert into postmill.call_responses
+                  (call_id, method, url, status_code, headers, content, attempts, created_by)
+           values (7, 'GET', 'https://example.org/', 200, '{"set-cookie": "hunter2"}', 'ok', 1, 'ada')"""
+    )
+    hidden = await browser.get("/calls/7")
+    assert ("hunter2" in hidden.text, "Reveal secrets" in words(hidden)) == (False, True)
+    assert "hunter2" in (await browser.post("/calls/7/reveal", data={})).text
+    assert db.execute("select action, target from postmill.audit").fetchall() == [
+        {"action": "call.reveal", "target": {"call_id": "7"}}
+    ]
+
+
 async def test_without_a_host_the_page_says_where_functions_are(browser: httpx.AsyncClient) -> None:
     assert "This process serves no functions." in words(await browser.get("/functions"))
     assert (await browser.post("/functions/hello/stop", data={"": ""})).status_code == 404

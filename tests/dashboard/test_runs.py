@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import html
+import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -178,6 +180,31 @@ async def test_secrets_of_inputs_are_left_out(browser: httpx.AsyncClient, db: Db
     assert "[redacted]" not in page.text.partition('name="input"')[2].partition("</textarea>")[0]
     fork = await browser.post(f"/runs/{run_id}/fork", data={"input": '{"api_key": "[redacted]"}'})
     assert fork.status_code == 422
+
+
+async def test_secrets_of_a_run_are_revealed_with_those_of_the_step_that_is_shown(
+    browser: httpx.AsyncClient, readers: httpx.AsyncClient, db: Db
+) -> None:
+    register(db, step("a"))
+    run_id = start(db, {"api_key": "input-secret"})
+    settle(db, take_one(db), {"token": "output-secret"})
+    db.execute(
+        "insert into postmill.run_events (run_id, name, value) values ($1, 'in', $2)",
+        [run_id, json.dumps({"token": "event-secret"})],
+    )
+    secrets = ("input-secret", "output-secret", "event-secret")
+    hidden = await browser.get(f"/runs/{run_id}?step=a")
+    assert not [each for each in secrets if each in hidden.text]
+    path = re.findall(r'action="([^"]*/reveal[^"]*)"', hidden.text)
+    shown = await browser.post(html.unescape(path[0]), data={})
+    assert [each for each in secrets if each in shown.text] == list(secrets)
+    assert "data-live" not in shown.text  # the script would draw it again, without them
+    assert "Reveal" not in words(shown)
+    refused = await readers.post(f"/runs/{run_id}/reveal", data={})
+    assert (refused.status_code, [each for each in secrets if each in refused.text]) == (403, [])
+    assert "Reveal" not in words(await readers.get(f"/runs/{run_id}"))
+    noted = db.execute("select action, target from postmill.audit").fetchall()
+    assert noted == [{"action": "run.reveal", "target": {"run_id": str(run_id), "step": "a"}}]
 
 
 async def test_hostile_names_are_shown_as_text_and_lead_to_their_step(

@@ -35,13 +35,27 @@ async def run_page(visit: Visit) -> View:
     path = visit.in_path(InRun)
     run = await progress.show_run_progress(visit.desk, path)
     events = await progress.list_run_events(visit.desk, path, progress.HowMany())
+    return _view(visit, progress.Revealed(run, await _chosen(visit, path), events.items))
+
+
+@action("/runs/{run_id}/reveal", of=run_page)
+async def reveal(visit: Visit) -> View:
+    """The run, and the step that is shown, with their secrets. The audit says who has seen them."""
+    which = progress.WhichStep(visit.query.get("step") or None)
+    shown = await progress.reveal_run_progress(visit.desk, visit.in_path(InRun), which)
+    return _view(visit, shown, revealed=True)
+
+
+def _view(visit: Visit, shown: progress.Revealed, *, revealed: bool = False) -> View:
+    run, chosen = shown.run, shown.step
     drawn = [_drawn(step) for step in run.steps]
-    chosen = await _chosen(visit, path)
     return View(
         f"{run.flow} {run.run_id}",
         {
             "run": run,
-            "events": events.items,
+            "events": shown.events,
+            "revealed": revealed,
+            "hideable": [run.input, run.output, *(each.value for each in shown.events), *_values(chosen)],
             "counts": graph.counts(drawn),
             "picture": graph.picture(drawn, whole="whole" in visit.query) if run.kind == "graph" else None,
             "steps": {step.step: step for step in run.steps},
@@ -91,6 +105,10 @@ def _rows(run: progress.Progress, of: str) -> dict[str, Any]:
     }
 
 
+def _values(step: progress.WholeStep | None) -> list[Any]:
+    return [] if step is None else [step.input, step.output]
+
+
 async def _chosen(visit: Visit, path: InRun) -> progress.WholeStep | None:
     name = visit.query.get("step")
     if not name:
@@ -105,6 +123,7 @@ def _links(visit: Visit) -> dict[str, str]:
     turned = {} if whole else {"whole": "1"}
     others = {name: text for name, text in kept.items() if name != "whole"}
     return {
+        "here": "?" + urlencode(kept),
         "box": "?" + urlencode(whole) + ("&" if whole else ""),
         "row": "?" + "".join(f"{urlencode({name: text})}&" for name, text in kept.items() if name != "step"),
         "fold": "?" + urlencode({**others, **turned}),
