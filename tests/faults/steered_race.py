@@ -34,12 +34,17 @@ class SteeredRace(FlowRace):
     done: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ACTIONS, 0))
     deadlocks: int = 0
 
+    @property
+    def has_seen_enough(self) -> bool:
+        """See :class:`FlowRace`: each action was done."""
+        return all(self.done[action] for action in self.actions)
+
     def settler(self) -> Settler:
         """See :class:`FlowRace`."""
         return SteeredSettler(self)
 
     def steer_for(self, seconds: float, settlers: int, *others: Any) -> None:
-        """Steer and settle at once for so long."""
+        """Steer and settle at once for so long, and until each action was done."""
         hostage = value(self.db, HOSTAGE)  # a race ends when its queue is empty
         self.run(0, *[settle] * settlers, steer, steer, *others, most_s=seconds)
         self.db.execute(f"delete from pgmq.q_{QUEUE} where msg_id = $1".encode(), [hostage])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from postmill.calls.call_claims import LOST_MS, MOST_A_HOST
+from postmill.sql.catalog import statement
 from tests.faults.pooler import pooler
+from tests.faults.test_durable_races import waits_for_lock
 from tests.servers import session
 from tests.service.calling import making_calls, serving, until
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 CALLS = 2000
 MANY = f"select net.http_get($1 || '/' || n) from generate_series(1, {CALLS}) n"
+
+LOCK = "for update skip locked"
 
 
 @pytest.fixture
@@ -90,21 +96,20 @@ async def enough(target: Target, calls: int) -> bool:
     return target.at.total() >= calls
 
 
-@pytest.mark.slow
-async def test_without_the_lock_calls_are_sent_twice(
-    database_url: str, adb: asyncpg.Connection, target: Target
+@pytest.mark.parametrize(("lock", "taken"), [(LOCK, 0), ("", 1)], ids=["locked", "control"])
+async def test_a_call_that_another_process_takes_is_left_to_it(
+    adb: asyncpg.Connection, other: asyncpg.Connection, lock: str, taken: int
 ) -> None:
-    """The control of the test above: what it counts does happen."""
-    with processes(3, database_url, target.url, "unlocked"):
-        for _ in range(20):
-            await adb.execute(MANY, target.url)
-            if max(target.at.values(), default=0) > 1:
-                break
-        await until(lambda: more_than_one(target))
-
-
-async def more_than_one(target: Target) -> bool:
-    return max(target.at.values(), default=0) > 1
+    """The control, without the lock, waits for the other one's, and takes the call as well."""
+    text = statement("calls_claim")
+    assert LOCK in text
+    arguments: tuple[Any, ...] = (LOST_MS, 1, [], [], MOST_A_HOST, True)
+    await adb.execute("select net.http_get('http://127.0.0.1:1/')")
+    async with adb.transaction():
+        assert len(await adb.fetch(text, *arguments)) == 1
+        claiming = asyncio.create_task(other.fetch(text.replace(LOCK, lock), *arguments))
+        await waits_for_lock(adb, other, claiming)
+    assert len(await claiming) == taken
 
 
 async def test_the_job_of_a_process_that_was_killed_is_taken_by_another(

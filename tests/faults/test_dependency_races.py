@@ -309,9 +309,9 @@ def connect(database_url: str) -> Iterator[Callable[[], Database]]:
 
 
 WITHOUT_HANDSHAKE = "drop trigger edge_at_commit on postmill.edges"
-GIVE_UP_S = 30.0
-GOES_ON_WAITING = "select cardinality(pids) > 0 and $1 <> all (pids) from pg_blocking_pids($2) as pids"
-"""A session waits, and no longer for the session $1."""
+GIVE_UP_S = 60.0
+WAITS = "select cardinality(pids) > 0 and $2 <> all (pids) from pg_blocking_pids($1) as pids"
+"""Session $1 waits, and not for session $2."""
 WITHOUT_ORDER = """
 create or replace function postmill._lock_sources(queue text default null, ids bigint[] default '{}')
 returns void language sql as 'select';
@@ -364,11 +364,8 @@ def test_two_senders_whose_sources_cross_never_wait_in_a_ring(
     def let_go() -> None:
         keepers[0].execute(b"commit")
         try:
-            until = time.monotonic() + GIVE_UP_S
-            while control and not value(
-                db, GOES_ON_WAITING, keepers[0].info.backend_pid, one.info.backend_pid
-            ):
-                assert time.monotonic() < until
+            if control:
+                until_waiting(db, one, no_longer_for=keepers[0])
         finally:  # else the two would wait for ever
             keepers[1].execute(b"commit")
 
@@ -412,11 +409,12 @@ def test_two_handlers_that_send_after_each_others_message(
     assert value(db, "select count(*) from pgmq.q_a where vt <= clock_timestamp()") == 2
 
 
-def until_waiting(db: Database, session: Database) -> None:
+def until_waiting(db: Database, session: Database, *, no_longer_for: Database | None = None) -> None:
     """Until a session waits for a lock."""
-    waits = "select count(*) from pg_locks where not granted and pid = $1"
-    while not value(db, waits, session.info.backend_pid):
-        pass
+    until = time.monotonic() + GIVE_UP_S
+    former = no_longer_for.info.backend_pid if no_longer_for else 0
+    while not value(db, WAITS, session.info.backend_pid, former):
+        assert time.monotonic() < until
 
 
 def together(db: Database, start: Callable[[], object], ends: list[tuple[Database, bytes]]) -> int:

@@ -10,7 +10,6 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import pytest
 
 from postmill.flows import Ctx, Signal, workflow
 from postmill.flows.running.workflow_handler import WorkflowHandler
@@ -21,8 +20,6 @@ from tests.faults.protocol import Change
 from tests.service.running import GIVE_UP_S, running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from tests.service.running import Running
 
 WITHOUT_LOCK = Change("_park_runs", r"(?m)^    perform from postmill\.runs .*$", "")
@@ -32,21 +29,14 @@ WAITS = '[{"step": "go", "signal": "go"}]'
 PARK = f"select postmill._park_runs(array[$1::bigint], array[0], array['{WAITS}'::jsonb])"
 
 
-@pytest.fixture
-async def other(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A second session."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        yield connection
-    finally:
-        await connection.close()
-
-
-async def waits_for_lock(db: asyncpg.Connection, session: asyncpg.Connection) -> None:
-    """Until the statement of ``session`` waits for a lock."""
+async def waits_for_lock(
+    db: asyncpg.Connection, session: asyncpg.Connection, statement: asyncio.Task[Any]
+) -> None:
+    """Until the statement of ``session`` waits for a lock, or is over."""
     waiting = "select wait_event_type = 'Lock' from pg_stat_activity where pid = $1"
     async with asyncio.timeout(GIVE_UP_S):
-        while not await db.fetchval(waiting, session.get_server_pid()):  # noqa: ASYNC110 - nobody says it
+        pid = session.get_server_pid()
+        while not statement.done() and not await db.fetchval(waiting, pid):  # noqa: ASYNC110 - nobody says it
             await asyncio.sleep(0.005)
 
 
@@ -63,7 +53,7 @@ async def parked_against_signal(
     await transaction.start()
     assert await db.fetchval("select postmill.signal_run($1, 'go', '1')", run_id)
     parking = asyncio.create_task(other.execute(PARK, run_id))
-    await waits_for_lock(watcher, other)
+    await waits_for_lock(watcher, other, parking)
     await transaction.commit()
     await parking
     return await db.fetchval("select state from postmill.runs"), await db.fetchval(

@@ -99,21 +99,23 @@ select 'claims', claim_id from postmill.claims
 class World:
     """What the handlers of one database see of each other, and which messages were sent to it."""
 
-    def __init__(self, seed: int, *, longest_s: float = 0.06, waits: bool = True) -> None:
+    def __init__(self, seed: int, *, together: int = 1) -> None:
         self.random = random.Random(seed)
-        self.longest_s = longest_s
-        """How long a handler runs at most."""
-        self.waits = waits
-        """Whether a message waits for its sources, or only names them in its payload."""
+        self.together = together
+        """No handler ends before so many of them have run at once."""
+        self._met = asyncio.Event()
         self.most: Counter[str] = Counter()
         self.running: Counter[str] = Counter()
         self.sent: list[int] = []
 
     def handler(self, **options: Any) -> Worker:
-        @worker(queue=QUEUE, max_concurrent=8, retry=Retry.fixed(0.05, max_attempts=5), **options)
+        @worker(queue=QUEUE, retry=Retry.fixed(0.05, max_attempts=5), **{"max_concurrent": 8, **options})
         async def handle(payload: dict[str, Any], ctx: Context) -> None:
             with self._counted(ctx.message.headers or {}):
-                await asyncio.sleep(self.random.uniform(0.02, self.longest_s))
+                if self.running["the queue"] >= self.together:
+                    self._met.set()
+                await self._met.wait()
+                await asyncio.sleep(self.random.uniform(0.02, 0.06))
                 if payload["fate"] == "fails" and ctx.attempt == 1:
                     raise ValueError("the first time")
             if payload["fate"] == "dies":
@@ -154,7 +156,7 @@ class World:
             options["group_key"] = f"g{self.random.randrange(GROUPS)}"
         if roll() < 0.4:
             options["unique_key"] = f"k{self.random.randrange(KEYS)}"
-        if after and self.waits:
+        if after:
             options |= {"after": after, "on_source_dead": self.random.choice(["cancel", "skip"])}
         return options
 
@@ -175,12 +177,16 @@ def limit_of(key: str) -> int:
     return IN_A_GROUP if key.startswith("postmill-group") else 1
 
 
-async def prepare(db: asyncpg.Connection, kind: str = "ordinary", *, slack: int = 0) -> None:
-    """Make the queue with its limits, each higher by ``slack`` than what the judges allow."""
+async def prepare(
+    db: asyncpg.Connection, kind: str = "ordinary", *, slack: int = 0, of_places: bool = True
+) -> None:
+    """Make the queue with its limits, each higher by ``slack`` than what the judges allow; without
+    ``of_places`` only its rates.
+    """
     await db.execute(KINDS[kind])
-    limits = (IN_THE_QUEUE + slack, OF_THE_QUEUE + slack, PER)
+    limits = (IN_THE_QUEUE + slack if of_places else None, OF_THE_QUEUE + slack, PER)
     await db.execute(f"select postmill.limit_queue('{QUEUE}', $1, $2, $3)", *limits)
-    limits = (IN_A_GROUP + slack, OF_A_GROUP + slack, PER)
+    limits = (IN_A_GROUP + slack if of_places else None, OF_A_GROUP + slack, PER)
     await db.execute(f"select postmill.limit_groups('{QUEUE}', $1, $2, $3)", *limits)
     await db.execute(JUDGES)
 
@@ -336,33 +342,39 @@ async def test_on_a_standby_that_takes_over(server: PrivateServer, quick: None, 
             await check(db, server.url, world)
 
 
-async def worked_off(database_url: str, adb: asyncpg.Connection, *, slack: int = 0, **nature: Any) -> World:
-    """A queue that is full before its workers begin, and has come to its end."""
-    world = World(6, **nature)
-    await prepare(adb, slack=slack)
-    await world.send(database_url, 100)
-    async with at_work(world, database_url):
+async def worked_off(database_url: str, adb: asyncpg.Connection, *, together: int = 1) -> World:
+    """A queue with ten messages of each group before its workers begin, and at its end. Each worker takes as
+    many as it may: so the first claim reaches every limit.
+    """
+    world = World(6, together=together)
+    payload = '{"fate": "ends", "after": []}'
+    for number in range(10 * GROUPS):
+        sending = f"select postmill.send('{QUEUE}', $1::jsonb, group_key => $2)"
+        world.sent.append(await adb.fetchval(sending, payload, f"g{number % GROUPS}"))
+    async with at_work(world, database_url, max_concurrent=20):
         await drained(adb)
     return world
 
 
 async def test_the_judges_see_each_rate_reached(database_url: str, adb: asyncpg.Connection) -> None:
+    await prepare(adb, of_places=False)
     await check(adb, database_url, await worked_off(database_url, adb))
     windows = windows_of(database_url)
     assert (windows.pop(""), max(windows.values())) == (OF_THE_QUEUE, OF_A_GROUP)
 
 
 async def test_the_judges_see_each_limit_reached(database_url: str, adb: asyncpg.Connection) -> None:
-    """Handlers take so long that as many overlap as may, on a busy machine too."""
-    world = await worked_off(database_url, adb, longest_s=0.3)
+    await prepare(adb)
+    world = await worked_off(database_url, adb, together=IN_THE_QUEUE)
     await check(adb, database_url, world)
     groups = (world.most[f"postmill-group g{number}"] for number in range(GROUPS))
     assert (world.most["the queue"], max(groups)) == (IN_THE_QUEUE, IN_A_GROUP)
 
 
 async def test_limits_that_are_too_high_are_noticed(database_url: str, adb: asyncpg.Connection) -> None:
-    """The control: each judge of places sees its limit exceeded, by handlers that take long enough."""
-    world = await worked_off(database_url, adb, slack=4, longest_s=0.3)
+    """The control: each judge of places sees its limit exceeded."""
+    await prepare(adb, slack=4)
+    world = await worked_off(database_url, adb, together=IN_THE_QUEUE + 4)
     wrong = {row["what"] for row in await adb.fetch("select what from public.wrong")}
     assert "the queue" in wrong
     assert any(what.startswith("g") for what in wrong)
@@ -372,16 +384,22 @@ async def test_limits_that_are_too_high_are_noticed(database_url: str, adb: asyn
 
 
 async def test_rates_that_are_too_high_are_noticed(database_url: str, adb: asyncpg.Connection) -> None:
-    """The control: each judge of starts sees its rate exceeded, by handlers that take no time."""
-    await worked_off(database_url, adb, slack=4)
+    """The control: each judge of starts sees its rate exceeded."""
+    await prepare(adb, slack=4, of_places=False)
+    await worked_off(database_url, adb)
     windows = windows_of(database_url)
     assert windows.pop("") > OF_THE_QUEUE
     assert max(windows.values()) > OF_A_GROUP
 
 
-async def test_a_message_that_does_not_wait_for_its_sources_is_noticed(
+async def test_a_message_that_does_not_wait_for_its_source_is_noticed(
     database_url: str, adb: asyncpg.Connection
 ) -> None:
     """The control: the judge sees a message that is claimed while a source of it is in the queue."""
-    await worked_off(database_url, adb, waits=False)
+    await prepare(adb)
+    for after in ("[]", "[1]"):
+        payload = f'{{"fate": "ends", "after": {after}}}'
+        await adb.execute(f"select postmill.send('{QUEUE}', $1::jsonb)", payload)
+    async with at_work(World(6, together=2), database_url):
+        await drained(adb)
     assert {row[0] for row in await adb.fetch("select what from public.wrong")} == {"before its source"}

@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 
 from postmill import AsyncClient, Context, Dead, Retry, Then, worker
+from postmill.model.events import Event
 from tests.service.running import running
 
 if TYPE_CHECKING:
@@ -54,10 +55,11 @@ class RolledBackError(Exception):
 class World:
     """What handlers see of each other, and what senders have sent."""
 
-    def __init__(self, seed: int, *, run_s: float = 0.01) -> None:
+    def __init__(self, seed: int, *, together: int = 1) -> None:
         self.random = random.Random(seed)
-        self.run_s = run_s
-        """How long a handler runs at most."""
+        self.together = together
+        """None of a group ends before so many have run at once."""
+        self._met = asyncio.Event()
         self.in_group: Counter[str] = Counter()
         self.too_many: list[str] = []
         self.completed: Counter[tuple[str, int]] = Counter()
@@ -73,7 +75,7 @@ class World:
                 if self.in_group[key] > GROUP_LIMIT:
                     self.too_many.append(key)
             try:
-                await asyncio.sleep(self.random.random() * self.run_s)
+                await self._run(key)
                 if payload["fate"] == "dies":
                     raise Dead("it was told to")
                 if payload["fate"] == "fails" and ctx.attempt == 1:
@@ -84,6 +86,13 @@ class World:
             self.completed[queue, ctx.message.msg_id] += 1
 
         return handle
+
+    async def _run(self, key: str) -> None:
+        if self.in_group[key] >= self.together:
+            self._met.set()
+        if key in self.in_group:
+            await self._met.wait()
+        await asyncio.sleep(self.random.random() * 0.01)
 
     def options(self) -> dict[str, Any]:
         """What the next message asks for."""
@@ -169,14 +178,16 @@ async def settled(connection: asyncpg.Connection) -> bool:
     return not any([await connection.fetchval(f"select count(*) from {side}") for side in SIDES.values()])
 
 
-async def played(
-    world: World, url: str, adb: asyncpg.Connection, *, limit: int, messages: int, ends: int
-) -> None:
-    """All of it, until every message has ended."""
+async def prepare(adb: asyncpg.Connection, limit: int) -> None:
+    """Make the queues."""
     for queue in QUEUES:
         await adb.execute("select postmill.create_queue($1)", queue)
         await adb.execute("select postmill.limit_groups($1, $2)", queue, limit)
         await adb.execute("select postmill.enable_priority($1)", queue)
+
+
+async def played(world: World, url: str, adb: asyncpg.Connection, *, messages: int, ends: int) -> None:
+    """All of it, until every message has ended."""
     async with AsyncExitStack() as stack:
         for _ in range(2):
             await stack.enter_async_context(running(url, *map(world.handler, QUEUES)))
@@ -203,7 +214,8 @@ async def test_each_message_ends_once_and_nothing_is_left_over(
     database_url: str, adb: asyncpg.Connection, seed: int, messages: int, ends: int
 ) -> None:
     world = World(seed)
-    await played(world, database_url, adb, limit=GROUP_LIMIT, messages=messages, ends=ends)
+    await prepare(adb, GROUP_LIMIT)
+    await played(world, database_url, adb, messages=messages, ends=ends)
     assert world.too_many == []
     for queue in QUEUES:
         given = await adb.fetchval(f"select last_value - (not is_called)::int from pgmq.q_{queue}_msg_id_seq")
@@ -218,6 +230,10 @@ async def test_each_message_ends_once_and_nothing_is_left_over(
 
 async def test_a_limit_that_is_too_high_is_noticed(database_url: str, adb: asyncpg.Connection) -> None:
     """The control: what the handlers count would show a limit that does not hold."""
-    world = World(4, run_s=0.5)
-    await played(world, database_url, adb, limit=GROUP_LIMIT + 4, messages=30, ends=0)
-    assert world.too_many != []
+    world, too_many = World(4, together=GROUP_LIMIT + 1), GROUP_LIMIT + 1
+    await prepare(adb, too_many)
+    for _ in range(too_many):
+        await adb.execute("select postmill.send('mixed', '{\"fate\": \"ends\"}', group_key => 'g1')")
+    async with running(database_url, world.handler("mixed")) as run:
+        await run.until(Event.MESSAGE_COMPLETED, count=too_many)
+    assert world.too_many == ["mixed/g1"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,14 @@ from postmill.operations.executor import executing
 from postmill.service.events import Events
 from postmill.sql.catalog import scripts
 from tests.faults.protocol import Change
+from tests.faults.test_dependency_races import together, until_waiting
 from tests.servers import session
 from tests.service.running import GIVE_UP_S
 from tests.sql.asking import bury, column, row, value
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.sql.asking import Database
 
 TABLES = ("blocked", "cancellations", "dead_letters", "edges", "gates", "operation_rows", "operations")
@@ -157,22 +161,14 @@ def restore(db: Database) -> None:
 
 
 MESSAGES = 6000
-HOLDS_BACKWARDS = Change(
-    "_hold",
-    r"order by msg_id for update skip locked\)', postmill",
-    "order by msg_id desc for update)', postmill",
-)
-"""The mistake: rows are locked in another order than workers lock them, and waited for."""
+DEADLOCKS = "select deadlocks from pg_stat_database where datname = current_database()"
 
 
-async def race(url: str, *mistakes: Change) -> tuple[Counter[str], int]:
+async def race(url: str) -> tuple[Counter[str], int]:
     """Workers and three executors at one queue. Returns what became of the messages, and the deadlocks."""
     dice = random.Random(7)
     with session(url) as db:
         db.execute(b"select postmill.create_queue('tasks')")
-        functions = dict(scripts("functions"))
-        for mistake in mistakes:
-            db.execute(mistake.apply(functions[mistake.name]).encode())
         name = value(db, "select current_database()")
         db.execute(f"alter database \"{name}\" set deadlock_timeout = '10ms'".encode())
         db.execute(
@@ -212,7 +208,7 @@ async def race(url: str, *mistakes: Change) -> tuple[Counter[str], int]:
             dead=value(db, "select count(*) from postmill.dead where replayed_at is null"),
             failed=value(db, "select coalesce(sum(failed), 0)::integer from postmill.operations"),
         )  # fmt: skip
-        return fates, value(db, "select deadlocks from pg_stat_database where datname = current_database()")
+        return fates, value(db, DEADLOCKS)
 
 
 def ask(url: str, dice: random.Random) -> bool:
@@ -241,7 +237,43 @@ async def test_workers_and_executors_wait_for_each_other_in_one_order(database_u
     assert fates["cancelled"] > 0
 
 
-@pytest.mark.slow
-async def test_that_race_finds_rows_that_are_locked_in_another_order(database_url: str) -> None:
-    _, deadlocks = await race(database_url, HOLDS_BACKWARDS)
-    assert deadlocks > 0
+HOLDS_BACKWARDS = (
+    Change(
+        "_hold",
+        r"order by msg_id for update skip locked\)', postmill",
+        "order by msg_id desc for update)', postmill",
+    ),
+    Change("_step_operation", "set lock_timeout = '500ms'", "set lock_timeout = 0"),
+)
+"""The mistake: rows are locked in another order than workers lock them, and waited for, however long."""
+SETTLES = b"select from pgmq.q_tasks where msg_id in (1, 2) order by msg_id for update"
+"""Locks as a settlement does."""
+
+
+def test_rows_that_are_locked_in_another_order_are_a_deadlock(
+    db: Database, connect: Callable[[], Database]
+) -> None:
+    """The control: two others hold a row each until the operation and a worker stand at them."""
+    functions = dict(scripts("functions"))
+    for mistake in HOLDS_BACKWARDS:
+        db.execute(mistake.apply(functions[mistake.name]).encode())
+    db.execute(b"select postmill.create_queue('tasks')")
+    db.execute(b"select postmill.send_batch('tasks', array['1', '2']::jsonb[])")
+    db.execute(b"select postmill.start_operation('retry', 'tasks')")
+    keepers, operator, worker = (connect(), connect()), connect(), connect()
+    for keeper, msg_id in zip(keepers, (1, 2), strict=True):
+        keeper.execute(b"begin")
+        keeper.execute(b"select from pgmq.q_tasks where msg_id = $1 for update", [msg_id])
+
+    def let_go() -> None:
+        keepers[0].execute(b"commit")
+        until_waiting(db, worker, no_longer_for=keepers[0])
+        keepers[1].execute(b"commit")
+
+    step = b"select state from postmill._step_operation(page => 3)"
+    assert together(db, let_go, [(operator, step), (worker, SETTLES)]) == 1
+    for each in (operator, worker):
+        each.close()  # it hands in what it has counted
+    until = time.monotonic() + GIVE_UP_S
+    while not value(db, DEADLOCKS):
+        assert time.monotonic() < until

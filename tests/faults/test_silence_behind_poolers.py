@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,11 +17,11 @@ from tests.faults.handlers import WaitingHandler, handler
 from tests.faults.pooler import pooler
 from tests.faults.processes import worker_process
 from tests.faults.proxy import Proxy, proxied
-from tests.faults.test_stalls import JUDGED_TOO_SOON
+from tests.faults.test_stalls import JUDGED_TOO_SOON, TAKEN_FROM_THE_LIVING
 from tests.service.running import running
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from tests.faults.scene import Scene
 
@@ -56,19 +57,19 @@ async def test_a_stall_behind_a_pooler_runs_nothing_twice(
     scene: Scene, lease_s: float, stall_s: float
 ) -> None:
     """No lock shows there that a worker lives, so silence alone judges it."""
-    await stalled(scene, lease_s, stall_s)
+    await stalled(scene, lease_s, partial(asyncio.sleep, stall_s))
     assert await scene.runs() == [1] * WORKERS
     assert await scene.account() == Account(completed=WORKERS)
 
 
 async def test_the_control_for_stalls_behind_a_pooler_fails(scene: Scene) -> None:
-    """With a bound of a second the same stall does make living workers dead."""
+    """With a bound of a second a stall does make living workers dead."""
     await scene.db.execute(JUDGED_TOO_SOON)
-    await stalled(scene, 10, 5)
+    await stalled(scene, 10, partial(scene.until, TAKEN_FROM_THE_LIVING))
     assert max(await scene.runs()) > 1
 
 
-async def stalled(scene: Scene, lease_s: float, stall_s: float) -> None:
+async def stalled(scene: Scene, lease_s: float, is_over: Callable[[], Awaitable[None]]) -> None:
     """Each worker runs a message; half of them are cut off for a while."""
     waiting = WaitingHandler()
     held = handler(waiting, visibility_timeout=lease_s, max_pg_connections=2, max_poll_seconds=1)
@@ -79,7 +80,7 @@ async def stalled(scene: Scene, lease_s: float, stall_s: float) -> None:
         await scene.send(WORKERS)
         await waiting.until_waiting(WORKERS)
         proxy.stall()
-        await asyncio.sleep(stall_s)  # the fault itself
+        await is_over()
         proxy.go_on()
         for _ in range(2):
             await scene.heartbeats(WORKERS)

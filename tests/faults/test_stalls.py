@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +21,8 @@ from tests.service.calling import making_calls
 from tests.service.running import running
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from tests.faults.scene import Scene
 
 WORKERS = 20
@@ -40,8 +43,12 @@ create or replace function postmill._silent_after(lease interval) returns interv
 language sql immutable return interval '1 second'
 """
 
+TAKEN_FROM_THE_LIVING = "select exists (select from postmill.failures)"
 
-async def stalled(scene: Scene, *, workers: int, lease_s: float, stall_s: float) -> None:
+
+async def stalled(
+    scene: Scene, *, workers: int, lease_s: float, is_over: Callable[[], Awaitable[None]]
+) -> None:
     """Each worker runs a message, half of them are cut off for a while, and all finish afterwards."""
     waiting = WaitingHandler()
     held = handler(waiting, visibility_timeout=lease_s, max_pg_connections=2, max_poll_seconds=1)
@@ -54,7 +61,7 @@ async def stalled(scene: Scene, *, workers: int, lease_s: float, stall_s: float)
         await scene.send(workers)
         await waiting.until_waiting(workers)
         proxy.stall()
-        await asyncio.sleep(stall_s)  # the fault itself
+        await is_over()
         proxy.go_on()
         for _ in range(2):
             await scene.heartbeats(len(runs))
@@ -69,15 +76,15 @@ async def test_a_stall_shorter_than_the_lease_runs_nothing_twice(
     scene: Scene, lease_s: float, stall_s: float
 ) -> None:
     """A beat came each 4.5 s and death was fixed at 6 s: stalls of 3 s made living workers dead."""
-    await stalled(scene, workers=WORKERS, lease_s=lease_s, stall_s=stall_s)
+    await stalled(scene, workers=WORKERS, lease_s=lease_s, is_over=partial(asyncio.sleep, stall_s))
     assert await scene.runs() == [1] * WORKERS
     assert await scene.account() == Account(completed=WORKERS)
 
 
 async def test_the_control_for_stalls_fails(scene: Scene) -> None:
-    """With a bound of a second the same stall does make living workers dead."""
+    """With a bound of a second a stall does make living workers dead."""
     await scene.db.execute(JUDGED_TOO_SOON)
-    await stalled(scene, workers=4, lease_s=10, stall_s=4)
+    await stalled(scene, workers=4, lease_s=10, is_over=partial(scene.until, TAKEN_FROM_THE_LIVING))
     assert max(await scene.runs()) > 1
 
 

@@ -11,7 +11,6 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 
 from postmill import Retry
@@ -22,11 +21,14 @@ from postmill.sql.catalog import queue_statement, scripts
 from tests.faults.processes import ROOT
 from tests.faults.protocol import Change
 from tests.faults.retrying_process import ATTEMPTS, FLOW, retrying
+from tests.faults.test_durable_races import waits_for_lock
 from tests.service.running import running
 from tests.service.test_durable import end_of
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import asyncpg
 
     from tests.service.running import Running
 
@@ -138,7 +140,7 @@ async def audited_against(
     await other.execute("insert into postmill.flow_audit default values on conflict do nothing")
     await other.execute(AUDIT)
     looking = asyncio.create_task(other.fetchval("select postmill.sweep_flows()"))
-    await asyncio.wait({looking}, timeout=0.3)
+    await waits_for_lock(db, other, looking)
     await transaction.commit()
     await looking
     wakes = await db.fetch(f"select (message ->> 'wake')::integer as wake from pgmq.q_{FLOW} order by msg_id")
@@ -150,14 +152,6 @@ RACES = [
     ("select postmill.cancel_run($1)", "cancelled", []),
     ("select postmill.pause_run($1)", "paused", []),
 ]
-
-
-@pytest.fixture
-async def other(database_url: str) -> Any:
-    """A second session."""
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.mark.parametrize(("does", "state", "wakes"), RACES)

@@ -16,34 +16,24 @@ CONNECTIONS = 5
 KEYS = [f"k{number}" for number in range(30)]
 """So few that every batch meets keys that others have, or are about to take."""
 
-SENDS = {
-    "send_jobs": """
-        select * from postmill.send_jobs('tasks', $1::jsonb[], unique_keys => $2, on_conflict => $3)""",
-    # The control: it looks whether the key is there and then sends, in one statement.
-    "read_then_insert": """
-        insert into pgmq.q_tasks (vt, message, headers)
-        select now(), new.message, jsonb_build_object('postmill-unique-key', new.key)
-        from unnest($1::jsonb[], $2::text[]) as new (message, key)
-        where $3 = 'skip'
-          and not exists (select from pgmq.q_tasks where headers ->> 'postmill-unique-key' = new.key)""",
-}
+SEND = "select * from postmill.send_jobs('tasks', $1::jsonb[], unique_keys => $2, on_conflict => $3)"
 
 
 class _Regret(Exception):
     """The sender's own error: its transaction is rolled back."""
 
 
-async def _send(connection: asyncpg.Connection, how: str, on_conflict: str) -> None:
+async def _send(connection: asyncpg.Connection, on_conflict: str) -> None:
     keys = random.sample(KEYS, random.choice([1, 1, 5, 20]))
     async with connection.transaction():
-        await connection.fetch(SENDS[how], ["1"] * len(keys), keys, on_conflict)
+        await connection.fetch(SEND, ["1"] * len(keys), keys, on_conflict)
         if random.random() < 0.2:
             await asyncio.sleep(0.003)
         if random.random() < 0.1:
             raise _Regret
 
 
-async def _keep_sending(url: str, how: str, on_conflict: str) -> None:
+async def _keep_sending(url: str, on_conflict: str) -> None:
     connection = await asyncpg.connect(url)
     while True:
         try:
@@ -51,17 +41,17 @@ async def _keep_sending(url: str, how: str, on_conflict: str) -> None:
                 if random.random() < 0.2:  # what is sent within a savepoint is taken back alone
                     async with connection.transaction():
                         with suppress(_Regret):
-                            await _send(connection, how, on_conflict)
+                            await _send(connection, on_conflict)
                 else:
-                    await _send(connection, how, on_conflict)
+                    await _send(connection, on_conflict)
         except asyncpg.PostgresError as error:
             sys.stderr.write(f"{type(error).__name__}: {error}\n")
             sys.stderr.flush()
 
 
-async def _main(url: str, how: str, on_conflict: str) -> None:
-    await asyncio.gather(*(_keep_sending(url, how, on_conflict) for _ in range(CONNECTIONS)))
+async def _main(url: str, on_conflict: str) -> None:
+    await asyncio.gather(*(_keep_sending(url, on_conflict) for _ in range(CONNECTIONS)))
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(*sys.argv[1:4]))
+    asyncio.run(_main(*sys.argv[1:3]))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 
+from postmill.sql.catalog import scripts
+from tests.faults.protocol import Change
 from tests.sql.asking import Database, value
 from tests.sql.flow_scene import (
     fail,
@@ -26,35 +26,12 @@ from tests.sql.flow_scene import (
     take_one,
     tasks,
 )
+from tests.sql.meeting import second_behind, wait_for_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    Act = Callable[[Database], object]
-
-WAITS = "select exists (select from pg_stat_activity where pid = $1 and wait_event_type = 'Lock')"
-WAITS_MOST_S = 20.0
-
-
-@contextmanager
-def second_behind(db: Database, connect: Callable[[], Database], act: Act) -> Iterator[None]:
-    """The block is one transaction; ``act`` runs on another session meanwhile, and is waited for: first until
-    it stands at a lock, and after the commit until it is done.
-    """
-    other = connect()
-    with ThreadPoolExecutor(1) as pool:
-        with db.transaction():
-            yield
-            acting = pool.submit(act, other)
-            wait_for_lock(db, other)
-        acting.result()
-
-
-def wait_for_lock(db: Database, other: Database) -> None:
-    """Until the session stands at a lock."""
-    until = time.monotonic() + WAITS_MOST_S
-    while not value(db, WAITS, other.info.backend_pid):
-        assert time.monotonic() < until
+    from tests.sql.meeting import Act
 
 
 def test_two_sources_of_one_step(db: Database, connect: Callable[[], Database]) -> None:
@@ -65,6 +42,22 @@ def test_two_sources_of_one_step(db: Database, connect: Callable[[], Database]) 
     with second_behind(db, connect, lambda other: settle(other, second)):
         settle(db, first)
     assert tasks(db) == [{"run": run, "step": "z"}]
+
+
+WITHOUT_LOCK = Change("_settle_steps", r"order by run\.run_id for no key update", "")
+
+
+def test_without_the_lock_on_their_run_neither_is_the_last(
+    db: Database, connect: Callable[[], Database]
+) -> None:
+    """The control: the step that waits for both never begins."""
+    db.execute(WITHOUT_LOCK.apply(dict(scripts("functions"))["_settle_steps"]).encode())
+    register(db, step("a"), step("b"), step("z", "a", "b"))
+    start(db)
+    first, second = take(db)
+    with second_behind(db, connect, lambda other: settle(other, second)):
+        settle(db, first)
+    assert tasks(db) == []
 
 
 def test_the_last_two_items_of_a_map(db: Database, connect: Callable[[], Database]) -> None:
@@ -143,19 +136,27 @@ def test_a_run_is_cancelled_while_a_step_ends(db: Database, connect: Callable[[]
     assert (run_of(db, run)["state"], tasks(db), outputs(db, run)) == ("cancelled", [], {"a": 1})
 
 
-def test_a_run_is_resumed_while_its_task_is_held(db: Database, connect: Callable[[], Database]) -> None:
-    """It is sent again, not held for ever."""
+HOLD = (
+    b"select postmill._hold_tasks(array[$1::bigint], array['a'], array[null::integer],"
+    b" array[jsonb_build_object('run', $1::bigint, 'step', 'a')], array['paused'])"
+)
+NOT_SENT_AGAIN = Change("_hold_tasks", r"run\.state in \('running', 'waiting', 'undoing'\)", "false")
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_a_run_is_resumed_while_its_task_is_held(
+    db: Database, connect: Callable[[], Database], control: bool
+) -> None:
+    """It is sent again, not held for ever. The control does not send it, and it is lost."""
+    if control:
+        db.execute(NOT_SENT_AGAIN.apply(dict(scripts("functions"))["_hold_tasks"]).encode())
     register(db, step("a"))
     run = start(db)
     db.execute(b"select postmill.pause_run($1)", [run])
     (task,) = take(db)
-    holding = (
-        b"select postmill._hold_tasks(array[$1::bigint], array['a'], array[null::integer],"
-        b" array[jsonb_build_object('run', $1::bigint, 'step', 'a')], array['paused'])"
-    )
-    with second_behind(db, connect, lambda other: other.execute(holding, [run])):
+    with second_behind(db, connect, lambda other: other.execute(HOLD, [run])):
         db.execute(b"select postmill.resume_run($1)", [run])
-    assert tasks(db) == [task]
+    assert tasks(db) == [task] * (not control)
     assert value(db, "select count(*) from postmill.held_tasks") == 0
 
 

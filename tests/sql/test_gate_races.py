@@ -5,7 +5,10 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import pytest
+
 from postmill.sql.catalog import scripts
+from tests.faults.protocol import Change
 from tests.sql.asking import Database, value
 from tests.sql.test_claim_gated import claim_gated, send
 
@@ -23,6 +26,8 @@ COUNTED = """then coalesce(g.max_running, limits.group_max_running) - (
                    select count(*) from postmill.gates as held
                    where held.queue_name = queue and held.group_key = g.group_key and held.claim_id >= oldest
                )::integer end as maximum"""
+NO_LOCK_ON_A_GROUP = Change("_pick_gated", r"\n *for update skip locked", "")
+NO_LOCK_ON_THE_QUEUE = Change("_room_in_queue", r" for update skip locked", "")
 
 
 def replaced(text: str, *changes: tuple[str, str]) -> bytes:
@@ -67,31 +72,47 @@ def test_counted_in_the_statement_that_locks_a_group_runs_too_many(
     assert claimed_in_all(db, connect, (COUNT, "select 0"), (MAXIMUM, COUNTED)) == 2
 
 
+@pytest.fixture(params=[False, True], ids=["", "control"])
+def control(request: pytest.FixtureRequest) -> bool:
+    """Whether the lock is taken out: then the same claims run too many."""
+    return bool(request.param)
+
+
+def without(db: Database, change: Change) -> None:
+    """Put a mistake into a function."""
+    db.execute(change.apply(dict(scripts("functions"))[change.name]).encode())
+
+
 def test_a_group_that_another_session_counts_is_left_to_it(
-    db: Database, queue: str, connect: Callable[[], Database]
+    db: Database, queue: str, connect: Callable[[], Database], control: bool
 ) -> None:
-    """A claim never waits for another one."""
-    send(db, "a", "b")
+    """A claim never waits for another one, nor does it count without it."""
+    if control:
+        without(db, NO_LOCK_ON_A_GROUP)
+    db.execute(b"select postmill.limit_groups('re-size', max_running => 1)")
+    send(db, "a", "a", "b")
     claim_gated(db, 0)
-    with connect() as other:
-        other.execute(b"begin; select from postmill.groups where group_key = 'a' for update")
-        claimed = claim_gated(db)
-        assert (claimed["msg_ids"], claimed["is_busy"], claimed["complete"]) == ([2], True, False)
-        other.execute(b"rollback")
-    assert claim_gated(db)["msg_ids"] == [1]
+    with connect() as other, other.transaction():
+        assert claim_gated(other, 1)["msg_ids"] == [1]
+        claimed = claim_gated(db, left_out=(1,))
+        assert (claimed["msg_ids"], claimed["is_busy"]) == (([2, 3], False) if control else ([3], True))
+    assert claim_gated(db)["msg_ids"] == []
 
 
 def test_a_queue_that_another_session_counts_is_left_to_it(
-    db: Database, queue: str, connect: Callable[[], Database]
+    db: Database, queue: str, connect: Callable[[], Database], control: bool
 ) -> None:
-    db.execute(b"select postmill.limit_queue('re-size', max_running => 5)")
-    send(db, "a")
+    if control:
+        without(db, NO_LOCK_ON_THE_QUEUE)
+    db.execute(b"select postmill.limit_queue('re-size', max_running => 2)")
+    send(db, "a", "a")
     claim_gated(db, 0)
-    with connect() as other:
-        other.execute(b"begin; select from postmill.groups where group_key = '' for update")
+    with connect() as other, other.transaction():
+        assert claim_gated(other)["msg_ids"] == [1, 2]
+        send(db, "b")
         claimed = claim_gated(db)
-        assert (claimed["msg_ids"], claimed["is_busy"]) == ([], True)
-        other.execute(b"rollback")
+        assert (claimed["msg_ids"], claimed["is_busy"]) == ([3] * control, True)
+    assert claim_gated(db)["msg_ids"] == []
 
 
 def test_a_gate_that_is_parked_again_while_it_is_mended_stays(
