@@ -12,11 +12,17 @@ from postmill.flows.running import inputs
 from postmill.flows.running.inputs import InputQueries
 from postmill.flows.steps import each
 from postmill.model.events import Event
+from postmill.sql.catalog import statement
 from tests.service.running import GIVE_UP_S, running
 
 if TYPE_CHECKING:
     import asyncpg
 
+PREPARED = """
+select exists (select from pg_stat_activity
+                where datname = current_database() and application_name = 'postmill settlements'
+                  and state = 'idle' and query = $1)
+"""
 LONG = 50
 """Steps of the chain: many more than the claims that a worker makes around it."""
 
@@ -93,6 +99,28 @@ async def test_a_message_that_waits_has_its_turn_before_the_next_step(
         await one.result(timeout=GIVE_UP_S)
         await other.result(timeout=GIVE_UP_S)
     assert order.index("b first") < order.index("a second")
+
+
+async def test_a_worker_prepares_to_settle_before_it_has_anything_to_settle(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    """The first settlement made all of its plans: it took ten times as long as the second."""
+    flow = chain("prepared")
+    async with running(database_url, flow.handler()) as workers:
+        async with asyncio.timeout(GIVE_UP_S):
+            while not await adb.fetchval(PREPARED, statement("step_prepare")):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+        assert workers.worker.settler.settled == 0
+        run = await flow.options(connection=adb).start(0)
+        assert await run.result(timeout=GIVE_UP_S) == {f"s{LONG}": LONG}
+
+
+async def test_a_worker_that_can_not_prepare_settles(database_url: str, adb: asyncpg.Connection) -> None:
+    await adb.execute("drop function postmill._prepare_settling")
+    flow = chain("unprepared")
+    async with running(database_url, flow.handler()):
+        run = await flow.options(connection=adb).start(0)
+        assert await run.result(timeout=GIVE_UP_S) == {f"s{LONG}": LONG}
 
 
 async def test_a_worker_that_stops_claims_nothing_more(database_url: str, adb: asyncpg.Connection) -> None:

@@ -181,6 +181,7 @@ OF_THE_OWNER = {
     "postmill._end_flow_runs": "writes down only what is so",
     "postmill.start_flow": "whoever may start flows writes nothing else of them",
     "postmill._settle_steps": "changes only steps that have begun, as whoever has their message may",
+    "postmill._prepare_settling": "changes nothing",
     "postmill._end_undo": "changes only steps that are to be undone, as whoever has their message may",
     "postmill._fail_steps": "changes only steps that have begun, as whoever has their message may",
     "postmill._paused_run": "why a run stands, to whoever has a message of it",

@@ -9,13 +9,13 @@ order. Builds; executes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from datetime import timedelta
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from postmill.model.events import Event
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from postmill.model.queue.outcome import Failed, Outcome
     from postmill.model.queue.queue_name import QueueShape
 
-    Build: TypeAlias = Callable[["Statements", "Settlement"], tuple[str, tuple[Any, ...]]]
+    Call: TypeAlias = tuple[str, tuple[Any, ...]]
+    Build: TypeAlias = Callable[["Statements", "Settlement"], Call]
     Entry: TypeAlias = "Settling | Callable[[Any, Message | None], Settling]"
 
 Pair = tuple["Message", "Outcome"]
@@ -31,6 +32,8 @@ Room = tuple[int, "timedelta", int]
 """What a settlement may claim for its worker: so many messages, for so long, of so many bytes: no further one
 is taken once they have this size.
 """
+NO_ROOM: Room = 0, timedelta(0), 0
+"""Of a settlement that claims nothing, as one that does: a worker prepares the statement with it."""
 
 KINDS = frozenset({"complete", "reschedule", "dead_letter", "cancel", "close", "gate"})
 """The engine's own kinds. ``settlement_lacks.sql`` knows the tables and rights that each of them needs."""
@@ -62,6 +65,10 @@ class Settling:
     buries: bool = False
     """The messages go to the dead letters: each is given its last failure before, and ``on_dead`` is called
     after.
+    """
+    prepare: Callable[[Statements], Sequence[Call]] | None = None
+    """Makes statements that settle nothing, and for which the server makes the plans of ``build``'s. A worker
+    sends them when it starts: its first messages need not wait for that. None: they are made in no time.
     """
     claims: bool = False
     """Whether the statement can claim what it sends to its queue, within :attr:`Settlement.room`. Its answer
@@ -161,6 +168,12 @@ class Settlings:
                 _check(settling)
         self._entries: dict[type, Entry] = {**own, **added}
         self._added = tuple(added)
+        self.prepared = tuple(
+            settling.prepare
+            for settling in added.values()
+            if isinstance(settling, Settling) and settling.prepare is not None
+        )
+        """What a worker prepares when it starts."""
 
     def find(self, outcome: Any, message: Message | None = None) -> Settling:
         """How ``outcome`` is settled. A subclass is settled as the nearest class above it that has an entry;

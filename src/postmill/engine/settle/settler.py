@@ -11,6 +11,8 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
+
 from postmill.engine.settle.dead_letters import with_last_failures
 from postmill.engine.settle.failed_settlements import FailedSettlements, said
 from postmill.engine.settle.settlement import Settlement, Statements, grouped
@@ -60,6 +62,7 @@ class Settler(Service):
         around = shared, statements, held_messages, events, self._backoff
         self._failures = FailedSettlements(*around, self._settle_pairs, self._release)
         self._refusals = self._failures.refusals
+        self._to_prepare = settlings.prepared
         self._pending: list[Pair] = []
         self._in_hand: list[Pair] = []
         """What the batch at hand began with."""
@@ -105,6 +108,8 @@ class Settler(Service):
 
     async def run_once(self) -> bool:
         """Write down one batch, and offer again what was refused and is due."""
+        if self._to_prepare:
+            await self._prepare()
         due = self._refusals.due() if self._refusals.begun else []
         size = BATCH if self._suspects == 0 else 1
         batch, self._pending = self._pending[:size], self._pending[size:]
@@ -119,6 +124,18 @@ class Settler(Service):
         self._in_hand, self._suspects = [], max(0, self._suspects - 1)
         self.on_progress()
         return bool(self._pending)
+
+    async def _prepare(self) -> None:
+        """Have the server make plans before there is anything to settle. Nothing depends on it: what fails
+        here fails again where it matters.
+        """
+        to_prepare, self._to_prepare = self._to_prepare, ()
+        if self._shared.address.pooled:  # no plan is kept there
+            return
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            for prepare in to_prepare:
+                for text, arguments in prepare(self.statements):
+                    await self._shared.fetchrow(text, *arguments)
 
     @property
     def held(self) -> list[Message]:

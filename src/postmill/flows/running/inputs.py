@@ -1,7 +1,8 @@
 """What tasks are given: asked for in one statement for all messages that were bound in one turn of the event
 loop, each step of a run once.
 
-Nothing is kept from one turn to the next: a run may be paused, cancelled or undone meanwhile.
+What the items of a map share is kept for a moment. Nothing else is kept from one turn to the next: a run may
+be paused, cancelled or undone meanwhile.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ AWAY_S = 0.5
 """A task whose inputs can't be asked for is taken again after so many seconds. It is no attempt."""
 
 FRESH_S = 0.1
-"""What has come with a message holds for so many seconds after it was asked for. 0.1 s: a step that begins at
-once needs no query, and one that had to wait learns what became of its run.
+"""What has come with a message, or was asked for another item of its map, holds for so many seconds. 0.1 s: a
+step that begins at once needs no query, and one that had to wait learns what became of its run.
 """
 
 MOST_FITTING = 1000
@@ -57,6 +58,11 @@ class Inputs:
     run_input: str | None = None
     """The run's input, as JSON, where the program has to look at it before the step."""
 
+    @property
+    def is_running_map(self) -> bool:
+        """Whether it holds for each item of a map that may run now."""
+        return self.kind == "map" and self.run_state == "running" and self.step_state == "started"
+
 
 class _Given(msgspec.Struct, frozen=True):
     """The same as a settlement tells it of a step that it has begun."""
@@ -81,6 +87,8 @@ class InputQueries:
         self._given = ""
         self._known: dict[_Key, Inputs] = {}
         """What ``_given`` says."""
+        self._maps: dict[_Key, tuple[Inputs, float]] = {}
+        """What was told of maps whose items may run, and when it was asked for."""
         self._wanted: dict[_Key, asyncio.Future[Inputs | None]] = {}
         self._asking: asyncio.Task[None] | None = None
         self._fitting: dict[int, None] = {}
@@ -97,8 +105,11 @@ class InputQueries:
         return run in self._fitting
 
     def known(self, run: int, step: str, message: Message) -> Inputs | None:
-        """What has come with the message; None: nothing, or it had to wait since."""
-        if message.given is None or time.monotonic() - message.claim.renewed_at > FRESH_S:
+        """What has come with the message, or was told of its map just now; None: nothing has."""
+        if message.given is None:
+            inputs, asked_at = self._maps.get((run, step), (None, 0.0))
+            return inputs if _is_fresh(asked_at) else None
+        if not _is_fresh(message.claim.renewed_at):
             return None
         if message.given is not self._given:
             self._given = message.given
@@ -125,6 +136,7 @@ class InputQueries:
         """One statement a turn, until nothing is wanted any more."""
         while self._wanted:
             wanted, self._wanted = self._wanted, {}
+            asked_at = time.monotonic()
             try:
                 found = await self._asked(reads, list(wanted))
             except Exception as error:
@@ -135,15 +147,32 @@ class InputQueries:
                 _fail(wanted, ConnectionError("the query was cut"))
                 raise
             else:
+                self._keep(found, asked_at)
                 for key, future in wanted.items():
                     if not future.done():
                         future.set_result(found.get(key))
 
+<<<<<<< HEAD
     async def _asked(self, reads: SharedConnection, keys: list[_Key]) -> dict[_Key, Inputs]:
         runs, steps = [run for run, _ in keys], [step for _, step in keys]
         fitting = list(self._fitting.keys() & runs)
         rows = await reads.fetch(statement("step_inputs"), runs, steps, fitting)
         return {(row["run_id"], row["step"]): _inputs(row) for row in rows}
+=======
+    def _keep(self, found: dict[_Key, Inputs], asked_at: float) -> None:
+        fresh = {key: kept for key, kept in self._maps.items() if _is_fresh(kept[1])}
+        self._maps = fresh | {key: (each, asked_at) for key, each in found.items() if each.is_running_map}
+
+
+def _is_fresh(asked_at: float) -> bool:
+    return time.monotonic() - asked_at <= FRESH_S
+
+
+async def _asked(reads: SharedConnection, keys: list[_Key]) -> dict[_Key, Inputs]:
+    runs, steps = [run for run, _ in keys], [step for _, step in keys]
+    rows = await reads.fetch(statement("step_inputs"), runs, steps)
+    return {(row["run_id"], row["step"]): _inputs(row) for row in rows}
+>>>>>>> ww13
 
 
 def _told(each: _Given) -> Inputs:

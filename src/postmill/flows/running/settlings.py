@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from postmill.engine.settle.settlement import Settling, leases
+from postmill.engine.settle.settlement import NO_ROOM, Settlement, Settling, leases
 from postmill.engine.settle.statements import OWN, details, failure_columns
 from postmill.flows.running.task import origin_of, task_of
 from postmill.model.errors import InvalidPayload
 from postmill.model.events import Event
 from postmill.model.queue.outcome import Cancelled, Failed
 from postmill.model.queue.refusal import weakened
-from postmill.sql.catalog import queue_statement
+from postmill.sql.catalog import queue_statement, statement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from postmill.engine.settle.settlement import Entry, Settlement, Statements
+    from postmill.engine.settle.settlement import Entry, Statements
     from postmill.model.queue.message import Message
 
 CANCELLED = "its message was cancelled"
@@ -88,6 +88,13 @@ def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tupl
         *settlement.room,
         statements.worker_id,
     )
+
+
+def _prepare(statements: Statements) -> list[tuple[str, tuple[Any, ...]]]:
+    """To settle, with and without claiming what follows."""
+    empty = [Settlement(_COMPLETED, [], [], [], room=room) for room in (None, NO_ROOM)]
+    settles = [_complete(statements, settlement) for settlement in empty]
+    return [*settles, (statement("step_prepare"), (statements.shape.name,))]
 
 
 def _fail(statements: Statements, settlement: Settlement) -> tuple[str, tuple[Any, ...]]:
@@ -162,6 +169,9 @@ def _tasks(settlement: Settlement) -> tuple[list[int], list[str], list[int | Non
 
 
 _own = partial(Settling, diagnosis="cancel")
+_COMPLETED = _own(
+    kind="step_settle", event=Event.MESSAGE_COMPLETED, build=_complete, prepare=_prepare, claims=True
+)
 _dead = partial(
     _own,
     event=Event.STEP_FAILED,
@@ -201,7 +211,7 @@ def of_the_engine(outcome: Failed | Cancelled, message: Message | None) -> Settl
 
 
 STEPS: Mapping[type, Entry] = {
-    StepCompleted: _own(kind="step_settle", event=Event.MESSAGE_COMPLETED, build=_complete, claims=True),
+    StepCompleted: _COMPLETED,
     StepUndone: _own(kind="undo_settle", event=Event.MESSAGE_COMPLETED, build=_undo),
     InputRefused: _own(
         kind="run_refuse_input",

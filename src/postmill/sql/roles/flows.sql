@@ -2,8 +2,8 @@
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
 grant execute on function
     postmill.register_flow, postmill._end_undo, postmill._fail_steps, postmill._hold_tasks, postmill._refuse_inputs,
-    postmill._settle_steps, postmill._are_held, postmill._child_result, postmill._start_children, postmill._step_inputs
-    to postmill_worker;
+    postmill._settle_steps, postmill._prepare_settling, postmill._are_held, postmill._child_result,
+    postmill._start_children, postmill._step_inputs to postmill_worker;
 grant execute on function
     postmill._begin_undo, postmill._end_runs_of_workflows, postmill._load_runs, postmill._park_runs,
     postmill._refuse_signal, postmill._say_events, postmill._start_child, postmill._wake_parents,

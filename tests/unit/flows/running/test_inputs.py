@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from postmill.flows.running import inputs
 from postmill.flows.running.inputs import InputQueries
 from postmill.model.queue.outcome import Snooze
 
 if TYPE_CHECKING:
     from postmill.db.hot.shared_connection import SharedConnection
+    from postmill.model.queue.message import Message
 
 
 class Reads:
@@ -21,6 +23,7 @@ class Reads:
         self.asked: list[list[tuple[int, str]]] = []
         self.open = asyncio.Event()
         self.open.set()
+        self.run_state = "running"
         self._error = error
 
     async def fetch(
@@ -36,9 +39,9 @@ class Reads:
                 "run_id": run,
                 "step": step,
                 "flow": "f",
-                "run_state": "running",
+                "run_state": self.run_state,
                 "step_state": "started",
-                "kind": "step",
+                "kind": "map" if step.startswith("map") else "step",
                 "inputs": f'{{"n": {run}}}',
                 "output": None,
                 "run_input": None,
@@ -46,6 +49,17 @@ class Reads:
             for run, step in keys
             if run < 100
         ]
+
+
+class AnItem:
+    """Stands for the message of an item: nothing has come with it."""
+
+    given = None
+
+
+def known(queries: InputQueries, run: int, step: str) -> bytes | None:
+    told = queries.known(run, step, cast("Message", AnItem()))
+    return None if told is None else bytes(told.values["n"])
 
 
 def connection(reads: Reads) -> SharedConnection:
@@ -66,6 +80,26 @@ async def test_one_statement_a_turn_and_each_step_of_a_run_once() -> None:
     ]
     await queries.of(1, "a", connection(reads))
     assert len(reads.asked) == 2, "nothing is kept for the next turn"
+
+
+async def test_what_items_of_a_map_share_is_kept_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "FRESH_S", 3600.0)
+    queries, reads = InputQueries(), Reads()
+    for key in ((1, "map"), (2, "map"), (3, "step")):
+        await queries.of(*key, connection(reads))
+    assert [known(queries, 1, "map"), known(queries, 2, "map")] == [b"1", b"2"]
+    assert [known(queries, 2, "map2"), known(queries, 3, "step")] == [None, None]
+    monkeypatch.setattr(inputs, "FRESH_S", -1.0)
+    assert known(queries, 1, "map") is None, "its run may have been cancelled since"
+
+
+async def test_of_a_map_that_may_not_run_nothing_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An item that comes after the run was resumed would be held for good."""
+    monkeypatch.setattr(inputs, "FRESH_S", 3600.0)
+    queries, reads = InputQueries(), Reads()
+    reads.run_state = "paused"
+    await queries.of(1, "map", connection(reads))
+    assert known(queries, 1, "map") is None
 
 
 async def test_what_is_wanted_meanwhile_is_asked_for_next() -> None:
