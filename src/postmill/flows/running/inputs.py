@@ -1,8 +1,8 @@
 """What tasks are given: asked for in one statement for all messages that were bound in one turn of the event
 loop, each step of a run once.
 
-What the items of a map share is kept for a moment. Nothing else is kept from one turn to the next: a run may
-be paused, cancelled or undone meanwhile.
+What the items of a map share is kept for a moment, and that a run's input fits. Nothing else is kept from one
+turn to the next: a run may be paused, cancelled or undone meanwhile.
 """
 
 from __future__ import annotations
@@ -152,13 +152,12 @@ class InputQueries:
                     if not future.done():
                         future.set_result(found.get(key))
 
-<<<<<<< HEAD
     async def _asked(self, reads: SharedConnection, keys: list[_Key]) -> dict[_Key, Inputs]:
         runs, steps = [run for run, _ in keys], [step for _, step in keys]
         fitting = list(self._fitting.keys() & runs)
         rows = await reads.fetch(statement("step_inputs"), runs, steps, fitting)
         return {(row["run_id"], row["step"]): _inputs(row) for row in rows}
-=======
+
     def _keep(self, found: dict[_Key, Inputs], asked_at: float) -> None:
         fresh = {key: kept for key, kept in self._maps.items() if _is_fresh(kept[1])}
         self._maps = fresh | {key: (each, asked_at) for key, each in found.items() if each.is_running_map}
@@ -166,13 +165,6 @@ class InputQueries:
 
 def _is_fresh(asked_at: float) -> bool:
     return time.monotonic() - asked_at <= FRESH_S
-
-
-async def _asked(reads: SharedConnection, keys: list[_Key]) -> dict[_Key, Inputs]:
-    runs, steps = [run for run, _ in keys], [step for _, step in keys]
-    rows = await reads.fetch(statement("step_inputs"), runs, steps)
-    return {(row["run_id"], row["step"]): _inputs(row) for row in rows}
->>>>>>> ww13
 
 
 def _told(each: _Given) -> Inputs:
