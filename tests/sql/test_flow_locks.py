@@ -151,7 +151,7 @@ def test_a_run_is_resumed_while_its_task_is_held(db: Database, connect: Callable
     (task,) = take(db)
     holding = (
         b"select postmill._hold_tasks(array[$1::bigint], array['a'], array[null::integer],"
-        b" array[jsonb_build_object('run', $1::bigint, 'step', 'a')], array['paused'])"
+        b" array[jsonb_build_object('run', $1::bigint, 'step', 'a')], array['paused'], array[1], 'shop')"
     )
     with second_behind(db, connect, lambda other: other.execute(holding, [run])):
         db.execute(b"select postmill.resume_run($1)", [run])
