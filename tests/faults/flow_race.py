@@ -221,7 +221,7 @@ class Settler:
         """What each task gives, from what the database says that it is given."""
         pairs = sorted({(each["message"]["run"], each["message"]["step"]) for each in claimed})
         known = self.db.execute(
-            statement("step_inputs").encode(), [[run for run, _ in pairs], [step for _, step in pairs]]
+            statement("step_inputs").encode(), [[run for run, _ in pairs], [step for _, step in pairs], []]
         ).fetchall()
         known = [each for each in known if each["step_state"] in {"started", "completed"}]
         inputs = {(each["run_id"], each["step"]): json.loads(each["inputs"]) for each in known}

@@ -101,7 +101,7 @@ class SteeredSettler(Settler):
 
     def _states(self, claimed: list[dict[str, Any]]) -> dict[tuple[int, str], str]:
         pairs = sorted({(each["message"]["run"], each["message"]["step"]) for each in claimed})
-        given = [[run for run, _ in pairs], [step for _, step in pairs]]
+        given = [[run for run, _ in pairs], [step for _, step in pairs], []]
         known = self.db.execute(statement("step_inputs").encode(), given).fetchall()
         return {(each["run_id"], each["step"]): each["run_state"] for each in known}
 

@@ -242,6 +242,7 @@ async def test_tasks_of_a_paused_run_are_held_and_sent_again(
         go_on.set()
         await worker.until(Event.STEP_HELD, count=2)
         await worker.true_in_database("count(*) = 2 from postmill.held_tasks")
+        await worker.true_in_database("cause = 'run_paused' from postmill.why('single', 3)")
         await worker.let_go()
         assert done == [1]
         assert (await run.state()).state == "paused"

@@ -89,11 +89,11 @@ def refuse_input(db: Database, run: int, reason: str = "it does not fit") -> Non
     db.execute(b"select postmill._refuse_inputs($1, $2)", [[run], [reason]])
 
 
-def hold(db: Database, task: dict[str, Any], why: str) -> None:
-    """A worker can't run the task now."""
+def hold(db: Database, task: dict[str, Any], why: str, msg_id: int | None = None) -> None:
+    """A worker can't run the task now, which was this message of the queue."""
     db.execute(
-        b"select postmill._hold_tasks($1, $2, $3, $4::text[]::jsonb[], $5)",
-        [[task["run"]], [task.get("step")], [task.get("item")], [json.dumps(task)], [why]],
+        b"select postmill._hold_tasks($1, $2, $3, $4::text[]::jsonb[], $5, $6, $7)",
+        [[task["run"]], [task.get("step")], [task.get("item")], [json.dumps(task)], [why], [msg_id], QUEUE],
     )
 
 

@@ -138,7 +138,7 @@ def test_a_run_is_cancelled_while_a_step_ends(db: Database, connect: Callable[[]
 
 HOLD = (
     b"select postmill._hold_tasks(array[$1::bigint], array['a'], array[null::integer],"
-    b" array[jsonb_build_object('run', $1::bigint, 'step', 'a')], array['paused'])"
+    b" array[jsonb_build_object('run', $1::bigint, 'step', 'a')], array['paused'], array[1], 'shop')"
 )
 NOT_SENT_AGAIN = Change("_hold_tasks", r"run\.state in \('running', 'waiting', 'undoing'\)", "false")
 

@@ -185,6 +185,7 @@ OF_THE_OWNER = {
     "postmill._end_undo": "changes only steps that are to be undone, as whoever has their message may",
     "postmill._fail_steps": "changes only steps that have begun, as whoever has their message may",
     "postmill._paused_run": "why a run stands, to whoever has a message of it",
+    "postmill._laid_aside": "why a run stands, to whoever had a message of it",
     "postmill._refuse_inputs": "fails only runs that go on, as whoever has messages of theirs may",
     "postmill.cancel_run": "one run, for whoever may steer runs",
     "postmill.pause_run": "one run, for whoever may steer runs",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.sql import flow_scene
 from tests.sql.asking import Database, bury, claim, fail, refused, rows, value
 from tests.sql.flow_scene import register, start, step
 from tests.sql.waiting import block, gate, hold, live, park, put
@@ -71,6 +72,28 @@ def test_a_task_of_a_paused_run(db: Database) -> None:
         db, "select * from pgmq.send('shop', jsonb_build_object('run', $1::bigint, 'step', 'z'))", run
     )
     assert "run_paused" not in causes(db, "shop", forged)
+
+
+@pytest.mark.parametrize(
+    ("why", "cause", "said"),
+    [
+        ("paused", "run_paused", "paused by postgres: the shop is closed"),
+        ("version", "no_version", "no worker for version 1 (step a)"),
+    ],
+)
+def test_a_task_that_was_laid_aside(db: Database, why: str, cause: str, said: str) -> None:
+    """A worker has taken it out of the queue: nothing was left of it, by what was said."""
+    register(db, step("a"))
+    run = start(db)
+    message = value(db, "select msg_id from pgmq.q_shop")
+    if why == "paused":
+        db.execute(b"select postmill.pause_run($1, 'the shop is closed')", [run])
+    flow_scene.hold(db, flow_scene.take_one(db), why, message)
+    found = first(db, "shop", message)
+    assert (found["cause"], found["detail"]["run_id"]) == (cause, run)
+    assert found["said"] == f"it is laid aside: its run {run} does not go on: {said}"
+    db.execute(b"select postmill.cancel_run($1)", [run])
+    assert causes(db, "shop", message) == ["gone"]
 
 
 def test_no_worker_and_since_when(db: Database, queue: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from postmill.flows.running.checkpoints import Checkpoint
 from postmill.flows.running.run_settlings import AwaitedStep, RunParked
-from postmill.flows.running.settlings import StepDropped
+from postmill.flows.running.settlings import StepDropped, StepHeld
 from postmill.model.errors import Refused, ReplayMismatch
 from postmill.model.queue.outcome import CANCELLED, LOST, RELEASED
 from postmill.service.service import new_task
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from postmill.flows.running.run_loader import LoadedRun
     from postmill.model.queue.outcome import Outcome
 
-    Stop = Outcome | RunParked | StepDropped
+    Stop = Outcome | RunParked | StepDropped | StepHeld
 
 PATIENCE = 20
 """Turns of the event loop without any step under way, after which a run that waits is parked. In as many the
@@ -191,7 +191,7 @@ class Execution:
         if stands is not None:
             self.replay.learn(checkpoint.step, stands)
         if not answer.goes_on:
-            self.stop(StepDropped(_why(answer)))
+            self.stop(_end_here(answer))
         if stands is None:
             self.stop(LOST if checkpoint.signal_id is None else RELEASED)
         self.find(checkpoint.step, checkpoint.outcome.inputs)
@@ -252,9 +252,12 @@ class Execution:
             self._task.cancel()
 
 
-def _why(answer: Answer) -> str:
+def _end_here(answer: Answer) -> StepDropped | StepHeld:
+    """What becomes of the message of a run that does not go on under it."""
     if answer.run_state is None:
-        return "its run is gone"
+        return StepDropped("its run is gone")
     if not answer.newest:
-        return "its run was woken since"
-    return f"its run is {answer.run_state}"
+        return StepDropped("its run was woken since")
+    return (
+        StepHeld("paused") if answer.run_state == "paused" else StepDropped(f"its run is {answer.run_state}")
+    )

@@ -115,8 +115,8 @@ class WorkflowHandler:
         if not loaded.is_live:
             return StepDropped(f"the message is stale, or run {wake.run} is {loaded.state}")
         workflow = self._workflows.get(loaded.flow)
-        if workflow is None:
-            return StepHeld("version")
+        if workflow is None or loaded.state == "paused":
+            return StepHeld("paused" if loaded.state == "paused" else "version")
         return await self._execute(workflow, loaded, attempt)
 
     async def _execute(self, workflow: Workflow[..., Any], loaded: LoadedRun, attempt: Attempt) -> Any:

@@ -35,6 +35,12 @@ begin
     into message using msg_id;
     if message.msg_id is null then
         return query
+        select 2, held.cause, held.said, null::timestamptz, held.detail
+        from postmill._laid_aside(queue, _causes.msg_id) as held;
+        if found then
+            return;
+        end if;
+        return query
         select 2, found.* from postmill._whereabouts(queue, relation, _causes.msg_id) as found;
         return;
     elsif message.vt > statement_timestamp() then

@@ -2,7 +2,8 @@
 -- nor bodies, which hold passwords. An operator looks too. A worker counts what is left and asks after single messages.
 -- Called by postmill.db.tools.roles. Locks: none beyond those of GRANT. Errors: none of its own.
 grant execute on function
-    postmill.queue_stats, postmill.messages, postmill.why, postmill._paused_run, postmill.desired_workers
+    postmill.queue_stats, postmill.messages, postmill.why, postmill._paused_run, postmill._laid_aside,
+    postmill.desired_workers
     to postmill_worker, postmill_reader, postmill_operator;
 grant execute on function
     postmill.error_history, postmill.error_list, postmill.queue_history, postmill.search_index_list, postmill.throughput

@@ -21,7 +21,7 @@ ended as (
 done as materialized (
     select array_agg(msg_id) as ids,
            postmill._hold_tasks(array_agg(run_id), array_agg(step), array_agg(item), array_agg(message),
-                                array_agg(why)) as held
+                                array_agg(why), array_agg(msg_id), $6::text) as held
       from ended
     having count(*) > 0
 )
