@@ -60,7 +60,7 @@ def _bar(
     place: Callable[[datetime], float],
 ) -> Bar:
     return Bar(
-        f"Attempt {each.attempt}",
+        f"Attempt {each.attempt:,}",
         "failed",
         each.error_type or each.kind,
         (started - since).total_seconds(),

@@ -72,7 +72,7 @@ class Box:
     @property
     def name(self) -> str:
         """What it is called in full."""
-        return f"{len(self.steps)} steps" if self.is_folded else self.steps[0].name
+        return f"{len(self.steps):,} steps" if self.is_folded else self.steps[0].name
 
     @property
     def label(self) -> str:

@@ -72,5 +72,5 @@ async def steer(visit: Visit) -> Done:
     done = (await steering.steer_runs(visit.desk, wanted)).items
     count = sum(each.done for each in done)
     return Done(
-        f"/runs?{urlencode(asked)}", f"{count} {'run was' if count == 1 else 'runs were'} {DONE[what]}."
+        f"/runs?{urlencode(asked)}", f"{count:,} {'run was' if count == 1 else 'runs were'} {DONE[what]}."
     )

@@ -96,7 +96,7 @@ class Look:
         cut = self._cut(len(looked))
         if not rows:
             return Finding("left ready", "pass", f"workers with room take what is ready{cut}")
-        found = named([f"{row['queue']} (for {ready_s[row['queue']]:.0f} s)" for row in rows])
+        found = named([f"{row['queue']} (for {ready_s[row['queue']]:,.0f} s)" for row in rows])
         pid = next((row["pid"] for row in rows if row["pid"] is not None), None)
         fix = "Look for message.locked and worker.failed in the worker's log."
         if pid is not None:
@@ -185,4 +185,4 @@ def _answer(connection: Connection, name: str, shape: QueueShape, *arguments: ob
 def _left(row: Row) -> str:
     """How many messages of a queue could run, or wait."""
     counts = {state: row[state] for state in ("ready", "waiting")}
-    return ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    return ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)

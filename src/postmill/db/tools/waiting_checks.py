@@ -27,7 +27,7 @@ def groups(connection: Connection, _: Address) -> Finding:
     """Places in groups that are held by claims which are gone, and limits that no worker knows of."""
     lost = connection.execute(statement("check_gates")).fetchall()
     if lost:
-        found = ", ".join(f"{row['places']} in {row['queue']}" for row in lost)
+        found = ", ".join(f"{row['places']:,} in {row['queue']}" for row in lost)
         return Finding(
             "groups",
             "warn",
@@ -54,7 +54,7 @@ def dependents(connection: Connection, _: Address) -> Finding:
     if not rows:
         return Finding("dependents", "pass", "no message waits in vain for another")
     found = "; ".join(
-        f"{row['messages']} in {row['queue']} for a message that is {row['fate']},"
+        f"{row['messages']:,} in {row['queue']} for a message that is {row['fate']},"
         f" {row['msg_id']} for {row['source_id']} of queue {row['source_queue']}"
         for row in rows
     )

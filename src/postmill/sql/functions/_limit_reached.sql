@@ -45,7 +45,7 @@ begin
         holders := array(select held.msg_id from unnest(holders) as held (msg_id) order by held.msg_id);
         if cardinality(holders) >= limits.max_running then
             cause := case when is_queue then 'queue_limit' else 'group_limit' end;
-            said := whose || ' is at its limit of ' || limits.max_running || ', held by '
+            said := whose || ' is at its limit of ' || to_char(limits.max_running, 'FM999,999,999') || ', held by '
                 || case when cardinality(holders) <= 5 then array_to_string(holders, ', ')
                         else postmill._listed(holders) end;
             return;

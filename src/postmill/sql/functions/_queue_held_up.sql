@@ -15,7 +15,7 @@ as $$
     select judged.cause, case judged.cause
             when 'no_worker' then 'no worker'
             when 'draining' then 'no worker: those of the queue stop, and take nothing more'
-            else 'all slots of the workers are taken: ' || judged.slots end,
+            else 'all slots of the workers are taken: ' || to_char(judged.slots, 'FM999,999,999') end,
         jsonb_build_object('workers', judged.alive, 'running', judged.running, 'slots', judged.slots)
     from (
         select *, case when alive = 0 then 'no_worker' when at_work = 0 then 'draining'
