@@ -15,6 +15,7 @@ from postmill.app.watching import dashboard_beside, run_dashboard
 from postmill.model.calls.call_queue import FunctionHost
 from postmill.model.config.project_file import FILE_NAME
 from postmill.model.config.settings import STATE_FOLDER
+from postmill.project.once_up import prepare_once_up
 from postmill.project.project import (
     bare_connection,
     check_database_is_named,
@@ -61,6 +62,7 @@ __all__ = [
     "find_project",
     "load_settings",
     "prepare",
+    "prepare_once_up",
     "run_calls",
     "run_dashboard",
     "run_schedules",

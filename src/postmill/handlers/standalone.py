@@ -16,6 +16,7 @@ from postmill.handlers.sender import sending_to
 from postmill.model.config.release import Release
 from postmill.model.errors import InvalidOption, Refused
 from postmill.project import project
+from postmill.project.once_up import prepare_once_up
 from postmill.service.threaded import check_threads
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ def run_here(
 
     Without ``settings``, those of the project around the working folder. An address that the workers give
     themselves comes first, unless the command line names one; see :func:`settings_for`. The embedded database
-    is started and migrated when there is no address. ``on_database`` is told which one it is, ``on_runner``
-    is given what runs the workers, to stop it alone. ``on_drain`` is told how many messages still run: at
-    each request to stop, and every second until none does. ``probe`` is the host and port where HTTP requests
-    about the workers' health are answered. ``services`` says what runs beside the workers. ``lifetime`` is
-    when they end by themselves, ``release`` whose place they take. Raises :class:`Refused` where workers
-    can't run.
+    is started and migrated when there is no address; another one is waited for while it is away.
+    ``on_database`` is told which one it is, ``on_runner`` is given what runs the workers, to stop it alone.
+    ``on_drain`` is told how many messages still run: at each request to stop, and every second until none
+    does. ``probe`` is the host and port where HTTP requests about the workers' health are answered.
+    ``services`` says what runs beside the workers. ``lifetime`` is when they end by themselves, ``release``
+    whose place they take. Raises :class:`Refused` where workers can't run.
     """
     _check_surroundings()
     settings = settings_for(workers, settings if settings is not None else project.load_settings({}))
@@ -70,7 +71,8 @@ def run_here(
         _run_on_several(workers, settings, settings.databases, how)
         return
     with project.database(settings) as where:
-        project.prepare(settings, where)
+        if not _prepared(settings, where, lifetime):
+            return
         if on_database is not None:
             on_database(settings, where)
         given = beside(None, workers)
@@ -78,6 +80,16 @@ def run_here(
         runner.release = release or Release()
         with sending_to(where.url):
             _run(runner, on_runner)
+
+
+def _prepared(settings: Settings, where: Address, lifetime: Lifetime | None) -> bool:
+    """Whether there is something to run on. A job does not wait for its database: what starts it again should
+    see that it failed, and not have ever more of them wait.
+    """
+    if lifetime is None or not lifetime.is_job:
+        return prepare_once_up(settings, where)
+    project.prepare(settings, where)
+    return True
 
 
 def _nothing(_: str | None, __: Sequence[Handler]) -> Sequence[MakeService]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -73,3 +74,19 @@ def heard(stop: Callable[[], object], is_asked: Callable[[], bool]) -> Iterator[
     finally:
         for number in taken:
             loop.remove_signal_handler(number)
+
+
+@contextmanager
+def interrupted(stop: Callable[[], object], is_asked: Callable[[], bool]) -> Iterator[None]:
+    """As :func:`heard` where no event loop runs: ``stop`` is called between two lines of the main thread, and
+    may raise.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number, hear in listeners(stop, is_asked).items():
+            before[number] = signal.signal(number, lambda *_, hear=hear: hear())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

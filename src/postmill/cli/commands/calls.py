@@ -53,7 +53,8 @@ def run(session: Session, *, probe: tuple[str, int] | None, embedded: bool) -> N
     log_lines.configure(settings.log_level, settings.log_format, development=is_child)
     app.check_database_is_named(settings, embedded=embedded)
     with app.database(settings) as where:
-        app.prepare(settings, where)
+        if not app.prepare_once_up(settings, where):
+            return
         if not is_child:
             session.tell_database(settings, where)
         app.run_calls(

@@ -11,6 +11,8 @@ from postmill.cli.options import Whole, embedded_option, global_options
 
 if TYPE_CHECKING:
     from postmill.cli.session import Session
+    from postmill.model.config.address import Address
+    from postmill.model.config.settings import Settings
 
 
 @click.command()
@@ -58,8 +60,21 @@ def dashboard(
     log_lines.configure(settings.log_level, settings.log_format, development=is_child)
     app.check_database_is_named(settings, embedded=embedded)
     with app.database(settings) as where:
-        session.answers(lambda each: app.prepare(each, each.address or where))
+        if not _prepared(session, settings, where):
+            return
         if not is_child:
             for _, each in session.each_settings():
                 session.tell_database(each, each.address or where)
         app.run_dashboard(settings, where, lambda link: session.output.note(f"Dashboard: {link}"))
+
+
+def _prepared(session: Session, settings: Settings, where: Address) -> bool:
+    """Whether there is something to show: of several databases one is enough, and its pages name the others
+    that are away.
+    """
+    from postmill import app
+
+    if not session.several:
+        return app.prepare_once_up(settings, where)
+    session.answers(lambda each: app.prepare(each, each.address or where))
+    return True

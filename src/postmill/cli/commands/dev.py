@@ -7,7 +7,6 @@ holds the database, watches and waits. It imports none of the user's code.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ import click
 from postmill.cli.dev_child import Child
 from postmill.cli.options import calls_option, global_options, probe_options, schedules_option
 from postmill.model.config.project_file import FILE_NAME
-from postmill.service.stop_requests import listeners
+from postmill.service.stop_requests import interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,20 +51,22 @@ def dev(session: Session, path: Path | None, *, no_reload: bool, probe: tuple[st
     """
     from postmill import app
     from postmill.cli import project_lock
-    from postmill.cli.terminal import streams
+    from postmill.cli.terminal import log_lines, streams
 
     streams.keep_running()
     settings = session.settings
+    log_lines.configure(settings.log_level, settings.log_format, development=True)
     place = path or settings.project_dir
     with (
         app.database(settings) as address,
         project_lock.held(settings.project_dir, "dev", address.masked),
     ):
-        app.prepare(settings, address)
+        if not app.prepare_once_up(settings, address):
+            return
         development = _Development(session, place, address, probe)
-        development.hear_signals()
-        session.tell_database(settings, address)
-        development.run(reload=not no_reload)
+        with interrupted(development.stop, development.stopping.is_set):
+            session.tell_database(settings, address)
+            development.run(reload=not no_reload)
 
 
 class _Development:
@@ -91,13 +92,8 @@ class _Development:
         self.children = (self.functions_child, self.workers_child, self.calls_child, self.dashboard_child)
         self.stopping = threading.Event()
 
-    def hear_signals(self) -> None:
-        """From now on a signal asks for the end, in good order."""
-        for number, hear in listeners(self._stop, self.stopping.is_set).items():
-            signal.signal(number, lambda *_, hear=hear: hear())
-
     def run(self, *, reload: bool) -> None:
-        """Until Ctrl-C or SIGTERM."""
+        """Until :meth:`stop`."""
         try:
             self._serve_if_any(reload=reload)
             if self.functions is None:
@@ -120,8 +116,10 @@ class _Development:
         for child in self.children:
             child.wait()
 
-    def _stop(self) -> None:
-        """Each request is passed on once: the first drains, a second one forces."""
+    def stop(self) -> None:
+        """Ask for the end, in good order. Each request is passed on once: the first drains, a second one
+        forces.
+        """
         self.stopping.set()
         for child in self.children:
             child.terminate()

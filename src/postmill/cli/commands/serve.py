@@ -106,7 +106,8 @@ def _run(session: Session, settings: Settings, how: Serving) -> None:
             app.database(settings) as where,
             nullcontext() if is_child else _alone(session, where),
         ):
-            app.prepare(settings, where)
+            if not app.prepare_once_up(settings, where):
+                return
             if not is_child:
                 session.tell_database(settings, where)
             app.serve_functions(settings, where, how)

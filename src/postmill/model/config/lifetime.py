@@ -37,6 +37,13 @@ class Lifetime:
         """Whether nothing is to be looked after."""
         return self == Lifetime()
 
+    @property
+    def is_job(self) -> bool:
+        """Whether it ends by itself, as what cron, CI or a scheduler starts again: a part of a fleet does
+        not.
+        """
+        return self.until_empty or self.idle_s is not None or self.runtime_s is not None
+
     def ending(self, *, age_s: float, idle_s: float) -> str | None:
         """Why a process leaves at such an age, after so long without a message; None when it stays. That its
         queues are empty is for the database to say.
