@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Database = psycopg.Connection[dict[str, Any]]
 
-GIVE_UP_S = 30.0
+GIVE_UP_S = 60.0
 WORKER = """
 from typing import Any
 from postmill import worker

@@ -192,7 +192,7 @@ async def race(url: str) -> tuple[Counter[str], int]:
         for engine in engines:
             await engine.start()
         try:
-            async with asyncio.timeout(4 * GIVE_UP_S):
+            async with asyncio.timeout(2 * GIVE_UP_S):
                 while await asyncio.to_thread(ask, url, dice):  # noqa: ASYNC110 - it asks for more
                     await asyncio.sleep(0.02)
         finally:

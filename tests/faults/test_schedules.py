@@ -237,9 +237,10 @@ async def test_without_the_lock_and_the_key_ticks_fire_twice(
     """The control: two processes have read what is due before either fires it."""
     await prepared(adb)
     await adb.execute("alter table postmill.schedule_runs drop constraint schedule_runs_pkey")
-    await move_clock(adb)
-    await adb.execute(f"select pg_advisory_lock({BARRIER})")
     with firing(database_url, 2, "unlocked"):
+        await all_fired(adb)  # from now on each tick is known before it is due
+        await adb.execute(f"select pg_advisory_lock({BARRIER})")
+        await move_clock(adb)
         async with asyncio.timeout(GIVE_UP_S):
             while await adb.fetchval(AT_THE_BARRIER) < 2:  # noqa: ASYNC110 - the processes say nothing
                 await asyncio.sleep(0.01)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-GIVE_UP_S = 30.0
+GIVE_UP_S = 60.0
 SERVICE_KEY = "the-service-key"
 ENDED = "select * from postmill.call_responses where call_id = $1"
 

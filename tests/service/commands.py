@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from postmill.model.events import Event
 
-GIVE_UP_S = 30.0
+GIVE_UP_S = 60.0
 Said = list[tuple["Event", dict[str, object]]]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from postmill.engine.worker import QueueWorker
     from postmill.model.config.release import Release
 
-GIVE_UP_S = 30.0
+GIVE_UP_S = 60.0
 """Ends a test that would hang; no test measures anything by it."""
 
 ENDS = (

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from postmill.handlers import Worker
 
-GIVE_UP_S = 30.0
+GIVE_UP_S = 60.0
 HOUR = timedelta(hours=1)
 PAST = "update postmill.schedules set changed_at = changed_at - interval '1 day', next_at = null"
 
