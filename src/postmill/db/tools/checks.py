@@ -192,7 +192,11 @@ def horizon(connection: Connection, _: Address) -> Finding:
     holding = [row for row in rows if _holds_back(row)]
     if holding:
         worst = holding[0]
-        age = f"{worst['age_s']:,.0f} s" if worst["age_s"] is not None else f"{worst['age_xids']:,} transactions"
+        age = (
+            f"{worst['age_s']:,.0f} s"
+            if worst["age_s"] is not None
+            else f"{worst['age_xids']:,} transactions"
+        )
         found = f"{worst['kind']} {worst['name']} is {age} old"
         return Finding("vacuum", "warn", found, _HORIZON_FIXES[worst["kind"]])
     return Finding("vacuum", "pass", "nothing old holds it back")
