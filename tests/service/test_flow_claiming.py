@@ -27,6 +27,10 @@ LONG = 50
 """Steps of the chain: many more than the claims that a worker makes around it."""
 
 
+SLOTS = 20
+"""Steps that end together: a settlement has several of them."""
+
+
 def chain(name: str) -> Flow[int]:
     flow = Flow(name, input=int)
 
@@ -99,6 +103,45 @@ async def test_a_message_that_waits_has_its_turn_before_the_next_step(
         await one.result(timeout=GIVE_UP_S)
         await other.result(timeout=GIVE_UP_S)
     assert order.index("b first") < order.index("a second")
+
+
+async def test_what_follows_and_what_waits_share_the_places_that_steps_free(
+    database_url: str, adb: asyncpg.Connection
+) -> None:
+    flow, begun = Flow("busy", input=int, max_concurrent=SLOTS), 0
+    all_begun, go_on = asyncio.Event(), asyncio.Event()
+    shares: list[tuple[int, int, bool]] = []
+
+    @flow.step
+    async def first(n: int = flow.input) -> int:
+        nonlocal begun
+        begun += 1
+        if begun == SLOTS:
+            all_begun.set()
+        await go_on.wait()
+        return n
+
+    @flow.step
+    async def second(n: int = first.out) -> int:
+        return n
+
+    def claimed(row: Any, sent_at: float) -> None:
+        shares.append((len(row["settled"]), len(row["msg_ids"]), row["given"] is not None))
+        takes_over(row, sent_at)
+
+    runs = [await flow.options(connection=adb).start(n) for n in range(3 * SLOTS)]
+    async with running(database_url, flow.handler()) as workers:
+        settler = workers.worker.settler
+        takes_over, settler.on_claimed = settler.on_claimed, claimed
+        async with asyncio.timeout(GIVE_UP_S):
+            await all_begun.wait()
+        go_on.set()
+        for n, run in enumerate(runs):
+            assert await run.result(timeout=GIVE_UP_S) == {"second": n}
+    settled, taken, is_told = shares[0]
+    assert 1 <= taken <= settled / 2, "others wait: they have the other half"
+    assert not is_told
+    assert await adb.fetchval("select count(*) from postmill.claims") == 0
 
 
 async def test_a_worker_prepares_to_settle_before_it_has_anything_to_settle(

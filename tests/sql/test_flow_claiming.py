@@ -28,14 +28,19 @@ CLAIM = (
 
 
 def settled(
-    db: Database, output: Any = None, *, room: int = 10, max_bytes: int = 10**6, times: int = 1
+    db: Database,
+    output: Any = None,
+    *more: str,
+    room: int = 10,
+    max_bytes: int = 10**6,
+    times: int = 1,
 ) -> dict[str, Any]:
-    """Claim what is due, and settle it with the statement that claims."""
+    """Claim what is due, and settle it with the statement that claims; ``more``: further flags of it."""
     taken = sorted(rows(db, CLAIM), key=lambda each: each["msg_id"])
     tokens = [array_literal(each[part] for each in taken) for part in ("msg_id", "read_ct", "vt_us")]
     places = [[each["message"].get(part) for each in taken] for part in ("run", "step", "item")]
     shape = QueueShape("shop", value(db, "select 'pgmq.q_shop'::regclass::oid::bigint"))
-    text = queue_statement("step_settle", shape, "claiming", "claiming_and_read")
+    text = queue_statement("step_settle", shape, "claiming", "claiming_and_read", *more)
     outputs = [json.dumps(output)] * len(taken)
     arguments = (*tokens, [], [], "shop", *places, outputs, room, LEASE, max_bytes, WORKER)
     return [row(db, text, *arguments) for _ in range(times)][-1]
@@ -51,7 +56,7 @@ def test_what_begins_is_claimed_as_by_any_claim(db: Database) -> None:
     reads = {"x": {"of": "a", "path": ["n"], "as": "out"}}
     register(db, step("a"), step("b", "a", reads=reads))
     run = start(db)
-    answer = settled(db, {"n": 5})
+    answer = settled(db, {"n": 5}, "given")
     (message,) = rows(db, "select * from pgmq.q_shop")
     claim = row(db, "select * from postmill.claims")
     assert message["message"] == {"run": run, "flow": "shop", "step": "b"}
@@ -66,6 +71,14 @@ def test_what_begins_is_claimed_as_by_any_claim(db: Database) -> None:
     (told,) = json.loads(answer["given"])
     assert (told["run_id"], told["step"], told["inputs"]) == (run, "b", {"x": 5})
     assert (told["run_state"], told["step_state"], told["kind"]) == ("running", "started", "step")
+
+
+def test_what_waits_for_a_slot_is_told_nothing(db: Database) -> None:
+    """It would ask again, as what it was told is old by then."""
+    register(db, step("a"), step("b", "a"))
+    start(db)
+    answer = settled(db)
+    assert (answer["read_cts"], answer["given"]) == ([1], None)
 
 
 def test_no_more_than_there_is_room_for(db: Database) -> None:
@@ -116,7 +129,7 @@ def test_it_is_told_how_the_run_is(db: Database, wanted: str) -> None:
     register(db, step("a"), step("b", "a"))
     run = start(db)
     db.execute(f"select postmill.{wanted}($1)".encode(), [run])
-    answer = settled(db)
+    answer = settled(db, None, "given")
     told = [each["run_state"] for each in json.loads(answer["given"] or "[]")]
     assert told == {"cancel_run": [], "pause_run": ["paused"]}[wanted]
 
@@ -125,7 +138,7 @@ def test_a_settlement_that_is_sent_again_claims_nothing(db: Database) -> None:
     """Its answer was lost: the claim of the first one is found by the worker's next sign of life."""
     register(db, step("a"), step("b", "a"))
     start(db)
-    again = settled(db, times=2)
+    again = settled(db, None, "given", times=2)
     assert (again["settled"], again["claim_id"], again["given"]) == ([], None, None)
     assert leased(db) == ["b"]
     assert value(db, "select count(*) from postmill.claims") == 1

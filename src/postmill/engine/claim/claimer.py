@@ -107,15 +107,17 @@ class Claimer(Service):
         self._woken.set()
         self._dispatcher.wants_more.set()
 
-    def room(self) -> Room | None:
-        """What a settlement may claim for this worker past the queue's order: as much as can begin at once,
-        while nothing else is known to wait for it.
+    def room(self, settled: int) -> Room | None:
+        """What a settlement of so many messages may claim for this worker past the queue's order: as much as
+        can begin at once, while nothing else is known to wait for it. Else half of the places that it frees:
+        neither what follows nor what waits is kept out by the other.
         """
-        idle = self.rests is not None and not self.rests.for_room
-        if self._stopping or not idle or self.policy.state is not ClaimState.CAUGHT_UP:
+        if self._stopping or self._dispatcher.claims_nothing:
             return None
-        free = self._dispatcher.free
-        return self.lanes.room(free) if free > 0 else None
+        idle = self.rests is not None and not self.rests.for_room
+        if idle and self.policy.state is ClaimState.CAUGHT_UP:
+            return self.lanes.room(self._dispatcher.free, begins=True)
+        return self.lanes.room(settled // 2, begins=False)
 
     def notify(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         """A notification on this worker's own channel. An unknown payload is ignored: it may be of a later

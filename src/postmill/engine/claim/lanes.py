@@ -19,6 +19,7 @@ from postmill.engine.claim.gated_lane import Gated
 from postmill.engine.claim.hint_pace import HintPace
 from postmill.engine.claim.lane import lanes_of_a_queue
 from postmill.engine.claim.odd_rows import OddRows
+from postmill.engine.settle.settlement import Room
 from postmill.model.queue.claim_steps import QueueSnapshot
 from postmill.model.queue.cursor import Cursor
 from postmill.model.queue.message import Claim
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from postmill.db.hot.shared_connection import SharedConnection
     from postmill.engine.claim.lane import Bounds, Lane, Overlooked
     from postmill.engine.claim.odd_rows import Fetch
-    from postmill.engine.settle.settlement import Room
     from postmill.model.queue.message import Message
     from postmill.model.queue.queue_name import QueueShape
     from postmill.model.queue.worker_options import WorkerOptions
@@ -111,13 +111,13 @@ class QueueLanes:
         """Whether the queue is served by priority, as the last poll showed."""
         return self.bands is not None
 
-    def room(self, messages: int) -> Room | None:
-        """What a settlement may claim; None in a queue with priorities or limits: there a message does not
-        start for the only reason that it is there.
+    def room(self, messages: int, *, begins: bool) -> Room | None:
+        """What a settlement may claim; None for no messages, and in a queue with priorities or limits: there
+        a message does not start for the only reason that it is there.
         """
-        if not self.begun or self.bands is not None or self.gated.active:
+        if messages < 1 or not self.begun or self.bands is not None or self.gated.active:
             return None
-        return messages, self._lease, self._max_bytes
+        return Room(messages, self._lease, self._max_bytes, begins)
 
     @property
     def expects_urgent(self) -> bool:

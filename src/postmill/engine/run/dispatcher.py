@@ -116,7 +116,7 @@ class Dispatcher:
 
     def wanted(self) -> int:
         """How many messages to claim now."""
-        if self._claims_nothing or self._settler.pending >= MAX_UNSETTLED:
+        if self.claims_nothing or self._settler.pending >= MAX_UNSETTLED:
             return 0
         per_slot = self._options.batch or 1
         free = max(0, self._all_slots.free_for(self)) * per_slot
@@ -126,7 +126,7 @@ class Dispatcher:
     @property
     def free(self) -> int:
         """How many messages could begin at once."""
-        if self._claims_nothing or self._options.batch is not None:
+        if self.claims_nothing or self._options.batch is not None:
             return 0
         return max(0, self._all_slots.free_for(self) - len(self._ready))
 
@@ -141,7 +141,8 @@ class Dispatcher:
         return self.prefetch.rate
 
     @property
-    def _claims_nothing(self) -> bool:
+    def claims_nothing(self) -> bool:
+        """Whether no message is to be claimed for it now."""
         return self._closed or self._held_back or self._settler.queue_refuses
 
     def hold_back(self, *, away: bool) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from postmill.model.errors import InvalidOption
 
@@ -28,12 +28,21 @@ if TYPE_CHECKING:
     Entry: TypeAlias = "Settling | Callable[[Any, Message | None], Settling]"
 
 Pair = tuple["Message", "Outcome"]
-Room = tuple[int, "timedelta", int]
-"""What a settlement may claim for its worker: so many messages, for so long, of so many bytes: no further one
-is taken once they have this size.
-"""
-NO_ROOM: Room = 0, timedelta(0), 0
-"""Of a settlement that claims nothing, as one that does: a worker prepares the statement with it."""
+
+
+class Room(NamedTuple):
+    """What a settlement may claim for its worker."""
+
+    messages: int
+    lease: timedelta
+    max_bytes: int
+    """No further message is taken once they have this size."""
+    begins: bool
+    """Whether they begin at once: then the answer tells what their handlers need to know."""
+
+
+NO_ROOM = Room(0, timedelta(0), 0, begins=False)
+"""For nothing: a worker prepares a statement with it."""
 
 KINDS = frozenset({"complete", "reschedule", "dead_letter", "cancel", "close", "gate"})
 """The engine's own kinds. ``settlement_lacks.sql`` knows the tables and rights that each of them needs."""

@@ -74,8 +74,8 @@ class Settler(Service):
         self._waiting: asyncio.Future[None] | None = None
         self.settled = 0
         """Messages settled so far."""
-        self.room: Callable[[], Room | None] = lambda: None
-        """What a statement that can may claim for the worker."""
+        self.room: Callable[[int], Room | None] = lambda _settled: None
+        """What a statement that settles so many messages, and can claim, may claim for the worker."""
         self.on_claimed: Callable[[Any, float], None] = lambda _row, _sent_at: None
         """Called with the answer of a statement that has claimed messages, and when it was sent."""
         self.on_settled: list[Callable[[Settlement, list[int]], None]] = []
@@ -256,7 +256,7 @@ class Settler(Service):
             if message.state == State.HELD:
                 message.state = State.SETTLING
         try:
-            settlement.room = self.room() if settlement.settling.claims else None
+            settlement.room = self.room(len(settlement.pairs)) if settlement.settling.claims else None
             text, arguments = self.statements.call(settlement)
             sent_at = time.monotonic()
             row = await self._shared.fetchrow(text, *arguments)

@@ -82,17 +82,19 @@ def _complete(statements: Statements, settlement: Settlement) -> tuple[str, tupl
     arguments = (*leases(settlement), statements.shape.name, *_tasks(settlement), outputs)
     if settlement.room is None:
         return text_of("step_settle", statements, settlement), arguments
-    flags = ("claiming", "claiming_and_read") if statements.shape.has_last_read_at else ("claiming",)
-    return text_of("step_settle", statements, settlement, *flags), (
-        *arguments,
-        *settlement.room,
-        statements.worker_id,
-    )
+    room, flags = settlement.room, ["claiming"]
+    if statements.shape.has_last_read_at:
+        flags.append("claiming_and_read")
+    if room.begins:
+        flags.append("given")
+    claims = room.messages, room.lease, room.max_bytes, statements.worker_id
+    return text_of("step_settle", statements, settlement, *flags), (*arguments, *claims)
 
 
 def _prepare(statements: Statements) -> list[tuple[str, tuple[Any, ...]]]:
     """To settle, with and without claiming what follows."""
-    empty = [Settlement(_COMPLETED, [], [], [], room=room) for room in (None, NO_ROOM)]
+    rooms = (None, NO_ROOM, NO_ROOM._replace(begins=True))
+    empty = [Settlement(_COMPLETED, [], [], [], room=room) for room in rooms]
     settles = [_complete(statements, settlement) for settlement in empty]
     return [*settles, (statement("step_prepare"), (statements.shape.name,))]
 

@@ -5,8 +5,8 @@
 -- plan of that is kept.
 -- With the flag claiming, $11 of these tasks are claimed at once, if they are due and the queue is not paused: $12 the
 -- lease, $13 bytes, after which none is taken (see claim), $14 the worker. There is a row in claims as for any claim,
--- and the answer has a claim's columns, and `given`: see _settle_steps. Of a queue with last_read_at with the flag
--- claiming_and_read too.
+-- and the answer has a claim's columns. With the flag given it tells in `given` what these tasks need to know: see
+-- _settle_steps. Of a queue with last_read_at with the flag claiming_and_read too.
 -- Lock order: queue rows by msg_id, then as _settle_steps; postmill.claims, gates. Errors: those of _settle_steps.
 with
 --+ taken_out
@@ -31,7 +31,7 @@ done as materialized (
             having count(*) > 0) as batch
      cross join lateral postmill._settle_steps(
            batch.runs, batch.steps, batch.items, batch.outputs, $6::text
-           , (select room from clock) --? claiming
+           , (select room from clock) --? given
            ) as settled
 ),
 sent as (
