@@ -16,10 +16,10 @@ declare
     made       bigint;
 begin
     insert into postmill.runs (version_id, flow, state, input, output, tags, priority, leaves_left, culprit, reason,
-                               caught, time_limit, deadline, started_at, ended_at)
+                               caught, retried_at, time_limit, deadline, started_at, ended_at)
     select known, document #>> '{version,flow}', case when had_ended then old.state else 'running' end,
            its -> 'input', its -> 'output', coalesce(old.tags, '{}'), old.priority, old.leaves_left, old.culprit,
-           old.reason, old.caught, old.time_limit, old.deadline, old.started_at, old.ended_at
+           old.reason, old.caught, old.retried_at, old.time_limit, old.deadline, old.started_at, old.ended_at
     from jsonb_populate_record(null::postmill.runs, its) as old
     returning runs.run_id into made;
     insert into postmill.steps (run_id, step, state, deps_left, cut, tasks, tasks_left, next_item, output, inputs,
