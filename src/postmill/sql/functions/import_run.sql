@@ -1,8 +1,8 @@
 -- Makes a run of what export_run has written, and returns its id. One that had ended stays as it was, to be looked at,
--- retried or forked. One that had not is paused: resume_run lets it go on. It has neither key nor parent. A flow that
--- is unknown here is written down; of a known one the shape must be known.
--- Called by people and the command line. Locks: as register_flow, then as _begin_again. Errors: PM003 no such document,
--- PM010 a shape of a known flow that no program has registered here.
+-- retried or forked. One that had not is paused: resume_run lets it go on. It has neither key nor parent, and starts
+-- anew the runs that it waited for. A flow that is unknown here is written down; of a known one the shape must be
+-- known. Called by people and the command line. Locks: as register_flow, then as _begin_again. Errors: PM003 no such
+-- document, PM010 a shape of a known flow that no program has registered here.
 create or replace function postmill.import_run(document jsonb) returns bigint
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -28,7 +28,9 @@ begin
            each -> 'output', old.inputs, old.reason, old.attempts, old.due_at, old.undone_at, old.started_at,
            old.ended_at
     from jsonb_array_elements(document -> 'steps') as each
-    cross join jsonb_populate_record(null::postmill.steps, each) as old;
+    cross join jsonb_populate_record(null::postmill.steps, each) as old
+    -- Without steps of a workflow that wait for another run's child: only these have arguments and no attempts.
+    where old.state <> 'waiting' or old.attempts is not null or old.inputs is null;
     insert into postmill.items (run_id, step, item, value, output, reason, ended)
     select made, old.step, old.item, each -> 'value', each -> 'output', old.reason, old.ended
     from jsonb_array_elements(document -> 'items') as each
