@@ -9,12 +9,15 @@ import pytest
 
 from postmill import Dead
 from postmill.flows import Ctx, workflow
+from postmill.flows.running.workflow_handler import WorkflowHandler
 from postmill.model.errors import StepFailed
 from tests.service.running import running
 from tests.service.test_durable import end_of, start
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from tests.service.running import Running
 
     Body = Callable[[Ctx], Awaitable[object]]
 
@@ -165,3 +168,107 @@ async def test_a_run_that_its_own_raise_has_failed_runs_again_over_its_records(
         forked = await run.db.fetchval("select postmill.fork_run($1, 'a')", run_id)
         assert await end_of(run, forked) == ("completed", "done")
     assert done == ["a"]
+
+
+class Slow:
+    """A step that is under way when its run ends, and how it is let go."""
+
+    def __init__(self) -> None:
+        self.at_work, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def wait(self, name: str) -> str:
+        self.at_work.set()
+        await self.go_on.wait()
+        return await work(name)
+
+
+late = Slow()
+
+
+async def slow(name: str) -> str:
+    return await late.wait(name)
+
+
+@workflow(name="part", queue="cut")
+async def part(ctx: Ctx, name: str) -> str:
+    found: str = await ctx.step(slow, name)
+    return found
+
+
+async def under_way(ctx: Ctx) -> None:
+    await ctx.step(slow, "a")
+
+
+async def an_item_of_a_map(ctx: Ctx) -> None:
+    """A map tells its function of no failure before all its items have ended. Nothing is undone."""
+
+    async def item(name: str) -> str:
+        return await (slow if name == "b" else work)(name)
+
+    ctx.on_failure(work, "undone")
+    await ctx.map(item, ["a", "b"])
+
+
+async def after_a_caught_failure(ctx: Ctx) -> None:
+    await caught(ctx, "a")
+    await ctx.step(slow, "b")
+
+
+async def runs_of_a_map(ctx: Ctx) -> None:
+    """They are cancelled with the run that waits for them."""
+    await ctx.map(part, ["a"])
+
+
+async def deadline(run: Running, run_id: int) -> None:
+    await run.db.execute("update postmill.runs set deadline = now() where run_id = $1", run_id)
+    await run.true_in_database(
+        f"postmill.sweep_flows() is null or ended_at is not null from postmill.runs where run_id = {run_id}"
+    )
+
+
+async def cancellation(run: Running, run_id: int) -> None:
+    await run.db.execute("select postmill.cancel_run($1)", run_id)
+
+
+@pytest.mark.parametrize("ends", [deadline, cancellation])
+@pytest.mark.parametrize(
+    ("body", "failed", "again"),
+    [
+        (under_way, 0, "a"),
+        (an_item_of_a_map, 1, "ab"),
+        (after_a_caught_failure, 1, "b"),
+        (runs_of_a_map, 0, "a"),
+    ],
+)
+async def test_one_retry_does_of_a_run_that_was_cut(
+    database_url: str,
+    ends: Callable[[Running, int], Awaitable[None]],
+    body: Body,
+    failed: int,
+    again: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What failed when its run had ended, and what its function had not been told of, was kept as a failure:
+    the retry failed by it, and a second one did it again.
+    """
+    monkeypatch.setitem(globals(), "broken", True)
+    monkeypatch.setitem(globals(), "late", Slow())
+    done.clear()
+
+    @workflow(name="cut", queue="cut")
+    async def cut(ctx: Ctx) -> str:
+        await body(ctx)
+        return "done"
+
+    async with running(database_url, WorkflowHandler(cut, part)) as run:
+        run_id = await start(run, cut)
+        await late.at_work.wait()
+        await run.true_in_database(f"count(*) = {failed} from postmill.steps where state = 'failed'")
+        await ends(run, run_id)
+        late.go_on.set()
+        await run.true_in_database("not exists (select from pgmq.q_cut)")
+        done.clear()
+        monkeypatch.setitem(globals(), "broken", False)
+        assert await run.db.fetchval("select postmill.retry_run($1)", run_id)
+        assert await end_of(run, run_id) == ("completed", "done")
+    assert sorted(done) == sorted(again)

@@ -293,7 +293,7 @@ async def test_a_run_that_is_paused_and_resumed_waits_on_for_its_next_attempt(da
         before = await run.db.fetchval("select due_at from postmill.runs")
         await run.db.execute("select postmill.pause_run($1)", run_id)
         await due(run, "patient")
-        await run.until(Event.STEP_DROPPED)
+        await run.until(Event.STEP_HELD)
         await run.db.execute(
             "update postmill.steps set due_at = $1 where step = 'flaky'", before
         )  # undoes what made it due

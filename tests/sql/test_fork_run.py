@@ -6,6 +6,7 @@ import pytest
 
 from tests.sql.asking import Database, column, refused, row, value
 from tests.sql.flow_scene import (
+    fail,
     finish,
     make,
     map_over,
@@ -16,6 +17,7 @@ from tests.sql.flow_scene import (
     state,
     step,
     steps,
+    take,
     take_one,
     tasks,
 )
@@ -130,3 +132,20 @@ def test_a_fork_of_a_run_that_goes_on_takes_nothing_from_it(db: Database) -> Non
     settle(db, take_one(db))
     forked = fork(db, run, step="b")
     assert tasks(db) == [{"run": run, "step": "b"}, {"run": forked, "step": "b"}]
+
+
+def test_what_was_undone_is_done_anew_in_a_fork(db: Database) -> None:
+    """It was copied as done: the forked run went on with a booking that had been given back."""
+    register(db, step("a", compensates=True), step("b"), step("c", "a", "b"))
+    run = start(db)
+    for task in take(db):
+        settle(db, task)
+    fail(db, take_one(db))
+    with refused("PM012", "can't be forked at a step while it undoes"):
+        fork(db, run, step="c")
+    db.execute(b"select postmill._end_undo($1, '{a}', '{null}')", [[take_one(db)["run"]]])
+    assert state(db, run) == "failed"
+    forked = fork(db, run, step="c")
+    assert steps(db, forked) == {"a": "started", "b": "completed", "c": "waiting"}
+    given = fork(db, run, step="c", outputs={"a": "as it was"})
+    assert steps(db, given) == {"a": "completed", "b": "completed", "c": "started"}

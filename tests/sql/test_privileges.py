@@ -205,6 +205,7 @@ OF_THE_OWNER = {
     "postmill._park_runs": "a worker lays its runs aside, each under its newest message",
     "postmill._end_runs_of_workflows": "a worker ends its runs, each under its newest message",
     "postmill._refuse_signal": "a worker says that a value does not fit its wait, under its newest message",
+    "postmill._do_again": "a worker says by what its retried run would fail, under its newest message",
     "postmill._begin_undo": "a worker says that its run fails, under its newest message",
     "postmill._start_child": "one run for a step of a run that runs",
     "postmill._wake_parents": "writes what came of a child that has ended, for the step that waits",

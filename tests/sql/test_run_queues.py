@@ -202,6 +202,25 @@ def test_a_child_is_cancelled_once_its_parent_has_failed(db: Database, end: str)
     assert (state(db, parent), state(db, child)) == ("running", "running")
 
 
+def test_a_child_that_undoes_what_it_has_done_goes_on_with_that(db: Database) -> None:
+    """The end of its parent cancelled it half-way: what it had booked was never given back."""
+    register(db, step("sub", kind="run"))
+    register(db, step("a", compensates=True), step("b", "a"), flow="child")
+    parent, child = start(db), start(db, flow="child")
+    db.execute(
+        b"update postmill.runs set parent_run = $1, parent_step = 'sub' where run_id = $2", [parent, child]
+    )
+    settle(db, take_one(db, "child"))
+    fail(db, take_one(db, "child"))
+    db.execute(b"select postmill.cancel_run($1)", [parent])
+    sweep(db)
+    assert [state(db, each) for each in (parent, child)] == ["cancelled", "undoing"]
+    db.execute(b"select postmill._end_undo($1, '{a}', '{null}')", [[child]])
+    assert state(db, child) == "failed"
+    assert value(db, "select postmill.retry_run($1)", parent)
+    assert (state(db, parent), state(db, child)) == ("waiting", "running")
+
+
 def test_the_timer_of_a_wait_is_sent_again(db: Database) -> None:
     """A wait whose timer another client had deleted was never over. One without a time limit has no timer."""
     register(db, step("w", kind="wait", signal="s"), step("x", kind="wait", signal="s"), w={"timeout_s": 60})

@@ -216,6 +216,65 @@ def test_a_parent_that_waits_is_not_lost_and_its_retry_takes_the_child_along(db:
     assert column(db, "select step from postmill.steps where run_id = $1 and state = 'failed'", parent) == []
 
 
+def test_a_run_that_waits_for_another_starts_it_anew_when_it_is_imported(db: Database) -> None:
+    """It waited for the first run's child, whose end nobody told it: the audit failed it."""
+    register(db, flow="child", kind="workflow")
+    run = begin(db)
+    start_child = "select postmill._start_child($1::bigint, 0, 'sub', 'child', '{}', true, '[]')"
+    child = value(db, start_child, run)
+    park(db, run, 0)
+    take(db, FLOW)
+    twin = value(db, "select postmill.import_run(postmill.export_run($1))", run)
+    assert steps(db, twin) == {"w": "waiting"}
+    db.execute(b"select postmill.resume_run($1)", [twin])
+    again = value(db, start_child.replace("0", "$2::integer"), twin, wake_of(db, twin))
+    assert again not in (None, child)
+    assert steps(db, twin) == {"sub": "waiting", "w": "waiting"}
+
+
+def test_a_run_that_was_cancelled_while_it_undid_undoes_the_rest(db: Database) -> None:
+    """Its steps would have counted as done, which were undone."""
+    run = begin(db)
+    take(db, FLOW)
+    checkpoint(db, run, 0, "book")
+    checkpoint(db, run, 0, "pay", "failed")
+    assert value(db, "select postmill._begin_undo($1::bigint, 0, 'no money', 'pay')", run)
+    checkpoint(db, run, 0, "undo:give_back")
+    db.execute(b"select postmill.cancel_run($1)", [run])
+    assert value(db, "select postmill.retry_run($1)", run)
+    assert not value(db, "select postmill._do_again($1::bigint, $2::integer, '{pay}')", run, wake_of(db, run))
+    assert steps(db, run)["pay"] == "failed"
+
+
+def test_a_failure_from_before_a_retry_is_done_again_once(db: Database) -> None:
+    run = begin(db)
+    take(db, FLOW)
+    checkpoint(db, run, 0, "a", "failed")
+    db.execute(b"select postmill.cancel_run($1)", [run])
+    assert value(db, "select postmill.retry_run($1)", run)
+    take(db, FLOW)
+    again = "select postmill._do_again($1::bigint, $2::integer, '{a}')"
+    assert not value(db, again, run, 0)  # the message is stale
+    assert value(db, again, run, 1)
+    assert (steps(db, run), tasks(db, FLOW)) == ({}, [{"run": run, "wake": 2}])
+    checkpoint(db, run, 2, "a", "failed")
+    assert not value(db, again, run, 2)
+
+
+def test_a_failure_counts_under_the_newest_message_of_a_run_that_goes_on(db: Database) -> None:
+    run = begin(db)
+    take(db, FLOW)
+    db.execute(b"select postmill.pause_run($1)", [run])
+    db.execute(b"select postmill.resume_run($1)", [run])
+    for name, how in {"a": "failed", "b": "waiting", "c": "completed"}.items():
+        checkpoint(db, run, 0, name, how)
+    assert steps(db, run) == {"c": "completed"}
+    db.execute(b"select postmill.cancel_run($1)", [run])
+    for name, how in {"d": "failed", "e": "completed"}.items():
+        checkpoint(db, run, 1, name, how)
+    assert steps(db, run) == {"c": "completed", "e": "completed"}
+
+
 def test_a_run_that_goes_on_is_imported_paused(db: Database) -> None:
     run = begin(db)
     checkpoint(db, run, 0, "charge")

@@ -73,6 +73,8 @@ async def _completed(run: DurableRun, returned: Any) -> Stop | RunEnded:
 
 async def _failed(run: DurableRun, error: BaseException) -> Stop | RunEnded:
     execution, reason = run.execution, failure_reason(error)
+    if await _is_done_again(execution, run.failures.uncaught(error)):
+        return StepDropped("it does again what had failed before it was retried")
     culprits = list(failures_in(error))
     culprit = culprits[0].step if culprits else None
     if not run.undoing:
@@ -82,6 +84,17 @@ async def _failed(run: DurableRun, error: BaseException) -> Stop | RunEnded:
     if not row["begun"]:
         return StepDropped("its run does not run any more")
     return await _undo(run, reason, culprit)
+
+
+async def _is_done_again(execution: Execution, uncaught: set[str]) -> bool:
+    """Whether the run has failed by what had failed before it was retried: that is done again."""
+    before = sorted(uncaught & execution.failed_before)
+    if not before:
+        return False
+    arguments = (execution.loaded.run_id, execution.loaded.wake, before)
+    row = await once_up(partial(execution.shared.fetchrow, statement("run_do_again"), *arguments))
+    again: bool = row["again"]
+    return again
 
 
 async def _undo(run: DurableRun, reason: str, culprit: str | None) -> Stop | RunEnded:

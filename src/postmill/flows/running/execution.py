@@ -55,6 +55,8 @@ class Execution:
         self.attempt = attempt
         self.checkpoints = checkpoints
         self.replay = loaded.replay
+        self.failed_before = frozenset(loaded.replay.failed_steps)
+        """The steps whose failures were recorded when the run was loaded."""
         self.stopped: Stop | None = None
         """Why the function was cancelled; None: it was not, or it only ran on to where it had failed."""
         self.refused: Exception | None = None

@@ -66,6 +66,10 @@ class Failures:
                 caught += each.steps
         return caught
 
+    def uncaught(self, error: BaseException) -> set[str]:
+        """The steps by whose failures the function ended with ``error``."""
+        return {step for each in self._raised for step in each.steps}.difference(self.caught(error))
+
 
 def failures_in(error: BaseException | None) -> Iterator[StepFailed]:
     """The failures of steps that an error is, has in its group, or says that it was raised ``from``."""

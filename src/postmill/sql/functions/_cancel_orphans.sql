@@ -1,8 +1,8 @@
--- Of these runs, cancels those that another run had started and waited for, where that one has failed or was cancelled;
--- with each of them what it has started itself. Not done where the parent ends: its settlement holds the parent's row,
--- and a child's settlement may hold the child's.
--- Called by _audit_runs. Lock order: the parents' rows in share mode, so that none is retried meanwhile, skipping
--- locked ones; then as _cancel_runs. Errors: none.
+-- Of these runs, cancels those that another run had started and waited for, where that one has failed or was cancelled,
+-- and with each of them what it has started itself; but none that undoes what it has done. Not done where the parent
+-- ends: its settlement holds the parent's row, and a child's settlement may hold the child's. Called by _audit_runs.
+-- Lock order: the parents' rows in share mode, so that none is retried meanwhile, skipping locked ones; then as
+-- _cancel_runs. Errors: none.
 create or replace function postmill._cancel_orphans(run_ids bigint[]) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp
@@ -23,7 +23,8 @@ begin
         order by parent.run_id for share skip locked);
     orphans := array(
         select child.run_id from postmill.runs as child
-        where child.run_id = any (run_ids) and child.ended_at is null and child.parent_run = any (parents));
+        where child.run_id = any (run_ids) and child.ended_at is null and child.state <> 'undoing'
+          and child.parent_run = any (parents));
     if orphans <> '{}' then
         perform postmill._cancel_runs(orphans, 'cancelled: the run that waited for it has failed or was cancelled');
     end if;

@@ -1,9 +1,9 @@
 -- Forgets what a retry of a durable function's run does again, and nothing else. Of a run that failed: the failures
 -- that have ended its function, which are all but those that it has caught (`caught`). A failure that it has caught is
--- part of what it did then: it stays, and so does every failure where the function was not what ended the run (the
--- deadline, a cancellation). What was undone is done again. A step between two attempts begins with its first one.
--- Where `caught` is not known, the culprit alone is done again.
--- Called by retry_run, with the run's row locked, as it was when it had ended. Locks: the steps. Errors: none.
+-- part of what it did then: it stays. So does every failure where the function was not what ended the run (the
+-- deadline, a cancellation), until it would fail the run again: see _do_again. What was undone is done again. A step
+-- between two attempts begins with its first one. Where `caught` is not known, the culprit alone is done again. Called
+-- by retry_run, with the run's row locked, as it was when it had ended. Locks: the steps. Errors: none.
 create or replace function postmill._forget_failures(run postmill.runs) returns void
 language sql volatile
 set search_path = pg_catalog, pg_temp

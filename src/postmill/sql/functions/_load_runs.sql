@@ -1,8 +1,8 @@
 -- What workers need to go on with runs of workflows: the input, all that is recorded, and the signals that may be
 -- taken. `wakes`: the numbers of the messages that were claimed. A run that waits is running from here on, if its
 -- message is the newest and its flow is one of `flows`, those that the worker has. A run of another flow stays as it
--- is, and is `live`: its message is to be held, as a paused one's is. `live` is false for a message that is stale, and for a run that has
--- ended.
+-- is, and is `live`: its message is to be held, as that of a paused run. `live` is false for a message that is stale,
+-- and for a run that has ended.
 -- `waited_s`: seconds since a wait, a sleep or a child that has no outcome yet began; `left_s`: seconds until a step is
 -- tried again; both by the server's clock. A signal that is one of a queue is listed until a wait has taken it, a plain
 -- one always, and one whose value was refused never. No row for a run that is gone.
@@ -30,7 +30,8 @@ begin
     end if;
     return query
     select r.run_id, t.wake,
-           r.wake = t.wake and (r.state in ('running', 'undoing', 'paused') or r.state = 'waiting' and r.flow <> all (flows)),
+           r.wake = t.wake and (r.state in ('running', 'undoing', 'paused')
+                                or r.state = 'waiting' and r.flow <> all (flows)),
            r.flow, r.state, r.input::text, r.reason, r.culprit,
            (select count(*) from postmill.run_events as e where e.run_id = r.run_id and e.step is null),
            s.steps, s.states, s.outputs, s.inputs, s.reasons, s.waited_s, s.attempts, s.left_s,

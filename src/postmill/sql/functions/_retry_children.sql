@@ -1,6 +1,6 @@
 -- Has the runs go on that this one has started, waits for, and that have failed or were cancelled. A durable function
--- has caught what still stands as failed, and does not wait for it.
--- Called by retry_run, which holds the run's row. Locks: the children by id, each as retry_run. Errors: none.
+-- has caught what still stands as failed, and does not wait for it. Called by retry_run and _do_again, which hold the
+-- run's row. Locks: the children by id, each as retry_run. Errors: none.
 create or replace function postmill._retry_children(run_id bigint) returns void
 language plpgsql volatile
 set search_path = pg_catalog, pg_temp

@@ -1,6 +1,6 @@
 -- A step of a failed run that is still to be undone, since it ended when the run had failed; null: there is none. One
 -- whose message to that end was deleted, or whose queue is gone, will never be undone and is none.
--- Called by retry_run, with the run's row locked. Takes no locks. Errors: none.
+-- Called by retry_run and _check_fork, with the run's row locked. Takes no locks. Errors: none.
 create or replace function postmill._still_undone(run postmill.runs) returns text
 language plpgsql stable
 set search_path = pg_catalog, pg_temp

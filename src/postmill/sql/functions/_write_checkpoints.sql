@@ -1,13 +1,14 @@
 -- Records outcomes of steps of workflows, and tells what became of each that is no plain success. The first write wins:
 -- of a step that has an outcome already, that outcome is returned. A step whose wait, sleep or child had no outcome yet
 -- gets one. With the state `waiting` it is no outcome but a failed attempt: `attempts` is how many have failed so far,
--- `pauses` the seconds until the next. `signal_ids`: the signal that a wait takes with this; one that another wait has
--- taken meanwhile leaves the step without an outcome. `held`: whether the message that the outcome was made under is
--- still its worker's. Returns a row, by its place in the arrays from 1 on, for what was not written (`written` is
--- false; the outcome that stands in its place has a `state`, and where none stands it has not), and for what belongs to
--- a run that does not
--- simply run on: its state, and whether the message is still its newest.
--- Called by the statement run_checkpoint. Lock order: steps by (run_id, step), then signals. Errors: none of its own.
+-- `pauses` the seconds until the next. Of a run that has ended or was woken since only what has succeeded counts: its
+-- function is not told of a failure, and a retry begins such a step anew. `signal_ids`: the signal that a wait takes
+-- with this; one that another wait has taken meanwhile leaves the step without an outcome. `held`: whether the message
+-- that the outcome was made under is still its worker's. Returns a row, by its place in the arrays from 1 on, for what
+-- was not written (`written` is false; the outcome that stands in its place has a `state`, and where none stands it has
+-- not), and for what belongs to a run that does not simply run on: its state, and whether the message is still its
+-- newest. Called by the statement run_checkpoint. Lock order: steps by (run_id, step), then signals. Errors: none of
+-- its own.
 create or replace function postmill._write_checkpoints(
     run_ids bigint[], wakes integer[], steps text[], states text[], outputs text[], inputs text[], reasons text[],
     attempts integer[], pauses float8[], signal_ids bigint[], held boolean[]
@@ -26,8 +27,9 @@ declare
 begin
     perform postmill._tell_watchers(run_ids);
     with asked as (
-        select * from unnest(run_ids, steps, states, outputs, inputs, reasons, attempts, pauses, signal_ids, held)
-            as t (run_id, step, state, output, inputs, reason, attempts, pause_s, signal_id, held)
+        select * from unnest(
+                run_ids, wakes, steps, states, outputs, inputs, reasons, attempts, pauses, signal_ids, held)
+            as t (run_id, wake, step, state, output, inputs, reason, attempts, pause_s, signal_id, held)
     ), new as (
         insert into postmill.steps as s (
                 run_id, step, state, output, inputs, reason, attempts, due_at, started_at, ended_at)
@@ -37,7 +39,8 @@ begin
                case when a.state <> 'waiting' then clock_timestamp() end
           from asked as a
          where a.held
-           and (select true from postmill.runs as r where r.run_id = a.run_id)  -- not exists: no join over all runs
+           and (select a.state = 'completed' or r.wake = a.wake and r.ended_at is null  -- not exists: no join
+                  from postmill.runs as r where r.run_id = a.run_id)
            and (a.signal_id is null or (
                select g.taken_by is null or not g.many
                  from postmill.signals as g where g.signal_id = a.signal_id and g.run_id = a.run_id))

@@ -1,10 +1,10 @@
 -- Starts a new run of the same version that begins at `step`: it has what the first run had done outside of that step
--- and of what needs it. `input`: instead of the first run's. `outputs`: {step: output} to go on with; such a step is
--- done, and what needs it is done anew. Without `step` everything is, beside what `outputs` says. Of a workflow what
--- was recorded before `step` is kept; signals are sent anew. The new run has no key; it has as long as that one had.
--- Returns its id.
--- Called by people, the command line and the client. Locks: the first run's row; then as _begin_again. Errors: PM003 no
--- such step, PM009 no such run, PM015 an input that does not fit.
+-- and of what needs it, and had not undone. `input`: instead of the first run's. `outputs`: {step: output} to go on
+-- with; such a step is done, and what needs it is done anew. Without `step` everything is, beside what `outputs` says.
+-- Of a workflow what was recorded before `step` is kept; signals are sent anew. The new run has no key; it has as long
+-- as that one had. Returns its id. Called by people, the command line and the client. Locks: the first run's row; then
+-- as _begin_again. Errors: PM003 no such step, PM009 no such run, PM012 it undoes what it has done, PM015 an input that
+-- does not fit.
 create or replace function postmill.fork_run(
     run_id bigint, step text default null, input jsonb default null, outputs jsonb default null
 ) returns bigint

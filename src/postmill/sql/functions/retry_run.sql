@@ -1,10 +1,10 @@
 -- Has a run that has failed or was cancelled go on, and the runs that it waits for: what has succeeded stays, failed
 -- steps and what was cancelled start again; what was undone, and what came after it, is done again. Of a durable
--- function's failures those that it has caught stay: see _forget_failures. The run has as long again as it had at its
--- start. Returns false when the run goes on already.
--- Called by people, the command line and the client. Lock order: the run's maps by step, the run's row, then as
--- _begin_again; its children by id. Errors: PM009 no such run, PM012 it was completed, or undoes what it has done, be
--- it one step that ended when it had failed: else the step would be done a second time, and neither be undone.
+-- function's failures those that it catches stay: see _forget_failures and _do_again. The run has as long again as it
+-- had at its start. Returns false when the run goes on already. Called by people, the command line and the client. Lock
+-- order: the run's maps by step, the run's row, then as _begin_again; its children by id. Errors: PM009 no such run,
+-- PM012 it was completed, or undoes what it has done, be it one step that ended when it had failed: else the step would
+-- be done a second time, and neither be undone.
 create or replace function postmill.retry_run(run_id bigint) returns boolean
 language plpgsql volatile security definer
 set search_path = pg_catalog, pg_temp
@@ -35,7 +35,7 @@ begin
     perform postmill._tell_watchers(array[run.run_id]);
     update postmill.runs as again
     set state = 'running', culprit = null, reason = null, caught = null, ended_at = null,
-        deadline = clock_timestamp() + again.time_limit, changed = pg_current_xact_id()
+        retried_at = clock_timestamp(), deadline = clock_timestamp() + again.time_limit, changed = pg_current_xact_id()
     where again.run_id = run.run_id;
     -- What could not be undone stands: it is done, and may be undone another time.
     update postmill.steps as step set reason = null
