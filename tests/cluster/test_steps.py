@@ -75,6 +75,20 @@ async def test_a_step_whose_lease_is_lost_is_interrupted(
         await until(lambda: noted(file) == ["began", "interrupted"])
 
 
+async def test_a_step_whose_run_is_cancelled_is_interrupted_and_its_message_is_gone(
+    ray_node: RayNode, database_url: str, tmp_path: Path
+) -> None:
+    """It held its machine to its end, which counted for nothing."""
+    file = tmp_path / "said"
+    async with running(database_url, performing.handler()) as run:
+        made = await begun(run, performing, file)
+        assert await made.cancel()
+        await run.until(Event.STEP_DROPPED)
+        assert noted(file) == ["began", "interrupted"]
+        assert await run.count("pgmq.q_performing") == 0
+        assert await run.count("postmill.failures") == 0
+
+
 async def test_a_step_that_finds_no_room_snoozes(ray_node: RayNode, database_url: str) -> None:
     async with running(database_url, roomless.handler()) as run:
         (lacks,) = run.events(Event.CLUSTER_LACKS)
@@ -140,3 +154,16 @@ async def test_a_durable_step_whose_driver_dies_is_tried_again_uncounted(
         assert await run.count("postmill.failures") == 0
         assert await run.count("postmill.steps where attempts > 0") == 0
         await until(lambda: not is_running(pid_in(file)))  # the first task
+
+
+async def test_a_durable_step_whose_run_is_cancelled_is_interrupted(
+    ray_node: RayNode, database_url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "said"
+    async with running(database_url, obeying.handler()) as run:
+        made = await obeying.options(connection=run.db).start(Job("sleep", LONG_S, str(file)))
+        await until(lambda: "began" in noted(file))
+        assert await made.cancel()
+        await run.until(Event.STEP_DROPPED)
+        assert noted(file) == ["began", "interrupted"]
+        assert await run.count("pgmq.q_obeying") == 0

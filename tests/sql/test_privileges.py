@@ -199,6 +199,7 @@ OF_THE_OWNER = {
     "postmill._hold_tasks": "a worker puts away the tasks that it has claimed",
     "postmill._start_children": "one run for a step that has begun",
     "postmill._step_inputs": "what a worker is to run a step with",
+    "postmill._ended_runs": "a worker learns how runs have ended whose steps it runs",
     "postmill._load_runs": "what a worker is to run a workflow with",
     "postmill._write_checkpoints": "a worker writes down what steps came to; what is recorded stays",
     "postmill._say_events": "a worker adds what runs say",

@@ -161,3 +161,13 @@ def test_a_run_that_was_undone_is_done_again_by_a_retry(db: Database, run: int) 
     value(db, "select postmill.retry_run($1)", run)
     assert rows(db, "select from postmill.steps") == []
     assert take(db) == [{"run": run, "wake": 1}]
+
+
+def test_of_runs_that_have_ended_or_are_gone_is_told_how(db: Database, run: int) -> None:
+    ended = "select run_id, state from postmill._ended_runs(array[$1, $2, 0]::bigint[]) order by run_id"
+    other = start(db, {})
+    value(db, "select postmill.cancel_run($1)", other)
+    assert rows(db, ended, run, other) == [
+        {"run_id": 0, "state": "gone"},
+        {"run_id": other, "state": "cancelled"},
+    ]

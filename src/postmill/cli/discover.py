@@ -14,12 +14,14 @@ from postmill.model.errors import NotFound
 from postmill.model.queue.worker_options import DEFAULT_QUEUE, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 SKIPPED = frozenset({"__pycache__", "node_modules", "site-packages", "tests", "venv"})
 MADE_BY = frozenset({"worker", "workflow", "Flow"})
 """What makes something that ``postmill worker run`` runs."""
+STEPS = frozenset({"step", "map"})
+"""What makes a step: of a durable function, or as a method of a flow."""
 MOST_FILES = 2000
 """The most Python files that are read in search of workers. A project has hundreds; a folder with more than
 2,000 is a wrong folder, such as a home folder, and reading it would take many seconds.
@@ -53,11 +55,38 @@ def targets(place: Path, *, leave_out: Path | None = None, problems: Problems | 
     both are put into ``problems``.
     Raises :class:`NotFound` when there is no such place.
     """
+    problems = {} if problems is None else problems
+    return [
+        target
+        for path, tree in _modules(place, leave_out, problems)
+        for target in _workers(path, tree, problems)
+    ]
+
+
+def cluster_needs(place: Path) -> list[tuple[str, dict[str, float]]]:
+    """The names of what runs on Ray of the files in ``place``, and what its tasks need, as far as the files
+    say it plainly: workers and flows, and steps that say so themselves. Raises as :func:`targets`.
+    """
+    of_workers = [(each.name, each.resources) for each in targets(place) if each.resources is not None]
+    of_steps = [
+        (f"{_module_of(path.absolute())[0]}:{node.name}", needs)
+        for path, tree in _modules(place, None, {})
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (needs := _needs_of_step(node)) is not None
+    ]
+    return of_workers + of_steps
+
+
+def _modules(place: Path, leave_out: Path | None, problems: Problems) -> Iterator[tuple[Path, ast.Module]]:
+    """The files that import postmill, parsed."""
     if not place.exists():
         raise NotFound(f"There is no file or folder {place}.", hint="postmill init makes an example worker.")
     files = [place] if place.is_file() else sorted(_python_files(place, leave_out))[:MOST_FILES]
-    problems = {} if problems is None else problems
-    return [target for path in files for target in _workers(path, problems)]
+    for path in files:
+        tree = _parsed(path, problems)
+        if tree is not None and _imports_postmill(tree):
+            yield path, tree
 
 
 def _python_files(folder: Path, leave_out: Path | None) -> Iterator[Path]:
@@ -76,27 +105,30 @@ def _is_apart(folder: Path) -> bool:
     return (folder / "pyvenv.cfg").exists() or (folder / "postmill.toml").exists()
 
 
-def _workers(path: Path, problems: Problems) -> Iterator[Target]:
+def _parsed(path: Path, problems: Problems) -> ast.Module | None:
     try:
         source = path.read_bytes()
-        tree = ast.parse(source, path.name) if _may_have_some(source) else None
+        return ast.parse(source, path.name) if _may_have_some(source) else None
     except FileNotFoundError:
-        return  # removed meanwhile, or an editor's lock: a link that leads nowhere
+        return None  # removed meanwhile, or an editor's lock: a link that leads nowhere
     except (OSError, SyntaxError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         problems[path] = f"can't be read: {why}. Workers in it do not run until it can."
-        return
-    if tree is not None and _imports_postmill(tree):
-        for method in _methods(tree):
-            problems[path] = f"has @worker on {method}, a method, which can't be run. Make it a function."
-        module, root = _module_of(path.absolute())
-        for node in tree.body:
-            for name in _bound(node):
-                yield Target(f"{module}:{name}", root, path, _queue_of(node), _resources_of(node))
+        return None
+
+
+def _workers(path: Path, tree: ast.Module, problems: Problems) -> Iterator[Target]:
+    for method in _methods(tree):
+        problems[path] = f"has @worker on {method}, a method, which can't be run. Make it a function."
+    module, root = _module_of(path.absolute())
+    for node in tree.body:
+        for name in _bound(node):
+            resources = _resources_of(_options_of(node))
+            yield Target(f"{module}:{name}", root, path, _queue_of(node), resources)
 
 
 def _may_have_some(source: bytes) -> bool:
-    return b"postmill" in source and any(name.encode() in source for name in MADE_BY)
+    return b"postmill" in source and any(name.encode() in source for name in MADE_BY | STEPS)
 
 
 def _imports_postmill(tree: ast.Module) -> bool:
@@ -133,16 +165,30 @@ def _queue_of(node: ast.stmt) -> str:
     return _flow_name(node) or DEFAULT_QUEUE
 
 
-def _resources_of(node: ast.stmt) -> dict[str, float] | None:
-    """What tasks on a Ray cluster need; None for a worker that runs its handler itself."""
-    options = {option.arg: option.value for option in _options_of(node)}
+def _resources_of(given: Iterable[ast.keyword], *, inherits: bool = False) -> dict[str, float] | None:
+    """What tasks on a Ray cluster need, by options; None for what runs in its worker. ``inherits``: what it
+    needs says that it runs there, as a flow may say for its steps.
+    """
+    options = {option.arg: option.value for option in given}
     executor = options.get("executor")
-    if not (isinstance(executor, ast.Constant) and executor.value == "ray"):
+    is_on_ray = isinstance(executor, ast.Constant) and executor.value == "ray"
+    if not is_on_ray and not (inherits and executor is None and "resources" in options):
         return None
     try:
         return dict(ast.literal_eval(options.get("resources", ast.Dict([], []))))
     except (TypeError, ValueError):
         return {}
+
+
+def _needs_of_step(node: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, float] | None:
+    """What a function needs that is decorated with ``step``, or with ``step`` or ``map`` of a flow."""
+    for decorator in node.decorator_list:
+        match decorator:
+            case ast.Call(func=ast.Name(id="step")):
+                return _resources_of(decorator.keywords)
+            case ast.Call(func=ast.Attribute(attr=name)) if name in STEPS:
+                return _resources_of(decorator.keywords, inherits=True)
+    return None
 
 
 def _options_of(node: ast.stmt) -> Iterator[ast.keyword]:

@@ -6,6 +6,7 @@ Connects as a worker would, and claims nothing.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from postmill.handlers.cluster.driver import CONNECT_S, driver_for, is_installed
@@ -16,41 +17,39 @@ from postmill.service.events import Events
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from postmill.cli.discover import Target
     from postmill.handlers.cluster.driver import Driver
 
-
-def findings(targets: Sequence[Target]) -> Iterator[Finding]:
-    """One for each worker with ``executor="ray"``; none without such a worker."""
-    for target in targets:
-        if target.resources is not None:
-            yield (
-                asyncio.run(_examined(target.name, target.resources))
-                if is_installed()
-                else Finding(
-                    "ray",
-                    "pass",
-                    f"{target.name}: not asked, as Ray is not installed here; it runs elsewhere",
-                )
-            )
+_NOT_ASKED = Finding("ray", "pass", "not asked, as Ray is not installed here; it runs elsewhere")
 
 
-async def _examined(name: str, resources: dict[str, float]) -> Finding:
+def findings(needs: Sequence[tuple[str, dict[str, float]]]) -> Iterator[Finding]:
+    """One for each of those that run there, by name and what its tasks need. The cluster is asked once for
+    the same needs.
+    """
+    known: dict[str, Finding] = {}
+    for name, resources in needs:
+        key = str(sorted(resources.items()))
+        if key not in known:
+            known[key] = asyncio.run(_examined(resources)) if is_installed() else _NOT_ASKED
+        yield replace(known[key], found=f"{name}: {known[key].found}")
+
+
+async def _examined(resources: dict[str, float]) -> Finding:
     try:
         driver = driver_for([resources], _Unlogged())
         await _ask(driver)
     except PostmillError as error:
-        return Finding("ray", "fail", f"{name}: {error.what} {error.why}".strip(), error.hint)
+        return Finding("ray", "fail", f"{error.what} {error.why}".strip(), error.hint)
     if driver.away is not None:
-        return Finding("ray", "fail", f"{name}: {driver.away}", "start the cluster, or correct RAY_ADDRESS")
+        return Finding("ray", "fail", driver.away, "start the cluster, or correct RAY_ADDRESS")
     if driver.lacking:
         return Finding(
             "ray",
             "warn",
-            f"{name}: no machine of the cluster has {driver.lacking}",
+            f"no machine of the cluster has {driver.lacking}",
             "add a machine that has it, or ask for less in resources=",
         )
-    return Finding("ray", "pass", f"{name}: the cluster has what its tasks need")
+    return Finding("ray", "pass", "the cluster has what its tasks need")
 
 
 async def _ask(driver: Driver) -> None:

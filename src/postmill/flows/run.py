@@ -82,7 +82,8 @@ class Run(Generic[R]):
 
     async def cancel(self, reason: str | None = None) -> bool:
         """End it as cancelled, with what it has started; what it has done is not undone. A step that runs
-        goes on to its end, which counts for nothing. Returns whether it had not ended before.
+        goes on to its end, which counts for nothing; one on a cluster is interrupted. Returns whether it had
+        not ended before.
         """
         async with self._client() as client:
             return await client.runs.cancel(self.run_id, reason)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from postmill.cli.discover import Problems, targets
+from postmill.cli.discover import Problems, cluster_needs, targets
 from postmill.model.errors import NotFound
 
 if TYPE_CHECKING:
@@ -141,3 +141,47 @@ def test_a_method_that_is_decorated_is_told(tmp_path: Path) -> None:
     problems: Problems = {}
     assert targets(tmp_path, problems=problems) == []
     assert "@worker on Mail.send, a method" in problems[tmp_path / "mail.py"]
+
+
+def test_what_runs_on_ray_is_told_with_what_it_needs(tmp_path: Path) -> None:
+    """Of single steps nothing was told before their worker started."""
+    (tmp_path / "work.py").write_text("""
+import postmill
+from postmill import Flow, step, worker, workflow
+
+@worker(executor="ray", resources={"num_gpus": 1})
+def train(job): ...
+
+@worker
+def here(job): ...
+
+films = Flow("films", executor="ray", resources={"num_cpus": 2})
+
+@films.step
+def as_its_flow(film=films.input): ...
+
+@films.map(resources={"num_gpus": 4})
+def rendered(scene=as_its_flow.each): ...
+
+@films.step(executor="inline")
+def told(scenes=rendered.out): ...
+
+@postmill.step(executor="ray", resources=LARGE)
+def unclear(folds): ...
+""")
+    (tmp_path / "steps.py").write_text("""
+from postmill import step
+
+@step(executor="ray", resources={"lasers": 1}, timeout=5)
+async def fit(folds): ...
+
+@step(timeout=5)
+def stays(folds): ...
+""")
+    assert dict(cluster_needs(tmp_path)) == {
+        "work:train": {"num_gpus": 1},
+        "work:films": {"num_cpus": 2},
+        "work:rendered": {"num_gpus": 4},
+        "work:unclear": {},
+        "steps:fit": {"lasers": 1},
+    }

@@ -83,10 +83,10 @@ def _of_one(settings: Settings) -> Iterator[tuple[Finding, Exit]]:
 
 
 def _of_clusters(settings: Settings) -> Iterator[tuple[Finding, Exit]]:
-    """Whether each Ray cluster can run the workers of this project that ask for one."""
+    """Whether the Ray cluster can run what of this project asks for one."""
     from postmill.cli import discover, ray_check
 
-    for finding in ray_check.findings(discover.targets(settings.project_dir.absolute())):
+    for finding in ray_check.findings(discover.cluster_needs(settings.project_dir.absolute())):
         yield finding, Exit.OK
 
 

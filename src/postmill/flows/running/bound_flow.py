@@ -11,7 +11,7 @@ from postmill.model.queue.attempt_policy import AttemptPolicy
 
 if TYPE_CHECKING:
     from postmill.flows.flow import Flow
-    from postmill.handlers.cluster.on_ray import OnCluster
+    from postmill.flows.running.cluster_step import StepCluster
 
 
 class BoundFlow:
@@ -19,7 +19,7 @@ class BoundFlow:
     time limit and largest output, hold for its steps whatever those others say.
     """
 
-    def __init__(self, flow: Flow[Any], at_once: int, cluster: OnCluster | None) -> None:
+    def __init__(self, flow: Flow[Any], at_once: int, cluster: StepCluster | None) -> None:
         """``at_once``: how many messages the worker runs at a time. ``cluster``: where steps run that are to
         run on one. Raises :class:`InvalidHandler` for a step that can't be called as its options ask.
         """

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import msgspec
 
     from postmill.flows.flow_options import FlowOptions
+    from postmill.flows.running.cluster_step import StepCluster
     from postmill.flows.steps import Step
-    from postmill.handlers.cluster.on_ray import OnCluster
     from postmill.handlers.invokers import Invoker
     from postmill.model.queue.worker_options import Executor, WorkerOptions
 
@@ -29,7 +29,7 @@ class BoundStep:
     """One step and the way to call it."""
 
     def __init__(
-        self, step: Step[Any], function: Callable[..., Any], options: FlowOptions, cluster: OnCluster | None
+        self, step: Step[Any], function: Callable[..., Any], options: FlowOptions, cluster: StepCluster | None
     ) -> None:
         """``function``: the step's. ``options``: the flow's. ``cluster``: where it runs if it is
         to run on one. Raises :class:`InvalidHandler`.
@@ -46,7 +46,7 @@ class BoundStep:
         self._is_decoded_here = cluster is None or step.on_cluster is None
         self.call: Invoker
         if cluster is not None and step.on_cluster is not None:
-            self.call = cluster.invoker(function, step.on_cluster, by_name=True)
+            self.call = cluster.step(function, step.on_cluster)
         else:
             own_options = _here(options, step.executor)
             self.call = invoker_by_name(function, own_options, step.context_parameter, StepContext)

@@ -35,17 +35,17 @@ if TYPE_CHECKING:
     from postmill.engine.run.attempt import Attempt
     from postmill.engine.settle.settlement import Entry
     from postmill.flows.flow import Flow
+    from postmill.flows.running.cluster_step import StepCluster
     from postmill.flows.running.inputs import Inputs
     from postmill.flows.running.task import Task
-    from postmill.handlers.cluster.on_ray import OnCluster
     from postmill.model.queue.message import Message
 
 _NO_FUNCTION = ("sleep", "wait")
 """Kinds of steps whose task says that their time is over."""
 _UNDOES = ("undoing", "failed")
 """States of runs whose steps may be to be undone: a step may end when its run has failed."""
-_OUTCOMES = (BaseException, Failed, Cancelled, Released, Lost, Settled)
-"""What a step may return in place of an output."""
+_OUTCOMES = (BaseException, Failed, Cancelled, Released, Lost, Settled, StepDropped)
+"""What a step, or what calls it, may return in place of an output."""
 
 
 class GraphHandler:
@@ -151,13 +151,13 @@ class GraphHandler:
         return inputs
 
 
-def _cluster_of(flows: Sequence[Flow[Any]]) -> OnCluster | None:
+def _cluster_of(flows: Sequence[Flow[Any]]) -> StepCluster | None:
     """Where steps run that do not run on this machine; None: all do."""
     if all(step.on_cluster is None for flow in flows for step in flow.steps.values()):
         return None
-    from postmill.handlers.cluster.on_ray import OnCluster  # noqa: PLC0415 - of use on a cluster only
+    from postmill.flows.running.cluster_step import StepCluster  # noqa: PLC0415 - of use on a cluster only
 
-    return OnCluster()
+    return StepCluster()
 
 
 async def _do(flow: BoundFlow, task: Task, inputs: Inputs, attempt: Attempt) -> Any:

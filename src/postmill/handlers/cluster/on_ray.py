@@ -17,7 +17,7 @@ from postmill.model.queue.payload import loads, to_json
 from postmill.model.queue.retry import Dead
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
     from postmill.engine.backend import Backend
     from postmill.engine.run.attempt import Attempt
@@ -107,7 +107,7 @@ class OnRay:
         self.finish: Callable[[Any, str, Attempt], Awaitable[Any]] | None = None
         """What is called here with the payload and the result's JSON, before the message is completed."""
 
-    def one(self, payload: Any, attempt: Attempt) -> Awaitable[Any]:
+    def one(self, payload: Any, attempt: Attempt) -> Coroutine[Any, Any, Any]:
         """See :class:`postmill.handlers.invokers.Invoker`. The payload was decoded here to see whether it
         fits: the task decodes the JSON itself.
         """

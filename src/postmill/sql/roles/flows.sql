@@ -5,9 +5,9 @@ grant execute on function
     postmill._settle_steps, postmill._prepare_settling, postmill._are_held, postmill._child_result,
     postmill._start_children, postmill._step_inputs to postmill_worker;
 grant execute on function
-    postmill._begin_undo, postmill._do_again, postmill._end_runs_of_workflows, postmill._load_runs,
-    postmill._park_runs, postmill._refuse_signal, postmill._say_events, postmill._start_child, postmill._wake_parents,
-    postmill._write_checkpoints to postmill_worker;
+    postmill._begin_undo, postmill._do_again, postmill._end_runs_of_workflows, postmill._ended_runs,
+    postmill._load_runs, postmill._park_runs, postmill._refuse_signal, postmill._say_events, postmill._start_child,
+    postmill._wake_parents, postmill._write_checkpoints to postmill_worker;
 grant execute on function postmill.signal_run to postmill_producer, postmill_worker, postmill_operator;
 grant execute on function
     postmill.run_result, postmill.start_flow, postmill.step_output, postmill._why_no_output
