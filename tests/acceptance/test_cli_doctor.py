@@ -105,8 +105,8 @@ def test_a_paused_queue_is_a_warning_beside_others_and_while_a_worker_runs(cli: 
     cli("send", "tasks", "1", "--create")
     cli("queue", "pause", "tasks")
     db.execute(
-        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent)"
-        " values ('tasks', 'work', 'here', 1, '1', 1)"
+        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent,"
+        " last_heartbeat_at) values ('tasks', 'work', 'here', 1, '1', 1, now() + interval '1 hour')"
     )
     assert finding(cli, "queues")["found"] == "paused: tasks"
     cli("send", "lonely", "1", "--create")

@@ -15,7 +15,8 @@ def fleet(cli: Cli, db: Any) -> None:
     """A worker of each of three versions on two machines, and one that has stopped."""
     db.execute(
         "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent, "
-        "stopped_at) select 'jobs', version, host, 1, version, 1, case when version = '0.0.9' then now() end "
+        "last_heartbeat_at, stopped_at) select 'jobs', version, host, 1, version, 1, "
+        "now() + interval '1 hour', case when version = '0.0.9' then now() end "
         "from (values ('0.0.9', 'a'), ('0.9.0', 'a'), ('0.10.0rc1', 'b'), ('0.10.0', 'b')) "
         "as worker (version, host)"
     )

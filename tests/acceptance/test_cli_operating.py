@@ -172,8 +172,9 @@ def test_a_letter_that_is_not_there_stops_the_whole_replay(cli: Cli, db: Databas
 def test_workers_are_listed_while_they_live(cli: Cli, db: Database) -> None:
     db.execute(
         "insert into postmill.workers"
-        " (queue_name, function_name, hostname, pid, version, max_concurrent, stopped_at)"
-        " values ('tasks', 'scrape', 'h', 1, '0.1.0', 10, null), ('tasks', 'old', 'h', 2, '0.1.0', 10, now())"
+        " (queue_name, function_name, hostname, pid, version, max_concurrent, last_heartbeat_at, stopped_at)"
+        " values ('tasks', 'scrape', 'h', 1, '0.1.0', 10, now() + interval '1 hour', null),"
+        " ('tasks', 'old', 'h', 2, '0.1.0', 10, now(), now())"
     )
     assert [row["worker"] for row in cli("worker", "list", "--json").json] == ["scrape"]
     states = {row["worker"]: row["state"] for row in cli("worker", "list", "--all", "--json").json}

@@ -82,8 +82,9 @@ def test_refuses_what_makes_no_sense(cli: Cli, options: tuple[str, ...], said: s
 
 def test_a_label_says_nothing_of_the_version_of_postmill(cli: Cli, db: Any) -> None:
     db.execute(
-        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent) "
-        "values ('jobs', 'work', 'a', 1, '0.2.0+9', 1), ('jobs', 'work', 'a', 1, '0.1.0+10', 1)"
+        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent, "
+        "last_heartbeat_at) select 'jobs', 'work', 'a', 1, version, 1, now() + interval '1 hour' "
+        "from unnest(array['0.2.0+9', '0.1.0+10']) as version"
     )
     asked = cli("worker", "drain", "--older-than", "0.2.0", "--json").json
     assert [row["version"] for row in asked] == ["0.1.0+10"]

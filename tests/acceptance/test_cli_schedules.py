@@ -262,8 +262,8 @@ def test_doctor_tells_of_a_schedule_whose_worker_was_renamed(cli: Cli, db: Datab
     db.execute("select postmill.declare_schedule('tasks', 'old_name', '@yearly', 'UTC')")
     assert finding(cli)["status"] == "pass"
     db.execute(
-        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent)"
-        " values ('tasks', 'new_name', 'h', 1, '1', 1)"
+        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent,"
+        " last_heartbeat_at) values ('tasks', 'new_name', 'h', 1, '1', 1, now() + interval '1 hour')"
     )
     assert finding(cli)["found"] == "no worker old_name runs, whose code declares tasks.old_name"
     db.execute("update postmill.workers set function_name = 'old_name'")

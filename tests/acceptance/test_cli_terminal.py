@@ -67,8 +67,9 @@ def test_no_heading_is_cut_in_the_middle_of_a_word(
     """Nine columns did not fit: `retryin` stood above `g`, and `schedul` above `ed`."""
     cli("send", "tasks", "1", "--create")
     db.execute(
-        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent) "
-        "values ('tasks', 'deliver', 'machine', 1234567, '0.1.0', 10)"
+        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent, "
+        "last_heartbeat_at) values ('tasks', 'deliver', 'machine', 1234567, '0.1.0', 10, "
+        "now() + interval '1 hour')"
     )
     db.execute(
         "insert into postmill.dead_letters (queue_name, msg_id, read_ct, enqueued_at, attempts, kind, reason)"

@@ -24,8 +24,8 @@ def busy(cli: Cli, db: Any) -> None:
     cli("send", "emails", "1", "--create")
     cli("send", "emails", "2", "--delay", "60")
     db.execute(
-        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent) "
-        "values ('emails', 'deliver', 'box', 42, '0', 10)"
+        "insert into postmill.workers (queue_name, function_name, hostname, pid, version, max_concurrent, "
+        "last_heartbeat_at) values ('emails', 'deliver', 'box', 42, '0', 10, now() + interval '1 hour')"
     )
     db.execute(
         "insert into postmill.failures (queue_name, msg_id, attempt, kind, error_type, error_message) "

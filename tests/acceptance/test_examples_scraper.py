@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import psycopg
 
 ROOT = Path(__file__).parents[2]
-PAGES = 60
+PAGES, MANY = 60, 120
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]  # one page hangs until it has used up its attempts
 
@@ -45,7 +45,7 @@ class Project:
         return process
 
     def start_worker(self) -> subprocess.Popen[str]:
-        return self.start("postmill.cli.main", "worker", "run", "examples.scraper.worker:fetch")
+        return self.start("postmill.cli.main", "worker", "run", "tests.acceptance.patient_scraper:fetch")
 
     def run(self, *arguments: str) -> str:
         """What the command printed; fails with all of its output when it fails."""
@@ -79,7 +79,8 @@ def test_the_demo_accounts_for_every_page(project: Project, db: psycopg.Connecti
     """A fresh crawl, also where another left a page. A crawl takes its time, so all is asked of one."""
     db.execute("select postmill.create_queue('pages')")
     account.start(db, "http://127.0.0.1:1/left-over")
-    output = project.run("examples.scraper", "--pages", str(PAGES))
+    project.start_worker()
+    output = project.run("examples.scraper", "--no-worker", "--pages", str(PAGES))
 
     end = account.take(db)
     assert (end.sent, end.waiting, end.both) == (PAGES, 0, 0)
@@ -112,7 +113,7 @@ def assert_attempts_are_counted(db: psycopg.Connection[dict[str, Any]]) -> None:
 
 @pytest.fixture
 def site() -> Iterator[str]:
-    with serving(sitemap.build(sitemap.this_python(), pages=300)) as running:
+    with serving(sitemap.build(sitemap.this_python(), pages=MANY)) as running:
         yield running.url
 
 
@@ -122,18 +123,18 @@ def test_a_worker_killed_in_the_middle_loses_and_doubles_nothing(
     db.execute("select postmill.create_queue('pages')")
     account.start(db, site)
     announce_ends(db)
-    for killed_after in (20, 120):
+    for killed_after in (20, 60):
         worker = project.start_worker()
         wait_until_ended(db, killed_after)
         worker.kill()
         worker.wait()
     worker = project.start_worker()
-    wait_until_ended(db, 300)
+    wait_until_ended(db, MANY)
     worker.terminate()
     assert worker.wait() == 0
 
     end = account.take(db)
-    assert (end.sent, end.exact) == (300, True)
+    assert (end.sent, end.exact) == (MANY, True)
     assert dead_paths(db) == trouble.HOPELESS
     doubled = db.execute(
         "select url, name, line, count(*) from scraper.definitions"

@@ -43,7 +43,9 @@ GIVE_UP_S = 60.0
 """After its time a race waits so long for what has to happen in it; nothing is measured by it."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DRAINED_S = 30.0
-"""What takes longer to come to an end never does: the sweep of gates comes after 5 s, or later when busy."""
+"""What does not move for so long never comes to its end: the sweep of gates comes after 5 s, or later when
+busy.
+"""
 ENDS: tuple[Outcome, ...] = (
     COMPLETED, COMPLETED, COMPLETED, RELEASED, CANCELLED,
     Failed("error", "ValueError", "no", None, retry_after_s=0.0),
@@ -342,7 +344,9 @@ def drain(race: Race) -> None:
         messages = racer.take_parked(100)
         for msg_id in racer.settle(messages, COMPLETED) if messages else ():
             race.ended[msg_id] += 1
-        if not plain and not messages and not rows(race.protocol.db, left_over(race.protocol.queue)):
+        if plain or messages:
+            over = time.monotonic() + DRAINED_S
+        elif not rows(race.protocol.db, left_over(race.protocol.queue)):
             return
     left = rows(race.protocol.db, left_over(race.protocol.queue))
     raise AssertionError(f"it does not come to an end: {left[:20]}")

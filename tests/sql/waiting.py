@@ -83,10 +83,10 @@ def wait_for(
 
 
 def live(db: Database, queue: str, slots: int = 10, in_flight: int = 0, version: str = "0") -> None:
-    """A worker of the queue that is alive."""
+    """A worker of the queue that is alive, however long the test takes."""
     db.execute(
         b"insert into postmill.workers"
-        b" (queue_name, function_name, hostname, pid, version, max_concurrent, in_flight)"
-        b" values ($1, 'f', 'h', 1, $4, $2, $3)",
+        b" (queue_name, function_name, hostname, pid, version, max_concurrent, in_flight, last_heartbeat_at)"
+        b" values ($1, 'f', 'h', 1, $4, $2, $3, clock_timestamp() + interval '1 hour')",
         [queue, slots, in_flight, version],
     )
