@@ -12,7 +12,9 @@ from playwright.sync_api import sync_playwright
 
 from postmill.dashboard.application import Dashboard, application
 from postmill.dashboard.security.keys import Keys
+from tests import servers
 from tests.dashboard.in_chromium import CHROMIUM, Served
+from tests.several import named_databases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     import psycopg
     from playwright.sync_api import Browser
+
+    from postmill.embedded import Server
 
     Db = psycopg.Connection[dict[str, Any]]
 
@@ -99,6 +103,15 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def urls(shared_server: Server, administrator: psycopg.Connection[Any]) -> Iterator[dict[str, str]]:
+    """Two databases with a message in the second."""
+    with named_databases(administrator, shared_server, "eu1", "eu2", queues=["mail"]) as made:
+        with servers.session(made["eu2"]) as db:
+            db.execute("""select postmill.send('mail', '{"password": "hunter2", "to": "ada"}')""")
+        yield made
 
 
 @pytest.fixture

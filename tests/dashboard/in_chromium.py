@@ -7,12 +7,15 @@ import shutil
 import threading
 from typing import TYPE_CHECKING, Any
 
+from postmill.dashboard import several
 from postmill.dashboard.application import application
 from postmill.host.host import Host
+from postmill.model.databases.databases import Databases
 from postmill.model.functions.settings import RuntimeSettings
 from postmill.web.server import WebServer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from playwright.sync_api import Browser, Page
@@ -26,19 +29,25 @@ CHROMIUM = shutil.which("chromium")
 class Served:
     """The dashboard on a port, with an event loop in a thread of its own."""
 
-    def __init__(self, database_url: str, keys: Keys, functions: Path) -> None:
-        """``functions``: the folder of those that its process hosts."""
+    def __init__(self, database_url: str | Mapping[str, str], keys: Keys, functions: Path) -> None:
+        """``database_url``: or several, by their names. ``functions``: the folder of those that its process
+        hosts.
+        """
         self.streams = 0
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run(database_url, keys, functions)))
         self._thread.start()
         assert self._ready.wait(20)
 
-    async def _run(self, database_url: str, keys: Keys, functions: Path) -> None:
+    async def _run(self, database_url: str | Mapping[str, str], keys: Keys, functions: Path) -> None:
         self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
         host = Host(functions, RuntimeSettings(), {}, {}, None)
         await host.start()
-        dashboard = application(db_url=database_url, keys=keys, functions=host)
+        dashboard = (
+            application(db_url=database_url, keys=keys, functions=host)
+            if isinstance(database_url, str)
+            else several(Databases.of(dict(database_url)), keys=keys, functions=host)
+        )
         server = WebServer("127.0.0.1", 0)
 
         async def counted(scope: Scope, receive: Receive, send: Send) -> None:

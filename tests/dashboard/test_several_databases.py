@@ -7,7 +7,7 @@ import re
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -23,30 +23,16 @@ from postmill.model.databases.databases import Databases
 from postmill.model.errors import InvalidOption
 from tests import servers
 from tests.dashboard.conftest import KEYS, OWN, words
-from tests.several import count, named_databases
+from tests.several import count
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Mapping
-
-    import psycopg
+    from collections.abc import AsyncIterator, Mapping
 
     from postmill.dashboard.security.keys import Keys
-    from postmill.embedded import Server
 
-NAMES = ("eu1", "eu2")
 AWAY = "postgresql://nobody@127.0.0.1:1/nothing"
 OPERATOR = {"authorization": "Bearer operators-key"}
 READER = {"authorization": "Bearer readers-key"}
-MESSAGE = """select postmill.send('mail', '{"password": "hunter2", "to": "ada"}')"""
-
-
-@pytest.fixture
-def urls(shared_server: Server, administrator: psycopg.Connection[Any]) -> Iterator[dict[str, str]]:
-    """Two databases with a message in the second."""
-    with named_databases(administrator, shared_server, *NAMES, queues=["mail"]) as made:
-        with servers.session(made["eu2"]) as db:
-            db.execute(MESSAGE)
-        yield made
 
 
 @asynccontextmanager

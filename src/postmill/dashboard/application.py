@@ -4,13 +4,11 @@ mounted at any path.
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, suppress
-from http import HTTPStatus
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
-from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from postmill.api.application import application as api
@@ -20,7 +18,8 @@ from postmill.dashboard import pages
 from postmill.dashboard.answering import Front
 from postmill.dashboard.compressing import Compressing
 from postmill.dashboard.files import Files
-from postmill.dashboard.live.streaming import Streaming
+from postmill.dashboard.live.polling import PollOfOne
+from postmill.dashboard.live.watching import Watching
 from postmill.dashboard.security.access import Access
 from postmill.dashboard.security.guard import Guard
 from postmill.dashboard.security.headers import SecurityHeaders
@@ -29,12 +28,10 @@ from postmill.db.tools import revoked_keys
 from postmill.db.tools.sessions import Sessions
 from postmill.model.config.address import parse
 from postmill.model.config.dashboard_settings import DashboardSettings
-from postmill.model.errors import InvalidOption, PostmillError
+from postmill.model.errors import InvalidOption
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection
-
-    from starlette.requests import Request
 
     from postmill.api.viewer import Authorize
     from postmill.dashboard.security.keys import Keys
@@ -48,16 +45,17 @@ STATIC = Path(__file__).parent / "static"
 class Dashboard:
     """An ASGI application. ``close`` may be called twice, and :meth:`end_streams` before it."""
 
-    def __init__(self, house: House, polling: Sessions, access: Access, hosts: Collection[str]) -> None:
+    def __init__(self, house: House, poll: PollOfOne, access: Access, hosts: Collection[str]) -> None:
         self.access = access
         self.house = house
-        self._polling = polling
-        self._streaming = Streaming(polling, house.functions)
+        self.poll = poll
+        watching = Watching(poll, access)
+        self._streaming = watching.streaming
         front = Front(house, access, self._streaming.hub)
         inner = Starlette(
             routes=[
                 *SigningIn(front).routes(),
-                Route("/live", self._live, methods=["GET"]),
+                watching.route,
                 Mount("/api/v1", api(house, access.viewer)),
                 Mount("/static", Files(STATIC)),
                 Route("/{path:path}", front.answer, methods=["GET", "POST"]),
@@ -78,23 +76,8 @@ class Dashboard:
     async def close(self) -> None:
         """End the streams, and close the connections to the database."""
         self.end_streams()
-        await self._polling.close()
+        await self.poll.close()
         await self.house.sessions.close()
-
-    async def _live(self, request: Request) -> Response:
-        try:
-            viewer = await self.access.viewer(request.scope)
-        except PostmillError:
-            return Response(status_code=HTTPStatus.SERVICE_UNAVAILABLE, headers={"retry-after": "5"})
-        if viewer is None:
-            return Response(status_code=HTTPStatus.UNAUTHORIZED)
-        return await self._streaming.answer(request, lambda: self._is_known(request))
-
-    async def _is_known(self, request: Request) -> bool:
-        """Whether its viewer still is. While that can't be asked, nothing new is told, and it may go on."""
-        with suppress(PostmillError):
-            return await self.access.viewer(request.scope) is not None
-        return True
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -138,8 +121,8 @@ def dashboard_over(
     async def is_revoked(key_id: str, name: str, issued_s: float) -> bool:
         return await sessions.read(revoked_keys.is_revoked, key_id, name, issued_s)
 
-    polling = Sessions(sessions.address, "postmill dashboard, live", size=1)
-    return Dashboard(house, polling, Access(authorize, keys, is_revoked), known_hosts(hosts))
+    poll = PollOfOne(Sessions(sessions.address, "postmill dashboard, live", size=1), house.functions)
+    return Dashboard(house, poll, Access(authorize, keys, is_revoked), known_hosts(hosts))
 
 
 def known_hosts(hosts: Collection[str]) -> Collection[str]:

@@ -22,6 +22,8 @@ from postmill.dashboard.application import STATIC, check_way_in, dashboard_over,
 from postmill.dashboard.compressing import Compressing
 from postmill.dashboard.files import Files
 from postmill.dashboard.framing import Framing
+from postmill.dashboard.live.polling import PollOfAll
+from postmill.dashboard.live.watching import Watching
 from postmill.dashboard.page import View
 from postmill.dashboard.prefixed import at
 from postmill.dashboard.rendering import Frame
@@ -41,12 +43,13 @@ if TYPE_CHECKING:
 
     from postmill.api.viewer import Authorize
     from postmill.dashboard.application import Dashboard
+    from postmill.dashboard.live.hub import Hub
     from postmill.dashboard.security.keys import Keys
     from postmill.model.databases.databases import Databases
     from postmill.model.functions.steering import WatchedFunctions
     from postmill.web.asgi import Receive, Scope, Send
 
-OWN_PATHS = frozenset({"api", "static", "theme"})
+OWN_PATHS = frozenset({"api", "live", "static", "theme"})
 """What the root has itself, so that no database can be shown there."""
 AT_THE_ROOT = [each for each in RESOURCES if each.path in {"/databases", "/openapi.json", "/viewer"}]
 """Resources that are about no one database."""
@@ -61,10 +64,13 @@ class Dashboards:
         """``root``: with what requests are answered that are about no one database."""
         self.access = access
         self._of = of
-        listing = _Listing(root, access)
+        watching = Watching(PollOfAll({name: dashboard.poll for name, dashboard in of.items()}), access)
+        self._streaming = watching.streaming
+        listing = _Listing(root, access, self._streaming.hub)
         inner = Starlette(
             routes=[
                 *SigningIn(listing).routes(),
+                watching.route,
                 Mount("/api/v1", api(root, access.viewer, AT_THE_ROOT)),
                 Mount("/static", Files(STATIC)),
                 Route("/{path:path}", listing.answer, methods=["GET"]),
@@ -86,8 +92,8 @@ class Dashboards:
 
     def end_streams(self) -> None:
         """End what a server that stops would wait for. From now on no page is told of changes."""
-        for dashboard in self._of.values():
-            dashboard.end_streams()
+        for streams in (self._streaming.close, *(each.end_streams for each in self._of.values())):
+            streams()
 
     async def close(self) -> None:
         """End the streams, and close the connections to the databases."""
@@ -103,14 +109,17 @@ class Dashboards:
 class _Listing(Framing):
     """The list of the databases."""
 
+    def __init__(self, house: House, access: Access, hub: Hub) -> None:
+        super().__init__(house, access)
+        self._hub = hub
+
     async def _answered(self, request: Request, desk: Desk) -> Response:
         """The page; nothing else is at the root."""
         if request.path_params["path"]:
             return self.nothing(request, desk)
+        frame = Frame(desk=desk, versions=dict(self._hub.versions))  # before anything is read
         found = await list_databases(desk)
-        return self.rendered(
-            request, "databases.html", View("Databases", {"items": found.items}), Frame(desk=desk)
-        )
+        return self.rendered(request, "databases.html", View("Databases", {"items": found.items}), frame)
 
 
 def several(

@@ -15,20 +15,16 @@ from starlette.responses import Response, StreamingResponse
 from postmill.dashboard.live.endings import Endings
 from postmill.dashboard.live.hub import Hub
 from postmill.dashboard.live.topics import quoted, unquoted
-from postmill.db.reads import versions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.requests import Request
 
-    from postmill.db.tools.sessions import Sessions
-    from postmill.model.functions.steering import WatchedFunctions
+    from postmill.dashboard.live.hub import Poll
 
     IsKnown = Callable[[], Awaitable[bool]]
 
-FUNCTIONS = "functions"
-"""The one topic that is not the database's."""
 MOST_TOPICS = 200
 """Topics of one stream at most. A page shows a hundred queues, and a browser's tabs share their stream."""
 LONGEST_TOPIC = 100
@@ -56,13 +52,9 @@ LOST = "event: lost\ndata: 1\n\n"
 class Streaming:
     """The hub and its streams."""
 
-    def __init__(self, sessions: Sessions, functions: WatchedFunctions | None = None) -> None:
-        """``sessions``: with one connection of the poll's own, so that it waits for no page. ``functions``:
-        those of this process, whose version is the topic of that name.
-        """
-        self._sessions = sessions
-        self._functions = functions
-        self.hub = Hub(self._poll)
+    def __init__(self, poll: Poll) -> None:
+        """``poll`` returns the version of each topic of those it is given."""
+        self.hub = Hub(poll)
         self._endings: Endings | None = None
 
     async def answer(self, request: Request, is_known: IsKnown) -> Response:
@@ -83,10 +75,6 @@ class Streaming:
         self.hub.close()
         if self._endings is not None:
             self._endings.forget()
-
-    async def _poll(self, topics: Collection[str]) -> dict[str, str]:
-        found = await self._sessions.read(versions.read, versions.watched(topics))
-        return found if self._functions is None else {**found, FUNCTIONS: str(self._functions.recent.version)}
 
     async def _events(self, topics: list[str], is_known: IsKnown) -> AsyncIterator[str]:
         yield "retry: 1000\n\n"

@@ -192,11 +192,8 @@ def horizon(connection: Connection, _: Address) -> Finding:
     holding = [row for row in rows if _holds_back(row)]
     if holding:
         worst = holding[0]
-        age = (
-            f"{worst['age_s']:,.0f} s"
-            if worst["age_s"] is not None
-            else f"{worst['age_xids']:,} transactions"
-        )
+        seconds, ids = worst["age_s"], worst["age_xids"]
+        age = f"{ids:,} transactions" if seconds is None else f"{seconds:,.0f} s"
         found = f"{worst['kind']} {worst['name']} is {age} old"
         return Finding("vacuum", "warn", found, _HORIZON_FIXES[worst["kind"]])
     return Finding("vacuum", "pass", "nothing old holds it back")
