@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from starlette.responses import RedirectResponse
 
@@ -34,6 +34,16 @@ def asked_of(request: Request) -> str:
     raw, query = request.scope.get("raw_path") or quote(request.scope["path"]).encode(), request.url.query
     path = raw.decode("latin-1").removeprefix(base_of(request))
     return f"{path}?{query}" if query else path
+
+
+def came_from(request: Request) -> str:
+    """The page whose form was sent, with its search, as the browser says; empty where it says none."""
+    try:
+        page = urlsplit(request.headers.get("referer", ""))
+    except ValueError:
+        return ""
+    path = page.path.removeprefix(base_of(request))
+    return f"{path}?{page.query}" if page.query else path
 
 
 def inside(path: str) -> str:
