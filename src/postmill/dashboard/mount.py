@@ -68,10 +68,18 @@ def keep(request: Request, answer: Response, name: str, value: str, life_s: int,
         value,
         max_age=life_s,
         path=base or "/",
-        secure=request.url.scheme == "https",
+        secure=_is_https(request),
         httponly=True,
         samesite="lax",
     )
+
+
+def _is_https(request: Request) -> bool:
+    """Whether the browser speaks https, with this process or with a proxy before it. A header that says so
+    untruly costs only its sender the cookie.
+    """
+    told = request.headers.get("x-forwarded-proto", request.url.scheme)
+    return told.partition(",")[0].strip().lower() == "https"
 
 
 def forget(answer: Response, name: str, base: str) -> None:
